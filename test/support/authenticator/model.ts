@@ -1,0 +1,34 @@
+import { type Attestation, noAttestation } from './attestation.js';
+import type { AlgorithmName, CredentialKey } from './keys.js';
+
+export interface Passkey {
+  readonly id: Buffer;
+  readonly rpId: string;
+  readonly userHandle: Buffer;
+  readonly key: CredentialKey;
+  signCount: number;
+}
+
+/** What this authenticator is and how it behaves when nobody interferes. */
+export interface Model {
+  aaguid: string;
+  algorithm: AlgorithmName;
+  attestation: Attestation;
+  attachment: 'platform' | 'cross-platform';
+  transports: string[];
+  backupEligible: boolean;
+  backedUp: boolean;
+  /** A synced passkey always reports 0; a device that counts adds one each time. */
+  counts: boolean;
+}
+
+export const SYNCED_PLATFORM: Model = {
+  aaguid: '00000000-0000-0000-0000-000000000000',
+  algorithm: 'ES256',
+  attestation: noAttestation,
+  attachment: 'platform',
+  transports: ['internal', 'hybrid'],
+  backupEligible: true,
+  backedUp: true,
+  counts: false,
+};
