@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import { Agent, fetch } from 'undici';
+import type { components, operations } from './contract.ts';
+import { parseProblem } from './problem.ts';
+
+export { PasskeyProblem } from './problem.ts';
+export type Schemas = components['schemas'];
+type Query<Name extends keyof operations> = NonNullable<operations[Name]['parameters']['query']>;
+
+export interface PasskeyManagerOptions {
+  url: string;
+  /** PEM files: this service's certificate with its chain, its private key, and the CA of Passkey Manager's certificate. */
+  certFile: string;
+  keyFile: string;
+  caFile: string;
+  /** For a whole request, connecting included. */
+  timeoutMs?: number;
+  connections?: number;
+}
+
+/** One method per operation of the contract. A reply that is not a success is thrown as a PasskeyProblem. */
+export class PasskeyManager {
+  readonly #options: PasskeyManagerOptions;
+  #agent: Agent;
+
+  constructor(options: PasskeyManagerOptions) {
+    this.#options = options;
+    this.#agent = connect(options);
+  }
+
+  issueRegistrationChallenge(body: Schemas['RegistrationChallengeRequest']) {
+    return this.#call<Schemas['RegistrationChallenge']>('POST', '/v1/challenges/registration', { body });
+  }
+
+  registerCredential(body: Schemas['RegistrationRequest']) {
+    return this.#call<Schemas['Credential']>('POST', '/v1/credentials', { body });
+  }
+
+  issueAuthenticationChallenge(body: Schemas['AuthenticationChallengeRequest']) {
+    return this.#call<Schemas['AuthenticationChallenge']>('POST', '/v1/challenges/authentication', { body });
+  }
+
+  verifyAuthentication(body: Schemas['AuthenticationRequest']) {
+    return this.#call<Schemas['Verification']>('POST', '/v1/credentials/verify', { body });
+  }
+
+  listCredentials(query: Query<'listCredentials'> = {}) {
+    return this.#call<Schemas['CredentialPage']>('GET', '/v1/credentials', { query });
+  }
+
+  getCredential(id: string) {
+    return this.#call<Schemas['Credential']>('GET', path`/v1/credentials/${id}`);
+  }
+
+  renameCredential(id: string, name: string) {
+    return this.#call<Schemas['Credential']>('PATCH', path`/v1/credentials/${id}`, { body: { name } });
+  }
+
+  suspendCredential(id: string, reason: string) {
+    return this.#call<Schemas['Credential']>('POST', path`/v1/credentials/${id}/suspend`, { body: { reason } });
+  }
+
+  reinstateCredential(id: string, reason: string) {
+    return this.#call<Schemas['Credential']>('POST', path`/v1/credentials/${id}/reinstate`, { body: { reason } });
+  }
+
+  revokeCredential(id: string, reason: string) {
+    return this.#call<Schemas['Credential']>('POST', path`/v1/credentials/${id}/revoke`, { body: { reason } });
+  }
+
+  getUserSignals(userId: string, rpId: string) {
+    return this.#call<Schemas['UserSignals']>('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
+  }
+
+  eraseUser(userId: string, rpId: string) {
+    return this.#call<void>('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
+  }
+
+  putRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']) {
+    return this.#call<Schemas['RelyingParty']>('PUT', path`/v1/relying-parties/${rpId}`, { body });
+  }
+
+  listRelyingParties() {
+    return this.#call<Schemas['RelyingPartyList']>('GET', '/v1/relying-parties');
+  }
+
+  getRelyingParty(rpId: string) {
+    return this.#call<Schemas['RelyingParty']>('GET', path`/v1/relying-parties/${rpId}`);
+  }
+
+  getRelatedOrigins(rpId: string) {
+    return this.#call<Schemas['RelatedOrigins']>('GET', path`/v1/relying-parties/${rpId}/related-origins`);
+  }
+
+  listAuditEvents(query: Query<'listAuditEvents'> = {}) {
+    return this.#call<Schemas['AuditEventPage']>('GET', '/v1/audit/events', { query });
+  }
+
+  getAuditEvent(id: string) {
+    return this.#call<Schemas['AuditEvent']>('GET', path`/v1/audit/events/${id}`);
+  }
+
+  getOpenApiDocument() {
+    return this.#call<Schemas['OpenApiDocument']>('GET', '/openapi.json');
+  }
+
+  /** After a rotation: reads the files again. Requests under way end on the connections that they began on. */
+  async reload(): Promise<void> {
+    const former = this.#agent;
+    this.#agent = connect(this.#options);
+    await former.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.close();
+  }
+
+  async #call<Reply>(method: string, path: string, { query = {}, body }: Input = {}): Promise<Reply> {
+    const url = new URL(path, this.#options.url);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const response = await fetch(url, {
+      method,
+      dispatcher: this.#agent,
+      redirect: 'error',
+      signal: AbortSignal.timeout(this.#options.timeoutMs ?? 10_000),
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw parseProblem(response.status, text, response.headers.get('retry-after'));
+    return (text === '' ? undefined : JSON.parse(text)) as Reply;
+  }
+}
+
+interface Input {
+  query?: Record<string, unknown>;
+  body?: object;
+}
+
+function connect({ certFile, keyFile, caFile, connections = 32 }: PasskeyManagerOptions): Agent {
+  const [cert, key, ca] = [certFile, keyFile, caFile].map((file) => readFileSync(file));
+  return new Agent({ connections, connect: { cert, key, ca, minVersion: 'TLSv1.3' } });
+}
+
+function path(parts: TemplateStringsArray, ...values: string[]): string {
+  // URL resolves these two away, percent-encoded or not, and the request would go elsewhere.
+  if (values.includes('.') || values.includes('..')) throw new TypeError('an id of dots cannot be part of a path');
+  return String.raw({ raw: parts }, ...values.map(encodeURIComponent));
+}
