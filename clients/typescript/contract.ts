@@ -829,7 +829,10 @@ export interface components {
          *           "trust": "any",
          *           "formats": [
          *             "none",
-         *             "packed"
+         *             "packed",
+         *             "fido-u2f",
+         *             "tpm",
+         *             "apple"
          *           ]
          *         },
          *         "authenticators": {
@@ -955,7 +958,7 @@ export interface components {
             instance: string;
             reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"];
             invalid?: {
-                /** @description A JSON Pointer into the body, or a parameter's name. */
+                /** @description A JSON Pointer into the body; a parameter is `/name`. */
                 pointer: string;
                 detail: string;
             }[];
@@ -1117,6 +1120,8 @@ export interface components {
         /** @description `unavailable`: the database or the audit log cannot be written. Nothing was changed. */
         Unavailable: {
             headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
                 [name: string]: unknown;
             };
             content: {
@@ -1877,14 +1882,14 @@ export interface operations {
                 to?: components["schemas"]["Time"];
                 /**
                  * @description The event's type, as in `metadata.event_code`.
-                 * @example authentication.verified
+                 * @example credential.verify
                  */
                 type?: string;
                 /** @description The caller's SPIFFE ID. */
                 actor?: components["schemas"]["SpiffeId"];
                 userId?: components["schemas"]["UserId"];
-                /** @description The credential's `id`, a UUID. */
-                credentialId?: components["schemas"]["Id"];
+                /** @description The credential's `id` or its `credentialId`. */
+                credentialId?: string;
                 outcome?: "success" | "failure";
                 /** @description At most this many entries in the page. */
                 limit?: components["parameters"]["Limit"];
