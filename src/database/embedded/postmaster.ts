@@ -1,0 +1,136 @@
+import { open, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { type Cluster, isAlive, runOn } from './cluster.js';
+
+/** A running server's postmaster.pid, which it writes first and removes last. Lines: PostgreSQL, miscadmin.h. */
+export interface Postmaster {
+  readonly pid: number;
+  /** Absent for a moment while the server starts. */
+  readonly port: number | undefined;
+  /** The file as read. */
+  readonly text: string;
+}
+
+/** The log is appended to, and emptied at a start that finds it larger: 1 MiB. */
+const LOG_LIMIT = 1024 * 1024;
+
+/** What a server says that may start at a second attempt: another has the directory, or the port. */
+const TRY_AGAIN = [
+  'lock file "postmaster.pid" already exists',
+  'pre-existing shared memory block',
+  'could not create any TCP/IP sockets',
+];
+
+/** Tells whose server answers on a port. An inode number, for a copied directory brings the same password. */
+export async function clusterName({ home }: Cluster): Promise<string> {
+  const { dev, ino } = await stat(join(home, 'data'), { bigint: true });
+  return `passkey-manager-${String(dev)}-${String(ino)}`;
+}
+
+export async function readPostmaster({ home }: Cluster): Promise<Postmaster | undefined> {
+  const text = await readFile(join(home, 'data', 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  const [pid, , , port] = text.split('\n').map(Number);
+  return pid ? { pid, port: port === 0 ? undefined : port, text } : undefined;
+}
+
+/**
+ * Removes the postmaster.pid of a server that is gone, though its pid belongs to another process of the same user:
+ * the one case where PostgreSQL would not start. Should the server live after all, its shared memory keeps a second
+ * one out of the directory.
+ */
+export async function forgetPostmaster(cluster: Cluster, stale: Postmaster): Promise<void> {
+  if ((await readPostmaster(cluster))?.text !== stale.text) return;
+  await rm(join(cluster.home, 'data', 'postmaster.pid'), { force: true });
+}
+
+/**
+ * Starts a server in a session of its own, so that Ctrl-C in the terminal ends the service first and the service its
+ * database. Returns its pid, or undefined where a second attempt may succeed.
+ */
+export async function startPostmaster(cluster: Cluster, port: number): Promise<number | undefined> {
+  const log = join(cluster.home, 'server.log');
+  const size = await stat(log).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size > LOG_LIMIT) await truncate(log);
+  const settings = { ...settingsOf(cluster), port, cluster_name: await clusterName(cluster) };
+  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${String(value)}`);
+  const { code, output } = await runOn(
+    cluster,
+    cluster.binaries.pgCtl,
+    ['start', '--wait', '--silent', '--timeout=120', '--log=../server.log', `--options=${flags.join(' ')}`],
+    { detached: true },
+  );
+  if (code === 0) return (await readPostmaster(cluster))?.pid;
+  const said = await readFrom(log, size > LOG_LIMIT ? 0 : size);
+  if (TRY_AGAIN.some((message) => said.includes(message))) return undefined;
+  throw new Error(`The embedded database did not start. ${output}\n${log} ends:\n${lastLines(said)}`);
+}
+
+/** Loopback only, by TCP: Unix sockets limit the length of paths, and TypeORM's URLs have no place for them. */
+function settingsOf({ durable }: Cluster): Record<string, string | number> {
+  return {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    shared_buffers: '64MB',
+    max_connections: 100,
+    max_wal_size: '256MB',
+    max_logical_replication_workers: 0,
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+  };
+}
+
+/** Sessions are ended, transactions in flight rolled back, everything committed is on disk. Waits for the end. */
+export async function stopPostmaster(cluster: Cluster, pid: number): Promise<void> {
+  for (const mode of ['fast', 'immediate']) {
+    if ((await readPostmaster(cluster))?.pid !== pid || !isAlive(pid)) return;
+    const args = ['stop', `--mode=${mode}`, '--wait', '--silent', '--timeout=30'];
+    const { code } = await runOn(cluster, cluster.binaries.pgCtl, args, { detached: true });
+    if (code === 0) return;
+  }
+  if ((await readPostmaster(cluster))?.pid === pid && isAlive(pid)) {
+    throw new Error(`The embedded database did not stop (process ${String(pid)})`);
+  }
+}
+
+/** The end of the server's log, for messages. */
+export async function logTail({ home }: Cluster): Promise<string> {
+  return lastLines(await readFrom(join(home, 'server.log'), 0).catch(() => ''));
+}
+
+function lastLines(text: string): string {
+  return text.trimEnd().split('\n').slice(-12).join('\n');
+}
+
+async function readFrom(path: string, start: number): Promise<string> {
+  const file = await open(path);
+  try {
+    return await file
+      .createReadStream({ start, encoding: 'utf8', autoClose: false })
+      .reduce((all, part) => all + part, '');
+  } finally {
+    await file.close();
+  }
+}
+
+/** Free now; should another process take it before the server does, the start is tried again with another. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  probe.once('error', reject).listen(0, '127.0.0.1', resolve);
+  await promise;
+  const address = probe.address();
+  const closed = Promise.withResolvers<void>();
+  probe.close(() => {
+    closed.resolve();
+  });
+  await closed.promise;
+  return typeof address === 'object' && address ? address.port : freePort();
+}

@@ -1,0 +1,112 @@
+import { execFile, spawn } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { promisify } from 'node:util';
+
+/** Ends every message about a machine on which the embedded database can't work. */
+export const WAY_OUT = 'Or set DATABASE_URL to use a PostgreSQL 15 or newer.';
+
+/** The account that PostgreSQL's processes run under; without a uid, the service's own. */
+export interface ServerAccount {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface Run {
+  /** null: ended by a signal. */
+  readonly code: number | null;
+  /** Standard output and standard error, as they came. */
+  readonly output: string;
+}
+
+/**
+ * PostgreSQL refuses to run as uid 0. For root it runs as whoever the data belong to already, else as `nobody`:
+ * an account that exists everywhere, owns nothing, and has the passwd entry that initdb asks for.
+ */
+export async function serverAccount(home: string): Promise<ServerAccount> {
+  const owner = await stat(home).catch(() => undefined);
+  if (process.getuid?.() === 0) {
+    return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await nobody(home, owner !== undefined);
+  }
+  if (owner && process.getuid && owner.uid !== process.getuid()) {
+    throw new Error(
+      `${home} belongs to uid ${String(owner.uid)}, not to uid ${String(process.getuid())} that runs this service: run it as that user, or choose another PASSKEY_DATA_DIR. ${WAY_OUT}`,
+    );
+  }
+  return {};
+}
+
+async function nobody(home: string, exists: boolean): Promise<ServerAccount> {
+  if (exists) {
+    throw new Error(
+      `${home} belongs to root, and PostgreSQL does not run as root: give it to another user (chown -R nobody ${home}). ${WAY_OUT}`,
+    );
+  }
+  try {
+    return { uid: await idOf('-u'), gid: await idOf('-g') };
+  } catch {
+    throw new Error(
+      `PostgreSQL does not run as root, and there is no user "nobody" to run it as: start the service as an ordinary user. ${WAY_OUT}`,
+    );
+  }
+}
+
+async function idOf(flag: '-u' | '-g'): Promise<number> {
+  const { stdout } = await promisify(execFile)('id', [flag, 'nobody']);
+  // macOS prints 4294967294 where spawn and chown want -2.
+  return Number(stdout) | 0;
+}
+
+/** initdb asks the system for its user's name, and fails under a uid that has none (docker run --user 12345). */
+export function requireNamedUser(): void {
+  if (process.platform === 'win32' || process.getuid?.() === 0) return;
+  try {
+    userInfo();
+  } catch {
+    throw new Error(
+      `uid ${String(process.getuid?.())} has no entry in the user database (/etc/passwd), which PostgreSQL's initdb needs: add one, or run as a user that has one. ${WAY_OUT}`,
+    );
+  }
+}
+
+/**
+ * Runs a program of PostgreSQL to its end. The working directory is entered before the uid changes, so it may lie
+ * below a directory that the account can't traverse. `detached`: out of reach of the terminal's Ctrl-C.
+ */
+export function run(
+  account: ServerAccount,
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; detached?: boolean },
+): Promise<Run> {
+  const child = spawn(program, args, {
+    ...options,
+    ...account,
+    env: environment(),
+    windowsHide: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => output.push(chunk));
+  const { promise, resolve, reject } = Promise.withResolvers<Run>();
+  const done = (code: number | null): void => {
+    child.stdout.destroy();
+    child.stderr.destroy();
+    resolve({ code, output: Buffer.concat(output).toString().trim() });
+  };
+  child.once('error', reject);
+  child.once('close', done);
+  // On Windows the server that pg_ctl leaves behind may hold the pipes open: 'close' then never comes.
+  child.once('exit', (code) => setTimeout(done, 500, code).unref());
+  return promise;
+}
+
+/** Nothing of the service's environment reaches the server: no secrets, no PG* variables. Messages in English. */
+export function environment(): NodeJS.ProcessEnv {
+  const kept = ['PATH', 'SystemRoot', 'TEMP', 'TMP'].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(kept), LC_ALL: 'C' };
+}

@@ -1,0 +1,64 @@
+import pg from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface TestDatabase {
+  readonly url: string;
+  /** Ends its sessions, too. */
+  drop(): Promise<void>;
+}
+
+/** How long suites that start at once may wait for the template, which PostgreSQL copies for one at a time. */
+const PATIENCE = 20_000;
+
+/** SQLSTATE object_in_use: "source database is being accessed by other users". */
+const OBJECT_IN_USE = '55006';
+
+let copies = 0;
+
+/** An empty database with the service's schema. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const url = process.env['PASSKEY_TEST_DATABASE_URL'];
+  const template = process.env['PASSKEY_TEST_TEMPLATE'];
+  if (!url || !template) throw new Error('There is no test database: global-setup.ts did not run');
+  const name = template.replace(
+    /template$/,
+    `${String(process.pid)}_${String((copies += 1))}_${Date.now().toString(36)}`,
+  );
+  const deadline = Date.now() + PATIENCE;
+  await withSession(url, async (session) => {
+    while (!(await copied(session, name, template))) {
+      if (Date.now() > deadline) throw new Error(`${template} stays in use`);
+      await sleep(20 + Math.random() * 50);
+    }
+  });
+  return {
+    url: databaseUrl(url, name),
+    drop: () => withSession(url, (session) => session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+  };
+}
+
+export function databaseUrl(url: string, database: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${database}`;
+  return changed.href;
+}
+
+async function copied(session: pg.Client, name: string, template: string): Promise<boolean> {
+  try {
+    await session.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === OBJECT_IN_USE) return false;
+    throw error;
+  }
+}
+
+async function withSession(url: string, work: (session: pg.Client) => Promise<unknown>): Promise<void> {
+  const session = new pg.Client({ connectionString: url, application_name: 'passkey-manager tests' });
+  await session.connect();
+  try {
+    await work(session);
+  } finally {
+    await session.end();
+  }
+}

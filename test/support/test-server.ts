@@ -1,0 +1,114 @@
+import { randomInt } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { migrate } from '../../src/database/data-source.js';
+import { isAlive } from '../../src/database/embedded/cluster.js';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { databaseUrl } from './database.js';
+
+/**
+ * The PostgreSQL of one test run: DATABASE_URL's, or an embedded one that forgets everything. On it a template
+ * database with this version's schema, which each suite copies (database.ts).
+ *
+ * A run that is killed leaves things behind. A later run removes them: databases, if the advisory lock of their run is
+ * free; the directory and the server of an embedded one, if the process in the directory's name is gone.
+ */
+export class TestServer {
+  private constructor(
+    private readonly session: pg.Client,
+    private readonly run: string,
+    private readonly release: () => Promise<void>,
+  ) {}
+
+  static async start(): Promise<TestServer> {
+    const { url, release } = process.env['DATABASE_URL']
+      ? { url: process.env['DATABASE_URL'], release: () => Promise.resolve() }
+      : await embeddedServer();
+    const session = new pg.Client({ connectionString: url, application_name: 'passkey-manager tests' });
+    await session.connect();
+    await removeDatabasesOfKilledRuns(session);
+    const key = randomInt(2 ** 31);
+    await session.query('SELECT pg_advisory_lock($1, $2)', [LOCK_CLASS, key]);
+    const server = new TestServer(session, `${PREFIX}${String(key)}`, release);
+    await server.createTemplate(url);
+    return server;
+  }
+
+  private async createTemplate(url: string): Promise<void> {
+    const template = `${this.run}_template`;
+    await this.session.query(`CREATE DATABASE ${template}`);
+    await migrate(databaseUrl(url, template));
+    process.env['PASSKEY_TEST_DATABASE_URL'] = url;
+    process.env['PASSKEY_TEST_TEMPLATE'] = template;
+  }
+
+  /** Removes whatever the run has made. */
+  async stop(): Promise<void> {
+    try {
+      await dropDatabases(this.session, this.run);
+      await this.session.end();
+    } finally {
+      await this.release();
+    }
+  }
+}
+
+/** Of every database of the tests: the prefix, the run's number, `_template` or `_` and the number of a copy. */
+const PREFIX = 'passkey_test_';
+/** First key of the advisory locks; the second is the run's number. */
+const LOCK_CLASS = 726;
+
+async function removeDatabasesOfKilledRuns(session: pg.Client): Promise<void> {
+  const { rows } = await session.query<{ run: string }>(
+    `SELECT DISTINCT substring(datname FROM '^${PREFIX}[0-9]+') AS run FROM pg_database WHERE datname ~ '^${PREFIX}[0-9]+_'`,
+  );
+  for (const { run } of rows) {
+    const key = [LOCK_CLASS, Number(run.slice(PREFIX.length))];
+    const { rows: locks } = await session.query<{ free: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS free', key);
+    if (!locks[0]?.free) continue;
+    await dropDatabases(session, run);
+    await session.query('SELECT pg_advisory_unlock($1, $2)', key);
+  }
+}
+
+async function dropDatabases(session: pg.Client, run: string): Promise<void> {
+  const { rows } = await session.query<{ name: string }>(
+    'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)',
+    [`${run}_`],
+  );
+  for (const { name } of rows) await session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+}
+
+const DIRECTORY = /^passkey-manager-test-(\d+)-/;
+
+async function embeddedServer(): Promise<{ url: string; release: () => Promise<void> }> {
+  await removeServersOfKilledRuns();
+  const directory = await mkdtemp(join(tmpdir(), `passkey-manager-test-${String(process.pid)}-`));
+  const { url, stop } = await startEmbeddedPostgres({ directory, durable: false });
+  const release = async (): Promise<void> => {
+    await stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  return { url, release };
+}
+
+async function removeServersOfKilledRuns(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = DIRECTORY.exec(name)?.[1];
+    if (!pid || isAlive(Number(pid))) continue;
+    const directory = join(tmpdir(), name);
+    try {
+      if (await hasServer(directory)) await (await startEmbeddedPostgres({ directory, durable: false })).stop();
+      await rm(directory, { recursive: true, force: true });
+    } catch {
+      // Another user's, or another run removes it just now.
+    }
+  }
+}
+
+async function hasServer(directory: string): Promise<boolean> {
+  const files = await readdir(join(directory, 'postgres', 'data')).catch((): string[] => []);
+  return files.includes('postmaster.pid');
+}
