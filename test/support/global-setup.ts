@@ -7,9 +7,9 @@ declare global {
 }
 
 export default async function globalSetup(): Promise<void> {
-  const server = await TestServer.start();
-  globalThis.passkeyTestServer = server;
+  const starting = TestServer.start();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void server.stop().finally(() => process.exit(1)));
+    process.once(signal, () => void starting.then((server) => server.stop()).finally(() => process.exit(1)));
   }
+  globalThis.passkeyTestServer = await starting;
 }

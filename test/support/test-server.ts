@@ -16,6 +16,8 @@ import { databaseUrl } from './database.js';
  * free; the directory and the server of an embedded one, if the process in the directory's name is gone.
  */
 export class TestServer {
+  private stopped: Promise<void> | undefined;
+
   private constructor(
     private readonly session: pg.Client,
     private readonly run: string,
@@ -26,6 +28,15 @@ export class TestServer {
     const { url, release } = process.env['DATABASE_URL']
       ? { url: process.env['DATABASE_URL'], release: () => Promise.resolve() }
       : await embeddedServer();
+    try {
+      return await TestServer.on(url, release);
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  private static async on(url: string, release: () => Promise<void>): Promise<TestServer> {
     const session = new pg.Client({ connectionString: url, application_name: 'passkey-manager tests' });
     await session.connect();
     await removeDatabasesOfKilledRuns(session);
@@ -45,7 +56,11 @@ export class TestServer {
   }
 
   /** Removes whatever the run has made. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return (this.stopped ??= this.end());
+  }
+
+  private async end(): Promise<void> {
     try {
       await dropDatabases(this.session, this.run);
       await this.session.end();
@@ -86,12 +101,14 @@ const DIRECTORY = /^passkey-manager-test-(\d+)-/;
 async function embeddedServer(): Promise<{ url: string; release: () => Promise<void> }> {
   await removeServersOfKilledRuns();
   const directory = await mkdtemp(join(tmpdir(), `passkey-manager-test-${String(process.pid)}-`));
-  const { url, stop } = await startEmbeddedPostgres({ directory, durable: false });
-  const release = async (): Promise<void> => {
-    await stop();
-    await rm(directory, { recursive: true, force: true });
-  };
-  return { url, release };
+  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
+  try {
+    const { url, stop } = await startEmbeddedPostgres({ directory, durable: false });
+    return { url, release: () => stop().finally(remove) };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
 }
 
 async function removeServersOfKilledRuns(): Promise<void> {
