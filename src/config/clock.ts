@@ -1,0 +1,8 @@
+/** The service's only source of time, so that tests can turn it. */
+export interface Clock {
+  now(): Date;
+}
+
+export const CLOCK = Symbol('Clock');
+
+export const systemClock: Clock = { now: () => new Date() };

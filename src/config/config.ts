@@ -1,0 +1,122 @@
+import { accessSync, constants } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** Everything the service can be told from outside, read once at boot and frozen. */
+export interface Config {
+  readonly production: boolean;
+  readonly dataDir: string;
+  /** PostgreSQL 15 or later; undefined: the embedded database in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly https: Listener;
+  readonly management: Listener;
+  readonly tls: TlsFiles;
+  readonly accessPolicyFile: string;
+  readonly relyingPartiesFile: string | undefined;
+  readonly auditKeyFile: string;
+  readonly bindingKeyFile: string;
+}
+
+export interface Listener {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+  readonly crlFile: string;
+}
+
+export const CONFIG = Symbol('Config');
+
+/** Every mistake in the settings, so that one start tells them all. */
+export class ConfigError extends Error {
+  constructor(readonly mistakes: readonly string[]) {
+    super(`The settings do not allow a start:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/**
+ * @param env the process environment; an empty value counts as absent
+ * @throws ConfigError naming every setting that is missing or wrong
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const settings = new Settings(env);
+  const production = settings.oneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
+  const dataDir = resolve(env['PASSKEY_DATA_DIR'] || '.data');
+  const generated = (name: string, path: string): string => settings.file(name, production ? undefined : join(dataDir, path));
+  const config: Config = {
+    production,
+    dataDir,
+    databaseUrl: settings.databaseUrl(production),
+    https: settings.listener('PASSKEY_HTTPS', 8443),
+    management: settings.listener('PASSKEY_MANAGEMENT', 8081),
+    tls: Object.freeze({
+      certFile: generated('PASSKEY_TLS_CERT_FILE', 'pki/server.crt'),
+      keyFile: generated('PASSKEY_TLS_KEY_FILE', 'pki/server.key'),
+      caFile: generated('PASSKEY_TLS_CA_FILE', 'pki/ca.crt'),
+      crlFile: generated('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl'),
+    }),
+    accessPolicyFile: generated('PASSKEY_ACCESS_POLICY_FILE', 'access-policy.yaml'),
+    relyingPartiesFile: settings.optionalFile('PASSKEY_RELYING_PARTIES_FILE'),
+    auditKeyFile: generated('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
+    bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
+  };
+  if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
+  return Object.freeze(config);
+}
+
+class Settings {
+  readonly mistakes: string[] = [];
+
+  constructor(private readonly env: NodeJS.ProcessEnv) {}
+
+  oneOf(name: string, allowed: readonly string[], fallback: string): string {
+    const value = this.env[name] || fallback;
+    if (!allowed.includes(value)) this.mistakes.push(`${name} is "${value}"; it must be one of ${allowed.join(', ')}`);
+    return value;
+  }
+
+  listener(prefix: string, defaultPort: number): Listener {
+    const name = `${prefix}_PORT`;
+    const text = this.env[name] || String(defaultPort);
+    const port = Number(text);
+    if (!/^\d{1,5}$/.test(text) || port > 65_535) this.mistakes.push(`${name} is "${text}"; it must be a port, 0 to 65535`);
+    return Object.freeze({ host: this.env[`${prefix}_HOST`] || '127.0.0.1', port });
+  }
+
+  /** @param fallback where development keeps a generated file; undefined: the setting is required */
+  file(name: string, fallback: string | undefined): string {
+    const path = this.optionalFile(name) ?? fallback;
+    if (path === undefined) this.mistakes.push(`${name} is not set; NODE_ENV=production uses no generated default`);
+    return path ?? '';
+  }
+
+  optionalFile(name: string): string | undefined {
+    const value = this.env[name];
+    if (!value) return undefined;
+    const path = resolve(value);
+    try {
+      accessSync(path, constants.R_OK);
+    } catch {
+      this.mistakes.push(`${name} names "${path}", which cannot be read`);
+    }
+    return path;
+  }
+
+  databaseUrl(required: boolean): string | undefined {
+    const value = this.env['DATABASE_URL'];
+    if (!value) {
+      if (required) this.mistakes.push('DATABASE_URL is not set; NODE_ENV=production does not use the embedded database');
+      return undefined;
+    }
+    const protocol = URL.canParse(value) ? new URL(value).protocol : '';
+    if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
+      this.mistakes.push('DATABASE_URL must be a URL of the form postgresql://user:password@host:port/database');
+    }
+    return value;
+  }
+}

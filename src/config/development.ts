@@ -1,0 +1,71 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DevelopmentCa, expiresSoon } from './development-ca.js';
+
+export const DEVELOPMENT_TRUST_DOMAIN = 'passkey-manager.local';
+
+const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'] as const;
+
+const ACCESS_POLICY = `# Who may call, and what for. Deny by default; every key and permission is checked at boot.
+version: 1
+trustDomain: ${DEVELOPMENT_TRUST_DOMAIN}
+services:
+  - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auth-service
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+  - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/operator
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
+  - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auditor
+    permissions: [audit:read, audit:export]
+`;
+
+/** The relying party that a development database starts with. */
+export const DEVELOPMENT_RELYING_PARTY = { rpId: 'localhost', name: 'Development', origins: ['http://localhost:3000'] };
+
+/**
+ * Makes what a development start needs and lacks in `dataDir`: a certificate authority with its CRL, a server
+ * certificate, four client identities, the access policy and the keys. What is there is kept; certificates and the
+ * CRL are renewed in their last 30 days.
+ */
+export async function prepareDevelopment(dataDir: string): Promise<void> {
+  await preparePki(join(dataDir, 'pki'));
+  keep(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
+  keep(join(dataDir, 'binding.key'), () => `${randomBytes(32).toString('base64')}\n`);
+  keep(join(dataDir, 'audit.key'), () =>
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  );
+}
+
+async function preparePki(directory: string): Promise<void> {
+  const path = (name: string): string => join(directory, name);
+  const renew = !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || expiresSoon(readFileSync(path('ca.crt')));
+  const ca = renew
+    ? await DevelopmentCa.create()
+    : await DevelopmentCa.load(readFileSync(path('ca.crt'), 'utf8'), readFileSync(path('ca.key'), 'utf8'));
+  if (renew) {
+    write(path('ca.key'), ca.keyPem);
+    write(path('ca.crt'), ca.certificatePem, 0o644);
+  }
+  if (renew || !existsSync(path('ca.crl')) || ca.crlExpiresSoon(readFileSync(path('ca.crl'), 'utf8'))) {
+    write(path('ca.crl'), await ca.revocationList(), 0o644);
+  }
+  for (const name of ['server', ...IDENTITIES]) {
+    const [crt, key] = [path(`${name}.crt`), path(`${name}.key`)];
+    if (!renew && existsSync(crt) && existsSync(key) && !expiresSoon(readFileSync(crt))) continue;
+    const leaf =
+      name === 'server' ? await ca.issueServer() : await ca.issueService(`spiffe://${DEVELOPMENT_TRUST_DOMAIN}/${name}`);
+    write(key, leaf.keyPem);
+    write(crt, leaf.certificatePem, 0o644);
+  }
+}
+
+function keep(path: string, make: () => string, mode = 0o600): void {
+  if (!existsSync(path)) write(path, make(), mode);
+}
+
+/** Appears whole or not at all, so that a start that is killed leaves nothing half-written. */
+function write(path: string, content: string, mode = 0o600): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, content, { mode });
+  renameSync(`${path}.new`, path);
+}
