@@ -1,0 +1,29 @@
+import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
+
+/**
+ * A string of `min` to `max` characters (Unicode code points) that PostgreSQL can store and that means the same
+ * everywhere: no control characters, no lone surrogates.
+ */
+export function IsText(min: number, max: number, options?: ValidationOptions): PropertyDecorator {
+  return ValidateBy(
+    {
+      name: 'isText',
+      validator: {
+        validate: (value): boolean => isText(value, min, max),
+        defaultMessage: buildMessage(
+          (each) => `${each}$property must be text of ${String(min)} to ${String(max)} characters without control characters`,
+          options,
+        ),
+      },
+    },
+    options,
+  );
+}
+
+export function isText(value: unknown, min: number, max: number): value is string {
+  if (typeof value !== 'string' || value.length > max * 2 || !value.isWellFormed()) return false;
+  // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return false;
+  const characters = [...value].length;
+  return characters >= min && characters <= max;
+}

@@ -1,0 +1,24 @@
+import { ValidationPipe } from '@nestjs/common';
+import type { ValidationError } from 'class-validator';
+import { type InvalidMember, Problem } from '../problems/problem.js';
+
+/** Strict: unknown members are refused, and every wrong member is named by its JSON pointer. */
+export function strictValidation(): ValidationPipe {
+  return new ValidationPipe({
+    transform: true,
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    forbidUnknownValues: true,
+    validationError: { target: false, value: false },
+    exceptionFactory: (errors) => new Problem('request-malformed', { invalid: errors.flatMap((error) => membersOf(error, '')) }),
+  });
+}
+
+function membersOf({ property, constraints, children }: ValidationError, parent: string): InvalidMember[] {
+  const pointer = `${parent}/${property.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 256)}`;
+  const own = constraints && 'whitelistValidation' in constraints ? ['is not a member that the contract knows'] : Object.values(constraints ?? {});
+  return [
+    ...own.map((detail) => ({ pointer, detail: detail.slice(0, 512) })),
+    ...(children ?? []).flatMap((child) => membersOf(child, pointer)),
+  ];
+}

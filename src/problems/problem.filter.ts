@@ -1,0 +1,61 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { databaseUnavailable } from './database-unavailable.js';
+import { Problem, type ProblemSlug } from './problem.js';
+
+const BY_STATUS: Readonly<Record<number, ProblemSlug>> = {
+  404: 'not-found',
+  413: 'request-too-large',
+  415: 'media-type-unsupported',
+};
+
+/** The one place where a failure becomes an answer: RFC 9457, or a bare 500 that tells nothing but the request's id. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger(ProblemFilter.name);
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.render(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  render(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const problem = problemOf(error);
+    if (!problem || problem.slug === 'unavailable') {
+      this.logger.error({ message: 'request failed', requestId: request.id, error: describe(error) });
+    }
+    if (problem?.members.retryAfter !== undefined) void reply.header('retry-after', Math.ceil(problem.members.retryAfter));
+    const body = problem?.body(request.id) ?? {
+      type: 'about:blank',
+      title: 'Internal Server Error',
+      status: 500,
+      instance: request.id,
+    };
+    void reply
+      .status(problem?.status ?? 500)
+      .header('content-type', 'application/problem+json; charset=utf-8')
+      .send(JSON.stringify(body));
+  }
+}
+
+function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Problem) return error;
+  if (databaseUnavailable(error)) return new Problem('unavailable', { retryAfter: 1 });
+  const status = error instanceof HttpException ? error.getStatus() : statusCodeOf(error);
+  if (status === undefined || status < 400 || status > 499) return undefined;
+  const slug = BY_STATUS[status] ?? 'request-malformed';
+  if (slug !== 'request-malformed') return new Problem(slug);
+  return new Problem(slug, { invalid: [{ pointer: '', detail: (error as Error).message }] });
+}
+
+/** Fastify's own errors (body too large, not JSON, wrong media type) carry the status that they mean. */
+function statusCodeOf(error: unknown): number | undefined {
+  const fastify = error as { code?: unknown; statusCode?: unknown };
+  return typeof fastify.code === 'string' && fastify.code.startsWith('FST_') && typeof fastify.statusCode === 'number'
+    ? fastify.statusCode
+    : undefined;
+}
+
+function describe(error: unknown): unknown {
+  return error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : error;
+}
