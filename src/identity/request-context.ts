@@ -1,0 +1,48 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+/** A service that a client certificate identified. */
+export interface Caller {
+  readonly spiffeId: string;
+  /** SHA-256 of the certificate's DER, lower-case hexadecimal. */
+  readonly fingerprint: string;
+  /** Hexadecimal, lower case. */
+  readonly serialNumber: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** Who asks, from where and under which request id: what every decision and every audit event needs to know. */
+export interface RequestContext {
+  readonly requestId: string;
+  readonly operation: string;
+  readonly source: { readonly ip: string; readonly port: number };
+  caller?: Caller;
+  /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
+  relyingParties?: readonly string[] | null;
+}
+
+const CONTEXTS = new WeakMap<object, RequestContext>();
+
+/** The context of a request, made when it is first asked for. */
+export function contextOf(request: FastifyRequest): RequestContext {
+  let context = CONTEXTS.get(request.raw);
+  if (!context) {
+    const { remoteAddress = '', remotePort = 0 } = request.raw.socket;
+    context = {
+      requestId: request.id,
+      operation: `${request.method} ${request.routeOptions.url ?? request.url}`,
+      source: { ip: remoteAddress, port: remotePort },
+    };
+    CONTEXTS.set(request.raw, context);
+  }
+  return context;
+}
+
+/** A request context behind both guards: the caller is known and its grant is in force. */
+export type AuthorizedContext = RequestContext & Required<Pick<RequestContext, 'caller' | 'relyingParties'>>;
+
+/** Injects the AuthorizedContext into a controller's method. */
+export const Context = createParamDecorator((_data: unknown, execution: ExecutionContext) =>
+  contextOf(execution.switchToHttp().getRequest<FastifyRequest>()),
+);

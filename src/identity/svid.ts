@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import type { Caller } from './request-context.js';
+
+/** A certificate that the handshake accepted but that is no X.509-SVID of our trust domain. */
+export class SvidError extends Error {}
+
+const MAX_ID_BYTES = 2_048;
+const PATH_SEGMENT = /^[A-Za-z0-9._-]+$/;
+const { KeyUsageFlags } = x509;
+
+/**
+ * Reads a caller's identity from its certificate's DER, never from text that a subject could forge.
+ * The rules are SPIFFE X509-SVID §3-§5 and SPIFFE-ID §2.
+ *
+ * @throws SvidError naming the rule that does not hold
+ */
+export function parseSvid(der: Buffer, trustDomain: string): Caller {
+  const certificate = new x509.X509Certificate(new Uint8Array(der));
+  requireLeaf(certificate);
+  return Object.freeze({
+    spiffeId: spiffeIdOf(certificate, trustDomain),
+    fingerprint: createHash('sha256').update(der).digest('hex'),
+    serialNumber: certificate.serialNumber.toLowerCase(),
+    notBefore: certificate.notBefore,
+    notAfter: certificate.notAfter,
+  });
+}
+
+function requireLeaf(certificate: x509.X509Certificate): void {
+  if (certificate.getExtension(x509.BasicConstraintsExtension)?.ca) throw new SvidError('the certificate is a CA');
+  const keyUsage = certificate.getExtension(x509.KeyUsagesExtension);
+  if (!keyUsage?.critical) throw new SvidError('key usage is absent or not critical');
+  if (!(keyUsage.usages & KeyUsageFlags.digitalSignature)) throw new SvidError('key usage lacks digitalSignature');
+  if (keyUsage.usages & (KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign)) {
+    throw new SvidError('key usage has keyCertSign or cRLSign');
+  }
+  const extended = certificate.getExtension(x509.ExtendedKeyUsageExtension);
+  if (!extended?.usages.includes(x509.ExtendedKeyUsage.clientAuth)) {
+    throw new SvidError('extended key usage lacks clientAuth');
+  }
+}
+
+function spiffeIdOf(certificate: x509.X509Certificate, trustDomain: string): string {
+  const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
+  const uris = names.filter((name) => name.type === 'url');
+  if (uris.length !== 1) throw new SvidError(`the certificate has ${String(uris.length)} URI names; an SVID has one`);
+  const id = uris[0]!.value;
+  if (Buffer.byteLength(id) > MAX_ID_BYTES) throw new SvidError('the SPIFFE ID is longer than 2048 bytes');
+  const prefix = `spiffe://${trustDomain}/`;
+  if (!id.startsWith(prefix)) throw new SvidError(`the SPIFFE ID is not in the trust domain ${trustDomain}`);
+  const segments = id.slice(prefix.length).split('/');
+  if (!segments.every((segment) => PATH_SEGMENT.test(segment) && segment !== '.' && segment !== '..')) {
+    throw new SvidError('the SPIFFE ID has an empty, relative or encoded path segment');
+  }
+  return id;
+}
