@@ -1,0 +1,142 @@
+import { createHash } from 'node:crypto';
+import { parseDocument } from 'yaml';
+import { PERMISSIONS, type Permission } from './permissions.js';
+
+/** What one service identity may do. */
+export interface Grant {
+  readonly id: string;
+  readonly permissions: ReadonlySet<Permission>;
+  /** null: every relying party. */
+  readonly relyingParties: readonly string[] | null;
+  /** null: no limit. */
+  readonly requestsPerSecond: number | null;
+  readonly notAfter: Date | null;
+}
+
+export interface Denial {
+  readonly id?: string;
+  readonly serial?: string;
+  readonly fingerprint?: string;
+}
+
+export interface AccessPolicy {
+  readonly trustDomain: string;
+  readonly grants: ReadonlyMap<string, Grant>;
+  readonly deny: readonly Denial[];
+  /** SHA-256 of the file, hexadecimal: which policy a decision was made under. */
+  readonly digest: string;
+}
+
+/** Every mistake of an access policy, each with the path of the value that is wrong. */
+export class AccessPolicyError extends Error {
+  constructor(readonly mistakes: readonly string[]) {
+    super(`The access policy cannot be used:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`);
+    this.name = 'AccessPolicyError';
+  }
+}
+
+/**
+ * Strict: an unknown key, an unknown permission, a wildcard or a duplicate refuses the whole file.
+ *
+ * @throws AccessPolicyError naming everything that is wrong
+ */
+export function parseAccessPolicy(text: string): AccessPolicy {
+  const document = parseDocument(text, { uniqueKeys: true, strict: true });
+  if (document.errors.length > 0) throw new AccessPolicyError(document.errors.map((error) => error.message));
+  const reader = new PolicyReader();
+  const policy = reader.policy(document.toJS({ maxAliasCount: 0 }));
+  if (reader.mistakes.length > 0) throw new AccessPolicyError(reader.mistakes);
+  return { ...policy, digest: createHash('sha256').update(text).digest('hex') };
+}
+
+type Members = Record<string, unknown>;
+
+class PolicyReader {
+  readonly mistakes: string[] = [];
+
+  policy(value: unknown): Omit<AccessPolicy, 'digest'> {
+    const root = this.members(value, 'the policy', ['version', 'trustDomain', 'services', 'deny']);
+    if (root['version'] !== 1) this.mistake('version', 'must be 1');
+    const trustDomain = this.text(root['trustDomain'], 'trustDomain', /^[a-z0-9._-]{1,255}$/);
+    const grants = new Map<string, Grant>();
+    this.list(root['services'], 'services').forEach((service, index) => {
+      const grant = this.grant(service, `services[${String(index)}]`, trustDomain);
+      if (grants.has(grant.id)) this.mistake(`services[${String(index)}].id`, `repeats ${grant.id}`);
+      grants.set(grant.id, grant);
+    });
+    const deny = root['deny'] === undefined ? [] : this.list(root['deny'], 'deny');
+    return { trustDomain, grants, deny: deny.map((denial, index) => this.denial(denial, `deny[${String(index)}]`)) };
+  }
+
+  private grant(value: unknown, path: string, trustDomain: string): Grant {
+    const allowed = ['id', 'permissions', 'relyingParties', 'requestsPerSecond', 'notAfter'];
+    const service = this.members(value, path, allowed);
+    const id = this.text(service['id'], `${path}.id`, /^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/);
+    if (!id.startsWith(`spiffe://${trustDomain}/`)) this.mistake(`${path}.id`, 'is not in the trust domain');
+    const permissions = this.texts(service['permissions'], `${path}.permissions`);
+    for (const permission of permissions) {
+      if (!(PERMISSIONS as readonly string[]).includes(permission)) {
+        this.mistake(`${path}.permissions`, `"${permission}" is no permission; there are ${PERMISSIONS.join(', ')}`);
+      }
+    }
+    return {
+      id,
+      permissions: new Set(permissions as Permission[]),
+      relyingParties: service['relyingParties'] === undefined ? null : this.texts(service['relyingParties'], `${path}.relyingParties`),
+      requestsPerSecond: this.rate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
+      notAfter: this.time(service['notAfter'], `${path}.notAfter`),
+    };
+  }
+
+  private denial(value: unknown, path: string): Denial {
+    const denial = this.members(value, path, ['id', 'serial', 'fingerprint']);
+    const entries = Object.entries(denial).map(([key, text]) => [key, this.text(text, `${path}.${key}`, /^.+$/).toLowerCase()]);
+    if (entries.length !== 1) this.mistake(path, 'must have exactly one of id, serial, fingerprint');
+    return Object.fromEntries(entries.map(([key, text]) => [key, key === 'id' ? denial['id'] : text])) as Denial;
+  }
+
+  private members(value: unknown, path: string, allowed: readonly string[]): Members {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.mistake(path, 'must be a mapping');
+      return {};
+    }
+    for (const key of Object.keys(value)) if (!allowed.includes(key)) this.mistake(path, `has an unknown key "${key}"`);
+    return value as Members;
+  }
+
+  private list(value: unknown, path: string): unknown[] {
+    if (Array.isArray(value) && value.length > 0) return value;
+    this.mistake(path, 'must be a list with at least one entry');
+    return [];
+  }
+
+  private texts(value: unknown, path: string): string[] {
+    const texts = this.list(value, path).map((text) => this.text(text, path, /^[^*]+$/));
+    if (new Set(texts).size !== texts.length) this.mistake(path, 'has an entry twice');
+    return texts;
+  }
+
+  private text(value: unknown, path: string, pattern: RegExp): string {
+    if (typeof value === 'string' && pattern.test(value)) return value;
+    this.mistake(path, `must be text of the form ${String(pattern)}`);
+    return '';
+  }
+
+  private rate(value: unknown, path: string): number | null {
+    if (value === undefined) return null;
+    if (typeof value === 'number' && value > 0 && value <= 1_000_000) return value;
+    this.mistake(path, 'must be a number above 0, at most 1000000');
+    return null;
+  }
+
+  private time(value: unknown, path: string): Date | null {
+    if (value === undefined) return null;
+    const time = new Date(typeof value === 'string' ? value : NaN);
+    if (Number.isNaN(time.getTime())) this.mistake(path, 'must be an RFC 3339 time');
+    return time;
+  }
+
+  private mistake(path: string, problem: string): void {
+    this.mistakes.push(`${path} ${problem}`);
+  }
+}

@@ -1,0 +1,25 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { contextOf } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import { AccessService } from './access.service.js';
+import { Requires } from './requires.js';
+
+/** Least privilege: a route without @Requires is closed. Runs behind CallerGuard. */
+@Injectable()
+export class PermissionGuard implements CanActivate {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly access: AccessService,
+  ) {}
+
+  async canActivate(execution: ExecutionContext): Promise<true> {
+    const context = contextOf(execution.switchToHttp().getRequest<FastifyRequest>());
+    const permission = this.reflector.get(Requires, execution.getHandler());
+    const { caller } = context;
+    if (!permission || !caller) throw new Problem('permission-denied');
+    await this.access.demand(Object.assign(context, { caller }), permission);
+    return true;
+  }
+}

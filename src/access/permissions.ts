@@ -1,0 +1,14 @@
+/** Everything that a caller can be granted. */
+export const PERMISSIONS = [
+  'passkeys:register',
+  'passkeys:authenticate',
+  'passkeys:read',
+  'passkeys:manage',
+  'passkeys:erase',
+  'relying-parties:read',
+  'relying-parties:write',
+  'audit:read',
+  'audit:export',
+] as const;
+
+export type Permission = (typeof PERMISSIONS)[number];
