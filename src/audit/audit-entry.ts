@@ -1,0 +1,43 @@
+/** What a feature tells the audit log: the domain's words, from which ocsf.ts makes the record. */
+export interface AuditEntry {
+  readonly type: AuditEventType;
+  readonly outcome: 'success' | 'failure';
+  /** A reason or problem slug of the contract's closed lists. */
+  readonly reason?: string | undefined;
+  /** For a person; never a secret, never a key. */
+  readonly detail?: string | undefined;
+  readonly rpId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly credential?: { readonly id?: string | undefined; readonly credentialId: string } | undefined;
+  readonly userVerified?: boolean | undefined;
+  /** Further facts, as OCSF's `unmapped`. */
+  readonly facts?: Readonly<Record<string, unknown>> | undefined;
+}
+
+type OcsfActivity = readonly [categoryUid: number, classUid: number, activityId: number, activityName: string];
+
+/**
+ * Every event that is recorded (PCI DSS 4.0.1 10.2.1) with its OCSF 1.8 category, class and activity.
+ * The name is the event's `metadata.event_code`.
+ */
+export const AUDIT_EVENTS = {
+  'challenge.issue': [3, 3002, 6, 'Preauth'],
+  'credential.verify': [3, 3002, 1, 'Logon'],
+  'credential.register': [3, 3001, 10, 'MFA Factor Enable'],
+  'credential.revoke': [3, 3001, 11, 'MFA Factor Disable'],
+  'credential.rename': [3, 3004, 3, 'Update'],
+  'credential.suspend': [3, 3004, 12, 'Suspend'],
+  'credential.reinstate': [3, 3004, 13, 'Resume'],
+  'credential.tampered': [2, 2004, 1, 'Create'],
+  'user.erase': [3, 3004, 4, 'Delete'],
+  'relying-party.create': [3, 3004, 1, 'Create'],
+  'relying-party.update': [3, 3004, 3, 'Update'],
+  'access.denied': [6, 6003, 99, 'Refuse'],
+  'handshake.refused': [6, 6003, 99, 'Refuse'],
+  'audit.read': [6, 6003, 2, 'Read'],
+  'service.start': [6, 6002, 3, 'Start'],
+  'service.stop': [6, 6002, 4, 'Stop'],
+  'schema.migrate': [6, 6002, 8, 'Update'],
+} as const satisfies Record<string, OcsfActivity>;
+
+export type AuditEventType = keyof typeof AUDIT_EVENTS;

@@ -1,0 +1,48 @@
+import { Type } from 'class-transformer';
+import { IsIn, IsInt, Matches, Max, Min } from 'class-validator';
+import { Optional } from '../../contract/optional.js';
+import { IsText } from '../../contract/is-text.js';
+import { IsTimestamp } from '../../contract/is-timestamp.js';
+import { AUDIT_EVENTS } from '../audit-entry.js';
+
+export class ListEventsQuery {
+  @Optional()
+  @IsTimestamp()
+  from?: string;
+
+  @Optional()
+  @IsTimestamp()
+  to?: string;
+
+  @Optional()
+  @IsIn(Object.keys(AUDIT_EVENTS))
+  type?: string;
+
+  @Optional()
+  @IsText(1, 2_048)
+  actor?: string;
+
+  @Optional()
+  @IsText(1, 256)
+  userId?: string;
+
+  /** A credential's `id` or its `credentialId`. */
+  @Optional()
+  @Matches(/^[A-Za-z0-9_-]{1,1364}$/)
+  credentialId?: string;
+
+  @Optional()
+  @IsIn(['success', 'failure'])
+  outcome?: string;
+
+  @Optional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(200)
+  limit = 50;
+
+  @Optional()
+  @Matches(/^[A-Za-z0-9_-]{1,512}$/)
+  cursor?: string;
+}
