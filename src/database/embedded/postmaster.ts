@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { open, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -22,10 +23,16 @@ const TRY_AGAIN = [
   'could not create any TCP/IP sockets',
 ];
 
-/** Tells whose server answers on a port. An inode number, for a copied directory brings the same password. */
-export async function clusterName({ home }: Cluster): Promise<string> {
+/** Begins the names of the servers of a directory. By inode, because a copied directory brings the same password. */
+export async function directoryName({ home }: Cluster): Promise<string> {
   const { dev, ino } = await stat(join(home, 'data'), { bigint: true });
-  return `passkey-manager-${String(dev)}-${String(ino)}`;
+  return `passkey-manager-${String(dev)}-${String(ino)}-`;
+}
+
+/** PostgreSQL's cluster_name, shown by ps: the directory, and a digest of the programs and settings. 63 characters. */
+export async function serverName(cluster: Cluster): Promise<string> {
+  const made = JSON.stringify([cluster.binaries, settingsOf(cluster)]);
+  return (await directoryName(cluster)) + createHash('sha256').update(made).digest('hex').slice(0, 8);
 }
 
 export async function readPostmaster({ home }: Cluster): Promise<Postmaster | undefined> {
@@ -49,16 +56,16 @@ export async function forgetPostmaster(cluster: Cluster, stale: Postmaster): Pro
 
 /**
  * Starts a server in a session of its own, so that Ctrl-C in the terminal ends the service first and the service its
- * database. Returns its pid, or undefined where a second attempt may succeed.
+ * database. False: not started, and a second attempt may succeed.
  */
-export async function startPostmaster(cluster: Cluster, port: number): Promise<number | undefined> {
+export async function startPostmaster(cluster: Cluster, port: number): Promise<boolean> {
   const log = join(cluster.home, 'server.log');
   const size = await stat(log).then(
     (found) => found.size,
     () => 0,
   );
   if (size > LOG_LIMIT) await truncate(log);
-  const settings = { ...settingsOf(cluster), port, cluster_name: await clusterName(cluster) };
+  const settings = { ...settingsOf(cluster), port, cluster_name: await serverName(cluster) };
   const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${String(value)}`);
   const { code, output } = await runOn(
     cluster,
@@ -66,9 +73,9 @@ export async function startPostmaster(cluster: Cluster, port: number): Promise<n
     ['start', '--wait', '--silent', '--timeout=120', '--log=../server.log', `--options=${flags.join(' ')}`],
     { detached: true },
   );
-  if (code === 0) return (await readPostmaster(cluster))?.pid;
+  if (code === 0) return true;
   const said = await readFrom(log, size > LOG_LIMIT ? 0 : size);
-  if (TRY_AGAIN.some((message) => said.includes(message))) return undefined;
+  if (TRY_AGAIN.some((message) => said.includes(message))) return false;
   throw new Error(`The embedded database did not start. ${output}\n${log} ends:\n${lastLines(said)}`);
 }
 

@@ -40,10 +40,10 @@ export class ServerGuard {
   /** The session ended, so the server did: all of it, or one backend in a way that made it end every session. */
   async #recover(lost: OwnedServer): Promise<void> {
     try {
-      this.#watch(await takeServer(this.#cluster, lost));
+      this.#watch(await takeServer(this.#cluster, lost.port));
     } catch (error) {
       this.#server = undefined;
-      process.emitWarning(error instanceof Error ? error : String(error));
+      process.emitWarning(`The embedded database is lost: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 

@@ -1,0 +1,47 @@
+import pg from 'pg';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { Initial1764000000000 } from './migrations/1764000000000-initial.js';
+
+/**
+ * @param url PostgreSQL 15 or later
+ * @returns options whose pool gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock
+ */
+export function dataSourceOptions(url: string): DataSourceOptions {
+  return {
+    type: 'postgres',
+    driver: pg,
+    url,
+    migrations: [Initial1764000000000],
+    migrationsTableName: 'schema_migration',
+    migrationsTransactionMode: 'all',
+    uuidExtension: 'pgcrypto',
+    installExtensions: false,
+    applicationName: 'passkey-manager',
+    poolSize: 16,
+    parseInt8: true,
+    extra: {
+      connectionTimeoutMillis: 3_000,
+      statement_timeout: 5_000,
+      lock_timeout: 2_000,
+      idle_in_transaction_session_timeout: 10_000,
+    },
+  };
+}
+
+/**
+ * Brings a database to this version's schema.
+ *
+ * @returns the names of the migrations that were run now
+ */
+export async function migrate(url: string): Promise<string[]> {
+  const dataSource = await new DataSource({
+    ...dataSourceOptions(url),
+    extra: { connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
+  } as DataSourceOptions).initialize();
+  try {
+    const executed = await dataSource.runMigrations();
+    return executed.map(({ name }) => name);
+  } finally {
+    await dataSource.destroy();
+  }
+}

@@ -1,0 +1,154 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
+
+async function query<Row extends object>(url: string, sql: string): Promise<Row[]> {
+  const session = new pg.Client({ connectionString: url });
+  session.on('error', () => undefined);
+  await session.connect();
+  try {
+    return (await session.query<Row>(sql)).rows;
+  } finally {
+    await session.end();
+  }
+}
+
+const postmasterOf = async (directory: string): Promise<number> =>
+  Number.parseInt(await readFile(join(directory, 'postgres/data/postmaster.pid'), 'utf8'));
+
+async function eventually<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+let directory: string;
+let servers: EmbeddedPostgres[] = [];
+
+const start = async (options: { database?: string } = {}): Promise<EmbeddedPostgres> => {
+  const server = await startEmbeddedPostgres({ directory, durable: false, ...options });
+  servers.push(server);
+  return server;
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
+});
+afterEach(async () => {
+  await Promise.all(servers.map((server) => server.stop()));
+  servers = [];
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+describe('the embedded database', () => {
+  it('is a PostgreSQL on a port of the loopback, with UTF-8 text and an ordinary role', async () => {
+    const { url } = await start();
+    expect(new URL(url)).toMatchObject({
+      protocol: 'postgresql:',
+      hostname: '127.0.0.1',
+      pathname: '/passkey_manager',
+    });
+    const [row] = await query(
+      url,
+      `SELECT current_setting('server_version_num')::int >= 150000 AS modern, current_setting('server_encoding') AS encoding,
+              current_setting('listen_addresses') AS addresses, rolsuper AS superuser FROM pg_roles WHERE rolname = current_user`,
+    );
+    expect(row).toEqual({ modern: true, encoding: 'UTF8', addresses: '127.0.0.1', superuser: false });
+  });
+
+  it('turns away who has no password', async () => {
+    const { url } = await start();
+    for (const user of ['passkey_manager', 'postgres']) {
+      for (const password of ['', 'wrong']) {
+        const guess = Object.assign(new URL(url), { username: user, password });
+        await expect(query(guess.href, 'SELECT 1')).rejects.toThrow(/password/);
+      }
+    }
+  });
+
+  it('keeps its files to itself', async () => {
+    for (const [path, mode] of [
+      ['postgres', 0o700],
+      ['postgres/data', 0o700],
+      ['postgres/password', 0o600],
+    ] as const) {
+      // prettier-ignore
+      expect((await stat(join(directory, path))).mode & 0o777).toBe(mode);
+    }
+  });
+
+  it('keeps what was committed, and its password not at all', async () => {
+    const first = await start();
+    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    await first.stop();
+    const second = await start();
+    expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+    expect(new URL(second.url).password).not.toBe(new URL(first.url).password);
+  });
+
+  it('makes the database that it is asked for', async () => {
+    const { url } = await start({ database: 'Ada "1"' });
+    expect(await query(url, 'SELECT current_database() AS name')).toEqual([{ name: 'Ada "1"' }]);
+  });
+
+  it('ends with stop(), sessions or not, and twice is once', async () => {
+    const server = await start();
+    const session = new pg.Client({ connectionString: server.url });
+    session.on('error', () => undefined);
+    await session.connect();
+    await Promise.all([server.stop(), server.stop()]);
+    await expect(query(server.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(postmasterOf(directory)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('is fresh after its directory was deleted, and of one service at a time', async () => {
+    await rm(join(directory, 'postgres'), { recursive: true });
+    const starts = await Promise.allSettled([start(), start()]);
+    const inUse = `${directory}/postgres is in use by another Passkey Manager (process ${String(process.pid)})`;
+    expect(starts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(starts.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { message: expect.stringContaining(inUse) },
+    });
+    expect(await query(String(servers[0]?.url), "SELECT 1 FROM pg_tables WHERE tablename = 'kept'")).toEqual([]);
+    expect(await readdir(directory)).toEqual(['postgres']);
+  });
+
+  it('comes back at the same address after kill -9 of its server', async () => {
+    const { url } = await start();
+    await query(url, 'CREATE TABLE survivor ()');
+    process.kill(await postmasterOf(directory), 'SIGKILL');
+    expect(
+      await eventually(() => query(url, "SELECT 1 AS one FROM pg_tables WHERE tablename = 'survivor'")),
+    ).toHaveLength(1);
+  });
+
+  it('comes back at the same address after kill -9 of a session', async () => {
+    const { url } = await start();
+    const session = new pg.Client({ connectionString: url });
+    session.on('error', () => undefined);
+    await session.connect();
+    const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    process.kill(Number(rows[0]?.pid), 'SIGKILL');
+    await expect(session.query('SELECT pg_sleep(5)')).rejects.toThrow();
+    expect(await eventually(() => query(url, 'SELECT 1 AS one'))).toHaveLength(1);
+  });
+
+  it('says what its server said when that can not start', async () => {
+    await (await start()).stop();
+    const settings = join(directory, 'postgres/data/postgresql.conf');
+    const before = await readFile(settings, 'utf8');
+    await writeFile(settings, `${before}\nno_such_setting = on\n`);
+    await expect(start()).rejects.toThrow(/did not start[^]*server\.log ends:[^]*no_such_setting/);
+    await writeFile(settings, before);
+  });
+});
