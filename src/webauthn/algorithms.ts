@@ -1,0 +1,25 @@
+/** A signature algorithm that a credential can be registered with and later verified by. */
+interface Algorithm {
+  /** COSE algorithm identifier (IANA COSE Algorithms registry). */
+  readonly cose: number;
+  readonly name: string;
+  /** COSE key type: 1 OKP, 2 EC2, 3 RSA, 7 AKP. */
+  readonly keyType: number;
+  /** COSE curve, where the key type has one. */
+  readonly curve?: number;
+  /** Whether a relying party offers it when its policy does not say. */
+  readonly offered: boolean;
+}
+
+/** In order of preference. Ed448 and ES256K are absent: what cannot be verified later must not be registered. */
+export const ALGORITHMS: readonly Algorithm[] = [
+  { cose: -48, name: 'ML-DSA-44', keyType: 7, offered: true },
+  { cose: -8, name: 'EdDSA', keyType: 1, curve: 6, offered: true },
+  { cose: -7, name: 'ES256', keyType: 2, curve: 1, offered: true },
+  { cose: -257, name: 'RS256', keyType: 3, offered: true },
+  { cose: -35, name: 'ES384', keyType: 2, curve: 2, offered: false },
+  { cose: -36, name: 'ES512', keyType: 2, curve: 3, offered: false },
+  { cose: -37, name: 'PS256', keyType: 3, offered: false },
+];
+
+export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => cose);

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { decodeFirst } from './cbor.js';
+import { Refusal, step } from './verdict.js';
+
+/** Authenticator data (WebAuthn L3 §6.1), decoded to its last byte. */
+export interface AuthenticatorData {
+  readonly rpIdHash: Buffer;
+  readonly userPresent: boolean;
+  readonly userVerified: boolean;
+  readonly backupEligible: boolean;
+  readonly backedUp: boolean;
+  readonly signCount: number;
+  readonly attested: AttestedCredentialData | undefined;
+}
+
+/** WebAuthn L3 §6.5.1. */
+export interface AttestedCredentialData {
+  /** Lower-case UUID. */
+  readonly aaguid: string;
+  readonly credentialId: Buffer;
+  /** The COSE_Key's bytes and its members. */
+  readonly publicKey: Buffer;
+  readonly key: ReadonlyMap<unknown, unknown>;
+}
+
+const UP = 0x01;
+const UV = 0x04;
+const BE = 0x08;
+const BS = 0x10;
+const AT = 0x40;
+const ED = 0x80;
+const HEADER_BYTES = 37;
+const ATTESTED_HEADER_BYTES = 18;
+
+/** @throws Refusal malformed when a byte is missing or left over */
+export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
+  step(bytes.length >= HEADER_BYTES, 'malformed', `authenticator data has ${String(bytes.length)} bytes, not 37 or more`);
+  const flags = bytes[32]!;
+  let rest = bytes.subarray(HEADER_BYTES);
+  let attested: AttestedCredentialData | undefined;
+  if (flags & AT) [attested, rest] = parseAttested(rest);
+  if (flags & ED) {
+    const [extensions, left] = decodeFirst(rest, 'extensions');
+    step(extensions instanceof Map, 'malformed', 'extensions are no CBOR map');
+    rest = left;
+  }
+  step(rest.length === 0, 'malformed', `authenticator data has ${String(rest.length)} bytes too many`);
+  return {
+    rpIdHash: bytes.subarray(0, 32),
+    userPresent: (flags & UP) !== 0,
+    userVerified: (flags & UV) !== 0,
+    backupEligible: (flags & BE) !== 0,
+    backedUp: (flags & BS) !== 0,
+    signCount: bytes.readUInt32BE(33),
+    attested,
+  };
+}
+
+function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
+  step(bytes.length > ATTESTED_HEADER_BYTES, 'malformed', 'attested credential data is cut short');
+  const idLength = bytes.readUInt16BE(16);
+  const keyStart = ATTESTED_HEADER_BYTES + idLength;
+  if (idLength === 0 || idLength > 1_023) throw new Refusal('credential-id-invalid', `its length is ${String(idLength)} bytes`);
+  step(bytes.length > keyStart, 'malformed', 'attested credential data is cut short');
+  const [key, rest] = decodeFirst(bytes.subarray(keyStart), 'credential public key');
+  step(key instanceof Map, 'malformed', 'the credential public key is no CBOR map');
+  const hex = bytes.toString('hex', 0, 16);
+  return [
+    {
+      aaguid: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+      credentialId: bytes.subarray(ATTESTED_HEADER_BYTES, keyStart),
+      publicKey: bytes.subarray(keyStart, bytes.length - rest.length),
+      key: key as ReadonlyMap<unknown, unknown>,
+    },
+    rest,
+  ];
+}
+
+/** What both ceremonies ask of the flags and the RP ID: WebAuthn L3 §7.1 steps 14-18, §7.2 steps 16-20. @throws Refusal */
+export function verifyAuthenticatorData(
+  data: AuthenticatorData,
+  expected: { rpId: string; requireUserPresence: boolean; requireUserVerification: boolean },
+): void {
+  const rpIdHash = createHash('sha256').update(expected.rpId).digest();
+  step(data.rpIdHash.equals(rpIdHash), 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
+  step(data.userPresent || !expected.requireUserPresence, 'user-presence-missing', 'the flag UP is not set');
+  step(data.userVerified || !expected.requireUserVerification, 'user-verification-missing', 'the flag UV is not set');
+  step(data.backupEligible || !data.backedUp, 'backup-flags-invalid', 'BS is set without BE');
+}

@@ -1,0 +1,91 @@
+import { createPublicKey, type webcrypto } from 'node:crypto';
+import { ALGORITHMS } from './algorithms.js';
+import { Refusal, step } from './verdict.js';
+
+type CoseKey = ReadonlyMap<unknown, unknown>;
+
+const CURVES: Readonly<Record<number, { name: string; bytes: number }>> = {
+  1: { name: 'P-256', bytes: 32 },
+  2: { name: 'P-384', bytes: 48 },
+  3: { name: 'P-521', bytes: 66 },
+};
+const ML_DSA_44_BYTES = 1_312;
+const MIN_RSA_BITS = 2_048;
+const MAX_RSA_BITS = 8_192;
+
+/** The y coordinates of Ed25519's points of small order, in both encodings, sign bit cleared: keys that anyone can sign for. */
+const SMALL_ORDER = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+]);
+
+/**
+ * Makes sure that signatures by this COSE_Key (RFC 9052 §7) can be verified later: its algorithm, key type and curve go
+ * together, and node:crypto takes it.
+ *
+ * @returns the COSE algorithm identifier
+ * @throws Refusal public-key-invalid
+ */
+export function verifyPublicKey(key: CoseKey): number {
+  const algorithm = ALGORITHMS.find(({ cose }) => cose === key.get(3));
+  step(algorithm !== undefined, 'public-key-invalid', 'the key has no algorithm that can be verified');
+  step(key.get(1) === algorithm.keyType, 'public-key-invalid', `the key type is not that of ${algorithm.name}`);
+  if (algorithm.curve !== undefined) {
+    step(key.get(-1) === algorithm.curve, 'public-key-invalid', `the curve is not that of ${algorithm.name}`);
+  }
+  const jwk = jwkOf(key, algorithm.keyType);
+  try {
+    const { asymmetricKeyDetails } = createPublicKey({ key: jwk, format: 'jwk' });
+    const bits = asymmetricKeyDetails?.modulusLength;
+    if (bits !== undefined) step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `RSA of ${String(bits)} bits`);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal('public-key-invalid', `no ${algorithm.name} key can be made of it`);
+  }
+  return algorithm.cose;
+}
+
+function jwkOf(key: CoseKey, keyType: number): webcrypto.JsonWebKey {
+  switch (keyType) {
+    case 1:
+      return { kty: 'OKP', crv: 'Ed25519', x: ed25519Point(member(key, -2, 32)) };
+    case 2: {
+      const { name, bytes } = CURVES[key.get(-1) as number]!;
+      return { kty: 'EC', crv: name, x: encode(member(key, -2, bytes)), y: encode(member(key, -3, bytes)) };
+    }
+    case 3: {
+      const exponent = member(key, -2);
+      const odd = ((exponent.at(-1) ?? 0) & 1) === 1;
+      step(odd && exponent.length >= 3 && exponent.length <= 8, 'public-key-invalid', 'the RSA exponent is unsafe');
+      return { kty: 'RSA', n: encode(member(key, -1)), e: encode(exponent) };
+    }
+    default:
+      return { kty: 'AKP', alg: 'ML-DSA-44', pub: encode(member(key, -1, ML_DSA_44_BYTES)) } as webcrypto.JsonWebKey;
+  }
+}
+
+function ed25519Point(point: Uint8Array): string {
+  const y = Buffer.from(point);
+  y[31]! &= 0x7f;
+  step(!SMALL_ORDER.has(y.toString('hex')), 'public-key-invalid', 'the Ed25519 point has a small order');
+  return encode(point);
+}
+
+function member(key: CoseKey, label: number, bytes?: number): Uint8Array {
+  const value = key.get(label);
+  step(
+    value instanceof Uint8Array && (bytes === undefined || value.length === bytes),
+    'public-key-invalid',
+    `member ${String(label)} is no byte string${bytes === undefined ? '' : ` of ${String(bytes)} bytes`}`,
+  );
+  return value;
+}
+
+function encode(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64url');
+}

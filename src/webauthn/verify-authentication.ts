@@ -1,0 +1,85 @@
+import { type AuthenticationResponseJSON, verifyAuthenticationResponse } from '@simplewebauthn/server';
+import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
+import { bytesOf } from './base64url.js';
+import { verifyClientData } from './client-data.js';
+import { Refusal, step } from './verdict.js';
+
+export interface AuthenticationExpectation {
+  readonly rpId: string;
+  readonly origins: readonly string[];
+  readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
+  readonly challenge: Buffer;
+  readonly requireUserVerification: boolean;
+  /** The credential record that was looked up. */
+  readonly credential: {
+    readonly credentialId: Buffer;
+    readonly publicKey: Buffer;
+    readonly backupEligible: boolean;
+  };
+}
+
+export interface VerifiedAuthentication {
+  readonly signCount: number;
+  readonly userVerified: boolean;
+  readonly backedUp: boolean;
+}
+
+/**
+ * Authentication ceremony, WebAuthn L3 §7.2 steps 7-21. The sign count (step 22) is the caller's: it is judged where it
+ * is stored, after the signature holds.
+ *
+ * @throws Refusal
+ */
+export async function verifyAuthentication(
+  response: AuthenticationResponseJSON,
+  expected: AuthenticationExpectation,
+): Promise<VerifiedAuthentication> {
+  step(response.type === 'public-key', 'type-mismatch', 'the credential type is not public-key');
+  const credentialId = expected.credential.credentialId.toString('base64url');
+  step(
+    response.id === credentialId && response.rawId === credentialId,
+    'credential-id-invalid',
+    'id and rawId are not those of the credential',
+  );
+  const { challenge, origins, crossOrigin } = expected;
+  const topOrigin = verifyClientData(response.response.clientDataJSON, { type: 'webauthn.get', challenge, origins, crossOrigin });
+  bytesOf(response.response.signature, 'signature');
+  const data = parseAuthenticatorData(bytesOf(response.response.authenticatorData, 'authenticatorData'));
+  verifyAuthenticatorData(data, {
+    rpId: expected.rpId,
+    requireUserPresence: true,
+    requireUserVerification: expected.requireUserVerification,
+  });
+  step(
+    data.backupEligible === expected.credential.backupEligible,
+    'backup-eligibility-changed',
+    `BE is ${String(data.backupEligible)}; it was ${String(expected.credential.backupEligible)} at registration`,
+  );
+  await verifySignature(response, expected, topOrigin);
+  return { signCount: data.signCount, userVerified: data.userVerified, backedUp: data.backedUp };
+}
+
+/** §7.2 step 21. All that the library checks besides was checked before, so what it refuses is the signature. */
+async function verifySignature(
+  response: AuthenticationResponseJSON,
+  expected: AuthenticationExpectation,
+  topOrigin: string | undefined,
+): Promise<void> {
+  const { credential } = expected;
+  let verified = false;
+  try {
+    const outcome = await verifyAuthenticationResponse({
+      response,
+      expectedChallenge: expected.challenge.toString('base64url'),
+      expectedOrigin: [...expected.origins],
+      expectedRPID: expected.rpId,
+      ...(topOrigin !== undefined && { expectedTopOrigin: topOrigin }),
+      requireUserVerification: expected.requireUserVerification,
+      credential: { id: response.id, publicKey: new Uint8Array(credential.publicKey), counter: 0 },
+    });
+    verified = outcome.verified;
+  } catch {
+    // The library throws for a signature that it cannot parse.
+  }
+  if (!verified) throw new Refusal('signature-invalid', 'the signature does not hold for the registered public key');
+}
