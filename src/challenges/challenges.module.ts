@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
+import { ChallengeEntity } from './challenge.entity.js';
+import { ChallengesController } from './challenges.controller.js';
+import { ChallengesService } from './challenges.service.js';
+import { ExpiredChallenges } from './expired-challenges.js';
+import { UserHandleEntity } from './user-handle.entity.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
+  controllers: [ChallengesController],
+  providers: [ChallengesService, ExpiredChallenges],
+  exports: [ChallengesService],
+})
+export class ChallengesModule {}

@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { PublicKeyCredentialDescriptorJSON, PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
+import type { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { AuditService } from '../audit/audit.service.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import { type Descriptor, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION, REDEEM, type Redeemed } from '../database/hot-path.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
+import { type CreationOptions, creationOptions, requestOptions } from '../webauthn/options.js';
+import { decoyDescriptor } from './decoy.js';
+import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
+import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
+import { demandIdentityProof } from './identity-proof.js';
+
+const CHALLENGE_BYTES = 32;
+const USER_HANDLE_BYTES = 32;
+
+/** Issues challenges and redeems them, each once. */
+@Injectable()
+export class ChallengesService {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    private readonly parties: RelyingPartiesService,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected */
+  async issueForRegistration(
+    context: AuthorizedContext,
+    request: IssueRegistrationChallengeDto,
+  ): Promise<IssuedChallengeResponse<CreationOptions>> {
+    const { rpId, user, identityProof, authenticatorAttachment: attachment, hints, purpose } = request;
+    const { name, policy } = await this.parties.getEnabled(rpId);
+    const now = this.clock.now();
+    const exclude = (await this.descriptors(rpId, user.id)).map(descriptorOf);
+    const entry = { type: 'challenge.issue', rpId, userId: user.id } as const;
+    const facts = { ceremony: 'registration', purpose, identity_proof: identityProof && { ...identityProof } };
+    try {
+      demandIdentityProof(identityProof, policy.identityProof, now);
+      demandRoom(exclude.length, policy.maxCredentialsPerUser);
+    } catch (error) {
+      if (error instanceof Problem) {
+        const { reason, detail } = error.members;
+        await this.audit.record(context, { ...entry, outcome: 'failure', reason, detail, facts });
+      }
+      throw error;
+    }
+    const challengeId = uuidv7({ msecs: now.getTime() });
+    const challenge = randomBytes(CHALLENGE_BYTES);
+    const expiresAt = new Date(now.getTime() + policy.challengeTtlSeconds * 1_000);
+    const event = this.audit.row(context, { ...entry, outcome: 'success', facts: { ...facts, challenge_id: challengeId } }, now);
+    const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
+      ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
+      ...[request.mediation === 'conditional', attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
+      ...event,
+    ]);
+    const publicKey = creationOptions({
+      ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints },
+      user: { handle: issued!.handle, name: user.name, displayName: user.displayName },
+    });
+    return { challengeId, expiresAt, publicKey };
+  }
+
+  /** @throws Problem relying-party-unknown, relying-party-denied */
+  async issueForAuthentication(
+    context: AuthorizedContext,
+    request: IssueAuthenticationChallengeDto,
+  ): Promise<IssuedChallengeResponse<PublicKeyCredentialRequestOptionsJSON>> {
+    const { rpId, userId, purpose, hints } = request;
+    const now = this.clock.now();
+    const challengeId = uuidv7({ msecs: now.getTime() });
+    const challenge = randomBytes(CHALLENGE_BYTES);
+    const facts = { ceremony: 'authentication', purpose, challenge_id: challengeId };
+    const event = this.audit.row(context, { type: 'challenge.issue', outcome: 'success', rpId, userId, facts }, now);
+    const [issued] = await ISSUE_AUTHENTICATION.run(this.dataSource, [
+      ...[challengeId, rpId, userId ?? null, purpose ?? null, context.caller.spiffeId, challenge, now],
+      ...event,
+    ]);
+    if (!issued) {
+      await this.parties.getEnabled(rpId);
+      throw new Problem('unavailable', { retryAfter: 1 });
+    }
+    const known = (issued.descriptors ?? []).map(descriptorOf);
+    const decoy = userId === undefined || known.length > 0 ? [] : [decoyDescriptor(this.keys.decoy, rpId, userId)];
+    const publicKey = requestOptions({ rpId, challenge, policy: issued.policy, allow: [...known, ...decoy], hints });
+    return { challengeId, expiresAt: issued.expires_at, publicKey };
+  }
+
+  /**
+   * Uses a challenge up. Of any number of concurrent answers one gets it; a challenge that was issued to another
+   * identity, or for a relying party that the caller may not act for, stays where it is.
+   *
+   * @param credentialId of the answer, to load what it is judged by
+   * @throws Problem challenge-spent
+   */
+  async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<Redeemed> {
+    const { caller, relyingParties } = context;
+    const [redeemed] = await REDEEM.run(this.dataSource, [challengeId, caller.spiffeId, relyingParties, credentialId]);
+    if (!redeemed || redeemed.expires_at <= this.clock.now()) throw new Problem('challenge-spent');
+    return redeemed;
+  }
+
+  /** The user's passkeys that are not revoked. */
+  private descriptors(rpId: string, userId: string): Promise<Descriptor[]> {
+    return this.dataSource.query(
+      `SELECT encode(credential_id, 'hex') AS id, transports FROM credential
+        WHERE rp_id = $1 AND user_id = $2 AND status <> 'revoked' ORDER BY id`,
+      [rpId, userId],
+    );
+  }
+}
+
+/** @throws Problem policy-rejected */
+export function demandRoom(credentials: number, max: number): void {
+  if (credentials < max) return;
+  throw new Problem('policy-rejected', {
+    reason: 'too-many-credentials',
+    detail: `the user has ${String(credentials)} passkeys; the policy allows ${String(max)}`,
+  });
+}
+
+function descriptorOf({ id, transports }: Descriptor): PublicKeyCredentialDescriptorJSON {
+  return {
+    type: 'public-key',
+    id: Buffer.from(id, 'hex').toString('base64url'),
+    transports: transports as NonNullable<PublicKeyCredentialDescriptorJSON['transports']>,
+  };
+}

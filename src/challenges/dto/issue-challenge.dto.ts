@@ -1,0 +1,77 @@
+import { Type } from 'class-transformer';
+import { ArrayMaxSize, ArrayUnique, IsArray, IsDefined, IsIn, IsObject, Matches, ValidateNested } from 'class-validator';
+import { IsText } from '../../contract/is-text.js';
+import { IsTimestamp } from '../../contract/is-timestamp.js';
+import { Optional } from '../../contract/optional.js';
+import { IsRpId } from '../../relying-parties/rp-id.js';
+
+export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
+
+class UserDto {
+  /** The caller's id of the user, opaque to us. */
+  @IsText(1, 256)
+  id: string;
+
+  @IsText(1, 256)
+  name: string;
+
+  @IsText(1, 256)
+  displayName: string;
+}
+
+/** How the caller knows that it is the user (PCI DSS 8.3.3). */
+export class IdentityProofDto {
+  @IsText(1, 64)
+  method: string;
+
+  @IsTimestamp()
+  verifiedAt: string;
+
+  @Optional()
+  @IsText(1, 256)
+  reference?: string;
+}
+
+abstract class CeremonyDto {
+  @IsRpId()
+  rpId: string;
+
+  @Optional()
+  @Matches(PURPOSE)
+  purpose?: string;
+
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(3)
+  @ArrayUnique()
+  @IsIn(['security-key', 'client-device', 'hybrid'], { each: true })
+  hints?: string[];
+}
+
+export class IssueRegistrationChallengeDto extends CeremonyDto {
+  @IsDefined()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => UserDto)
+  user: UserDto;
+
+  @Optional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => IdentityProofDto)
+  identityProof?: IdentityProofDto;
+
+  @Optional()
+  @IsIn(['platform', 'cross-platform'])
+  authenticatorAttachment?: 'platform' | 'cross-platform';
+
+  @Optional()
+  @IsIn(['conditional'])
+  mediation?: 'conditional';
+}
+
+export class IssueAuthenticationChallengeDto extends CeremonyDto {
+  @Optional()
+  @IsText(1, 256)
+  userId?: string;
+}

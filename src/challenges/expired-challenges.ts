@@ -1,0 +1,52 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { CLOCK, type Clock } from '../config/clock.js';
+
+const INTERVAL_MS = 10_000;
+const BATCH = 1_000;
+
+/** Clears away the challenges that nobody answered, in small batches, in every replica at once without waiting for each other. */
+@Injectable()
+export class ExpiredChallenges implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(ExpiredChallenges.name);
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => {
+      this.running = this.running
+        .then(async () => {
+          await this.purge();
+        })
+        .catch((error: unknown) => {
+          this.logger.warn({ message: 'expired challenges were not purged', error: String(error) });
+        });
+    }, INTERVAL_MS).unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  /** @returns how many were deleted */
+  async purge(): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const [, deleted] = await this.dataSource.query<[unknown, number]>(
+        `DELETE FROM challenge WHERE id IN (
+           SELECT id FROM challenge WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${String(BATCH)}
+           FOR UPDATE SKIP LOCKED)`,
+        [this.clock.now()],
+      );
+      total += deleted;
+      if (deleted < BATCH) return total;
+    }
+  }
+}

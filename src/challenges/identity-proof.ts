@@ -1,0 +1,28 @@
+import { Problem } from '../problems/problem.js';
+import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
+
+/** How far a caller's clock may be ahead of ours, in milliseconds. */
+const CLOCK_SKEW_MS = 60_000;
+
+/**
+ * A passkey is a way in, so whoever adds one must have been identified just now (PCI DSS 8.3.3).
+ *
+ * @throws Problem policy-rejected
+ */
+export function demandIdentityProof(
+  proof: IdentityProofDto | undefined,
+  policy: { readonly required: boolean; readonly maxAgeSeconds: number },
+  now: Date,
+): void {
+  if (!policy.required) return;
+  if (!proof) reject('identity-proof-missing', 'the policy demands identityProof');
+  const age = now.getTime() - Date.parse(proof.verifiedAt.toUpperCase());
+  if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt lies in the future');
+  if (age > policy.maxAgeSeconds * 1_000) {
+    reject('identity-proof-expired', `identityProof.verifiedAt is more than ${String(policy.maxAgeSeconds)} seconds ago`);
+  }
+}
+
+function reject(reason: string, detail: string): never {
+  throw new Problem('policy-rejected', { reason, detail });
+}

@@ -1,0 +1,18 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/** The random name by which authenticators know a user (WebAuthn L3 §5.4.3): stable for a user of a relying party. */
+@Entity('user_handle')
+export class UserHandleEntity {
+  @PrimaryColumn('text', { name: 'rp_id' })
+  rpId: string;
+
+  @PrimaryColumn('text', { name: 'user_id' })
+  userId: string;
+
+  /** 32 random bytes. */
+  @Column('bytea')
+  handle: Buffer;
+
+  @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
+  createdAt: Date;
+}

@@ -1,0 +1,46 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { AuditService } from '../audit/audit.service.js';
+import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import type { RequestContext } from '../identity/request-context.js';
+import { bindingHolds, bindingMac } from './binding.js';
+import type { CredentialEntity } from './credential.entity.js';
+
+/** Seals credential rows and tells which ones were changed behind the service's back. */
+@Injectable()
+export class CredentialBindings {
+  private readonly logger = new Logger(CredentialBindings.name);
+
+  constructor(
+    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    private readonly audit: AuditService,
+  ) {}
+
+  seal<T extends Omit<CredentialEntity, 'bindingMac'>>(credential: T): T & { bindingMac: Buffer } {
+    return Object.assign(credential, { bindingMac: bindingMac(this.keys.binding, credential) });
+  }
+
+  isGenuine(credential: CredentialEntity): boolean {
+    return bindingHolds(this.keys.binding, credential);
+  }
+
+  /** Whether the row is as the service wrote it. When it is not, that is in the audit log before this returns. */
+  async holds(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
+    if (this.isGenuine(credential)) return true;
+    const { rpId, id, userId, credentialId } = credential;
+    this.logger.error({ message: 'a credential record fails its integrity check', requestId: context.requestId, rpId, id });
+    await this.audit.record(context, {
+      type: 'credential.tampered',
+      outcome: 'failure',
+      detail: 'the row was changed by something other than this service',
+      ...{ rpId, userId, credential: { id, credentialId: credentialId.toString('base64url') } },
+    });
+    return false;
+  }
+
+  /** The rows that hold; the others are reported and left out. */
+  async only(context: RequestContext, credentials: CredentialEntity[]): Promise<CredentialEntity[]> {
+    const held: CredentialEntity[] = [];
+    for (const credential of credentials) if (await this.holds(context, credential)) held.push(credential);
+    return held;
+  }
+}

@@ -1,0 +1,86 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { AttestationTrust } from '../webauthn/verdict.js';
+
+export type CredentialStatus = 'active' | 'suspended' | 'revoked';
+
+/** A passkey (WebAuthn L3 §4, credential record) and its life. */
+@Entity('credential')
+export class CredentialEntity {
+  @PrimaryColumn('text', { name: 'rp_id' })
+  rpId: string;
+
+  @PrimaryColumn('uuid')
+  id: string;
+
+  @Column('text', { name: 'user_id' })
+  userId: string;
+
+  @Column('bytea', { name: 'credential_id' })
+  credentialId: Buffer;
+
+  /** COSE_Key, as the authenticator gave it. */
+  @Column('bytea', { name: 'public_key' })
+  publicKey: Buffer;
+
+  /** COSE algorithm identifier. */
+  @Column('integer')
+  algorithm: number;
+
+  @Column('uuid')
+  aaguid: string;
+
+  @Column('text')
+  name: string;
+
+  @Column('text')
+  status: CredentialStatus;
+
+  @Column('text', { name: 'status_reason', nullable: true })
+  statusReason: string | null;
+
+  @Column({ type: 'timestamptz', name: 'status_changed_at', precision: 3 })
+  statusChangedAt: Date;
+
+  @Column('text', { nullable: true })
+  attachment: string | null;
+
+  @Column('text', { array: true })
+  transports: string[];
+
+  /** null: the client did not say (`credProps`). */
+  @Column('boolean', { nullable: true })
+  discoverable: boolean | null;
+
+  @Column('boolean', { name: 'backup_eligible' })
+  backupEligible: boolean;
+
+  @Column('boolean', { name: 'backed_up' })
+  backedUp: boolean;
+
+  /** Whether the user was verified at registration. */
+  @Column('boolean', { name: 'user_verified' })
+  userVerified: boolean;
+
+  @Column('text', { name: 'attestation_format' })
+  attestationFormat: string;
+
+  @Column('text', { name: 'attestation_trust' })
+  attestationTrust: AttestationTrust;
+
+  @Column('bigint', { name: 'sign_count' })
+  signCount: number;
+
+  @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
+  createdAt: Date;
+
+  /** SPIFFE ID of the service that registered it. */
+  @Column('text', { name: 'created_by' })
+  createdBy: string;
+
+  @Column({ type: 'timestamptz', name: 'last_used_at', precision: 3, nullable: true })
+  lastUsedAt: Date | null;
+
+  /** HMAC-SHA-256 over what must never be rebound behind the service's back; see binding.ts. */
+  @Column('bytea', { name: 'binding_mac' })
+  bindingMac: Buffer;
+}

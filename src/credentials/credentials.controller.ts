@@ -1,0 +1,100 @@
+import { Body, Controller, Get, HttpCode, HttpStatus, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { AccessService } from '../access/access.service.js';
+import { Requires } from '../access/requires.js';
+import { IdParam } from '../contract/id.param.js';
+import type { Page } from '../contract/page.js';
+import { type AuthorizedContext, Context } from '../identity/request-context.js';
+import { CredentialsService } from './credentials.service.js';
+import { RegisterCredentialDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
+import { CredentialResponse } from './dto/credential.response.js';
+import { ListCredentialsQuery } from './dto/list-credentials.query.js';
+import { ChangeStatusDto, RenameCredentialDto } from './dto/manage-credential.dto.js';
+import type { VerifiedResponse } from './dto/verified.response.js';
+import { RegisterCredential } from './register-credential.js';
+import { VerifyCredential } from './verify-credential.js';
+
+@Controller('v1/credentials')
+export class CredentialsController {
+  constructor(
+    private readonly registration: RegisterCredential,
+    private readonly verification: VerifyCredential,
+    private readonly credentials: CredentialsService,
+    private readonly access: AccessService,
+  ) {}
+
+  @Post()
+  @Requires('passkeys:register')
+  async register(
+    @Context() context: AuthorizedContext,
+    @Body() answer: RegisterCredentialDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CredentialResponse> {
+    const credential = await this.registration.register(context, answer);
+    void reply.header('location', `/v1/credentials/${credential.id}`);
+    return CredentialResponse.of(credential);
+  }
+
+  @Post('verify')
+  @HttpCode(HttpStatus.OK)
+  @Requires('passkeys:authenticate')
+  verify(@Context() context: AuthorizedContext, @Body() answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
+    return this.verification.verify(context, answer);
+  }
+
+  @Get()
+  @Requires('passkeys:read')
+  async list(@Context() context: AuthorizedContext, @Query() query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
+    if (query.rpId !== undefined) await this.access.demandRelyingParty(context, query.rpId);
+    return this.credentials.list(context, query);
+  }
+
+  @Get(':id')
+  @Requires('passkeys:read')
+  async get(@Context() context: AuthorizedContext, @Param() { id }: IdParam): Promise<CredentialResponse> {
+    return CredentialResponse.of(await this.credentials.get(context, id));
+  }
+
+  @Patch(':id')
+  @Requires('passkeys:manage')
+  async rename(
+    @Context() context: AuthorizedContext,
+    @Param() { id }: IdParam,
+    @Body() { name }: RenameCredentialDto,
+  ): Promise<CredentialResponse> {
+    return CredentialResponse.of(await this.credentials.rename(context, id, name));
+  }
+
+  @Post(':id/suspend')
+  @HttpCode(HttpStatus.OK)
+  @Requires('passkeys:manage')
+  async suspend(
+    @Context() context: AuthorizedContext,
+    @Param() { id }: IdParam,
+    @Body() { reason }: ChangeStatusDto,
+  ): Promise<CredentialResponse> {
+    return CredentialResponse.of(await this.credentials.transition(context, id, 'suspend', reason));
+  }
+
+  @Post(':id/reinstate')
+  @HttpCode(HttpStatus.OK)
+  @Requires('passkeys:manage')
+  async reinstate(
+    @Context() context: AuthorizedContext,
+    @Param() { id }: IdParam,
+    @Body() { reason }: ChangeStatusDto,
+  ): Promise<CredentialResponse> {
+    return CredentialResponse.of(await this.credentials.transition(context, id, 'reinstate', reason));
+  }
+
+  @Post(':id/revoke')
+  @HttpCode(HttpStatus.OK)
+  @Requires('passkeys:manage')
+  async revoke(
+    @Context() context: AuthorizedContext,
+    @Param() { id }: IdParam,
+    @Body() { reason }: ChangeStatusDto,
+  ): Promise<CredentialResponse> {
+    return CredentialResponse.of(await this.credentials.transition(context, id, 'revoke', reason));
+  }
+}

@@ -1,0 +1,19 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import { ChallengesModule } from '../challenges/challenges.module.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+import { CredentialsController } from './credentials.controller.js';
+import { CredentialsService } from './credentials.service.js';
+import { RegisterCredential } from './register-credential.js';
+import { UsersController } from './users.controller.js';
+import { UsersService } from './users.service.js';
+import { VerifyCredential } from './verify-credential.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]), ChallengesModule],
+  controllers: [CredentialsController, UsersController],
+  providers: [CredentialBindings, CredentialsService, RegisterCredential, UsersService, VerifyCredential],
+})
+export class CredentialsModule {}

@@ -1,0 +1,107 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { In, MoreThan, type FindOptionsWhere, Repository } from 'typeorm';
+import { AuditService } from '../audit/audit.service.js';
+import type { AuditEventType } from '../audit/audit-entry.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { keyOfCursor, type Page, pageOf } from '../contract/page.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+import { CredentialResponse } from './dto/credential.response.js';
+import type { ListCredentialsQuery } from './dto/list-credentials.query.js';
+import { TRANSITIONS, type TransitionName } from './transitions.js';
+
+/** Reads credentials and leads them through their life. Everything keeps to the relying parties of the caller. */
+@Injectable()
+export class CredentialsService {
+  constructor(
+    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly bindings: CredentialBindings,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** Oldest first. A row that fails its integrity check is reported and left out. */
+  async list(context: AuthorizedContext, query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
+    const { limit, cursor, rpId, ...filters } = query;
+    const after = keyOfCursor(cursor);
+    const rows = await this.credentials.find({
+      where: {
+        ...visibleTo(context, rpId),
+        ...Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined)),
+        ...(after && { id: MoreThan(after) }),
+      },
+      order: { id: 'ASC' },
+      take: limit + 1,
+    });
+    const { data, nextCursor } = pageOf(rows, limit, (row) => row.id, (row) => row);
+    return { data: (await this.bindings.only(context, data)).map((row) => CredentialResponse.of(row)), nextCursor };
+  }
+
+  /** @throws Problem credential-unknown */
+  async get(context: AuthorizedContext, id: string): Promise<CredentialEntity> {
+    return this.demandGenuine(context, await this.credentials.findOneBy({ ...visibleTo(context), id }));
+  }
+
+  /** @throws Problem credential-unknown, credential-state for a revoked one */
+  rename(context: AuthorizedContext, id: string, name: string): Promise<CredentialEntity> {
+    return this.change(context, id, 'credential.rename', (credential) => {
+      if (credential.status === 'revoked') throw stateProblem(credential, 'renamed');
+      const facts = { name_before: credential.name, name };
+      credential.name = name;
+      return facts;
+    });
+  }
+
+  /** @throws Problem credential-unknown, credential-state when no transition leads there */
+  transition(context: AuthorizedContext, id: string, transition: TransitionName, reason: string): Promise<CredentialEntity> {
+    return this.change(context, id, `credential.${transition}`, (credential) => {
+      const { from, to } = TRANSITIONS[transition];
+      if (!(from as readonly string[]).includes(credential.status)) throw stateProblem(credential, to);
+      const facts = { status_before: credential.status, status: to, status_reason: reason };
+      Object.assign(credential, { status: to, statusReason: reason, statusChangedAt: this.clock.now() });
+      return facts;
+    });
+  }
+
+  private async change(
+    context: AuthorizedContext,
+    id: string,
+    type: AuditEventType,
+    apply: (credential: CredentialEntity) => Record<string, unknown>,
+  ): Promise<CredentialEntity> {
+    await this.get(context, id);
+    return this.credentials.manager.transaction(async (manager) => {
+      const where = { ...visibleTo(context), id };
+      const credential = await manager.findOne(CredentialEntity, { where, lock: { mode: 'pessimistic_write' } });
+      if (!credential || !this.bindings.isGenuine(credential)) throw new Problem('credential-unknown');
+      const facts = apply(credential);
+      const { rpId, userId, name, status, statusReason, statusChangedAt, bindingMac } = this.bindings.seal(credential);
+      await manager.update(CredentialEntity, { rpId, id }, { name, status, statusReason, statusChangedAt, bindingMac });
+      const credentialId = credential.credentialId.toString('base64url');
+      await this.audit.record(
+        context,
+        { type, outcome: 'success', rpId, userId, credential: { id, credentialId }, facts },
+        manager,
+      );
+      return credential;
+    });
+  }
+
+  private async demandGenuine(context: AuthorizedContext, credential: CredentialEntity | null): Promise<CredentialEntity> {
+    if (!credential || !(await this.bindings.holds(context, credential))) throw new Problem('credential-unknown');
+    return credential;
+  }
+}
+
+/** Limits a query to the caller's relying parties, also where the caller names one. */
+function visibleTo({ relyingParties }: AuthorizedContext, rpId?: string): FindOptionsWhere<CredentialEntity> {
+  if (rpId !== undefined) return { rpId };
+  return relyingParties === null ? {} : { rpId: In([...relyingParties]) };
+}
+
+function stateProblem({ status }: CredentialEntity, wanted: string): Problem {
+  return new Problem('credential-state', { detail: `a credential that is ${status} cannot be ${wanted}` });
+}

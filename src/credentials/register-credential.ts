@@ -1,0 +1,177 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { RegistrationResponseJSON } from '@simplewebauthn/server';
+import { type DataSource, type EntityManager, Not } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { AuditService } from '../audit/audit.service.js';
+import { authenticatorName } from '../authenticators/authenticator-names.js';
+import { ChallengesService, demandRoom } from '../challenges/challenges.service.js';
+import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import type { Redeemed } from '../database/hot-path.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { type Reason, Refusal, step } from '../webauthn/verdict.js';
+import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
+import { demandAllowedModel } from './authenticator-policy.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
+
+/** A redeemed challenge whose relying party is there and switched on. */
+type Ceremony = Redeemed & { readonly user_id: string; readonly origins: string[]; readonly policy: RelyingPartyPolicy };
+
+/** Ends a registration: redeems the challenge, verifies the answer (WebAuthn L3 §7.1) and keeps the credential. */
+@Injectable()
+export class RegisterCredential {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly challenges: ChallengesService,
+    private readonly bindings: CredentialBindings,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** @throws Problem challenge-spent, registration-rejected, policy-rejected, credential-exists */
+  async register(context: AuthorizedContext, answer: RegisterCredentialDto): Promise<CredentialEntity> {
+    const { response } = answer;
+    let redeemed: Redeemed | undefined;
+    try {
+      redeemed = await this.challenges.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
+      const ceremony = ceremonyOf(redeemed);
+      const verified = await this.verify(response, ceremony);
+      return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified));
+    } catch (error) {
+      const problem = error instanceof Refusal ? rejected(error) : error;
+      if (problem instanceof Problem && problem.status < 500) await this.recordRefusal(context, problem, response.id, redeemed);
+      throw problem;
+    }
+  }
+
+  private async verify(response: RegistrationResponseDto, ceremony: Ceremony): Promise<VerifiedRegistration> {
+    const { policy } = ceremony;
+    const verified = await verifyRegistration(response as RegistrationResponseJSON, {
+      rpId: ceremony.rp_id,
+      origins: ceremony.origins,
+      crossOrigin: policy.crossOrigin,
+      challenge: ceremony.challenge,
+      conditional: ceremony.conditional,
+      requireUserVerification: policy.userVerification === 'required',
+      algorithms: policy.algorithms,
+      formats: policy.attestation.formats,
+    });
+    demandPolicy(response, verified, ceremony);
+    return verified;
+  }
+
+  private draft(
+    context: AuthorizedContext,
+    ceremony: Ceremony,
+    { response, name }: RegisterCredentialDto,
+    { attestation, ...verified }: VerifiedRegistration,
+  ): CredentialEntity {
+    const now = this.clock.now();
+    return this.bindings.seal({
+      ...verified,
+      id: uuidv7({ msecs: now.getTime() }),
+      rpId: ceremony.rp_id,
+      userId: ceremony.user_id,
+      name: name ?? authenticatorName(verified.aaguid) ?? 'Passkey',
+      status: 'active' as const,
+      statusReason: null,
+      statusChangedAt: now,
+      attachment: response.authenticatorAttachment ?? null,
+      transports: [...new Set(response.response.transports ?? [])],
+      discoverable: discoverableOf(response),
+      attestationFormat: attestation.format,
+      attestationTrust: attestation.trust,
+      createdAt: now,
+      createdBy: context.caller.spiffeId,
+      lastUsedAt: null,
+    });
+  }
+
+  /** The user's handle row is the lock by which registrations of one user take turns, also with the user's erasure. */
+  private keep(context: AuthorizedContext, ceremony: Ceremony, credential: CredentialEntity): Promise<CredentialEntity> {
+    const { rpId, userId } = credential;
+    return this.dataSource.transaction(async (manager) => {
+      const locked = await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
+      if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased meanwhile' });
+      const count = await manager.countBy(CredentialEntity, { rpId, userId, status: Not('revoked' as const) });
+      demandRoom(count, ceremony.policy.maxCredentialsPerUser);
+      await this.insert(manager, credential);
+      const credentialId = credential.credentialId.toString('base64url');
+      const { algorithm, aaguid, attestationFormat, attestationTrust, userVerified, backupEligible } = credential;
+      await this.audit.record(
+        context,
+        {
+          ...{ type: 'credential.register', outcome: 'success', rpId, userId, userVerified },
+          credential: { id: credential.id, credentialId },
+          facts: { algorithm, aaguid, attestation: `${attestationFormat}/${attestationTrust}`, backup_eligible: backupEligible },
+        },
+        manager,
+      );
+      return credential;
+    });
+  }
+
+  private async insert(manager: EntityManager, credential: CredentialEntity): Promise<void> {
+    const { identifiers, raw } = await manager
+      .createQueryBuilder()
+      .insert()
+      .into(CredentialEntity)
+      .values(credential)
+      .orIgnore()
+      .returning('id')
+      .execute();
+    if (identifiers.length === 0 || (raw as unknown[]).length === 0) throw new Problem('credential-exists');
+  }
+
+  private async recordRefusal(
+    context: AuthorizedContext,
+    problem: Problem,
+    credentialId: string,
+    redeemed: Redeemed | undefined,
+  ): Promise<void> {
+    await this.audit.record(context, {
+      ...{ type: 'credential.register', outcome: 'failure', credential: { credentialId: credentialId.slice(0, 1_364) } },
+      reason: problem.members.reason ?? problem.slug,
+      detail: problem.members.detail,
+      ...{ rpId: redeemed?.rp_id, userId: redeemed?.user_id ?? undefined },
+    });
+  }
+}
+
+/** @throws Problem relying-party-denied; Refusal ceremony-mismatch */
+function ceremonyOf(redeemed: Redeemed): Ceremony {
+  step(redeemed.ceremony === 'registration', 'ceremony-mismatch', 'the challenge was issued for an authentication');
+  const { policy, origins, enabled, user_id } = redeemed;
+  if (!enabled || !policy || !origins || user_id === null) throw new Problem('relying-party-denied');
+  return { ...redeemed, policy, origins, user_id };
+}
+
+/** What the relying party demands beyond the specification's steps. @throws Refusal */
+function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegistration, ceremony: Ceremony): void {
+  const { policy, attachment } = ceremony;
+  const { backupEligible, attestation } = verified;
+  demandAllowedModel(policy.authenticators, verified.aaguid);
+  const answered = response.authenticatorAttachment;
+  step(!attachment || !answered || answered === attachment, 'authenticator-denied', `a ${String(attachment)} authenticator was asked for`);
+  const discoverable = policy.residentKey !== 'required' || discoverableOf(response) !== false;
+  step(discoverable, 'authenticator-denied', 'the policy demands a discoverable credential');
+  step(policy.backup !== 'device-bound' || !backupEligible, 'backup-state-denied', 'the policy demands a device-bound credential');
+  step(policy.backup !== 'synced' || backupEligible, 'backup-state-denied', 'the policy demands a credential that can be backed up');
+  const trustNeeded = policy.attestation.trust === 'trusted' || policy.backup === 'device-bound';
+  step(!trustNeeded || attestation.trust === 'trusted', 'attestation-untrusted', `the attestation's trust is ${attestation.trust}`);
+}
+
+/** `credProps.rk` (WebAuthn L3 §10.1.3), when the client tells it. */
+function discoverableOf({ clientExtensionResults }: RegistrationResponseDto): boolean | null {
+  const rk = clientExtensionResults?.credProps?.rk;
+  return typeof rk === 'boolean' ? rk : null;
+}
+
+function rejected({ reason, detail }: { reason: Reason; detail: string }): Problem {
+  return new Problem('registration-rejected', { reason, detail });
+}

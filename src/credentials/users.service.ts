@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Not, Repository } from 'typeorm';
+import { AuditService } from '../audit/audit.service.js';
+import { ChallengeEntity } from '../challenges/challenge.entity.js';
+import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+
+/** An argument of `PublicKeyCredential.signalAllAcceptedCredentials()` (WebAuthn L3 §5.1.10). */
+export interface UserSignals {
+  allAcceptedCredentials: { rpId: string; userId: string; allAcceptedCredentialIds: string[] };
+}
+
+/** What concerns a user of a relying party as a whole. */
+@Injectable()
+export class UsersService {
+  constructor(
+    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
+    private readonly bindings: CredentialBindings,
+    private readonly audit: AuditService,
+  ) {}
+
+  /**
+   * A suspended credential is accepted still: the client must not forget it.
+   *
+   * @throws Problem not-found for a user who never began a registration
+   */
+  async signals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
+    const user = await this.handles.findOneBy({ rpId, userId });
+    if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
+    const rows = await this.credentials.find({ where: { rpId, userId, status: Not('revoked' as const) }, order: { id: 'ASC' } });
+    const accepted = await this.bindings.only(context, rows);
+    const allAcceptedCredentialIds = accepted.map(({ credentialId }) => credentialId.toString('base64url'));
+    return { allAcceptedCredentials: { rpId, userId: user.handle.toString('base64url'), allAcceptedCredentialIds } };
+  }
+
+  /** Deletes the user's credentials, challenges and handle. Erasing nobody is no error, and recorded just the same. */
+  erase(context: AuthorizedContext, rpId: string, userId: string): Promise<void> {
+    return this.credentials.manager.transaction(async (manager) => {
+      await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
+      const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
+      await manager.delete(ChallengeEntity, { rpId, userId });
+      await manager.delete(UserHandleEntity, { rpId, userId });
+      const facts = { credentials: affected ?? 0 };
+      await this.audit.record(context, { type: 'user.erase', outcome: 'success', rpId, userId, facts }, manager);
+    });
+  }
+}

@@ -1,0 +1,160 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectDataSource, InjectRepository } from '@nestjs/typeorm';
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import { type DataSource, Repository } from 'typeorm';
+import { AuditService } from '../audit/audit.service.js';
+import { ChallengesService } from '../challenges/challenges.service.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { ACCEPT_AUTHENTICATION, credentialOf, type Redeemed } from '../database/hot-path.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+import { Problem, type ProblemMembers } from '../problems/problem.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { Refusal, step } from '../webauthn/verdict.js';
+import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
+import { demandAllowedModel } from './authenticator-policy.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
+import type { VerifiedResponse } from './dto/verified.response.js';
+import { CredentialResponse } from './dto/credential.response.js';
+
+/** A redeemed challenge whose relying party is there and switched on. */
+type Ceremony = Redeemed & { readonly origins: string[]; readonly policy: RelyingPartyPolicy };
+
+/** Ends an authentication: redeems the challenge, verifies the answer (WebAuthn L3 §7.2) and keeps what it tells. */
+@Injectable()
+export class VerifyCredential {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly challenges: ChallengesService,
+    private readonly bindings: CredentialBindings,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
+  async verify(context: AuthorizedContext, answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
+    const { response } = answer;
+    let redeemed: Redeemed | undefined;
+    try {
+      redeemed = await this.challenges.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
+      const ceremony = ceremonyOf(redeemed, answer.purpose);
+      const credential = await this.identify(context, ceremony, response);
+      const { rpId, credentialId, publicKey, backupEligible } = credential;
+      const verified = await verifyAuthentication(response as AuthenticationResponseJSON, {
+        ...{ rpId, origins: ceremony.origins, crossOrigin: ceremony.policy.crossOrigin, challenge: ceremony.challenge },
+        requireUserVerification: ceremony.policy.userVerification === 'required',
+        credential: { credentialId, publicKey, backupEligible },
+      });
+      return await this.accept(context, ceremony, credential, verified);
+    } catch (error) {
+      const problem = error instanceof Refusal ? rejected(error, response.id, redeemed) : error;
+      if (problem instanceof Problem && problem.status < 500) await this.recordRefusal(context, problem, response.id, redeemed);
+      throw problem;
+    }
+  }
+
+  /** The credential that the answer names, when it may be used at all: §7.2 steps 5 and 6, and its life. @throws Refusal */
+  private async identify(
+    context: AuthorizedContext,
+    ceremony: Ceremony,
+    { response }: AuthenticationResponseDto,
+  ): Promise<CredentialEntity> {
+    const credential = credentialOf(ceremony);
+    step(credential !== undefined, 'credential-unknown', 'the relying party has no such credential');
+    step(await this.bindings.holds(context, credential), 'credential-unknown', 'the credential record fails its integrity check');
+    const { user_id: expectedUser, handle } = ceremony;
+    step(expectedUser === null || expectedUser === credential.userId, 'credential-not-allowed', 'the credential is another user’s');
+    const { userHandle } = response;
+    const present = userHandle !== undefined && userHandle !== null;
+    step(present || expectedUser !== null, 'user-handle-mismatch', 'a discoverable credential must tell its user handle');
+    step(!present || userHandle === handle?.toString('base64url'), 'user-handle-mismatch', 'the user handle is another user’s');
+    demandActive(credential);
+    demandAllowedModel(ceremony.policy.authenticators, credential.aaguid);
+    return credential;
+  }
+
+  /** §7.2 step 22 and after: compare and set, with the event, in one statement. @throws Refusal */
+  private async accept(
+    context: AuthorizedContext,
+    { purpose, policy }: Ceremony,
+    credential: CredentialEntity,
+    { signCount, backedUp, userVerified }: VerifiedAuthentication,
+  ): Promise<VerifiedResponse> {
+    const now = this.clock.now();
+    const { rpId, userId, id } = credential;
+    const flag = policy.signCountRegression === 'flag';
+    const risks = flag && regressed(credential.signCount, signCount) ? ['sign-count-regressed'] : [];
+    const event = this.audit.row(
+      context,
+      {
+        ...{ type: 'credential.verify', outcome: 'success', rpId, userId, userVerified },
+        credential: { id, credentialId: credential.credentialId.toString('base64url') },
+        facts: { purpose: purpose ?? undefined, sign_count: signCount, backed_up: backedUp, risks },
+      },
+      now,
+    );
+    const [accepted] = await ACCEPT_AUTHENTICATION.run(this.dataSource, [
+      ...[rpId, id, credential.bindingMac, signCount, backedUp, now, flag],
+      ...event,
+    ]);
+    if (!accepted) return this.explain(credential, signCount);
+    const current = Object.assign(credential, { signCount: Number(accepted.sign_count), backedUp, lastUsedAt: now });
+    return {
+      ...{ verified: true, rpId, userId, purpose, userVerified, credential: CredentialResponse.of(current) },
+      ...{ risks, verifiedAt: now, auditId: event[0] },
+    };
+  }
+
+  /** Why the compare-and-set did not take: the life of the credential went on while the signature was verified, or its count did. */
+  private async explain({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
+    const current = await this.credentials.findOneBy({ rpId, id });
+    step(current !== null, 'credential-unknown', 'the credential was erased meanwhile');
+    demandActive(current);
+    throw new Refusal('sign-count-regressed', `the count is ${String(signCount)}; it was ${String(current.signCount)} before`);
+  }
+
+  private async recordRefusal(
+    context: AuthorizedContext,
+    problem: Problem,
+    credentialId: string,
+    redeemed: Redeemed | undefined,
+  ): Promise<void> {
+    const credential = redeemed && credentialOf(redeemed);
+    await this.audit.record(context, {
+      ...{ type: 'credential.verify', outcome: 'failure' },
+      reason: problem.members.reason ?? problem.slug,
+      detail: problem.members.detail,
+      ...{ rpId: redeemed?.rp_id, userId: redeemed?.user_id ?? credential?.userId },
+      credential: { id: credential?.id, credentialId: credentialId.slice(0, 1_364) },
+    });
+  }
+}
+
+/** @throws Problem relying-party-denied; Refusal ceremony-mismatch, purpose-mismatch */
+function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
+  step(redeemed.ceremony === 'authentication', 'ceremony-mismatch', 'the challenge was issued for a registration');
+  step(redeemed.purpose === (purpose ?? null), 'purpose-mismatch', `the challenge's purpose is ${redeemed.purpose ?? 'none'}`);
+  const { policy, origins, enabled } = redeemed;
+  if (!enabled || !policy || !origins) throw new Problem('relying-party-denied');
+  return { ...redeemed, policy, origins };
+}
+
+/** @throws Refusal */
+function demandActive({ status, statusReason }: CredentialEntity): void {
+  step(status !== 'suspended', 'credential-suspended', statusReason ?? 'the credential is suspended');
+  step(status !== 'revoked', 'credential-revoked', statusReason ?? 'the credential is revoked');
+}
+
+/** Whether a sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
+function regressed(stored: number, received: number): boolean {
+  return (stored !== 0 || received !== 0) && received <= stored;
+}
+
+/** The client is told to forget a credential only when it certainly does not exist here. */
+function rejected({ reason, detail }: Refusal, credentialId: string, redeemed: Redeemed | undefined): Problem {
+  const gone = reason === 'credential-unknown' && redeemed !== undefined && credentialOf(redeemed) === undefined;
+  const signal: ProblemMembers = gone ? { signal: { unknownCredential: { rpId: redeemed.rp_id, credentialId } } } : {};
+  return new Problem('authentication-rejected', { reason, detail, ...signal });
+}

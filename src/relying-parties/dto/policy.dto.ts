@@ -1,0 +1,141 @@
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  Matches,
+  Max,
+  Min,
+  ValidateNested,
+} from 'class-validator';
+import { Optional } from '../../contract/optional.js';
+import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
+import { ATTESTATION_FORMATS } from '../../webauthn/attestation-formats.js';
+import { IsOrigin } from '../origin.js';
+import type { RelyingPartyPolicy } from '../relying-party-policy.js';
+
+const DEMANDS = ['required', 'preferred', 'discouraged'];
+const AAGUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+class AttestationPolicyDto {
+  @Optional()
+  @IsIn(['none', 'indirect', 'direct', 'enterprise'])
+  conveyance?: RelyingPartyPolicy['attestation']['conveyance'];
+
+  @Optional()
+  @IsIn(['any', 'trusted'])
+  trust?: 'any' | 'trusted';
+
+  @Optional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayUnique()
+  @IsIn(ATTESTATION_FORMATS, { each: true })
+  formats?: string[];
+}
+
+class AuthenticatorsPolicyDto {
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(1_000)
+  @ArrayUnique()
+  @Matches(AAGUID, { each: true })
+  allow?: string[];
+
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(1_000)
+  @ArrayUnique()
+  @Matches(AAGUID, { each: true })
+  deny?: string[];
+
+  @Optional()
+  @IsIn(['allow', 'deny'])
+  unknown?: 'allow' | 'deny';
+}
+
+class CrossOriginPolicyDto {
+  @Optional()
+  @IsBoolean()
+  allow?: boolean;
+
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(50)
+  @ArrayUnique()
+  @IsOrigin({ each: true })
+  topOrigins?: string[];
+}
+
+class IdentityProofPolicyDto {
+  @Optional()
+  @IsBoolean()
+  required?: boolean;
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(86_400)
+  maxAgeSeconds?: number;
+}
+
+export class PolicyDto {
+  @Optional()
+  @IsIn(DEMANDS)
+  userVerification?: RelyingPartyPolicy['userVerification'];
+
+  @Optional()
+  @IsIn(DEMANDS)
+  residentKey?: RelyingPartyPolicy['residentKey'];
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => AttestationPolicyDto)
+  attestation?: AttestationPolicyDto;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => AuthenticatorsPolicyDto)
+  authenticators?: AuthenticatorsPolicyDto;
+
+  @Optional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayUnique()
+  @IsIn(COSE_ALGORITHMS, { each: true })
+  algorithms?: number[];
+
+  @Optional()
+  @IsIn(['any', 'device-bound', 'synced'])
+  backup?: RelyingPartyPolicy['backup'];
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(64)
+  maxCredentialsPerUser?: number;
+
+  @Optional()
+  @IsInt()
+  @Min(15)
+  @Max(3_600)
+  challengeTtlSeconds?: number;
+
+  @Optional()
+  @IsIn(['reject', 'flag'])
+  signCountRegression?: 'reject' | 'flag';
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => CrossOriginPolicyDto)
+  crossOrigin?: CrossOriginPolicyDto;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => IdentityProofPolicyDto)
+  identityProof?: IdentityProofPolicyDto;
+}

@@ -1,0 +1,52 @@
+import { Type } from 'class-transformer';
+import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsInt, Min, ValidateNested } from 'class-validator';
+import { Optional } from '../../contract/optional.js';
+import { IsText } from '../../contract/is-text.js';
+import { IsTimestamp } from '../../contract/is-timestamp.js';
+import { IsOrigin } from '../origin.js';
+import { IsRpId } from '../rp-id.js';
+import { PolicyDto } from './policy.dto.js';
+
+/** What was got can be put: `rpId`, `createdAt` and `updatedAt` are taken and not written, `version` guards the write. */
+export class PutRelyingPartyDto {
+  @Optional()
+  @IsRpId()
+  rpId?: string;
+
+  @IsText(1, 256)
+  name: string;
+
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(50)
+  @ArrayUnique()
+  @IsOrigin({ each: true })
+  origins: string[];
+
+  @Optional()
+  @IsBoolean()
+  enabled?: boolean;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => PolicyDto)
+  policy?: PolicyDto;
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  version?: number;
+
+  @Optional()
+  @IsTimestamp()
+  createdAt?: string;
+
+  @Optional()
+  @IsTimestamp()
+  updatedAt?: string;
+}
+
+export class RpIdParam {
+  @IsRpId()
+  rpId: string;
+}

@@ -1,0 +1,33 @@
+import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
+
+/** SHA-256 of an Android app's signing certificate, as Credential Manager puts it in the client data's origin. */
+const ANDROID_APP = /^android:apk-key-hash:[A-Za-z0-9_-]{43}$/;
+
+/**
+ * An origin exactly as a client writes it into the client data (RFC 6454 §6.2): https, or http for a loopback name,
+ * or an Android app.
+ */
+export function isOrigin(value: unknown): value is string {
+  if (typeof value !== 'string' || value.length > 512) return false;
+  if (ANDROID_APP.test(value)) return true;
+  if (!URL.canParse(value)) return false;
+  const { origin, protocol, hostname } = new URL(value);
+  const loopback = hostname === 'localhost' || hostname.endsWith('.localhost');
+  return origin === value && (protocol === 'https:' || (protocol === 'http:' && loopback));
+}
+
+export function IsOrigin(options?: ValidationOptions): PropertyDecorator {
+  return ValidateBy(
+    {
+      name: 'isOrigin',
+      validator: {
+        validate: isOrigin,
+        defaultMessage: buildMessage(
+          (each) => `${each}$property must be an origin such as https://login.example.com or android:apk-key-hash:…`,
+          options,
+        ),
+      },
+    },
+    options,
+  );
+}

@@ -1,0 +1,59 @@
+import { Body, Controller, Get, HttpStatus, Param, Put, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { AccessService } from '../access/access.service.js';
+import { Requires } from '../access/requires.js';
+import { type AuthorizedContext, Context } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import { PutRelyingPartyDto, RpIdParam } from './dto/put-relying-party.dto.js';
+import { RelyingPartyResponse } from './dto/relying-party.response.js';
+import { RelyingPartiesService } from './relying-parties.service.js';
+
+@Controller('v1/relying-parties')
+export class RelyingPartiesController {
+  constructor(
+    private readonly parties: RelyingPartiesService,
+    private readonly access: AccessService,
+  ) {}
+
+  @Get()
+  @Requires('relying-parties:read')
+  async list(@Context() context: AuthorizedContext): Promise<{ data: RelyingPartyResponse[] }> {
+    return { data: (await this.parties.list(context)).map((party) => RelyingPartyResponse.of(party)) };
+  }
+
+  @Get(':rpId')
+  @Requires('relying-parties:read')
+  async get(@Context() context: AuthorizedContext, @Param() { rpId }: RpIdParam): Promise<RelyingPartyResponse> {
+    await this.access.demandRelyingParty(context, rpId);
+    return RelyingPartyResponse.of(await this.parties.get(rpId));
+  }
+
+  @Put(':rpId')
+  @Requires('relying-parties:write')
+  async put(
+    @Context() context: AuthorizedContext,
+    @Param() { rpId }: RpIdParam,
+    @Body() settings: PutRelyingPartyDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RelyingPartyResponse> {
+    await this.access.demandRelyingParty(context, rpId);
+    if ((settings.rpId ?? rpId) !== rpId) {
+      throw new Problem('request-malformed', { invalid: [{ pointer: '/rpId', detail: 'is not the one in the path' }] });
+    }
+    const { party, created } = await this.parties.put(context, rpId, settings);
+    void reply.status(created ? HttpStatus.CREATED : HttpStatus.OK);
+    return RelyingPartyResponse.of(party);
+  }
+
+  /** The document to serve at https://{rpId}/.well-known/webauthn (WebAuthn L3 §5.11). */
+  @Get(':rpId/related-origins')
+  @Requires('relying-parties:read')
+  async relatedOrigins(
+    @Context() context: AuthorizedContext,
+    @Param() { rpId }: RpIdParam,
+  ): Promise<{ origins: string[] }> {
+    await this.access.demandRelyingParty(context, rpId);
+    const { origins } = await this.parties.get(rpId);
+    return { origins: origins.filter((origin) => origin.startsWith('https://')) };
+  }
+}

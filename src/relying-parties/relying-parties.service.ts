@@ -1,0 +1,91 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { In, Repository } from 'typeorm';
+import { AuditService } from '../audit/audit.service.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import type { AuthorizedContext, RequestContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
+import { DEFAULT_POLICY, type RelyingPartyPolicy } from './relying-party-policy.js';
+import { RelyingPartyEntity } from './relying-party.entity.js';
+
+/** Relying parties, their origins and their ceremony policy. */
+@Injectable()
+export class RelyingPartiesService {
+  constructor(
+    @InjectRepository(RelyingPartyEntity) private readonly parties: Repository<RelyingPartyEntity>,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly audit: AuditService,
+  ) {}
+
+  list({ relyingParties }: AuthorizedContext): Promise<RelyingPartyEntity[]> {
+    const where = relyingParties === null ? {} : { rpId: In([...relyingParties]) };
+    return this.parties.find({ where, order: { rpId: 'ASC' }, take: 1_000 });
+  }
+
+  /** @throws Problem relying-party-unknown */
+  async get(rpId: string): Promise<RelyingPartyEntity> {
+    const party = await this.parties.findOneBy({ rpId });
+    if (!party) throw new Problem('relying-party-unknown');
+    return party;
+  }
+
+  /** @throws Problem relying-party-unknown, relying-party-denied when it is switched off */
+  async getEnabled(rpId: string): Promise<RelyingPartyEntity> {
+    const party = await this.get(rpId);
+    if (!party.enabled) throw new Problem('relying-party-denied', { detail: `${rpId} is switched off` });
+    return party;
+  }
+
+  /**
+   * Creates the relying party, or makes it what `settings` says; members that are absent take their defaults. The same
+   * settings again change nothing.
+   *
+   * @throws Problem relying-party-conflict when `settings.version` is not the stored one
+   */
+  put(
+    context: RequestContext | null,
+    rpId: string,
+    settings: PutRelyingPartyDto,
+  ): Promise<{ party: RelyingPartyEntity; created: boolean }> {
+    return this.parties.manager.transaction(async (manager) => {
+      await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
+      const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
+      if (settings.version !== undefined && settings.version !== (stored?.version ?? 0)) {
+        throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });
+      }
+      const wanted = wantedOf(settings);
+      if (stored && isDeepStrictEqual(wantedOf(stored), wanted)) return { party: stored, created: false };
+      const now = this.clock.now();
+      const version = (stored?.version ?? 0) + 1;
+      const party = manager.create(RelyingPartyEntity, {
+        ...{ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now },
+      });
+      await manager.save(party);
+      const type = stored ? 'relying-party.update' : 'relying-party.create';
+      await this.audit.record(context, { type, outcome: 'success', rpId, facts: { version, ...wanted } }, manager);
+      return { party, created: !stored };
+    });
+  }
+}
+
+type Wanted = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
+
+function wantedOf({ name, origins, enabled, policy }: PutRelyingPartyDto | RelyingPartyEntity): Wanted {
+  return { name, origins, enabled: enabled ?? true, policy: policyOf((policy ?? {}) as Partial<RelyingPartyPolicy>) };
+}
+
+/** The whole policy, with a default for every member that is absent, at both levels. */
+function policyOf(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
+  const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {
+    const value = policy[member as keyof RelyingPartyPolicy] as unknown;
+    const nested = typeof standard === 'object' && standard !== null && !Array.isArray(standard);
+    return [member, nested ? { ...standard, ...withoutUndefined(value) } : (value ?? standard)];
+  });
+  return Object.fromEntries(merged) as RelyingPartyPolicy;
+}
+
+function withoutUndefined(value: unknown): object {
+  return Object.fromEntries(Object.entries(value ?? {}).filter(([, member]) => member !== undefined && member !== null));
+}

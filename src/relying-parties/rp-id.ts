@@ -1,0 +1,26 @@
+import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
+
+const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+
+/** An RP ID (WebAuthn L3 §4): a domain in lower case, as ASCII, without a trailing dot, and no address. */
+export function isRpId(value: unknown): value is string {
+  if (typeof value !== 'string' || value.length > 253) return false;
+  const labels = value.split('.');
+  return labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!);
+}
+
+export function IsRpId(options?: ValidationOptions): PropertyDecorator {
+  return ValidateBy(
+    {
+      name: 'isRpId',
+      validator: {
+        validate: isRpId,
+        defaultMessage: buildMessage(
+          (each) => `${each}$property must be a domain in lower case, such as login.example.com`,
+          options,
+        ),
+      },
+    },
+    options,
+  );
+}
