@@ -1,0 +1,40 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { AccessModule } from './access/access.module.js';
+import { AuditModule } from './audit/audit.module.js';
+import { ChallengesModule } from './challenges/challenges.module.js';
+import { CLOCK, type Clock } from './config/clock.js';
+import { CONFIG, type Config } from './config/config.js';
+import { readSecretKeys, SECRET_KEYS } from './config/secret-keys.js';
+import { CredentialsModule } from './credentials/credentials.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { OpenApiController } from './openapi/openapi.controller.js';
+import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
+import { TelemetryModule } from './telemetry/telemetry.module.js';
+
+/** The table of contents. */
+@Global()
+@Module({
+  imports: [
+    DatabaseModule,
+    TelemetryModule,
+    AuditModule,
+    AccessModule,
+    RelyingPartiesModule,
+    ChallengesModule,
+    CredentialsModule,
+  ],
+  controllers: [OpenApiController],
+})
+export class AppModule {
+  static with(config: Config, clock: Clock): DynamicModule {
+    return {
+      module: AppModule,
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: CLOCK, useValue: clock },
+        { provide: SECRET_KEYS, useFactory: () => readSecretKeys(config) },
+      ],
+      exports: [CONFIG, CLOCK, SECRET_KEYS],
+    };
+  }
+}

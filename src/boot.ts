@@ -1,0 +1,101 @@
+import type { AddressInfo } from 'node:net';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { v7 as uuidv7 } from 'uuid';
+import { DataSource } from 'typeorm';
+import { AppModule } from './app.module.js';
+import { AuditService } from './audit/audit.service.js';
+import { type Clock, systemClock } from './config/clock.js';
+import type { Config, Listener } from './config/config.js';
+import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
+import { strictValidation } from './contract/validation.js';
+import { openDatabase } from './database/open-database.js';
+import { ManagementModule } from './health/management.module.js';
+import { watchHandshakes } from './identity/refused-handshakes.js';
+import { tlsOptions } from './identity/tls-options.js';
+import { ProblemFilter } from './problems/problem.filter.js';
+import { answerUnparsable } from './problems/unparsable-request.js';
+import { Metrics } from './telemetry/metrics.js';
+import { createLogger, PinoLogger } from './telemetry/pino-logger.js';
+import { logRequests } from './telemetry/request-log.js';
+
+export interface RunningService {
+  readonly app: NestFastifyApplication;
+  readonly httpsUrl: string;
+  readonly managementUrl: string;
+  /** Answers what was asked, records the stop, closes both listeners, the pool and the embedded database. */
+  stop(): Promise<void>;
+}
+
+/** Starts the service whole: database, schema, both listeners. Stops again what it started when a part fails. */
+export async function startService(config: Config, clock: Clock = systemClock): Promise<RunningService> {
+  const database = await openDatabase(config);
+  const stops = [database.stop];
+  const stop = async (): Promise<void> => {
+    for (const close of stops.splice(0).reverse()) await close();
+  };
+  try {
+    const settings = { ...config, databaseUrl: database.url };
+    const app = await createApp(settings, clock);
+    stops.push(() => app.close());
+    const audit = app.get(AuditService);
+    for (const name of database.migrated) {
+      await audit.record(null, { type: 'schema.migrate', outcome: 'success', facts: { migration: name } });
+    }
+    const management = await createManagement(app, settings, clock);
+    stops.push(() => management.close());
+    const httpsUrl = await listen(app, config.https, 'https');
+    const managementUrl = await listen(management, config.management, 'http');
+    await audit.record(null, { type: 'service.start', outcome: 'success', facts: { https: httpsUrl } });
+    stops.push(async () => {
+      await audit.record(null, { type: 'service.stop', outcome: 'success' }).catch(() => undefined);
+    });
+    return { app, httpsUrl, managementUrl, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function createApp(config: Config, clock: Clock): Promise<NestFastifyApplication> {
+  const pino = createLogger(config.production);
+  const adapter = new FastifyAdapter({
+    https: tlsOptions(config.tls),
+    bodyLimit: BODY_LIMIT_BYTES,
+    genReqId: () => uuidv7(),
+    requestIdHeader: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 3_100 },
+    clientErrorHandler: answerUnparsable,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, clock), adapter, {
+    logger: new PinoLogger(pino),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  const fastify = adapter.getInstance();
+  acceptJsonBodies(fastify);
+  logRequests(fastify, pino, app.get(Metrics));
+  app.useGlobalPipes(strictValidation());
+  app.useGlobalFilters(new ProblemFilter());
+  watchHandshakes(adapter.getHttpServer(), app.get(AuditService), app.get(Metrics));
+  await app.init();
+  await fastify.ready();
+  return app;
+}
+
+function createManagement(app: NestFastifyApplication, config: Config, clock: Clock): Promise<NestFastifyApplication> {
+  const service = { dataSource: app.get(DataSource), metrics: app.get(Metrics), config, clock };
+  return NestFactory.create<NestFastifyApplication>(ManagementModule.over(service), new FastifyAdapter(), {
+    logger: false,
+    abortOnError: false,
+  });
+}
+
+async function listen(app: NestFastifyApplication, { host, port }: Listener, scheme: string): Promise<string> {
+  await app.listen(port, host);
+  const address = app.getHttpServer().address() as AddressInfo;
+  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `${scheme}://${shown}:${String(address.port)}`;
+}

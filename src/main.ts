@@ -1,0 +1,52 @@
+import { join, relative } from 'node:path';
+import { type RunningService, startService } from './boot.js';
+import { type Config, ConfigError, readConfig } from './config/config.js';
+import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN, prepareDevelopment } from './config/development.js';
+
+/** What a person at a terminal wants to know first. The first line names the ports, in every environment. */
+function announce(service: RunningService, config: Config): void {
+  const { httpsUrl, managementUrl } = service;
+  if (config.production) {
+    console.log(JSON.stringify({ level: 30, time: new Date().toISOString(), msg: 'listening', https: httpsUrl, management: managementUrl }));
+    return;
+  }
+  const pki = join(relative(process.cwd(), config.dataDir) || '.', 'pki');
+  const localhost = httpsUrl.replace('127.0.0.1', 'localhost');
+  console.log(`Passkey Manager listens on ${httpsUrl} (mutual TLS) and ${managementUrl} (health, metrics).
+
+  Database    ${config.databaseUrl === undefined ? `embedded PostgreSQL in ${config.dataDir}` : 'DATABASE_URL'}
+  Identities  spiffe://${DEVELOPMENT_TRUST_DOMAIN}/{auth-service,operator,auditor,stranger}, in ${pki}
+  Policy      ${config.accessPolicyFile}
+  RP          ${DEVELOPMENT_RELYING_PARTY.rpId}, ${DEVELOPMENT_RELYING_PARTY.origins.join(', ')}
+
+Try it:
+
+  curl --cacert ${pki}/ca.crt --cert ${pki}/auth-service.crt --key ${pki}/auth-service.key ${localhost}/v1/credentials
+
+A page to click on: npm run demo. Stop: Ctrl-C.
+`);
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  if (!config.production) await prepareDevelopment(config.dataDir);
+  const service = await startService(config);
+  announce(service, config);
+  let stopping: Promise<void> | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      stopping ??= service.stop().then(
+        () => process.exit(0),
+        (error: unknown) => fail(error),
+      );
+    });
+  }
+}
+
+function fail(error: unknown): never {
+  const expected = error instanceof ConfigError || (error instanceof Error && error.name === 'AccessPolicyError');
+  console.error(expected ? (error as Error).message : error);
+  process.exit(1);
+}
+
+main().catch(fail);

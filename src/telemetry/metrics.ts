@@ -1,0 +1,40 @@
+import { Injectable } from '@nestjs/common';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What operators watch (Prometheus). Labels are bounded: routes, statuses and the contract's closed lists. */
+@Injectable()
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly requests = new Histogram({
+    name: 'passkey_http_request_duration_seconds',
+    help: 'Requests by route and status',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers: [this.registry],
+  });
+
+  readonly events = new Counter({
+    name: 'passkey_audit_events_total',
+    help: 'What happened, by audit event type, outcome and reason',
+    labelNames: ['type', 'outcome', 'reason'],
+    registers: [this.registry],
+  });
+
+  readonly handshakesRefused = new Counter({
+    name: 'passkey_tls_handshakes_refused_total',
+    help: 'TLS handshakes that failed',
+    registers: [this.registry],
+  });
+
+  readonly certificateExpiry = new Gauge({
+    name: 'passkey_certificate_not_after_seconds',
+    help: 'When the server certificate, the CA and the CRL end (Unix time)',
+    labelNames: ['file'],
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+}

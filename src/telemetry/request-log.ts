@@ -1,0 +1,18 @@
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { contextOf } from '../identity/request-context.js';
+import type { Metrics } from './metrics.js';
+
+/** One line and one measurement for each answer. */
+export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const { caller, requestId, source } = contextOf(request);
+    const { method } = request;
+    const route = request.routeOptions.url ?? 'none';
+    const status = reply.statusCode;
+    metrics.requests.observe({ method, route, status }, reply.elapsedTime / 1_000);
+    const fields = { requestId, method, route, status, ms: Math.round(reply.elapsedTime * 10) / 10, caller: caller?.spiffeId, ip: source.ip };
+    logger.info(fields, 'request');
+    done();
+  });
+}
