@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
+import { recordMigrations } from './audit/record-migrations.js';
 import { type Clock, systemClock } from './config/clock.js';
 import type { Config, Listener } from './config/config.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
@@ -29,7 +30,7 @@ export interface RunningService {
 
 /** Starts the service whole: database, schema, both listeners. Stops again what it started when a part fails. */
 export async function startService(config: Config, clock: Clock = systemClock): Promise<RunningService> {
-  const database = await openDatabase(config);
+  const database = await openDatabase(config, (dataSource, names) => recordMigrations(dataSource, names, clock.now()));
   const stops = [database.stop];
   const stop = async (): Promise<void> => {
     for (const close of stops.splice(0).reverse()) await close();
@@ -39,9 +40,6 @@ export async function startService(config: Config, clock: Clock = systemClock): 
     const app = await createApp(settings, clock);
     stops.push(() => app.close());
     const audit = app.get(AuditService);
-    for (const name of database.migrated) {
-      await audit.record(null, { type: 'schema.migrate', outcome: 'success', facts: { migration: name } });
-    }
     const management = await createManagement(app, settings, clock);
     stops.push(() => management.close());
     const httpsUrl = await listen(app, config.https, 'https');

@@ -5,8 +5,13 @@ import type { RequestContext } from '../identity/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 import { toOcsf } from './ocsf.js';
 
-/** The values of one audit_event row, in the order of AUDIT_COLUMNS; the first is the event's id. */
-export type AuditRow = readonly [id: string, ...values: unknown[]];
+/** An event on its way into the log. */
+export interface AuditRow {
+  readonly id: string;
+  readonly entry: AuditEntry;
+  /** In the order of AUDIT_COLUMNS. */
+  readonly values: readonly unknown[];
+}
 
 const AUDIT_COLUMNS = [
   ['id', 'uuid'],
@@ -40,18 +45,9 @@ export function auditRow(entry: AuditEntry, context: RequestContext | null, time
   const event = canonicalize(toOcsf(entry, { id, time, context }))!;
   const { caller } = context ?? {};
   const { rpId, userId, credential } = entry;
-  return [
-    id,
-    event,
-    leafHash(event),
-    entry.type,
-    entry.outcome,
-    caller?.spiffeId ?? null,
-    rpId ?? null,
-    userId ?? null,
-    credential?.id ?? null,
-    credential?.credentialId ?? null,
-  ];
+  const subjects = [caller?.spiffeId, rpId, userId, credential?.id, credential?.credentialId];
+  const values = [id, event, leafHash(event), entry.type, entry.outcome, ...subjects.map((subject) => subject ?? null)];
+  return { id, entry, values };
 }
 
 /** RFC 6962 §2.1: the hash of a leaf. */

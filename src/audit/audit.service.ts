@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { named, type Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../identity/request-context.js';
+import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
 import { auditInsert, type AuditRow, auditRow } from './audit-row.js';
 
@@ -19,6 +20,7 @@ export class AuditService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly metrics: Metrics,
   ) {}
 
   /** The row of an event, for a statement that writes it together with its change. */
@@ -29,7 +31,13 @@ export class AuditService {
   /** @returns the event's id */
   async record(context: RequestContext | null, entry: AuditEntry, through: Queryable = this.dataSource): Promise<string> {
     const row = this.row(context, entry);
-    await RECORD.run(through, row);
-    return row[0];
+    await RECORD.run(through, row.values);
+    this.count(row);
+    return row.id;
+  }
+
+  /** Shows an event that a statement of its own has written in the metrics. */
+  count({ entry: { type, outcome, reason = '' } }: AuditRow): void {
+    this.metrics.events.inc({ type, outcome, reason });
   }
 }

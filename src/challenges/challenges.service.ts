@@ -59,8 +59,9 @@ export class ChallengesService {
     const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
       ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
       ...[request.mediation === 'conditional', attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
-      ...event,
+      ...event.values,
     ]);
+    this.audit.count(event);
     const publicKey = creationOptions({
       ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints },
       user: { handle: issued!.handle, name: user.name, displayName: user.displayName },
@@ -81,12 +82,13 @@ export class ChallengesService {
     const event = this.audit.row(context, { type: 'challenge.issue', outcome: 'success', rpId, userId, facts }, now);
     const [issued] = await ISSUE_AUTHENTICATION.run(this.dataSource, [
       ...[challengeId, rpId, userId ?? null, purpose ?? null, context.caller.spiffeId, challenge, now],
-      ...event,
+      ...event.values,
     ]);
     if (!issued) {
       await this.parties.getEnabled(rpId);
       throw new Problem('unavailable', { retryAfter: 1 });
     }
+    this.audit.count(event);
     const known = (issued.descriptors ?? []).map(descriptorOf);
     const decoy = userId === undefined || known.length > 0 ? [] : [decoyDescriptor(this.keys.decoy, rpId, userId)];
     const publicKey = requestOptions({ rpId, challenge, policy: issued.policy, allow: [...known, ...decoy], hints });

@@ -97,13 +97,14 @@ export class VerifyCredential {
     );
     const [accepted] = await ACCEPT_AUTHENTICATION.run(this.dataSource, [
       ...[rpId, id, credential.bindingMac, signCount, backedUp, now, flag],
-      ...event,
+      ...event.values,
     ]);
     if (!accepted) return this.explain(credential, signCount);
+    this.audit.count(event);
     const current = Object.assign(credential, { signCount: Number(accepted.sign_count), backedUp, lastUsedAt: now });
     return {
       ...{ verified: true, rpId, userId, purpose, userVerified, credential: CredentialResponse.of(current) },
-      ...{ risks, verifiedAt: now, auditId: event[0] },
+      ...{ risks, verifiedAt: now, auditId: event.id },
     };
   }
 

@@ -31,16 +31,21 @@ export function dataSourceOptions(url: string): DataSourceOptions {
 /**
  * Brings a database to this version's schema.
  *
+ * @param record told which migrations were run, before the connection closes
  * @returns the names of the migrations that were run now
  */
-export async function migrate(url: string): Promise<string[]> {
+export async function migrate(
+  url: string,
+  record?: (dataSource: DataSource, names: string[]) => Promise<void>,
+): Promise<string[]> {
   const dataSource = await new DataSource({
     ...dataSourceOptions(url),
     extra: { connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
   } as DataSourceOptions).initialize();
   try {
-    const executed = await dataSource.runMigrations();
-    return executed.map(({ name }) => name);
+    const names = (await dataSource.runMigrations()).map(({ name }) => name);
+    await record?.(dataSource, names);
+    return names;
   } finally {
     await dataSource.destroy();
   }

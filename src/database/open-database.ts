@@ -5,8 +5,6 @@ import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
 
 export interface OpenDatabase {
   readonly url: string;
-  /** The names of the migrations that this start ran. */
-  readonly migrated: string[];
   readonly stop: () => Promise<void>;
 }
 
@@ -14,15 +12,20 @@ export interface OpenDatabase {
  * The database that the configuration names, or the embedded one. Development migrates it; production expects that
  * `npm run migration:run` has, and refuses to serve on a schema that lacks something (one that has more is a later
  * version's, and fits).
+ *
+ * @param record told which migrations were run
  */
-export async function openDatabase(config: Config): Promise<OpenDatabase> {
+export async function openDatabase(
+  config: Config,
+  record: (dataSource: DataSource, migrations: string[]) => Promise<void>,
+): Promise<OpenDatabase> {
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres({ directory: config.dataDir }) : undefined;
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();
   try {
-    if (!config.production) return { url, migrated: await migrate(url), stop };
-    await demandSchema(url);
-    return { url, migrated: [], stop };
+    if (config.production) await demandSchema(url);
+    else await migrate(url, record);
+    return { url, stop };
   } catch (error) {
     await stop();
     throw error;
