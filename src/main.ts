@@ -7,7 +7,15 @@ import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN, prepareDevelopment
 function announce(service: RunningService, config: Config): void {
   const { httpsUrl, managementUrl } = service;
   if (config.production) {
-    console.log(JSON.stringify({ level: 30, time: new Date().toISOString(), msg: 'listening', https: httpsUrl, management: managementUrl }));
+    console.log(
+      JSON.stringify({
+        level: 30,
+        time: new Date().toISOString(),
+        msg: 'listening',
+        https: httpsUrl,
+        management: managementUrl,
+      }),
+    );
     return;
   }
   const pki = join(relative(process.cwd(), config.dataDir) || '.', 'pki');
@@ -45,7 +53,7 @@ async function main(): Promise<void> {
 
 function fail(error: unknown): never {
   const expected = error instanceof ConfigError || (error instanceof Error && error.name === 'AccessPolicyError');
-  console.error(expected ? (error as Error).message : error);
+  console.error(expected ? error.message : error);
   process.exit(1);
 }
 

@@ -82,7 +82,10 @@ class PolicyReader {
     return {
       id,
       permissions: new Set(permissions as Permission[]),
-      relyingParties: service['relyingParties'] === undefined ? null : this.texts(service['relyingParties'], `${path}.relyingParties`),
+      relyingParties:
+        service['relyingParties'] === undefined
+          ? null
+          : this.texts(service['relyingParties'], `${path}.relyingParties`),
       requestsPerSecond: this.rate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
       notAfter: this.time(service['notAfter'], `${path}.notAfter`),
     };
@@ -90,7 +93,10 @@ class PolicyReader {
 
   private denial(value: unknown, path: string): Denial {
     const denial = this.members(value, path, ['id', 'serial', 'fingerprint']);
-    const entries = Object.entries(denial).map(([key, text]) => [key, this.text(text, `${path}.${key}`, /^.+$/).toLowerCase()]);
+    const entries = Object.entries(denial).map(([key, text]) => [
+      key,
+      this.text(text, `${path}.${key}`, /^.+$/).toLowerCase(),
+    ]);
     if (entries.length !== 1) this.mistake(path, 'must have exactly one of id, serial, fingerprint');
     return Object.fromEntries(entries.map(([key, text]) => [key, key === 'id' ? denial['id'] : text])) as Denial;
   }

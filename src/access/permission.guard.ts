@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { contextOf } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { AccessService } from './access.service.js';
+import type { Permission } from './permissions.js';
 import { Requires } from './requires.js';
 
 /** Least privilege: a route without @Requires is closed. Runs behind CallerGuard. */
@@ -16,7 +17,7 @@ export class PermissionGuard implements CanActivate {
 
   async canActivate(execution: ExecutionContext): Promise<true> {
     const context = contextOf(execution.switchToHttp().getRequest<FastifyRequest>());
-    const permission = this.reflector.get(Requires, execution.getHandler());
+    const permission = this.reflector.get(Requires, execution.getHandler()) as Permission | 'any' | undefined;
     const { caller } = context;
     if (!permission || !caller) throw new Problem('permission-denied');
     await this.access.demand(Object.assign(context, { caller }), permission);

@@ -22,7 +22,9 @@ export class AuditReader {
   async list(context: AuthorizedContext, query: ListEventsQuery): Promise<Page<OcsfEvent>> {
     const { limit, cursor, from, to, credentialId, ...columns } = query;
     const before = keyOfCursor(cursor);
-    const select = this.visible(context).orderBy('e.id', 'DESC').take(limit + 1);
+    const select = this.visible(context)
+      .orderBy('e.id', 'DESC')
+      .take(limit + 1);
     if (before) select.andWhere('e.id < :before', { before });
     if (from) select.andWhere('e.id >= :from', { from: firstIdAt(from) });
     if (to) select.andWhere('e.id < :to', { to: firstIdAt(to) });
@@ -30,18 +32,22 @@ export class AuditReader {
       const column = UUID.test(credentialId) ? 'e.credentialUid' : 'e.credentialId';
       select.andWhere(`${column} = :credentialId`, { credentialId });
     }
-    for (const [column, value] of Object.entries(columns)) {
+    for (const [column, value] of Object.entries(columns) as [string, string | undefined][]) {
       if (value !== undefined) select.andWhere(`e.${column} = :${column}`, { [column]: value });
     }
     const rows = await select.getMany();
-    await this.audit.record(context, { type: 'audit.read', outcome: 'success', facts: { filter: { ...query } } });
+    await this.audit.record(context, { type: 'audit.read', outcome: 'success', facts: { filter: query } });
     return pageOf(rows, limit, (row) => row.id, eventOf);
   }
 
   /** @throws Problem event-unknown */
   async get(context: AuthorizedContext, id: string): Promise<OcsfEvent> {
     const row = await this.visible(context).andWhere('e.id = :id', { id }).getOne();
-    await this.audit.record(context, { type: 'audit.read', outcome: row ? 'success' : 'failure', facts: { event: id } });
+    await this.audit.record(context, {
+      type: 'audit.read',
+      outcome: row ? 'success' : 'failure',
+      facts: { event: id },
+    });
     if (!row) throw new Problem('event-unknown');
     return eventOf(row);
   }
@@ -57,7 +63,6 @@ export class AuditReader {
 function eventOf(row: AuditEventEntity): OcsfEvent {
   return JSON.parse(row.event) as OcsfEvent;
 }
-
 
 /** The smallest UUIDv7 of a time (RFC 9562 §5.7): ids begin with the milliseconds, so a range of time is one of keys. */
 function firstIdAt(time: string): string {

@@ -29,7 +29,11 @@ export class AuditService {
   }
 
   /** @returns the event's id */
-  async record(context: RequestContext | null, entry: AuditEntry, through: Queryable = this.dataSource): Promise<string> {
+  async record(
+    context: RequestContext | null,
+    entry: AuditEntry,
+    through: Queryable = this.dataSource,
+  ): Promise<string> {
     const row = this.row(context, entry);
     await RECORD.run(through, row.values);
     this.count(row);

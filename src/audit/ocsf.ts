@@ -74,7 +74,11 @@ function classMembers(
   id: string,
   context: RequestContext | null,
 ): Record<string, unknown> {
-  const user = withoutUndefined({ uid: entry.userId, domain: entry.rpId, ...(entry.userId ? {} : { name: 'unknown' }) });
+  const user = withoutUndefined({
+    uid: entry.userId,
+    domain: entry.rpId,
+    ...(entry.userId ? {} : { name: 'unknown' }),
+  });
   switch (classUid) {
     case 2004:
       return { finding_info: { uid: id, title: 'A credential record fails its integrity check' } };
@@ -105,7 +109,9 @@ function entityOf(entry: AuditEntry): Record<string, unknown> {
 }
 
 function credentialOf({ credential, userId }: AuditEntry): Record<string, unknown> | undefined {
-  return credential && withoutUndefined({ uid: credential.id, credential_id: credential.credentialId, user_uid: userId });
+  return (
+    credential && withoutUndefined({ uid: credential.id, credential_id: credential.credentialId, user_uid: userId })
+  );
 }
 
 function withoutUndefined(members: Record<string, unknown>): Record<string, unknown> {

@@ -7,7 +7,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { type Descriptor, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION, REDEEM, type Redeemed } from '../database/hot-path.js';
+import {
+  type Descriptor,
+  ISSUE_AUTHENTICATION,
+  ISSUE_REGISTRATION,
+  REDEEM,
+  type Redeemed,
+} from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
@@ -41,7 +47,7 @@ export class ChallengesService {
     const now = this.clock.now();
     const exclude = (await this.descriptors(rpId, user.id)).map(descriptorOf);
     const entry = { type: 'challenge.issue', rpId, userId: user.id } as const;
-    const facts = { ceremony: 'registration', purpose, identity_proof: identityProof && { ...identityProof } };
+    const facts = { ceremony: 'registration', purpose, identity_proof: identityProof };
     try {
       demandIdentityProof(identityProof, policy.identityProof, now);
       demandRoom(exclude.length, policy.maxCredentialsPerUser);
@@ -55,7 +61,11 @@ export class ChallengesService {
     const challengeId = uuidv7({ msecs: now.getTime() });
     const challenge = randomBytes(CHALLENGE_BYTES);
     const expiresAt = new Date(now.getTime() + policy.challengeTtlSeconds * 1_000);
-    const event = this.audit.row(context, { ...entry, outcome: 'success', facts: { ...facts, challenge_id: challengeId } }, now);
+    const event = this.audit.row(
+      context,
+      { ...entry, outcome: 'success', facts: { ...facts, challenge_id: challengeId } },
+      now,
+    );
     const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
       ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
       ...[request.mediation === 'conditional', attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
@@ -132,6 +142,6 @@ function descriptorOf({ id, transports }: Descriptor): PublicKeyCredentialDescri
   return {
     type: 'public-key',
     id: Buffer.from(id, 'hex').toString('base64url'),
-    transports: transports as NonNullable<PublicKeyCredentialDescriptorJSON['transports']>,
+    transports: transports,
   };
 }

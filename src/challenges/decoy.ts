@@ -9,7 +9,13 @@ const LENGTHS = [16, 20, 32];
  * that the options do not tell who has a passkey.
  */
 export function decoyDescriptor(key: Buffer, rpId: string, userId: string): PublicKeyCredentialDescriptorJSON {
-  const bytes = createHmac('sha256', key).update(JSON.stringify(['decoy', rpId, userId])).digest();
+  const bytes = createHmac('sha256', key)
+    .update(JSON.stringify(['decoy', rpId, userId]))
+    .digest();
   const length = LENGTHS[createHmac('sha256', key).update(bytes).digest()[0]! % LENGTHS.length]!;
-  return { type: 'public-key', id: bytes.subarray(0, length).toString('base64url'), transports: ['internal', 'hybrid'] };
+  return {
+    type: 'public-key',
+    id: bytes.subarray(0, length).toString('base64url'),
+    transports: ['internal', 'hybrid'],
+  };
 }

@@ -19,7 +19,10 @@ export function demandIdentityProof(
   const age = now.getTime() - Date.parse(proof.verifiedAt.toUpperCase());
   if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt lies in the future');
   if (age > policy.maxAgeSeconds * 1_000) {
-    reject('identity-proof-expired', `identityProof.verifiedAt is more than ${String(policy.maxAgeSeconds)} seconds ago`);
+    reject(
+      'identity-proof-expired',
+      `identityProof.verifiedAt is more than ${String(policy.maxAgeSeconds)} seconds ago`,
+    );
   }
 }
 

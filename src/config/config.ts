@@ -47,7 +47,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const settings = new Settings(env);
   const production = settings.oneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
   const dataDir = resolve(env['PASSKEY_DATA_DIR'] || '.data');
-  const generated = (name: string, path: string): string => settings.file(name, production ? undefined : join(dataDir, path));
+  const generated = (name: string, path: string): string =>
+    settings.file(name, production ? undefined : join(dataDir, path));
   const config: Config = {
     production,
     dataDir,
@@ -84,7 +85,8 @@ class Settings {
     const name = `${prefix}_PORT`;
     const text = this.env[name] || String(defaultPort);
     const port = Number(text);
-    if (!/^\d{1,5}$/.test(text) || port > 65_535) this.mistakes.push(`${name} is "${text}"; it must be a port, 0 to 65535`);
+    if (!/^\d{1,5}$/.test(text) || port > 65_535)
+      this.mistakes.push(`${name} is "${text}"; it must be a port, 0 to 65535`);
     return Object.freeze({ host: this.env[`${prefix}_HOST`] || '127.0.0.1', port });
   }
 
@@ -110,7 +112,8 @@ class Settings {
   databaseUrl(required: boolean): string | undefined {
     const value = this.env['DATABASE_URL'];
     if (!value) {
-      if (required) this.mistakes.push('DATABASE_URL is not set; NODE_ENV=production does not use the embedded database');
+      if (required)
+        this.mistakes.push('DATABASE_URL is not set; NODE_ENV=production does not use the embedded database');
       return undefined;
     }
     const protocol = URL.canParse(value) ? new URL(value).protocol : '';

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
-x509.cryptoProvider.set(webcrypto as Crypto);
+x509.cryptoProvider.set(webcrypto);
 
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3_650;
@@ -42,7 +42,7 @@ export class DevelopmentCa {
 
   static async load(certificatePem: string, keyPem: string): Promise<DevelopmentCa> {
     const der = x509.PemConverter.decodeFirst(keyPem);
-    const key = (await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, true, ['sign'])) as CryptoKey;
+    const key = await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, true, ['sign']);
     return new DevelopmentCa(new x509.X509Certificate(certificatePem), key, keyPem);
   }
 
@@ -52,9 +52,11 @@ export class DevelopmentCa {
 
   /** An X.509-SVID: one URI SAN, client authentication only (SPIFFE X509-SVID §4). */
   issueService(spiffeId: string): Promise<IssuedCertificate> {
-    return this.issue(spiffeId.slice(spiffeId.lastIndexOf('/') + 1), [{ type: 'url', value: spiffeId }], [
-      x509.ExtendedKeyUsage.clientAuth,
-    ]);
+    return this.issue(
+      spiffeId.slice(spiffeId.lastIndexOf('/') + 1),
+      [{ type: 'url', value: spiffeId }],
+      [x509.ExtendedKeyUsage.clientAuth],
+    );
   }
 
   issueServer(): Promise<IssuedCertificate> {
@@ -129,6 +131,6 @@ function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
 }
 
 async function pem(key: CryptoKey): Promise<string> {
-  const der = await webcrypto.subtle.exportKey('pkcs8', key as webcrypto.CryptoKey);
+  const der = await webcrypto.subtle.exportKey('pkcs8', key);
   return `${x509.PemConverter.encode(der, 'PRIVATE KEY')}\n`;
 }

@@ -32,7 +32,7 @@ export async function prepareDevelopment(dataDir: string): Promise<void> {
   keep(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
   keep(join(dataDir, 'binding.key'), () => `${randomBytes(32).toString('base64')}\n`);
   keep(join(dataDir, 'audit.key'), () =>
-    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
   );
 }
 
@@ -53,7 +53,9 @@ async function preparePki(directory: string): Promise<void> {
     const [crt, key] = [path(`${name}.crt`), path(`${name}.key`)];
     if (!renew && existsSync(crt) && existsSync(key) && !expiresSoon(readFileSync(crt))) continue;
     const leaf =
-      name === 'server' ? await ca.issueServer() : await ca.issueService(`spiffe://${DEVELOPMENT_TRUST_DOMAIN}/${name}`);
+      name === 'server'
+        ? await ca.issueServer()
+        : await ca.issueService(`spiffe://${DEVELOPMENT_TRUST_DOMAIN}/${name}`);
     write(key, leaf.keyPem);
     write(crt, leaf.certificatePem, 0o644);
   }

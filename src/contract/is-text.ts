@@ -11,7 +11,8 @@ export function IsText(min: number, max: number, options?: ValidationOptions): P
       validator: {
         validate: (value): boolean => isText(value, min, max),
         defaultMessage: buildMessage(
-          (each) => `${each}$property must be text of ${String(min)} to ${String(max)} characters without control characters`,
+          (each) =>
+            `${each}$property must be text of ${String(min)} to ${String(max)} characters without control characters`,
           options,
         ),
       },
@@ -24,6 +25,6 @@ export function isText(value: unknown, min: number, max: number): value is strin
   if (typeof value !== 'string' || value.length > max * 2 || !value.isWellFormed()) return false;
   // eslint-disable-next-line no-control-regex -- control characters are what it looks for
   if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return false;
-  const characters = [...value].length;
+  const characters = Array.from(value).length;
   return characters >= min && characters <= max;
 }

@@ -10,21 +10,25 @@ const MAX_DEPTH = 16;
 export function acceptJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
-  fastify.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES }, (request, body, done) => {
-    const encoding = request.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity') {
-      done(new Problem('media-type-unsupported', { detail: 'compressed bodies are not taken' }));
-      return;
-    }
-    const text = decode(body as Buffer);
-    if (text === undefined) {
-      done(malformed('is not UTF-8'));
-    } else if (deeperThan(text, MAX_DEPTH)) {
-      done(malformed(`is nested deeper than ${String(MAX_DEPTH)} levels`));
-    } else {
-      void parseJson(request, text, done);
-    }
-  });
+  fastify.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
+    (request, body, done) => {
+      const encoding = request.headers['content-encoding'];
+      if (encoding !== undefined && encoding !== 'identity') {
+        done(new Problem('media-type-unsupported', { detail: 'compressed bodies are not taken' }));
+        return;
+      }
+      const text = decode(body as Buffer);
+      if (text === undefined) {
+        done(malformed('is not UTF-8'));
+      } else if (deeperThan(text, MAX_DEPTH)) {
+        done(malformed(`is nested deeper than ${String(MAX_DEPTH)} levels`));
+      } else {
+        void parseJson(request, text, done);
+      }
+    },
+  );
 }
 
 function decode(body: Buffer): string | undefined {

@@ -7,9 +7,13 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-
 /** @param rows up to `limit + 1` rows: one more than the page shows tells that there is a next one */
-export function pageOf<Row, T>(rows: Row[], limit: number, keyOf: (row: Row) => string, show: (row: Row) => T): Page<T> {
+export function pageOf<Row, T>(
+  rows: Row[],
+  limit: number,
+  keyOf: (row: Row) => string,
+  show: (row: Row) => T,
+): Page<T> {
   const shown = rows.slice(0, limit);
   const last = rows.length > limit ? shown.at(-1) : undefined;
   return {

@@ -10,13 +10,17 @@ export function strictValidation(): ValidationPipe {
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
     validationError: { target: false, value: false },
-    exceptionFactory: (errors) => new Problem('request-malformed', { invalid: errors.flatMap((error) => membersOf(error, '')) }),
+    exceptionFactory: (errors) =>
+      new Problem('request-malformed', { invalid: errors.flatMap((error) => membersOf(error, '')) }),
   });
 }
 
 function membersOf({ property, constraints, children }: ValidationError, parent: string): InvalidMember[] {
   const pointer = `${parent}/${property.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 256)}`;
-  const own = constraints && 'whitelistValidation' in constraints ? ['is not a member that the contract knows'] : Object.values(constraints ?? {});
+  const own =
+    constraints && 'whitelistValidation' in constraints
+      ? ['is not a member that the contract knows']
+      : Object.values(constraints ?? {});
   return [
     ...own.map((detail) => ({ pointer, detail: detail.slice(0, 512) })),
     ...(children ?? []).flatMap((child) => membersOf(child, pointer)),

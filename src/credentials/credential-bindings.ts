@@ -27,7 +27,12 @@ export class CredentialBindings {
   async holds(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
     const { rpId, id, userId, credentialId } = credential;
-    this.logger.error({ message: 'a credential record fails its integrity check', requestId: context.requestId, rpId, id });
+    this.logger.error({
+      message: 'a credential record fails its integrity check',
+      requestId: context.requestId,
+      rpId,
+      id,
+    });
     await this.audit.record(context, {
       type: 'credential.tampered',
       outcome: 'failure',

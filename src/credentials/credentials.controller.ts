@@ -44,7 +44,10 @@ export class CredentialsController {
 
   @Get()
   @Requires('passkeys:read')
-  async list(@Context() context: AuthorizedContext, @Query() query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
+  async list(
+    @Context() context: AuthorizedContext,
+    @Query() query: ListCredentialsQuery,
+  ): Promise<Page<CredentialResponse>> {
     if (query.rpId !== undefined) await this.access.demandRelyingParty(context, query.rpId);
     return this.credentials.list(context, query);
   }

@@ -30,13 +30,18 @@ export class CredentialsService {
     const rows = await this.credentials.find({
       where: {
         ...visibleTo(context, rpId),
-        ...Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined)),
+        ...filters,
         ...(after && { id: MoreThan(after) }),
       },
       order: { id: 'ASC' },
       take: limit + 1,
     });
-    const { data, nextCursor } = pageOf(rows, limit, (row) => row.id, (row) => row);
+    const { data, nextCursor } = pageOf(
+      rows,
+      limit,
+      (row) => row.id,
+      (row) => row,
+    );
     return { data: (await this.bindings.only(context, data)).map((row) => CredentialResponse.of(row)), nextCursor };
   }
 
@@ -56,7 +61,12 @@ export class CredentialsService {
   }
 
   /** @throws Problem credential-unknown, credential-state when no transition leads there */
-  transition(context: AuthorizedContext, id: string, transition: TransitionName, reason: string): Promise<CredentialEntity> {
+  transition(
+    context: AuthorizedContext,
+    id: string,
+    transition: TransitionName,
+    reason: string,
+  ): Promise<CredentialEntity> {
     return this.change(context, id, `credential.${transition}`, (credential) => {
       const { from, to } = TRANSITIONS[transition];
       if (!(from as readonly string[]).includes(credential.status)) throw stateProblem(credential, to);
@@ -90,7 +100,10 @@ export class CredentialsService {
     });
   }
 
-  private async demandGenuine(context: AuthorizedContext, credential: CredentialEntity | null): Promise<CredentialEntity> {
+  private async demandGenuine(
+    context: AuthorizedContext,
+    credential: CredentialEntity | null,
+  ): Promise<CredentialEntity> {
     if (!credential || !(await this.bindings.holds(context, credential))) throw new Problem('credential-unknown');
     return credential;
   }

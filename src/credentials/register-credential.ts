@@ -20,7 +20,11 @@ import { CredentialEntity } from './credential.entity.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
 /** A redeemed challenge whose relying party is there and switched on. */
-type Ceremony = Redeemed & { readonly user_id: string; readonly origins: string[]; readonly policy: RelyingPartyPolicy };
+type Ceremony = Redeemed & {
+  readonly user_id: string;
+  readonly origins: string[];
+  readonly policy: RelyingPartyPolicy;
+};
 
 /** Ends a registration: redeems the challenge, verifies the answer (WebAuthn L3 §7.1) and keeps the credential. */
 @Injectable()
@@ -44,7 +48,8 @@ export class RegisterCredential {
       return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified));
     } catch (error) {
       const problem = error instanceof Refusal ? rejected(error) : error;
-      if (problem instanceof Problem && problem.status < 500) await this.recordRefusal(context, problem, response.id, redeemed);
+      if (problem instanceof Problem && problem.status < 500)
+        await this.recordRefusal(context, problem, response.id, redeemed);
       throw problem;
     }
   }
@@ -93,10 +98,17 @@ export class RegisterCredential {
   }
 
   /** The user's handle row is the lock by which registrations of one user take turns, also with the user's erasure. */
-  private keep(context: AuthorizedContext, ceremony: Ceremony, credential: CredentialEntity): Promise<CredentialEntity> {
+  private keep(
+    context: AuthorizedContext,
+    ceremony: Ceremony,
+    credential: CredentialEntity,
+  ): Promise<CredentialEntity> {
     const { rpId, userId } = credential;
     return this.dataSource.transaction(async (manager) => {
-      const locked = await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
+      const locked = await manager.findOne(UserHandleEntity, {
+        where: { rpId, userId },
+        lock: { mode: 'pessimistic_write' },
+      });
       if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased meanwhile' });
       const count = await manager.countBy(CredentialEntity, { rpId, userId, status: Not('revoked' as const) });
       demandRoom(count, ceremony.policy.maxCredentialsPerUser);
@@ -108,7 +120,12 @@ export class RegisterCredential {
         {
           ...{ type: 'credential.register', outcome: 'success', rpId, userId, userVerified },
           credential: { id: credential.id, credentialId },
-          facts: { algorithm, aaguid, attestation: `${attestationFormat}/${attestationTrust}`, backup_eligible: backupEligible },
+          facts: {
+            algorithm,
+            aaguid,
+            attestation: `${attestationFormat}/${attestationTrust}`,
+            backup_eligible: backupEligible,
+          },
         },
         manager,
       );
@@ -117,7 +134,7 @@ export class RegisterCredential {
   }
 
   private async insert(manager: EntityManager, credential: CredentialEntity): Promise<void> {
-    const { identifiers, raw } = await manager
+    const inserted = await manager
       .createQueryBuilder()
       .insert()
       .into(CredentialEntity)
@@ -125,7 +142,7 @@ export class RegisterCredential {
       .orIgnore()
       .returning('id')
       .execute();
-    if (identifiers.length === 0 || (raw as unknown[]).length === 0) throw new Problem('credential-exists');
+    if ((inserted.raw as unknown[]).length === 0) throw new Problem('credential-exists');
   }
 
   private async recordRefusal(
@@ -135,7 +152,11 @@ export class RegisterCredential {
     redeemed: Redeemed | undefined,
   ): Promise<void> {
     await this.audit.record(context, {
-      ...{ type: 'credential.register', outcome: 'failure', credential: { credentialId: credentialId.slice(0, 1_364) } },
+      ...{
+        type: 'credential.register',
+        outcome: 'failure',
+        credential: { credentialId: credentialId.slice(0, 1_364) },
+      },
       reason: problem.members.reason ?? problem.slug,
       detail: problem.members.detail,
       ...{ rpId: redeemed?.rp_id, userId: redeemed?.user_id ?? undefined },
@@ -157,13 +178,29 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   const { backupEligible, attestation } = verified;
   demandAllowedModel(policy.authenticators, verified.aaguid);
   const answered = response.authenticatorAttachment;
-  step(!attachment || !answered || answered === attachment, 'authenticator-denied', `a ${String(attachment)} authenticator was asked for`);
+  step(
+    !attachment || !answered || answered === attachment,
+    'authenticator-denied',
+    `a ${String(attachment)} authenticator was asked for`,
+  );
   const discoverable = policy.residentKey !== 'required' || discoverableOf(response) !== false;
   step(discoverable, 'authenticator-denied', 'the policy demands a discoverable credential');
-  step(policy.backup !== 'device-bound' || !backupEligible, 'backup-state-denied', 'the policy demands a device-bound credential');
-  step(policy.backup !== 'synced' || backupEligible, 'backup-state-denied', 'the policy demands a credential that can be backed up');
+  step(
+    policy.backup !== 'device-bound' || !backupEligible,
+    'backup-state-denied',
+    'the policy demands a device-bound credential',
+  );
+  step(
+    policy.backup !== 'synced' || backupEligible,
+    'backup-state-denied',
+    'the policy demands a credential that can be backed up',
+  );
   const trustNeeded = policy.attestation.trust === 'trusted' || policy.backup === 'device-bound';
-  step(!trustNeeded || attestation.trust === 'trusted', 'attestation-untrusted', `the attestation's trust is ${attestation.trust}`);
+  step(
+    !trustNeeded || attestation.trust === 'trusted',
+    'attestation-untrusted',
+    `the attestation's trust is ${attestation.trust}`,
+  );
 }
 
 /** `credProps.rk` (WebAuthn L3 §10.1.3), when the client tells it. */

@@ -32,7 +32,10 @@ export class UsersService {
   async signals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
     const user = await this.handles.findOneBy({ rpId, userId });
     if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
-    const rows = await this.credentials.find({ where: { rpId, userId, status: Not('revoked' as const) }, order: { id: 'ASC' } });
+    const rows = await this.credentials.find({
+      where: { rpId, userId, status: Not('revoked' as const) },
+      order: { id: 'ASC' },
+    });
     const accepted = await this.bindings.only(context, rows);
     const allAcceptedCredentialIds = accepted.map(({ credentialId }) => credentialId.toString('base64url'));
     return { allAcceptedCredentials: { rpId, userId: user.handle.toString('base64url'), allAcceptedCredentialIds } };

@@ -50,7 +50,8 @@ export class VerifyCredential {
       return await this.accept(context, ceremony, credential, verified);
     } catch (error) {
       const problem = error instanceof Refusal ? rejected(error, response.id, redeemed) : error;
-      if (problem instanceof Problem && problem.status < 500) await this.recordRefusal(context, problem, response.id, redeemed);
+      if (problem instanceof Problem && problem.status < 500)
+        await this.recordRefusal(context, problem, response.id, redeemed);
       throw problem;
     }
   }
@@ -63,13 +64,29 @@ export class VerifyCredential {
   ): Promise<CredentialEntity> {
     const credential = credentialOf(ceremony);
     step(credential !== undefined, 'credential-unknown', 'the relying party has no such credential');
-    step(await this.bindings.holds(context, credential), 'credential-unknown', 'the credential record fails its integrity check');
+    step(
+      await this.bindings.holds(context, credential),
+      'credential-unknown',
+      'the credential record fails its integrity check',
+    );
     const { user_id: expectedUser, handle } = ceremony;
-    step(expectedUser === null || expectedUser === credential.userId, 'credential-not-allowed', 'the credential is another user’s');
+    step(
+      expectedUser === null || expectedUser === credential.userId,
+      'credential-not-allowed',
+      'the credential is another user’s',
+    );
     const { userHandle } = response;
     const present = userHandle !== undefined && userHandle !== null;
-    step(present || expectedUser !== null, 'user-handle-mismatch', 'a discoverable credential must tell its user handle');
-    step(!present || userHandle === handle?.toString('base64url'), 'user-handle-mismatch', 'the user handle is another user’s');
+    step(
+      present || expectedUser !== null,
+      'user-handle-mismatch',
+      'a discoverable credential must tell its user handle',
+    );
+    step(
+      !present || userHandle === handle?.toString('base64url'),
+      'user-handle-mismatch',
+      'the user handle is another user’s',
+    );
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid);
     return credential;
@@ -101,7 +118,7 @@ export class VerifyCredential {
     ]);
     if (!accepted) return this.explain(credential, signCount);
     this.audit.count(event);
-    const current = Object.assign(credential, { signCount: Number(accepted.sign_count), backedUp, lastUsedAt: now });
+    const current = Object.assign(credential, { signCount: accepted.sign_count, backedUp, lastUsedAt: now });
     return {
       ...{ verified: true, rpId, userId, purpose, userVerified, credential: CredentialResponse.of(current) },
       ...{ risks, verifiedAt: now, auditId: event.id },
@@ -113,7 +130,10 @@ export class VerifyCredential {
     const current = await this.credentials.findOneBy({ rpId, id });
     step(current !== null, 'credential-unknown', 'the credential was erased meanwhile');
     demandActive(current);
-    throw new Refusal('sign-count-regressed', `the count is ${String(signCount)}; it was ${String(current.signCount)} before`);
+    throw new Refusal(
+      'sign-count-regressed',
+      `the count is ${String(signCount)}; it was ${String(current.signCount)} before`,
+    );
   }
 
   private async recordRefusal(
@@ -136,7 +156,11 @@ export class VerifyCredential {
 /** @throws Problem relying-party-denied; Refusal ceremony-mismatch, purpose-mismatch */
 function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
   step(redeemed.ceremony === 'authentication', 'ceremony-mismatch', 'the challenge was issued for a registration');
-  step(redeemed.purpose === (purpose ?? null), 'purpose-mismatch', `the challenge's purpose is ${redeemed.purpose ?? 'none'}`);
+  step(
+    redeemed.purpose === (purpose ?? null),
+    'purpose-mismatch',
+    `the challenge's purpose is ${redeemed.purpose ?? 'none'}`,
+  );
   const { policy, origins, enabled } = redeemed;
   if (!enabled || !policy || !origins) throw new Problem('relying-party-denied');
   return { ...redeemed, policy, origins };

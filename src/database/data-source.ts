@@ -41,7 +41,7 @@ export async function migrate(
   const dataSource = await new DataSource({
     ...dataSourceOptions(url),
     extra: { connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
-  } as DataSourceOptions).initialize();
+  }).initialize();
   try {
     const names = (await dataSource.runMigrations()).map(({ name }) => name);
     await record?.(dataSource, names);

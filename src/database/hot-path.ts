@@ -139,7 +139,9 @@ export const REDEEM = named<Redeemed>(
        RETURNING *)
    SELECT r.rp_id, r.user_id, r.ceremony, r.purpose, r.challenge, r.conditional, r.attachment, r.expires_at,
           p.origins, p.enabled, p.policy, h.handle,
-          ${Object.values(CREDENTIAL_COLUMNS).map((column) => `c.${column} AS c_${column}`).join(', ')}
+          ${Object.values(CREDENTIAL_COLUMNS)
+            .map((column) => `c.${column} AS c_${column}`)
+            .join(', ')}
    FROM redeemed r
      CROSS JOIN asynchronous
      LEFT JOIN relying_party p ON p.rp_id = r.rp_id

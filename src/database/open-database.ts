@@ -19,7 +19,8 @@ export async function openDatabase(
   config: Config,
   record: (dataSource: DataSource, migrations: string[]) => Promise<void>,
 ): Promise<OpenDatabase> {
-  const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres({ directory: config.dataDir }) : undefined;
+  const embedded =
+    config.databaseUrl === undefined ? await startEmbeddedPostgres({ directory: config.dataDir }) : undefined;
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();
   try {

@@ -30,11 +30,17 @@ export class CallerGuard implements CanActivate {
     if (caller instanceof SvidError) return this.refuse(request, caller.message);
     context.caller = caller;
     const now = this.clock.now();
-    if (now < caller.notBefore || now > caller.notAfter) return this.refuse(request, 'the certificate is not valid now');
+    if (now < caller.notBefore || now > caller.notAfter)
+      return this.refuse(request, 'the certificate is not valid now');
     const forwarded = FORWARDED_CERTIFICATES.find((name) => name in request.headers);
     if (forwarded) {
       const detail = 'an identity is never taken from a header';
-      await this.audit.record(context, { type: 'access.denied', outcome: 'failure', reason: 'request-malformed', detail });
+      await this.audit.record(context, {
+        type: 'access.denied',
+        outcome: 'failure',
+        reason: 'request-malformed',
+        detail,
+      });
       throw new Problem('request-malformed', { invalid: [{ pointer: `/${forwarded}`, detail }] });
     }
     return true;

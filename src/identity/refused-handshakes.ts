@@ -36,7 +36,13 @@ export function watchHandshakes(server: Server, audit: AuditService, metrics: Me
     audit
       .record(
         { requestId: '', operation: 'TLS handshake', source },
-        { type: 'handshake.refused', outcome: 'failure', reason: error.code ?? error.name, detail: error.message.slice(0, 200), facts },
+        {
+          type: 'handshake.refused',
+          outcome: 'failure',
+          reason: error.code ?? error.name,
+          detail: error.message.slice(0, 200),
+          facts,
+        },
       )
       .catch((failure: unknown) => {
         logger.error({ message: 'a refused handshake was not recorded', ip: source.ip, error: String(failure) });

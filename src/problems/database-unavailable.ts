@@ -1,10 +1,21 @@
 /** SQLSTATE classes that say "not now" and leave nothing changed: connection, resources, operator, serialization, read-only. */
 const TRANSIENT = /^(08|53|57|58|40|25006|55P03)/;
 
-const SOCKET_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+const SOCKET_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 
 /** node-postgres gives these without a code. */
-const WITHOUT_CODE = /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end/i;
+const WITHOUT_CODE =
+  /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end/i;
 
 /** Whether an error means that the database cannot be reached or cannot take the write right now. */
 export function databaseUnavailable(error: unknown): boolean {

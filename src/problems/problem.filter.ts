@@ -24,7 +24,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (!problem || problem.slug === 'unavailable') {
       this.logger.error({ message: 'request failed', requestId: request.id, error: describe(error) });
     }
-    if (problem?.members.retryAfter !== undefined) void reply.header('retry-after', Math.ceil(problem.members.retryAfter));
+    if (problem?.members.retryAfter !== undefined)
+      void reply.header('retry-after', Math.ceil(problem.members.retryAfter));
     const body = problem?.body(request.id) ?? {
       type: 'about:blank',
       title: 'Internal Server Error',

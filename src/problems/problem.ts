@@ -54,7 +54,7 @@ export class Problem extends Error {
 
   /** RFC 9457 body. */
   body(requestId: string): Record<string, unknown> {
-    const { retryAfter: _header, ...members } = this.members;
+    const { retryAfter, ...members } = this.members;
     const { status, title } = PROBLEMS[this.slug];
     return { type: `urn:passkey-manager:problem:${this.slug}`, title, status, ...members, instance: requestId };
   }

@@ -6,7 +6,8 @@ import { Problem } from './problem.js';
 export function answerUnparsable(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const detail = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'the request did not arrive in time' : 'it is not HTTP/1.1';
+  const detail =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'the request did not arrive in time' : 'it is not HTTP/1.1';
   const problem = tooLarge
     ? new Problem('request-too-large', { detail: 'the headers are over 16 KiB' })
     : new Problem('request-malformed', { invalid: [{ pointer: '', detail }] });

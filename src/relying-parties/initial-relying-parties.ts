@@ -40,7 +40,8 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
       const errors = validateSync(settings, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
       const mistakes = errors.flatMap(messagesOf);
       if (!settings.rpId) mistakes.push('rpId must be present');
-      if (mistakes.length > 0) throw new Error(`${relyingPartiesFile}, entry ${String(index + 1)}: ${mistakes.join('; ')}`);
+      if (mistakes.length > 0)
+        throw new Error(`${relyingPartiesFile}, entry ${String(index + 1)}: ${mistakes.join('; ')}`);
       return settings as PutRelyingPartyDto & { rpId: string };
     });
   }

@@ -87,5 +87,7 @@ function policyOf(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
 }
 
 function withoutUndefined(value: unknown): object {
-  return Object.fromEntries(Object.entries(value ?? {}).filter(([, member]) => member !== undefined && member !== null));
+  return Object.fromEntries(
+    Object.entries(value ?? {}).filter(([, member]) => member !== undefined && member !== null),
+  );
 }

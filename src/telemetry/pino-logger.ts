@@ -38,7 +38,10 @@ export class PinoLogger implements LoggerService {
       const { message: text, ...fields } = message as { message?: string };
       this.pino[level]({ context: name, ...fields }, text ?? '');
     } else {
-      this.pino[level]({ context: name, ...(context.length > 1 && { details: context.slice(0, -1) }) }, String(message));
+      this.pino[level](
+        { context: name, ...(context.length > 1 && { details: context.slice(0, -1) }) },
+        String(message),
+      );
     }
   }
 }

@@ -11,7 +11,15 @@ export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: M
     const route = request.routeOptions.url ?? 'none';
     const status = reply.statusCode;
     metrics.requests.observe({ method, route, status }, reply.elapsedTime / 1_000);
-    const fields = { requestId, method, route, status, ms: Math.round(reply.elapsedTime * 10) / 10, caller: caller?.spiffeId, ip: source.ip };
+    const fields = {
+      requestId,
+      method,
+      route,
+      status,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      caller: caller?.spiffeId,
+      ip: source.ip,
+    };
     logger.info(fields, 'request');
     done();
   });

@@ -34,7 +34,11 @@ const ATTESTED_HEADER_BYTES = 18;
 
 /** @throws Refusal malformed when a byte is missing or left over */
 export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
-  step(bytes.length >= HEADER_BYTES, 'malformed', `authenticator data has ${String(bytes.length)} bytes, not 37 or more`);
+  step(
+    bytes.length >= HEADER_BYTES,
+    'malformed',
+    `authenticator data has ${String(bytes.length)} bytes, not 37 or more`,
+  );
   const flags = bytes[32]!;
   let rest = bytes.subarray(HEADER_BYTES);
   let attested: AttestedCredentialData | undefined;
@@ -60,7 +64,8 @@ function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
   step(bytes.length > ATTESTED_HEADER_BYTES, 'malformed', 'attested credential data is cut short');
   const idLength = bytes.readUInt16BE(16);
   const keyStart = ATTESTED_HEADER_BYTES + idLength;
-  if (idLength === 0 || idLength > 1_023) throw new Refusal('credential-id-invalid', `its length is ${String(idLength)} bytes`);
+  if (idLength === 0 || idLength > 1_023)
+    throw new Refusal('credential-id-invalid', `its length is ${String(idLength)} bytes`);
   step(bytes.length > keyStart, 'malformed', 'attested credential data is cut short');
   const [key, rest] = decodeFirst(bytes.subarray(keyStart), 'credential public key');
   step(key instanceof Map, 'malformed', 'the credential public key is no CBOR map');
@@ -82,7 +87,11 @@ export function verifyAuthenticatorData(
   expected: { rpId: string; requireUserPresence: boolean; requireUserVerification: boolean },
 ): void {
   const rpIdHash = createHash('sha256').update(expected.rpId).digest();
-  step(data.rpIdHash.equals(rpIdHash), 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
+  step(
+    data.rpIdHash.equals(rpIdHash),
+    'rp-id-mismatch',
+    `the authenticator answered for another RP ID than ${expected.rpId}`,
+  );
   step(data.userPresent || !expected.requireUserPresence, 'user-presence-missing', 'the flag UP is not set');
   step(data.userVerified || !expected.requireUserVerification, 'user-verification-missing', 'the flag UV is not set');
   step(data.backupEligible || !data.backedUp, 'backup-flags-invalid', 'BS is set without BE');

@@ -57,7 +57,11 @@ function parse(bytes: Buffer): ClientData {
   } catch {
     throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
   }
-  step(typeof value === 'object' && value !== null && !Array.isArray(value), 'malformed', 'clientDataJSON is no object');
+  step(
+    typeof value === 'object' && value !== null && !Array.isArray(value),
+    'malformed',
+    'clientDataJSON is no object',
+  );
   const { crossOrigin } = value as ClientData;
   step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');
   return value as ClientData;

@@ -42,7 +42,8 @@ export function verifyPublicKey(key: CoseKey): number {
   try {
     const { asymmetricKeyDetails } = createPublicKey({ key: jwk, format: 'jwk' });
     const bits = asymmetricKeyDetails?.modulusLength;
-    if (bits !== undefined) step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `RSA of ${String(bits)} bits`);
+    if (bits !== undefined)
+      step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `RSA of ${String(bits)} bits`);
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal('public-key-invalid', `no ${algorithm.name} key can be made of it`);

@@ -34,7 +34,6 @@ export async function verifyAuthentication(
   response: AuthenticationResponseJSON,
   expected: AuthenticationExpectation,
 ): Promise<VerifiedAuthentication> {
-  step(response.type === 'public-key', 'type-mismatch', 'the credential type is not public-key');
   const credentialId = expected.credential.credentialId.toString('base64url');
   step(
     response.id === credentialId && response.rawId === credentialId,
@@ -42,7 +41,12 @@ export async function verifyAuthentication(
     'id and rawId are not those of the credential',
   );
   const { challenge, origins, crossOrigin } = expected;
-  const topOrigin = verifyClientData(response.response.clientDataJSON, { type: 'webauthn.get', challenge, origins, crossOrigin });
+  const topOrigin = verifyClientData(response.response.clientDataJSON, {
+    type: 'webauthn.get',
+    challenge,
+    origins,
+    crossOrigin,
+  });
   bytesOf(response.response.signature, 'signature');
   const data = parseAuthenticatorData(bytesOf(response.response.authenticatorData, 'authenticatorData'));
   verifyAuthenticatorData(data, {

@@ -47,10 +47,11 @@ export async function verifyRegistration(
   response: RegistrationResponseJSON,
   expected: RegistrationExpectation,
 ): Promise<VerifiedRegistration> {
-  step(response.type === 'public-key', 'type-mismatch', 'the credential type is not public-key');
   const { challenge, origins, crossOrigin } = expected;
   verifyClientData(response.response.clientDataJSON, { type: 'webauthn.create', challenge, origins, crossOrigin });
-  const { format, statement, authData } = decodeAttestation(bytesOf(response.response.attestationObject, 'attestationObject'));
+  const { format, statement, authData } = decodeAttestation(
+    bytesOf(response.response.attestationObject, 'attestationObject'),
+  );
   const data = parseAuthenticatorData(authData);
   verifyAuthenticatorData(data, {
     rpId: expected.rpId,
@@ -72,7 +73,11 @@ export async function verifyRegistration(
     `the algorithm ${String(algorithm)} was not offered`,
   );
   verifyPublicKey(attested.key);
-  step(expected.formats.includes(format), 'attestation-format-denied', `the format ${format.slice(0, 64)} is not allowed`);
+  step(
+    expected.formats.includes(format),
+    'attestation-format-denied',
+    `the format ${format.slice(0, 64)} is not allowed`,
+  );
   const trust = trustOf(format, statement, algorithm);
   await verifyStatement(response, expected);
   return {
@@ -106,7 +111,11 @@ function trustOf(format: string, statement: Statement, algorithm: number): Attes
   if (format === 'none') return 'none';
   const chain = statement.get('x5c');
   if (chain === undefined) {
-    step(statement.get('alg') === algorithm, 'attestation-invalid', 'self attestation in another algorithm than the key');
+    step(
+      statement.get('alg') === algorithm,
+      'attestation-invalid',
+      'self attestation in another algorithm than the key',
+    );
     return 'self';
   }
   step(Array.isArray(chain) && chain.length > 0, 'attestation-invalid', 'x5c is no list of certificates');

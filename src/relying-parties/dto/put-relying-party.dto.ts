@@ -1,5 +1,14 @@
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsInt, Min, ValidateNested } from 'class-validator';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsBoolean,
+  IsInt,
+  Min,
+  ValidateNested,
+} from 'class-validator';
 import { Optional } from '../../contract/optional.js';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
