@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rm, stat, truncate } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { readFile, rm, stat, truncate } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type Cluster, isAlive, runOn } from './cluster.js';
 
 /** A running server's postmaster.pid, which it writes first and removes last. Lines: PostgreSQL, miscadmin.h. */
@@ -9,8 +12,8 @@ export interface Postmaster {
   readonly pid: number;
   /** Absent for a moment while the server starts. */
   readonly port: number | undefined;
-  /** The file as read. */
-  readonly text: string;
+  /** Its text. */
+  readonly file: string;
 }
 
 /** The log is appended to, and emptied at a start that finds it larger: 1 MiB. */
@@ -36,12 +39,12 @@ export async function serverName(cluster: Cluster): Promise<string> {
 }
 
 export async function readPostmaster({ home }: Cluster): Promise<Postmaster | undefined> {
-  const text = await readFile(join(home, 'data', 'postmaster.pid'), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
+  const file = await readFile(join(home, 'data', 'postmaster.pid'), 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   });
-  const [pid, , , port] = text.split('\n').map(Number);
-  return pid ? { pid, port: port === 0 ? undefined : port, text } : undefined;
+  const [pid, , , port] = file.split('\n').map(Number);
+  return pid ? { pid, port: port === 0 ? undefined : port, file } : undefined;
 }
 
 /**
@@ -50,7 +53,7 @@ export async function readPostmaster({ home }: Cluster): Promise<Postmaster | un
  * one out of the directory.
  */
 export async function forgetPostmaster(cluster: Cluster, stale: Postmaster): Promise<void> {
-  if ((await readPostmaster(cluster))?.text !== stale.text) return;
+  if ((await readPostmaster(cluster))?.file !== stale.file) return;
   await rm(join(cluster.home, 'data', 'postmaster.pid'), { force: true });
 }
 
@@ -116,28 +119,16 @@ function lastLines(text: string): string {
   return text.trimEnd().split('\n').slice(-12).join('\n');
 }
 
-async function readFrom(path: string, start: number): Promise<string> {
-  const file = await open(path);
-  try {
-    return await file
-      .createReadStream({ start, encoding: 'utf8', autoClose: false })
-      .reduce((all, part) => all + part, '');
-  } finally {
-    await file.close();
-  }
+function readFrom(path: string, start: number): Promise<string> {
+  return text(createReadStream(path, { start }));
 }
 
 /** Free now; should another process take it before the server does, the start is tried again with another. */
 export async function freePort(): Promise<number> {
-  const probe = createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  probe.once('error', reject).listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = probe.address();
-  const closed = Promise.withResolvers<void>();
-  probe.close(() => {
-    closed.resolve();
-  });
-  await closed.promise;
-  return typeof address === 'object' && address ? address.port : freePort();
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }
