@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { authenticationRejected, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+import type { DevelopmentIdentity } from './support/service.js';
+import { ServiceProcess } from './support/service-process.js';
+
+const SPENT = problem(409, 'challenge-spent');
+
+let dataDir: string;
+let database: TestDatabase;
+let replicas: ServiceProcess[];
+let a: Ceremonies<DevelopmentIdentity>;
+let b: Ceremonies<DevelopmentIdentity>;
+
+/** 20 at once, ten at each replica. */
+function spread<Result>(
+  call: (replica: Ceremonies<DevelopmentIdentity>, index: number) => Promise<Result>,
+): Promise<Result[]> {
+  return Promise.all(Array.from({ length: 20 }, (_, index) => call(index % 2 === 0 ? a : b, index)));
+}
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
+  database = await createTestDatabase();
+  // One after the other: the first makes the keys that both use.
+  replicas = [await ServiceProcess.start(dataDir, database.url)];
+  replicas.push(await ServiceProcess.start(dataDir, database.url));
+  [a, b] = replicas.map(({ ceremonies }) => ceremonies) as [typeof a, typeof b];
+});
+afterAll(async () => {
+  await Promise.all(replicas.map((replica) => replica.stop()));
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+describe('two replicas on one database', () => {
+  it('register: a challenge of the one is answered at the other, once', async () => {
+    const { challengeId, publicKey } = succeeded(await a.requestRegistration('ada'), 201);
+    const response = new Authenticator().create(publicKey, a.origin);
+    succeeded(await b.answerRegistration(challengeId, response), 201);
+    expect(await b.answerRegistration(challengeId, response)).toMatchObject(SPENT);
+    expect(await a.answerRegistration(challengeId, response)).toMatchObject(SPENT);
+  });
+
+  it('authenticate: a passkey registered at the one signs in at the other, once per challenge', async () => {
+    const authenticator = new Authenticator();
+    const { id } = await a.registered('grace', authenticator);
+    const { challengeId, publicKey } = succeeded(await a.requestAuthentication({ userId: 'grace' }), 201);
+    const response = authenticator.get(publicKey, a.origin);
+    expect(await b.answerAuthentication(challengeId, response)).toMatchObject({
+      status: 200,
+      body: { userId: 'grace', credential: { id } },
+    });
+    expect(await a.answerAuthentication(challengeId, response)).toMatchObject(SPENT);
+  });
+
+  it('of 20 registrations for one challenge at both, one succeeds', async () => {
+    const { challengeId, publicKey } = succeeded(await a.requestRegistration('joan'), 201);
+    const answers = await spread((replica) =>
+      replica.answerRegistration(challengeId, new Authenticator().create(publicKey, replica.origin)),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(19).fill(409)]);
+  });
+
+  it('of 20 authentications with one answer at both, one succeeds', async () => {
+    const authenticator = new Authenticator();
+    await b.registered('hedy', authenticator);
+    const { challengeId, publicKey } = succeeded(await a.requestAuthentication(), 201);
+    const response = authenticator.get(publicKey, a.origin);
+    const answers = await spread((replica) => replica.answerAuthentication(challengeId, response));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(19).fill(409)]);
+  });
+
+  it('count one signature counter: of 20 authentications at both, each is seen or refused as a regression', async () => {
+    const authenticator = new Authenticator({ counts: true });
+    const { id } = await a.registered('radia', authenticator);
+    const prepared: [challengeId: string, response: unknown][] = [];
+    for (let count = 0; count < 20; count += 1) {
+      const { challengeId, publicKey } = succeeded(await a.requestAuthentication(), 201);
+      prepared.push([challengeId, authenticator.get(publicKey, a.origin)]);
+    }
+    const answers = await spread((replica, index) => replica.answerAuthentication(...prepared[index]!));
+    const counters = answers.filter(({ status }) => status === 200).map(({ body }) => body.credential.signCount);
+    expect(new Set(counters).size).toBe(counters.length);
+    for (const answer of answers.filter(({ status }) => status !== 200)) {
+      expect(answer).toMatchObject(authenticationRejected('sign-count-regressed'));
+    }
+    const { body } = await replicas[1]!.client.call('auth-service', 'GET', `/v1/credentials/${id}`);
+    expect(body).toMatchObject({ signCount: Math.max(...counters) });
+  });
+
+  it('a revocation at the one is in force at the other', async () => {
+    const authenticator = new Authenticator();
+    const { id } = await a.registered('mary', authenticator);
+    await b.authenticated(authenticator);
+    const challenge = succeeded(await b.requestAuthentication(), 201);
+    await replicas[0]!.client.call('auth-service', 'POST', `/v1/credentials/${id}/revoke`, { reason: 'lost' });
+    const response = authenticator.get(challenge.publicKey, b.origin);
+    expect(await b.answerAuthentication(challenge.challengeId, response)).toMatchObject(
+      authenticationRejected('credential-revoked'),
+    );
+  });
+
+  it("a relying party's new policy at the one is in force at the other", async () => {
+    const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
+    const demand = async (policy: Record<string, unknown>): Promise<void> => {
+      const body = { name: 'Development', origins: [a.origin], policy };
+      succeeded(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
+    };
+    const authenticator = new Authenticator({ aaguid });
+    await a.registered('frances', authenticator);
+    await b.authenticated(authenticator);
+    await demand({ authenticators: { deny: [aaguid] } });
+    expect(await b.authenticate(authenticator)).toMatchObject(authenticationRejected('authenticator-denied'));
+    await demand({});
+    await b.authenticated(authenticator);
+  });
+});

@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { systemClock } from '../../src/config/clock.js';
+import { Ceremonies } from './ceremonies.js';
+import { Client, type ClientCertificate } from './client.js';
+import { Contract } from './contract.js';
+import { Pki } from './pki.js';
+import type { DevelopmentIdentity } from './service.js';
+
+const root = join(import.meta.dirname, '../..');
+
+/** The service as it is delivered: the build, in a process of its own, on the real clock. */
+export class ServiceProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly client: Client<DevelopmentIdentity>,
+  ) {}
+
+  /** @param databaseUrl without it, the embedded database in `dataDir` */
+  static async start(dataDir: string, databaseUrl = ''): Promise<ServiceProcess> {
+    const child = spawn(process.execPath, ['dist/src/main.js'], {
+      cwd: root,
+      env: {
+        PATH: process.env['PATH'],
+        PASSKEY_DATA_DIR: dataDir,
+        PASSKEY_HTTPS_PORT: '0',
+        PASSKEY_MANAGEMENT_PORT: '0',
+        DATABASE_URL: databaseUrl,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const url = await httpsUrl(child);
+    const pki = new Pki(join(dataDir, 'pki'));
+    const certificateOf = (identity: DevelopmentIdentity): ClientCertificate => pki.certificateOf(identity);
+    return new ServiceProcess(child, new Client(url, pki.ca, certificateOf, Contract.load()));
+  }
+
+  /** Of the relying party that a development database starts with. */
+  get ceremonies(): Ceremonies<DevelopmentIdentity> {
+    return new Ceremonies(this.client, systemClock, 'auth-service', 'localhost', 'http://localhost:3000');
+  }
+
+  /** kill -9 */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  /** SIGTERM, and the service's own way out. */
+  async stop(): Promise<void> {
+    await this.end('SIGTERM');
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<void> {
+    this.client.close();
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = once(this.child, 'exit');
+    this.child.kill(signal);
+    await ended;
+  }
+}
+
+/** The first line of standard output names the address. */
+async function httpsUrl(child: ChildProcess): Promise<string> {
+  let said = '';
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const listen = (chunk: Buffer): void => {
+    said += chunk.toString();
+    const url = /https:\/\/[\d.]+:\d+/.exec(said.split('\n', 1)[0] ?? '')?.[0];
+    if (url) resolve(url);
+  };
+  child.stdout?.on('data', listen);
+  child.stderr?.on('data', listen);
+  child.once('exit', (code) => {
+    reject(new Error(`the service ended with ${String(code)}:\n${said}`));
+  });
+  return promise;
+}
