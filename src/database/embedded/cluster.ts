@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
 import { platformBinaries, type PostgresBinaries } from './platform-binaries.js';
-import { requireNamedUser, run, type Run, type ServerAccount, serverAccount, WAY_OUT } from './server-account.js';
+import { requireNamedUser, run, type Run, type ServerAccount, serverAccount } from './server-account.js';
 
 /** The superuser: of initdb, of the lock connection, never of the service. */
 export const SUPERUSER = 'postgres';
@@ -40,7 +41,7 @@ export async function openCluster(directory: string, durable: boolean): Promise<
     const password = (await readFile(join(home, 'password'), 'utf8')).trim();
     return { home, account, binaries, durable, password };
   } catch (cause) {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `${home} is not a database of this service (its password file can't be read): move it away. ${WAY_OUT}`,
       { cause },
     );
@@ -95,7 +96,8 @@ async function runInitdb(cluster: Cluster): Promise<void> {
     '--no-instructions',
     ...(durable ? [] : ['--no-sync']),
   ]);
-  if (code !== 0) throw new Error(`The embedded database could not be initialised. initdb said:\n${output}`);
+  if (code !== 0)
+    throw new EmbeddedPostgresError(`The embedded database could not be initialised. initdb said:\n${output}`);
 }
 
 /** A rename outlives a power failure once its directory is on disk. Windows has no such call and needs none. */

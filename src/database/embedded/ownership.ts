@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, isAlive, SUPERUSER } from './cluster.js';
+import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import {
   directoryName,
   forgetPostmaster,
@@ -55,7 +56,9 @@ export async function takeServer(cluster: Cluster, port?: number): Promise<Owned
     if (lock === 'taken') await stopPostmaster(cluster, server.pid);
     await server.lock.end();
   }
-  throw new Error(`The embedded database did not start in time. Its log ends:\n${await logTail(cluster)}`);
+  throw new EmbeddedPostgresError(
+    `The embedded database did not start in time. Its log ends:\n${await logTail(cluster)}`,
+  );
 }
 
 /** A session on the server that runs in the directory; undefined when none does. */
@@ -73,7 +76,7 @@ async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServ
     }
     await sleep(50);
   }
-  throw new Error(`The embedded database does not answer. Its log ends:\n${await logTail(cluster)}`);
+  throw new EmbeddedPostgresError(`The embedded database does not answer. Its log ends:\n${await logTail(cluster)}`);
 }
 
 /** busy: there, and not ready. silent: nobody listens. foreign: whoever listens is not this directory's server. */
@@ -130,7 +133,7 @@ async function inUse({ home }: Cluster, lock: pg.Client): Promise<Error> {
   );
   await lock.end();
   const holder = /\d+$/.exec(rows[0]?.holder ?? '')?.[0];
-  return new Error(
+  return new EmbeddedPostgresError(
     `${home} is in use by another Passkey Manager${holder ? ` (process ${holder})` : ''}: stop it, or give this one another PASSKEY_DATA_DIR, or both the same DATABASE_URL.`,
   );
 }

