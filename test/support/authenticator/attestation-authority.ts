@@ -26,12 +26,11 @@ const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const ID_FIDO_GEN_CE_AAGUID = '1.3.6.1.4.1.45724.1.1.4';
 const DAY_MS = 86_400_000;
 
-const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
-  webcrypto.subtle.generateKey(ES256, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
+const newKeys = (): Promise<webcrypto.CryptoKeyPair> => webcrypto.subtle.generateKey(ES256, true, ['sign', 'verify']);
 
 /** A made-up maker of authenticators: a root, and leaves for its models. */
 export async function createAttestationAuthority(name = 'Example Authenticators'): Promise<AttestationAuthority> {
-  x509.cryptoProvider.set(webcrypto as unknown as Crypto);
+  x509.cryptoProvider.set(webcrypto);
   const keys = await newKeys();
   const validity = { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + 365 * DAY_MS) };
   const root = await x509.X509CertificateGenerator.createSelfSigned({

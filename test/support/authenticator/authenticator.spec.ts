@@ -46,7 +46,7 @@ async function register(authenticator: Authenticator, interference: CreationInte
 }
 
 async function authenticate(authenticator: Authenticator, interference: AssertionInterference = {}) {
-  const passkey = interference.passkey ?? (authenticator.passkeys.at(-1) as Passkey);
+  const passkey = interference.passkey ?? authenticator.newest;
   const options = requestOptions([passkey.id.toString('base64url')]);
   return verifyAuthenticationResponse({
     response: authenticator.get(options, ORIGIN, interference),
@@ -173,7 +173,7 @@ describe('the software authenticator', () => {
     it('authentication: a signature by another key', async () => {
       const authenticator = new Authenticator();
       await register(authenticator, { key: generateKey('ES256') });
-      const passkey = { ...(authenticator.passkeys[0] as Passkey), key: generateKey('ES256') };
+      const passkey = { ...authenticator.newest, key: generateKey('ES256') };
       const result = await verifyForged(authenticator, passkey);
       expect(result.verified).toBe(false);
     });
@@ -188,7 +188,7 @@ describe('the software authenticator', () => {
 });
 
 async function verifyForged(authenticator: Authenticator, forged: Passkey) {
-  const original = authenticator.passkeys[0] as Passkey;
+  const original = authenticator.newest;
   const options = requestOptions();
   return verifyAuthenticationResponse({
     response: authenticator.get(options, ORIGIN, { passkey: forged }),

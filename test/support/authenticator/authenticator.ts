@@ -22,6 +22,13 @@ export class Authenticator {
     this.model = { ...SYNCED_PLATFORM, ...model };
   }
 
+  /** The passkey that was made last. */
+  get newest(): Passkey {
+    const passkey = this.passkeys.at(-1);
+    if (!passkey) throw new Error('this authenticator has made no passkey yet');
+    return passkey;
+  }
+
   create(
     options: PublicKeyCredentialCreationOptionsJSON,
     origin: string,

@@ -2,7 +2,15 @@ import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypt
 import { encode } from 'cborg';
 
 /** COSE algorithm identifiers, as the IANA registry spells them. */
-export const COSE = { ES256: -7, EdDSA: -8, ES384: -35, PS256: -37, 'ML-DSA-44': -48, RS256: -257 } as const;
+export const COSE = {
+  ES256: -7,
+  EdDSA: -8,
+  ES384: -35,
+  ES512: -36,
+  PS256: -37,
+  'ML-DSA-44': -48,
+  RS256: -257,
+} as const;
 
 export type AlgorithmName = keyof typeof COSE;
 
@@ -50,6 +58,7 @@ const rsa = (alg: number, padding: number): Scheme => ({
 const SCHEMES: Record<AlgorithmName, Scheme> = {
   ES256: ec2('P-256', 1, 32, COSE.ES256, 'sha256'),
   ES384: ec2('P-384', 2, 48, COSE.ES384, 'sha384'),
+  ES512: ec2('P-521', 3, 66, COSE.ES512, 'sha512'),
   EdDSA: {
     generate: () => generateKeyPairSync('ed25519'),
     coseKey: (_, spki) => new Map<number, unknown>([[1, 1], [3, COSE.EdDSA], [-1, 6], [-2, spki.subarray(-32)]]), // prettier-ignore
@@ -75,7 +84,15 @@ export function generateKey(algorithm: AlgorithmName): CredentialKey {
 }
 
 /** Keys that nothing tells apart are dealt from a few, so that making credentials costs nothing. */
-const POOL_SIZE: Record<AlgorithmName, number> = { ES256: 8, ES384: 2, EdDSA: 4, RS256: 1, PS256: 1, 'ML-DSA-44': 2 };
+const POOL_SIZE: Record<AlgorithmName, number> = {
+  ES256: 8,
+  ES384: 2,
+  ES512: 1,
+  EdDSA: 4,
+  RS256: 1,
+  PS256: 1,
+  'ML-DSA-44': 2,
+};
 const pools = new Map<AlgorithmName, CredentialKey[]>();
 let dealt = 0;
 
