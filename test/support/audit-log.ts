@@ -1,0 +1,26 @@
+import type { AuditEvent, Page } from './bodies.js';
+import { succeeded } from './ceremonies.js';
+import type { Answer, Client } from './client.js';
+
+/** The audit log as an auditor reads it. */
+export class AuditLog {
+  constructor(private readonly client: Client) {}
+
+  page(query: Record<string, string | number> = {}): Promise<Answer<Page<AuditEvent>>> {
+    const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+    return this.client.call('auditor', 'GET', `/v1/audit/events?${parameters.toString()}`);
+  }
+
+  /** Newest first, without the reading itself. */
+  async events(query: Record<string, string | number> = {}): Promise<AuditEvent[]> {
+    const { data } = succeeded(await this.page({ limit: 200, ...query }), 200);
+    return data.filter(({ metadata }) => metadata.event_code !== 'audit.read' || query['type'] === 'audit.read');
+  }
+
+  /** What was recorded while `act` ran, oldest first. */
+  async during(act: () => Promise<unknown>): Promise<AuditEvent[]> {
+    const before = new Set((await this.events()).map(({ metadata }) => metadata.uid));
+    await act();
+    return (await this.events()).filter(({ metadata }) => !before.has(metadata.uid)).reverse();
+  }
+}

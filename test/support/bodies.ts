@@ -1,0 +1,77 @@
+import type {
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+} from '@simplewebauthn/server';
+
+/** What the service answers with, as the contract names it. */
+export interface Challenge<Options> {
+  challengeId: string;
+  expiresAt: string;
+  publicKey: Options;
+}
+
+export type RegistrationChallenge = Challenge<PublicKeyCredentialCreationOptionsJSON>;
+export type AuthenticationChallenge = Challenge<PublicKeyCredentialRequestOptionsJSON>;
+
+export interface Credential {
+  id: string;
+  credentialId: string;
+  rpId: string;
+  userId: string;
+  name: string;
+  status: 'active' | 'suspended' | 'revoked';
+  backedUp: boolean;
+  signCount: number;
+  createdAt: string;
+  lastUsedAt: string | null;
+  statusChangedAt: string;
+  statusReason: string | null;
+}
+
+export interface Verification {
+  verified: true;
+  userId: string;
+  purpose: string | null;
+  userVerified: boolean;
+  credential: Credential;
+  risks: string[];
+  verifiedAt: string;
+  auditId: string;
+}
+
+export interface Page<Entry> {
+  data: Entry[];
+  nextCursor: string | null;
+}
+
+export interface Problem {
+  type: string;
+  status: number;
+  detail?: string;
+  instance: string;
+  reason?: string;
+  invalid?: { pointer: string; detail: string }[];
+}
+
+/** An OCSF event, as far as the tests look into it. */
+export interface AuditEvent {
+  class_uid: number;
+  activity_id: number;
+  time: number;
+  status_id: number;
+  status_code?: string;
+  status_detail?: string;
+  metadata: { uid: string; event_code?: string; correlation_uid?: string; sequence?: number };
+  actor?: { app_uid?: string };
+  user?: { uid?: string };
+  src_endpoint?: { ip?: string };
+}
+
+/** What an answer looks like when it is the problem `slug`; for `toMatchObject`. */
+export function problem(status: number, slug: string, members: Record<string, unknown> = {}): object {
+  return { status, body: { type: `urn:passkey-manager:problem:${slug}`, status, ...members } };
+}
+
+export const registrationRejected = (reason: string): object => problem(422, 'registration-rejected', { reason });
+export const authenticationRejected = (reason: string): object => problem(422, 'authentication-rejected', { reason });
+export const policyRejected = (reason: string): object => problem(422, 'policy-rejected', { reason });

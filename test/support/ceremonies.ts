@@ -1,0 +1,100 @@
+import type { Clock } from '../../src/config/clock.js';
+import type { Authenticator } from './authenticator/authenticator.js';
+import type { AssertionInterference, CreationInterference } from './authenticator/interference.js';
+import type { AuthenticationChallenge, Credential, RegistrationChallenge, Verification } from './bodies.js';
+import type { Answer, Client } from './client.js';
+
+interface CeremonyOptions {
+  /** Members of the challenge request to replace or add; `undefined` removes one. */
+  challenge?: Record<string, unknown>;
+  /** Members of the answer's request to replace or add; `undefined` removes one. */
+  answer?: Record<string, unknown>;
+  /** The origin of the page; by default the relying party's own. */
+  origin?: string;
+}
+
+export type RegistrationOptions = CeremonyOptions & { interference?: CreationInterference };
+export type AuthenticationOptions = CeremonyOptions & { interference?: AssertionInterference };
+
+/** Auth-service and the user's browser in one: runs the two ceremonies for one relying party. */
+export class Ceremonies<Identity extends string> {
+  readonly origin: string;
+
+  constructor(
+    private readonly client: Client<Identity>,
+    private readonly clock: Clock,
+    private readonly caller: Identity,
+    readonly rpId: string,
+    origin?: string,
+  ) {
+    this.origin = origin ?? `https://${rpId}`;
+  }
+
+  /** The body of a request for a registration challenge. */
+  registrationRequest(userId: string, members: Record<string, unknown> = {}): Record<string, unknown> {
+    return {
+      rpId: this.rpId,
+      user: { id: userId, name: `${userId}@example.com`, displayName: userId },
+      identityProof: { method: 'password+otp', verifiedAt: this.clock.now().toISOString(), reference: 'session-8c1f' },
+      ...members,
+    };
+  }
+
+  requestRegistration(userId: string, members: Record<string, unknown> = {}): Promise<Answer<RegistrationChallenge>> {
+    const body = this.registrationRequest(userId, members);
+    return this.client.call(this.caller, 'POST', '/v1/challenges/registration', body);
+  }
+
+  requestAuthentication(members: Record<string, unknown> = {}): Promise<Answer<AuthenticationChallenge>> {
+    const body = { rpId: this.rpId, ...members };
+    return this.client.call(this.caller, 'POST', '/v1/challenges/authentication', body);
+  }
+
+  answerRegistration(challengeId: string, response: unknown, members = {}): Promise<Answer<Credential>> {
+    const body = { challengeId, response, ...members };
+    return this.client.call(this.caller, 'POST', '/v1/credentials', body);
+  }
+
+  answerAuthentication(challengeId: string, response: unknown, members = {}): Promise<Answer<Verification>> {
+    const body = { challengeId, response, ...members };
+    return this.client.call(this.caller, 'POST', '/v1/credentials/verify', body);
+  }
+
+  /** A whole registration ceremony; gives the answer to its second request. */
+  async register(
+    userId: string,
+    authenticator: Authenticator,
+    options: RegistrationOptions = {},
+  ): Promise<Answer<Credential>> {
+    const challenge = succeeded(await this.requestRegistration(userId, options.challenge), 201);
+    const response = authenticator.create(challenge.publicKey, options.origin ?? this.origin, options.interference);
+    return this.answerRegistration(challenge.challengeId, response, options.answer);
+  }
+
+  async registered(
+    userId: string,
+    authenticator: Authenticator,
+    options: RegistrationOptions = {},
+  ): Promise<Credential> {
+    return succeeded(await this.register(userId, authenticator, options), 201);
+  }
+
+  /** A whole authentication ceremony; gives the answer to its second request. */
+  async authenticate(authenticator: Authenticator, options: AuthenticationOptions = {}): Promise<Answer<Verification>> {
+    const challenge = succeeded(await this.requestAuthentication(options.challenge), 201);
+    const response = authenticator.get(challenge.publicKey, options.origin ?? this.origin, options.interference);
+    return this.answerAuthentication(challenge.challengeId, response, options.answer);
+  }
+
+  async authenticated(authenticator: Authenticator, options: AuthenticationOptions = {}): Promise<Verification> {
+    return succeeded(await this.authenticate(authenticator, options), 200);
+  }
+}
+
+/** The body of an answer that a test takes for granted. */
+export function succeeded<Body>(answer: Answer<Body>, status: number): Body {
+  if (answer.status !== status) {
+    throw new Error(`expected ${String(status)}, got ${String(answer.status)}: ${JSON.stringify(answer.body)}`);
+  }
+  return answer.body;
+}

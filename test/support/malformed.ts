@@ -1,0 +1,72 @@
+import { expect } from '@jest/globals';
+import type { Problem } from './bodies.js';
+import type { Answer } from './client.js';
+
+/** Ways to break a JSON body, one member at a time. */
+
+export interface Leaf {
+  /** RFC 6901. */
+  readonly pointer: string;
+  readonly path: readonly (string | number)[];
+  readonly value: unknown;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Every member of a body, inner ones too; elements of arrays count as their array. */
+export function membersOf(body: unknown, path: (string | number)[] = []): Leaf[] {
+  if (!isObject(body)) return [];
+  return Object.entries(body).flatMap(([name, value]) => {
+    const own = [...path, name];
+    return [{ pointer: `/${own.join('/')}`, path: own, value }, ...membersOf(value, own)];
+  });
+}
+
+export function replaced(body: unknown, path: readonly (string | number)[], value: unknown): Record<string, unknown> {
+  const copy = structuredClone(body) as Record<string | number, unknown>;
+  let place = copy;
+  for (const name of path.slice(0, -1)) place = place[name] as Record<string | number, unknown>;
+  const last = path.at(-1) ?? '';
+  if (value === undefined) Reflect.deleteProperty(place, last);
+  else place[last] = value;
+  return copy;
+}
+
+const SAMPLES: Record<string, unknown> = {
+  null: null,
+  boolean: true,
+  number: 1.5,
+  string: '\u0001',
+  array: [{}],
+  object: { surprise: true },
+};
+
+const kindOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
+
+/** Values of every other JSON type. */
+export function mistyped(value: unknown): [string, unknown][] {
+  return Object.entries(SAMPLES).filter(([kind]) => kind !== kindOf(value));
+}
+
+/** Strings that no member may hold. */
+export const FOUL_STRINGS: [string, string][] = [
+  ['a NUL character', 'a\u0000b'],
+  ['a lone surrogate', 'a\ud800b'],
+  ['nothing', ''],
+  ['60,000 characters', 'a'.repeat(60_000)],
+];
+
+/** `{"a":{"a":…}}` as text: too deep for a recursive reader. */
+export function nested(depth: number, open = '{"a":', close = '}', core = '1'): string {
+  return open.repeat(depth) + core + close.repeat(depth);
+}
+
+/** 400, as problem+json, that names the member. */
+export function expectInvalid(answer: Answer<Problem>, pointer: string, what: string): void {
+  const pointers = (answer.body.invalid ?? []).map((invalid) => invalid.pointer);
+  const named = pointers.some((found) => found === pointer || found.startsWith(`${pointer}/`));
+  const told = { what, status: answer.status, named, ...(named ? {} : { pointers }) };
+  expect(told).toEqual({ what, status: 400, named: true });
+  expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+}

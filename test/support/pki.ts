@@ -1,0 +1,95 @@
+import 'reflect-metadata';
+import { randomBytes, webcrypto } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
+import type { ClientCertificate } from './client.js';
+
+export const { KeyUsageFlags } = x509;
+
+const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const DAY_MS = 86_400_000;
+
+/** A client certificate, by default as good as auth-service's own. */
+export interface CertificateProfile {
+  uris: string[];
+  notBefore: Date;
+  notAfter: Date;
+  ca: boolean;
+  keyUsage: x509.KeyUsageFlags | null;
+  extendedKeyUsage: string[] | null;
+}
+
+/** The certificates that the service makes for its development, and odd ones by the same authority. */
+export class Pki {
+  constructor(readonly directory: string) {}
+
+  get ca(): string {
+    return this.read('ca.crt');
+  }
+
+  certificateOf(identity: string): ClientCertificate {
+    return { cert: this.read(`${identity}.crt`), key: this.read(`${identity}.key`) };
+  }
+
+  async issue(profile: Partial<CertificateProfile> = {}): Promise<ClientCertificate> {
+    const authority = new x509.X509Certificate(this.ca);
+    const authorityKey = await webcrypto.subtle.importKey(
+      'pkcs8',
+      x509.PemConverter.decodeFirst(this.read('ca.key')),
+      ES256,
+      false,
+      ['sign'],
+    );
+    return issueCertificate(authority.subject, authorityKey, profile);
+  }
+
+  private read(name: string): string {
+    return readFileSync(join(this.directory, name), 'utf8');
+  }
+}
+
+/** A certificate of the same names by an authority that nobody trusts. */
+export async function issueByStranger(profile: Partial<CertificateProfile> = {}): Promise<ClientCertificate> {
+  const keys = await newKeys();
+  return issueCertificate('CN=Passkey Manager development CA', keys.privateKey, profile);
+}
+
+async function issueCertificate(
+  issuer: string,
+  signingKey: webcrypto.CryptoKey,
+  profile: Partial<CertificateProfile>,
+): Promise<ClientCertificate> {
+  x509.cryptoProvider.set(webcrypto);
+  const {
+    uris = ['spiffe://passkey-manager.local/auth-service'],
+    notBefore = new Date(Date.now() - DAY_MS),
+    notAfter = new Date(Date.now() + DAY_MS),
+    ca = false,
+    keyUsage = KeyUsageFlags.digitalSignature,
+    extendedKeyUsage = [x509.ExtendedKeyUsage.clientAuth],
+  } = profile;
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: `40${randomBytes(8).toString('hex')}`,
+    subject: 'CN=auth-service',
+    issuer,
+    notBefore,
+    notAfter,
+    publicKey: keys.publicKey,
+    signingKey,
+    signingAlgorithm: ES256,
+    extensions: [
+      new x509.BasicConstraintsExtension(ca, undefined, true),
+      ...(keyUsage === null ? [] : [new x509.KeyUsagesExtension(keyUsage, true)]),
+      ...(extendedKeyUsage === null ? [] : [new x509.ExtendedKeyUsageExtension(extendedKeyUsage)]),
+      ...(uris.length === 0
+        ? []
+        : [new x509.SubjectAlternativeNameExtension(uris.map((value) => ({ type: 'url', value })))]),
+    ],
+  });
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  return { cert: certificate.toString('pem'), key: x509.PemConverter.encode(key, 'PRIVATE KEY') };
+}
+
+const newKeys = (): Promise<webcrypto.CryptoKeyPair> => webcrypto.subtle.generateKey(ES256, true, ['sign', 'verify']);

@@ -1,0 +1,113 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type RunningService, startService } from '../../src/boot.js';
+import { readConfig } from '../../src/config/config.js';
+import { prepareDevelopment } from '../../src/config/development.js';
+import { Ceremonies, succeeded } from './ceremonies.js';
+import { Client, type ClientCertificate } from './client.js';
+import { Contract } from './contract.js';
+import { createTestDatabase, type TestDatabase } from './database.js';
+import { FakeClock } from './fake-clock.js';
+import { Pki } from './pki.js';
+
+export type DevelopmentIdentity = 'auth-service' | 'operator' | 'auditor' | 'stranger';
+
+export const spiffeId = (name: string): string => `spiffe://passkey-manager.local/${name}`;
+
+const TABLES = ['relying_party', 'user_handle', 'challenge', 'credential'];
+
+export interface TestServiceOptions {
+  /** The access policy, YAML; by default the one of development. */
+  accessPolicy?: string;
+  /** Identities beside those of development, by name, each with the SPIFFE ID of that name. */
+  identities?: readonly string[];
+  env?: NodeJS.ProcessEnv;
+  /** Where the service finds its database, given where it really is. */
+  databaseUrl?: (url: string) => Promise<string>;
+}
+
+/** The application under test: in this process, behind its own sockets, with a database and a clock of its own. */
+export class TestService {
+  private pool: pg.Pool | undefined;
+
+  private constructor(
+    readonly running: RunningService,
+    readonly client: Client,
+    readonly clock: FakeClock,
+    readonly pki: Pki,
+    readonly database: TestDatabase,
+    readonly contract: Contract,
+    private readonly dataDir: string,
+  ) {}
+
+  static async start(options: TestServiceOptions = {}): Promise<TestService> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
+    const [database] = await Promise.all([createTestDatabase(), prepareDevelopment(dataDir)]);
+    const pki = new Pki(join(dataDir, 'pki'));
+    const certificates = new Map<string, ClientCertificate>();
+    for (const name of options.identities ?? []) {
+      certificates.set(name, await pki.issue({ uris: [spiffeId(name)] }));
+    }
+    if (options.accessPolicy) await writeFile(join(dataDir, 'access-policy.yaml'), options.accessPolicy);
+    const clock = new FakeClock();
+    const config = readConfig({
+      NODE_ENV: 'test',
+      DATABASE_URL: (await options.databaseUrl?.(database.url)) ?? database.url,
+      PASSKEY_DATA_DIR: dataDir,
+      PASSKEY_HTTPS_PORT: '0',
+      PASSKEY_MANAGEMENT_PORT: '0',
+      ...options.env,
+    });
+    const running = await startService(config, clock);
+    const certificateOf = (identity: string): ClientCertificate =>
+      certificates.get(identity) ?? pki.certificateOf(identity);
+    const contract = Contract.load();
+    const client = new Client(running.httpsUrl, pki.ca, certificateOf, contract);
+    return new TestService(running, client, clock, pki, database, contract, dataDir);
+  }
+
+  /** Creates or replaces a relying party, and gives the ceremonies of its users. */
+  async relyingParty(
+    rpId: string,
+    policy: Record<string, unknown> = {},
+    settings: Record<string, unknown> = {},
+  ): Promise<Ceremonies<string>> {
+    const body = { name: rpId, origins: [`https://${rpId}`], policy, ...settings };
+    const { status, body: answer } = await this.client.call('operator', 'PUT', `/v1/relying-parties/${rpId}`, body);
+    if (status !== 200 && status !== 201) throw new Error(`PUT ${rpId}: ${JSON.stringify(answer)}`);
+    return this.ceremonies(rpId);
+  }
+
+  ceremonies(rpId: string, caller = 'auth-service'): Ceremonies<string> {
+    return new Ceremonies(this.client, this.clock, caller, rpId);
+  }
+
+  async credential<Body>(id: string): Promise<Body> {
+    return succeeded(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
+  }
+
+  /** Behind the service's back. */
+  async sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
+    this.pool ??= new pg.Pool({ connectionString: this.database.url, max: 2 }).on('error', () => undefined);
+    return (await this.pool.query<Row>(text, values)).rows;
+  }
+
+  /** A digest of every table but the audit log: equal when nothing was changed. */
+  async state(): Promise<Record<string, string>> {
+    const digests = TABLES.map(
+      (table) => `(SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM ${table} t) AS ${table}`,
+    );
+    const [state] = await this.sql<Record<string, string>>(`SELECT ${digests.join(', ')}`);
+    return state ?? {};
+  }
+
+  async stop(): Promise<void> {
+    this.client.close();
+    await this.running.stop();
+    await this.pool?.end();
+    await this.database.drop();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
