@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { type Credential, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+let service: TestService;
+let login: Ceremonies<string>;
+let authenticator: Authenticator;
+let credential: Credential;
+let user: string;
+let users = 0;
+const newUser = (): string => `user-${String((users += 1))}`;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  login = await service.relyingParty('login.example.com');
+});
+afterAll(() => service.stop());
+
+/** Every test has a user with one passkey. */
+beforeEach(async () => {
+  authenticator = new Authenticator();
+  user = newUser();
+  credential = await login.registered(user, authenticator);
+});
+
+describe('POST /v1/challenges/authentication', () => {
+  it('answers the options for navigator.credentials.get()', async () => {
+    expect(await login.requestAuthentication({ userId: user, hints: ['security-key'] })).toMatchObject({
+      status: 201,
+      body: {
+        publicKey: {
+          rpId: 'login.example.com',
+          timeout: 300_000,
+          userVerification: 'required',
+          hints: ['security-key'],
+          allowCredentials: [{ type: 'public-key', id: credential.credentialId, transports: ['internal', 'hybrid'] }],
+        },
+      },
+    });
+  });
+
+  it('lets the authenticator choose where no user is named', async () => {
+    expect(await login.requestAuthentication()).toMatchObject({ body: { publicKey: { allowCredentials: [] } } });
+  });
+
+  it('knows no relying party but its own', async () => {
+    const answer = await service.ceremonies('nowhere.example.com').requestAuthentication();
+    expect(answer).toMatchObject(problem(404, 'relying-party-unknown'));
+  });
+
+  describe('tells nobody who exists', () => {
+    const allowed = async (ceremonies: Ceremonies<string>, userId: string) =>
+      succeeded(await ceremonies.requestAuthentication({ userId }), 201).publicKey.allowCredentials ?? [];
+
+    it('offers one decoy for an unknown user, the same each time', async () => {
+      const decoy = await allowed(login, 'nobody');
+      expect(decoy).toHaveLength(1);
+      expect(await allowed(login, 'nobody')).toEqual(decoy);
+    });
+
+    it('offers different decoys for different users and relying parties', async () => {
+      const other = await service.relyingParty('shop.example.org');
+      const decoys = [await allowed(login, 'nobody'), await allowed(login, 'no one'), await allowed(other, 'nobody')];
+      expect(new Set(decoys.map(([decoy]) => decoy?.id)).size).toBe(3);
+    });
+
+    it('offers a decoy of the shape of a real one', async () => {
+      const [real] = await allowed(login, user);
+      const [decoy] = await allowed(login, 'nobody');
+      expect(Object.keys(decoy ?? {}).sort()).toEqual(Object.keys(real ?? {}).sort());
+      expect(decoy?.id).toMatch(/^[A-Za-z0-9_-]{22,}$/);
+    });
+
+    it('offers a decoy for a user whose passkeys are all revoked', async () => {
+      const path = `/v1/credentials/${credential.id}/revoke`;
+      await service.client.call('auth-service', 'POST', path, { reason: 'test' });
+      const decoys = await allowed(login, user);
+      expect(decoys).toHaveLength(1);
+      expect(decoys[0]?.id).not.toBe(credential.credentialId);
+    });
+
+    it('refuses an assertion for a user without a passkey, whatever it claims', async () => {
+      const { challengeId, publicKey } = succeeded(await login.requestAuthentication({ userId: 'nobody' }), 201);
+      const forged = {
+        ...authenticator.newest,
+        id: Buffer.from(publicKey.allowCredentials?.[0]?.id ?? '', 'base64url'),
+      };
+      const response = authenticator.get(publicKey, login.origin, { passkey: forged });
+      expect(await login.answerAuthentication(challengeId, response)).toMatchObject({ status: 422 });
+    });
+  });
+});

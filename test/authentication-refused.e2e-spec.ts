@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import type { AssertionInterference } from './support/authenticator/interference.js';
+import { generateKey } from './support/authenticator/keys.js';
+import { authenticationRejected, type Credential, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+const SPENT = problem(409, 'challenge-spent');
+
+let service: TestService;
+let login: Ceremonies<string>;
+let authenticator: Authenticator;
+let credential: Credential;
+let user: string;
+let users = 0;
+const newUser = (): string => `user-${String((users += 1))}`;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  login = await service.relyingParty('login.example.com');
+});
+afterAll(() => service.stop());
+
+/** Every test has a user with one passkey. */
+beforeEach(async () => {
+  authenticator = new Authenticator();
+  user = newUser();
+  credential = await login.registered(user, authenticator);
+});
+
+const flipped = (bytes: Buffer): Buffer => Buffer.from(bytes.map((byte, at) => (at === 10 ? byte ^ 1 : byte)));
+const longer = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc(1)]);
+const ZERO_SIGNATURE = Buffer.from('3006020100020100', 'hex');
+
+/** What is wrong with the answer, how it came about, and why it is refused. */
+// prettier-ignore
+const REFUSED: [string, AssertionInterference, string][] = [
+  ['client data that is no JSON', { clientDataJson: '{"type":' }, 'malformed'],
+  ['client data that is null', { clientDataJson: 'null' }, 'malformed'],
+  ['client data that is no UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
+  ['a handle that is no handle of the user', { userHandle: randomBytes(32) }, 'user-handle-mismatch'],
+  ['no handle where no user was named', { userHandle: null }, 'user-handle-mismatch'],
+  ['type webauthn.create', { clientData: { type: 'webauthn.create' } }, 'type-mismatch'],
+  ['no type', { clientData: { type: undefined } }, 'type-mismatch'],
+  ['another challenge', { clientData: { challenge: randomBytes(32).toString('base64url') } }, 'challenge-mismatch'],
+  ['another origin', { clientData: { origin: 'https://evil.example' } }, 'origin-mismatch'],
+  ['a cross-origin frame', { clientData: { crossOrigin: true } }, 'cross-origin-denied'],
+  ['a top origin', { clientData: { crossOrigin: true, topOrigin: 'https://evil.example' } }, 'cross-origin-denied'],
+  ['a top origin without a frame', { clientData: { topOrigin: 'https://evil.example' } }, 'cross-origin-denied'],
+  ['another RP ID', { rpId: 'example.com' }, 'rp-id-mismatch'],
+  ['no user presence', { flags: { UP: false } }, 'user-presence-missing'],
+  ['no user verification', { flags: { UV: false } }, 'user-verification-missing'],
+  ['backed up but not eligible', { flags: { BE: false, BS: true } }, 'backup-flags-invalid'],
+  ['no longer eligible for backup', { flags: { BE: false, BS: false } }, 'backup-eligibility-changed'],
+  ['a flipped bit in the signature', { signature: flipped }, 'signature-invalid'],
+  ['a byte after the signature', { signature: longer }, 'signature-invalid'],
+  ['an empty sequence for a signature', { signature: () => Buffer.from('3000', 'hex') }, 'signature-invalid'],
+  ['r = s = 0', { signature: () => ZERO_SIGNATURE }, 'signature-invalid'],
+  ['a signature of no DER', { signature: () => Buffer.alloc(64, 1) }, 'signature-invalid'],
+  ['a credential id that is not the raw id', { credential: { rawId: 'AAAA' } }, 'credential-id-invalid'],
+  ['authenticator data that is too short', { authenticatorData: (bytes) => bytes.subarray(0, 36) }, 'malformed'],
+  ['authenticator data with a byte more', { authenticatorData: longer }, 'malformed'],
+  ['extension data that is announced and missing', { flags: { ED: true } }, 'malformed'],
+];
+
+describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
+  it.each(REFUSED)('rejects %s', async (_, interference, reason) => {
+    const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
+    const response = authenticator.get(publicKey, login.origin, interference);
+    const answer = await login.answerAuthentication(challengeId, response);
+    expect(answer).toMatchObject(authenticationRejected(reason));
+    const honest = authenticator.get(publicKey, login.origin);
+    expect(await login.answerAuthentication(challengeId, honest)).toMatchObject(SPENT);
+    expect(await service.credential(credential.id)).toEqual(credential);
+  });
+
+  it('rejects a signature by a key that is not the registered one', async () => {
+    const passkey = { ...authenticator.newest, key: generateKey('ES256') };
+    const answer = await login.authenticate(authenticator, { interference: { passkey } });
+    expect(answer).toMatchObject(authenticationRejected('signature-invalid'));
+  });
+
+  it('ignores extensions that nobody asked for', async () => {
+    const interference = { extensions: { 'example.com/unknown': [1, 2, 3] } };
+    expect(await login.authenticate(authenticator, { interference })).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    'http://login.example.com',
+    'https://login.example.com:444',
+    'https://login.example.com.',
+    'https://a.login.example.com',
+    'https://example.com',
+    'https://Login.example.com',
+    'https://login.example.com:443',
+    'https://login.example.com#',
+    'https://login.example.com@evil.example',
+    'https://login.еxample.com',
+    ' https://login.example.com',
+    'null',
+  ])('rejects the origin %j', async (origin) => {
+    const answer = await login.authenticate(authenticator, { interference: { clientData: { origin } } });
+    expect(answer).toMatchObject(authenticationRejected('origin-mismatch'));
+  });
+
+  it('takes no RP ID and no origin from the request', async () => {
+    const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
+    const origin = 'https://evil.example';
+    const response = authenticator.get(publicKey, origin);
+    const answer = await login.answerAuthentication(challengeId, response, { rpId: 'evil.example', origin });
+    expect(answer).toMatchObject(problem(400, 'request-malformed'));
+  });
+});

@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { authenticationRejected, type Credential, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { spiffeId, TestService } from './support/service.js';
+
+const SPENT = problem(409, 'challenge-spent');
+const SECOND_SERVICE = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${spiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+  - id: ${spiffeId('kiosk')}
+    permissions: [passkeys:register, passkeys:authenticate]
+  - id: ${spiffeId('operator')}
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
+`;
+
+let service: TestService;
+let login: Ceremonies<string>;
+let authenticator: Authenticator;
+let credential: Credential;
+let user: string;
+let users = 0;
+const newUser = (): string => `user-${String((users += 1))}`;
+
+beforeAll(async () => {
+  service = await TestService.start({ accessPolicy: SECOND_SERVICE, identities: ['kiosk'] });
+  login = await service.relyingParty('login.example.com');
+});
+afterAll(() => service.stop());
+
+/** Every test has a user with one passkey. */
+beforeEach(async () => {
+  authenticator = new Authenticator();
+  user = newUser();
+  credential = await login.registered(user, authenticator);
+});
+
+const setStatus = (verb: 'suspend' | 'reinstate' | 'revoke'): Promise<unknown> =>
+  service.client.call('auth-service', 'POST', `/v1/credentials/${credential.id}/${verb}`, { reason: 'test' });
+describe('POST /v1/credentials/verify', () => {
+  it.each([
+    ['a named user', () => ({ userId: user })],
+    ['the user that the passkey belongs to', () => ({})],
+  ])('verifies %s', async (_, challenge) => {
+    const verification = await login.authenticated(authenticator, { challenge: challenge() });
+    expect(verification).toMatchObject({
+      verified: true,
+      rpId: 'login.example.com',
+      userId: user,
+      purpose: null,
+      userVerified: true,
+      risks: [],
+      auditId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      credential: { id: credential.id, lastUsedAt: verification.verifiedAt },
+    });
+    expect(await service.credential(credential.id)).toEqual(verification.credential);
+  });
+
+  it('needs no user handle where the user was named', async () => {
+    const answer = await login.authenticate(authenticator, {
+      challenge: { userId: user },
+      interference: { userHandle: null },
+    });
+    expect(answer).toMatchObject({ status: 200 });
+  });
+  describe('the challenge', () => {
+    const begin = async (members: Record<string, unknown> = {}) =>
+      succeeded(await login.requestAuthentication(members), 201);
+
+    it('succeeds once when the same assertion comes 50 times at once', async () => {
+      const { challengeId, publicKey } = await begin();
+      const response = authenticator.get(publicKey, login.origin);
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, () => login.answerAuthentication(challengeId, response)),
+      );
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+      for (const answer of answers.filter(({ status }) => status !== 200)) expect(answer).toMatchObject(SPENT);
+    });
+
+    it('expires', async () => {
+      const { challengeId, publicKey } = await begin();
+      const response = authenticator.get(publicKey, login.origin);
+      service.clock.advance(301);
+      expect(await login.answerAuthentication(challengeId, response)).toMatchObject(SPENT);
+    });
+
+    it('is not mixed up with another one that is open', async () => {
+      const [first, second] = [await begin(), await begin()];
+      const answer = await login.answerAuthentication(
+        first.challengeId,
+        authenticator.get(second.publicKey, login.origin),
+      );
+      expect(answer).toMatchObject(authenticationRejected('challenge-mismatch'));
+    });
+
+    it('of a registration authenticates nobody', async () => {
+      const { challengeId, publicKey } = succeeded(await login.requestRegistration(user), 201);
+      const options = { rpId: login.rpId, challenge: publicKey.challenge };
+      const answer = await login.answerAuthentication(challengeId, authenticator.get(options, login.origin));
+      expect(answer).toMatchObject(authenticationRejected('ceremony-mismatch'));
+    });
+
+    it("of user A is not answered with user B's passkey", async () => {
+      const other = new Authenticator();
+      await login.registered(newUser(), other);
+      const { challengeId, publicKey } = await begin({ userId: user });
+      const response = other.get({ ...publicKey, allowCredentials: [] }, login.origin);
+      const answer = await login.answerAuthentication(challengeId, response);
+      expect(answer).toMatchObject(authenticationRejected('credential-not-allowed'));
+    });
+
+    it('of one relying party is not answered at another', async () => {
+      const other = await service.relyingParty('shop.example.org');
+      const { challengeId, publicKey } = succeeded(await other.requestAuthentication(), 201);
+      const passkey = authenticator.newest;
+      const response = authenticator.get(publicKey, login.origin, { passkey });
+      const answer = await login.answerAuthentication(challengeId, response);
+      expect(answer).toMatchObject({
+        status: 422,
+        body: { reason: expect.stringMatching(/origin-mismatch|credential-unknown/) },
+      });
+    });
+
+    it('issued to one service is not redeemed by another', async () => {
+      const { challengeId, publicKey } = await begin();
+      const response = authenticator.get(publicKey, login.origin);
+      const kiosk = service.ceremonies(login.rpId, 'kiosk');
+      expect(await kiosk.answerAuthentication(challengeId, response)).toMatchObject(SPENT);
+    });
+
+    it.each<[string, object, object, object]>([
+      [
+        'the same purpose',
+        { purpose: 'payment:4711' },
+        { purpose: 'payment:4711' },
+        { status: 200, body: { purpose: 'payment:4711' } },
+      ],
+      [
+        'another purpose',
+        { purpose: 'payment:4711' },
+        { purpose: 'payment:4712' },
+        authenticationRejected('purpose-mismatch'),
+      ],
+      ['no purpose for one', { purpose: 'payment:4711' }, {}, authenticationRejected('purpose-mismatch')],
+      ['a purpose for none', {}, { purpose: 'sign-in' }, authenticationRejected('purpose-mismatch')],
+    ])('answered for %s', async (_, challenge, answer, expected) => {
+      const ceremony = { challenge: challenge as Record<string, unknown>, answer: answer as Record<string, unknown> };
+      expect(await login.authenticate(authenticator, ceremony)).toMatchObject(expected);
+    });
+  });
+
+  describe('a credential that', () => {
+    it('is unknown: the reply lets the client forget it', async () => {
+      const id = randomBytes(32);
+      const passkey = { ...authenticator.newest, id };
+      const answer = await login.authenticate(authenticator, { interference: { passkey } });
+      expect(answer).toMatchObject(authenticationRejected('credential-unknown'));
+      const signal = { unknownCredential: { rpId: login.rpId, credentialId: id.toString('base64url') } };
+      expect(answer.body).toMatchObject({ signal });
+    });
+
+    it('is suspended is known, and nobody is told to forget it', async () => {
+      await setStatus('suspend');
+      const answer = await login.authenticate(authenticator);
+      expect(answer).toMatchObject(authenticationRejected('credential-suspended'));
+      expect(answer.body).not.toHaveProperty('signal');
+    });
+
+    it('is suspended after the challenge was issued', async () => {
+      const { challengeId, publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
+      await setStatus('suspend');
+      const answer = await login.answerAuthentication(challengeId, authenticator.get(publicKey, login.origin));
+      expect(answer).toMatchObject(authenticationRejected('credential-suspended'));
+    });
+
+    it('was reinstated authenticates again', async () => {
+      await setStatus('suspend');
+      await setStatus('reinstate');
+      expect(await login.authenticate(authenticator)).toMatchObject({ status: 200 });
+    });
+
+    it('is revoked never authenticates again', async () => {
+      await setStatus('revoke');
+      expect(await login.authenticate(authenticator)).toMatchObject(authenticationRejected('credential-revoked'));
+    });
+
+    it('is of an authenticator that the policy has come to deny', async () => {
+      const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
+      const rp = await service.relyingParty('models.example.com');
+      const model = new Authenticator({ aaguid });
+      await rp.registered(user, model);
+      await service.relyingParty('models.example.com', { authenticators: { deny: [aaguid] } });
+      expect(await rp.authenticate(model)).toMatchObject(authenticationRejected('authenticator-denied'));
+    });
+  });
+});

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Problem } from './support/bodies.js';
+import type { Answer } from './support/client.js';
+import { expectInvalid } from './support/malformed.js';
+import { TestService } from './support/service.js';
+
+const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+let service: TestService;
+let state: Record<string, string>;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  const login = await service.relyingParty('login.example.com');
+  await login.requestRegistration('ada');
+  state = await service.state();
+});
+afterAll(async () => {
+  const after = await service.state();
+  await service.stop();
+  expect(after).toEqual(state);
+});
+
+describe('query parameters', () => {
+  const get = (identity: string, path: string): Promise<Answer<Problem>> =>
+    service.client.send<Problem>(identity, 'GET', path);
+
+  it.each<[string, string, string]>([
+    ['auth-service', '/v1/credentials?surprise=1', '/surprise'],
+    ['auth-service', '/v1/credentials?rpId=a.example&rpId=b.example', '/rpId'],
+    ['auth-service', '/v1/credentials?rpId[]=a.example', '/rpId[]'],
+    ['auth-service', '/v1/credentials?rpId[x]=a.example', '/rpId[x]'],
+    ['auth-service', '/v1/credentials?rpId=', '/rpId'],
+    ['auth-service', '/v1/credentials?rpId=A.example', '/rpId'],
+    ['auth-service', '/v1/credentials?status=unknown', '/status'],
+    ['auth-service', '/v1/credentials?status=active&status=revoked', '/status'],
+    ['auth-service', '/v1/credentials?userId=a%00b', '/userId'],
+    ['auth-service', `/v1/credentials?userId=${'a'.repeat(257)}`, '/userId'],
+    ['auth-service', '/v1/credentials?aaguid=yubikey', '/aaguid'],
+    ['auth-service', '/v1/credentials?limit=0', '/limit'],
+    ['auth-service', '/v1/credentials?limit=-1', '/limit'],
+    ['auth-service', '/v1/credentials?limit=201', '/limit'],
+    ['auth-service', '/v1/credentials?limit=1.5', '/limit'],
+    ['auth-service', '/v1/credentials?limit=1e1', '/limit'],
+    ['auth-service', '/v1/credentials?limit=0x10', '/limit'],
+    ['auth-service', '/v1/credentials?limit=ten', '/limit'],
+    ['auth-service', '/v1/credentials?limit=', '/limit'],
+    ['auth-service', '/v1/credentials?limit=%2010', '/limit'],
+    ['auth-service', '/v1/credentials?limit=1&limit=2', '/limit'],
+    ['auth-service', '/v1/credentials?cursor=nonsense', '/cursor'],
+    ['auth-service', `/v1/credentials?cursor=${'A'.repeat(2_000)}`, '/cursor'],
+    ['auth-service', '/v1/credentials?cursor=%00', '/cursor'],
+    ['auth-service', '/v1/users/ada/signals', '/rpId'],
+    ['auth-service', '/v1/users/ada/signals?rpId=login.example.com&rpId=other.example.com', '/rpId'],
+    ['auditor', '/v1/audit/events?from=yesterday', '/from'],
+    ['auditor', '/v1/audit/events?to=2026-02-30T00:00:00Z', '/to'],
+    ['auditor', '/v1/audit/events?from=2026-01-01', '/from'],
+    ['auditor', '/v1/audit/events?outcome=maybe', '/outcome'],
+    ['auditor', '/v1/audit/events?type=no.such.type', '/type'],
+    ['auditor', '/v1/audit/events?actor=a%00b', '/actor'],
+    ['auditor', '/v1/audit/events?surprise=1', '/surprise'],
+    ['auditor', '/v1/audit/events?limit=1000000', '/limit'],
+    ['auditor', '/v1/audit/events?cursor=nonsense', '/cursor'],
+  ])('%s: GET %s', async (identity, path, pointer) => {
+    expectInvalid(await get(identity, path), pointer, path);
+  });
+});
+
+describe('paths', () => {
+  const send = (identity: string, method: string, path: string): Promise<Answer<Problem>> =>
+    service.client.send<Problem>(identity, method, path);
+
+  it.each<[string, string, string]>([
+    ['auth-service', 'GET', '/v1/credentials/not-a-uuid'],
+    ['auth-service', 'GET', '/v1/credentials/0'],
+    ['auth-service', 'GET', `/v1/credentials/${NOWHERE}%00`],
+    ['auth-service', 'GET', "/v1/credentials/'%20OR%201=1"],
+    ['auth-service', 'GET', `/v1/credentials/${'a'.repeat(2_000)}`],
+    ['auth-service', 'GET', '/v1/users/%00/signals?rpId=login.example.com'],
+    ['auth-service', 'GET', `/v1/users/${'a'.repeat(257)}/signals?rpId=login.example.com`],
+    ['auth-service', 'GET', '/v1/users/%zz/signals?rpId=login.example.com'],
+    ['auth-service', 'GET', '/v1/users/%ff/signals?rpId=login.example.com'],
+    ['auth-service', 'GET', '/v1/users/%ed%a0%80/signals?rpId=login.example.com'],
+    ['auth-service', 'GET', '/v1/credentials?userId=%zz'],
+    ['auth-service', 'GET', '/v1/credentials?userId=%ff'],
+    ['operator', 'DELETE', '/v1/users/%00?rpId=login.example.com'],
+    ['operator', 'DELETE', '/v1/users/ada'],
+    ['operator', 'DELETE', '/v1/users/ada?rpId=Login.example.com'],
+    ['operator', 'GET', '/v1/relying-parties/UPPER.example.com'],
+    ['operator', 'GET', '/v1/relying-parties/%2e%2e'],
+    ['operator', 'GET', `/v1/relying-parties/${'a'.repeat(300)}.example.com`],
+    ['auditor', 'GET', '/v1/audit/events/not-a-uuid'],
+    ['auditor', 'GET', '/v1/audit/events/%'],
+  ])('%s: %s %s', async (identity, method, path) => {
+    const answer = await send(identity, method, path);
+    expect([400, 404, 414]).toContain(answer.status);
+    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+  });
+
+  it.each<[string, string]>([
+    ['GET', '/'],
+    ['GET', '/v1'],
+    ['GET', '/v2/credentials'],
+    ['GET', '/v1/credentials/'],
+    ['GET', '//v1/credentials'],
+    ['GET', '/v1//credentials'],
+    ['GET', '/V1/credentials'],
+    ['GET', '/v1/credentials;x=1'],
+    ['PUT', '/v1/credentials'],
+    ['DELETE', '/v1/credentials'],
+    ['DELETE', `/v1/credentials/${NOWHERE}`],
+    ['OPTIONS', '/v1/credentials'],
+    ['TRACE', '/v1/credentials'],
+    ['PROPFIND', '/v1/credentials'],
+    ['POST', `/v1/credentials/${NOWHERE}/destroy`],
+    ['GET', '/v1/users/ada'],
+  ])('there is nothing at %s %s', async (method, path) => {
+    const answer = await send('auth-service', method, path);
+    expect([400, 404, 405]).toContain(answer.status);
+  });
+
+  it('a body where none is expected changes nothing', async () => {
+    const raw = { headers: JSON_TYPE, body: '{"status":"revoked"}' };
+    const answer = await service.client.send('auth-service', 'GET', '/v1/credentials', raw);
+    expect([200, 400]).toContain(answer.status);
+  });
+});
+
+describe('headers', () => {
+  it('of 20 KiB are refused, and the next request is served', async () => {
+    const headers = { 'x-padding': 'x'.repeat(20 * 1_024) };
+    const answer = await service.client.send('auth-service', 'GET', '/v1/credentials', { headers });
+    expect(answer).toMatchObject({ status: 413, body: { type: 'urn:passkey-manager:problem:request-too-large' } });
+    expect(await service.client.call('auth-service', 'GET', '/v1/credentials')).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    ['method override', { 'x-http-method-override': 'DELETE' }],
+    ['another forwarded host', { 'x-forwarded-host': 'evil.example' }],
+    ['a forwarded address', { 'x-forwarded-for': '10.0.0.1' }],
+    ['a request id', { 'x-request-id': 'a\tb"}' }],
+  ])('change nothing: %s', async (_, headers) => {
+    const answer = await service.client.send('auth-service', 'GET', '/v1/credentials', { headers });
+    expect(answer.status).toBe(200);
+  });
+});

@@ -1,0 +1,248 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { problem } from './support/bodies.js';
+import { succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+const ANDROID = 'android:apk-key-hash:0tCQg5-ykZ3jM7bV3m6Kz1qJx8dS5nHfYpLw2uReT9o';
+const DEFAULT_POLICY = {
+  userVerification: 'required',
+  residentKey: 'required',
+  attestation: { conveyance: 'none', trust: 'any' },
+  authenticators: { unknown: 'allow' },
+  algorithms: [-48, -8, -7, -257],
+  backup: 'any',
+  maxCredentialsPerUser: 20,
+  challengeTtlSeconds: 300,
+  signCountRegression: 'reject',
+  crossOrigin: { allow: false, topOrigins: [] },
+  identityProof: { required: true, maxAgeSeconds: 900 },
+};
+
+interface RelyingParty {
+  rpId: string;
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+let service: TestService;
+let count = 0;
+const newRpId = (): string => `rp-${String((count += 1))}.example.com`;
+
+beforeAll(async () => {
+  service = await TestService.start();
+});
+afterAll(() => service.stop());
+
+const put = (rpId: string, settings: Record<string, unknown> = {}) =>
+  service.client.call<RelyingParty>('operator', 'PUT', `/v1/relying-parties/${rpId}`, {
+    name: 'Example',
+    origins: [`https://${rpId}`],
+    ...settings,
+  });
+
+const get = (rpId: string) => service.client.call<RelyingParty>('operator', 'GET', `/v1/relying-parties/${rpId}`);
+
+describe('PUT /v1/relying-parties/{rpId}', () => {
+  it('creates with every default', async () => {
+    const rpId = newRpId();
+    const answer = await put(rpId);
+    expect(answer).toMatchObject({
+      status: 201,
+      body: {
+        rpId,
+        name: 'Example',
+        origins: [`https://${rpId}`],
+        enabled: true,
+        policy: DEFAULT_POLICY,
+        version: 1,
+        createdAt: answer.body.updatedAt,
+      },
+    });
+    expect(await get(rpId)).toMatchObject({ status: 200, body: answer.body });
+  });
+
+  it('replaces', async () => {
+    const rpId = newRpId();
+    const created = succeeded(await put(rpId), 201);
+    service.clock.advance(1);
+    const answer = await put(rpId, { name: 'Another', policy: { maxCredentialsPerUser: 3 } });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        name: 'Another',
+        policy: { ...DEFAULT_POLICY, maxCredentialsPerUser: 3 },
+        version: 2,
+        createdAt: created.createdAt,
+      },
+    });
+    expect(Date.parse(answer.body.updatedAt)).toBeGreaterThan(Date.parse(created.updatedAt));
+  });
+
+  it('gives a member that is left out its default, not its former value', async () => {
+    const rpId = newRpId();
+    await put(rpId, { policy: { maxCredentialsPerUser: 3, identityProof: { required: false } } });
+    expect(await put(rpId)).toMatchObject({ status: 200, body: { policy: DEFAULT_POLICY } });
+  });
+
+  it('is idempotent', async () => {
+    const rpId = newRpId();
+    const { status: _, ...created } = await put(rpId);
+    expect(await put(rpId)).toMatchObject({ status: 200, body: created.body });
+  });
+
+  it('takes what it gave, and refuses what was read before another change', async () => {
+    const rpId = newRpId();
+    const read = succeeded(await put(rpId), 201);
+    expect(await put(rpId, { ...read, name: 'First' })).toMatchObject({
+      status: 200,
+      body: { name: 'First', version: 2 },
+    });
+    expect(await put(rpId, { ...read, name: 'Second' })).toMatchObject(problem(409, 'relying-party-conflict'));
+    expect(await get(rpId)).toMatchObject({ body: { name: 'First', version: 2 } });
+  });
+
+  it('loses no change when several come at once', async () => {
+    const rpId = newRpId();
+    const read = succeeded(await put(rpId), 201);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, at) => put(rpId, { name: `Writer ${String(at)}`, version: read.version })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(7).fill(409)]);
+  });
+
+  it('creates once when several come at once', async () => {
+    const rpId = newRpId();
+    const answers = await Promise.all(Array.from({ length: 8 }, () => put(rpId)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([...Array<number>(7).fill(200), 201]);
+  });
+
+  it.each<[string, unknown]>([
+    ['an http origin', ['http://login.example.com']],
+    ['an origin with a path', ['https://login.example.com/']],
+    ['an origin with a query', ['https://login.example.com?a']],
+    ['an origin in capitals', ['https://LOGIN.example.com']],
+    ['an origin with userinfo', ['https://ada@login.example.com']],
+    ['a wildcard', ['https://*.example.com']],
+    ['no origin', []],
+    ['an origin twice', ['https://login.example.com', 'https://login.example.com']],
+    ['a scheme that is no web', ['ftp://login.example.com']],
+    ['an Android hash of no SHA-256', ['android:apk-key-hash:AAAA']],
+    ['text', 'https://login.example.com'],
+  ])('refuses %s', async (_, origins) => {
+    const answer = await put(newRpId(), { origins });
+    expect(answer).toMatchObject(problem(400, 'request-malformed'));
+    expect(JSON.stringify(answer.body)).toContain('/origins');
+  });
+
+  it.each(['https://login.example.com:8443', 'http://localhost:3000', 'http://app.localhost', ANDROID])(
+    'accepts the origin %s',
+    async (origin) => {
+      expect(await put(newRpId(), { origins: [origin] })).toMatchObject({ status: 201, body: { origins: [origin] } });
+    },
+  );
+
+  it.each<[string, unknown, string]>([
+    ['a demand that is none', { userVerification: 'sometimes' }, '/policy/userVerification'],
+    ['an algorithm that the service cannot verify', { algorithms: [-47] }, '/policy/algorithms'],
+    ['no algorithm', { algorithms: [] }, '/policy/algorithms'],
+    [
+      'a format that the service does not know',
+      { attestation: { formats: ['no-such'] } },
+      '/policy/attestation/formats',
+    ],
+    ['an AAGUID that is none', { authenticators: { deny: ['yubikey'] } }, '/policy/authenticators/deny'],
+    ['a challenge that lives for nothing', { challengeTtlSeconds: 0 }, '/policy/challengeTtlSeconds'],
+    ['a challenge that lives for a day', { challengeTtlSeconds: 86_400 }, '/policy/challengeTtlSeconds'],
+    ['no passkeys at all', { maxCredentialsPerUser: 0 }, '/policy/maxCredentialsPerUser'],
+    ['a rule for backups that is none', { backup: 'none' }, '/policy/backup'],
+    ['an unknown rule', { phishing: 'resistant' }, '/policy/phishing'],
+    ['an unknown rule further in', { crossOrigin: { allow: false, why: 'not' } }, '/policy/crossOrigin/why'],
+    ['text for a truth value', { identityProof: { required: 'true' } }, '/policy/identityProof/required'],
+  ])('refuses %s', async (_, policy, pointer) => {
+    const answer = await put(newRpId(), { policy });
+    expect(answer).toMatchObject(problem(400, 'request-malformed'));
+    expect(JSON.stringify(answer.body)).toContain(`"${pointer}`);
+  });
+
+  it.each([
+    'Login.example.com',
+    '-login.example.com',
+    'login..example.com',
+    'https:',
+    'login.example.com:8443',
+    '127.0.0.1_',
+  ])('refuses the RP ID %j', async (rpId) => {
+    expect(await put(encodeURIComponent(rpId), { origins: ['https://example.com'] })).toMatchObject({ status: 400 });
+  });
+
+  it('refuses a body for another relying party', async () => {
+    expect(await put(newRpId(), { rpId: 'login.example.com' })).toMatchObject(problem(400, 'request-malformed'));
+  });
+});
+
+describe('GET /v1/relying-parties', () => {
+  it('lists them all', async () => {
+    const rpId = newRpId();
+    const created = succeeded(await put(rpId), 201);
+    const { data } = succeeded(
+      await service.client.call<{ data: RelyingParty[] }>('operator', 'GET', '/v1/relying-parties'),
+      200,
+    );
+    expect(data.find((entry) => entry.rpId === rpId)).toEqual(created);
+  });
+
+  it('begins with the one of development', async () => {
+    expect(await get('localhost')).toMatchObject({ status: 200, body: { origins: ['http://localhost:3000'] } });
+  });
+
+  it('does not know any other', async () => {
+    expect(await get('nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
+  });
+});
+
+describe('GET /v1/relying-parties/{rpId}/related-origins', () => {
+  it('is the document for /.well-known/webauthn: the web origins', async () => {
+    const rpId = newRpId();
+    const origins = [`https://${rpId}`, 'https://example.co.uk'];
+    await put(rpId, { origins: [...origins, ANDROID] });
+    const answer = await service.client.call('operator', 'GET', `/v1/relying-parties/${rpId}/related-origins`);
+    expect(answer).toMatchObject({ status: 200, body: { origins } });
+  });
+
+  it('does not know any other', async () => {
+    const path = '/v1/relying-parties/nowhere.example.com/related-origins';
+    expect(await service.client.call('operator', 'GET', path)).toMatchObject(problem(404, 'relying-party-unknown'));
+  });
+});
+
+describe('a relying party that is disabled', () => {
+  it('takes part in no ceremony, from the next request on', async () => {
+    const rpId = newRpId();
+    const rp = await service.relyingParty(rpId);
+    const authenticator = new Authenticator();
+    await rp.registered('ada', authenticator);
+    const registration = succeeded(await rp.requestRegistration('ada'), 201);
+    const authentication = succeeded(await rp.requestAuthentication(), 201);
+    await service.relyingParty(rpId, {}, { enabled: false });
+
+    const refused = await Promise.all([
+      rp.requestRegistration('ada'),
+      rp.requestAuthentication(),
+      rp.answerRegistration(registration.challengeId, authenticator.create(registration.publicKey, rp.origin)),
+      rp.answerAuthentication(authentication.challengeId, authenticator.get(authentication.publicKey, rp.origin)),
+    ]);
+    for (const { status } of refused) {
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(status).toBeLessThan(500);
+    }
+  });
+
+  it('takes part again when it is enabled again', async () => {
+    const rpId = newRpId();
+    const rp = await service.relyingParty(rpId, {}, { enabled: false });
+    await service.relyingParty(rpId);
+    expect(await rp.requestRegistration('ada')).toMatchObject({ status: 201 });
+  });
+});

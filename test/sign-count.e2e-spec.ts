@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { generateKey } from './support/authenticator/keys.js';
+import { authenticationRejected, type Credential } from './support/bodies.js';
+import type { Ceremonies } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+let service: TestService;
+let login: Ceremonies<string>;
+let authenticator: Authenticator;
+let credential: Credential;
+let user: string;
+let users = 0;
+const newUser = (): string => `user-${String((users += 1))}`;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  login = await service.relyingParty('login.example.com');
+});
+afterAll(() => service.stop());
+
+/** Every test has a user with one passkey. */
+beforeEach(async () => {
+  authenticator = new Authenticator();
+  user = newUser();
+  credential = await login.registered(user, authenticator);
+});
+
+describe('what an authenticator says about itself', () => {
+  describe('the signature counter (WebAuthn L3 §6.1.1)', () => {
+    const COUNTS: [string, number, number[], number | 'reject'][] = [
+      ['stays zero', 0, [0, 0], 0],
+      ['begins to count', 0, [5], 5],
+      ['goes up', 3, [4, 9], 9],
+      ['reaches its end', 3, [0xffffffff], 0xffffffff],
+      ['stands still', 3, [3], 'reject'],
+      ['goes back', 7, [6], 'reject'],
+      ['falls to zero', 7, [0], 'reject'],
+    ];
+
+    const run = async (rp: Ceremonies<string>, from: number, counts: number[]) => {
+      const device = new Authenticator();
+      const { id } = await rp.registered(newUser(), device, { interference: { signCount: from } });
+      let answer;
+      for (const signCount of counts) answer = await rp.authenticate(device, { interference: { signCount } });
+      return { answer, stored: (await service.credential<Credential>(id)).signCount };
+    };
+
+    it.each(COUNTS)('%s: from %d by %j', async (_, from, counts, expected) => {
+      const { answer, stored } = await run(login, from, counts);
+      if (expected === 'reject') expect(answer).toMatchObject(authenticationRejected('sign-count-regressed'));
+      else expect(answer).toMatchObject({ status: 200, body: { risks: [] } });
+      expect(stored).toBe(expected === 'reject' ? from : expected);
+    });
+
+    it.each(COUNTS.filter(([, , , expected]) => expected === 'reject'))(
+      'is only flagged where the policy says so: %s',
+      async (_, from, counts) => {
+        const rp = await service.relyingParty('flag.example.com', { signCountRegression: 'flag' });
+        const { answer, stored } = await run(rp, from, counts);
+        expect(answer).toMatchObject({ status: 200, body: { risks: ['sign-count-regressed'] } });
+        expect(stored).toBe(from);
+      },
+    );
+
+    it('does not tell a forged assertion from a clone: the signature comes first', async () => {
+      const device = new Authenticator();
+      await login.registered(newUser(), device, { interference: { signCount: 9 } });
+      const passkey = { ...device.newest, key: generateKey('ES256') };
+      const interference = { signCount: 1, passkey };
+      expect(await login.authenticate(device, { interference })).toMatchObject(
+        authenticationRejected('signature-invalid'),
+      );
+    });
+
+    it('grants one of two assertions with the same count', async () => {
+      const device = new Authenticator();
+      await login.registered(newUser(), device);
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, () => login.authenticate(device, { interference: { signCount: 1 } })),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(9).fill(422)]);
+    });
+  });
+
+  describe('backup (WebAuthn L3 §6.1.3)', () => {
+    it('state is kept current', async () => {
+      await login.authenticated(authenticator, { interference: { flags: { BS: false } } });
+      expect(await service.credential(credential.id)).toMatchObject({ backedUp: false });
+      await login.authenticated(authenticator, { interference: { flags: { BS: true } } });
+      expect(await service.credential(credential.id)).toMatchObject({ backedUp: true });
+    });
+
+    it('eligibility does not appear', async () => {
+      const bound = new Authenticator({ backupEligible: false, backedUp: false });
+      await login.registered(newUser(), bound);
+      const answer = await login.authenticate(bound, { interference: { flags: { BE: true } } });
+      expect(answer).toMatchObject(authenticationRejected('backup-eligibility-changed'));
+    });
+  });
+
+  it('says when the user was not verified and the policy does not mind', async () => {
+    const rp = await service.relyingParty('preferred.example.com', { userVerification: 'preferred' });
+    await rp.registered(user, authenticator);
+    const answer = await rp.authenticate(authenticator, { interference: { flags: { UV: false } } });
+    expect(answer).toMatchObject({ status: 200, body: { userVerified: false } });
+  });
+});

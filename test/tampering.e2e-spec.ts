@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { AuditLog } from './support/audit-log.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { generateKey } from './support/authenticator/keys.js';
+import type { Credential } from './support/bodies.js';
+import type { Ceremonies } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+/** Whoever can write to the database, but not to the service, must not be able to lend a passkey to somebody else. */
+
+let service: TestService;
+let log: AuditLog;
+let login: Ceremonies<string>;
+let authenticator: Authenticator;
+let credential: Credential;
+let users = 0;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  log = new AuditLog(service.client);
+  login = await service.relyingParty('login.example.com');
+});
+afterAll(() => service.stop());
+beforeEach(async () => {
+  authenticator = new Authenticator();
+  credential = await login.registered(`user-${String((users += 1))}`, authenticator);
+});
+
+const act = (verb: string): Promise<unknown> =>
+  service.client.call('auth-service', 'POST', `/v1/credentials/${credential.id}/${verb}`, { reason: 'test' });
+
+async function expectReport(): Promise<void> {
+  const events = await log.events({ type: 'credential.tampered' });
+  expect(JSON.stringify(events)).toContain(credential.id);
+}
+
+describe('a row that was rebound by SQL', () => {
+  const rebind = (assignment: string, values: unknown[] = []): Promise<unknown> =>
+    service.sql(`UPDATE credential SET ${assignment} WHERE id = $1`, [credential.id, ...values]);
+
+  it('to another user is refused and reported', async () => {
+    const [victim] = await service.sql<{ handle: Buffer }>(
+      `INSERT INTO user_handle (rp_id, user_id, handle, created_at)
+       VALUES ('login.example.com', $1, $2, now()) RETURNING handle`,
+      [`victim of ${credential.userId}`, Buffer.alloc(32, users)],
+    );
+    await rebind('user_id = $2', [`victim of ${credential.userId}`]);
+    const answer = await login.authenticate(authenticator, { interference: { userHandle: victim?.handle ?? null } });
+    expect(answer.status).toBe(422);
+    await expectReport();
+  });
+
+  it('to another key is refused and reported', async () => {
+    const key = generateKey('ES256');
+    await rebind('public_key = $2', [key.cose]);
+    const answer = await login.authenticate(authenticator, {
+      interference: { passkey: { ...authenticator.newest, key } },
+    });
+    expect(answer.status).toBe(422);
+    await expectReport();
+  });
+
+  it('to another credential id is refused and reported', async () => {
+    const id = Buffer.from(`another id ${credential.id}`);
+    await rebind('credential_id = $2', [id]);
+    const answer = await login.authenticate(authenticator, {
+      interference: { passkey: { ...authenticator.newest, id } },
+    });
+    expect(answer.status).toBe(422);
+    await expectReport();
+  });
+
+  it('to another relying party is refused', async () => {
+    const other = await service.relyingParty('other.example.com');
+    await rebind("rp_id = 'other.example.com'");
+    const moved = { ...authenticator.newest, rpId: 'other.example.com' };
+    expect((await other.authenticate(authenticator, { interference: { passkey: moved } })).status).toBe(422);
+    await expectReport();
+  });
+
+  it.each(['suspend', 'revoke'])('back to active after %s is refused and reported', async (verb) => {
+    await act(verb);
+    await rebind("status = 'active', status_reason = NULL");
+    expect((await login.authenticate(authenticator)).status).toBe(422);
+    await expectReport();
+  });
+
+  it('to no backup eligibility is refused and reported', async () => {
+    await rebind('backup_eligible = false');
+    const answer = await login.authenticate(authenticator, { interference: { flags: { BE: false, BS: false } } });
+    expect(answer.status).toBe(422);
+    await expectReport();
+  });
+
+  it('to the MAC of another row is refused and reported', async () => {
+    const other = await login.registered(credential.userId, new Authenticator());
+    await rebind('binding_mac = (SELECT binding_mac FROM credential WHERE id = $2)', [other.id]);
+    expect((await login.authenticate(authenticator)).status).toBe(422);
+    await expectReport();
+  });
+
+  it('is not made good by a change through the service', async () => {
+    await rebind('public_key = $2', [generateKey('ES256').cose]);
+    await act('suspend');
+    await act('reinstate');
+    expect((await login.authenticate(authenticator)).status).toBe(422);
+    await expectReport();
+  });
+});
+
+it('what the service itself changes stays good', async () => {
+  await act('suspend');
+  await act('reinstate');
+  await service.client.call('auth-service', 'PATCH', `/v1/credentials/${credential.id}`, { name: 'Renamed' });
+  await login.authenticated(authenticator, { interference: { signCount: 5, flags: { BS: false } } });
+  expect(await login.authenticate(authenticator, { interference: { signCount: 6 } })).toMatchObject({ status: 200 });
+});
