@@ -11,6 +11,8 @@ import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 
+type Settings = PutRelyingPartyDto & { rpId: string };
+
 /**
  * Creates at boot the relying parties of PASSKEY_RELYING_PARTIES_FILE (YAML or JSON: a list of what PUT takes, each with
  * its `rpId`) that do not exist yet. What exists is the operator's, and is left alone.
@@ -30,21 +32,25 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
     }
   }
 
-  private wanted(): (PutRelyingPartyDto & { rpId: string })[] {
+  private wanted(): Settings[] {
     const { relyingPartiesFile, production } = this.config;
-    if (relyingPartiesFile === undefined) return production ? [] : [{ ...DEVELOPMENT_RELYING_PARTY }];
-    const list: unknown = parse(readFileSync(relyingPartiesFile, 'utf8'));
-    if (!Array.isArray(list)) throw new Error(`${relyingPartiesFile} must hold a list of relying parties`);
-    return list.map((entry: unknown, index) => {
-      const settings = plainToInstance(PutRelyingPartyDto, entry as object);
-      const errors = validateSync(settings, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
-      const mistakes = errors.flatMap(messagesOf);
-      if (!settings.rpId) mistakes.push('rpId must be present');
-      if (mistakes.length > 0)
-        throw new Error(`${relyingPartiesFile}, entry ${String(index + 1)}: ${mistakes.join('; ')}`);
-      return settings as PutRelyingPartyDto & { rpId: string };
-    });
+    const listed = relyingPartiesFile === undefined ? [] : settingsIn(relyingPartiesFile);
+    return production ? listed : [...listed, DEVELOPMENT_RELYING_PARTY];
   }
+}
+
+/** @throws Error naming every mistake of the first entry that has one */
+function settingsIn(file: string): Settings[] {
+  const list: unknown = parse(readFileSync(file, 'utf8'));
+  if (!Array.isArray(list)) throw new Error(`${file} must hold a list of relying parties`);
+  return list.map((entry: unknown, index) => {
+    const settings = plainToInstance(PutRelyingPartyDto, entry as object);
+    const errors = validateSync(settings, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
+    const mistakes = errors.flatMap(messagesOf);
+    if (!settings.rpId) mistakes.push('rpId must be present');
+    if (mistakes.length > 0) throw new Error(`${file}, entry ${String(index + 1)}: ${mistakes.join('; ')}`);
+    return settings as Settings;
+  });
 }
 
 function messagesOf(error: ValidationError): string[] {
