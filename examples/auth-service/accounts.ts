@@ -1,0 +1,74 @@
+import { randomBytes, randomUUID, scrypt, timingSafeEqual } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+export interface Account {
+  /** What Passkey Manager knows the user by. Never shown to anyone, never reused. */
+  readonly id: string;
+  readonly email: string;
+  readonly name: string;
+  readonly password: { readonly salt: string; readonly hash: string };
+}
+
+/** OWASP's cost for scrypt: 128 MiB and about half a second for each guess. */
+const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
+
+/** The users, in one JSON file. */
+export class Accounts {
+  readonly #byEmail: Map<string, Account>;
+  readonly #file: string;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#byEmail = new Map(read(file).map((account) => [account.email, account]));
+  }
+
+  find(id: string): Account | undefined {
+    return [...this.#byEmail.values()].find((account) => account.id === id);
+  }
+
+  /** @returns undefined when the address has an account already */
+  async signUp(email: string, name: string, password: string): Promise<Account | undefined> {
+    const salt = randomBytes(16);
+    const hash = await derive(password, salt);
+    if (this.#byEmail.has(email)) return undefined;
+    const account = {
+      id: randomUUID(),
+      email,
+      name,
+      password: { salt: salt.toString('base64'), hash: hash.toString('base64') },
+    };
+    this.#byEmail.set(email, account);
+    this.#write();
+    return account;
+  }
+
+  /** Takes as long for an address that has no account. */
+  async signIn(email: string, password: string): Promise<Account | undefined> {
+    const account = this.#byEmail.get(email);
+    const hash = await derive(password, Buffer.from(account?.password.salt ?? '', 'base64'));
+    return account && timingSafeEqual(hash, Buffer.from(account.password.hash, 'base64')) ? account : undefined;
+  }
+
+  #write(): void {
+    const text = `${JSON.stringify([...this.#byEmail.values()], null, 2)}\n`;
+    mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+    writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+}
+
+function read(file: string): Account[] {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Account[];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function derive(password: string, salt: Buffer): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  scrypt(password.normalize('NFKC'), salt, 32, SCRYPT, (error, key) => (error ? reject(error) : resolve(key)));
+  return promise;
+}

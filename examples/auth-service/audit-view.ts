@@ -1,0 +1,49 @@
+import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
+import type { Accounts } from './accounts.ts';
+import type { Routes } from './http.ts';
+import { Refusal } from './refusal.ts';
+import { rpId } from './settings.ts';
+
+const SHOWN = 30;
+
+/**
+ * What the audit log holds about the signed-in user. For the demonstration only: in production auth-service has no
+ * such permission and no such identity, and only auditors read the log.
+ */
+export function auditRoutes(auditor: PasskeyManager, passkeys: PasskeyManager, accounts: Accounts): Routes {
+  return {
+    'GET /api/audit': async ({ session: { signIn } }) => {
+      const account = signIn && accounts.find(signIn.accountId);
+      if (!account) throw new Refusal(401, 'signed-out');
+      const [events, credentials] = await Promise.all([
+        auditor.listAuditEvents({ userId: account.id, limit: SHOWN }),
+        passkeys.listCredentials({ rpId, userId: account.id, limit: 200 }),
+      ]);
+      const names = new Map(credentials.data.map(({ id, name }) => [id, name]));
+      return { events: events.data.map((event) => summary(event, names)) };
+    },
+  };
+}
+
+interface Facts {
+  credential?: { uid?: string };
+  identity_proof?: { method?: string };
+  name_before?: string;
+  name?: string;
+}
+
+function summary(event: Schemas['AuditEvent'], names: ReadonlyMap<string, string>) {
+  const { credential, identity_proof: proof, name_before: nameBefore, name } = (event['unmapped'] ?? {}) as Facts;
+  return {
+    id: event.metadata.uid,
+    type: event.metadata.event_code,
+    time: new Date(event.time).toISOString(),
+    succeeded: event.status_id === 1,
+    reason: event.status_code,
+    caller: event.actor?.app_uid,
+    passkey: names.get(credential?.uid ?? ''),
+    proof: proof?.method,
+    nameBefore,
+    name,
+  };
+}

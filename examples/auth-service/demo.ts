@@ -1,0 +1,102 @@
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { type Launched, launchAuthService, launchPasskeyManager } from './launch.ts';
+import { connectAs, dataDir, origin, port, rpId } from './settings.ts';
+
+const started: Launched[] = [];
+let ending = false;
+
+async function demo(): Promise<void> {
+  await requireFreePorts({
+    PASSKEY_HTTPS_PORT: Number(process.env['PASSKEY_HTTPS_PORT'] ?? 8443),
+    PASSKEY_MANAGEMENT_PORT: Number(process.env['PASSKEY_MANAGEMENT_PORT'] ?? 8081),
+    AUTH_SERVICE_PORT: port,
+  });
+  console.log('Starting Passkey Manager. The first start makes a database and certificates; it takes some seconds.');
+  const logFile = join(dataDir, 'demo.log');
+  const passkeyManager = await launchPasskeyManager(process.env, logFile);
+  if (!(await watch(passkeyManager))) return;
+  await allowOrigin(passkeyManager.url);
+  const authService = await launchAuthService({ ...process.env, PASSKEY_URL: passkeyManager.url });
+  if (!(await watch(authService))) return;
+  console.log(`
+  Open  ${origin}
+
+    1. Create an account: any name, e-mail and password will do.
+    2. Create a passkey. Your browser asks for your face, your finger or a PIN.
+    3. Sign out, click into the e-mail field and choose the passkey.
+    4. Rename, suspend or revoke it, and see in "Audit" what was written down.
+
+  No such device at hand? Chrome and Edge have one in DevTools: ⋮ > More tools > WebAuthn.
+
+  Passkey Manager   ${passkeyManager.url} (mutual TLS)
+  Health, metrics   ${passkeyManager.managementUrl}/health/ready, /metrics
+  Its log           ${logFile}
+  Its data          ${dataDir}
+
+  Ctrl-C ends everything; the passkeys stay for the next time.
+`);
+}
+
+/** The page's origin is the development default unless AUTH_SERVICE_PORT says otherwise; then an operator adds it. */
+async function allowOrigin(url: string): Promise<void> {
+  const operator = connectAs('operator', url);
+  try {
+    const relyingParty = await operator.getRelyingParty(rpId);
+    if (relyingParty.origins.includes(origin)) return;
+    await operator.putRelyingParty(rpId, { ...relyingParty, origins: [...relyingParty.origins, origin] });
+  } finally {
+    await operator.close();
+  }
+}
+
+async function requireFreePorts(ports: Record<string, number>): Promise<void> {
+  for (const [setting, wanted] of Object.entries(ports)) {
+    const free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen(wanted, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (!free) {
+      throw new Error(
+        `Port ${wanted} is in use. End what uses it, or choose another: ${setting}=${wanted + 1000} npm run demo`,
+      );
+    }
+  }
+}
+
+/** @returns false when the end was asked for while it was starting */
+async function watch(launched: Launched): Promise<boolean> {
+  if (ending) {
+    await launched.stop();
+    return false;
+  }
+  started.push(launched);
+  void launched.ended.then((code) => {
+    if (ending) return;
+    console.error(
+      `${launched.name} has ended (exit code ${code}). The last it said:\n${launched.output().slice(-2_000)}`,
+    );
+    void end(1);
+  });
+  return true;
+}
+
+async function end(exitCode: number): Promise<void> {
+  if (ending) return;
+  ending = true;
+  for (const launched of started.toReversed()) await launched.stop();
+  process.exitCode = exitCode;
+}
+
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    if (!ending) console.log('\nEnding …');
+    void end(0);
+  });
+}
+
+await demo().catch(async (error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  await end(1);
+});

@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Launched {
+  readonly name: string;
+  /** What the program printed so far. */
+  readonly output: () => string;
+  /** Settles when the program has ended, with its exit code. */
+  readonly ended: Promise<number | null>;
+  /** Asks it to end, and waits until it has. */
+  stop(): Promise<number | null>;
+}
+
+export interface PasskeyManagerProcess extends Launched {
+  readonly url: string;
+  readonly managementUrl: string;
+}
+
+const READY_WITHIN_MS = 120_000;
+
+export async function launchPasskeyManager(env: NodeJS.ProcessEnv, logFile?: string): Promise<PasskeyManagerProcess> {
+  const launched = launch('Passkey Manager', new URL('../../dist/src/main.js', import.meta.url), env, logFile);
+  const url = await printed(launched, /https:\/\/127\.0\.0\.1:\d+/);
+  const managementUrl = await printed(launched, /http:\/\/127\.0\.0\.1:\d+/);
+  await until(launched, async () => (await fetch(`${managementUrl}/health/ready`)).ok);
+  return { ...launched, url, managementUrl };
+}
+
+export async function launchAuthService(env: NodeJS.ProcessEnv): Promise<Launched> {
+  const launched = launch('auth-service', new URL('./server.ts', import.meta.url), env);
+  await printed(launched, /listens on http:\/\/localhost:\d+/);
+  return launched;
+}
+
+function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: string): Launched {
+  let output = '';
+  // In a group of its own: Ctrl-C in a terminal goes to the whole group, and one signal is enough.
+  const child = spawn(process.execPath, [fileURLToPath(script)], {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-100_000)));
+    if (logFile !== undefined) {
+      mkdirSync(dirname(logFile), { recursive: true });
+      stream.pipe(createWriteStream(logFile, { flags: 'a' }));
+    }
+  }
+  process.once('exit', () => child.kill('SIGTERM'));
+  const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const stop = () => {
+    child.kill('SIGTERM');
+    return ended;
+  };
+  return { name, output: () => output, ended, stop };
+}
+
+async function printed(launched: Launched, pattern: RegExp): Promise<string> {
+  await until(launched, () => pattern.test(launched.output()));
+  return pattern.exec(launched.output())![0];
+}
+
+async function until(launched: Launched, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  let running = true;
+  void launched.ended.then(() => (running = false));
+  while (!(await Promise.resolve(holds()).catch(() => false))) {
+    if (!running) throw new Error(`${launched.name} ended before it was ready:\n${launched.output()}`);
+    if (Date.now() > deadline) {
+      await launched.stop();
+      throw new Error(`${launched.name} was not ready in time:\n${launched.output()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SECURITY_HEADERS } from './http.ts';
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+const FOLDERS = {
+  '/vendor/simplewebauthn/': new URL('.', import.meta.resolve('@simplewebauthn/browser')),
+  '/': new URL('./page/', import.meta.url),
+};
+
+/** The page as it lies on disk: no build step. */
+export async function sendFile(response: ServerResponse, path: string): Promise<void> {
+  const [prefix, folder] = Object.entries(FOLDERS).find(([prefix]) => path.startsWith(prefix)) ?? ['/', FOLDERS['/']];
+  const file = new URL(path === '/' ? 'index.html' : `./${path.slice(prefix.length)}`, folder);
+  const type = TYPES[extname(file.pathname)];
+  try {
+    if (!type || !file.href.startsWith(folder.href)) throw new Error('outside the page');
+    const content = await readFile(fileURLToPath(file));
+    response.writeHead(200, { ...SECURITY_HEADERS, 'content-type': type, 'cache-control': 'no-cache' }).end(content);
+  } catch {
+    response.writeHead(404, { ...SECURITY_HEADERS, 'content-type': 'text/plain' }).end('There is nothing here.\n');
+  }
+}

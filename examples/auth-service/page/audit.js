@@ -1,0 +1,37 @@
+import { $, h, icon, when } from './dom.js';
+import { reasonInWords } from './messages.js';
+
+const DONE = {
+  'challenge.issue': () => 'You asked for a new passkey',
+  'credential.register': (it) => `${it} was created`,
+  'credential.verify': (it) => `${it} signed you in`,
+  'credential.rename': (it, { nameBefore, name }) =>
+    name ? `“${nameBefore}” was renamed to “${name}”` : `${it} was renamed`,
+  'credential.suspend': (it) => `${it} was suspended`,
+  'credential.reinstate': (it) => `${it} was reinstated`,
+  'credential.revoke': (it) => `${it} was revoked`,
+};
+
+const REFUSED = {
+  'challenge.issue': () => 'You asked for a new passkey and did not get one',
+  'credential.register': () => 'A new passkey was refused',
+  'credential.verify': (it) => `${it} was refused at sign-in`,
+};
+
+export function showAudit(events) {
+  $('audit').replaceChildren(...events.map(entry));
+}
+
+function entry({ type, time, succeeded, reason, caller, passkey, ...facts }) {
+  const it = passkey ? `“${passkey}”` : 'A passkey';
+  const words = (succeeded ? DONE : REFUSED)[type] ?? (() => `${type}${succeeded ? '' : ' failed'}`);
+  const text = succeeded ? words(it, facts) : `${words(it)}: ${reasonInWords(reason)}`;
+  const by = caller ? ` · by ${caller.split('/').at(-1)}` : '';
+  const proof = facts.proof ? ` · signed in by ${facts.proof}` : '';
+  return h(
+    'li',
+    { className: succeeded ? 'done' : 'refused' },
+    h('span', { className: 'mark' }, icon(succeeded ? 'check' : 'cross')),
+    h('div', {}, h('p', {}, text), h('p', { className: 'facts' }, when(time), by, proof)),
+  );
+}

@@ -1,0 +1,47 @@
+import { call } from './api.js';
+import { showAudit } from './audit.js';
+import { $, busy, when } from './dom.js';
+import { clearMessage, showError } from './messages.js';
+import { setUpPasskeys } from './passkeys.js';
+import { setUpSignIn } from './sign-in.js';
+
+const offerAutofill = setUpSignIn((who) => {
+  clearMessage();
+  show(who);
+});
+const showPasskeys = setUpPasskeys(refresh);
+
+$('sign-out').addEventListener('click', ({ currentTarget }) =>
+  busy(currentTarget, () => call('POST', '/api/sign-out').then(() => location.reload(), showError)),
+);
+
+try {
+  show(await call('GET', '/api/session'));
+} catch (error) {
+  show({ user: null });
+  showError(error);
+}
+
+function show({ user, signIn }) {
+  $('welcome').hidden = user !== null;
+  $('account').hidden = user === null;
+  $('who').hidden = user === null;
+  if (user === null) return void offerAutofill();
+  for (const form of document.forms) form.reset();
+  $('who-email').textContent = user.email;
+  $('greeting').textContent = `Hello, ${user.name}`;
+  $('signed-in-by').replaceChildren(`You signed in with your ${signIn.method}, `, when(signIn.at), '.');
+  $('main').focus({ preventScroll: true });
+  void refresh();
+}
+
+async function refresh() {
+  try {
+    const [{ passkeys }, { events }] = await Promise.all([call('GET', '/api/passkeys'), call('GET', '/api/audit')]);
+    showPasskeys(passkeys);
+    showAudit(events);
+  } catch (error) {
+    if (error.code === 'signed-out') show({ user: null });
+    showError(error);
+  }
+}

@@ -1,0 +1,71 @@
+import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
+import type { Account, Accounts } from './accounts.ts';
+import { type Exchange, type Routes, text } from './http.ts';
+import { Refusal } from './refusal.ts';
+import type { Sessions, SignIn } from './sessions.ts';
+import { rpId } from './settings.ts';
+
+/** The signed-in user's own passkeys. */
+export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sessions: Sessions): Routes {
+  function signedIn({ session: { signIn } }: Exchange): SignIn & { account: Account } {
+    const account = signIn && accounts.find(signIn.accountId);
+    if (!account) throw new Refusal(401, 'signed-out');
+    return { ...signIn, account };
+  }
+
+  /** Passkey Manager lets auth-service manage every user's passkeys: whose this one is, is for auth-service to check. */
+  async function own(exchange: Exchange): Promise<string> {
+    const { account } = signedIn(exchange);
+    const credential = await passkeys.getCredential(exchange.id);
+    if (credential.userId !== account.id || credential.rpId !== rpId) throw new Refusal(404, 'credential-unknown');
+    return credential.id;
+  }
+
+  return {
+    'GET /api/passkeys': async (exchange) => {
+      const { data } = await passkeys.listCredentials({ rpId, userId: signedIn(exchange).account.id, limit: 200 });
+      return { passkeys: data.map(show) };
+    },
+
+    'POST /api/passkeys/challenge': async (exchange) => {
+      const { account, method, at } = signedIn(exchange);
+      const challenge = await passkeys.issueRegistrationChallenge({
+        rpId,
+        user: { id: account.id, name: account.email, displayName: account.name },
+        identityProof: { method, verifiedAt: at.toISOString(), reference: exchange.session.reference },
+      });
+      sessions.offer(exchange.session, challenge.challengeId);
+      return challenge;
+    },
+
+    'POST /api/passkeys': async (exchange) => {
+      signedIn(exchange);
+      const [challengeId, name] = [text(exchange.body, 'challengeId', 1, 64), text(exchange.body, 'name', 1, 64)];
+      if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
+      const response = exchange.body['response'] as Schemas['RegistrationResponseJSON'];
+      return show(await passkeys.registerCredential({ challengeId, response, name }));
+    },
+
+    'POST /api/passkeys/:id/name': async (exchange) =>
+      show(await passkeys.renameCredential(await own(exchange), text(exchange.body, 'name', 1, 64))),
+
+    'POST /api/passkeys/:id/suspend': async (exchange) =>
+      show(await passkeys.suspendCredential(await own(exchange), 'the user suspended it on the account page')),
+
+    'POST /api/passkeys/:id/reinstate': async (exchange) =>
+      show(await passkeys.reinstateCredential(await own(exchange), 'the user reinstated it on the account page')),
+
+    'POST /api/passkeys/:id/revoke': async (exchange) =>
+      show(await passkeys.revokeCredential(await own(exchange), 'the user revoked it on the account page')),
+
+    'GET /api/signals': (exchange) => passkeys.getUserSignals(signedIn(exchange).account.id, rpId),
+  };
+}
+
+/** What the page shows, and no more. */
+function show(credential: Schemas['Credential']) {
+  const { id, name, status, authenticator, attachment, transports, algorithm, backedUp } = credential;
+  const { createdAt, lastUsedAt, statusChangedAt } = credential;
+  const times = { createdAt, lastUsedAt, statusChangedAt };
+  return { id, name, status, authenticator, attachment, transports, algorithm, backedUp, ...times };
+}

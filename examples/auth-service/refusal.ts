@@ -1,0 +1,34 @@
+import { PasskeyProblem } from '../../clients/typescript/client.ts';
+
+/** What the page is told when something is refused. `code` is what it decides by. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+
+  constructor(status: number, code: string, members: Record<string, unknown> = {}) {
+    super(code);
+    this.status = status;
+    this.body = { code, ...members };
+  }
+}
+
+/** Passes on what concerns the user; keeps to itself what is between the two services. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof PasskeyProblem) {
+    const { status, slug: code, reason, signal, requestId, retryAfterSeconds } = error;
+    if ([404, 409, 422, 429].includes(status)) {
+      return new Refusal(status, code, { reason, signal, requestId, retryAfterSeconds });
+    }
+    if (status === 503) return new Refusal(503, 'passkeys-unavailable', { requestId });
+    console.error(`Passkey Manager refused the request: ${error.message} (${requestId ?? 'no request id'})`);
+    return new Refusal(502, 'passkeys-refused', { requestId });
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') return new Refusal(503, 'passkeys-unreachable');
+  if (error instanceof TypeError && error.message === 'fetch failed') {
+    console.error(`Passkey Manager cannot be reached: ${String(error.cause)}`);
+    return new Refusal(503, 'passkeys-unreachable');
+  }
+  console.error(error);
+  return new Refusal(500, 'unexpected');
+}

@@ -1,0 +1,61 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Accounts } from './accounts.ts';
+import { auditRoutes } from './audit-view.ts';
+import { readJson, type Routes, sendJson } from './http.ts';
+import { sendFile } from './page-files.ts';
+import { passkeyRoutes } from './passkeys.ts';
+import { Refusal, refusalOf } from './refusal.ts';
+import { Sessions } from './sessions.ts';
+import { accountsFile, connectAs, origin, port } from './settings.ts';
+import { signInRoutes } from './sign-in.ts';
+
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+
+const passkeys = connectAs('auth-service');
+const auditor = connectAs('auditor');
+const accounts = new Accounts(accountsFile);
+const sessions = new Sessions();
+const routes: Routes = {
+  ...signInRoutes(passkeys, accounts, sessions),
+  ...passkeyRoutes(passkeys, accounts, sessions),
+  ...auditRoutes(auditor, passkeys, accounts),
+};
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname } = new URL(request.url ?? '/', origin);
+  // Passkeys belong to a name, not to an address; and a name that is not ours must not reach us by DNS rebinding.
+  if (request.headers.host !== new URL(origin).host) return redirect(response, origin);
+  if (!pathname.startsWith('/api/')) return sendFile(response, pathname);
+  const id = UUID.exec(pathname)?.[0] ?? '';
+  const route = routes[`${request.method} ${pathname.replace(UUID, ':id')}`];
+  if (!route) throw new Refusal(404, 'not-found');
+  if (request.method !== 'GET' && request.headers.origin !== origin) throw new Refusal(403, 'origin-foreign');
+  const body = await readJson(request);
+  sendJson(response, 200, await route({ request, response, session: sessions.of(request, response), id, body }));
+}
+
+function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(302, { location }).end();
+}
+
+const server = createServer((request, response) => {
+  answer(request, response).catch((error: unknown) => {
+    const { status, body } = refusalOf(error);
+    sendJson(response, status, body);
+  });
+});
+
+server.once('error', (error: NodeJS.ErrnoException) => {
+  const taken = error.code === 'EADDRINUSE';
+  console.error(taken ? `Port ${port} is in use. Set AUTH_SERVICE_PORT to another one.` : error.message);
+  process.exitCode = 1;
+});
+server.listen(port, '127.0.0.1', () => console.log(`auth-service listens on ${origin}`));
+
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => {
+    server.close(() => void Promise.all([passkeys.close(), auditor.close()]));
+    server.closeIdleConnections();
+  });
+}
+process.on('SIGHUP', () => void Promise.all([passkeys.reload(), auditor.reload()]));
