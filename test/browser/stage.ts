@@ -1,0 +1,185 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type CDPSession, type Page } from 'playwright-core';
+import { PasskeyManager } from '../../clients/typescript/client.ts';
+import {
+  launchAuthService,
+  launchPasskeyManager,
+  type PasskeyManagerProcess,
+} from '../../examples/auth-service/launch.ts';
+
+const CHROMIUM_ARGUMENTS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];
+
+/** Everything real: the service with a database of its own, the example, and a browser with a software passkey device. */
+export class Stage {
+  readonly page: Page;
+  readonly origin: string;
+  readonly device: Device;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #ends: (() => Promise<unknown>)[];
+  #passkeyManager: PasskeyManagerProcess;
+
+  private constructor(parts: Pick<Stage, 'page' | 'origin' | 'device'>, running: Running) {
+    this.page = parts.page;
+    this.origin = parts.origin;
+    this.device = parts.device;
+    this.#env = running.env;
+    this.#ends = running.ends;
+    this.#passkeyManager = running.passkeyManager;
+  }
+
+  static async set({ pixels = 1, ...viewport } = { width: 1280, height: 800 }): Promise<Stage> {
+    const ends: (() => Promise<unknown>)[] = [];
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1));
+    try {
+      const dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-browser-'));
+      ends.push(() => rm(dataDir, { recursive: true, force: true }));
+      const [httpsPort, managementPort, pagePort] = await freePorts(3);
+      const env = {
+        ...process.env,
+        PASSKEY_DATA_DIR: dataDir,
+        PASSKEY_HTTPS_PORT: String(httpsPort),
+        PASSKEY_MANAGEMENT_PORT: String(managementPort),
+        AUTH_SERVICE_PORT: String(pagePort),
+      };
+      const passkeyManager = await launchPasskeyManager(env);
+      const running = { env, ends, passkeyManager };
+      const origin = `http://localhost:${pagePort}`;
+      await allowOrigin(origin, passkeyManager.url, dataDir);
+      const authService = await launchAuthService({ ...env, PASSKEY_URL: passkeyManager.url });
+      ends.push(() => authService.stop());
+      const browser = await chromium.launch({
+        executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+        args: CHROMIUM_ARGUMENTS,
+      });
+      ends.push(() => browser.close());
+      const page = await browser.newPage({ viewport, deviceScaleFactor: pixels });
+      page.setDefaultTimeout(15_000);
+      await page.addInitScript(withoutAutofillWhenAsked);
+      const device = await Device.plugIn(await page.context().newCDPSession(page));
+      return new Stage({ page, origin, device }, running);
+    } catch (error) {
+      await endAll(ends);
+      throw error;
+    }
+  }
+
+  /** From the next loading of the page on; the device answers autofill at once, which leaves no time to press a button. */
+  async offerAutofill(offered: boolean): Promise<void> {
+    await this.page.evaluate((off) => sessionStorage.setItem('without-autofill', off), offered ? '' : 'true');
+  }
+
+  async restartPasskeyManager(): Promise<number | null> {
+    const exitCode = await this.#passkeyManager.stop();
+    this.#passkeyManager = await launchPasskeyManager(this.#env);
+    return exitCode;
+  }
+
+  async strike(): Promise<void> {
+    await this.#passkeyManager.stop();
+    await endAll(this.#ends);
+  }
+}
+
+interface Running {
+  readonly env: NodeJS.ProcessEnv;
+  readonly ends: (() => Promise<unknown>)[];
+  readonly passkeyManager: PasskeyManagerProcess;
+}
+
+/** The passkey device that Chromium's DevTools protocol provides: it keeps discoverable passkeys and verifies its user. */
+export class Device {
+  readonly #session: CDPSession;
+  readonly #authenticatorId: string;
+
+  private constructor(session: CDPSession, authenticatorId: string) {
+    this.#session = session;
+    this.#authenticatorId = authenticatorId;
+  }
+
+  static async plugIn(session: CDPSession, transport: 'internal' | 'usb' = 'internal'): Promise<Device> {
+    await session.send('WebAuthn.enable');
+    const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport,
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    });
+    return new Device(session, authenticatorId);
+  }
+
+  /** Puts another device in its place. */
+  async replace(transport: 'internal' | 'usb'): Promise<Device> {
+    await this.#session.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: this.#authenticatorId });
+    return Device.plugIn(this.#session, transport);
+  }
+
+  async passkeys() {
+    const { credentials } = await this.#session.send('WebAuthn.getCredentials', {
+      authenticatorId: this.#authenticatorId,
+    });
+    return credentials;
+  }
+
+  async restore(credential: Awaited<ReturnType<Device['passkeys']>>[number]): Promise<void> {
+    await this.#session.send('WebAuthn.addCredential', { authenticatorId: this.#authenticatorId, credential });
+  }
+
+  async clear(): Promise<void> {
+    await this.#session.send('WebAuthn.clearCredentials', { authenticatorId: this.#authenticatorId });
+  }
+
+  /** Settles when the browser has had the device delete a passkey. */
+  deletion(): Promise<unknown> {
+    return new Promise((resolve) => this.#session.once('WebAuthn.credentialDeleted', resolve));
+  }
+}
+
+/** Runs in the page. */
+function withoutAutofillWhenAsked(): void {
+  if (!sessionStorage.getItem('without-autofill')) return;
+  PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);
+}
+
+async function allowOrigin(origin: string, url: string, dataDir: string): Promise<void> {
+  const file = (name: string) => join(dataDir, 'pki', name);
+  const operator = new PasskeyManager({
+    url,
+    certFile: file('operator.crt'),
+    keyFile: file('operator.key'),
+    caFile: file('ca.crt'),
+  });
+  try {
+    await operator.putRelyingParty('localhost', { name: 'Browser test', origins: [origin] });
+  } finally {
+    await operator.close();
+  }
+}
+
+/** Held all at once until all are known, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+async function endAll(ends: (() => Promise<unknown>)[]): Promise<void> {
+  for (const end of ends.splice(0).reverse()) await end();
+}
