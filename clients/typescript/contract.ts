@@ -943,7 +943,7 @@ export interface components {
          * @description Which rule of the relying party's policy forbids the request.
          * @enum {string}
          */
-        PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "too-many-credentials";
+        PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials";
         /** @description RFC 9457. */
         Problem: {
             /**
