@@ -28,80 +28,82 @@ export class PasskeyManager {
     this.#agent = connect(options);
   }
 
-  issueRegistrationChallenge(body: Schemas['RegistrationChallengeRequest']) {
-    return this.#call<Schemas['RegistrationChallenge']>('POST', '/v1/challenges/registration', { body });
+  issueRegistrationChallenge(body: Schemas['RegistrationChallengeRequest']): Promise<Schemas['RegistrationChallenge']> {
+    return this.#call('POST', '/v1/challenges/registration', { body });
   }
 
-  registerCredential(body: Schemas['RegistrationRequest']) {
-    return this.#call<Schemas['Credential']>('POST', '/v1/credentials', { body });
+  registerCredential(body: Schemas['RegistrationRequest']): Promise<Schemas['Credential']> {
+    return this.#call('POST', '/v1/credentials', { body });
   }
 
-  issueAuthenticationChallenge(body: Schemas['AuthenticationChallengeRequest']) {
-    return this.#call<Schemas['AuthenticationChallenge']>('POST', '/v1/challenges/authentication', { body });
+  issueAuthenticationChallenge(
+    body: Schemas['AuthenticationChallengeRequest'],
+  ): Promise<Schemas['AuthenticationChallenge']> {
+    return this.#call('POST', '/v1/challenges/authentication', { body });
   }
 
-  verifyAuthentication(body: Schemas['AuthenticationRequest']) {
-    return this.#call<Schemas['Verification']>('POST', '/v1/credentials/verify', { body });
+  verifyAuthentication(body: Schemas['AuthenticationRequest']): Promise<Schemas['Verification']> {
+    return this.#call('POST', '/v1/credentials/verify', { body });
   }
 
-  listCredentials(query: Query<'listCredentials'> = {}) {
-    return this.#call<Schemas['CredentialPage']>('GET', '/v1/credentials', { query });
+  listCredentials(query: Query<'listCredentials'> = {}): Promise<Schemas['CredentialPage']> {
+    return this.#call('GET', '/v1/credentials', { query });
   }
 
-  getCredential(id: string) {
-    return this.#call<Schemas['Credential']>('GET', path`/v1/credentials/${id}`);
+  getCredential(id: string): Promise<Schemas['Credential']> {
+    return this.#call('GET', path`/v1/credentials/${id}`);
   }
 
-  renameCredential(id: string, name: string) {
-    return this.#call<Schemas['Credential']>('PATCH', path`/v1/credentials/${id}`, { body: { name } });
+  renameCredential(id: string, name: string): Promise<Schemas['Credential']> {
+    return this.#call('PATCH', path`/v1/credentials/${id}`, { body: { name } });
   }
 
-  suspendCredential(id: string, reason: string) {
-    return this.#call<Schemas['Credential']>('POST', path`/v1/credentials/${id}/suspend`, { body: { reason } });
+  suspendCredential(id: string, reason: string): Promise<Schemas['Credential']> {
+    return this.#call('POST', path`/v1/credentials/${id}/suspend`, { body: { reason } });
   }
 
-  reinstateCredential(id: string, reason: string) {
-    return this.#call<Schemas['Credential']>('POST', path`/v1/credentials/${id}/reinstate`, { body: { reason } });
+  reinstateCredential(id: string, reason: string): Promise<Schemas['Credential']> {
+    return this.#call('POST', path`/v1/credentials/${id}/reinstate`, { body: { reason } });
   }
 
-  revokeCredential(id: string, reason: string) {
-    return this.#call<Schemas['Credential']>('POST', path`/v1/credentials/${id}/revoke`, { body: { reason } });
+  revokeCredential(id: string, reason: string): Promise<Schemas['Credential']> {
+    return this.#call('POST', path`/v1/credentials/${id}/revoke`, { body: { reason } });
   }
 
-  getUserSignals(userId: string, rpId: string) {
-    return this.#call<Schemas['UserSignals']>('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
+  getUserSignals(userId: string, rpId: string): Promise<Schemas['UserSignals']> {
+    return this.#call('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
   }
 
-  eraseUser(userId: string, rpId: string) {
-    return this.#call<void>('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
+  eraseUser(userId: string, rpId: string): Promise<void> {
+    return this.#call('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
   }
 
-  putRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']) {
-    return this.#call<Schemas['RelyingParty']>('PUT', path`/v1/relying-parties/${rpId}`, { body });
+  putRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingParty']> {
+    return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { body });
   }
 
-  listRelyingParties() {
-    return this.#call<Schemas['RelyingPartyList']>('GET', '/v1/relying-parties');
+  listRelyingParties(): Promise<Schemas['RelyingPartyList']> {
+    return this.#call('GET', '/v1/relying-parties');
   }
 
-  getRelyingParty(rpId: string) {
-    return this.#call<Schemas['RelyingParty']>('GET', path`/v1/relying-parties/${rpId}`);
+  getRelyingParty(rpId: string): Promise<Schemas['RelyingParty']> {
+    return this.#call('GET', path`/v1/relying-parties/${rpId}`);
   }
 
-  getRelatedOrigins(rpId: string) {
-    return this.#call<Schemas['RelatedOrigins']>('GET', path`/v1/relying-parties/${rpId}/related-origins`);
+  getRelatedOrigins(rpId: string): Promise<Schemas['RelatedOrigins']> {
+    return this.#call('GET', path`/v1/relying-parties/${rpId}/related-origins`);
   }
 
-  listAuditEvents(query: Query<'listAuditEvents'> = {}) {
-    return this.#call<Schemas['AuditEventPage']>('GET', '/v1/audit/events', { query });
+  listAuditEvents(query: Query<'listAuditEvents'> = {}): Promise<Schemas['AuditEventPage']> {
+    return this.#call('GET', '/v1/audit/events', { query });
   }
 
-  getAuditEvent(id: string) {
-    return this.#call<Schemas['AuditEvent']>('GET', path`/v1/audit/events/${id}`);
+  getAuditEvent(id: string): Promise<Schemas['AuditEvent']> {
+    return this.#call('GET', path`/v1/audit/events/${id}`);
   }
 
-  getOpenApiDocument() {
-    return this.#call<Schemas['OpenApiDocument']>('GET', '/openapi.json');
+  getOpenApiDocument(): Promise<Schemas['OpenApiDocument']> {
+    return this.#call('GET', '/openapi.json');
   }
 
   /** After a rotation: reads the files again. Requests under way end on the connections that they began on. */
@@ -134,7 +136,7 @@ export class PasskeyManager {
 }
 
 interface Input {
-  query?: Record<string, unknown>;
+  query?: Record<string, string | number | undefined>;
   body?: object;
 }
 

@@ -20,7 +20,7 @@ export class PasskeyProblem extends Error {
 
   constructor(status: number, body: Partial<Body>, retryAfter: string | null = null) {
     const slug = body.type?.startsWith(PREFIX) ? body.type.slice(PREFIX.length) : 'unexpected';
-    super([`${status} ${slug}`, body.reason ?? body.detail ?? body.title].filter(Boolean).join(': '));
+    super([`${String(status)} ${slug}`, body.reason ?? body.detail ?? body.title].filter(Boolean).join(': '));
     this.status = status;
     this.slug = slug;
     this.detail = body.detail;

@@ -68,7 +68,10 @@ function read(file: string): Account[] {
 }
 
 function derive(password: string, salt: Buffer): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  scrypt(password.normalize('NFKC'), salt, 32, SCRYPT, (error, key) => (error ? reject(error) : resolve(key)));
-  return promise;
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFKC'), salt, 32, SCRYPT, (error, key) => {
+      if (error) reject(error);
+      else resolve(key);
+    });
+  });
 }

@@ -52,17 +52,27 @@ async function allowOrigin(url: string): Promise<void> {
 
 async function requireFreePorts(ports: Record<string, number>): Promise<void> {
   for (const [setting, wanted] of Object.entries(ports)) {
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once('error', () => resolve(false));
-      server.listen(wanted, '127.0.0.1', () => server.close(() => resolve(true)));
-    });
+    const free = await isFree(wanted);
     if (!free) {
       throw new Error(
-        `Port ${wanted} is in use. End what uses it, or choose another: ${setting}=${wanted + 1000} npm run demo`,
+        `Port ${String(wanted)} is in use. End what uses it, or choose another: ${setting}=${String(wanted + 1000)} npm run demo`,
       );
     }
   }
+}
+
+function isFree(wanted: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => {
+      resolve(false);
+    });
+    server.listen(wanted, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
 }
 
 /** @returns false when the end was asked for while it was starting */
@@ -75,7 +85,7 @@ async function watch(launched: Launched): Promise<boolean> {
   void launched.ended.then((code) => {
     if (ending) return;
     console.error(
-      `${launched.name} has ended (exit code ${code}). The last it said:\n${launched.output().slice(-2_000)}`,
+      `${launched.name} has ended (exit code ${String(code)}). The last it said:\n${launched.output().slice(-2_000)}`,
     );
     void end(1);
   });

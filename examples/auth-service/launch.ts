@@ -7,6 +7,7 @@ export interface Launched {
   readonly name: string;
   /** What the program printed so far. */
   readonly output: () => string;
+  readonly running: () => boolean;
   /** Settles when the program has ended, with its exit code. */
   readonly ended: Promise<number | null>;
   /** Asks it to end, and waits until it has. */
@@ -55,7 +56,8 @@ function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: str
     child.kill('SIGTERM');
     return ended;
   };
-  return { name, output: () => output, ended, stop };
+  const running = () => child.exitCode === null && child.signalCode === null;
+  return { name, output: () => output, running, ended, stop };
 }
 
 async function printed(launched: Launched, pattern: RegExp): Promise<string> {
@@ -65,10 +67,8 @@ async function printed(launched: Launched, pattern: RegExp): Promise<string> {
 
 async function until(launched: Launched, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS;
-  let running = true;
-  void launched.ended.then(() => (running = false));
   while (!(await Promise.resolve(holds()).catch(() => false))) {
-    if (!running) throw new Error(`${launched.name} ended before it was ready:\n${launched.output()}`);
+    if (!launched.running()) throw new Error(`${launched.name} ended before it was ready:\n${launched.output()}`);
     if (Date.now() > deadline) {
       await launched.stop();
       throw new Error(`${launched.name} was not ready in time:\n${launched.output()}`);

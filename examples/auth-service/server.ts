@@ -24,10 +24,13 @@ const routes: Routes = {
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname } = new URL(request.url ?? '/', origin);
   // Passkeys belong to a name, not to an address; and a name that is not ours must not reach us by DNS rebinding.
-  if (request.headers.host !== new URL(origin).host) return redirect(response, origin);
+  if (request.headers.host !== new URL(origin).host) {
+    redirect(response, origin);
+    return;
+  }
   if (!pathname.startsWith('/api/')) return sendFile(response, pathname);
   const id = UUID.exec(pathname)?.[0] ?? '';
-  const route = routes[`${request.method} ${pathname.replace(UUID, ':id')}`];
+  const route = routes[`${request.method ?? ''} ${pathname.replace(UUID, ':id')}`];
   if (!route) throw new Refusal(404, 'not-found');
   if (request.method !== 'GET' && request.headers.origin !== origin) throw new Refusal(403, 'origin-foreign');
   const body = await readJson(request);
@@ -47,10 +50,12 @@ const server = createServer((request, response) => {
 
 server.once('error', (error: NodeJS.ErrnoException) => {
   const taken = error.code === 'EADDRINUSE';
-  console.error(taken ? `Port ${port} is in use. Set AUTH_SERVICE_PORT to another one.` : error.message);
+  console.error(taken ? `Port ${String(port)} is in use. Set AUTH_SERVICE_PORT to another one.` : error.message);
   process.exitCode = 1;
 });
-server.listen(port, '127.0.0.1', () => console.log(`auth-service listens on ${origin}`));
+server.listen(port, '127.0.0.1', () => {
+  console.log(`auth-service listens on ${origin}`);
+});
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => {

@@ -56,7 +56,7 @@ export class Sessions {
     };
     this.#sessions.set(session.id, session);
     // A real one is `__Host-session` with Secure, which plain http to localhost does not allow in every browser.
-    const cookie = `session=${session.id}; HttpOnly; SameSite=Lax; Path=/; Max-Age=${LIFETIME_MS / 1000}`;
+    const cookie = `session=${session.id}; HttpOnly; SameSite=Lax; Path=/; Max-Age=${String(LIFETIME_MS / 1000)}`;
     response.setHeader('set-cookie', cookie);
     return session;
   }

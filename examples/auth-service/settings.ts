@@ -6,7 +6,7 @@ export const dataDir = resolve(process.env['PASSKEY_DATA_DIR'] ?? '.data');
 
 export const port = Number(process.env['AUTH_SERVICE_PORT'] ?? 3000);
 /** What the browser says it is at: sign-ins and passkeys work here and nowhere else. */
-export const origin = `http://localhost:${port}`;
+export const origin = `http://localhost:${String(port)}`;
 /** The relying party that Passkey Manager has in development. */
 export const rpId = 'localhost';
 export const accountsFile = join(dataDir, 'auth-service', 'accounts.json');

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { test } from 'node:test';
 import { Stage } from './stage.ts';
 
 const EMAIL = 'ada@example.com';
 const PASSWORD = 'correct horse battery';
 
-describe('The life of a passkey, in a browser', () => {
-  let stage: Stage;
-
-  before(async () => {
-    stage = await Stage.set();
-    await stage.page.goto(stage.origin);
-  });
-  after(() => stage?.strike());
+await test('The life of a passkey, in a browser', async (life) => {
+  const stage = await Stage.set();
+  life.after(() => stage.strike());
+  await stage.page.goto(stage.origin);
 
   const text = (words: string) => stage.page.getByText(words).waitFor();
   const press = (name: string | RegExp) => stage.page.getByRole('button', { name }).click();
@@ -21,7 +17,7 @@ describe('The life of a passkey, in a browser', () => {
     await stage.page.getByRole('heading', { name: 'Sign in without a password' }).waitFor();
   };
 
-  it('begins with a user who signs up by password', async () => {
+  await life.test('begins with a user who signs up by password', async () => {
     const { page } = stage;
     await page.getByRole('tab', { name: 'Create account' }).click();
     await page.getByLabel('Your name').fill('Ada Lovelace');
@@ -32,19 +28,19 @@ describe('The life of a passkey, in a browser', () => {
     await text('No passkey yet');
   });
 
-  it('is created', async () => {
+  await life.test('is created', async () => {
     await press('Create a passkey');
     await text('Your passkey is ready');
     await text('Not used yet');
     assert.equal((await stage.device.passkeys()).length, 1);
   });
 
-  it('signs in from the e-mail field, without a click', async () => {
+  await life.test('signs in from the e-mail field, without a click', async () => {
     await press('Sign out');
     await text('You signed in with your passkey');
   });
 
-  it('signs in by the button, after the service has restarted', async () => {
+  await life.test('signs in by the button, after the service has restarted', async () => {
     await stage.offerAutofill(false);
     await signOut();
     assert.equal(await stage.restartPasskeyManager(), 0);
@@ -52,7 +48,7 @@ describe('The life of a passkey, in a browser', () => {
     await text('You signed in with your passkey');
   });
 
-  it('is renamed', async () => {
+  await life.test('is renamed', async () => {
     const { page } = stage;
     await press(/^Rename/);
     await page.getByLabel(/^New name/).fill('Travel laptop');
@@ -60,7 +56,7 @@ describe('The life of a passkey, in a browser', () => {
     await page.getByRole('heading', { name: 'Travel laptop' }).waitFor();
   });
 
-  it('is suspended and reinstated', async () => {
+  await life.test('is suspended and reinstated', async () => {
     await press('Suspend Travel laptop');
     await text('“Travel laptop” is suspended');
     assert.equal((await stage.device.passkeys()).length, 1);
@@ -68,7 +64,7 @@ describe('The life of a passkey, in a browser', () => {
     await text('“Travel laptop” is active again');
   });
 
-  it('is revoked, and the device is told to delete it', async () => {
+  await life.test('is revoked, and the device is told to delete it', async () => {
     const [passkey] = await stage.device.passkeys();
     const deletion = stage.device.deletion();
     await press('Revoke Travel laptop');
@@ -79,14 +75,14 @@ describe('The life of a passkey, in a browser', () => {
     await stage.device.restore(passkey!);
   });
 
-  it('is refused from then on, and the page says why', async () => {
+  await life.test('is refused from then on, and the page says why', async () => {
     await signOut();
     await press('Sign in with a passkey');
     await text('That passkey has been revoked');
     await text('Use another passkey, or your password.');
   });
 
-  it('has left its story in the audit log', async () => {
+  await life.test('has left its story in the audit log', async () => {
     const { page, device } = stage;
     await device.clear();
     await page.getByLabel('E-mail').and(page.locator(':visible')).fill(EMAIL);

@@ -55,7 +55,7 @@ export class Stage {
       };
       const passkeyManager = await launchPasskeyManager(env);
       const running = { env, ends, passkeyManager };
-      const origin = `http://localhost:${pagePort}`;
+      const origin = `http://localhost:${String(pagePort)}`;
       await allowOrigin(origin, passkeyManager.url, dataDir);
       const authService = await launchAuthService({ ...env, PASSKEY_URL: passkeyManager.url });
       ends.push(() => authService.stop());
@@ -77,7 +77,12 @@ export class Stage {
 
   /** From the next loading of the page on; the device answers autofill at once, which leaves no time to press a button. */
   async offerAutofill(offered: boolean): Promise<void> {
-    await this.page.evaluate((off) => sessionStorage.setItem('without-autofill', off), offered ? '' : 'true');
+    await this.page.evaluate(
+      (off) => {
+        sessionStorage.setItem('without-autofill', off);
+      },
+      offered ? '' : 'true',
+    );
   }
 
   async restartPasskeyManager(): Promise<number | null> {
@@ -97,6 +102,11 @@ interface Running {
   readonly ends: (() => Promise<unknown>)[];
   readonly passkeyManager: PasskeyManagerProcess;
 }
+
+const stored = (session: CDPSession, authenticatorId: string) =>
+  session.send('WebAuthn.getCredentials', { authenticatorId });
+
+export type StoredPasskey = Awaited<ReturnType<typeof stored>>['credentials'][number];
 
 /** The passkey device that Chromium's DevTools protocol provides: it keeps discoverable passkeys and verifies its user. */
 export class Device {
@@ -129,14 +139,12 @@ export class Device {
     return Device.plugIn(this.#session, transport);
   }
 
-  async passkeys() {
-    const { credentials } = await this.#session.send('WebAuthn.getCredentials', {
-      authenticatorId: this.#authenticatorId,
-    });
+  async passkeys(): Promise<StoredPasskey[]> {
+    const { credentials } = await stored(this.#session, this.#authenticatorId);
     return credentials;
   }
 
-  async restore(credential: Awaited<ReturnType<Device['passkeys']>>[number]): Promise<void> {
+  async restore(credential: StoredPasskey): Promise<void> {
     await this.#session.send('WebAuthn.addCredential', { authenticatorId: this.#authenticatorId, credential });
   }
 

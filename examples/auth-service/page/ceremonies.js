@@ -30,7 +30,7 @@ export async function signInByAutofill() {
   for (;;) {
     const { challengeId, publicKey, expiresAt } = await call('POST', '/api/sign-in/passkey/challenge');
     let expired = false;
-    const timer = setTimeout(
+    const timer = window.setTimeout(
       () => {
         expired = true;
         webauthn.WebAuthnAbortService.cancelCeremony();
@@ -46,7 +46,7 @@ export async function signInByAutofill() {
       if (error.code !== 'ERROR_CEREMONY_ABORTED') throw error;
       if (!expired) return undefined;
     } finally {
-      clearTimeout(timer);
+      window.clearTimeout(timer);
     }
   }
 }
@@ -94,7 +94,7 @@ const BROWSERS = ['Edge', 'Opera', 'Firefox', 'Chrome', 'Chromium', 'Safari'];
 
 /** What the passkey is called until the user renames it. */
 function deviceName() {
-  const { userAgentData, userAgent, platform } = navigator;
+  const { userAgentData, userAgent, platform } = window.navigator;
   const known = `${userAgentData?.brands.map(({ brand }) => brand).join(' ')} ${userAgent}`.replace('Edg/', 'Edge/');
   const browser = BROWSERS.find((name) => known.includes(name)) ?? 'Browser';
   return `${browser} on ${userAgentData?.platform || platform || 'this device'}`.slice(0, 64);

@@ -12,7 +12,7 @@ const offerAutofill = setUpSignIn((who) => {
 const showPasskeys = setUpPasskeys(refresh);
 
 $('sign-out').addEventListener('click', ({ currentTarget }) =>
-  busy(currentTarget, () => call('POST', '/api/sign-out').then(() => location.reload(), showError)),
+  busy(currentTarget, () => call('POST', '/api/sign-out').then(() => window.location.reload(), showError)),
 );
 
 try {

@@ -33,7 +33,7 @@ export function setUpSignIn(signedIn) {
   ]) {
     $(name).addEventListener('submit', (event) => {
       event.preventDefault();
-      const values = Object.fromEntries(new FormData(event.currentTarget));
+      const values = Object.fromEntries(new window.FormData(event.currentTarget));
       void attempt(event.currentTarget.querySelector('[type=submit]'), async () => {
         const who = await call('POST', path, values);
         cancelAutofill();
