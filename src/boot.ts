@@ -7,8 +7,9 @@ import { AppModule } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
 import { recordMigrations } from './audit/record-migrations.js';
 import { type Clock, systemClock } from './config/clock.js';
-import type { Config, Listener } from './config/config.js';
+import { type Config, ConfigError, type Listener } from './config/config.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
+import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
 import { openDatabase } from './database/open-database.js';
 import { ManagementModule } from './health/management.module.js';
@@ -57,6 +58,7 @@ export async function startService(config: Config, clock: Clock = systemClock): 
 
 async function createApp(config: Config, clock: Clock): Promise<NestFastifyApplication> {
   const pino = createLogger(config.production);
+  const problems = new ProblemFilter();
   const adapter = new FastifyAdapter({
     https: tlsOptions(config.tls),
     bodyLimit: BODY_LIMIT_BYTES,
@@ -66,6 +68,7 @@ async function createApp(config: Config, clock: Clock): Promise<NestFastifyAppli
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 3_100 },
     clientErrorHandler: answerUnparsable,
+    frameworkErrors: problems.render.bind(problems),
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, clock), adapter, {
     logger: new PinoLogger(pino),
@@ -75,8 +78,9 @@ async function createApp(config: Config, clock: Clock): Promise<NestFastifyAppli
   const fastify = adapter.getInstance();
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
+  refuseBadEncoding(fastify);
   app.useGlobalPipes(strictValidation());
-  app.useGlobalFilters(new ProblemFilter());
+  app.useGlobalFilters(problems);
   watchHandshakes(adapter.getHttpServer(), app.get(AuditService), app.get(Metrics));
   await app.init();
   await fastify.ready();
@@ -92,7 +96,11 @@ function createManagement(app: NestFastifyApplication, config: Config, clock: Cl
 }
 
 async function listen(app: NestFastifyApplication, { host, port }: Listener, scheme: string): Promise<string> {
-  await app.listen(port, host);
+  await app.listen(port, host).catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const setting = scheme === 'https' ? 'PASSKEY_HTTPS' : 'PASSKEY_MANAGEMENT';
+    throw code === undefined ? error : new ConfigError([`${setting}_HOST, _PORT: ${message}`]);
+  });
   const address = app.getHttpServer().address() as AddressInfo;
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return `${scheme}://${shown}:${String(address.port)}`;

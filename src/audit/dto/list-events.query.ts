@@ -1,6 +1,6 @@
-import { Type } from 'class-transformer';
-import { IsIn, IsInt, Matches, Max, Min } from 'class-validator';
+import { IsIn, Matches } from 'class-validator';
 import { Optional } from '../../contract/optional.js';
+import { PageLimit } from '../../contract/page-limit.js';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
 import { AUDIT_EVENTS } from '../audit-entry.js';
@@ -35,11 +35,7 @@ export class ListEventsQuery {
   @IsIn(['success', 'failure'])
   outcome?: string;
 
-  @Optional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
+  @PageLimit()
   limit = 50;
 
   @Optional()

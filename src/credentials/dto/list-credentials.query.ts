@@ -1,7 +1,7 @@
-import { Type } from 'class-transformer';
-import { IsIn, IsInt, Matches, Max, Min } from 'class-validator';
+import { IsIn, Matches } from 'class-validator';
 import { IsText } from '../../contract/is-text.js';
 import { Optional } from '../../contract/optional.js';
+import { PageLimit } from '../../contract/page-limit.js';
 import { IsRpId } from '../../relying-parties/rp-id.js';
 import type { CredentialStatus } from '../credential.entity.js';
 
@@ -22,10 +22,7 @@ export class ListCredentialsQuery {
   @Matches(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, { message: 'aaguid must be a UUID' })
   aaguid?: string;
 
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
+  @PageLimit()
   limit = 50;
 
   @Optional()
