@@ -5,7 +5,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
 import { Repository } from 'typeorm';
 import { parse } from 'yaml';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
@@ -39,18 +39,26 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
   }
 }
 
-/** @throws Error naming every mistake of the first entry that has one */
+/** @throws ConfigError naming every mistake of the first entry that has one */
 function settingsIn(file: string): Settings[] {
-  const list: unknown = parse(readFileSync(file, 'utf8'));
-  if (!Array.isArray(list)) throw new Error(`${file} must hold a list of relying parties`);
+  const list = yamlIn(file);
+  if (!Array.isArray(list)) throw new ConfigError([`${file} must hold a list of relying parties`]);
   return list.map((entry: unknown, index) => {
     const settings = plainToInstance(PutRelyingPartyDto, entry as object);
     const errors = validateSync(settings, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
     const mistakes = errors.flatMap(messagesOf);
     if (!settings.rpId) mistakes.push('rpId must be present');
-    if (mistakes.length > 0) throw new Error(`${file}, entry ${String(index + 1)}: ${mistakes.join('; ')}`);
+    if (mistakes.length > 0) throw new ConfigError([`${file}, entry ${String(index + 1)}: ${mistakes.join('; ')}`]);
     return settings as Settings;
   });
+}
+
+function yamlIn(file: string): unknown {
+  try {
+    return parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new ConfigError([`${file} is no YAML: ${String(error)}`]);
+  }
 }
 
 function messagesOf(error: ValidationError): string[] {

@@ -3,6 +3,9 @@ import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validato
 /** SHA-256 of an Android app's signing certificate, as Credential Manager puts it in the client data's origin. */
 const ANDROID_APP = /^android:apk-key-hash:[A-Za-z0-9_-]{43}$/;
 
+/** The URL parser takes more for a host than a domain or an IPv4 address: `*` is one. */
+const HOST = /^[a-z0-9.-]+$/;
+
 /**
  * An origin exactly as a client writes it into the client data (RFC 6454 §6.2): https, or http for a loopback name,
  * or an Android app.
@@ -13,7 +16,7 @@ export function isOrigin(value: unknown): value is string {
   if (!URL.canParse(value)) return false;
   const { origin, protocol, hostname } = new URL(value);
   const loopback = hostname === 'localhost' || hostname.endsWith('.localhost');
-  return origin === value && (protocol === 'https:' || (protocol === 'http:' && loopback));
+  return origin === value && HOST.test(hostname) && (protocol === 'https:' || (protocol === 'http:' && loopback));
 }
 
 export function IsOrigin(options?: ValidationOptions): PropertyDecorator {

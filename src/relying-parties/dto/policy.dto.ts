@@ -7,6 +7,7 @@ import {
   IsBoolean,
   IsIn,
   IsInt,
+  IsObject,
   Matches,
   Max,
   Min,
@@ -93,11 +94,13 @@ export class PolicyDto {
   residentKey?: RelyingPartyPolicy['residentKey'];
 
   @Optional()
+  @IsObject()
   @ValidateNested()
   @Type(() => AttestationPolicyDto)
   attestation?: AttestationPolicyDto;
 
   @Optional()
+  @IsObject()
   @ValidateNested()
   @Type(() => AuthenticatorsPolicyDto)
   authenticators?: AuthenticatorsPolicyDto;
@@ -130,11 +133,13 @@ export class PolicyDto {
   signCountRegression?: 'reject' | 'flag';
 
   @Optional()
+  @IsObject()
   @ValidateNested()
   @Type(() => CrossOriginPolicyDto)
   crossOrigin?: CrossOriginPolicyDto;
 
   @Optional()
+  @IsObject()
   @ValidateNested()
   @Type(() => IdentityProofPolicyDto)
   identityProof?: IdentityProofPolicyDto;

@@ -6,6 +6,7 @@ import {
   IsArray,
   IsBoolean,
   IsInt,
+  IsObject,
   Min,
   ValidateNested,
 } from 'class-validator';
@@ -37,6 +38,7 @@ export class PutRelyingPartyDto {
   enabled?: boolean;
 
   @Optional()
+  @IsObject()
   @ValidateNested()
   @Type(() => PolicyDto)
   policy?: PolicyDto;
