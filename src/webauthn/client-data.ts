@@ -51,9 +51,11 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
 }
 
 function parse(bytes: Buffer): ClientData {
+  let text: string;
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch {
     throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
   }
@@ -62,9 +64,25 @@ function parse(bytes: Buffer): ClientData {
     'malformed',
     'clientDataJSON is no object',
   );
+  step(!repeatsMember(text), 'malformed', 'clientDataJSON has a member twice');
   const { crossOrigin } = value as ClientData;
   step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');
   return value as ClientData;
+}
+
+/** Whether an object, well-formed as it is, names a member twice: readers disagree on which one counts. */
+function repeatsMember(text: string): boolean {
+  const names = new Set<unknown>();
+  let depth = 0;
+  for (const [token, name] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    if (token === '[' || token === '{') depth += 1;
+    if (token === ']' || token === '}') depth -= 1;
+    if (name === undefined || depth !== 1) continue;
+    const member: unknown = JSON.parse(name);
+    if (names.has(member)) return true;
+    names.add(member);
+  }
+  return false;
 }
 
 /** At most 200 characters of a received value, as JSON. */

@@ -1,6 +1,7 @@
 import { type AuthenticationResponseJSON, verifyAuthenticationResponse } from '@simplewebauthn/server';
 import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
 import { bytesOf } from './base64url.js';
+import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
 import { Refusal, step } from './verdict.js';
 
@@ -70,6 +71,11 @@ async function verifySignature(
   topOrigin: string | undefined,
 ): Promise<void> {
   const { credential } = expected;
+  step(
+    !isEcdsa(credential.publicKey) || isWholeSequence(bytesOf(response.response.signature, 'signature')),
+    'signature-invalid',
+    'the signature is not one DER sequence',
+  );
   let verified = false;
   try {
     const outcome = await verifyAuthenticationResponse({
@@ -86,4 +92,14 @@ async function verifySignature(
     // The library throws for a signature that it cannot parse.
   }
   if (!verified) throw new Refusal('signature-invalid', 'the signature does not hold for the registered public key');
+}
+
+function isEcdsa(publicKey: Buffer): boolean {
+  return (decodeWhole(publicKey, 'publicKey') as ReadonlyMap<unknown, unknown>).get(1) === 2;
+}
+
+/** The library takes an ECDSA signature with any bytes behind it. */
+function isWholeSequence(signature: Buffer): boolean {
+  const [tag, first = 0, second = 0] = signature;
+  return tag === 0x30 && signature.length === (first === 0x81 ? second + 3 : first + 2);
 }
