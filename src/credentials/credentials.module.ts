@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
+import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialsController } from './credentials.controller.js';
@@ -12,7 +13,7 @@ import { UsersService } from './users.service.js';
 import { VerifyCredential } from './verify-credential.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]), ChallengesModule],
+  imports: [TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]), ChallengesModule, RelyingPartiesModule],
   controllers: [CredentialsController, UsersController],
   providers: [CredentialBindings, CredentialsService, RegisterCredential, UsersService, VerifyCredential],
 })

@@ -6,6 +6,7 @@ import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
+import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
@@ -20,6 +21,7 @@ export class UsersService {
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
+    private readonly parties: RelyingPartiesService,
     private readonly bindings: CredentialBindings,
     private readonly audit: AuditService,
   ) {}
@@ -27,9 +29,10 @@ export class UsersService {
   /**
    * A suspended credential is accepted still: the client must not forget it.
    *
-   * @throws Problem not-found for a user who never began a registration
+   * @throws Problem relying-party-unknown; not-found for a user who never began a registration
    */
   async signals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
+    await this.parties.get(rpId);
     const user = await this.handles.findOneBy({ rpId, userId });
     if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
     const rows = await this.credentials.find({
@@ -41,9 +44,14 @@ export class UsersService {
     return { allAcceptedCredentials: { rpId, userId: user.handle.toString('base64url'), allAcceptedCredentialIds } };
   }
 
-  /** Deletes the user's credentials, challenges and handle. Erasing nobody is no error, and recorded just the same. */
-  erase(context: AuthorizedContext, rpId: string, userId: string): Promise<void> {
-    return this.credentials.manager.transaction(async (manager) => {
+  /**
+   * Deletes the user's credentials, challenges and handle. Erasing nobody is no error, and recorded just the same.
+   *
+   * @throws Problem relying-party-unknown
+   */
+  async erase(context: AuthorizedContext, rpId: string, userId: string): Promise<void> {
+    await this.parties.get(rpId);
+    await this.credentials.manager.transaction(async (manager) => {
       await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
       const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
       await manager.delete(ChallengeEntity, { rpId, userId });
