@@ -20,7 +20,7 @@ export function demandIdentityProof(
   if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt lies in the future');
   if (age > policy.maxAgeSeconds * 1_000) {
     reject(
-      'identity-proof-expired',
+      'identity-proof-too-old',
       `identityProof.verifiedAt is more than ${String(policy.maxAgeSeconds)} seconds ago`,
     );
   }
