@@ -1,5 +1,8 @@
-/** SQLSTATE classes that say "not now" and leave nothing changed: connection, resources, operator, serialization, read-only. */
-const TRANSIENT = /^(08|53|57|58|40|25006|55P03)/;
+/**
+ * SQLSTATEs that say "not now" and leave nothing changed: connection, resources, operator, serialization, read-only, lock,
+ * and a role that may not write (the audit log, say), which is the operator's to mend.
+ */
+const TRANSIENT = /^(08|53|57|58|40|25006|55P03|42501)/;
 
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
