@@ -34,12 +34,15 @@ const flipped = (bytes: Buffer): Buffer => Buffer.from(bytes.map((byte, at) => (
 const longer = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc(1)]);
 const ZERO_SIGNATURE = Buffer.from('3006020100020100', 'hex');
 
+const twice = (json: string): string => json.replace('"origin":', '"origin":"https://evil.example","origin":');
+
 /** What is wrong with the answer, how it came about, and why it is refused. */
 // prettier-ignore
 const REFUSED: [string, AssertionInterference, string][] = [
   ['client data that is no JSON', { clientDataJson: '{"type":' }, 'malformed'],
   ['client data that is null', { clientDataJson: 'null' }, 'malformed'],
   ['client data that is no UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
+  ['a member that comes twice', { clientDataJson: twice }, 'malformed'],
   ['a handle that is no handle of the user', { userHandle: randomBytes(32) }, 'user-handle-mismatch'],
   ['no handle where no user was named', { userHandle: null }, 'user-handle-mismatch'],
   ['type webauthn.create', { clientData: { type: 'webauthn.create' } }, 'type-mismatch'],

@@ -28,12 +28,15 @@ const cose = (...members: [number, unknown][]): Buffer => encodeCose(new Map(mem
 const selfWith = (members: Record<string, unknown>): Attestation =>
   falsified(packedSelf, ({ fmt, attStmt }) => ({ fmt, attStmt: { ...attStmt, ...members } }));
 
+const twice = (json: string): string => json.replace('"origin":', '"origin":"https://evil.example","origin":');
+
 /** What is wrong with the answer, how it came about, and why it is refused. */
 // prettier-ignore
 const REFUSED: [string, CreationInterference, string][] = [
   ['client data that is no JSON', { clientDataJson: '{' }, 'malformed'],
   ['client data that is no object', { clientDataJson: '[]' }, 'malformed'],
   ['client data that is no UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
+  ['a member that comes twice', { clientDataJson: twice }, 'malformed'],
   ['type webauthn.get', { clientData: { type: 'webauthn.get' } }, 'type-mismatch'],
   ['another challenge', { clientData: { challenge: 'AAAAAAAAAAAAAAAAAAAAAA' } }, 'challenge-mismatch'],
   ['another origin', { clientData: { origin: 'https://evil.example' } }, 'origin-mismatch'],

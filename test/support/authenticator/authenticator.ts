@@ -133,5 +133,7 @@ export class Authenticator {
 /** WebAuthn L3 §5.8.1.1: type, challenge, origin and crossOrigin, in this order. */
 function clientDataJson(type: string, challenge: string, origin: string, interference: Interference): Buffer {
   const honest = { type, challenge, origin, crossOrigin: false };
-  return Buffer.from(interference.clientDataJson ?? JSON.stringify({ ...honest, ...interference.clientData }));
+  const json = JSON.stringify({ ...honest, ...interference.clientData });
+  const { clientDataJson = json } = interference;
+  return Buffer.from(typeof clientDataJson === 'function' ? clientDataJson(json) : clientDataJson);
 }

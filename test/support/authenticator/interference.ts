@@ -8,7 +8,7 @@ export interface Interference {
   /** Members of the client data to replace or add; `undefined` removes one. */
   clientData?: Record<string, unknown>;
   /** The client data as it goes out, before it is hashed. */
-  clientDataJson?: string | Buffer;
+  clientDataJson?: string | Buffer | ((honest: string) => string);
   rpId?: string;
   flags?: Partial<Flags>;
   signCount?: number;
