@@ -1,7 +1,9 @@
 import { join, relative } from 'node:path';
+import { AccessPolicyError } from './access/access-policy.js';
 import { type RunningService, startService } from './boot.js';
 import { type Config, ConfigError, readConfig } from './config/config.js';
 import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN, prepareDevelopment } from './config/development.js';
+import { EmbeddedPostgresError } from './database/embedded/embedded-postgres-error.js';
 
 /** What a person at a terminal wants to know first. The first line names the ports, in every environment. */
 function announce(service: RunningService, config: Config): void {
@@ -52,8 +54,8 @@ async function main(): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  const expected = error instanceof ConfigError || (error instanceof Error && error.name === 'AccessPolicyError');
-  console.error(expected ? error.message : error);
+  const expected = [ConfigError, AccessPolicyError, EmbeddedPostgresError].some((kind) => error instanceof kind);
+  console.error(expected ? (error as Error).message : error);
   process.exit(1);
 }
 

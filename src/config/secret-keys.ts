@@ -1,6 +1,6 @@
 import { createPrivateKey, hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Config } from './config.js';
+import { type Config, ConfigError } from './config.js';
 
 /** Keys for one purpose each, derived from PASSKEY_BINDING_KEY_FILE (RFC 5869). */
 export interface SecretKeys {
@@ -14,17 +14,17 @@ export const SECRET_KEYS = Symbol('SecretKeys');
 
 const MIN_KEY_BYTES = 32;
 
-/** @throws Error naming the setting whose file holds no usable key */
+/** @throws ConfigError naming the setting whose file holds no usable key */
 export function readSecretKeys(config: Config): SecretKeys {
   const text = readFileSync(config.bindingKeyFile, 'utf8').trim();
   const master = Buffer.from(text, 'base64');
   if (master.length < MIN_KEY_BYTES || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
-    throw new Error('PASSKEY_BINDING_KEY_FILE must hold at least 32 random bytes in base64');
+    throw new ConfigError(['PASSKEY_BINDING_KEY_FILE must hold at least 32 random bytes in base64']);
   }
   try {
     createPrivateKey(readFileSync(config.auditKeyFile));
   } catch {
-    throw new Error('PASSKEY_AUDIT_KEY_FILE must hold a private key in PEM (PKCS #8)');
+    throw new ConfigError(['PASSKEY_AUDIT_KEY_FILE must hold a private key in PEM (PKCS #8)']);
   }
   const derive = (purpose: string): Buffer =>
     Buffer.from(hkdfSync('sha256', master, '', `passkey-manager/${purpose}/v1`, 32));

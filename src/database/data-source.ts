@@ -43,6 +43,9 @@ export async function migrate(
     extra: { connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
   }).initialize();
   try {
+    // Replicas that start together take turns: the last to come finds everything done.
+    const turn = dataSource.createQueryRunner();
+    await turn.query(`SELECT pg_advisory_lock(hashtextextended('passkey-manager migrations', 0))`);
     const names = (await dataSource.runMigrations()).map(({ name }) => name);
     await record?.(dataSource, names);
     return names;

@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
-import type { Config } from '../config/config.js';
+import { type Config, ConfigError } from '../config/config.js';
+import { databaseUnavailable } from '../problems/database-unavailable.js';
 import { dataSourceOptions, migrate } from './data-source.js';
 import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
 
@@ -29,15 +30,26 @@ export async function openDatabase(
     return { url, stop };
   } catch (error) {
     await stop();
-    throw error;
+    throw unreachable(error) ?? error;
   }
+}
+
+/** A first connection that fails is the operator's to mend: where the database is, or who may use it. */
+function unreachable(error: unknown): ConfigError | undefined {
+  const { code = '', message } = error as Error & { code?: string };
+  const connection = code.startsWith('28') || code === '3D000' || databaseUnavailable(error);
+  return connection
+    ? new ConfigError([`DATABASE_URL names a database that cannot be used: ${message || code}`])
+    : undefined;
 }
 
 async function demandSchema(url: string): Promise<void> {
   const dataSource = await new DataSource(dataSourceOptions(url)).initialize();
   try {
     if (await dataSource.showMigrations()) {
-      throw new Error('The database lacks migrations of this version: run `npm run migration:run` as its migrator.');
+      throw new ConfigError([
+        'The database lacks migrations of this version: run `npm run migration:run` as its migrator',
+      ]);
     }
   } finally {
     await dataSource.destroy();

@@ -1,16 +1,17 @@
 import { constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { ServerOptions } from 'node:https';
-import type { TlsFiles } from '../config/config.js';
+import { ConfigError, type TlsFiles } from '../config/config.js';
 
 /**
  * The listener's whole TLS configuration: mutual, TLS 1.3 alone, no session resumption (a resumed session would outlive
  * its certificate), revocation checked. Always built whole, because a context without `crl` checks no revocation.
  *
- * @throws when a file cannot be read
+ * @throws ConfigError when a file cannot be read or does not fit the others
  */
 export function tlsOptions(files: TlsFiles): ServerOptions {
-  return {
+  const options: ServerOptions = {
     cert: readFileSync(files.certFile),
     key: readFileSync(files.keyFile),
     ca: readFileSync(files.caFile),
@@ -27,4 +28,10 @@ export function tlsOptions(files: TlsFiles): ServerOptions {
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
   };
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw new ConfigError([`PASSKEY_TLS_CERT_FILE, _KEY_FILE, _CA_FILE, _CRL_FILE: ${String(error)}`]);
+  }
+  return options;
 }
