@@ -2,7 +2,12 @@ import { authenticatorName } from '../authenticators/authenticator-names.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { step } from '../webauthn/verdict.js';
 
-/** Asked at registration and again at every authentication, so that a model that is denied today stops working today. @throws Refusal */
+/*
+ * Both are asked at registration and again at every authentication, so that what the policy denies today stops working
+ * today.
+ */
+
+/** @throws Refusal authenticator-denied */
 export function demandAllowedModel(
   { allow, deny, unknown }: RelyingPartyPolicy['authenticators'],
   aaguid: string,
@@ -11,4 +16,18 @@ export function demandAllowedModel(
   step(!allow || allow.includes(aaguid), 'authenticator-denied', `the policy does not list the model ${aaguid}`);
   const known = unknown === 'allow' || (allow?.includes(aaguid) ?? false) || authenticatorName(aaguid) !== undefined;
   step(known, 'authenticator-denied', `the model ${aaguid} is unknown`);
+}
+
+/** @throws Refusal backup-state-denied */
+export function demandBackup(demanded: RelyingPartyPolicy['backup'], backupEligible: boolean): void {
+  step(
+    demanded !== 'device-bound' || !backupEligible,
+    'backup-state-denied',
+    'the policy demands a device-bound credential',
+  );
+  step(
+    demanded !== 'synced' || backupEligible,
+    'backup-state-denied',
+    'the policy demands a credential that is backed up',
+  );
 }

@@ -14,7 +14,7 @@ import { Problem } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { type Reason, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
-import { demandAllowedModel } from './authenticator-policy.js';
+import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
@@ -185,16 +185,7 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   );
   const discoverable = policy.residentKey !== 'required' || discoverableOf(response) !== false;
   step(discoverable, 'authenticator-denied', 'the policy demands a discoverable credential');
-  step(
-    policy.backup !== 'device-bound' || !backupEligible,
-    'backup-state-denied',
-    'the policy demands a device-bound credential',
-  );
-  step(
-    policy.backup !== 'synced' || backupEligible,
-    'backup-state-denied',
-    'the policy demands a credential that can be backed up',
-  );
+  demandBackup(policy.backup, backupEligible);
   const trustNeeded = policy.attestation.trust === 'trusted' || policy.backup === 'device-bound';
   step(
     !trustNeeded || attestation.trust === 'trusted',

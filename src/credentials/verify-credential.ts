@@ -11,7 +11,7 @@ import { Problem, type ProblemMembers } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
-import { demandAllowedModel } from './authenticator-policy.js';
+import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
@@ -89,6 +89,7 @@ export class VerifyCredential {
     );
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid);
+    demandBackup(ceremony.policy.backup, credential.backupEligible);
     return credential;
   }
 
