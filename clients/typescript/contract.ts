@@ -1675,7 +1675,15 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
-            404: components["responses"]["RelyingPartyUnknown"];
+            /** @description `relying-party-unknown`. `not-found`: it has no such user, because no challenge was ever issued to register one. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
