@@ -16,6 +16,7 @@ const REASONS = {
   'algorithm-denied': 'its kind of signature is not allowed here',
   'challenge-spent': 'it was answered too late, or twice',
   'identity-proof-too-old': 'the sign-in was too long ago',
+  'identity-proof-missing': 'the site did not say how it knows you',
   'too-many-credentials': 'there are as many passkeys as allowed',
 };
 
@@ -94,19 +95,12 @@ const TEXTS = {
   'browser-unable': ['This browser has no passkeys', 'Use a current version of Chrome, Edge, Firefox or Safari.'],
 };
 
-export function textOf(error) {
-  const code = error.code in DEVICE ? DEVICE[error.code] : error.name in DEVICE ? DEVICE[error.name] : error.code;
-  const text = TEXTS[`${code}/${error.reason}`] ?? TEXTS[code];
-  if (text) return text;
-  if (code === 'authentication-rejected')
-    return ['The sign-in was refused', `Because ${reasonInWords(error.reason)}. Try another way.`];
-  if (code === 'registration-rejected')
-    return ['The passkey was refused', `Because ${reasonInWords(error.reason)}. Nothing was added.`];
-  return [
-    'That did not work',
-    'Something unforeseen happened. Try again; if it stays, whoever runs the site finds it in the log.',
-  ];
-}
+/** For the reasons that have no text of their own. */
+const REJECTED = {
+  'authentication-rejected': ['The sign-in was refused', 'Try another way.'],
+  'registration-rejected': ['The passkey was refused', 'Nothing was added.'],
+  'policy-rejected': ['That is not allowed here', 'Nothing was changed.'],
+};
 
 /** What the browser says by the names of @simplewebauthn/browser and of the DOM. */
 const DEVICE = {
@@ -115,6 +109,20 @@ const DEVICE = {
   ERROR_AUTHENTICATOR_MISSING_DISCOVERABLE_CREDENTIAL_SUPPORT: 'device-unable',
   NotAllowedError: 'device-cancelled',
 };
+
+function textOf(error) {
+  const code = DEVICE[error.code] ?? DEVICE[error.name] ?? error.code;
+  const text = TEXTS[`${code}/${error.reason}`] ?? TEXTS[code];
+  if (text) return text;
+  if (!(code in REJECTED)) {
+    return [
+      'That did not work',
+      'Something unforeseen happened. Try again; if it stays, whoever runs the site has it in the log.',
+    ];
+  }
+  const [title, advice] = REJECTED[code];
+  return [title, `Because ${reasonInWords(error.reason)}. ${advice}`];
+}
 
 export function clearMessage() {
   $('message').replaceChildren();

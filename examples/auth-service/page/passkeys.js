@@ -127,6 +127,7 @@ function editName(passkey, title, rename) {
   cancel.addEventListener('click', end);
   title.replaceWith(form);
   item.classList.add('editing');
+  input.focus();
   input.select();
 }
 
