@@ -24,6 +24,10 @@ const SMALL_ORDER = new Set([
   'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
 ]);
 
+/** Ed25519's field and the constant of its curve −x² + y² = 1 + dx²y² (RFC 8032 §5.1). */
+const P = 2n ** 255n - 19n;
+const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
+
 /**
  * Makes sure that signatures by this COSE_Key (RFC 9052 §7) can be verified later: its algorithm, key type and curve go
  * together, and node:crypto takes it.
@@ -62,7 +66,8 @@ function jwkOf(key: CoseKey, keyType: number): webcrypto.JsonWebKey {
     case 3: {
       const exponent = member(key, -2);
       const odd = ((exponent.at(-1) ?? 0) & 1) === 1;
-      step(odd && exponent.length >= 3 && exponent.length <= 8, 'public-key-invalid', 'the RSA exponent is unsafe');
+      const large = exponent.length >= 3 && exponent.length <= 8 && exponent[0] !== 0;
+      step(odd && large, 'public-key-invalid', 'the RSA exponent is unsafe');
       return { kty: 'RSA', n: encode(member(key, -1)), e: encode(exponent) };
     }
     default:
@@ -74,7 +79,27 @@ function ed25519Point(point: Uint8Array): string {
   const y = Buffer.from(point);
   y[31]! &= 0x7f;
   step(!SMALL_ORDER.has(y.toString('hex')), 'public-key-invalid', 'the Ed25519 point has a small order');
+  step(
+    isOnEd25519(BigInt(`0x${y.reverse().toString('hex')}`)),
+    'public-key-invalid',
+    'the Ed25519 point is off the curve',
+  );
   return encode(point);
+}
+
+/** Whether a point has this y: x² = (y² − 1) / (dy² + 1) must be a square (RFC 8032 §5.1.3). OpenSSL asks when it verifies. */
+function isOnEd25519(y: bigint): boolean {
+  const square = (y * y) % P;
+  return y < P && power(((square - 1n) * (D * square + 1n)) % P, (P - 1n) / 2n) === 1n;
+}
+
+function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  for (let [factor, rest] = [base, exponent]; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) result = (result * factor) % P;
+    factor = (factor * factor) % P;
+  }
+  return result;
 }
 
 function member(key: CoseKey, label: number, bytes?: number): Uint8Array {
