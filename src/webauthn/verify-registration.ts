@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { type RegistrationResponseJSON, SettingsService, verifyRegistrationResponse } from '@simplewebauthn/server';
+import { ALGORITHMS } from './algorithms.js';
 import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
 import { bytesOf } from './base64url.js';
 import { decodeWhole } from './cbor.js';
@@ -10,8 +12,9 @@ import { type AttestationTrust, Refusal, step } from './verdict.js';
  * The library's own roots are taken out: with them it would build paths, and before it trusts a path it fetches the
  * revocation lists that the path itself names.
  */
-SettingsService.setRootCertificates({ identifier: 'apple', certificates: [] });
-SettingsService.setRootCertificates({ identifier: 'android-key', certificates: [] });
+for (const identifier of ['apple', 'android-key', 'android-safetynet'] as const) {
+  SettingsService.setRootCertificates({ identifier, certificates: [] });
+}
 
 export interface RegistrationExpectation {
   readonly rpId: string;
@@ -39,7 +42,7 @@ export interface VerifiedRegistration {
 
 /**
  * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. Every check that decides who and what is made here, with a reason
- * of its own; the library then verifies the attestation statement (step 21).
+ * of its own; the library then verifies the attestation statement (step 22).
  *
  * @throws Refusal
  */
@@ -106,7 +109,7 @@ function decodeAttestation(bytes: Buffer): { format: string; statement: Statemen
   return { format, statement: statement as Statement, authData: Buffer.from(authData) };
 }
 
-/** What the statement can prove without a root (§7.1 step 23); `trusted` needs one. */
+/** What the statement can prove without a root (§7.1 step 24); `trusted` needs one. */
 function trustOf(format: string, statement: Statement, algorithm: number): AttestationTrust {
   if (format === 'none') return 'none';
   const chain = statement.get('x5c');
@@ -120,10 +123,30 @@ function trustOf(format: string, statement: Statement, algorithm: number): Attes
   }
   step(Array.isArray(chain) && chain.length > 0, 'attestation-invalid', 'x5c is no list of certificates');
   step(format !== 'fido-u2f' || chain.length === 1, 'attestation-invalid', 'fido-u2f has exactly one certificate');
+  const sameAlgorithm = format !== 'packed' || keyTypeOf(chain[0]) === keyTypeFor(statement.get('alg'));
+  step(sameAlgorithm, 'attestation-invalid', 'the algorithm is not that of the attestation certificate');
   return 'untrusted';
 }
 
-/** §7.1 step 21. All that the library checks besides was checked before, so what it refuses is the statement. */
+/** Of node:crypto, by COSE key type. */
+const KEY_TYPES: Readonly<Record<number, string>> = { 1: 'ed25519', 2: 'ec', 3: 'rsa', 7: 'ml-dsa-44' };
+
+/** The library lets any algorithm pass whose hash is the right one. */
+function keyTypeFor(alg: unknown): string {
+  const algorithm = ALGORITHMS.find(({ cose }) => cose === alg);
+  step(algorithm !== undefined, 'attestation-invalid', 'an attestation in an algorithm that cannot be verified');
+  return KEY_TYPES[algorithm.keyType]!;
+}
+
+function keyTypeOf(certificate: unknown): string | undefined {
+  try {
+    return new X509Certificate(certificate as Uint8Array).publicKey.asymmetricKeyType;
+  } catch {
+    throw new Refusal('attestation-invalid', 'x5c holds what is no certificate');
+  }
+}
+
+/** §7.1 step 22. All that the library checks besides was checked before, so what it refuses is the statement. */
 async function verifyStatement(response: RegistrationResponseJSON, expected: RegistrationExpectation): Promise<void> {
   let verified = false;
   let cause = 'the signature does not hold';
