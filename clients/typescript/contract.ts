@@ -364,7 +364,7 @@ export interface components {
          */
         RpId: string;
         /**
-         * @description The caller's own id of the user. Opaque to this service.
+         * @description The caller's own id of the user. Opaque to this service; `.` and `..` cannot be named in a path.
          * @example u-123
          */
         UserId: string;

@@ -7,6 +7,7 @@ import {
   IsIn,
   IsObject,
   Matches,
+  NotEquals,
   ValidateNested,
 } from 'class-validator';
 import { IsText } from '../../contract/is-text.js';
@@ -17,7 +18,9 @@ import { IsRpId } from '../../relying-parties/rp-id.js';
 export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
 
 class UserDto {
-  /** The caller's id of the user, opaque to us. */
+  /** The caller's id of the user, opaque to us; but it must be possible to name it in a path. */
+  @NotEquals('.')
+  @NotEquals('..')
   @IsText(1, 256)
   id: string;
 
