@@ -134,6 +134,21 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
       expect(answer).toMatchObject(registrationRejected(reason));
     });
 
+    it('the attachment that was asked for', async () => {
+      const challenge = { authenticatorAttachment: 'cross-platform' };
+      const answer = await login.register(newUser(), new Authenticator(), { challenge });
+      expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
+    });
+
+    it('a discoverable credential, where the browser says that it is none', async () => {
+      const interference = { credential: { clientExtensionResults: { credProps: { rk: false } } } };
+      const answer = await login.register(newUser(), new Authenticator(), { interference });
+      expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
+      const rp = await service.relyingParty('server-side.example.com', { residentKey: 'discouraged' });
+      const lax = await rp.register(newUser(), new Authenticator(), { interference });
+      expect(lax).toMatchObject({ status: 201, body: { discoverable: false } });
+    });
+
     it('counts the passkeys again when the answer comes', async () => {
       const few = await service.relyingParty('one.example.com', { maxCredentialsPerUser: 1 });
       const challenges = [await few.requestRegistration('ada'), await few.requestRegistration('ada')];

@@ -11,8 +11,14 @@ const HOUR_MS = 3_600_000;
 const ID = spiffeId('auth-service');
 
 let service: TestService;
+let revoked: ClientCertificate;
 beforeAll(async () => {
-  service = await TestService.start();
+  service = await TestService.start({
+    prepare: async (pki) => {
+      revoked = await pki.issue();
+      await pki.revoke(revoked);
+    },
+  });
 });
 afterAll(() => service.stop());
 
@@ -54,6 +60,7 @@ describe('the handshake', () => {
     ['a certificate of another authority', () => issueByStranger()],
     ['a certificate that has expired', () => service.pki.issue({ notAfter: new Date(Date.now() - HOUR_MS) })],
     ['a certificate that is not valid yet', () => service.pki.issue({ notBefore: new Date(Date.now() + HOUR_MS) })],
+    ['a certificate that was revoked', () => revoked],
     ['TLS 1.2', () => ({ ...service.pki.certificateOf('auth-service'), maxVersion: 'TLSv1.2' })],
     ['TLS 1.1', () => ({ ...service.pki.certificateOf('auth-service'), minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })],
     ['the server certificate as a client', () => service.pki.certificateOf('server')],

@@ -49,6 +49,10 @@ export class Contract {
   /** @throws when the document does not promise such an answer to such a request */
   check(method: string, target: string, answer: Answer<unknown>): void {
     const operation = this.operationOf(method, target.split('?', 1)[0] ?? '');
+    const type = answer.headers['content-type'] ?? '';
+    if (answer.status === 500 || (answer.status >= 400 && !type.startsWith('application/problem+json'))) {
+      throw new Error(`${method} ${target} → ${String(answer.status)} ${type}: ${JSON.stringify(answer.body)}`);
+    }
     if (!operation) return;
     const name = `${operation.method} ${operation.path} → ${String(answer.status)}`;
     const response = this.responseOf(operation, answer.status);

@@ -1,8 +1,9 @@
 import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { DevelopmentCa } from '../../src/config/development-ca.js';
 import type { ClientCertificate } from './client.js';
 
 export const { KeyUsageFlags } = x509;
@@ -34,14 +35,19 @@ export class Pki {
 
   async issue(profile: Partial<CertificateProfile> = {}): Promise<ClientCertificate> {
     const authority = new x509.X509Certificate(this.ca);
-    const authorityKey = await webcrypto.subtle.importKey(
-      'pkcs8',
-      x509.PemConverter.decodeFirst(this.read('ca.key')),
-      ES256,
-      false,
-      ['sign'],
-    );
-    return issueCertificate(authority.subject, authorityKey, profile);
+    return issueCertificate(authority.subject, await this.signingKey(), profile);
+  }
+
+  /** Puts a certificate on the revocation list, for services that start from now on. */
+  async revoke({ cert }: ClientCertificate): Promise<void> {
+    const ca = await DevelopmentCa.load(this.ca, this.read('ca.key'));
+    const { serialNumber } = new x509.X509Certificate(cert);
+    writeFileSync(join(this.directory, 'ca.crl'), await ca.revocationList([serialNumber]));
+  }
+
+  private signingKey(): Promise<webcrypto.CryptoKey> {
+    const key = x509.PemConverter.decodeFirst(this.read('ca.key'));
+    return webcrypto.subtle.importKey('pkcs8', key, ES256, false, ['sign']);
   }
 
   private read(name: string): string {

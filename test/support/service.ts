@@ -23,6 +23,8 @@ export interface TestServiceOptions {
   accessPolicy?: string;
   /** Identities beside those of development, by name, each with the SPIFFE ID of that name. */
   identities?: readonly string[];
+  /** What is done to the certificates before the service starts. */
+  prepare?: (pki: Pki) => Promise<void>;
   env?: NodeJS.ProcessEnv;
   /** Where the service finds its database, given where it really is. */
   databaseUrl?: (url: string) => Promise<string>;
@@ -50,6 +52,7 @@ export class TestService {
     for (const name of options.identities ?? []) {
       certificates.set(name, await pki.issue({ uris: [spiffeId(name)] }));
     }
+    await options.prepare?.(pki);
     if (options.accessPolicy) await writeFile(join(dataDir, 'access-policy.yaml'), options.accessPolicy);
     const clock = new FakeClock();
     const config = readConfig({

@@ -1,0 +1,67 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { ExpiredChallenges } from '../src/challenges/expired-challenges.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+const TTL_SECONDS = 60;
+const SPENT = problem(409, 'challenge-spent');
+
+let service: TestService;
+let brief: Ceremonies<string>;
+const authenticator = new Authenticator();
+
+beforeAll(async () => {
+  service = await TestService.start();
+  brief = await service.relyingParty('brief.example.com', { challengeTtlSeconds: TTL_SECONDS });
+  await brief.registered('ada', authenticator);
+  service.clock.freeze();
+});
+afterAll(() => service.stop());
+afterEach(() => {
+  service.clock.reset();
+  service.clock.freeze();
+});
+
+describe('a challenge lives as long as the policy says', () => {
+  it.each<[number, object, object]>([
+    [TTL_SECONDS - 1, { status: 201 }, { status: 200 }],
+    [TTL_SECONDS, SPENT, SPENT],
+    [TTL_SECONDS + 1, SPENT, SPENT],
+  ])('answered after %d seconds', async (seconds, registered, authenticated) => {
+    const registration = succeeded(await brief.requestRegistration('ada'), 201);
+    const authentication = succeeded(await brief.requestAuthentication(), 201);
+    const assertion = authenticator.get(authentication.publicKey, brief.origin);
+    const creation = new Authenticator().create(registration.publicKey, brief.origin);
+    expect(Date.parse(registration.expiresAt) - service.clock.now().getTime()).toBe(TTL_SECONDS * 1_000);
+
+    service.clock.advance(seconds);
+    expect(await brief.answerRegistration(registration.challengeId, creation)).toMatchObject(registered);
+    expect(await brief.answerAuthentication(authentication.challengeId, assertion)).toMatchObject(authenticated);
+  });
+
+  it('is told to the browser', async () => {
+    const { publicKey } = succeeded(await brief.requestAuthentication(), 201);
+    expect(publicKey.timeout).toBe(TTL_SECONDS * 1_000);
+  });
+});
+
+describe('challenges that nobody answers', () => {
+  const open = async (): Promise<number> => {
+    const [row] = await service.sql<{ count: number }>('SELECT count(*)::int AS count FROM challenge');
+    return row?.count ?? -1;
+  };
+
+  it('are cleared away once they have expired, and not before', async () => {
+    const purge = (): Promise<number> => service.running.app.get(ExpiredChallenges, { strict: false }).purge();
+    service.clock.advance(600);
+    await purge();
+    for (let count = 0; count < 3; count += 1) await brief.requestAuthentication();
+    await purge();
+    expect(await open()).toBe(3);
+    service.clock.advance(TTL_SECONDS);
+    await purge();
+    expect(await open()).toBe(0);
+  });
+});
