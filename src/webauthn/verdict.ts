@@ -34,14 +34,20 @@ export type Reason = (typeof REASONS)[number];
 
 export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
 
-/** A step of a ceremony that does not hold. `detail` says what was expected and received, never a secret. */
+/**
+ * A step of a ceremony that does not hold. `detail` says what was expected and received, never a secret. It is well-formed
+ * Unicode, whatever was received and wherever that was cut: the audit log hashes nothing else.
+ */
 export class Refusal extends Error {
+  readonly detail: string;
+
   constructor(
     readonly reason: Reason,
-    readonly detail: string,
+    detail: string,
   ) {
-    super(`${reason}: ${detail}`);
+    super(`${reason}: ${detail}`.toWellFormed());
     this.name = 'Refusal';
+    this.detail = detail.toWellFormed();
   }
 }
 
