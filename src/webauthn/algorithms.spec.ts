@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { packedSelf } from '../../test/support/authenticator/attestation.js';
+import { type AlgorithmName, COSE } from '../../test/support/authenticator/keys.js';
+import { authentication, registration } from '../../test/support/pure-ceremonies.js';
+import { ALGORITHMS, COSE_ALGORITHMS } from './algorithms.js';
+
+const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
+
+describe('the algorithms', () => {
+  it('are these, in order of preference', () => {
+    expect(ALGORITHMS.map(({ name, cose }) => [name, cose])).toEqual([
+      ...[['ML-DSA-44', -48], ['EdDSA', -8], ['ES256', -7], ['RS256', -257]], // offered
+      ...[['ES384', -35], ['ES512', -36], ['PS256', -37]],
+    ]); // prettier-ignore
+    expect(ALGORITHMS.filter(({ offered }) => offered).map(({ cose }) => cose)).toEqual([-48, -8, -7, -257]);
+  });
+
+  it('are known by the identifiers of the COSE registry', () => {
+    expect(new Set(COSE_ALGORITHMS)).toEqual(new Set(NAMES.map((name) => COSE[name])));
+  });
+
+  it.each(NAMES)('%s registers', async (algorithm) => {
+    expect(await registration({ model: { algorithm } })).toMatchObject({ algorithm: COSE[algorithm] });
+  });
+
+  it.each(NAMES)('%s authenticates', async (algorithm) => {
+    expect(await authentication({ model: { algorithm } })).toMatchObject({ userVerified: true });
+  });
+
+  it.each(NAMES)('%s attests itself', async (algorithm) => {
+    const ceremony = registration({ model: { algorithm, attestation: packedSelf } });
+    expect(await ceremony).toMatchObject({ attestation: { format: 'packed', trust: 'self' } });
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from '@jest/globals';
+import { decodeFirst, decodeWhole } from './cbor.js';
+
+const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
+const levels = (count: number): Buffer => Buffer.concat([Buffer.alloc(count, 0x81), hex('00')]);
+
+describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
+  it.each<[string, unknown]>([
+    ['00', 0],
+    ['3903e7', -1_000],
+    ['43010203', new Uint8Array([1, 2, 3])],
+    ['63666d74', 'fmt'],
+    ['80', []],
+    ['a10102', new Map([[1, 2]])],
+    ['a1616120', new Map([['a', -1]])],
+    ['f5', true],
+    ['f6', null],
+    ['1b001fffffffffffff', Number.MAX_SAFE_INTEGER],
+  ])('%s is read', (bytes, value) => {
+    expect(decodeWhole(hex(bytes), 'it')).toEqual(value);
+  });
+
+  it('a map is a Map, so that no key is special', () => {
+    const value = decodeWhole(hex('a1695f5f70726f746f5f5fa16161f5'), 'it');
+    expect(value).toEqual(new Map([['__proto__', new Map([['a', true]])]]));
+  });
+
+  it('gives the bytes behind the first item, as they are', () => {
+    const bytes = hex('a10102ff00');
+    const [value, rest] = decodeFirst(bytes, 'it');
+    expect(value).toEqual(new Map([[1, 2]]));
+    expect(rest).toEqual(hex('ff00'));
+    expect(rest.buffer).toBe(bytes.buffer);
+  });
+
+  it('takes the one item that fills the bytes, and no other', () => {
+    expect(() => decodeWhole(hex('0000'), 'the key')).toThrow('the key: 1 bytes after the CBOR item');
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['an item cut short', 'a201'],
+    ['a byte string cut short', '430102'],
+    ['a header cut short', '5a0000'],
+    ['a byte string of 2 GiB', '5a7fffffff'],
+    ['a byte string of 8 PiB', '5b001fffffffffffff'],
+    ['a byte string of 2^63 bytes', '5b8000000000000000'],
+    ['a list of 2^31 items', '9a7fffffff'],
+    ['a list of 2^53 items', '9b001fffffffffffff'],
+    ['a map of 2^32 pairs', 'baffffffff'],
+    ['a byte string of indefinite length', '5f41004100ff'],
+    ['a text of indefinite length', '7f61616161ff'],
+    ['a list of indefinite length', '9f00ff'],
+    ['a map of indefinite length', 'bf0102ff'],
+    ['a break', 'ff'],
+    ['a key twice', 'a201000100'],
+    ['a text key twice', 'a2616100616101'],
+    ['a key twice, deeper', 'a101a201000100'],
+    ['a number longer than needed', '1800'],
+    ['a length longer than needed', '580100'],
+    ['a tag', 'c000'],
+    ['a bignum', 'c24101'],
+    ['an integer beyond 2^53', '1b0020000000000000'],
+    ['undefined', 'f7'],
+    ['an unassigned simple value', 'e0'],
+    ['NaN', 'f97e00'],
+    ['Infinity', 'f97c00'],
+    ['a reserved additional information', '1c'],
+  ])('%s is refused', (_, bytes) => {
+    expect(() => decodeFirst(hex(bytes), 'it')).toThrow('malformed: it: not well-formed CBOR');
+  });
+
+  it('refuses depth before it does harm', () => {
+    expect(() => decodeWhole(levels(20_000), 'it')).toThrow('malformed');
+    expect(() => decodeWhole(levels(60_000), 'it')).toThrow('malformed');
+  });
+
+  it('refuses every beginning of a well-formed item', () => {
+    const item = hex('a363666d74646e6f6e656761747453746d74a06861757468446174614401020304');
+    for (let length = 0; length < item.length; length += 1) {
+      expect(() => decodeWhole(item.subarray(0, length), 'it')).toThrow('malformed');
+    }
+    expect(decodeWhole(item, 'it')).toBeInstanceOf(Map);
+  });
+});

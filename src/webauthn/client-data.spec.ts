@@ -1,0 +1,139 @@
+import { describe, expect, it } from '@jest/globals';
+import { type ClientDataExpectation, verifyClientData } from './client-data.js';
+import { Refusal } from './verdict.js';
+
+const ORIGIN = 'https://login.example.com';
+const SHOP = 'https://shop.example';
+const CHALLENGE = Buffer.alloc(32, 9);
+
+const encoded = (text: string): string => Buffer.from(text).toString('base64url');
+
+function refusalOf(text: string, expected: Partial<ClientDataExpectation> = {}): Refusal | string {
+  const type = expected.type ?? 'webauthn.get';
+  const crossOrigin = { allow: false, topOrigins: [] };
+  try {
+    return `holds: ${verifyClientData(encoded(text), { type, challenge: CHALLENGE, origins: [ORIGIN], crossOrigin, ...expected }) ?? 'no top origin'}`;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+}
+
+const clientData = (members: Record<string, unknown> = {}): string =>
+  JSON.stringify({ type: 'webauthn.get', challenge: CHALLENGE.toString('base64url'), origin: ORIGIN, ...members });
+
+describe.each(['webauthn.create', 'webauthn.get'] as const)('client data of %s', (type) => {
+  const allow = { allow: true, topOrigins: [] };
+  const only = { allow: true, topOrigins: [SHOP] };
+  const deny = { allow: false, topOrigins: [SHOP] };
+
+  it.each<[Record<string, unknown>, ClientDataExpectation['crossOrigin'], string]>([
+    [{}, deny, 'holds: no top origin'],
+    [{ crossOrigin: false }, deny, 'holds: no top origin'],
+    [{ crossOrigin: false }, only, 'holds: no top origin'],
+    [{ crossOrigin: true }, deny, 'cross-origin-denied'],
+    [{ crossOrigin: true, topOrigin: SHOP }, deny, 'cross-origin-denied'],
+    [{ crossOrigin: true }, allow, 'holds: no top origin'],
+    [{ crossOrigin: true, topOrigin: SHOP }, allow, `holds: ${SHOP}`],
+    [{ crossOrigin: true, topOrigin: SHOP }, only, `holds: ${SHOP}`],
+    [{ crossOrigin: true, topOrigin: 'https://evil.example' }, only, 'cross-origin-denied'],
+    [{ crossOrigin: true, topOrigin: `${SHOP}/` }, only, 'cross-origin-denied'],
+    [{ crossOrigin: true }, only, 'cross-origin-denied'],
+    [{ topOrigin: SHOP }, allow, 'cross-origin-denied'],
+    [{ topOrigin: SHOP }, only, 'cross-origin-denied'],
+    [{ topOrigin: null }, allow, 'cross-origin-denied'],
+    [{ crossOrigin: false, topOrigin: SHOP }, allow, 'cross-origin-denied'],
+    [{ crossOrigin: true, topOrigin: null }, allow, 'malformed'],
+    [{ crossOrigin: true, topOrigin: [SHOP] }, only, 'malformed'],
+    [{ crossOrigin: 'true' }, allow, 'malformed'],
+    [{ crossOrigin: 1 }, allow, 'malformed'],
+    [{ crossOrigin: null }, allow, 'malformed'],
+  ])('%j under the policy %j: %s', (members, crossOrigin, outcome) => {
+    const refusal = refusalOf(clientData({ type, ...members }), { type, crossOrigin });
+    expect(refusal instanceof Refusal ? refusal.reason : refusal).toBe(outcome);
+  });
+
+  it('is asked for its type, its challenge and its origin, in this order', () => {
+    const nothing = { type: 'x', challenge: 'x', origin: 'x', crossOrigin: true };
+    expect(refusalOf(clientData(nothing), { type })).toMatchObject({ reason: 'type-mismatch' });
+    expect(refusalOf(clientData({ ...nothing, type }), { type })).toMatchObject({ reason: 'challenge-mismatch' });
+    const challenge = CHALLENGE.toString('base64url');
+    expect(refusalOf(clientData({ ...nothing, type, challenge }), { type })).toMatchObject({
+      reason: 'origin-mismatch',
+    });
+  });
+
+  it('may begin with a byte order mark', () => {
+    expect(refusalOf(`\ufeff${clientData({ type })}`, { type })).toBe('holds: no top origin');
+  });
+});
+
+describe('a member twice', () => {
+  const twice = (first: string, second: string): string =>
+    `{${first}:"webauthn.get",${second}:"webauthn.get","origin":"${ORIGIN}"}`;
+
+  it.each([
+    ['"type"', '"type"'],
+    ['"type"', '"\\u0074ype"'],
+    ['"type" ', '\n"type"\t'],
+    ['"a\\"b"', '"a\\"b"'],
+    ['"__proto__"', '"__proto__"'],
+  ])('%s and %s is refused: readers disagree on which one counts', (first, second) => {
+    expect(refusalOf(twice(first, second))).toMatchObject({
+      reason: 'malformed',
+      detail: expect.stringContaining('twice'),
+    });
+  });
+
+  it.each([['"x":{"type":1}'], ['"x":[{"type":1},{"type":1}]'], ['"x":"type","y":"\\"type\\":"'], ['"Type":1']])(
+    'is not what %s makes',
+    (members) => {
+      const text = clientData().replace('{', `{${members},`);
+      expect(refusalOf(text)).toBe('holds: no top origin');
+    },
+  );
+
+  it('is looked for in linear time', () => {
+    const started = performance.now();
+    for (const part of ['"a\\"', '"', '{"', ' ', '"a" ', '[']) refusalOf(`{"x":"${part.repeat(40_000)}`);
+    refusalOf(`{"x":${'["a" ,'.repeat(5_000)}1${']'.repeat(5_000)}}`);
+    refusalOf(`{"x":"${'\\"'.repeat(20_000)}"}`);
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+});
+
+describe('what a refusal tells', () => {
+  it('is what was expected and what was received', () => {
+    expect(refusalOf(clientData({ origin: 'https://evil.example' }))).toMatchObject({
+      detail: 'origin is "https://evil.example", not one of https://login.example.com',
+    });
+    expect(refusalOf(clientData({ type: undefined }))).toMatchObject({ detail: 'type is absent, not "webauthn.get"' });
+  });
+
+  it('is never the challenge', () => {
+    const { message } = refusalOf(clientData({ challenge: 'AAAA' })) as Refusal;
+    expect(message).not.toContain(CHALLENGE.toString('base64url'));
+    expect(message).not.toContain('AAAA');
+  });
+
+  it.each([196, 197, 198, 199, 200])('is at most 200 received characters, cut at %i without breaking one', (length) => {
+    const refusal = refusalOf(clientData({ origin: `${'a'.repeat(length)}😀😀😀` })) as Refusal;
+    expect(refusal.detail.isWellFormed()).toBe(true);
+    expect(refusal.message.isWellFormed()).toBe(true);
+    expect(refusal.detail.length).toBeLessThan(300);
+  });
+
+  it.each([
+    ['a text', '"x"'.padEnd(20_000, ' ')],
+    ['a list', JSON.stringify(Array.from({ length: 1_000 }, () => [{}]))],
+    ['20,000 levels', '['.repeat(20_000) + ']'.repeat(20_000)],
+    ['control characters', '"\\u0000\\u001b[31m"'],
+    ['a lone surrogate', '"\\ud800"'],
+  ])('is short and clean when the type is %s', (_, value) => {
+    const { detail } = refusalOf(`{"type":${value}}`) as Refusal;
+    expect(detail.length).toBeLessThan(300);
+    // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+    expect(detail).not.toMatch(/[\u0000-\u001f]/);
+    expect(detail.isWellFormed()).toBe(true);
+  });
+});

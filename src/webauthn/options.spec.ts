@@ -1,0 +1,90 @@
+import { describe, expect, it } from '@jest/globals';
+import { creationOptions, type OptionsPolicy, requestOptions } from './options.js';
+
+const POLICY: OptionsPolicy = {
+  userVerification: 'required',
+  residentKey: 'required',
+  attestation: { conveyance: 'direct' },
+  algorithms: [-48, -8, -7, -257],
+  challengeTtlSeconds: 120,
+};
+const CHALLENGE = Buffer.alloc(32, 0xfb);
+const HANDLE = Buffer.alloc(32, 0xff);
+const DESCRIPTOR = { type: 'public-key', id: 'AAAA', transports: ['internal'] } as const;
+
+const creation = (changed: Partial<Parameters<typeof creationOptions>[0]> = {}) =>
+  creationOptions({
+    rp: { id: 'login.example.com', name: 'Example' },
+    user: { handle: HANDLE, name: 'ada@example.com', displayName: 'Ada' },
+    ...{ challenge: CHALLENGE, policy: POLICY, exclude: [], attachment: undefined, hints: undefined },
+    ...changed,
+  });
+
+const request = (changed: Partial<Parameters<typeof requestOptions>[0]> = {}) =>
+  requestOptions({
+    ...{ rpId: 'login.example.com', challenge: CHALLENGE, policy: POLICY, allow: [], hints: undefined },
+    ...changed,
+  });
+
+describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
+  it('are these and no others', () => {
+    expect(creation()).toEqual({
+      rp: { id: 'login.example.com', name: 'Example' },
+      user: { id: HANDLE.toString('base64url'), name: 'ada@example.com', displayName: 'Ada' },
+      challenge: CHALLENGE.toString('base64url'),
+      pubKeyCredParams: [-48, -8, -7, -257].map((alg) => ({ type: 'public-key', alg })),
+      timeout: 120_000,
+      excludeCredentials: [],
+      authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
+      attestation: 'direct',
+      extensions: { credProps: true },
+    });
+  });
+
+  it.each([
+    ['required', true],
+    ['preferred', false],
+    ['discouraged', false],
+  ] as const)(
+    'tell level 1 clients about residentKey %s by requireResidentKey %s',
+    (residentKey, requireResidentKey) => {
+      const { authenticatorSelection } = creation({ policy: { ...POLICY, residentKey } });
+      expect(authenticatorSelection).toMatchObject({ residentKey, requireResidentKey });
+    },
+  );
+
+  it('ask for an attachment and give hints (level 3) only when somebody asked for them', () => {
+    const asked = creation({ attachment: 'cross-platform', hints: ['security-key', 'hybrid'] });
+    expect(asked.authenticatorSelection).toMatchObject({ authenticatorAttachment: 'cross-platform' });
+    expect(asked.hints).toEqual(['security-key', 'hybrid']);
+    expect(creation()).not.toHaveProperty('hints');
+    expect(creation().authenticatorSelection).not.toHaveProperty('authenticatorAttachment');
+  });
+
+  it('exclude the passkeys that the user has', () => {
+    expect(creation({ exclude: [DESCRIPTOR] }).excludeCredentials).toEqual([DESCRIPTOR]);
+  });
+
+  it.each(['none', 'indirect', 'direct', 'enterprise'] as const)('ask for %s attestation', (conveyance) => {
+    expect(creation({ policy: { ...POLICY, attestation: { conveyance } } }).attestation).toBe(conveyance);
+  });
+});
+
+describe('request options (WebAuthn L3 §5.5, as §5.1.10 reads them)', () => {
+  it('are these and no others', () => {
+    expect(request()).toEqual({
+      challenge: CHALLENGE.toString('base64url'),
+      rpId: 'login.example.com',
+      timeout: 120_000,
+      allowCredentials: [],
+      userVerification: 'required',
+    });
+  });
+
+  it('allow the passkeys that the user has, and give hints when somebody asked for them', () => {
+    expect(request({ allow: [DESCRIPTOR], hints: ['client-device'] })).toMatchObject({
+      allowCredentials: [DESCRIPTOR],
+      hints: ['client-device'],
+    });
+  });
+});

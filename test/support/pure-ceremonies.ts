@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from '@jest/globals';
+import { COSE_ALGORITHMS } from '../../src/webauthn/algorithms.js';
+import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-formats.js';
+import { type Reason, Refusal } from '../../src/webauthn/verdict.js';
+import {
+  type AuthenticationExpectation,
+  type VerifiedAuthentication,
+  verifyAuthentication,
+} from '../../src/webauthn/verify-authentication.js';
+import {
+  type RegistrationExpectation,
+  type VerifiedRegistration,
+  verifyRegistration,
+} from '../../src/webauthn/verify-registration.js';
+import { Authenticator } from './authenticator/authenticator.js';
+import type { AssertionInterference, CreationInterference } from './authenticator/interference.js';
+import type { Model, Passkey } from './authenticator/model.js';
+
+/** The two ceremonies without a service: an authenticator's answer goes straight to the pure functions. */
+
+export const RP_ID = 'login.example.com';
+export const ORIGIN = 'https://login.example.com';
+
+const DEFAULTS = {
+  rpId: RP_ID,
+  origins: [ORIGIN],
+  crossOrigin: { allow: false, topOrigins: [] },
+  requireUserVerification: true,
+};
+
+interface Variation<Interference, Expectation> {
+  readonly model?: Partial<Model>;
+  readonly interference?: Interference;
+  readonly expected?: Partial<Expectation>;
+}
+
+export function registration({
+  model,
+  interference,
+  expected,
+}: Variation<CreationInterference, RegistrationExpectation> = {}): Promise<VerifiedRegistration> {
+  const challenge = randomBytes(32);
+  const options = {
+    rp: { id: RP_ID, name: 'Example' },
+    user: { id: randomBytes(32).toString('base64url'), name: 'ada@example.com', displayName: 'Ada' },
+    challenge: challenge.toString('base64url'),
+    pubKeyCredParams: [],
+  };
+  const response = new Authenticator(model).create(options, ORIGIN, interference);
+  return verifyRegistration(response, {
+    ...{ ...DEFAULTS, challenge, conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS },
+    ...expected,
+  });
+}
+
+export function authentication({
+  model,
+  interference,
+  expected,
+}: Variation<AssertionInterference, AuthenticationExpectation> = {}): Promise<VerifiedAuthentication> {
+  const challenge = randomBytes(32);
+  const authenticator = new Authenticator(model);
+  const passkey = passkeyOf(authenticator);
+  const options = { rpId: RP_ID, challenge: challenge.toString('base64url') };
+  const response = authenticator.get(options, ORIGIN, { passkey, ...interference });
+  const credential = {
+    credentialId: passkey.id,
+    publicKey: passkey.key.cose,
+    backupEligible: authenticator.model.backupEligible,
+  };
+  return verifyAuthentication(response, { ...DEFAULTS, challenge, credential, ...expected });
+}
+
+function passkeyOf(authenticator: Authenticator): Passkey {
+  const user = { id: randomBytes(32).toString('base64url'), name: '', displayName: '' };
+  authenticator.create({ rp: { id: RP_ID, name: '' }, user, challenge: 'AAAA', pubKeyCredParams: [] }, ORIGIN);
+  return authenticator.passkeys[0]!;
+}
+
+/** Holds a ceremony against the closed list: it must be refused for this reason, and never fail in another way. */
+export async function expectRefusal(ceremony: Promise<unknown>, reason: Reason): Promise<void> {
+  const outcome = await ceremony.then(
+    () => 'accepted',
+    (error: unknown) => error,
+  );
+  if (!(outcome instanceof Refusal)) expect(outcome).toBe(`Refusal ${reason}`);
+  else expect({ reason: outcome.reason, detail: outcome.detail }).toEqual({ reason, detail: outcome.detail });
+}
+
+/** A step of the specification with nothing to verify on a server, or that another spec holds: named, so that it can be audited. */
+export const NOTHING_TO_VERIFY = (): void => undefined;
