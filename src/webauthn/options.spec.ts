@@ -1,3 +1,4 @@
+import type { PublicKeyCredentialDescriptorJSON } from '@simplewebauthn/server';
 import { describe, expect, it } from '@jest/globals';
 import { creationOptions, type OptionsPolicy, requestOptions } from './options.js';
 
@@ -10,7 +11,7 @@ const POLICY: OptionsPolicy = {
 };
 const CHALLENGE = Buffer.alloc(32, 0xfb);
 const HANDLE = Buffer.alloc(32, 0xff);
-const DESCRIPTOR = { type: 'public-key', id: 'AAAA', transports: ['internal'] } as const;
+const DESCRIPTOR: PublicKeyCredentialDescriptorJSON = { type: 'public-key', id: 'AAAA', transports: ['internal'] };
 
 const creation = (changed: Partial<Parameters<typeof creationOptions>[0]> = {}) =>
   creationOptions({

@@ -186,7 +186,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
 
     it('rejects another hash than the algorithm’s', async () => {
       const key = generateKey('ES256');
-      let signed = Buffer.alloc(0);
+      let signed: Buffer = Buffer.alloc(0);
       const interference: AssertionInterference = {
         authenticatorData: (bytes) => (signed = bytes),
         signature: () => sign('sha512', Buffer.concat([signed, createHash('sha512').digest()]), key.privateKey),
