@@ -1,11 +1,12 @@
 import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
 
-const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt](?!24)\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
-function isTimestamp(value: unknown): boolean {
-  const day = typeof value === 'string' ? RFC_3339.exec(value)?.[1] : undefined;
-  if (day === undefined || Number.isNaN(Date.parse((value as string).toUpperCase()))) return false;
-  // Date.parse takes the 30th of February for the 2nd of March.
+/** Date.parse() alone takes 24:00 for the next day and the 30th of February for the 2nd of March. */
+export function isTimestamp(value: unknown): value is string {
+  if (typeof value !== 'string') return false;
+  const day = RFC_3339.exec(value)?.[1];
+  if (day === undefined || Number.isNaN(Date.parse(value.toUpperCase()))) return false;
   return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Problem } from '../problems/problem.js';
+import { pointerOf } from './json-pointer.js';
 
 export const BODY_LIMIT_BYTES = 65_536;
 
@@ -67,7 +68,7 @@ function deeperThan(text: string, max: number): boolean {
 function inheritedMember(value: unknown, pointer = ''): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
-    const own = `${pointer}/${name}`;
+    const own = pointerOf(pointer, name);
     const found = name in Object.prototype ? own : inheritedMember(member, own);
     if (found !== undefined) return found;
   }

@@ -1,6 +1,7 @@
 import { ValidationPipe } from '@nestjs/common';
 import type { ValidationError } from 'class-validator';
 import { type InvalidMember, Problem } from '../problems/problem.js';
+import { pointerOf } from './json-pointer.js';
 
 /** Strict: unknown members are refused, and every wrong member is named by its JSON pointer. */
 export function strictValidation(): ValidationPipe {
@@ -16,7 +17,7 @@ export function strictValidation(): ValidationPipe {
 }
 
 function membersOf({ property, constraints, children }: ValidationError, parent: string): InvalidMember[] {
-  const pointer = `${parent}/${property.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 256)}`;
+  const pointer = pointerOf(parent, property);
   const own =
     constraints && 'whitelistValidation' in constraints
       ? ['is not a member that the contract knows']
