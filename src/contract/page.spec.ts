@@ -1,0 +1,73 @@
+import { describe, expect, it } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { keyOfCursor, pageOf } from './page.js';
+
+const rows = Array.from({ length: 7 }, () => uuidv7()).sort();
+const page = (from: readonly string[], limit: number) =>
+  pageOf(
+    from.slice(0, limit + 1),
+    limit,
+    (row) => row,
+    (row) => ({ id: row }),
+  );
+
+/** Reads a list to its end, as a client does. */
+function readAll(limit: number): { ids: string[]; pages: number } {
+  const ids: string[] = [];
+  for (let cursor: string | null | undefined, pages = 1; ; pages += 1) {
+    const after = keyOfCursor(cursor ?? undefined) ?? '';
+    const { data, nextCursor } = page(
+      rows.filter((row) => row > after),
+      limit,
+    );
+    ids.push(...data.map(({ id }) => id));
+    if (nextCursor === null) return { ids, pages };
+    cursor = nextCursor;
+  }
+}
+
+describe('a page', () => {
+  it.each([
+    [1, 7],
+    [2, 4],
+    [3, 3],
+    [6, 2],
+    [7, 1],
+    [8, 1],
+    [200, 1],
+  ])('of at most %i rows: seven rows take %i, none comes twice and none is lost', (limit, pages) => {
+    expect(readAll(limit)).toEqual({ ids: rows, pages });
+  });
+
+  it('of nothing is empty and the last one', () => {
+    expect(page([], 50)).toEqual({ data: [], nextCursor: null });
+  });
+
+  it('never shows the row that only tells of a next page', () => {
+    expect(page(rows, 3).data).toHaveLength(3);
+  });
+});
+
+describe('a cursor', () => {
+  it('may be absent', () => {
+    expect(keyOfCursor(undefined)).toBeUndefined();
+  });
+
+  const encoded = (text: string): string => Buffer.from(text).toString('base64url');
+  it.each([
+    '',
+    'AAAA',
+    '*',
+    encoded('1'),
+    encoded("' OR 1=1 --"),
+    encoded(`${rows[0]!} `),
+    encoded(`${rows[0]!}\n`),
+    encoded(rows[0]!.slice(1)),
+    rows[0]!,
+    'A'.repeat(512),
+  ])('%j is none that a list gave out', (cursor) => {
+    expect(() => keyOfCursor(cursor)).toThrow(
+      expect.objectContaining({ slug: 'request-malformed', members: { invalid: [expect.objectContaining({ pointer: '/cursor' })] } }),
+    ); // prettier-ignore
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from '@jest/globals';
+import { Type } from 'class-transformer';
+import { IsArray, IsInt, IsObject, ValidateNested } from 'class-validator';
+import type { Problem } from '../problems/problem.js';
+import { IsText } from './is-text.js';
+import { Optional } from './optional.js';
+import { strictValidation } from './validation.js';
+
+class Leaf {
+  @IsText(1, 4)
+  'a~b/c': string;
+}
+
+class Branch {
+  @IsInt()
+  count: number;
+
+  @Optional()
+  @IsArray()
+  @ValidateNested({ each: true })
+  @Type(() => Leaf)
+  leaves?: Leaf[];
+}
+
+class Root {
+  @IsText(1, 4)
+  name: string;
+
+  @Optional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => Branch)
+  branch?: Branch;
+}
+
+const pipe = strictValidation();
+const validate = (body: unknown): Promise<unknown> => pipe.transform(body, { type: 'body', metatype: Root }) as never;
+
+/** The pointers of what is wrong, in order. */
+async function pointersOf(body: unknown): Promise<string[]> {
+  const problem = (await validate(body).catch((error: unknown) => error)) as Problem;
+  expect(problem).toMatchObject({ slug: 'request-malformed' });
+  return [...new Set(problem.members.invalid?.map(({ pointer }) => pointer))].sort();
+}
+
+describe('strict validation', () => {
+  it('gives instances of the classes, inside too', async () => {
+    const root = (await validate({ name: 'a', branch: { count: 1, leaves: [{ 'a~b/c': 'x' }] } })) as Root;
+    expect([root, root.branch, root.branch?.leaves?.[0]].map((part) => part?.constructor)).toEqual([
+      Root,
+      Branch,
+      Leaf,
+    ]);
+  });
+
+  it.each<[string, unknown, string[]]>([
+    ['a member that is wrong', { name: 1 }, ['/name']],
+    ['one that is missing', {}, ['/name']],
+    ['each of several', { name: '', branch: { count: 'x' } }, ['/branch/count', '/name']],
+    ['one of an inner object', { name: 'a', branch: { count: 1.5 } }, ['/branch/count']],
+    ['one of an object in a list', { name: 'a', branch: { count: 1, leaves: [{ 'a~b/c': 'x' }, { 'a~b/c': 1 }] } }, ['/branch/leaves/1/a~0b~1c']],
+    ['an object that is a list', { name: 'a', branch: [] }, ['/branch']],
+    ['an object that is a text', { name: 'a', branch: 'x' }, ['/branch']],
+    ['an object that is null', { name: 'a', branch: null }, ['/branch']],
+    ['a list that is an object', { name: 'a', branch: { count: 1, leaves: {} } }, ['/branch/leaves', '/branch/leaves/a~0b~1c']],
+    ['a list of no objects', { name: 'a', branch: { count: 1, leaves: [1, null] } }, ['/branch/leaves/0', '/branch/leaves/1']],
+    ['a member that nobody knows', { name: 'a', nmae: 1 }, ['/nmae']],
+    ['one that nobody knows, inside', { name: 'a', branch: { count: 1, cuont: 1 } }, ['/branch/cuont']],
+    ['one with a name to be escaped', { name: 'a', 'x/y~z': 1 }, ['/x~1y~0z']],
+    ['one with the name of a symbol', { name: 'a', '': 1 }, ['/']],
+  ])('names %s by its JSON pointer', async (_, body, pointers) => {
+    expect(await pointersOf(body)).toEqual(pointers);
+  }); // prettier-ignore
+
+  it.each([null, [], [{}], 'text', 7, true])('refuses %p for a body', async (body) => {
+    await expect(validate(body)).rejects.toMatchObject({ slug: 'request-malformed' });
+  });
+
+  it('refuses no body', async () => {
+    await expect(validate(undefined)).rejects.toMatchObject({ slug: 'request-malformed' });
+  });
+
+  it('does not repeat what was sent: it may be a secret', async () => {
+    const problem = await validate({ name: 'a', branch: { count: 'secret-value' } }).catch((error: unknown) => error);
+    expect(JSON.stringify(problem)).not.toContain('secret-value');
+  });
+
+  it('keeps its answer short when a member has a name of 60,000 characters', async () => {
+    const problem = await validate({ name: 'a', ['x'.repeat(60_000)]: 1 }).catch((error: unknown) => error);
+    expect(JSON.stringify((problem as Problem).members).length).toBeLessThan(1_000);
+  });
+
+  it('speaks of members, not of properties of classes', async () => {
+    const problem = (await validate({ name: 'a', extra: 1 }).catch((error: unknown) => error)) as Problem;
+    expect(problem.members.invalid).toEqual([{ pointer: '/extra', detail: 'is not a member that the contract knows' }]);
+  });
+});
