@@ -776,7 +776,7 @@ export interface components {
          */
         AttestationTrustRule: "any" | "trusted";
         /** @description The formats that are accepted. By default every one that the service verifies. */
-        AttestationFormats: components["schemas"]["AttestationFormat"][];
+        AttestationFormats: ("none" | "packed" | "fido-u2f" | "tpm" | "apple")[];
         Aaguids: components["schemas"]["Aaguid"][];
         /**
          * @description Authenticators that are in neither list.
@@ -784,7 +784,7 @@ export interface components {
          */
         UnknownAuthenticatorRule: "allow" | "deny";
         /** @description COSE algorithm identifiers, the preferred first. Sent to the authenticator and enforced on its answer. */
-        Algorithms: components["schemas"]["CoseAlgorithm"][];
+        Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37)[];
         /** @enum {string} */
         BackupRule: "any" | "device-bound" | "synced";
         MaxCredentialsPerUser: number;

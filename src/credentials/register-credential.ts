@@ -86,7 +86,7 @@ export class RegisterCredential {
       status: 'active' as const,
       statusReason: null,
       statusChangedAt: now,
-      attachment: response.authenticatorAttachment ?? null,
+      attachment: attachmentOf(response),
       transports: [...new Set(response.response.transports ?? [])],
       discoverable: discoverableOf(response),
       attestationFormat: attestation.format,
@@ -177,7 +177,7 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   const { policy, attachment } = ceremony;
   const { backupEligible, attestation } = verified;
   demandAllowedModel(policy.authenticators, verified.aaguid);
-  const answered = response.authenticatorAttachment;
+  const answered = attachmentOf(response);
   step(
     !attachment || !answered || answered === attachment,
     'authenticator-denied',
@@ -192,6 +192,10 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
     'attestation-untrusted',
     `the attestation's trust is ${attestation.trust}`,
   );
+}
+
+function attachmentOf({ authenticatorAttachment }: RegistrationResponseDto): string | null {
+  return ['platform', 'cross-platform'].find((known) => known === authenticatorAttachment) ?? null;
 }
 
 /** `credProps.rk` (WebAuthn L3 §10.1.3), when the client tells it. */

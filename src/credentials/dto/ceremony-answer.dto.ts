@@ -4,7 +4,6 @@ import {
   Equals,
   IsArray,
   IsDefined,
-  IsIn,
   IsInt,
   IsObject,
   IsOptional,
@@ -30,9 +29,10 @@ abstract class CeremonyResponseDto {
   @Equals('public-key')
   type: 'public-key';
 
+  /** A value that is not known counts as none (WebAuthn L3 §5.1). */
   @IsOptional()
-  @IsIn(['platform', 'cross-platform'])
-  authenticatorAttachment?: 'platform' | 'cross-platform' | null;
+  @IsText(0, 32)
+  authenticatorAttachment?: string | null;
 
   @Optional()
   @IsObject()

@@ -66,7 +66,7 @@ class CrossOriginPolicyDto {
 
   @Optional()
   @IsArray()
-  @ArrayMaxSize(50)
+  @ArrayMaxSize(100)
   @ArrayUnique()
   @IsOrigin({ each: true })
   topOrigins?: string[];
@@ -119,12 +119,12 @@ export class PolicyDto {
   @Optional()
   @IsInt()
   @Min(1)
-  @Max(64)
+  @Max(100)
   maxCredentialsPerUser?: number;
 
   @Optional()
   @IsInt()
-  @Min(15)
+  @Min(1)
   @Max(3_600)
   challengeTtlSeconds?: number;
 

@@ -28,7 +28,7 @@ export class PutRelyingPartyDto {
 
   @IsArray()
   @ArrayMinSize(1)
-  @ArrayMaxSize(50)
+  @ArrayMaxSize(100)
   @ArrayUnique()
   @IsOrigin({ each: true })
   origins: string[];
