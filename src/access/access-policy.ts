@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parseDocument } from 'yaml';
+import { isTimestamp } from '../contract/is-timestamp.js';
 import { PERMISSIONS, type Permission } from './permissions.js';
 
 /** What one service identity may do. */
@@ -41,13 +42,30 @@ export class AccessPolicyError extends Error {
  * @throws AccessPolicyError naming everything that is wrong
  */
 export function parseAccessPolicy(text: string): AccessPolicy {
-  const document = parseDocument(text, { uniqueKeys: true, strict: true });
-  if (document.errors.length > 0) throw new AccessPolicyError(document.errors.map((error) => error.message));
   const reader = new PolicyReader();
-  const policy = reader.policy(document.toJS({ maxAliasCount: 0 }));
+  const policy = reader.policy(parseYaml(text));
   if (reader.mistakes.length > 0) throw new AccessPolicyError(reader.mistakes);
   return { ...policy, digest: createHash('sha256').update(text).digest('hex') };
 }
+
+/** Without aliases, unknown tags and second documents: what is granted stands where it is read. */
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text, { uniqueKeys: true, strict: true });
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) throw new AccessPolicyError(faults.map(({ message }) => message));
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch (error) {
+    throw new AccessPolicyError([String(error)]);
+  }
+}
+
+/** SPIFFE-ID §2: a path of segments, none of them empty, `.` or `..`. */
+const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
+
+/** Hexadecimal, with colons or without, as tools show it. */
+const SERIAL = /^[0-9a-f]{2}(:?[0-9a-f]{2}){0,20}$/i;
+const FINGERPRINT = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
 
 type Members = Record<string, unknown>;
 
@@ -65,14 +83,14 @@ class PolicyReader {
       grants.set(grant.id, grant);
     });
     const deny = root['deny'] === undefined ? [] : this.list(root['deny'], 'deny');
-    return { trustDomain, grants, deny: deny.map((denial, index) => this.denial(denial, `deny[${String(index)}]`)) };
+    const denials = deny.map((denial, index) => this.denial(denial, `deny[${String(index)}]`, trustDomain));
+    return { trustDomain, grants, deny: denials };
   }
 
   private grant(value: unknown, path: string, trustDomain: string): Grant {
     const allowed = ['id', 'permissions', 'relyingParties', 'requestsPerSecond', 'notAfter'];
     const service = this.members(value, path, allowed);
-    const id = this.text(service['id'], `${path}.id`, /^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/);
-    if (!id.startsWith(`spiffe://${trustDomain}/`)) this.mistake(`${path}.id`, 'is not in the trust domain');
+    const id = this.spiffeId(service['id'], `${path}.id`, trustDomain);
     const permissions = this.texts(service['permissions'], `${path}.permissions`);
     for (const permission of permissions) {
       if (!(PERMISSIONS as readonly string[]).includes(permission)) {
@@ -91,14 +109,22 @@ class PolicyReader {
     };
   }
 
-  private denial(value: unknown, path: string): Denial {
+  /** One that cannot match anything is a mistake: whoever wrote it believes that somebody is locked out. */
+  private denial(value: unknown, path: string, trustDomain: string): Denial {
     const denial = this.members(value, path, ['id', 'serial', 'fingerprint']);
-    const entries = Object.entries(denial).map(([key, text]) => [
-      key,
-      this.text(text, `${path}.${key}`, /^.+$/).toLowerCase(),
-    ]);
-    if (entries.length !== 1) this.mistake(path, 'must have exactly one of id, serial, fingerprint');
-    return Object.fromEntries(entries.map(([key, text]) => [key, key === 'id' ? denial['id'] : text])) as Denial;
+    if (Object.keys(denial).length !== 1) this.mistake(path, 'must have exactly one of id, serial, fingerprint');
+    const hexadecimal = (key: string, pattern: RegExp): string =>
+      this.text(denial[key], `${path}.${key}`, pattern).replaceAll(':', '').toLowerCase();
+    if ('id' in denial) return { id: this.spiffeId(denial['id'], `${path}.id`, trustDomain) };
+    if ('serial' in denial) return { serial: hexadecimal('serial', SERIAL).replace(/^(00)+(?=..)/, '') };
+    if ('fingerprint' in denial) return { fingerprint: hexadecimal('fingerprint', FINGERPRINT) };
+    return {};
+  }
+
+  private spiffeId(value: unknown, path: string, trustDomain: string): string {
+    const id = this.text(value, path, SPIFFE_ID);
+    if (!id.startsWith(`spiffe://${trustDomain}/`)) this.mistake(path, 'is not in the trust domain');
+    return id;
   }
 
   private members(value: unknown, path: string, allowed: readonly string[]): Members {
@@ -137,9 +163,9 @@ class PolicyReader {
 
   private time(value: unknown, path: string): Date | null {
     if (value === undefined) return null;
-    const time = new Date(typeof value === 'string' ? value : NaN);
-    if (Number.isNaN(time.getTime())) this.mistake(path, 'must be an RFC 3339 time');
-    return time;
+    if (isTimestamp(value)) return new Date(value.toUpperCase());
+    this.mistake(path, 'must be an RFC 3339 time');
+    return null;
   }
 
   private mistake(path: string, problem: string): void {
