@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { prepareDevelopment } from '../config/development.js';
+import { AccessPolicyError, parseAccessPolicy } from './access-policy.js';
+
+const SERIAL = '5f3a9c0177';
+const FINGERPRINT = 'ab01'.repeat(16);
+
+const EXAMPLE = `
+version: 1
+trustDomain: bank.example
+services:
+  - id: spiffe://bank.example/ns/prod/sa/auth-service
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+    relyingParties: [login.bank.example]
+    requestsPerSecond: 500
+  - id: spiffe://bank.example/ns/audit/sa/siem
+    permissions: [audit:read, audit:export]
+    notAfter: 2027-06-30T00:00:00Z
+deny:
+  - { serial: "${SERIAL}" }
+  - { fingerprint: "${FINGERPRINT}" }
+  - { id: "spiffe://bank.example/ns/test/sa/auth-service" }
+`;
+
+/** A policy of one service, with lines behind it. */
+const policy = (service: string, rest = ''): string =>
+  `version: 1\ntrustDomain: bank.example\nservices:\n  - ${service.replaceAll('\n', '\n    ')}\n${rest}`;
+const GOOD = 'id: spiffe://bank.example/a\npermissions: [audit:read]';
+
+function mistakesOf(text: string): readonly string[] {
+  try {
+    parseAccessPolicy(text);
+  } catch (error) {
+    if (error instanceof AccessPolicyError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}
+
+describe('an access policy', () => {
+  it('is read whole', () => {
+    const { grants, ...read } = parseAccessPolicy(EXAMPLE);
+    expect(read).toEqual({
+      trustDomain: 'bank.example',
+      digest: createHash('sha256').update(EXAMPLE).digest('hex'),
+      deny: [{ serial: SERIAL }, { fingerprint: FINGERPRINT }, { id: 'spiffe://bank.example/ns/test/sa/auth-service' }],
+    });
+    expect([...grants.values()]).toEqual([
+      {
+        id: 'spiffe://bank.example/ns/prod/sa/auth-service',
+        permissions: new Set(['passkeys:register', 'passkeys:authenticate', 'passkeys:read', 'passkeys:manage']),
+        ...{ relyingParties: ['login.bank.example'], requestsPerSecond: 500, notAfter: null },
+      },
+      {
+        id: 'spiffe://bank.example/ns/audit/sa/siem',
+        permissions: new Set(['audit:read', 'audit:export']),
+        ...{ relyingParties: null, requestsPerSecond: null, notAfter: new Date('2027-06-30T00:00:00Z') },
+      },
+    ]);
+  });
+
+  it('of development grants what the contract says', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
+    try {
+      await prepareDevelopment(directory);
+      const { grants } = parseAccessPolicy(readFileSync(join(directory, 'access-policy.yaml'), 'utf8'));
+      const granted = Object.fromEntries([...grants].map(([id, grant]) => [id, [...grant.permissions].sort()]));
+      expect(granted).toEqual({
+        'spiffe://passkey-manager.local/auth-service': ['passkeys:authenticate', 'passkeys:manage', 'passkeys:read', 'passkeys:register'],
+        'spiffe://passkey-manager.local/operator': ['passkeys:erase', 'passkeys:read', 'relying-parties:read', 'relying-parties:write'],
+        'spiffe://passkey-manager.local/auditor': ['audit:export', 'audit:read'],
+      }); // prettier-ignore
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it('has another digest when a byte is another', () => {
+    const [one, two] = [GOOD, `${GOOD} `].map((service) => parseAccessPolicy(policy(service)).digest);
+    expect(one).not.toBe(two);
+  });
+
+  it('names every mistake at once', () => {
+    const text = policy('id: nonsense\npermissions: [audit:reed]\nrate: 5', 'extra: 1\n').replace('version: 1', '');
+    expect(mistakesOf(text).length).toBeGreaterThanOrEqual(5);
+    expect(() => parseAccessPolicy(text)).toThrow(/cannot be used:\n {2}- .*\n {2}- /);
+  });
+});
+
+describe('an access policy is refused when', () => {
+  it.each<[string, string, RegExp]>([
+    ['it is empty', '', /the policy must be a mapping/],
+    ['it is a list', '[]', /the policy must be a mapping/],
+    ['it is no YAML', 'version: [', /./],
+    ['it is two documents', `${policy(GOOD)}---\n${policy(GOOD)}`, /multiple documents/],
+    ['its version is another', policy(GOOD).replace('1', '2'), /^version must be 1/],
+    ['its version is text', policy(GOOD).replace('version: 1', 'version: "1"'), /^version must be 1/],
+    ['it has no trust domain', policy(GOOD).replace(/trustDomain.*/, ''), /^trustDomain must/],
+    ['its trust domain is no domain', policy(GOOD).replace('bank.example', '"bank.example/ns"'), /^trustDomain must/],
+    ['its trust domain is in capitals', policy(GOOD).replaceAll('bank.example', 'Bank.example'), /^trustDomain must/],
+    ['it has no services', 'version: 1\ntrustDomain: bank.example', /^services must be a list/],
+    ['its services are none', 'version: 1\ntrustDomain: bank.example\nservices: []', /^services must be a list/],
+    ['its services are a mapping', 'version: 1\ntrustDomain: b.example\nservices: {a: 1}', /^services must be a list/],
+    ['it has an unknown key', policy(GOOD, 'allow: []\n'), /unknown key "allow"/],
+    ['it has a key twice', policy(GOOD, 'version: 1\n'), /unique/],
+    ['it has a key of every object', policy(GOOD, '__proto__: {}\n'), /unknown key "__proto__"/],
+    ['it has an alias', policy('id: spiffe://bank.example/a\npermissions: &p [audit:read]\nrelyingParties: *p'), /[Aa]lias/],
+    ['it has a merge key', policy(`${GOOD}\n<<: {notAfter: 2027-01-01T00:00:00Z}`), /unknown key "<<"/],
+    ['it has a tag', policy(GOOD.replace('spiffe', '!secret spiffe')), /tag/],
+  ])('%s', (_, text, mistake) => {
+    expect(mistakesOf(text).join('\n')).toMatch(mistake);
+  }); // prettier-ignore
+
+  it.each<[string, string, RegExp]>([
+    ['a service is text', 'auditor', /^services\[0\] must be a mapping/],
+    ['a service has an unknown key', `${GOOD}\nrequestPerSecond: 5`, /unknown key "requestPerSecond"/],
+    ['a service has a key twice', `${GOOD}\npermissions: [audit:export]`, /unique/],
+    ['a service has no id', 'permissions: [audit:read]', /services\[0\]\.id must/],
+    ['an id is of another trust domain', GOOD.replace('bank', 'evil'), /services\[0\]\.id is not in the trust domain/],
+    ['an id only begins like the trust domain', GOOD.replace('example', 'example.evil'), /not in the trust domain/],
+    ['an id is the trust domain', GOOD.replace('/a\n', '\n'), /\.id must/],
+    ['an id ends in a slash', GOOD.replace('/a\n', '/a/\n'), /\.id must/],
+    ['an id has an empty segment', GOOD.replace('/a\n', '//a\n'), /\.id must/],
+    ['an id has a dot segment', GOOD.replace('/a\n', '/a/..\n'), /\.id must/],
+    ['an id has a wildcard', GOOD.replace('/a\n', '/*\n'), /\.id must/],
+    ['an id has a query', GOOD.replace('/a\n', '/a?x\n'), /\.id must/],
+    ['an id is encoded', GOOD.replace('/a\n', '/%61\n'), /\.id must/],
+    ['an id has another scheme', GOOD.replace('spiffe', 'https'), /\.id must/],
+    ['permissions are absent', 'id: spiffe://bank.example/a', /\.permissions must be a list/],
+    ['permissions are none', 'id: spiffe://bank.example/a\npermissions: []', /\.permissions must be a list/],
+    ['permissions are text', 'id: spiffe://bank.example/a\npermissions: audit:read', /\.permissions must be a list/],
+    ['a permission does not exist', GOOD.replace('audit:read', 'audit:write'), /"audit:write" is no permission/],
+    ['a permission is in capitals', GOOD.replace('audit:read', 'Audit:Read'), /"Audit:Read" is no permission/],
+    ['a permission is a wildcard', GOOD.replace('audit:read', '"audit:*"'), /\.permissions/],
+    ['a permission is everything', GOOD.replace('audit:read', '"*"'), /\.permissions/],
+    ['a permission comes twice', GOOD.replace('audit:read', 'audit:read, audit:read'), /has an entry twice/],
+    ['a permission is a number', GOOD.replace('audit:read', '1'), /\.permissions must be text/],
+    ['relying parties are none', `${GOOD}\nrelyingParties: []`, /\.relyingParties must be a list/],
+    ['relying parties are null', `${GOOD}\nrelyingParties:`, /\.relyingParties must be a list/],
+    ['a relying party is a wildcard', `${GOOD}\nrelyingParties: ["*.example"]`, /\.relyingParties must be text/],
+    ['a relying party comes twice', `${GOOD}\nrelyingParties: [a.example, a.example]`, /has an entry twice/],
+    ['the rate is 0', `${GOOD}\nrequestsPerSecond: 0`, /\.requestsPerSecond must/],
+    ['the rate is negative', `${GOOD}\nrequestsPerSecond: -1`, /\.requestsPerSecond must/],
+    ['the rate is text', `${GOOD}\nrequestsPerSecond: "5"`, /\.requestsPerSecond must/],
+    ['the rate is infinite', `${GOOD}\nrequestsPerSecond: .inf`, /\.requestsPerSecond must/],
+    ['the rate is not a number', `${GOOD}\nrequestsPerSecond: .nan`, /\.requestsPerSecond must/],
+    ['the rate is null', `${GOOD}\nrequestsPerSecond:`, /\.requestsPerSecond must/],
+    ['the end is a day', `${GOOD}\nnotAfter: 2027-06-30`, /\.notAfter must be an RFC 3339 time/],
+    ['the end has no zone', `${GOOD}\nnotAfter: 2027-06-30T00:00:00`, /\.notAfter must be an RFC 3339 time/],
+    ['the end is no day', `${GOOD}\nnotAfter: 2027-02-30T00:00:00Z`, /\.notAfter must be an RFC 3339 time/],
+    ['the end is a year', `${GOOD}\nnotAfter: 2027`, /\.notAfter must be an RFC 3339 time/],
+    ['the end is in words', `${GOOD}\nnotAfter: never`, /\.notAfter must be an RFC 3339 time/],
+    ['the end is null', `${GOOD}\nnotAfter:`, /\.notAfter must be an RFC 3339 time/],
+  ])('%s', (_, service, mistake) => {
+    expect(mistakesOf(policy(service)).join('\n')).toMatch(mistake);
+  });
+
+  it('an identity comes twice', () => {
+    const twice = policy(GOOD).replace(/ {2}- (.|\n)*/, (service) => service + service);
+    expect(mistakesOf(twice)).toEqual(['services[1].id repeats spiffe://bank.example/a']);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['the deny list is empty', 'deny: []', /^deny must be a list/],
+    ['the deny list is a mapping', 'deny: {serial: 5f}', /^deny must be a list/],
+    ['a denial is text', 'deny: [5f3a]', /^deny\[0\] must be a mapping/],
+    ['a denial is of nothing', 'deny: [{}]', /must have exactly one of id, serial, fingerprint/],
+    ['a denial is of two', `deny: [{serial: "5f", fingerprint: ${FINGERPRINT}}]`, /exactly one/],
+    ['a denial is of something else', 'deny: [{subject: x}]', /unknown key "subject"/],
+    ['a denied serial number is a number', 'deny: [{serial: 5}]', /\.serial must be text/],
+    ['a denied serial number is not hexadecimal', 'deny: [{serial: "5g"}]', /\.serial must be text/],
+    ['a denied serial number has half a byte', 'deny: [{serial: "5f3"}]', /\.serial must be text/],
+    ['a denied fingerprint is cut short', 'deny: [{fingerprint: "ab01"}]', /\.fingerprint must be text/],
+    ['a denied fingerprint is SHA-1', `deny: [{fingerprint: "${'ab'.repeat(20)}"}]`, /\.fingerprint must be text/],
+    ['a denied identity is no SPIFFE ID', 'deny: [{id: auditor}]', /\.id must be text/],
+    ['a denied identity is of another trust domain', 'deny: [{id: "spiffe://other/a"}]', /not in the trust domain/],
+    ['a denied identity has a wildcard', 'deny: [{id: "spiffe://bank.example/*"}]', /\.id must be text/],
+  ])('%s: it would lock nobody out', (_, deny, mistake) => {
+    expect(mistakesOf(policy(GOOD, `${deny}\n`)).join('\n')).toMatch(mistake);
+  });
+});
+
+describe('a denial', () => {
+  it.each([
+    ['5F3A', '5f3a'],
+    ['5f:3a', '5f3a'],
+    ['00:F1:3A', 'f13a'],
+    ['00', '00'],
+  ])('by the serial number %s, as a tool shows it, is one by %s', (shown, serial) => {
+    expect(parseAccessPolicy(policy(GOOD, `deny: [{serial: "${shown}"}]\n`)).deny).toEqual([{ serial }]);
+  });
+
+  it('by a fingerprint with colons in capitals is one by the same without', () => {
+    const shown = FINGERPRINT.toUpperCase().replace(/..(?=.)/g, '$&:');
+    const { deny } = parseAccessPolicy(policy(GOOD, `deny: [{fingerprint: "${shown}"}]\n`));
+    expect(deny).toEqual([{ fingerprint: FINGERPRINT }]);
+  });
+});

@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import type { AuthorizedContext, Caller } from '../identity/request-context.js';
+import { parseAccessPolicy } from './access-policy.js';
+import { AccessService } from './access.service.js';
+import { type Permission, PERMISSIONS } from './permissions.js';
+
+const NOW = new Date('2026-06-30T12:00:00.000Z');
+const GRANTED: readonly Permission[] = ['passkeys:register', 'passkeys:authenticate'];
+
+let audit: FakeAudit;
+let now: Date;
+beforeEach(() => {
+  audit = new FakeAudit();
+  now = NOW;
+});
+
+function access(service = '', rest = ''): AccessService {
+  const policy = parseAccessPolicy(`
+version: 1
+trustDomain: bank.example
+services:
+  - id: ${AUTH_SERVICE.spiffeId}
+    permissions: [${GRANTED.join(', ')}]
+    ${service}
+${rest}`);
+  return new AccessService(policy, { now: () => now }, audit.service);
+}
+
+/** A request that CallerGuard has let through: nobody has looked into the policy yet. */
+function request(caller: Partial<Caller> = {}): AuthorizedContext {
+  const { relyingParties, ...context } = authorizedContext(caller);
+  return context as AuthorizedContext;
+}
+
+const denied = (detail: string) => ({ slug: 'permission-denied', members: { detail } });
+const recorded = (detail: string) => [
+  { type: 'access.denied', outcome: 'failure', reason: 'permission-denied', detail, rpId: undefined },
+];
+
+describe('a permission', () => {
+  it.each(PERMISSIONS)('%s is demanded as the policy grants it', async (permission) => {
+    const demand = access().demand(request(), permission);
+    if (GRANTED.includes(permission)) await expect(demand).resolves.toBeUndefined();
+    else await expect(demand).rejects.toMatchObject(denied(`the caller lacks ${permission}`));
+  });
+
+  it('"any" is had by every identity that the policy names', async () => {
+    await expect(access().demand(request(), 'any')).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['spiffe://bank.example/ns/prod/sa/stranger'],
+    ['spiffe://bank.example/ns/prod/sa/auth-service/x'],
+    ['spiffe://bank.example/ns/prod/sa'],
+    ['SPIFFE://BANK.EXAMPLE/ns/prod/sa/auth-service'],
+    [''],
+  ])('"any" is not had by "%s", which it does not name', async (spiffeId) => {
+    const detail = 'the access policy does not name the caller';
+    await expect(access().demand(request({ spiffeId }), 'any')).rejects.toMatchObject(denied(detail));
+    expect(audit.entries).toEqual(recorded(detail));
+  });
+
+  it('that is lacking is in the audit log before the caller learns of it', async () => {
+    await expect(access().demand(request(), 'audit:read')).rejects.toThrow();
+    expect(audit.entries).toEqual(recorded('the caller lacks audit:read'));
+  });
+
+  it('that is lacking fails the request when that cannot be recorded', async () => {
+    audit.failure = new Error('the database is gone');
+    await expect(access().demand(request(), 'audit:read')).rejects.toThrow('the database is gone');
+  });
+
+  it('that is had is no event of its own', async () => {
+    await access().demand(request(), 'passkeys:register');
+    expect(audit.entries).toEqual([]);
+  });
+});
+
+describe('the deny list', () => {
+  const detail = 'the access policy denies this caller or certificate';
+
+  it.each([
+    ['serial number', `serial: "5F:3A"`],
+    ['fingerprint', `fingerprint: "${'AB'.repeat(32)}"`],
+    ['identity', `id: ${AUTH_SERVICE.spiffeId}`],
+  ])('stops a caller by its %s', async (_, denial) => {
+    const service = access('', `deny: [{${denial}}]`);
+    await expect(service.demand(request(), 'passkeys:register')).rejects.toMatchObject(denied(detail));
+    await expect(service.demand(request(), 'any')).rejects.toMatchObject(denied(detail));
+    expect(audit.entries).toEqual([...recorded(detail), ...recorded(detail)]);
+  });
+
+  it.each([
+    ['serial number', 'serial: "5f3b"'],
+    ['fingerprint', `fingerprint: "${'ac'.repeat(32)}"`],
+    ['identity', 'id: spiffe://bank.example/ns/prod/sa/auth-service2'],
+    ['fingerprint, which is its serial number', `fingerprint: "${'5f'.repeat(32)}"`],
+  ])('does not stop one of another %s', async (_, denial) => {
+    await expect(access('', `deny: [{${denial}}]`).demand(request(), 'any')).resolves.toBeUndefined();
+  });
+
+  it('stops by any of its entries', async () => {
+    const service = access('', 'deny: [{serial: "01"}, {serial: "02"}, {serial: "5f3a"}]');
+    await expect(service.demand(request(), 'any')).rejects.toMatchObject(denied(detail));
+  });
+});
+
+describe('a grant that ends', () => {
+  it.each([
+    ['in a year', '2027-06-30T12:00:00Z', true],
+    ['in a millisecond', '2026-06-30T12:00:00.001Z', true],
+    ['now', '2026-06-30T12:00:00.000Z', true],
+    ['a millisecond ago', '2026-06-30T11:59:59.999Z', false],
+    ['now, in another zone', '2026-06-30T14:00:00+02:00', true],
+    ['a millisecond ago, in another zone', '2026-06-30T13:59:59.999+02:00', false],
+  ])('%s (%s) is in force: %s', async (_, notAfter, inForce) => {
+    const demand = access(`notAfter: ${notAfter}`).demand(request(), 'passkeys:register');
+    if (inForce) await expect(demand).resolves.toBeUndefined();
+    else await expect(demand).rejects.toMatchObject(denied('the grant has ended'));
+  });
+
+  it('ends on the next request, not on the next connection', async () => {
+    const service = access('notAfter: 2026-06-30T12:00:00Z');
+    await service.demand(request(), 'any');
+    now = new Date(NOW.getTime() + 1);
+    await expect(service.demand(request(), 'any')).rejects.toMatchObject(denied('the grant has ended'));
+  });
+});
+
+describe('relying parties', () => {
+  it.each([
+    ['', null],
+    ['relyingParties: [a.example, b.example]', ['a.example', 'b.example']],
+  ])('are put into the context as the grant has them: "%s"', async (grant, relyingParties) => {
+    const context = request();
+    await access(grant).demand(context, 'passkeys:register');
+    expect(context.relyingParties).toEqual(relyingParties);
+  });
+
+  it('are not put there when the demand is refused', async () => {
+    const context = request();
+    await expect(access().demand(context, 'audit:read')).rejects.toThrow();
+    expect(context).not.toHaveProperty('relyingParties');
+  });
+
+  it.each([
+    [null, 'any.example', true],
+    [['a.example', 'b.example'], 'b.example', true],
+    [['a.example'], 'b.example', false],
+    [['a.example'], 'A.EXAMPLE', false],
+    [['a.example'], 'login.a.example', false],
+    [[], 'a.example', false],
+  ])('of %j include "%s": %s', async (relyingParties, rpId, included) => {
+    const demand = access().demandRelyingParty(authorizedContext({}, relyingParties), rpId);
+    if (included) return expect(demand).resolves.toBeUndefined();
+    await expect(demand).rejects.toMatchObject({ slug: 'relying-party-denied' });
+    expect(audit.entries).toMatchObject([{ type: 'access.denied', reason: 'relying-party-denied', rpId }]);
+  });
+});
+
+describe('a rate', () => {
+  it('is held for each identity, and tells when to come again', async () => {
+    const service = access('requestsPerSecond: 2');
+    await service.demand(request(), 'any');
+    await service.demand(request(), 'passkeys:register');
+    await expect(service.demand(request(), 'any')).rejects.toMatchObject({
+      ...{ slug: 'rate-limited', members: { retryAfter: 0.5 } },
+    });
+    now = new Date(NOW.getTime() + 500);
+    await expect(service.demand(request(), 'any')).resolves.toBeUndefined();
+  });
+
+  it('is not spent by what is refused anyway', async () => {
+    const service = access('requestsPerSecond: 1');
+    for (let count = 0; count < 5; count += 1) {
+      await expect(service.demand(request(), 'audit:read')).rejects.toMatchObject({ slug: 'permission-denied' });
+    }
+    await expect(service.demand(request(), 'any')).resolves.toBeUndefined();
+  });
+
+  it('that is absent limits nothing', async () => {
+    const service = access();
+    for (let count = 0; count < 1_000; count += 1) await service.demand(request(), 'any');
+  });
+});
