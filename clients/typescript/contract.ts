@@ -776,7 +776,7 @@ export interface components {
          */
         AttestationTrustRule: "any" | "trusted";
         /** @description The formats that are accepted. By default every one that the service verifies. */
-        AttestationFormats: ("none" | "packed" | "fido-u2f" | "tpm" | "apple")[];
+        AttestationFormats: ("none" | "packed" | "fido-u2f" | "tpm" | "apple" | "android-key")[];
         Aaguids: components["schemas"]["Aaguid"][];
         /**
          * @description Authenticators that are in neither list.
@@ -832,7 +832,8 @@ export interface components {
          *             "packed",
          *             "fido-u2f",
          *             "tpm",
-         *             "apple"
+         *             "apple",
+         *             "android-key"
          *           ]
          *         },
          *         "authenticators": {

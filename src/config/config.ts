@@ -12,8 +12,12 @@ export interface Config {
   readonly tls: TlsFiles;
   readonly accessPolicyFile: string;
   readonly relyingPartiesFile: string | undefined;
+  /** Certificates (PEM) that attestations may end in, beside the well-known ones. */
+  readonly attestationRootsFile: string | undefined;
   readonly auditKeyFile: string;
   readonly bindingKeyFile: string;
+  /** FIDO metadata, the BLOB as it is published; undefined: none. */
+  readonly metadataBlobFile: string | undefined;
 }
 
 export interface Listener {
@@ -63,8 +67,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }),
     accessPolicyFile: generated('PASSKEY_ACCESS_POLICY_FILE', 'access-policy.yaml'),
     relyingPartiesFile: settings.optionalFile('PASSKEY_RELYING_PARTIES_FILE'),
+    attestationRootsFile: settings.optionalFile('PASSKEY_ATTESTATION_ROOTS_FILE'),
     auditKeyFile: generated('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
     bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
+    metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
   };
   if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
   return Object.freeze(config);

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
+import { AttestationRoots } from './attestation-roots.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialsController } from './credentials.controller.js';
@@ -15,6 +16,6 @@ import { VerifyCredential } from './verify-credential.js';
 @Module({
   imports: [TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]), ChallengesModule, RelyingPartiesModule],
   controllers: [CredentialsController, UsersController],
-  providers: [CredentialBindings, CredentialsService, RegisterCredential, UsersService, VerifyCredential],
+  providers: [AttestationRoots, CredentialBindings, CredentialsService, RegisterCredential, UsersService, VerifyCredential],
 })
 export class CredentialsModule {}

@@ -14,6 +14,7 @@ import { Problem } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { type Reason, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
+import { AttestationRoots } from './attestation-roots.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
@@ -34,6 +35,7 @@ export class RegisterCredential {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly challenges: ChallengesService,
     private readonly bindings: CredentialBindings,
+    private readonly roots: AttestationRoots,
     private readonly audit: AuditService,
   ) {}
 
@@ -45,7 +47,7 @@ export class RegisterCredential {
       redeemed = await this.challenges.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
       const ceremony = ceremonyOf(redeemed);
       const verified = await this.verify(response, ceremony);
-      return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified));
+      return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified), verified);
     } catch (error) {
       const problem = error instanceof Refusal ? rejected(error) : error;
       if (problem instanceof Problem && problem.status < 500)
@@ -65,6 +67,8 @@ export class RegisterCredential {
       requireUserVerification: policy.userVerification === 'required',
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
+      roots: (format) => this.roots.of(format),
+      now: this.clock.now(),
     });
     demandPolicy(response, verified, ceremony);
     return verified;
@@ -102,6 +106,7 @@ export class RegisterCredential {
     context: AuthorizedContext,
     ceremony: Ceremony,
     credential: CredentialEntity,
+    { attestation }: VerifiedRegistration,
   ): Promise<CredentialEntity> {
     const { rpId, userId } = credential;
     return this.dataSource.transaction(async (manager) => {
@@ -114,7 +119,7 @@ export class RegisterCredential {
       demandRoom(count, ceremony.policy.maxCredentialsPerUser);
       await this.insert(manager, credential);
       const credentialId = credential.credentialId.toString('base64url');
-      const { algorithm, aaguid, attestationFormat, attestationTrust, userVerified, backupEligible } = credential;
+      const { algorithm, aaguid, userVerified, backupEligible } = credential;
       await this.audit.record(
         context,
         {
@@ -123,7 +128,8 @@ export class RegisterCredential {
           facts: {
             algorithm,
             aaguid,
-            attestation: `${attestationFormat}/${attestationTrust}`,
+            attestation: `${attestation.format}/${attestation.trust}`,
+            attestation_root: attestation.root,
             backup_eligible: backupEligible,
           },
         },
@@ -190,7 +196,7 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   step(
     !trustNeeded || attestation.trust === 'trusted',
     'attestation-untrusted',
-    `the attestation's trust is ${attestation.trust}`,
+    `the attestation's trust is ${attestation.trust}${attestation.cause === undefined ? '' : `: ${attestation.cause}`}`,
   );
 }
 

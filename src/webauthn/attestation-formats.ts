@@ -1,5 +1,2 @@
-/**
- * The attestation statement formats that are verified (WebAuthn L3 §8). `android-key` is absent: the library fetches the
- * revocation list that the chain itself names before it trusts the chain.
- */
-export const ATTESTATION_FORMATS = ['none', 'packed', 'fido-u2f', 'tpm', 'apple'] as const;
+/** The attestation statement formats that are verified (WebAuthn L3 §8), `android-key` without the library: see android-key.ts. */
+export const ATTESTATION_FORMATS = ['none', 'packed', 'fido-u2f', 'tpm', 'apple', 'android-key'] as const;

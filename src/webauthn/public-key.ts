@@ -1,4 +1,4 @@
-import { createPublicKey, type webcrypto } from 'node:crypto';
+import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { ALGORITHMS } from './algorithms.js';
 import { Refusal, step } from './verdict.js';
 
@@ -36,6 +36,12 @@ const D = 3709570593466943934313808350875456518954211387984321901638878553308594
  * @throws Refusal public-key-invalid
  */
 export function verifyPublicKey(key: CoseKey): number {
+  publicKeyOf(key);
+  return key.get(3) as number;
+}
+
+/** The same key as node:crypto knows it. @throws Refusal public-key-invalid */
+export function publicKeyOf(key: CoseKey): KeyObject {
   const algorithm = ALGORITHMS.find(({ cose }) => cose === key.get(3));
   step(algorithm !== undefined, 'public-key-invalid', 'the key has no algorithm that can be verified');
   step(key.get(1) === algorithm.keyType, 'public-key-invalid', `the key type is not that of ${algorithm.name}`);
@@ -44,15 +50,15 @@ export function verifyPublicKey(key: CoseKey): number {
   }
   const jwk = jwkOf(key, algorithm.keyType);
   try {
-    const { asymmetricKeyDetails } = createPublicKey({ key: jwk, format: 'jwk' });
-    const bits = asymmetricKeyDetails?.modulusLength;
+    const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
+    const bits = publicKey.asymmetricKeyDetails?.modulusLength;
     if (bits !== undefined)
       step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `RSA of ${String(bits)} bits`);
+    return publicKey;
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal('public-key-invalid', `no ${algorithm.name} key can be made of it`);
   }
-  return algorithm.cose;
 }
 
 function jwkOf(key: CoseKey, keyType: number): webcrypto.JsonWebKey {

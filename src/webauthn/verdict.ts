@@ -39,14 +39,13 @@ export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
  * Unicode, whatever was received and wherever that was cut: the audit log hashes nothing else.
  */
 export class Refusal extends Error {
+  readonly reason: Reason;
   readonly detail: string;
 
-  constructor(
-    readonly reason: Reason,
-    detail: string,
-  ) {
+  constructor(reason: Reason, detail: string) {
     super(`${reason}: ${detail}`.toWellFormed());
     this.name = 'Refusal';
+    this.reason = reason;
     this.detail = detail.toWellFormed();
   }
 }

@@ -1,20 +1,15 @@
-import { X509Certificate } from 'node:crypto';
-import { type RegistrationResponseJSON, SettingsService, verifyRegistrationResponse } from '@simplewebauthn/server';
-import { ALGORITHMS } from './algorithms.js';
-import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
+import { createHash } from 'node:crypto';
+import { type RegistrationResponseJSON, verifyRegistrationResponse } from '@simplewebauthn/server';
+import { verifyAndroidKey } from './android-key.js';
+import { certificatesOf, type Statement, weaknessOf } from './attestation-statement.js';
+import { assessTrust, type AttestationVerdict, type VerifiedStatement } from './attestation-trust.js';
+import { type AttestedCredentialData, parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
 import { bytesOf } from './base64url.js';
 import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
-import { verifyPublicKey } from './public-key.js';
-import { type AttestationTrust, Refusal, step } from './verdict.js';
-
-/**
- * The library's own roots are taken out: with them it would build paths, and before it trusts a path it fetches the
- * revocation lists that the path itself names.
- */
-for (const identifier of ['apple', 'android-key', 'android-safetynet'] as const) {
-  SettingsService.setRootCertificates({ identifier, certificates: [] });
-}
+import { publicKeyOf, verifyPublicKey } from './public-key.js';
+import { Refusal, step } from './verdict.js';
+import './well-known-roots.js';
 
 export interface RegistrationExpectation {
   readonly rpId: string;
@@ -26,6 +21,10 @@ export interface RegistrationExpectation {
   readonly requireUserVerification: boolean;
   readonly algorithms: readonly number[];
   readonly formats: readonly string[];
+  /** The roots (PEM) that an attestation of this format and model may end in. */
+  readonly roots: (format: string, aaguid: string) => readonly string[];
+  /** When the certificates must be valid. */
+  readonly now: Date;
 }
 
 export interface VerifiedRegistration {
@@ -37,12 +36,13 @@ export interface VerifiedRegistration {
   readonly userVerified: boolean;
   readonly backupEligible: boolean;
   readonly backedUp: boolean;
-  readonly attestation: { readonly format: string; readonly trust: AttestationTrust };
+  readonly attestation: AttestationVerdict;
 }
 
 /**
  * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. Every check that decides who and what is made here, with a reason
- * of its own; the library then verifies the attestation statement (step 22).
+ * of its own; the library then verifies the attestation statement (step 22), but for `android-key`, and whether its
+ * certificates are trusted is decided here again.
  *
  * @throws Refusal
  */
@@ -52,10 +52,9 @@ export async function verifyRegistration(
 ): Promise<VerifiedRegistration> {
   const { challenge, origins, crossOrigin } = expected;
   verifyClientData(response.response.clientDataJSON, { type: 'webauthn.create', challenge, origins, crossOrigin });
-  const { format, statement, authData } = decodeAttestation(
-    bytesOf(response.response.attestationObject, 'attestationObject'),
-  );
-  const data = parseAuthenticatorData(authData);
+  const object = decodeAttestation(bytesOf(response.response.attestationObject, 'attestationObject'));
+  const { format } = object;
+  const data = parseAuthenticatorData(object.authData);
   verifyAuthenticatorData(data, {
     rpId: expected.rpId,
     requireUserPresence: !expected.conditional,
@@ -81,8 +80,7 @@ export async function verifyRegistration(
     'attestation-format-denied',
     `the format ${format.slice(0, 64)} is not allowed`,
   );
-  const trust = trustOf(format, statement, algorithm);
-  await verifyStatement(response, expected);
+  const statement = await verifyStatement(object, { ...attested, algorithm }, response, expected);
   return {
     credentialId: attested.credentialId,
     publicKey: attested.publicKey,
@@ -92,14 +90,18 @@ export async function verifyRegistration(
     userVerified: data.userVerified,
     backupEligible: data.backupEligible,
     backedUp: data.backedUp,
-    attestation: { format, trust },
+    attestation: assessTrust(statement, expected.roots(format, attested.aaguid), expected.now),
   };
 }
 
-type Statement = ReadonlyMap<unknown, unknown>;
+interface AttestationObject {
+  readonly format: string;
+  readonly statement: Statement;
+  readonly authData: Buffer;
+}
 
 /** §7.1 step 13. */
-function decodeAttestation(bytes: Buffer): { format: string; statement: Statement; authData: Buffer } {
+function decodeAttestation(bytes: Buffer): AttestationObject {
   const object = decodeWhole(bytes, 'attestationObject');
   step(object instanceof Map, 'malformed', 'the attestation object is no CBOR map');
   const [format, statement, authData] = ['fmt', 'attStmt', 'authData'].map((key): unknown => object.get(key));
@@ -109,45 +111,28 @@ function decodeAttestation(bytes: Buffer): { format: string; statement: Statemen
   return { format, statement: statement as Statement, authData: Buffer.from(authData) };
 }
 
-/** What the statement can prove without a root (§7.1 step 24); `trusted` needs one. */
-function trustOf(format: string, statement: Statement, algorithm: number): AttestationTrust {
-  if (format === 'none') return 'none';
-  const chain = statement.get('x5c');
-  if (chain === undefined) {
-    step(
-      statement.get('alg') === algorithm,
-      'attestation-invalid',
-      'self attestation in another algorithm than the key',
-    );
-    return 'self';
+/** §7.1 step 22. */
+async function verifyStatement(
+  { format, statement, authData }: AttestationObject,
+  attested: AttestedCredentialData & { readonly algorithm: number },
+  response: RegistrationResponseJSON,
+  expected: RegistrationExpectation,
+): Promise<VerifiedStatement> {
+  const certificates = certificatesOf(format, statement, attested);
+  if (format !== 'android-key') {
+    await verifyByLibrary(response, expected);
+    return { format, certificates, weakness: weaknessOf(statement) };
   }
-  step(Array.isArray(chain) && chain.length > 0, 'attestation-invalid', 'x5c is no list of certificates');
-  step(format !== 'fido-u2f' || chain.length === 1, 'attestation-invalid', 'fido-u2f has exactly one certificate');
-  const sameAlgorithm = format !== 'packed' || keyTypeOf(chain[0]) === keyTypeFor(statement.get('alg'));
-  step(sameAlgorithm, 'attestation-invalid', 'the algorithm is not that of the attestation certificate');
-  return 'untrusted';
+  const clientDataHash = createHash('sha256').update(bytesOf(response.response.clientDataJSON, 'clientDataJSON'));
+  const weakness = verifyAndroidKey({
+    ...{ alg: statement.get('alg'), sig: statement.get('sig'), certificates, algorithm: attested.algorithm },
+    ...{ publicKey: publicKeyOf(attested.key), authData, clientDataHash: clientDataHash.digest() },
+  });
+  return { format, certificates, weakness };
 }
 
-/** Of node:crypto, by COSE key type. */
-const KEY_TYPES: Readonly<Record<number, string>> = { 1: 'ed25519', 2: 'ec', 3: 'rsa', 7: 'ml-dsa-44' };
-
-/** The library lets any algorithm pass whose hash is the right one. */
-function keyTypeFor(alg: unknown): string {
-  const algorithm = ALGORITHMS.find(({ cose }) => cose === alg);
-  step(algorithm !== undefined, 'attestation-invalid', 'an attestation in an algorithm that cannot be verified');
-  return KEY_TYPES[algorithm.keyType]!;
-}
-
-function keyTypeOf(certificate: unknown): string | undefined {
-  try {
-    return new X509Certificate(certificate as Uint8Array).publicKey.asymmetricKeyType;
-  } catch {
-    throw new Refusal('attestation-invalid', 'x5c holds what is no certificate');
-  }
-}
-
-/** §7.1 step 22. All that the library checks besides was checked before, so what it refuses is the statement. */
-async function verifyStatement(response: RegistrationResponseJSON, expected: RegistrationExpectation): Promise<void> {
+/** All that the library checks besides was checked before, so what it refuses is the statement. */
+async function verifyByLibrary(response: RegistrationResponseJSON, expected: RegistrationExpectation): Promise<void> {
   let verified = false;
   let cause = 'the signature does not hold';
   try {

@@ -50,6 +50,7 @@ export function registration({
   const response = new Authenticator(model).create(options, ORIGIN, interference);
   return verifyRegistration(response, {
     ...{ ...DEFAULTS, challenge, conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS },
+    ...{ roots: () => [], now: new Date() },
     ...expected,
   });
 }

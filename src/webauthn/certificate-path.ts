@@ -1,0 +1,102 @@
+import type { X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+
+/**
+ * Certification paths (RFC 5280 §6.1) of attestation certificates. The chain comes leaf first and in order, with or
+ * without its root. An anchor is a name and a key, so that a root which was sent in an older or cross-signed edition is
+ * replaced by the configured one; it may be an intermediate, or, as FIDO metadata does, the attestation certificate
+ * itself. Policies are not processed, and nothing is ever fetched: what is revoked, FIDO metadata says.
+ */
+export type PathVerdict = { readonly anchor: X509Certificate } | { readonly cause: string };
+
+/** Critical extensions that are understood, or that cannot weaken a path: any other one ends it (RFC 5280 §4.2). */
+const UNDERSTOOD = new Set([
+  '2.5.29.15', // keyUsage
+  '2.5.29.17', // subjectAltName
+  '2.5.29.19', // basicConstraints
+  '2.5.29.32', // certificatePolicies: every policy is acceptable
+  '2.5.29.37', // extKeyUsage: the statement's format asks for it
+]);
+const MIN_RSA_BITS = 2_048;
+
+export function certificatePath(
+  chain: readonly X509Certificate[],
+  anchors: readonly X509Certificate[],
+  now: Date,
+): PathVerdict {
+  if (new Set(chain.map(({ fingerprint256 }) => fingerprint256)).size < chain.length) {
+    return { cause: 'a certificate comes twice' };
+  }
+  let cause = 'it ends in no known root';
+  for (const anchor of anchors) {
+    const path = pathTo(anchor, chain);
+    if (!path) continue;
+    const flaw = flawOf(path, now);
+    if (flaw === undefined) return { anchor };
+    cause = flaw;
+  }
+  return { cause };
+}
+
+/** The certificates from the leaf to the anchor, if their names lead there; what was sent beyond the anchor is left out. */
+function pathTo(anchor: X509Certificate, chain: readonly X509Certificate[]): X509Certificate[] | undefined {
+  const sent = chain.findIndex(
+    (certificate, index) => certificate.raw.equals(anchor.raw) || (index > 0 && isSameAuthority(certificate, anchor)),
+  );
+  const path = sent < 0 ? chain : chain.slice(0, sent);
+  const last = path.at(-1);
+  return last === undefined || last.issuer === anchor.subject ? [...path, anchor] : undefined;
+}
+
+function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean {
+  return one.subject === other.subject && one.publicKey.equals(other.publicKey);
+}
+
+function flawOf(path: readonly X509Certificate[], now: Date): string | undefined {
+  try {
+    let intermediates = 0;
+    for (const [index, certificate] of path.entries()) {
+      const { validFromDate, validToDate, subject, issuer } = certificate;
+      if (now < validFromDate || now > validToDate) return `${nameOf(certificate)} is not valid at this time`;
+      const flaw = flawOfKey(certificate) ?? flawOfExtensions(certificate, index === 0 ? -1 : intermediates);
+      if (flaw !== undefined) return flaw;
+      if (index > 0) {
+        const unlinked = flawOfLink(path[index - 1]!, certificate);
+        if (unlinked !== undefined) return unlinked;
+        if (subject !== issuer) intermediates += 1;
+      }
+    }
+    return undefined;
+  } catch {
+    return 'it holds a certificate that cannot be verified';
+  }
+}
+
+/** `checkIssued` compares names and key identifiers, and asks the issuer's key usage for keyCertSign. */
+function flawOfLink(subject: X509Certificate, issuer: X509Certificate): string | undefined {
+  if (!issuer.ca) return `${nameOf(issuer)} is no certificate authority`;
+  if (!subject.checkIssued(issuer)) return `${nameOf(issuer)} did not issue ${nameOf(subject)}`;
+  if (/md[245]|sha-?1\b/i.test(subject.signatureAlgorithm ?? ''))
+    return `${nameOf(subject)} is signed by a broken hash`;
+  if (!subject.verify(issuer.publicKey)) return `the signature of ${nameOf(subject)} does not hold`;
+  return undefined;
+}
+
+function flawOfKey({ publicKey }: X509Certificate): string | undefined {
+  const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS;
+  return bits < MIN_RSA_BITS ? `an RSA key has ${String(bits)} bits` : undefined;
+}
+
+/** @param intermediates how many that are not self-issued stand between the leaf and this certificate; -1: it is the leaf */
+function flawOfExtensions(certificate: X509Certificate, intermediates: number): string | undefined {
+  const parsed = new x509.X509Certificate(new Uint8Array(certificate.raw));
+  const unknown = parsed.extensions.find(({ critical, type }) => critical && !UNDERSTOOD.has(type));
+  if (unknown) return `${nameOf(certificate)} has the critical extension ${unknown.type}`;
+  const allowed = parsed.getExtension(x509.BasicConstraintsExtension)?.pathLength ?? Infinity;
+  return intermediates > allowed ? `${nameOf(certificate)} allows no path of this length` : undefined;
+}
+
+/** The subject, on one line and at most 200 characters of it. */
+export function nameOf({ subject }: X509Certificate): string {
+  return `"${(subject as string | undefined)?.replaceAll('\n', ', ').slice(0, 200) ?? ''}"`;
+}
