@@ -1,0 +1,33 @@
+/**
+ * `npm run fuzz -- 100000`: that many mutated ceremonies through the pure functions. None may be accepted, none may fail
+ * in another way than by a closed reason, and memory must not grow. Tells its seed; `npm run fuzz -- 100000 SEED` repeats a run.
+ */
+import fc from 'fast-check';
+import { targets } from '../test/support/mutated-ceremonies.js';
+import { mutations } from '../test/support/mutations.js';
+
+const count = Number(process.argv[2] ?? 100_000);
+const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
+const BATCH = 500;
+
+const outcomes: Record<string, number> = {};
+const memory: number[] = [];
+const all = targets();
+console.log(`${String(count)} mutated ceremonies over ${String(all.length)} targets, seed ${String(seed)}`);
+for (let done = 0; done < count; done += BATCH) {
+  const target = all[(done / BATCH) % all.length]!;
+  for (const changes of fc.sample(mutations, { numRuns: BATCH, seed: seed + done })) {
+    const outcome = await target.attack(changes);
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    if (outcome === 'ACCEPTED' || outcome === 'FAILED')
+      console.log(`${target.name}: ${outcome} ${JSON.stringify(changes)}`);
+  }
+  if (done % 10_000 === 0) {
+    globalThis.gc?.();
+    memory.push(process.memoryUsage().heapUsed / 2 ** 20);
+    console.log(`${String(done)} of ${String(count)}, heap ${memory.at(-1)!.toFixed(1)} MiB`);
+  }
+}
+console.log(outcomes);
+const bad = (outcomes['ACCEPTED'] ?? 0) + (outcomes['FAILED'] ?? 0);
+process.exit(bad === 0 ? 0 : 1);
