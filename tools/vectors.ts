@@ -1,0 +1,119 @@
+/**
+ * `npm run vectors -- FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…`: verifies recorded ceremonies by the
+ * service's own pure functions and holds each outcome against what FILE, a JSON list of `VectorCase`, expects. Every
+ * algorithm and format is allowed, and a cross-origin ceremony where the case is one. `--time` is when certificates must be
+ * valid; the library reads the machine's clock all the same. `--except` names a case that is known not to come out as
+ * expected. Exit code 1: something else than that happened.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
+import { COSE_ALGORITHMS } from '../src/webauthn/algorithms.js';
+import { ATTESTATION_FORMATS } from '../src/webauthn/attestation-formats.js';
+import { Refusal } from '../src/webauthn/verdict.js';
+import { verifyAuthentication } from '../src/webauthn/verify-authentication.js';
+import { verifyRegistration } from '../src/webauthn/verify-registration.js';
+import { WELL_KNOWN_ROOTS } from '../src/webauthn/well-known-roots.js';
+
+interface VectorCase {
+  readonly name: string;
+  readonly kind: 'registration' | 'authentication';
+  readonly rpId: string;
+  readonly origin: string;
+  readonly challenge_b64url: string;
+  readonly expectedUserVerification?: string;
+  /** `ok`, or anything else: a refusal. */
+  readonly expect: string;
+  /** `policy`: both outcomes are right. */
+  readonly tier?: string;
+  readonly requires?: readonly string[];
+  readonly crossOrigin?: boolean;
+  readonly topOrigin?: string;
+  readonly flags?: { readonly be: boolean };
+  /** Of an authentication: the case that made the credential, and its key. */
+  readonly registration?: string;
+  readonly credentialPublicKey_b64url?: string;
+  readonly response: unknown;
+}
+
+interface Outcome {
+  readonly verified: boolean;
+  readonly told: string;
+}
+
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    root: { type: 'string', multiple: true, default: [] },
+    time: { type: 'string', default: new Date().toISOString() },
+    except: { type: 'string', multiple: true, default: [] },
+  },
+});
+const now = new Date(values.time);
+if (positionals.length !== 1 || Number.isNaN(now.getTime())) {
+  throw new Error('usage: npm run vectors -- FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…');
+}
+const cases = JSON.parse(readFileSync(positionals[0]!, 'utf8')) as VectorCase[];
+const roots = values.root.flatMap((path) => readFileSync(path, 'latin1').match(CERTIFICATES) ?? []);
+
+/** What both ceremonies expect. */
+const expectationOf = (vector: VectorCase) => ({
+  ...{ rpId: vector.rpId, origins: [vector.origin], challenge: bytes(vector.challenge_b64url) },
+  crossOrigin: { allow: vector.crossOrigin === true, topOrigins: vector.topOrigin ? [vector.topOrigin] : [] },
+  requireUserVerification: vector.expectedUserVerification === 'required',
+});
+
+async function register(vector: VectorCase): Promise<string> {
+  const { attestation } = await verifyRegistration(vector.response as RegistrationResponseJSON, {
+    ...{ ...expectationOf(vector), conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS, now },
+    roots: (format) => [...(WELL_KNOWN_ROOTS[format] ?? []), ...roots],
+  });
+  const { format, trust, cause } = attestation;
+  return `${format}, ${trust}${cause === undefined ? '' : `: ${cause}`}`;
+}
+
+async function authenticate(vector: VectorCase): Promise<string> {
+  const registered = cases.find(({ name }) => name === vector.registration) ?? vector;
+  const credential = {
+    credentialId: bytes((registered.response as AuthenticationResponseJSON).id),
+    publicKey: bytes(vector.credentialPublicKey_b64url ?? ''),
+    backupEligible: registered.flags?.be ?? false,
+  };
+  const response = vector.response as AuthenticationResponseJSON;
+  const { userVerified } = await verifyAuthentication(response, { ...expectationOf(vector), credential });
+  return userVerified ? 'user verified' : 'user present';
+}
+
+/** Anything but a Refusal is a defect, and ends the run. */
+async function outcomeOf(vector: VectorCase): Promise<Outcome> {
+  try {
+    return { verified: true, told: await (vector.kind === 'registration' ? register(vector) : authenticate(vector)) };
+  } catch (error) {
+    if (error instanceof Refusal) return { verified: false, told: error.message };
+    throw error;
+  }
+}
+
+function judge(vector: VectorCase, { verified }: Outcome): 'as expected' | 'policy' | 'excepted' | 'MISMATCH' {
+  const excepted = values.except.includes(vector.name);
+  if (verified === (vector.expect === 'ok')) return excepted ? 'MISMATCH' : 'as expected';
+  if (excepted) return 'excepted';
+  return vector.tier === 'policy' ? 'policy' : 'MISMATCH';
+}
+
+const counts = new Map<string, number>();
+for (const vector of cases) {
+  const outcome = await outcomeOf(vector);
+  const judgement = judge(vector, outcome);
+  counts.set(judgement, (counts.get(judgement) ?? 0) + 1);
+  const got = outcome.verified ? 'ok' : 'refused';
+  const requires = judgement === 'as expected' ? '' : ` [requires: ${vector.requires?.join('; ') ?? ''}]`;
+  console.log(`${judgement}: ${vector.name}: expected ${vector.expect}, got ${got} (${outcome.told})${requires}`);
+}
+console.log(
+  `${String(cases.length)} cases: ${[...counts].map(([what, count]) => `${String(count)} ${what}`).join(', ')}`,
+);
+process.exitCode = counts.has('MISMATCH') ? 1 : 0;
