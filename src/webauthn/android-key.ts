@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { type KeyObject, verify, type X509Certificate } from 'node:crypto';
 import { id_ce_keyDescription, NonStandardKeyDescription, SecurityLevel } from '@peculiar/asn1-android';
 import { AsnConvert } from '@peculiar/asn1-schema';

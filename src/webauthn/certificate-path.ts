@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
@@ -43,9 +44,10 @@ function pathTo(anchor: X509Certificate, chain: readonly X509Certificate[]): X50
   const sent = chain.findIndex(
     (certificate, index) => certificate.raw.equals(anchor.raw) || (index > 0 && isSameAuthority(certificate, anchor)),
   );
+  if (sent === 0) return [anchor];
   const path = sent < 0 ? chain : chain.slice(0, sent);
   const last = path.at(-1);
-  return last === undefined || last.issuer === anchor.subject ? [...path, anchor] : undefined;
+  return last !== undefined && last.issuer === anchor.subject ? [...path, anchor] : undefined;
 }
 
 function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean {

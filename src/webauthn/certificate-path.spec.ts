@@ -1,0 +1,149 @@
+import 'reflect-metadata';
+import type { X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { issue, type Issued, newKeys, type Profile } from '../../test/support/authenticator/certificate-chain.js';
+import { certificatePath } from './certificate-path.js';
+
+const NOW = new Date();
+const YESTERDAY = new Date(Date.now() - 86_400_000);
+const TOMORROW = new Date(Date.now() + 86_400_000);
+const WEAK_RSA = {
+  ...{ name: 'RSASSA-PKCS1-v1_5', modulusLength: 1_024, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' },
+};
+
+let root: Issued;
+let intermediate: Issued;
+let leaf: Issued;
+
+beforeAll(async () => {
+  root = await issue({ subject: 'CN=Root', ca: true });
+  intermediate = await issue({ subject: 'CN=Intermediate', ca: true }, root);
+  leaf = await issue({}, intermediate);
+});
+
+const certificates = (issued: Issued[]): X509Certificate[] => issued.map(({ certificate }) => certificate);
+
+/** The subject of the anchor, or why there is none. */
+function verdictOf(chain: Issued[], anchors: Issued[], now = NOW): string {
+  const verdict = certificatePath(certificates(chain), certificates(anchors), now);
+  return 'anchor' in verdict ? verdict.anchor.subject : verdict.cause;
+}
+
+describe('RFC 5280 §6.1: a certification path', () => {
+  it.each<[string, () => Issued[], () => Issued[], string]>([
+    ['a chain without its root', () => [leaf, intermediate], () => [root], 'CN=Root'],
+    ['a chain with its root', () => [leaf, intermediate, root], () => [root], 'CN=Root'],
+    ['an intermediate that is configured', () => [leaf], () => [intermediate], 'CN=Intermediate'],
+    ['one that was sent too, and what is beyond', () => [leaf, intermediate, root], () => [intermediate], 'CN=Intermediate'],
+    ['the attestation certificate itself', () => [leaf], () => [leaf], 'CN=Leaf'],
+    ['the right one of several roots', () => [leaf, intermediate], () => [leaf, intermediate, root].reverse(), 'CN=Root'],
+  ])('leads to %s', (_, chain, anchors, subject) => { expect(verdictOf(chain(), anchors())).toBe(subject); }); // prettier-ignore
+
+  describe('whose root was sent in another edition: an anchor is a name and a key', () => {
+    const edition = (profile: Profile, by?: Issued) => issue({ subject: 'CN=Root', ca: true, keys: root.keys, ...profile }, by); // prettier-ignore
+
+    it('leads to the edition that is configured, though the one sent has expired', async () => {
+      const expired = await edition({ notAfter: YESTERDAY });
+      expect(verdictOf([leaf, intermediate, expired], [expired])).toBe('"CN=Root" is not valid at this time');
+      expect(verdictOf([leaf, intermediate, expired], [expired, root])).toBe('CN=Root');
+    });
+
+    it('leads to it though the one sent is cross-signed', async () => {
+      const crossSigned = await edition({}, await issue({ subject: 'CN=Other', ca: true }));
+      expect(verdictOf([leaf, intermediate, crossSigned], [root])).toBe('CN=Root');
+    });
+  });
+
+  describe('does not exist', () => {
+    const impostor = () => issue({ subject: 'CN=Root', ca: true });
+    const through = async (profile: Profile, leafProfile: Profile = {}): Promise<Issued[]> => {
+      const between = await issue({ subject: 'CN=Between', ca: true, ...profile }, root);
+      return [await issue(leafProfile, between), between];
+    };
+    const nextTo = (profile: Profile): Promise<Issued[]> => issue(profile, root).then((issued) => [issued]);
+    const unknownExtension = new x509.Extension('1.3.6.1.4.1.99999.1', true, new Uint8Array([5, 0]));
+    const nameConstraints = new x509.Extension('2.5.29.30', true, new Uint8Array([0x30, 0]));
+
+    it.each<[string, string | RegExp, () => Promise<Issued[]>]>([
+      ['from nowhere', 'it ends in no known root', () => Promise.resolve([])],
+      ['from a leaf that signed itself', 'it ends in no known root', () => issue().then((issued) => [issued])],
+      ['from another root', 'it ends in no known root', async () => [await issue({}, await issue({ subject: 'CN=Other', ca: true }))]],
+      ['from a root of the same name', /did not issue|signature/, async () => [await issue({}, await impostor())]],
+      ['from one of the same name that was sent too', /did not issue|signature/, async () => { const false1 = await impostor(); return [await issue({}, false1), false1]; }],
+      ['without the intermediate', 'it ends in no known root', () => Promise.resolve([leaf])],
+      ['in another order', 'it ends in no known root', () => Promise.resolve([intermediate, leaf])],
+      ['with a certificate twice', 'a certificate comes twice', () => Promise.resolve([leaf, intermediate, intermediate])],
+      ['with a foreign certificate between', /did not issue/, async () => [leaf, await issue({ subject: 'CN=Foreign', ca: true }, root)]],
+      ['with an expired leaf', /"CN=Leaf" is not valid/, () => nextTo({ notAfter: YESTERDAY })],
+      ['with a leaf that is not valid yet', /"CN=Leaf" is not valid/, () => nextTo({ notBefore: TOMORROW })],
+      ['with an expired intermediate', /"CN=Between" is not valid/, () => through({ notAfter: YESTERDAY })],
+      ['through what is no authority', '"CN=Between" is no certificate authority', () => through({ ca: false })],
+      ['through what is none, though its key may sign', /no certificate authority/, () => through({ ca: false, keyUsage: x509.KeyUsageFlags.keyCertSign })],
+      ['through an authority whose key must not sign', /no certificate authority|did not issue/, () => through({ keyUsage: x509.KeyUsageFlags.digitalSignature })],
+      ['with SHA-1', /broken hash/, () => nextTo({ hash: 'SHA-1' })],
+      ['with a short RSA key', 'an RSA key has 1024 bits', () => nextTo({ key: WEAK_RSA })],
+      ['through an authority with a critical extension that nobody knows', /1\.3\.6\.1\.4\.1\.99999\.1/, () => through({ extensions: [unknownExtension] })],
+      ['with a leaf that has one', /1\.3\.6\.1\.4\.1\.99999\.1/, () => nextTo({ extensions: [unknownExtension] })],
+      ['under name constraints, which are not processed', /2\.5\.29\.30/, () => through({ extensions: [nameConstraints] })],
+      ['under another name than the issuer’s', 'it ends in no known root', () => nextTo({ issuer: 'CN=Nobody' })],
+    ])('%s', async (_, cause, chain) => { expect(verdictOf(await chain(), [root])).toMatch(cause); }); // prettier-ignore
+
+    it('to a root that has expired', async () => {
+      const old = await issue({ subject: 'CN=Old', ca: true, notAfter: YESTERDAY });
+      expect(verdictOf([await issue({}, old)], [old])).toBe('"CN=Old" is not valid at this time');
+    });
+
+    it('to a root that is no authority: a leaf of FIDO metadata signs nothing', async () => {
+      const below = await issue({ subject: 'CN=Below' }, leaf);
+      expect(verdictOf([below], [leaf])).toBe('"CN=Leaf" is no certificate authority');
+      expect(verdictOf([below, leaf], [leaf])).toBe('"CN=Leaf" is no certificate authority');
+    });
+
+    it('without roots', () => {
+      expect(verdictOf([leaf, intermediate, root], [])).toBe('it ends in no known root');
+    });
+  });
+
+  it('is valid when the caller says, not when the machine does', async () => {
+    const brief = await issue({ notAfter: TOMORROW }, root);
+    expect(verdictOf([brief], [root])).toBe('CN=Root');
+    expect(verdictOf([brief], [root], new Date(TOMORROW.getTime() + 1_000))).toBe(
+      '"CN=Leaf" is not valid at this time',
+    );
+  });
+
+  describe('pathLenConstraint, §6.1.4 (l) and (m)', () => {
+    const below = async (length: number, pathLength?: number, selfIssued = false): Promise<[Issued[], Issued]> => {
+      const top = await issue({ subject: 'CN=Top', ca: true, ...(pathLength !== undefined && { pathLength }) });
+      const chain = [top];
+      for (let count = 0; count < length; count += 1) {
+        const subject = selfIssued ? 'CN=Top' : `CN=Level ${String(count)}`;
+        chain.unshift(await issue({ subject, ca: true, keys: await newKeys() }, chain[0]));
+      }
+      return [[await issue({}, chain[0]), ...chain.slice(0, -1)], top];
+    };
+
+    it.each([
+      ['no intermediate', 0, 0],
+      ['one', 1, 1],
+      ['any number', 5, undefined],
+    ])('lets %s pass', async (_, length, pathLength) => {
+      const [chain, top] = await below(length, pathLength);
+      expect(verdictOf(chain, [top])).toBe('CN=Top');
+    });
+
+    it.each([
+      [1, 0],
+      [3, 2],
+    ])('ends a path of %i intermediates where %i are allowed', async (length, pathLength) => {
+      const [chain, top] = await below(length, pathLength);
+      expect(verdictOf(chain, [top])).toBe('"CN=Top" allows no path of this length');
+    });
+
+    it('does not count what is self-issued', async () => {
+      const [chain, top] = await below(1, 0, true);
+      expect(verdictOf(chain, [top])).toBe('CN=Top');
+    });
+  });
+});

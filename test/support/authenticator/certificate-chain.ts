@@ -1,0 +1,65 @@
+import 'reflect-metadata';
+import { KeyObject, webcrypto, X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+
+/** A certificate with the key that it is about, so that it can sign others. */
+export interface Issued {
+  readonly certificate: X509Certificate;
+  readonly pem: string;
+  readonly privateKey: KeyObject;
+  readonly keys: webcrypto.CryptoKeyPair;
+}
+
+export type KeyAlgorithm = webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams;
+
+/** What a certificate says; everything that is left out is as an honest issuer makes it. */
+export interface Profile {
+  subject?: string;
+  /** Says that it was issued under this name. */
+  issuer?: string;
+  ca?: boolean;
+  pathLength?: number;
+  keyUsage?: x509.KeyUsageFlags;
+  notBefore?: Date;
+  notAfter?: Date;
+  extensions?: x509.Extension[];
+  keys?: webcrypto.CryptoKeyPair;
+  key?: KeyAlgorithm;
+  /** Of the signature. */
+  hash?: 'SHA-1' | 'SHA-256';
+}
+
+export const P256 = { name: 'ECDSA', namedCurve: 'P-256' };
+const DAY_MS = 86_400_000;
+const { KeyUsageFlags } = x509;
+
+x509.cryptoProvider.set(webcrypto);
+
+export const newKeys = (key: KeyAlgorithm = P256): Promise<webcrypto.CryptoKeyPair> =>
+  webcrypto.subtle.generateKey(key, true, ['sign', 'verify']);
+
+/** @param by who signs; by default the certificate signs itself */
+export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued> {
+  const keys = profile.keys ?? (await newKeys(profile.key));
+  const signer = by?.keys ?? keys;
+  const ca = profile.ca ?? false;
+  const subject = profile.subject ?? `CN=${ca ? 'Authority' : 'Leaf'}`;
+  const issuerName = by && new x509.X509Certificate(new Uint8Array(by.certificate.raw)).subject;
+  const usage = profile.keyUsage ?? (ca ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature);
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject,
+    issuer: profile.issuer ?? issuerName ?? subject,
+    publicKey: keys.publicKey,
+    signingKey: signer.privateKey,
+    signingAlgorithm: { ...signer.privateKey.algorithm, hash: profile.hash ?? 'SHA-256' },
+    notBefore: profile.notBefore ?? new Date(Date.now() - DAY_MS),
+    notAfter: profile.notAfter ?? new Date(Date.now() + 365 * DAY_MS),
+    extensions: [
+      new x509.BasicConstraintsExtension(ca, profile.pathLength, true),
+      new x509.KeyUsagesExtension(usage, true),
+      ...(profile.extensions ?? []),
+    ],
+  });
+  const pem = certificate.toString('pem');
+  return { certificate: new X509Certificate(pem), pem, privateKey: KeyObject.from(keys.privateKey), keys };
+}
