@@ -1,0 +1,150 @@
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { FakeClock } from '../../test/support/fake-clock.js';
+import { dayFromNow, MetadataAuthority } from '../../test/support/metadata-blob.js';
+import { ConfigError } from '../config/config.js';
+import { AuthenticatorsService } from './authenticators.service.js';
+import { MAX_BLOB_BYTES } from './metadata-blob.js';
+import { MetadataFile } from './metadata-file.js';
+
+const AAGUID = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
+const authority = await MetadataAuthority.create();
+const signer = await authority.signer();
+const clock = new FakeClock();
+Logger.overrideLogger(false);
+
+let directory: string;
+let path: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-mds-'));
+  path = join(directory, 'blob.jwt');
+  clock.reset();
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const blob = (no: number, description = `Model of ${String(no)}`): string =>
+  signer.blob({ no, entries: [{ aaguid: AAGUID, metadataStatement: { description } }] });
+
+async function opened(metadataBlobFile: string | undefined = path): Promise<MetadataFile> {
+  const file = new MetadataFile({ metadataBlobFile }, [authority.rootPem], clock);
+  await file.onModuleInit();
+  return file;
+}
+
+const nameIn = (file: MetadataFile): string | undefined => new AuthenticatorsService(file).nameOf(AAGUID)?.name;
+
+describe('the file of FIDO metadata', () => {
+  it('is none where none is configured', async () => {
+    const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock);
+    await file.onModuleInit();
+    expect([file.state(), file.modelOf(AAGUID)]).toEqual([undefined, undefined]);
+  });
+
+  it('is read at boot', async () => {
+    await writeFile(path, blob(3));
+    const file = await opened();
+    expect(nameIn(file)).toBe('Model of 3');
+    expect(file.state()).toMatchObject({ no: 3, stale: false, refused: undefined });
+    expect(file.state()?.ageSeconds).toBeLessThan(60);
+  });
+
+  it.each(['', 'no JWS'])('stops the boot with %j', async (content) => {
+    await writeFile(path, content);
+    await expect(opened()).rejects.toThrow(ConfigError);
+    await expect(opened()).rejects.toThrow('PASSKEY_MDS_BLOB_FILE: the file is no JWS');
+  });
+
+  it('stops the boot when it is not there', async () => {
+    await expect(opened()).rejects.toThrow('ENOENT');
+  });
+
+  it('stops the boot when it has more than 64 MiB, unread', async () => {
+    await writeFile(path, '');
+    await truncate(path, MAX_BLOB_BYTES + 1);
+    await expect(opened()).rejects.toThrow('more than 67108864 bytes');
+  });
+
+  it('is stale once the day of nextUpdate is over', async () => {
+    await writeFile(path, signer.blob({ nextUpdate: dayFromNow(2) }));
+    const file = await opened();
+    clock.advance(86_400);
+    expect(file.state()?.stale).toBe(false);
+    clock.advance(2 * 86_400);
+    expect(file.state()).toMatchObject({ stale: true, no: 1 });
+  });
+
+  describe('that changes', () => {
+    it.each<[string, (next: string) => Promise<void>]>([
+      ['in place', (next) => writeFile(path, next)],
+      [
+        'by a rename over it',
+        async (next) => {
+          await writeFile(`${path}.new`, next);
+          await rename(`${path}.new`, path);
+        },
+      ],
+    ])('%s is taken', async (_, change) => {
+      await writeFile(path, blob(1));
+      const file = await opened();
+      await change(blob(2));
+      await file.refresh();
+      expect(nameIn(file)).toBe('Model of 2');
+    });
+
+    it('by a symbolic link to another directory, as Kubernetes does, is taken', async () => {
+      for (const no of [1, 2]) {
+        await mkdir(join(directory, `..v${String(no)}`));
+        await writeFile(join(directory, `..v${String(no)}`, 'blob.jwt'), blob(no));
+      }
+      await symlink('..v1', join(directory, '..data'));
+      await symlink('..data/blob.jwt', path);
+      const file = await opened();
+      await symlink('..v2', join(directory, '..data_tmp'));
+      await rename(join(directory, '..data_tmp'), join(directory, '..data'));
+      await file.refresh();
+      expect(file.state()?.no).toBe(2);
+    });
+
+    it.each<[string, () => Promise<void>, string]>([
+      ['a lower no', () => writeFile(path, blob(4)), 'its no 4 is not higher than 5'],
+      ['the same no with other content', () => writeFile(path, blob(5, 'Other')), 'its no 5 is not higher than 5'],
+      ['half a file', () => writeFile(path, blob(6).slice(0, -10)), 'the signature does not hold'],
+      ['no file', () => rm(path), 'ENOENT'],
+      ['a directory', () => rm(path).then(() => mkdir(path)), 'EISDIR'],
+    ])('to %s changes nothing and is told', async (_, change, refused) => {
+      await writeFile(path, blob(5));
+      const file = await opened();
+      await change();
+      await file.refresh();
+      expect(nameIn(file)).toBe('Model of 5');
+      expect(file.state()).toMatchObject({ no: 5, refused: expect.stringContaining(refused) });
+    });
+
+    it('back to what is in use is no longer told', async () => {
+      await writeFile(path, blob(5));
+      const file = await opened();
+      await writeFile(path, 'no JWS');
+      await file.refresh();
+      await writeFile(path, blob(6));
+      await file.refresh();
+      expect(file.state()).toMatchObject({ no: 6, refused: undefined });
+      await rm(path);
+      await file.refresh();
+      await writeFile(path, 'no JWS');
+      await file.refresh();
+      expect(file.state()?.refused).toBe('the file is no JWS');
+    });
+
+    it('only in its time stays in use', async () => {
+      const content = blob(5);
+      await writeFile(path, content);
+      const file = await opened();
+      await writeFile(path, content);
+      await file.refresh();
+      expect(file.state()).toMatchObject({ no: 5, refused: undefined });
+    });
+  });
+});

@@ -1,0 +1,39 @@
+import { X509Certificate } from 'node:crypto';
+import { certificatePath, nameOf } from '../webauthn/certificate-path.js';
+import { MetadataError } from './metadata-error.js';
+
+/**
+ * The certificate that signed, once its chain leads to a root and it is for one host name. Nothing is fetched: the lists of
+ * what is revoked are behind URLs that the chain itself names.
+ *
+ * @param chain x5c: the leaf first, DER
+ * @param roots PEM
+ * @throws MetadataError
+ */
+export function verifySigner(
+  chain: readonly Buffer[],
+  roots: readonly string[],
+  hostname: string,
+  now: Date,
+): X509Certificate {
+  const certificates = chain.map(parseCertificate);
+  const [leaf] = certificates;
+  if (!leaf) throw new MetadataError('the chain is empty');
+  const anchors = roots.map((pem) => new X509Certificate(pem));
+  const path = certificatePath(certificates, anchors, now);
+  if ('cause' in path) throw new MetadataError(`the signer’s chain: ${path.cause}`);
+  if (leaf.ca) throw new MetadataError(`the signer ${nameOf(leaf)} is a certificate authority`);
+  // The dNSName; the CN where there is no dNSName.
+  if (leaf.checkHost(hostname, { subject: 'default', wildcards: false }) === undefined) {
+    throw new MetadataError(`the signer ${nameOf(leaf)} is not ${hostname}`);
+  }
+  return leaf;
+}
+
+function parseCertificate(der: Buffer): X509Certificate {
+  try {
+    return new X509Certificate(der);
+  } catch (cause) {
+    throw new MetadataError('x5c holds what is no certificate', { cause });
+  }
+}

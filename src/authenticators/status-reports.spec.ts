@@ -1,0 +1,94 @@
+import { describe, expect, it } from '@jest/globals';
+import { certificationOf, inOrder, standingOf, type StatusReport } from './status-reports.js';
+
+const NOW = new Date('2026-07-01T12:00:00Z');
+
+/** `STATUS` or `STATUS 2026-01-31`. */
+function report(text: string): StatusReport {
+  const [status = '', day] = text.split(' ');
+  return { status, effectiveDate: day === undefined ? null : new Date(`${day}T00:00:00Z`) };
+}
+
+const standing = (...reports: string[]): string => {
+  const found = standingOf(inOrder(reports.map(report)), NOW);
+  return found.verdict === 'good' ? 'good' : found.status;
+};
+
+describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
+  // prettier-ignore
+  const GOOD: [string, string[]][] = [
+    ['no report', []],
+    ['a certification', ['FIDO_CERTIFIED_L1 2025-01-01']],
+    ['no certification', ['NOT_FIDO_CERTIFIED 2025-01-01']],
+    ['a self assertion', ['SELF_ASSERTION_SUBMITTED 2025-01-01']],
+    ['the end of its sale', ['FIDO_CERTIFIED 2020-01-01', 'RETIRED 2025-01-01']],
+    ['a status that is not known here', ['SOMETHING_NEW 2025-01-01']],
+    ['a bypass that an update addresses', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2025-02-01']],
+    ['the same on one day, in this order', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2025-01-01']],
+    ['the same, written in another order', ['UPDATE_AVAILABLE 2025-02-01', 'USER_VERIFICATION_BYPASS 2025-01-01']],
+    ['a compromise before a new certification', ['ATTESTATION_KEY_COMPROMISE 2025-01-01', 'FIDO_CERTIFIED_L2 2025-06-01']],
+    ['a revocation before a new certification', ['REVOKED 2025-01-01', 'FIDO_CERTIFIED 2025-06-01']],
+    ['a revocation in the future', ['FIDO_CERTIFIED 2020-01-01', 'REVOKED 2026-07-02']],
+  ];
+
+  it.each(GOOD)('is good with %s', (_, reports) => {
+    expect(standing(...reports)).toBe('good');
+  });
+
+  it.each([
+    'REVOKED',
+    'USER_VERIFICATION_BYPASS',
+    'ATTESTATION_KEY_COMPROMISE',
+    'USER_KEY_REMOTE_COMPROMISE',
+    'USER_KEY_PHYSICAL_COMPROMISE',
+  ])('is compromised by %s, dated today, long ago or not at all', (status) => {
+    expect(standing('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2026-07-01`)).toBe(status);
+    expect(standing(`${status} 2021-01-01`)).toBe(status);
+    expect(standing(status)).toBe(status);
+  });
+
+  // prettier-ignore
+  const COMPROMISED: [string, string[], string][] = [
+    ['an update of the future', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2026-08-01'], 'USER_VERIFICATION_BYPASS'],
+    ['an update from before', ['UPDATE_AVAILABLE 2024-01-01', 'USER_VERIFICATION_BYPASS 2025-01-01'], 'USER_VERIFICATION_BYPASS'],
+    ['an update of the same day, written before', ['UPDATE_AVAILABLE 2025-01-01', 'USER_KEY_REMOTE_COMPROMISE 2025-01-01'], 'USER_KEY_REMOTE_COMPROMISE'],
+    ['an update without a date', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE'], 'USER_VERIFICATION_BYPASS'],
+    ['a certification without a date', ['REVOKED 2025-01-01', 'FIDO_CERTIFIED'], 'REVOKED'],
+    ['anything, when it has no date itself', ['USER_VERIFICATION_BYPASS', 'UPDATE_AVAILABLE 2025-01-01', 'FIDO_CERTIFIED 2026-01-01'], 'USER_VERIFICATION_BYPASS'],
+    ['a self assertion', ['USER_VERIFICATION_BYPASS 2025-01-01', 'SELF_ASSERTION_SUBMITTED 2025-02-01'], 'USER_VERIFICATION_BYPASS'],
+    ['the lack of a certification', ['USER_VERIFICATION_BYPASS 2025-01-01', 'NOT_FIDO_CERTIFIED 2025-02-01'], 'USER_VERIFICATION_BYPASS'],
+    ['a status that is not known here', ['REVOKED 2025-01-01', 'SOMETHING_NEW 2025-02-01'], 'REVOKED'],
+    ['an update, when it is a revocation', ['REVOKED 2025-01-01', 'UPDATE_AVAILABLE 2025-02-01'], 'REVOKED'],
+    ['an update, when it is a revocation beside a bypass', ['REVOKED 2025-01-01', 'USER_VERIFICATION_BYPASS 2025-02-01', 'UPDATE_AVAILABLE 2025-03-01'], 'REVOKED'],
+  ];
+
+  it.each(COMPROMISED)('is not lifted by %s', (_, reports, status) => {
+    expect(standing(...reports)).toBe(status);
+  });
+
+  it('is told by the latest compromise', () => {
+    const reports = ['USER_KEY_REMOTE_COMPROMISE 2025-03-01', 'USER_VERIFICATION_BYPASS 2025-02-01'];
+    expect(standing(...reports)).toBe('USER_KEY_REMOTE_COMPROMISE');
+  });
+});
+
+describe('the certification level of a model', () => {
+  const level = (...reports: string[]): string | null => certificationOf(inOrder(reports.map(report)), NOW);
+
+  it('is the latest one in effect', () => {
+    const reports = ['FIDO_CERTIFIED_L2 2026-08-01', 'FIDO_CERTIFIED_L1plus 2025-01-01', 'FIDO_CERTIFIED 2020-01-01'];
+    expect(level(...reports)).toBe('FIDO_CERTIFIED_L1plus');
+  });
+
+  it('stays through what is no certification', () => {
+    expect(level('FIDO_CERTIFIED_L1 2020-01-01', 'UPDATE_AVAILABLE 2021-01-01')).toBe('FIDO_CERTIFIED_L1');
+  });
+
+  it.each([['NOT_FIDO_CERTIFIED'], ['REVOKED']])('ends with %s', (status) => {
+    expect(level('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2021-01-01`)).toBeNull();
+  });
+
+  it('is none where there was none', () => {
+    expect(level('SELF_ASSERTION_SUBMITTED 2020-01-01')).toBeNull();
+  });
+});
