@@ -1,6 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
 import { AuditModule } from './audit/audit.module.js';
+import { AuthenticatorsModule } from './authenticators/authenticators.module.js';
+import { METADATA_ROOTS } from './authenticators/metadata-roots.js';
 import { ChallengesModule } from './challenges/challenges.module.js';
 import { CLOCK, type Clock } from './config/clock.js';
 import { CONFIG, type Config } from './config/config.js';
@@ -19,6 +21,7 @@ import { TelemetryModule } from './telemetry/telemetry.module.js';
     TelemetryModule,
     AuditModule,
     AccessModule,
+    AuthenticatorsModule,
     RelyingPartiesModule,
     ChallengesModule,
     CredentialsModule,
@@ -26,15 +29,16 @@ import { TelemetryModule } from './telemetry/telemetry.module.js';
   controllers: [OpenApiController],
 })
 export class AppModule {
-  static with(config: Config, clock: Clock): DynamicModule {
+  static with(config: Config, clock: Clock, metadataRoots: readonly string[]): DynamicModule {
     return {
       module: AppModule,
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: CLOCK, useValue: clock },
+        { provide: METADATA_ROOTS, useValue: metadataRoots },
         { provide: SECRET_KEYS, useFactory: () => readSecretKeys(config) },
       ],
-      exports: [CONFIG, CLOCK, SECRET_KEYS],
+      exports: [CONFIG, CLOCK, METADATA_ROOTS, SECRET_KEYS],
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { v7 as uuidv7 } from 'uuid';
@@ -6,6 +7,7 @@ import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
 import { recordMigrations } from './audit/record-migrations.js';
+import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError, type Listener } from './config/config.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
@@ -20,6 +22,7 @@ import { answerUnparsable } from './problems/unparsable-request.js';
 import { Metrics } from './telemetry/metrics.js';
 import { createLogger, PinoLogger } from './telemetry/pino-logger.js';
 import { logRequests } from './telemetry/request-log.js';
+import { FIDO_METADATA_ROOTS } from './webauthn/well-known-roots.js';
 
 export interface RunningService {
   readonly app: NestFastifyApplication;
@@ -29,8 +32,16 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-/** Starts the service whole: database, schema, both listeners. Stops again what it started when a part fails. */
-export async function startService(config: Config, clock: Clock = systemClock): Promise<RunningService> {
+/**
+ * Starts the service whole: database, schema, both listeners. Stops again what it started when a part fails.
+ *
+ * @param metadataRoots PEM; to one of them the signer of FIDO metadata leads
+ */
+export async function startService(
+  config: Config,
+  clock: Clock = systemClock,
+  metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
+): Promise<RunningService> {
   const database = await openDatabase(config, (dataSource, names) => recordMigrations(dataSource, names, clock.now()));
   const stops = [database.stop];
   const stop = async (): Promise<void> => {
@@ -38,7 +49,7 @@ export async function startService(config: Config, clock: Clock = systemClock): 
   };
   try {
     const settings = { ...config, databaseUrl: database.url };
-    const app = await createApp(settings, clock);
+    const app = await createApp(AppModule.with(settings, clock, metadataRoots), settings);
     stops.push(() => app.close());
     const audit = app.get(AuditService);
     const management = await createManagement(app, settings, clock);
@@ -56,7 +67,7 @@ export async function startService(config: Config, clock: Clock = systemClock): 
   }
 }
 
-async function createApp(config: Config, clock: Clock): Promise<NestFastifyApplication> {
+async function createApp(module: DynamicModule, config: Config): Promise<NestFastifyApplication> {
   const pino = createLogger(config.production);
   const problems = new ProblemFilter();
   const adapter = new FastifyAdapter({
@@ -70,7 +81,7 @@ async function createApp(config: Config, clock: Clock): Promise<NestFastifyAppli
     clientErrorHandler: answerUnparsable,
     frameworkErrors: problems.render.bind(problems),
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, clock), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new PinoLogger(pino),
     bodyParser: false,
     abortOnError: false,
@@ -88,7 +99,9 @@ async function createApp(config: Config, clock: Clock): Promise<NestFastifyAppli
 }
 
 function createManagement(app: NestFastifyApplication, config: Config, clock: Clock): Promise<NestFastifyApplication> {
-  const service = { dataSource: app.get(DataSource), metrics: app.get(Metrics), config, clock };
+  const file = app.get(MetadataFile);
+  const parts = { dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state() };
+  const service = { ...parts, config, clock };
   return NestFactory.create<NestFastifyApplication>(ManagementModule.over(service), new FastifyAdapter(), {
     logger: false,
     abortOnError: false,

@@ -1,21 +1,28 @@
-import { authenticatorName } from '../authenticators/authenticator-names.js';
+import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { step } from '../webauthn/verdict.js';
+import { Refusal, step } from '../webauthn/verdict.js';
 
 /*
  * Both are asked at registration and again at every authentication, so that what the policy denies today stops working
  * today.
  */
 
-/** @throws Refusal authenticator-denied */
+/** @throws Refusal authenticator-denied, authenticator-compromised */
 export function demandAllowedModel(
   { allow, deny, unknown }: RelyingPartyPolicy['authenticators'],
   aaguid: string,
+  models: AuthenticatorsService,
+  now: Date,
 ): void {
   step(!deny?.includes(aaguid), 'authenticator-denied', `the policy denies the model ${aaguid}`);
   step(!allow || allow.includes(aaguid), 'authenticator-denied', `the policy does not list the model ${aaguid}`);
-  const known = unknown === 'allow' || (allow?.includes(aaguid) ?? false) || authenticatorName(aaguid) !== undefined;
+  const known = unknown === 'allow' || (allow?.includes(aaguid) ?? false) || models.isKnown(aaguid);
   step(known, 'authenticator-denied', `the model ${aaguid} is unknown`);
+  const standing = models.standing(aaguid, now);
+  if (standing.verdict === 'compromised') {
+    const detail = `FIDO metadata reports ${standing.status} of the model ${aaguid}`;
+    throw new Refusal('authenticator-compromised', detail);
+  }
 }
 
 /** @throws Refusal backup-state-denied */

@@ -2,9 +2,11 @@ import { Body, Controller, Get, HttpCode, HttpStatus, Param, Patch, Post, Query,
 import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/requires.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { IdParam } from '../contract/id.param.js';
 import type { Page } from '../contract/page.js';
 import { type AuthorizedContext, Context } from '../identity/request-context.js';
+import type { CredentialEntity } from './credential.entity.js';
 import { CredentialsService } from './credentials.service.js';
 import { RegisterCredentialDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import { CredentialResponse } from './dto/credential.response.js';
@@ -20,6 +22,7 @@ export class CredentialsController {
     private readonly registration: RegisterCredential,
     private readonly verification: VerifyCredential,
     private readonly credentials: CredentialsService,
+    private readonly authenticators: AuthenticatorsService,
     private readonly access: AccessService,
   ) {}
 
@@ -32,7 +35,7 @@ export class CredentialsController {
   ): Promise<CredentialResponse> {
     const credential = await this.registration.register(context, answer);
     void reply.header('location', `/v1/credentials/${credential.id}`);
-    return CredentialResponse.of(credential);
+    return this.shown(credential);
   }
 
   @Post('verify')
@@ -55,7 +58,7 @@ export class CredentialsController {
   @Get(':id')
   @Requires('passkeys:read')
   async get(@Context() context: AuthorizedContext, @Param() { id }: IdParam): Promise<CredentialResponse> {
-    return CredentialResponse.of(await this.credentials.get(context, id));
+    return this.shown(await this.credentials.get(context, id));
   }
 
   @Patch(':id')
@@ -65,7 +68,7 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { name }: RenameCredentialDto,
   ): Promise<CredentialResponse> {
-    return CredentialResponse.of(await this.credentials.rename(context, id, name));
+    return this.shown(await this.credentials.rename(context, id, name));
   }
 
   @Post(':id/suspend')
@@ -76,7 +79,7 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { reason }: ChangeStatusDto,
   ): Promise<CredentialResponse> {
-    return CredentialResponse.of(await this.credentials.transition(context, id, 'suspend', reason));
+    return this.shown(await this.credentials.transition(context, id, 'suspend', reason));
   }
 
   @Post(':id/reinstate')
@@ -87,7 +90,7 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { reason }: ChangeStatusDto,
   ): Promise<CredentialResponse> {
-    return CredentialResponse.of(await this.credentials.transition(context, id, 'reinstate', reason));
+    return this.shown(await this.credentials.transition(context, id, 'reinstate', reason));
   }
 
   @Post(':id/revoke')
@@ -98,6 +101,10 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { reason }: ChangeStatusDto,
   ): Promise<CredentialResponse> {
-    return CredentialResponse.of(await this.credentials.transition(context, id, 'revoke', reason));
+    return this.shown(await this.credentials.transition(context, id, 'revoke', reason));
+  }
+
+  private shown(credential: CredentialEntity): CredentialResponse {
+    return CredentialResponse.of(credential, this.authenticators.nameOf(credential.aaguid));
   }
 }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
@@ -14,8 +15,20 @@ import { UsersService } from './users.service.js';
 import { VerifyCredential } from './verify-credential.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]), ChallengesModule, RelyingPartiesModule],
+  imports: [
+    TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]),
+    AuthenticatorsModule,
+    ChallengesModule,
+    RelyingPartiesModule,
+  ],
   controllers: [CredentialsController, UsersController],
-  providers: [AttestationRoots, CredentialBindings, CredentialsService, RegisterCredential, UsersService, VerifyCredential],
+  providers: [
+    AttestationRoots,
+    CredentialBindings,
+    CredentialsService,
+    RegisterCredential,
+    UsersService,
+    VerifyCredential,
+  ],
 })
 export class CredentialsModule {}

@@ -3,6 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { In, MoreThan, type FindOptionsWhere, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import type { AuditEventType } from '../audit/audit-entry.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { keyOfCursor, type Page, pageOf } from '../contract/page.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
@@ -20,6 +21,7 @@ export class CredentialsService {
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly bindings: CredentialBindings,
+    private readonly authenticators: AuthenticatorsService,
     private readonly audit: AuditService,
   ) {}
 
@@ -42,7 +44,11 @@ export class CredentialsService {
       (row) => row.id,
       (row) => row,
     );
-    return { data: (await this.bindings.only(context, data)).map((row) => CredentialResponse.of(row)), nextCursor };
+    const genuine = await this.bindings.only(context, data);
+    return {
+      data: genuine.map((row) => CredentialResponse.of(row, this.authenticators.nameOf(row.aaguid))),
+      nextCursor,
+    };
   }
 
   /** @throws Problem credential-unknown */

@@ -4,7 +4,7 @@ import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import { type DataSource, type EntityManager, Not } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
-import { authenticatorName } from '../authenticators/authenticator-names.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengesService, demandRoom } from '../challenges/challenges.service.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -19,6 +19,9 @@ import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
+
+/** The contract's longest name of a passkey; that of a model can be longer. */
+const MAX_NAME_CHARACTERS = 64;
 
 /** A redeemed challenge whose relying party is there and switched on. */
 type Ceremony = Redeemed & {
@@ -35,6 +38,7 @@ export class RegisterCredential {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly challenges: ChallengesService,
     private readonly bindings: CredentialBindings,
+    private readonly authenticators: AuthenticatorsService,
     private readonly roots: AttestationRoots,
     private readonly audit: AuditService,
   ) {}
@@ -67,9 +71,10 @@ export class RegisterCredential {
       requireUserVerification: policy.userVerification === 'required',
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
-      roots: (format) => this.roots.of(format),
+      roots: (format, aaguid) => [...this.roots.of(format), ...this.authenticators.rootsOf(aaguid)],
       now: this.clock.now(),
     });
+    demandAllowedModel(policy.authenticators, verified.aaguid, this.authenticators, this.clock.now());
     demandPolicy(response, verified, ceremony);
     return verified;
   }
@@ -86,7 +91,7 @@ export class RegisterCredential {
       id: uuidv7({ msecs: now.getTime() }),
       rpId: ceremony.rp_id,
       userId: ceremony.user_id,
-      name: name ?? authenticatorName(verified.aaguid) ?? 'Passkey',
+      name: name ?? this.nameFor(verified.aaguid),
       status: 'active' as const,
       statusReason: null,
       statusChangedAt: now,
@@ -99,6 +104,11 @@ export class RegisterCredential {
       createdBy: context.caller.spiffeId,
       lastUsedAt: null,
     });
+  }
+
+  private nameFor(aaguid: string): string {
+    const { name } = this.authenticators.nameOf(aaguid) ?? { name: 'Passkey' };
+    return Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('');
   }
 
   /** The user's handle row is the lock by which registrations of one user take turns, also with the user's erasure. */
@@ -182,7 +192,6 @@ function ceremonyOf(redeemed: Redeemed): Ceremony {
 function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegistration, ceremony: Ceremony): void {
   const { policy, attachment } = ceremony;
   const { backupEligible, attestation } = verified;
-  demandAllowedModel(policy.authenticators, verified.aaguid);
   const answered = attachmentOf(response);
   step(
     !attachment || !answered || answered === attachment,

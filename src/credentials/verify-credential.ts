@@ -3,6 +3,7 @@ import { InjectDataSource, InjectRepository } from '@nestjs/typeorm';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { type DataSource, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengesService } from '../challenges/challenges.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ACCEPT_AUTHENTICATION, credentialOf, type Redeemed } from '../database/hot-path.js';
@@ -30,6 +31,7 @@ export class VerifyCredential {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly challenges: ChallengesService,
     private readonly bindings: CredentialBindings,
+    private readonly authenticators: AuthenticatorsService,
     private readonly audit: AuditService,
   ) {}
 
@@ -88,7 +90,7 @@ export class VerifyCredential {
       'the user handle is another user’s',
     );
     demandActive(credential);
-    demandAllowedModel(ceremony.policy.authenticators, credential.aaguid);
+    demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
     demandBackup(ceremony.policy.backup, credential.backupEligible);
     return credential;
   }
@@ -120,8 +122,9 @@ export class VerifyCredential {
     if (!accepted) return this.explain(credential, signCount);
     this.audit.count(event);
     const current = Object.assign(credential, { signCount: accepted.sign_count, backedUp, lastUsedAt: now });
+    const shown = CredentialResponse.of(current, this.authenticators.nameOf(current.aaguid));
     return {
-      ...{ verified: true, rpId, userId, purpose, userVerified, credential: CredentialResponse.of(current) },
+      ...{ verified: true, rpId, userId, purpose, userVerified, credential: shown },
       ...{ risks, verifiedAt: now, auditId: event.id },
     };
   }

@@ -6,12 +6,18 @@ import { Metrics } from '../telemetry/metrics.js';
 import { DataSource } from 'typeorm';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
-import { Readiness } from './readiness.js';
+import { METADATA, type MetadataReading, Readiness } from './readiness.js';
 
 /** The operators' listener: plain HTTP, on loopback unless set otherwise, an application of its own beside the service. */
 @Module({})
 export class ManagementModule {
-  static over(service: { dataSource: DataSource; metrics: Metrics; config: Config; clock: Clock }): DynamicModule {
+  static over(service: {
+    dataSource: DataSource;
+    metrics: Metrics;
+    metadata: MetadataReading;
+    config: Config;
+    clock: Clock;
+  }): DynamicModule {
     return {
       module: ManagementModule,
       imports: [TerminusModule.forRoot({ logger: false })],
@@ -20,6 +26,7 @@ export class ManagementModule {
         Readiness,
         { provide: DataSource, useValue: service.dataSource },
         { provide: Metrics, useValue: service.metrics },
+        { provide: METADATA, useValue: service.metadata },
         { provide: CONFIG, useValue: service.config },
         { provide: CLOCK, useValue: service.clock },
       ],

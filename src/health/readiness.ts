@@ -4,9 +4,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { X509Crl } from '@peculiar/x509';
 import { DataSource } from 'typeorm';
+import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Metrics } from '../telemetry/metrics.js';
+
+/** The FIDO metadata in use; undefined where none is configured. */
+export type MetadataReading = () => MetadataState | undefined;
+export const METADATA = Symbol('MetadataReading');
 
 /** What must hold for the service to be of use. */
 @Injectable()
@@ -16,6 +21,7 @@ export class Readiness {
   constructor(
     @Inject(CONFIG) { tls }: Config,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(METADATA) private readonly readMetadata: MetadataReading,
     private readonly dataSource: DataSource,
     private readonly indicators: HealthIndicatorService,
     metrics: Metrics,
@@ -75,6 +81,14 @@ export class Readiness {
   /** An expired CRL refuses every caller, so a service that has one is not ready. */
   crl(): HealthIndicatorResult {
     return this.until('crl', this.files.crl);
+  }
+
+  /** Old metadata is better than no service: it is told here, and nothing else. */
+  metadata(): HealthIndicatorResult {
+    const check = this.indicators.check('metadata');
+    const state = this.readMetadata();
+    if (!state) return check.up('not configured');
+    return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
   }
 
   private until(key: string, end: Date | undefined): HealthIndicatorResult {

@@ -26,6 +26,8 @@ export interface TestServiceOptions {
   /** What is done to the certificates before the service starts. */
   prepare?: (pki: Pki) => Promise<void>;
   env?: NodeJS.ProcessEnv;
+  /** To which the signer of FIDO metadata leads, PEM; by default FIDO's own. */
+  metadataRoots?: readonly string[];
   /** Where the service finds its database, given where it really is. */
   databaseUrl?: (url: string) => Promise<string>;
 }
@@ -63,7 +65,7 @@ export class TestService {
       PASSKEY_MANAGEMENT_PORT: '0',
       ...options.env,
     });
-    const running = await startService(config, clock);
+    const running = await startService(config, clock, options.metadataRoots);
     const certificateOf = (identity: string): ClientCertificate =>
       certificates.get(identity) ?? pki.certificateOf(identity);
     const contract = Contract.load();

@@ -1,4 +1,4 @@
-import { authenticatorName } from '../../authenticators/authenticator-names.js';
+import type { AuthenticatorLabel } from '../../authenticators/authenticators.service.js';
 import type { CredentialEntity, CredentialStatus } from '../credential.entity.js';
 
 export class CredentialResponse {
@@ -9,7 +9,7 @@ export class CredentialResponse {
   name: string;
   status: CredentialStatus;
   aaguid: string;
-  authenticator: { name: string } | null;
+  authenticator: AuthenticatorLabel | null;
   algorithm: number;
   attachment: string | null;
   transports: string[];
@@ -25,13 +25,12 @@ export class CredentialResponse {
   statusChangedAt: Date;
   statusReason: string | null;
 
-  static of(credential: CredentialEntity): CredentialResponse {
+  static of(credential: CredentialEntity, authenticator: AuthenticatorLabel | null): CredentialResponse {
     const { credentialId, publicKey, bindingMac, attestationFormat, attestationTrust, ...shown } = credential;
-    const name = authenticatorName(credential.aaguid);
     return {
       ...shown,
       credentialId: credentialId.toString('base64url'),
-      authenticator: name === undefined ? null : { name },
+      authenticator,
       attestation: { format: attestationFormat, trust: attestationTrust },
     };
   }
