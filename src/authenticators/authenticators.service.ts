@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { authenticatorName } from './authenticator-names.js';
 import { MetadataFile } from './metadata-file.js';
 import { certificationOf, type Standing, standingOf } from './status-reports.js';
@@ -15,7 +15,7 @@ export interface AuthenticatorLabel {
  */
 @Injectable()
 export class AuthenticatorsService {
-  constructor(private readonly metadata: MetadataFile) {}
+  constructor(@Inject(MetadataFile) private readonly metadata: Pick<MetadataFile, 'modelOf'>) {}
 
   /** FIDO metadata says it better than the project's own list, which has the passkey providers that metadata lacks. */
   nameOf(aaguid: string): AuthenticatorLabel | null {

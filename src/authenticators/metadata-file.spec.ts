@@ -6,6 +6,7 @@ import { Logger } from '@nestjs/common';
 import { FakeClock } from '../../test/support/fake-clock.js';
 import { dayFromNow, MetadataAuthority } from '../../test/support/metadata-blob.js';
 import { ConfigError } from '../config/config.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { AuthenticatorsService } from './authenticators.service.js';
 import { MAX_BLOB_BYTES } from './metadata-blob.js';
 import { MetadataFile } from './metadata-file.js';
@@ -14,6 +15,7 @@ const AAGUID = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
 const authority = await MetadataAuthority.create();
 const signer = await authority.signer();
 const clock = new FakeClock();
+const metrics = new Metrics();
 Logger.overrideLogger(false);
 
 let directory: string;
@@ -29,7 +31,7 @@ const blob = (no: number, description = `Model of ${String(no)}`): string =>
   signer.blob({ no, entries: [{ aaguid: AAGUID, metadataStatement: { description } }] });
 
 async function opened(metadataBlobFile: string | undefined = path): Promise<MetadataFile> {
-  const file = new MetadataFile({ metadataBlobFile }, [authority.rootPem], clock);
+  const file = new MetadataFile({ metadataBlobFile }, [authority.rootPem], clock, metrics);
   await file.onModuleInit();
   return file;
 }
@@ -38,7 +40,7 @@ const nameIn = (file: MetadataFile): string | undefined => new AuthenticatorsSer
 
 describe('the file of FIDO metadata', () => {
   it('is none where none is configured', async () => {
-    const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock);
+    const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock, metrics);
     await file.onModuleInit();
     expect([file.state(), file.modelOf(AAGUID)]).toEqual([undefined, undefined]);
   });
@@ -136,6 +138,13 @@ describe('the file of FIDO metadata', () => {
       await writeFile(path, 'no JWS');
       await file.refresh();
       expect(file.state()?.refused).toBe('the file is no JWS');
+    });
+
+    it('is in the metrics, with its serial number', async () => {
+      await writeFile(path, signer.blob({ no: 8, nextUpdate: '2026-12-01' }));
+      await opened();
+      const { values } = await metrics.metadataNextUpdate.get();
+      expect(values).toEqual([{ labels: { no: 8 }, value: Date.UTC(2026, 11, 1) / 1_000 }]);
     });
 
     it('only in its time stays in use', async () => {

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { MAX_BLOB_BYTES, verifyMetadataBlob } from './metadata-blob.js';
 import { MetadataError } from './metadata-error.js';
 import { METADATA_ROOTS } from './metadata-roots.js';
@@ -55,6 +56,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, Befor
     @Inject(CONFIG) { metadataBlobFile }: Pick<Config, 'metadataBlobFile'>,
     @Inject(METADATA_ROOTS) private readonly roots: readonly string[],
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly metrics: Metrics,
   ) {
     this.path = metadataBlobFile;
   }
@@ -116,6 +118,8 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, Befor
       throw new MetadataError(`its no ${String(no)} is not higher than ${String(this.loaded.no)}, which is in use`);
     }
     this.loaded = { ...metadata, digest, writtenAt };
+    this.metrics.metadataNextUpdate.reset();
+    this.metrics.metadataNextUpdate.set({ no }, nextUpdate.getTime() / 1_000);
     this.logger.log({ message: 'FIDO metadata is in use', no, nextUpdate, models: metadata.models.size });
   }
 }

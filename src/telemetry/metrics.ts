@@ -34,6 +34,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Absent where no metadata is configured. */
+  readonly metadataNextUpdate = new Gauge({
+    name: 'passkey_metadata_next_update_seconds',
+    help: 'When the FIDO metadata in use, of this serial number, is due to be replaced (Unix time)',
+    labelNames: ['no'],
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }

@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals';
+import { AuthenticatorsService } from './authenticators.service.js';
+import type { AuthenticatorModel } from './metadata.js';
+
+const NOW = new Date('2026-07-01T12:00:00Z');
+const GOOGLE = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
+const MODEL = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
+const ZEROS = '00000000-0000-0000-0000-000000000000';
+const ICON = 'data:image/png;base64,iVBORw0KGgo=';
+
+const EMPTY: AuthenticatorModel = {
+  ...{ description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] },
+};
+
+const knowing = (aaguid: string, model: Partial<AuthenticatorModel> = {}): AuthenticatorsService =>
+  new AuthenticatorsService({ modelOf: (asked) => (asked === aaguid ? { ...EMPTY, ...model } : undefined) });
+
+describe('what is known of a model', () => {
+  it('is what metadata says', () => {
+    const models = knowing(MODEL, {
+      description: 'Model One',
+      icon: ICON,
+      roots: ['PEM'],
+      attestationTypes: ['basic_full'],
+      reports: [
+        { status: 'FIDO_CERTIFIED_L2', effectiveDate: new Date('2025-01-01') },
+        { status: 'USER_KEY_PHYSICAL_COMPROMISE', effectiveDate: new Date('2026-01-01') },
+      ],
+    });
+    expect(models.nameOf(MODEL)).toEqual({ name: 'Model One', icon: ICON });
+    expect([models.isKnown(MODEL), models.rootsOf(MODEL)]).toEqual([true, ['PEM']]);
+    expect(models.attestationTypesOf(MODEL)).toEqual(['basic_full']);
+    expect(models.standing(MODEL, NOW)).toEqual({ verdict: 'compromised', status: 'USER_KEY_PHYSICAL_COMPROMISE' });
+    expect(models.standing(MODEL, new Date('2025-06-01'))).toEqual({ verdict: 'good' });
+    expect(models.certificationLevel(MODEL, NOW)).toBe('FIDO_CERTIFIED_L2');
+  });
+
+  it('is its name in the own list, where metadata lacks it or its name', () => {
+    expect(knowing(MODEL).nameOf(GOOGLE)).toEqual({ name: 'Google Password Manager' });
+    expect(knowing(GOOGLE, { icon: ICON }).nameOf(GOOGLE)).toEqual({ name: 'Google Password Manager', icon: ICON });
+    expect(knowing(GOOGLE, { description: 'Better' }).nameOf(GOOGLE)).toEqual({ name: 'Better' });
+    expect(knowing(MODEL).isKnown(GOOGLE)).toBe(true);
+  });
+
+  it('can be that it exists', () => {
+    expect([knowing(MODEL).nameOf(MODEL), knowing(MODEL).isKnown(MODEL)]).toEqual([null, true]);
+  });
+
+  it.each([ZEROS, '33333333-2222-4333-8444-555555555555', 'constructor'])('is nothing of %s', (aaguid) => {
+    const models = knowing(MODEL);
+    expect([models.nameOf(aaguid), models.isKnown(aaguid), models.rootsOf(aaguid)]).toEqual([null, false, []]);
+    expect([models.standing(aaguid, NOW), models.certificationLevel(aaguid, NOW)]).toEqual([{ verdict: 'good' }, null]);
+  });
+});
