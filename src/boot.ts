@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
@@ -43,16 +44,17 @@ export async function startService(
   metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
 ): Promise<RunningService> {
   const database = await openDatabase(config, (dataSource, names) => recordMigrations(dataSource, names, clock.now()));
+  const pino = createLogger(config.production);
   const stops = [database.stop];
   const stop = async (): Promise<void> => {
     for (const close of stops.splice(0).reverse()) await close();
   };
   try {
     const settings = { ...config, databaseUrl: database.url };
-    const app = await createApp(AppModule.with(settings, clock, metadataRoots), settings);
+    const app = await createApp(AppModule.with(settings, clock, metadataRoots), settings, pino);
     stops.push(() => app.close());
     const audit = app.get(AuditService);
-    const management = await createManagement(app, settings, clock);
+    const management = await createManagement(app, settings, clock, pino);
     stops.push(() => management.close());
     const httpsUrl = await listen(app, config.https, 'https');
     const managementUrl = await listen(management, config.management, 'http');
@@ -67,8 +69,7 @@ export async function startService(
   }
 }
 
-async function createApp(module: DynamicModule, config: Config): Promise<NestFastifyApplication> {
-  const pino = createLogger(config.production);
+async function createApp(module: DynamicModule, config: Config, pino: Logger): Promise<NestFastifyApplication> {
   const problems = new ProblemFilter();
   const adapter = new FastifyAdapter({
     https: tlsOptions(config.tls),
@@ -98,12 +99,18 @@ async function createApp(module: DynamicModule, config: Config): Promise<NestFas
   return app;
 }
 
-function createManagement(app: NestFastifyApplication, config: Config, clock: Clock): Promise<NestFastifyApplication> {
+/** Nest's logger is the process's: the second application must name the same one. */
+function createManagement(
+  app: NestFastifyApplication,
+  config: Config,
+  clock: Clock,
+  pino: Logger,
+): Promise<NestFastifyApplication> {
   const file = app.get(MetadataFile);
   const parts = { dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state() };
   const service = { ...parts, config, clock };
   return NestFactory.create<NestFastifyApplication>(ManagementModule.over(service), new FastifyAdapter(), {
-    logger: false,
+    logger: new PinoLogger(pino),
     abortOnError: false,
   });
 }

@@ -40,17 +40,15 @@ A page to click on: npm run demo. Stop: Ctrl-C.
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   if (!config.production) await prepareDevelopment(config.dataDir);
-  const service = await startService(config);
-  announce(service, config);
+  const starting = startService(config);
   let stopping: Promise<void> | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      stopping ??= service.stop().then(
-        () => process.exit(0),
-        (error: unknown) => fail(error),
-      );
+      stopping ??= starting.then((service) => service.stop()).then(() => process.exit(0), fail);
     });
   }
+  const service = await starting;
+  if (!stopping) announce(service, config);
 }
 
 function fail(error: unknown): never {

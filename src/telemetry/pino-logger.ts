@@ -16,8 +16,9 @@ export function createLogger(production: boolean): Logger {
 export class PinoLogger implements LoggerService {
   constructor(private readonly pino: Logger) {}
 
+  /** What Nest tells of its start is no news to an operator. */
   log(message: unknown, ...context: unknown[]): void {
-    this.write('info', message, context);
+    this.write('debug', message, context);
   }
 
   warn(message: unknown, ...context: unknown[]): void {
