@@ -4,7 +4,8 @@ import { Initial1764000000000 } from './migrations/1764000000000-initial.js';
 
 /**
  * @param url PostgreSQL 15 or later
- * @returns options whose pool gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock
+ * @returns options whose pool gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock,
+ *   8 s for an answer of a server that does not keep to that itself
  */
 export function dataSourceOptions(url: string): DataSourceOptions {
   return {
@@ -22,6 +23,7 @@ export function dataSourceOptions(url: string): DataSourceOptions {
     extra: {
       connectionTimeoutMillis: 3_000,
       statement_timeout: 5_000,
+      query_timeout: 8_000,
       lock_timeout: 2_000,
       idle_in_transaction_session_timeout: 10_000,
     },
