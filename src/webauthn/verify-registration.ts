@@ -82,14 +82,9 @@ export async function verifyRegistration(
   );
   const statement = await verifyStatement(object, { ...attested, algorithm }, response, expected);
   return {
-    credentialId: attested.credentialId,
-    publicKey: attested.publicKey,
-    algorithm,
-    aaguid: attested.aaguid,
-    signCount: data.signCount,
-    userVerified: data.userVerified,
-    backupEligible: data.backupEligible,
-    backedUp: data.backedUp,
+    ...{ credentialId: attested.credentialId, publicKey: attested.publicKey, algorithm, aaguid: attested.aaguid },
+    ...{ signCount: data.signCount, userVerified: data.userVerified },
+    ...{ backupEligible: data.backupEligible, backedUp: data.backedUp },
     attestation: assessTrust(statement, expected.roots(format, attested.aaguid), expected.now),
   };
 }
