@@ -39,7 +39,7 @@ export function watchHandshakes(server: Server, audit: AuditService, metrics: Me
         {
           type: 'handshake.refused',
           outcome: 'failure',
-          reason: error.code ?? error.name,
+          reason: refusalOf(socket) ?? error.code ?? error.name,
           detail: error.message.slice(0, 200),
           facts,
         },
@@ -48,4 +48,9 @@ export function watchHandshakes(server: Server, audit: AuditService, metrics: Me
         logger.error({ message: 'a refused handshake was not recorded', ip: source.ip, error: String(failure) });
       });
   });
+}
+
+/** Why the client's certificate was refused, where it was; the error says no more than that the connection is gone. */
+function refusalOf(socket: { authorizationError?: Error | string | null }): string | undefined {
+  return socket.authorizationError ? String(socket.authorizationError) : undefined;
 }
