@@ -42,7 +42,8 @@ function requireLeaf(certificate: x509.X509Certificate): void {
 }
 
 function spiffeIdOf(certificate: x509.X509Certificate, trustDomain: string): string {
-  const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
+  const extensions = certificate.getExtensions(x509.SubjectAlternativeNameExtension);
+  const names = extensions.flatMap((extension) => extension.names.items);
   const uris = names.filter((name) => name.type === 'url');
   if (uris.length !== 1) throw new SvidError(`the certificate has ${String(uris.length)} URI names; an SVID has one`);
   const id = uris[0]!.value;
