@@ -1,0 +1,116 @@
+import { EventEmitter, once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import { type AddressInfo, connect as connectPlainly } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type ConnectionOptions } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { DevelopmentCa } from '../config/development-ca.js';
+import { prepareDevelopment } from '../config/development.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { watchHandshakes } from './refused-handshakes.js';
+import { tlsOptions } from './tls-options.js';
+
+let directory: string;
+let audit: FakeAudit;
+let metrics: Metrics;
+
+const path = (name: string): string => join(directory, 'pki', name);
+const read = (name: string): string => readFileSync(path(name), 'utf8');
+
+beforeAll(async () => {
+  Logger.overrideLogger(false);
+  directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
+  await prepareDevelopment(directory);
+  const { serialNumber } = new X509Certificate(read('stranger.crt'));
+  const authority = await DevelopmentCa.load(read('ca.crt'), read('ca.key'));
+  writeFileSync(path('ca.crl'), await authority.revocationList([serialNumber]));
+});
+beforeEach(() => {
+  audit = new FakeAudit();
+  metrics = new Metrics();
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+const counted = async (): Promise<number> => (await metrics.handshakesRefused.get()).values[0]?.value ?? 0;
+
+describe('a refused handshake', () => {
+  async function refused(client: (port: number) => EventEmitter): Promise<void> {
+    const [certFile, keyFile, caFile, crlFile] = ['server.crt', 'server.key', 'ca.crt', 'ca.crl'].map(path) as [string, string, string, string]; // prettier-ignore
+    const server = createServer(tlsOptions({ certFile, keyFile, caFile, crlFile }));
+    watchHandshakes(server, audit.service, metrics);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const noticed = once(server, 'tlsClientError');
+      const socket = client((server.address() as AddressInfo).port);
+      socket.on('error', () => undefined);
+      await noticed;
+    } finally {
+      server.close();
+    }
+  }
+  const byTls = (options: ConnectionOptions) => (port: number) =>
+    connect({ host: '127.0.0.1', port, ca: read('ca.crt'), servername: 'localhost', ...options }).resume();
+
+  it('of a revoked caller is recorded with the reason that only its connection knows', async () => {
+    await refused(byTls({ cert: read('stranger.crt'), key: read('stranger.key') }));
+    expect(audit.entries).toMatchObject([{ type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED' }]);
+    expect(await counted()).toBe(1);
+  });
+
+  it('of a caller of another authority is recorded as that', async () => {
+    const { certificatePem: cert, keyPem: key } = await (await DevelopmentCa.create()).issueService('spiffe://passkey-manager.local/auth-service'); // prettier-ignore
+    await refused(byTls({ cert, key }));
+    expect(audit.entries).toMatchObject([{ reason: expect.stringMatching(/^(UNABLE_TO|CERT_SIGNATURE|SELF_SIGNED)/) }]);
+  });
+
+  it.each<[string, () => ConnectionOptions]>([
+    ['without a certificate', () => ({})],
+    ['that speaks TLS 1.2', () => ({ maxVersion: 'TLSv1.2' })],
+  ])('of a caller %s is recorded with the code of the protocol', async (_, options) => {
+    await refused(byTls(options()));
+    expect(audit.entries).toMatchObject([{ type: 'handshake.refused', reason: expect.stringMatching(/^ERR_SSL_/) }]);
+  });
+
+  it('of one that speaks no TLS at all is recorded, too', async () => {
+    await refused((port) => {
+      const socket = connectPlainly(port, '127.0.0.1').resume();
+      socket.write('GET / HTTP/1.1\r\n\r\n');
+      return socket;
+    });
+    expect(audit.entries).toMatchObject([{ type: 'handshake.refused', reason: expect.stringMatching(/^ERR_SSL_/) }]);
+  });
+});
+
+describe('whoever knocks on the port cannot fill the audit log', () => {
+  const knock = (server: EventEmitter, count: number): void => {
+    for (let knocks = 0; knocks < count; knocks += 1) {
+      server.emit('tlsClientError', Object.assign(new Error('refused'), { code: 'ERR_SSL_X' }), { remotePort: 7 });
+    }
+  };
+
+  it('60 records a minute are written, the rest is counted and told later', async () => {
+    const server = new EventEmitter();
+    watchHandshakes(server as Server, audit.service, metrics);
+    if (Date.now() % 60_000 > 59_000) await sleep(1_100);
+    knock(server, 1_000);
+    expect(audit.entries).toHaveLength(60);
+    expect(await counted()).toBe(1_000);
+  });
+
+  it('and a record that cannot be written stops nothing', async () => {
+    const server = new EventEmitter();
+    watchHandshakes(server as Server, audit.service, metrics);
+    audit.failure = new Error('the database is gone');
+    knock(server, 1);
+    await new Promise(setImmediate);
+    expect(await counted()).toBe(1);
+  });
+});
