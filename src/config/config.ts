@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** Everything the service can be told from outside, read once at boot and frozen. */
@@ -109,6 +109,7 @@ class Settings {
     const path = resolve(value);
     try {
       accessSync(path, constants.R_OK);
+      if (statSync(path).isDirectory()) this.mistakes.push(`${name} names "${path}", which is a directory`);
     } catch {
       this.mistakes.push(`${name} names "${path}", which cannot be read`);
     }

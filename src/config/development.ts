@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DevelopmentCa, expiresSoon } from './development-ca.js';
 
@@ -36,6 +36,7 @@ export async function prepareDevelopment(dataDir: string): Promise<void> {
   );
 }
 
+/** A certificate is taken away before its key is replaced and written last: what has none is made again, whole. */
 async function preparePki(directory: string): Promise<void> {
   const path = (name: string): string => join(directory, name);
   const renew = !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || expiresSoon(readFileSync(path('ca.crt')));
@@ -43,8 +44,8 @@ async function preparePki(directory: string): Promise<void> {
     ? await DevelopmentCa.create()
     : await DevelopmentCa.load(readFileSync(path('ca.crt'), 'utf8'), readFileSync(path('ca.key'), 'utf8'));
   if (renew) {
+    rmSync(path('ca.crt'), { force: true });
     write(path('ca.key'), ca.keyPem);
-    write(path('ca.crt'), ca.certificatePem, 0o644);
   }
   if (renew || !existsSync(path('ca.crl')) || ca.crlExpiresSoon(readFileSync(path('ca.crl'), 'utf8'))) {
     write(path('ca.crl'), await ca.revocationList(), 0o644);
@@ -56,9 +57,11 @@ async function preparePki(directory: string): Promise<void> {
       name === 'server'
         ? await ca.issueServer()
         : await ca.issueService(`spiffe://${DEVELOPMENT_TRUST_DOMAIN}/${name}`);
+    rmSync(crt, { force: true });
     write(key, leaf.keyPem);
     write(crt, leaf.certificatePem, 0o644);
   }
+  if (renew) write(path('ca.crt'), ca.certificatePem, 0o644);
 }
 
 function keep(path: string, make: () => string, mode = 0o600): void {
