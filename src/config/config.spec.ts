@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ConfigError, readConfig } from './config.js';
+
+let directory: string;
+let file: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
+  file = join(directory, 'file');
+  writeFileSync(file, 'content');
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+const FILES = [
+  'PASSKEY_TLS_CERT_FILE',
+  'PASSKEY_TLS_KEY_FILE',
+  'PASSKEY_TLS_CA_FILE',
+  'PASSKEY_TLS_CRL_FILE',
+  'PASSKEY_ACCESS_POLICY_FILE',
+  'PASSKEY_AUDIT_KEY_FILE',
+  'PASSKEY_BINDING_KEY_FILE',
+];
+const OPTIONAL_FILES = ['PASSKEY_RELYING_PARTIES_FILE', 'PASSKEY_ATTESTATION_ROOTS_FILE', 'PASSKEY_MDS_BLOB_FILE'];
+
+const production = (): NodeJS.ProcessEnv => ({
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgresql://service@db.internal/passkeys',
+  ...Object.fromEntries(FILES.map((name) => [name, file])),
+});
+
+function mistakesOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}
+
+/** Every object in it, itself first. */
+function objectsIn(value: object): object[] {
+  const inner = Object.values(value).filter(
+    (member): member is object => typeof member === 'object' && member !== null,
+  );
+  return [value, ...inner.flatMap(objectsIn)];
+}
+
+describe('development', () => {
+  const data = resolve('.data');
+
+  it('needs no setting at all', () => {
+    expect(readConfig({})).toEqual({
+      production: false,
+      dataDir: data,
+      databaseUrl: undefined,
+      https: { host: '127.0.0.1', port: 8443 },
+      management: { host: '127.0.0.1', port: 8081 },
+      tls: {
+        certFile: join(data, 'pki/server.crt'),
+        keyFile: join(data, 'pki/server.key'),
+        caFile: join(data, 'pki/ca.crt'),
+        crlFile: join(data, 'pki/ca.crl'),
+      },
+      accessPolicyFile: join(data, 'access-policy.yaml'),
+      ...{ relyingPartiesFile: undefined, attestationRootsFile: undefined, metadataBlobFile: undefined },
+      auditKeyFile: join(data, 'audit.key'),
+      bindingKeyFile: join(data, 'binding.key'),
+    });
+  });
+
+  it('takes an empty setting for an absent one', () => {
+    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT']; // prettier-ignore
+    expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
+  });
+
+  it('keeps what it generates where it is told', () => {
+    const { dataDir, tls, bindingKeyFile } = readConfig({ PASSKEY_DATA_DIR: directory });
+    expect([dataDir, tls.caFile, bindingKeyFile]).toEqual([
+      directory,
+      join(directory, 'pki/ca.crt'),
+      join(directory, 'binding.key'),
+    ]);
+  });
+
+  it('takes every setting that production takes', () => {
+    const config = readConfig({ ...production(), NODE_ENV: 'test' });
+    expect(config).toEqual({ ...readConfig(production()), production: false });
+  });
+});
+
+describe('production', () => {
+  it('starts with everything named', () => {
+    expect(readConfig(production())).toMatchObject({
+      ...{ production: true, databaseUrl: 'postgresql://service@db.internal/passkeys', bindingKeyFile: file },
+      tls: { certFile: file, keyFile: file, caFile: file, crlFile: file },
+    });
+  });
+
+  it('uses no generated default, and names everything that is missing at once', () => {
+    const mistakes = mistakesOf({ NODE_ENV: 'production' });
+    expect(mistakes).toHaveLength(FILES.length + 1);
+    for (const name of ['DATABASE_URL', ...FILES]) {
+      expect(mistakes).toContainEqual(expect.stringMatching(new RegExp(`^${name} is not set; NODE_ENV=production `)));
+    }
+  });
+
+  it.each(['DATABASE_URL', ...FILES])('misses %s when it alone is absent', (name) => {
+    const { [name]: _, ...env } = production();
+    expect(mistakesOf(env)).toEqual([expect.stringContaining(name)]);
+  });
+
+  it.each(OPTIONAL_FILES)('does without %s', (name) => {
+    expect(mistakesOf({ ...production(), [name]: undefined })).toEqual([]);
+    expect(Object.values(readConfig({ ...production(), [name]: file }))).toContain(file);
+  });
+
+  it.each(['Production', 'prod', 'staging', 'production '])(
+    'is not meant by NODE_ENV "%s": that is a mistake',
+    (value) => {
+      expect(mistakesOf({ NODE_ENV: value })).toEqual([expect.stringContaining(`NODE_ENV is "${value}"`)]);
+    },
+  );
+});
+
+describe('a port', () => {
+  it.each([
+    ['0', 0],
+    ['1', 1],
+    ['443', 443],
+    ['65535', 65_535],
+  ])('may be %s', (text, port) => {
+    const { https, management } = readConfig({ PASSKEY_HTTPS_PORT: text, PASSKEY_MANAGEMENT_PORT: text });
+    expect([https.port, management.port]).toEqual([port, port]);
+  });
+
+  it.each(['65536', '99999', '-1', '1.5', '1e3', '0x50', ' 80', '80 ', 'http', '+80', '8443\n', '123456', '٨٠'])(
+    'may not be "%s"',
+    (text) => {
+      expect(mistakesOf({ PASSKEY_HTTPS_PORT: text, PASSKEY_MANAGEMENT_PORT: text })).toEqual([
+        expect.stringMatching(/^PASSKEY_HTTPS_PORT is /),
+        expect.stringMatching(/^PASSKEY_MANAGEMENT_PORT is /),
+      ]);
+    },
+  );
+
+  it('has a host', () => {
+    const { https, management } = readConfig({ PASSKEY_HTTPS_HOST: '::', PASSKEY_MANAGEMENT_HOST: '10.0.0.7' });
+    expect([https.host, management.host]).toEqual(['::', '10.0.0.7']);
+  });
+});
+
+describe('the database', () => {
+  it.each(['postgres://localhost/passkeys', 'postgresql://user:secret@db:5432/passkeys?sslmode=verify-full'])(
+    'may be %s',
+    (url) => {
+      expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
+    },
+  );
+
+  it.each(['mysql://localhost/passkeys', 'localhost:5432', 'http://db', 'passkeys', '/var/run/postgresql'])(
+    'may not be "%s"',
+    (url) => {
+      expect(mistakesOf({ DATABASE_URL: url })).toEqual([expect.stringContaining('DATABASE_URL must be a URL')]);
+    },
+  );
+
+  it('is never quoted in a mistake: its URL has a password in it', () => {
+    expect(mistakesOf({ DATABASE_URL: 'mysql://user:s3cret@db/passkeys' }).join()).not.toContain('s3cret');
+  });
+});
+
+describe('a file', () => {
+  it.each([...FILES, ...OPTIONAL_FILES])('in %s must be there', (name) => {
+    const path = join(directory, 'nothing');
+    expect(mistakesOf({ [name]: path })).toEqual([`${name} names "${path}", which cannot be read`]);
+  });
+
+  it.each([...FILES, ...OPTIONAL_FILES])('in %s must not be a directory', (name) => {
+    expect(mistakesOf({ [name]: directory })).toEqual([`${name} names "${directory}", which is a directory`]);
+  });
+
+  it('is told by its whole path, wherever the service was started', () => {
+    expect(readConfig({ PASSKEY_BINDING_KEY_FILE: 'package.json' }).bindingKeyFile).toBe(resolve('package.json'));
+  });
+});
+
+describe('the configuration', () => {
+  it('is frozen, to the last object', () => {
+    for (const object of objectsIn(readConfig({}))) expect(Object.isFrozen(object)).toBe(true);
+  });
+
+  it('reports mistakes of every kind together', () => {
+    const env = { NODE_ENV: 'x', PASSKEY_HTTPS_PORT: 'x', DATABASE_URL: 'x', PASSKEY_MDS_BLOB_FILE: directory };
+    expect(mistakesOf(env)).toHaveLength(4);
+    expect(() => readConfig(env)).toThrow(
+      /^The settings do not allow a start:\n {2}- .*\n {2}- .*\n {2}- .*\n {2}- .*$/,
+    );
+  });
+});

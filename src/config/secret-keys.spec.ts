@@ -1,0 +1,80 @@
+import { generateKeyPairSync, hkdfSync, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Config, ConfigError, readConfig } from './config.js';
+import { readSecretKeys } from './secret-keys.js';
+
+const MASTER = randomBytes(32);
+const AUDIT_KEY = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function configWith(binding: string, audit = AUDIT_KEY): Config {
+  writeFileSync(join(directory, 'binding.key'), binding);
+  writeFileSync(join(directory, 'audit.key'), audit);
+  return readConfig({ PASSKEY_DATA_DIR: directory });
+}
+
+const base64 = (bytes: Buffer): string => `${bytes.toString('base64')}\n`;
+
+describe('the keys for one purpose each', () => {
+  it('are derived by HKDF-SHA-256 (RFC 5869), each for its purpose', () => {
+    const derived = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
+    const keys = readSecretKeys(configWith(base64(MASTER)));
+    expect(keys).toEqual({ binding: derived('credential-binding'), decoy: derived('decoy') });
+    expect(Object.isFrozen(keys)).toBe(true);
+  }); // prettier-ignore
+
+  it('are the same at every start, whatever stands around the key', () => {
+    const [one, two] = [base64(MASTER), `\n ${MASTER.toString('base64')} \r\n`].map((text) => readSecretKeys(configWith(text)));
+    expect(one).toEqual(two);
+  }); // prettier-ignore
+
+  it('are others for another key', () => {
+    const [one, two] = [MASTER, randomBytes(32)].map((key) => readSecretKeys(configWith(base64(key))));
+    expect(one?.binding).not.toEqual(two?.binding);
+    expect(one?.decoy).not.toEqual(two?.decoy);
+  });
+
+  it.each([32, 33, 64, 1_000])('are derived from %i bytes', (length) => {
+    expect(readSecretKeys(configWith(base64(randomBytes(length)))).binding).toHaveLength(32);
+  });
+});
+
+describe('a file without a usable key stops the boot, and is named', () => {
+  it.each<[string, string]>([
+    ['nothing', ''],
+    ['31 bytes', base64(randomBytes(31))],
+    ['hexadecimal with colons', Array.from(randomBytes(32), (byte) => byte.toString(16)).join(':')],
+    ['base64url', randomBytes(48).fill(0xff).toString('base64url')],
+    ['raw bytes', randomBytes(64).toString('latin1')],
+    ['two lines', base64(randomBytes(32)) + base64(randomBytes(32))],
+    ['a passphrase', 'correct horse battery staple correct horse battery staple'],
+    ['PEM', AUDIT_KEY],
+  ])('binding.key with %s', (_, text) => {
+    expect(() => readSecretKeys(configWith(text))).toThrow(ConfigError);
+    expect(() => readSecretKeys(configWith(text))).toThrow('PASSKEY_BINDING_KEY_FILE');
+  });
+
+  it.each<[string, string]>([
+    ['nothing', ''],
+    ['a public key', generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString()],
+    ['half a key', AUDIT_KEY.slice(0, 60)],
+    ['base64', base64(randomBytes(32))],
+  ])('audit.key with %s', (_, text) => {
+    expect(() => readSecretKeys(configWith(base64(MASTER), text))).toThrow('PASSKEY_AUDIT_KEY_FILE');
+  });
+
+  it('without quoting what is in it', () => {
+    const secret = `${'secret'.repeat(5)}!`;
+    expect(() => readSecretKeys(configWith(secret))).toThrow(expect.not.objectContaining({ message: expect.stringContaining('secretsecret') })); // prettier-ignore
+  });
+});
