@@ -7,7 +7,7 @@ import { type Config, ConfigError, readConfig } from './config.js';
 import { readSecretKeys } from './secret-keys.js';
 
 const MASTER = randomBytes(32);
-const AUDIT_KEY = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const AUDIT_KEY = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
 
 let directory: string;
 beforeAll(() => {
@@ -66,7 +66,7 @@ describe('a file without a usable key stops the boot, and is named', () => {
 
   it.each<[string, string]>([
     ['nothing', ''],
-    ['a public key', generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString()],
+    ['a public key', generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' })],
     ['half a key', AUDIT_KEY.slice(0, 60)],
     ['base64', base64(randomBytes(32))],
   ])('audit.key with %s', (_, text) => {
