@@ -141,6 +141,7 @@ describe('a refusal is in the log before the answer', () => {
     const { body } = await login.authenticate(authenticator, { interference: { flags: { UV: false } } });
     const [entry] = await log.events({ type: 'credential.verify', userId: user });
     expect(entry).toEqual(event('credential.verify', FAILURE, { status_code: 'user-verification-missing' }));
+    expect(entry).toMatchObject({ unmapped: { webauthn_step: '§7.2 step 17' }, status_detail: 'the flag UV is not set' });
     expect(entry?.metadata.correlation_uid).toBe((body as unknown as { instance: string }).instance);
   });
 
@@ -148,6 +149,7 @@ describe('a refusal is in the log before the answer', () => {
     await login.register(user, authenticator, { interference: { clientData: { origin: 'https://evil.example' } } });
     const [entry] = await log.events({ type: 'credential.register', userId: user });
     expect(entry).toEqual(event('credential.register', FAILURE, { status_code: 'origin-mismatch' }));
+    expect(entry).toMatchObject({ unmapped: { webauthn_step: '§7.1 step 9' } });
   });
 
   it('of a challenge that is spent', async () => {

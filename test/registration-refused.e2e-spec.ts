@@ -50,7 +50,7 @@ const REFUSED: [string, CreationInterference, string][] = [
   ['backed up but not eligible', { flags: { BE: false, BS: true } }, 'backup-flags-invalid'],
   ['an algorithm that was not offered', { key: generateKey('ES384') }, 'algorithm-denied'],
   ['an unknown attestation format', { attestation: () => ({ fmt: 'no-such', attStmt: {} }) }, 'attestation-format-denied'],
-  ['android-key, which would open a socket', { attestation: () => ({ fmt: 'android-key', attStmt: { x5c: [] } }) }, 'attestation-format-denied'],
+  ['android-key without certificates', { attestation: () => ({ fmt: 'android-key', attStmt: { x5c: [] } }) }, 'attestation-invalid'],
   ['a statement in none', { attestation: (a) => ({ ...noAttestation(a), attStmt: { alg: -7 } }) }, 'attestation-invalid'],
   ['a self attestation with a broken signature', { attestation: selfWith({ sig: Buffer.alloc(70) }) }, 'attestation-invalid'],
   ['a self attestation of another algorithm', { attestation: selfWith({ alg: -257 }) }, 'attestation-invalid'],

@@ -9,6 +9,7 @@ import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
+import { RefusedAnswers } from './refused-answers.js';
 import { RegisterCredential } from './register-credential.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
@@ -26,6 +27,7 @@ import { VerifyCredential } from './verify-credential.js';
     AttestationRoots,
     CredentialBindings,
     CredentialsService,
+    RefusedAnswers,
     RegisterCredential,
     UsersService,
     VerifyCredential,

@@ -18,6 +18,7 @@ import { AttestationRoots } from './attestation-roots.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
+import { RefusedAnswers } from './refused-answers.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
 /** The contract's longest name of a passkey; that of a model can be longer. */
@@ -40,6 +41,7 @@ export class RegisterCredential {
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly roots: AttestationRoots,
+    private readonly refused: RefusedAnswers,
     private readonly audit: AuditService,
   ) {}
 
@@ -54,8 +56,12 @@ export class RegisterCredential {
       return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified), verified);
     } catch (error) {
       const problem = error instanceof Refusal ? rejected(error) : error;
-      if (problem instanceof Problem && problem.status < 500)
-        await this.recordRefusal(context, problem, response.id, redeemed);
+      await this.refused.record(context, problem, {
+        type: 'credential.register',
+        credentialId: response.id,
+        redeemed,
+        error,
+      });
       throw problem;
     }
   }
@@ -159,24 +165,6 @@ export class RegisterCredential {
       .returning('id')
       .execute();
     if ((inserted.raw as unknown[]).length === 0) throw new Problem('credential-exists');
-  }
-
-  private async recordRefusal(
-    context: AuthorizedContext,
-    problem: Problem,
-    credentialId: string,
-    redeemed: Redeemed | undefined,
-  ): Promise<void> {
-    await this.audit.record(context, {
-      ...{
-        type: 'credential.register',
-        outcome: 'failure',
-        credential: { credentialId: credentialId.slice(0, 1_364) },
-      },
-      reason: problem.members.reason ?? problem.slug,
-      detail: problem.members.detail,
-      ...{ rpId: redeemed?.rp_id, userId: redeemed?.user_id ?? undefined },
-    });
   }
 }
 

@@ -10,11 +10,12 @@ import { ACCEPT_AUTHENTICATION, credentialOf, type Redeemed } from '../database/
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem, type ProblemMembers } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { Refusal, step } from '../webauthn/verdict.js';
+import { at, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
+import { RefusedAnswers } from './refused-answers.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import type { VerifiedResponse } from './dto/verified.response.js';
 import { CredentialResponse } from './dto/credential.response.js';
@@ -32,6 +33,7 @@ export class VerifyCredential {
     private readonly challenges: ChallengesService,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
+    private readonly refused: RefusedAnswers,
     private readonly audit: AuditService,
   ) {}
 
@@ -52,8 +54,12 @@ export class VerifyCredential {
       return await this.accept(context, ceremony, credential, verified);
     } catch (error) {
       const problem = error instanceof Refusal ? rejected(error, response.id, redeemed) : error;
-      if (problem instanceof Problem && problem.status < 500)
-        await this.recordRefusal(context, problem, response.id, redeemed);
+      await this.refused.record(context, problem, {
+        type: 'credential.verify',
+        credentialId: response.id,
+        redeemed,
+        error,
+      });
       throw problem;
     }
   }
@@ -71,24 +77,9 @@ export class VerifyCredential {
       'credential-unknown',
       'the credential record fails its integrity check',
     );
-    const { user_id: expectedUser, handle } = ceremony;
-    step(
-      expectedUser === null || expectedUser === credential.userId,
-      'credential-not-allowed',
-      'the credential is another user’s',
-    );
-    const { userHandle } = response;
-    const present = userHandle !== undefined && userHandle !== null;
-    step(
-      present || expectedUser !== null,
-      'user-handle-mismatch',
-      'a discoverable credential must tell its user handle',
-    );
-    step(
-      !present || userHandle === handle?.toString('base64url'),
-      'user-handle-mismatch',
-      'the user handle is another user’s',
-    );
+    at('§7.2', 6, () => {
+      demandUser(ceremony, credential, response.userHandle ?? undefined);
+    });
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
     demandBackup(ceremony.policy.backup, credential.backupEligible);
@@ -119,7 +110,7 @@ export class VerifyCredential {
       ...[rpId, id, credential.bindingMac, signCount, backedUp, now, flag],
       ...event.values,
     ]);
-    if (!accepted) return this.explain(credential, signCount);
+    if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));
     this.audit.count(event);
     const current = Object.assign(credential, { signCount: accepted.sign_count, backedUp, lastUsedAt: now });
     const shown = CredentialResponse.of(current, this.authenticators.nameOf(current.aaguid));
@@ -139,22 +130,6 @@ export class VerifyCredential {
       `the count is ${String(signCount)}; it was ${String(current.signCount)} before`,
     );
   }
-
-  private async recordRefusal(
-    context: AuthorizedContext,
-    problem: Problem,
-    credentialId: string,
-    redeemed: Redeemed | undefined,
-  ): Promise<void> {
-    const credential = redeemed && credentialOf(redeemed);
-    await this.audit.record(context, {
-      ...{ type: 'credential.verify', outcome: 'failure' },
-      reason: problem.members.reason ?? problem.slug,
-      detail: problem.members.detail,
-      ...{ rpId: redeemed?.rp_id, userId: redeemed?.user_id ?? credential?.userId },
-      credential: { id: credential?.id, credentialId: credentialId.slice(0, 1_364) },
-    });
-  }
 }
 
 /** @throws Problem relying-party-denied; Refusal ceremony-mismatch, purpose-mismatch */
@@ -168,6 +143,15 @@ function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
   const { policy, origins, enabled } = redeemed;
   if (!enabled || !policy || !origins) throw new Problem('relying-party-denied');
   return { ...redeemed, policy, origins };
+}
+
+/** The user is the challenge's, or, where that is for any user, the one that the authenticator tells. @throws Refusal */
+function demandUser({ user_id, handle }: Ceremony, { userId }: CredentialEntity, userHandle: string | undefined): void {
+  step(user_id === null || user_id === userId, 'credential-not-allowed', 'the credential is another user’s');
+  const told = userHandle !== undefined || user_id !== null;
+  step(told, 'user-handle-mismatch', 'a discoverable credential must tell its user handle');
+  const matches = userHandle === undefined || userHandle === handle?.toString('base64url');
+  step(matches, 'user-handle-mismatch', 'the user handle is another user’s');
 }
 
 /** @throws Refusal */

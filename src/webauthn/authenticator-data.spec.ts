@@ -122,7 +122,7 @@ describe('what both ceremonies ask of it (WebAuthn L3 §7.1 steps 14 to 17, §7.
   ])('%s', (_, flags, changed, outcome) => {
     const data = parseAuthenticatorData(authenticatorData(flags));
     const verify = (): void => {
-      verifyAuthenticatorData(data, { ...demands, ...changed });
+      verifyAuthenticatorData('§7.1', data, { ...demands, ...changed });
     };
     if (outcome === 'holds') expect(verify).not.toThrow();
     else expect(verify).toThrow(outcome);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decodeFirst } from './cbor.js';
-import { Refusal, step } from './verdict.js';
+import { at, Refusal, type Section, step } from './verdict.js';
 
 /** Authenticator data (WebAuthn L3 §6.1), decoded to its last byte. */
 export interface AuthenticatorData {
@@ -81,18 +81,27 @@ function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
   ];
 }
 
-/** What both ceremonies ask of the flags and the RP ID: WebAuthn L3 §7.1 steps 14-18, §7.2 steps 16-20. @throws Refusal */
+/** The first of the four steps that both ceremonies ask of authenticator data, in the same order. */
+const FIRST_STEP: Readonly<Record<Section, number>> = { '§7.1': 14, '§7.2': 15 };
+
+/** The RP ID, user presence, user verification and the backup flags: WebAuthn L3 §7.1 steps 14-17, §7.2 steps 15-18. @throws Refusal */
 export function verifyAuthenticatorData(
+  section: Section,
   data: AuthenticatorData,
   expected: { rpId: string; requireUserPresence: boolean; requireUserVerification: boolean },
 ): void {
-  const rpIdHash = createHash('sha256').update(expected.rpId).digest();
-  step(
-    data.rpIdHash.equals(rpIdHash),
-    'rp-id-mismatch',
-    `the authenticator answered for another RP ID than ${expected.rpId}`,
-  );
-  step(data.userPresent || !expected.requireUserPresence, 'user-presence-missing', 'the flag UP is not set');
-  step(data.userVerified || !expected.requireUserVerification, 'user-verification-missing', 'the flag UV is not set');
-  step(data.backupEligible || !data.backedUp, 'backup-flags-invalid', 'BS is set without BE');
+  const first = FIRST_STEP[section];
+  at(section, first, () => {
+    const ours = data.rpIdHash.equals(createHash('sha256').update(expected.rpId).digest());
+    step(ours, 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
+  });
+  at(section, first + 1, () => {
+    step(data.userPresent || !expected.requireUserPresence, 'user-presence-missing', 'the flag UP is not set');
+  });
+  at(section, first + 2, () => {
+    step(data.userVerified || !expected.requireUserVerification, 'user-verification-missing', 'the flag UV is not set');
+  });
+  at(section, first + 3, () => {
+    step(data.backupEligible || !data.backedUp, 'backup-flags-invalid', 'BS is set without BE');
+  });
 }

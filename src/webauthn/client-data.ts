@@ -1,5 +1,5 @@
 import { bytesOf } from './base64url.js';
-import { Refusal, step } from './verdict.js';
+import { at, Refusal, step } from './verdict.js';
 
 /** What a ceremony expects of its client data. */
 export interface ClientDataExpectation {
@@ -17,53 +17,72 @@ interface ClientData {
   readonly topOrigin?: unknown;
 }
 
+/** The first of the seven steps that both ceremonies ask of client data, in the same order. */
+const SECTIONS = {
+  'webauthn.create': { section: '§7.1', first: 5 },
+  'webauthn.get': { section: '§7.2', first: 8 },
+} as const;
+
 /**
- * WebAuthn L3 §7.1 steps 5-11 and §7.2 steps 9-15.
+ * WebAuthn L3 §7.1 steps 5-11 and §7.2 steps 8-14.
  *
  * @returns the top origin of a cross-origin ceremony that the policy allows
  * @throws Refusal
  */
 export function verifyClientData(encoded: string, expected: ClientDataExpectation): string | undefined {
-  const clientData = parse(bytesOf(encoded, 'clientDataJSON'));
-  step(clientData.type === expected.type, 'type-mismatch', `type is ${shown(clientData.type)}, not "${expected.type}"`);
-  step(
-    clientData.challenge === expected.challenge.toString('base64url'),
-    'challenge-mismatch',
-    'the client data holds another challenge',
-  );
-  const { origin, crossOrigin, topOrigin } = clientData;
-  step(
-    typeof origin === 'string' && expected.origins.includes(origin),
-    'origin-mismatch',
-    `origin is ${shown(origin)}, not one of ${expected.origins.join(', ')}`,
-  );
-  if (crossOrigin !== true && topOrigin === undefined) return undefined;
-  step(crossOrigin === true, 'cross-origin-denied', 'topOrigin is present in a ceremony that is not cross-origin');
-  step(expected.crossOrigin.allow, 'cross-origin-denied', 'the ceremony ran in a cross-origin frame');
-  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is no text');
-  const { topOrigins } = expected.crossOrigin;
-  step(
-    topOrigins.length === 0 || (topOrigin !== undefined && topOrigins.includes(topOrigin)),
-    'cross-origin-denied',
-    `topOrigin is ${shown(topOrigin)}, not one of ${topOrigins.join(', ')}`,
-  );
-  return topOrigin;
+  const { section, first } = SECTIONS[expected.type];
+  const text = at(section, first, () => decode(bytesOf(encoded, 'clientDataJSON')));
+  const { type, challenge, origin, crossOrigin, topOrigin } = at(section, first + 1, () => parse(text));
+  at(section, first + 2, () => {
+    step(type === expected.type, 'type-mismatch', `type is ${shown(type)}, not "${expected.type}"`);
+  });
+  at(section, first + 3, () => {
+    const issued = expected.challenge.toString('base64url');
+    step(challenge === issued, 'challenge-mismatch', 'the client data holds another challenge');
+  });
+  at(section, first + 4, () => {
+    const known = typeof origin === 'string' && expected.origins.includes(origin);
+    step(known, 'origin-mismatch', `origin is ${shown(origin)}, not one of ${expected.origins.join(', ')}`);
+  });
+  at(section, first + 5, () => {
+    step(crossOrigin !== true || expected.crossOrigin.allow, 'cross-origin-denied', 'it ran in a cross-origin frame');
+  });
+  return at(section, first + 6, () => {
+    verifyTopOrigin(crossOrigin === true, topOrigin, expected.crossOrigin.topOrigins);
+    return topOrigin as string | undefined;
+  });
 }
 
-function parse(bytes: Buffer): ClientData {
-  let text: string;
+function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: readonly string[]): void {
+  if (!crossOrigin) {
+    step(topOrigin === undefined, 'cross-origin-denied', 'topOrigin is present in a ceremony that is not cross-origin');
+    return;
+  }
+  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is no text');
+  step(
+    allowed.length === 0 || (topOrigin !== undefined && allowed.includes(topOrigin)),
+    'cross-origin-denied',
+    `topOrigin is ${shown(topOrigin)}, not one of ${allowed.join(', ')}`,
+  );
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
+  }
+}
+
+function parse(text: string): ClientData {
   let value: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     value = JSON.parse(text);
   } catch {
     throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
   }
-  step(
-    typeof value === 'object' && value !== null && !Array.isArray(value),
-    'malformed',
-    'clientDataJSON is no object',
-  );
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  step(isObject, 'malformed', 'clientDataJSON is no object');
   step(!repeatsMember(text), 'malformed', 'clientDataJSON has a member twice');
   const { crossOrigin } = value as ClientData;
   step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');

@@ -41,6 +41,8 @@ export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
 export class Refusal extends Error {
   readonly reason: Reason;
   readonly detail: string;
+  /** Where WebAuthn Level 3 asks for it, such as `§7.1 step 14`; absent where only the policy does. */
+  clause?: string;
 
   constructor(reason: Reason, detail: string) {
     super(`${reason}: ${detail}`.toWellFormed());
@@ -50,7 +52,24 @@ export class Refusal extends Error {
   }
 }
 
-/** @throws Refusal when the step does not hold */
+/** The section of a ceremony: §7.1 registers, §7.2 authenticates. */
+export type Section = '§7.1' | '§7.2';
+
+/** Runs one numbered step of a ceremony: a refusal in it carries the number. @throws Refusal */
+export function at<T>(section: Section, number: number, run: () => T): T {
+  const name = (error: unknown): never => {
+    if (error instanceof Refusal) error.clause ??= `${section} step ${String(number)}`;
+    throw error;
+  };
+  try {
+    const outcome = run();
+    return outcome instanceof Promise ? (outcome.catch(name) as T) : outcome;
+  } catch (error) {
+    return name(error);
+  }
+}
+
+/** @throws Refusal when what is asked does not hold */
 export function step(holds: boolean, reason: Reason, detail: string): asserts holds {
   if (!holds) throw new Refusal(reason, detail);
 }

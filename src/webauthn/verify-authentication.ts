@@ -3,7 +3,7 @@ import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator
 import { bytesOf } from './base64url.js';
 import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
-import { Refusal, step } from './verdict.js';
+import { at, Refusal, step } from './verdict.js';
 
 export interface AuthenticationExpectation {
   readonly rpId: string;
@@ -35,12 +35,15 @@ export async function verifyAuthentication(
   response: AuthenticationResponseJSON,
   expected: AuthenticationExpectation,
 ): Promise<VerifiedAuthentication> {
-  const credentialId = expected.credential.credentialId.toString('base64url');
-  step(
-    response.id === credentialId && response.rawId === credentialId,
-    'credential-id-invalid',
-    'id and rawId are not those of the credential',
-  );
+  at('§7.2', 6, () => {
+    const credentialId = expected.credential.credentialId.toString('base64url');
+    const same = response.id === credentialId && response.rawId === credentialId;
+    step(same, 'credential-id-invalid', 'id and rawId are not those of the credential');
+  });
+  const data = at('§7.2', 7, () => {
+    bytesOf(response.response.signature, 'signature');
+    return parseAuthenticatorData(bytesOf(response.response.authenticatorData, 'authenticatorData'));
+  });
   const { challenge, origins, crossOrigin } = expected;
   const topOrigin = verifyClientData(response.response.clientDataJSON, {
     type: 'webauthn.get',
@@ -48,19 +51,20 @@ export async function verifyAuthentication(
     origins,
     crossOrigin,
   });
-  bytesOf(response.response.signature, 'signature');
-  const data = parseAuthenticatorData(bytesOf(response.response.authenticatorData, 'authenticatorData'));
-  verifyAuthenticatorData(data, {
+  verifyAuthenticatorData('§7.2', data, {
     rpId: expected.rpId,
     requireUserPresence: true,
     requireUserVerification: expected.requireUserVerification,
   });
-  step(
-    data.backupEligible === expected.credential.backupEligible,
-    'backup-eligibility-changed',
-    `BE is ${String(data.backupEligible)}; it was ${String(expected.credential.backupEligible)} at registration`,
-  );
-  await verifySignature(response, expected, topOrigin);
+  at('§7.2', 19, () => {
+    const [now, before] = [data.backupEligible, expected.credential.backupEligible];
+    step(
+      now === before,
+      'backup-eligibility-changed',
+      `BE is ${String(now)}; it was ${String(before)} at registration`,
+    );
+  });
+  await at('§7.2', 21, () => verifySignature(response, expected, topOrigin));
   return { signCount: data.signCount, userVerified: data.userVerified, backedUp: data.backedUp };
 }
 

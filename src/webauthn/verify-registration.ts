@@ -3,12 +3,17 @@ import { type RegistrationResponseJSON, verifyRegistrationResponse } from '@simp
 import { verifyAndroidKey } from './android-key.js';
 import { certificatesOf, type Statement, weaknessOf } from './attestation-statement.js';
 import { assessTrust, type AttestationVerdict, type VerifiedStatement } from './attestation-trust.js';
-import { type AttestedCredentialData, parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
+import {
+  type AttestedCredentialData,
+  type AuthenticatorData,
+  parseAuthenticatorData,
+  verifyAuthenticatorData,
+} from './authenticator-data.js';
 import { bytesOf } from './base64url.js';
 import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
 import { publicKeyOf, verifyPublicKey } from './public-key.js';
-import { Refusal, step } from './verdict.js';
+import { at, Refusal, step } from './verdict.js';
 import './well-known-roots.js';
 
 export interface RegistrationExpectation {
@@ -52,40 +57,28 @@ export async function verifyRegistration(
 ): Promise<VerifiedRegistration> {
   const { challenge, origins, crossOrigin } = expected;
   verifyClientData(response.response.clientDataJSON, { type: 'webauthn.create', challenge, origins, crossOrigin });
-  const object = decodeAttestation(bytesOf(response.response.attestationObject, 'attestationObject'));
-  const { format } = object;
-  const data = parseAuthenticatorData(object.authData);
-  verifyAuthenticatorData(data, {
+  const { object, data, attested } = at('§7.1', 13, () => decodeAttestation(response.response.attestationObject));
+  const credentialId = attested.credentialId.toString('base64url');
+  const same = response.id === credentialId && response.rawId === credentialId;
+  step(same, 'credential-id-invalid', 'id, rawId and the attested credential id are not the same');
+  verifyAuthenticatorData('§7.1', data, {
     rpId: expected.rpId,
     requireUserPresence: !expected.conditional,
     requireUserVerification: expected.requireUserVerification,
   });
-  const { attested } = data;
-  step(attested !== undefined, 'malformed', 'the flag AT is not set');
-  const credentialId = attested.credentialId.toString('base64url');
-  step(
-    response.id === credentialId && response.rawId === credentialId,
-    'credential-id-invalid',
-    'id, rawId and the attested credential id are not the same',
-  );
-  const algorithm = attested.key.get(3);
-  step(
-    typeof algorithm === 'number' && expected.algorithms.includes(algorithm),
-    'algorithm-denied',
-    `the algorithm ${String(algorithm)} was not offered`,
-  );
-  verifyPublicKey(attested.key);
-  step(
-    expected.formats.includes(format),
-    'attestation-format-denied',
-    `the format ${format.slice(0, 64)} is not allowed`,
-  );
-  const statement = await verifyStatement(object, { ...attested, algorithm }, response, expected);
+  const algorithm = at('§7.1', 20, () => verifyAlgorithm(attested, expected.algorithms));
+  at('§7.1', 21, () => {
+    const allowed = expected.formats.includes(object.format);
+    step(allowed, 'attestation-format-denied', `the format ${object.format.slice(0, 64)} is not allowed`);
+  });
+  const statement = await at('§7.1', 22, () => verifyStatement(object, { ...attested, algorithm }, response, expected));
+  const roots = expected.roots(object.format, attested.aaguid);
+  const attestation = at('§7.1', 24, () => assessTrust(statement, roots, expected.now));
   return {
     ...{ credentialId: attested.credentialId, publicKey: attested.publicKey, algorithm, aaguid: attested.aaguid },
     ...{ signCount: data.signCount, userVerified: data.userVerified },
     ...{ backupEligible: data.backupEligible, backedUp: data.backedUp },
-    attestation: assessTrust(statement, expected.roots(format, attested.aaguid), expected.now),
+    attestation,
   };
 }
 
@@ -95,15 +88,31 @@ interface AttestationObject {
   readonly authData: Buffer;
 }
 
-/** §7.1 step 13. */
-function decodeAttestation(bytes: Buffer): AttestationObject {
-  const object = decodeWhole(bytes, 'attestationObject');
-  step(object instanceof Map, 'malformed', 'the attestation object is no CBOR map');
-  const [format, statement, authData] = ['fmt', 'attStmt', 'authData'].map((key): unknown => object.get(key));
+/** §7.1 step 13, down to the attested credential. */
+function decodeAttestation(encoded: string): {
+  object: AttestationObject;
+  data: AuthenticatorData;
+  attested: AttestedCredentialData;
+} {
+  const decoded = decodeWhole(bytesOf(encoded, 'attestationObject'), 'attestationObject');
+  step(decoded instanceof Map, 'malformed', 'the attestation object is no CBOR map');
+  const [format, statement, bytes] = ['fmt', 'attStmt', 'authData'].map((key): unknown => decoded.get(key));
   step(typeof format === 'string', 'malformed', 'fmt is no text');
   step(statement instanceof Map, 'malformed', 'attStmt is no CBOR map');
-  step(authData instanceof Uint8Array, 'malformed', 'authData is no byte string');
-  return { format, statement: statement as Statement, authData: Buffer.from(authData) };
+  step(bytes instanceof Uint8Array, 'malformed', 'authData is no byte string');
+  const authData = Buffer.from(bytes);
+  const data = parseAuthenticatorData(authData);
+  step(data.attested !== undefined, 'malformed', 'the flag AT is not set');
+  return { object: { format, statement: statement as Statement, authData }, data, attested: data.attested };
+}
+
+/** §7.1 step 20, and that signatures in this algorithm can be verified by this key later. */
+function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly number[]): number {
+  const algorithm = key.get(3);
+  const wasOffered = typeof algorithm === 'number' && offered.includes(algorithm);
+  step(wasOffered, 'algorithm-denied', `the algorithm ${String(algorithm)} was not offered`);
+  verifyPublicKey(key);
+  return algorithm;
 }
 
 /** §7.1 step 22. */

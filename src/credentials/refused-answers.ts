@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { AuditService } from '../audit/audit.service.js';
+import { credentialOf, type Redeemed } from '../database/hot-path.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import { Refusal } from '../webauthn/verdict.js';
+
+/** What is known of an answer that was refused. */
+interface RefusedAnswer {
+  readonly type: 'credential.register' | 'credential.verify';
+  readonly credentialId: string;
+  readonly redeemed: Redeemed | undefined;
+  /** What refused it: its step of the specification goes into the record. */
+  readonly error: unknown;
+}
+
+/** The base64url of 1,023 bytes, the longest credential id. */
+const MAX_CREDENTIAL_ID = 1_364;
+
+/** Records why an answer was refused, before the caller learns of it. */
+@Injectable()
+export class RefusedAnswers {
+  constructor(private readonly audit: AuditService) {}
+
+  /** A failure of the service itself is no refusal, and leaves no record. */
+  async record(context: AuthorizedContext, problem: unknown, answer: RefusedAnswer): Promise<void> {
+    if (!(problem instanceof Problem) || problem.status >= 500) return;
+    const { type, credentialId, redeemed, error } = answer;
+    const credential = redeemed && credentialOf(redeemed);
+    await this.audit.record(context, {
+      type,
+      outcome: 'failure',
+      reason: problem.members.reason ?? problem.slug,
+      detail: problem.members.detail,
+      rpId: redeemed?.rp_id,
+      userId: redeemed?.user_id ?? credential?.userId,
+      credential: { id: credential?.id, credentialId: credentialId.slice(0, MAX_CREDENTIAL_ID) },
+      facts: { webauthn_step: error instanceof Refusal ? error.clause : undefined },
+    });
+  }
+}
