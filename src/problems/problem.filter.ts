@@ -51,10 +51,8 @@ function problemOf(error: unknown): Problem | undefined {
 
 /** Fastify's own errors (body too large, not JSON, wrong media type) carry the status that they mean. */
 function statusCodeOf(error: unknown): number | undefined {
-  const fastify = error as { code?: unknown; statusCode?: unknown };
-  return typeof fastify.code === 'string' && fastify.code.startsWith('FST_') && typeof fastify.statusCode === 'number'
-    ? fastify.statusCode
-    : undefined;
+  const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
+  return typeof code === 'string' && code.startsWith('FST_') && typeof statusCode === 'number' ? statusCode : undefined;
 }
 
 function describe(error: unknown): unknown {
