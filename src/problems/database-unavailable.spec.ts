@@ -1,0 +1,127 @@
+import { createServer, type Server } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { DataSource, QueryFailedError } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { databaseUnavailable } from './database-unavailable.js';
+
+const withCode = (code: unknown, message = 'x'): Error => Object.assign(new Error(message), { code });
+
+describe('the database is unavailable', () => {
+  it.each([
+    ['08000', 'connection exception'],
+    ['08006', 'connection failure'],
+    ['53100', 'disk full'],
+    ['53300', 'too many connections'],
+    ['57014', 'query canceled: the statement took too long'],
+    ['57P01', 'admin shutdown'],
+    ['57P03', 'cannot connect now'],
+    ['58030', 'I/O error'],
+    ['40001', 'serialization failure'],
+    ['40P01', 'deadlock'],
+    ['25006', 'read only'],
+    ['55P03', 'lock not available'],
+    ['42501', 'the role may not write'],
+  ])('when PostgreSQL says %s, %s', (code) => {
+    expect(databaseUnavailable(withCode(code))).toBe(true);
+    expect(databaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(true);
+  });
+
+  it.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])(
+    'when its socket says %s',
+    (code) => {
+      expect(databaseUnavailable(withCode(code))).toBe(true);
+    },
+  ); // prettier-ignore
+});
+
+describe('the database is not to blame', () => {
+  it.each([
+    ['22001', 'a value too long'],
+    ['22021', 'a character that it cannot store'],
+    ['23505', 'a duplicate'],
+    ['42P01', 'a table that is not there'],
+    ['42601', 'a syntax error'],
+    ['XX000', 'an internal error'],
+    ['25P02', 'a transaction that has failed before'],
+  ])('when PostgreSQL says %s, %s', (code) => {
+    expect(databaseUnavailable(withCode(code))).toBe(false);
+    expect(databaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(false);
+  });
+
+  it.each([undefined, null, 'ECONNREFUSED', 7, {}, { code: 'ECONNREFUSED' }, new Error('x'), new TypeError('timeout')])(
+    'when %p was thrown',
+    (error) => {
+      expect(databaseUnavailable(error)).toBe(false);
+    },
+  );
+
+  it('when an error has a code of its own that is no text', () => {
+    expect(databaseUnavailable(withCode(8))).toBe(false);
+    expect(databaseUnavailable(withCode('ERR_INVALID_ARG_TYPE', 'timeout expired'))).toBe(false);
+  });
+});
+
+describe('what node-postgres really throws', () => {
+  let database: TestDatabase;
+  let silent: Server;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(async () => {
+    silent.close();
+    await database.drop();
+  });
+
+  /** Jest gives tests an Error of their own, which Node's errors are no instances of. */
+  const ofThisRealm = (error: unknown): unknown =>
+    error instanceof Error ? error : Object.setPrototypeOf(error, Error.prototype);
+
+  async function errorOf(work: (pool: pg.Pool) => Promise<unknown>, options: pg.PoolConfig = {}): Promise<unknown> {
+    const pool = new pg.Pool({ connectionString: database.url, max: 1, ...options }).on('error', () => undefined);
+    try {
+      return await work(pool).then(
+        () => 'nothing',
+        (error: unknown) => ofThisRealm(error),
+      );
+    } finally {
+      if (!pool.ended) void pool.end();
+    }
+  }
+  const silentUrl = (): string => `postgresql://x@127.0.0.1:${String((silent.address() as { port: number }).port)}/x`;
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['nobody listens', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@127.0.0.1:1/x' })],
+    ['nobody answers', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: silentUrl(), connectionTimeoutMillis: 50 })],
+    ['the name is unknown', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@db.invalid/x' })],
+    ['the socket file is not there', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql:///x?host=/nowhere' })],
+    ['the session is ended', () => errorOf((pool) => pool.query('SELECT pg_terminate_backend(pg_backend_pid())'))],
+    ['the statement takes too long', () => errorOf((pool) => pool.query('SELECT pg_sleep(5)'), { statement_timeout: 20 })],
+    ['the answer takes too long', () => errorOf((pool) => pool.query('SELECT pg_sleep(0.3)'), { query_timeout: 20 })],
+    ['the transaction is read only', () => errorOf((pool) => pool.query('DELETE FROM challenge'), { options: '-c default_transaction_read_only=on' })],
+    ['the pool is busy for too long', () => errorOf((pool) => Promise.all([pool.query('SELECT pg_sleep(0.3)'), pool.query('SELECT 1')]), { connectionTimeoutMillis: 50 })],
+    ['the pool is closed', () => errorOf(async (pool) => { await pool.end(); await pool.query('SELECT 1'); })],
+  ])('when %s', async (_, thrown) => {
+    const error = await thrown();
+    expect([String(error), databaseUnavailable(error)]).toEqual([String(error), true]);
+  }); // prettier-ignore
+
+  it.each([
+    ['there is no such table', 'SELECT * FROM nothing'],
+    ['a row is there already', "INSERT INTO user_handle SELECT 'a', 'b', '', now() FROM generate_series(1, 2)"],
+    ['a text has a NUL', "SELECT convert_from('\\x00', 'UTF8')"],
+  ])('unless %s', async (_, sql) => {
+    const error = await errorOf((pool) => pool.query(sql));
+    expect([String(error), databaseUnavailable(error)]).toEqual([String(error), false]);
+  });
+
+  it('also behind TypeORM, which wraps it', async () => {
+    const dataSource = await new DataSource({ type: 'postgres', driver: pg, url: database.url }).initialize();
+    const error = await dataSource.query('SELECT pg_terminate_backend(pg_backend_pid())').catch((caught: unknown) => caught);
+    await dataSource.destroy();
+    expect(error).toBeInstanceOf(QueryFailedError);
+    expect(databaseUnavailable(error)).toBe(true);
+  }); // prettier-ignore
+});

@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  BadRequestException,
+  HttpException,
+  Logger,
+  NotFoundException,
+  PayloadTooLargeException,
+} from '@nestjs/common';
+import { fastify, type FastifyInstance } from 'fastify';
+import { QueryFailedError } from 'typeorm';
+import { ProblemFilter } from './problem.filter.js';
+import { Problem } from './problem.js';
+
+const SECRET = 'postgresql://service:s3cret@db';
+
+let server: FastifyInstance;
+let thrown: unknown;
+const lines: unknown[] = [];
+
+beforeAll(async () => {
+  const keep = (line: unknown): void => void lines.push(line);
+  Logger.overrideLogger({ log: keep, error: keep, warn: keep, debug: keep });
+  const filter = new ProblemFilter();
+  server = fastify({ genReqId: () => 'request-1' });
+  server.get('/', (request, reply) => {
+    filter.render(thrown, request, reply);
+    return reply;
+  });
+  await server.ready();
+});
+beforeEach(() => {
+  lines.length = 0;
+});
+afterAll(() => server.close());
+
+async function rendered(error: unknown) {
+  thrown = error;
+  const { statusCode, headers, body } = await server.inject({ url: '/' });
+  return { status: statusCode, headers, body: JSON.parse(body) as Record<string, unknown>, text: body };
+}
+
+const sqlError = (code: string): Error =>
+  new QueryFailedError(`SELECT '${SECRET}'`, [SECRET], Object.assign(new Error(SECRET), { code }));
+
+describe('a problem', () => {
+  it('is rendered by RFC 9457, with its members and the request’s id', async () => {
+    const { status, headers, body } = await rendered(
+      new Problem('authentication-rejected', { reason: 'signature-invalid', detail: 'the signature does not hold' }),
+    );
+    expect([status, headers['content-type']]).toEqual([422, 'application/problem+json; charset=utf-8']);
+    expect(body).toEqual({
+      type: 'urn:passkey-manager:problem:authentication-rejected',
+      title: 'The authentication was refused',
+      status: 422,
+      reason: 'signature-invalid',
+      detail: 'the signature does not hold',
+      instance: 'request-1',
+    });
+    expect(lines).toEqual([]);
+  });
+
+  it.each([
+    [0.2, '1'],
+    [1, '1'],
+    [2.4, '3'],
+    [600, '600'],
+  ])('says after %d seconds when to come again, in whole ones: %s', async (retryAfter, header) => {
+    const { headers, body } = await rendered(new Problem('rate-limited', { retryAfter }));
+    expect(headers['retry-after']).toBe(header);
+    expect(body).not.toHaveProperty('retryAfter');
+  });
+});
+
+describe('what is no problem is a bare 500', () => {
+  it.each<[string, unknown]>([
+    ['an error', new Error(SECRET)],
+    ['a TypeError', new TypeError(SECRET)],
+    ['a mistake in SQL', sqlError('42601')],
+    ['a text', SECRET],
+    ['an object', { message: SECRET, statusCode: 400 }],
+    ['an error with a status that nobody gave it', Object.assign(new Error(SECRET), { statusCode: 404, status: 404 })],
+    ['an error with a cause', new Error('x', { cause: new Problem('challenge-spent') })],
+    ['an exception of 5xx', new HttpException(SECRET, 502)],
+    ['an exception of 2xx', new HttpException(SECRET, 200)],
+    ['nothing', undefined],
+    ['null', null],
+    ['a symbol', Symbol(SECRET)],
+    ['a function', () => SECRET],
+  ])('%s', async (_, error) => {
+    const { status, headers, body } = await rendered(error);
+    expect([status, headers['content-type']]).toEqual([500, 'application/problem+json; charset=utf-8']);
+    expect(body).toEqual({ type: 'about:blank', title: 'Internal Server Error', status: 500, instance: 'request-1' });
+    expect(JSON.stringify(headers)).not.toContain('s3cret');
+  });
+
+  it('and a line in the log, found by the request’s id', async () => {
+    await rendered(new Error('why'));
+    expect(lines).toEqual([
+      { message: 'request failed', requestId: 'request-1', error: expect.objectContaining({ message: 'why' }) },
+    ]);
+  });
+});
+
+describe('a database that is away', () => {
+  it.each([sqlError('57P01'), sqlError('53300'), Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' })])(
+    '(%p) is a 503 that says when to come again, and nothing else',
+    async (error) => {
+      const { status, headers, text, body } = await rendered(error);
+      expect([status, headers['retry-after'], body['type']]).toEqual([
+        ...[503, '1', 'urn:passkey-manager:problem:unavailable'],
+      ]);
+      expect(text).not.toContain('s3cret');
+      expect(lines).toHaveLength(1);
+    },
+  );
+});
+
+describe('what the framework throws', () => {
+  it.each<[unknown, number, string]>([
+    [new NotFoundException('Cannot GET /x'), 404, 'not-found'],
+    [new PayloadTooLargeException(), 413, 'request-too-large'],
+    [new HttpException('x', 415), 415, 'media-type-unsupported'],
+    [new BadRequestException('Unexpected token'), 400, 'request-malformed'],
+    [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_BODY_TOO_LARGE', statusCode: 413 }), 413, 'request-too-large'],
+    [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', statusCode: 415 }), 415, 'media-type-unsupported'],
+    [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY', statusCode: 400 }), 400, 'request-malformed'],
+    [Object.assign(new Error('x'), { code: 'FST_ERR_BAD_URL', statusCode: 400 }), 400, 'request-malformed'],
+  ])('%p is the problem %i %s', async (error, status, slug) => {
+    const answer = await rendered(error);
+    expect(answer.body).toMatchObject({ status, type: `urn:passkey-manager:problem:${slug}` });
+    expect(answer.status).toBe(status);
+  }); // prettier-ignore
+});
