@@ -784,7 +784,7 @@ export interface components {
          */
         UnknownAuthenticatorRule: "allow" | "deny";
         /** @description COSE algorithm identifiers, the preferred first. Sent to the authenticator and enforced on its answer. */
-        Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37)[];
+        Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37 | -49 | -50)[];
         /** @enum {string} */
         BackupRule: "any" | "device-bound" | "synced";
         MaxCredentialsPerUser: number;
@@ -1003,7 +1003,7 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:passkey-manager:problem:request-malformed",
-                 *       "title": "The request does not follow the contract",
+                 *       "title": "The request is not of the form that the contract gives",
                  *       "status": 400,
                  *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f",
                  *       "invalid": [
@@ -1098,7 +1098,7 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:passkey-manager:problem:policy-rejected",
-                 *       "title": "The relying party's policy forbids the request",
+                 *       "title": "The relying party's policy forbids this",
                  *       "status": 422,
                  *       "reason": "identity-proof-too-old",
                  *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f"
@@ -1426,7 +1426,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "type": "urn:passkey-manager:problem:registration-rejected",
-                     *       "title": "The registration was rejected",
+                     *       "title": "The registration was refused",
                      *       "status": 422,
                      *       "reason": "user-verification-missing",
                      *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f"
@@ -1499,7 +1499,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "type": "urn:passkey-manager:problem:authentication-rejected",
-                     *       "title": "The authentication was rejected",
+                     *       "title": "The authentication was refused",
                      *       "status": 422,
                      *       "reason": "credential-unknown",
                      *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f",

@@ -57,9 +57,11 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
       ...withPolicy(...['reject', 'flag', 'ignore'].map((signCountRegression) => ({ signCountRegression }))),
       ...withPolicy(...['any', 'device-bound', 'synced', 'none'].map((backup) => ({ backup }))),
       ...withPolicy(
-        ...[[], [-7], [-7, -7], [-48, -8, -7, -257, -35, -36, -37], [-47], ['-7'], null].map((algorithms) => ({
-          algorithms,
-        })),
+        ...[[], [-7], [-7, -7], [-48, -8, -7, -257, -35, -36, -37, -49, -50], [-47], ['-7'], null].map(
+          (algorithms) => ({
+            algorithms,
+          }),
+        ),
       ),
       ...withPolicy(
         ...[

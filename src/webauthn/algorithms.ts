@@ -1,5 +1,5 @@
 /** A signature algorithm that a credential can be registered with and later verified by. */
-interface Algorithm {
+export interface Algorithm {
   /** COSE algorithm identifier (IANA COSE Algorithms registry). */
   readonly cose: number;
   readonly name: string;
@@ -20,6 +20,8 @@ export const ALGORITHMS: readonly Algorithm[] = [
   { cose: -35, name: 'ES384', keyType: 2, curve: 2, offered: false },
   { cose: -36, name: 'ES512', keyType: 2, curve: 3, offered: false },
   { cose: -37, name: 'PS256', keyType: 3, offered: false },
+  { cose: -49, name: 'ML-DSA-65', keyType: 7, offered: false },
+  { cose: -50, name: 'ML-DSA-87', keyType: 7, offered: false },
 ];
 
 export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => cose);

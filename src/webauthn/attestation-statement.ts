@@ -19,8 +19,8 @@ const ES256 = -7;
 const RS1 = -65_535;
 const ID_FIDO_GEN_CE_AAGUID = '1.3.6.1.4.1.45724.1.1.4';
 
-/** Of node:crypto, by COSE key type and by COSE curve. */
-const KEY_TYPES: Readonly<Record<number, string>> = { 1: 'ed25519', 2: 'ec', 3: 'rsa', 7: 'ml-dsa-44' };
+/** Of node:crypto, by COSE key type (that of AKP keys is their algorithm's name) and by COSE curve. */
+const KEY_TYPES: Readonly<Record<number, string>> = { 1: 'ed25519', 2: 'ec', 3: 'rsa' };
 const CURVES: Readonly<Record<number, string>> = { 1: 'prime256v1', 2: 'secp384r1', 3: 'secp521r1' };
 
 /**
@@ -71,7 +71,9 @@ const keyType = (certificate: X509Certificate): string | undefined => certificat
 
 function fitsKey(alg: unknown, key: KeyObject): boolean {
   const algorithm = ALGORITHMS.find(({ cose }) => cose === alg);
-  if (algorithm === undefined || KEY_TYPES[algorithm.keyType] !== key.asymmetricKeyType) return false;
+  if (algorithm === undefined) return false;
+  const type = KEY_TYPES[algorithm.keyType] ?? algorithm.name.toLowerCase();
+  if (type !== key.asymmetricKeyType) return false;
   const { namedCurve } = key.asymmetricKeyDetails ?? {};
   return namedCurve === undefined || namedCurve === CURVES[algorithm.curve ?? 0];
 }

@@ -60,7 +60,7 @@ describe('the credential public key', () => {
     ['without an algorithm', but(P256, { 3: undefined })],
     ['in ES256K', but(P256, { 3: -47, [-1]: 8 })],
     ['in RS1', but(RSA, { 3: -65_535 })],
-    ['in ML-DSA-65', but(ML_DSA, { 3: -49 })],
+    ['of ML-DSA-44 in ML-DSA-65', but(ML_DSA, { 3: -49 })],
     ['in an algorithm by name', but(P256, { 3: 'ES256' })],
     ['of no type', but(P256, { 1: undefined })],
     ['of a type by name', but(P256, { 1: 'EC2' })],

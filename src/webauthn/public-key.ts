@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
-import { ALGORITHMS } from './algorithms.js';
+import { type Algorithm, ALGORITHMS } from './algorithms.js';
 import { Refusal, step } from './verdict.js';
 
 type CoseKey = ReadonlyMap<unknown, unknown>;
@@ -9,7 +9,8 @@ const CURVES: Readonly<Record<number, { name: string; bytes: number }>> = {
   2: { name: 'P-384', bytes: 48 },
   3: { name: 'P-521', bytes: 66 },
 };
-const ML_DSA_44_BYTES = 1_312;
+/** The length of a public key (FIPS 204 table 2), by name. */
+const ML_DSA_BYTES: Readonly<Record<string, number>> = { 'ML-DSA-44': 1_312, 'ML-DSA-65': 1_952, 'ML-DSA-87': 2_592 };
 const MIN_RSA_BITS = 2_048;
 const MAX_RSA_BITS = 8_192;
 
@@ -48,7 +49,7 @@ export function publicKeyOf(key: CoseKey): KeyObject {
   if (algorithm.curve !== undefined) {
     step(key.get(-1) === algorithm.curve, 'public-key-invalid', `the curve is not that of ${algorithm.name}`);
   }
-  const jwk = jwkOf(key, algorithm.keyType);
+  const jwk = jwkOf(key, algorithm);
   try {
     const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
     const bits = publicKey.asymmetricKeyDetails?.modulusLength;
@@ -61,7 +62,7 @@ export function publicKeyOf(key: CoseKey): KeyObject {
   }
 }
 
-function jwkOf(key: CoseKey, keyType: number): webcrypto.JsonWebKey {
+function jwkOf(key: CoseKey, { keyType, name: alg }: Algorithm): webcrypto.JsonWebKey {
   switch (keyType) {
     case 1:
       return { kty: 'OKP', crv: 'Ed25519', x: ed25519Point(member(key, -2, 32)) };
@@ -77,7 +78,7 @@ function jwkOf(key: CoseKey, keyType: number): webcrypto.JsonWebKey {
       return { kty: 'RSA', n: encode(member(key, -1)), e: encode(exponent) };
     }
     default:
-      return { kty: 'AKP', alg: 'ML-DSA-44', pub: encode(member(key, -1, ML_DSA_44_BYTES)) } as webcrypto.JsonWebKey;
+      return { kty: 'AKP', alg, pub: encode(member(key, -1, ML_DSA_BYTES[alg])) } as webcrypto.JsonWebKey;
   }
 }
 

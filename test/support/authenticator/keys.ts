@@ -9,6 +9,8 @@ export const COSE = {
   ES512: -36,
   PS256: -37,
   'ML-DSA-44': -48,
+  'ML-DSA-65': -49,
+  'ML-DSA-87': -50,
   RS256: -257,
 } as const;
 
@@ -23,8 +25,13 @@ export interface CredentialKey {
   readonly cose: Buffer;
 }
 
+interface KeyPair {
+  publicKey: KeyObject;
+  privateKey: KeyObject;
+}
+
 interface Scheme {
-  generate(): { publicKey: KeyObject; privateKey: KeyObject };
+  generate(): KeyPair;
   coseKey(publicKey: KeyObject, spki: Buffer): Map<number, unknown>;
   sign(data: Buffer, privateKey: KeyObject): Buffer;
 }
@@ -55,6 +62,13 @@ const rsa = (alg: number, padding: number): Scheme => ({
     sign('sha256', data, padding === constants.RSA_PKCS1_PSS_PADDING ? { key, padding, saltLength: 32 } : key),
 });
 
+/** @param size of a public key, in bytes (FIPS 204 table 2) */
+const mlDsa = (type: 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87', alg: number, size: number): Scheme => ({
+  generate: () => (generateKeyPairSync as (type: string) => KeyPair)(type),
+  coseKey: (_, spki) => new Map<number, unknown>([[1, 7], [3, alg], [-1, spki.subarray(-size)]]), // prettier-ignore
+  sign: (data, key) => sign(null, data, key),
+});
+
 const SCHEMES: Record<AlgorithmName, Scheme> = {
   ES256: ec2('P-256', 1, 32, COSE.ES256, 'sha256'),
   ES384: ec2('P-384', 2, 48, COSE.ES384, 'sha384'),
@@ -66,11 +80,9 @@ const SCHEMES: Record<AlgorithmName, Scheme> = {
   },
   RS256: rsa(COSE.RS256, constants.RSA_PKCS1_PADDING),
   PS256: rsa(COSE.PS256, constants.RSA_PKCS1_PSS_PADDING),
-  'ML-DSA-44': {
-    generate: () => generateKeyPairSync('ml-dsa-44'),
-    coseKey: (_, spki) => new Map<number, unknown>([[1, 7], [3, COSE['ML-DSA-44']], [-1, spki.subarray(-1312)]]), // prettier-ignore
-    sign: (data, key) => sign(null, data, key),
-  },
+  'ML-DSA-44': mlDsa('ml-dsa-44', COSE['ML-DSA-44'], 1_312),
+  'ML-DSA-65': mlDsa('ml-dsa-65', COSE['ML-DSA-65'], 1_952),
+  'ML-DSA-87': mlDsa('ml-dsa-87', COSE['ML-DSA-87'], 2_592),
 };
 
 export const signWith = (key: CredentialKey, data: Buffer): Buffer => SCHEMES[key.algorithm].sign(data, key.privateKey);
@@ -92,6 +104,8 @@ const POOL_SIZE: Record<AlgorithmName, number> = {
   RS256: 1,
   PS256: 1,
   'ML-DSA-44': 2,
+  'ML-DSA-65': 1,
+  'ML-DSA-87': 1,
 };
 const pools = new Map<AlgorithmName, CredentialKey[]>();
 let dealt = 0;
