@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
+import type { AuditEntry } from './audit-entry.js';
+import { AUDIT_ROW_WIDTH, auditInsert, auditRow, leafHash } from './audit-row.js';
+
+const TIME = new Date('2026-06-30T12:34:56.789Z');
+const ENTRY: AuditEntry = {
+  type: 'credential.verify',
+  outcome: 'failure',
+  reason: 'origin-mismatch',
+  ...{ rpId: 'a.example', userId: 'u-1', credential: { id: 'c-1', credentialId: 'AAAA' } },
+};
+
+const row = (entry: Partial<AuditEntry> = {}) => auditRow({ ...ENTRY, ...entry }, authorizedContext(), TIME);
+const eventOf = (entry: Partial<AuditEntry> = {}): string => row(entry).values[1] as string;
+
+describe('a leaf hash (RFC 6962 §2.1)', () => {
+  it.each([
+    ['', '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d'],
+    ['{"a":"é"}', createHash('sha256').update(Buffer.from('007b2261223a22c3a9227d', 'hex')).digest('hex')],
+  ])('of %j is %s', (event, hash) => {
+    expect(leafHash(event).toString('hex')).toBe(hash);
+  });
+
+  it('is not that of the bare bytes, so that no node passes for a leaf', () => {
+    expect(leafHash('{}')).not.toEqual(createHash('sha256').update('{}').digest());
+  });
+});
+
+describe('a row of the audit log', () => {
+  it('has the columns that the log is searched by', () => {
+    const { id, values, entry } = row();
+    expect(values).toHaveLength(AUDIT_ROW_WIDTH);
+    const [first, event, hash, ...columns] = values;
+    expect([first, hash]).toEqual([id, leafHash(event as string)]);
+    expect(columns).toEqual(['credential.verify', 'failure', AUTH_SERVICE.spiffeId, 'a.example', 'u-1', 'c-1', 'AAAA']);
+    expect(entry).toEqual(ENTRY);
+  });
+
+  it('has null where nothing is known', () => {
+    const { values } = auditRow({ type: 'service.start', outcome: 'success' }, null, TIME);
+    expect(values.slice(3)).toEqual(['service.start', 'success', null, null, null, null, null]);
+  });
+
+  it('has an id of its own whose first 48 bits are its time (UUIDv7)', () => {
+    const ids = Array.from({ length: 1_000 }, () => row().id);
+    expect(new Set(ids).size).toBe(1_000);
+    for (const id of ids) {
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      expect(Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16)).toBe(TIME.getTime());
+    }
+  });
+
+  it('has its id in the event, too', () => {
+    const { id, values } = row();
+    expect((JSON.parse(values[1] as string) as { metadata: { uid: string } }).metadata.uid).toBe(id);
+  });
+});
+
+describe('the event’s canonical bytes (RFC 8785)', () => {
+  it('have their members in order, and no white space', () => {
+    const event = eventOf({ facts: { b: 1, a: [1, { d: 1, c: 2 }], B: 1, 'é': 1, 'z': 1, '😀': 1 } });
+    expect(event).toContain('{"B":1,"a":[1,{"c":2,"d":1}],"b":1,"credential":');
+    expect(event.indexOf('"z":')).toBeLessThan(event.indexOf('"é":'));
+    expect(event.indexOf('"é":')).toBeLessThan(event.indexOf('"😀":'));
+    expect(event).not.toMatch(/[":,] ["{[\d]/);
+  }); // prettier-ignore
+
+  it.each([
+    ['the euro sign and a tab', '€\t', '"€\\t"'],
+    ['control characters', '\u0000\u001f\u007f', '"\\u0000\\u001f\u007f"'],
+    ['quotation marks and slashes', '"\\/', '"\\"\\\\/"'],
+    ['a character beyond the plane', '😀', '"😀"'],
+    ['a line separator', '\u2028', '"\u2028"'],
+  ])('write %s as RFC 8785 does', (_, text, written) => {
+    expect(eventOf({ facts: { text } })).toContain(`"text":${written}`);
+  });
+
+  it.each([
+    [1e21, '1e+21'],
+    [0.1 + 0.2, '0.30000000000000004'],
+    [-0, '0'],
+    [4_294_967_295, '4294967295'],
+  ])('write the number %d as %s', (number, written) => {
+    expect(eventOf({ facts: { number } })).toContain(`"number":${written}`);
+  });
+
+  it('are the same for the same event, in whatever order its facts were given', () => {
+    const [one, two] = [
+      { a: 1, b: { c: 2, d: 3 } },
+      { b: { d: 3, c: 2 }, a: 1 },
+    ].map((facts) => eventOf({ facts }));
+    const withoutId = (event = ''): string => event.replaceAll(/"uid":"[^"]+"/g, '');
+    expect(withoutId(one)).toBe(withoutId(two));
+  });
+
+  it('leave out what is undefined, deep inside too', () => {
+    expect(eventOf({ facts: { proof: { method: 'otp', reference: undefined } } })).toContain(
+      '"proof":{"method":"otp"}',
+    );
+  });
+
+  it('read back as the event', () => {
+    const facts = { text: 'a\u0000b', list: [null, true], time: TIME };
+    const { unmapped } = JSON.parse(eventOf({ facts })) as { unmapped: object };
+    expect(unmapped).toMatchObject({ text: 'a\u0000b', list: [null, true], time: TIME.toISOString() });
+  });
+
+  it('are never made of half a character: what cannot be hashed is not written', () => {
+    expect(() => eventOf({ detail: 'a\ud83d' })).toThrow('surrogate');
+  });
+});
+
+describe('the INSERT of a row', () => {
+  it('numbers its parameters from where it is told, typed, so that the planner never guesses', () => {
+    const text = auditInsert(8, 'FROM issued');
+    expect([...text.matchAll(/\$(\d+)::(\w+)/g)].map(([, number]) => Number(number))).toEqual(
+      Array.from({ length: AUDIT_ROW_WIDTH }, (_, index) => 8 + index),
+    );
+    expect(text).toMatch(/^INSERT INTO audit_event \(id, event, leaf_hash, .*\) SELECT .* FROM issued$/);
+  });
+});

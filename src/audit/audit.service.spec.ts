@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { validate as isUuid } from 'uuid';
+import { authorizedContext } from '../../test/support/callers.js';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
+import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { AuditEventEntity } from './audit-event.entity.js';
+import { leafHash } from './audit-row.js';
+import { AuditService } from './audit.service.js';
+import { recordMigrations } from './record-migrations.js';
+
+const NOW = new Date('2026-06-30T12:34:56.789Z');
+const READ = { type: 'audit.read', outcome: 'success' } as const;
+
+let database: TestDataSource;
+let audit: AuditService;
+let metrics: Metrics;
+
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+beforeEach(async () => {
+  metrics = new Metrics();
+  audit = new AuditService(database.dataSource, { now: () => NOW }, metrics);
+  await database.dataSource.query('TRUNCATE audit_event, relying_party');
+});
+afterAll(() => database.close());
+
+const events = () => database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
+const counted = async () => (await metrics.events.get()).values.map(({ value, labels }) => ({ value, ...labels }));
+const party = (rpId: string) => ({
+  ...{ rpId, name: rpId, origins: [], enabled: true, policy: DEFAULT_POLICY, version: 1, createdAt: NOW, updatedAt: NOW },
+}); // prettier-ignore
+
+describe('a record', () => {
+  it('is in the log when the call returns, as it was hashed', async () => {
+    const id = await audit.record(authorizedContext(), { ...READ, detail: 'é 😀 \u0000 \\u0000 "', rpId: 'a.example' });
+    const [event, ...others] = await events();
+    expect(others).toEqual([]);
+    expect(event).toMatchObject({ id, type: 'audit.read', outcome: 'success', rpId: 'a.example' });
+    expect(event?.leafHash).toEqual(leafHash(event?.event ?? ''));
+    expect(JSON.parse(event?.event ?? '')).toMatchObject({
+      status_detail: 'é 😀 \u0000 \\u0000 "',
+      metadata: { uid: id },
+    });
+    expect(isUuid(id)).toBe(true);
+  });
+
+  it('tells in which transaction it was written, for the order of the log', async () => {
+    await database.dataSource.transaction(async (manager) => {
+      await audit.record(null, READ, manager);
+      const [row] = await manager.query<{ same: boolean }[]>(
+        'SELECT tx = pg_current_xact_id() AS same FROM audit_event',
+      );
+      expect(row?.same).toBe(true);
+    });
+  });
+
+  it('is counted once it is written', async () => {
+    await audit.record(null, { ...READ, outcome: 'failure', reason: 'x' });
+    await audit.record(null, READ);
+    expect(await counted()).toEqual([
+      { value: 1, type: 'audit.read', outcome: 'failure', reason: 'x' },
+      { value: 1, type: 'audit.read', outcome: 'success', reason: '' },
+    ]);
+  });
+});
+
+describe('no record, no change; no change, no record', () => {
+  it('a transaction that is rolled back leaves neither', async () => {
+    const change = database.dataSource.transaction(async (manager) => {
+      await manager.insert(RelyingPartyEntity, party('a.example'));
+      await audit.record(null, READ, manager);
+      throw new Error('changed my mind');
+    });
+    await expect(change).rejects.toThrow('changed my mind');
+    expect(await events()).toEqual([]);
+    expect(await database.dataSource.getRepository(RelyingPartyEntity).count()).toBe(0);
+  });
+
+  it.each<[string, object]>([
+    ['cannot be hashed', { detail: '\ud800' }],
+    ['cannot be stored', { userId: 'a\u0000b' }],
+    ['has an id that is none', { credential: { id: 'nonsense', credentialId: 'AAAA' } }],
+  ])('a record that %s undoes its change', async (_, entry) => {
+    const change = database.dataSource.transaction(async (manager) => {
+      await manager.insert(RelyingPartyEntity, party('a.example'));
+      await audit.record(null, { ...READ, ...entry }, manager);
+    });
+    await expect(change).rejects.toThrow();
+    expect(await database.dataSource.getRepository(RelyingPartyEntity).count()).toBe(0);
+    expect(await counted()).toEqual([]);
+  });
+
+  it('a log that cannot be written fails the call', async () => {
+    await database.dataSource.transaction(async (manager) => {
+      await manager.query('SET TRANSACTION READ ONLY');
+      await expect(audit.record(null, READ, manager)).rejects.toMatchObject({ code: '25006' });
+    }).catch(() => undefined); // prettier-ignore
+    expect(await counted()).toEqual([]);
+  });
+
+  it('a record outside of the transaction stays when that is rolled back: a refusal is told whatever becomes of it', async () => {
+    const change = database.dataSource.transaction(async () => {
+      await audit.record(null, { ...READ, outcome: 'failure' });
+      throw new Error('refused');
+    });
+    await expect(change).rejects.toThrow('refused');
+    expect(await events()).toHaveLength(1);
+  });
+});
+
+describe('a row for a statement of its own', () => {
+  it('has the time that it is given, else that of the clock', () => {
+    const timeOf = (row: { values: readonly unknown[] }): unknown => (JSON.parse(row.values[1] as string) as { time: number }).time;
+    expect(timeOf(audit.row(null, READ))).toBe(NOW.getTime());
+    expect(timeOf(audit.row(null, READ, new Date(7)))).toBe(7);
+  }); // prettier-ignore
+
+  it('is not counted before it is written', async () => {
+    audit.row(null, READ);
+    expect(await counted()).toEqual([]);
+  });
+});
+
+describe('migrations', () => {
+  it('are recorded one by one, before any service runs', async () => {
+    await recordMigrations(database.dataSource, ['Initial1', 'Second2'], NOW);
+    const recorded = (await events()).map(({ event }) => JSON.parse(event) as { unmapped: object; class_uid: number });
+    expect(recorded.map(({ unmapped }) => unmapped)).toEqual(
+      expect.arrayContaining([{ migration: 'Initial1' }, { migration: 'Second2' }]),
+    );
+    expect(recorded.map(({ class_uid }) => class_uid)).toEqual([6002, 6002]);
+  });
+});

@@ -1,0 +1,158 @@
+import { describe, expect, it } from '@jest/globals';
+import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
+import type { RequestContext } from '../identity/request-context.js';
+import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from './audit-entry.js';
+import { toOcsf } from './ocsf.js';
+
+const TYPES = Object.keys(AUDIT_EVENTS) as AuditEventType[];
+const ID = '0199b4e0-0000-7000-8000-000000000001';
+const TIME = new Date('2026-06-30T12:34:56.789Z');
+
+/** As the service makes it: which events have no request behind them. */
+const contextFor = (type: AuditEventType): RequestContext | null =>
+  /^(service|schema)\./.test(type) ? null : authorizedContext();
+
+const ocsf = (entry: Partial<AuditEntry> & Pick<AuditEntry, 'type'>, context = contextFor(entry.type)) =>
+  toOcsf({ outcome: 'success', ...entry }, { id: ID, time: TIME, context });
+
+/** What OCSF 1.8 requires of each class beside the base event, as paths; of a list in brackets, at least one. */
+const REQUIRED: Readonly<Record<number, (string | string[])[]>> = {
+  2004: ['finding_info.uid', 'finding_info.title'],
+  3001: [['user.uid', 'user.name']],
+  3002: [
+    ['user.uid', 'user.name'],
+    ['service.name', 'dst_endpoint.hostname'],
+  ],
+  3004: [['entity.uid', 'entity.name']],
+  6002: ['app.name', 'app.vendor_name'],
+  6003: [['actor.app_uid', 'actor.app_name'], 'api.operation', 'src_endpoint.ip'],
+};
+const BASE = ['activity_id', 'category_uid', 'class_uid', 'type_uid', 'severity_id', 'time', 'metadata.version', 'metadata.product.name', 'metadata.uid']; // prettier-ignore
+
+const at = (event: unknown, path: string): unknown =>
+  path.split('.').reduce((part, name) => (part as Record<string, unknown> | undefined)?.[name], event);
+
+const subject = { rpId: 'a.example', userId: 'u-1', credential: { id: ID, credentialId: 'AAAA' } };
+
+describe.each(TYPES)('%s', (type) => {
+  const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[type];
+
+  it('has what its class requires', () => {
+    const event = ocsf({ type, ...subject });
+    for (const path of BASE) expect([path, at(event, path)]).toEqual([path, expect.anything()]);
+    for (const paths of REQUIRED[classUid]!) {
+      const values = [paths].flat().map((path) => at(event, path));
+      expect([paths, values]).toEqual([paths, expect.arrayContaining([expect.anything()])]);
+    }
+  });
+
+  it('still has it when nothing is known of its subject', () => {
+    const event = ocsf({ type, outcome: 'failure', ...(/^(relying|user)/.test(type) && subject) });
+    for (const paths of REQUIRED[classUid]!.filter((required) => !String(required).startsWith('entity'))) {
+      const values = [paths].flat().map((path) => at(event, path));
+      expect([paths, values]).toEqual([paths, expect.arrayContaining([expect.anything()])]);
+    }
+  });
+
+  it('names its class, category and activity consistently', () => {
+    expect(ocsf({ type, ...subject })).toMatchObject({
+      ...{ category_uid: categoryUid, class_uid: classUid, activity_id: activityId, activity_name: activityName },
+      ...{ type_uid: classUid * 100 + activityId, category_name: expect.any(String), class_name: expect.any(String) },
+      type_name: expect.stringMatching(new RegExp(`: ${activityName}$`)),
+    });
+    expect(Math.floor(classUid / 1_000)).toBe(categoryUid);
+  });
+
+  it('says when, by whom and under which request', () => {
+    const event = ocsf({ type, ...subject });
+    expect(event).toMatchObject({
+      ...{ time: TIME.getTime(), time_dt: '2026-06-30T12:34:56.789Z' },
+      metadata: { uid: ID, event_code: type, version: '1.8.0', profiles: ['datetime'] },
+      actor: expect.anything(),
+    });
+    if (contextFor(type) === null) return;
+    expect(event).toMatchObject({
+      actor: { app_uid: AUTH_SERVICE.spiffeId, session: { credential_uid: AUTH_SERVICE.fingerprint } },
+      metadata: { correlation_uid: '0199b4e0-0000-7000-8000-000000000001' },
+      src_endpoint: { ip: '192.0.2.7', port: 50_000 },
+    });
+  });
+
+  it('says how it ended, and why', () => {
+    expect(ocsf({ type, ...subject })).toMatchObject({ status_id: 1, status: 'Success' });
+    expect(ocsf({ type, ...subject, outcome: 'failure', reason: 'r', detail: 'd' })).toMatchObject({
+      ...{ status_id: 2, status: 'Failure', status_code: 'r', status_detail: 'd' },
+    });
+  });
+
+  it('holds no undefined member, so that its hash is that of its JSON', () => {
+    const undefinedIn = (value: unknown): boolean =>
+      value === undefined || (typeof value === 'object' && value !== null && Object.values(value).some(undefinedIn));
+    expect(undefinedIn(ocsf({ type, ...subject }))).toBe(false);
+  });
+});
+
+describe('an authentication', () => {
+  it('is by WebAuthn, of a user, at a relying party, with more than one factor or not', () => {
+    expect(ocsf({ type: 'credential.verify', ...subject, userVerified: true })).toMatchObject({
+      ...{ auth_protocol_id: 99, auth_protocol: 'WebAuthn', is_mfa: true },
+      user: { uid: 'u-1', domain: 'a.example' },
+      dst_endpoint: { hostname: 'a.example' },
+      unmapped: { rp_id: 'a.example', credential: { uid: ID, credential_id: 'AAAA', user_uid: 'u-1' } },
+    });
+    expect(ocsf({ type: 'credential.verify', userVerified: false })).toMatchObject({ is_mfa: false });
+    expect(ocsf({ type: 'credential.verify' })).not.toHaveProperty('is_mfa');
+  });
+
+  it('of nobody in particular is of a user unknown', () => {
+    expect(ocsf({ type: 'challenge.issue', rpId: 'a.example' })).toMatchObject({
+      user: { name: 'unknown', domain: 'a.example' },
+    });
+  });
+});
+
+describe('an entity', () => {
+  it.each<[AuditEventType, object]>([
+    ['credential.rename', { type: 'passkey', uid: ID }],
+    ['credential.suspend', { type: 'passkey', uid: ID }],
+    ['credential.reinstate', { type: 'passkey', uid: ID }],
+    ['user.erase', { type: 'user', uid: 'u-1' }],
+    ['relying-party.create', { type: 'relying-party', uid: 'a.example' }],
+    ['relying-party.update', { type: 'relying-party', uid: 'a.example' }],
+  ])('of %s is %j', (type, entity) => {
+    expect(ocsf({ type, ...subject })).toMatchObject({ entity });
+  });
+});
+
+describe('an actor', () => {
+  it('that was not identified is said to be so, and never left out', () => {
+    const { caller, ...context } = authorizedContext();
+    const event = ocsf({ type: 'access.denied', outcome: 'failure', reason: 'caller-unidentified' }, context);
+    expect(event['actor']).toEqual({ app_name: 'unidentified' });
+    expect(caller).toBeDefined();
+  });
+
+  it('is the service itself where nobody asked', () => {
+    expect(ocsf({ type: 'service.start' })['actor']).toEqual({ app_name: 'Passkey Manager' });
+    expect(ocsf({ type: 'service.start' })).not.toHaveProperty('src_endpoint');
+  });
+});
+
+describe('severity', () => {
+  it.each<[AuditEventType, AuditEntry['outcome'], number, string]>([
+    ['credential.verify', 'success', 1, 'Informational'],
+    ['credential.verify', 'failure', 2, 'Low'],
+    ['access.denied', 'failure', 2, 'Low'],
+    ['credential.tampered', 'failure', 4, 'High'],
+  ])('of %s with %s is %i, %s', (type, outcome, id, name) => {
+    expect(ocsf({ type, outcome })).toMatchObject({ severity_id: id, severity: name });
+  });
+});
+
+describe('facts', () => {
+  it('are unmapped, and cannot stand in for a member of the event', () => {
+    const event = ocsf({ type: 'audit.read', facts: { status_id: 1, nothing: undefined, filter: { limit: 5 } } });
+    expect(event['unmapped']).toEqual({ status_id: 1, filter: { limit: 5 } });
+    expect(event['status_id']).toBe(1);
+  });
+});
