@@ -141,7 +141,10 @@ describe('a refusal is in the log before the answer', () => {
     const { body } = await login.authenticate(authenticator, { interference: { flags: { UV: false } } });
     const [entry] = await log.events({ type: 'credential.verify', userId: user });
     expect(entry).toEqual(event('credential.verify', FAILURE, { status_code: 'user-verification-missing' }));
-    expect(entry).toMatchObject({ unmapped: { webauthn_step: '§7.2 step 17' }, status_detail: 'the flag UV is not set' });
+    expect(entry).toMatchObject({
+      unmapped: { webauthn_step: '§7.2 step 17' },
+      status_detail: 'the flag UV is not set',
+    });
     expect(entry?.metadata.correlation_uid).toBe((body as unknown as { instance: string }).instance);
   });
 
