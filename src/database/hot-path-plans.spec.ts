@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { HOT_STATEMENTS } from './hot-path.js';
+import { named } from './named-statement.js';
+
+let database: TestDataSource;
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+afterAll(() => database.close());
+
+describe('plans do not grow with the tables', () => {
+  const HOT_TABLES = ['credential', 'challenge', 'user_handle', 'audit_event'];
+
+  beforeAll(async () => {
+    await database.dataSource.query(`
+      INSERT INTO credential SELECT 'rp' || i % 5, gen_random_uuid(), 'u' || i / 2, decode(md5(i::text), 'hex'), '', -7,
+        gen_random_uuid(), 'n', 'active', NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
+        FROM generate_series(1, 50000) i;
+      INSERT INTO challenge SELECT gen_random_uuid(), 'rp' || i % 5, 'u' || i, 'authentication', NULL, '', 'x', FALSE, NULL, now()
+        FROM generate_series(1, 50000) i;
+      INSERT INTO user_handle SELECT 'rp' || i % 5, 'u' || i, '', now() FROM generate_series(1, 50000) i;
+      INSERT INTO audit_event SELECT gen_random_uuid(), pg_current_xact_id(), '', '', 'x', 'success' FROM generate_series(1, 50000);
+      ANALYZE`);
+  }, 60_000);
+
+  interface Plan {
+    readonly 'Node Type': string;
+    readonly 'Relation Name'?: string;
+    readonly Plans?: Plan[];
+  }
+  const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+
+  async function scansOf(text: string, parameters: number): Promise<[string, string][]> {
+    return database.dataSource.transaction(async (manager) => {
+      await manager.query('SET LOCAL plan_cache_mode = force_generic_plan');
+      await manager.query(`PREPARE explained AS ${text}`);
+      const nulls = Array.from({ length: parameters }, () => 'NULL').join();
+      const [row] = await manager.query<{ 'QUERY PLAN': { Plan: Plan }[] }[]>(
+        `EXPLAIN (FORMAT JSON) EXECUTE explained(${nulls})`,
+      );
+      await manager.query('DEALLOCATE explained');
+      return nodesOf(row!['QUERY PLAN'][0]!.Plan)
+        .filter((node) => HOT_TABLES.includes(node['Relation Name'] ?? ''))
+        .map((node) => [node['Relation Name']!, node['Node Type']]);
+    });
+  }
+
+  it.each(HOT_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement.text, parameters] as const))(
+    '%s reads by index alone',
+    async (_, text, parameters) => {
+      const scans = await scansOf(text, parameters);
+      expect(scans.length).toBeGreaterThan(0);
+      expect(scans.filter(([, node]) => node === 'Seq Scan')).toEqual([]);
+    },
+  );
+
+  it('and this test would notice if one did not', async () => {
+    const { text } = named('slow', 'SELECT * FROM credential WHERE name = $1::text');
+    expect(await scansOf(text, 1)).toEqual([['credential', 'Seq Scan']]);
+  });
+});

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { AbstractLogger, DataSource } from 'typeorm';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { ENTITIES, openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { dataSourceOptions, migrate } from './data-source.js';
+
+/** TypeORM prints a migration that fails, which one here is meant to. */
+class Silence extends AbstractLogger {
+  protected override writeLog(): void {
+    return undefined;
+  }
+}
+
+let database: TestDataSource;
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+afterAll(() => database.close());
+
+/** Tables, columns, constraints and indexes, as the database describes them. */
+const structureOf = (dataSource: DataSource): Promise<unknown[]> =>
+  dataSource.query(`
+    SELECT 'column' AS kind, table_name || '.' || column_name AS name,
+           concat_ws(' ', data_type, datetime_precision, is_nullable, column_default) AS what
+      FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migration'
+    UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes
+      WHERE schemaname = 'public' AND tablename <> 'schema_migration'
+    UNION ALL SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint
+      WHERE connamespace = 'public'::regnamespace AND conrelid <> 'schema_migration'::regclass
+    ORDER BY 1, 2`);
+
+describe('the entities and the migrations', () => {
+  it('agree on every table, column, type and null', async () => {
+    const { upQueries } = await database.dataSource.driver.createSchemaBuilder().log();
+    const beyondEntities = /^(DROP INDEX|ALTER TABLE "\w+" DROP CONSTRAINT) /;
+    expect(upQueries.map(({ query }) => query).filter((query) => !beyondEntities.test(query))).toEqual([
+      // Written by its default, read by whoever puts the log in order.
+      'ALTER TABLE "audit_event" DROP COLUMN "tx"',
+    ]);
+  });
+
+  it('know the same tables', async () => {
+    const tables = await database.dataSource.query<{ name: string }[]>(
+      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
+    );
+    const known = database.dataSource.entityMetadatas.map(({ tableName }) => tableName);
+    expect(tables.map(({ name }) => name)).toEqual([...known, 'schema_migration'].sort());
+    expect(known).toHaveLength(ENTITIES.length);
+  });
+
+  it('keep times to the millisecond, as they are shown', async () => {
+    const rows = await database.dataSource.query<{ precision: number }[]>(
+      `SELECT DISTINCT datetime_precision AS precision FROM information_schema.columns
+        WHERE table_schema = 'public' AND data_type = 'timestamp with time zone'`,
+    );
+    expect(rows).toEqual([{ precision: 3 }]);
+  });
+
+  it('keep a credential id once for each relying party, and the closed lists closed', async () => {
+    const checks = await database.dataSource.query<{ def: string }[]>(
+      "SELECT pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype IN ('u', 'c') AND conrelid IN ('credential'::regclass, 'challenge'::regclass)", // prettier-ignore
+    );
+    const definitions = checks.map(({ def }) => def).join('\n');
+    expect(definitions).toContain('UNIQUE (rp_id, credential_id)');
+    for (const value of ['active', 'suspended', 'revoked', 'registration', 'authentication']) {
+      expect(definitions).toContain(`'${value}'`);
+    }
+  });
+});
+
+describe('the migrations', () => {
+  let empty: TestDatabase;
+  beforeAll(async () => {
+    empty = await createTestDatabase();
+    const session = new pg.Client({ connectionString: empty.url });
+    await session.connect();
+    await session.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+    await session.end();
+  });
+  afterAll(() => empty.drop());
+
+  const onEmpty = async <T>(work: (dataSource: DataSource) => Promise<T>): Promise<T> => {
+    const dataSource = await new DataSource({ ...dataSourceOptions(empty.url), logger: new Silence() }).initialize();
+    try {
+      return await work(dataSource);
+    } finally {
+      await dataSource.destroy();
+    }
+  };
+  const count = (): number => (dataSourceOptions('').migrations as unknown[]).length;
+
+  it('run once, also when replicas start together, and tell which they were', async () => {
+    const told: string[][] = [];
+    const runs = await Promise.all(
+      Array.from({ length: 3 }, () =>
+        migrate(empty.url, (_, names) => {
+          told.push(names);
+          return Promise.resolve();
+        }),
+      ),
+    );
+    expect(runs.map(({ length }) => length).sort()).toEqual([0, 0, count()]);
+    expect(told).toEqual(expect.arrayContaining(runs));
+    expect(await migrate(empty.url)).toEqual([]);
+  });
+
+  it('lead to the schema of the tests', async () => {
+    expect(await onEmpty(structureOf)).toEqual(await structureOf(database.dataSource));
+  });
+
+  it('lead back to nothing, and up again to the same', async () => {
+    await onEmpty(async (dataSource) => {
+      const before = await structureOf(dataSource);
+      for (let undone = 0; undone < count(); undone += 1) await dataSource.undoLastMigration();
+      expect(await structureOf(dataSource)).toEqual([]);
+      expect(await dataSource.showMigrations()).toBe(true);
+      await dataSource.runMigrations();
+      expect(await structureOf(dataSource)).toEqual(before);
+      expect(await dataSource.showMigrations()).toBe(false);
+    });
+  });
+
+  it('change nothing when one of them fails', async () => {
+    await onEmpty(async (dataSource) => {
+      for (let undone = 0; undone < count(); undone += 1) await dataSource.undoLastMigration();
+      await dataSource.query('CREATE TABLE audit_event (id uuid)');
+      await expect(dataSource.runMigrations()).rejects.toThrow('already exists');
+      expect(await structureOf(dataSource)).toHaveLength(1);
+    });
+  });
+});
