@@ -1,5 +1,5 @@
 import { Body, Controller, Post } from '@nestjs/common';
-import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
+import type { PublicKeyCredentialRequestOptionsJSON } from '../webauthn/json.js';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/requires.js';
 import { type AuthorizedContext, Context } from '../identity/request-context.js';

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { PublicKeyCredentialDescriptorJSON } from '@simplewebauthn/server';
+import type { PublicKeyCredentialDescriptorJSON } from '../webauthn/json.js';
 
 /** How long the credential ids of the large providers are, in bytes, so that a decoy's length tells nothing. */
 const LENGTHS = [16, 20, 32];

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource, InjectRepository } from '@nestjs/typeorm';
-import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import type { AuthenticationResponseJSON } from '../webauthn/json.js';
 import { type DataSource, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';

@@ -1,4 +1,4 @@
-import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
+import type { PublicKeyCredentialRequestOptionsJSON } from '../../webauthn/json.js';
 import type { CreationOptions } from '../../webauthn/options.js';
 
 export interface IssuedChallengeResponse<Options extends CreationOptions | PublicKeyCredentialRequestOptionsJSON> {
