@@ -1,0 +1,51 @@
+import { describe, expect, it } from '@jest/globals';
+import { demandIdentityProof } from './identity-proof.js';
+
+const NOW = new Date('2026-06-30T12:00:00.000Z');
+const POLICY = { required: true, maxAgeSeconds: 900 };
+
+const ask = (verifiedAt: string | undefined, policy = POLICY) => {
+  const proof = verifiedAt === undefined ? undefined : { method: 'password+otp', verifiedAt };
+  return (): void => {
+    demandIdentityProof(proof, policy, NOW);
+  };
+};
+
+const refusal = (reason: string): unknown => expect.objectContaining({ slug: 'policy-rejected', members: { reason, detail: expect.any(String) } }); // prettier-ignore
+
+describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () => {
+  it.each([
+    ['now', '2026-06-30T12:00:00.000Z'],
+    ['15 minutes ago', '2026-06-30T11:45:00.000Z'],
+    ['a minute ahead, by a clock that is wrong', '2026-06-30T12:01:00.000Z'],
+    ['now, in another zone', '2026-06-30T14:00:00+02:00'],
+    ['now, in lower case', '2026-06-30t12:00:00z'],
+    ['now, to the nanosecond', '2026-06-30T12:00:00.000000001Z'],
+  ])('%s is just now', (_, verifiedAt) => {
+    expect(ask(verifiedAt)).not.toThrow();
+  });
+
+  it.each([
+    ['more than 15 minutes ago', '2026-06-30T11:44:59.999Z', 'identity-proof-too-old'],
+    ['yesterday', '2026-06-29T12:00:00Z', 'identity-proof-too-old'],
+    ['an hour ago, which reads like now', '2026-06-30T12:00:00+01:00', 'identity-proof-too-old'],
+    ['more than a minute ahead', '2026-06-30T12:01:00.001Z', 'identity-proof-invalid'],
+    ['an hour ahead, which reads like now', '2026-06-30T12:00:00-01:00', 'identity-proof-invalid'],
+    ['never', undefined, 'identity-proof-missing'],
+  ])('%s is not', (_, verifiedAt, reason) => {
+    expect(ask(verifiedAt)).toThrow(refusal(reason));
+  });
+
+  it('is as long ago as the policy says', () => {
+    const verifiedAt = '2026-06-30T11:59:59.000Z';
+    expect(ask(verifiedAt, { required: true, maxAgeSeconds: 1 })).not.toThrow();
+    expect(ask('2026-06-30T11:59:58.999Z', { required: true, maxAgeSeconds: 1 })).toThrow('more than 1 seconds ago');
+  });
+
+  it.each([undefined, '2020-01-01T00:00:00Z', '2030-01-01T00:00:00Z'])(
+    'is not asked where the policy does not: %s',
+    (verifiedAt) => {
+      expect(ask(verifiedAt, { required: false, maxAgeSeconds: 1 })).not.toThrow();
+    },
+  );
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from '@jest/globals';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
+
+const NOW = new Date('2026-07-01T12:00:00Z');
+const GOOGLE = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
+const LISTED = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
+const STRANGER = '33333333-2222-4333-8444-555555555555';
+const ZEROS = '00000000-0000-0000-0000-000000000000';
+
+/** Metadata of one model, revoked on a day. */
+const models = new AuthenticatorsService({
+  modelOf: (aaguid) =>
+    aaguid === LISTED
+      ? {
+          ...{ description: 'Model One', icon: undefined, roots: [], attestationTypes: [] },
+          reports: [{ status: 'REVOKED', effectiveDate: new Date('2026-08-01T00:00:00Z') }],
+        }
+      : undefined,
+});
+
+const demand = (policy: Partial<RelyingPartyPolicy['authenticators']>, aaguid: string, now = NOW) => {
+  return (): void => {
+    demandAllowedModel({ unknown: 'allow', ...policy }, aaguid, models, now);
+  };
+};
+
+describe('the models that a relying party lets in', () => {
+  it.each<[string, Partial<RelyingPartyPolicy['authenticators']>, string, boolean]>([
+    ['no list: everyone', {}, STRANGER, true],
+    ['no list: those without a model, too', {}, ZEROS, true],
+    ['an allow list: who is on it', { allow: [STRANGER] }, STRANGER, true],
+    ['an allow list: nobody else', { allow: [STRANGER] }, GOOGLE, false],
+    ['an empty allow list: nobody', { allow: [] }, GOOGLE, false],
+    ['a deny list: nobody who is on it', { deny: [GOOGLE] }, GOOGLE, false],
+    ['a deny list: everyone else', { deny: [GOOGLE] }, STRANGER, true],
+    ['an empty deny list: everyone', { deny: [] }, GOOGLE, true],
+    ['both lists: to deny comes first', { allow: [GOOGLE], deny: [GOOGLE] }, GOOGLE, false],
+    ['unknown ones denied: who has a name', { unknown: 'deny' }, GOOGLE, true],
+    ['unknown ones denied: who is in the metadata', { unknown: 'deny' }, LISTED, true],
+    ['unknown ones denied: not the others', { unknown: 'deny' }, STRANGER, false],
+    ['unknown ones denied: nobody without a model', { unknown: 'deny' }, ZEROS, false],
+    ['unknown ones denied: who is on the allow list', { unknown: 'deny', allow: [STRANGER] }, STRANGER, true],
+    ['unknown ones denied: nobody on the deny list', { unknown: 'deny', deny: [GOOGLE] }, GOOGLE, false],
+  ])('%s', (_, policy, aaguid, allowed) => {
+    if (allowed) expect(demand(policy, aaguid)).not.toThrow();
+    else expect(demand(policy, aaguid)).toThrow('authenticator-denied');
+  });
+
+  it('are asked for their standing on the day, allowed by name or not', () => {
+    const later = new Date('2026-08-02T00:00:00Z');
+    expect(demand({}, LISTED)).not.toThrow();
+    expect(demand({}, LISTED, later)).toThrow('authenticator-compromised');
+    expect(demand({ allow: [LISTED] }, LISTED, later)).toThrow('authenticator-compromised');
+    expect(demand({ deny: [LISTED] }, LISTED, later)).toThrow('authenticator-denied');
+    expect(demand({}, STRANGER, later)).not.toThrow();
+  });
+});
+
+describe('the backup that a relying party demands', () => {
+  it.each<[RelyingPartyPolicy['backup'], boolean, boolean]>([
+    ['any', true, true],
+    ['any', false, true],
+    ['device-bound', true, false],
+    ['device-bound', false, true],
+    ['synced', true, true],
+    ['synced', false, false],
+  ])('%s, of a credential that can be backed up (%s): %s', (demanded, backupEligible, allowed) => {
+    const ask = (): void => {
+      demandBackup(demanded, backupEligible);
+    };
+    if (allowed) expect(ask).not.toThrow();
+    else expect(ask).toThrow('backup-state-denied');
+  });
+});

@@ -1,0 +1,81 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { credentialRow } from '../../test/support/credential-rows.js';
+import { bindingHolds, bindingMac } from './binding.js';
+import type { CredentialEntity } from './credential.entity.js';
+
+const KEY = randomBytes(32);
+
+const sealed = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
+  const row = credentialRow(changed);
+  return Object.assign(row, { bindingMac: bindingMac(KEY, row) });
+};
+const mac = (row: CredentialEntity): string => bindingMac(KEY, row).toString('hex');
+
+/** Of each bound member, another value. */
+const TAMPERED: [keyof CredentialEntity, unknown][] = [
+  ['rpId', 'b.example'],
+  ['id', '0199b4e0-0000-7000-8000-000000000002'],
+  ['userId', 'u-2'],
+  ['credentialId', randomBytes(32)],
+  ['publicKey', randomBytes(77)],
+  ['aaguid', 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4'],
+  ['backupEligible', false],
+  ['status', 'suspended'],
+];
+
+describe('the binding of a credential', () => {
+  it('holds for the row as it was sealed', () => {
+    expect(bindingHolds(KEY, sealed())).toBe(true);
+  });
+
+  it('is an HMAC-SHA-256 with the key', () => {
+    const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status, bindingMac } = sealed();
+    const bound = [rpId, id, userId, credentialId.toString('base64'), publicKey.toString('base64'), aaguid, backupEligible, status]; // prettier-ignore
+    expect(bindingMac).toEqual(createHmac('sha256', KEY).update(JSON.stringify(bound)).digest());
+    expect(bindingHolds(randomBytes(32), sealed())).toBe(false);
+  });
+
+  it.each(TAMPERED)('does not hold when %s was changed', (member, value) => {
+    expect(bindingHolds(KEY, Object.assign(sealed(), { [member]: value }))).toBe(false);
+  });
+
+  it.each(['credentialId', 'publicKey'] as const)('does not hold when a bit of %s was turned', (member) => {
+    const row = sealed();
+    row[member] = Buffer.from(row[member].map((byte, at) => (at === 0 ? byte ^ 1 : byte)));
+    expect(bindingHolds(KEY, row)).toBe(false);
+  });
+
+  it('holds whatever becomes of the members that a use or an operator may change', () => {
+    const free: Partial<CredentialEntity> = {
+      ...{ name: 'x', signCount: 7, backedUp: true, lastUsedAt: new Date(), statusReason: 'x', transports: [] },
+    };
+    expect(bindingHolds(KEY, Object.assign(sealed(), free))).toBe(true);
+  });
+
+  it.each([
+    ['no bytes', Buffer.alloc(0)],
+    ['a part of it', bindingMac(KEY, credentialRow()).subarray(0, 31)],
+    ['zeros', Buffer.alloc(32)],
+    ['more than it', Buffer.alloc(33)],
+    ['another row’s', bindingMac(KEY, credentialRow())],
+  ])('does not hold for %s', (_, bytes) => {
+    expect(bindingHolds(KEY, Object.assign(sealed(), { bindingMac: bytes }))).toBe(false);
+  });
+
+  it('cannot be had for one row by moving the boundary between two members of another', () => {
+    const base = credentialRow();
+    const macWith = (changed: Partial<CredentialEntity>): string => mac(Object.assign(credentialRow(), base, changed));
+    const pairs: [Partial<CredentialEntity>, Partial<CredentialEntity>][] = [
+      [{ rpId: 'a.example', userId: 'bu' }, { rpId: 'a.exampleb', userId: 'u' }],
+      [{ userId: 'u","AAAA' }, { userId: 'u' }],
+      [{ userId: 'u"' }, { userId: 'u\\"' }],
+      [{ userId: 'u\\' }, { userId: 'u\\\\' }],
+      [{ userId: 'true' }, { userId: true as never }],
+      [{ credentialId: Buffer.from('ab'), publicKey: Buffer.from('c') }, { credentialId: Buffer.from('a'), publicKey: Buffer.from('bc') }],
+      [{ credentialId: Buffer.alloc(0), publicKey: Buffer.from('a') }, { credentialId: Buffer.from('a'), publicKey: Buffer.alloc(0) }],
+      [{ rpId: 'x', userId: 'y' }, { rpId: 'y', userId: 'x' }],
+    ]; // prettier-ignore
+    for (const [one, two] of pairs) expect(macWith(one)).not.toBe(macWith(two));
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CredentialStatus } from './credential.entity.js';
+import { TRANSITIONS, type TransitionName } from './transitions.js';
+
+const STATUSES: CredentialStatus[] = ['active', 'suspended', 'revoked'];
+
+const led = (from: CredentialStatus, by: TransitionName): CredentialStatus | 'nowhere' => {
+  const { from: allowed, to } = TRANSITIONS[by];
+  return (allowed as readonly string[]).includes(from) ? to : 'nowhere';
+};
+
+describe('the life of a credential', () => {
+  it.each<[CredentialStatus, TransitionName, CredentialStatus | 'nowhere']>([
+    ['active', 'suspend', 'suspended'],
+    ['active', 'reinstate', 'nowhere'],
+    ['active', 'revoke', 'revoked'],
+    ['suspended', 'suspend', 'nowhere'],
+    ['suspended', 'reinstate', 'active'],
+    ['suspended', 'revoke', 'revoked'],
+    ['revoked', 'suspend', 'nowhere'],
+    ['revoked', 'reinstate', 'nowhere'],
+    ['revoked', 'revoke', 'nowhere'],
+  ])('from %s, %s leads to %s', (from, by, to) => {
+    expect(led(from, by)).toBe(to);
+  });
+
+  it('knows no other way', () => {
+    expect(Object.keys(TRANSITIONS)).toEqual(['suspend', 'reinstate', 'revoke']);
+  });
+
+  it('ends when it is revoked', () => {
+    for (const { from } of Object.values(TRANSITIONS)) expect(from).not.toContain('revoked');
+  });
+
+  it('has no state that cannot be reached or is not known', () => {
+    const reached = new Set(['active', ...Object.values(TRANSITIONS).map(({ to }) => to)]);
+    expect([...reached].sort()).toEqual([...STATUSES].sort());
+  });
+});
