@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
+import { AuditService } from '../audit/audit.service.js';
+import { ConfigError, readConfig } from '../config/config.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { InitialRelyingParties } from './initial-relying-parties.js';
+import { RelyingPartiesService } from './relying-parties.service.js';
+import { RelyingPartyEntity } from './relying-party.entity.js';
+
+let database: TestDataSource;
+let directory: string;
+let parties: RelyingPartiesService;
+beforeAll(async () => {
+  database = await openTestDataSource();
+  directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
+  const clock = { now: () => new Date() };
+  const audit = new AuditService(database.dataSource, clock, new Metrics());
+  parties = new RelyingPartiesService(entities(), clock, audit);
+});
+beforeEach(() => database.dataSource.query('TRUNCATE relying_party, audit_event'));
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  await database.close();
+});
+
+const entities = () => database.dataSource.getRepository(RelyingPartyEntity);
+
+/** Boots with this file, or none. */
+async function boot(text: string | undefined, production = true): Promise<RelyingPartyEntity[]> {
+  const file = join(directory, 'relying-parties.yaml');
+  if (text !== undefined) writeFileSync(file, text);
+  const config = { ...readConfig(text === undefined ? {} : { PASSKEY_RELYING_PARTIES_FILE: file }), production };
+  await new InitialRelyingParties(config, entities(), parties).onApplicationBootstrap();
+  return entities().find({ order: { rpId: 'ASC' } });
+}
+
+const YAML = `
+- rpId: login.example.com
+  name: Example
+  origins: [https://login.example.com]
+  policy: { userVerification: preferred, attestation: { conveyance: direct } }
+- { rpId: b.example, name: B, origins: ["https://b.example"], enabled: false }
+`;
+
+describe('the relying parties of the file', () => {
+  it('are created at boot, as PUT would', async () => {
+    const [b, example] = await boot(YAML);
+    expect(b).toMatchObject({ rpId: 'b.example', enabled: false, version: 1 });
+    expect(example).toMatchObject({
+      ...{ rpId: 'login.example.com', name: 'Example', origins: ['https://login.example.com'], enabled: true },
+      policy: { userVerification: 'preferred', attestation: { conveyance: 'direct', trust: 'any' }, backup: 'any' },
+    });
+  });
+
+  it('are recorded, by the service itself', async () => {
+    await boot(YAML);
+    const events = await database.dataSource.getRepository(AuditEventEntity).find();
+    expect(events.map(({ type, actor }) => [type, actor])).toEqual([
+      ['relying-party.create', null],
+      ['relying-party.create', null],
+    ]);
+  });
+
+  it('may be JSON', async () => {
+    const list = [{ rpId: 'c.example', name: 'C', origins: ['https://c.example'] }];
+    expect(await boot(JSON.stringify(list))).toMatchObject(list);
+  });
+
+  it('are left alone when they exist: they are the operator’s now', async () => {
+    await boot(YAML);
+    await parties.put(null, 'b.example', { name: 'Changed', origins: ['https://b.example'] });
+    expect((await boot(YAML))[0]).toMatchObject({ name: 'Changed', enabled: true, version: 2 });
+  });
+
+  it('may be none', async () => {
+    expect(await boot('[]')).toEqual([]);
+    expect(await boot(undefined)).toEqual([]);
+  });
+});
+
+describe('development', () => {
+  it('has one for a page on this machine, beside those of the file', async () => {
+    expect((await boot(undefined, false)).map(({ rpId, origins }) => [rpId, origins])).toEqual([
+      ['localhost', ['http://localhost:3000']],
+    ]);
+    expect((await boot(YAML, false)).map(({ rpId }) => rpId)).toEqual(['b.example', 'localhost', 'login.example.com']);
+  });
+
+  it('takes the file’s for this machine where it has one', async () => {
+    const found = await boot('[{ rpId: localhost, name: Mine, origins: ["http://localhost:4000"] }]', false);
+    expect(found).toMatchObject([{ rpId: 'localhost', name: 'Mine' }]);
+  });
+});
+
+describe('a file with a mistake stops the boot, and creates nothing', () => {
+  it.each<[string, string, string]>([
+    ['no YAML', '[', 'is no YAML'],
+    ['a mapping', 'rpId: a.example', 'must hold a list'],
+    ['nothing', '', 'must hold a list'],
+    ['text', 'a.example', 'must hold a list'],
+    ['an entry that is null', '- ~', 'entry 1'],
+    ['an entry that is text', '- a.example', 'entry 1'],
+    ['an entry that is a list', '- []', 'entry 1'],
+    ['an entry without rpId', '- { name: A, origins: ["https://a.example"] }', 'entry 1: rpId must be present'],
+    ['an entry without a name', '- { rpId: a.example, origins: ["https://a.example"] }', 'entry 1: name must be text'],
+    ['an unknown member', '- { rpId: a.example, name: A, origins: ["https://a.example"], orgins: [] }', 'orgins'],
+    ['an rpId in capitals', '- { rpId: A.example, name: A, origins: ["https://a.example"] }', 'rpId must be a domain'],
+    ['an origin that is none', '- { rpId: a.example, name: A, origins: ["https://a.example/"] }', 'origin'],
+    ['an inner mistake', '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }', 'backup must be one of'],
+    ['a mistake in the last entry', `${YAML}- { rpId: c.example }`, 'entry 3'],
+  ])('%s', async (_, text, mistake) => {
+    await expect(boot(text)).rejects.toThrow(ConfigError);
+    await expect(boot(text)).rejects.toThrow(mistake);
+    expect(await entities().count()).toBe(0);
+  }); // prettier-ignore
+});

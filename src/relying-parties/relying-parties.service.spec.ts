@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { authorizedContext } from '../../test/support/callers.js';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
+import { AuditService } from '../audit/audit.service.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
+import { RelyingPartiesService } from './relying-parties.service.js';
+import { DEFAULT_POLICY } from './relying-party-policy.js';
+import { RelyingPartyEntity } from './relying-party.entity.js';
+
+const NOW = new Date('2026-06-30T12:00:00.000Z');
+const RP_ID = 'login.example.com';
+const SETTINGS = { name: 'Example', origins: [`https://${RP_ID}`] };
+
+let database: TestDataSource;
+let now: Date;
+let parties: RelyingPartiesService;
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+beforeEach(async () => {
+  now = NOW;
+  const clock = { now: () => now };
+  const audit = new AuditService(database.dataSource, clock, new Metrics());
+  parties = new RelyingPartiesService(database.dataSource.getRepository(RelyingPartyEntity), clock, audit);
+  await database.dataSource.query('TRUNCATE relying_party, audit_event');
+});
+afterAll(() => database.close());
+
+const put = (settings: Partial<PutRelyingPartyDto> = {}, rpId = RP_ID) =>
+  parties.put(authorizedContext(), rpId, { ...SETTINGS, ...settings });
+
+async function recorded(): Promise<[string, unknown][]> {
+  const events = await database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
+  return events.map(({ type, event }) => [type, (JSON.parse(event) as { unmapped: unknown }).unmapped]);
+}
+
+describe('a relying party that is put', () => {
+  it('for the first time is created, with a default for everything that was not said', async () => {
+    const { party, created } = await put();
+    expect(created).toBe(true);
+    expect(party).toEqual({
+      ...{ rpId: RP_ID, name: 'Example', origins: [`https://${RP_ID}`], enabled: true, policy: DEFAULT_POLICY },
+      ...{ version: 1, createdAt: NOW, updatedAt: NOW },
+    });
+    expect(await parties.get(RP_ID)).toEqual(party);
+  });
+
+  it('again, the same, changes nothing and records nothing', async () => {
+    await put();
+    now = new Date(NOW.getTime() + 1_000);
+    for (const settings of [{}, { enabled: true }, { policy: {} }, { policy: { userVerification: 'required' as const } }]) {
+      const { party, created } = await put(settings);
+      expect([party.version, party.updatedAt, created]).toEqual([1, NOW, false]);
+    }
+    expect((await recorded()).map(([type]) => type)).toEqual(['relying-party.create']);
+  }); // prettier-ignore
+
+  it('as it was got changes nothing', async () => {
+    const { party } = await put({ policy: { algorithms: [-7], crossOrigin: { allow: true, topOrigins: ['https://a.example'] } } }); // prettier-ignore
+    const { rpId, createdAt, updatedAt, ...got } = party;
+    const again = await put({ ...got, rpId, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() } as never); // prettier-ignore
+    expect([again.created, again.party.version]).toEqual([false, 1]);
+  });
+
+  it('differently is changed, and that is recorded with what it is now', async () => {
+    await put();
+    now = new Date(NOW.getTime() + 1_000);
+    const { party, created } = await put({ name: 'Other', enabled: false });
+    expect([created, party.version, party.createdAt, party.updatedAt]).toEqual([false, 2, NOW, now]);
+    expect(await recorded()).toEqual([
+      ['relying-party.create', { rp_id: RP_ID, version: 1, ...SETTINGS, enabled: true, policy: DEFAULT_POLICY }],
+      ['relying-party.update', { rp_id: RP_ID, version: 2, ...SETTINGS, name: 'Other', enabled: false, policy: DEFAULT_POLICY }], // prettier-ignore
+    ]);
+  });
+
+  it('is replaced, not merged: what is not said takes its default again', async () => {
+    await put({ enabled: false, policy: { backup: 'synced', attestation: { trust: 'trusted' } } });
+    const { party } = await put();
+    expect([party.enabled, party.policy]).toEqual([true, DEFAULT_POLICY]);
+  });
+
+  it('is nobody else’s business', async () => {
+    await put();
+    await put({ name: 'Other' }, 'b.example');
+    expect((await parties.get(RP_ID)).name).toBe('Example');
+  });
+});
+
+describe('the defaults of a policy', () => {
+  it('are the strict ones', () => {
+    expect(DEFAULT_POLICY).toMatchObject({
+      ...{ userVerification: 'required', residentKey: 'required', signCountRegression: 'reject' },
+      ...{ crossOrigin: { allow: false, topOrigins: [] }, identityProof: { required: true, maxAgeSeconds: 900 } },
+      ...{ maxCredentialsPerUser: 20, challengeTtlSeconds: 300, algorithms: [-48, -8, -7, -257] },
+    });
+  });
+
+  it.each<[string, NonNullable<PutRelyingPartyDto['policy']>, object]>([
+    ['a member', { challengeTtlSeconds: 60 }, { challengeTtlSeconds: 60 }],
+    ['a list, whole', { algorithms: [-7] }, { algorithms: [-7] }],
+    ['an inner member', { attestation: { conveyance: 'direct' } }, { attestation: { ...DEFAULT_POLICY.attestation, conveyance: 'direct' } }],
+    ['an inner list, whole', { attestation: { formats: ['packed'] } }, { attestation: { ...DEFAULT_POLICY.attestation, formats: ['packed'] } }],
+    ['an inner member of two', { identityProof: { required: false } }, { identityProof: { required: false, maxAgeSeconds: 900 } }],
+    ['a member that has no default', { authenticators: { deny: ['x'] } }, { authenticators: { unknown: 'allow', deny: ['x'] } }],
+    ['an empty object', { crossOrigin: {} }, {}],
+    ['an inner member that is undefined', { crossOrigin: { allow: undefined } as never }, {}],
+    ['a member that is undefined', { backup: undefined } as never, {}],
+  ])('are taken for all but %s', async (_, policy, changed) => {
+    expect((await put({ policy })).party.policy).toEqual({ ...DEFAULT_POLICY, ...changed });
+  }); // prettier-ignore
+
+  it('are not changed by who uses them', async () => {
+    const before = structuredClone(DEFAULT_POLICY);
+    await put({ policy: { attestation: { formats: ['none'] }, authenticators: { allow: [] } } });
+    expect(DEFAULT_POLICY).toEqual(before);
+  });
+});
+
+describe('a version', () => {
+  it.each<[number | undefined, number, boolean]>([
+    [undefined, 0, true],
+    [undefined, 2, true],
+    [2, 2, true],
+    [1, 2, false],
+    [3, 2, false],
+    [1, 0, false],
+  ])('of %s is written over version %i: %s', async (version, stored, written) => {
+    for (let count = 1; count <= stored; count += 1) await put({ name: String(count) });
+    const attempt = put({ name: 'new', ...(version !== undefined && { version }) });
+    if (written) expect((await attempt).party).toMatchObject({ name: 'new', version: stored + 1 });
+    else await expect(attempt).rejects.toMatchObject({ slug: 'relying-party-conflict' });
+  });
+
+  it('that is not the stored one is a conflict also when nothing would change', async () => {
+    await put();
+    await expect(put({ version: 7 })).rejects.toMatchObject({ slug: 'relying-party-conflict' });
+  });
+
+  it('lets one of ten concurrent changes through', async () => {
+    await put();
+    const attempts = Array.from({ length: 10 }, (_, index) => put({ version: 1, name: String(index) }));
+    const outcomes = await Promise.allSettled(attempts);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect((await parties.get(RP_ID)).version).toBe(2);
+    expect(await recorded()).toHaveLength(2);
+  });
+});
+
+describe('concurrent puts without a version', () => {
+  it('of a new one create it once', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => put()));
+    expect(outcomes.filter(({ created }) => created)).toHaveLength(1);
+    expect((await recorded()).map(([type]) => type)).toEqual(['relying-party.create']);
+  });
+
+  it('of different settings are made one after the other: none is lost, each is recorded', async () => {
+    await Promise.all(Array.from({ length: 10 }, (_, index) => put({ name: String(index) })));
+    expect((await parties.get(RP_ID)).version).toBe(10);
+    expect(await recorded()).toHaveLength(10);
+  });
+});
+
+describe('a relying party', () => {
+  it('that does not exist is unknown', async () => {
+    await expect(parties.get(RP_ID)).rejects.toMatchObject({ slug: 'relying-party-unknown' });
+    await expect(parties.getEnabled(RP_ID)).rejects.toMatchObject({ slug: 'relying-party-unknown' });
+  });
+
+  it('that is switched off is there, and denied', async () => {
+    await put({ enabled: false });
+    expect((await parties.get(RP_ID)).enabled).toBe(false);
+    await expect(parties.getEnabled(RP_ID)).rejects.toMatchObject({ slug: 'relying-party-denied' });
+  });
+
+  it.each<[readonly string[] | null, string[]]>([
+    [null, ['a.example', 'b.example', 'c.example']],
+    [
+      ['c.example', 'a.example', 'z.example'],
+      ['a.example', 'c.example'],
+    ],
+    [[], []],
+  ])('is listed for a caller who may act for %j: %j', async (relyingParties, listed) => {
+    for (const rpId of ['c.example', 'a.example', 'b.example']) await put({}, rpId);
+    const found = await parties.list(authorizedContext({}, relyingParties));
+    expect(found.map(({ rpId }) => rpId)).toEqual(listed);
+  });
+});
