@@ -85,6 +85,16 @@ describe('a member twice', () => {
     });
   });
 
+  it.each(['{}', '{"type":1}', '[]', '[{"a":[]}]', '"{"', '"a{"', '"}"', '"\\"}"', '"a\\\\"'])(
+    'is found behind %s',
+    (value) => {
+      expect(refusalOf(clientData().replace('{', `{"x":${value},"type":1,`))).toMatchObject({
+        reason: 'malformed',
+        detail: 'clientDataJSON has a member twice',
+      });
+    },
+  );
+
   it.each([['"x":{"type":1}'], ['"x":[{"type":1},{"type":1}]'], ['"x":"type","y":"\\"type\\":"'], ['"Type":1']])(
     'is not what %s makes',
     (members) => {
@@ -103,11 +113,35 @@ describe('a member twice', () => {
 });
 
 describe('what a refusal tells', () => {
-  it('is what was expected and what was received', () => {
-    expect(refusalOf(clientData({ origin: 'https://evil.example' }))).toMatchObject({
-      detail: 'origin is "https://evil.example", not one of https://login.example.com',
-    });
-    expect(refusalOf(clientData({ type: undefined }))).toMatchObject({ detail: 'type is absent, not "webauthn.get"' });
+  const origins = [ORIGIN, SHOP];
+  const some = { allow: true, topOrigins: origins };
+  it.each<[string, number, string, Partial<ClientDataExpectation>]>([
+    ['{', 9, 'clientDataJSON is not JSON in UTF-8', {}],
+    ['[]', 9, 'clientDataJSON is no object', {}],
+    [clientData({ crossOrigin: 1 }), 9, 'crossOrigin is not true or false', {}],
+    [clientData({ type: 'x' }), 10, 'type is "x", not "webauthn.get"', {}],
+    [clientData({ type: undefined }), 10, 'type is absent, not "webauthn.get"', {}],
+    [clientData({ challenge: 'AAAA' }), 11, 'the client data holds another challenge', {}],
+    [clientData({ origin: 'x' }), 12, `origin is "x", not one of ${ORIGIN}`, {}],
+    [clientData({ origin: 'x' }), 12, `origin is "x", not one of ${ORIGIN}, ${SHOP}`, { origins }],
+    [clientData({ crossOrigin: true }), 13, 'it ran in a cross-origin frame', {}],
+    [clientData({ topOrigin: SHOP }), 14, 'topOrigin is present in a ceremony that is not cross-origin', {}],
+    [clientData({ crossOrigin: true, topOrigin: 1 }), 14, 'topOrigin is no text', { crossOrigin: some }],
+    [clientData({ crossOrigin: true, topOrigin: 'x' }), 14, `topOrigin is "x", not one of ${ORIGIN}, ${SHOP}`, { crossOrigin: some }],
+    [clientData({ crossOrigin: true }), 14, `topOrigin is absent, not one of ${ORIGIN}, ${SHOP}`, { crossOrigin: some }],
+  ])('of %s: step %i, %s', (text, number, detail, expected) => {
+    expect(refusalOf(text, expected)).toMatchObject({ clause: `§7.2 step ${String(number)}`, detail });
+  }); // prettier-ignore
+
+  it('is the member that cannot be decoded, in the step that decodes it', () => {
+    const expected = { challenge: CHALLENGE, origins: [ORIGIN], crossOrigin: { allow: false, topOrigins: [] } };
+    const verify = (text: string) => () => verifyClientData(text, { type: 'webauthn.create', ...expected });
+    expect(verify('e30=')).toThrow(
+      expect.objectContaining({ clause: '§7.1 step 5', detail: 'clientDataJSON is not base64url' }),
+    );
+    expect(verify('_w')).toThrow(
+      expect.objectContaining({ clause: '§7.1 step 5', detail: 'clientDataJSON is not JSON in UTF-8' }),
+    );
   });
 
   it('is never the challenge', () => {

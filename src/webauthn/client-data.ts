@@ -93,9 +93,9 @@ function parse(text: string): ClientData {
 function repeatsMember(text: string): boolean {
   const names = new Set<unknown>();
   let depth = 0;
-  for (const [token, name] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
-    if (token === '[' || token === '{') depth += 1;
-    if (token === ']' || token === '}') depth -= 1;
+  for (const [token, name] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}]/gs)) {
+    if (token === '{') depth += 1;
+    if (token === '}') depth -= 1;
     if (name === undefined || depth !== 1) continue;
     const member: unknown = JSON.parse(name);
     if (names.has(member)) return true;
