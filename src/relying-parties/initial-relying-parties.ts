@@ -44,7 +44,7 @@ function settingsIn(file: string): Settings[] {
   const list = yamlIn(file);
   if (!Array.isArray(list)) throw new ConfigError([`${file} must hold a list of relying parties`]);
   return list.map((entry: unknown, index) => {
-    const settings = plainToInstance(PutRelyingPartyDto, (entry ?? {}) as object);
+    const settings = plainToInstance(PutRelyingPartyDto, entry ?? {});
     const errors = validateSync(settings, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
     const mistakes = errors.flatMap(messagesOf);
     if (!settings.rpId) mistakes.push('rpId must be present');
