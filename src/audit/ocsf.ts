@@ -51,7 +51,7 @@ export function toOcsf(entry: AuditEntry, { id, time, context }: EventOrigin): R
       profiles: ['datetime'],
       uid: id,
       event_code: entry.type,
-      correlation_uid: context?.requestId,
+      correlation_uid: context?.requestId === '' ? undefined : context?.requestId,
     }),
     actor: actorOf(context),
     src_endpoint: context ? { ip: context.source.ip, port: context.source.port } : undefined,
