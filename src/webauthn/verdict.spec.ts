@@ -37,7 +37,7 @@ describe('a numbered step', () => {
   });
 
   it('lets every other failure pass as it is', async () => {
-    const failure = Object.freeze(new TypeError('a mistake of ours'));
+    const failure: Error = Object.freeze(new TypeError('a mistake of ours'));
     const failed = (): never => {
       throw failure;
     };

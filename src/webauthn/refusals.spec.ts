@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { encode } from 'cborg';
+import { packedSelf } from '../../test/support/authenticator/attestation.js';
+import type { AssertionInterference, CreationInterference } from '../../test/support/authenticator/interference.js';
+import { encodeCose } from '../../test/support/authenticator/keys.js';
+import { authentication, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js';
+import type { Reason } from './verdict.js';
+import type { RegistrationExpectation } from './verify-registration.js';
+
+/** What both ceremonies tell of a refusal: the step of the specification that asks for it, and what was received. */
+
+const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
+
+/** An attestation object with other members than it should have. */
+const object = (members: { fmt?: unknown; attStmt?: unknown }): CreationInterference => ({
+  attestation: (): never => ({ fmt: 'none', attStmt: {}, ...members }) as never,
+});
+
+/** The signature with a bit of its last byte turned. */
+const flipped = (bytes: Buffer): Buffer =>
+  Buffer.from(bytes.map((byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte)));
+
+describe('a refused registration (WebAuthn L3 §7.1)', () => {
+  it.each<[number, Reason, string, CreationInterference, Partial<RegistrationExpectation>]>([
+    [5, 'malformed', 'clientDataJSON is not base64url', { response: { clientDataJSON: 'e30=' } }, {}],
+    [6, 'malformed', 'clientDataJSON is not JSON in UTF-8', { clientDataJson: '{' }, {}],
+    [7, 'type-mismatch', 'type is "x", not "webauthn.create"', { clientData: { type: 'x' } }, {}],
+    [8, 'challenge-mismatch', 'the client data holds another challenge', { clientData: { challenge: 'AAAA' } }, {}],
+    [9, 'origin-mismatch', `origin is "x", not one of ${ORIGIN}`, { clientData: { origin: 'x' } }, {}],
+    [10, 'cross-origin-denied', 'it ran in a cross-origin frame', { clientData: { crossOrigin: true } }, {}],
+    [11, 'cross-origin-denied', 'topOrigin is present in a ceremony that is not cross-origin', { clientData: { topOrigin: ORIGIN } }, {}],
+    [13, 'malformed', 'attestationObject is not base64url', { response: { attestationObject: 'o2Nm*' } }, {}],
+    [13, 'malformed', 'attestationObject: not well-formed CBOR', { attestationObject: () => hex('a1') }, {}],
+    [13, 'malformed', 'the attestation object is no CBOR map', { attestationObject: () => hex('80') }, {}],
+    [13, 'malformed', 'fmt is no text', object({ fmt: 7 }), {}],
+    [13, 'malformed', 'attStmt is no CBOR map', object({ attStmt: [] }), {}],
+    [13, 'malformed', 'authData is no byte string', { attestationObject: () => Buffer.from(encode({ fmt: 'none', attStmt: {}, authData: 'text' })) }, {}],
+    [13, 'malformed', 'the flag AT is not set', { flags: { AT: false }, authenticatorData: (bytes) => bytes.subarray(0, 37) }, {}],
+    [14, 'rp-id-mismatch', `the authenticator answered for another RP ID than ${RP_ID}`, { rpId: 'evil.example' }, {}],
+    [15, 'user-presence-missing', 'the flag UP is not set', { flags: { UP: false } }, {}],
+    [16, 'user-verification-missing', 'the flag UV is not set', { flags: { UV: false } }, {}],
+    [17, 'backup-flags-invalid', 'BS is set without BE', { flags: { BE: false, BS: true } }, {}],
+    [20, 'algorithm-denied', 'the algorithm -7 was not offered', {}, { algorithms: [-8] }],
+    [20, 'public-key-invalid', 'the curve is not that of ES256', { coseKey: encodeCose(new Map([[1, 2], [3, -7]])) }, {}],
+    [21, 'attestation-format-denied', `the format ${'x'.repeat(64)} is not allowed`, object({ fmt: 'x'.repeat(65) }), {}],
+    [22, 'attestation-invalid', 'the signature does not hold', { attestation: (attested) => packedSelf({ ...attested, clientDataHash: createHash('sha256').digest() }) }, {}],
+  ])('step %i, %s: %s', async (number, reason, detail, interference, expected) => {
+    const clause = `§7.1 step ${String(number)}`;
+    await expect(registration({ interference, expected })).rejects.toMatchObject({ reason, detail, clause });
+  }); // prettier-ignore
+
+  it('names none where only this service asks: the ids around the attested one', async () => {
+    const refused = registration({ interference: { credential: { id: 'AAAA' } } });
+    const detail = 'id, rawId and the attested credential id are not the same';
+    await expect(refused).rejects.toMatchObject({ reason: 'credential-id-invalid', detail });
+    await expect(refused).rejects.not.toHaveProperty('clause');
+  });
+});
+
+describe('a refused authentication (WebAuthn L3 §7.2)', () => {
+  it.each<[number, Reason, string, AssertionInterference]>([
+    [6, 'credential-id-invalid', 'id and rawId are not those of the credential', { credential: { id: 'AAAA' } }],
+    [7, 'malformed', 'signature is not base64url', { response: { signature: 'MEUC\n' } }],
+    [7, 'malformed', 'authenticatorData is not base64url', { response: { authenticatorData: 'ab+/' } }],
+    [7, 'malformed', 'authenticator data has 36 bytes, not 37 or more', { authenticatorData: (bytes) => bytes.subarray(0, 36) }],
+    [8, 'malformed', 'clientDataJSON is not base64url', { response: { clientDataJSON: 'e30=' } }],
+    [9, 'malformed', 'clientDataJSON is no object', { clientDataJson: '[]' }],
+    [10, 'type-mismatch', 'type is "x", not "webauthn.get"', { clientData: { type: 'x' } }],
+    [11, 'challenge-mismatch', 'the client data holds another challenge', { clientData: { challenge: 'AAAA' } }],
+    [12, 'origin-mismatch', `origin is "x", not one of ${ORIGIN}`, { clientData: { origin: 'x' } }],
+    [13, 'cross-origin-denied', 'it ran in a cross-origin frame', { clientData: { crossOrigin: true } }],
+    [14, 'cross-origin-denied', 'topOrigin is present in a ceremony that is not cross-origin', { clientData: { topOrigin: ORIGIN } }],
+    [15, 'rp-id-mismatch', 'the authenticator answered for another RP ID than login.example.com', { rpId: 'evil.example' }],
+    [16, 'user-presence-missing', 'the flag UP is not set', { flags: { UP: false } }],
+    [17, 'user-verification-missing', 'the flag UV is not set', { flags: { UV: false } }],
+    [18, 'backup-flags-invalid', 'BS is set without BE', { flags: { BE: false, BS: true } }],
+    [19, 'backup-eligibility-changed', 'BE is false; it was true at registration', { flags: { BE: false, BS: false } }],
+    [21, 'signature-invalid', 'the signature is not one DER sequence', { signature: (bytes) => Buffer.concat([bytes, hex('00')]) }],
+    [21, 'signature-invalid', 'the signature is not one DER sequence', { signature: (bytes) => Buffer.concat([hex('31'), bytes.subarray(1)]) }],
+    [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: flipped }],
+  ])('step %i, %s: %s', async (number, reason, detail, interference) => {
+    const clause = `§7.2 step ${String(number)}`;
+    await expect(authentication({ interference })).rejects.toMatchObject({ reason, detail, clause });
+  }); // prettier-ignore
+});
