@@ -113,6 +113,13 @@ describe('RFC 5280 §6.1: a certification path', () => {
     );
   });
 
+  it('is valid in the first and the last second of its certificates', async () => {
+    const top = await issue({ subject: 'CN=Lasting', ca: true, notBefore: new Date(0), notAfter: new Date(4e12) });
+    const brief = await issue({}, top);
+    const { validFromDate, validToDate } = brief.certificate;
+    for (const at of [validFromDate, validToDate]) expect(verdictOf([brief], [top], at)).toBe('CN=Lasting');
+  });
+
   describe('pathLenConstraint, §6.1.4 (l) and (m)', () => {
     const below = async (length: number, pathLength?: number, selfIssued = false): Promise<[Issued[], Issued]> => {
       const top = await issue({ subject: 'CN=Top', ca: true, ...(pathLength !== undefined && { pathLength }) });

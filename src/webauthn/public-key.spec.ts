@@ -100,6 +100,21 @@ describe('the credential public key', () => {
     expect(() => verifyPublicKey(key)).toThrow('public-key-invalid');
   });
 
+  it.each<[string, () => CoseKey]>([
+    ['the key has no algorithm that can be verified', () => but(P256, { 3: -47 })],
+    ['the key type is not that of ES256', () => but(P256, { 1: 1 })],
+    ['the curve is not that of ES256', () => but(P256, { [-1]: 2 })],
+    ['member -2 is no byte string of 32 bytes', () => but(P256, { [-2]: undefined })],
+    ['member -1 is no byte string', () => but(RSA, { [-1]: undefined })],
+    ['no ES256 key can be made of it', () => but(P256, { [-2]: turned(P256.get(-2)) })],
+    ['the RSA exponent is unsafe', () => but(RSA, { [-2]: hex('03') })],
+    ['RSA of 1024 bits', () => but(RSA, { [-1]: modulusOf(1_024) })],
+    ['the Ed25519 point has a small order', () => but(ED25519, { [-2]: hex(SMALL_ORDER[0]!) })],
+    ['the Ed25519 point is off the curve', () => but(ED25519, { [-2]: Buffer.concat([hex('02'), Buffer.alloc(31)]) })],
+  ])('tells why it is refused: %s', (detail, key) => {
+    expect(() => verifyPublicKey(key())).toThrow(expect.objectContaining({ reason: 'public-key-invalid', detail }));
+  });
+
   describe('on Ed25519 has an order that makes signatures worth something', () => {
     it.each([...SMALL_ORDER, ...SMALL_ORDER.map(withSign)])('%s has none', (point) => {
       expect(() => verifyPublicKey(but(ED25519, { [-2]: hex(point) }))).toThrow('public-key-invalid');
@@ -139,7 +154,12 @@ describe('the credential public key', () => {
       expect(() => verifyPublicKey(but(RSA, { [-1]: modulus() }))).toThrow('public-key-invalid');
     });
 
-    it('is taken from 2,048 bits on', () => {
+    it('may have an exponent of 8 bytes', () => {
+      expect(verifyPublicKey(but(RSA, { [-2]: hex('8000000000000001') }))).toBe(-257);
+    });
+
+    it('is taken from 2,048 to 8,192 bits', () => {
+      expect(verifyPublicKey(but(RSA, { [-1]: Buffer.alloc(1_024, 0xff) }))).toBe(-257);
       expect(verifyPublicKey(but(RSA, { [-1]: modulusOf(3_072) }))).toBe(-257);
     });
   });
