@@ -8,7 +8,7 @@ import { prepareDevelopment } from '../config/development.js';
 import { AccessPolicyError, parseAccessPolicy } from './access-policy.js';
 
 const SERIAL = '5f3a9c0177';
-const FINGERPRINT = 'ab01'.repeat(16);
+const FINGERPRINT = '01ab'.repeat(16);
 
 const EXAMPLE = `
 version: 1
@@ -80,6 +80,15 @@ describe('an access policy', () => {
     }
   });
 
+  it.each(['a', 'a-b_c.9', 'a'.repeat(255)])('may be of the trust domain %s', (trustDomain) => {
+    expect(parseAccessPolicy(policy(GOOD).replaceAll('bank.example', trustDomain)).trustDomain).toBe(trustDomain);
+  });
+
+  it.each(['a', '...', '..a', 'A-Z_0.9', 'ns/prod/sa/auth-service'])('may name the identity /%s', (path) => {
+    const id = `spiffe://bank.example/${path}`;
+    expect([...parseAccessPolicy(policy(`id: ${id}\npermissions: [audit:read]`)).grants.keys()]).toEqual([id]);
+  });
+
   it('has another digest when a byte is another', () => {
     const [one, two] = [GOOD, `${GOOD} `].map((service) => parseAccessPolicy(policy(service)).digest);
     expect(one).not.toBe(two);
@@ -102,6 +111,7 @@ describe('an access policy is refused when', () => {
     ['its version is text', policy(GOOD).replace('version: 1', 'version: "1"'), /^version must be 1/],
     ['it has no trust domain', policy(GOOD).replace(/trustDomain.*/, ''), /^trustDomain must/],
     ['its trust domain is no domain', policy(GOOD).replace('bank.example', '"bank.example/ns"'), /^trustDomain must/],
+    ['its trust domain is too long', policy(GOOD).replaceAll('bank.example', 'a'.repeat(256)), /^trustDomain must/],
     ['its trust domain is in capitals', policy(GOOD).replaceAll('bank.example', 'Bank.example'), /^trustDomain must/],
     ['it has no services', 'version: 1\ntrustDomain: bank.example', /^services must be a list/],
     ['its services are none', 'version: 1\ntrustDomain: bank.example\nservices: []', /^services must be a list/],
@@ -127,6 +137,7 @@ describe('an access policy is refused when', () => {
     ['an id ends in a slash', GOOD.replace('/a\n', '/a/\n'), /\.id must/],
     ['an id has an empty segment', GOOD.replace('/a\n', '//a\n'), /\.id must/],
     ['an id has a dot segment', GOOD.replace('/a\n', '/a/..\n'), /\.id must/],
+    ['an id has a dot for a segment', GOOD.replace('/a\n', '/./a\n'), /\.id must/],
     ['an id has a wildcard', GOOD.replace('/a\n', '/*\n'), /\.id must/],
     ['an id has a query', GOOD.replace('/a\n', '/a?x\n'), /\.id must/],
     ['an id is encoded', GOOD.replace('/a\n', '/%61\n'), /\.id must/],
@@ -174,6 +185,7 @@ describe('an access policy is refused when', () => {
     ['a denial is of something else', 'deny: [{subject: x}]', /unknown key "subject"/],
     ['a denied serial number is a number', 'deny: [{serial: 5}]', /\.serial must be text/],
     ['a denied serial number is not hexadecimal', 'deny: [{serial: "5g"}]', /\.serial must be text/],
+    ['a denied serial number has 22 bytes', `deny: [{serial: "${'5f'.repeat(22)}"}]`, /\.serial must be text/],
     ['a denied serial number has half a byte', 'deny: [{serial: "5f3"}]', /\.serial must be text/],
     ['a denied fingerprint is cut short', 'deny: [{fingerprint: "ab01"}]', /\.fingerprint must be text/],
     ['a denied fingerprint is SHA-1', `deny: [{fingerprint: "${'ab'.repeat(20)}"}]`, /\.fingerprint must be text/],
@@ -191,6 +203,7 @@ describe('a denial', () => {
     ['5f:3a', '5f3a'],
     ['00:F1:3A', 'f13a'],
     ['00', '00'],
+    [`00${'9F'.repeat(20)}`, '9f'.repeat(20)],
   ])('by the serial number %s, as a tool shows it, is one by %s', (shown, serial) => {
     expect(parseAccessPolicy(policy(GOOD, `deny: [{serial: "${shown}"}]\n`)).deny).toEqual([{ serial }]);
   });
