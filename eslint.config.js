@@ -68,7 +68,7 @@ const doors = ROOMS.map((room) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', '.data', 'clients/typescript/contract.ts'] },
+  { ignores: ['dist', 'reports', '.stryker-tmp', 'coverage', '.data', 'clients/typescript/contract.ts'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],
