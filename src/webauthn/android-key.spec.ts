@@ -81,6 +81,7 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
     ['of another maker, without roots', () => Promise.resolve({ roots: [] }), 'it ends in no known root'],
     ['by an expired batch key', async () => ({ by: await AndroidDevice.create({ notAfter: new Date(Date.now() - 1) }) }), ''],
     ['that software makes', () => Promise.resolve({ claims: { level: SecurityLevel.software } }), UNGUARDED],
+    ['that software attests', () => Promise.resolve({ claims: { level: SecurityLevel.software, keymasterLevel: SecurityLevel.trustedEnvironment } }), UNGUARDED],
     ['of a key that software keeps', () => Promise.resolve({ claims: { keymasterLevel: SecurityLevel.software } }), UNGUARDED],
     ['whose lists are empty', () => Promise.resolve({ claims: { hardware: {} } }), UNGUARDED],
     ['that software enforces', () => Promise.resolve({ claims: { hardware: {}, software: HARDWARE } }), UNGUARDED],
