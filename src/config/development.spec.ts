@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { parseSvid } from '../identity/svid.js';
 import { readConfig } from './config.js';
 import { prepareDevelopment } from './development.js';
 import { readSecretKeys } from './secret-keys.js';
@@ -13,6 +14,7 @@ const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'];
 const LEAVES = ['server', ...IDENTITIES];
 const FILES = ['access-policy.yaml', 'audit.key', 'binding.key', 'pki/ca.crl', 'pki/ca.crt', 'pki/ca.key', ...LEAVES.flatMap((name) => [`pki/${name}.crt`, `pki/${name}.key`])].sort(); // prettier-ignore
 const DAY_MS = 86_400_000;
+const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
 let directory: string;
 beforeEach(async () => {
@@ -59,7 +61,6 @@ async function expectWhole(): Promise<void> {
 /** Replaces a certificate by one with this many days to live, for the same key. */
 async function shorten(name: string, days: number): Promise<void> {
   x509.cryptoProvider.set(webcrypto);
-  const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const der = x509.PemConverter.decodeFirst(readFileSync(path('pki/ca.key'), 'utf8'));
   const old = new x509.X509Certificate(readFileSync(path(`pki/${name}.crt`), 'utf8'));
   const shorter = await x509.X509CertificateGenerator.create({
@@ -93,9 +94,13 @@ describe('the first start of a development machine', () => {
 
   it.each(IDENTITIES)('gives %s a SPIFFE ID, and nothing else to go by', (name) => {
     const leaf = certificate(name);
-    expect(leaf.subjectAltName).toBe(`URI:spiffe://passkey-manager.local/${name}`);
-    expect(leaf.ca).toBe(false);
-    expect(leaf.keyUsage).toEqual(['1.3.6.1.5.5.7.3.2']);
+    const id = `spiffe://passkey-manager.local/${name}`;
+    expect(parseSvid(leaf.raw, 'passkey-manager.local').spiffeId).toBe(id);
+    expect([leaf.subject, leaf.subjectAltName, leaf.keyUsage]).toEqual([
+      `CN=${name}`,
+      `URI:${id}`,
+      ['1.3.6.1.5.5.7.3.2'],
+    ]);
   });
 
   it('gives the server the names of this machine', () => {
@@ -104,6 +109,31 @@ describe('the first start of a development machine', () => {
     expect(server.checkIP('127.0.0.1')).toBe('127.0.0.1');
     expect(server.checkIP('::1')).toBeDefined();
     expect(server.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
+  });
+
+  it('has an authority that signs certificates and revocation lists, and no further authority', () => {
+    const ca = new x509.X509Certificate(readFileSync(path('pki/ca.crt'), 'utf8'));
+    const { ca: isCa, pathLength, critical } = ca.getExtension(x509.BasicConstraintsExtension)!;
+    expect([isCa, pathLength, critical]).toEqual([true, 0, true]);
+    const usage = ca.getExtension(x509.KeyUsagesExtension)!;
+    expect([usage.usages, usage.critical]).toEqual([x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true]);
+  });
+
+  it('makes what is valid from now on, for somewhat more than a year', () => {
+    for (const name of ['ca', ...LEAVES]) {
+      expect(certificate(name).validFromDate.getTime()).toBeLessThanOrEqual(Date.now());
+      const days = (certificate(name).validToDate.getTime() - Date.now()) / DAY_MS;
+      expect(Math.round(days)).toBe(name === 'ca' ? 3_650 : 397);
+    }
+    const { thisUpdate, nextUpdate } = new x509.X509Crl(readFileSync(path('pki/ca.crl'), 'utf8'));
+    expect(thisUpdate.getTime()).toBeLessThanOrEqual(Date.now());
+    expect(nextUpdate!.getTime()).toBeGreaterThan(Date.now() + 390 * DAY_MS);
+  });
+
+  it('gives serial numbers that are positive and cannot be guessed (RFC 5280 §4.1.2.2)', () => {
+    const serials = ['ca', ...LEAVES].map((name) => certificate(name).serialNumber);
+    for (const serial of serials) expect(serial).toMatch(/^[4-7][0-9A-F]{31}$/);
+    expect(new Set(serials.map((serial) => serial.slice(2, 10))).size).toBe(serials.length);
   });
 
   it('gives everyone a key and a serial number of its own, here and on the next machine', async () => {
@@ -149,6 +179,23 @@ describe('a further start', () => {
     await shorten(name, 29);
     expect(await changedByStart()).toEqual([`pki/${name}.crt`, `pki/${name}.key`]);
     expect(certificate(name).validToDate.getTime()).toBeGreaterThan(Date.now() + 390 * DAY_MS);
+    await expectWhole();
+  });
+
+  it.each([
+    [31, []],
+    [29, ['pki/ca.crl']],
+  ])('renews a revocation list with %i days to live: %j', async (days, renewed) => {
+    x509.cryptoProvider.set(webcrypto);
+    const der = x509.PemConverter.decodeFirst(readFileSync(path('pki/ca.key'), 'utf8'));
+    const list = await x509.X509CrlGenerator.create({
+      issuer: new x509.X509Certificate(readFileSync(path('pki/ca.crt'), 'utf8')).subject,
+      nextUpdate: new Date(Date.now() + days * DAY_MS),
+      signingAlgorithm: ES256,
+      signingKey: await webcrypto.subtle.importKey('pkcs8', der, ES256, false, ['sign']),
+    });
+    writeFileSync(path('pki/ca.crl'), x509.PemConverter.encode(list.rawData, 'X509 CRL'));
+    expect(await changedByStart()).toEqual(renewed);
     await expectWhole();
   });
 

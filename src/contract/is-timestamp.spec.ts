@@ -13,6 +13,7 @@ const messagesFor = (at: unknown): string[] =>
 describe('a time as RFC 3339 §5.6 writes it', () => {
   it.each([
     '2026-06-30T12:34:56Z',
+    '2026-06-30T12:34:56.7Z',
     '2026-06-30T12:34:56.789Z',
     '2026-06-30T12:34:56.123456789Z',
     '2026-06-30t12:34:56z',

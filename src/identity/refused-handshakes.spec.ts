@@ -1,10 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import { type AddressInfo, connect as connectPlainly } from 'node:net';
+import { type AddressInfo, connect as connectPlainly, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -42,7 +41,9 @@ afterAll(() => {
 const counted = async (): Promise<number> => (await metrics.handshakesRefused.get()).values[0]?.value ?? 0;
 
 describe('a refused handshake', () => {
-  async function refused(client: (port: number) => EventEmitter): Promise<void> {
+  let clientPort: number | undefined;
+
+  async function refused(client: (port: number) => Socket): Promise<void> {
     const [certFile, keyFile, caFile, crlFile] = ['server.crt', 'server.key', 'ca.crt', 'ca.crl'].map(path) as [string, string, string, string]; // prettier-ignore
     const server = createServer(tlsOptions({ certFile, keyFile, caFile, crlFile }));
     watchHandshakes(server, audit.service, metrics);
@@ -51,6 +52,7 @@ describe('a refused handshake', () => {
       const noticed = once(server, 'tlsClientError');
       const socket = client((server.address() as AddressInfo).port);
       socket.on('error', () => undefined);
+      socket.on('connect', () => (clientPort = socket.localPort));
       await noticed;
     } finally {
       server.close();
@@ -61,7 +63,13 @@ describe('a refused handshake', () => {
 
   it('of a revoked caller is recorded with the reason that only its connection knows', async () => {
     await refused(byTls({ cert: read('stranger.crt'), key: read('stranger.key') }));
-    expect(audit.entries).toMatchObject([{ type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED' }]);
+    expect(audit.entries).toEqual([
+      { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', detail: expect.any(String), facts: {} },
+    ]);
+    expect(audit.contexts).toEqual([
+      { requestId: '', operation: 'TLS handshake', source: { ip: '127.0.0.1', port: expect.any(Number) } },
+    ]);
+    expect(audit.contexts[0]?.source.port).toBe(clientPort);
     expect(await counted()).toBe(1);
   });
 
@@ -99,10 +107,29 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
   it('60 records a minute are written, the rest is counted and told later', async () => {
     const server = new EventEmitter();
     watchHandshakes(server as Server, audit.service, metrics);
-    if (Date.now() % 60_000 > 59_000) await sleep(1_100);
-    knock(server, 1_000);
-    expect(audit.entries).toHaveLength(60);
-    expect(await counted()).toBe(1_000);
+    const { now } = Date;
+    try {
+      Date.now = () => 90_000;
+      knock(server, 1_000);
+      expect(audit.entries.map(({ facts }) => facts)).toEqual(Array.from({ length: 60 }, () => ({})));
+      Date.now = () => 119_999;
+      knock(server, 10);
+      expect(audit.entries).toHaveLength(60);
+      Date.now = () => 120_000;
+      knock(server, 2);
+      expect(audit.entries.slice(60).map(({ facts }) => facts)).toEqual([{ refused_before_unrecorded: 950 }, {}]);
+    } finally {
+      Date.now = now;
+    }
+    expect(await counted()).toBe(1_012);
+  });
+
+  it('nor can a long message', () => {
+    const server = new EventEmitter();
+    watchHandshakes(server as Server, audit.service, metrics);
+    server.emit('tlsClientError', new RangeError('x'.repeat(10_000)), { remoteAddress: '192.0.2.7', remotePort: 7 });
+    expect(audit.entries).toMatchObject([{ reason: 'RangeError', detail: 'x'.repeat(200) }]);
+    expect(audit.contexts).toMatchObject([{ source: { ip: '192.0.2.7', port: 7 } }]);
   });
 
   it('and a record that cannot be written stops nothing', async () => {

@@ -91,6 +91,13 @@ describe('the listener', () => {
     expect(options.ecdhCurve?.split(':')[0]).toBe('X25519MLKEM768');
   });
 
+  it('waits for nobody longer than this', () => {
+    expect(tlsOptions(files())).toMatchObject({
+      ...{ handshakeTimeout: 10_000, headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000 },
+      maxHeaderSize: 16_384,
+    });
+  });
+
   it('still has one for clients that know no other', async () => {
     const { socket } = await handshake({ ...authService(), ecdhCurve: 'P-256' });
     expect(socket.getProtocol()).toBe('TLSv1.3');

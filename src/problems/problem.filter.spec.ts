@@ -6,6 +6,7 @@ import {
   NotFoundException,
   PayloadTooLargeException,
 } from '@nestjs/common';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { fastify, type FastifyInstance } from 'fastify';
 import { QueryFailedError } from 'typeorm';
 import { ProblemFilter } from './problem.filter.js';
@@ -23,7 +24,7 @@ beforeAll(async () => {
   const filter = new ProblemFilter();
   server = fastify({ genReqId: () => 'request-1' });
   server.get('/', (request, reply) => {
-    filter.render(thrown, request, reply);
+    filter.catch(thrown, new ExecutionContextHost([request, reply]));
     return reply;
   });
   await server.ready();
@@ -80,7 +81,8 @@ describe('what is no problem is a bare 500', () => {
     ['an object', { message: SECRET, statusCode: 400 }],
     ['an error with a status that nobody gave it', Object.assign(new Error(SECRET), { statusCode: 404, status: 404 })],
     ['an error with a cause', new Error('x', { cause: new Problem('challenge-spent') })],
-    ['an exception of 5xx', new HttpException(SECRET, 502)],
+    ['an exception of 500', new HttpException(SECRET, 500)],
+    ['an exception of 502', new HttpException(SECRET, 502)],
     ['an exception of 2xx', new HttpException(SECRET, 200)],
     ['nothing', undefined],
     ['null', null],
@@ -121,6 +123,7 @@ describe('what the framework throws', () => {
     [new PayloadTooLargeException(), 413, 'request-too-large'],
     [new HttpException('x', 415), 415, 'media-type-unsupported'],
     [new BadRequestException('Unexpected token'), 400, 'request-malformed'],
+    [new HttpException('x', 499), 400, 'request-malformed'],
     [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_BODY_TOO_LARGE', statusCode: 413 }), 413, 'request-too-large'],
     [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', statusCode: 415 }), 415, 'media-type-unsupported'],
     [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY', statusCode: 400 }), 400, 'request-malformed'],
@@ -129,5 +132,7 @@ describe('what the framework throws', () => {
     const answer = await rendered(error);
     expect(answer.body).toMatchObject({ status, type: `urn:passkey-manager:problem:${slug}` });
     expect(answer.status).toBe(status);
+    const { message } = error as Error;
+    expect(answer.body['invalid']).toEqual(slug === 'request-malformed' ? [{ pointer: '', detail: message }] : undefined);
   }); // prettier-ignore
 });
