@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { ChallengeEntity } from './challenge.entity.js';
 import { ExpiredChallenges } from './expired-challenges.js';
@@ -75,6 +75,28 @@ describe('challenges that nobody answered', () => {
     });
     expect(await challenges().existsBy({ id: answered })).toBe(true);
     expect(await challenges().existsBy({ id: forgotten })).toBe(false);
+  });
+
+  it('are cleared every ten seconds, and a stop waits for it', async () => {
+    jest.useFakeTimers({
+      doNotFake: ['Date', 'setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'queueMicrotask'],
+    });
+    try {
+      expired.onApplicationBootstrap();
+      await issuedMany(10);
+      jest.advanceTimersByTime(9_999);
+      await new Promise(setImmediate);
+      expect(await challenges().count()).toBe(10);
+      jest.advanceTimersByTime(1);
+      await expired.beforeApplicationShutdown();
+      expect(await challenges().count()).toBe(0);
+      await issuedMany(10);
+      jest.advanceTimersByTime(60_000);
+      await expired.beforeApplicationShutdown();
+      expect(await challenges().count()).toBe(10);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('keep no process alive, and none is being cleared when the service has stopped', async () => {

@@ -130,7 +130,7 @@ describe('a version', () => {
     for (let count = 1; count <= stored; count += 1) await put({ name: String(count) });
     const attempt = put({ name: 'new', ...(version !== undefined && { version }) });
     if (written) expect((await attempt).party).toMatchObject({ name: 'new', version: stored + 1 });
-    else await expect(attempt).rejects.toMatchObject({ slug: 'relying-party-conflict' });
+    else await expect(attempt).rejects.toMatchObject({ slug: 'relying-party-conflict', message: `its version is ${String(stored)}` }); // prettier-ignore
   });
 
   it('that is not the stored one is a conflict also when nothing would change', async () => {
