@@ -11,11 +11,11 @@ const OPEN_DOORS = {
   webauthn: [],
   contract: ['problems'],
   telemetry: ['identity'],
-  identity: ['audit', 'config', 'problems', 'telemetry'],
-  access: ['audit', 'config', 'contract', 'identity', 'problems'],
+  identity: ['audit', 'config', 'problems', 'telemetry', 'webauthn'],
+  access: ['audit', 'config', 'contract', 'identity', 'problems', 'telemetry'],
   audit: ['access', 'config', 'contract', 'database', 'identity', 'problems', 'telemetry'],
   database: ['audit', 'challenges', 'config', 'credentials', 'problems', 'relying-parties'],
-  authenticators: ['config', 'contract', 'telemetry', 'webauthn'],
+  authenticators: ['audit', 'config', 'contract', 'telemetry', 'webauthn'],
   'relying-parties': ['access', 'audit', 'config', 'contract', 'identity', 'problems', 'webauthn'],
   challenges: [
     'access',
@@ -32,7 +32,7 @@ const OPEN_DOORS = {
     ...['access', 'audit', 'authenticators', 'challenges', 'config', 'contract', 'database', 'identity', 'problems'],
     ...['relying-parties', 'webauthn'],
   ],
-  health: ['authenticators', 'config', 'telemetry'],
+  health: ['access', 'authenticators', 'config', 'identity', 'telemetry'],
   openapi: ['access'],
 };
 const ROOMS = Object.keys(OPEN_DOORS);

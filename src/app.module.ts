@@ -1,5 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
+import type { AccessPolicy } from './access/access-policy.js';
 import { AccessModule } from './access/access.module.js';
+import { POLICY_FILES } from './access/policy-in-force.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthenticatorsModule } from './authenticators/authenticators.module.js';
 import { METADATA_ROOTS } from './authenticators/metadata-roots.js';
@@ -8,10 +10,19 @@ import { CLOCK, type Clock } from './config/clock.js';
 import { CONFIG, type Config } from './config/config.js';
 import { readSecretKeys, SECRET_KEYS } from './config/secret-keys.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
+import type { WatchedFiles } from './config/watched-files.js';
 import { DatabaseModule } from './database/database.module.js';
+import { TRUST_FILES } from './identity/listener-trust.js';
+import type { TrustMaterial } from './identity/trust-material.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
+
+/** What is read before there is an application, because its listener needs it, and watched from then on. */
+export interface WatchedSettings {
+  readonly trust: WatchedFiles<TrustMaterial>;
+  readonly policy: WatchedFiles<AccessPolicy>;
+}
 
 /** The table of contents. */
 @Global()
@@ -29,16 +40,23 @@ import { TelemetryModule } from './telemetry/telemetry.module.js';
   controllers: [OpenApiController],
 })
 export class AppModule {
-  static with(config: Config, clock: Clock, metadataRoots: readonly string[]): DynamicModule {
+  static with(
+    config: Config,
+    clock: Clock,
+    metadataRoots: readonly string[],
+    { trust, policy }: WatchedSettings,
+  ): DynamicModule {
     return {
       module: AppModule,
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: CLOCK, useValue: clock },
         { provide: METADATA_ROOTS, useValue: metadataRoots },
+        { provide: TRUST_FILES, useValue: trust },
+        { provide: POLICY_FILES, useValue: policy },
         { provide: SECRET_KEYS, useFactory: () => readSecretKeys(config) },
       ],
-      exports: [CONFIG, CLOCK, METADATA_ROOTS, SECRET_KEYS],
+      exports: [CONFIG, CLOCK, METADATA_ROOTS, TRUST_FILES, POLICY_FILES, SECRET_KEYS],
     };
   }
 }

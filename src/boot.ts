@@ -1,3 +1,4 @@
+import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -5,7 +6,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { DataSource } from 'typeorm';
-import { AppModule } from './app.module.js';
+import { PolicyInForce, watchedPolicy } from './access/policy-in-force.js';
+import { AppModule, type WatchedSettings } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
 import { recordMigrations } from './audit/record-migrations.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
@@ -14,10 +16,14 @@ import { type Config, ConfigError, type Listener } from './config/config.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
 import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
+import { WatchedFiles } from './config/watched-files.js';
 import { openDatabase } from './database/open-database.js';
 import { ManagementModule } from './health/management.module.js';
+import { Connections } from './identity/connections.js';
+import { factsOf, ListenerTrust } from './identity/listener-trust.js';
 import { watchHandshakes } from './identity/refused-handshakes.js';
 import { tlsOptions } from './identity/tls-options.js';
+import { readTrustMaterial, trustFiles, type TrustMaterial, TrustMaterialError } from './identity/trust-material.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { answerUnparsable } from './problems/unparsable-request.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -43,6 +49,7 @@ export async function startService(
   clock: Clock = systemClock,
   metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
 ): Promise<RunningService> {
+  const watched = await watchSettings(config, clock);
   const database = await openDatabase(config, (dataSource, names) => recordMigrations(dataSource, names, clock.now()));
   const pino = createLogger(config.production);
   const stops = [database.stop];
@@ -51,14 +58,15 @@ export async function startService(
   };
   try {
     const settings = { ...config, databaseUrl: database.url };
-    const app = await createApp(AppModule.with(settings, clock, metadataRoots), settings, pino);
+    const app = await createApp(AppModule.with(settings, clock, metadataRoots, watched), watched, pino);
     stops.push(() => app.close());
     const audit = app.get(AuditService);
-    const management = await createManagement(app, settings, clock, pino);
+    const management = await createManagement(app, clock, pino);
     stops.push(() => management.close());
     const httpsUrl = await listen(app, config.https, 'https');
     const managementUrl = await listen(management, config.management, 'http');
-    await audit.record(null, { type: 'service.start', outcome: 'success', facts: { https: httpsUrl } });
+    const facts = { https: httpsUrl, policy_digest: watched.policy.value.digest, trust: factsOf(watched.trust.value) };
+    await audit.record(null, { type: 'service.start', outcome: 'success', facts });
     stops.push(async () => {
       await audit.record(null, { type: 'service.stop', outcome: 'success' }).catch(() => undefined);
     });
@@ -69,10 +77,26 @@ export async function startService(
   }
 }
 
-async function createApp(module: DynamicModule, config: Config, pino: Logger): Promise<NestFastifyApplication> {
+/** @throws ConfigError, AccessPolicyError */
+async function watchSettings({ tls, accessPolicyFile }: Config, clock: Clock): Promise<WatchedSettings> {
+  try {
+    const trust = await WatchedFiles.open<TrustMaterial>(trustFiles(tls), (held) =>
+      readTrustMaterial(tls, clock.now(), held),
+    );
+    return { trust, policy: await watchedPolicy(accessPolicyFile) };
+  } catch (error) {
+    throw error instanceof TrustMaterialError ? new ConfigError([error.message]) : error;
+  }
+}
+
+async function createApp(
+  module: DynamicModule,
+  { trust }: WatchedSettings,
+  pino: Logger,
+): Promise<NestFastifyApplication> {
   const problems = new ProblemFilter();
   const adapter = new FastifyAdapter({
-    https: tlsOptions(config.tls),
+    https: tlsOptions(trust.value.context),
     bodyLimit: BODY_LIMIT_BYTES,
     genReqId: () => uuidv7(),
     requestIdHeader: false,
@@ -93,22 +117,22 @@ async function createApp(module: DynamicModule, config: Config, pino: Logger): P
   refuseBadEncoding(fastify);
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);
-  watchHandshakes(adapter.getHttpServer(), app.get(AuditService), app.get(Metrics));
+  const server: Server = adapter.getHttpServer();
+  app.get(Connections).serve(server);
+  app.get(ListenerTrust).serve(server);
+  watchHandshakes(server, app.get(AuditService), app.get(Metrics));
   await app.init();
   await fastify.ready();
   return app;
 }
 
 /** Nest's logger is the process's: the second application must name the same one. */
-function createManagement(
-  app: NestFastifyApplication,
-  config: Config,
-  clock: Clock,
-  pino: Logger,
-): Promise<NestFastifyApplication> {
+function createManagement(app: NestFastifyApplication, clock: Clock, pino: Logger): Promise<NestFastifyApplication> {
   const file = app.get(MetadataFile);
-  const parts = { dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state() };
-  const service = { ...parts, config, clock };
+  const service = {
+    ...{ dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state(), clock },
+    ...{ trust: app.get(ListenerTrust), policy: app.get(PolicyInForce) },
+  };
   return NestFactory.create<NestFastifyApplication>(ManagementModule.over(service), new FastifyAdapter(), {
     logger: new PinoLogger(pino),
     abortOnError: false,

@@ -1,30 +1,32 @@
-import { readFileSync } from 'node:fs';
 import { Global, Module } from '@nestjs/common';
 import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
-import { CONFIG, type Config } from '../config/config.js';
 import { CallerGuard } from '../identity/caller.guard.js';
+import { Connections } from '../identity/connections.js';
+import { ContinuousVerification } from '../identity/continuous-verification.js';
+import { ListenerTrust } from '../identity/listener-trust.js';
 import { TRUST_DOMAIN } from '../identity/trust-domain.js';
-import { type AccessPolicy, parseAccessPolicy } from './access-policy.js';
-import { ACCESS_POLICY, AccessService } from './access.service.js';
+import { AccessService } from './access.service.js';
 import { DeclaredPermissions } from './declared-permissions.js';
 import { PermissionGuard } from './permission.guard.js';
+import { PolicyInForce } from './policy-in-force.js';
+import { RiskSignals } from './risk-signals.js';
 
 /** The order of the guards is the order in which they run: who calls, then what it may do. */
 @Global()
 @Module({
   imports: [DiscoveryModule],
   providers: [
-    {
-      provide: ACCESS_POLICY,
-      inject: [CONFIG],
-      useFactory: (config: Config): AccessPolicy => parseAccessPolicy(readFileSync(config.accessPolicyFile, 'utf8')),
-    },
-    { provide: TRUST_DOMAIN, inject: [ACCESS_POLICY], useFactory: (policy: AccessPolicy) => policy.trustDomain },
+    PolicyInForce,
+    { provide: TRUST_DOMAIN, inject: [PolicyInForce], useFactory: ({ policy }: PolicyInForce) => policy.trustDomain },
+    ListenerTrust,
+    Connections,
+    ContinuousVerification,
+    RiskSignals,
     { provide: APP_GUARD, useClass: CallerGuard },
     { provide: APP_GUARD, useClass: PermissionGuard },
     AccessService,
     DeclaredPermissions,
   ],
-  exports: [AccessService],
+  exports: [AccessService, RiskSignals],
 })
 export class AccessModule {}

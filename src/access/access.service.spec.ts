@@ -2,9 +2,12 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import type { AuthorizedContext, Caller } from '../identity/request-context.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { parseAccessPolicy } from './access-policy.js';
 import { AccessService } from './access.service.js';
 import { type Permission, PERMISSIONS } from './permissions.js';
+import type { PolicyInForce } from './policy-in-force.js';
+import { RiskSignals } from './risk-signals.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const GRANTED: readonly Permission[] = ['passkeys:register', 'passkeys:authenticate'];
@@ -25,7 +28,10 @@ services:
     permissions: [${GRANTED.join(', ')}]
     ${service}
 ${rest}`);
-  return new AccessService(policy, { now: () => now }, audit.service);
+  const clock = { now: () => now };
+  const metrics = new Metrics();
+  const risks = new RiskSignals(clock, audit.service, metrics);
+  return new AccessService({ policy } as PolicyInForce, clock, audit.service, risks, metrics);
 }
 
 /** A request that CallerGuard has let through: nobody has looked into the policy yet. */

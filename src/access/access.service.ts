@@ -3,36 +3,41 @@ import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext, Caller, RequestContext } from '../identity/request-context.js';
 import { Problem, type ProblemSlug } from '../problems/problem.js';
-import type { AccessPolicy, Denial, Grant } from './access-policy.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { Denial, Grant } from './access-policy.js';
 import type { Permission } from './permissions.js';
+import { PolicyInForce } from './policy-in-force.js';
 import { RequestRate } from './request-rate.js';
+import { RiskSignals } from './risk-signals.js';
 
-export const ACCESS_POLICY = Symbol('AccessPolicy');
-
-/** Decides by the access policy. A refusal is in the audit log before the caller learns of it. */
+/**
+ * Decides by the access policy, at every request anew. Every decision is in the request's log line and in the audit
+ * event of what came of it; a denial is in the audit log before the caller learns of it.
+ */
 @Injectable()
 export class AccessService {
   private readonly rate = new RequestRate();
 
   constructor(
-    @Inject(ACCESS_POLICY) private readonly policy: AccessPolicy,
+    private readonly inForce: PolicyInForce,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly audit: AuditService,
+    private readonly risks: RiskSignals,
+    private readonly metrics: Metrics,
   ) {}
 
   /** @throws Problem permission-denied or rate-limited */
   async demand(context: RequestContext & { caller: Caller }, permission: Permission | 'any'): Promise<void> {
     const { caller } = context;
+    const { policy } = this.inForce;
     const now = this.clock.now();
-    const grant = this.policy.grants.get(caller.spiffeId);
-    if (!grant) return this.refuse(context, 'permission-denied', 'the access policy does not name the caller');
-    if (this.policy.deny.some((denial) => matches(denial, caller))) {
-      return this.refuse(context, 'permission-denied', 'the access policy denies this caller or certificate');
-    }
-    if (grant.notAfter && now > grant.notAfter) return this.refuse(context, 'permission-denied', 'the grant has ended');
-    if (permission !== 'any' && !grant.permissions.has(permission)) {
-      return this.refuse(context, 'permission-denied', `the caller lacks ${permission}`);
-    }
+    const grant = policy.grants.get(caller.spiffeId);
+    this.risks.identified(caller);
+    const flaw = this.flawOf(grant, caller, permission, now);
+    const outcome = flaw === undefined ? 'allowed' : 'denied';
+    context.decision = { outcome, permission, policyDigest: policy.digest, epoch: context.epoch ?? 0 };
+    this.metrics.decisions.inc({ permission, outcome });
+    if (!grant || flaw !== undefined) return this.refuse(context, 'permission-denied', flaw ?? '');
     this.limitRate(grant, now);
     context.relyingParties = grant.relyingParties;
   }
@@ -40,7 +45,24 @@ export class AccessService {
   /** @throws Problem relying-party-denied, whether or not the relying party exists */
   async demandRelyingParty(context: AuthorizedContext, rpId: string): Promise<void> {
     if (context.relyingParties === null || context.relyingParties.includes(rpId)) return;
+    if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
     await this.refuse(context, 'relying-party-denied', `the caller may not act for ${rpId}`, rpId);
+  }
+
+  /** Why the policy does not allow it; undefined: it does. */
+  private flawOf(
+    grant: Grant | undefined,
+    caller: Caller,
+    permission: Permission | 'any',
+    now: Date,
+  ): string | undefined {
+    if (!grant) return 'the access policy does not name the caller';
+    if (this.inForce.policy.deny.some((denial) => matches(denial, caller))) {
+      return 'the access policy denies this caller or certificate';
+    }
+    if (grant.notAfter && now > grant.notAfter) return 'the grant has ended';
+    if (permission !== 'any' && !grant.permissions.has(permission)) return `the caller lacks ${permission}`;
+    return undefined;
   }
 
   private limitRate(grant: Grant, now: Date): void {
@@ -49,7 +71,13 @@ export class AccessService {
     if (retryAfter > 0) throw new Problem('rate-limited', { retryAfter });
   }
 
-  private async refuse(context: RequestContext, slug: ProblemSlug, detail: string, rpId?: string): Promise<never> {
+  private async refuse(
+    context: RequestContext & { caller: Caller },
+    slug: ProblemSlug,
+    detail: string,
+    rpId?: string,
+  ): Promise<never> {
+    this.risks.denied(context.caller);
     await this.audit.record(context, { type: 'access.denied', outcome: 'failure', reason: slug, detail, rpId });
     throw new Problem(slug, { detail });
   }

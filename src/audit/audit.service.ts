@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -9,6 +9,9 @@ import type { AuditEntry } from './audit-entry.js';
 import { auditInsert, type AuditRow, auditRow } from './audit-row.js';
 
 const RECORD = named('audit-record', auditInsert(1));
+const RETRY_MS = 1_000;
+/** Of the service's own events that wait for the database to come back. */
+const MAX_WAITING = 10_000;
 
 /**
  * Writes down what happened. A change passes its transaction's manager, so that there is no change without its record;
@@ -16,7 +19,12 @@ const RECORD = named('audit-record', auditInsert(1));
  * fails and so does the request.
  */
 @Injectable()
-export class AuditService {
+export class AuditService implements BeforeApplicationShutdown {
+  private readonly logger = new Logger(AuditService.name);
+  private readonly waiting: AuditRow[] = [];
+  private writing: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -40,8 +48,51 @@ export class AuditService {
     return row.id;
   }
 
+  /**
+   * For what has happened whether or not it can be recorded now, such as a revocation list that came into force: the
+   * event keeps its time and is written as soon as the log takes it.
+   */
+  recordEventually(entry: AuditEntry): void {
+    if (this.waiting.length < MAX_WAITING) this.waiting.push(this.row(null, entry));
+    else this.logger.error({ message: 'an event is lost: too many wait for the audit log', entry });
+    this.writing ??= this.writeWaiting();
+  }
+
+  /** What waits gets a last try. */
+  async beforeApplicationShutdown(): Promise<void> {
+    clearTimeout(this.timer);
+    await (this.writing ?? this.writeWaiting());
+    clearTimeout(this.timer);
+    if (this.waiting.length > 0) this.logger.error({ message: 'events are lost', events: this.waiting.map(entryOf) });
+  }
+
+  private async writeWaiting(): Promise<void> {
+    try {
+      for (let row = this.waiting[0]; row; row = this.waiting[0]) {
+        await RECORD.run(this.dataSource, row.values);
+        this.waiting.shift();
+        this.count(row);
+      }
+    } catch (error) {
+      this.logger.warn({
+        message: 'events wait for the audit log',
+        waiting: this.waiting.length,
+        error: String(error),
+      });
+      this.timer = setTimeout(() => {
+        this.writing ??= this.writeWaiting();
+      }, RETRY_MS).unref();
+    } finally {
+      this.writing = undefined;
+    }
+  }
+
   /** Shows an event that a statement of its own has written in the metrics. */
   count({ entry: { type, outcome, reason = '' } }: AuditRow): void {
     this.metrics.events.inc({ type, outcome, reason });
   }
+}
+
+function entryOf({ entry }: AuditRow): AuditEntry {
+  return entry;
 }

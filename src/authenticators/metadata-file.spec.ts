@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { FakeAudit } from '../../test/support/fake-audit.js';
 import { FakeClock } from '../../test/support/fake-clock.js';
 import { dayFromNow, MetadataAuthority } from '../../test/support/metadata-blob.js';
 import { ConfigError } from '../config/config.js';
@@ -20,10 +21,12 @@ Logger.overrideLogger(false);
 
 let directory: string;
 let path: string;
+let audit: FakeAudit;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-manager-mds-'));
   path = join(directory, 'blob.jwt');
   clock.reset();
+  audit = new FakeAudit();
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
@@ -31,7 +34,7 @@ const blob = (no: number, description = `Model of ${String(no)}`): string =>
   signer.blob({ no, entries: [{ aaguid: AAGUID, metadataStatement: { description } }] });
 
 async function opened(metadataBlobFile: string | undefined = path): Promise<MetadataFile> {
-  const file = new MetadataFile({ metadataBlobFile }, [authority.rootPem], clock, metrics);
+  const file = new MetadataFile({ metadataBlobFile }, [authority.rootPem], clock, metrics, audit.service);
   await file.onModuleInit();
   return file;
 }
@@ -40,7 +43,7 @@ const nameIn = (file: MetadataFile): string | undefined => new AuthenticatorsSer
 
 describe('the file of FIDO metadata', () => {
   it('is none where none is configured', async () => {
-    const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock, metrics);
+    const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock, metrics, audit.service);
     await file.onModuleInit();
     expect([file.state(), file.modelOf(AAGUID)]).toEqual([undefined, undefined]);
   });
@@ -94,6 +97,9 @@ describe('the file of FIDO metadata', () => {
       await change(blob(2));
       await file.refresh();
       expect(nameIn(file)).toBe('Model of 2');
+      expect(audit.entries).toMatchObject([
+        { type: 'metadata.reload', outcome: 'success', facts: { no: 2, previous_no: 1 } },
+      ]);
     });
 
     it('by a symbolic link to another directory, as Kubernetes does, is taken', async () => {
@@ -121,8 +127,13 @@ describe('the file of FIDO metadata', () => {
       const file = await opened();
       await change();
       await file.refresh();
+      expect(file.state()?.refused).toBeUndefined();
+      await file.refresh();
       expect(nameIn(file)).toBe('Model of 5');
       expect(file.state()).toMatchObject({ no: 5, refused: expect.stringContaining(refused) });
+      expect(audit.entries).toMatchObject([
+        { type: 'metadata.reload', outcome: 'failure', detail: expect.stringContaining(refused) },
+      ]);
     });
 
     it('back to what is in use is no longer told', async () => {
@@ -130,12 +141,14 @@ describe('the file of FIDO metadata', () => {
       const file = await opened();
       await writeFile(path, 'no JWS');
       await file.refresh();
+      await file.refresh();
       await writeFile(path, blob(6));
       await file.refresh();
       expect(file.state()).toMatchObject({ no: 6, refused: undefined });
       await rm(path);
       await file.refresh();
       await writeFile(path, 'no JWS');
+      await file.refresh();
       await file.refresh();
       expect(file.state()?.refused).toBe('the file is no JWS');
     });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import {
   type BeforeApplicationShutdown,
   Inject,
@@ -8,16 +8,16 @@ import {
   type OnApplicationBootstrap,
   type OnModuleInit,
 } from '@nestjs/common';
+import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
+import { type FileReports, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { MAX_BLOB_BYTES, verifyMetadataBlob } from './metadata-blob.js';
 import { MetadataError } from './metadata-error.js';
 import { METADATA_ROOTS } from './metadata-roots.js';
 import type { AuthenticatorModel, Metadata } from './metadata.js';
 
-/** One stat(2) each: it sees a file written in place, a rename over it and a symbolic link turned, on any file system. */
-const INTERVAL_MS = 2_000;
 const DAY_MS = 86_400_000;
 
 interface Loaded extends Metadata {
@@ -46,94 +46,89 @@ export interface MetadataState {
 export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(MetadataFile.name);
   private readonly path: string | undefined;
-  private loaded: Loaded | undefined;
-  private seen: string | undefined;
-  private refused: string | undefined;
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private files: WatchedFiles<Loaded> | undefined;
 
   constructor(
     @Inject(CONFIG) { metadataBlobFile }: Pick<Config, 'metadataBlobFile'>,
     @Inject(METADATA_ROOTS) private readonly roots: readonly string[],
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly metrics: Metrics,
+    private readonly audit: AuditService,
   ) {
     this.path = metadataBlobFile;
   }
 
   /** @throws ConfigError when the file cannot be used */
   async onModuleInit(): Promise<void> {
-    await this.refresh();
-    if (this.refused !== undefined) throw new ConfigError([`PASSKEY_MDS_BLOB_FILE: ${this.refused}`]);
+    const { path } = this;
+    if (path === undefined) return;
+    try {
+      this.files = await WatchedFiles.open<Loaded>([path], (held) => this.read(path, held));
+    } catch (error) {
+      throw new ConfigError([`PASSKEY_MDS_BLOB_FILE: ${error instanceof Error ? error.message : String(error)}`]);
+    }
+    this.show(this.files.value);
   }
 
   onApplicationBootstrap(): void {
-    if (this.path === undefined) return;
-    this.timer = setInterval(() => {
-      this.running = this.running.then(() => this.refresh());
-    }, INTERVAL_MS).unref();
+    this.files?.watch(this.reports);
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.running;
+    await this.files?.close();
   }
 
   modelOf(aaguid: string): AuthenticatorModel | undefined {
-    return this.loaded?.models.get(aaguid);
+    return this.files?.value.models.get(aaguid);
   }
 
   /** undefined: none is configured */
   state(): MetadataState | undefined {
-    if (!this.loaded) return undefined;
+    if (!this.files) return undefined;
     const now = this.clock.now().getTime();
-    const { no, nextUpdate, writtenAt } = this.loaded;
+    const { no, nextUpdate, writtenAt } = this.files.value;
     const ageSeconds = Math.max(0, Math.floor((now - writtenAt.getTime()) / 1_000));
-    return { no, nextUpdate, ageSeconds, stale: now >= nextUpdate.getTime() + DAY_MS, refused: this.refused };
+    return { no, nextUpdate, ageSeconds, stale: now >= nextUpdate.getTime() + DAY_MS, refused: this.files.refused };
   }
 
   /** Looks whether the file is another one than last time, and takes it if it is to be trusted. Never throws. */
   async refresh(): Promise<void> {
-    if (this.path === undefined) return;
-    const seen = await fingerprintOf(this.path);
-    if (seen === this.seen) return;
-    this.seen = seen;
-    try {
-      await this.take(this.path);
-      this.refused = undefined;
-    } catch (error) {
-      this.refused = error instanceof Error ? error.message : String(error);
-      this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason: this.refused });
-    }
+    await this.files?.look(this.reports);
   }
+
+  private readonly reports: FileReports<Loaded> = {
+    taken: (loaded, previous) => {
+      this.show(loaded);
+      const facts = { no: loaded.no, previous_no: previous.no, digest: loaded.digest };
+      this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
+    },
+    refused: (reason) => {
+      this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason });
+      const entry = { reason: 'unusable', detail: reason.slice(0, 500) };
+      this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
+    },
+  };
 
   /** @throws MetadataError, or the file system's error */
-  private async take(path: string): Promise<void> {
-    const { bytes, writtenAt } = await read(path);
+  private async read(path: string, held: Loaded | undefined): Promise<Loaded> {
+    const { bytes, writtenAt } = await contentOf(path);
     const digest = createHash('sha256').update(bytes).digest('hex');
-    if (digest === this.loaded?.digest) return;
+    if (digest === held?.digest) return held;
     const metadata = verifyMetadataBlob(bytes, this.roots, this.clock.now());
-    const { no, nextUpdate } = metadata;
-    if (this.loaded && no <= this.loaded.no) {
-      throw new MetadataError(`its no ${String(no)} is not higher than ${String(this.loaded.no)}, which is in use`);
+    if (held && metadata.no <= held.no) {
+      throw new MetadataError(`its no ${String(metadata.no)} is not higher than ${String(held.no)}, which is in use`);
     }
-    this.loaded = { ...metadata, digest, writtenAt };
+    return { ...metadata, digest, writtenAt };
+  }
+
+  private show({ no, nextUpdate, models }: Loaded): void {
     this.metrics.metadataNextUpdate.reset();
     this.metrics.metadataNextUpdate.set({ no }, nextUpdate.getTime() / 1_000);
-    this.logger.log({ message: 'FIDO metadata is in use', no, nextUpdate, models: metadata.models.size });
+    this.logger.log({ message: 'FIDO metadata is in use', no, nextUpdate, models: models.size });
   }
 }
 
-async function fingerprintOf(path: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [dev, ino, size, mtimeNs, ctimeNs].join(':');
-  } catch (error) {
-    return String(error);
-  }
-}
-
-async function read(path: string): Promise<{ bytes: Buffer; writtenAt: Date }> {
+async function contentOf(path: string): Promise<{ bytes: Buffer; writtenAt: Date }> {
   const file = await open(path);
   try {
     const { size, mtime } = await file.stat();

@@ -29,6 +29,8 @@ export interface Listener {
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
+  /** Of an encrypted key; undefined: the key is not encrypted. */
+  readonly keyPassphraseFile?: string | undefined;
   readonly caFile: string;
   readonly crlFile: string;
 }
@@ -62,6 +64,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     tls: Object.freeze({
       certFile: generated('PASSKEY_TLS_CERT_FILE', 'pki/server.crt'),
       keyFile: generated('PASSKEY_TLS_KEY_FILE', 'pki/server.key'),
+      keyPassphraseFile: settings.optionalFile('PASSKEY_TLS_KEY_PASSPHRASE_FILE'),
       caFile: generated('PASSKEY_TLS_CA_FILE', 'pki/ca.crt'),
       crlFile: generated('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl'),
     }),

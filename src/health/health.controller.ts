@@ -26,6 +26,7 @@ export class HealthController {
       () => this.readiness.audit(),
       () => this.readiness.certificate(),
       () => this.readiness.crl(),
+      () => this.readiness.accessPolicy(),
       () => this.readiness.metadata(),
     ]);
   }

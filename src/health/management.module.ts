@@ -1,7 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { CONFIG, type Config } from '../config/config.js';
+import { PolicyInForce } from '../access/policy-in-force.js';
+import { ListenerTrust } from '../identity/listener-trust.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { DataSource } from 'typeorm';
 import { HealthController } from './health.controller.js';
@@ -15,7 +16,8 @@ export class ManagementModule {
     dataSource: DataSource;
     metrics: Metrics;
     metadata: MetadataReading;
-    config: Config;
+    trust: ListenerTrust;
+    policy: PolicyInForce;
     clock: Clock;
   }): DynamicModule {
     return {
@@ -27,7 +29,8 @@ export class ManagementModule {
         { provide: DataSource, useValue: service.dataSource },
         { provide: Metrics, useValue: service.metrics },
         { provide: METADATA, useValue: service.metadata },
-        { provide: CONFIG, useValue: service.config },
+        { provide: ListenerTrust, useValue: service.trust },
+        { provide: PolicyInForce, useValue: service.policy },
         { provide: CLOCK, useValue: service.clock },
       ],
     };

@@ -1,13 +1,11 @@
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { X509Crl } from '@peculiar/x509';
 import { DataSource } from 'typeorm';
+import { PolicyInForce } from '../access/policy-in-force.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { CONFIG, type Config } from '../config/config.js';
-import { Metrics } from '../telemetry/metrics.js';
+import { ListenerTrust } from '../identity/listener-trust.js';
+import type { RevocationList } from '../identity/revocation-list.js';
 
 /** The FIDO metadata in use; undefined where none is configured. */
 export type MetadataReading = () => MetadataState | undefined;
@@ -16,25 +14,14 @@ export const METADATA = Symbol('MetadataReading');
 /** What must hold for the service to be of use. */
 @Injectable()
 export class Readiness {
-  private readonly files: { readonly certificate: Date; readonly ca: Date; readonly crl: Date | undefined };
-
   constructor(
-    @Inject(CONFIG) { tls }: Config,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(METADATA) private readonly readMetadata: MetadataReading,
     private readonly dataSource: DataSource,
     private readonly indicators: HealthIndicatorService,
-    metrics: Metrics,
-  ) {
-    this.files = {
-      certificate: new X509Certificate(readFileSync(tls.certFile)).validToDate,
-      ca: new X509Certificate(readFileSync(tls.caFile)).validToDate,
-      crl: new X509Crl(readFileSync(tls.crlFile, 'utf8')).nextUpdate,
-    };
-    for (const [file, end] of Object.entries(this.files)) {
-      if (end) metrics.certificateExpiry.set({ file }, end.getTime() / 1_000);
-    }
-  }
+    private readonly trust: ListenerTrust,
+    private readonly policy: PolicyInForce,
+  ) {}
 
   async database(): Promise<HealthIndicatorResult> {
     const check = this.indicators.check('database');
@@ -74,13 +61,28 @@ export class Readiness {
     }
   }
 
+  /** Files that cannot be used leave the old ones in force: that is told, and the service goes on. */
   certificate(): HealthIndicatorResult {
-    return this.until('certificate', new Date(Math.min(this.files.certificate.getTime(), this.files.ca.getTime())));
+    const { certificate, authorities } = this.trust.material;
+    const ends = [certificate, ...authorities].map(({ validToDate }) => validToDate.getTime());
+    return this.until('certificate', new Date(Math.min(...ends)), {
+      epoch: this.trust.epoch,
+      refused: this.trust.refused,
+    });
   }
 
-  /** An expired CRL refuses every caller, so a service that has one is not ready. */
+  /** Beyond the end of a list its authority's certificates are refused, so a service that has one is not ready. */
   crl(): HealthIndicatorResult {
-    return this.until('crl', this.files.crl);
+    const { revocationLists } = this.trust.material;
+    const [first] = [...revocationLists].sort((a, b) => endOf(a) - endOf(b));
+    const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
+    return this.until('crl', first?.nextUpdate, { ageing: this.clock.now().getTime() > half });
+  }
+
+  accessPolicy(): HealthIndicatorResult {
+    return this.indicators
+      .check('access_policy')
+      .up({ digest: this.policy.policy.digest, refused: this.policy.refused });
   }
 
   /** Old metadata is better than no service: it is told here, and nothing else. */
@@ -91,9 +93,14 @@ export class Readiness {
     return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
   }
 
-  private until(key: string, end: Date | undefined): HealthIndicatorResult {
+  private until(key: string, end: Date | undefined, detail: Record<string, unknown>): HealthIndicatorResult {
     const check = this.indicators.check(key);
     if (!end) return check.down('it does not say when it ends');
-    return end > this.clock.now() ? check.up({ until: end.toISOString() }) : check.down({ until: end.toISOString() });
+    const told = { until: end.toISOString(), ...detail };
+    return end > this.clock.now() ? check.up(told) : check.down(told);
   }
+}
+
+function endOf({ nextUpdate }: RevocationList): number {
+  return nextUpdate?.getTime() ?? 0;
 }

@@ -13,7 +13,7 @@ import { DevelopmentCa } from '../config/development-ca.js';
 import { prepareDevelopment } from '../config/development.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { watchHandshakes } from './refused-handshakes.js';
-import { tlsOptions } from './tls-options.js';
+import { tlsContext, tlsOptions } from './tls-options.js';
 
 let directory: string;
 let audit: FakeAudit;
@@ -44,8 +44,9 @@ describe('a refused handshake', () => {
   let clientPort: number | undefined;
 
   async function refused(client: (port: number) => Socket): Promise<void> {
-    const [certFile, keyFile, caFile, crlFile] = ['server.crt', 'server.key', 'ca.crt', 'ca.crl'].map(path) as [string, string, string, string]; // prettier-ignore
-    const server = createServer(tlsOptions({ certFile, keyFile, caFile, crlFile }));
+    const files = ['server.crt', 'server.key', 'ca.crt', 'ca.crl'].map((name) => readFileSync(path(name)));
+    const [cert, key, ca, crl] = files as [Buffer, Buffer, Buffer, Buffer];
+    const server = createServer(tlsOptions(tlsContext({ cert, key, ca, crl })));
     watchHandshakes(server, audit.service, metrics);
     await once(server.listen(0, '127.0.0.1'), 'listening');
     try {

@@ -10,6 +10,19 @@ export interface Caller {
   readonly serialNumber: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
+  /** Who issued the certificate: its authority key identifier, hexadecimal; a digest of the issuer's name without one. */
+  readonly authority: string;
+}
+
+/** What the access policy said to a request, and which policy that was. */
+export interface AccessDecision {
+  readonly outcome: 'allowed' | 'denied';
+  /** A permission of the contract, or `any`. */
+  readonly permission: string;
+  /** SHA-256 of the access policy, hexadecimal. */
+  readonly policyDigest: string;
+  /** Of the identity: counts the reloads of the trust material since the start. */
+  readonly epoch: number;
 }
 
 /** Who asks, from where and under which request id: what every decision and every audit event needs to know. */
@@ -18,6 +31,10 @@ export interface RequestContext {
   readonly operation: string;
   readonly source: { readonly ip: string; readonly port: number };
   caller?: Caller;
+  /** Set by PermissionGuard. */
+  decision?: AccessDecision;
+  /** The identity epoch under which the connection was last found trusted. Set by CallerGuard. */
+  epoch?: number;
   /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
   relyingParties?: readonly string[] | null;
 }

@@ -1,37 +1,46 @@
 import { constants } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import type { ServerOptions } from 'node:https';
-import { ConfigError, type TlsFiles } from '../config/config.js';
+import type { SecureVersion } from 'node:tls';
+
+export interface TlsFileContents {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer;
+  readonly crl: Buffer;
+  /** Of an encrypted key. */
+  readonly passphrase?: string | undefined;
+}
+
+export interface TlsContext extends TlsFileContents {
+  readonly minVersion: SecureVersion;
+  readonly ecdhCurve: string;
+  readonly secureOptions: number;
+}
 
 /**
- * The listener's whole TLS configuration: mutual, TLS 1.3 alone, no session resumption (a resumed session would outlive
- * its certificate), revocation checked. Always built whole, because a context without `crl` checks no revocation.
- *
- * @throws ConfigError when a file cannot be read or does not fit the others
+ * Whom the listener trusts and how it speaks: TLS 1.3 alone, no session resumption (a resumed session would outlive its
+ * certificate), revocation checked. Always built whole, because a context without `crl` checks no revocation.
  */
-export function tlsOptions(files: TlsFiles): ServerOptions {
-  try {
-    const options: ServerOptions = {
-      cert: readFileSync(files.certFile),
-      key: readFileSync(files.keyFile),
-      ca: readFileSync(files.caFile),
-      crl: readFileSync(files.crlFile),
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.3',
-      ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
-      secureOptions: constants.SSL_OP_NO_TICKET,
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: 10_000,
-      requestTimeout: 15_000,
-      headersTimeout: 10_000,
-      keepAliveTimeout: 65_000,
-      maxHeaderSize: 16_384,
-    };
-    createSecureContext(options);
-    return options;
-  } catch (error) {
-    throw new ConfigError([`PASSKEY_TLS_CERT_FILE, _KEY_FILE, _CA_FILE, _CRL_FILE: ${String(error)}`]);
-  }
+export function tlsContext(contents: TlsFileContents): TlsContext {
+  return {
+    ...contents,
+    minVersion: 'TLSv1.3',
+    ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+/** The listener's whole configuration: mutual, one protocol, and nobody is waited for long. */
+export function tlsOptions(context: TlsContext): ServerOptions {
+  return {
+    ...context,
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: 10_000,
+    requestTimeout: 15_000,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 65_000,
+    maxHeaderSize: 16_384,
+  };
 }

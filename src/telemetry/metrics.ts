@@ -29,8 +29,35 @@ export class Metrics {
 
   readonly certificateExpiry = new Gauge({
     name: 'passkey_certificate_not_after_seconds',
-    help: 'When the server certificate, the CA and the CRL end (Unix time)',
+    help: 'When the server certificate, the first CA and the first CRL end (Unix time)',
     labelNames: ['file'],
+    registers: [this.registry],
+  });
+
+  readonly reloads = new Counter({
+    name: 'passkey_reloads_total',
+    help: 'Replacements of the trust material and of the access policy, by outcome; a failure left the old one in force',
+    labelNames: ['what', 'outcome'],
+    registers: [this.registry],
+  });
+
+  readonly epoch = new Gauge({
+    name: 'passkey_identity_epoch',
+    help: 'Which trust material is in force: counts from 1 at the start',
+    registers: [this.registry],
+  });
+
+  readonly decisions = new Counter({
+    name: 'passkey_access_decisions_total',
+    help: 'Decisions of the access policy, by permission and outcome',
+    labelNames: ['permission', 'outcome'],
+    registers: [this.registry],
+  });
+
+  readonly riskSignals = new Counter({
+    name: 'passkey_risk_signals_total',
+    help: 'Signs that something is wrong with a caller or a passkey',
+    labelNames: ['signal'],
     registers: [this.registry],
   });
 

@@ -6,7 +6,7 @@ import type { Metrics } from './metrics.js';
 /** One line and one measurement for each answer. */
 export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onResponse', (request, reply, done) => {
-    const { caller, requestId, source } = contextOf(request);
+    const { caller, decision, epoch, requestId, source } = contextOf(request);
     const { method } = request;
     const route = request.routeOptions.url ?? 'none';
     const status = reply.statusCode;
@@ -18,6 +18,11 @@ export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: M
       status,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       caller: caller?.spiffeId,
+      fingerprint: caller?.fingerprint,
+      epoch,
+      permission: decision?.permission,
+      decision: decision?.outcome,
+      policy: decision?.policyDigest,
       ip: source.ip,
     };
     logger.info(fields, 'request');

@@ -8,7 +8,9 @@ import * as x509 from '@peculiar/x509';
  * replaced by the configured one; it may be an intermediate, or, as FIDO metadata does, the attestation certificate
  * itself. Policies are not processed, and nothing is ever fetched: what is revoked, FIDO metadata says.
  */
-export type PathVerdict = { readonly anchor: X509Certificate } | { readonly cause: string };
+export type PathVerdict =
+  | { readonly anchor: X509Certificate; /** From the leaf to the anchor. */ readonly path: readonly X509Certificate[] }
+  | { readonly cause: string };
 
 /** Critical extensions that are understood, or that cannot weaken a path: any other one ends it (RFC 5280 §4.2). */
 const UNDERSTOOD = new Set([
@@ -20,10 +22,12 @@ const UNDERSTOOD = new Set([
 ]);
 const MIN_RSA_BITS = 2_048;
 
+/** @param alsoUnderstood critical extensions, by object identifier, that the caller answers for */
 export function certificatePath(
   chain: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
   now: Date,
+  alsoUnderstood: readonly string[] = [],
 ): PathVerdict {
   if (new Set(chain.map(({ fingerprint256 }) => fingerprint256)).size < chain.length) {
     return { cause: 'a certificate comes twice' };
@@ -32,8 +36,8 @@ export function certificatePath(
   for (const anchor of anchors) {
     const path = pathTo(anchor, chain);
     if (!path) continue;
-    const flaw = flawOf(path, now);
-    if (flaw === undefined) return { anchor };
+    const flaw = flawOf(path, now, alsoUnderstood);
+    if (flaw === undefined) return { anchor, path };
     cause = flaw;
   }
   return { cause };
@@ -54,13 +58,14 @@ function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean 
   return one.subject === other.subject && one.publicKey.equals(other.publicKey);
 }
 
-function flawOf(path: readonly X509Certificate[], now: Date): string | undefined {
+function flawOf(path: readonly X509Certificate[], now: Date, alsoUnderstood: readonly string[]): string | undefined {
   try {
     let intermediates = 0;
     for (const [index, certificate] of path.entries()) {
       const { validFromDate, validToDate, subject, issuer } = certificate;
       if (now < validFromDate || now > validToDate) return `${nameOf(certificate)} is not valid at this time`;
-      const flaw = flawOfKey(certificate) ?? flawOfExtensions(certificate, index === 0 ? -1 : intermediates);
+      const flaw =
+        flawOfKey(certificate) ?? flawOfExtensions(certificate, index === 0 ? -1 : intermediates, alsoUnderstood);
       if (flaw !== undefined) return flaw;
       if (index > 0) {
         const unlinked = flawOfLink(path[index - 1]!, certificate);
@@ -90,9 +95,15 @@ function flawOfKey({ publicKey }: X509Certificate): string | undefined {
 }
 
 /** @param intermediates how many that are not self-issued stand between the leaf and this certificate; -1: it is the leaf */
-function flawOfExtensions(certificate: X509Certificate, intermediates: number): string | undefined {
+function flawOfExtensions(
+  certificate: X509Certificate,
+  intermediates: number,
+  alsoUnderstood: readonly string[],
+): string | undefined {
   const parsed = new x509.X509Certificate(new Uint8Array(certificate.raw));
-  const unknown = parsed.extensions.find(({ critical, type }) => critical && !UNDERSTOOD.has(type));
+  const unknown = parsed.extensions.find(
+    ({ critical, type }) => critical && !UNDERSTOOD.has(type) && !alsoUnderstood.includes(type),
+  );
   if (unknown) return `${nameOf(certificate)} has the critical extension ${unknown.type}`;
   const allowed = parsed.getExtension(x509.BasicConstraintsExtension)?.pathLength ?? Infinity;
   return intermediates > allowed ? `${nameOf(certificate)} allows no path of this length` : undefined;

@@ -6,6 +6,7 @@ export const AUTH_SERVICE: Caller = {
   serialNumber: '5f3a',
   notBefore: new Date('2026-01-01T00:00:00Z'),
   notAfter: new Date('2027-01-01T00:00:00Z'),
+  authority: 'c0ffee',
 };
 
 /** The context of a request that both guards let through. */

@@ -8,7 +8,10 @@ export class FakeAudit {
   /** Of each entry. */
   readonly contexts: (RequestContext | null)[] = [];
   /** Where an AuditService is asked for. */
-  readonly service = { record: this.record.bind(this) } as unknown as AuditService;
+  readonly service = {
+    record: this.record.bind(this),
+    recordEventually: (entry: AuditEntry) => void this.record(null, entry),
+  } as unknown as AuditService;
   /** Set to make every record fail, as when the database is gone. */
   failure: Error | undefined;
 

@@ -1,0 +1,92 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { ListenerTrust } from './listener-trust.js';
+import { peerChain } from './peer-chain.js';
+import type { Caller } from './request-context.js';
+import { parseSvid, SvidError } from './svid.js';
+import { TRUST_DOMAIN } from './trust-domain.js';
+
+/** A live connection. Its certificate is parsed once; what may change since is verified again at every request. */
+export interface Connection {
+  readonly caller: Caller | SvidError;
+  readonly chain: readonly X509Certificate[];
+  /** When its next answer is its last (Unix time, ms). */
+  readonly endsAt: number;
+  /** One too many of its caller's. */
+  readonly excess: boolean;
+  /** The identity epoch under which it was last found trusted. */
+  epoch: number;
+  /** It was found trusted under a newer epoch than its own: its next answer is its last. */
+  draining: boolean;
+}
+
+/** A connection ends at an age between four fifths of this and the whole, so that a fleet does not come back as one. */
+const MAX_AGE_MS = 15 * 60_000;
+const JITTER = 0.2;
+const MAX_CONNECTIONS = 4_000;
+const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
+const MAX_REQUESTS_PER_CONNECTION = 100_000;
+const MAX_HEADERS = 64;
+
+@Injectable()
+export class Connections {
+  private readonly connections = new WeakMap<object, Connection>();
+  /** Of each TCP connection, the epoch of the context in which its handshake began. */
+  private readonly begun = new WeakMap<object, number>();
+  private readonly open = new Map<string, number>();
+
+  constructor(
+    @Inject(TRUST_DOMAIN) private readonly trustDomain: string,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly trust: ListenerTrust,
+  ) {}
+
+  /** Bounds the server, and knows its connections from now on. */
+  serve(server: Server): void {
+    server.maxConnections = MAX_CONNECTIONS;
+    server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
+    server.maxHeadersCount = MAX_HEADERS;
+    server.on('connection', (socket) => this.begun.set(socket, this.trust.epoch));
+    server.on('secureConnection', (socket) => this.of(socket));
+  }
+
+  of(socket: TLSSocket): Connection {
+    const known = this.connections.get(socket);
+    if (known) return known;
+    const chain = peerChain(socket);
+    const caller = this.identify(chain[0]);
+    const connection: Connection = {
+      caller,
+      chain,
+      endsAt: this.clock.now().getTime() + MAX_AGE_MS * (1 - JITTER * Math.random()),
+      excess: this.count(socket, caller instanceof SvidError ? '' : caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY,
+      epoch: this.begun.get((socket as unknown as { _parent?: object })._parent ?? socket) ?? 0,
+      draining: false,
+    };
+    this.connections.set(socket, connection);
+    return connection;
+  }
+
+  private identify(certificate: X509Certificate | undefined): Caller | SvidError {
+    try {
+      return certificate ? parseSvid(certificate.raw, this.trustDomain) : new SvidError('there is no certificate');
+    } catch (error) {
+      return error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed');
+    }
+  }
+
+  /** @returns how many connections the identity has, this one among them */
+  private count(socket: TLSSocket, identity: string): number {
+    const open = (this.open.get(identity) ?? 0) + 1;
+    this.open.set(identity, open);
+    socket.once('close', () => {
+      const left = (this.open.get(identity) ?? 1) - 1;
+      if (left > 0) this.open.set(identity, left);
+      else this.open.delete(identity);
+    });
+    return open;
+  }
+}

@@ -1,0 +1,99 @@
+import type { Server } from 'node:https';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
+import { AuditService } from '../audit/audit.service.js';
+import type { WatchedFiles } from '../config/watched-files.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { TrustMaterial } from './trust-material.js';
+
+export const TRUST_FILES = Symbol('WatchedFiles<TrustMaterial>');
+
+/**
+ * The trust material that is in force. A reload is one step: new handshakes meet the new certificate, authorities and
+ * revocation lists, and the identity epoch moves on, so that each connection of an older epoch is verified again before
+ * its next request (continuous-verification.ts). Files that cannot be used change nothing.
+ */
+@Injectable()
+export class ListenerTrust implements BeforeApplicationShutdown {
+  /** Counts from 1. */
+  epoch = 1;
+  private readonly logger = new Logger(ListenerTrust.name);
+
+  constructor(
+    @Inject(TRUST_FILES) private readonly files: WatchedFiles<TrustMaterial>,
+    private readonly audit: AuditService,
+    private readonly metrics: Metrics,
+  ) {
+    this.show();
+  }
+
+  get material(): TrustMaterial {
+    return this.files.value;
+  }
+
+  /** Why the files that lie there now are not in force. */
+  get refused(): string | undefined {
+    return this.files.refused;
+  }
+
+  /** Keeps the server's context current from now on. */
+  serve(server: Server): void {
+    this.files.watch({
+      taken: (material, previous) => {
+        server.setSecureContext(material.context);
+        this.epoch += 1;
+        this.show();
+        this.logger.log({ message: 'new trust material is in force', epoch: this.epoch, digest: material.digest });
+        this.audit.recordEventually({
+          type: 'trust.reload',
+          outcome: 'success',
+          facts: { epoch: this.epoch, previous_digest: previous.digest, ...factsOf(material) },
+        });
+      },
+      refused: (reason) => {
+        this.metrics.reloads.inc({ what: 'trust', outcome: 'failure' });
+        this.logger.error({ message: 'the trust material cannot be used; the old one stays in force', reason });
+        this.audit.recordEventually({
+          type: 'trust.reload',
+          outcome: 'failure',
+          reason: 'unusable',
+          detail: reason.slice(0, 500),
+          facts: { epoch: this.epoch },
+        });
+      },
+    });
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.files.close();
+  }
+
+  private show(): void {
+    const { certificate, authorities, revocationLists } = this.material;
+    const earliest = (ends: (Date | undefined)[]): number =>
+      Math.min(...ends.map((end) => end?.getTime() ?? 0)) / 1_000;
+    this.metrics.epoch.set(this.epoch);
+    if (this.epoch > 1) this.metrics.reloads.inc({ what: 'trust', outcome: 'success' });
+    this.metrics.certificateExpiry.set({ file: 'certificate' }, earliest([certificate.validToDate]));
+    this.metrics.certificateExpiry.set({ file: 'ca' }, earliest(authorities.map(({ validToDate }) => validToDate)));
+    this.metrics.certificateExpiry.set({ file: 'crl' }, earliest(revocationLists.map(({ nextUpdate }) => nextUpdate)));
+  }
+}
+
+/** What an auditor wants to know of trust material; never a key. */
+export function factsOf({ digest, certificate, authorities, revocationLists }: TrustMaterial): Record<string, unknown> {
+  return {
+    digest,
+    certificate: { fingerprint: fingerprintOf(certificate), not_after: certificate.validToDate.toISOString() },
+    authorities: authorities.map(fingerprintOf),
+    revocation_lists: revocationLists.map(({ number, thisUpdate, nextUpdate, size }) => ({
+      number: number?.toString(),
+      this_update: thisUpdate.toISOString(),
+      next_update: nextUpdate?.toISOString(),
+      revoked: size,
+    })),
+  };
+}
+
+function fingerprintOf({ fingerprint256 }: { fingerprint256: string }): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase();
+}
