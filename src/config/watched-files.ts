@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 
 /** One stat(2) each: it sees a file written in place, a rename over it and a symbolic link turned, on any file system. */
-const INTERVAL_MS = 1_000;
+const INTERVAL_MS = 500;
 
 export interface FileReports<Value> {
   taken(value: Value, previous: Value): void;

@@ -73,6 +73,7 @@ describe('an X.509-SVID', () => {
       serialNumber: '5f3a',
       notBefore: new Date('2026-01-01T00:00:00Z'),
       notAfter: new Date('2027-01-01T00:00:00Z'),
+      authority: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
     expect(Object.isFrozen(caller)).toBe(true);
   });

@@ -49,11 +49,9 @@ export async function readTrustMaterial(files: TlsFiles, now: Date, held?: Trust
   const context = tlsContext({ cert, key, ca, crl, passphrase: passphrase?.toString('utf8').replace(/\r?\n$/, '') });
   const digest = [cert, ca, crl].reduce((hash, content) => hash.update(content), createHash('sha256')).digest('hex');
   if (held?.digest === digest && key.equals(held.context.key)) return held;
+  const lists = { authorities: authoritiesOf(ca), revocationLists: revocationListsOf(crl) };
   demandUsable(context);
-  const material = {
-    ...{ context, digest, certificate: serverCertificate(cert, now), authorities: authoritiesOf(ca) },
-    revocationLists: revocationListsOf(crl),
-  };
+  const material = { context, digest, certificate: serverCertificate(cert, now), ...lists };
   await demandRevocation(material, now, held);
   return material;
 }
@@ -94,11 +92,19 @@ function serverCertificate(pem: Buffer, now: Date): X509Certificate {
 }
 
 function authoritiesOf(pem: Buffer): X509Certificate[] {
-  const authorities = (pem.toString('latin1').match(PEM_CERTIFICATE) ?? []).map((block) => new X509Certificate(block));
-  if (authorities.length === 0) throw mistake('CA_FILE', 'holds no certificate');
+  const authorities = certificatesOf(pem);
+  if (authorities.length === 0) throw mistake('CA_FILE', 'holds no certificate (PEM)');
   const leaf = authorities.find(({ ca }) => !ca);
   if (leaf) throw mistake('CA_FILE', `${describe(leaf)} is no certificate authority`);
   return authorities;
+}
+
+function certificatesOf(pem: Buffer): X509Certificate[] {
+  try {
+    return (pem.toString('latin1').match(PEM_CERTIFICATE) ?? []).map((block) => new X509Certificate(block));
+  } catch {
+    throw mistake('CA_FILE', 'holds a certificate that cannot be parsed');
+  }
 }
 
 function revocationListsOf(pem: Buffer): RevocationList[] {

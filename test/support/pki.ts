@@ -23,6 +23,8 @@ export interface CertificateProfile {
 
 /** The certificates that the service makes for its development, and odd ones by the same authority. */
 export class Pki {
+  private readonly revoked: string[] = [];
+
   constructor(readonly directory: string) {}
 
   get ca(): string {
@@ -38,11 +40,11 @@ export class Pki {
     return issueCertificate(authority.subject, await this.signingKey(), profile);
   }
 
-  /** Puts a certificate on the revocation list, for services that start from now on. */
-  async revoke({ cert }: ClientCertificate): Promise<void> {
+  /** Puts a certificate on the authority's revocation list, beside those that are there. */
+  async revoke({ cert }: ClientCertificate, directory = this.directory): Promise<void> {
     const ca = await DevelopmentCa.load(this.ca, this.read('ca.key'));
-    const { serialNumber } = new x509.X509Certificate(cert);
-    writeFileSync(join(this.directory, 'ca.crl'), await ca.revocationList([serialNumber]));
+    this.revoked.push(new x509.X509Certificate(cert).serialNumber);
+    writeFileSync(join(directory, 'ca.crl'), await ca.revocationList(this.revoked));
   }
 
   private signingKey(): Promise<webcrypto.CryptoKey> {

@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, request } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { ClientCertificate } from './client.js';
+
+export interface LiveAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Record<string, unknown>;
+  /** Counts the client's connections from 1. */
+  readonly connection: number;
+}
+
+/** A caller that holds one connection open and opens another one only when the service has closed it. */
+export class LiveConnection {
+  private readonly agent: Agent;
+  private connections = 0;
+
+  constructor(
+    private readonly url: string,
+    ca: string,
+    certificate: ClientCertificate,
+  ) {
+    this.agent = new Agent({ ...certificate, ca, keepAlive: true, maxSockets: 1 });
+  }
+
+  /** @throws the socket's error where the handshake is refused */
+  get(path = '/v1/credentials', headers: Record<string, string> = {}): Promise<LiveAnswer> {
+    return new Promise((resolve, reject) => {
+      const outgoing = request(`${this.url}${path}`, { agent: this.agent, headers }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => {
+          const { statusCode: status = 0, headers } = response;
+          const body = JSON.parse(text || '{}') as Record<string, unknown>;
+          resolve({ status, headers, body, connection: this.connections });
+        });
+      });
+      outgoing.on('socket', (socket) => {
+        if ((socket as TLSSocket).connecting) this.connections += 1;
+      });
+      outgoing.on('error', reject);
+      outgoing.end();
+    });
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+}
