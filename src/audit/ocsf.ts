@@ -1,7 +1,18 @@
 import type { RequestContext } from '../identity/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry } from './audit-entry.js';
+import {
+  actorOf,
+  apiOf,
+  credentialOf,
+  entityOf,
+  PRODUCT,
+  SERVICE,
+  sourceOf,
+  userOf,
+  WEBAUTHN_FACTOR,
+  withoutUndefined,
+} from './ocsf-objects.js';
 
-const PRODUCT = { name: 'Passkey Manager', vendor_name: 'Passkey Manager' };
 const CATEGORIES: Readonly<Record<number, string>> = {
   2: 'Findings',
   3: 'Identity & Access Management',
@@ -15,6 +26,9 @@ const CLASSES: Readonly<Record<number, string>> = {
   6002: 'Application Lifecycle',
   6003: 'API Activity',
 };
+/** The classes that have an `actor` by the host profile only. */
+const WITHOUT_ACTOR: ReadonlySet<number> = new Set([2004, 6002]);
+const OTHER = 99;
 
 /** Where and when an entry was made; the context is absent for what the service does on its own. */
 export interface EventOrigin {
@@ -24,10 +38,9 @@ export interface EventOrigin {
 }
 
 /** The OCSF 1.8 record of an entry, as it is hashed, stored and shown. */
-export function toOcsf(entry: AuditEntry, { id, time, context }: EventOrigin): Record<string, unknown> {
+export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, unknown> {
   const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[entry.type];
-  const failed = entry.outcome === 'failure';
-  const severity = entry.type === 'credential.tampered' ? 4 : failed ? 2 : 1;
+  const { time, context } = origin;
   return withoutUndefined({
     activity_id: activityId,
     activity_name: activityName,
@@ -36,84 +49,76 @@ export function toOcsf(entry: AuditEntry, { id, time, context }: EventOrigin): R
     class_uid: classUid,
     class_name: CLASSES[classUid],
     type_uid: classUid * 100 + activityId,
-    type_name: `${CLASSES[classUid] ?? ''}: ${activityName}`,
-    severity_id: severity,
-    severity: { 1: 'Informational', 2: 'Low', 4: 'High' }[severity],
-    status_id: failed ? 2 : 1,
-    status: failed ? 'Failure' : 'Success',
-    status_code: entry.reason,
-    status_detail: entry.detail,
+    type_name: `${CLASSES[classUid] ?? ''}: ${activityId === OTHER ? 'Other' : activityName}`,
+    ...severityOf(entry),
+    ...statusOf(entry, classUid),
     time: time.getTime(),
     time_dt: time.toISOString(),
-    metadata: withoutUndefined({
-      version: '1.8.0',
-      product: PRODUCT,
-      profiles: ['datetime'],
-      uid: id,
-      event_code: entry.type,
-      correlation_uid: context?.requestId === '' ? undefined : context?.requestId,
-    }),
+    metadata: metadataOf(entry, classUid, origin),
     actor: actorOf(context),
-    src_endpoint: context ? { ip: context.source.ip, port: context.source.port } : undefined,
-    ...classMembers(classUid, entry, id, context),
-    unmapped: withoutUndefined({ rp_id: entry.rpId, credential: credentialOf(entry), ...entry.facts }),
+    ...classMembers(classUid, entry, origin),
+    unmapped: withoutUndefined({
+      rp_id: entry.rpId,
+      credential: credentialOf(entry),
+      permission: context?.decision?.permission,
+      epoch: context?.decision?.epoch,
+      ...entry.facts,
+    }),
   });
 }
 
-function actorOf(context: RequestContext | null): Record<string, unknown> {
-  if (!context) return { app_name: PRODUCT.name };
-  const { caller } = context;
-  if (!caller) return { app_name: 'unidentified' };
-  return { app_uid: caller.spiffeId, session: { credential_uid: caller.fingerprint } };
+function severityOf({ type, outcome }: AuditEntry): Record<string, unknown> {
+  if (type === 'credential.tampered') return { severity_id: 4, severity: 'High' };
+  return outcome === 'failure' ? { severity_id: 2, severity: 'Low' } : { severity_id: 1, severity: 'Informational' };
 }
 
-/** The members that a class requires beside those that every event has. */
-function classMembers(
-  classUid: number,
-  entry: AuditEntry,
-  id: string,
-  context: RequestContext | null,
-): Record<string, unknown> {
-  const user = withoutUndefined({
-    uid: entry.userId,
-    domain: entry.rpId,
-    ...(entry.userId ? {} : { name: 'unknown' }),
+/** A finding's `status_id` is that of its workflow (2 is In Progress): there, how it ended is Other, and a word. */
+function statusOf({ outcome, reason, detail }: AuditEntry, classUid: number): Record<string, unknown> {
+  const [id, status] = outcome === 'failure' ? [2, 'Failure'] : [1, 'Success'];
+  return { status_id: classUid === 2004 ? OTHER : id, status, status_code: reason, status_detail: detail };
+}
+
+function metadataOf({ type }: AuditEntry, classUid: number, { id, context }: EventOrigin): Record<string, unknown> {
+  return withoutUndefined({
+    version: '1.8.0',
+    product: PRODUCT,
+    profiles: WITHOUT_ACTOR.has(classUid) ? ['datetime', 'host'] : ['datetime'],
+    uid: id,
+    event_code: type,
+    correlation_uid: context?.requestId === '' ? undefined : context?.requestId,
   });
+}
+
+/** The members that an event has by its class. */
+function classMembers(classUid: number, entry: AuditEntry, { id, context }: EventOrigin): Record<string, unknown> {
+  const [user, api, src_endpoint] = [userOf(entry), apiOf(entry, context), sourceOf(context)];
   switch (classUid) {
     case 2004:
-      return { finding_info: { uid: id, title: 'A credential record fails its integrity check' } };
+      return {
+        finding_info: { uid: id, title: 'A credential record fails its integrity check' },
+        is_alert: true,
+        evidences: [{ user, api, src_endpoint }],
+      };
     case 3001:
-      return { user };
+      return { user, src_endpoint, auth_factors: [WEBAUTHN_FACTOR] };
     case 3002:
-      return withoutUndefined({
-        user,
-        auth_protocol_id: 99,
-        auth_protocol: 'WebAuthn',
-        is_mfa: entry.userVerified,
-        service: PRODUCT,
-        dst_endpoint: entry.rpId ? { hostname: entry.rpId } : undefined,
-      });
+      return { user, src_endpoint, ...authenticationOf(entry) };
     case 3004:
-      return { entity: entityOf(entry) };
+      return { entity: entityOf(entry), src_endpoint };
     case 6002:
       return { app: PRODUCT };
     default:
-      return { api: { operation: context?.operation ?? 'TLS handshake', service: { name: PRODUCT.name } } };
+      return { api, src_endpoint };
   }
 }
 
-function entityOf(entry: AuditEntry): Record<string, unknown> {
-  if (entry.type.startsWith('relying-party.')) return { type: 'relying-party', uid: entry.rpId };
-  if (entry.type === 'user.erase') return { type: 'user', uid: entry.userId };
-  return { type: 'passkey', uid: entry.credential?.id };
-}
-
-function credentialOf({ credential, userId }: AuditEntry): Record<string, unknown> | undefined {
-  return (
-    credential && withoutUndefined({ uid: credential.id, credential_id: credential.credentialId, user_uid: userId })
-  );
-}
-
-function withoutUndefined(members: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+function authenticationOf({ userVerified, rpId }: AuditEntry): Record<string, unknown> {
+  return withoutUndefined({
+    auth_protocol_id: OTHER,
+    auth_protocol: 'WebAuthn',
+    auth_factors: [WEBAUTHN_FACTOR],
+    is_mfa: userVerified,
+    service: SERVICE,
+    dst_endpoint: rpId ? { hostname: rpId } : undefined,
+  });
 }

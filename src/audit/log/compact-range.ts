@@ -1,0 +1,99 @@
+import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './merkle-hash.js';
+import { foldRight, perfectSubtrees } from './subtrees.js';
+
+/** Told each perfect subtree of two or more leaves when its last leaf is appended, smaller ones first. */
+export type SubtreeCompleted = (level: number, index: number, hash: Buffer) => void;
+
+/**
+ * A run of leaves [begin, end) of a log as the hashes of the largest perfect subtrees that cover it, left to right: at
+ * most 2·log2(end) of them, and for a run from 0 as many as `end` has ones in binary. It grows at its end, leaf by leaf
+ * or by the run that follows; one that begins at 0 is the frontier of a tree and has its root.
+ */
+export class CompactRange {
+  readonly begin: number;
+  #end: number;
+  readonly #levels: number[];
+  readonly #hashes: Buffer[];
+
+  constructor(begin = 0) {
+    this.begin = this.#end = begin;
+    [this.#levels, this.#hashes] = [[], []];
+  }
+
+  /** @throws RangeError when these are not as many hashes as cover [begin, end) */
+  static of(begin: number, end: number, hashes: readonly Uint8Array[]): CompactRange {
+    const range = new CompactRange(begin);
+    const subtrees = perfectSubtrees(begin, end);
+    if (end < begin || subtrees.length !== hashes.length) {
+      const [expected, given] = [String(subtrees.length), String(hashes.length)];
+      throw new RangeError(`[${String(begin)}, ${String(end)}) has ${expected} hashes, not ${given}`);
+    }
+    subtrees.forEach(({ level }, index) => {
+      range.#push(level, Buffer.from(hashes[index]!));
+    });
+    return range;
+  }
+
+  /** The opposite of `serialise`. @throws RangeError when these are not the bytes of [begin, end) */
+  static parse(begin: number, end: number, bytes: Uint8Array): CompactRange {
+    const whole = Math.ceil(bytes.length / HASH_BYTES);
+    const hashes = Array.from({ length: whole }, (_, i) => bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+    return CompactRange.of(begin, end, hashes);
+  }
+
+  /** The hashes one after another; `begin` and `end` are the caller's to keep. */
+  serialise(): Buffer {
+    return Buffer.concat(this.#hashes);
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Left to right. */
+  get hashes(): readonly Buffer[] {
+    return this.#hashes;
+  }
+
+  append(leafHash: Buffer, completed?: SubtreeCompleted): void {
+    this.#push(0, leafHash, completed);
+  }
+
+  /** This run and the next one as one run; neither is changed. @throws RangeError unless `next` begins where this ends */
+  join(next: CompactRange): CompactRange {
+    if (next.begin !== this.#end) {
+      throw new RangeError(`a run from ${String(next.begin)} does not follow one to ${String(this.#end)}`);
+    }
+    const joined = CompactRange.of(this.begin, this.#end, this.#hashes);
+    next.#hashes.forEach((hash, index) => {
+      joined.#push(next.#levels[index]!, hash);
+    });
+    return joined;
+  }
+
+  copy(): CompactRange {
+    return this.join(new CompactRange(this.#end));
+  }
+
+  /** RFC 6962 §2.1: the root of the tree of these leaves. @throws RangeError unless they begin at 0 */
+  root(): Buffer {
+    if (this.begin !== 0) throw new RangeError('only a run from 0 has the root of a tree');
+    return this.#hashes.length === 0 ? EMPTY_ROOT : foldRight(this.#hashes);
+  }
+
+  #push(level: number, hash: Buffer, completed?: SubtreeCompleted): void {
+    if (hash.length !== HASH_BYTES) throw new RangeError('a hash has 32 bytes');
+    const width = 2 ** level;
+    let index = this.#end / width;
+    this.#end += width;
+    while (index % 2 === 1 && this.#levels.at(-1) === level) {
+      hash = nodeHash(this.#hashes.pop()!, hash);
+      this.#levels.pop();
+      index = (index - 1) / 2;
+      level += 1;
+      completed?.(level, index, hash);
+    }
+    this.#levels.push(level);
+    this.#hashes.push(hash);
+  }
+}

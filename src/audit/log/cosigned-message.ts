@@ -1,0 +1,33 @@
+import { NoteError } from './note-error.js';
+import type { Checkpoint } from './checkpoint.js';
+
+/** C2SP tlog-cosignature: what stands before an ML-DSA-44 signature, seconds since 1970 in eight bytes. */
+export const TIMESTAMP_BYTES = 8;
+
+/**
+ * What an ML-DSA-44 key signs of a checkpoint: `cosigned_message` of C2SP tlog-cosignature, of the whole tree. The
+ * signed-note specification has no plain ML-DSA signature of a note's text, and tlog-checkpoint says that a log should
+ * sign its own checkpoints with this one (type 0x06). It holds the time, which orders checkpoints, and not the extension
+ * lines, which a log of this service does not write and Ed25519 signs.
+ *
+ * @param time in seconds since 1970
+ */
+export function cosignedMessage(cosigner: string, { origin, size, root }: Checkpoint, time: bigint): Buffer {
+  const [start, end] = [0n, BigInt(size)];
+  return Buffer.concat([LABEL, opaque(cosigner), uint64(time), opaque(origin), uint64(start), uint64(end), root]);
+}
+
+export function uint64(number: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(number);
+  return bytes;
+}
+
+const LABEL = Buffer.from('subtree/v1\n\0');
+
+/** RFC 8446 §3.4: `opaque<1..2^8-1>`. */
+function opaque(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length < 1 || bytes.length > 255) throw new NoteError('a name or an origin has 1 to 255 bytes');
+  return Buffer.concat([Uint8Array.of(bytes.length), bytes]);
+}

@@ -1,0 +1,63 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { NoteError } from './note-error.js';
+import { type LogAlgorithm, type VerifierKey, verifierKey } from './verifier-key.js';
+
+/** A key that signs the log's checkpoints. */
+export interface LogSigner {
+  readonly key: VerifierKey;
+  readonly privateKey: KeyObject;
+}
+
+const ALGORITHMS: readonly LogAlgorithm[] = ['ed25519', 'ml-dsa-44'];
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
+
+/**
+ * The keys of a file in PEM: PKCS #8, in clear or encrypted, one of Ed25519, one of ML-DSA-44, or one of each in either
+ * order.
+ *
+ * @param name the origin of the log
+ * @throws NoteError
+ */
+export function readLogSigners(pem: string, name: string, passphrase?: string): LogSigner[] {
+  const blocks = [...pem.matchAll(PEM_BLOCK)];
+  if (blocks.length === 0 || blocks.length !== pem.split('-----BEGIN ').length - 1) {
+    throw new NoteError('the key file does not hold whole private keys in PEM');
+  }
+  const signers = blocks.map(([block, label], index) => {
+    try {
+      return readSigner(block, label!, name, passphrase);
+    } catch (error) {
+      const { message } = error as Error;
+      throw new NoteError(`key ${String(index + 1)} of the key file ${message}`, { cause: error });
+    }
+  });
+  const byAlgorithm = ALGORITHMS.flatMap((algorithm) => {
+    const own = signers.filter(({ key }) => key.algorithm === algorithm);
+    if (own.length > 1) throw new NoteError(`the key file holds more than one key of ${algorithm}`);
+    return own;
+  });
+  return byAlgorithm;
+}
+
+function readSigner(block: string, label: string, name: string, passphrase: string | undefined): LogSigner {
+  if (label !== 'PRIVATE KEY' && label !== 'ENCRYPTED PRIVATE KEY') {
+    throw new NoteError(`is a ${label}, not a private key in PKCS #8`);
+  }
+  const encrypted = label === 'ENCRYPTED PRIVATE KEY';
+  if (encrypted && passphrase === undefined) throw new NoteError('is encrypted, and there is no passphrase');
+  const privateKey = openPrivateKey(block, encrypted ? passphrase : undefined);
+  const algorithm = ALGORITHMS.find((known) => known === privateKey.asymmetricKeyType);
+  if (algorithm === undefined) {
+    throw new NoteError(`is of ${String(privateKey.asymmetricKeyType)}, not of ${ALGORITHMS.join(' or ')}`);
+  }
+  return { key: verifierKey(name, algorithm, createPublicKey(privateKey)), privateKey };
+}
+
+function openPrivateKey(key: string, passphrase: string | undefined): KeyObject {
+  try {
+    return createPrivateKey({ key, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch (error) {
+    const reason = passphrase === undefined ? 'is not readable' : 'does not open with the passphrase';
+    throw new NoteError(reason, { cause: error });
+  }
+}

@@ -1,0 +1,186 @@
+import { generateKeyPairSync, hash, type KeyObject, sign, verify } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { type Checkpoint, formatCheckpoint, parseCheckpoint } from './checkpoint.js';
+import { readLogSigners } from './log-signer.js';
+import { NoteError } from './note-error.js';
+import { openCheckpoint, signCheckpoint } from './signed-checkpoint.js';
+import { formatNote, parseNote } from './signed-note.js';
+import { formatVerifierKey, parseVerifierKey } from './verifier-key.js';
+
+const ORIGIN = 'passkey-manager/production';
+const TIME = new Date('2026-02-03T04:05:06.789Z');
+const pem = (key: KeyObject, passphrase?: string): string =>
+  key.export({
+    type: 'pkcs8',
+    format: 'pem',
+    ...(passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase }),
+  });
+const ED25519 = generateKeyPairSync('ed25519').privateKey;
+const ML_DSA_44 = generateKeyPairSync('ml-dsa-44').privateKey;
+const SIGNERS = readLogSigners(pem(ED25519) + pem(ML_DSA_44), ORIGIN);
+const KEYS = SIGNERS.map(({ key }) => key);
+const CHECKPOINT: Checkpoint = {
+  origin: ORIGIN,
+  size: 20852163,
+  root: hash('sha256', 'root', 'buffer'),
+  extensions: [],
+};
+const NOTE = signCheckpoint(CHECKPOINT, SIGNERS, TIME);
+
+describe('C2SP tlog-checkpoint', () => {
+  const text = 'example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n';
+
+  it('reads and writes the example of the specification', () => {
+    const checkpoint = parseCheckpoint(text);
+    expect(checkpoint).toMatchObject({ origin: 'example.com/behind-the-sofa', size: 20852163, extensions: [] });
+    expect(checkpoint.root.toString('hex')).toMatch(/^0ac5186a.*ab62$/);
+    expect(formatCheckpoint(checkpoint)).toBe(text);
+  });
+
+  it('reads extension lines, and the empty tree', () => {
+    expect(parseCheckpoint(`${text}one\ntwo\n`).extensions).toEqual(['one', 'two']);
+    expect(parseCheckpoint(text.replace('20852163', '0')).size).toBe(0);
+  });
+
+  it.each([
+    ['two lines', text.split('\n').slice(0, 2).join('\n') + '\n'],
+    ['no newline at its end', text.slice(0, -1)],
+    ['an empty line', `${text}\n`],
+    ['an empty origin', text.replace('example.com/behind-the-sofa', '')],
+    ['an origin of 256 bytes', text.replace('example.com/behind-the-sofa', 'é'.repeat(128))],
+    ['leading zeroes', text.replace('20852163', '020852163')],
+    ['a sign', text.replace('20852163', '+20852163')],
+    ['a fraction', text.replace('20852163', '20852163.0')],
+    ['a size beyond 2^53', text.replace('20852163', '9007199254740992')],
+    ['a root of 31 bytes', text.replace(/C.*=\n/, `${Buffer.alloc(31).toString('base64')}\n`)],
+    ['a root in base64url', text.replace('/', '_').replace('m/X', 'm_X')],
+  ])('refuses %s', (_, other) => {
+    expect(() => parseCheckpoint(other)).toThrow(NoteError);
+  });
+
+  it('does not write what it would not read', () => {
+    expect(() => formatCheckpoint({ ...CHECKPOINT, origin: 'two\nlines' })).toThrow(NoteError);
+    expect(() => formatCheckpoint({ ...CHECKPOINT, size: -1 })).toThrow(NoteError);
+    expect(() => formatCheckpoint({ ...CHECKPOINT, root: Buffer.alloc(3) })).toThrow(NoteError);
+  });
+});
+
+describe('a signed checkpoint', () => {
+  it('holds under the keys that signed it, written and read again, and tells the second', () => {
+    const keys = KEYS.map((key) => parseVerifierKey(formatVerifierKey(key)));
+    const opened = openCheckpoint(NOTE, keys);
+    expect(opened).toMatchObject({ ...CHECKPOINT, time: new Date('2026-02-03T04:05:06Z') });
+    expect(opened.keys.map(({ algorithm }) => algorithm)).toEqual(['ed25519', 'ml-dsa-44']);
+    expect(openCheckpoint(NOTE, keys.slice(0, 1)).time).toBeUndefined();
+  });
+
+  it('is signed by Ed25519 as the text of the note (C2SP signed-note, type 0x01)', () => {
+    const { text, signatures } = parseNote(NOTE);
+    expect(text).toBe(`${ORIGIN}\n20852163\n${CHECKPOINT.root.toString('base64')}\n`);
+    expect(verify(null, Buffer.from(text), KEYS[0]!.publicKey, signatures[0]!.signature)).toBe(true);
+    const raw = KEYS[0]!.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+    const id = hash('sha256', Buffer.concat([Buffer.from(`${ORIGIN}\n\x01`), raw]), 'hex').slice(0, 8);
+    expect(signatures[0]).toMatchObject({ name: ORIGIN, keyId: id });
+  });
+
+  it('is signed by ML-DSA-44 as a cosigned_message (C2SP tlog-cosignature, type 0x06)', () => {
+    const signature = parseNote(NOTE).signatures[1]!;
+    const name = Buffer.concat([Buffer.of(ORIGIN.length), Buffer.from(ORIGIN)]);
+    const seconds = Buffer.from('00000000698173f2', 'hex');
+    const startAndEnd = Buffer.from('0000000000000000' + '00000000013e2dc3', 'hex');
+    const label = Buffer.from('737562747265652f76310a00', 'hex');
+    const message = Buffer.concat([label, name, seconds, name, startAndEnd, CHECKPOINT.root]);
+    expect(signature.signature).toHaveLength(8 + 2420);
+    expect(signature.signature.subarray(0, 8)).toEqual(seconds);
+    expect(verify(null, message, KEYS[1]!.publicKey, signature.signature.subarray(8))).toBe(true);
+    const raw = KEYS[1]!.publicKey.export({ format: 'der', type: 'spki' }).subarray(-1312);
+    const id = hash('sha256', Buffer.concat([Buffer.from(`${ORIGIN}\n\x06`), raw]), 'hex').slice(0, 8);
+    expect(signature).toMatchObject({ name: ORIGIN, keyId: id });
+  });
+
+  it('takes no notice of signatures of other keys, even by the same name', () => {
+    const others = readLogSigners(pem(generateKeyPairSync('ed25519').privateKey), ORIGIN);
+    const witness = readLogSigners(pem(ED25519), 'witness.example/w1');
+    const note = signCheckpoint(CHECKPOINT, [...others, ...SIGNERS, ...witness], TIME);
+    expect(openCheckpoint(note, KEYS).size).toBe(CHECKPOINT.size);
+  });
+
+  const altered = (change: (note: ReturnType<typeof parseNote>) => Partial<ReturnType<typeof parseNote>>): string => {
+    const note = parseNote(NOTE);
+    return formatNote({ ...note, ...change(note) });
+  };
+  const flip = (bytes: Buffer, at: number): Buffer =>
+    bytes.map((byte, index) => (index === at ? byte ^ 1 : byte)) as Buffer;
+  const { text: TEXT } = parseNote(NOTE);
+  it.each([
+    ['another size', altered(() => ({ text: TEXT.replace('20852163', '20852164') })), 'does not hold'],
+    ['another root', altered(() => ({ text: TEXT.replace(/\n\w/, '\n1') })), 'does not hold'],
+    ['an extension line', altered(() => ({ text: `${TEXT}more\n` })), 'ed25519 signature'],
+    ['the Ed25519 signature taken away', altered(({ signatures }) => ({ signatures: signatures.slice(1) })), 'lacks the ed25519'], // prettier-ignore
+    ['the ML-DSA-44 signature taken away', altered(({ signatures }) => ({ signatures: signatures.slice(0, 1) })), 'lacks the ml-dsa-44'], // prettier-ignore
+    ['another time', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: flip(two!.signature, 7) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+    ['a time beyond all time', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: flip(two!.signature, 0) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+    ['a bit of the ML-DSA-44 signature', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: flip(two!.signature, 99) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+    ['a bit of the Ed25519 signature', altered(({ signatures: [one, two] }) => ({ signatures: [{ ...one!, signature: flip(one!.signature, 3) }, two!] })), 'ed25519 signature'], // prettier-ignore
+    ['a short ML-DSA-44 signature', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: two!.signature.subarray(0, 8) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+    ['an ML-DSA-44 signature cut short', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: two!.signature.subarray(0, -1) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+    ['a second signature of a key that does not hold', altered(({ signatures: [one, two] }) => ({ signatures: [one!, two!, { ...one!, signature: flip(one!.signature, 3) }] })), 'ed25519 signature'], // prettier-ignore
+    ['the signatures exchanged', altered(({ signatures: [one, two] }) => ({ signatures: [{ ...one!, signature: two!.signature }, { ...two!, signature: one!.signature }] })), 'does not hold'], // prettier-ignore
+    ['an ML-DSA-44 signature of the note’s text', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: sign(null, Buffer.from(TEXT), ML_DSA_44) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+  ])('does not hold with %s', (_, note, reason) => {
+    expect(() => openCheckpoint(note, KEYS)).toThrow(reason);
+  });
+
+  it('does not hold for another log that the same key signs', () => {
+    const staging = readLogSigners(pem(ED25519) + pem(ML_DSA_44), 'passkey-manager/staging');
+    expect(() => openCheckpoint(signCheckpoint(CHECKPOINT, staging, TIME), KEYS)).toThrow('lacks');
+    const foreign = signCheckpoint({ ...CHECKPOINT, origin: 'passkey-manager/staging' }, SIGNERS, TIME);
+    expect(() => openCheckpoint(foreign, KEYS)).toThrow(
+      'passkey-manager/staging, which is the name of none of the keys',
+    );
+  });
+
+  it('does not hold without keys', () => {
+    expect(() => openCheckpoint(NOTE, [])).toThrow(NoteError);
+  });
+});
+
+describe('the key file', () => {
+  it('holds an Ed25519 key and an ML-DSA-44 key in either order, or one of them', () => {
+    const algorithms = (text: string) => readLogSigners(text, ORIGIN).map(({ key }) => key.algorithm);
+    expect(algorithms(pem(ML_DSA_44) + pem(ED25519))).toEqual(['ed25519', 'ml-dsa-44']);
+    expect(algorithms(`# audit key\n${pem(ED25519)}`)).toEqual(['ed25519']);
+    expect(algorithms(pem(ML_DSA_44).replaceAll('\n', '\r\n'))).toEqual(['ml-dsa-44']);
+  });
+
+  it('holds them encrypted, or one of them', () => {
+    const signers = readLogSigners(pem(ED25519, 'secret') + pem(ML_DSA_44), ORIGIN, 'secret');
+    expect(signers.map(({ key }) => formatVerifierKey(key))).toEqual(KEYS.map(formatVerifierKey));
+  });
+
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  it.each([
+    ['nothing', '', undefined, 'does not hold whole private keys'],
+    ['random bytes', 'c2VjcmV0', undefined, 'does not hold whole private keys'],
+    ['half a key', pem(ED25519) + pem(ML_DSA_44).slice(0, 60), undefined, 'does not hold whole private keys'],
+    [
+      'a key with a broken inside',
+      pem(ED25519).replace('MC4C', 'AAAA'),
+      undefined,
+      'key 1 of the key file is not readable',
+    ],
+    ['a public key', KEYS[0]!.publicKey.export({ type: 'spki', format: 'pem' }), undefined, 'key 1 of the key file is a PUBLIC KEY'], // prettier-ignore
+    ['a key in SEC 1', p256.export({ type: 'sec1', format: 'pem' }), undefined, 'is a EC PRIVATE KEY'],
+    ['an RSA key', pem(ED25519) + pem(rsa), undefined, 'key 2 of the key file is of rsa'],
+    ['two Ed25519 keys', pem(ED25519) + pem(ED25519), undefined, 'more than one key of ed25519'],
+    ['an encrypted key and no passphrase', pem(ED25519, 'secret'), undefined, 'key 1 of the key file is encrypted'],
+    ['an encrypted key and another passphrase', pem(ED25519, 'secret'), 'other', 'does not open with the passphrase'],
+  ])('is refused with %s', (_, text, passphrase, reason) => {
+    expect(() => readLogSigners(text, ORIGIN, passphrase)).toThrow(reason);
+  });
+
+  it('is refused under a name that no key can have', () => {
+    expect(() => readLogSigners(pem(ED25519), 'passkey manager')).toThrow('name of a key');
+  });
+});

@@ -1,0 +1,28 @@
+import { nodeHash } from './merkle-hash.js';
+
+/** A perfect subtree of a log: the leaves [index·2^level, (index + 1)·2^level). */
+export interface Subtree {
+  readonly level: number;
+  readonly index: number;
+}
+
+/** The largest perfect subtrees that cover the leaves [begin, end), left to right. */
+export function perfectSubtrees(begin: number, end: number): Subtree[] {
+  const subtrees: Subtree[] = [];
+  for (let position = begin; position < end;) {
+    let [level, width] = [0, 1];
+    while (position % (2 * width) === 0 && position + 2 * width <= end) [level, width] = [level + 1, 2 * width];
+    subtrees.push({ level, index: position / width });
+    position += width;
+  }
+  return subtrees;
+}
+
+/**
+ * The hash of the leaves that these perfect subtrees cover, where that is a subtree of the log: a perfect one, or one at
+ * its right edge. RFC 6962 §2.1 splits at the largest power of two, so the rightmost two are joined first.
+ */
+export function foldRight(hashes: readonly Uint8Array[]): Buffer {
+  const joined = hashes.reduceRight((right, left) => nodeHash(left, right));
+  return Buffer.from(joined.buffer, joined.byteOffset, joined.byteLength);
+}

@@ -1,0 +1,114 @@
+import { CompactRange } from './compact-range.js';
+import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './merkle-hash.js';
+import { perfectSubtrees } from './subtrees.js';
+
+export interface InclusionProof {
+  readonly index: number;
+  readonly size: number;
+  readonly leafHash: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+  readonly root: Uint8Array;
+}
+
+export interface ConsistencyProof {
+  readonly from: number;
+  readonly to: number;
+  readonly proof: readonly Uint8Array[];
+  readonly fromRoot: Uint8Array;
+  readonly toRoot: Uint8Array;
+}
+
+/** RFC 9162 §2.1.3.2 */
+export function verifyInclusion({ index, size, leafHash, proof, root }: InclusionProof): boolean {
+  if (!areSizes(index, size) || index >= size || !areHashes([leafHash, ...proof])) return false;
+  const walk = new EdgeWalk(index, size - 1);
+  let hash = leafHash;
+  for (const sibling of proof) {
+    if (walk.atRoot) return false;
+    hash = walk.isRight() ? nodeHash(sibling, hash) : nodeHash(hash, sibling);
+    walk.ascend();
+  }
+  return walk.atRoot && sameHash(hash, root);
+}
+
+/** RFC 9162 §2.1.4.2; every tree continues the empty one. */
+export function verifyConsistency({ from, to, proof, fromRoot, toRoot }: ConsistencyProof): boolean {
+  if (!areSizes(from, to) || from > to || !areHashes(proof)) return false;
+  if (from === to) return proof.length === 0 && sameHash(fromRoot, toRoot);
+  if (from === 0) return proof.length === 0 && sameHash(fromRoot, EMPTY_ROOT);
+  if (proof.length === 0) return false;
+  const walk = new EdgeWalk(from - 1, to - 1);
+  walk.skipRights();
+  const [first, ...rest] = isPowerOfTwo(from) ? [fromRoot, ...proof] : proof;
+  if (!areHashes([first!])) return false;
+  let [older, newer] = [first!, first!];
+  for (const hash of rest) {
+    if (walk.atRoot) return false;
+    if (walk.isRight()) [older, newer] = [nodeHash(hash, older), nodeHash(hash, newer)];
+    else newer = nodeHash(newer, hash);
+    walk.ascend();
+  }
+  return walk.atRoot && sameHash(older, fromRoot) && sameHash(newer, toRoot);
+}
+
+/**
+ * The root of the tree of `size` leaves of which `range` are some and `left` and `right` cover those before and after.
+ *
+ * @throws RangeError when the hashes are not as many as cover those leaves, or not hashes
+ */
+export function rootOfRange(
+  range: CompactRange,
+  { left, right }: { readonly left: readonly Uint8Array[]; readonly right: readonly Uint8Array[] },
+  size: number,
+): Buffer {
+  return CompactRange.of(0, range.begin, left)
+    .join(range)
+    .join(CompactRange.of(range.end, size, right))
+    .root();
+}
+
+export function sameHash(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
+}
+
+/** The way from a node to the root beside the way from the last node of its level: fn and sn of RFC 9162 §2.1.3.2. */
+class EdgeWalk {
+  #node: number;
+  #last: number;
+
+  constructor(node: number, last: number) {
+    [this.#node, this.#last] = [node, last];
+  }
+
+  get atRoot(): boolean {
+    return this.#last === 0;
+  }
+
+  /** Whether the sibling is on the left; a node at the right edge without a sibling is lifted until it has one. */
+  isRight(): boolean {
+    if (this.#node % 2 === 1) return true;
+    if (this.#node !== this.#last) return false;
+    while (this.#node % 2 === 0 && this.#node !== 0) this.ascend();
+    return true;
+  }
+
+  skipRights(): void {
+    while (this.#node % 2 === 1) this.ascend();
+  }
+
+  ascend(): void {
+    [this.#node, this.#last] = [Math.floor(this.#node / 2), Math.floor(this.#last / 2)];
+  }
+}
+
+function isPowerOfTwo(size: number): boolean {
+  return perfectSubtrees(0, size).length === 1;
+}
+
+function areSizes(...sizes: number[]): boolean {
+  return sizes.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+function areHashes(hashes: readonly Uint8Array[]): boolean {
+  return hashes.every(({ length }) => length === HASH_BYTES);
+}
