@@ -129,9 +129,10 @@ async function createApp(
 /** Nest's logger is the process's: the second application must name the same one. */
 function createManagement(app: NestFastifyApplication, clock: Clock, pino: Logger): Promise<NestFastifyApplication> {
   const file = app.get(MetadataFile);
+  const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
   const service = {
     ...{ dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state(), clock },
-    ...{ trust: app.get(ListenerTrust), policy: app.get(PolicyInForce) },
+    identity: () => identity,
   };
   return NestFactory.create<NestFastifyApplication>(ManagementModule.over(service), new FastifyAdapter(), {
     logger: new PinoLogger(pino),

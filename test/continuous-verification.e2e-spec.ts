@@ -108,9 +108,13 @@ describe('a certificate that is revoked', () => {
         async () => (await log.events({ type: 'trust.reload' }))[0]?.unmapped?.['epoch'] === (await epoch()),
       );
     });
-    const codes = events.map(({ metadata, status, status_detail }) => [metadata.event_code, status, status_detail]);
-    expect(codes).toContainEqual(['trust.reload', 'Success', undefined]);
-    expect(codes).toContainEqual(['access.denied', 'Failure', 'the certificate was revoked']);
+    const codes = events.map(({ metadata, status_id, status_detail }) => [
+      metadata.event_code,
+      status_id,
+      status_detail,
+    ]);
+    expect(codes).toContainEqual(['trust.reload', 1, undefined]);
+    expect(codes).toContainEqual(['access.denied', 2, 'the certificate was revoked']);
   });
 });
 

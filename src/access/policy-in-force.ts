@@ -1,11 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-} from '@nestjs/common';
+import { type OnModuleDestroy, Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -31,7 +25,7 @@ export function watchedPolicy(path: string): Promise<WatchedFiles<AccessPolicy>>
 }
 
 @Injectable()
-export class PolicyInForce implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(PolicyInForce.name);
 
   constructor(
@@ -66,7 +60,7 @@ export class PolicyInForce implements OnApplicationBootstrap, BeforeApplicationS
     });
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  async onModuleDestroy(): Promise<void> {
     await this.files.close();
   }
 

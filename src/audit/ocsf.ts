@@ -29,6 +29,10 @@ const CLASSES: Readonly<Record<number, string>> = {
 /** The classes that have an `actor` by the host profile only. */
 const WITHOUT_ACTOR: ReadonlySet<number> = new Set([2004, 6002]);
 const OTHER = 99;
+const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
+  'credential.tampered': 'A credential record fails its integrity check',
+  'risk.signal': 'A sign that something is wrong with a caller',
+};
 
 /** Where and when an entry was made; the context is absent for what the service does on its own. */
 export interface EventOrigin {
@@ -69,6 +73,7 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
 
 function severityOf({ type, outcome }: AuditEntry): Record<string, unknown> {
   if (type === 'credential.tampered') return { severity_id: 4, severity: 'High' };
+  if (type === 'risk.signal') return { severity_id: 3, severity: 'Medium' };
   return outcome === 'failure' ? { severity_id: 2, severity: 'Low' } : { severity_id: 1, severity: 'Informational' };
 }
 
@@ -95,7 +100,7 @@ function classMembers(classUid: number, entry: AuditEntry, { id, context }: Even
   switch (classUid) {
     case 2004:
       return {
-        finding_info: { uid: id, title: 'A credential record fails its integrity check' },
+        finding_info: { uid: id, title: FINDINGS[entry.type] },
         is_alert: true,
         evidences: [{ user, api, src_endpoint }],
       };

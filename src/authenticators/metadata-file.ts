@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import {
-  type BeforeApplicationShutdown,
+  type OnModuleDestroy,
   Inject,
   Injectable,
   Logger,
@@ -43,7 +43,7 @@ export interface MetadataState {
  * requests, and only one with a higher `no`.
  */
 @Injectable()
-export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
+export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(MetadataFile.name);
   private readonly path: string | undefined;
   private files: WatchedFiles<Loaded> | undefined;
@@ -74,7 +74,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, Befor
     this.files?.watch(this.reports);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  async onModuleDestroy(): Promise<void> {
     await this.files?.close();
   }
 

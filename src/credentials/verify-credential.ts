@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource, InjectRepository } from '@nestjs/typeorm';
 import type { AuthenticationResponseJSON } from '../webauthn/json.js';
 import { type DataSource, Repository } from 'typeorm';
+import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengesService } from '../challenges/challenges.service.js';
@@ -35,6 +36,7 @@ export class VerifyCredential {
     private readonly authenticators: AuthenticatorsService,
     private readonly refused: RefusedAnswers,
     private readonly audit: AuditService,
+    private readonly risks: RiskSignals,
   ) {}
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
@@ -112,6 +114,7 @@ export class VerifyCredential {
     ]);
     if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));
     this.audit.count(event);
+    if (risks.length > 0) this.risks.signCountRegressed();
     const current = Object.assign(credential, { signCount: accepted.sign_count, backedUp, lastUsedAt: now });
     const shown = CredentialResponse.of(current, this.authenticators.nameOf(current.aaguid));
     return {
@@ -125,6 +128,7 @@ export class VerifyCredential {
     const current = await this.credentials.findOneBy({ rpId, id });
     step(current !== null, 'credential-unknown', 'the credential was erased meanwhile');
     demandActive(current);
+    this.risks.signCountRegressed();
     throw new Refusal(
       'sign-count-regressed',
       `the count is ${String(signCount)}; it was ${String(current.signCount)} before`,

@@ -1,13 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { PolicyInForce } from '../access/policy-in-force.js';
-import { ListenerTrust } from '../identity/listener-trust.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { DataSource } from 'typeorm';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
-import { METADATA, type MetadataReading, Readiness } from './readiness.js';
+import { IDENTITY, type IdentityReading, METADATA, type MetadataReading, Readiness } from './readiness.js';
 
 /** The operators' listener: plain HTTP, on loopback unless set otherwise, an application of its own beside the service. */
 @Module({})
@@ -16,8 +14,7 @@ export class ManagementModule {
     dataSource: DataSource;
     metrics: Metrics;
     metadata: MetadataReading;
-    trust: ListenerTrust;
-    policy: PolicyInForce;
+    identity: IdentityReading;
     clock: Clock;
   }): DynamicModule {
     return {
@@ -29,8 +26,7 @@ export class ManagementModule {
         { provide: DataSource, useValue: service.dataSource },
         { provide: Metrics, useValue: service.metrics },
         { provide: METADATA, useValue: service.metadata },
-        { provide: ListenerTrust, useValue: service.trust },
-        { provide: PolicyInForce, useValue: service.policy },
+        { provide: IDENTITY, useValue: service.identity },
         { provide: CLOCK, useValue: service.clock },
       ],
     };

@@ -1,26 +1,29 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { DataSource } from 'typeorm';
-import { PolicyInForce } from '../access/policy-in-force.js';
+import type { PolicyInForce } from '../access/policy-in-force.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { ListenerTrust } from '../identity/listener-trust.js';
+import type { ListenerTrust } from '../identity/listener-trust.js';
 import type { RevocationList } from '../identity/revocation-list.js';
 
 /** The FIDO metadata in use; undefined where none is configured. */
 export type MetadataReading = () => MetadataState | undefined;
 export const METADATA = Symbol('MetadataReading');
 
+/** What the listener trusts and whom the policy lets in. */
+export type IdentityReading = () => { readonly trust: ListenerTrust; readonly access: PolicyInForce };
+export const IDENTITY = Symbol('IdentityReading');
+
 /** What must hold for the service to be of use. */
 @Injectable()
 export class Readiness {
   constructor(
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(IDENTITY) private readonly identity: IdentityReading,
     @Inject(METADATA) private readonly readMetadata: MetadataReading,
     private readonly dataSource: DataSource,
     private readonly indicators: HealthIndicatorService,
-    private readonly trust: ListenerTrust,
-    private readonly policy: PolicyInForce,
   ) {}
 
   async database(): Promise<HealthIndicatorResult> {
@@ -63,26 +66,22 @@ export class Readiness {
 
   /** Files that cannot be used leave the old ones in force: that is told, and the service goes on. */
   certificate(): HealthIndicatorResult {
-    const { certificate, authorities } = this.trust.material;
-    const ends = [certificate, ...authorities].map(({ validToDate }) => validToDate.getTime());
-    return this.until('certificate', new Date(Math.min(...ends)), {
-      epoch: this.trust.epoch,
-      refused: this.trust.refused,
-    });
+    const { material, epoch, refused } = this.identity().trust;
+    const ends = [material.certificate, ...material.authorities].map(({ validToDate }) => validToDate.getTime());
+    return this.until('certificate', new Date(Math.min(...ends)), { epoch, refused });
   }
 
   /** Beyond the end of a list its authority's certificates are refused, so a service that has one is not ready. */
   crl(): HealthIndicatorResult {
-    const { revocationLists } = this.trust.material;
+    const { revocationLists } = this.identity().trust.material;
     const [first] = [...revocationLists].sort((a, b) => endOf(a) - endOf(b));
     const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
     return this.until('crl', first?.nextUpdate, { ageing: this.clock.now().getTime() > half });
   }
 
   accessPolicy(): HealthIndicatorResult {
-    return this.indicators
-      .check('access_policy')
-      .up({ digest: this.policy.policy.digest, refused: this.policy.refused });
+    const { policy, refused } = this.identity().access;
+    return this.indicators.check('access_policy').up({ digest: policy.digest, refused });
   }
 
   /** Old metadata is better than no service: it is told here, and nothing else. */

@@ -1,5 +1,5 @@
 import type { Server } from 'node:https';
-import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
+import { type OnModuleDestroy, Inject, Injectable, Logger } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
 import type { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -13,7 +13,7 @@ export const TRUST_FILES = Symbol('WatchedFiles<TrustMaterial>');
  * its next request (continuous-verification.ts). Files that cannot be used change nothing.
  */
 @Injectable()
-export class ListenerTrust implements BeforeApplicationShutdown {
+export class ListenerTrust implements OnModuleDestroy {
   /** Counts from 1. */
   epoch = 1;
   private readonly logger = new Logger(ListenerTrust.name);
@@ -63,7 +63,7 @@ export class ListenerTrust implements BeforeApplicationShutdown {
     });
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  async onModuleDestroy(): Promise<void> {
     await this.files.close();
   }
 

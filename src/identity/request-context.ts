@@ -37,13 +37,6 @@ export interface RequestContext {
   epoch?: number;
   /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
   relyingParties?: readonly string[] | null;
-  /** What the access policy decided. Set by PermissionGuard. */
-  decision?: {
-    readonly outcome: 'allowed' | 'denied';
-    readonly permission: string;
-    readonly policyDigest: string;
-    readonly epoch: number;
-  };
 }
 
 const CONTEXTS = new WeakMap<object, RequestContext>();

@@ -65,6 +65,7 @@ export interface AuditEvent {
   actor?: { app_uid?: string };
   user?: { uid?: string };
   src_endpoint?: { ip?: string };
+  unmapped?: Record<string, unknown>;
 }
 
 /** What an answer looks like when it is the problem `slug`; for `toMatchObject`. */
