@@ -23,7 +23,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   metrics = new Metrics();
   audit = new AuditService(database.dataSource, { now: () => NOW }, metrics);
-  await database.dataSource.query('TRUNCATE audit_event, relying_party');
+  await database.sql('TRUNCATE audit_event, relying_party');
 });
 afterAll(() => database.close());
 

@@ -15,7 +15,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = NOW;
   expired = new ExpiredChallenges(database.dataSource, { now: () => now });
-  await database.dataSource.query('TRUNCATE challenge');
+  await database.sql('TRUNCATE challenge');
 });
 afterAll(() => database.close());
 

@@ -13,7 +13,7 @@ describe('plans do not grow with the tables', () => {
   const HOT_TABLES = ['credential', 'challenge', 'user_handle', 'audit_event'];
 
   beforeAll(async () => {
-    await database.dataSource.query(`
+    await database.sql(`
       INSERT INTO credential SELECT 'rp' || i % 5, gen_random_uuid(), 'u' || i / 2, decode(md5(i::text), 'hex'), '', -7,
         gen_random_uuid(), 'n', 'active', NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
         FROM generate_series(1, 50000) i;

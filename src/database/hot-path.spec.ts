@@ -171,7 +171,7 @@ describe('REDEEM', () => {
 
   it('tells the relying party as it is now, and that it is gone', async () => {
     const { id } = await issueAuthentication();
-    await database.dataSource.query("UPDATE challenge SET rp_id = 'gone.example' WHERE id = $1", [id]);
+    await database.sql("UPDATE challenge SET rp_id = 'gone.example' WHERE id = $1", [id]);
     expect((await redeem(id))[0]).toMatchObject({ policy: null, origins: null, enabled: null });
   });
 

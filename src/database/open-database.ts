@@ -3,6 +3,7 @@ import { type Config, ConfigError } from '../config/config.js';
 import { databaseUnavailable } from '../problems/database-unavailable.js';
 import { dataSourceOptions, migrate } from './data-source.js';
 import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
+import { runRoleScript } from './role-scripts.js';
 
 export interface OpenDatabase {
   readonly url: string;
@@ -26,7 +27,8 @@ export async function openDatabase(
   const stop = async (): Promise<void> => embedded?.stop();
   try {
     if (config.production) await demandSchema(url);
-    else await migrate(url, record);
+    else await migrate(embedded?.migratorUrl ?? url, record);
+    if (embedded) await runRoleScript('grants.sql', embedded.migratorUrl);
     return { url, stop };
   } catch (error) {
     await stop();

@@ -41,7 +41,7 @@ describe('the entities and the migrations', () => {
   });
 
   it('know the same tables', async () => {
-    const tables = await database.dataSource.query<{ name: string }[]>(
+    const tables = await database.sql<{ name: string }>(
       "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
     );
     const known = database.dataSource.entityMetadatas.map(({ tableName }) => tableName);
@@ -73,7 +73,7 @@ describe('the migrations', () => {
   let empty: TestDatabase;
   beforeAll(async () => {
     empty = await createTestDatabase();
-    const session = new pg.Client({ connectionString: empty.url });
+    const session = new pg.Client({ connectionString: empty.ownerUrl });
     await session.connect();
     await session.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
     await session.end();
@@ -81,7 +81,10 @@ describe('the migrations', () => {
   afterAll(() => empty.drop());
 
   const onEmpty = async <T>(work: (dataSource: DataSource) => Promise<T>): Promise<T> => {
-    const dataSource = await new DataSource({ ...dataSourceOptions(empty.url), logger: new Silence() }).initialize();
+    const dataSource = await new DataSource({
+      ...dataSourceOptions(empty.ownerUrl),
+      logger: new Silence(),
+    }).initialize();
     try {
       return await work(dataSource);
     } finally {
@@ -94,7 +97,7 @@ describe('the migrations', () => {
     const told: string[][] = [];
     const runs = await Promise.all(
       Array.from({ length: 3 }, () =>
-        migrate(empty.url, (_, names) => {
+        migrate(empty.ownerUrl, (_, names) => {
           told.push(names);
           return Promise.resolve();
         }),
@@ -102,7 +105,7 @@ describe('the migrations', () => {
     );
     expect(runs.map(({ length }) => length).sort()).toEqual([0, 0, count()]);
     expect(told).toEqual(expect.arrayContaining(runs));
-    expect(await migrate(empty.url)).toEqual([]);
+    expect(await migrate(empty.ownerUrl)).toEqual([]);
   });
 
   it('lead to the schema of the tests', async () => {

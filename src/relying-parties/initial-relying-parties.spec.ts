@@ -21,7 +21,7 @@ beforeAll(async () => {
   const audit = new AuditService(database.dataSource, clock, new Metrics());
   parties = new RelyingPartiesService(entities(), clock, audit);
 });
-beforeEach(() => database.dataSource.query('TRUNCATE relying_party, audit_event'));
+beforeEach(() => database.sql('TRUNCATE relying_party, audit_event'));
 afterAll(async () => {
   rmSync(directory, { recursive: true });
   await database.close();

@@ -24,7 +24,7 @@ beforeEach(async () => {
   const clock = { now: () => now };
   const audit = new AuditService(database.dataSource, clock, new Metrics());
   parties = new RelyingPartiesService(database.dataSource.getRepository(RelyingPartyEntity), clock, audit);
-  await database.dataSource.query('TRUNCATE relying_party, audit_event');
+  await database.sql('TRUNCATE relying_party, audit_event');
 });
 afterAll(() => database.close());
 

@@ -1,8 +1,14 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ROLES, testRoles } from './test-roles.js';
 
 export interface TestDatabase {
+  /** The service's own role. */
   readonly url: string;
+  /** One who may do everything: for what happens behind the service's back. */
+  readonly ownerUrl: string;
+  readonly migratorUrl: string;
+  readonly auditorUrl: string;
   /** Ends its sessions, too. */
   drop(): Promise<void>;
 }
@@ -15,11 +21,12 @@ const OBJECT_IN_USE = '55006';
 
 let copies = 0;
 
-/** An empty database with the service's schema. */
+/** An empty database with the service's schema, and with the three roles of deploy/postgres. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const url = process.env['PASSKEY_TEST_DATABASE_URL'];
   const template = process.env['PASSKEY_TEST_TEMPLATE'];
   if (!url || !template) throw new Error('There is no test database: global-setup.ts did not run');
+  const roles = testRoles();
   const name = template.replace(
     /template$/,
     `${String(process.pid)}_${String((copies += 1))}_${Date.now().toString(36)}`,
@@ -30,9 +37,16 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       if (Date.now() > deadline) throw new Error(`${template} stays in use`);
       await sleep(20 + Math.random() * 50);
     }
+    // Of a template's privileges, those on the database itself are not copied.
+    await session.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
+    await session.query(roles.named(`GRANT CONNECT ON DATABASE ${name} TO ${ROLES.join()}`));
   });
+  const ownerUrl = databaseUrl(url, name);
   return {
-    url: databaseUrl(url, name),
+    url: roles.urlAs('passkey_manager', ownerUrl),
+    ownerUrl,
+    migratorUrl: roles.urlAs('passkey_migrator', ownerUrl),
+    auditorUrl: roles.urlAs('passkey_auditor', ownerUrl),
     drop: () => withSession(url, (session) => session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
 }

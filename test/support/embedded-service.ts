@@ -2,14 +2,14 @@
  * A service reduced to its embedded database, as a process of its own:
  * node --import ./test/support/typescript-resolution.mjs ./test/support/embedded-service.ts DIRECTORY
  *
- * Prints the database's URL. SIGINT and SIGTERM end it as they end the service: the requests in flight are answered
+ * Prints the database's URL, its migrator's. SIGINT and SIGTERM end it as they end the service: the requests in flight are answered
  * first, from the database, which takes 300 ms; then it prints `drained` and ends the server.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 
-const { url, stop } = await startEmbeddedPostgres({ directory: process.argv[2] ?? '' });
+const { migratorUrl: url, stop } = await startEmbeddedPostgres({ directory: process.argv[2] ?? '' });
 const requests = new pg.Client({ connectionString: url });
 // Keeps the process running.
 await requests.connect();

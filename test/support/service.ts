@@ -93,9 +93,9 @@ export class TestService {
     return succeeded(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
   }
 
-  /** Behind the service's back. */
+  /** Behind the service's back, as one who may do everything. */
   async sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
-    this.pool ??= new pg.Pool({ connectionString: this.database.url, max: 2 }).on('error', () => undefined);
+    this.pool ??= new pg.Pool({ connectionString: this.database.ownerUrl, max: 2 }).on('error', () => undefined);
     return (await this.pool.query<Row>(text, values)).rows;
   }
 

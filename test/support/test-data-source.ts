@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { AuditEventEntity } from '../../src/audit/audit-event.entity.js';
 import { ChallengeEntity } from '../../src/challenges/challenge.entity.js';
@@ -11,16 +12,21 @@ export const ENTITIES = [AuditEventEntity, ChallengeEntity, CredentialEntity, Re
 
 export interface TestDataSource {
   readonly dataSource: DataSource;
+  /** Behind the service's back, as one who may do everything. */
+  sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 }
 
-/** The service's pool over a database of its own. */
+/** The service's pool, by its role, over a database of its own. */
 export async function openTestDataSource(): Promise<TestDataSource> {
   const database = await createTestDatabase();
   const dataSource = await new DataSource({ ...dataSourceOptions(database.url), entities: ENTITIES }).initialize();
+  const owner = new pg.Pool({ connectionString: database.ownerUrl, max: 1 }).on('error', () => undefined);
+  const sql = async <Row extends object>(text: string, values?: unknown[]): Promise<Row[]> =>
+    (await owner.query<Row>(text, values)).rows;
   const close = async (): Promise<void> => {
-    await dataSource.destroy();
+    await Promise.all([dataSource.destroy(), owner.end()]);
     await database.drop();
   };
-  return { dataSource, close };
+  return { dataSource, sql, close };
 }

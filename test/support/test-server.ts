@@ -1,18 +1,20 @@
 import { randomInt } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { migrate } from '../../src/database/data-source.js';
-import { isAlive } from '../../src/database/embedded/cluster.js';
+import { isAlive, SUPERUSER } from '../../src/database/embedded/cluster.js';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { runRoleScript } from '../../src/database/role-scripts.js';
 import { databaseUrl } from './database.js';
+import { createTestRoles } from './test-roles.js';
 
 /**
  * The PostgreSQL of one test run: DATABASE_URL's, or an embedded one that forgets everything. On it a template
- * database with this version's schema, which each suite copies (database.ts).
+ * database with this version's schema, which each suite copies (database.ts), and the roles that work in it (test-roles.ts).
  *
- * A run that is killed leaves things behind. A later run removes them: databases, if the advisory lock of their run is
+ * A run that is killed leaves things behind. A later run removes them: databases and roles, if the advisory lock of their run is
  * free; the directory and the server of an embedded one, if the process in the directory's name is gone.
  */
 export class TestServer {
@@ -39,7 +41,8 @@ export class TestServer {
   private static async on(url: string, release: () => Promise<void>): Promise<TestServer> {
     const session = new pg.Client({ connectionString: url, application_name: 'passkey-manager tests' });
     await session.connect();
-    await removeDatabasesOfKilledRuns(session);
+    await demandPrivileges(session);
+    await removeKilledRuns(session);
     const key = randomInt(2 ** 31);
     await session.query('SELECT pg_advisory_lock($1, $2)', [LOCK_CLASS, key]);
     const server = new TestServer(session, `${PREFIX}${String(key)}`, release);
@@ -50,7 +53,11 @@ export class TestServer {
   private async createTemplate(url: string): Promise<void> {
     const template = `${this.run}_template`;
     await this.session.query(`CREATE DATABASE ${template}`);
-    await migrate(databaseUrl(url, template));
+    const owner = databaseUrl(url, template);
+    const roles = await createTestRoles(this.session, this.run, owner);
+    const migrator = roles.urlAs('passkey_migrator', owner);
+    await migrate(migrator);
+    await runRoleScript('grants.sql', migrator, roles.named);
     process.env['PASSKEY_TEST_DATABASE_URL'] = url;
     process.env['PASSKEY_TEST_TEMPLATE'] = template;
   }
@@ -62,7 +69,7 @@ export class TestServer {
 
   private async end(): Promise<void> {
     try {
-      await dropDatabases(this.session, this.run);
+      await dropRun(this.session, this.run);
       await this.session.end();
     } finally {
       await this.release();
@@ -70,30 +77,45 @@ export class TestServer {
   }
 }
 
-/** Of every database of the tests: the prefix, the run's number, `_template` or `_` and the number of a copy. */
+/** Of every database and role of the tests: the prefix, the run's number, `_template`, `_` and a copy's number or a role. */
 const PREFIX = 'passkey_test_';
 /** First key of the advisory locks; the second is the run's number. */
 const LOCK_CLASS = 726;
 
-async function removeDatabasesOfKilledRuns(session: pg.Client): Promise<void> {
+async function demandPrivileges(session: pg.Client): Promise<void> {
+  const { rows } = await session.query<{ name: string; able: boolean }>(
+    `SELECT rolname AS name, rolsuper OR (rolcreatedb AND rolcreaterole) AS able FROM pg_roles WHERE rolname = current_user`,
+  );
+  if (rows[0]?.able) return;
+  throw new Error(
+    `DATABASE_URL: the role ${String(rows[0]?.name)} must be able to create databases and roles, which the tests make for themselves: ALTER ROLE … CREATEDB CREATEROLE`,
+  );
+}
+
+async function removeKilledRuns(session: pg.Client): Promise<void> {
   const { rows } = await session.query<{ run: string }>(
-    `SELECT DISTINCT substring(datname FROM '^${PREFIX}[0-9]+') AS run FROM pg_database WHERE datname ~ '^${PREFIX}[0-9]+_'`,
+    `SELECT DISTINCT substring(name FROM '^${PREFIX}[0-9]+') AS run
+       FROM (SELECT datname AS name FROM pg_database UNION SELECT rolname FROM pg_roles) AS made
+      WHERE name ~ '^${PREFIX}[0-9]+_'`,
   );
   for (const { run } of rows) {
     const key = [LOCK_CLASS, Number(run.slice(PREFIX.length))];
     const { rows: locks } = await session.query<{ free: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS free', key);
     if (!locks[0]?.free) continue;
-    await dropDatabases(session, run);
+    await dropRun(session, run);
     await session.query('SELECT pg_advisory_unlock($1, $2)', key);
   }
 }
 
-async function dropDatabases(session: pg.Client, run: string): Promise<void> {
-  const { rows } = await session.query<{ name: string }>(
-    'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)',
+/** The databases first: a role that has privileges somewhere can't be dropped. */
+async function dropRun(session: pg.Client, run: string): Promise<void> {
+  const { rows } = await session.query<{ drop: string }>(
+    `SELECT 'DROP DATABASE IF EXISTS ' || datname || ' WITH (FORCE)' AS drop FROM pg_database WHERE starts_with(datname, $1)
+     UNION ALL SELECT 'DROP ROLE IF EXISTS ' || rolname FROM pg_roles WHERE starts_with(rolname, $1)
+     ORDER BY 1`,
     [`${run}_`],
   );
-  for (const { name } of rows) await session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  for (const { drop } of rows) await session.query(drop);
 }
 
 const DIRECTORY = /^passkey-manager-test-(\d+)-/;
@@ -104,7 +126,9 @@ async function embeddedServer(): Promise<{ url: string; release: () => Promise<v
   const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
   try {
     const { url, stop } = await startEmbeddedPostgres({ directory, durable: false });
-    return { url, release: () => stop().finally(remove) };
+    const password = (await readFile(join(directory, 'postgres', 'password'), 'utf8')).trim();
+    const superuser = Object.assign(new URL(url), { username: SUPERUSER, password });
+    return { url: superuser.href, release: () => stop().finally(remove) };
   } catch (error) {
     await remove();
     throw error;

@@ -51,24 +51,40 @@ afterEach(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe('the embedded database', () => {
-  it('is a PostgreSQL on a port of the loopback, with UTF-8 text and an ordinary role', async () => {
-    const { url } = await start();
-    expect(new URL(url)).toMatchObject({
-      protocol: 'postgresql:',
-      hostname: '127.0.0.1',
-      pathname: '/passkey_manager',
-    });
-    const [row] = await query(
-      url,
-      `SELECT current_setting('server_version_num')::int >= 150000 AS modern, current_setting('server_encoding') AS encoding,
-              current_setting('listen_addresses') AS addresses, rolsuper AS superuser FROM pg_roles WHERE rolname = current_user`,
-    );
-    expect(row).toEqual({ modern: true, encoding: 'UTF8', addresses: '127.0.0.1', superuser: false });
+  it('is a PostgreSQL on a port of the loopback, with UTF-8 text and ordinary roles', async () => {
+    const { url, migratorUrl } = await start();
+    for (const each of [url, migratorUrl]) {
+      expect(new URL(each)).toMatchObject({
+        protocol: 'postgresql:',
+        hostname: '127.0.0.1',
+        pathname: '/passkey_manager',
+      });
+      const [row] = await query(
+        each,
+        `SELECT current_setting('server_version_num')::int >= 150000 AS modern, current_setting('server_encoding') AS encoding,
+                current_setting('listen_addresses') AS addresses, rolsuper AS superuser FROM pg_roles WHERE rolname = current_user`,
+      );
+      expect(row).toEqual({ modern: true, encoding: 'UTF8', addresses: '127.0.0.1', superuser: false });
+    }
+  });
+
+  it('lets the service work in the schema that the migrator makes, and make nothing itself', async () => {
+    const { url, migratorUrl } = await start();
+    await query(migratorUrl, 'CREATE TABLE migrated (); GRANT SELECT ON migrated TO passkey_manager');
+    expect(await query(url, 'SELECT * FROM migrated')).toEqual([]);
+    for (const sql of [
+      'CREATE TABLE own ()',
+      'CREATE TEMPORARY TABLE own ()',
+      'DROP TABLE migrated',
+      'CREATE ROLE own',
+    ]) {
+      await expect(query(url, sql)).rejects.toMatchObject({ code: '42501' });
+    }
   });
 
   it('turns away who has no password', async () => {
     const { url } = await start();
-    for (const user of ['passkey_manager', 'postgres']) {
+    for (const user of ['passkey_manager', 'passkey_migrator', 'passkey_auditor', 'postgres']) {
       for (const password of ['', 'wrong']) {
         const guess = Object.assign(new URL(url), { username: user, password });
         await expect(query(guess.href, 'SELECT 1')).rejects.toThrow(/password/);
@@ -87,13 +103,15 @@ describe('the embedded database', () => {
     }
   });
 
-  it('keeps what was committed, and its password not at all', async () => {
+  it('keeps what was committed, and its passwords not at all', async () => {
     const first = await start();
-    await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    await query(first.migratorUrl, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await first.stop();
     const second = await start();
-    expect(await query(second.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
-    expect(new URL(second.url).password).not.toBe(new URL(first.url).password);
+    expect(await query(second.migratorUrl, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+    for (const each of ['url', 'migratorUrl'] as const) {
+      expect(new URL(second[each]).password).not.toBe(new URL(first[each]).password);
+    }
   });
 
   it('makes the database that it is asked for', async () => {
@@ -124,8 +142,8 @@ describe('the embedded database', () => {
   });
 
   it('comes back at the same address after kill -9 of its server', async () => {
-    const { url } = await start();
-    await query(url, 'CREATE TABLE survivor ()');
+    const { url, migratorUrl } = await start();
+    await query(migratorUrl, 'CREATE TABLE survivor ()');
     process.kill(await postmasterOf(directory), 'SIGKILL');
     expect(
       await eventually(() => query(url, "SELECT 1 AS one FROM pg_tables WHERE tablename = 'survivor'")),

@@ -8,7 +8,7 @@
  *     so that it outlives a Ctrl-C until its service has drained                     (postmaster.ts).
  *  4. One service owns the directory: the one that holds an advisory lock. Everything else - a server left behind,
  *     a stale pid file, two starts at once - follows from asking who has the lock    (ownership.ts).
- *  5. The service works as the role `passkey_manager`, which owns its database and is no superuser         (service-role.ts).
+ *  5. The service works as one role and migrates as another, as in production          (database-roles.ts).
  *
  * A server that dies while its service lives is started again on the same port (server-guard.ts). When the process
  * ends without stop(), the server is told to end too; after `kill -9` it runs on until the next start replaces it.
@@ -18,11 +18,13 @@ import { openCluster } from './cluster.js';
 import { takeServer } from './ownership.js';
 import { stopPostmaster } from './postmaster.js';
 import { ServerGuard } from './server-guard.js';
-import { prepareDatabase, ROLE } from './service-role.js';
+import { prepareDatabase } from './database-roles.js';
 
 export interface EmbeddedPostgres {
-  /** postgresql://role:password@127.0.0.1:port/database, the same for as long as the server is ours. */
+  /** The service's: postgresql://role:password@127.0.0.1:port/database, the same for as long as the server is ours. */
   readonly url: string;
+  /** The same for the migrator, who owns the schema. */
+  readonly migratorUrl: string;
   /** Ends the server and waits for it. Sessions that are still open are ended. */
   stop(): Promise<void>;
 }
@@ -41,12 +43,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const cluster = await openCluster(resolve(directory), durable);
   const server = await takeServer(cluster);
   try {
-    const password = await prepareDatabase(server.lock, database);
+    const urls = await prepareDatabase(cluster, server, database);
     const guard = new ServerGuard(cluster, server);
-    return {
-      url: `postgresql://${ROLE}:${password}@127.0.0.1:${String(server.port)}/${encodeURIComponent(database)}`,
-      stop: () => guard.stop(),
-    };
+    return { ...urls, stop: () => guard.stop() };
   } catch (error) {
     await stopPostmaster(cluster, server.pid);
     throw error;

@@ -45,8 +45,8 @@ const postmasterFile = (): string => join(directory, 'postgres/data/postmaster.p
 
 /** The next start on the directory; hands over what the table `acknowledged` holds, and whether stop() left no server. */
 async function nextStart(): Promise<{ acknowledged: number; ended: boolean }> {
-  const { url, stop } = await startEmbeddedPostgres({ directory });
-  const client = await session(url);
+  const { migratorUrl, stop } = await startEmbeddedPostgres({ directory });
+  const client = await session(migratorUrl);
   const { rows } = await client.query<{ acknowledged: number }>(
     'SELECT count(*)::int AS acknowledged FROM acknowledged',
   );

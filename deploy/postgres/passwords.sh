@@ -1,0 +1,10 @@
+#!/bin/sh
+# Run once by the postgres image, after roles.sql. The auditor has no password, and so no access, until it is given one:
+# \password passkey_auditor
+set -eu
+psql --set ON_ERROR_STOP=1 --no-password --no-psqlrc --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
+  --set migrator_password="$MIGRATOR_PASSWORD" --set service_password="$SERVICE_PASSWORD" <<'SQL'
+SET password_encryption = 'scram-sha-256';
+ALTER ROLE passkey_migrator PASSWORD :'migrator_password';
+ALTER ROLE passkey_manager PASSWORD :'service_password';
+SQL

@@ -1,0 +1,51 @@
+-- The roles of the service's database. Run on that database by an administrator, before the first migration; may be
+-- repeated. Passwords are set apart. What the roles may do with the tables is in grants.sql.
+--
+--   passkey_migrator  owns the schema; nothing but migrations and grants.sql uses it
+--   passkey_manager   the service
+--   passkey_auditor   reads the audit log where it is: an auditor's own SQL, or a SIEM
+BEGIN;
+
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['passkey_migrator', 'passkey_manager', 'passkey_auditor'] LOOP
+    IF to_regrole(name) IS NULL THEN
+      EXECUTE format('CREATE ROLE %I', name);
+    END IF;
+    EXECUTE format('ALTER ROLE %I LOGIN NOCREATEDB NOCREATEROLE', name);
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = name AND (rolsuper OR rolreplication OR rolbypassrls))
+       OR EXISTS (SELECT FROM pg_auth_members WHERE member = to_regrole(name)) THEN
+      RAISE EXCEPTION '% has SUPERUSER, REPLICATION, BYPASSRLS or is a member of another role: take that from it', name;
+    END IF;
+  END LOOP;
+  -- Default privileges are set by the role itself, its members and superusers.
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    GRANT passkey_migrator TO CURRENT_USER;
+  END IF;
+  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, passkey_manager, passkey_auditor', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO passkey_migrator, passkey_manager, passkey_auditor', current_database());
+END $$;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
+GRANT USAGE, CREATE ON SCHEMA public TO passkey_migrator;
+GRANT USAGE ON SCHEMA public TO passkey_manager, passkey_auditor;
+
+-- What a migration makes is closed until grants.sql opens it. Functions would be open to PUBLIC.
+ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator IN SCHEMA public
+  REVOKE ALL ON TABLES FROM PUBLIC, passkey_manager, passkey_auditor;
+
+-- As the service's pool asks for itself.
+ALTER ROLE passkey_manager SET statement_timeout = '5s';
+ALTER ROLE passkey_manager SET lock_timeout = '2s';
+ALTER ROLE passkey_manager SET idle_in_transaction_session_timeout = '10s';
+
+-- An auditor's query must not keep vacuum from the hot tables, nor its tool the service from its connections.
+ALTER ROLE passkey_auditor CONNECTION LIMIT 4;
+ALTER ROLE passkey_auditor SET default_transaction_read_only = on;
+ALTER ROLE passkey_auditor SET statement_timeout = '60s';
+ALTER ROLE passkey_auditor SET idle_in_transaction_session_timeout = '60s';
+
+COMMIT;

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { type Config, ConfigError } from '../config/config.js';
+import { openDatabase } from './open-database.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+const told: string[][] = [];
+const open = async (production: boolean, databaseUrl: string): Promise<void> => {
+  const { stop } = await openDatabase({ production, databaseUrl } as Config, (_, names) => {
+    told.push(names);
+    return Promise.resolve();
+  });
+  await stop();
+};
+
+async function asOwner(sql: string): Promise<void> {
+  const session = new pg.Client({ connectionString: database.ownerUrl });
+  await session.connect();
+  await session.query(sql).finally(() => session.end());
+}
+
+const NOT_ALLOWED = 'DATABASE_URL names a database that cannot be used: permission denied for schema public';
+
+describe('the service’s role', () => {
+  it.each([false, true])('opens a database that is migrated (production: %s)', async (production) => {
+    await expect(open(production, database.url)).resolves.toBeUndefined();
+  });
+
+  it('does not migrate', async () => {
+    await asOwner('DELETE FROM schema_migration');
+    await expect(open(false, database.url)).rejects.toThrow(new ConfigError([NOT_ALLOWED]));
+    await expect(open(true, database.url)).rejects.toThrow(/lacks migrations of this version/);
+    expect(told).toEqual([[]]);
+  });
+
+  it('can do nothing in a database that has no schema yet', async () => {
+    await asOwner('DROP TABLE schema_migration');
+    await expect(open(false, database.url)).rejects.toThrow(NOT_ALLOWED);
+  });
+});
