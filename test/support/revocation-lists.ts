@@ -21,6 +21,9 @@ export interface ListProfile {
 
 const MINUTE_MS = 60_000;
 
+/** A certificate's serial number as an entry's octets. */
+export const serialOf = ({ certificate }: Issued): string => `00${certificate.serialNumber}`;
+
 /** By hand, because a list that no library would make is what most of its specs are about. */
 export function revocationList(by: Issued, profile: ListProfile = {}): string {
   return pem(listDer(by, profile));
