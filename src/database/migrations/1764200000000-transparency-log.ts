@@ -7,8 +7,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  *
  * `user_handle.audit_uid` stands for the user in the log: random, and gone when the user is erased.
  */
-export class TransparencyLog1764100000000 implements MigrationInterface {
-  name = 'TransparencyLog1764100000000';
+export class TransparencyLog1764200000000 implements MigrationInterface {
+  name = 'TransparencyLog1764200000000';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
@@ -56,7 +56,7 @@ export class TransparencyLog1764100000000 implements MigrationInterface {
             month := (date_trunc('month', from_month) + make_interval(months => n))::date;
             partition := 'audit_event_' || to_char(month, 'YYYY_MM');
             CONTINUE WHEN to_regclass('public.' || partition) IS NOT NULL
-              OR EXISTS (SELECT FROM audit_partition WHERE lower_id <= audit_first_id(month)
+              OR EXISTS (SELECT FROM audit_partitions() WHERE lower_id <= audit_first_id(month)
                            AND upper_id > audit_first_id(month));
             EXECUTE format('CREATE TABLE public.%I (LIKE public.audit_event INCLUDING ALL)', partition);
             EXECUTE format('ALTER TABLE public.audit_event ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
@@ -66,15 +66,15 @@ export class TransparencyLog1764100000000 implements MigrationInterface {
           RETURN made;
         END $$;
 
-      CREATE VIEW audit_partition AS
-        SELECT partition.relname::text AS name,
-               coalesce(bounds[1], '00000000-0000-0000-0000-000000000000')::uuid AS lower_id,
-               bounds[2]::uuid AS upper_id
-          FROM pg_inherits
-          JOIN pg_class partition ON partition.oid = inhrelid
-          CROSS JOIN regexp_match(pg_get_expr(partition.relpartbound, partition.oid),
-            'FROM \\((?:MINVALUE|''([0-9a-f-]+)'')\\) TO \\(''([0-9a-f-]+)''\\)') AS bounds
-         WHERE inhparent = 'audit_event'::regclass AND bounds IS NOT NULL;
+      CREATE FUNCTION audit_partitions() RETURNS TABLE (name text, lower_id uuid, upper_id uuid) LANGUAGE sql STABLE
+        SET search_path = pg_catalog, public AS $$
+          SELECT partition.relname::text, coalesce(bounds[1], '00000000-0000-0000-0000-000000000000')::uuid, bounds[2]::uuid
+            FROM pg_inherits
+            JOIN pg_class partition ON partition.oid = inhrelid
+            CROSS JOIN regexp_match(pg_get_expr(partition.relpartbound, partition.oid),
+              'FROM \\((?:MINVALUE|''([0-9a-f-]+)'')\\) TO \\(''([0-9a-f-]+)''\\)') AS bounds
+           WHERE inhparent = 'public.audit_event'::regclass AND bounds IS NOT NULL
+        $$;
 
       CREATE TABLE audit_event_default PARTITION OF audit_event DEFAULT;
 
@@ -108,7 +108,7 @@ export class TransparencyLog1764100000000 implements MigrationInterface {
         size bigint PRIMARY KEY,
         root bytea NOT NULL,
         frontier bytea NOT NULL,
-        last_tx xid8 NOT NULL,
+        last_tx numeric(20, 0) NOT NULL,
         last_id uuid NOT NULL,
         note text NOT NULL,
         created_at timestamptz(3) NOT NULL
@@ -121,9 +121,8 @@ export class TransparencyLog1764100000000 implements MigrationInterface {
       DROP TABLE audit_checkpoint, audit_node, audit_leaf;
       CREATE TABLE audit_event_all (LIKE audit_event INCLUDING DEFAULTS);
       INSERT INTO audit_event_all SELECT * FROM audit_event;
-      DROP VIEW audit_partition;
       DROP TABLE audit_event;
-      DROP FUNCTION audit_make_partitions, audit_first_id;
+      DROP FUNCTION audit_make_partitions, audit_partitions, audit_first_id;
       ALTER TABLE audit_event_all RENAME TO audit_event;
       ALTER TABLE audit_event ADD PRIMARY KEY (id);
       CREATE INDEX audit_event_type ON audit_event (type, id);
