@@ -7,7 +7,9 @@ import { openCheckpoint } from '../src/audit/log/signed-checkpoint.js';
 import { verifyExport } from '../src/audit/log/verify-export.js';
 import { parseConsistency } from '../src/audit/log/consistency-document.js';
 import { verifyConsistency, verifyInclusion } from '../src/audit/log/verify-proof.js';
+import { LogStorage } from '../src/audit/log-storage.js';
 import { LogKeeper } from '../src/audit/log-keeper.js';
+import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
 
 let service: TestService;
@@ -20,12 +22,25 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-const get = <Body = Record<string, unknown>>(path: string, identity = 'auditor') =>
-  service.client.call<Body>(identity, 'GET', path);
+/** Another suite's transaction, on the same server, may hold the order up. */
+async function get<Body = Record<string, unknown>>(path: string, identity = 'auditor'): Promise<Answer<Body>> {
+  const answer = await service.client.call<Body>(identity, 'GET', path);
+  return answer.status === 503 ? get(path, identity) : answer;
+}
 const tick = (): Promise<void> => service.running.app.get(LogKeeper, { strict: false }).tick();
 const text = async (path: string): Promise<string> => (await get<string>(path)).body;
 
+/** Waits until every event has its place. */
+async function settled(): Promise<void> {
+  const storage = service.running.app.get(LogStorage, { strict: false });
+  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+    service.clock.advance(1);
+    await tick();
+  }
+}
+
 async function exported(query = ''): Promise<string> {
+  await settled();
   const { status, headers, body } = await get<string>(`/v1/audit/export${query}`);
   expect([status, headers['content-type']]).toEqual([200, 'application/x-ndjson']);
   return body;
@@ -37,11 +52,11 @@ describe('the transparency log', () => {
   it('is signed by Ed25519 and ML-DSA-44, under the name of the deployment', async () => {
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
     expect(keys.map(({ name, algorithm }) => [name, algorithm])).toEqual([
-      ['passkey-manager/development', 'ed25519'],
-      ['passkey-manager/development', 'ml-dsa-44'],
+      ['passkey-manager/default', 'ed25519'],
+      ['passkey-manager/default', 'ml-dsa-44'],
     ]);
     const { origin, size } = openCheckpoint(await text('/v1/audit/checkpoint'), keys);
-    expect(origin).toBe('passkey-manager/development');
+    expect(origin).toBe('passkey-manager/default');
     expect(size).toBeGreaterThan(0);
   });
 
@@ -69,8 +84,7 @@ describe('the transparency log', () => {
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
     const before = openCheckpoint(await text('/v1/audit/checkpoint'), keys);
     await service.client.call('stranger', 'GET', '/v1/credentials');
-    service.clock.advance(1);
-    await tick();
+    await settled();
     const after = openCheckpoint(await text('/v1/audit/checkpoint'), keys);
     expect(after.size).toBeGreaterThan(before.size);
     const { body } = await get(`/v1/audit/consistency?from=${String(before.size)}&to=${String(after.size)}`);
@@ -107,9 +121,10 @@ describe('the transparency log', () => {
     const party = service.ceremonies('login.example.com');
     const authenticator = new Authenticator();
     await party.registered('grace', authenticator);
-    await party.authenticate(authenticator);
-    await party.requestAuthentication('nobody-known');
-    for (const user of ['ada', 'grace', 'nobody-known']) expect(await exported()).not.toContain(`"${user}"`);
+    await party.authenticate(authenticator, { challenge: { userId: 'grace' } });
+    await party.requestAuthentication({ userId: 'nobody-known' });
+    const log = await exported();
+    expect(['ada', 'grace', 'nobody-known'].filter((user) => log.includes(`"${user}"`))).toEqual([]);
     type Shown = { data: { user: { uid: string; uid_alt?: string } }[] };
     const of = async (user: string): Promise<Shown['data']> =>
       (await get<Shown>(`/v1/audit/events?userId=${user}&type=challenge.issue`)).body.data;
@@ -117,9 +132,9 @@ describe('the transparency log', () => {
     expect(before.length).toBeGreaterThan(1);
     expect(new Set(before.map(({ user }) => user.uid))).toEqual(new Set(['grace']));
     expect(new Set(before.map(({ user }) => user.uid_alt)).size).toBe(1);
-    expect(await exported()).toContain(before[0]?.user.uid_alt);
+    expect(log.includes(before[0]?.user.uid_alt ?? '?')).toBe(true);
     expect(await of('nobody-known')).toHaveLength(1);
-    expect((await of('ada')).length).toBeGreaterThan(1);
+    expect(await of('ada')).toHaveLength(1);
     expect((await service.client.call('operator', 'DELETE', '/v1/users/grace?rpId=login.example.com')).status).toBe(
       204,
     );

@@ -58,9 +58,7 @@ export function auditUid(firstParameter: number): string {
  */
 export function auditInsert(firstParameter: number, source = '', knownUid?: string): string {
   const value = (name: AuditParameter): string => auditParameter(firstParameter, name);
-  const uid = knownUid
-    ? `CASE WHEN ${value('user_id')} IS NOT NULL THEN ${knownUid} END`
-    : auditUid(firstParameter);
+  const uid = knownUid ? `CASE WHEN ${value('user_id')} IS NOT NULL THEN ${knownUid} END` : auditUid(firstParameter);
   const named = `coalesce(replace(${value('event')}, ${value('stand_in')}, uid), ${value('event')})`;
   const columns: Record<string, string> = {
     id: value('id'),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { Problem } from '../problems/problem.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
@@ -15,6 +16,9 @@ export interface InclusionDocument {
   readonly proof: readonly string[];
   readonly checkpoint: string;
 }
+
+const ATTEMPTS = 20;
+const PAUSE_MS = 100;
 
 /** Proves what is in the log, from stored hashes: six tiles of 256 for a log of 16 million events. */
 @Injectable()
@@ -35,21 +39,12 @@ export class LogProofs {
    * @throws Problem unavailable
    */
   async checkpoint(): Promise<AuditCheckpointEntity> {
-    const latest = (await this.storage.latestCheckpoint()) ?? (await this.sequencer.sequence(true))?.checkpoint;
-    if (!latest) throw new Problem('unavailable', { retryAfter: 1, detail: 'the log has no checkpoint yet' });
-    return latest;
+    return this.once(() => this.storage.latestCheckpoint(), 'the log has no checkpoint yet');
   }
 
   /** @throws Problem unavailable: a transaction that is older than the event is still open */
   async inclusion(eventId: string): Promise<InclusionDocument> {
-    let leafIndex = await this.storage.leafOf(eventId);
-    if (leafIndex === undefined) {
-      await this.sequencer.sequence(true);
-      leafIndex = await this.storage.leafOf(eventId);
-    }
-    if (leafIndex === undefined) {
-      throw new Problem('unavailable', { retryAfter: 1, detail: 'the event has no place in the log yet' });
-    }
+    const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event has no place in the log yet');
     const { size, note } = await this.checkpoint();
     const [leafHash] = await this.storage.read(0, leafIndex, 1);
     const proof = await inclusionProof(this.storage, leafIndex, size);
@@ -67,6 +62,17 @@ export class LogProofs {
       throw new Problem('request-malformed', { invalid: [{ pointer: from > to ? '/from' : '/to', detail }] });
     }
     return consistencyDocument(from, to, await consistencyProof(this.storage, from, to));
+  }
+
+  /** Puts what waits in order until there is an answer, for two seconds at most. */
+  private async once<T>(read: () => Promise<T | undefined>, missing: string): Promise<T> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = await read();
+      if (found !== undefined) return found;
+      if (attempt > 0) await sleep(PAUSE_MS);
+      await this.sequencer.sequence(true);
+    }
+    throw new Problem('unavailable', { retryAfter: 1, detail: missing });
   }
 }
 

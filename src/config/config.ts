@@ -77,7 +77,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     attestationRootsFile: settings.optionalFile('PASSKEY_ATTESTATION_ROOTS_FILE'),
     auditKeyFile: generated('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
     auditKeyPassphraseFile: settings.optionalFile('PASSKEY_AUDIT_KEY_PASSPHRASE_FILE'),
-    deploymentName: settings.name('PASSKEY_DEPLOYMENT_NAME', production ? 'production' : 'development'),
+    deploymentName: settings.name('PASSKEY_DEPLOYMENT_NAME', 'default'),
     bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
   };

@@ -20,6 +20,8 @@ export class TransparencyLog1764200000000 implements MigrationInterface {
       ALTER INDEX audit_event_pkey RENAME TO audit_event_initial_pkey;
       ALTER INDEX audit_event_type RENAME TO audit_event_initial_type;
       ALTER INDEX audit_event_outcome RENAME TO audit_event_initial_outcome;
+      ALTER INDEX audit_event_issued RENAME TO audit_event_initial_issued;
+      ALTER INDEX audit_event_refused RENAME TO audit_event_initial_refused;
       ALTER INDEX audit_event_actor RENAME TO audit_event_initial_actor;
       ALTER INDEX audit_event_user RENAME TO audit_event_initial_user;
       ALTER INDEX audit_event_credential_uid RENAME TO audit_event_initial_credential_uid;
@@ -30,8 +32,11 @@ export class TransparencyLog1764200000000 implements MigrationInterface {
       CREATE INDEX audit_event_tx ON audit_event (tx, id);
       CREATE INDEX audit_event_type ON audit_event (type, id);
       CREATE INDEX audit_event_outcome ON audit_event (id) WHERE outcome = 'failure';
+      CREATE INDEX audit_event_issued ON audit_event (rp_id, user_id, id)
+        WHERE user_id IS NOT NULL AND type = 'challenge.issue' AND outcome = 'success';
+      CREATE INDEX audit_event_refused ON audit_event (rp_id, user_id, type, id)
+        WHERE user_id IS NOT NULL AND outcome = 'failure';
       CREATE INDEX audit_event_actor ON audit_event (actor, id);
-      CREATE INDEX audit_event_rp ON audit_event (rp_id, id) WHERE rp_id IS NOT NULL;
       CREATE INDEX audit_event_user ON audit_event (user_id, id) WHERE user_id IS NOT NULL;
       CREATE INDEX audit_event_credential_uid ON audit_event (credential_uid, id) WHERE credential_uid IS NOT NULL;
       CREATE INDEX audit_event_credential_id ON audit_event (credential_id, id) WHERE credential_id IS NOT NULL;
@@ -127,6 +132,10 @@ export class TransparencyLog1764200000000 implements MigrationInterface {
       ALTER TABLE audit_event ADD PRIMARY KEY (id);
       CREATE INDEX audit_event_type ON audit_event (type, id);
       CREATE INDEX audit_event_outcome ON audit_event (id) WHERE outcome = 'failure';
+      CREATE INDEX audit_event_issued ON audit_event (rp_id, user_id, id)
+        WHERE user_id IS NOT NULL AND type = 'challenge.issue' AND outcome = 'success';
+      CREATE INDEX audit_event_refused ON audit_event (rp_id, user_id, type, id)
+        WHERE user_id IS NOT NULL AND outcome = 'failure';
       CREATE INDEX audit_event_actor ON audit_event (actor, id);
       CREATE INDEX audit_event_user ON audit_event (user_id, id) WHERE user_id IS NOT NULL;
       CREATE INDEX audit_event_credential_uid ON audit_event (credential_uid, id) WHERE credential_uid IS NOT NULL;
