@@ -741,6 +741,16 @@ export interface components {
                 /** @default 900 */
                 maxAgeSeconds?: components["schemas"]["MaxAgeSeconds"];
             };
+            /**
+             * @description What may be done in the name of one user, counted over all replicas. An authentication that names nobody is not
+             *     limited, and no answer to a challenge is.
+             */
+            userLimits?: {
+                /** @default 120 */
+                challengesPerMinute?: components["schemas"]["ChallengesPerMinute"];
+                /** @default 100 */
+                refusalsPerHalfHour?: components["schemas"]["RefusalsPerHalfHour"];
+            };
         };
         /** @description The ceremony policy in force. */
         Policy: {
@@ -769,6 +779,10 @@ export interface components {
                 required: boolean;
                 maxAgeSeconds: components["schemas"]["MaxAgeSeconds"];
             };
+            userLimits: {
+                challengesPerMinute: components["schemas"]["ChallengesPerMinute"];
+                refusalsPerHalfHour: components["schemas"]["RefusalsPerHalfHour"];
+            };
         };
         /**
          * @description `trusted` accepts only an attestation that ends in a known root.
@@ -794,6 +808,14 @@ export interface components {
         /** @description Where a cross-origin ceremony may be embedded. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
+        /** @description How many challenges are issued to a user within a minute, for both ceremonies together. */
+        ChallengesPerMinute: number;
+        /**
+         * @description After so many refused authentications of a user in a row, within an hour at most, the next challenge that names the
+         *     user for an authentication is issued half an hour after the last of them, or once the user has signed in. PCI DSS
+         *     4.0.1 8.3.4 asks for 10 at most.
+         */
+        RefusalsPerHalfHour: number;
         /** @example Example */
         RelyingPartyName: string;
         Origins: components["schemas"]["Origin"][];
@@ -856,6 +878,10 @@ export interface components {
          *         "identityProof": {
          *           "required": true,
          *           "maxAgeSeconds": 900
+         *         },
+         *         "userLimits": {
+         *           "challengesPerMinute": 120,
+         *           "refusalsPerHalfHour": 100
          *         }
          *       },
          *       "version": 1,
@@ -945,6 +971,11 @@ export interface components {
          * @enum {string}
          */
         PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials";
+        /**
+         * @description Which limit of the user's the request is over.
+         * @enum {string}
+         */
+        UserLimitReason: "too-many-challenges" | "too-many-refusals";
         /** @description RFC 9457. */
         Problem: {
             /**
@@ -957,7 +988,7 @@ export interface components {
             detail?: string;
             /** @description The request's id. */
             instance: string;
-            reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"];
+            reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"] | components["schemas"]["UserLimitReason"];
             invalid?: {
                 /** @description A JSON Pointer into the body; a parameter is `/name`. */
                 pointer: string;
@@ -1102,6 +1133,30 @@ export interface components {
                  *       "status": 422,
                  *       "reason": "identity-proof-too-old",
                  *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `rate-limited`: with a `reason`, the user is over a limit of the relying party's policy; without one, the caller is
+         *     over the rate of its grant.
+         */
+        UserLimited: {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After": number;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:passkey-manager:problem:rate-limited",
+                 *       "title": "There are more requests than the caller's grant or the user's limits allow",
+                 *       "status": 429,
+                 *       "reason": "too-many-refusals",
+                 *       "detail": "the last 10 authentications of the user were refused",
+                 *       "instance": "01955121-2761-7e91-83e8-9b1a2cfde405"
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
@@ -1259,7 +1314,7 @@ export interface operations {
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["PolicyRejected"];
-            429: components["responses"]["RateLimited"];
+            429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
         };
@@ -1311,7 +1366,7 @@ export interface operations {
             404: components["responses"]["RelyingPartyUnknown"];
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
-            429: components["responses"]["RateLimited"];
+            429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
         };
