@@ -34,6 +34,7 @@ const OPEN_DOORS = {
   ],
   health: ['access', 'audit', 'authenticators', 'config', 'identity', 'telemetry'],
   openapi: ['access'],
+  inventory: ['config', 'identity', 'webauthn'],
 };
 const ROOMS = Object.keys(OPEN_DOORS);
 
