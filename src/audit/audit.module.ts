@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
+import { AuditArchiveEntity } from './audit-archive.entity.js';
 import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { AuditController } from './audit.controller.js';
 import { AuditEventEntity } from './audit-event.entity.js';
@@ -18,7 +19,7 @@ import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
 
-const ENTITIES = [AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
+const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
 
 @Global()
 @Module({

@@ -15,6 +15,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   audit_leaf: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_node: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_checkpoint: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
+  audit_archive: { service: 'SELECT', auditor: 'SELECT', migrator: ALL },
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { AuditArchiveEntity } from '../../src/audit/audit-archive.entity.js';
 import { AuditCheckpointEntity } from '../../src/audit/audit-checkpoint.entity.js';
 import { AuditLeafEntity } from '../../src/audit/audit-leaf.entity.js';
 import { AuditNodeEntity } from '../../src/audit/audit-node.entity.js';
@@ -12,6 +13,7 @@ import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.enti
 import { createTestDatabase } from './database.js';
 
 export const ENTITIES = [
+  AuditArchiveEntity,
   AuditCheckpointEntity,
   AuditEventEntity,
   AuditLeafEntity,
