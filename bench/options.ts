@@ -8,6 +8,7 @@ const USAGE = `npm run bench -- [options]
   --scenario a,b       of ${SCENARIOS.join(', ')}
   --contender a,b      of ${Object.keys(CONTENDERS).join(', ')}
   --clients 1,8,32     of the closed loops
+  --share 0.25,0.5     of the open loops, in parts of what the contender can do; 0: none
   --seconds N          of each measurement
   --rounds N           of each measurement; medians are shown
   --users N            who are enrolled
@@ -48,6 +49,7 @@ function parse(args: readonly string[]): Options {
       scenario: { type: 'string' },
       contender: { type: 'string' },
       clients: { type: 'string' },
+      share: { type: 'string' },
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       users: { type: 'string' },
@@ -63,7 +65,7 @@ function parse(args: readonly string[]): Options {
     thorough: asked ?? ['authentication'],
     contenders,
     clients: list(values.clients)?.map(number) ?? (quick || profile ? [32] : [1, 8, 32, 128]),
-    shares: quick ? [0.5] : [0.25, 0.5, 0.75],
+    shares: values.share === '0' ? [] : (list(values.share)?.map(number) ?? (quick ? [0.5] : [0.25, 0.5, 0.75])),
     seconds: number(values.seconds ?? (quick ? '3' : profile ? '15' : '6')),
     rounds: number(values.rounds ?? (quick ? '1' : '3')),
     users: number(values.users ?? (quick ? '500' : '2000')),

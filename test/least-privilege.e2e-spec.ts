@@ -29,6 +29,11 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['GET', '/v1/relying-parties/login.example.com/related-origins', undefined, no, may, no, no],
   ['GET', '/v1/audit/events', undefined, no, no, may, no],
   ['GET', `/v1/audit/events/${NOWHERE}`, undefined, no, no, may, no],
+  ['GET', `/v1/audit/events/${NOWHERE}/proof`, undefined, no, no, may, no],
+  ['GET', '/v1/audit/checkpoint', undefined, no, no, may, no],
+  ['GET', '/v1/audit/key', undefined, no, no, may, no],
+  ['GET', '/v1/audit/consistency?from=0&to=1', undefined, no, no, may, no],
+  ['GET', '/v1/audit/export', undefined, no, no, may, no],
   ['GET', '/openapi.json', undefined, may, may, may, no],
 ];
 

@@ -1,10 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { pinned } from '../measure/placement.js';
 import type { Target } from './connection.js';
 import type { Command, Load, Run } from './generator.js';
 import type { Observed } from './tally.js';
+
+interface Answer {
+  readonly result?: unknown;
+  readonly error?: string;
+}
 
 /** The generator of one contender, seen from the benchmark. */
 export class GeneratorProcess {
@@ -38,11 +42,14 @@ export class GeneratorProcess {
 
   private async tell(command: Command): Promise<unknown> {
     this.child.send(command);
-    const ended = once(this.child, 'exit').then(() => [{ error: 'the generator ended' }]);
-    const [answer] = (await Promise.race([once(this.child, 'message'), ended])) as [
-      { result?: unknown; error?: string },
-    ];
-    if (answer.error !== undefined) throw new Error(answer.error);
-    return answer.result;
+    const { result, error } = await new Promise<Answer>((resolve) => {
+      this.child.removeAllListeners();
+      this.child.once('message', resolve);
+      this.child.once('exit', () => {
+        resolve({ error: 'the generator ended' });
+      });
+    });
+    if (error !== undefined) throw new Error(error);
+    return result;
   }
 }

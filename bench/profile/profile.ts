@@ -8,7 +8,7 @@ import { type CpuProfile, Inspector, type ProfileNode } from './inspector.js';
 import { threadSeconds } from './threads.js';
 
 /** Microseconds between samples. */
-const INTERVAL = 250;
+const INTERVAL = 500;
 const SHOWN = 40;
 
 /** Where the CPU of a ceremony goes: functions and packages by the time spent in themselves, for one operation. */

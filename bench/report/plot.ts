@@ -53,7 +53,7 @@ export function plot(cells: readonly Cell[], { cpu, cores, commit, at }: Conditi
 }
 
 function drawn({ title, unit, digits, legend, bars }: Panel): string {
-  const totals = bars.map(({ parts }) => parts.reduce((sum, part) => sum + (part || 0), 0));
+  const totals = bars.map(({ parts }) => parts.reduce((sum, part) => sum + sound(part), 0));
   const top = ceiling(Math.max(...totals));
   const y = (value: number): number => TOP + HEIGHT * (1 - value / top);
   const slot = (WIDTH - LEFT - 20) / bars.length;
@@ -67,10 +67,10 @@ function drawn({ title, unit, digits, legend, bars }: Panel): string {
     let reached = 0;
     const boxes = parts.map((part, nth) => {
       const from = reached;
-      reached += part || 0;
+      reached += sound(part);
       return `<rect x="${String(middle - slot * 0.3)}" width="${String(slot * 0.6)}" y="${String(y(reached))}" height="${String(y(from) - y(reached))}" fill="${COLOURS[nth]!}"/>`;
     });
-    const value = parts.map((part) => part.toFixed(digits)).join(' + ');
+    const value = parts.map((part) => (Number.isFinite(part) ? part.toFixed(digits) : '-')).join(' + ');
     const labels = text(middle, y(reached) - 6, value) + text(middle, PANEL - BOTTOM + 18, label);
     return boxes.join('') + labels;
   });
@@ -84,6 +84,9 @@ function drawn({ title, unit, digits, legend, bars }: Panel): string {
 
 const text = (x: number, y: number, content: string, anchor = 'middle', size = 13): string =>
   `<text x="${String(x)}" y="${String(y)}" text-anchor="${anchor}" font-size="${String(size)}">${content}</text>`;
+
+/** What cannot be drawn, a figure that was not measured or of nothing, is drawn as none. */
+const sound = (value: number): number => (Number.isFinite(value) ? value : 0);
 
 /** The next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten above what is drawn and its label. */
 function ceiling(value: number): number {

@@ -54,5 +54,5 @@ export function warnings(cells: readonly Cell[]): string[] {
 }
 
 function shown(value: number, digits: number): string {
-  return Number.isNaN(value) ? '-' : value.toFixed(digits);
+  return !Number.isFinite(value) ? '-' : value.toFixed(digits);
 }

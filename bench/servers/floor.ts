@@ -13,18 +13,27 @@ import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { auditRow } from '../../src/audit/audit-row.js';
 import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from '../../src/database/hot-path.js';
+import { challengesSince, refusalsSince } from '../../src/database/user-limits.js';
 import { tlsContext, tlsOptions } from '../../src/identity/tls-options.js';
 
 const [pki = '', count = ''] = process.argv.slice(2);
 const RP_ID = 'localhost';
 const CALLER = 'spiffe://passkey-manager.local/auth-service';
 const MAC = Buffer.alloc(32, 1);
-const credential = { id: uuidv7(), credentialId: Buffer.alloc(32).toString('base64url') };
-const subjects = { rpId: RP_ID, userId: 'user-0', credential };
-const events = {
-  issue: auditRow({ type: 'challenge.issue', outcome: 'success', ...subjects }, null, new Date()).values.slice(1),
-  verify: auditRow({ type: 'credential.verify', outcome: 'success', ...subjects }, null, new Date()).values.slice(1),
+
+/** Ready but for their ids. */
+const eventsOf = (userId: string): Record<'issued' | 'verified', readonly unknown[]> => {
+  const credential = { id: uuidv7(), credentialId: Buffer.alloc(32).toString('base64url') };
+  const entry = { outcome: 'success', rpId: RP_ID, userId, credential } as const;
+  const values = (type: 'challenge.issue' | 'credential.verify'): readonly unknown[] =>
+    auditRow({ type, ...entry }, null, new Date()).values.slice(1);
+  return { issued: values('challenge.issue'), verified: values('credential.verify') };
 };
+const users = Array.from({ length: Number(count) }, (_, n) => ({
+  id: `user-${String(n)}`,
+  events: eventsOf(`user-${String(n)}`),
+  credentialId: int4(n),
+}));
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const data = Buffer.alloc(69, 1);
@@ -47,28 +56,36 @@ await pool.query(
    ANALYZE`,
 );
 let turn = 0;
-const nextUser = (): number => (turn = (turn + 7_919) % Number(count));
+const nextUser = (): (typeof users)[number] => users[(turn = (turn + 7_919) % users.length)]!;
 
 const read = (name: string): Buffer => readFileSync(join(pki, name));
 const files = { cert: read('server.crt'), key: read('server.key'), ca: read('ca.crt'), crl: read('ca.crl') };
 const app = Fastify({ https: tlsOptions(tlsContext(files)) });
 
 app.post('/v1/challenges/authentication', async () => {
-  const challengeId = uuidv7();
-  const values = [challengeId, RP_ID, `user-${String(nextUser())}`, null, CALLER, randomBytes(32), new Date()];
-  await run(ISSUE_AUTHENTICATION, [...values, uuidv7(), ...events.issue]);
+  const [challengeId, now, user] = [uuidv7(), new Date(), nextUser()];
+  await run(ISSUE_AUTHENTICATION, [
+    ...[challengeId, RP_ID, user.id, null, CALLER, randomBytes(32), now],
+    ...[challengesSince(now), ...refusalsSince(now), uuidv7(), ...user.events.issued],
+  ]);
   return { challengeId, publicKey: {} };
 });
 
 app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ body }) => {
-  const id = Buffer.alloc(4);
-  id.writeInt32BE(nextUser());
-  const { c_id } = await run<{ c_id: string }>(REDEEM, [body.challengeId, CALLER, null, id]);
+  const user = nextUser();
+  const { c_id } = await run<{ c_id: string }>(REDEEM, [body.challengeId, CALLER, null, user.credentialId]);
   const verified = verify('sha256', data, publicKey, signature);
   const accepted = [RP_ID, c_id, MAC, 0, true, new Date(), false];
-  await run(ACCEPT_AUTHENTICATION, [...accepted, uuidv7(), ...events.verify]);
+  await run(ACCEPT_AUTHENTICATION, [...accepted, uuidv7(), ...user.events.verified]);
   return { verified };
 });
+
+/** As PostgreSQL's int4send. */
+function int4(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
 
 console.log(await app.listen({ host: '127.0.0.1', port: 0 }));
 process.on('SIGTERM', () => process.exit(0));

@@ -3,15 +3,10 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
+import { timeOfId } from '../audit/event-id.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { InTheWay } from '../database/hot-path.js';
-import {
-  CHALLENGES_COUNT_MS,
-  challengesSince,
-  RECORD_LIMIT,
-  REFUSALS_REST_MS,
-  timeOfId,
-} from '../database/user-limits.js';
+import { CHALLENGES_COUNT_MS, challengesSince, RECORD_LIMIT, REFUSALS_REST_MS } from '../database/user-limits.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';

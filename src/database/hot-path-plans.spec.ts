@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 describe('plans do not grow with the tables', () => {
-  const HOT_TABLES = ['credential', 'challenge', 'user_handle', 'audit_event'];
+  const HOT_TABLES = /^(credential|challenge|user_handle|audit_event.*)$/;
 
   beforeAll(async () => {
     await database.sql(`
@@ -22,7 +22,8 @@ describe('plans do not grow with the tables', () => {
         FROM generate_series(1, 50000) i;
       INSERT INTO user_handle SELECT 'rp' || i % 5, 'u' || i, '', now() FROM generate_series(1, 50000) i;
       INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id)
-        SELECT gen_random_uuid(), '', '',
+        SELECT (lpad(to_hex((extract(epoch FROM now() + i % 150 * interval '1 day') * 1000)::bigint), 12, '0')
+                || left(md5(i::text), 20))::uuid, '', '',
           (ARRAY['challenge.issue', 'credential.verify', 'credential.verify', 'challenge.limit'])[1 + i % 4],
           (ARRAY['success', 'success', 'failure', 'failure'])[1 + i % 4], 'rp' || i % 3, 'u' || i % 1000
         FROM generate_series(1, 50000) i;
@@ -40,6 +41,8 @@ describe('plans do not grow with the tables', () => {
   async function planOf(text: string, parameters: number): Promise<Plan[]> {
     return database.dataSource.transaction(async (manager) => {
       await manager.query('SET LOCAL plan_cache_mode = force_generic_plan');
+      // With every parameter NULL, no partition would be left to look into.
+      await manager.query('SET LOCAL enable_partition_pruning = off');
       await manager.query(`PREPARE explained AS ${text}`);
       const nulls = Array.from({ length: parameters }, () => 'NULL').join();
       const [row] = await manager.query<{ 'QUERY PLAN': { Plan: Plan }[] }[]>(
@@ -52,7 +55,7 @@ describe('plans do not grow with the tables', () => {
 
   async function scansOf(text: string, parameters: number): Promise<[string, string][]> {
     return (await planOf(text, parameters))
-      .filter((node) => HOT_TABLES.includes(node['Relation Name'] ?? ''))
+      .filter((node) => HOT_TABLES.test(node['Relation Name'] ?? ''))
       .map((node) => [node['Relation Name']!, node['Node Type']]);
   }
 
@@ -72,9 +75,12 @@ describe('plans do not grow with the tables', () => {
   ])('$name counts by indexes that hold nothing else, in their order', async ({ name, indexes }) => {
     const { statement, parameters } = HOT_STATEMENTS.find((hot) => hot.statement.name === name)!;
     const plan = await planOf(statement.text, parameters);
-    expect(plan.flatMap(({ 'Index Name': index = '' }) => (index.startsWith('audit_event') ? [index] : []))).toEqual(
-      indexes,
+    const read = await database.sql<{ name: string }>(
+      `SELECT DISTINCT inhparent::regclass::text AS name FROM pg_inherits JOIN pg_class ON oid = inhrelid
+        WHERE relkind = 'i' AND relname = ANY ($1) ORDER BY 1`,
+      [plan.flatMap(({ 'Index Name': index }) => (index === undefined ? [] : [index]))],
     );
+    expect(read.map((index) => index.name)).toEqual(indexes);
     expect(plan.map((node) => node['Node Type'])).not.toContain('Bitmap Heap Scan');
   });
 

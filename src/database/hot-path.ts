@@ -93,12 +93,12 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
        SELECT $2::text, $3::text, $10::bytea, $11::timestamptz FROM limited WHERE challenge_in_the_way IS NULL
        ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-       RETURNING handle),
+       RETURNING handle, audit_uid),
      issued AS (
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'registration', $8::boolean, $9::text, $7::timestamptz FROM handle
        RETURNING id),
-     recorded AS (${auditInsert(14, 'FROM issued')})
+     recorded AS (${auditInsert(14, 'FROM issued, handle', 'audit_uid::text')})
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 

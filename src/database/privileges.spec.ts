@@ -12,11 +12,14 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   challenge: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },
   credential: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
   audit_event: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
+  audit_leaf: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
+  audit_node: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
+  audit_checkpoint: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };
 
 /** Functions and procedures that anybody but their owner may call. */
-const ROUTINES: string[] = [];
+const ROUTINES = ['audit_make_partitions(date,integer)'];
 
 const ROLES: DatabaseRole[] = ['service', 'auditor', 'migrator'];
 const { named } = testRoles();

@@ -12,7 +12,8 @@ import { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from './hot-path.js';
-import { challengesSince, RECORD_LIMIT, refusalsSince, timeOfId } from './user-limits.js';
+import { timeOfId } from '../audit/event-id.js';
+import { challengesSince, RECORD_LIMIT, refusalsSince } from './user-limits.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const ago = (ms: number): Date => new Date(NOW.getTime() - ms);
@@ -44,12 +45,10 @@ beforeAll(async () => {
 beforeEach(() => database.sql('TRUNCATE audit_event, challenge, credential, user_handle'));
 afterAll(() => database.close());
 
-const eventOf = (entry: Partial<AuditEntry>, at: Date) =>
-  auditRow(
-    { type: 'challenge.issue', outcome: 'success', rpId: RP, userId: PSEUDONYM, ...entry },
-    authorizedContext(),
-    at,
-  );
+const eventOf = (entry: Partial<AuditEntry>, at: Date) => {
+  const whole = { type: 'challenge.issue', outcome: 'success', rpId: RP, userId: PSEUDONYM, ...entry } as const;
+  return auditRow(whole, authorizedContext(), at, whole.userId);
+};
 
 /** Events of the past, each so many milliseconds ago. */
 async function past(entry: Partial<AuditEntry>, ...times: number[]): Promise<string[]> {

@@ -1,4 +1,5 @@
-import { AUDIT_ROW_WIDTH, auditInsert } from '../audit/audit-row.js';
+import { AUDIT_ROW_WIDTH, auditInsert, auditParameter, auditUid } from '../audit/audit-row.js';
+import { firstIdAt } from '../audit/event-id.js';
 import { named } from './named-statement.js';
 
 /**
@@ -28,38 +29,15 @@ const REFUSALS_COUNT_MS = 2 * REFUSALS_REST_MS;
 
 /** The smallest id of the challenges that count now. */
 export function challengesSince(now: Date): string {
-  return firstIdAfter(now.getTime() - CHALLENGES_COUNT_MS);
+  return firstIdAt(now.getTime() - CHALLENGES_COUNT_MS + 1);
 }
 
 /** The smallest id of a last refusal that makes a user rest now, and of those that count with it. */
 export function refusalsSince(now: Date): [rest: string, count: string] {
-  return [firstIdAfter(now.getTime() - REFUSALS_REST_MS), firstIdAfter(now.getTime() - REFUSALS_COUNT_MS)];
-}
-
-/** The smallest UUIDv7 that is later than a time (RFC 9562 §5.7). */
-function firstIdAfter(milliseconds: number): string {
-  const hex = Math.max(0, milliseconds + 1)
-    .toString(16)
-    .padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
-}
-
-/** When a UUIDv7 was made, in milliseconds. */
-export function timeOfId(id: string): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+  return [firstIdAt(now.getTime() - REFUSALS_REST_MS + 1), firstIdAt(now.getTime() - REFUSALS_COUNT_MS + 1)];
 }
 
 const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
-
-/**
- * The parameter with a column of an audit row: what is counted by is what is recorded.
- *
- * @param firstParameter number of the row's first parameter
- */
-function audited(column: 'rp_id' | 'user_id', firstParameter: number): string {
-  const [, columns = ''] = /\((.*?)\)/.exec(auditInsert(firstParameter)) ?? [];
-  return `$${String(firstParameter + columns.split(', ').indexOf(column))}`;
-}
 
 interface Limited {
   /** Number of the parameter, or of the first of two, with challengesSince or refusalsSince. */
@@ -73,7 +51,7 @@ interface Limited {
 /** SQL: the issued challenge that must leave the window before the user ($2 RP ID) is given another; null: none must. */
 export function challengeInTheWay({ since, auditRow, limit }: Limited): string {
   return `(SELECT id FROM audit_event
-            WHERE rp_id = $2 AND user_id = ${audited('user_id', auditRow)} AND type = 'challenge.issue' AND outcome = 'success'
+            WHERE rp_id = $2 AND user_id = ${auditUid(auditRow)} AND type = 'challenge.issue' AND outcome = 'success'
               AND id >= $${String(since)}::uuid
             ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
 }
@@ -83,7 +61,7 @@ export function refusalInTheWay({ since, auditRow, limit }: Limited): string {
   return `(SELECT ids[1] FROM (
              SELECT array_agg(id ORDER BY id DESC) AS ids FROM (
                SELECT id FROM audit_event
-                WHERE rp_id = $2 AND user_id = ${audited('user_id', auditRow)} AND type = 'credential.verify' AND outcome = 'failure'
+                WHERE rp_id = $2 AND user_id = ${auditUid(auditRow)} AND type = 'credential.verify' AND outcome = 'failure'
                   AND id >= $${String(since + 1)}::uuid
                 ORDER BY id DESC LIMIT ${limit}) AS newest) AS refused
             WHERE array_length(ids, 1) = ${limit} AND ids[1] >= $${String(since)}::uuid
@@ -102,7 +80,7 @@ export const RECORD_LIMIT = named<{ readonly id: string }>(
     1,
     `WHERE NOT EXISTS (
        SELECT FROM audit_event
-        WHERE rp_id = ${audited('rp_id', 1)} AND user_id = ${audited('user_id', 1)} AND type = 'challenge.limit'
+        WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
           AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid)`,
   )} RETURNING id`,
 );

@@ -1,3 +1,4 @@
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { authorizedContext } from '../../test/support/callers.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -22,7 +23,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = NOW;
   const clock = { now: () => now };
-  const audit = new AuditService(database.dataSource, clock, new Metrics());
+  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
   parties = new RelyingPartiesService(database.dataSource.getRepository(RelyingPartyEntity), clock, audit);
   await database.sql('TRUNCATE relying_party, audit_event');
 });
