@@ -53,7 +53,7 @@ await pool.query(
    INSERT INTO credential SELECT '${RP_ID}', lpad(n::text, 32, '0')::uuid, 'user-' || n, int4send(n), '\\x${randomBytes(77).toString('hex')}', -7,
      gen_random_uuid(), '', 'active', NULL, now(), 'platform', '{internal,hybrid}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), '${CALLER}', NULL,
      '\\x${MAC.toString('hex')}' FROM generate_series(0, ${count} - 1) n;
-   ANALYZE`,
+   ANALYZE relying_party, user_handle, credential`,
 );
 let turn = 0;
 const nextUser = (): (typeof users)[number] => users[(turn = (turn + 7_919) % users.length)]!;
