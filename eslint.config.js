@@ -32,8 +32,9 @@ const OPEN_DOORS = {
     ...['access', 'audit', 'authenticators', 'challenges', 'config', 'contract', 'database', 'identity', 'problems'],
     ...['relying-parties', 'webauthn'],
   ],
-  health: ['access', 'authenticators', 'config', 'identity', 'telemetry'],
+  health: ['access', 'audit', 'authenticators', 'config', 'identity', 'telemetry'],
   openapi: ['access'],
+  inventory: ['config', 'identity', 'webauthn'],
 };
 const ROOMS = Object.keys(OPEN_DOORS);
 

@@ -1,165 +1,87 @@
 /**
- * `npm run bench`: authentications per second (challenge and verification: two requests over mutual TLS), of the service
- * on its embedded PostgreSQL and of the floor in turn, as medians of the same run. Needs no network.
+ * `npm run bench`: ceremonies per second, latencies and CPU of this service and of others, in turn, in the same run and
+ * on the same PostgreSQL; and of the floor under all of them. How it measures: see README.md here.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  PublicKeyCredentialCreationOptionsJSON,
-  PublicKeyCredentialRequestOptionsJSON,
-} from '@simplewebauthn/server';
-import { Pool } from 'undici';
-import { Authenticator } from '../test/support/authenticator/authenticator.js';
-import { closedLoop, type Measurement, median } from './load.js';
-import { cpuSeconds, postgresOf, start, stop } from './processes.js';
+import { measureAll } from './measure/cells.js';
+import { Contestant } from './measure/contestant.js';
+import { type Database, startDatabase } from './measure/database.js';
+import { type Options, readOptions } from './options.js';
+import { installPeers } from './peers.js';
+import { profileService } from './profile/profile.js';
+import { conditions, described } from './report/conditions.js';
+import { findings, told } from './report/findings.js';
+import { keepResults } from './report/results.js';
+import { table, warnings } from './report/table.js';
 
-const CLIENTS = [1, 8, 32];
-const ROUNDS = 3;
-const SECONDS = 3;
-const ORIGIN = 'http://localhost:3000';
+/** Seconds of load that nobody measures, in which code becomes machine code. */
+const WARM_UP = 3;
 
-interface Challenge<Options> {
-  readonly challengeId: string;
-  readonly publicKey: Options;
+const directory = mkdtempSync(join(tmpdir(), 'passkey-bench-'));
+const stops: (() => Promise<void> | void)[] = [];
+
+let stopping: Promise<void> | undefined;
+
+/** Whatever ends the run, a signal or its end or both: everything is stopped once, and waited for. */
+function stopAll(): Promise<void> {
+  const all = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  return (stopping ??= all());
 }
 
-type Post = <Answer>(path: string, body: unknown) => Promise<Answer>;
-interface Round extends Measurement {
-  /** Milliseconds of CPU for a ceremony. */
-  readonly serviceCpu: number;
-  readonly databaseCpu: number;
-}
-
-const dataDir = mkdtempSync(join(tmpdir(), 'passkey-bench-'));
-const pki = join(dataDir, 'pki');
-const progress = (text: string): void => {
+function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-};
-
-function poster(url: string): Post {
-  const connect = {
-    ca: readFileSync(join(pki, 'ca.crt')),
-    cert: readFileSync(join(pki, 'auth-service.crt')),
-    key: readFileSync(join(pki, 'auth-service.key')),
-  };
-  const pool = new Pool(url, { connections: 32, connect });
-  return async (path, body) => {
-    const request = {
-      method: 'POST',
-      path,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    };
-    const { statusCode, body: answer } = await pool.request(request);
-    const text = await answer.text();
-    if (statusCode >= 300) throw new Error(`${path} answered ${String(statusCode)}: ${text}`);
-    return JSON.parse(text) as never;
-  };
+  else if (text) console.error(text);
 }
 
-/** A user with a passkey for each client, so that no two of them meet in one row. */
-async function enrol(post: Post): Promise<Authenticator[]> {
-  const authenticators: Authenticator[] = [];
-  for (let client = 0; client < Math.max(...CLIENTS); client += 1) {
-    const authenticator = new Authenticator();
-    const { challengeId, publicKey } = await post<Challenge<PublicKeyCredentialCreationOptionsJSON>>(
-      '/v1/challenges/registration',
-      {
-        rpId: 'localhost',
-        user: { id: `bench-${String(client)}`, name: 'bench', displayName: 'Bench' },
-        identityProof: { method: 'bench', verifiedAt: new Date().toISOString() },
-      },
-    );
-    await post('/v1/credentials', { challengeId, response: authenticator.create(publicKey, ORIGIN) });
-    authenticators.push(authenticator);
+async function startContestants(options: Options, database: Database): Promise<Contestant[]> {
+  const contestants: Contestant[] = [];
+  const nodeOptions = options.profile ? ['--inspect=127.0.0.1:0'] : [];
+  for (const name of options.contenders) {
+    progress(`starting ${name}, enrolling ${String(options.users)} users`);
+    const contestant = await Contestant.start(name, database, { directory, users: options.users, nodeOptions });
+    stops.push(() => contestant.stop());
+    await contestant.enrol();
+    await contestant.measure('authentication', { clients: 32 }, WARM_UP);
+    contestants.push(contestant);
   }
-  return authenticators;
+  return contestants;
 }
 
-async function round(
-  clients: number,
-  pids: { service: number; database: number[] },
-  ceremony: (client: number) => Promise<void>,
-): Promise<Round> {
-  const database = (): number => pids.database.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  const before = [cpuSeconds(pids.service), database()];
-  const measured = await closedLoop(clients, SECONDS, ceremony);
-  const per = 1_000 / (measured.perSecond * SECONDS);
-  return {
-    ...measured,
-    serviceCpu: (cpuSeconds(pids.service) - before[0]!) * per,
-    databaseCpu: (database() - before[1]!) * per,
-  };
+/** @returns whether the figures count */
+async function compare(options: Options, database: Database, contestants: Contestant[]): Promise<boolean> {
+  const on = conditions(directory, database.version);
+  const cells = await measureAll(contestants, options, progress);
+  progress('');
+  const found = findings(cells);
+  const mind = warnings(cells);
+  console.log([described(on), table(cells), told(found), ...mind.map((line) => `! ${line}`)].join('\n\n'));
+  for (const path of await keepResults(on, options, found, cells)) console.log(path);
+  return !mind.some((line) => line.includes('ERRORS'));
 }
 
-async function main(): Promise<void> {
-  const hooks = ['--import', './test/support/typescript-resolution.mjs'];
-  progress('starting the service');
-  const service = await start(['dist/src/main.js'], {
-    PASSKEY_DATA_DIR: dataDir,
-    PASSKEY_HTTPS_PORT: '0',
-    PASSKEY_MANAGEMENT_PORT: '0',
-    DATABASE_URL: '',
-    NODE_ENV: 'development',
-  });
-  const floor = await start([...hooks, 'bench/floor.ts', pki]);
-  try {
-    const posts = { service: poster(service.url), floor: poster(floor.url) };
-    const authenticators = await enrol(posts.service);
-    const authenticate = async (client: number): Promise<void> => {
-      const request = { rpId: 'localhost', userId: `bench-${String(client)}` };
-      const { challengeId, publicKey } = await posts.service<Challenge<PublicKeyCredentialRequestOptionsJSON>>(
-        '/v1/challenges/authentication',
-        request,
-      );
-      const response = authenticators[client]!.get(publicKey, ORIGIN);
-      await posts.service('/v1/credentials/verify', { challengeId, response });
-    };
-    const passThrough = async (): Promise<void> => {
-      await posts.floor('/v1/challenges/authentication', { rpId: 'localhost' });
-      await posts.floor('/v1/credentials/verify', { challengeId: 'floor' });
-    };
-    const rows = [];
-    for (const clients of CLIENTS) {
-      const rounds: { service: Round[]; floor: Round[] } = { service: [], floor: [] };
-      await closedLoop(clients, 1, authenticate);
-      for (let n = 1; n <= ROUNDS; n += 1) {
-        progress(`${String(clients)} clients, round ${String(n)} of ${String(ROUNDS)}`);
-        rounds.service.push(
-          await round(clients, { service: service.child.pid!, database: postgresOf(dataDir) }, authenticate),
-        );
-        rounds.floor.push(await round(clients, { service: floor.child.pid!, database: [] }, passThrough));
-      }
-      rows.push(summary(clients, rounds));
-    }
-    progress('');
-    console.log(
-      `Authentications, closed loop, medians of ${String(ROUNDS)} rounds of ${String(SECONDS)} s; ${String(cpus().length)} cores, ${cpus()[0]?.model ?? ''}`,
-    );
-    console.table(rows);
-  } finally {
-    await stop(floor.child);
-    await stop(service.child);
-    rmSync(dataDir, { recursive: true, force: true });
-  }
-  process.exit(0);
+async function main(): Promise<boolean> {
+  const options = readOptions(process.argv.slice(2));
+  progress('installing what the service is compared with');
+  installPeers(options.contenders);
+  progress('starting PostgreSQL');
+  const database = await startDatabase(join(directory, 'database'));
+  stops.push(() => database.stop());
+  const contestants = await startContestants(options, database);
+  if (!options.profile) return compare(options, database, contestants);
+  await profileService(contestants[0]!, options, conditions(directory, database.version), progress);
+  return true;
 }
 
-function summary(clients: number, { service, floor }: { service: Round[]; floor: Round[] }): Record<string, number> {
-  const of = (rounds: Round[], member: keyof Round): number => median(rounds.map((each) => each[member]));
-  const digits = (value: number, places: number): number => Number(value.toFixed(places));
-  return {
-    clients,
-    'ceremonies/s': Math.round(of(service, 'perSecond')),
-    'p50 ms': digits(of(service, 'p50'), 1),
-    'p99 ms': digits(of(service, 'p99'), 1),
-    'service CPU ms': digits(of(service, 'serviceCpu'), 2),
-    'database CPU ms': digits(of(service, 'databaseCpu'), 2),
-    'floor CPU ms': digits(of(floor, 'serviceCpu'), 2),
-    'CPU × floor': digits(of(service, 'serviceCpu') / of(floor, 'serviceCpu'), 1),
-    errors: service.reduce((sum, each) => sum + each.errors, 0),
-  };
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopAll().finally(() => process.exit(130)));
 }
-
-await main();
+try {
+  process.exitCode = (await main()) ? 0 : 1;
+} finally {
+  await stopAll();
+}

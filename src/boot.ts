@@ -9,6 +9,7 @@ import { DataSource } from 'typeorm';
 import { PolicyInForce, watchedPolicy } from './access/policy-in-force.js';
 import { AppModule, type WatchedSettings } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
+import { LogKeeper } from './audit/log-keeper.js';
 import { recordMigrations } from './audit/record-migrations.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, systemClock } from './config/clock.js';
@@ -130,10 +131,12 @@ async function createApp(
 /** Nest's logger is the process's: the second application must name the same one. */
 function createManagement(app: NestFastifyApplication, clock: Clock, pino: Logger): Promise<NestFastifyApplication> {
   const file = app.get(MetadataFile);
+  const log = app.get(LogKeeper);
   const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
   const service = {
     ...{ dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state(), clock },
     identity: () => identity,
+    auditLog: () => log.state(),
   };
   return NestFactory.create<NestFastifyApplication>(ManagementModule.over(service), new FastifyAdapter(), {
     logger: new PinoLogger(pino),

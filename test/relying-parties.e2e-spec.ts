@@ -17,6 +17,7 @@ const DEFAULT_POLICY = {
   signCountRegression: 'reject',
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
+  userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },
 };
 
 interface RelyingParty {

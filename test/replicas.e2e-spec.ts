@@ -106,6 +106,22 @@ describe('two replicas on one database', () => {
     );
   });
 
+  it('count together what is issued to one user', async () => {
+    const limit = 20;
+    const policy = { userLimits: { challengesPerMinute: limit } };
+    const body = { name: 'Development', origins: [a.origin], policy };
+    succeeded(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
+    for (let count = 0; count < limit; count += 1) {
+      succeeded(await (count % 2 === 0 ? a : b).requestAuthentication({ userId: 'barbara' }), 201);
+    }
+    for (const replica of [a, b]) {
+      const limited = problem(429, 'rate-limited', { reason: 'too-many-challenges' });
+      expect(await replica.requestAuthentication({ userId: 'barbara' })).toMatchObject(limited);
+      expect(await replica.requestRegistration('barbara')).toMatchObject(limited);
+      succeeded(await replica.requestAuthentication({ userId: 'shafi' }), 201);
+    }
+  });
+
   it("a relying party's new policy at the one is in force at the other", async () => {
     const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
     const demand = async (policy: Record<string, unknown>): Promise<void> => {

@@ -327,6 +327,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/events/{id}/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The event's id, as in `metadata.uid`. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Prove that an event is in the log
+         * @description An inclusion proof (RFC 6962 §2.1.1) against a signed checkpoint. The leaf is the hash of the record as the export has it; `user.uid_alt` of an event that is read is `user.uid` there. `unavailable` for the moment in which a transaction that is older than the event is still open.
+         */
+        get: operations["proveAuditEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the latest checkpoint
+         * @description A C2SP tlog-checkpoint, signed by Ed25519 and, where there is such a key, by ML-DSA-44.
+         */
+        get: operations["getAuditCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the keys that checkpoints are verified by */
+        get: operations["getAuditKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Prove that the log only grew
+         * @description That the first `from` leaves of the tree of `to` leaves are those of the tree of `from` (RFC 6962 §2.1.2).
+         */
+        get: operations["proveAuditConsistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the log
+         * @description Streams the records in the log's order, one a line: `event` with its `leafIndex`, `erased` where the record is past its retention (or another relying party's), and at last `proof`, by which the range proves itself complete. Verify it by `npm run audit:verify`.
+         */
+        get: operations["exportAuditLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -741,6 +841,16 @@ export interface components {
                 /** @default 900 */
                 maxAgeSeconds?: components["schemas"]["MaxAgeSeconds"];
             };
+            /**
+             * @description What may be done in the name of one user, counted over all replicas. An authentication that names nobody is not
+             *     limited, and no answer to a challenge is.
+             */
+            userLimits?: {
+                /** @default 120 */
+                challengesPerMinute?: components["schemas"]["ChallengesPerMinute"];
+                /** @default 100 */
+                refusalsPerHalfHour?: components["schemas"]["RefusalsPerHalfHour"];
+            };
         };
         /** @description The ceremony policy in force. */
         Policy: {
@@ -769,6 +879,10 @@ export interface components {
                 required: boolean;
                 maxAgeSeconds: components["schemas"]["MaxAgeSeconds"];
             };
+            userLimits: {
+                challengesPerMinute: components["schemas"]["ChallengesPerMinute"];
+                refusalsPerHalfHour: components["schemas"]["RefusalsPerHalfHour"];
+            };
         };
         /**
          * @description `trusted` accepts only an attestation that ends in a known root.
@@ -794,6 +908,14 @@ export interface components {
         /** @description Where a cross-origin ceremony may be embedded. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
+        /** @description How many challenges are issued to a user within a minute, for both ceremonies together. */
+        ChallengesPerMinute: number;
+        /**
+         * @description After so many refused authentications of a user in a row, within an hour at most, the next challenge that names the
+         *     user for an authentication is issued half an hour after the last of them, or once the user has signed in. PCI DSS
+         *     4.0.1 8.3.4 asks for 10 at most.
+         */
+        RefusalsPerHalfHour: number;
         /** @example Example */
         RelyingPartyName: string;
         Origins: components["schemas"]["Origin"][];
@@ -856,6 +978,10 @@ export interface components {
          *         "identityProof": {
          *           "required": true,
          *           "maxAgeSeconds": 900
+         *         },
+         *         "userLimits": {
+         *           "challengesPerMinute": 120,
+         *           "refusalsPerHalfHour": 100
          *         }
          *       },
          *       "version": 1,
@@ -892,7 +1018,7 @@ export interface components {
             type_uid: number;
             severity_id: number;
             time: number;
-            /** @description 1 success. 2 failure. */
+            /** @description 1 success. 2 failure. 99 a finding, of which `status` says it. */
             status_id: number;
             /** @description The outcome's code: a problem's slug or reason. */
             status_code?: string;
@@ -931,6 +1057,22 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description SHA-256, base64url. */
+        Hash: string;
+        InclusionProof: {
+            leafIndex: number;
+            leafHash: components["schemas"]["Hash"];
+            treeSize: number;
+            /** @description From the leaf to the root. */
+            proof: components["schemas"]["Hash"][];
+            /** @description The signed note of the tree. */
+            checkpoint: string;
+        };
+        ConsistencyProof: {
+            from: number;
+            to: number;
+            proof: components["schemas"]["Hash"][];
+        };
         AuditEventPage: {
             data: components["schemas"]["AuditEvent"][];
             nextCursor: components["schemas"]["NextCursor"];
@@ -945,6 +1087,11 @@ export interface components {
          * @enum {string}
          */
         PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials";
+        /**
+         * @description Which limit of the user's the request is over.
+         * @enum {string}
+         */
+        UserLimitReason: "too-many-challenges" | "too-many-refusals";
         /** @description RFC 9457. */
         Problem: {
             /**
@@ -957,7 +1104,7 @@ export interface components {
             detail?: string;
             /** @description The request's id. */
             instance: string;
-            reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"];
+            reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"] | components["schemas"]["UserLimitReason"];
             invalid?: {
                 /** @description A JSON Pointer into the body; a parameter is `/name`. */
                 pointer: string;
@@ -1102,6 +1249,30 @@ export interface components {
                  *       "status": 422,
                  *       "reason": "identity-proof-too-old",
                  *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `rate-limited`: with a `reason`, the user is over a limit of the relying party's policy; without one, the caller is
+         *     over the rate of its grant.
+         */
+        UserLimited: {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After": number;
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:passkey-manager:problem:rate-limited",
+                 *       "title": "There are more requests than the caller's grant or the user's limits allow",
+                 *       "status": 429,
+                 *       "reason": "too-many-refusals",
+                 *       "detail": "the last 10 authentications of the user were refused",
+                 *       "instance": "01955121-2761-7e91-83e8-9b1a2cfde405"
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
@@ -1259,7 +1430,7 @@ export interface operations {
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
             422: components["responses"]["PolicyRejected"];
-            429: components["responses"]["RateLimited"];
+            429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
         };
@@ -1311,7 +1482,7 @@ export interface operations {
             404: components["responses"]["RelyingPartyUnknown"];
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
-            429: components["responses"]["RateLimited"];
+            429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
         };
@@ -1961,6 +2132,155 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    proveAuditEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The event's id, as in `metadata.uid`. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InclusionProof"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            /** @description `event-unknown`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getAuditCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The signed note. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getAuditKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description C2SP verifier keys, one a line (`name+hash+base64`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            429: components["responses"]["RateLimited"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    proveAuditConsistency: {
+        parameters: {
+            query: {
+                /** @description A size of the log, in leaves. */
+                from: string;
+                /** @description A size of the log, at most that of the latest checkpoint. */
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proof. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyProof"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    exportAuditLog: {
+        parameters: {
+            query?: {
+                /** @description Every event at or after this time. */
+                from?: components["schemas"]["Time"];
+                /** @description Every event before this time. */
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description NDJSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];

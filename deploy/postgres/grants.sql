@@ -11,10 +11,14 @@ GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;
 -- SELECT … FOR UPDATE asks for UPDATE of some column.
 GRANT UPDATE (id) ON challenge TO passkey_manager;
 -- What is in the log, the service itself cannot alter or remove.
-GRANT SELECT, INSERT ON audit_event TO passkey_manager;
+GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
+-- Which months are archived is for the migrator to say: it archives them.
+GRANT SELECT ON audit_archive TO passkey_manager;
+-- Makes the log's next months, which only the owner of the table can; it can do nothing else.
+GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer) TO passkey_manager;
 -- Which migrations were run is the migrator's to say.
 GRANT SELECT ON schema_migration TO passkey_manager;
 
-GRANT SELECT ON audit_event TO passkey_auditor;
+GRANT SELECT ON audit_event, audit_leaf, audit_node, audit_checkpoint, audit_archive TO passkey_auditor;
 
 COMMIT;

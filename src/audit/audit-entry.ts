@@ -22,6 +22,7 @@ type OcsfActivity = readonly [categoryUid: number, classUid: number, activityId:
  */
 export const AUDIT_EVENTS = {
   'challenge.issue': [3, 3002, 6, 'Preauth'],
+  'challenge.limit': [3, 3002, 6, 'Preauth'],
   'credential.verify': [3, 3002, 1, 'Logon'],
   'credential.register': [3, 3001, 10, 'MFA Factor Enable'],
   'credential.revoke': [3, 3001, 11, 'MFA Factor Disable'],
@@ -38,6 +39,9 @@ export const AUDIT_EVENTS = {
   'policy.reload': [6, 6003, 3, 'Update'],
   'metadata.reload': [6, 6003, 3, 'Update'],
   'risk.signal': [2, 2004, 1, 'Create'],
+  'audit.export': [6, 6003, 2, 'Read'],
+  'audit.failure': [2, 2004, 1, 'Create'],
+  'audit.recovery': [2, 2004, 3, 'Close'],
   'audit.read': [6, 6003, 2, 'Read'],
   'service.start': [6, 6002, 3, 'Start'],
   'service.stop': [6, 6002, 4, 'Stop'],

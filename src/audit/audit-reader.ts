@@ -1,13 +1,17 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Brackets, Repository } from 'typeorm';
 import { AuthorizedContext } from '../identity/request-context.js';
+import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { UUID } from '../contract/id.param.js';
 import { keyOfCursor, type Page, pageOf } from '../contract/page.js';
 import { Problem } from '../problems/problem.js';
 import { AuditEventEntity } from './audit-event.entity.js';
 import { AuditService } from './audit.service.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
+import { firstIdAt } from './event-id.js';
+import { LogStorage } from './log-storage.js';
+import { uidsOf, userIdsOf } from './subjects.js';
 
 export type OcsfEvent = Record<string, unknown>;
 
@@ -17,17 +21,23 @@ export class AuditReader {
   constructor(
     @InjectRepository(AuditEventEntity) private readonly events: Repository<AuditEventEntity>,
     private readonly audit: AuditService,
+    private readonly storage: LogStorage,
+    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
   ) {}
 
   async list(context: AuthorizedContext, query: ListEventsQuery): Promise<Page<OcsfEvent>> {
-    const { limit, cursor, from, to, credentialId, ...columns } = query;
+    const { limit, cursor, from, to, credentialId, userId, ...columns } = query;
     const before = keyOfCursor(cursor);
     const select = this.visible(context)
       .orderBy('e.id', 'DESC')
       .take(limit + 1);
     if (before) select.andWhere('e.id < :before', { before });
-    if (from) select.andWhere('e.id >= :from', { from: firstIdAt(from) });
-    if (to) select.andWhere('e.id < :to', { to: firstIdAt(to) });
+    if (from) select.andWhere('e.id >= :from', { from: firstIdAt(Date.parse(from)) });
+    if (to) select.andWhere('e.id < :to', { to: firstIdAt(Date.parse(to)) });
+    if (userId !== undefined) {
+      const uids = await uidsOf(this.events.manager, userId, this.keys);
+      select.andWhere('e.userId IN (:...uids)', { uids });
+    }
     if (credentialId) {
       const column = UUID.test(credentialId) ? 'e.credentialUid' : 'e.credentialId';
       select.andWhere(`${column} = :credentialId`, { credentialId });
@@ -37,7 +47,8 @@ export class AuditReader {
     }
     const rows = await select.getMany();
     await this.audit.record(context, { type: 'audit.read', outcome: 'success', facts: { filter: query } });
-    return pageOf(rows, limit, (row) => row.id, eventOf);
+    const show = await this.shown(rows);
+    return pageOf(rows, limit, (row) => row.id, show);
   }
 
   /** @throws Problem event-unknown */
@@ -49,7 +60,24 @@ export class AuditReader {
       facts: { event: id },
     });
     if (!row) throw new Problem('event-unknown');
-    return eventOf(row);
+    return (await this.shown([row]))(row);
+  }
+
+  /** The events as they are recorded, with their place in the log, and users by the ids that callers know. */
+  private async shown(rows: readonly AuditEventEntity[]): Promise<(row: AuditEventEntity) => OcsfEvent> {
+    const [leaves, users] = await Promise.all([
+      this.storage.leavesOf(rows.map(({ id }) => id)),
+      userIdsOf(
+        this.events.manager,
+        rows.map((row) => row.userId),
+      ),
+    ]);
+    return (row) => eventOf(row, leaves.get(row.id), row.userId === null ? undefined : users.get(row.userId));
+  }
+
+  /** @throws Problem event-unknown */
+  async demandVisible(context: AuthorizedContext, id: string): Promise<void> {
+    if (!(await this.visible(context).andWhere('e.id = :id', { id }).getExists())) throw new Problem('event-unknown');
   }
 
   private visible(context: AuthorizedContext): ReturnType<Repository<AuditEventEntity>['createQueryBuilder']> {
@@ -60,12 +88,13 @@ export class AuditReader {
   }
 }
 
-function eventOf(row: AuditEventEntity): OcsfEvent {
-  return JSON.parse(row.event) as OcsfEvent;
-}
-
-/** The smallest UUIDv7 of a time (RFC 9562 §5.7): ids begin with the milliseconds, so a range of time is one of keys. */
-function firstIdAt(time: string): string {
-  const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, '0').slice(-12);
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+/** `user.uid_alt` is what stands in the record, and in its proof, where `user.uid` is shown as the caller's own id. */
+function eventOf({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
+  const text = userId === undefined ? event : event.replaceAll(`"${uid ?? ''}"`, JSON.stringify(userId));
+  const { metadata, user, ...members } = JSON.parse(text) as OcsfEvent & { metadata: object; user?: object };
+  return {
+    ...members,
+    metadata: leaf === undefined ? metadata : { ...metadata, sequence: leaf },
+    ...(user && { user: userId === undefined ? user : { ...user, uid_alt: uid } }),
+  };
 }

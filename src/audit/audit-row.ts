@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { v7 as uuidv7 } from 'uuid';
 import type { RequestContext } from '../identity/request-context.js';
@@ -9,14 +8,13 @@ import { toOcsf } from './ocsf.js';
 export interface AuditRow {
   readonly id: string;
   readonly entry: AuditEntry;
-  /** In the order of AUDIT_COLUMNS. */
+  /** In the order of AUDIT_PARAMETERS. */
   readonly values: readonly unknown[];
 }
 
-const AUDIT_COLUMNS = [
+const AUDIT_PARAMETERS = [
   ['id', 'uuid'],
   ['event', 'text'],
-  ['leaf_hash', 'bytea'],
   ['type', 'text'],
   ['outcome', 'text'],
   ['actor', 'text'],
@@ -24,33 +22,64 @@ const AUDIT_COLUMNS = [
   ['user_id', 'text'],
   ['credential_uid', 'uuid'],
   ['credential_id', 'text'],
+  ['stand_in', 'text'],
 ] as const;
 
+type AuditParameter = (typeof AUDIT_PARAMETERS)[number][0];
+
 /** How many parameters a row takes. */
-export const AUDIT_ROW_WIDTH = AUDIT_COLUMNS.length;
+export const AUDIT_ROW_WIDTH = AUDIT_PARAMETERS.length;
+
+/** SQL: a parameter of a row whose first one has this number. */
+export function auditParameter(firstParameter: number, name: AuditParameter): string {
+  const index = AUDIT_PARAMETERS.findIndex(([parameter]) => parameter === name);
+  return `$${String(firstParameter + index)}::${AUDIT_PARAMETERS[index]![1]}`;
+}
 
 /**
- * The INSERT of one row, so that a change and its record can be one statement.
+ * SQL: by what the log knows the user of a row: `user_handle.audit_uid`, which is random and gone when the user is
+ * erased, and for one who is no user of the relying party the stand-in.
+ */
+export function auditUid(firstParameter: number): string {
+  const [rpId, userId, standIn] = (['rp_id', 'user_id', 'stand_in'] as const).map((name) =>
+    auditParameter(firstParameter, name),
+  ) as [string, string, string];
+  const known = `SELECT audit_uid::text FROM user_handle WHERE rp_id = ${rpId} AND user_id = ${userId}`;
+  return `coalesce((${known}), ${standIn})`;
+}
+
+/**
+ * The INSERT of one row, so that a change and its record can be one statement. The stand-in in the event gives way to
+ * what the log knows the user by, and the result is hashed (RFC 6962 §2.1): no user's id is ever in the log.
  *
  * @param firstParameter number of the row's first parameter
  * @param source `FROM …` that yields one row when the event is to be written, and none when it is not
+ * @param knownUid SQL, where the statement knows the user's `audit_uid`
  */
-export function auditInsert(firstParameter: number, source = ''): string {
-  const values = AUDIT_COLUMNS.map(([, type], index) => `$${String(firstParameter + index)}::${type}`);
-  return `INSERT INTO audit_event (${AUDIT_COLUMNS.map(([name]) => name).join(', ')}) SELECT ${values.join(', ')} ${source}`;
+export function auditInsert(firstParameter: number, source = '', knownUid?: string): string {
+  const value = (name: AuditParameter): string => auditParameter(firstParameter, name);
+  const uid = knownUid ? `CASE WHEN ${value('user_id')} IS NOT NULL THEN ${knownUid} END` : auditUid(firstParameter);
+  const named = `coalesce(replace(${value('event')}, ${value('stand_in')}, uid), ${value('event')})`;
+  const columns: Record<string, string> = {
+    id: value('id'),
+    event: 'event',
+    leaf_hash: `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`,
+    ...Object.fromEntries((['type', 'outcome', 'actor', 'rp_id'] as const).map((name) => [name, value(name)])),
+    user_id: 'uid',
+    credential_uid: value('credential_uid'),
+    credential_id: value('credential_id'),
+  };
+  return `INSERT INTO audit_event (${Object.keys(columns).join(', ')})
+    SELECT ${Object.values(columns).join(', ')}
+    FROM (SELECT uid, ${named} AS event FROM (SELECT ${uid} AS uid ${source}) AS subject) AS recorded`;
 }
 
-export function auditRow(entry: AuditEntry, context: RequestContext | null, time: Date): AuditRow {
+/** @param standIn what stands for the user in the event until it is written, and for who is no user also then */
+export function auditRow(entry: AuditEntry, context: RequestContext | null, time: Date, standIn?: string): AuditRow {
   const id = uuidv7({ msecs: time.getTime() });
-  const event = canonicalize(toOcsf(entry, { id, time, context }))!;
-  const { caller } = context ?? {};
+  const event = canonicalize(toOcsf({ ...entry, userId: standIn }, { id, time, context }))!;
   const { rpId, userId, credential } = entry;
-  const subjects = [caller?.spiffeId, rpId, userId, credential?.id, credential?.credentialId];
-  const values = [id, event, leafHash(event), entry.type, entry.outcome, ...subjects.map((subject) => subject ?? null)];
+  const subjects = [context?.caller?.spiffeId, rpId, userId, credential?.id, credential?.credentialId, standIn];
+  const values = [id, event, entry.type, entry.outcome, ...subjects.map((subject) => subject ?? null)];
   return { id, entry, values };
-}
-
-/** RFC 6962 §2.1: the hash of a leaf. */
-export function leafHash(event: string): Buffer {
-  return createHash('sha256').update('\0').update(event).digest();
 }

@@ -1,15 +1,47 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { CONFIG, type Config } from '../config/config.js';
+import { AuditArchiveEntity } from './audit-archive.entity.js';
+import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { AuditController } from './audit.controller.js';
 import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditLeafEntity } from './audit-leaf.entity.js';
+import { AuditNodeEntity } from './audit-node.entity.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditService } from './audit.service.js';
+import { LogExport } from './log-export.js';
+import { LogKeeper } from './log-keeper.js';
+import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
+import { LogProofs } from './log-proofs.js';
+import { LogStorage } from './log-storage.js';
+import { Sequencer } from './sequencer.js';
+import { TransparencyLogController } from './transparency-log.controller.js';
+
+const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
 
 @Global()
 @Module({
-  imports: [TypeOrmModule.forFeature([AuditEventEntity])],
-  controllers: [AuditController],
-  providers: [AuditService, AuditReader],
-  exports: [AuditService],
+  imports: [TypeOrmModule.forFeature(ENTITIES)],
+  controllers: [TransparencyLogController, AuditController],
+  providers: [
+    { provide: LOG_KEYS, inject: [CONFIG], useFactory: logKeys },
+    AuditService,
+    AuditReader,
+    LogStorage,
+    Sequencer,
+    LogProofs,
+    LogExport,
+    LogKeeper,
+  ],
+  exports: [AuditService, LogKeeper],
 })
 export class AuditModule {}
+
+/** In development, whoever looks for the public keys finds them beside the private ones. */
+function logKeys(config: Config): LogKeys {
+  const keys = readLogKeys(config);
+  if (!config.production) writeFileSync(join(config.dataDir, 'audit.pub'), keys.verifierKeys);
+  return keys;
+}

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { validate as isUuid } from 'uuid';
 import { authorizedContext } from '../../test/support/callers.js';
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AuditEventEntity } from './audit-event.entity.js';
-import { leafHash } from './audit-row.js';
+import { leafHash } from './log/merkle-hash.js';
 import { AuditService } from './audit.service.js';
 import { recordMigrations } from './record-migrations.js';
 
@@ -22,7 +23,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   metrics = new Metrics();
-  audit = new AuditService(database.dataSource, { now: () => NOW }, metrics);
+  audit = new AuditService(database.dataSource, { now: () => NOW }, metrics, TEST_KEYS);
   await database.sql('TRUNCATE audit_event, relying_party');
 });
 afterAll(() => database.close());

@@ -2,11 +2,13 @@ import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nes
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { named, type Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../identity/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
 import { auditInsert, type AuditRow, auditRow } from './audit-row.js';
+import { standInFor } from './subjects.js';
 
 const RECORD = named('audit-record', auditInsert(1));
 const RETRY_MS = 1_000;
@@ -29,11 +31,13 @@ export class AuditService implements BeforeApplicationShutdown {
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly metrics: Metrics,
+    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
   ) {}
 
   /** The row of an event, for a statement that writes it together with its change. */
   row(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now()): AuditRow {
-    return auditRow(entry, context, time);
+    const standIn = entry.userId === undefined ? undefined : standInFor(entry.userId, this.keys);
+    return auditRow(entry, context, time, standIn);
   }
 
   /** @returns the event's id */

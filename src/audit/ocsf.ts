@@ -31,6 +31,8 @@ const WITHOUT_ACTOR: ReadonlySet<number> = new Set([2004, 6002]);
 const OTHER = 99;
 const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'credential.tampered': 'A credential record fails its integrity check',
+  'audit.failure': 'The audit log fails',
+  'audit.recovery': 'The audit log works again',
   'risk.signal': 'A sign that something is wrong with a caller',
 };
 
@@ -72,7 +74,7 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
 }
 
 function severityOf({ type, outcome }: AuditEntry): Record<string, unknown> {
-  if (type === 'credential.tampered') return { severity_id: 4, severity: 'High' };
+  if (type === 'credential.tampered' || type === 'audit.failure') return { severity_id: 4, severity: 'High' };
   if (type === 'risk.signal') return { severity_id: 3, severity: 'Medium' };
   return outcome === 'failure' ? { severity_id: 2, severity: 'Low' } : { severity_id: 1, severity: 'Informational' };
 }

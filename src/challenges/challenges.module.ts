@@ -6,11 +6,12 @@ import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { ExpiredChallenges } from './expired-challenges.js';
 import { UserHandleEntity } from './user-handle.entity.js';
+import { UserLimits } from './user-limits.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
-  providers: [ChallengesService, ExpiredChallenges],
+  providers: [ChallengesService, ExpiredChallenges, UserLimits],
   exports: [ChallengesService],
 })
 export class ChallengesModule {}

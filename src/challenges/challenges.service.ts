@@ -14,6 +14,7 @@ import {
   REDEEM,
   type Redeemed,
 } from '../database/hot-path.js';
+import { challengesSince, refusalsSince } from '../database/user-limits.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
@@ -22,6 +23,7 @@ import { decoyDescriptor } from './decoy.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
+import { UserLimits } from './user-limits.js';
 
 const CHALLENGE_BYTES = 32;
 const USER_HANDLE_BYTES = 32;
@@ -34,10 +36,11 @@ export class ChallengesService {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     private readonly parties: RelyingPartiesService,
+    private readonly limits: UserLimits,
     private readonly audit: AuditService,
   ) {}
 
-  /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected */
+  /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited */
   async issueForRegistration(
     context: AuthorizedContext,
     request: IssueRegistrationChallengeDto,
@@ -69,17 +72,18 @@ export class ChallengesService {
     const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
       ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
       ...[request.mediation === 'conditional', attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
-      ...event.values,
+      ...[policy.userLimits.challengesPerMinute, challengesSince(now), ...event.values],
     ]);
+    if (!issued?.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued!, policy, now });
     this.audit.count(event);
     const publicKey = creationOptions({
       ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints },
-      user: { handle: issued!.handle, name: user.name, displayName: user.displayName },
+      user: { handle: issued.handle, name: user.name, displayName: user.displayName },
     });
     return { challengeId, expiresAt, publicKey };
   }
 
-  /** @throws Problem relying-party-unknown, relying-party-denied */
+  /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
   async issueForAuthentication(
     context: AuthorizedContext,
     request: IssueAuthenticationChallengeDto,
@@ -92,17 +96,19 @@ export class ChallengesService {
     const event = this.audit.row(context, { type: 'challenge.issue', outcome: 'success', rpId, userId, facts }, now);
     const [issued] = await ISSUE_AUTHENTICATION.run(this.dataSource, [
       ...[challengeId, rpId, userId ?? null, purpose ?? null, context.caller.spiffeId, challenge, now],
-      ...event.values,
+      ...[challengesSince(now), ...refusalsSince(now), ...event.values],
     ]);
     if (!issued) {
       await this.parties.getEnabled(rpId);
       throw new Problem('unavailable', { retryAfter: 1 });
     }
+    const { policy, expires_at: expiresAt } = issued;
+    if (!expiresAt) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
     this.audit.count(event);
     const known = (issued.descriptors ?? []).map(descriptorOf);
     const decoy = userId === undefined || known.length > 0 ? [] : [decoyDescriptor(this.keys.decoy, rpId, userId)];
-    const publicKey = requestOptions({ rpId, challenge, policy: issued.policy, allow: [...known, ...decoy], hints });
-    return { challengeId, expiresAt: issued.expires_at, publicKey };
+    const publicKey = requestOptions({ rpId, challenge, policy, allow: [...known, ...decoy], hints });
+    return { challengeId, expiresAt, publicKey };
   }
 
   /**

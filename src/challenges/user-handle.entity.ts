@@ -13,6 +13,10 @@ export class UserHandleEntity {
   @Column('bytea')
   handle: Buffer;
 
+  /** By which the audit log knows the user: random, and gone with this row. */
+  @Column('uuid', { name: 'audit_uid', default: () => 'gen_random_uuid()' })
+  auditUid: string;
+
   @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
   createdAt: Date;
 }

@@ -69,6 +69,7 @@ describe('development', () => {
       accessPolicyFile: join(data, 'access-policy.yaml'),
       ...{ relyingPartiesFile: undefined, attestationRootsFile: undefined, metadataBlobFile: undefined },
       auditKeyFile: join(data, 'audit.key'),
+      deploymentName: 'default',
       bindingKeyFile: join(data, 'binding.key'),
     });
   });

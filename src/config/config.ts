@@ -15,6 +15,10 @@ export interface Config {
   /** Certificates (PEM) that attestations may end in, beside the well-known ones. */
   readonly attestationRootsFile: string | undefined;
   readonly auditKeyFile: string;
+  /** Of encrypted audit keys; undefined: they are not encrypted. */
+  readonly auditKeyPassphraseFile?: string | undefined;
+  /** Names the audit log: its checkpoints are those of `passkey-manager/<name>`. */
+  readonly deploymentName: string;
   readonly bindingKeyFile: string;
   /** FIDO metadata, the BLOB as it is published; undefined: none. */
   readonly metadataBlobFile: string | undefined;
@@ -72,6 +76,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     relyingPartiesFile: settings.optionalFile('PASSKEY_RELYING_PARTIES_FILE'),
     attestationRootsFile: settings.optionalFile('PASSKEY_ATTESTATION_ROOTS_FILE'),
     auditKeyFile: generated('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
+    auditKeyPassphraseFile: settings.optionalFile('PASSKEY_AUDIT_KEY_PASSPHRASE_FILE'),
+    deploymentName: settings.name('PASSKEY_DEPLOYMENT_NAME', 'default'),
     bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
   };
@@ -87,6 +93,14 @@ class Settings {
   oneOf(name: string, allowed: readonly string[], fallback: string): string {
     const value = this.env[name] || fallback;
     if (!allowed.includes(value)) this.mistakes.push(`${name} is "${value}"; it must be one of ${allowed.join(', ')}`);
+    return value;
+  }
+
+  name(name: string, fallback: string): string {
+    const value = this.env[name] || fallback;
+    if (!/^[A-Za-z0-9._-]{1,100}$/.test(value)) {
+      this.mistakes.push(`${name} is "${value}"; it must be 1 to 100 letters, digits, dots, hyphens and underscores`);
+    }
     return value;
   }
 

@@ -17,11 +17,15 @@ export interface IssuedCertificate {
 
 /** The certificate authority of a development machine: it exists so that mutual TLS is real from the first start on. */
 export class DevelopmentCa {
-  private constructor(
-    private readonly certificate: x509.X509Certificate,
-    private readonly key: CryptoKey,
-    readonly keyPem: string,
-  ) {}
+  readonly keyPem: string;
+  private readonly certificate: x509.X509Certificate;
+  private readonly key: CryptoKey;
+
+  private constructor(certificate: x509.X509Certificate, key: CryptoKey, keyPem: string) {
+    this.certificate = certificate;
+    this.key = key;
+    this.keyPem = keyPem;
+  }
 
   static async create(): Promise<DevelopmentCa> {
     const keys = await generateKeys();

@@ -32,7 +32,9 @@ export async function prepareDevelopment(dataDir: string): Promise<void> {
   keep(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
   keep(join(dataDir, 'binding.key'), () => `${randomBytes(32).toString('base64')}\n`);
   keep(join(dataDir, 'audit.key'), () =>
-    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')]
+      .map(({ privateKey }) => privateKey.export({ type: 'pkcs8', format: 'pem' }))
+      .join(''),
   );
 }
 

@@ -1,4 +1,4 @@
-import { createPrivateKey, hkdfSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from './config.js';
 
@@ -8,6 +8,8 @@ export interface SecretKeys {
   readonly binding: Buffer;
   /** Of the credential ids that are shown for users without passkeys. */
   readonly decoy: Buffer;
+  /** Of what stands in the audit log for somebody who is no user of a relying party. */
+  readonly auditSubject: Buffer;
 }
 
 export const SECRET_KEYS = Symbol('SecretKeys');
@@ -21,12 +23,11 @@ export function readSecretKeys(config: Config): SecretKeys {
   if (master.length < MIN_KEY_BYTES || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
     throw new ConfigError(['PASSKEY_BINDING_KEY_FILE must hold at least 32 random bytes in base64']);
   }
-  try {
-    createPrivateKey(readFileSync(config.auditKeyFile));
-  } catch {
-    throw new ConfigError(['PASSKEY_AUDIT_KEY_FILE must hold a private key in PEM (PKCS #8)']);
-  }
   const derive = (purpose: string): Buffer =>
     Buffer.from(hkdfSync('sha256', master, '', `passkey-manager/${purpose}/v1`, 32));
-  return Object.freeze({ binding: derive('credential-binding'), decoy: derive('decoy') });
+  return Object.freeze({
+    binding: derive('credential-binding'),
+    decoy: derive('decoy'),
+    auditSubject: derive('audit-subject'),
+  });
 }

@@ -107,6 +107,15 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
           ...[0, 1, 86_400, 86_401].map((maxAgeSeconds) => ({ maxAgeSeconds })),
         ].map((identityProof) => ({ identityProof })),
       ),
+      ...withPolicy(
+        ...[
+          {},
+          null,
+          { x: 1 },
+          ...[0, 1, 10_000, 10_001, 1.5, '120', null].map((challengesPerMinute) => ({ challengesPerMinute })),
+          ...[0, 1, 1_000, 1_001, 1.5, '10', null].map((refusalsPerHalfHour) => ({ refusalsPerHalfHour })),
+        ].map((userLimits) => ({ userLimits })),
+      ),
     ],
   ],
   [

@@ -60,9 +60,8 @@ export class CredentialsService {
   rename(context: AuthorizedContext, id: string, name: string): Promise<CredentialEntity> {
     return this.change(context, id, 'credential.rename', (credential) => {
       if (credential.status === 'revoked') throw stateProblem(credential, 'renamed');
-      const facts = { name_before: credential.name, name };
       credential.name = name;
-      return facts;
+      return {};
     });
   }
 

@@ -45,7 +45,8 @@ export class UsersService {
   }
 
   /**
-   * Deletes the user's credentials, challenges and handle. Erasing nobody is no error, and recorded just the same.
+   * Deletes the user's credentials, challenges and handle, and with the handle what tells the user's events in the audit
+   * log from those of others. Erasing nobody is no error, and recorded just the same.
    *
    * @throws Problem relying-party-unknown
    */
@@ -55,9 +56,10 @@ export class UsersService {
       await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
       const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
       await manager.delete(ChallengeEntity, { rpId, userId });
-      await manager.delete(UserHandleEntity, { rpId, userId });
+      // While the log still knows the user by the name that goes with the handle.
       const facts = { credentials: affected ?? 0 };
       await this.audit.record(context, { type: 'user.erase', outcome: 'success', rpId, userId, facts }, manager);
+      await manager.delete(UserHandleEntity, { rpId, userId });
     });
   }
 }

@@ -1,6 +1,9 @@
 import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Initial1764000000000 } from './migrations/1764000000000-initial.js';
+import { UserLimits1764100000000 } from './migrations/1764100000000-user-limits.js';
+import { TransparencyLog1764200000000 } from './migrations/1764200000000-transparency-log.js';
+import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-archive.js';
 
 /**
  * @param url PostgreSQL 15 or later
@@ -12,7 +15,12 @@ export function dataSourceOptions(url: string): DataSourceOptions {
     type: 'postgres',
     driver: pg,
     url,
-    migrations: [Initial1764000000000],
+    migrations: [
+      Initial1764000000000,
+      UserLimits1764100000000,
+      TransparencyLog1764200000000,
+      AuditArchive1764300000000,
+    ],
     migrationsTableName: 'schema_migration',
     migrationsTransactionMode: 'all',
     uuidExtension: 'pgcrypto',

@@ -12,6 +12,7 @@ import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ACCEPT_AUTHENTICATION, credentialOf, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION, REDEEM } from './hot-path.js';
 import type { Queryable } from './named-statement.js';
+import { challengesSince, refusalsSince } from './user-limits.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const CALLER = AUTH_SERVICE.spiffeId;
@@ -52,7 +53,18 @@ interface Issue {
 
 async function issueAuthentication({ rpId = 'a.example', userId = 'u-1', caller = CALLER, through }: Issue = {}) {
   const [id, challenge, recorded] = [randomUUID(), randomBytes(32), event()];
-  const values = [id, rpId, userId, 'payment', caller, challenge, NOW, ...recorded.values];
+  const values = [
+    id,
+    rpId,
+    userId,
+    'payment',
+    caller,
+    challenge,
+    NOW,
+    challengesSince(NOW),
+    ...refusalsSince(NOW),
+    ...recorded.values,
+  ];
   const rows = await ISSUE_AUTHENTICATION.run(through ?? database.dataSource, values);
   return { id, challenge, event: recorded.id, rows };
 }
@@ -62,7 +74,7 @@ async function issueRegistration(userId: string, through: Queryable = database.d
   const expiry = new Date(NOW.getTime() + 60_000);
   const rows = await ISSUE_REGISTRATION.run(through, [
     ...[id, 'a.example', userId, null, CALLER, challenge, expiry, true, 'platform', randomBytes(32), NOW],
-    ...recorded.values,
+    ...[100, challengesSince(NOW), ...recorded.values],
   ]);
   return { id, challenge, event: recorded.id, expiry, rows };
 }
@@ -86,6 +98,8 @@ describe('ISSUE_AUTHENTICATION', () => {
       {
         policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 },
         expires_at: new Date(NOW.getTime() + 120_000),
+        challenge_in_the_way: null,
+        refusal_in_the_way: null,
         descriptors: [active, second].map(({ credentialId, transports }) => ({ id: credentialId.toString('hex'), transports })), // prettier-ignore
       },
     ]);
@@ -114,7 +128,7 @@ describe('ISSUE_AUTHENTICATION', () => {
 describe('ISSUE_REGISTRATION', () => {
   it('stores the challenge and its event, and tells the user’s handle', async () => {
     const { id, challenge, event, expiry, rows } = await issueRegistration('new');
-    expect(rows).toEqual([{ handle: expect.any(Buffer) }]);
+    expect(rows).toEqual([expect.objectContaining({ handle: expect.any(Buffer), challenge_in_the_way: null })]);
     expect(await repository.challenges().findOneBy({ id })).toEqual({
       ...{ id, rpId: 'a.example', userId: 'new', ceremony: 'registration', purpose: null, challenge },
       ...{ issuedTo: CALLER, conditional: true, attachment: 'platform', expiresAt: expiry },
@@ -124,7 +138,7 @@ describe('ISSUE_REGISTRATION', () => {
 
   it('gives a user one handle for ever, however many begin at once', async () => {
     const issued = await Promise.all(Array.from({ length: 20 }, () => issueRegistration('crowd')));
-    const handles = issued.map(({ rows }) => rows[0]?.handle.toString('hex'));
+    const handles = issued.map(({ rows }) => rows[0]?.handle?.toString('hex'));
     expect(new Set(handles).size).toBe(1);
     expect(await database.dataSource.getRepository(UserHandleEntity).countBy({ userId: 'crowd' })).toBe(1);
   });

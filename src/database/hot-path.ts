@@ -1,8 +1,9 @@
 import { AUDIT_ROW_WIDTH, auditInsert } from '../audit/audit-row.js';
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import type { CredentialEntity } from '../credentials/credential.entity.js';
-import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { named } from './named-statement.js';
+import { challengeInTheWay, RECORD_LIMIT, refusalInTheWay } from './user-limits.js';
 
 /**
  * An authentication is three statements and one flush to disk:
@@ -28,53 +29,77 @@ export interface Descriptor {
   readonly transports: string[];
 }
 
-interface Issued {
+/** The audit events because of which a user's challenge was not issued (user-limits.ts); both null: it was. */
+export interface InTheWay {
+  readonly challenge_in_the_way: string | null;
+  readonly refusal_in_the_way: string | null;
+}
+
+interface IssuedAuthentication extends InTheWay {
   readonly policy: RelyingPartyPolicy;
   readonly descriptors: Descriptor[] | null;
-  readonly expires_at: Date;
+  readonly expires_at: Date | null;
+}
+
+interface IssuedRegistration extends InTheWay {
+  readonly handle: Buffer | null;
+}
+
+/** SQL: a limit of the relying party; one that was stored before there were limits has the default. */
+function userLimit(name: keyof RelyingPartyPolicy['userLimits']): string {
+  return `coalesce((policy #>> '{userLimits,${name}}')::integer, ${String(DEFAULT_POLICY.userLimits[name])})`;
 }
 
 const ISSUED_CHALLENGE_COLUMNS = 'id, rp_id, user_id, purpose, issued_to, challenge, ceremony, conditional, attachment';
 
 /**
- * $1 id, $2 RP ID, $3 user id or null, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 now, $8… audit row.
- * No row: the relying party does not exist or is switched off.
+ * $1 id, $2 RP ID, $3 user id or null, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 now, $8 challengesSince,
+ * $9 and $10 refusalsSince, $11… audit row.
+ * No row: the relying party does not exist or is switched off. No expiry: the user is over a limit, nothing was stored.
  */
-export const ISSUE_AUTHENTICATION = named<Issued>(
+export const ISSUE_AUTHENTICATION = named<IssuedAuthentication>(
   'challenge-issue-authentication',
   `WITH ${ASYNCHRONOUS},
-     party AS (SELECT policy FROM relying_party, asynchronous WHERE rp_id = $2 AND enabled),
+     party AS (
+       SELECT policy,
+              ${challengeInTheWay({ since: 8, auditRow: 11, limit: userLimit('challengesPerMinute') })} AS challenge_in_the_way,
+              ${refusalInTheWay({ since: 9, auditRow: 11, limit: userLimit('refusalsPerHalfHour') })} AS refusal_in_the_way
+       FROM relying_party, asynchronous WHERE rp_id = $2 AND enabled),
      issued AS (
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'authentication', FALSE, NULL,
               $7::timestamptz + make_interval(secs => (policy ->> 'challengeTtlSeconds')::integer)
-       FROM party
+       FROM party WHERE challenge_in_the_way IS NULL AND refusal_in_the_way IS NULL
        RETURNING expires_at),
-     recorded AS (${auditInsert(8, 'FROM issued')})
-   SELECT policy, expires_at,
+     recorded AS (${auditInsert(11, 'FROM issued')})
+   SELECT policy, expires_at, challenge_in_the_way, refusal_in_the_way,
           (SELECT ${DESCRIPTORS} FROM credential
             WHERE rp_id = $2 AND user_id = $3 AND status = 'active') AS descriptors
-   FROM party, issued`,
+   FROM party LEFT JOIN issued ON TRUE`,
 );
 
 /**
  * $1 id, $2 RP ID, $3 user id, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 expiry, $8 conditional,
- * $9 attachment or null, $10 new user handle, $11 now, $12… audit row.
+ * $9 attachment or null, $10 new user handle, $11 now, $12 challenges per minute, $13 challengesSince, $14… audit row.
+ * No handle: the user is over the limit, nothing was stored.
  */
-export const ISSUE_REGISTRATION = named<{ readonly handle: Buffer }>(
+export const ISSUE_REGISTRATION = named<IssuedRegistration>(
   'challenge-issue-registration',
   `WITH ${ASYNCHRONOUS},
+     limited AS (
+       SELECT ${challengeInTheWay({ since: 13, auditRow: 14, limit: '$12::integer' })} AS challenge_in_the_way
+       FROM asynchronous),
      handle AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
-       SELECT $2::text, $3::text, $10::bytea, $11::timestamptz FROM asynchronous
+       SELECT $2::text, $3::text, $10::bytea, $11::timestamptz FROM limited WHERE challenge_in_the_way IS NULL
        ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-       RETURNING handle),
+       RETURNING handle, audit_uid),
      issued AS (
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'registration', $8::boolean, $9::text, $7::timestamptz FROM handle
        RETURNING id),
-     recorded AS (${auditInsert(12, 'FROM issued')})
-   SELECT handle FROM handle, issued`,
+     recorded AS (${auditInsert(14, 'FROM issued, handle', 'audit_uid::text')})
+   SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
 /** The credential's columns by the entity's members; a redeemed challenge brings them with the prefix `c_`. */
@@ -168,8 +193,9 @@ export const ACCEPT_AUTHENTICATION = named<{ readonly sign_count: number }>(
 
 /** The statements whose plans must not grow with the tables, with how many parameters each takes. */
 export const HOT_STATEMENTS = [
-  { statement: ISSUE_AUTHENTICATION, parameters: 7 + AUDIT_ROW_WIDTH },
-  { statement: ISSUE_REGISTRATION, parameters: 11 + AUDIT_ROW_WIDTH },
+  { statement: ISSUE_AUTHENTICATION, parameters: 10 + AUDIT_ROW_WIDTH },
+  { statement: ISSUE_REGISTRATION, parameters: 13 + AUDIT_ROW_WIDTH },
+  { statement: RECORD_LIMIT, parameters: AUDIT_ROW_WIDTH + 1 },
   { statement: REDEEM, parameters: 4 },
   { statement: ACCEPT_AUTHENTICATION, parameters: 7 + AUDIT_ROW_WIDTH },
 ];

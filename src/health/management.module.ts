@@ -5,7 +5,15 @@ import { Metrics } from '../telemetry/metrics.js';
 import { DataSource } from 'typeorm';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
-import { IDENTITY, type IdentityReading, METADATA, type MetadataReading, Readiness } from './readiness.js';
+import {
+  AUDIT_LOG,
+  type AuditLogReading,
+  IDENTITY,
+  type IdentityReading,
+  METADATA,
+  type MetadataReading,
+  Readiness,
+} from './readiness.js';
 
 /** The operators' listener: plain HTTP, on loopback unless set otherwise, an application of its own beside the service. */
 @Module({})
@@ -15,6 +23,7 @@ export class ManagementModule {
     metrics: Metrics;
     metadata: MetadataReading;
     identity: IdentityReading;
+    auditLog: AuditLogReading;
     clock: Clock;
   }): DynamicModule {
     return {
@@ -27,6 +36,7 @@ export class ManagementModule {
         { provide: Metrics, useValue: service.metrics },
         { provide: METADATA, useValue: service.metadata },
         { provide: IDENTITY, useValue: service.identity },
+        { provide: AUDIT_LOG, useValue: service.auditLog },
         { provide: CLOCK, useValue: service.clock },
       ],
     };

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { DataSource } from 'typeorm';
 import type { PolicyInForce } from '../access/policy-in-force.js';
+import type { LogState } from '../audit/log-keeper.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { ListenerTrust } from '../identity/listener-trust.js';
@@ -16,12 +17,16 @@ export const METADATA = Symbol('MetadataReading');
 export type IdentityReading = () => { readonly trust: ListenerTrust; readonly access: PolicyInForce };
 export const IDENTITY = Symbol('IdentityReading');
 
+export type AuditLogReading = () => LogState;
+export const AUDIT_LOG = Symbol('AuditLogReading');
+
 /** What must hold for the service to be of use. */
 @Injectable()
 export class Readiness {
   constructor(
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(IDENTITY) private readonly identity: IdentityReading,
+    @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
     @Inject(METADATA) private readonly readMetadata: MetadataReading,
     private readonly dataSource: DataSource,
     private readonly indicators: HealthIndicatorService,
@@ -56,9 +61,9 @@ export class Readiness {
         `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
          VALUES (gen_random_uuid(), '{}', ''::bytea, 'readiness', 'success')`,
       );
-      return check.up();
+      return check.up({ ...this.readLog() });
     } catch {
-      return check.down('the audit log cannot be written');
+      return check.down({ message: 'the audit log cannot be written', ...this.readLog() });
     } finally {
       await runner.rollbackTransaction().catch(() => undefined);
       await runner.release().catch(() => undefined);

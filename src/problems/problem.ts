@@ -17,7 +17,7 @@ export const PROBLEMS = {
   'registration-rejected': { status: 422, title: 'The registration was refused' },
   'authentication-rejected': { status: 422, title: 'The authentication was refused' },
   'policy-rejected': { status: 422, title: "The relying party's policy forbids this" },
-  'rate-limited': { status: 429, title: 'The caller sends more requests than its grant allows' },
+  'rate-limited': { status: 429, title: "There are more requests than the caller's grant or the user's limits allow" },
   unavailable: { status: 503, title: 'Nothing was changed; the service cannot write right now' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -1,3 +1,4 @@
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ beforeAll(async () => {
   database = await openTestDataSource();
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   const clock = { now: () => new Date() };
-  const audit = new AuditService(database.dataSource, clock, new Metrics());
+  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
   parties = new RelyingPartiesService(entities(), clock, audit);
 });
 beforeEach(() => database.sql('TRUNCATE relying_party, audit_event'));

@@ -1,3 +1,4 @@
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { authorizedContext } from '../../test/support/callers.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -22,7 +23,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = NOW;
   const clock = { now: () => now };
-  const audit = new AuditService(database.dataSource, clock, new Metrics());
+  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
   parties = new RelyingPartiesService(database.dataSource.getRepository(RelyingPartyEntity), clock, audit);
   await database.sql('TRUNCATE relying_party, audit_event');
 });
@@ -94,6 +95,7 @@ describe('the defaults of a policy', () => {
       ...{ userVerification: 'required', residentKey: 'required', signCountRegression: 'reject' },
       ...{ crossOrigin: { allow: false, topOrigins: [] }, identityProof: { required: true, maxAgeSeconds: 900 } },
       ...{ maxCredentialsPerUser: 20, challengeTtlSeconds: 300, algorithms: [-48, -8, -7, -257] },
+      ...{ userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 } },
     });
   });
 
@@ -103,6 +105,7 @@ describe('the defaults of a policy', () => {
     ['an inner member', { attestation: { conveyance: 'direct' } }, { attestation: { ...DEFAULT_POLICY.attestation, conveyance: 'direct' } }],
     ['an inner list, whole', { attestation: { formats: ['packed'] } }, { attestation: { ...DEFAULT_POLICY.attestation, formats: ['packed'] } }],
     ['an inner member of two', { identityProof: { required: false } }, { identityProof: { required: false, maxAgeSeconds: 900 } }],
+    ['one limit of two', { userLimits: { refusalsPerHalfHour: 10 } }, { userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 10 } }],
     ['a member that has no default', { authenticators: { deny: ['x'] } }, { authenticators: { unknown: 'allow', deny: ['x'] } }],
     ['an empty object', { crossOrigin: {} }, {}],
     ['an inner member that is undefined', { crossOrigin: { allow: undefined } as never }, {}],
@@ -110,6 +113,14 @@ describe('the defaults of a policy', () => {
   ])('are taken for all but %s', async (_, policy, changed) => {
     expect((await put({ policy })).party.policy).toEqual({ ...DEFAULT_POLICY, ...changed });
   }); // prettier-ignore
+
+  it('are read where a policy was stored before it had a member, and putting the same changes nothing', async () => {
+    const { party } = await put();
+    await database.sql("UPDATE relying_party SET policy = policy - 'userLimits'");
+    expect(await parties.get(RP_ID)).toEqual(party);
+    expect(await parties.list(authorizedContext())).toEqual([party]);
+    expect((await put()).party).toEqual(party);
+  });
 
   it('are not changed by who uses them', async () => {
     const before = structuredClone(DEFAULT_POLICY);

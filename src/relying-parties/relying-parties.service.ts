@@ -7,7 +7,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext, RequestContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
-import { DEFAULT_POLICY, type RelyingPartyPolicy } from './relying-party-policy.js';
+import { type RelyingPartyPolicy, wholePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** Relying parties, their origins and their ceremony policy. */
@@ -73,21 +73,10 @@ export class RelyingPartiesService {
 type Wanted = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
 
 function wantedOf({ name, origins, enabled, policy }: PutRelyingPartyDto | RelyingPartyEntity): Wanted {
-  return { name, origins, enabled: enabled ?? true, policy: policyOf((policy ?? {}) as Partial<RelyingPartyPolicy>) };
-}
-
-/** The whole policy, with a default for every member that is absent, at both levels. */
-function policyOf(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
-  const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {
-    const value = policy[member as keyof RelyingPartyPolicy] as unknown;
-    const nested = typeof standard === 'object' && standard !== null && !Array.isArray(standard);
-    return [member, nested ? { ...standard, ...withoutUndefined(value) } : (value ?? standard)];
-  });
-  return Object.fromEntries(merged) as RelyingPartyPolicy;
-}
-
-function withoutUndefined(value: unknown): object {
-  return Object.fromEntries(
-    Object.entries(value ?? {}).filter(([, member]) => member !== undefined && member !== null),
-  );
+  return {
+    name,
+    origins,
+    enabled: enabled ?? true,
+    policy: wholePolicy((policy ?? {}) as Partial<RelyingPartyPolicy>),
+  };
 }

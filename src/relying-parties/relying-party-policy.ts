@@ -26,6 +26,8 @@ export interface RelyingPartyPolicy {
   readonly signCountRegression: 'reject' | 'flag';
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
+  /** Of ceremonies that name a user: src/database/user-limits.ts. PCI DSS 8.3.4 asks for 10 refusals at most. */
+  readonly userLimits: { readonly challengesPerMinute: number; readonly refusalsPerHalfHour: number };
 }
 
 export const DEFAULT_POLICY: RelyingPartyPolicy = {
@@ -40,4 +42,21 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
   signCountRegression: 'reject',
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
+  userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },
 };
+
+/** The whole policy, with a default for every member that is absent, at both levels. */
+export function wholePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
+  const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {
+    const value = policy[member as keyof RelyingPartyPolicy] as unknown;
+    const nested = typeof standard === 'object' && standard !== null && !Array.isArray(standard);
+    return [member, nested ? { ...standard, ...withoutUndefined(value) } : (value ?? standard)];
+  });
+  return Object.fromEntries(merged) as RelyingPartyPolicy;
+}
+
+function withoutUndefined(value: unknown): object {
+  return Object.fromEntries(
+    Object.entries(value ?? {}).filter(([, member]) => member !== undefined && member !== null),
+  );
+}

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { RelyingPartyPolicy } from './relying-party-policy.js';
+import { type RelyingPartyPolicy, wholePolicy } from './relying-party-policy.js';
 
 @Entity('relying_party')
 export class RelyingPartyEntity {
@@ -15,7 +15,8 @@ export class RelyingPartyEntity {
   @Column('boolean')
   enabled: boolean;
 
-  @Column('jsonb')
+  /** Read whole: what was stored before a member was added has that member's default. */
+  @Column('jsonb', { transformer: { from: wholePolicy, to: (policy: RelyingPartyPolicy) => policy } })
   policy: RelyingPartyPolicy;
 
   /** Counts the changes, from 1 on. */

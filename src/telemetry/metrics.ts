@@ -61,6 +61,31 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly auditLag = new Gauge({
+    name: 'passkey_audit_lag_seconds',
+    help: 'For how long the oldest audit event has waited for its place in the log',
+    registers: [this.registry],
+  });
+
+  readonly auditSize = new Gauge({
+    name: 'passkey_audit_log_size',
+    help: 'Events that have their place in the audit log',
+    registers: [this.registry],
+  });
+
+  readonly auditCheckpoint = new Gauge({
+    name: 'passkey_audit_checkpoint_seconds',
+    help: 'When the latest checkpoint of the audit log was signed (Unix time)',
+    registers: [this.registry],
+  });
+
+  readonly auditFailures = new Counter({
+    name: 'passkey_audit_failures_total',
+    help: 'Turns in which the audit log failed, by how',
+    labelNames: ['failure'],
+    registers: [this.registry],
+  });
+
   /** Absent where no metadata is configured. */
   readonly metadataNextUpdate = new Gauge({
     name: 'passkey_metadata_next_update_seconds',

@@ -13,23 +13,37 @@ export interface LiveAnswer {
 
 /** A caller that holds one connection open and opens another one only when the service has closed it. */
 export class LiveConnection {
+  /** How many it has opened. */
+  connections = 0;
   private readonly agent: Agent;
-  private connections = 0;
+  private readonly url: string;
 
-  constructor(
-    private readonly url: string,
-    ca: string,
-    certificate: ClientCertificate,
-  ) {
+  constructor(url: string, ca: string, certificate: ClientCertificate) {
+    this.url = url;
     this.agent = new Agent({ ...certificate, ca, keepAlive: true, maxSockets: 1 });
   }
 
   /** @throws the socket's error where the handshake is refused */
   get(path = '/v1/credentials', headers: Record<string, string> = {}): Promise<LiveAnswer> {
+    return this.send('GET', path, undefined, headers);
+  }
+
+  /** @throws the socket's error */
+  post(path: string, body: unknown): Promise<LiveAnswer> {
+    return this.send('POST', path, JSON.stringify(body), { 'content-type': 'application/json' });
+  }
+
+  private send(
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Record<string, string>,
+  ): Promise<LiveAnswer> {
     return new Promise((resolve, reject) => {
-      const outgoing = request(`${this.url}${path}`, { agent: this.agent, headers }, (response) => {
+      const outgoing = request(`${this.url}${path}`, { method, agent: this.agent, headers }, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('error', reject);
         response.on('end', () => {
           const { statusCode: status = 0, headers } = response;
           const body = JSON.parse(text || '{}') as Record<string, unknown>;
@@ -40,7 +54,7 @@ export class LiveConnection {
         if ((socket as TLSSocket).connecting) this.connections += 1;
       });
       outgoing.on('error', reject);
-      outgoing.end();
+      outgoing.end(body);
     });
   }
 

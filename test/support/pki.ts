@@ -23,9 +23,12 @@ export interface CertificateProfile {
 
 /** The certificates that the service makes for its development, and odd ones by the same authority. */
 export class Pki {
+  readonly directory: string;
   private readonly revoked: string[] = [];
 
-  constructor(readonly directory: string) {}
+  constructor(directory: string) {
+    this.directory = directory;
+  }
 
   get ca(): string {
     return this.read('ca.crt');

@@ -1,5 +1,9 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { AuditArchiveEntity } from '../../src/audit/audit-archive.entity.js';
+import { AuditCheckpointEntity } from '../../src/audit/audit-checkpoint.entity.js';
+import { AuditLeafEntity } from '../../src/audit/audit-leaf.entity.js';
+import { AuditNodeEntity } from '../../src/audit/audit-node.entity.js';
 import { AuditEventEntity } from '../../src/audit/audit-event.entity.js';
 import { ChallengeEntity } from '../../src/challenges/challenge.entity.js';
 import { UserHandleEntity } from '../../src/challenges/user-handle.entity.js';
@@ -8,7 +12,17 @@ import { dataSourceOptions } from '../../src/database/data-source.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
 import { createTestDatabase } from './database.js';
 
-export const ENTITIES = [AuditEventEntity, ChallengeEntity, CredentialEntity, RelyingPartyEntity, UserHandleEntity];
+export const ENTITIES = [
+  AuditArchiveEntity,
+  AuditCheckpointEntity,
+  AuditEventEntity,
+  AuditLeafEntity,
+  AuditNodeEntity,
+  ChallengeEntity,
+  CredentialEntity,
+  RelyingPartyEntity,
+  UserHandleEntity,
+];
 
 export interface TestDataSource {
   readonly dataSource: DataSource;

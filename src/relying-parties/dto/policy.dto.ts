@@ -84,6 +84,20 @@ class IdentityProofPolicyDto {
   maxAgeSeconds?: number;
 }
 
+class UserLimitsPolicyDto {
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(10_000)
+  challengesPerMinute?: number;
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(1_000)
+  refusalsPerHalfHour?: number;
+}
+
 export class PolicyDto {
   @Optional()
   @IsIn(DEMANDS)
@@ -143,4 +157,10 @@ export class PolicyDto {
   @ValidateNested()
   @Type(() => IdentityProofPolicyDto)
   identityProof?: IdentityProofPolicyDto;
+
+  @Optional()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => UserLimitsPolicyDto)
+  userLimits?: UserLimitsPolicyDto;
 }

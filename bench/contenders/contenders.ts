@@ -1,0 +1,21 @@
+import { betterAuth } from './better-auth.js';
+import type { Contender } from './contender.js';
+import { floor } from './floor.js';
+import { service } from './service.js';
+import { tutorial } from './tutorial.js';
+
+export const CONTENDERS: Readonly<Record<string, Contender>> = {
+  service,
+  'better-auth': betterAuth,
+  tutorial,
+  floor,
+};
+
+/** Those that need bench/node_modules. */
+export const PEERS: readonly string[] = ['better-auth', 'tutorial'];
+
+export function contenderOf(name: string): Contender {
+  const contender = CONTENDERS[name];
+  if (!contender) throw new Error(`"${name}" is no contender; there are ${Object.keys(CONTENDERS).join(', ')}`);
+  return contender;
+}

@@ -1,0 +1,80 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Challenge, Credential, Page } from '../../test/support/bodies.js';
+import type {
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+} from '@simplewebauthn/server';
+import { SCENARIOS } from '../load/scenarios.js';
+import { startServer } from '../measure/server-process.js';
+import { preparePki, runBuild } from './build.js';
+import { type Contender, type Driver, ORIGIN, RP_ID, type Running, type Site } from './contender.js';
+
+/** This service: the build in production, one process, mutual TLS, audit and request log as in production. */
+export const service: Contender = {
+  title: 'Passkey Manager',
+  scenarios: SCENARIOS,
+  driver: driver(),
+  start,
+};
+
+async function start({ directory, databaseUrl, nodeOptions }: Site): Promise<Running> {
+  preparePki(directory);
+  runBuild('migrate.js', [], { DATABASE_URL: databaseUrl });
+  const file = (name: string): string => join(directory, name);
+  writeFileSync(file('relying-parties.yaml'), JSON.stringify([{ rpId: RP_ID, name: 'Benchmark', origins: [ORIGIN] }]));
+  const env = {
+    DATABASE_URL: databaseUrl,
+    PASSKEY_HTTPS_PORT: '0',
+    PASSKEY_MANAGEMENT_PORT: '0',
+    PASSKEY_TLS_CERT_FILE: file('pki/server.crt'),
+    PASSKEY_TLS_KEY_FILE: file('pki/server.key'),
+    PASSKEY_TLS_CA_FILE: file('pki/ca.crt'),
+    PASSKEY_TLS_CRL_FILE: file('pki/ca.crl'),
+    PASSKEY_ACCESS_POLICY_FILE: file('access-policy.yaml'),
+    PASSKEY_RELYING_PARTIES_FILE: file('relying-parties.yaml'),
+    PASSKEY_AUDIT_KEY_FILE: file('audit.key'),
+    PASSKEY_BINDING_KEY_FILE: file('binding.key'),
+  };
+  const server = await startServer([...nodeOptions, 'dist/src/main.js'], env, file('service.log'));
+  return { server, target: { url: server.url, pki: file('pki') } };
+}
+
+function driver(): Driver {
+  return {
+    async register(connection, user) {
+      const { body: challenge } = await connection.call<Challenge<PublicKeyCredentialCreationOptionsJSON>>(
+        'POST',
+        '/v1/challenges/registration',
+        {
+          rpId: RP_ID,
+          user: { id: user.id, name: `${user.id}@example.com`, displayName: user.id },
+          identityProof: { method: 'password+otp', verifiedAt: new Date().toISOString(), reference: 'session-8c1f' },
+        },
+      );
+      const response = user.authenticator.create(challenge.publicKey, ORIGIN, { key: user.key });
+      const answer = { challengeId: challenge.challengeId, response };
+      user.credential = (await connection.call<Credential>('POST', '/v1/credentials', answer)).body.id;
+    },
+
+    async authenticate(connection, user, named) {
+      const { body: challenge } = await connection.call<Challenge<PublicKeyCredentialRequestOptionsJSON>>(
+        'POST',
+        '/v1/challenges/authentication',
+        named ? { rpId: RP_ID, userId: user.id } : { rpId: RP_ID },
+      );
+      const response = user.authenticator.get(challenge.publicKey, ORIGIN);
+      await connection.call('POST', '/v1/credentials/verify', { challengeId: challenge.challengeId, response });
+    },
+
+    async list(connection, user) {
+      const path = `/v1/credentials?rpId=${RP_ID}&userId=${user.id}`;
+      const { body } = await connection.call<Page<Credential>>('GET', path);
+      if (body.data.length !== 1) throw new Error(`${path}: ${String(body.data.length)} credentials`);
+    },
+
+    async get(connection, user) {
+      await connection.call<Credential>('GET', `/v1/credentials/${String(user.credential)}`);
+    },
+  };
+}

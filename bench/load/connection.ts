@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { parseReply, type Reply } from './http-reply.js';
+
+/** Where a contender listens; with a PKI, as auth-service over mutual TLS. */
+export interface Target {
+  readonly url: string;
+  readonly pki?: string;
+}
+
+interface Answer<Body> {
+  readonly body: Body;
+  readonly cookies: string;
+}
+
+/** A keep-alive HTTP/1.1 connection with one request in flight, as cheap as Node allows. */
+export class Connection {
+  private received: Buffer | undefined;
+  private pending: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | undefined;
+  private readonly socket: Socket;
+  private readonly host: string;
+
+  private constructor(socket: Socket, host: string) {
+    this.socket = socket;
+    this.host = host;
+    socket.setNoDelay(true);
+    socket.on('data', (bytes: Buffer) => {
+      this.take(bytes);
+    });
+    socket.on('error', (error) => this.pending?.reject(error));
+    socket.on('close', () => this.pending?.reject(new Error('the server closed the connection')));
+  }
+
+  static async open({ url, pki }: Target): Promise<Connection> {
+    const { hostname, port, host } = new URL(url);
+    const address = { host: hostname, port: Number(port) };
+    const socket = pki === undefined ? connect(address) : connectTls({ ...address, ...identity(pki) });
+    await once(socket, pki === undefined ? 'connect' : 'secureConnect');
+    return new Connection(socket, host);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  /** @throws Error unless the answer is a 2xx */
+  async call<Body>(method: string, path: string, body?: unknown, headers = ''): Promise<Answer<Body>> {
+    const { status, text, cookies } = await this.exchange(method, path, body, headers);
+    if (status < 200 || status > 299) throw new Error(`${method} ${path}: ${String(status)} ${text.slice(0, 300)}`);
+    return { body: JSON.parse(text) as Body, cookies };
+  }
+
+  /** @param headers whole lines, each with its CRLF */
+  private exchange(method: string, path: string, body: unknown, headers: string): Promise<Reply> {
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const entity =
+      body === undefined
+        ? ''
+        : `content-type: application/json\r\ncontent-length: ${String(Buffer.byteLength(text))}\r\n`;
+    return new Promise((resolve, reject) => {
+      this.pending = { resolve, reject };
+      this.socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${this.host}\r\n${headers}${entity}\r\n${text}`);
+    });
+  }
+
+  private take(bytes: Buffer): void {
+    this.received = this.received === undefined ? bytes : Buffer.concat([this.received, bytes]);
+    const reply = parseReply(this.received);
+    if (!reply) return;
+    this.received = undefined;
+    this.pending?.resolve(reply);
+    this.pending = undefined;
+  }
+}
+
+const identities = new Map<string, { ca: Buffer; cert: Buffer; key: Buffer }>();
+
+function identity(pki: string): { ca: Buffer; cert: Buffer; key: Buffer } {
+  const read = (name: string): Buffer => readFileSync(join(pki, name));
+  const known = identities.get(pki) ?? {
+    ca: read('ca.crt'),
+    cert: read('auth-service.crt'),
+    key: read('auth-service.key'),
+  };
+  identities.set(pki, known);
+  return known;
+}

@@ -1,0 +1,77 @@
+import type { Load } from '../load/generator.js';
+import { median } from '../load/latency.js';
+import type { Scenario } from '../load/scenarios.js';
+import type { Options } from '../options.js';
+import type { Contestant, Measured } from './contestant.js';
+
+/** One line of the table: all rounds of one contender under one load. */
+export interface Cell {
+  readonly scenario: Scenario;
+  /** Clients of a closed loop, or the share of its own capacity that the contender is offered. */
+  readonly load: { readonly clients: number } | { readonly share: number };
+  readonly contender: string;
+  readonly rounds: readonly Measured[];
+}
+
+type Step = Pick<Cell, 'scenario' | 'load'>;
+
+/** Loads that all contenders bear in turn, round by round, so that what the machine does meanwhile hits all alike. */
+export async function measureAll(
+  contestants: readonly Contestant[],
+  options: Options,
+  progress: (text: string) => void,
+): Promise<Cell[]> {
+  const cells: Cell[] = [];
+  for (const step of stepsOf(options)) {
+    const taking = contestants.filter(({ contender }) => contender.scenarios.includes(step.scenario));
+    const rounds = new Map<Contestant, Measured[]>(taking.map((each) => [each, []]));
+    for (let round = 0; round < options.rounds; round += 1) {
+      for (const contestant of rotated(taking, round)) {
+        const load = loadOf(step, contestant.name, cells);
+        progress(`${nameOf(step)}, round ${String(round + 1)} of ${String(options.rounds)}: ${contestant.name}`);
+        rounds.get(contestant)!.push(await contestant.measure(step.scenario, load, options.seconds));
+      }
+    }
+    cells.push(...Array.from(rounds, ([{ name }, measured]) => ({ ...step, contender: name, rounds: measured })));
+  }
+  return cells;
+}
+
+/** Closed loops first: what they show is the measure of the open ones. */
+function stepsOf({ scenarios, thorough, clients, shares }: Options): Step[] {
+  return scenarios.flatMap((scenario) => {
+    if (!thorough.includes(scenario)) return [{ scenario, load: { clients: 32 } }];
+    return [
+      ...clients.map((count) => ({ scenario, load: { clients: count } })),
+      ...shares.map((share) => ({ scenario, load: { share } })),
+    ];
+  });
+}
+
+function loadOf({ scenario, load }: Step, contender: string, cells: readonly Cell[]): Load {
+  if ('clients' in load) return load;
+  return { perSecond: load.share * capacity(cells, scenario, contender) };
+}
+
+/** Operations per second at the closed loop that the contender did most in. */
+export function capacity(cells: readonly Cell[], scenario: Scenario, contender: string): number {
+  const closed = cells.filter(
+    (cell) => cell.scenario === scenario && cell.contender === contender && 'clients' in cell.load,
+  );
+  return Math.max(...closed.map((cell) => typical(cell, ({ perSecond }) => perSecond)));
+}
+
+/** The median over the rounds of a cell. */
+export function typical({ rounds }: Cell, of: (measured: Measured) => number): number {
+  return median(rounds.map(of));
+}
+
+export function nameOf({ scenario, load }: Step): string {
+  const text = 'clients' in load ? `${String(load.clients)} clients` : `${String(load.share * 100)} % of capacity`;
+  return `${scenario}, ${text}`;
+}
+
+const rotated = <Element>(list: readonly Element[], by: number): Element[] => {
+  const at = by % list.length;
+  return [...list.slice(at), ...list.slice(0, at)];
+};

@@ -1,0 +1,75 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { openCluster, runOn, SUPERUSER } from '../../src/database/embedded/cluster.js';
+import { freePort, readPostmaster, stopPostmaster } from '../../src/database/embedded/postmaster.js';
+import { pin } from './placement.js';
+import { descendants, parentOf } from './processes.js';
+
+/** As on a machine of its own: everything committed is flushed, and no checkpoint falls into a short measurement. */
+const SETTINGS = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: 200,
+  shared_buffers: '512MB',
+  min_wal_size: '1GB',
+  max_wal_size: '4GB',
+  checkpoint_timeout: '15min',
+  timezone: 'UTC',
+};
+
+/** The PostgreSQL of all contenders: each has a database of its own on it. */
+export interface Database {
+  readonly version: string;
+  /** undefined: it runs on another machine. */
+  readonly postmaster: number | undefined;
+  /** A new, empty database. */
+  create(name: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** DATABASE_URL's server, or the embedded one in `directory`. */
+export async function startDatabase(directory: string): Promise<Database> {
+  const given = process.env['DATABASE_URL'];
+  return given ? await over(given, () => Promise.resolve()) : await startOwn(directory);
+}
+
+async function startOwn(directory: string): Promise<Database> {
+  mkdirSync(directory, { recursive: true });
+  const cluster = await openCluster(directory, true);
+  const port = await freePort();
+  const options = Object.entries({ ...SETTINGS, port }).map(([name, value]) => `-c ${name}=${String(value)}`);
+  const start = ['start', '--wait', '--silent', '--log=../server.log', `--options=${options.join(' ')}`];
+  const { code, output } = await runOn(cluster, cluster.binaries.pgCtl, start, { detached: true });
+  if (code !== 0) throw new Error(`PostgreSQL did not start (${join(cluster.home, 'server.log')}): ${output}`);
+  const { pid } = (await readPostmaster(cluster))!;
+  pin('database', descendants(pid));
+  const url = `postgresql://${SUPERUSER}:${cluster.password}@127.0.0.1:${String(port)}/postgres`;
+  return over(url, () => stopPostmaster(cluster, pid));
+}
+
+async function over(url: string, stopServer: () => Promise<void>): Promise<Database> {
+  const session = new pg.Client({ connectionString: url });
+  await session.connect();
+  const { rows } = await session.query<{ pid: number; version: string; local: boolean }>(
+    `SELECT pg_backend_pid() AS pid, current_setting('server_version') AS version,
+            coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', TRUE) AS local`,
+  );
+  const { pid, version, local } = rows[0]!;
+  const created: string[] = [];
+  return {
+    version,
+    postmaster: local ? parentOf(pid) : undefined,
+    async create(name) {
+      const database = `passkey_bench_${String(process.pid)}_${name.replaceAll('-', '_')}`;
+      await session.query(`CREATE DATABASE ${database}`);
+      created.push(database);
+      return Object.assign(new URL(url), { pathname: `/${database}` }).href;
+    },
+    async stop() {
+      for (const name of created) await session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await session.end();
+      await stopServer();
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process';
+import { availableParallelism, cpus } from 'node:os';
+
+/**
+ * The contender has the first core to itself, as one worker of it would in production, where neither its database nor
+ * its callers run beside it. The generator has the last core; the database what lies between, or the last core too.
+ * Nothing is pinned where there is one core, or no taskset.
+ */
+export type Part = 'service' | 'database' | 'generator';
+
+const count = Math.min(availableParallelism(), cpus().length);
+const last = count - 1;
+const CORES: Record<Part, string> = {
+  service: '0',
+  database: count > 2 ? `1-${String(last - 1)}` : String(last),
+  generator: String(last),
+};
+
+/** How many cores database and generator have. */
+export const otherCores = Math.max(1, last);
+
+export const canPin = count > 1 && spawnSync('taskset', ['-p', String(process.pid)]).status === 0;
+
+export const placement = canPin ? CORES : undefined;
+
+/** The command that runs Node with `args` where that part belongs. */
+export function pinned(part: Part, args: readonly string[]): [string, string[]] {
+  return canPin ? ['taskset', ['-c', CORES[part], process.execPath, ...args]] : [process.execPath, [...args]];
+}
+
+/** Moves processes that run already. */
+export function pin(part: Part, pids: readonly number[]): void {
+  if (!canPin) return;
+  for (const pid of pids) spawnSync('taskset', ['-a', '-c', '-p', CORES[part], String(pid)]);
+}

@@ -1,0 +1,88 @@
+import { parseArgs } from 'node:util';
+import { CONTENDERS, contenderOf } from './contenders/contenders.js';
+import { type Scenario, SCENARIOS } from './load/scenarios.js';
+
+const USAGE = `npm run bench -- [options]
+
+  --quick              one short round of authentications at 32 clients: about a minute
+  --scenario a,b       of ${SCENARIOS.join(', ')}
+  --contender a,b      of ${Object.keys(CONTENDERS).join(', ')}
+  --clients 1,8,32     of the closed loops
+  --share 0.25,0.5     of the open loops, in parts of what the contender can do; 0: none
+  --seconds N          of each measurement
+  --rounds N           of each measurement; medians are shown
+  --users N            who are enrolled
+  --profile            where the service's CPU goes, instead of a comparison`;
+
+export interface Options {
+  readonly scenarios: readonly Scenario[];
+  /** Scenarios that are measured at every load; the others with 32 clients alone. */
+  readonly thorough: readonly Scenario[];
+  readonly contenders: readonly string[];
+  readonly clients: readonly number[];
+  /** Of the open loops, in parts of what the contender can do. */
+  readonly shares: readonly number[];
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly users: number;
+  readonly quick: boolean;
+  readonly profile: boolean;
+}
+
+/** Ends the process on a mistake, or when asked for help. */
+export function readOptions(args: readonly string[]): Options {
+  try {
+    return parse(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function parse(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      scenario: { type: 'string' },
+      contender: { type: 'string' },
+      clients: { type: 'string' },
+      share: { type: 'string' },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      users: { type: 'string' },
+    },
+  });
+  const { quick, profile } = values;
+  if (values.help) throw new Error('Ceremonies per second, latencies and CPU, of this service and of others.');
+  const asked = list(values.scenario)?.map(scenario);
+  const contenders = list(values.contender) ?? (profile ? ['service'] : Object.keys(CONTENDERS));
+  contenders.forEach(contenderOf);
+  return {
+    scenarios: asked ?? (quick || profile ? ['authentication'] : SCENARIOS),
+    thorough: asked ?? ['authentication'],
+    contenders,
+    clients: list(values.clients)?.map(number) ?? (quick || profile ? [32] : [1, 8, 32, 128]),
+    shares: values.share === '0' ? [] : (list(values.share)?.map(number) ?? (quick ? [0.5] : [0.25, 0.5, 0.75])),
+    seconds: number(values.seconds ?? (quick ? '3' : profile ? '15' : '6')),
+    rounds: number(values.rounds ?? (quick ? '1' : '3')),
+    users: number(values.users ?? (quick ? '500' : '2000')),
+    ...{ quick, profile },
+  };
+}
+
+const list = (text: string | undefined): string[] | undefined => text?.split(',').map((part) => part.trim());
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`"${text}" is no number above zero`);
+  return value;
+}
+
+function scenario(text: string): Scenario {
+  const found = SCENARIOS.find((each) => each === text);
+  if (!found) throw new Error(`"${text}" is no scenario; there are ${SCENARIOS.join(', ')}`);
+  return found;
+}

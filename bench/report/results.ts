@@ -1,0 +1,33 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { format } from 'prettier';
+import type { Cell } from '../measure/cells.js';
+import type { Options } from '../options.js';
+import type { Conditions } from './conditions.js';
+import type { Findings } from './findings.js';
+import { plot } from './plot.js';
+
+const directory = join(import.meta.dirname, '../results');
+
+/** A path in bench/results for what was measured now. */
+export function resultPath({ at, commit }: Conditions, extension: string): string {
+  mkdirSync(directory, { recursive: true });
+  return join(directory, `${at.slice(0, 10)}-${commit}${extension}`);
+}
+
+/** Every round, so that a reader can judge the spread; and the picture. Returns the paths. */
+export async function keepResults(
+  on: Conditions,
+  options: Options,
+  found: Findings,
+  cells: readonly Cell[],
+): Promise<string[]> {
+  const kind = options.quick ? '-quick' : '';
+  const [json, svg] = [resultPath(on, `${kind}.json`), resultPath(on, `${kind}.svg`)];
+  const rounded = (_: string, value: unknown): unknown =>
+    typeof value === 'number' ? Number(value.toPrecision(5)) : value;
+  const text = JSON.stringify({ conditions: on, options, findings: found, cells }, rounded);
+  writeFileSync(json, await format(text, { parser: 'json', printWidth: 120 }));
+  writeFileSync(svg, plot(cells, on));
+  return [json, svg];
+}

@@ -1,0 +1,91 @@
+/**
+ * The floor: what any service on this stack pays for an authentication before it decides anything. The same listener
+ * (Node, Fastify, mutual TLS 1.3), two requests, the three statements of the hot path with an audit row each time, one
+ * ES256 verification with a key that is ready; no Nest, no validation, no checks, no log.
+ *
+ * Arguments: the directory of the PKI, the number of users. The first line of its output is its URL.
+ */
+import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Fastify from 'fastify';
+import pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { auditRow } from '../../src/audit/audit-row.js';
+import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from '../../src/database/hot-path.js';
+import { challengesSince, refusalsSince } from '../../src/database/user-limits.js';
+import { tlsContext, tlsOptions } from '../../src/identity/tls-options.js';
+
+const [pki = '', count = ''] = process.argv.slice(2);
+const RP_ID = 'localhost';
+const CALLER = 'spiffe://passkey-manager.local/auth-service';
+const MAC = Buffer.alloc(32, 1);
+
+/** Ready but for their ids. */
+const eventsOf = (userId: string): Record<'issued' | 'verified', readonly unknown[]> => {
+  const credential = { id: uuidv7(), credentialId: Buffer.alloc(32).toString('base64url') };
+  const entry = { outcome: 'success', rpId: RP_ID, userId, credential } as const;
+  const values = (type: 'challenge.issue' | 'credential.verify'): readonly unknown[] =>
+    auditRow({ type, ...entry }, null, new Date()).values.slice(1);
+  return { issued: values('challenge.issue'), verified: values('credential.verify') };
+};
+const users = Array.from({ length: Number(count) }, (_, n) => ({
+  id: `user-${String(n)}`,
+  events: eventsOf(`user-${String(n)}`),
+  credentialId: int4(n),
+}));
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const data = Buffer.alloc(69, 1);
+const signature = sign('sha256', data, privateKey);
+
+const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: 16 });
+const run = async <Row>({ name, text }: { name: string; text: string }, values: unknown[]): Promise<Row> => {
+  const { rows } = await pool.query({ name, text, values });
+  if (rows.length !== 1) throw new Error(`${name}: no row`);
+  return rows[0] as Row;
+};
+
+/** Users 0 … count - 1, each with a credential whose id is their number. */
+await pool.query(
+  `INSERT INTO relying_party VALUES ('${RP_ID}', '', '{http://localhost:3000}', TRUE, '{"challengeTtlSeconds": 300}', 1, now(), now());
+   INSERT INTO user_handle SELECT '${RP_ID}', 'user-' || n, int4send(n), now() FROM generate_series(0, ${count} - 1) n;
+   INSERT INTO credential SELECT '${RP_ID}', lpad(n::text, 32, '0')::uuid, 'user-' || n, int4send(n), '\\x${randomBytes(77).toString('hex')}', -7,
+     gen_random_uuid(), '', 'active', NULL, now(), 'platform', '{internal,hybrid}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), '${CALLER}', NULL,
+     '\\x${MAC.toString('hex')}' FROM generate_series(0, ${count} - 1) n;
+   ANALYZE relying_party, user_handle, credential`,
+);
+let turn = 0;
+const nextUser = (): (typeof users)[number] => users[(turn = (turn + 7_919) % users.length)]!;
+
+const read = (name: string): Buffer => readFileSync(join(pki, name));
+const files = { cert: read('server.crt'), key: read('server.key'), ca: read('ca.crt'), crl: read('ca.crl') };
+const app = Fastify({ https: tlsOptions(tlsContext(files)) });
+
+app.post('/v1/challenges/authentication', async () => {
+  const [challengeId, now, user] = [uuidv7(), new Date(), nextUser()];
+  await run(ISSUE_AUTHENTICATION, [
+    ...[challengeId, RP_ID, user.id, null, CALLER, randomBytes(32), now],
+    ...[challengesSince(now), ...refusalsSince(now), uuidv7(), ...user.events.issued],
+  ]);
+  return { challengeId, publicKey: {} };
+});
+
+app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ body }) => {
+  const user = nextUser();
+  const { c_id } = await run<{ c_id: string }>(REDEEM, [body.challengeId, CALLER, null, user.credentialId]);
+  const verified = verify('sha256', data, publicKey, signature);
+  const accepted = [RP_ID, c_id, MAC, 0, true, new Date(), false];
+  await run(ACCEPT_AUTHENTICATION, [...accepted, uuidv7(), ...user.events.verified]);
+  return { verified };
+});
+
+/** As PostgreSQL's int4send. */
+function int4(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
+
+console.log(await app.listen({ host: '127.0.0.1', port: 0 }));
+process.on('SIGTERM', () => process.exit(0));

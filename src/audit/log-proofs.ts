@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { Problem } from '../problems/problem.js';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { type ConsistencyDocument, consistencyDocument } from './log/consistency-document.js';
+import { consistencyProof, inclusionProof } from './log/proofs.js';
+import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { LogStorage } from './log-storage.js';
+import { Sequencer } from './sequencer.js';
+
+/** RFC 6962 §2.1.1: that a leaf is in the tree that the checkpoint signs. Hashes are base64url. */
+export interface InclusionDocument {
+  readonly leafIndex: number;
+  readonly leafHash: string;
+  readonly treeSize: number;
+  readonly proof: readonly string[];
+  readonly checkpoint: string;
+}
+
+const ATTEMPTS = 20;
+const PAUSE_MS = 100;
+
+/** Proves what is in the log, from stored hashes: six tiles of 256 for a log of 16 million events. */
+@Injectable()
+export class LogProofs {
+  constructor(
+    private readonly storage: LogStorage,
+    private readonly sequencer: Sequencer,
+    @Inject(LOG_KEYS) private readonly keys: LogKeys,
+  ) {}
+
+  get verifierKeys(): string {
+    return this.keys.verifierKeys;
+  }
+
+  /**
+   * The latest checkpoint; made now when nothing was sequenced yet.
+   *
+   * @throws Problem unavailable
+   */
+  async checkpoint(): Promise<AuditCheckpointEntity> {
+    return this.once(() => this.storage.latestCheckpoint(), 'the log has no checkpoint yet');
+  }
+
+  /** @throws Problem unavailable: a transaction that is older than the event is still open */
+  async inclusion(eventId: string): Promise<InclusionDocument> {
+    const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event has no place in the log yet');
+    const { size, note } = await this.checkpoint();
+    const [leafHash] = await this.storage.read(0, leafIndex, 1);
+    const proof = await inclusionProof(this.storage, leafIndex, size);
+    return {
+      ...{ leafIndex, leafHash: base64url(leafHash!), treeSize: size },
+      ...{ proof: proof.map(base64url), checkpoint: note },
+    };
+  }
+
+  /** @throws Problem request-malformed */
+  async consistency(from: number, to: number): Promise<ConsistencyDocument> {
+    const { size } = await this.checkpoint();
+    if (from > to || to > size) {
+      const detail = `must be from ${from > to ? '0 to the other size' : `0 to ${String(size)}`}`;
+      throw new Problem('request-malformed', { invalid: [{ pointer: from > to ? '/from' : '/to', detail }] });
+    }
+    return consistencyDocument(from, to, await consistencyProof(this.storage, from, to));
+  }
+
+  /** Puts what waits in order until there is an answer, for two seconds at most. */
+  private async once<T>(read: () => Promise<T | undefined>, missing: string): Promise<T> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = await read();
+      if (found !== undefined) return found;
+      if (attempt > 0) await sleep(PAUSE_MS);
+      await this.sequencer.sequence(true);
+    }
+    throw new Problem('unavailable', { retryAfter: 1, detail: missing });
+  }
+}
+
+const base64url = (hash: Buffer): string => hash.toString('base64url');

@@ -1,0 +1,85 @@
+import { InjectDataSource } from '@nestjs/typeorm';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { Queryable } from '../database/named-statement.js';
+import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import type { HashReader } from './log/stored-hashes.js';
+
+/** The transparency log as it is stored: leaves, the levels above them, checkpoints. */
+@Injectable()
+export class LogStorage implements HashReader {
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+
+  /** undefined: nothing was sequenced yet */
+  async latestCheckpoint(
+    through: DataSource | DataSource['manager'] = this.dataSource,
+  ): Promise<AuditCheckpointEntity | undefined> {
+    const [latest] = await through.getRepository(AuditCheckpointEntity).find({ order: { size: 'DESC' }, take: 1 });
+    return latest;
+  }
+
+  /** The first event that is not sequenced yet, whether or not it may be; undefined: there is none. */
+  async oldestAfter(checkpoint: AuditCheckpointEntity | undefined): Promise<string | undefined> {
+    const { lastTx = '0', lastId = '00000000-0000-0000-0000-000000000000' } = checkpoint ?? {};
+    const [row] = await this.dataSource.query<{ id: string }[]>(
+      'SELECT id FROM audit_event WHERE (tx, id) > ($1::xid8, $2::uuid) ORDER BY tx, id LIMIT 1',
+      [lastTx, lastId],
+    );
+    return row?.id;
+  }
+
+  async read(level: number, fromIndex: number, count: number): Promise<Buffer[]> {
+    const rows = await this.dataSource.query<{ hash: Buffer }[]>(
+      level === 0
+        ? `SELECT leaf_hash AS hash FROM audit_leaf WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index`
+        : `SELECT hash FROM audit_node WHERE index >= $1 AND index < $2 AND level = $3 ORDER BY index`,
+      [fromIndex, fromIndex + count, ...(level === 0 ? [] : [level])],
+    );
+    return rows.map(({ hash }) => hash);
+  }
+
+  /** The leaf of an event; undefined: it is not sequenced yet. */
+  async leafOf(eventId: string): Promise<number | undefined> {
+    return (await this.leavesOf([eventId])).get(eventId);
+  }
+
+  /** The leaves of events, by event id. */
+  async leavesOf(eventIds: readonly string[]): Promise<Map<string, number>> {
+    const rows = await this.dataSource.query<{ event_id: string; leaf_index: number }[]>(
+      'SELECT event_id, leaf_index FROM audit_leaf WHERE event_id = ANY ($1::uuid[])',
+      [eventIds],
+    );
+    return new Map(rows.map((row) => [row.event_id, row.leaf_index]));
+  }
+}
+
+/** Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and how far the order has come. */
+export async function appendToLog(
+  through: Queryable,
+  leaves: { readonly firstIndex: number; readonly eventIds: readonly string[]; readonly hashes: readonly Buffer[] },
+  nodes: {
+    readonly levels: readonly number[];
+    readonly indexes: readonly number[];
+    readonly hashes: readonly Buffer[];
+  },
+  checkpoint: AuditCheckpointEntity,
+): Promise<void> {
+  await through.query(
+    `INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
+     SELECT $1::bigint + ordinality - 1, event_id, leaf_hash
+       FROM unnest($2::uuid[], $3::bytea[]) WITH ORDINALITY AS leaf (event_id, leaf_hash, ordinality)`,
+    [leaves.firstIndex, leaves.eventIds, leaves.hashes],
+  );
+  if (nodes.hashes.length > 0) {
+    await through.query(
+      'INSERT INTO audit_node (level, index, hash) SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])',
+      [nodes.levels, nodes.indexes, nodes.hashes],
+    );
+  }
+  const { size, root, frontier, lastTx, lastId, note, createdAt } = checkpoint;
+  await through.query(
+    `INSERT INTO audit_checkpoint (size, root, frontier, last_tx, last_id, note, created_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [size, root, frontier, lastTx, lastId, note, createdAt],
+  );
+}

@@ -1,0 +1,108 @@
+import type { CompactRange } from './compact-range.js';
+import { ExportError } from './export-error.js';
+import type { SignedCheckpoint } from './signed-checkpoint.js';
+import { sameHash } from './verify-proof.js';
+
+/**
+ * Checkpoints that were signed over time, held against the leaves of an export as these go by: where one's size is
+ * reached, the leaves so far must have its root. What was altered is then among the leaves between two checkpoints.
+ * In an export from 0 that shows at once; in another one when the hashes to its left are there, in its last line.
+ */
+export class CheckpointTrail {
+  /** How many leaves the next checkpoint has. */
+  nextSize = Infinity;
+  /** How many checkpoints hold, and how many are outside of the exported range or newer than the export. */
+  held = 0;
+  outside = 0;
+  newer = 0;
+  readonly #checkpoints: AsyncIterator<SignedCheckpoint>;
+  #next: SignedCheckpoint | undefined;
+  #origin: string | undefined;
+  #begin = 0;
+  #heldTo = 0;
+  readonly #deferred: { readonly checkpoint: SignedCheckpoint; readonly range: CompactRange }[] = [];
+
+  /** @param checkpoints in the order in which they were signed */
+  constructor(checkpoints: AsyncIterable<SignedCheckpoint>) {
+    this.#checkpoints = checkpoints[Symbol.asyncIterator]();
+  }
+
+  /** Before the first leaf. */
+  async start(range: CompactRange): Promise<void> {
+    this.#begin = this.#heldTo = range.begin;
+    await this.#advance();
+    while (this.nextSize < range.begin) {
+      this.outside += 1;
+      await this.#advance();
+    }
+    await this.reach(range);
+  }
+
+  /** When as many leaves are there as the next checkpoint has. @throws ExportError */
+  async reach(range: CompactRange): Promise<void> {
+    while (this.#next?.size === range.end) {
+      if (this.#begin === 0) this.#hold(range, this.#next);
+      else this.#deferred.push({ checkpoint: this.#next, range: range.copy() });
+      await this.#advance();
+    }
+  }
+
+  /** @param left the leaves before the export. @throws ExportError */
+  settle(left: CompactRange): void {
+    for (const { checkpoint, range } of this.#deferred.splice(0)) this.#hold(left.join(range), checkpoint);
+  }
+
+  /** The first line that no checkpoint holds. */
+  get firstDoubtful(): number {
+    return this.#heldTo - this.#begin + 1;
+  }
+
+  /** The checkpoints beyond the range. @throws ExportError when one proves that the log had more leaves */
+  async finish(tree: SignedCheckpoint, proofLine: number): Promise<void> {
+    this.#demandOrigin(tree.origin);
+    while (this.#next) {
+      const { size, root, time } = this.#next;
+      if (size < tree.size) this.outside += 1;
+      else if (size === tree.size && sameHash(root, tree.root)) this.held += 1;
+      else if (size > tree.size && time && tree.time && time >= tree.time) this.newer += 1;
+      else throw new ExportError(disagreement(this.#next, tree), proofLine);
+      await this.#advance();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#checkpoints.return?.();
+  }
+
+  #hold(whole: CompactRange, checkpoint: SignedCheckpoint): void {
+    if (!sameHash(whole.root(), checkpoint.root)) {
+      const [first, last] = [this.firstDoubtful, Math.max(1, checkpoint.size - this.#begin)];
+      const left = this.#begin === 0 ? '' : ', or the proof’s hashes on their left are not those of the leaves before';
+      const reason = `these are not the leaves that were signed at size ${String(checkpoint.size)}${left}`;
+      throw new ExportError(reason, Math.min(first, last), last);
+    }
+    [this.held, this.#heldTo] = [this.held + 1, checkpoint.size];
+  }
+
+  async #advance(): Promise<void> {
+    const before = this.#next;
+    const { value, done } = (await this.#checkpoints.next()) as IteratorResult<SignedCheckpoint, undefined>;
+    this.#next = done ? undefined : value;
+    if (this.#next) this.#demandOrigin(this.#next.origin);
+    this.nextSize = this.#next?.size ?? Infinity;
+    if (before && this.nextSize < before.size) {
+      const [then, now] = [String(before.size), String(this.nextSize)];
+      throw new ExportError(`a checkpoint of ${now} leaves was signed after one of ${then}: the log was cut`);
+    }
+  }
+
+  #demandOrigin(origin: string): void {
+    this.#origin ??= origin;
+    if (origin !== this.#origin) throw new ExportError(`one checkpoint is of ${this.#origin}, another of ${origin}`);
+  }
+}
+
+function disagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
+  if (size === tree.size) return `two checkpoints of ${String(size)} leaves have different roots`;
+  return `a checkpoint of ${String(size)} leaves was signed, and this tree has ${String(tree.size)}: the log was cut, or the export is older`; // prettier-ignore
+}

@@ -1,0 +1,172 @@
+import { canonical, isCanonical, parseUnambiguous } from './canonical-json.js';
+import { LineFault } from './export-error.js';
+import { HASH_BYTES, leafHash } from './merkle-hash.js';
+import type { RangeProof } from './proofs.js';
+
+/** A leaf of the log in an export: an event, or one whose event is past its retention. */
+export interface LeafLine {
+  readonly kind: 'event' | 'erased';
+  readonly leafIndex: number;
+  readonly hash: Buffer;
+  /** When the event was, in milliseconds since 1970, if the line says so; proved of an event, told of an erased one. */
+  readonly time: number | undefined;
+  /** What the log stored as the hash of the 256 leaves that this one completes, base64url. */
+  readonly subtree: string | undefined;
+}
+
+/** The last line of an export: its leaves are [from, to) of the `treeSize` leaves that the checkpoint signs. */
+export interface ProofLine extends RangeProof {
+  readonly kind: 'proof';
+  readonly treeSize: number;
+  readonly from: number;
+  readonly to: number;
+  readonly checkpoint: string;
+}
+
+/** What the log stored of a leaf beside its event, which lets a verifier tell which line was altered. */
+export interface StoredLeaf {
+  readonly leafHash: Uint8Array;
+  /** Of a leaf whose index is 255 modulo 256, where all the 256 are in the export: the stored hash of level 8. */
+  readonly subtree?: Uint8Array | undefined;
+}
+
+/** @param event RFC 8785, as it was logged */
+export function formatEvent(leafIndex: number, event: string, stored?: StoredLeaf): string {
+  const leaf = stored ? `"leafHash":"${base64url(stored.leafHash)}",` : '';
+  const subtree = stored?.subtree ? `"subtree":"${base64url(stored.subtree)}",` : '';
+  return `{"kind":"event","leafIndex":${String(leafIndex)},${leaf}${subtree}"event":${event}}\n`;
+}
+
+/** @param eventId the event's UUIDv7, whose time says whether its retention had ended; no hash covers it */
+export function formatErased(leafIndex: number, { leafHash, subtree }: StoredLeaf, eventId?: string): string {
+  const hashes = { leafHash: base64url(leafHash), subtree: subtree && base64url(subtree) };
+  return `${JSON.stringify({ kind: 'erased', leafIndex, ...hashes, eventId })}\n`;
+}
+
+export function formatProof({ treeSize, from, to, left, right, checkpoint }: Omit<ProofLine, 'kind'>): string {
+  const hashes = { left: left.map(base64url), right: right.map(base64url) };
+  return `${JSON.stringify({ kind: 'proof', treeSize, from, to, ...hashes, checkpoint })}\n`;
+}
+
+/** @throws LineFault */
+export function parseExportLine(text: string): LeafLine | ProofLine {
+  return parseCanonicalEvent(text) ?? parseAnyLine(text);
+}
+
+const CANONICAL_EVENT = /^\{"kind":"event","leafIndex":(0|[1-9]\d{0,15}),(?:"leafHash":"([\w-]{43})",)?(?:"subtree":"([\w-]{43})",)?"event":(?=\{)/; // prettier-ignore
+
+/** An event line as `formatEvent` writes it; what is otherwise takes the long way. */
+function parseCanonicalEvent(text: string): LeafLine | undefined {
+  const [start, leafIndex, stored, subtree] = CANONICAL_EVENT.exec(text) ?? [];
+  if (start === undefined || !text.endsWith('}')) return undefined;
+  const event = text.slice(start.length, -1);
+  try {
+    const value = JSON.parse(event) as Members;
+    if (!isCanonical(event, value)) return undefined;
+    return leafOf(Number(leafIndex), event, value, { stored, subtree });
+  } catch (error) {
+    if (error instanceof LineFault) throw error;
+    return undefined;
+  }
+}
+
+function parseAnyLine(text: string): LeafLine | ProofLine {
+  const line = demandObject(parseUnambiguous(text));
+  switch (line['kind']) {
+    case 'event':
+      return parseEvent(demandMembers(line, ['kind', 'leafIndex', 'event'], ['leafHash', 'subtree']));
+    case 'erased':
+      return parseErased(demandMembers(line, ['kind', 'leafIndex', 'leafHash'], ['eventId', 'subtree']));
+    case 'proof':
+      return parseProof(demandMembers(line, ['kind', 'treeSize', 'from', 'to', 'left', 'right', 'checkpoint'], []));
+    default:
+      throw new LineFault('is neither an event nor an erased one nor the proof');
+  }
+}
+
+function parseEvent(line: Members): LeafLine {
+  const event = demandObject(line['event']);
+  const { leafHash: stored, subtree } = hashTexts(line);
+  return leafOf(demandCount(line, 'leafIndex'), canonical(event), event, { stored, subtree });
+}
+
+function parseErased(line: Members): LeafLine {
+  const { leafHash: stored, subtree } = hashTexts(line);
+  const leafIndex = demandCount(line, 'leafIndex');
+  return { kind: 'erased', leafIndex, hash: demandHash(stored), time: timeOfUuid(line['eventId']), subtree };
+}
+
+function parseProof(line: Members): ProofLine {
+  const [treeSize, from, to] = [demandCount(line, 'treeSize'), demandCount(line, 'from'), demandCount(line, 'to')];
+  const { left, right, checkpoint } = line;
+  if (!Array.isArray(left) || !Array.isArray(right) || typeof checkpoint !== 'string') {
+    throw new LineFault('lacks its hashes or its checkpoint');
+  }
+  if (from > to || to > treeSize) throw new LineFault('is of no range of its tree');
+  const hashes = { left: left.map(demandHash), right: right.map(demandHash) };
+  return { kind: 'proof', treeSize, from, to, ...hashes, checkpoint };
+}
+
+function leafOf(
+  leafIndex: number,
+  event: string,
+  { time }: Members,
+  { stored, subtree }: { stored: string | undefined; subtree: string | undefined },
+): LeafLine {
+  const hash = leafHash(event);
+  if (stored !== undefined && stored !== base64url(hash)) {
+    throw new LineFault('the event is not the one whose hash the log holds for this leaf');
+  }
+  return { kind: 'event', leafIndex, hash, time: isTime(time) ? time : undefined, subtree };
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isNaN(new Date(value).getTime());
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function hashTexts(line: Members): { leafHash: string | undefined; subtree: string | undefined } {
+  for (const name of ['leafHash', 'subtree']) if (line[name] !== undefined) demandHash(line[name]);
+  return line as { leafHash: string | undefined; subtree: string | undefined };
+}
+
+export function demandObject(value: unknown): Members {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new LineFault('is not an object');
+  return value as Members;
+}
+
+function demandMembers(line: Members, required: readonly string[], optional: readonly string[]): Members {
+  const missing = required.find((name) => !Object.hasOwn(line, name));
+  if (missing !== undefined) throw new LineFault(`lacks ${missing}`);
+  const unknown = Object.keys(line).find((name) => !required.includes(name) && !optional.includes(name));
+  if (unknown !== undefined) throw new LineFault(`has ${JSON.stringify(unknown)}, which proves nothing`);
+  return line;
+}
+
+export function demandCount(line: Members, name: string): number {
+  const count = line[name];
+  if (!Number.isSafeInteger(count) || (count as number) < 0) throw new LineFault(`${name} is not a count`);
+  return count as number;
+}
+
+/** base64url without padding, in the one way that encodes these bytes. */
+export function demandHash(value: unknown): Buffer {
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'base64url') : Buffer.of();
+  if (bytes.length !== HASH_BYTES || base64url(bytes) !== value) throw new LineFault('has a hash that is none');
+  return bytes;
+}
+
+const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** RFC 9562 §5.7: a UUIDv7 begins with its milliseconds. */
+function timeOfUuid(id: unknown): number | undefined {
+  if (id === undefined) return undefined;
+  const uuid = typeof id === 'string' ? UUID_V7.exec(id) : null;
+  if (uuid === null) throw new LineFault('eventId is not a UUIDv7');
+  return parseInt(`${uuid[1]!}${uuid[2]!}`, 16);
+}
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
+}

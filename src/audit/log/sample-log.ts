@@ -1,0 +1,74 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { canonical } from './canonical-json.js';
+import { CompactRange } from './compact-range.js';
+import { formatErased, formatEvent, formatProof } from './export-lines.js';
+import { type LogSigner, readLogSigners } from './log-signer.js';
+import { leafHash } from './merkle-hash.js';
+import { rangeProof, rootAt } from './proofs.js';
+import { signCheckpoint } from './signed-checkpoint.js';
+import { type HashReader, TILE_HEIGHT } from './stored-hashes.js';
+
+/** For tests: a log of events, one a second, whose rows can be altered as the owner of a database can. */
+export class SampleLog {
+  static readonly ORIGIN = 'passkey-manager/test';
+  static readonly START = Date.UTC(2026, 0, 1);
+  static readonly SIGNERS: readonly LogSigner[] = readLogSigners(newKeyFile(), SampleLog.ORIGIN);
+
+  /** Null: the row is gone. */
+  readonly events: (string | null)[];
+  readonly leaves: Buffer[];
+  /** The stored hashes of level 8. */
+  readonly subtrees: Buffer[] = [];
+
+  constructor(size: number) {
+    const indices = Array.from({ length: size }, (_, index) => index);
+    this.events = indices.map((index) =>
+      canonical({ time: SampleLog.timeOf(index), metadata: { uid: eventId(index) }, user: { uid: 'é😀' } }),
+    );
+    this.leaves = this.events.map((event) => leafHash(event!));
+    const range = new CompactRange();
+    for (const leaf of this.leaves) {
+      range.append(leaf, (level, _, hash) => level === TILE_HEIGHT && this.subtrees.push(hash));
+    }
+  }
+
+  static timeOf(index: number): number {
+    return SampleLog.START + index * 1000;
+  }
+
+  readonly reader: HashReader = {
+    read: (level, from, count) =>
+      Promise.resolve((level === 0 ? this.leaves : this.subtrees).slice(from, from + count)),
+  };
+
+  async checkpoint(size: number, time = new Date(SampleLog.timeOf(size))): Promise<string> {
+    const root = await rootAt(this.reader, size);
+    return signCheckpoint({ origin: SampleLog.ORIGIN, size, root, extensions: [] }, SampleLog.SIGNERS, time);
+  }
+
+  /** As the service answers it. `bare`: by a writer who knows the three kinds of lines and nothing more. */
+  async export(from: number, to: number, checkpoint: string, size: number, bare = false): Promise<string[]> {
+    const lines = this.events.slice(from, to).map((event, offset) => {
+      const index = from + offset;
+      const hash = this.leaves[index]!;
+      const subtree = (index + 1) % 256 === 0 && index - 255 >= from ? this.subtrees[(index + 1) / 256 - 1] : undefined;
+      if (event !== null) return formatEvent(index, event, bare ? undefined : { leafHash: hash, subtree });
+      return bare
+        ? formatErased(index, { leafHash: hash })
+        : formatErased(index, { leafHash: hash, subtree }, eventId(index));
+    });
+    const proof = await rangeProof(this.reader, from, to, size);
+    return [...lines, formatProof({ treeSize: size, from, to, ...proof, checkpoint })];
+  }
+}
+
+function newKeyFile(): string {
+  const [one, other] = [generateKeyPairSync('ed25519').privateKey, generateKeyPairSync('ml-dsa-44').privateKey];
+  return [one, other].map((key) => key.export({ type: 'pkcs8', format: 'pem' })).join('');
+}
+
+/** A UUIDv7 of the event's time. */
+function eventId(index: number): string {
+  const time = SampleLog.timeOf(index).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${index.toString(16).padStart(12, '0')}`;
+}

@@ -1,0 +1,48 @@
+import { isUtf8 } from 'node:buffer';
+import { ExportError } from './export-error.js';
+
+/** In bytes, without its newline. */
+export const MAX_LINE_BYTES = 2 ** 20;
+const NEWLINE = 0x0a;
+
+/** Cuts a stream of bytes into lines of UTF-8; the last one may lack its newline. */
+export class LineSplitter {
+  #line = 1;
+  #parts: Uint8Array[] = [];
+  #length = 0;
+
+  /** The lines that end in this chunk. @throws ExportError */
+  *push(chunk: Uint8Array | string): Generator<string> {
+    const bytes =
+      typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    let start = 0;
+    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+      yield this.#take(bytes.subarray(start, end));
+      start = end + 1;
+    }
+    this.#keep(bytes.subarray(start));
+  }
+
+  /** What is left. */
+  *end(): Generator<string> {
+    if (this.#length > 0) yield this.#take(Buffer.of());
+  }
+
+  #keep(part: Buffer): void {
+    this.#parts.push(part);
+    this.#length += part.length;
+    if (this.#length > MAX_LINE_BYTES) throw new ExportError('is longer than 1 MiB', this.#line);
+  }
+
+  #take(last: Buffer): string {
+    let line = last;
+    if (this.#length > 0) {
+      this.#keep(last);
+      line = Buffer.concat(this.#parts);
+    } else if (line.length > MAX_LINE_BYTES) throw new ExportError('is longer than 1 MiB', this.#line);
+    [this.#parts, this.#length] = [[], 0];
+    if (!isUtf8(line)) throw new ExportError('is not UTF-8', this.#line);
+    this.#line += 1;
+    return line.toString('utf8');
+  }
+}

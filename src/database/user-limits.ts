@@ -1,0 +1,86 @@
+import { AUDIT_ROW_WIDTH, auditInsert, auditParameter, auditUid } from '../audit/audit-row.js';
+import { firstIdAt } from '../audit/event-id.js';
+import { named } from './named-statement.js';
+
+/**
+ * How much may be done in the name of one user, counted in the audit log: it is written anyway, and every replica
+ * reads the same one. What is counted by:
+ *
+ * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were within the last minute, whatever the
+ *    ceremony.
+ * 2. An authentication that names a user begins unless the user's last `refusalsPerHalfHour` answers were refused, all
+ *    within an hour, and the last of them less than half an hour ago. So whoever is refused as often within half an hour
+ *    rests for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a success ends the
+ *    row (NIST SP 800-63B counts consecutive failures).
+ *
+ * Who knows a user's id can use up both limits, and must not lock the user out by that. So an authentication that names
+ * nobody is never limited, nor is the answer to a challenge, and refusals do not keep an identified user from
+ * registering a passkey.
+ *
+ * Each count is one range of an index of its own (audit_event_issued, audit_event_refused), is bounded by its limit and
+ * begins at an id. Statements that run at once do not see each other: a limit is exceeded by what is in flight, and
+ * refusals by the answers to challenges that were open.
+ */
+
+const MINUTE_MS = 60_000;
+export const CHALLENGES_COUNT_MS = MINUTE_MS;
+export const REFUSALS_REST_MS = 30 * MINUTE_MS;
+const REFUSALS_COUNT_MS = 2 * REFUSALS_REST_MS;
+
+/** The smallest id of the challenges that count now. */
+export function challengesSince(now: Date): string {
+  return firstIdAt(now.getTime() - CHALLENGES_COUNT_MS + 1);
+}
+
+/** The smallest id of a last refusal that makes a user rest now, and of those that count with it. */
+export function refusalsSince(now: Date): [rest: string, count: string] {
+  return [firstIdAt(now.getTime() - REFUSALS_REST_MS + 1), firstIdAt(now.getTime() - REFUSALS_COUNT_MS + 1)];
+}
+
+const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
+
+interface Limited {
+  /** Number of the parameter, or of the first of two, with challengesSince or refusalsSince. */
+  readonly since: number;
+  /** Number of the audit row's first parameter. */
+  readonly auditRow: number;
+  /** SQL: how many are allowed. */
+  readonly limit: string;
+}
+
+/** SQL: the issued challenge that must leave the window before the user ($2 RP ID) is given another; null: none must. */
+export function challengeInTheWay({ since, auditRow, limit }: Limited): string {
+  return `(SELECT id FROM audit_event
+            WHERE rp_id = $2 AND user_id = ${auditUid(auditRow)} AND type = 'challenge.issue' AND outcome = 'success'
+              AND id >= $${String(since)}::uuid
+            ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
+}
+
+/** SQL: the refusal after which the user ($2 RP ID, $3 user id) rests; null: they need not. */
+export function refusalInTheWay({ since, auditRow, limit }: Limited): string {
+  return `(SELECT ids[1] FROM (
+             SELECT array_agg(id ORDER BY id DESC) AS ids FROM (
+               SELECT id FROM audit_event
+                WHERE rp_id = $2 AND user_id = ${auditUid(auditRow)} AND type = 'credential.verify' AND outcome = 'failure'
+                  AND id >= $${String(since + 1)}::uuid
+                ORDER BY id DESC LIMIT ${limit}) AS newest) AS refused
+            WHERE array_length(ids, 1) = ${limit} AND ids[1] >= $${String(since)}::uuid
+              AND NOT EXISTS (SELECT FROM credential WHERE rp_id = $2 AND user_id = $3
+                                AND extract(epoch FROM last_used_at) * 1000 > ${timeOf(`ids[${limit}]`)}))`;
+}
+
+/**
+ * Records that a user is over a limit, unless that was recorded within the last minute: a flood must not fill the log.
+ *
+ * $1… audit row and challengesSince. A row: the event was written.
+ */
+export const RECORD_LIMIT = named<{ readonly id: string }>(
+  'challenge-limit-record',
+  `${auditInsert(
+    1,
+    `WHERE NOT EXISTS (
+       SELECT FROM audit_event
+        WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
+          AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid)`,
+  )} RETURNING id`,
+);

@@ -1,0 +1,20 @@
+import { ConfigError, readConfig } from './config/config.js';
+import { prepareDevelopment } from './config/development.js';
+import { takeInventory } from './inventory/inventory.js';
+import { inventoryTable } from './inventory/table.js';
+
+/**
+ * `npm run inventory`, in a container `node dist/src/inventory.js [--json]`: the cryptographic inventory of the
+ * configuration that the environment names, as the service would read it. Ends with 1 where a part could not be read.
+ */
+try {
+  const config = readConfig(process.env);
+  if (!config.production) await prepareDevelopment(config.dataDir);
+  const inventory = await takeInventory(config, new Date());
+  console.log(process.argv.includes('--json') ? JSON.stringify(inventory, null, 2) : inventoryTable(inventory));
+  process.exitCode = inventory.faults.length === 0 ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

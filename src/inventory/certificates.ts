@@ -1,0 +1,92 @@
+import 'reflect-metadata';
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import { parseRevocationLists } from '../identity/revocation-list.js';
+import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+
+/** A certificate or a revocation list. */
+export interface Signed {
+  readonly what: string;
+  readonly where: string;
+  /** Of a revocation list: whose certificates it lists. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Of a revocation list its number, where it has one. */
+  readonly serial: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+  readonly daysLeft: number;
+  readonly signature: string;
+  /** Of a revocation list: how many certificates it revokes. */
+  readonly holds: string;
+  /** SHA-256 of its DER. */
+  readonly fingerprint: string;
+  readonly postQuantum: PostQuantum;
+}
+
+const CERTIFICATES = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+const REVOCATION_LISTS = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
+const DAY_MS = 86_400_000;
+
+/** @throws Error when one cannot be parsed */
+export function certificatesIn(pem: string, what: string, where: string, now: Date): Signed[] {
+  return (pem.match(CERTIFICATES) ?? []).map((block) => {
+    const certificate = new X509Certificate(block);
+    const { algorithm, size } = describeKey(certificate.publicKey);
+    const signature = certificate.signatureAlgorithm ?? 'unknown';
+    return {
+      ...{ what, where, subject: onOneLine(certificate.subject), issuer: onOneLine(certificate.issuer) },
+      serial: certificate.serialNumber.toLowerCase(),
+      ...validity(certificate.validFromDate, certificate.validToDate, now),
+      ...{ signature, holds: `${algorithm}, ${size}`, fingerprint: sha256(certificate.raw) },
+      postQuantum: postQuantumOf(algorithm),
+    };
+  });
+}
+
+/** @throws Error when one cannot be parsed */
+export function revocationListsIn(pem: string, what: string, where: string, now: Date): Signed[] {
+  return (pem.match(REVOCATION_LISTS) ?? []).map((block) => {
+    const list = new x509.X509Crl(block);
+    const [{ number, size } = { number: undefined, size: 0 }] = parseRevocationLists(block);
+    const { name, hash } = list.signatureAlgorithm as { name: string; hash?: { name: string } };
+    return {
+      ...{ what, where, subject: list.issuer, issuer: list.issuer, serial: number?.toString(16) ?? '' },
+      ...validity(list.thisUpdate, list.nextUpdate ?? new Date(0), now),
+      ...{ signature: hash ? `${name} with ${hash.name}` : name, holds: `${String(size)} revoked` },
+      fingerprint: sha256(Buffer.from(list.rawData)),
+      postQuantum: postQuantumOf(name),
+    };
+  });
+}
+
+/** Its algorithm and its size, as a reader of key lengths wants them. */
+export function describeKey(key: KeyObject): { algorithm: string; size: string } {
+  const { asymmetricKeyType: type = '', asymmetricKeyDetails: { modulusLength, namedCurve } = {} } = key;
+  if (type === 'ec') return { algorithm: 'EC', size: CURVES[namedCurve ?? ''] ?? namedCurve ?? '' };
+  if (modulusLength) return { algorithm: type.toUpperCase(), size: `${String(modulusLength)} bit` };
+  if (type === 'ed25519' || type === 'ed448') return { algorithm: type.replace('ed', 'Ed'), size: EDWARDS[type] };
+  const bytes = key.export({ type: 'spki', format: 'der' }).length - SPKI_HEADER_BYTES;
+  return { algorithm: type.toUpperCase(), size: `${String(bytes)} bytes` };
+}
+
+/** Of a SubjectPublicKeyInfo around the bytes of a lattice's public key (RFC 9881 §4). */
+const SPKI_HEADER_BYTES = 22;
+const CURVES: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
+const EDWARDS = { ed25519: '256 bit', ed448: '456 bit' } as const;
+
+export function sha256(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+function validity(from: Date, to: Date, now: Date): Pick<Signed, 'notBefore' | 'notAfter' | 'daysLeft'> {
+  return {
+    notBefore: from.toISOString(),
+    notAfter: to.toISOString(),
+    daysLeft: Math.floor((to.getTime() - now.getTime()) / DAY_MS),
+  };
+}
+
+function onOneLine(name: string): string {
+  return name.replaceAll('\n', ', ');
+}

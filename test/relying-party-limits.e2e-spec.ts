@@ -1,0 +1,189 @@
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
+import { verifyExport } from '../src/audit/log/verify-export.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { AuditLog } from './support/audit-log.js';
+import { type Credential, type Page, problem } from './support/bodies.js';
+import { succeeded } from './support/ceremonies.js';
+import type { Answer } from './support/client.js';
+import { spiffeId, TestService } from './support/service.js';
+
+/** Every permission, for one relying party. */
+const LIMITED = 'limited';
+const POLICY = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${spiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read]
+  - id: ${spiffeId('operator')}
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read]
+  - id: ${spiffeId('auditor')}
+    permissions: [audit:read, audit:export]
+  - id: ${spiffeId(LIMITED)}
+    permissions:
+      [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage, passkeys:erase,
+       relying-parties:read, relying-parties:write, audit:read, audit:export]
+    relyingParties: [mine.example.com]
+`;
+
+/** What a request is made of: that of another relying party, and of none. */
+interface Foreign {
+  readonly rpId: string;
+  readonly credential: string;
+  readonly challenge: string;
+  readonly event: string;
+}
+const NOBODY: Foreign = {
+  rpId: 'nowhere.example.com',
+  credential: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
+  challenge: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
+  event: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
+};
+
+let service: TestService;
+let theirs: Foreign;
+let answers: { registration: unknown; authentication: unknown };
+
+beforeAll(async () => {
+  service = await TestService.start({ accessPolicy: POLICY, identities: [LIMITED] });
+  const passkeys = await Promise.all(
+    ['mine.example.com', 'theirs.example.com'].map(async (rpId) => {
+      const ceremonies = await service.relyingParty(rpId);
+      const authenticator = new Authenticator();
+      return { ceremonies, authenticator, credential: await ceremonies.registered('ada', authenticator) };
+    }),
+  );
+  const { ceremonies, authenticator, credential } = passkeys[1]!;
+  const registration = succeeded(await ceremonies.requestRegistration('grace'), 201);
+  const challenge = succeeded(await ceremonies.requestAuthentication(), 201);
+  answers = {
+    registration: new Authenticator().create(registration.publicKey, ceremonies.origin),
+    authentication: authenticator.get(challenge.publicKey, ceremonies.origin),
+  };
+  const [event] = await new AuditLog(service.client).events({ credentialId: credential.id });
+  theirs = {
+    ...{ rpId: 'theirs.example.com', credential: credential.id, challenge: challenge.challengeId },
+    event: event!.metadata.uid,
+  };
+});
+afterAll(() => service.stop());
+
+const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
+  service.client.call(LIMITED, method, path, body);
+
+const RP_DENIED = problem(403, 'relying-party-denied');
+const UNKNOWN = problem(404, 'credential-unknown');
+const SETTINGS = { name: 'Example', origins: ['https://x.example'] };
+const because = { reason: 'because' };
+const nothing = (): undefined => undefined;
+
+type Row = [route: string, denial: object, path: (of: Foreign) => string, body: (of: Foreign) => unknown];
+
+/** Every route that names something of a relying party, and how it is denied. */
+const ROUTES: Row[] = [
+  ['POST /v1/challenges/registration', RP_DENIED, () => '', ({ rpId }) => registrationOf(rpId)],
+  ['POST /v1/challenges/authentication', RP_DENIED, () => '', ({ rpId }) => ({ rpId })],
+  ['POST /v1/credentials', problem(409, 'challenge-spent'), () => '', (of) => answerOf(of, 'registration')],
+  ['POST /v1/credentials/verify', problem(409, 'challenge-spent'), () => '', (of) => answerOf(of, 'authentication')],
+  ['GET /v1/credentials', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, nothing],
+  ['GET /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, nothing],
+  ['PATCH /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, () => ({ name: 'Mine now' })],
+  ['POST /v1/credentials/{id}/suspend', UNKNOWN, ({ credential }) => credential, () => because],
+  ['POST /v1/credentials/{id}/reinstate', UNKNOWN, ({ credential }) => credential, () => because],
+  ['POST /v1/credentials/{id}/revoke', UNKNOWN, ({ credential }) => credential, () => because],
+  ['GET /v1/users/{userId}/signals', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
+  ['DELETE /v1/users/{userId}', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
+  ['GET /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, nothing],
+  ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],
+  ['GET /v1/relying-parties/{rpId}/related-origins', RP_DENIED, ({ rpId }) => rpId, nothing],
+  ['GET /v1/audit/events/{id}', problem(404, 'event-unknown'), ({ event }) => event, nothing],
+  ['GET /v1/audit/events/{id}/proof', problem(404, 'event-unknown'), ({ event }) => event, nothing],
+];
+
+/** Lists that name nothing, in which only the caller's own may be. */
+const LISTS = ['GET /v1/credentials', 'GET /v1/relying-parties', 'GET /v1/audit/events', 'GET /v1/audit/export'];
+/** Of no relying party. */
+const COMMON = ['GET /openapi.json', 'GET /v1/audit/key', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'];
+
+function registrationOf(rpId: string): unknown {
+  return service.ceremonies(rpId).registrationRequest('ada');
+}
+
+function answerOf({ challenge }: Foreign, ceremony: keyof typeof answers): unknown {
+  return { challengeId: challenge, response: answers[ceremony] };
+}
+
+/** `{…}` of a route is replaced; what begins with `?` is appended. */
+function targetOf(route: string, value: string): [method: string, path: string] {
+  const [method = '', pattern = ''] = route.split(' ');
+  const [inside = '', query] = value.split('?', 2);
+  return [method, pattern.replace(/\{[^}]+\}/, inside) + (query === undefined ? '' : `?${query}`)];
+}
+
+describe('an identity that is limited to a relying party', () => {
+  it('works for that one', async () => {
+    const ceremonies = service.ceremonies('mine.example.com', LIMITED);
+    const authenticator = new Authenticator();
+    expect(await ceremonies.register('grace', authenticator)).toMatchObject({ status: 201 });
+    expect(await ceremonies.authenticate(authenticator)).toMatchObject({ status: 200 });
+  });
+
+  it.each(ROUTES)('learns nothing of another one by %s', async (route, denial, path, body) => {
+    const before = await service.state();
+    const told = [theirs, NOBODY].map(async (of) => {
+      const { status, body: answer } = await ask(...targetOf(route, path(of)), body(of));
+      expect({ status, body: answer }).toMatchObject(denial);
+      return JSON.stringify({ status, ...answer, instance: undefined }).replaceAll(of.rpId, 'the relying party');
+    });
+    const [existing, missing] = await Promise.all(told);
+    expect(existing).toBe(missing);
+    expect(await service.state()).toEqual(before);
+  });
+
+  it('uses up no challenge of another', async () => {
+    const { status } = await service.client.call('auth-service', 'POST', '/v1/credentials/verify', {
+      challengeId: theirs.challenge,
+      response: answers.authentication,
+    });
+    expect(status).toBe(200);
+  });
+
+  it.each(['', '?userId=ada', '?status=active', '?limit=200'])('lists its own credentials alone: %s', async (query) => {
+    const { body } = await service.client.call<Page<Credential>>(LIMITED, 'GET', `/v1/credentials${query}`);
+    expect(new Set(body.data.map(({ rpId }) => rpId))).toEqual(new Set(['mine.example.com']));
+  });
+
+  it('lists its own relying party alone', async () => {
+    const { body } = await service.client.call<{ data: { rpId: string }[] }>(LIMITED, 'GET', '/v1/relying-parties');
+    expect(body.data.map(({ rpId }) => rpId)).toEqual(['mine.example.com']);
+  });
+
+  it.each(['?limit=200', '?userId=ada&limit=200', '?type=credential.register', '?outcome=success&limit=200'])(
+    'lists the events of its own relying party alone: %s',
+    async (query) => {
+      const path = `/v1/audit/events${query}`;
+      const { body } = await service.client.call<Page<{ unmapped?: { rp_id?: string } }>>(LIMITED, 'GET', path);
+      expect(new Set(body.data.map(({ unmapped }) => unmapped?.rp_id))).toEqual(new Set(['mine.example.com']));
+    },
+  );
+
+  it('exports its own events alone, in a log that still proves itself whole', async () => {
+    const { body: log } = await service.client.call<string>(LIMITED, 'GET', '/v1/audit/export');
+    const { body: keys } = await service.client.call<string>('auditor', 'GET', '/v1/audit/key');
+    const proved = await verifyExport(Readable.from([Buffer.from(log)]), parseVerifierKeys(keys));
+    expect([proved.from, proved.events > 0, proved.erased > 0]).toEqual([0, true, true]);
+    expect([log.includes('mine.example.com'), log.includes('theirs.example.com')]).toEqual([true, false]);
+  });
+
+  it('finds no event by the credential of another', async () => {
+    const { body } = await ask('GET', `/v1/audit/events?credentialId=${theirs.credential}`);
+    expect(body['data']).toEqual([]);
+  });
+
+  it('is tried on every route of the contract', () => {
+    const routes = service.contract.operations.map(({ method, path }) => `${method} ${path}`);
+    const tried = [...ROUTES.map(([route]) => route), ...LISTS, ...COMMON];
+    expect(routes.filter((route) => !tried.includes(route))).toEqual([]);
+  });
+});

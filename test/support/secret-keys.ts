@@ -1,0 +1,7 @@
+import type { SecretKeys } from '../../src/config/secret-keys.js';
+
+export const TEST_KEYS: SecretKeys = {
+  binding: Buffer.alloc(32, 1),
+  decoy: Buffer.alloc(32, 2),
+  auditSubject: Buffer.alloc(32, 3),
+};

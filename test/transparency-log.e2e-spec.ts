@@ -1,0 +1,159 @@
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { problem } from './support/bodies.js';
+import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
+import { openCheckpoint } from '../src/audit/log/signed-checkpoint.js';
+import { verifyExport } from '../src/audit/log/verify-export.js';
+import { parseConsistency } from '../src/audit/log/consistency-document.js';
+import { verifyConsistency, verifyInclusion } from '../src/audit/log/verify-proof.js';
+import { LogStorage } from '../src/audit/log-storage.js';
+import { LogKeeper } from '../src/audit/log-keeper.js';
+import type { Answer } from './support/client.js';
+import { TestService } from './support/service.js';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await TestService.start();
+  const party = await service.relyingParty('login.example.com');
+  const authenticator = new Authenticator();
+  await party.registered('ada', authenticator);
+  for (let count = 0; count < 20; count += 1) await party.authenticate(authenticator);
+});
+afterAll(() => service.stop());
+
+/** Another suite's transaction, on the same server, may hold the order up. */
+async function get<Body = Record<string, unknown>>(path: string, identity = 'auditor'): Promise<Answer<Body>> {
+  const answer = await service.client.call<Body>(identity, 'GET', path);
+  return answer.status === 503 ? get(path, identity) : answer;
+}
+const tick = (): Promise<void> => service.running.app.get(LogKeeper, { strict: false }).tick();
+const text = async (path: string): Promise<string> => (await get<string>(path)).body;
+
+/** Waits until every event has its place. */
+async function settled(): Promise<void> {
+  const storage = service.running.app.get(LogStorage, { strict: false });
+  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+    service.clock.advance(1);
+    await tick();
+  }
+}
+
+async function exported(query = ''): Promise<string> {
+  await settled();
+  const { status, headers, body } = await get<string>(`/v1/audit/export${query}`);
+  expect([status, headers['content-type']]).toEqual([200, 'application/x-ndjson']);
+  return body;
+}
+
+const once = (content: string): Readable => Readable.from([Buffer.from(content)]);
+
+describe('the transparency log', () => {
+  it('is signed by Ed25519 and ML-DSA-44, under the name of the deployment', async () => {
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    expect(keys.map(({ name, algorithm }) => [name, algorithm])).toEqual([
+      ['passkey-manager/default', 'ed25519'],
+      ['passkey-manager/default', 'ml-dsa-44'],
+    ]);
+    const { origin, size } = openCheckpoint(await text('/v1/audit/checkpoint'), keys);
+    expect(origin).toBe('passkey-manager/default');
+    expect(size).toBeGreaterThan(0);
+  });
+
+  it('proves that an event is in it', async () => {
+    const { body: page } = await get<{ data: { metadata: { uid: string } }[] }>(
+      '/v1/audit/events?type=credential.verify&limit=1',
+    );
+    const { status, body } = await get<{
+      leafIndex: number;
+      leafHash: string;
+      treeSize: number;
+      proof: string[];
+      checkpoint: string;
+    }>(`/v1/audit/events/${page.data[0]?.metadata.uid ?? ''}/proof`);
+    expect(status).toBe(200);
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    const checkpoint = openCheckpoint(body.checkpoint, keys);
+    const bytes = (hash: string): Buffer => Buffer.from(hash, 'base64url');
+    const [leafHash, proof] = [bytes(body.leafHash), body.proof.map(bytes)];
+    const { size, root } = checkpoint;
+    expect(verifyInclusion({ index: body.leafIndex, size, leafHash, proof, root })).toBe(true);
+  });
+
+  it('only grows', async () => {
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    const before = openCheckpoint(await text('/v1/audit/checkpoint'), keys);
+    await service.client.call('stranger', 'GET', '/v1/credentials');
+    await settled();
+    const after = openCheckpoint(await text('/v1/audit/checkpoint'), keys);
+    expect(after.size).toBeGreaterThan(before.size);
+    const { body } = await get(`/v1/audit/consistency?from=${String(before.size)}&to=${String(after.size)}`);
+    const { proof } = parseConsistency(JSON.stringify(body));
+    const [from, to, fromRoot, toRoot] = [before.size, after.size, before.root, after.root];
+    expect(verifyConsistency({ from, to, proof, fromRoot, toRoot })).toBe(true);
+  });
+
+  it.each(['from=2&to=1', 'from=0&to=99999999', 'from=-1&to=2', 'from=a&to=b', 'from=1', ''])(
+    'has no consistency of %j',
+    async (query) => {
+      expect(await get(`/v1/audit/consistency?${query}`)).toMatchObject(problem(400, 'request-malformed'));
+    },
+  );
+
+  it('is exported whole, and proves itself', async () => {
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    const proved = await verifyExport(once(await exported()), keys);
+    expect(proved).toMatchObject({ from: 0, erased: 0 });
+    expect(proved.events).toBeGreaterThan(40);
+    expect(proved.to).toBe(proved.checkpoint.size);
+  });
+
+  it('is exported in parts by time, and each proves itself', async () => {
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    const now = service.clock.now().toISOString();
+    const proved = await verifyExport(once(await exported(`?from=${now}`)), keys);
+    expect(proved.events).toBe(0);
+    const all = await verifyExport(once(await exported(`?to=${now}`)), keys);
+    expect(all.events).toBeGreaterThan(40);
+  });
+
+  it('knows users by names that go with them', async () => {
+    const party = service.ceremonies('login.example.com');
+    const authenticator = new Authenticator();
+    await party.registered('grace', authenticator);
+    await party.authenticate(authenticator, { challenge: { userId: 'grace' } });
+    await party.requestAuthentication({ userId: 'nobody-known' });
+    const log = await exported();
+    expect(['ada', 'grace', 'nobody-known'].filter((user) => log.includes(`"${user}"`))).toEqual([]);
+    type Shown = { data: { user: { uid: string; uid_alt?: string } }[] };
+    const of = async (user: string): Promise<Shown['data']> =>
+      (await get<Shown>(`/v1/audit/events?userId=${user}&type=challenge.issue`)).body.data;
+    const before = await of('grace');
+    expect(before.length).toBeGreaterThan(1);
+    expect(new Set(before.map(({ user }) => user.uid))).toEqual(new Set(['grace']));
+    expect(new Set(before.map(({ user }) => user.uid_alt)).size).toBe(1);
+    expect(log.includes(before[0]?.user.uid_alt ?? '?')).toBe(true);
+    expect(await of('nobody-known')).toHaveLength(1);
+    expect(await of('ada')).toHaveLength(1);
+    expect((await service.client.call('operator', 'DELETE', '/v1/users/grace?rpId=login.example.com')).status).toBe(
+      204,
+    );
+    expect(await of('grace')).toEqual([]);
+    const { body } = await get<Shown>('/v1/audit/events?type=challenge.issue&limit=200');
+    expect(body.data.map(({ user }) => user.uid)).toContain(before[0]?.user.uid_alt);
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    expect((await verifyExport(once(await exported()), keys)).erased).toBe(0);
+  });
+
+  it('writes down that it was exported', async () => {
+    await exported();
+    const { body } = await get<{ data: unknown[] }>('/v1/audit/events?type=audit.export&limit=1');
+    expect(body.data).toHaveLength(1);
+  });
+
+  it.each(['auth-service', 'operator', 'stranger'])('is closed to %s', async (identity) => {
+    for (const path of ['export', 'key', 'checkpoint', 'consistency?from=0&to=1']) {
+      expect(await get(`/v1/audit/${path}`, identity)).toMatchObject(problem(403, 'permission-denied'));
+    }
+  });
+});

@@ -1,0 +1,209 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { AuditLog } from './support/audit-log.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { authenticationRejected, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+const LIMITS = { challengesPerMinute: 12, refusalsPerHalfHour: 10 };
+const MINUTE = 60;
+const HALF_HOUR = 30 * MINUTE;
+
+let service: TestService;
+let bank: Ceremonies<string>;
+let shop: Ceremonies<string>;
+let log: AuditLog;
+let user: string;
+let other: string;
+let authenticator: Authenticator;
+let users = 0;
+const newUser = (): string => `user-${String((users += 1))}`;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  log = new AuditLog(service.client);
+  bank = await service.relyingParty('bank.example.com', { userLimits: LIMITS });
+  shop = await service.relyingParty('shop.example.org', { userLimits: LIMITS });
+});
+afterAll(() => service.stop());
+
+/** Every test has a user with one passkey, and another without. */
+beforeEach(async () => {
+  [user, other, authenticator] = [newUser(), newUser(), new Authenticator()];
+  await bank.registered(user, authenticator);
+  service.clock.freeze();
+  service.clock.advance(MINUTE);
+});
+afterEach(() => {
+  service.clock.reset();
+});
+
+const limited = (reason: string, seconds: number): object => ({
+  ...problem(429, 'rate-limited', { reason }),
+  headers: { 'retry-after': String(seconds) },
+});
+const tooMany = (seconds: number): object => limited('too-many-challenges', seconds);
+const resting = (seconds: number): object => limited('too-many-refusals', seconds);
+const begin = (userId = user, rp = bank) => rp.requestAuthentication({ userId });
+
+async function times(count: number, act: () => Promise<unknown>): Promise<void> {
+  for (let done = 0; done < count; done += 1) await act();
+}
+
+/** An answer for the user that does not verify; `named`: to a challenge that names the user. */
+async function refused(named = true): Promise<void> {
+  const answer = await bank.authenticate(authenticator, {
+    challenge: named ? { userId: user } : {},
+    interference: { signature: (bytes) => Buffer.from(bytes.toReversed()) },
+  });
+  expect(answer).toMatchObject(authenticationRejected('signature-invalid'));
+}
+
+const limits = (): ReturnType<AuditLog['events']> => log.events({ type: 'challenge.limit', userId: user });
+
+describe('challenges of one user', () => {
+  it('are refused beyond the limit, with the seconds until the oldest is a minute old', async () => {
+    await times(2, async () => succeeded(await begin(), 201));
+    service.clock.advance(10);
+    await times(LIMITS.challengesPerMinute - 2, async () => succeeded(await begin(), 201));
+    expect(await begin()).toMatchObject(tooMany(50));
+    service.clock.advance(50);
+    await times(2, async () => succeeded(await begin(), 201));
+    expect(await begin()).toMatchObject(tooMany(10));
+  });
+
+  it('count together for both ceremonies', async () => {
+    await times(6, async () => succeeded(await begin(), 201));
+    await times(6, async () => succeeded(await bank.requestRegistration(user), 201));
+    expect(await begin()).toMatchObject(tooMany(MINUTE));
+    expect(await bank.requestRegistration(user)).toMatchObject(tooMany(MINUTE));
+  });
+
+  it('over the limit store nothing, not even the handle of a new user', async () => {
+    await times(LIMITS.challengesPerMinute, () => begin(other));
+    const before = await service.state();
+    expect(await begin(other)).toMatchObject(tooMany(MINUTE));
+    expect(await bank.requestRegistration(other)).toMatchObject(tooMany(MINUTE));
+    expect(await service.state()).toEqual(before);
+  });
+
+  it('are none of the business of others: another user, another relying party', async () => {
+    await times(LIMITS.challengesPerMinute + 1, () => begin());
+    succeeded(await begin(other), 201);
+    succeeded(await bank.requestRegistration(other), 201);
+    succeeded(await begin(user, shop), 201);
+    succeeded(await shop.requestRegistration(user), 201);
+  });
+
+  it('lock nobody out: the user signs in by a discoverable credential, and answers what was issued', async () => {
+    const { challengeId, publicKey } = succeeded(await begin(), 201);
+    await times(LIMITS.challengesPerMinute, () => begin());
+    expect(await begin()).toMatchObject(tooMany(MINUTE));
+    await bank.authenticated(authenticator);
+    succeeded(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
+  });
+
+  it('of nobody in particular are not limited', async () => {
+    await times(3 * LIMITS.challengesPerMinute, async () => succeeded(await bank.requestAuthentication(), 201));
+  });
+});
+
+describe('refusals of one user (PCI DSS 8.3.4)', () => {
+  /** Nine, of which the challenges do not fill the minute. */
+  beforeEach(async () => {
+    await times(LIMITS.refusalsPerHalfHour - 1, () => refused());
+    service.clock.advance(MINUTE);
+  });
+
+  it('the tenth in a row makes the user rest for half an hour', async () => {
+    await refused();
+    expect(await begin()).toMatchObject(resting(HALF_HOUR));
+    service.clock.advance(HALF_HOUR - 1);
+    expect(await begin()).toMatchObject(resting(1));
+    service.clock.advance(1);
+    succeeded(await begin(), 201);
+  });
+
+  it('a success ends the row', async () => {
+    await bank.authenticated(authenticator, { challenge: { userId: user } });
+    service.clock.advance(1);
+    await refused();
+    succeeded(await begin(), 201);
+  });
+
+  it('count also where the challenge named nobody, and such a success wakes the user', async () => {
+    await refused(false);
+    expect(await begin()).toMatchObject(resting(HALF_HOUR));
+    service.clock.advance(1);
+    await bank.authenticated(authenticator);
+    succeeded(await begin(), 201);
+  });
+
+  it('do not keep the user, identified anew, from registering a passkey', async () => {
+    await refused();
+    await bank.registered(user, new Authenticator());
+    expect(await begin()).toMatchObject(resting(HALF_HOUR));
+  });
+
+  it('are none of the business of others', async () => {
+    await refused();
+    succeeded(await begin(other), 201);
+    succeeded(await begin(user, shop), 201);
+  });
+
+  it('do not end what has begun: an open challenge is answered', async () => {
+    const { challengeId, publicKey } = succeeded(await begin(), 201);
+    await refused();
+    expect(await begin()).toMatchObject(resting(HALF_HOUR));
+    succeeded(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
+  });
+
+  it('are told with the longer wait, where both limits hold', async () => {
+    await times(LIMITS.challengesPerMinute - 1, () => begin());
+    await refused();
+    expect(await begin()).toMatchObject(resting(HALF_HOUR));
+    expect(await bank.requestRegistration(user)).toMatchObject(tooMany(MINUTE));
+  });
+});
+
+describe('the audit log', () => {
+  it('tells that a user is over a limit, and which', async () => {
+    await times(LIMITS.challengesPerMinute, () => begin());
+    const answer = await begin();
+    expect(await limits()).toMatchObject([
+      {
+        class_uid: 3002,
+        status: 'Failure',
+        status_code: 'too-many-challenges',
+        status_detail: '12 challenges were issued to the user within a minute',
+        user: { uid: user },
+        metadata: { correlation_uid: (answer.body as unknown as { instance: string }).instance },
+        unmapped: { rp_id: bank.rpId, ceremony: 'authentication' },
+      },
+    ]);
+  });
+
+  it('is not filled by a flood: a user is in it once a minute', async () => {
+    await times(LIMITS.challengesPerMinute, () => begin());
+    await times(30, () => begin());
+    expect(await limits()).toHaveLength(1);
+    service.clock.advance(MINUTE - 1);
+    await times(5, () => begin());
+    expect(await limits()).toHaveLength(1);
+    service.clock.advance(1);
+    await times(LIMITS.challengesPerMinute + 5, () => begin());
+    expect(await limits()).toHaveLength(2);
+  });
+});
+
+describe('a policy', () => {
+  it('is in force at once, also the stricter one', async () => {
+    await times(3, async () => succeeded(await begin(user, shop), 201));
+    await service.relyingParty(shop.rpId, { userLimits: { challengesPerMinute: 2 } });
+    expect(await begin(user, shop)).toMatchObject(tooMany(MINUTE));
+    await service.relyingParty(shop.rpId, { userLimits: { challengesPerMinute: 4 } });
+    succeeded(await begin(user, shop), 201);
+    expect(await begin(user, shop)).toMatchObject(tooMany(MINUTE));
+    await service.relyingParty(shop.rpId, { userLimits: LIMITS });
+  });
+});

@@ -1,0 +1,143 @@
+/**
+ * `npm run rotations`: replaces the server's certificate, the revocation list and the access policy of a running service
+ * a hundred times, under load. No caller that is still welcome may lose a request, though none is ever tried again; who is
+ * revoked or denied must be refused on its live connection within 5 seconds, for good. Needs no network.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { DevelopmentCa } from '../../src/config/development-ca.js';
+import { prepareDevelopment } from '../../src/config/development.js';
+import { LiveConnection } from '../../test/support/live-connection.js';
+import { Pki } from '../../test/support/pki.js';
+import { callAllTheTime, enrol, Tally, Victim } from './callers.js';
+import { Mount } from './mount.js';
+import { firstPolicy, kindOf, Rotations, spiffeId } from './rotation.js';
+import { startService, type Service } from './service.js';
+
+const { values } = parseArgs({
+  options: { rotations: { type: 'string', default: '100' }, connections: { type: 'string', default: '16' } },
+});
+const ROTATIONS = Number(values.rotations);
+const CONNECTIONS = Number(values.connections);
+/** How long what was revoked may still be served. */
+const DEADLINE_MS = 5_000;
+
+/** Every second revocation list and policy shuts somebody out. */
+const hasVictim = (number: number): boolean => kindOf(number) !== 'certificate' && Math.floor(number / 3) % 2 === 0;
+const victimOf = (number: number): string => spiffeId(`victim-${String(number)}`);
+
+const dataDir = mkdtempSync(join(tmpdir(), 'passkey-rotations-'));
+const pki = new Pki(join(dataDir, 'pki'));
+const tally = new Tally();
+const victims: Victim[] = [];
+const taken = new Map<string, number>();
+const load = new AbortController();
+const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+};
+
+/** Between two looks of the service at its files at any moment: a rotation follows another by up to so much. */
+const PAUSE_MS = 600;
+
+async function main(): Promise<boolean> {
+  await prepareDevelopment(dataDir);
+  const read = (name: string): string => readFileSync(join(pki.directory, name), 'utf8');
+  const identities = [spiffeId('auth-service')];
+  for (let number = 0; number < ROTATIONS; number += 1) if (hasVictim(number)) identities.push(victimOf(number));
+  const mount = new Mount(join(dataDir, 'mount'), {
+    ...Object.fromEntries(['server.crt', 'server.key', 'ca.crt', 'ca.crl'].map((name) => [name, read(name)])),
+    'access-policy.yaml': firstPolicy(identities),
+  });
+  const authority = await DevelopmentCa.load(read('ca.crt'), read('ca.key'));
+  const service = await startService({
+    PASSKEY_DATA_DIR: dataDir,
+    PASSKEY_TLS_CERT_FILE: mount.path('server.crt'),
+    PASSKEY_TLS_KEY_FILE: mount.path('server.key'),
+    PASSKEY_TLS_CA_FILE: mount.path('ca.crt'),
+    PASSKEY_TLS_CRL_FILE: mount.path('ca.crl'),
+    PASSKEY_ACCESS_POLICY_FILE: mount.path('access-policy.yaml'),
+  });
+  try {
+    return await rotateUnderLoad(service, new Rotations(mount, authority, identities));
+  } finally {
+    await service.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function rotateUnderLoad(service: Service, rotations: Rotations): Promise<boolean> {
+  const welcome = Array.from({ length: CONNECTIONS }, () => {
+    return new LiveConnection(service.url, pki.ca, pki.certificateOf('auth-service'));
+  });
+  const callers = await Promise.all(welcome.map((connection, n) => enrol(connection, `user-${String(n)}`)));
+  const calls = callers.map((caller) => callAllTheTime(caller, tally, load.signal));
+  const trials: Promise<void>[] = [];
+  const began = performance.now();
+  for (let number = 0; number < ROTATIONS; number += 1) {
+    await rotate(service, rotations, number, trials);
+    progress(`${String(number + 1)} rotations of ${String(ROTATIONS)}, ${String(tally.served)} requests served`);
+    await sleep(PAUSE_MS * Math.random());
+  }
+  const seconds = (performance.now() - began) / 1_000;
+  await sleep(DEADLINE_MS);
+  load.abort();
+  await Promise.all([...calls, ...trials]);
+  for (const connection of welcome) connection.close();
+  progress('');
+  return report(
+    seconds,
+    welcome.reduce((sum, { connections }) => sum + connections, 0),
+  );
+}
+
+/** Changes the files, and waits until the service has taken them. */
+async function rotate(service: Service, rotations: Rotations, number: number, trials: Promise<void>[]): Promise<void> {
+  let identity: { spiffeId: string; cert: string } | undefined;
+  let victim: Victim | undefined;
+  if (hasVictim(number)) {
+    const certificate = await pki.issue({ uris: [victimOf(number)] });
+    identity = { spiffeId: victimOf(number), cert: certificate.cert };
+    victim = new Victim(new LiveConnection(service.url, pki.ca, certificate));
+    await victim.connect();
+    victims.push(victim);
+    trials.push(victim.tryAllTheTime(load.signal));
+  }
+  const before = await service.inForce();
+  const rotation = await rotations.next(number, identity);
+  victim?.shutOut();
+  rotation.write();
+  const deadline = performance.now() + DEADLINE_MS;
+  const changed = async (): Promise<boolean> => {
+    const now = await service.inForce();
+    return rotation.kind === 'policy' ? now.policy !== before.policy : now.epoch !== before.epoch;
+  };
+  while (!(await changed())) {
+    if (performance.now() > deadline) return;
+    await sleep(50);
+  }
+  taken.set(rotation.how, (taken.get(rotation.how) ?? 0) + 1);
+}
+
+function report(seconds: number, connections: number): boolean {
+  const lasted = victims.map(({ lasted = Infinity }) => lasted).sort((a, b) => a - b);
+  const rotations = [...taken.values()].reduce((sum, count) => sum + count, 0);
+  const lost = [...tally.failed.values()].reduce((sum, count) => sum + count, 0);
+  const afterwards = victims.reduce((sum, { servedAfterwards }) => sum + servedAfterwards, 0);
+  const ms = (value = 0): string => `${value.toFixed(0)} ms`;
+  console.log(`Rotations taken      ${String(rotations)} of ${String(ROTATIONS)} in ${seconds.toFixed(0)} s`);
+  for (const [how, count] of [...taken].sort()) console.log(`  ${how.padEnd(34)} ${String(count)}`);
+  console.log(
+    `Requests served      ${String(tally.served)}, for ${String(CONNECTIONS)} callers on ${String(connections)} connections`,
+  );
+  console.log(`Requests lost        ${String(lost)}`);
+  for (const [kind, count] of tally.failed) console.log(`  ${kind}: ${String(count)}`);
+  console.log(`Shut out             ${String(victims.length)} on live connections`);
+  console.log(`  until refused      p50 ${ms(lasted[Math.floor(lasted.length / 2)])}, max ${ms(lasted.at(-1))}`);
+  console.log(`  served afterwards  ${String(afterwards)}`);
+  return rotations === ROTATIONS && lost === 0 && afterwards === 0 && (lasted.at(-1) ?? 0) <= DEADLINE_MS;
+}
+
+process.exit((await main()) ? 0 : 1);
