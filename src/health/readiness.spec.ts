@@ -37,6 +37,7 @@ beforeEach(async () => {
 const readiness = new Readiness(
   { now: () => now },
   (() => identity) as unknown as IdentityReading,
+  () => ({}) as never,
   () => undefined,
   {} as DataSource,
   indicators,

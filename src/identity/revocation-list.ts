@@ -22,6 +22,7 @@ export interface RevocationList {
   readonly thisUpdate: Date;
   /** undefined: the list does not say, which RFC 5280 §5.1.2.5 forbids. */
   readonly nextUpdate: Date | undefined;
+  readonly signature: Signature;
   readonly der: Buffer;
   /** How many certificates it revokes. */
   readonly size: number;
@@ -31,16 +32,22 @@ export interface RevocationList {
   isOf(authority: X509Certificate): Promise<boolean>;
 }
 
-/** Object identifiers (DER, hexadecimal) of the signatures that lists may have, with their hash. */
-const SIGNATURES = new Map<string, string | null>([
-  ['2a8648ce3d040302', 'sha256'], // ecdsa-with-SHA256
-  ['2a8648ce3d040303', 'sha384'],
-  ['2a8648ce3d040304', 'sha512'],
-  ['2a864886f70d01010b', 'sha256'], // sha256WithRSAEncryption
-  ['2a864886f70d01010c', 'sha384'],
-  ['2a864886f70d01010d', 'sha512'],
-  ['2b6570', null], // Ed25519
-  ['2b6571', null], // Ed448
+/** How a list is signed; without a hash where the algorithm has its own. */
+export interface Signature {
+  readonly name: string;
+  readonly hash: string | null;
+}
+
+/** By object identifier (DER, hexadecimal). */
+const SIGNATURES = new Map<string, Signature>([
+  ['2a8648ce3d040302', { name: 'ECDSA', hash: 'SHA-256' }],
+  ['2a8648ce3d040303', { name: 'ECDSA', hash: 'SHA-384' }],
+  ['2a8648ce3d040304', { name: 'ECDSA', hash: 'SHA-512' }],
+  ['2a864886f70d01010b', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }],
+  ['2a864886f70d01010c', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-384' }],
+  ['2a864886f70d01010d', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-512' }],
+  ['2b6570', { name: 'Ed25519', hash: null }],
+  ['2b6571', { name: 'Ed448', hash: null }],
 ]);
 const CRL_NUMBER = '551d14';
 /** RFC 5280 §5.3.1: reasonCode removeFromCRL, as an entry has it. */
@@ -58,31 +65,33 @@ export async function parseRevocationLists(pem: string): Promise<RevocationList[
 
 /** CertificateList, RFC 5280 §5.1: the list without its signature, the signature's algorithm, the signature. */
 async function revocationList(der: Buffer): Promise<RevocationList> {
-  const [list, algorithm, signature] = wholeSequence(der);
+  const [list, algorithm, bits] = wholeSequence(der);
   const signed = expectTag(list, DER.sequence);
-  const hash = hashOf(der, expectTag(algorithm, DER.sequence));
-  const bits = expectTag(signature, DER.bitString);
+  const signature = signatureOf(der, expectTag(algorithm, DER.sequence));
+  const { content, end } = expectTag(bits, DER.bitString);
   const { entries, ...members } = membersOf(der, signed);
   const revoked = entries ? await revokedBy(der, entries) : new Set<string>();
   const verdicts = new Map<string, Promise<boolean>>();
   return {
-    ...{ ...members, der, size: revoked.size },
+    ...{ ...members, signature, der, size: revoked.size },
     revokes: (serialNumber) => revoked.has(withoutLeadingZeros(serialNumber.toLowerCase())),
     isOf: (authority) => {
       if (namesOf(authority).subject !== members.issuer) return Promise.resolve(false);
       const key = authority.fingerprint256;
-      const verdict = verdicts.get(key) ?? holds(authority, hash, der.subarray(signed.start, signed.end), der.subarray(bits.content + 1, bits.end)); // prettier-ignore
+      const verdict =
+        verdicts.get(key) ??
+        holds(signature, der.subarray(signed.start, signed.end), authority, der.subarray(content + 1, end));
       verdicts.set(key, verdict);
       return verdict;
     },
   };
 }
 
-function hashOf(der: Buffer, algorithm: DerElement): string | null {
-  const identifier = expectTag(childrenOf(der, algorithm)[0], DER.objectIdentifier);
-  const hash = SIGNATURES.get(der.toString('hex', identifier.content, identifier.end));
-  if (hash === undefined) throw new Error('its signature is of an unknown kind');
-  return hash;
+function signatureOf(der: Buffer, algorithm: DerElement): Signature {
+  const { content, end } = expectTag(childrenOf(der, algorithm)[0], DER.objectIdentifier);
+  const signature = SIGNATURES.get(der.toString('hex', content, end));
+  if (!signature) throw new Error('its signature is of an unknown kind');
+  return signature;
 }
 
 /** TBSCertList, RFC 5280 §5.1.2: version, algorithm, issuer, thisUpdate, nextUpdate, the entries, extensions. */
@@ -145,9 +154,9 @@ function numberOf(der: Buffer, tagged: DerElement): bigint | undefined {
   return number;
 }
 
-function holds(authority: X509Certificate, hash: string | null, signed: Buffer, signature: Buffer): Promise<boolean> {
+function holds({ hash }: Signature, signed: Buffer, { publicKey }: X509Certificate, bits: Buffer): Promise<boolean> {
   return new Promise((resolve) => {
-    verify(hash, signed, authority.publicKey, signature, (error, valid) => {
+    verify(hash, signed, publicKey, bits, (error, valid) => {
       resolve(!error && valid);
     });
   });
