@@ -1,4 +1,7 @@
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
+import { verifyExport } from '../src/audit/log/verify-export.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { AuditLog } from './support/audit-log.js';
 import { type Credential, type Page, problem } from './support/bodies.js';
@@ -95,12 +98,13 @@ const ROUTES: Row[] = [
   ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],
   ['GET /v1/relying-parties/{rpId}/related-origins', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['GET /v1/audit/events/{id}', problem(404, 'event-unknown'), ({ event }) => event, nothing],
+  ['GET /v1/audit/events/{id}/proof', problem(404, 'event-unknown'), ({ event }) => event, nothing],
 ];
 
 /** Lists that name nothing, in which only the caller's own may be. */
-const LISTS = ['GET /v1/credentials', 'GET /v1/relying-parties', 'GET /v1/audit/events'];
+const LISTS = ['GET /v1/credentials', 'GET /v1/relying-parties', 'GET /v1/audit/events', 'GET /v1/audit/export'];
 /** Of no relying party. */
-const COMMON = ['GET /openapi.json'];
+const COMMON = ['GET /openapi.json', 'GET /v1/audit/key', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'];
 
 function registrationOf(rpId: string): unknown {
   return service.ceremonies(rpId).registrationRequest('ada');
@@ -163,6 +167,14 @@ describe('an identity that is limited to a relying party', () => {
       expect(new Set(body.data.map(({ unmapped }) => unmapped?.rp_id))).toEqual(new Set(['mine.example.com']));
     },
   );
+
+  it('exports its own events alone, in a log that still proves itself whole', async () => {
+    const { body: log } = await service.client.call<string>(LIMITED, 'GET', '/v1/audit/export');
+    const { body: keys } = await service.client.call<string>('auditor', 'GET', '/v1/audit/key');
+    const proved = await verifyExport(Readable.from([Buffer.from(log)]), parseVerifierKeys(keys));
+    expect([proved.from, proved.events > 0, proved.erased > 0]).toEqual([0, true, true]);
+    expect([log.includes('mine.example.com'), log.includes('theirs.example.com')]).toEqual([true, false]);
+  });
 
   it('finds no event by the credential of another', async () => {
     const { body } = await ask('GET', `/v1/audit/events?credentialId=${theirs.credential}`);

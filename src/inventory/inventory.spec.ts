@@ -1,6 +1,6 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -24,8 +24,6 @@ const take = (env: NodeJS.ProcessEnv = {}): Promise<Inventory> =>
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-inventory-'));
   await prepareDevelopment(directory);
-  const { privateKey } = generateKeyPairSync('ml-dsa-44');
-  await appendFile(path('audit.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -72,8 +70,9 @@ describe('keys', () => {
       ['HKDF-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
+      ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
     ]);
-    expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([true, true, true, false, false, false]);
+    expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([true, true, true, false, false, false, false]);
   });
 
   it('may be encrypted', async () => {
@@ -113,8 +112,9 @@ describe('certificates and revocation lists', () => {
     await pki.revoke(await pki.issue());
     const { revocationLists } = await take();
     expect(revocationLists).toMatchObject([
-      { where: path('pki/ca.crl'), holds: '1 revoked', daysLeft: 397, signature: 'ECDSA with SHA-256' },
+      { where: path('pki/ca.crl'), holds: '1 revoked', signature: 'ECDSA with SHA-256' },
     ]);
+    expect([396, 397]).toContain(revocationLists[0]?.daysLeft);
   });
 });
 
@@ -159,7 +159,7 @@ describe('an inventory', () => {
       revocationLists: [],
     });
     expect(inventory.listener).toBeUndefined();
-    expect(inventory.keys).toHaveLength(4);
+    expect(inventory.keys).toHaveLength(5);
     expect(inventoryTable(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 

@@ -19,13 +19,16 @@ const PRIVATE_KEYS = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[^-]*-----END \1---
 
 /** @throws Error when a key does not open; the message says nothing of what the file holds */
 export function serverKeys({ tls }: Config): HeldKey[] {
-  const passphrase = tls.keyPassphraseFile && readFileSync(tls.keyPassphraseFile, 'utf8').replace(/\r?\n$/, '');
-  return privateKeys(tls.keyFile, 'proves the server to callers (TLS)', passphrase);
+  return privateKeys(tls.keyFile, 'proves the server to callers (TLS)', passphraseOf(tls.keyPassphraseFile));
+}
+
+function passphraseOf(file: string | undefined): string | undefined {
+  return file && readFileSync(file, 'utf8').replace(/\r?\n$/, '');
 }
 
 /** @throws Error when a key does not open */
-export function auditKeys({ auditKeyFile }: Config): HeldKey[] {
-  return privateKeys(auditKeyFile, 'signs the audit log');
+export function auditKeys({ auditKeyFile, auditKeyPassphraseFile }: Config): HeldKey[] {
+  return privateKeys(auditKeyFile, 'signs the audit log', passphraseOf(auditKeyPassphraseFile));
 }
 
 /** The file's own key, and those that are derived from it. */
@@ -34,9 +37,10 @@ export function bindingKeys({ bindingKeyFile }: Config): HeldKey[] {
   const secret = { where: bindingKeyFile, fingerprint: '', postQuantum: 'yes' } as const;
   const derived = { ...secret, algorithm: 'HMAC-SHA-256', size: '256 bit' };
   return [
-    { ...secret, what: 'gives the two keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
+    { ...secret, what: 'gives the three keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
     { ...derived, what: 'seals credential rows (MAC)' },
     { ...derived, what: 'makes decoys for users without passkeys' },
+    { ...derived, what: 'stands in the audit log for ids that are no user’s' },
   ];
 }
 

@@ -4,6 +4,7 @@ export const SERVICE_ALGORITHMS: readonly { what: string; algorithm: string; whe
   { what: 'user handles', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/challenges/challenges.service.ts' },
   { what: 'MAC of a credential row', algorithm: 'HMAC-SHA-256', where: 'src/credentials/binding.ts' },
   { what: 'decoys for users without passkeys', algorithm: 'HMAC-SHA-256', where: 'src/challenges/decoy.ts' },
+  { what: 'ids in the audit log that are no user’s', algorithm: 'HMAC-SHA-256', where: 'src/audit/subjects.ts' },
   { what: 'keys for one purpose each', algorithm: 'HKDF-SHA-256', where: 'src/config/secret-keys.ts' },
   { what: 'leaves and nodes of the audit log', algorithm: 'SHA-256', where: 'src/audit/log/merkle-hash.ts' },
   { what: 'checkpoints of the audit log', algorithm: 'Ed25519', where: 'src/audit/log/signed-checkpoint.ts' },
