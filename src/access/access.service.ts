@@ -32,7 +32,7 @@ export class AccessService {
     const { policy } = this.inForce;
     const now = this.clock.now();
     const grant = policy.grants.get(caller.spiffeId);
-    this.risks.identified(caller);
+    if (grant) this.risks.identified(caller);
     const flaw = this.flawOf(grant, caller, permission, now);
     const outcome = flaw === undefined ? 'allowed' : 'denied';
     context.decision = { outcome, permission, policyDigest: policy.digest, epoch: context.epoch ?? 0 };
