@@ -43,9 +43,9 @@ const INTACT = `leaf_hash = sha256('\\x00'::bytea || convert_to(event, 'UTF8')) 
  */
 const UNSEQUENCED = named<Unsequenced>(
   'audit-unsequenced',
-  `SELECT id, tx::text AS tx, leaf_hash, ${INTACT} FROM audit_event
+  `SELECT id, tx::text AS tx, leaf_hash, ${INTACT} FROM audit_event e
     WHERE (tx, id) > ($1::xid8, $2::uuid) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY tx, id LIMIT $3::integer`,
+    ORDER BY e.tx, id LIMIT $3::integer`,
 );
 
 /**
@@ -57,7 +57,7 @@ const UNSEQUENCED_SINCE = named<Unsequenced>(
   `SELECT id, tx::text AS tx, leaf_hash, ${INTACT} FROM audit_event e
     WHERE id >= $1::uuid AND tx < pg_snapshot_xmin(pg_current_snapshot())
       AND NOT EXISTS (SELECT FROM audit_leaf WHERE event_id = e.id)
-    ORDER BY tx, id LIMIT $2::integer`,
+    ORDER BY e.tx, id LIMIT $2::integer`,
 );
 
 /**
