@@ -17,7 +17,9 @@ export class AuditLog {
   /** Newest first, without what the log tells of itself, unless that is asked for. */
   async events(query: Record<string, string | number> = {}): Promise<AuditEvent[]> {
     const { data } = succeeded(await this.page({ limit: 200, ...query }), 200);
-    return data.filter(({ metadata: { event_code: code } }) => code === query['type'] || !OF_ITSELF.includes(code ?? ''));
+    return data.filter(
+      ({ metadata: { event_code: code } }) => code === query['type'] || !OF_ITSELF.includes(code ?? ''),
+    );
   }
 
   /** What was recorded while `act` ran, oldest first. */
