@@ -14,6 +14,7 @@ import { AuditService } from './audit.service.js';
 import { LogExport } from './log-export.js';
 import { LogKeeper } from './log-keeper.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
+import { LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
@@ -32,6 +33,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     LogStorage,
     Sequencer,
     LogProofs,
+    LogLines,
     LogExport,
     LogKeeper,
   ],

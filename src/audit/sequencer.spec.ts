@@ -8,7 +8,7 @@ import { LogStorage } from './log-storage.js';
 import { type Batch, Sequencer } from './sequencer.js';
 
 const ORIGIN = 'passkey-manager/test';
-const PEM = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const PEM = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
 
 let database: TestDataSource;
 beforeAll(async () => {
