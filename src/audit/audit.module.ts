@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
+import { Anchors } from './anchors/anchors.js';
 import { AuditArchiveEntity } from './audit-archive.entity.js';
 import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { AuditController } from './audit.controller.js';
@@ -35,6 +36,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     LogProofs,
     LogLines,
     LogExport,
+    Anchors,
     LogKeeper,
   ],
   exports: [AuditService, LogKeeper],

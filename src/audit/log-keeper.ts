@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleD
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { type AnchorState, Anchors } from './anchors/anchors.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { AuditService } from './audit.service.js';
@@ -16,7 +17,7 @@ const DAY_MS = 86_400_000;
 /** Of the log's partitions, which are those of months. */
 const MONTHS_AHEAD = 3;
 
-export type LogFailure = 'unreachable' | 'sequencer-lag' | 'event-altered';
+export type LogFailure = 'unreachable' | 'sequencer-lag' | 'event-altered' | 'anchor';
 
 /** For operators. */
 export interface LogState {
@@ -26,6 +27,8 @@ export interface LogState {
   /** For how long the oldest event has waited for its place. */
   readonly lagSeconds: number;
   readonly failures: readonly LogFailure[];
+  /** undefined: none is configured */
+  readonly anchors: readonly AnchorState[] | undefined;
 }
 
 /**
@@ -50,6 +53,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly storage: LogStorage,
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
+    private readonly anchors: Anchors,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -70,7 +74,13 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   state(): LogState {
     const { size = 0, createdAt } = this.latest ?? {};
     const checkpointAt = createdAt?.toISOString();
-    return { size, checkpointAt, lagSeconds: Math.round(this.lagMs / 1_000), failures: [...this.since.keys()] };
+    return {
+      size,
+      checkpointAt,
+      lagSeconds: Math.round(this.lagMs / 1_000),
+      failures: [...this.since.keys()],
+      anchors: this.anchors.state(),
+    };
   }
 
   /** One turn. Never throws. */
@@ -79,6 +89,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
       await this.makePartitions();
       let batch = await this.sequencer.sequence();
       while (batch) {
+        this.anchors.push(batch.checkpoint);
         if (batch.altered.length > 0) this.failed('event-altered', { events: batch.altered.slice(0, 100) });
         batch = batch.more && !this.stopped ? await this.sequencer.sequence(true) : undefined;
       }
@@ -90,7 +101,9 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async look(): Promise<void> {
+    const first = this.latest === undefined;
     this.latest = await this.storage.latestCheckpoint();
+    if (first && this.latest) this.anchors.push(this.latest);
     const oldest = await this.storage.oldestAfter(this.latest);
     this.lagMs = oldest === undefined ? 0 : Math.max(0, this.clock.now().getTime() - timeOfId(oldest));
     this.metrics.auditLag.set(this.lagMs / 1_000);
@@ -100,6 +113,9 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     }
     if (this.lagMs > MAX_LAG_MS) this.failed('sequencer-lag', { event: oldest });
     else this.recovered('sequencer-lag');
+    const failing = this.anchors.state()?.filter(({ failure }) => failure !== undefined) ?? [];
+    if (failing.length > 0) this.failed('anchor', { anchors: failing });
+    else this.recovered('anchor');
   }
 
   private async makePartitions(): Promise<void> {
