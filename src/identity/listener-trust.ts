@@ -4,6 +4,7 @@ import { AuditService } from '../audit/audit.service.js';
 import type { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { TrustMaterial } from './trust-material.js';
+import { TrustMaterialError } from './trust-material-error.js';
 
 export const TRUST_FILES = Symbol('WatchedFiles<TrustMaterial>');
 
@@ -39,7 +40,7 @@ export class ListenerTrust implements OnModuleDestroy {
   serve(server: Server): void {
     this.files.watch({
       taken: (material, previous) => {
-        server.setSecureContext(material.context);
+        replaceContext(server, material);
         this.epoch += 1;
         this.show();
         this.logger.log({ message: 'new trust material is in force', epoch: this.epoch, digest: material.digest });
@@ -76,6 +77,15 @@ export class ListenerTrust implements OnModuleDestroy {
     this.metrics.certificateExpiry.set({ file: 'certificate' }, earliest([certificate.validToDate]));
     this.metrics.certificateExpiry.set({ file: 'ca' }, earliest(authorities.map(({ validToDate }) => validToDate)));
     this.metrics.certificateExpiry.set({ file: 'crl' }, earliest(revocationLists.map(({ nextUpdate }) => nextUpdate)));
+  }
+}
+
+/** @throws TrustMaterialError when OpenSSL does not take what was validated, such as a list with an ill-formed entry */
+function replaceContext(server: Server, { context }: TrustMaterial): void {
+  try {
+    server.setSecureContext(context);
+  } catch (error) {
+    throw TrustMaterialError.ofAll(error);
   }
 }
 

@@ -88,6 +88,6 @@ function demandUsable({ crl, ...context }: TlsContext, held: TrustMaterial | und
   try {
     createSecureContext(held ? context : { ...context, crl });
   } catch (error) {
-    throw new TrustMaterialError(`PASSKEY_TLS_CERT_FILE, _KEY_FILE, _CA_FILE, _CRL_FILE: ${String(error)}`);
+    throw TrustMaterialError.ofAll(error);
   }
 }

@@ -22,7 +22,8 @@ export interface ListProfile {
 const MINUTE_MS = 60_000;
 
 /** A certificate's serial number as an entry's octets. */
-export const serialOf = ({ certificate }: Issued): string => `00${certificate.serialNumber}`;
+export const serialOf = ({ certificate: { serialNumber } }: Issued): string =>
+  /^[89A-F]/.test(serialNumber) ? `00${serialNumber}` : serialNumber;
 
 /** By hand, because a list that no library would make is what most of its specs are about. */
 export function revocationList(by: Issued, profile: ListProfile = {}): string {
@@ -39,7 +40,7 @@ export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
     ...removed.map((serial) => tlv(0x30, integer(serial), now, REMOVED)),
   ];
   const extensions = [
-    ...(number === null ? [] : [extension('551d14', integer(`00${padded(number.toString(16))}`))]),
+    ...(number === null ? [] : [extension('551d14', integer(unsigned(number.toString(16))))]),
     ...(critical === undefined ? [] : [extension(critical, integer('01'), true)]),
   ];
   const algorithm = algorithmOf(by, hash);
@@ -69,6 +70,9 @@ export function tlv(tag: number, ...contents: Buffer[]): Buffer {
 
 const padded = (hexadecimal: string): string =>
   hexadecimal.padStart(hexadecimal.length + (hexadecimal.length % 2), '0');
+/** X.690 §8.3.2: as short as it can be. */
+const unsigned = (hexadecimal: string): string =>
+  (/^[89a-f]/.test(padded(hexadecimal)) ? '00' : '') + padded(hexadecimal);
 const integer = (hexadecimal: string): Buffer => tlv(0x02, Buffer.from(hexadecimal, 'hex'));
 const identifier = (hexadecimal: string): Buffer => tlv(0x06, Buffer.from(hexadecimal, 'hex'));
 const REMOVED = tlv(0x30, tlv(0x30, identifier('551d15'), tlv(0x04, tlv(0x0a, Buffer.from([8])))));
