@@ -12,12 +12,16 @@ import { AuditNodeEntity } from './audit-node.entity.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditService } from './audit.service.js';
 import { LogExport } from './log-export.js';
+import { LogFailures } from './log-failures.js';
 import { LogKeeper } from './log-keeper.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
+import { LogPartitions } from './log-partitions.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
+import { TrustedLog } from './trusted-log.js';
+import { UnsequencedEvents } from './unsequenced-events.js';
 
 const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
 
@@ -30,6 +34,10 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     AuditService,
     AuditReader,
     LogStorage,
+    TrustedLog,
+    UnsequencedEvents,
+    LogFailures,
+    LogPartitions,
     Sequencer,
     LogProofs,
     LogExport,
