@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { AuditEventType } from '../src/audit/audit-entry.js';
@@ -68,7 +69,7 @@ async function callAs(certificate: ClientCertificate): Promise<void> {
   client.close();
 }
 
-/** In TLS 1.3 a client learns that its certificate is refused when it reads. */
+/** In TLS 1.3 a client learns that its certificate is refused when it reads; the record of it follows. */
 async function knockAs(certificate: ClientCertificate): Promise<void> {
   const { hostname, port } = new URL(service.running.httpsUrl);
   await new Promise((closed) => {
@@ -77,6 +78,8 @@ async function knockAs(certificate: ClientCertificate): Promise<void> {
     socket.on('data', () => undefined);
     socket.on('close', closed);
   });
+  const log = new AuditLog(service.client);
+  while ((await log.events({ type: 'handshake.refused' })).length === 0) await sleep(20);
 }
 
 async function everything(log: AuditLog, cursor = ''): Promise<AuditEvent[]> {

@@ -48,11 +48,14 @@ export function parseAccessPolicy(text: string): AccessPolicy {
   return { ...policy, digest: createHash('sha256').update(text).digest('hex') };
 }
 
-/** Without aliases, unknown tags and second documents: what is granted stands where it is read. */
+/**
+ * Without aliases, unknown tags and second documents: what is granted stands where it is read. A mistake is told without
+ * the text around it, because the file may be another one than was meant, such as a key.
+ */
 function parseYaml(text: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, strict: true });
   const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) throw new AccessPolicyError(faults.map(({ message }) => message));
+  if (faults.length > 0) throw new AccessPolicyError(faults.map(({ message }) => message.split('\n', 1)[0]!));
   try {
     return document.toJS({ maxAliasCount: 0 });
   } catch (error) {

@@ -191,3 +191,85 @@ describe('a rate', () => {
     for (let count = 0; count < 1_000; count += 1) await service.demand(request(), 'any');
   });
 });
+
+describe('a sign of risk', () => {
+  const risks = () => audit.entries.filter(({ type }) => type === 'risk.signal').map(({ reason }) => reason);
+
+  it('is a certificate of another authority, of an identity that the policy names', async () => {
+    const service = access();
+    for (const authority of ['a', 'b']) await service.demand(request({ authority }), 'any');
+    expect(risks()).toEqual(['authority-changed']);
+  });
+
+  it('is none of a stranger: others would be forgotten for it', async () => {
+    const service = access();
+    const spiffeId = 'spiffe://bank.example/stranger';
+    for (const authority of ['a', 'b']) {
+      await expect(service.demand(request({ spiffeId, authority }), 'any')).rejects.toThrow();
+    }
+    expect(risks()).toEqual([]);
+  });
+
+  it('is a denial, twenty times', async () => {
+    const service = access();
+    for (let denials = 0; denials < 20; denials += 1) {
+      await service.demand(request(), 'audit:read').catch(() => undefined);
+    }
+    expect(risks()).toEqual(['denial-spike']);
+  });
+});
+
+describe('every decision', () => {
+  it('is counted, by permission and outcome, and in the request’s context', async () => {
+    const metrics = new Metrics();
+    const clock = { now: () => now };
+    const policy = parseAccessPolicy(`
+version: 1
+trustDomain: bank.example
+services:
+  - { id: ${AUTH_SERVICE.spiffeId}, permissions: [audit:read] }
+`);
+    const service = new AccessService({ policy } as PolicyInForce, clock, audit.service, new RiskSignals(clock, audit.service, metrics), metrics); // prettier-ignore
+    const context = { ...request(), epoch: 6 };
+    await service.demand(context, 'audit:read');
+    const decision = { permission: 'audit:read', policyDigest: policy.digest, epoch: 6 };
+    expect(context.decision).toEqual({ ...decision, outcome: 'allowed' });
+    const { epoch: _, ...unknownEpoch } = context;
+    await service.demand(unknownEpoch, 'passkeys:read').catch(() => undefined);
+    expect(unknownEpoch.decision).toEqual({ ...decision, permission: 'passkeys:read', outcome: 'denied', epoch: 0 });
+    expect((await metrics.decisions.get()).values).toMatchObject([
+      { labels: { permission: 'audit:read', outcome: 'allowed' }, value: 1 },
+      { labels: { permission: 'passkeys:read', outcome: 'denied' }, value: 1 },
+    ]);
+  });
+
+  it('is a denial when the relying party is another’s', async () => {
+    const context = { ...authorizedContext({}, ['login.bank.example']) };
+    const decision = { outcome: 'allowed', permission: 'any', policyDigest: 'd', epoch: 1 } as const;
+    context.decision = decision;
+    await expect(access().demandRelyingParty(context, 'other.example')).rejects.toThrow();
+    expect(context.decision).toEqual({ ...decision, outcome: 'denied' });
+  });
+});
+
+describe('an answer that takes long', () => {
+  it.each<[string, boolean, AuthorizedContext, Permission]>([
+    ['is allowed as its request was', true, authorizedContext(), 'passkeys:register'],
+    ['ends with a permission', false, authorizedContext(), 'audit:export'],
+    [
+      'ends with a grant',
+      false,
+      authorizedContext({ spiffeId: 'spiffe://bank.example/stranger' }),
+      'passkeys:register',
+    ],
+    [
+      'ends with the trust in its connection',
+      false,
+      { ...authorizedContext(), stillTrusted: () => Promise.resolve(false) },
+      'passkeys:register',
+    ],
+  ])('%s', async (_, allowed, context, permission) => {
+    expect(await access().stillAllows(context, permission)).toBe(allowed);
+    expect(audit.entries).toEqual([]);
+  });
+});

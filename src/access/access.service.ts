@@ -32,7 +32,7 @@ export class AccessService {
     const { policy } = this.inForce;
     const now = this.clock.now();
     const grant = policy.grants.get(caller.spiffeId);
-    this.risks.identified(caller);
+    if (grant) this.risks.identified(caller);
     const flaw = this.flawOf(grant, caller, permission, now);
     const outcome = flaw === undefined ? 'allowed' : 'denied';
     context.decision = { outcome, permission, policyDigest: policy.digest, epoch: context.epoch ?? 0 };
@@ -40,6 +40,14 @@ export class AccessService {
     if (!grant || flaw !== undefined) return this.refuse(context, 'permission-denied', flaw ?? '');
     this.limitRate(grant, now);
     context.relyingParties = grant.relyingParties;
+  }
+
+  /** Whether a request that was allowed would be allowed now: for an answer that takes long. */
+  async stillAllows(context: AuthorizedContext, permission: Permission): Promise<boolean> {
+    const { caller } = context;
+    const grant = this.inForce.policy.grants.get(caller.spiffeId);
+    const flaw = this.flawOf(grant, caller, permission, this.clock.now());
+    return flaw === undefined && (await context.stillTrusted?.()) !== false;
   }
 
   /** @throws Problem relying-party-denied, whether or not the relying party exists */

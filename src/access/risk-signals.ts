@@ -9,8 +9,9 @@ export type RiskSignal = 'denial-spike' | 'authority-changed' | 'sign-count-regr
 /** So many denials of one identity in so long a time are no accident of its configuration. */
 const SPIKE_DENIALS = 20;
 const SPIKE_MS = 60_000;
-/** Granted identities are as many as the policy has; strangers of the trust domain are remembered up to here. */
+/** So many identities are remembered, and so many authorities of each; beyond that the oldest are forgotten. */
 const MAX_IDENTITIES = 10_000;
+const MAX_AUTHORITIES = 8;
 
 interface Denials {
   count: number;
@@ -24,7 +25,7 @@ interface Denials {
 @Injectable()
 export class RiskSignals {
   private readonly denials = new Map<string, Denials>();
-  private readonly authorities = new Map<string, string>();
+  private readonly authorities = new Map<string, Set<string>>();
 
   constructor(
     @Inject(CLOCK) private readonly clock: Clock,
@@ -37,8 +38,9 @@ export class RiskSignals {
     const now = this.clock.now().getTime();
     const known = this.denials.get(spiffeId);
     if (!known || now - known.since >= SPIKE_MS || now < known.since) {
-      if (this.denials.size >= MAX_IDENTITIES) this.denials.clear();
+      this.denials.delete(spiffeId);
       this.denials.set(spiffeId, { count: 1, since: now });
+      forgetOldest(this.denials, MAX_IDENTITIES);
       return;
     }
     known.count += 1;
@@ -46,14 +48,21 @@ export class RiskSignals {
     this.raise('denial-spike', `${String(SPIKE_DENIALS)} denials within a minute`, { identity: spiffeId });
   }
 
-  /** An identity that comes with a certificate of another authority: a rotation of authorities, or a rogue one. */
+  /**
+   * An identity that comes with a certificate of another authority: a rotation of authorities, or a rogue one. Each
+   * authority is told once, because in a rotation an identity comes with certificates of the old and the new by turns.
+   */
   identified({ spiffeId, authority, fingerprint }: Caller): void {
     const known = this.authorities.get(spiffeId);
-    if (known === authority) return;
-    if (this.authorities.size >= MAX_IDENTITIES) this.authorities.clear();
-    this.authorities.set(spiffeId, authority);
-    if (known === undefined) return;
-    const facts = { identity: spiffeId, fingerprint, authority, previous_authority: known };
+    if (known?.has(authority)) return;
+    if (!known) {
+      this.authorities.set(spiffeId, new Set([authority]));
+      forgetOldest(this.authorities, MAX_IDENTITIES);
+      return;
+    }
+    const facts = { identity: spiffeId, fingerprint, authority, previous_authorities: [...known] };
+    known.add(authority);
+    forgetOldest(known, MAX_AUTHORITIES);
     this.raise('authority-changed', 'the identity came with a certificate of another authority', facts);
   }
 
@@ -65,5 +74,13 @@ export class RiskSignals {
   private raise(signal: RiskSignal, detail: string, facts: Readonly<Record<string, unknown>>): void {
     this.metrics.riskSignals.inc({ signal });
     this.audit.recordEventually({ type: 'risk.signal', outcome: 'success', reason: signal, detail, facts });
+  }
+}
+
+/** Of a map or a set, which keep the order in which their entries came. */
+function forgetOldest(memory: Map<string, unknown> | Set<string>, max: number): void {
+  for (const oldest of memory.keys()) {
+    if (memory.size <= max) return;
+    memory.delete(oldest);
   }
 }

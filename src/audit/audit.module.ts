@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
+import { Anchors } from './anchors/anchors.js';
 import { AuditArchiveEntity } from './audit-archive.entity.js';
 import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { AuditController } from './audit.controller.js';
@@ -16,6 +17,7 @@ import { LogFailures } from './log-failures.js';
 import { LogKeeper } from './log-keeper.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
 import { LogPartitions } from './log-partitions.js';
+import { LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
@@ -40,7 +42,9 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     LogPartitions,
     Sequencer,
     LogProofs,
+    LogLines,
     LogExport,
+    Anchors,
     LogKeeper,
   ],
   exports: [AuditService, LogKeeper],

@@ -11,6 +11,7 @@ export type LogFailure =
   | 'sequencer-lag'
   | 'partitions'
   | 'event-altered'
+  | 'anchor'
   | 'self-verification';
 
 type Facts = Readonly<Record<string, unknown>>;

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { type AnchorState, Anchors } from './anchors/anchors.js';
 import { databaseUnavailable } from '../problems/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
@@ -33,6 +34,8 @@ export interface LogState {
   /** For how long the oldest event has waited for its place. */
   readonly lagSeconds: number;
   readonly failures: readonly LogFailure[];
+  /** undefined: none is configured */
+  readonly anchors: readonly AnchorState[] | undefined;
 }
 
 /**
@@ -56,6 +59,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly partitions: LogPartitions,
     private readonly failures: LogFailures,
     private readonly metrics: Metrics,
+    private readonly anchors: Anchors,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -76,7 +80,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   state(): LogState {
     const { size = 0, createdAt } = this.latest ?? {};
     const [checkpointAt, lagSeconds] = [createdAt?.toISOString(), Math.round(this.lagMs / 1_000)];
-    return { size, checkpointAt, lagSeconds, failures: this.failures.current() };
+    return { size, checkpointAt, lagSeconds, failures: this.failures.current(), anchors: this.anchors.state() };
   }
 
   /** One turn. Never throws. */
@@ -89,7 +93,10 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     try {
       await this.partitions.make();
       let batch = await this.sequencer.sequence();
-      while (batch?.more && !this.stopped) batch = await this.sequencer.sequence(true);
+      while (batch) {
+        this.anchors.push(batch.checkpoint);
+        batch = batch.more && !this.stopped ? await this.sequencer.sequence(true) : undefined;
+      }
       await this.look();
       return 'none';
     } catch (error) {
@@ -100,7 +107,9 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async look(): Promise<void> {
+    const first = this.latest === undefined;
     this.latest = await this.log.latest();
+    if (first && this.latest) this.anchors.push(this.latest);
     const oldest = await this.waiting.oldest(this.latest);
     this.lagMs = oldest === undefined ? 0 : Math.max(0, this.clock.now().getTime() - timeOfId(oldest));
     this.metrics.auditLag.set(this.lagMs / 1_000);
@@ -108,9 +117,16 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
       this.metrics.auditSize.set(this.latest.size);
       this.metrics.auditCheckpoint.set(this.latest.createdAt.getTime() / 1_000);
     }
-    // An event that was written long after it happened has had no turn yet.
+    this.tellOfLag(oldest);
+    const failing = this.anchors.state()?.filter(({ failure }) => failure !== undefined) ?? [];
+    if (failing.length > 0) this.failures.failed('anchor', { anchors: failing });
+    else this.failures.recovered('anchor');
+  }
+
+  /** An event that was written long after it happened may have had no turn yet: it takes two. */
+  private tellOfLag(event: string | undefined): void {
     this.lateTurns = this.lagMs > MAX_LAG_MS ? this.lateTurns + 1 : 0;
-    if (this.lateTurns > 1) this.failures.failed('sequencer-lag', { event: oldest, seconds: this.lagMs / 1_000 });
+    if (this.lateTurns > 1) this.failures.failed('sequencer-lag', { event, seconds: this.lagMs / 1_000 });
     else if (this.lateTurns === 0) this.failures.recovered('sequencer-lag');
   }
 }

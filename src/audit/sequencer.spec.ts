@@ -66,6 +66,16 @@ describe('the order of the log', () => {
     await demandWhole();
   });
 
+  it('is that of the numbers of transactions, however many digits they have', async () => {
+    for (const tx of ['9', '99', '100', '10']) await insert(1, 'gen_random_uuid()', `'${tx}'::xid8`);
+    await log.replica.sequencer.sequence(true);
+    const rows = await log.sql<{ tx: string }>(
+      'SELECT tx::text FROM audit_leaf JOIN audit_event ON id = event_id ORDER BY leaf_index',
+    );
+    expect(rows.map(({ tx }) => tx)).toEqual(['9', '10', '99', '100']);
+    expect((await log.replica.storage.latestCheckpoint())?.lastTx).toBe('100');
+  });
+
   it('waits for a transaction that began earlier: what commits late is neither lost nor passed over', async () => {
     const late = log.database.dataSource.createQueryRunner();
     await late.startTransaction();

@@ -34,7 +34,7 @@ const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 const SETTLED = `(tx < (SELECT pg_snapshot_xmin(pg_current_snapshot())) OR tx >= (SELECT pg_snapshot_xmax(pg_current_snapshot())))`;
 /** Not as an anti-join: a plan that reads all of the leaves for it would be a slow one. */
 const NO_LEAF = '(SELECT leaf_index FROM audit_leaf WHERE event_id = e.id) IS NULL';
-const IN_ORDER = `ORDER BY tx, id LIMIT ${String(BATCH)}`;
+const IN_ORDER = `ORDER BY e.tx, e.id LIMIT ${String(BATCH)}`;
 const EVENT_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
 /** What is no hash cannot be a leaf. */
 const SELECT = `SELECT id, tx::text AS tx, leaf_hash = ${EVENT_HASH} AS intact,
@@ -94,7 +94,7 @@ export class UnsequencedEvents {
   async oldest(last: AuditCheckpointEntity | undefined): Promise<string | undefined> {
     const { lastTx = '0', lastId = FIRST_ID } = last ?? {};
     const [row] = await this.dataSource.query<{ id: string }[]>(
-      `SELECT id FROM audit_event e WHERE (tx, id) > ($1::xid8, $2::uuid) AND ${NO_LEAF} ORDER BY tx, id LIMIT 1`,
+      `SELECT id FROM audit_event e WHERE (tx, id) > ($1::xid8, $2::uuid) AND ${NO_LEAF} ORDER BY e.tx, e.id LIMIT 1`,
       this.restored && this.looked ? [this.settled, FIRST_ID] : [lastTx, lastId],
     );
     return row?.id;

@@ -203,3 +203,29 @@ describe('the configuration', () => {
     );
   });
 });
+
+describe('the anchors of the audit log', () => {
+  const settings = (PASSKEY_AUDIT_ANCHOR_FILE?: string, PASSKEY_AUDIT_ANCHOR_URL?: string): NodeJS.ProcessEnv => ({
+    ...production(),
+    PASSKEY_AUDIT_ANCHOR_FILE,
+    PASSKEY_AUDIT_ANCHOR_URL,
+  });
+
+  it('are none, a file that is there or can be made, and a URL', () => {
+    expect(readConfig(settings())).toMatchObject({ auditAnchorFile: undefined, auditAnchorUrl: undefined });
+    for (const path of [file, `${file}.new`]) expect(readConfig(settings(path)).auditAnchorFile).toBe(path);
+    for (const url of ['https://worm.example/notes', 'http://localhost:9000']) {
+      expect(readConfig(settings(undefined, url)).auditAnchorUrl).toBe(url);
+    }
+  });
+
+  it.each([join(import.meta.dirname, 'nowhere', 'notes'), import.meta.dirname])('are not the file %j', (path) => {
+    expect(mistakesOf(settings(path))).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_FILE names /)]);
+  });
+
+  it.each(['ftp://worm.example', 'worm.example', 'https://user:secret@worm.example/'])('are not the URL %j', (url) => {
+    const [mistake = '', ...more] = mistakesOf(settings(undefined, url));
+    expect([mistake, more]).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_URL must be/), []]);
+    expect(mistake).not.toContain('secret');
+  });
+});

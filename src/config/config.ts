@@ -1,5 +1,5 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 /** Everything the service can be told from outside, read once at boot and frozen. */
 export interface Config {
@@ -19,6 +19,10 @@ export interface Config {
   readonly auditKeyPassphraseFile?: string | undefined;
   /** Names the audit log: its checkpoints are those of `passkey-manager/<name>`. */
   readonly deploymentName: string;
+  /** Appended to by the service: the log's checkpoints. */
+  readonly auditAnchorFile?: string | undefined;
+  /** Where the log's checkpoints are posted to. */
+  readonly auditAnchorUrl?: string | undefined;
   readonly bindingKeyFile: string;
   /** FIDO metadata, the BLOB as it is published; undefined: none. */
   readonly metadataBlobFile: string | undefined;
@@ -78,6 +82,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     auditKeyFile: generated('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
     auditKeyPassphraseFile: settings.optionalFile('PASSKEY_AUDIT_KEY_PASSPHRASE_FILE'),
     deploymentName: settings.name('PASSKEY_DEPLOYMENT_NAME', 'default'),
+    auditAnchorFile: settings.appendedFile('PASSKEY_AUDIT_ANCHOR_FILE'),
+    auditAnchorUrl: settings.httpUrl('PASSKEY_AUDIT_ANCHOR_URL'),
     bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
   };
@@ -131,6 +137,30 @@ class Settings {
       this.mistakes.push(`${name} names "${path}", which cannot be read`);
     }
     return path;
+  }
+
+  /** It need not be there yet, but its directory must. */
+  appendedFile(name: string): string | undefined {
+    const value = this.env[name];
+    if (!value) return undefined;
+    const path = resolve(value);
+    try {
+      const exists = existsSync(path);
+      if (exists && statSync(path).isDirectory()) this.mistakes.push(`${name} names "${path}", which is a directory`);
+      accessSync(exists ? path : dirname(path), constants.W_OK);
+    } catch {
+      this.mistakes.push(`${name} names "${path}", which cannot be written`);
+    }
+    return path;
+  }
+
+  httpUrl(name: string): string | undefined {
+    const value = this.env[name];
+    if (!value) return undefined;
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    const plain = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+    if (!plain) this.mistakes.push(`${name} must be a URL of http or https, without a user and a password`);
+    return value;
   }
 
   databaseUrl(required: boolean): string | undefined {

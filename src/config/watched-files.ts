@@ -1,9 +1,16 @@
 import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One stat(2) each: it sees a file written in place, a rename over it and a symbolic link turned, on any file system. */
 const INTERVAL_MS = 500;
+/** What is being written is left alone until it has rested so long, but for at most so many times. */
+const REST_MS = 100;
+const MAX_RESTS = 10;
+/** Files that were refused are tried again each so many looks: their time may come, or a fault of the disk pass. */
+const LOOKS_PER_RETRY = 10;
 
 export interface FileReports<Value> {
+  /** What it throws refuses the value: the previous one stays. */
   taken(value: Value, previous: Value): void;
   refused(reason: string): void;
 }
@@ -16,14 +23,15 @@ export interface FileReports<Value> {
 export class WatchedFiles<Value> {
   /** Why the files that lie there now are not the ones that are used. */
   refused: string | undefined;
-  private seen: string | undefined;
   private doubted = false;
+  private looksSinceRefusal = 0;
   private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private looking: Promise<void> | undefined;
 
   private constructor(
     private readonly paths: readonly string[],
     private readonly read: (held: Value | undefined) => Promise<Value>,
+    private seen: string,
     private held: Value,
   ) {}
 
@@ -36,9 +44,7 @@ export class WatchedFiles<Value> {
     read: (held: Value | undefined) => Promise<Value>,
   ): Promise<WatchedFiles<Value>> {
     const seen = await fingerprintOf(paths);
-    const files = new WatchedFiles(paths, read, await read(undefined));
-    files.seen = seen;
-    return files;
+    return new WatchedFiles(paths, read, seen, await read(undefined));
   }
 
   get value(): Value {
@@ -47,35 +53,67 @@ export class WatchedFiles<Value> {
 
   watch(reports: FileReports<Value>): void {
     this.timer = setInterval(() => {
-      this.running = this.running.then(() => this.look(reports));
+      this.looking ??= this.look(reports).finally(() => (this.looking = undefined));
     }, INTERVAL_MS).unref();
   }
 
   async close(): Promise<void> {
     clearInterval(this.timer);
-    await this.running;
+    await this.looking;
   }
 
   /** Takes the files if they are others than last time. Never throws. */
   async look(reports: FileReports<Value>): Promise<void> {
-    const seen = await fingerprintOf(this.paths);
-    if (seen === this.seen) return;
-    const previous = this.held;
-    try {
-      this.held = await this.read(previous);
-    } catch (error) {
-      const settled = this.doubted;
-      this.doubted = !settled;
-      if (!settled) return;
-      this.seen = seen;
-      this.refused = error instanceof Error ? error.message : String(error);
-      reports.refused(this.refused);
+    const seen = await this.atRest();
+    const changed = seen !== this.seen;
+    if (!changed && !this.isDue()) {
+      this.doubted = false;
+      return;
+    }
+    const reason = await this.take(reports);
+    if (reason === undefined) {
+      [this.seen, this.refused, this.doubted] = [seen, undefined, false];
+      return;
+    }
+    if (changed && !this.doubted) {
+      this.doubted = true;
       return;
     }
     this.doubted = false;
     this.seen = seen;
-    this.refused = undefined;
-    if (this.held !== previous) reports.taken(this.held, previous);
+    if (!changed && reason === this.refused) return;
+    this.refused = reason;
+    reports.refused(reason);
+  }
+
+  private isDue(): boolean {
+    if (this.refused === undefined) return false;
+    this.looksSinceRefusal += 1;
+    return this.looksSinceRefusal % LOOKS_PER_RETRY === 0;
+  }
+
+  /** @returns why the files are refused */
+  private async take(reports: FileReports<Value>): Promise<string | undefined> {
+    const previous = this.held;
+    try {
+      this.held = await this.read(previous);
+      if (this.held !== previous) reports.taken(this.held, previous);
+      return undefined;
+    } catch (error) {
+      this.held = previous;
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  private async atRest(): Promise<string> {
+    let seen = await fingerprintOf(this.paths);
+    for (let rests = 0; seen !== this.seen && rests < MAX_RESTS; rests += 1) {
+      await sleep(REST_MS);
+      const later = await fingerprintOf(this.paths);
+      if (later === seen) break;
+      seen = later;
+    }
+    return seen;
   }
 }
 

@@ -6,6 +6,7 @@ import type { LogState } from '../audit/log-keeper.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { ListenerTrust } from '../identity/listener-trust.js';
+import { isInUse } from '../identity/lists-in-force.js';
 import type { RevocationList } from '../identity/revocation-list.js';
 
 /** The FIDO metadata in use; undefined where none is configured. */
@@ -69,19 +70,26 @@ export class Readiness {
     }
   }
 
-  /** Files that cannot be used leave the old ones in force: that is told, and the service goes on. */
+  /**
+   * Down when no caller can be served by it: the service's own certificate has ended, or the last authority. Files that
+   * cannot be used leave the old ones in force: that is told, and the service goes on.
+   */
   certificate(): HealthIndicatorResult {
     const { material, epoch, refused } = this.identity().trust;
-    const ends = [material.certificate, ...material.authorities].map(({ validToDate }) => validToDate.getTime());
-    return this.until('certificate', new Date(Math.min(...ends)), { epoch, refused });
+    const authorities = Math.max(...material.authorities.map(({ validToDate }) => validToDate.getTime()));
+    const end = Math.min(material.certificate.validToDate.getTime(), authorities);
+    return this.until('certificate', new Date(end), { epoch, refused });
   }
 
   /** Beyond the end of a list its authority's certificates are refused, so a service that has one is not ready. */
   crl(): HealthIndicatorResult {
-    const { revocationLists } = this.identity().trust.material;
-    const [first] = [...revocationLists].sort((a, b) => endOf(a) - endOf(b));
+    const { revocationLists, authorities } = this.identity().trust.material;
+    const now = this.clock.now();
+    const [first] = revocationLists
+      .filter((list) => isInUse(list, authorities, now))
+      .sort((a, b) => endOf(a) - endOf(b));
     const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
-    return this.until('crl', first?.nextUpdate, { ageing: this.clock.now().getTime() > half });
+    return this.until('crl', first?.nextUpdate, { ageing: now.getTime() > half });
   }
 
   accessPolicy(): HealthIndicatorResult {

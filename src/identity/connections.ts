@@ -13,12 +13,16 @@ import { TRUST_DOMAIN } from './trust-domain.js';
 export interface Connection {
   readonly caller: Caller | SvidError;
   readonly chain: readonly X509Certificate[];
+  /** Unix time, ms. */
+  readonly beganAt: number;
   /** When its next answer is its last (Unix time, ms). */
   readonly endsAt: number;
   /** One too many of its caller's. */
   readonly excess: boolean;
   /** The identity epoch under which it was last found trusted. */
   epoch: number;
+  /** When its path is to be verified again (Unix time, ms); 0: it was not yet. */
+  trustedUntil: number;
   /** It was found trusted under a newer epoch than its own: its next answer is its last. */
   draining: boolean;
 }
@@ -28,6 +32,8 @@ const MAX_AGE_MS = 15 * 60_000;
 const JITTER = 0.2;
 const MAX_CONNECTIONS = 4_000;
 const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
+/** Time to ask, and to learn that there are too many; without it one caller's idle connections could fill the server. */
+const EXCESS_MS = 1_000;
 const MAX_REQUESTS_PER_CONNECTION = 100_000;
 const MAX_HEADERS = 64;
 
@@ -50,31 +56,36 @@ export class Connections {
     server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
     server.maxHeadersCount = MAX_HEADERS;
     server.on('connection', (socket) => this.begun.set(socket, this.trust.epoch));
-    server.on('secureConnection', (socket) => this.of(socket));
+    server.on('secureConnection', (socket) => {
+      if (this.of(socket).excess) setTimeout(() => socket.destroy(), EXCESS_MS).unref();
+    });
   }
 
   of(socket: TLSSocket): Connection {
     const known = this.connections.get(socket);
     if (known) return known;
-    const chain = peerChain(socket);
-    const caller = this.identify(chain[0]);
+    const { chain, caller } = this.identify(socket);
+    const now = this.clock.now().getTime();
     const connection: Connection = {
       caller,
       chain,
-      endsAt: this.clock.now().getTime() + MAX_AGE_MS * (1 - JITTER * Math.random()),
+      beganAt: now,
+      endsAt: now + MAX_AGE_MS * (1 - JITTER * Math.random()),
       excess: this.count(socket, caller instanceof SvidError ? '' : caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY,
       epoch: this.begun.get((socket as unknown as { _parent?: object })._parent ?? socket) ?? 0,
+      trustedUntil: 0,
       draining: false,
     };
     this.connections.set(socket, connection);
     return connection;
   }
 
-  private identify(certificate: X509Certificate | undefined): Caller | SvidError {
+  private identify(socket: TLSSocket): Pick<Connection, 'chain' | 'caller'> {
     try {
-      return certificate ? parseSvid(certificate.raw, this.trustDomain) : new SvidError('there is no certificate');
+      const chain = peerChain(socket);
+      return { chain, caller: chain[0] ? parseSvid(chain[0].raw, this.trustDomain) : new SvidError('there is no certificate') }; // prettier-ignore
     } catch (error) {
-      return error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed');
+      return { chain: [], caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed') }; // prettier-ignore
     }
   }
 

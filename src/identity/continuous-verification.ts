@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { Connection } from './connections.js';
 import { ListenerTrust } from './listener-trust.js';
-import { flawOfPeer, revocationEnd } from './peer-chain.js';
+import { verifyPeer, verifyRevocation } from './peer-chain.js';
 import type { Caller } from './request-context.js';
 import { SvidError } from './svid.js';
 
@@ -12,8 +12,9 @@ export type Standing =
 
 /**
  * What is asked of a connection at every request, because it may have changed since the handshake: is the certificate
- * valid now, is its issuer's revocation list, and has the trust material changed? If it has, the certificate is verified
- * again by what is in force now. A caller that is still welcome gets its answer, and its client then a new connection.
+ * valid now, has a certificate or a revocation list of its path ended, and has the trust material changed? If one has,
+ * the path is verified again by what is in force now. A caller that is still welcome gets its answer, and its client
+ * then a new connection.
  */
 @Injectable()
 export class ContinuousVerification {
@@ -28,26 +29,19 @@ export class ContinuousVerification {
     const now = this.clock.now();
     if (now < caller.notBefore || now > caller.notAfter) return { caller, refusal: 'the certificate is not valid now' };
     const { epoch, material } = this.trust;
-    if (connection.epoch !== epoch) {
-      const refusal = await flawOfPeer(chain, material, now);
-      if (refusal !== undefined) return { caller, refusal };
+    if (connection.epoch !== epoch || now.getTime() > connection.trustedUntil) {
+      const isFresh = connection.epoch === epoch && connection.trustedUntil === 0;
+      const verdict = await (isFresh ? verifyRevocation : verifyPeer)(chain, material, now);
+      if ('flaw' in verdict) return { caller, refusal: verdict.flaw };
+      connection.draining ||= connection.epoch !== epoch;
       connection.epoch = epoch;
-      connection.draining = true;
+      connection.trustedUntil = verdict.until.getTime();
     }
-    const end = this.revocationEndOf(connection);
-    if (!end || now > end) return { caller, refusal: 'the revocation list has ended' };
-    return { caller, last: connection.draining || now.getTime() >= connection.endsAt };
+    return { caller, last: connection.draining || this.isOver(connection, now.getTime()) };
   }
 
-  /** Looked up once for each connection and epoch. */
-  private readonly ends = new WeakMap<Connection, { readonly epoch: number; readonly end: Date | undefined }>();
-
-  private revocationEndOf(connection: Connection): Date | undefined {
-    let known = this.ends.get(connection);
-    if (known?.epoch !== connection.epoch) {
-      known = { epoch: connection.epoch, end: revocationEnd(connection.chain[0]!, this.trust.material) };
-      this.ends.set(connection, known);
-    }
-    return known.end;
+  /** A connection whose age the clock cannot tell, because it went back, is over as well. */
+  private isOver({ beganAt, endsAt }: Connection, now: number): boolean {
+    return now >= endsAt || now < beganAt;
   }
 }

@@ -1,17 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { certificatePath } from '../webauthn/certificate-path.js';
-import { issuerOf } from './revocation-list.js';
-import { listOf, type TrustMaterial } from './trust-material.js';
+import { isRoot } from './authorities.js';
+import { type Lists, listOf } from './lists-in-force.js';
 
 /** Constraints of an intermediate, which OpenSSL held against the leaf in the handshake and which do not change. */
 const HELD_IN_THE_HANDSHAKE = ['2.5.29.30', '2.5.29.36', '2.5.29.54'];
+const MAX_CHAIN = 10;
 
 /** The certificates that a connection's peer proved itself by, leaf first. */
 export function peerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let certificate = socket.getPeerCertificate(true) as DetailedPeerCertificate | undefined;
-  while (certificate?.raw && chain.length < 10) {
+  while (certificate?.raw && chain.length < MAX_CHAIN) {
     chain.push(new X509Certificate(certificate.raw));
     const issuer = certificate.issuerCertificate as DetailedPeerCertificate | undefined;
     certificate = issuer?.raw.equals(certificate.raw) ? undefined : issuer;
@@ -19,36 +20,45 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
   return chain;
 }
 
+export type PeerVerdict =
+  | { readonly flaw: string }
+  /** When a certificate or a revocation list of the path ends. */
+  | { readonly until: Date };
+
 /**
- * Asks of a live connection what a new handshake would: a path to an authority that is trusted now, and no certificate
- * of it revoked.
- *
- * @returns why the peer is no longer trusted; undefined: it is
+ * Asks of a live connection what a new handshake would: a path to a root that is trusted now, and no certificate of it
+ * revoked.
  */
-export async function flawOfPeer(
-  chain: readonly X509Certificate[],
-  material: Pick<TrustMaterial, 'authorities' | 'revocationLists'>,
-  now: Date,
-): Promise<string | undefined> {
-  const verdict = certificatePath(chain, material.authorities, now, HELD_IN_THE_HANDSHAKE);
-  if ('cause' in verdict) return `the certificate is no longer trusted: ${verdict.cause}`;
-  for (const [index, authority] of verdict.path.slice(1).entries()) {
-    const list = await listOf(authority, material);
-    if (!list) return 'the certificate’s authority has no revocation list';
-    if (!list.nextUpdate || now > list.nextUpdate) return 'the revocation list has ended';
-    if (list.revokes(verdict.path[index]!.serialNumber)) return 'the certificate was revoked';
-  }
-  return undefined;
+export async function verifyPeer(chain: readonly X509Certificate[], material: Lists, now: Date): Promise<PeerVerdict> {
+  const current = chain.map((certificate) => editionInForce(certificate, material.authorities));
+  const verdict = certificatePath(current, material.authorities.filter(isRoot), now, HELD_IN_THE_HANDSHAKE);
+  if ('cause' in verdict) return { flaw: `the certificate is no longer trusted: ${verdict.cause}` };
+  return verifyRevocation(verdict.path, material, now);
 }
 
-/** When the revocation list of a certificate's issuer ends; undefined: there is none. */
-export function revocationEnd(
-  certificate: X509Certificate,
-  { revocationLists }: Pick<TrustMaterial, 'revocationLists'>,
-): Date | undefined {
-  const issuer = issuerOf(certificate);
-  const ends = revocationLists
-    .filter((list) => list.issuer === issuer)
-    .map(({ nextUpdate }) => nextUpdate?.getTime() ?? 0);
-  return ends.length === 0 ? undefined : new Date(Math.max(...ends));
+/** The part of it that a handshake under the same material leaves to be asked: until when its answer holds. */
+export async function verifyRevocation(
+  path: readonly X509Certificate[],
+  material: Lists,
+  now: Date,
+): Promise<PeerVerdict> {
+  const ends = path.map(({ validToDate }) => validToDate.getTime());
+  for (const [index, authority] of path.slice(1).entries()) {
+    const list = await listOf(authority, material);
+    if (!list) return { flaw: 'the certificate’s authority has no revocation list' };
+    if (!list.nextUpdate || now > list.nextUpdate) return { flaw: 'the revocation list has ended' };
+    if (list.revokes(editionInForce(path[index]!, material.authorities).serialNumber)) {
+      return { flaw: 'the certificate was revoked' };
+    }
+    ends.push(list.nextUpdate.getTime());
+  }
+  return { until: new Date(Math.min(...ends)) };
+}
+
+/** As OpenSSL does, what is trusted comes before what was sent: an intermediate that was issued anew replaces the old. */
+function editionInForce(certificate: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate {
+  const edition = authorities.find(
+    ({ subject, publicKey }) => subject === certificate.subject && publicKey.equals(certificate.publicKey),
+  );
+  return edition ?? certificate;
 }

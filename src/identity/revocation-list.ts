@@ -1,6 +1,18 @@
-import 'reflect-metadata';
-import { type X509Certificate, webcrypto } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { verify, type X509Certificate } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import {
+  childrenOf,
+  contextTag,
+  DER,
+  type DerElement,
+  elementAt,
+  expectTag,
+  integerText,
+  timeOf,
+  wholeSequence,
+  withoutLeadingZeros,
+} from './der.js';
+import { pemBlocks } from './pem.js';
 
 /** A certificate revocation list (RFC 5280 §5). */
 export interface RevocationList {
@@ -10,57 +22,153 @@ export interface RevocationList {
   readonly thisUpdate: Date;
   /** undefined: the list does not say, which RFC 5280 §5.1.2.5 forbids. */
   readonly nextUpdate: Date | undefined;
+  readonly signature: Signature;
+  readonly der: Buffer;
   /** How many certificates it revokes. */
   readonly size: number;
   /** @param serialNumber hexadecimal, as X509Certificate has it */
   revokes(serialNumber: string): boolean;
-  /** Whether the authority's name and key made the list. */
+  /** Whether the authority's name and key made the list; the signature is verified once for each authority. */
   isOf(authority: X509Certificate): Promise<boolean>;
 }
 
-const PEM_BLOCK = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
-const CRL_NUMBER = '2.5.29.20';
-const REMOVE_FROM_CRL = x509.X509CrlReason.removeFromCRL;
-
-/** @throws Error when a list cannot be parsed */
-export function parseRevocationLists(pem: string): RevocationList[] {
-  return (pem.match(PEM_BLOCK) ?? []).map((block) => revocationList(new x509.X509Crl(block)));
+/** How a list is signed; without a hash where the algorithm has its own. */
+export interface Signature {
+  readonly name: string;
+  readonly hash: string | null;
 }
 
-function revocationList(crl: x509.X509Crl): RevocationList {
-  const revoked = new Set(
-    crl.entries.filter(({ reason }) => reason !== REMOVE_FROM_CRL).map(({ serialNumber }) => serialOf(serialNumber)),
-  );
-  const issuer = nameOf(crl.issuerName);
+/** By object identifier (DER, hexadecimal). */
+const SIGNATURES = new Map<string, Signature>([
+  ['2a8648ce3d040302', { name: 'ECDSA', hash: 'SHA-256' }],
+  ['2a8648ce3d040303', { name: 'ECDSA', hash: 'SHA-384' }],
+  ['2a8648ce3d040304', { name: 'ECDSA', hash: 'SHA-512' }],
+  ['2a864886f70d01010b', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }],
+  ['2a864886f70d01010c', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-384' }],
+  ['2a864886f70d01010d', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-512' }],
+  ['2b6570', { name: 'Ed25519', hash: null }],
+  ['2b6571', { name: 'Ed448', hash: null }],
+]);
+const CRL_NUMBER = '551d14';
+/** RFC 5280 §5.3.1: reasonCode removeFromCRL, as an entry has it. */
+const REMOVE_FROM_CRL = Buffer.from('0603551d1504030a0108', 'hex');
+
+/** A list may be of a million entries: requests are answered in between. */
+const ENTRIES_AT_A_TIME = 5_000;
+
+/** @throws Error telling why a list cannot be used */
+export async function parseRevocationLists(pem: string): Promise<RevocationList[]> {
+  const lists: RevocationList[] = [];
+  for (const { der } of pemBlocks(pem, 'X509 CRL')) lists.push(await revocationList(der));
+  return lists;
+}
+
+/** CertificateList, RFC 5280 §5.1: the list without its signature, the signature's algorithm, the signature. */
+async function revocationList(der: Buffer): Promise<RevocationList> {
+  const [list, algorithm, bits] = wholeSequence(der);
+  const signed = expectTag(list, DER.sequence);
+  const signature = signatureOf(der, expectTag(algorithm, DER.sequence));
+  const { content, end } = expectTag(bits, DER.bitString);
+  const { entries, ...members } = membersOf(der, signed);
+  const revoked = entries ? await revokedBy(der, entries) : new Set<string>();
+  const verdicts = new Map<string, Promise<boolean>>();
   return {
-    ...{ issuer, number: numberOf(crl), thisUpdate: crl.thisUpdate, nextUpdate: crl.nextUpdate, size: revoked.size },
-    revokes: (serialNumber) => revoked.has(serialOf(serialNumber)),
-    isOf: async (authority) => {
-      const certificate = new x509.X509Certificate(new Uint8Array(authority.raw));
-      if (nameOf(certificate.subjectName) !== issuer) return false;
-      return crl.verify({ publicKey: await certificate.publicKey.export(webcrypto) }, webcrypto).catch(() => false);
+    ...{ ...members, signature, der, size: revoked.size },
+    revokes: (serialNumber) => revoked.has(withoutLeadingZeros(serialNumber.toLowerCase())),
+    isOf: (authority) => {
+      if (namesOf(authority).subject !== members.issuer) return Promise.resolve(false);
+      const key = authority.fingerprint256;
+      const verdict =
+        verdicts.get(key) ??
+        holds(signature, der.subarray(signed.start, signed.end), authority, der.subarray(content + 1, end));
+      verdicts.set(key, verdict);
+      return verdict;
     },
   };
 }
 
-/** The distinguished name of a certificate's issuer, comparable with a list's. */
-export function issuerOf(certificate: X509Certificate): string {
-  return nameOf(new x509.X509Certificate(new Uint8Array(certificate.raw)).issuerName);
+function signatureOf(der: Buffer, algorithm: DerElement): Signature {
+  const { content, end } = expectTag(childrenOf(der, algorithm)[0], DER.objectIdentifier);
+  const signature = SIGNATURES.get(der.toString('hex', content, end));
+  if (!signature) throw new Error('its signature is of an unknown kind');
+  return signature;
 }
 
-function nameOf(name: x509.Name): string {
-  return Buffer.from(name.toArrayBuffer()).toString('hex');
+/** TBSCertList, RFC 5280 §5.1.2: version, algorithm, issuer, thisUpdate, nextUpdate, the entries, extensions. */
+function membersOf(
+  der: Buffer,
+  signed: DerElement,
+): Pick<RevocationList, 'issuer' | 'number' | 'thisUpdate' | 'nextUpdate'> & { entries: DerElement | undefined } {
+  const members = childrenOf(der, signed);
+  const next = (...tags: number[]): DerElement | undefined =>
+    tags.includes(members[0]?.tag ?? 0) ? members.shift() : undefined;
+  next(DER.integer);
+  expectTag(next(DER.sequence), DER.sequence);
+  const issuer = expectTag(next(DER.sequence), DER.sequence);
+  const thisUpdate = timeOf(der, expectTag(members.shift(), DER.utcTime, DER.generalizedTime));
+  const nextUpdate = next(DER.utcTime, DER.generalizedTime);
+  const entries = next(DER.sequence);
+  const extensions = next(contextTag(0));
+  if (members.length > 0) throw new Error('malformed DER');
+  return {
+    issuer: der.toString('hex', issuer.start, issuer.end),
+    number: extensions && numberOf(der, extensions),
+    thisUpdate,
+    nextUpdate: nextUpdate && timeOf(der, nextUpdate),
+    entries,
+  };
 }
 
-/** Without leading zeros, which one tool writes and another leaves out. */
-function serialOf(serialNumber: string): string {
-  return serialNumber.toLowerCase().replace(/^0+(?=.)/, '');
+/** Of each entry the serial number; beyond that only what takes an entry back. */
+async function revokedBy(der: Buffer, entries: DerElement): Promise<Set<string>> {
+  const revoked = new Set<string>();
+  const takesBack = der.subarray(entries.start, entries.end).includes(REMOVE_FROM_CRL);
+  let count = 0;
+  for (let at = entries.content; at < entries.end;) {
+    if (++count % ENTRIES_AT_A_TIME === 0) await setImmediate();
+    const entry = expectTag(elementAt(der, at, entries.end), DER.sequence);
+    const serialNumber = expectTag(elementAt(der, entry.content, entry.end), DER.integer);
+    at = entry.end;
+    if (takesBack && der.subarray(serialNumber.end, entry.end).includes(REMOVE_FROM_CRL)) continue;
+    revoked.add(integerText(der, serialNumber));
+  }
+  return revoked;
 }
 
-function numberOf(crl: x509.X509Crl): bigint | undefined {
-  const value = crl.extensions.find(({ type }) => type === CRL_NUMBER)?.value;
-  if (!value) return undefined;
-  const der = Buffer.from(value);
-  const digits = der.subarray(2).toString('hex');
-  return der[0] === 0x02 && digits !== '' ? BigInt(`0x${digits}`) : undefined;
+/**
+ * A critical extension says that the list is not the whole one, for all certificates of its issuer (RFC 5280 §5.2.4,
+ * §5.2.5): such a list is refused, because a certificate that it does not name may be revoked all the same.
+ */
+function numberOf(der: Buffer, tagged: DerElement): bigint | undefined {
+  let number: bigint | undefined;
+  for (const extension of childrenOf(der, expectTag(childrenOf(der, tagged)[0], DER.sequence))) {
+    const [identifier, ...rest] = childrenOf(der, extension);
+    const { content, end } = expectTag(identifier, DER.objectIdentifier);
+    if (rest.length > 1 && der[rest[0]!.content] !== 0) throw new Error('it is partial: it has a critical extension');
+    if (der.toString('hex', content, end) !== CRL_NUMBER) continue;
+    const value = expectTag(rest.at(-1), DER.octetString);
+    const text = integerText(der, expectTag(elementAt(der, value.content, value.end), DER.integer));
+    if (text.startsWith('-')) throw new Error('malformed DER');
+    number = BigInt(`0x${text}`);
+  }
+  return number;
+}
+
+function holds({ hash }: Signature, signed: Buffer, { publicKey }: X509Certificate, bits: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    verify(hash, signed, publicKey, bits, (error, valid) => {
+      resolve(!error && valid);
+    });
+  });
+}
+
+/** The distinguished names of a certificate, comparable with a list's: DER in hexadecimal. */
+export function namesOf({ raw }: X509Certificate): { readonly issuer: string; readonly subject: string } {
+  const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
+  const offset = members[0]?.tag === contextTag(0) ? 1 : 0;
+  const name = (index: number): string => {
+    const { start, end } = expectTag(members[offset + index], DER.sequence);
+    return raw.toString('hex', start, end);
+  };
+  return { issuer: name(2), subject: name(4) };
 }

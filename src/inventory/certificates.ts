@@ -25,7 +25,6 @@ export interface Signed {
 }
 
 const CERTIFICATES = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
-const REVOCATION_LISTS = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
 const DAY_MS = 86_400_000;
 
 /** @throws Error when one cannot be parsed */
@@ -45,16 +44,15 @@ export function certificatesIn(pem: string, what: string, where: string, now: Da
 }
 
 /** @throws Error when one cannot be parsed */
-export function revocationListsIn(pem: string, what: string, where: string, now: Date): Signed[] {
-  return (pem.match(REVOCATION_LISTS) ?? []).map((block) => {
-    const list = new x509.X509Crl(block);
-    const [{ number, size } = { number: undefined, size: 0 }] = parseRevocationLists(block);
-    const { name, hash } = list.signatureAlgorithm as { name: string; hash?: { name: string } };
+export async function revocationListsIn(pem: string, what: string, where: string, now: Date): Promise<Signed[]> {
+  const lists = await parseRevocationLists(pem);
+  return lists.map(({ issuer, number, size, signature: { name, hash }, der, ...list }) => {
+    const authority = new x509.Name(Buffer.from(issuer, 'hex')).toString();
     return {
-      ...{ what, where, subject: list.issuer, issuer: list.issuer, serial: number?.toString(16) ?? '' },
+      ...{ what, where, subject: authority, issuer: authority, serial: number?.toString(16) ?? '' },
       ...validity(list.thisUpdate, list.nextUpdate ?? new Date(0), now),
-      ...{ signature: hash ? `${name} with ${hash.name}` : name, holds: `${String(size)} revoked` },
-      fingerprint: sha256(Buffer.from(list.rawData)),
+      ...{ signature: hash ? `${name} with ${hash}` : name, holds: `${String(size)} revoked` },
+      fingerprint: sha256(der),
       postQuantum: postQuantumOf(name),
     };
   });

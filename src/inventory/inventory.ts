@@ -55,9 +55,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => bindingKeys(config)),
     ],
     certificates: certificatesOf(config, now, faults),
-    revocationLists: attempt(faults, 'PASSKEY_TLS_CRL_FILE', () =>
-      revocationListsIn(text(tls.crlFile), 'callers', tls.crlFile, now),
-    ),
+    revocationLists: await listsOf(tls.crlFile, now, faults),
     faults,
   };
 }
@@ -78,6 +76,16 @@ function certificatesOf({ tls, attestationRootsFile }: Config, now: Date, faults
     ),
     ...builtIn.flatMap(([what, roots]) => certificatesIn(roots.join('\n'), what, 'built in', now)),
   ];
+}
+
+async function listsOf(file: string, now: Date, faults: string[]): Promise<Signed[]> {
+  try {
+    return await revocationListsIn(text(file), 'callers', file, now);
+  } catch (error) {
+    return attempt(faults, 'PASSKEY_TLS_CRL_FILE', () => {
+      throw error;
+    });
+  }
 }
 
 /** What cannot be read is told, and the rest is taken: an inventory is needed most where something is wrong. */

@@ -79,6 +79,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Absent where no anchor is configured; 0: it has none since the start. */
+  readonly auditAnchored = new Gauge({
+    name: 'passkey_audit_anchored_checkpoint_seconds',
+    help: 'When the last checkpoint that an anchor has was signed (Unix time)',
+    labelNames: ['anchor'],
+    registers: [this.registry],
+  });
+
   readonly auditFailures = new Counter({
     name: 'passkey_audit_failures_total',
     help: 'Turns in which the audit log failed, by how',

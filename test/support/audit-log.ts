@@ -2,6 +2,9 @@ import type { AuditEvent, Page } from './bodies.js';
 import { succeeded } from './ceremonies.js';
 import type { Answer, Client } from './client.js';
 
+/** What the log tells of itself: reading it, and that an event waits too long, which a clock that is turned makes it do. */
+const OF_ITSELF = ['audit.read', 'audit.failure', 'audit.recovery'];
+
 /** The audit log as an auditor reads it. */
 export class AuditLog {
   constructor(private readonly client: Client) {}
@@ -11,10 +14,12 @@ export class AuditLog {
     return this.client.call('auditor', 'GET', `/v1/audit/events?${parameters.toString()}`);
   }
 
-  /** Newest first, without the reading itself. */
+  /** Newest first, without what the log tells of itself, unless that is asked for. */
   async events(query: Record<string, string | number> = {}): Promise<AuditEvent[]> {
     const { data } = succeeded(await this.page({ limit: 200, ...query }), 200);
-    return data.filter(({ metadata }) => metadata.event_code !== 'audit.read' || query['type'] === 'audit.read');
+    return data.filter(
+      ({ metadata: { event_code: code } }) => code === query['type'] || !OF_ITSELF.includes(code ?? ''),
+    );
   }
 
   /** What was recorded while `act` ran, oldest first. */

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditService } from '../../src/audit/audit.service.js';
-import { LogExport } from '../../src/audit/log-export.js';
+import { Anchors } from '../../src/audit/anchors/anchors.js';
 import { LogFailures } from '../../src/audit/log-failures.js';
 import { LogKeeper } from '../../src/audit/log-keeper.js';
 import type { LogKeys } from '../../src/audit/log-keys.js';
+import { LogLines } from '../../src/audit/log-lines.js';
 import { LogPartitions } from '../../src/audit/log-partitions.js';
 import { LogProofs } from '../../src/audit/log-proofs.js';
 import { LogStorage } from '../../src/audit/log-storage.js';
@@ -36,7 +37,7 @@ export class LogReplica {
   readonly sequencer: Sequencer;
   readonly keeper: LogKeeper;
   readonly proofs: LogProofs;
-  readonly exports: LogExport;
+  readonly lines: LogLines;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -51,9 +52,18 @@ export class LogReplica {
     const { trusted, waiting, failures, metrics } = this;
     this.sequencer = new Sequencer(dataSource, clock, keys, trusted, waiting, failures);
     const partitions = new LogPartitions(dataSource, clock, failures);
-    this.keeper = new LogKeeper(clock, this.sequencer, trusted, waiting, partitions, failures, metrics);
+    this.keeper = new LogKeeper(
+      clock,
+      this.sequencer,
+      trusted,
+      waiting,
+      partitions,
+      failures,
+      metrics,
+      new Anchors({}, metrics),
+    );
     this.proofs = new LogProofs(this.storage, this.sequencer, keys);
-    this.exports = new LogExport(dataSource, this.storage, this.proofs, this.audit);
+    this.lines = new LogLines(dataSource, this.storage);
   }
 
   /** In a transaction each, or many in one. @returns ids, in the order of the log */

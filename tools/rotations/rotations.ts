@@ -15,7 +15,7 @@ import { Pki } from '../../test/support/pki.js';
 import { callAllTheTime, enrol, Tally, Victim } from './callers.js';
 import { Mount } from './mount.js';
 import { firstPolicy, kindOf, Rotations, spiffeId } from './rotation.js';
-import { startService, type Service } from './service.js';
+import { startService, type Service } from '../built-service.js';
 
 const { values } = parseArgs({
   options: { rotations: { type: 'string', default: '100' }, connections: { type: 'string', default: '16' } },

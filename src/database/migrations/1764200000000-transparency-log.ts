@@ -42,12 +42,12 @@ export class TransparencyLog1764200000000 implements MigrationInterface {
       CREATE INDEX audit_event_credential_id ON audit_event (credential_id, id) WHERE credential_id IS NOT NULL;
 
       CREATE FUNCTION audit_first_id(month date) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT
-        SET search_path = pg_catalog, public AS $$
+        SET search_path = pg_catalog, public, pg_temp AS $$
           SELECT rpad(lpad(to_hex((extract(epoch FROM month::timestamp) * 1000)::bigint), 12, '0'), 32, '0')::uuid
         $$;
 
       CREATE FUNCTION audit_make_partitions(from_month date, months integer) RETURNS integer
-        LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
         DECLARE
           month date;
           partition text;
@@ -72,7 +72,7 @@ export class TransparencyLog1764200000000 implements MigrationInterface {
         END $$;
 
       CREATE FUNCTION audit_partitions() RETURNS TABLE (name text, lower_id uuid, upper_id uuid) LANGUAGE sql STABLE
-        SET search_path = pg_catalog, public AS $$
+        SET search_path = pg_catalog, public, pg_temp AS $$
           SELECT partition.relname::text, coalesce(bounds[1], '00000000-0000-0000-0000-000000000000')::uuid, bounds[2]::uuid
             FROM pg_inherits
             JOIN pg_class partition ON partition.oid = inhrelid

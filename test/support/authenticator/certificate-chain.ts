@@ -10,11 +10,13 @@ export interface Issued {
   readonly keys: webcrypto.CryptoKeyPair;
 }
 
-export type KeyAlgorithm = webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams;
+export type KeyAlgorithm = webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams | { name: 'Ed25519' };
 
 /** What a certificate says; everything that is left out is as an honest issuer makes it. */
 export interface Profile {
   subject?: string;
+  /** Hexadecimal. */
+  serialNumber?: string;
   /** Says that it was issued under this name. */
   issuer?: string;
   ca?: boolean;
@@ -36,7 +38,7 @@ const { KeyUsageFlags } = x509;
 x509.cryptoProvider.set(webcrypto);
 
 export const newKeys = (key: KeyAlgorithm = P256): Promise<webcrypto.CryptoKeyPair> =>
-  webcrypto.subtle.generateKey(key, true, ['sign', 'verify']);
+  webcrypto.subtle.generateKey(key, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
 
 /** @param by who signs; by default the certificate signs itself */
 export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued> {
@@ -47,6 +49,7 @@ export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued>
   const issuerName = by && new x509.X509Certificate(new Uint8Array(by.certificate.raw)).subject;
   const usage = profile.keyUsage ?? (ca ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature);
   const certificate = await x509.X509CertificateGenerator.create({
+    ...(profile.serialNumber === undefined ? {} : { serialNumber: profile.serialNumber }),
     subject,
     issuer: profile.issuer ?? issuerName ?? subject,
     publicKey: keys.publicKey,
@@ -60,6 +63,6 @@ export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued>
       ...(profile.extensions ?? []),
     ],
   });
-  const pem = certificate.toString('pem');
+  const pem = `${certificate.toString('pem')}\n`;
   return { certificate: new X509Certificate(pem), pem, privateKey: KeyObject.from(keys.privateKey), keys };
 }

@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-const root = join(import.meta.dirname, '../..');
+const root = join(import.meta.dirname, '..');
 
 export interface Service {
   readonly url: string;
+  readonly pid: number;
   /** What is in force: the identity epoch and the digest of the access policy. */
   inForce(): Promise<{ epoch: number; policy: string }>;
   stop(): Promise<void>;
@@ -24,6 +25,7 @@ export async function startService(env: Record<string, string>): Promise<Service
   const [url, management] = await addresses(child);
   return {
     url,
+    pid: child.pid!,
     inForce: async () => {
       const health = (await (await fetch(`${management}/health/ready`)).json()) as {
         details: { certificate: { epoch: number }; access_policy: { digest: string } };

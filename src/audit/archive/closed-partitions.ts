@@ -1,0 +1,58 @@
+import type { Queryable } from '../../database/named-statement.js';
+import { firstIdAt, timeOfId } from '../event-id.js';
+import type { LeafRange } from '../log-lines.js';
+import { ArchiveError } from './archive-error.js';
+
+/** A month of the log, or several, to which nothing is added any more. */
+export interface ClosedPartition {
+  readonly name: string;
+  /** `2026-01`, or `until-2026-01` of the one that has all events of before partitions were made by month. */
+  readonly months: string;
+  readonly lowerId: string;
+  readonly upperId: string;
+}
+
+/** What of the log is in a partition. */
+export interface Extent extends LeafRange {
+  readonly events: number;
+}
+
+const NAME = /^audit_event_[a-z0-9_]+$/;
+
+/** Those that end before a time, oldest first: retention takes the oldest events first. */
+export async function closedPartitions(through: Queryable, before: Date): Promise<ClosedPartition[]> {
+  const rows = await through.query<{ name: string; lower_id: string; upper_id: string }[]>(
+    'SELECT name, lower_id, upper_id FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id',
+    [firstIdAt(before.getTime())],
+  );
+  return rows.map(({ name, lower_id: lowerId, upper_id: upperId }) => {
+    if (!NAME.test(name)) throw new ArchiveError(`${name} is no partition that this service made`);
+    const last = new Date(timeOfId(upperId) - 1).toISOString().slice(0, 7);
+    return { name, months: timeOfId(lowerId) === 0 ? `until-${last}` : last, lowerId, upperId };
+  });
+}
+
+/** @throws ArchiveError when an event has no place in the log, or one as old is in no partition of a month */
+export async function extentOf(through: Queryable, { name, lowerId, upperId }: ClosedPartition): Promise<Extent> {
+  const [row] = await through.query<
+    { events: number; leaves: number; first: number | null; last: number | null; before: number; astray: boolean }[]
+  >(
+    `SELECT count(*) AS events, count(leaf_index) AS leaves, min(leaf_index) AS first, max(leaf_index) AS last,
+            coalesce((SELECT leaf_index FROM audit_leaf WHERE event_id < $1 ORDER BY event_id DESC LIMIT 1), -1) AS before,
+            EXISTS (SELECT FROM audit_event_default WHERE id < $2) AS astray
+       FROM ${name} AS event LEFT JOIN audit_leaf ON event_id = event.id`,
+    [lowerId, upperId],
+  );
+  const { events, leaves, first, last, before, astray } = row!;
+  if (leaves < events) {
+    throw new ArchiveError(
+      `${String(events - leaves)} events of ${name} have no place in the log yet: let the service run`,
+    );
+  }
+  if (astray) {
+    throw new ArchiveError(
+      `audit_event_default has events that are as old as those of ${name}: they must be archived first`,
+    );
+  }
+  return { events, from: first ?? before + 1, to: (last ?? before) + 1 };
+}

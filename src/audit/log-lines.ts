@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { formatErased, formatEvent, formatProof } from './log/export-lines.js';
+import { rangeProof } from './log/proofs.js';
+import { TILE_HEIGHT } from './log/stored-hashes.js';
+import { LogStorage } from './log-storage.js';
+
+interface ExportedLeaf {
+  readonly leaf_index: number;
+  readonly leaf_hash: Buffer;
+  readonly event_id: string;
+  /** null: past its retention. */
+  readonly event: string | null;
+  readonly rp_id: string | null;
+  /** Of the last of 256 leaves: the hash that is stored of them. */
+  readonly subtree: Buffer | null;
+}
+
+/** Leaves [from, to). */
+export interface LeafRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+const PAGE = 500;
+const TILE = 2 ** TILE_HEIGHT;
+
+/**
+ * The log as NDJSON, in its order, with the proof that the range is complete as the last line. It is read page by page,
+ * each in a statement of its own: memory does not grow with the log, and no open transaction holds the sequencer.
+ */
+@Injectable()
+export class LogLines {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly storage: LogStorage,
+  ) {}
+
+  /** The export of a range against a checkpoint, page by page. @param relyingParties null: all; others' events stay closed */
+  async *lines(
+    { from, to }: LeafRange,
+    { size, note }: { size: number; note: string },
+    relyingParties: readonly string[] | null,
+  ): AsyncGenerator<Buffer> {
+    for (let next = from; next < to; next += PAGE) {
+      const leaves = await this.page(next, Math.min(next + PAGE, to));
+      yield Buffer.from(leaves.map((leaf) => lineOf(leaf, from, relyingParties)).join(''));
+    }
+    const { left, right } = await rangeProof(this.storage, from, to, size);
+    yield Buffer.from(formatProof({ treeSize: size, from, to, left, right, checkpoint: note }));
+  }
+
+  private page(from: number, to: number): Promise<ExportedLeaf[]> {
+    return this.dataSource.query<ExportedLeaf[]>(
+      `SELECT leaf_index, audit_leaf.leaf_hash, event_id, event, rp_id, node.hash AS subtree
+         FROM audit_leaf
+         LEFT JOIN audit_event ON audit_event.id = event_id
+         LEFT JOIN audit_node node ON level = ${String(TILE_HEIGHT)} AND leaf_index % ${String(TILE)} = ${String(TILE - 1)}
+                                  AND node.index = leaf_index / ${String(TILE)}
+        WHERE leaf_index >= $1 AND leaf_index < $2
+        ORDER BY leaf_index`,
+      [from, to],
+    );
+  }
+}
+
+/**
+ * What another relying party's event says is not shown, but its place in the log is: so the range proves itself. The
+ * hash of 256 leaves is told where all of them are in the range.
+ */
+function lineOf(leaf: ExportedLeaf, from: number, relyingParties: readonly string[] | null): string {
+  const stored = {
+    leafHash: leaf.leaf_hash,
+    subtree: (leaf.leaf_index - from >= TILE - 1 && leaf.subtree) || undefined,
+  };
+  if (leaf.event === null) return formatErased(leaf.leaf_index, stored, leaf.event_id);
+  const visible = relyingParties === null || (leaf.rp_id !== null && relyingParties.includes(leaf.rp_id));
+  return visible ? formatEvent(leaf.leaf_index, leaf.event, stored) : formatErased(leaf.leaf_index, stored);
+}

@@ -1,0 +1,188 @@
+import { mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { FilePair } from '../../test/support/file-pair.js';
+
+let pair: FilePair;
+beforeEach(async () => {
+  pair = await FilePair.create();
+});
+afterEach(() => pair.remove());
+
+async function within(milliseconds: number, holds: () => boolean): Promise<boolean> {
+  const deadline = Date.now() + milliseconds;
+  while (!holds() && Date.now() < deadline) await sleep(20);
+  return holds();
+}
+
+describe('the first reading', () => {
+  it('is held', async () => {
+    expect((await pair.open()).value).toBe('1');
+  });
+
+  it('must succeed', async () => {
+    await pair.write('b', '2');
+    await expect(pair.open()).rejects.toThrow('1 is not 2');
+    await rm(pair.path('a'));
+    await expect(pair.open()).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('a change', () => {
+  const changes: [string, () => Promise<void>][] = [
+    ['written in place', () => pair.bothSay('2')],
+    [
+      'renamed over the files',
+      async () => {
+        for (const name of ['a', 'b']) {
+          await pair.write(`${name}.new`, '2');
+          await rename(pair.path(`${name}.new`), pair.path(name));
+        }
+      },
+    ],
+    [
+      'renamed over them, as long and as old as they were',
+      async () => {
+        for (const name of ['a', 'b']) {
+          await pair.write(`${name}.new`, '2');
+          await utimes(pair.path(`${name}.new`), 1, 1);
+          await rename(pair.path(`${name}.new`), pair.path(name));
+        }
+      },
+    ],
+  ];
+  it.each(changes)('%s is taken, with what it replaces', async (_, change) => {
+    const files = await pair.open();
+    await change();
+    await pair.look(files);
+    expect([files.value, pair.told]).toEqual(['2', ['1 → 2']]);
+  });
+
+  it('of a symbolic link to their directory is taken', async () => {
+    for (const version of ['1', '2']) {
+      await mkdir(pair.path(version));
+      for (const name of ['a', 'b']) await writeFile(join(pair.path(version), name), version);
+    }
+    await symlink('1', pair.path('data'));
+    for (const name of ['a', 'b']) {
+      await rm(pair.path(name));
+      await symlink(`data/${name}`, pair.path(name));
+    }
+    const files = await pair.open();
+    await symlink('2', pair.path('data.new'));
+    await rename(pair.path('data.new'), pair.path('data'));
+    await pair.look(files);
+    expect(pair.told).toEqual(['1 → 2']);
+  });
+
+  it('is read once', async () => {
+    const files = await pair.open();
+    await pair.look(files);
+    expect(pair.readings).toBe(1);
+    await pair.bothSay('2');
+    await pair.look(files, 3);
+    expect([pair.readings, pair.told]).toEqual([2, ['1 → 2']]);
+  });
+
+  it('that says the same is nobody’s business', async () => {
+    const files = await pair.open();
+    await pair.bothSay('1');
+    await pair.look(files, 2);
+    expect([pair.readings, files.value, pair.told]).toEqual([2, '1', []]);
+  });
+
+  it('is seen though it came while the files were read', async () => {
+    const files = await pair.open(async (held) => {
+      const value = await pair.read(held);
+      if (!held) await pair.bothSay('2');
+      return value;
+    });
+    await pair.look(files);
+    expect(pair.told).toEqual(['1 → 2']);
+  });
+
+  it('is left alone while it is being written', async () => {
+    const files = await pair.open();
+    await pair.write('a', '');
+    const looking = pair.look(files);
+    for (let size = 1; size <= 40; size += 1) {
+      await pair.bothSay('2'.repeat(size));
+      await sleep(5);
+    }
+    expect(pair.readings).toBe(1);
+    await looking;
+    expect([pair.readings, pair.told]).toEqual([2, [`1 → ${'2'.repeat(40)}`]]);
+  });
+
+  it('is not waited for without end', async () => {
+    const files = await pair.open();
+    await pair.write('a', '2');
+    let size = 1;
+    const writing = setInterval(() => void pair.write('a', '2'.repeat((size += 1))), 20);
+    const began = Date.now();
+    await pair.look(files);
+    clearInterval(writing);
+    expect(Date.now() - began).toBeGreaterThan(900);
+    expect(pair.readings).toBe(2);
+  });
+
+  it('that the one who is pair.told of it cannot use is not taken', async () => {
+    const files = await pair.open();
+    await pair.bothSay('2');
+    const unable = {
+      ...pair.reports,
+      taken: () => {
+        throw new Error('the server refuses it');
+      },
+    };
+    await files.look(unable);
+    await files.look(unable);
+    expect([files.value, files.refused, pair.told]).toEqual([
+      '1',
+      'the server refuses it',
+      ['refused: the server refuses it'],
+    ]);
+  });
+});
+
+describe('watching', () => {
+  it('takes a change within a second and a half', async () => {
+    const files = await pair.open();
+    files.watch(pair.reports);
+    await pair.bothSay('2');
+    expect(await within(1_500, () => pair.told.length > 0)).toBe(true);
+    await pair.bothSay('3');
+    expect(await within(1_500, () => files.value === '3')).toBe(true);
+  });
+
+  it('does not begin another look while one is under way', async () => {
+    let looks = 0;
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const files = await pair.open((held) => {
+      looks += 1;
+      return held === undefined ? Promise.resolve('1') : promise;
+    });
+    files.watch(pair.reports);
+    await pair.bothSay('2');
+    await sleep(1_800);
+    expect(looks).toBe(2);
+    resolve('2');
+    await files.close();
+    expect(pair.told).toEqual(['1 → 2']);
+  });
+
+  it('ends with close, which waits for the look under way', async () => {
+    const files = await pair.open();
+    files.watch(pair.reports);
+    await sleep(550);
+    await files.close();
+    await pair.bothSay('2');
+    await sleep(1_000);
+    expect([files.value, pair.told]).toEqual(['1', []]);
+  });
+
+  it('need not have begun to be closed', async () => {
+    await expect((await pair.open()).close()).resolves.toBeUndefined();
+  });
+});

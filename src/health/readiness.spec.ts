@@ -1,0 +1,141 @@
+import 'reflect-metadata';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { HealthIndicatorService } from '@nestjs/terminus';
+import type { DataSource } from 'typeorm';
+import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
+import { authority, server } from '../../test/support/trust-files.js';
+import { parseRevocationLists } from '../identity/revocation-list.js';
+import { type IdentityReading, Readiness } from './readiness.js';
+
+const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
+const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_000);
+
+/** Terminus says by its own words what an indicator says. */
+const indicators = {
+  check: (key: string) => ({
+    up: (detail: object) => ({ [key]: { status: 'up', ...detail } }),
+    down: (detail: unknown) => ({ [key]: { status: 'down', ...(typeof detail === 'string' ? { detail } : (detail as object)) } }), // prettier-ignore
+  }),
+} as unknown as HealthIndicatorService;
+
+let now: Date;
+let root: Issued;
+let other: Issued;
+let own: Issued;
+let identity: { trust: { epoch: number; refused?: string; material: object }; access: object };
+beforeAll(async () => {
+  root = await authority({ notAfter: hours(50) });
+  other = await authority({ subject: 'CN=Other', notAfter: hours(20) });
+  own = await server(root, { notAfter: hours(30) });
+});
+beforeEach(async () => {
+  now = START;
+  await trusting([root], [[root]]);
+});
+
+const readiness = new Readiness(
+  { now: () => now },
+  (() => identity) as unknown as IdentityReading,
+  () => ({}) as never,
+  () => undefined,
+  {} as DataSource,
+  indicators,
+);
+
+async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]): Promise<void> {
+  const file = lists.map(([by, profile]) => revocationList(by, { thisUpdate: START, nextUpdate: hours(10), ...profile })).join(''); // prettier-ignore
+  const material = {
+    certificate: own.certificate,
+    authorities: authorities.map(({ certificate }) => certificate),
+    revocationLists: await parseRevocationLists(file),
+  };
+  identity = { trust: { epoch: 5, material }, access: { policy: { digest: 'd16e57' } } };
+}
+
+describe('certificate', () => {
+  it('says until when the service’s certificate serves, and which trust material is in force', () => {
+    expect(readiness.certificate()).toEqual({
+      certificate: { status: 'up', until: hours(30).toISOString(), epoch: 5 },
+    });
+  });
+
+  it('says why the files that lie there are not in force, and the service is ready', () => {
+    identity.trust.refused = 'PASSKEY_TLS_KEY_FILE: is the key of another certificate';
+    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up', refused: identity.trust.refused } });
+  });
+
+  it.each([
+    [29.99, 'up'],
+    [30, 'down'],
+  ])('after %p hours of the certificate’s 30 is %s', (hour, status) => {
+    now = hours(hour);
+    expect(readiness.certificate()).toMatchObject({ certificate: { status } });
+  });
+
+  it('ends with the only authority', async () => {
+    await trusting([other], [[other]]);
+    expect(readiness.certificate()).toMatchObject({ certificate: { until: hours(20).toISOString() } });
+  });
+
+  it('does not end with the first of two authorities, as in a rotation', async () => {
+    await trusting([other, root], [[other], [root]]);
+    now = hours(25);
+    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up', until: hours(30).toISOString() } });
+  });
+});
+
+describe('crl', () => {
+  it('says until when the first list to end serves', async () => {
+    await trusting([root, other], [[root], [other, { nextUpdate: hours(8) }]]);
+    expect(readiness.crl()).toEqual({ crl: { status: 'up', until: hours(8).toISOString(), ageing: false } });
+  });
+
+  it.each([
+    [5, 'up', false],
+    [5.01, 'up', true],
+    [9.99, 'up', true],
+    [10, 'down', true],
+  ])('after %p hours of ten is %s, ageing: %p', (hour, status, ageing) => {
+    now = hours(hour);
+    expect(readiness.crl()).toEqual({ crl: { status, until: hours(10).toISOString(), ageing } });
+  });
+
+  it('counts the list of an intermediate authority', async () => {
+    const between = await authority({ subject: 'CN=Between' }, root);
+    await trusting([root], [[root], [between, { nextUpdate: hours(1) }]]);
+    now = hours(2);
+    expect(readiness.crl()).toMatchObject({ crl: { status: 'down' } });
+  });
+
+  it('does not count the list of an authority that has ended', async () => {
+    await trusting([root, other], [[root, { nextUpdate: hours(40) }], [other]]);
+    now = hours(15);
+    expect(readiness.crl()).toMatchObject({ crl: { status: 'down' } });
+    now = hours(21);
+    expect(readiness.crl()).toMatchObject({ crl: { status: 'up', until: hours(40).toISOString(), ageing: true } });
+  });
+
+  it('is down where no list says when it ends', async () => {
+    await trusting([root], [[root, { nextUpdate: null }]]);
+    expect(readiness.crl()).toEqual({ crl: { status: 'down', detail: 'it does not say when it ends' } });
+    await trusting([root], []);
+    expect(readiness.crl()).toEqual({ crl: { status: 'down', detail: 'it does not say when it ends' } });
+  });
+});
+
+describe('access_policy', () => {
+  it('says which policy is in force, and why the file that lies there is not', () => {
+    expect(readiness.accessPolicy()).toEqual({ access_policy: { status: 'up', digest: 'd16e57' } });
+    identity.access = { policy: { digest: 'd16e57' }, refused: 'a mistake' };
+    expect(readiness.accessPolicy()).toEqual({
+      access_policy: { status: 'up', digest: 'd16e57', refused: 'a mistake' },
+    });
+  });
+});
+
+describe('metadata', () => {
+  it('is no business of a service that has none', () => {
+    expect(readiness.metadata()).toMatchObject({ metadata: { status: 'up' } });
+  });
+});

@@ -1,0 +1,112 @@
+import 'reflect-metadata';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { ExecutionContext } from '@nestjs/common';
+import { AUTH_SERVICE } from '../../test/support/callers.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { CallerGuard } from './caller.guard.js';
+import type { Connection, Connections } from './connections.js';
+import type { ContinuousVerification, Standing } from './continuous-verification.js';
+import { contextOf } from './request-context.js';
+
+let audit: FakeAudit;
+let standing: Standing;
+let connection: Pick<Connection, 'epoch' | 'excess'>;
+let answered: Record<string, string>;
+let request: { id: string; method: string; url: string; routeOptions: { url?: string }; headers: object; raw: object };
+beforeEach(() => {
+  audit = new FakeAudit();
+  standing = { caller: AUTH_SERVICE, last: false };
+  connection = { epoch: 4, excess: false };
+  answered = {};
+  const raw = { socket: { remoteAddress: '192.0.2.7', remotePort: 50_000 } };
+  request = { id: 'id-1', method: 'GET', url: '/v1/x?y', routeOptions: { url: '/v1/:x' }, headers: {}, raw };
+});
+
+function enter(): Promise<true> {
+  const connections = { of: (socket: unknown) => (socket === (request.raw as { socket: object }).socket ? connection : undefined) }; // prettier-ignore
+  const verification = { verify: (it: unknown) => Promise.resolve(it === connection ? standing : undefined) };
+  const guard = new CallerGuard(
+    connections as unknown as Connections,
+    verification as unknown as ContinuousVerification,
+    audit.service,
+  );
+  const response = { header: (name: string, value: string) => void (answered[name] = value) };
+  const http = { getRequest: () => request, getResponse: () => response };
+  return guard.canActivate({ switchToHttp: () => http } as unknown as ExecutionContext);
+}
+
+const context = () => contextOf(request as never);
+const unidentified = (detail: string) => ({ slug: 'caller-unidentified', members: { detail } });
+const record = (reason: string, detail: string) => [{ type: 'access.denied', outcome: 'failure', reason, detail }];
+
+describe('whoever enters', () => {
+  it('is known from then on, with the epoch of its trust', async () => {
+    await expect(enter()).resolves.toBe(true);
+    expect(context()).toEqual({
+      requestId: 'id-1',
+      operation: 'GET /v1/:x',
+      source: { ip: '192.0.2.7', port: 50_000 },
+      stillTrusted: expect.any(Function),
+      caller: AUTH_SERVICE,
+      epoch: 4,
+    });
+    expect([answered, audit.entries]).toEqual([{}, []]);
+  });
+
+  it('is told when this is the connection’s last answer', async () => {
+    standing = { caller: AUTH_SERVICE, last: true };
+    await expect(enter()).resolves.toBe(true);
+    expect(answered).toEqual({ connection: 'close' });
+  });
+
+  it('is refused without an identity, on the record, and the connection ends', async () => {
+    standing = { refusal: 'there is no certificate' };
+    await expect(enter()).rejects.toMatchObject(unidentified('there is no certificate'));
+    expect([context().caller, answered]).toEqual([undefined, { connection: 'close' }]);
+    expect(audit.entries).toEqual(record('caller-unidentified', 'there is no certificate'));
+    expect(audit.contexts).toEqual([context()]);
+  });
+
+  it('is named on the record where the identity is known and no longer good', async () => {
+    standing = { caller: AUTH_SERVICE, refusal: 'the certificate was revoked' };
+    await expect(enter()).rejects.toMatchObject(unidentified('the certificate was revoked'));
+    expect([context().caller, context().epoch]).toEqual([AUTH_SERVICE, 4]);
+    expect(answered).toEqual({ connection: 'close' });
+  });
+
+  it('is not answered before the refusal is on the record', async () => {
+    standing = { refusal: 'there is no certificate' };
+    audit.failure = new Error('the database is away');
+    await expect(enter()).rejects.toThrow('the database is away');
+  });
+
+  it('is sent away from a connection too many, which ends', async () => {
+    connection = { epoch: 4, excess: true };
+    const members = { retryAfter: 1, detail: 'too many connections' };
+    await expect(enter()).rejects.toMatchObject({ slug: 'rate-limited', members });
+    expect(answered).toEqual({ connection: 'close' });
+  });
+
+  it.each(['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'])(
+    'takes no identity from the header %s, even an empty one',
+    async (header) => {
+      request.headers = { [header]: '' };
+      const detail = 'an identity is never taken from a header';
+      const members = { invalid: [{ pointer: `/${header}`, detail }] };
+      await expect(enter()).rejects.toMatchObject({ slug: 'request-malformed', members });
+      expect(audit.entries).toEqual(record('request-malformed', detail));
+      expect(answered).toEqual({});
+    },
+  );
+});
+
+describe('the context of a request', () => {
+  it('is one', () => {
+    expect(context()).toBe(context());
+  });
+
+  it('names the path as it came where there is no route, and no address of a connection that is gone', () => {
+    request = { ...request, routeOptions: {}, raw: { socket: {} } };
+    expect(context()).toMatchObject({ operation: 'GET /v1/x?y', source: { ip: '', port: 0 } });
+  });
+});

@@ -1,0 +1,195 @@
+import 'reflect-metadata';
+import { EventEmitter, once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import { type AddressInfo, connect as connectPlainly, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { FakeClock } from '../../test/support/fake-clock.js';
+import { caller, keyPem, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
+import { Connections } from './connections.js';
+import type { ListenerTrust } from './listener-trust.js';
+import { SvidError } from './svid.js';
+import { tlsOptions } from './tls-options.js';
+import { readTrustMaterial } from './trust-material.js';
+
+const MINUTE_MS = 60_000;
+const LIMIT = 1_000;
+
+let files: TrustFiles;
+let peer: Issued;
+let clock: FakeClock;
+let trust: { epoch: number };
+let connections: Connections;
+beforeEach(async () => {
+  files = await TrustFiles.create();
+  peer = await caller(files.root);
+  clock = new FakeClock();
+  clock.freeze();
+  trust = { epoch: 7 };
+  connections = new Connections('bank.example', clock, trust as ListenerTrust);
+});
+afterEach(() => {
+  files.remove();
+});
+
+/** The end of a connection as node:tls gives it, without a network. @param raw undefined: it showed no certificate */
+function socketOf(raw: Buffer | undefined = peer.certificate.raw): TLSSocket & EventEmitter {
+  return Object.assign(new EventEmitter(), { getPeerCertificate: () => ({ raw }) }) as unknown as TLSSocket;
+}
+
+/** Of a peer that nobody is: there are many at once, and nothing is to be parsed. */
+const nobody = (): TLSSocket & EventEmitter =>
+  Object.assign(socketOf(), { getPeerCertificate: () => ({}) }) as TLSSocket & EventEmitter;
+
+describe('a connection', () => {
+  it('has the caller of its certificate, which is parsed once', () => {
+    const socket = socketOf();
+    const connection = connections.of(socket);
+    expect(connection).toMatchObject({ caller: { spiffeId: SPIFFE_ID }, excess: false, draining: false });
+    expect(connection.chain.map(({ subject }) => subject)).toEqual(['CN=auth-service']);
+    expect(connections.of(socket)).toBe(connection);
+    expect(connections.of(socketOf())).not.toBe(connection);
+  });
+
+  it('has nobody where the certificate is no X.509-SVID of the trust domain, is broken, or there is none', async () => {
+    const { certificate } = await issue({}, files.root);
+    expect(connections.of(socketOf(certificate.raw)).caller).toEqual(
+      new SvidError('extended key usage lacks clientAuth'),
+    );
+    expect(connections.of(nobody())).toMatchObject({ caller: new SvidError('there is no certificate'), chain: [] });
+    expect(connections.of(socketOf(Buffer.from('no certificate')))).toMatchObject({
+      caller: new SvidError('the certificate cannot be parsed'),
+      chain: [],
+    });
+  });
+
+  it('ends at an age of 12 to 15 minutes, not all at once', () => {
+    const began = clock.now().getTime();
+    const live = Array.from({ length: 200 }, () => connections.of(socketOf()));
+    const ages = live.map(({ endsAt }) => (endsAt - began) / MINUTE_MS);
+    expect(live.every(({ beganAt }) => beganAt === began)).toBe(true);
+    expect(Math.min(...ages)).toBeGreaterThanOrEqual(12);
+    expect(Math.max(...ages)).toBeLessThanOrEqual(15);
+    expect(Math.min(...ages)).toBeLessThan(12.6);
+    expect(Math.max(...ages)).toBeGreaterThan(14.4);
+  });
+
+  it('is of no epoch where nobody saw it begin, so that it is verified', () => {
+    expect(connections.of(socketOf())).toMatchObject({ epoch: 0, trustedUntil: 0 });
+  });
+});
+
+describe('of one identity', () => {
+  it('a thousand connections are open, one more is in excess', () => {
+    const live = Array.from({ length: LIMIT + 1 }, () => connections.of(nobody()));
+    expect(live.map(({ excess }) => excess)).toEqual([...Array<boolean>(LIMIT).fill(false), true]);
+  });
+
+  it('another one may be open for each that closed, once', () => {
+    const sockets = Array.from({ length: LIMIT }, nobody);
+    for (const socket of sockets) connections.of(socket);
+    for (const event of ['close', 'close']) sockets[0]!.emit(event);
+    expect(connections.of(nobody()).excess).toBe(false);
+    expect(connections.of(nobody()).excess).toBe(true);
+  });
+
+  it('all that closed are forgotten, those in excess too', () => {
+    for (let round = 0; round < 2; round += 1) {
+      const sockets = Array.from({ length: LIMIT + 5 }, nobody);
+      expect(sockets.filter((socket) => connections.of(socket).excess)).toHaveLength(5);
+      for (const socket of sockets) socket.emit('close');
+    }
+  });
+
+  it('the connections are no other identity’s, and those of nobody are one’s', async () => {
+    const { certificate } = await issue({}, files.root);
+    for (let open = 0; open < LIMIT; open += 1) connections.of(nobody());
+    expect(connections.of(socketOf()).excess).toBe(false);
+    expect(connections.of(socketOf(certificate.raw)).excess).toBe(true);
+  });
+
+  it('all certificates count together', async () => {
+    for (let open = 0; open < LIMIT; open += 1) connections.of(socketOf());
+    const { certificate } = await caller(files.root, { subject: 'CN=second' });
+    expect(connections.of(socketOf(certificate.raw)).excess).toBe(true);
+  });
+});
+
+describe('a server', () => {
+  let server: Server;
+  let clients: Socket[];
+  beforeEach(async () => {
+    clients = [];
+    const { context } = await readTrustMaterial(files.files, new Date());
+    server = createServer(tlsOptions(context), (request, response) => {
+      const { epoch, excess } = connections.of(request.socket as TLSSocket);
+      response.end(JSON.stringify({ epoch, excess }));
+    });
+    connections.serve(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterEach(async () => {
+    for (const client of clients) client.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  const port = (): number => (server.address() as AddressInfo).port;
+  const credentials = (): ConnectionOptions => ({
+    ...{ host: '127.0.0.1', port: port(), servername: 'localhost', ca: files.root.pem },
+    ...{ cert: peer.pem, key: keyPem(peer) },
+  });
+
+  function kept<Client extends Socket>(client: Client): Client {
+    clients.push(client.on('error', () => undefined));
+    return client;
+  }
+
+  async function ask(client: TLSSocket): Promise<unknown> {
+    client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    const [answer] = (await once(client, 'data')) as [Buffer];
+    return JSON.parse(answer.toString().split('\r\n\r\n')[1]!);
+  }
+
+  it('is bounded', () => {
+    expect(server).toMatchObject({ maxConnections: 4_000, maxRequestsPerSocket: 100_000, maxHeadersCount: 64 });
+  });
+
+  it('knows under which epoch the handshake of a connection began', async () => {
+    const raw = kept(connectPlainly(port(), '127.0.0.1'));
+    await once(server, 'connection');
+    trust.epoch = 8;
+    const { host: _host, port: _port, ...options } = credentials();
+    const late = kept(connect({ ...options, socket: raw }));
+    expect(await ask(late)).toEqual({ epoch: 7, excess: false });
+    expect(await ask(kept(connect(credentials())))).toEqual({ epoch: 8, excess: false });
+  });
+
+  it('counts no connection whose handshake failed, and none that is closed', async () => {
+    const counts = (connections as unknown as { open: Map<string, number> }).open;
+    for (const [count, options] of [
+      [1, {}],
+      [1, { cert: undefined, key: undefined }],
+      [2, {}],
+    ] as const) {
+      const client = kept(connect({ ...credentials(), ...options }));
+      await ask(client).catch(() => undefined);
+      expect(counts.get(SPIFFE_ID)).toBe(count);
+    }
+    for (const client of clients) client.destroy();
+    while (counts.size > 0) await sleep(5);
+  });
+
+  it('gives a connection in excess a second to ask, and to learn of it', async () => {
+    const others = Array.from({ length: LIMIT }, () => socketOf());
+    for (const socket of others) connections.of(socket);
+    const asking = kept(connect(credentials()));
+    expect(await ask(asking)).toMatchObject({ excess: true });
+    const idle = kept(connect(credentials()));
+    await once(idle.resume(), 'close');
+    others[0]!.emit('close');
+    expect(await ask(kept(connect(credentials())))).toMatchObject({ excess: false });
+  });
+});

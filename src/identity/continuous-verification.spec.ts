@@ -1,0 +1,183 @@
+import 'reflect-metadata';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { revocationList, serialOf } from '../../test/support/revocation-lists.js';
+import { authority, caller } from '../../test/support/trust-files.js';
+import type { Connection } from './connections.js';
+import { ContinuousVerification } from './continuous-verification.js';
+import type { Lists } from './lists-in-force.js';
+import type { ListenerTrust } from './listener-trust.js';
+import { parseRevocationLists } from './revocation-list.js';
+import { parseSvid, SvidError } from './svid.js';
+
+const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
+const MINUTE_MS = 60_000;
+const at = (minutes: number): Date => new Date(START.getTime() + minutes * MINUTE_MS);
+
+let root: Issued;
+let peer: Issued;
+let now: Date;
+let trust: { epoch: number; material: Lists };
+beforeAll(async () => {
+  root = await authority();
+  peer = await caller(root, { notBefore: at(-60), notAfter: at(600) });
+});
+beforeEach(async () => {
+  now = START;
+  trust = { epoch: 3, material: await material() };
+});
+
+async function material(serials: string[] = [], nextUpdate = at(90), by = root): Promise<Lists> {
+  const revocationLists = await parseRevocationLists(revocationList(by, { serials, nextUpdate }));
+  return { authorities: [by.certificate], revocationLists };
+}
+
+function connection(members: Partial<Connection> = {}, issued = peer): Connection {
+  return {
+    ...{ caller: parseSvid(issued.certificate.raw, 'bank.example'), chain: [issued.certificate, root.certificate] },
+    ...{ beganAt: START.getTime(), endsAt: at(15).getTime(), excess: false },
+    ...{ epoch: 3, trustedUntil: 0, draining: false, ...members },
+  };
+}
+
+const verification = new ContinuousVerification(
+  {
+    get epoch() {
+      return trust.epoch;
+    },
+    get material() {
+      return trust.material;
+    },
+  } as ListenerTrust,
+  { now: () => now },
+);
+const verify = (it: Connection) => verification.verify(it);
+
+const WELCOME = { caller: { spiffeId: 'spiffe://bank.example/auth-service' }, last: false };
+const LAST = { ...WELCOME, last: true };
+const refused = (refusal: string) => ({ caller: WELCOME.caller, refusal });
+
+describe('on every request', () => {
+  it('a caller of a good certificate is welcome', async () => {
+    const live = connection();
+    for (let requests = 0; requests < 3; requests += 1) expect(await verify(live)).toMatchObject(WELCOME);
+  });
+
+  it('one that is no X.509-SVID is not, and nobody knows who it is', async () => {
+    const standing = await verify(connection({ caller: new SvidError('it has two names') }));
+    expect(standing).toEqual({ refusal: 'it has two names' });
+  });
+
+  it.each([
+    [-60, true],
+    [-61, false],
+    [600, true],
+    [601, false],
+  ])('the certificate is valid, from its first moment to its last (minute %p: %p)', async (minute, valid) => {
+    trust.material = await material([], at(1_000));
+    now = at(minute);
+    const standing = await verify(connection());
+    if (valid) expect(standing).not.toHaveProperty('refusal');
+    else expect(standing).toMatchObject(refused('the certificate is not valid now'));
+  });
+
+  it('its authority’s revocation list is, though nothing was reloaded', async () => {
+    const live = connection({ endsAt: at(500).getTime() });
+    expect(await verify(live)).toMatchObject(WELCOME);
+    expect(live.trustedUntil).toBe(at(90).getTime());
+    now = at(90);
+    expect(await verify(live)).toMatchObject(WELCOME);
+    now = at(90.001);
+    expect(await verify(live)).toMatchObject(refused('the revocation list has ended'));
+  });
+
+  it('the material in force has it that way at the first request already', async () => {
+    trust.material = await material([], at(-1));
+    expect(await verify(connection())).toMatchObject(refused('the revocation list has ended'));
+    trust.material = await material([], at(90), await authority());
+    expect(await verify(connection())).toMatchObject(refused('the certificate’s authority has no revocation list'));
+    trust.material = await material([serialOf(peer)]);
+    expect(await verify(connection())).toMatchObject(refused('the certificate was revoked'));
+  });
+
+  it('a path that is trusted is not asked for again before it ends', async () => {
+    const live = connection();
+    await verify(live);
+    trust.material = await material([serialOf(peer)]);
+    expect(await verify(live)).toMatchObject(WELCOME);
+  });
+});
+
+describe('of a connection', () => {
+  it.each([
+    [14.999, false],
+    [15, true],
+    [16, true],
+  ])('the answer at the age of %p minutes is the last: %p', async (minutes, last) => {
+    const live = connection();
+    await verify(live);
+    now = at(minutes);
+    expect(await verify(live)).toMatchObject({ ...WELCOME, last });
+  });
+
+  it('the answer is the last when the clock went back before its beginning', async () => {
+    now = at(-0.001);
+    expect(await verify(connection())).toMatchObject(LAST);
+  });
+});
+
+describe('when the trust material was replaced', () => {
+  async function reloaded(lists: Lists): Promise<Connection> {
+    const live = connection();
+    expect(await verify(live)).toMatchObject(WELCOME);
+    trust = { epoch: 4, material: lists };
+    return live;
+  }
+
+  it('a caller that is still welcome gets one more answer, and whatever it has asked already', async () => {
+    const live = await reloaded(await material());
+    expect(await verify(live)).toMatchObject(LAST);
+    expect([live.epoch, live.draining]).toEqual([4, true]);
+    expect(await verify(live)).toMatchObject(LAST);
+  });
+
+  it('a caller that was revoked is refused, as often as it asks', async () => {
+    const live = await reloaded(await material([serialOf(peer)]));
+    for (let requests = 0; requests < 2; requests += 1) {
+      expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));
+    }
+    expect(live).toMatchObject({ epoch: 3, draining: false });
+  });
+
+  it('a caller whose authority is gone is refused', async () => {
+    const live = await reloaded(await material([], at(90), await authority({ subject: 'CN=Other' })));
+    const standing = await verify(live);
+    expect(standing).toMatchObject(refused('the certificate is no longer trusted: it ends in no known root'));
+  });
+
+  it('a connection whose handshake began before is verified too, at its first request', async () => {
+    trust.material = await material([serialOf(peer)]);
+    expect(await verify(connection({ epoch: 2 }))).toMatchObject(refused('the certificate was revoked'));
+    trust.material = await material();
+    expect(await verify(connection({ epoch: 2 }))).toMatchObject(LAST);
+  });
+
+  it('a connection that began since is not drained', async () => {
+    trust = { epoch: 4, material: await material() };
+    expect(await verify(connection({ epoch: 4 }))).toMatchObject(WELCOME);
+  });
+
+  it('while a request was verified, the next request is verified anew', async () => {
+    const live = connection({ epoch: 2 });
+    const verifying = verify(live);
+    trust = { epoch: 4, material: await material([serialOf(peer)]) };
+    expect(await verifying).toMatchObject(LAST);
+    expect(live.epoch).toBe(3);
+    expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));
+  });
+
+  it('requests that are verified at once agree', async () => {
+    const live = await reloaded(await material());
+    expect(await Promise.all([verify(live), verify(live)])).toMatchObject([LAST, LAST]);
+  });
+});

@@ -1,0 +1,182 @@
+import 'reflect-metadata';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { revocationList, serialOf } from '../../test/support/revocation-lists.js';
+import { authority, caller, keyPem, server as serverCertificate, TrustFiles } from '../../test/support/trust-files.js';
+import { WatchedFiles } from '../config/watched-files.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { factsOf, ListenerTrust } from './listener-trust.js';
+import { tlsOptions } from './tls-options.js';
+import { readTrustMaterial, trustFiles, type TrustMaterial } from './trust-material.js';
+
+Logger.overrideLogger(false);
+
+let files: TrustFiles;
+let watched: WatchedFiles<TrustMaterial>;
+let audit: FakeAudit;
+let metrics: Metrics;
+let trust: ListenerTrust;
+let server: Server;
+beforeEach(async () => {
+  files = await TrustFiles.create();
+  watched = await WatchedFiles.open<TrustMaterial>(trustFiles(files.files), (held) =>
+    readTrustMaterial(files.files, new Date(), held),
+  );
+  audit = new FakeAudit();
+  metrics = new Metrics();
+  trust = new ListenerTrust(watched, audit.service, metrics);
+  server = createServer(tlsOptions(trust.material.context), (_, response) => response.end('hello'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+});
+afterEach(async () => {
+  await trust.onModuleDestroy();
+  await new Promise((resolve) => server.close(resolve));
+  files.remove();
+});
+
+/** What the files say now, as the watch would see it. */
+async function reload(): Promise<void> {
+  const before = trust.epoch;
+  const failures = audit.entries.length;
+  const deadline = Date.now() + 5_000;
+  while (trust.epoch === before && audit.entries.length === failures && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The subject of the server's certificate, or `refused`. */
+function handshake(peer: Issued, root = files.root): Promise<string> {
+  return new Promise((resolve) => {
+    const { port } = server.address() as AddressInfo;
+    const client = connect({ port, servername: 'localhost', ca: root.pem, cert: peer.pem, key: keyPem(peer) });
+    client.on('data', () => {
+      resolve(String(client.getPeerCertificate().subject.CN));
+      client.destroy();
+    });
+    client
+      .on('error', () => undefined)
+      .on('close', () => {
+        resolve('refused');
+      });
+    client.write('GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+  });
+}
+
+const valueOf = async (metric: { get(): Promise<{ values: { labels: object; value: number }[] }> }, labels = {}) =>
+  (await metric.get()).values.find((value) => JSON.stringify(value.labels) === JSON.stringify(labels))?.value;
+
+describe('the trust material in force', () => {
+  it('is what the files said at first, as epoch 1', async () => {
+    expect([trust.epoch, trust.material, trust.refused]).toEqual([1, watched.value, undefined]);
+    expect(await valueOf(metrics.epoch)).toBe(1);
+    expect(await valueOf(metrics.reloads, { what: 'trust', outcome: 'success' })).toBeUndefined();
+  });
+
+  it('is in the metrics with its ends, the earliest of each kind', async () => {
+    const early = new Date('2090-01-02T03:04:05Z');
+    const late = new Date('2091-01-02T03:04:05Z');
+    const [one, two] = [await authority({ notAfter: late }), await authority({ subject: 'CN=Two', notAfter: early })];
+    const lists = revocationList(one, { nextUpdate: late }) + revocationList(two, { nextUpdate: early });
+    const own = await serverCertificate(one, { notAfter: late });
+    files.write('ca.crt', one.pem + two.pem);
+    files.write('ca.crl', lists);
+    files.write('server.crt', own.pem);
+    files.write('server.key', keyPem(own));
+    new ListenerTrust({ value: await readTrustMaterial(files.files, new Date()) } as typeof watched, audit.service, metrics); // prettier-ignore
+    for (const [file, end] of [
+      ['certificate', late],
+      ['ca', early],
+      ['crl', early],
+    ] as const) {
+      expect(await valueOf(metrics.certificateExpiry, { file })).toBe(end.getTime() / 1_000);
+    }
+  });
+
+  it('is told to auditors without a key', () => {
+    const facts = factsOf(trust.material);
+    expect(facts).toEqual({
+      digest: trust.material.digest,
+      certificate: {
+        fingerprint: files.server.certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+        not_after: files.server.certificate.validToDate.toISOString(),
+      },
+      authorities: [expect.stringMatching(/^[0-9a-f]{64}$/)],
+      revocation_lists: [{ number: '1', this_update: expect.any(String), next_update: expect.any(String), revoked: 0 }],
+    });
+  });
+});
+
+describe('a reload', () => {
+  beforeEach(() => {
+    trust.serve(server);
+  });
+
+  it('is met by the next handshake, moves the epoch on and is recorded', async () => {
+    const peer = await caller(files.root);
+    const digest = trust.material.digest;
+    expect(await handshake(peer)).toBe('localhost');
+    files.revoke({ number: 2, serials: [serialOf(peer)] });
+    await reload();
+    expect(await handshake(peer)).toBe('refused');
+    expect(await handshake(await caller(files.root))).toBe('localhost');
+    expect([trust.epoch, await valueOf(metrics.epoch)]).toEqual([2, 2]);
+    expect(await valueOf(metrics.reloads, { what: 'trust', outcome: 'success' })).toBe(1);
+    const facts = { epoch: 2, previous_digest: digest, ...factsOf(trust.material) };
+    expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'success', facts }]);
+  });
+
+  it('may bring another certificate, key, authority and list at once', async () => {
+    const root = await authority({ subject: 'CN=Next' });
+    const own = await serverCertificate(root, { subject: 'CN=next-server' });
+    const former = await caller(files.root);
+    files.write('server.crt', own.pem);
+    files.write('server.key', keyPem(own));
+    files.write('ca.crt', root.pem);
+    files.write('ca.crl', revocationList(root));
+    await reload();
+    expect(await handshake(await caller(root), root)).toBe('next-server');
+    expect(await handshake(former, root)).toBe('refused');
+  });
+
+  it('of files that cannot be used changes nothing, and is told', async () => {
+    const peer = await caller(files.root);
+    files.write('ca.crl', 'no list');
+    await reload();
+    expect(await handshake(peer)).toBe('localhost');
+    const detail = 'PASSKEY_TLS_CRL_FILE: holds no revocation list (PEM)';
+    expect([trust.epoch, trust.refused]).toEqual([1, detail]);
+    const facts = { epoch: 1 };
+    expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'failure', reason: 'unusable', detail, facts }]);
+    expect(await valueOf(metrics.reloads, { what: 'trust', outcome: 'failure' })).toBe(1);
+  });
+
+  it('that the server does not take changes nothing either', async () => {
+    server.setSecureContext = () => {
+      throw new Error('no such curve');
+    };
+    files.revoke({ number: 2 });
+    await reload();
+    expect([trust.epoch, trust.refused, trust.material.revocationLists[0]?.number]).toEqual([1, 'no such curve', 1n]);
+    expect(audit.entries).toMatchObject([{ outcome: 'failure', detail: 'no such curve' }]);
+  });
+
+  it('is told in no more than 500 characters', async () => {
+    const long = await authority({ subject: `CN=${'a'.repeat(60)},${Array.from({ length: 12 }, (_, i) => `OU=${'b'.repeat(60)}${String(i)}`).join(',')}` }); // prettier-ignore
+    files.write('ca.crt', files.root.pem + long.pem);
+    await reload();
+    expect((audit.entries[0] as { detail: string }).detail).toHaveLength(500);
+  });
+
+  it('no longer happens when the service stops', async () => {
+    await trust.onModuleDestroy();
+    files.revoke({ number: 2 });
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect([trust.epoch, audit.entries]).toEqual([1, []]);
+  });
+});

@@ -1,0 +1,182 @@
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { type ListProfile, revocationList, serialOf } from '../../test/support/revocation-lists.js';
+import { authority, caller } from '../../test/support/trust-files.js';
+import type { Lists } from './lists-in-force.js';
+import { peerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
+import { parseRevocationLists } from './revocation-list.js';
+
+const NOW = new Date();
+const hours = (count: number): Date => new Date(NOW.getTime() + count * 3_600_000);
+const WHOLE_SECOND = 1_000;
+
+let root: Issued;
+let between: Issued;
+let leaf: Issued;
+let direct: Issued;
+beforeAll(async () => {
+  root = await authority();
+  between = await authority({ subject: 'CN=Between' }, root);
+  leaf = await caller(between);
+  direct = await caller(root);
+});
+
+const certificates = (issued: readonly Issued[]) => issued.map(({ certificate }) => certificate);
+
+async function material(authorities: Issued[], lists: [Issued, ListProfile?][]): Promise<Lists> {
+  const file = lists.map(([by, profile]) => revocationList(by, profile)).join('');
+  return { authorities: certificates(authorities), revocationLists: await parseRevocationLists(file) };
+}
+
+/** Why the peer is not trusted, or `trusted`. */
+async function verdict(chain: Issued[], trusted: Lists, now = NOW): Promise<string> {
+  const outcome = await verifyPeer(certificates(chain), trusted, now);
+  return 'flaw' in outcome ? outcome.flaw : 'trusted';
+}
+
+const both = (ofRoot: ListProfile = {}, ofBetween: ListProfile = {}): Promise<Lists> =>
+  material([root], [[root, ofRoot], [between, ofBetween]]); // prettier-ignore
+
+describe('a peer is trusted', () => {
+  it('by a root, with or without it in the chain', async () => {
+    expect(await verdict([direct, root], await both())).toBe('trusted');
+    expect(await verdict([direct], await both())).toBe('trusted');
+  });
+
+  it('through an intermediate authority', async () => {
+    expect(await verdict([leaf, between, root], await both())).toBe('trusted');
+  });
+
+  it('by one of several roots', async () => {
+    const other = await authority({ subject: 'CN=Other' });
+    const bundle = await material([other, root], [[other], [root]]);
+    expect(await verdict([direct], bundle)).toBe('trusted');
+  });
+
+  it('when its root was issued anew, with the same key', async () => {
+    const edition = await authority({ keys: root.keys });
+    expect(await verdict([direct, root], await material([edition], [[edition]]))).toBe('trusted');
+  });
+
+  it('when its intermediate was issued anew, with the same key, though the former one is revoked', async () => {
+    const edition = await authority({ subject: 'CN=Between', keys: between.keys }, root);
+    const revoked: ListProfile = { serials: [serialOf(between)] };
+    const trusted = await material([root, edition], [[root, revoked], [between]]); // prettier-ignore
+    expect(await verdict([leaf, between, root], trusted)).toBe('trusted');
+    expect(await verifyRevocation(certificates([leaf, between, root]), trusted, NOW)).toHaveProperty('until');
+  });
+
+  it.each([
+    ['2.5.29.30', 'name constraints'],
+    ['2.5.29.36', 'policy constraints'],
+    ['2.5.29.54', 'inhibit any policy'],
+  ])('through an intermediate that has %s (%s): the handshake held them', async (type) => {
+    const extensions = [new x509.Extension(type, true, new Uint8Array([0x30, 0]))];
+    const constrained = await authority({ subject: 'CN=Between', extensions }, root);
+    const peer = await caller(constrained);
+    expect(await verdict([peer, constrained], await material([root], [[root], [constrained]]))).toBe('trusted');
+  });
+
+  it('until the first certificate or list of its path ends', async () => {
+    const until = async (chain: Issued[], trusted: Lists): Promise<number> => {
+      const outcome = await verifyPeer(certificates(chain), trusted, NOW);
+      return 'until' in outcome ? outcome.until.getTime() : 0;
+    };
+    const soon = (of: Date): number => Math.floor(of.getTime() / WHOLE_SECOND) * WHOLE_SECOND;
+    const long: ListProfile = { nextUpdate: hours(24 * 1_000) };
+    const chain = [leaf, between, root];
+    expect(await until(chain, await both({ nextUpdate: hours(5) }, { nextUpdate: hours(7) }))).toBe(soon(hours(5)));
+    expect(await until(chain, await both({ nextUpdate: hours(7) }, { nextUpdate: hours(5) }))).toBe(soon(hours(5)));
+    const young = await caller(between, { notAfter: hours(3) });
+    expect(await until([young, between], await both(long, long))).toBe(soon(hours(3)));
+    const short = await authority({ subject: 'CN=Between', notAfter: hours(2) }, root);
+    const trusted = await material([root], [[root, long], [short, long]]); // prettier-ignore
+    expect(await until([await caller(short), short], trusted)).toBe(soon(hours(2)));
+  });
+});
+
+describe('a peer is not trusted', () => {
+  it.each<[string, () => [ListProfile, ListProfile], string]>([
+    ['its certificate is revoked', () => [{}, { serials: [serialOf(leaf)] }], 'the certificate was revoked'],
+    ['its intermediate is revoked', () => [{ serials: [serialOf(between)] }, {}], 'the certificate was revoked'],
+    ['its authority’s list has ended', () => [{}, { nextUpdate: hours(-1) }], 'the revocation list has ended'],
+    ['the list of its authority’s authority has ended', () => [{ nextUpdate: hours(-1) }, {}], 'the revocation list has ended'],
+    ['its authority’s list does not say when it ends', () => [{}, { nextUpdate: null }], 'the revocation list has ended'],
+  ])('when %s', async (_, profiles, flaw) => {
+    expect(await verdict([leaf, between, root], await both(...profiles()))).toBe(flaw);
+  }); // prettier-ignore
+
+  it('when its intermediate is revoked, though that stands among the authorities, before the root', async () => {
+    const trusted = await material([between, root], [[root, { serials: [serialOf(between)] }], [between]]); // prettier-ignore
+    expect(await verdict([leaf, between, root], trusted)).toBe('the certificate was revoked');
+  });
+
+  it('when its serial number is on the list of another authority, it is all the same', async () => {
+    expect(await verdict([leaf, between], await both({ serials: [serialOf(leaf)] }))).toBe('trusted');
+  });
+
+  it.each<[string, () => Issued[]]>([
+    ['its intermediate', () => [root]],
+    ['its root', () => [between]],
+  ])('when %s has no list', async (_, of) => {
+    const lists = of().map((by): [Issued] => [by]);
+    expect(await verdict([leaf, between, root], await material([root], lists))).toBe(
+      'the certificate’s authority has no revocation list',
+    );
+  });
+
+  it.each<[string, () => Promise<Issued>]>([
+    ['its authority is gone', () => authority({ subject: 'CN=Other' })],
+    ['its authority has another key now', () => authority()],
+    ['its authority has ended', () => authority({ keys: root.keys, notAfter: hours(-1) })],
+  ])('when %s', async (_, replacement) => {
+    const trusted = await replacement();
+    expect(await verdict([direct, root], await material([trusted], [[trusted]]))).toMatch(
+      /^the certificate is no longer trusted: /,
+    );
+  });
+
+  it('when only its intermediate is trusted, not the root: OpenSSL refuses that too', async () => {
+    expect(await verdict([leaf, between, root], await material([between], [[between], [root]]))).toMatch(
+      'is no longer trusted: it ends in no known root',
+    );
+  });
+
+  it('when it has no certificate', async () => {
+    expect(await verdict([], await both())).toMatch('is no longer trusted');
+  });
+
+  it('from the moment after its list ended', async () => {
+    const end = new Date(Math.floor(hours(1).getTime() / WHOLE_SECOND) * WHOLE_SECOND);
+    const trusted = await both({}, { nextUpdate: end });
+    expect(await verdict([leaf, between], trusted, end)).toBe('trusted');
+    expect(await verdict([leaf, between], trusted, new Date(end.getTime() + 1))).toBe('the revocation list has ended');
+  });
+});
+
+describe('the certificates that a peer proved itself by', () => {
+  /** As node:tls gives them: each with its issuer, the root with itself. */
+  function socketOf(issued: readonly Issued[]): Parameters<typeof peerChain>[0] {
+    const links: { raw: Buffer; issuerCertificate?: object }[] = certificates(issued).map(({ raw }) => ({ raw }));
+    links.forEach((link, index) => (link.issuerCertificate = links[index + 1] ?? link));
+    return { getPeerCertificate: () => links[0] ?? {} } as unknown as Parameters<typeof peerChain>[0];
+  }
+
+  it('are in order, the root at the end', () => {
+    expect(peerChain(socketOf([leaf, between, root])).map(({ subject }) => subject)).toEqual([
+      'CN=auth-service',
+      'CN=Between',
+      'CN=Root',
+    ]);
+  });
+
+  it('are none where it showed none', () => {
+    expect(peerChain(socketOf([]))).toEqual([]);
+  });
+
+  it('are ten at most, however they are linked', () => {
+    expect(peerChain(socketOf(Array.from({ length: 12 }, (_, index) => [leaf, between][index % 2]!)))).toHaveLength(10);
+  });
+});

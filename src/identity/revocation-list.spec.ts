@@ -1,0 +1,221 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { issue, type Issued, type KeyAlgorithm, P256 } from '../../test/support/authenticator/certificate-chain.js';
+import { listDer, type ListProfile, pem, revocationList, tlv } from '../../test/support/revocation-lists.js';
+import { authority } from '../../test/support/trust-files.js';
+import { namesOf, parseRevocationLists, type RevocationList } from './revocation-list.js';
+
+let root: Issued;
+beforeAll(async () => {
+  root = await authority();
+});
+
+async function parsed(profile: ListProfile = {}, by = root): Promise<RevocationList> {
+  const [list] = await parseRevocationLists(revocationList(by, profile));
+  return list!;
+}
+
+describe('RFC 5280 §5: a revocation list', () => {
+  it('says when it was made and when the next one comes, to the second', async () => {
+    const thisUpdate = new Date('2026-02-03T04:05:06Z');
+    const nextUpdate = new Date('2026-03-04T05:06:07Z');
+    expect(await parsed({ thisUpdate, nextUpdate })).toMatchObject({ thisUpdate, nextUpdate });
+  });
+
+  it.each(['1999-12-31T23:59:59Z', '2049-12-31T23:59:59Z', '2050-01-01T00:00:00Z', '9999-12-31T23:59:59Z'])(
+    'may do so at %s',
+    async (time) => {
+      expect((await parsed({ thisUpdate: new Date(time), nextUpdate: new Date(time) })).nextUpdate).toEqual(
+        new Date(time),
+      );
+    },
+  );
+
+  it('may leave out when the next one comes, which is told', async () => {
+    expect((await parsed({ nextUpdate: null })).nextUpdate).toBeUndefined();
+  });
+
+  it.each([
+    [null, undefined],
+    [0, 0n],
+    [7, 7n],
+    [128, 128n],
+    [0x1_00_00_00, 0x1_00_00_00n],
+  ])('of the number %p has the number %p', async (number, expected) => {
+    expect((await parsed({ number })).number).toBe(expected);
+  });
+
+  it('names its authority as a certificate does', async () => {
+    const { issuer, subject } = namesOf((await issue({}, root)).certificate);
+    expect((await parsed()).issuer).toBe(issuer);
+    expect(subject).not.toBe(issuer);
+    expect(namesOf(root.certificate)).toEqual({ issuer, subject: issuer });
+  });
+
+  it('that is empty revokes nothing', async () => {
+    const list = await parsed();
+    expect([list.size, list.revokes('01'), list.revokes('')]).toEqual([0, false, false]);
+  });
+
+  it('stands in a file among others, and among other things', async () => {
+    const lists = [1, 2, 3].map((number) => revocationList(root, { number }));
+    const file = `# of today\n${lists.join(`a remark\r\n${root.pem}\n`)}`;
+    expect((await parseRevocationLists(file)).map(({ number }) => number)).toEqual([1n, 2n, 3n]);
+    expect(await parseRevocationLists(file.replaceAll('\n', '\r\n'))).toHaveLength(3);
+  });
+
+  it('is not in a file that holds none', async () => {
+    expect(await parseRevocationLists('')).toEqual([]);
+    expect(await parseRevocationLists(root.pem)).toEqual([]);
+  });
+});
+
+describe('RFC 5280 §5.1.2.6: an entry', () => {
+  it('revokes one certificate, and no other', async () => {
+    const list = await parsed({ serials: ['5f3a', '0102'] });
+    expect([list.size, list.revokes('5F3A'), list.revokes('5f3a'), list.revokes('0102')]).toEqual([
+      2,
+      true,
+      true,
+      true,
+    ]);
+    expect(['5f3b', '5f', '3a', '5f3a00', '', '00'].filter((serial) => list.revokes(serial))).toEqual([]);
+  });
+
+  it.each([
+    ['00ff', 'FF'],
+    ['00ff', '00FF'],
+    ['0a', '0A'],
+    ['0a', 'A'],
+    ['00000a', '0a'],
+    ['01', '0001'],
+    ['00', '00'],
+    ['00', '0'],
+    ['0100', '0100'],
+    ['fb', '-05'],
+    ['ff00', '-0100'],
+    ['80', '-80'],
+  ])('of the octets %s is the certificate of the serial number %s', async (octets, serialNumber) => {
+    expect((await parsed({ serials: [octets] })).revokes(serialNumber)).toBe(true);
+  });
+
+  it.each([
+    ['fb', 'FB'],
+    ['fb', '05'],
+    ['00fb', '-05'],
+    ['10', '01'],
+    ['01', '10'],
+  ])('of the octets %s is not the certificate of the serial number %s', async (octets, serialNumber) => {
+    expect((await parsed({ serials: [octets] })).revokes(serialNumber)).toBe(false);
+  });
+
+  it.each(['80'.repeat(1), '00ff01', '7f', '40'.repeat(20)])(
+    'of the octets %s is found by what a certificate says of itself',
+    async (serialNumber) => {
+      const { certificate } = await issue({ serialNumber }, root);
+      const octets = serialNumber === '80' ? '0080' : serialNumber;
+      expect((await parsed({ serials: [octets] })).revokes(certificate.serialNumber)).toBe(true);
+    },
+  );
+
+  it('that takes a certificate back from hold revokes nothing (§5.3.1 removeFromCRL)', async () => {
+    const list = await parsed({ serials: ['01', '02'], removed: ['03'] });
+    expect([list.size, list.revokes('01'), list.revokes('02'), list.revokes('03')]).toEqual([2, true, true, false]);
+  });
+});
+
+describe('a list is an authority’s', () => {
+  const rsa = { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]) };
+  const keys: [string, KeyAlgorithm, ListProfile][] = [
+    ['ECDSA P-256 with SHA-256', P256, {}],
+    ['ECDSA P-256 with SHA-512', P256, { hash: 'sha512' }],
+    ['ECDSA P-384 with SHA-384', { name: 'ECDSA', namedCurve: 'P-384' }, { hash: 'sha384' }],
+    ['RSA with SHA-256', { ...rsa, hash: 'SHA-256' }, {}],
+    ['RSA with SHA-384', { ...rsa, hash: 'SHA-256' }, { hash: 'sha384' }],
+    ['RSA with SHA-512', { ...rsa, hash: 'SHA-256' }, { hash: 'sha512' }],
+    ['Ed25519', { name: 'Ed25519' }, {}],
+  ];
+
+  it.each(keys)('that signs by %s', async (_, key, profile) => {
+    const by = await authority({ key });
+    const list = await parsed(profile, by);
+    expect(await list.isOf(by.certificate)).toBe(true);
+    expect(await list.isOf(by.certificate)).toBe(true);
+    expect(await list.isOf((await authority({ key })).certificate)).toBe(false);
+  });
+
+  it('by its name too: the same key under another one has not signed it', async () => {
+    const renamed = await authority({ subject: 'CN=Other', keys: root.keys });
+    expect(await (await parsed()).isOf(renamed.certificate)).toBe(false);
+  });
+
+  it('whichever edition of its certificate is asked', async () => {
+    const edition = await authority({ keys: root.keys });
+    expect(await (await parsed()).isOf(edition.certificate)).toBe(true);
+  });
+
+  it('not because another one of the same name was asked before', async () => {
+    const list = await parsed();
+    const impostor = await authority();
+    expect([await list.isOf(root.certificate), await list.isOf(impostor.certificate)]).toEqual([true, false]);
+  });
+
+  it('as it was signed: one bit more or less, and it is nobody’s', async () => {
+    const der = listDer(root, { serials: ['0102'] });
+    const at = der.indexOf(Buffer.from('02020102', 'hex'));
+    der[at + 3]! ^= 1;
+    const [list] = await parseRevocationLists(pem(der));
+    expect([list!.revokes('0103'), await list!.isOf(root.certificate)]).toEqual([true, false]);
+  });
+});
+
+describe('a file is refused whole', () => {
+  const der = (profile: ListProfile = {}): Buffer => listDer(root, profile);
+  const without = (hexadecimal: string, by: string): Buffer => {
+    const bytes = der({ serials: ['0102'], number: 7 }).toString('hex');
+    expect(bytes).toContain(hexadecimal);
+    return Buffer.from(bytes.replace(hexadecimal, by), 'hex');
+  };
+
+  it.each<[string, () => string, string]>([
+    ['when its last list is cut off', () => (revocationList(root) + revocationList(root)).slice(0, -30), 'cut off'],
+    ['when it is cut off in the middle of a list', () => revocationList(root).slice(0, 200), 'cut off'],
+    ['when a list is cut off and another one follows', () => revocationList(root).slice(0, 200) + revocationList(root), 'cut off'],
+    ['when a list is garbage', () => pem(Buffer.from('no list')), 'malformed'],
+    ['when a list is empty', () => pem(Buffer.alloc(1)), 'malformed'],
+    ['when a list is a certificate', () => pem(root.certificate.raw), 'malformed'],
+    ['when a list is followed by more', () => pem(Buffer.concat([der(), Buffer.from([0])])), 'malformed'],
+    ['when a list is half', () => pem(der().subarray(0, 60)), 'malformed'],
+    ['when a list lacks its signature', () => pem(tlv(0x30, Buffer.from('3000', 'hex'), Buffer.from('3000', 'hex'))), 'malformed'],
+    ['when an entry’s serial number is no integer', () => pem(without('02020102', '04020102')), 'malformed'],
+    ['when an entry is longer than the entries', () => pem(without('02020102', '02840102')), 'malformed'],
+    ['when an entry has no length', () => pem(without('02020102', '02800102')), 'malformed'],
+    ['when its signature is by SHA-1', () => revocationList(root, { hash: 'sha1' }), 'its signature is of an unknown kind'],
+    ['when it is a delta (§5.2.4)', () => revocationList(root, { critical: '551d1b' }), 'it is partial'],
+    ['when it is one of several (§5.2.5)', () => revocationList(root, { critical: '551d1c' }), 'it is partial'],
+    ['when it has a critical extension that nobody knows', () => revocationList(root, { critical: '2b0601' }), 'it is partial'],
+    ['when an entry’s serial number is empty', () => pem(without('02020102', '02000500')), 'malformed'],
+    ['when its number is negative', () => pem(without('551d140404020200', '551d140404020280')), 'malformed'],
+    ['when its time is no time', () => pem(Buffer.from(der().toString('latin1').replace(/\d{12}Z/, '260230120000z'), 'latin1')), 'malformed'],
+    ['when its month is the thirteenth', () => pem(Buffer.from(der().toString('latin1').replace(/\d{12}Z/, '261301120000Z'), 'latin1')), 'malformed'],
+  ])('%s', async (_, file, told) => {
+    await expect(parseRevocationLists(revocationList(root) + file())).rejects.toThrow(told);
+  }); // prettier-ignore
+});
+
+describe('a large list', () => {
+  it('is read in portions, so that requests are answered in between', async () => {
+    const serials = Array.from({ length: 30_000 }, (_, index) => (0x40_00_00_00 + index).toString(16));
+    const file = revocationList(root, { serials });
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      if (turns < 100) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const [list] = await parseRevocationLists(file);
+    expect(list!.size).toBe(30_000);
+    expect([serials[0]!, serials[29_999]!].map((serial) => list!.revokes(serial))).toEqual([true, true]);
+    expect(list!.revokes((0x40_00_00_00 + 30_000).toString(16))).toBe(false);
+    expect(turns).toBeGreaterThanOrEqual(6);
+  });
+});

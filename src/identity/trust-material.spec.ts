@@ -1,0 +1,140 @@
+import 'reflect-metadata';
+import { mkdirSync, rmSync, truncateSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
+import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
+import { authority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
+import { readTrustMaterial, type TrustMaterial, trustFiles } from './trust-material.js';
+import { TrustMaterialError } from './trust-material-error.js';
+
+let trust: TrustFiles;
+beforeEach(async () => {
+  trust = await TrustFiles.create();
+});
+afterEach(() => {
+  trust.remove();
+});
+
+const read = (held?: TrustMaterial, now = new Date()): Promise<TrustMaterial> =>
+  readTrustMaterial(trust.files, now, held);
+const list = (profile: ListProfile = {}, by: Issued = trust.root): string => revocationList(by, profile);
+
+async function mistake(held?: TrustMaterial, now?: Date): Promise<string> {
+  const error: unknown = await read(held, now).then(
+    () => 'none',
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(TrustMaterialError);
+  return (error as Error).message;
+}
+
+describe('the trust material', () => {
+  it('is what the files say', async () => {
+    const material = await read();
+    expect(material.certificate.subject).toBe('CN=localhost');
+    expect(material.authorities.map(({ subject }) => subject)).toEqual(['CN=Root']);
+    expect(material.revocationLists).toMatchObject([{ number: 1n, size: 0 }]);
+    expect(material.digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(material.context).toMatchObject({ minVersion: 'TLSv1.3', passphrase: undefined });
+    expect(String(material.context.crl)).toContain('X509 CRL');
+  });
+
+  it('lies in these files', () => {
+    const { certFile, keyFile, caFile, crlFile } = trust.files;
+    expect(trustFiles(trust.files)).toEqual([certFile, keyFile, caFile, crlFile]);
+    expect(trustFiles({ ...trust.files, keyPassphraseFile: 'p' })).toEqual([certFile, keyFile, caFile, crlFile, 'p']);
+  });
+
+  it('is given back when they say the same', async () => {
+    const held = await read();
+    expect(await read(held)).toBe(held);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['revocation list', () => { trust.revoke({ number: 2 }); }],
+    ['authority', async () => {
+      const other = await authority({ subject: 'CN=Other' });
+      trust.write('ca.crt', trust.root.pem + other.pem);
+      trust.write('ca.crl', list() + list({}, other));
+    }],
+    ['server certificate and key', async () => {
+      const renewed = await server(trust.root);
+      trust.write('server.crt', renewed.pem);
+      trust.write('server.key', keyPem(renewed));
+    }],
+    ['way to write the key', () => { trust.write('server.key', `\n${keyPem(trust.server)}`); }],
+    ['place of an intermediate', async () => {
+      const between = await authority({ subject: 'CN=Between' }, trust.root);
+      trust.write('ca.crl', list() + list({}, between));
+      trust.write('server.crt', trust.server.pem + between.pem);
+      trust.write('server.crt', trust.server.pem);
+      trust.write('ca.crt', between.pem + trust.root.pem);
+    }],
+  ])('is another one with another %s', async (_, change) => {
+    const held = await read();
+    await change();
+    expect(await read(held)).not.toBe(held);
+  }); // prettier-ignore
+
+  it('differs by the file that something is in', async () => {
+    const between = await authority({ subject: 'CN=Between' }, trust.root);
+    trust.write('ca.crl', list() + list({}, between));
+    trust.write('server.crt', trust.server.pem + between.pem);
+    const held = await read();
+    trust.write('server.crt', trust.server.pem);
+    trust.write('ca.crt', between.pem + trust.root.pem);
+    const moved = await read(held);
+    expect([moved.digest === held.digest, moved.authorities.length]).toEqual([false, 2]);
+  });
+});
+
+describe('a file that cannot be used is named, with what is wrong with it', () => {
+  const written = (name: string, content: () => Promise<string> | string) => async (): Promise<void> => {
+    trust.write(name, await content());
+  };
+  const PAST = { notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2026-01-02T03:04:05Z') };
+  const FUTURE = { notBefore: new Date('2999-01-02T03:04:05Z'), notAfter: new Date('2999-01-03T00:00:00Z') };
+  const other = (): Promise<Issued> => authority({ subject: 'CN=Other' });
+
+  it.each<[string, () => unknown, string]>([
+    ['a certificate that is not there', () => { rmSync(trust.files.certFile); }, 'CERT_FILE: ENOENT'],
+    ['a directory', () => { rmSync(trust.files.keyFile); mkdirSync(trust.files.keyFile); }, 'KEY_FILE: is no file'],
+    ['a file of more than 32 MiB', () => { truncateSync(trust.files.crlFile, 33_554_433); }, 'CRL_FILE: is larger than 33554432 bytes'],
+    ['a certificate file without a certificate', written('server.crt', () => 'nothing'), 'CERT_FILE: holds no certificate (PEM)'],
+    ['a key for a certificate', written('server.crt', () => keyPem(trust.server)), 'CERT_FILE: holds no certificate (PEM)'],
+    ['half a certificate', written('server.crt', () => trust.server.pem.slice(0, 100)), 'CERT_FILE: holds a certificate that cannot be parsed'],
+    ['a broken certificate', written('server.crt', () => trust.server.pem.replace('MII', 'AAA')), 'CERT_FILE: holds a certificate that cannot be parsed'],
+    ['a certificate for callers only', written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys }, ExtendedKeyUsage.clientAuth)).pem), 'CERT_FILE: extended key usage lacks serverAuth'],
+    ['a certificate that has ended', written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...PAST })).pem), 'CERT_FILE: the certificate ended on 2026-01-02T03:04:05.000Z'],
+    ['a certificate that has not begun', written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...FUTURE })).pem), 'CERT_FILE: the certificate begins on 2999-01-02T03:04:05.000Z'],
+    ['a key of another certificate', written('server.key', async () => keyPem(await other())), 'KEY_FILE: is the key of another certificate'],
+    ['a key of another kind', written('server.key', async () => keyPem(await issue({ key: { name: 'Ed25519' } }))), 'KEY_FILE: is the key of another certificate'],
+    ['a certificate for a key', written('server.key', () => trust.server.pem), 'KEY_FILE: holds no private key (PEM)'],
+    ['half a key', written('server.key', () => keyPem(trust.server).slice(0, 100)), 'KEY_FILE: holds no private key (PEM)'],
+    ['a CA file without a certificate', written('ca.crt', () => list()), 'CA_FILE: holds no certificate (PEM)'],
+    ['a CA file that is cut off', written('ca.crt', () => trust.root.pem + trust.root.pem.slice(0, 200)), 'CA_FILE: holds a certificate that cannot be parsed'],
+    ['authorities on one line, of which OpenSSL would take none but the first', written('ca.crt', () => `${trust.root.pem.trim()}${trust.root.pem}`), 'CA_FILE: holds a certificate that cannot be parsed'],
+    ['a leaf among the authorities', written('ca.crt', () => trust.root.pem + trust.server.pem), 'CA_FILE: "CN=localhost" is no certificate authority'],
+    ['an authority that may not sign lists', written('ca.crt', async () => (await authority({ keyUsage: KeyUsageFlags.keyCertSign })).pem), 'CA_FILE: "CN=Root" may not sign revocation lists'],
+    ['an intermediate without its root', written('ca.crt', async () => (await authority({ subject: 'CN=Between' }, await other())).pem), 'CA_FILE: "CN=Between" leads to no root in the file'],
+    ['an intermediate beside a root that goes by its root’s name', written('ca.crt', async () => trust.root.pem + (await authority({ subject: 'CN=Between' }, await authority())).pem), 'CA_FILE: "CN=Between" leads to no root in the file'],
+    ['authorities that have all ended', written('ca.crt', async () => (await authority({ keys: trust.root.keys, ...PAST })).pem), 'CA_FILE: every authority has ended'],
+    ['a certificate for a list', written('ca.crl', () => trust.root.pem), 'CRL_FILE: holds no revocation list (PEM)'],
+    ['a list that is cut off', written('ca.crl', () => list() + list().slice(0, 50)), 'CRL_FILE: holds a list that cannot be used: it is cut off'],
+    ['a partial list', written('ca.crl', () => list({ critical: '551d1c' })), 'CRL_FILE: holds a list that cannot be used: it is partial'],
+    ['an authority without a list', written('ca.crl', async () => list({}, await other())), 'CRL_FILE: the list of "CN=Root" is missing'],
+    ['one of two authorities without a list', async () => { trust.write('ca.crt', trust.root.pem + (await other()).pem); }, 'CRL_FILE: the list of "CN=Other" is missing'],
+    ['a list by another authority of the same name', written('ca.crl', async () => list({}, await authority())), 'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed'],
+    ['such a list beside the right one', written('ca.crl', async () => list() + list({ number: 9 }, await authority())), 'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed'],
+    ['a list that does not say when it ends', written('ca.crl', () => list({ nextUpdate: null })), 'CRL_FILE: the list of "CN=Root" has no nextUpdate'],
+    ['a list that has ended', written('ca.crl', () => list({ nextUpdate: PAST.notAfter })), 'CRL_FILE: the list of "CN=Root" ended on 2026-01-02T03:04:05.000Z'],
+    ['a list of the future, which OpenSSL would refuse everybody by', written('ca.crl', () => list({ thisUpdate: FUTURE.notBefore, nextUpdate: FUTURE.notAfter })), 'CRL_FILE: the list of "CN=Root" begins on 2999-01-02T03:04:05.000Z'],
+  ])('%s', async (_, change, told) => {
+    const held = await read();
+    await change();
+    const message = await mistake();
+    expect(message).toContain(`PASSKEY_TLS_${told}`);
+    expect(await mistake(held)).toBe(message);
+  }); // prettier-ignore
+});

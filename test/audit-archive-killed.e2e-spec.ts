@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { LogKeeper } from '../src/audit/log-keeper.js';
+import { LogProofs } from '../src/audit/log-proofs.js';
+import { LogStorage } from '../src/audit/log-storage.js';
+import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
+import { verifyExport } from '../src/audit/log/verify-export.js';
+import { TestService } from './support/service.js';
+
+const YEAR_S = 365 * 86_400;
+const EVENTS = 40_000;
+const of = <T>(type: abstract new (...args: never[]) => T): T => service.running.app.get(type, { strict: false });
+
+let service: TestService;
+let directory: string;
+beforeAll(async () => {
+  [service, directory] = await Promise.all([TestService.start(), mkdtemp(join(tmpdir(), 'passkey-archive-'))]);
+  await writeFile(join(directory, 'audit.pub'), of(LogProofs).verifierKeys);
+  await service.sql(
+    `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
+     SELECT id, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'policy.reload', 'success'
+       FROM (SELECT (left(audit_first_id(date_trunc('month', now())::date)::text, 14) || '7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id,
+                    format('{"n":%s}', n) AS event FROM generate_series(1, $1::integer) AS n) AS made`,
+    [EVENTS],
+  );
+  const storage = of(LogStorage);
+  for (;;) {
+    await of(LogKeeper).tick();
+    if ((await storage.oldestAfter(await storage.latestCheckpoint())) === undefined) break;
+    service.clock.advance(1);
+  }
+  service.clock.advance(YEAR_S);
+});
+afterAll(async () => {
+  await service.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** The command, in a year's time. @returns what it said, and how it ended */
+function archive(args: string[], killAfterMs?: number): Promise<{ code: number | null; told: string }> {
+  const before = new Date(service.clock.now().getTime() - 120 * 86_400_000).toISOString().slice(0, 10);
+  const later = `const N=Date;globalThis.Date=class extends N{constructor(...a){a.length?super(...a):super(N.now()+${String(YEAR_S * 1_000)})}}`;
+  const child = spawn(
+    process.execPath,
+    [
+      ...[
+        '--disable-warning=ExperimentalWarning',
+        '--import',
+        `data:text/javascript,${encodeURIComponent(later)}`,
+        'dist/src/archive.js',
+      ],
+      ...['--before', before, '--key', join(directory, 'audit.pub'), '--to', join(directory, 'archive'), ...args],
+    ],
+    { env: { ...process.env, DATABASE_URL: service.database.migratorUrl }, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+  let told = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (told += chunk.toString()));
+  return new Promise((resolve) =>
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, told });
+    }),
+  );
+}
+
+const left = async (): Promise<number> =>
+  (await service.sql<{ n: number }>('SELECT count(*)::integer AS n FROM audit_event WHERE event LIKE \'{"n":%\''))[0]!
+    .n;
+
+describe('the archiving of a month', () => {
+  it('loses nothing, whenever it is killed, and goes on', async () => {
+    const { told: planned } = await archive(['--dry-run']);
+    expect(planned).toMatch(
+      /audit_event_initial: [\d,]+ events, leaves \[0, \d+\) would go to .*-until-\d{4}-\d\d\.ndjson/,
+    );
+    expect(await left()).toBe(EVENTS);
+    let [killed, last] = [0, await archive([], 300)];
+    for (let delay = 400; last.code !== 0; delay *= 1.3) {
+      killed += 1;
+      const files = await readdir(join(directory, 'archive')).catch(() => []);
+      expect((await left()) === EVENTS || files.some((name) => name.endsWith('.ndjson'))).toBe(true);
+      last = await archive([], delay);
+    }
+    expect(killed).toBeGreaterThan(1);
+    expect(await left()).toBe(0);
+    await demandWhole();
+  }, 60_000);
+
+  it('is done once', async () => {
+    expect(await archive([])).toEqual({ code: 0, told: 'No month to archive.\n' });
+  });
+
+  it('says what it needs', async () => {
+    expect(await archive(['--unknown'])).toMatchObject({
+      code: 1,
+      told: expect.stringMatching(/usage: npm run audit:archive/),
+    });
+    expect(await archive(['--before', '2999-01-01'])).toMatchObject({
+      code: 1,
+      told: expect.stringMatching(/PCI DSS 10\.5\.1/),
+    });
+    expect(await archive(['--key', 'nowhere'])).toMatchObject({
+      code: 1,
+      told: 'nowhere: open failed, it is not there.\n',
+    });
+  });
+});
+
+async function demandWhole(): Promise<void> {
+  const place = join(directory, 'archive');
+  const files = (await readdir(place)).filter((name) => name.includes('-until-')).sort();
+  expect(files.map((name) => name.replace(/^.*\./, ''))).toEqual(['checkpoint', 'ndjson', 'pub']);
+  const keys = parseVerifierKeys(await readFile(join(place, files[2]!), 'utf8'));
+  const proved = await verifyExport(createReadStream(join(place, files[1]!)), keys);
+  expect(proved.events).toBeGreaterThanOrEqual(EVENTS);
+  expect(proved.erased).toBe(0);
+}

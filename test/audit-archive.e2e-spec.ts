@@ -1,0 +1,250 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { AuditEventEntity } from '../src/audit/audit-event.entity.js';
+import { AuditService } from '../src/audit/audit.service.js';
+import { withArchiveSession } from '../src/audit/archive/archive-session.js';
+import { type ArchivedMonth, LogArchive } from '../src/audit/archive/log-archive.js';
+import { thinCheckpoints } from '../src/audit/archive/thin-checkpoints.js';
+import { firstIdAt } from '../src/audit/event-id.js';
+import { parseVerifierKeys, type VerifierKey } from '../src/audit/log/verifier-key.js';
+import { openCheckpoint } from '../src/audit/log/signed-checkpoint.js';
+import { type ProvedExport, verifyExport } from '../src/audit/log/verify-export.js';
+import { verifyConsistency } from '../src/audit/log/verify-proof.js';
+import { LogKeeper } from '../src/audit/log-keeper.js';
+import { LogLines } from '../src/audit/log-lines.js';
+import { LogProofs } from '../src/audit/log-proofs.js';
+import { LogStorage } from '../src/audit/log-storage.js';
+import { TestService } from './support/service.js';
+
+const EVENTS_A_MONTH = 60;
+const MONTHS = 12;
+
+let service: TestService;
+let keys: VerifierKey[];
+let directory: string;
+/** The note of each month's end. */
+const notes: string[] = [];
+beforeAll(async () => {
+  [service, directory] = await Promise.all([TestService.start(), mkdtemp(join(tmpdir(), 'passkey-archive-'))]);
+  keys = parseVerifierKeys(of(LogProofs).verifierKeys);
+  for (let month = 0; month < MONTHS; month += 1) {
+    for (let count = 0; count < EVENTS_A_MONTH; count += 1) await record(count);
+    await settle();
+    notes.push((await of(LogProofs).checkpoint()).note);
+    service.clock.advance((nextMonth() - service.clock.now().getTime()) / 1_000 + 3_600);
+    await of(LogKeeper).tick();
+  }
+}, 60_000);
+afterAll(async () => {
+  await service.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const of = <T>(type: abstract new (...args: never[]) => T): T => service.running.app.get(type, { strict: false });
+
+async function record(count: number): Promise<void> {
+  await of(AuditService).record(null, { type: 'policy.reload', outcome: 'success', facts: { count } });
+  service.clock.advance(60);
+}
+
+async function settle(): Promise<void> {
+  const storage = of(LogStorage);
+  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+    service.clock.advance(1);
+    await of(LogKeeper).tick();
+  }
+}
+
+function nextMonth(): number {
+  const now = service.clock.now();
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
+}
+
+/** The first day of the month so many months ago. */
+function monthsAgo(months: number): Date {
+  const now = service.clock.now();
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1));
+}
+
+async function archive(before: Date, to = directory): Promise<ArchivedMonth[]> {
+  await settle();
+  return withArchiveSession(service.database.migratorUrl, async (dataSource) => {
+    const request = { before, directory: to, keys, now: () => service.clock.now() };
+    return Readable.from(new LogArchive(dataSource, request).run()).toArray() as Promise<ArchivedMonth[]>;
+  });
+}
+
+const partitions = async (): Promise<string[]> =>
+  (await service.sql<{ name: string }>('SELECT name FROM audit_partitions() ORDER BY lower_id')).map(
+    ({ name }) => name,
+  );
+
+async function wholeLog(): Promise<ProvedExport> {
+  await settle();
+  const { size, note } = await of(LogProofs).checkpoint();
+  return verifyExport(of(LogLines).lines({ from: 0, to: size }, { size, note }, null), keys);
+}
+
+const events = async (): Promise<number> => (await service.sql<{ n: string }>('SELECT count(*) AS n FROM audit_event')).map(({ n }) => Number(n))[0]!; // prettier-ignore
+
+describe('a year of the log', () => {
+  it('is in a partition a month, and none of it in the default one', async () => {
+    expect((await partitions()).length).toBeGreaterThanOrEqual(MONTHS);
+    expect(await service.sql('SELECT id FROM audit_event_default')).toEqual([]);
+  });
+
+  it('says what would be archived, and does nothing', async () => {
+    const before = await events();
+    const request = { before: monthsAgo(9), directory, keys, now: () => service.clock.now() };
+    const planned = await withArchiveSession(service.database.migratorUrl, (dataSource) =>
+      Readable.from(new LogArchive(dataSource, request).plan()).toArray(),
+    );
+    expect((planned as ArchivedMonth[]).map(({ partition }) => partition.name)).toEqual(
+      await partitionsBefore(monthsAgo(9)),
+    );
+    expect([await events(), await readdir(directory)]).toEqual([before, []]);
+  });
+
+  it('stays whole where a file cannot be written or is another one', async () => {
+    const [before, month] = [await events(), monthsAgo(10)];
+    const place = join(directory, 'file');
+    await writeFile(place, '');
+    await expect(archive(month, place)).rejects.toMatchObject({ code: 'ENOTDIR' });
+    const [first] = await withArchiveSession(service.database.migratorUrl, async (dataSource) => {
+      const request = { before: month, directory, keys, now: () => service.clock.now() };
+      return (await Readable.from(new LogArchive(dataSource, request).plan()).toArray()) as ArchivedMonth[];
+    });
+    await writeFile(first!.path, 'something else\n');
+    await expect(archive(month)).rejects.toThrow(
+      /is there already and does not hold \(line 1: is not JSON\): move it away/,
+    );
+    await Promise.all([rm(first!.path), rm(place)]);
+    expect(await events()).toBe(before);
+  });
+
+  it('stays whole where an event was altered', async () => {
+    const [row] = await service.sql<{ id: string; event: string }>(
+      'SELECT id, event FROM audit_event ORDER BY id OFFSET 5 LIMIT 1',
+    );
+    await service.sql('UPDATE audit_event SET event = $2 WHERE id = $1', [row!.id, '{}']);
+    await expect(archive(monthsAgo(10))).rejects.toThrow(
+      /stays: what was read from it does not hold: line \d+: the event is not/,
+    );
+    await service.sql('UPDATE audit_event SET event = $2 WHERE id = $1', [row!.id, row!.event]);
+  });
+
+  it('is archived by its owner alone, and once at a time', async () => {
+    await expect(withArchiveSession(service.database.url, () => Promise.resolve())).rejects.toThrow(
+      /does not own audit_event/,
+    );
+    await withArchiveSession(service.database.migratorUrl, async () => {
+      await expect(archive(monthsAgo(9))).rejects.toThrow('archived already, by another session');
+    });
+  });
+
+  it('leaves the database month by month, for files that prove themselves', async () => {
+    for (let months = MONTHS - 1; months >= 3; months -= 1) {
+      const done = await archive(monthsAgo(months));
+      for (const { path, partition, extent, file } of done) {
+        const proved = await verifyExport(
+          createReadStream(path),
+          parseVerifierKeys(await readFile(path.replace('ndjson', 'pub'), 'utf8')),
+        );
+        expect(proved).toMatchObject({ from: extent.from, to: extent.to, events: extent.to - extent.from, erased: 0 });
+        expect(openCheckpoint(await readFile(path.replace('ndjson', 'checkpoint'), 'utf8'), keys).size).toBe(
+          proved.checkpoint.size,
+        );
+        const [row] = await service.sql<{ events: string; digest: Buffer }>(
+          'SELECT events, digest FROM audit_archive WHERE partition = $1',
+          [partition.name],
+        );
+        expect([Number(row?.events), row?.digest]).toEqual([extent.events, file?.digest]);
+      }
+      expect(await partitionsBefore(monthsAgo(months))).toEqual([]);
+      const log = await wholeLog();
+      const [archived] = await service.sql<{ n: string }>('SELECT sum(events) AS n FROM audit_archive');
+      expect([log.erased, log.events]).toEqual([Number(archived?.n), log.checkpoint.size - Number(archived?.n)]);
+    }
+    expect((await readdir(directory)).filter((name) => name.endsWith('.partial'))).toEqual([]);
+    expect(await archive(monthsAgo(3))).toEqual([]);
+  }, 60_000);
+
+  it('says in itself what was archived', async () => {
+    const rows = await service.sql<{ event: string }>(
+      "SELECT event FROM audit_event WHERE type = 'audit.archive' ORDER BY id",
+    );
+    const archived = await service.sql<{ digest: Buffer; partition: string }>(
+      'SELECT digest, partition FROM audit_archive ORDER BY lower_id',
+    );
+    const told = rows.map(
+      ({ event }) => (JSON.parse(event) as { unmapped: { partition: string; sha256: string } }).unmapped,
+    );
+    expect(told.map(({ partition, sha256 }) => [partition, sha256])).toEqual(
+      archived.map((row) => [row.partition, row.digest.toString('hex')]),
+    );
+    expect(told.length).toBeGreaterThanOrEqual(9);
+  });
+
+  it('continues every checkpoint that was signed in it', async () => {
+    const last = openCheckpoint((await of(LogProofs).checkpoint()).note, keys);
+    for (const note of notes) {
+      const { size: from, root: fromRoot } = openCheckpoint(note, keys);
+      const { proof } = await of(LogProofs).consistency(from, last.size);
+      const hashes = proof.map((hash) => Buffer.from(hash, 'base64url'));
+      expect(verifyConsistency({ from, to: last.size, proof: hashes, fromRoot, toRoot: last.root })).toBe(true);
+    }
+  });
+
+  it('is read from the partitions of the time that is asked for', async () => {
+    const [from, to] = [monthsAgo(2), monthsAgo(1)].map((date) => firstIdAt(date.getTime()));
+    const pool = new DataSource({
+      type: 'postgres',
+      driver: pg,
+      url: service.database.url,
+      entities: [AuditEventEntity],
+    });
+    await pool.initialize();
+    const [sql, values] = pool
+      .getRepository(AuditEventEntity)
+      .createQueryBuilder('e')
+      .where('e.id >= :from AND e.id < :to', { from, to })
+      .orderBy('e.id', 'DESC')
+      .take(51)
+      .getQueryAndParameters();
+    const plan = JSON.stringify(await pool.query(`EXPLAIN ${sql}`, values));
+    await pool.destroy();
+    expect(new Set(plan.match(/audit_event_\d{4}_\d\d(?=_pkey)/g))).toEqual(
+      new Set([`audit_event_${monthsAgo(2).toISOString().slice(0, 7).replace('-', '_')}`]),
+    );
+    expect(plan).not.toContain('Seq Scan');
+  });
+
+  it('keeps the last checkpoint of each hour of archived months, and all of the others', async () => {
+    type Kept = { size: string; hour: Date; archived: boolean };
+    const read = (): Promise<Kept[]> =>
+      service.sql<Kept>(`SELECT size, date_trunc('hour', created_at) AS hour,
+        EXISTS (SELECT FROM audit_archive WHERE size BETWEEN from_leaf AND to_leaf) AS archived
+        FROM audit_checkpoint c ORDER BY c.size`);
+    const before = await read();
+    const thinned = await withArchiveSession(service.database.migratorUrl, (dataSource) =>
+      thinCheckpoints(dataSource, 3),
+    );
+    const after = await read();
+    const expected = before.filter(({ archived, hour }, index) => !archived || !before[index + 1]?.archived || before[index + 1]?.hour.getTime() !== hour.getTime()); // prettier-ignore
+    expect(after).toEqual(expected);
+    expect(thinned).toBe(before.length - after.length);
+    expect(thinned).toBeGreaterThan(0);
+    expect(await withArchiveSession(service.database.migratorUrl, (dataSource) => thinCheckpoints(dataSource))).toBe(0);
+  });
+});
+
+async function partitionsBefore(date: Date): Promise<string[]> {
+  const rows = await service.sql<{ name: string }>('SELECT name FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id', [firstIdAt(date.getTime())]); // prettier-ignore
+  return rows.map(({ name }) => name);
+}

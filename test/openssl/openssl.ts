@@ -1,0 +1,158 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Runs the tool, and gives what it prints. */
+export async function openssl(...args: string[]): Promise<string> {
+  const { stdout } = await run('openssl', args);
+  return stdout;
+}
+
+export const KEYS = {
+  EC: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
+  RSA: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:3072'],
+  Ed25519: ['-algorithm', 'ED25519'],
+} as const;
+
+/** A certificate with its key, PEM, and where they are. */
+export interface Issued {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A certificate authority as `openssl ca` keeps it: a directory with a database of what it issued. */
+export class Authority {
+  readonly #directory: string;
+  readonly name: string;
+  readonly #key: readonly string[];
+
+  private constructor(directory: string, name: string, key: readonly string[]) {
+    this.#directory = directory;
+    this.name = name;
+    this.#key = key;
+  }
+
+  /** @param by its issuer; by default it is a root. @param subject by default its name */
+  static async create(
+    parent: string,
+    name: string,
+    key: readonly string[] = KEYS.EC,
+    by?: Authority,
+    subject = name,
+  ): Promise<Authority> {
+    const authority = new Authority(join(parent, name), name, key);
+    await mkdir(authority.#directory, { recursive: true });
+    for (const [file, content] of Object.entries({ ...empty(), 'ca.cnf': configuration(authority.#directory) })) {
+      await writeFile(authority.path(file), content);
+    }
+    await openssl('genpkey', ...key, '-out', authority.path('ca.key'));
+    const request = ['-key', authority.path('ca.key'), '-subj', `/O=Bank/CN=${subject}`];
+    if (by) {
+      await openssl('req', '-new', ...request, '-config', authority.config, '-out', authority.path('ca.csr'));
+      await by.#sign(authority.path('ca.csr'), authority.path('ca.crt'), 'authority');
+    } else {
+      const days = ['-days', '30', '-extensions', 'authority'];
+      await openssl('req', '-x509', '-new', ...request, '-config', authority.config, ...days, '-out', authority.path('ca.crt')); // prettier-ignore
+    }
+    return authority;
+  }
+
+  get config(): string {
+    return this.path('ca.cnf');
+  }
+
+  path(file: string): string {
+    return join(this.#directory, file);
+  }
+
+  certificate(): Promise<string> {
+    return readFile(this.path('ca.crt'), 'utf8');
+  }
+
+  /**
+   * An X.509-SVID, as SPIRE makes them: for clients and servers, named by its SPIFFE ID alone.
+   *
+   * @param passphrase by which its key is encrypted; by default it is not
+   */
+  async svid(name: string, passphrase?: string): Promise<Issued> {
+    const [csrFile, certFile, keyFile] = ['csr', 'crt', 'key'].map((end) => this.path(`${name}.${end}`)) as [string, string, string]; // prettier-ignore
+    const [encrypted, opened] = passphrase === undefined ? [[], []] : [['-aes256', '-pass', `pass:${passphrase}`], ['-passin', `pass:${passphrase}`]]; // prettier-ignore
+    await openssl('genpkey', ...this.#key, ...encrypted, '-out', keyFile);
+    await openssl(
+      'req',
+      '-new',
+      '-key',
+      keyFile,
+      ...opened,
+      '-subj',
+      `/CN=${name}`,
+      '-config',
+      this.config,
+      '-out',
+      csrFile,
+    );
+    await writeFile(this.path('svid.cnf'), `${SVID}subjectAltName = URI:spiffe://bank.example/${name}\n`);
+    await this.#sign(csrFile, certFile, 'svid', this.path('svid.cnf'));
+    return { certFile, keyFile, cert: await readFile(certFile, 'utf8'), key: await readFile(keyFile, 'utf8') };
+  }
+
+  async revoke({ certFile }: Issued | { certFile: string }, reason = 'keyCompromise'): Promise<void> {
+    await openssl('ca', '-config', this.config, '-revoke', certFile, '-crl_reason', reason);
+  }
+
+  /** The authority's revocation list, PEM. */
+  async list(days = 7): Promise<string> {
+    await openssl('ca', '-config', this.config, '-gencrl', '-crldays', String(days), '-out', this.path('crl.pem'));
+    return readFile(this.path('crl.pem'), 'utf8');
+  }
+
+  async #sign(csrFile: string, certFile: string, extensions: string, extFile?: string): Promise<void> {
+    const from = extFile === undefined ? [] : ['-extfile', extFile];
+    const files = ['-in', csrFile, '-out', certFile, '-notext'];
+    await openssl('ca', '-batch', '-config', this.config, '-extensions', extensions, ...from, ...files);
+  }
+}
+
+/** Serial numbers whose highest bit is set: as an INTEGER they begin with a zero that tools leave out. */
+const empty = () => ({ 'index.txt': '', crlnumber: '01\n', serial: `F0${randomBytes(14).toString('hex')}\n` });
+
+const SVID = `[svid]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth, serverAuth
+authorityKeyIdentifier = keyid
+`;
+
+const configuration = (directory: string): string => `[ca]
+default_ca = authority_files
+[authority_files]
+database = ${directory}/index.txt
+crlnumber = ${directory}/crlnumber
+serial = ${directory}/serial
+new_certs_dir = ${directory}
+certificate = ${directory}/ca.crt
+private_key = ${directory}/ca.key
+default_md = default
+default_days = 20
+policy = anything
+unique_subject = no
+crl_extensions = list
+[list]
+authorityKeyIdentifier = keyid
+[anything]
+organizationName = optional
+commonName = supplied
+[req]
+distinguished_name = req_names
+[req_names]
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+`;

@@ -1,0 +1,100 @@
+import { sign, type X509Certificate } from 'node:crypto';
+import { pemOf } from '../../src/identity/pem.js';
+import { namesOf } from '../../src/identity/revocation-list.js';
+import type { Issued } from './authenticator/certificate-chain.js';
+
+/** What a revocation list says; everything that is left out is as an honest authority makes it. */
+export interface ListProfile {
+  /** The content octets of serial numbers, hexadecimal. */
+  serials?: readonly string[];
+  /** Of certificates that were taken back from hold. */
+  removed?: readonly string[];
+  number?: number | null;
+  thisUpdate?: Date;
+  nextUpdate?: Date | null;
+  hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  /** Says that it is this authority's. */
+  issuer?: X509Certificate;
+  /** An object identifier, hexadecimal, of an extension that is critical. */
+  critical?: string;
+}
+
+const MINUTE_MS = 60_000;
+
+/** A certificate's serial number as an entry's octets: positive, and in the fewest that tell it (X.690 §8.3.2). */
+export const serialOf = ({ certificate: { serialNumber } }: Issued): string =>
+  Number.parseInt(serialNumber.slice(0, 2), 16) < 0x80 ? serialNumber : `00${serialNumber}`;
+
+/** By hand, because a list that no library would make is what most of its specs are about. */
+export function revocationList(by: Issued, profile: ListProfile = {}): string {
+  return pem(listDer(by, profile));
+}
+
+export const pem = (der: Buffer): string => pemOf('X509 CRL', der);
+
+export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
+  const { serials = [], removed = [], number = 1, nextUpdate, hash = 'sha256', issuer, critical } = profile;
+  const now = time(new Date(Date.now() - MINUTE_MS));
+  const entries = [
+    ...serials.map((serial) => tlv(0x30, integer(serial), now)),
+    ...removed.map((serial) => tlv(0x30, integer(serial), now, REMOVED)),
+  ];
+  const extensions = [
+    ...(number === null ? [] : [extension('551d14', integer(`00${padded(number.toString(16))}`))]),
+    ...(critical === undefined ? [] : [extension(critical, integer('01'), true)]),
+  ];
+  const algorithm = algorithmOf(by, hash);
+  const signed = tlv(
+    0x30,
+    integer('01'),
+    algorithm,
+    Buffer.from(namesOf(issuer ?? by.certificate).subject, 'hex'),
+    time(profile.thisUpdate ?? new Date(Date.now() - MINUTE_MS)),
+    nextUpdate === null ? EMPTY : time(nextUpdate ?? new Date(Date.now() + 60 * MINUTE_MS)),
+    entries.length === 0 ? EMPTY : tlv(0x30, ...entries),
+    extensions.length === 0 ? EMPTY : tlv(0xa0, tlv(0x30, ...extensions)),
+  );
+  const signature = sign(by.privateKey.asymmetricKeyType === 'ed25519' ? null : hash, signed, by.privateKey);
+  return tlv(0x30, signed, algorithm, tlv(0x03, Buffer.from([0]), signature));
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** X.690 §8.1 */
+export function tlv(tag: number, ...contents: Buffer[]): Buffer {
+  const content = Buffer.concat(contents);
+  const digits = Buffer.from(padded(content.length.toString(16)), 'hex');
+  const length = content.length < 128 ? digits : Buffer.concat([Buffer.from([0x80 | digits.length]), digits]);
+  return Buffer.concat([Buffer.from([tag]), length, content]);
+}
+
+const padded = (hexadecimal: string): string =>
+  hexadecimal.padStart(hexadecimal.length + (hexadecimal.length % 2), '0');
+const integer = (hexadecimal: string): Buffer => tlv(0x02, Buffer.from(hexadecimal, 'hex'));
+const identifier = (hexadecimal: string): Buffer => tlv(0x06, Buffer.from(hexadecimal, 'hex'));
+const REMOVED = tlv(0x30, tlv(0x30, identifier('551d15'), tlv(0x04, tlv(0x0a, Buffer.from([8])))));
+
+const extension = (id: string, value: Buffer, critical = false): Buffer =>
+  tlv(0x30, identifier(id), critical ? tlv(0x01, Buffer.from([0xff])) : EMPTY, tlv(0x04, value));
+
+/** RFC 5280 §4.1.2.5 */
+function time(date: Date): Buffer {
+  const text = `${date.toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`;
+  return date.getUTCFullYear() < 2050 ? tlv(0x17, Buffer.from(text.slice(2))) : tlv(0x18, Buffer.from(text));
+}
+
+const ALGORITHMS: Record<string, string> = {
+  'ec sha1': '2a8648ce3d0401',
+  'ec sha256': '2a8648ce3d040302',
+  'ec sha384': '2a8648ce3d040303',
+  'ec sha512': '2a8648ce3d040304',
+  'rsa sha256': '2a864886f70d01010b',
+  'rsa sha384': '2a864886f70d01010c',
+  'rsa sha512': '2a864886f70d01010d',
+};
+
+function algorithmOf({ privateKey }: Issued, hash: string): Buffer {
+  const type = privateKey.asymmetricKeyType ?? '';
+  if (type === 'ed25519') return tlv(0x30, identifier('2b6570'));
+  return tlv(0x30, identifier(ALGORITHMS[`${type} ${hash}`]!), type === 'rsa' ? tlv(0x05) : EMPTY);
+}

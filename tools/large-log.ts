@@ -1,0 +1,100 @@
+/**
+ * `npm run large-log [-- EVENTS]`: fills the audit log with events (1,000,000), lets the service put them in order, and
+ * exports the log through the service's own door while its memory is watched. The export is verified as it arrives.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
+import { verifyExport } from '../src/audit/log/verify-export.js';
+import { prepareDevelopment } from '../src/config/development.js';
+import { startEmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
+import { startService } from './built-service.js';
+
+const EVENTS = Number(process.argv[2] ?? 1_000_000);
+const CHUNK = 50_000;
+
+const directory = mkdtempSync(join(tmpdir(), 'passkey-manager-large-log-'));
+await prepareDevelopment(directory);
+const database = await startEmbeddedPostgres({ directory });
+const service = await startService({ PASSKEY_DATA_DIR: directory, DATABASE_URL: database.migratorUrl });
+const session = new pg.Client({ connectionString: database.migratorUrl });
+await session.connect();
+
+const say = (text: string): void => void process.stdout.write(`\r\x1b[K${text}`);
+const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MiB`;
+
+/** Resident memory of the service, in bytes. */
+function resident(): number {
+  const status = readFileSync(`/proc/${String(service.pid)}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
+}
+
+async function number(sql: string): Promise<number> {
+  const { rows } = await session.query<{ n: string | null }>(sql);
+  return Number(rows[0]?.n ?? 0);
+}
+
+/** Copies of a real event, each with an id of its own, which keeps them canonical. */
+async function fill(): Promise<void> {
+  const { rows } = await session.query<{ id: string; event: string }>('SELECT id, event FROM audit_event LIMIT 1');
+  for (let made = 0; made < EVENTS; made += CHUNK) {
+    await session.query(
+      `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
+       SELECT id, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'challenge.issue', 'success'
+         FROM (SELECT id, replace($1, $2, id::text) AS event
+                 FROM (SELECT overlay(gen_random_uuid()::text PLACING left($2, 15) FROM 1)::uuid AS id
+                         FROM generate_series(1, $3)) AS ids) AS events`,
+      [rows[0]?.event, rows[0]?.id, Math.min(CHUNK, EVENTS - made)],
+    );
+    say(`${String(made + CHUNK)} events written`);
+  }
+}
+
+async function ordered(): Promise<void> {
+  for (let size = 0; size < EVENTS;) {
+    await sleep(500);
+    size = await number('SELECT max(size) AS n FROM audit_checkpoint');
+    say(`${String(size)} events in order, ${megabytes(resident())} resident`);
+  }
+}
+
+async function exported(): Promise<void> {
+  const keys = readFileSync(join(directory, 'audit.pub'), 'utf8');
+  const [before, started] = [resident(), Date.now()];
+  let highest = before;
+  const response = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => {
+    const pki = (name: string): Buffer => readFileSync(join(directory, 'pki', name));
+    const options = { ca: pki('ca.crt'), cert: pki('auditor.crt'), key: pki('auditor.key') };
+    request(`${service.url}/v1/audit/export`, options, resolve).on('error', reject).end();
+  });
+  const proved = await verifyExport(response, parseVerifierKeys(keys), {
+    onProgress: (bytes, lines) => {
+      if (lines % 50 !== 0) return;
+      highest = Math.max(highest, resident());
+      say(`${String(lines)} lines, ${megabytes(bytes)}, ${megabytes(highest)} resident at most`);
+    },
+  });
+  const seconds = (Date.now() - started) / 1_000;
+  console.log(`
+verified   ${String(proved.events)} events, leaves [${String(proved.from)}, ${String(proved.to)})
+time       ${seconds.toFixed(1)} s, ${(proved.events / seconds).toFixed(0)} events/s
+memory     ${megabytes(before)} before the export, ${megabytes(highest)} at most`);
+}
+
+try {
+  await fill();
+  console.log();
+  const started = Date.now();
+  await ordered();
+  console.log(`\nordered    ${(EVENTS / ((Date.now() - started) / 1_000)).toFixed(0)} events/s`);
+  await exported();
+} finally {
+  await session.end();
+  await service.stop();
+  await database.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
