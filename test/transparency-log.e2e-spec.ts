@@ -145,6 +145,19 @@ describe('the transparency log', () => {
     expect((await verifyExport(once(await exported()), keys)).erased).toBe(0);
   });
 
+  it('is exported from where an export ended', async () => {
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    expect(await verifyExport(once(await exported('?from=10&to=20')), keys)).toMatchObject({
+      from: 10,
+      to: 20,
+      events: 10,
+    });
+    const rest = await verifyExport(once(await exported('?from=20')), keys);
+    expect([rest.from, rest.to]).toEqual([20, rest.checkpoint.size]);
+    expect(await verifyExport(once(await exported('?from=999999')), keys)).toMatchObject({ events: 0 });
+    expect(await get('/v1/audit/export?from=-1')).toMatchObject(problem(400, 'request-malformed'));
+  });
+
   it('writes down that it was exported', async () => {
     await exported();
     const { body } = await get<{ data: unknown[] }>('/v1/audit/events?type=audit.export&limit=1');

@@ -2258,10 +2258,10 @@ export interface operations {
     exportAuditLog: {
         parameters: {
             query?: {
-                /** @description Every event at or after this time. */
-                from?: components["schemas"]["Time"];
-                /** @description Every event before this time. */
-                to?: components["schemas"]["Time"];
+                /** @description Every event at or after this time; or the first leaf, as where an export ended that this one continues. */
+                from?: components["schemas"]["Time"] | string;
+                /** @description Every event before this time; or the leaf after the last. */
+                to?: components["schemas"]["Time"] | string;
             };
             header?: never;
             path?: never;

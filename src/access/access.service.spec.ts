@@ -251,3 +251,25 @@ services:
     expect(context.decision).toEqual({ ...decision, outcome: 'denied' });
   });
 });
+
+describe('an answer that takes long', () => {
+  it.each<[string, boolean, AuthorizedContext, Permission]>([
+    ['is allowed as its request was', true, authorizedContext(), 'passkeys:register'],
+    ['ends with a permission', false, authorizedContext(), 'audit:export'],
+    [
+      'ends with a grant',
+      false,
+      authorizedContext({ spiffeId: 'spiffe://bank.example/stranger' }),
+      'passkeys:register',
+    ],
+    [
+      'ends with the trust in its connection',
+      false,
+      { ...authorizedContext(), stillTrusted: () => Promise.resolve(false) },
+      'passkeys:register',
+    ],
+  ])('%s', async (_, allowed, context, permission) => {
+    expect(await access().stillAllows(context, permission)).toBe(allowed);
+    expect(audit.entries).toEqual([]);
+  });
+});

@@ -42,6 +42,14 @@ export class AccessService {
     context.relyingParties = grant.relyingParties;
   }
 
+  /** Whether a request that was allowed would be allowed now: for an answer that takes long. */
+  async stillAllows(context: AuthorizedContext, permission: Permission): Promise<boolean> {
+    const { caller } = context;
+    const grant = this.inForce.policy.grants.get(caller.spiffeId);
+    const flaw = this.flawOf(grant, caller, permission, this.clock.now());
+    return flaw === undefined && (await context.stillTrusted?.()) !== false;
+  }
+
   /** @throws Problem relying-party-denied, whether or not the relying party exists */
   async demandRelyingParty(context: AuthorizedContext, rpId: string): Promise<void> {
     if (context.relyingParties === null || context.relyingParties.includes(rpId)) return;

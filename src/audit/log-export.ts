@@ -2,16 +2,19 @@ import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
+import { AccessService } from '../access/access.service.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { AuditService } from './audit.service.js';
+import { isLeafIndex } from './dto/export.query.js';
 import { firstIdAt } from './event-id.js';
 import { type LeafRange, LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
+import { whileWelcome } from './while-welcome.js';
 
 /** By how much the log's order may differ from that of the events' times. */
 const DISORDER_MS = 600_000;
 
-/** Exports the log to auditors, by time. */
+/** Exports the log to auditors, by time or by its order. */
 @Injectable()
 export class LogExport {
   constructor(
@@ -19,6 +22,7 @@ export class LogExport {
     private readonly log: LogLines,
     private readonly proofs: LogProofs,
     private readonly audit: AuditService,
+    private readonly access: AccessService,
   ) {}
 
   /** Recorded before the first line goes out. */
@@ -27,13 +31,17 @@ export class LogExport {
     const range = await this.rangeOf(filter, size);
     const facts = { filter, leaves: range, tree_size: size };
     await this.audit.record(context, { type: 'audit.export', outcome: 'success', facts });
-    return Readable.from(this.log.lines(range, { size, note }, context.relyingParties), { objectMode: false });
+    const lines = this.log.lines(range, { size, note }, context.relyingParties);
+    const isWelcome = (): Promise<boolean> => this.access.stillAllows(context, 'audit:export');
+    return Readable.from(whileWelcome(lines, isWelcome), { objectMode: false });
   }
 
   /** Times take in every event of theirs, and perhaps some that stand between them in the log. */
   private async rangeOf({ from, to }: { from?: string; to?: string }, size: number): Promise<LeafRange> {
-    const end = to === undefined ? size : Math.min(size, await this.endBefore(Date.parse(to)));
-    const begin = from === undefined ? 0 : await this.beginFrom(Date.parse(from), size);
+    const end =
+      to === undefined ? size : Math.min(size, isLeafIndex(to) ? Number(to) : await this.endBefore(Date.parse(to)));
+    const begin =
+      from === undefined ? 0 : isLeafIndex(from) ? Number(from) : await this.beginFrom(Date.parse(from), size);
     return { from: Math.min(begin, end), to: end };
   }
 

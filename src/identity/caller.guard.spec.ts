@@ -46,6 +46,7 @@ describe('whoever enters', () => {
       requestId: 'id-1',
       operation: 'GET /v1/:x',
       source: { ip: '192.0.2.7', port: 50_000 },
+      stillTrusted: expect.any(Function),
       caller: AUTH_SERVICE,
       epoch: 4,
     });

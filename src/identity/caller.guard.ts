@@ -27,6 +27,7 @@ export class CallerGuard implements CanActivate {
     const standing = await this.verification.verify(connection);
     if (standing.caller) context.caller = standing.caller;
     context.epoch = connection.epoch;
+    context.stillTrusted = async () => !('refusal' in (await this.verification.verify(connection)));
     if ('refusal' in standing || standing.last || connection.excess) {
       http.getResponse<FastifyReply>().header('connection', 'close');
     }

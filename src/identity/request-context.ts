@@ -35,6 +35,8 @@ export interface RequestContext {
   decision?: AccessDecision;
   /** The identity epoch under which the connection was last found trusted. Set by CallerGuard. */
   epoch?: number;
+  /** Verifies the connection again, while an answer takes long. Set by CallerGuard. */
+  stillTrusted?: () => Promise<boolean>;
   /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
   relyingParties?: readonly string[] | null;
 }

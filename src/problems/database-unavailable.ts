@@ -22,9 +22,10 @@ const WITHOUT_CODE =
 
 /** Whether an error means that the database cannot be reached or cannot take the write right now. */
 export function databaseUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, driverError } = error as Error & { code?: unknown; driverError?: unknown };
-  if (driverError instanceof Error && driverError !== error) return databaseUnavailable(driverError);
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, message, driverError } = error as Readonly<Record<string, unknown>>;
+  if (typeof message !== 'string') return false;
+  if (typeof driverError === 'object' && driverError !== error) return databaseUnavailable(driverError);
   if (typeof code === 'string') return TRANSIENT.test(code) || SOCKET_ERRORS.has(code);
-  return WITHOUT_CODE.test(error.message);
+  return WITHOUT_CODE.test(message);
 }

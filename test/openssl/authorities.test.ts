@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Authority, KEYS, openssl } from './openssl.ts';
-import { Files, POLICY, Service } from './service.ts';
+import { Files, POLICY } from './service.ts';
 
 await test('Certificates, lists and policies that OpenSSL made', async (suite) => {
   const files = await Files.create();
@@ -18,8 +18,7 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
     await files.write('crl.pem', lists);
   };
   await install(root, await root.certificate(), await root.list());
-  const service = await Service.start(files.env);
-  suite.after(() => service.stop());
+  const service = await files.start();
 
   for (const [name, key] of Object.entries(KEYS)) {
     await suite.test(`by a root with an ${name} key: a caller is served until it is revoked`, async () => {
@@ -75,6 +74,25 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
       assert.equal(await caller.outcome(), '401 the certificate was revoked');
       assert.equal(await caller.outcome(), 'refused');
     });
+  });
+
+  await suite.test('by two authorities of one name, as in a rotation: key identifiers tell them apart', async () => {
+    const [old, next] = [
+      await Authority.create(files.directory, 'old', KEYS.EC, undefined, 'Same'),
+      await Authority.create(files.directory, 'new', KEYS.EC, undefined, 'Same'),
+    ];
+    const bundle = (await old.certificate()) + (await next.certificate());
+    const lists = async () => (await old.list()) + (await next.list());
+    await service.reloaded(async () => { await install(next, bundle, await lists()); }); // prettier-ignore
+    const [stolen, kept] = [await old.svid('auth-service'), await next.svid('auth-service')];
+    const callers = [stolen, kept].map((certificate) => service.caller(certificate, bundle));
+    assert.deepEqual(await Promise.all(callers.map((caller) => caller.outcome())), [200, 200]);
+    await old.revoke(stolen);
+    await service.reloaded(async () => files.write('crl.pem', await lists()));
+    const outcomes = await Promise.all(callers.map((caller) => caller.outcome()));
+    assert.deepEqual(outcomes, ['401 the certificate was revoked', 200]);
+    assert.deepEqual(await Promise.all(callers.map((caller) => caller.outcome())), ['refused', 200]);
+    for (const caller of callers) caller.close();
   });
 
   await suite.test('denied in the policy as OpenSSL shows them', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Authority, openssl } from './openssl.ts';
-import { Files, refusedStart, Service } from './service.ts';
+import { Files, refusedStart } from './service.ts';
 
 const PASSPHRASE = 'correct horse battery';
 
@@ -31,8 +31,7 @@ await test('A private key that OpenSSL encrypted', async (suite) => {
     await files.write('passphrase', `${PASSPHRASE}\n`);
   });
 
-  const service = await Service.start(env);
-  suite.after(() => service.stop());
+  const service = await files.start({ PASSKEY_TLS_KEY_PASSPHRASE_FILE: files.path('passphrase') });
   const caller = service.caller(await root.svid('auth-service'), bundle);
   suite.after(() => { caller.close(); }); // prettier-ignore
 

@@ -38,12 +38,13 @@ export class Authority {
     this.#key = key;
   }
 
-  /** @param by its issuer; by default it is a root */
+  /** @param by its issuer; by default it is a root. @param subject by default its name */
   static async create(
     parent: string,
     name: string,
     key: readonly string[] = KEYS.EC,
     by?: Authority,
+    subject = name,
   ): Promise<Authority> {
     const authority = new Authority(join(parent, name), name, key);
     await mkdir(authority.#directory, { recursive: true });
@@ -51,13 +52,13 @@ export class Authority {
       await writeFile(authority.path(file), content);
     }
     await openssl('genpkey', ...key, '-out', authority.path('ca.key'));
-    const subject = ['-key', authority.path('ca.key'), '-subj', `/O=Bank/CN=${name}`];
+    const request = ['-key', authority.path('ca.key'), '-subj', `/O=Bank/CN=${subject}`];
     if (by) {
-      await openssl('req', '-new', ...subject, '-config', authority.config, '-out', authority.path('ca.csr'));
+      await openssl('req', '-new', ...request, '-config', authority.config, '-out', authority.path('ca.csr'));
       await by.#sign(authority.path('ca.csr'), authority.path('ca.crt'), 'authority');
     } else {
       const days = ['-days', '30', '-extensions', 'authority'];
-      await openssl('req', '-x509', '-new', ...subject, '-config', authority.config, ...days, '-out', authority.path('ca.crt')); // prettier-ignore
+      await openssl('req', '-x509', '-new', ...request, '-config', authority.config, ...days, '-out', authority.path('ca.crt')); // prettier-ignore
     }
     return authority;
   }

@@ -25,6 +25,7 @@ services:
 /** A directory that belongs to one test file, in which the files of the service have the names that spiffe-helper gives. */
 export class Files {
   readonly directory: string;
+  #service: Service | undefined;
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -59,8 +60,16 @@ export class Files {
     };
   }
 
-  remove(): Promise<void> {
-    return rm(this.directory, { recursive: true, force: true });
+  /** @param env beside what names the files */
+  async start(env: NodeJS.ProcessEnv = {}): Promise<Service> {
+    this.#service = await Service.start({ ...this.env, ...env });
+    return this.#service;
+  }
+
+  /** Ends what was started, first. */
+  async remove(): Promise<void> {
+    await this.#service?.stop();
+    await rm(this.directory, { recursive: true, force: true });
   }
 }
 

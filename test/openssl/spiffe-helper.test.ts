@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Authority, KEYS } from './openssl.ts';
-import { type Caller, Files, Service } from './service.ts';
+import { type Caller, Files } from './service.ts';
 
 /** spiffe-helper rewrites its files in place, one after the other. */
 const BETWEEN_FILES_MS = 60;
@@ -48,8 +48,7 @@ await test('The files that spiffe-helper writes', async (suite) => {
   const lists = async (...by: Authority[]) => (await Promise.all(by.map((authority) => authority.list()))).join('');
   await files.write('crl.pem', await lists(upstream, spire));
   await rewrite(spire, bundle);
-  const service = await Service.start(files.env);
-  suite.after(() => service.stop());
+  const service = await files.start();
   const old = service.caller(await withChain(spire, 'auth-service'), bundle);
   suite.after(() => { old.close(); }); // prettier-ignore
 

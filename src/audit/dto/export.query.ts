@@ -1,12 +1,29 @@
+import { ValidateBy } from 'class-validator';
 import { Optional } from '../../contract/optional.js';
-import { IsTimestamp } from '../../contract/is-timestamp.js';
+import { isTimestamp } from '../../contract/is-timestamp.js';
+
+const LEAF_INDEX = /^(0|[1-9]\d{0,14})$/;
+
+/** Whether a bound of an export is a place in the log, and no time. */
+export const isLeafIndex = (bound: unknown): bound is string => typeof bound === 'string' && LEAF_INDEX.test(bound);
+
+/** A time, or a place in the log. */
+function IsBound(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isBound',
+    validator: {
+      validate: (bound) => isTimestamp(bound) || isLeafIndex(bound),
+      defaultMessage: () => '$property must be an RFC 3339 time or a leaf index',
+    },
+  });
+}
 
 export class ExportQuery {
   @Optional()
-  @IsTimestamp()
+  @IsBound()
   from?: string;
 
   @Optional()
-  @IsTimestamp()
+  @IsBound()
   to?: string;
 }
