@@ -28,10 +28,24 @@ const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /**
+ * The oldest transaction that is open and may be one of this database. Numbers are the whole cluster's: one that a
+ * session holds which is connected to another database writes no event here. One that ends while this is asked for
+ * counts as open.
+ */
+const OLDEST_OPEN = `(SELECT coalesce((
+    SELECT open FROM pg_snapshot_xip(snapshot) AS open
+     WHERE NOT EXISTS (
+       SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE locktype = 'transactionid' AND granted AND mode = 'ExclusiveLock'
+          AND transactionid::text::numeric = open::text::numeric % 4294967296
+          AND datid <> (SELECT oid FROM pg_database WHERE datname = current_database()))
+     ORDER BY open LIMIT 1), pg_snapshot_xmax(snapshot))
+  FROM pg_current_snapshot() AS snapshot)`;
+/**
  * A transaction that is still open may commit an event with a lower (tx, id) than one that is visible, so what is at or
  * above the oldest open transaction waits. A number that was not given out yet is from another cluster, and committed.
  */
-const SETTLED = `(tx < (SELECT pg_snapshot_xmin(pg_current_snapshot())) OR tx >= (SELECT pg_snapshot_xmax(pg_current_snapshot())))`;
+const SETTLED = `(tx < ${OLDEST_OPEN} OR tx >= (SELECT pg_snapshot_xmax(pg_current_snapshot())))`;
 /** Not as an anti-join: a plan that reads all of the leaves for it would be a slow one. */
 const NO_LEAF = '(SELECT leaf_index FROM audit_leaf WHERE event_id = e.id) IS NULL';
 const IN_ORDER = `ORDER BY e.tx, e.id LIMIT ${String(BATCH)}`;
@@ -55,7 +69,7 @@ const BEFORE = named<Unsequenced>(
 /** $1 from this transaction number */
 const FROM = named<Unsequenced>(
   'audit-unsequenced-from',
-  `${SELECT} WHERE tx >= $1::xid8 AND tx < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AND ${NO_LEAF}
+  `${SELECT} WHERE tx >= $1::xid8 AND tx < ${OLDEST_OPEN} AND ${NO_LEAF}
     ${IN_ORDER}`,
 );
 
@@ -112,7 +126,7 @@ export class UnsequencedEvents {
 /** Whether the last sequenced transaction's number is one that was not given out yet. */
 async function horizon(through: Queryable, lastTx: string): Promise<{ xmin: string; restored: boolean }> {
   const [row] = await through.query<{ xmin: string; restored: boolean }[]>(
-    `SELECT pg_snapshot_xmin(snapshot)::text AS xmin, pg_snapshot_xmin(snapshot) <= $1::xid8 AS restored
+    `SELECT pg_snapshot_xmin(snapshot)::text AS xmin, pg_snapshot_xmax(snapshot) <= $1::xid8 AS restored
        FROM pg_current_snapshot() AS snapshot`,
     [lastTx],
   );
