@@ -28,8 +28,9 @@ const { values } = parseArgs({
   },
 });
 const [ROUNDS, CALLERS, EVERY] = [Number(values.rounds), Number(values.callers), Number(values.every)];
-/** The load runs for so long before the kill. */
+/** The load runs for so long before the kill, once a service that has just started answers. */
 const [SHORTEST_MS, LONGEST_MS] = [50, 400];
+const WARM_MS = 2_000;
 const PATIENCE_MS = 30_000;
 
 const KILLS = ['service', 'database', 'service', 'both'] as const;
@@ -52,10 +53,9 @@ async function main(): Promise<boolean> {
   try {
     for (let round = 1; round <= ROUNDS && faults.length === 0; round += 1) {
       const kill = KILLS[round % KILLS.length]!;
-      await crash(service, kill);
-      await answering(database);
-      if (kill === 'database') await recovered(service);
-      else service = await start();
+      service = await crashAndComeBack(service, kill, database, start).catch((error: unknown) => {
+        throw new Error(`after crash ${String(round)}, of ${kill}`, { cause: error });
+      });
       killed[kill] += 1;
       if (round % EVERY === 0 || round === ROUNDS) await check(service, database);
       progress(`${String(round)} crashes of ${String(ROUNDS)}, ${String(ledger.acknowledged)} changes acknowledged`);
@@ -69,11 +69,26 @@ async function main(): Promise<boolean> {
   return report((performance.now() - began) / 1_000);
 }
 
+async function crashAndComeBack(
+  service: ServiceProcess,
+  kill: Kill,
+  database: pg.Pool,
+  start: () => Promise<ServiceProcess>,
+): Promise<ServiceProcess> {
+  await crash(service, kill);
+  await answering(database);
+  if (kill !== 'database') return start();
+  await recovered(service);
+  return service;
+}
+
 /** Callers that do not know of it, until the crash and a little longer. */
 async function crash(service: ServiceProcess, kill: Kill): Promise<void> {
   const load = new AbortController();
   const callers = Array.from({ length: CALLERS }, () => live(service, ledger, load.signal));
   const watching = watchCheckpoints(service, seen, load.signal);
+  const warm = ledger.acknowledged + CALLERS;
+  for (let waited = 0; ledger.acknowledged < warm && waited < WARM_MS; waited += 10) await sleep(10);
   await sleep(SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
   if (kill !== 'service') process.kill(postmaster(), 'SIGKILL');
   if (kill !== 'database') await service.kill();
