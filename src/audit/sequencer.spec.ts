@@ -104,15 +104,13 @@ describe('the order of the log', () => {
   it('is made in batches of 2,000', async () => {
     await insert(4_500);
     const sizes: number[] = [];
-    for (
-      let batch = await log.replica.sequencer.sequence(true);
-      batch;
-      batch = await log.replica.sequencer.sequence(true)
-    ) {
+    while (sizes.at(-1) !== 4_500) {
+      const batch = await log.replica.sequencer.sequence(true);
+      // Another suite's transaction, on the same server, may hold the order up.
+      if (!batch) continue;
       sizes.push(batch.checkpoint.size);
       expect(batch.more).toBe(batch.checkpoint.size < 4_500);
     }
-    await log.replica.settle();
     expect(sizes).toEqual([2_000, 4_000, 4_500]);
     expect(await demandWhole()).toBe(4_500);
     const [nodes] = await log.sql('SELECT count(*)::integer FROM audit_node WHERE level = 8');
