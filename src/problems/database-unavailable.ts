@@ -16,9 +16,12 @@ const SOCKET_ERRORS = new Set([
   'EAI_AGAIN',
 ]);
 
-/** node-postgres gives these without a code. */
+/**
+ * node-postgres gives these without a code; the last is TypeORM's, of a transaction whose connection ended between two
+ * statements.
+ */
 const WITHOUT_CODE =
-  /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end/i;
+  /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end|query runner (already|was already) released/i;
 
 /** Whether an error means that the database cannot be reached or cannot take the write right now. */
 export function databaseUnavailable(error: unknown): boolean {
