@@ -27,21 +27,39 @@ beforeAll(async () => {
                     format('{"n":%s}', n) AS event FROM generate_series(1, $1::integer) AS n) AS made`,
     [EVENTS],
   );
-  const storage = of(LogStorage);
-  for (;;) {
-    await of(LogKeeper).tick();
-    if ((await storage.oldestAfter(await storage.latestCheckpoint())) === undefined) break;
-    service.clock.advance(1);
-  }
+  await settle();
   service.clock.advance(YEAR_S);
+  await settle();
 });
 afterAll(async () => {
   await service.stop();
   await rm(directory, { recursive: true, force: true });
 });
 
-/** The command, in a year's time. @returns what it said, and how it ended */
-function archive(args: string[], killAfterMs?: number): Promise<{ code: number | null; told: string }> {
+/** Until every event has its place, those too that tell how long that took. */
+async function settle(): Promise<void> {
+  const storage = of(LogStorage);
+  for (let calm = 0; calm < 3; calm += 1) {
+    await of(LogKeeper).tick();
+    if ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) calm = 0;
+    service.clock.advance(1);
+  }
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly told: string;
+}
+
+/** The command, in a year's time, once every event has its place. @returns what it said, and how it ended */
+async function archive(args: string[], killAfterMs?: number): Promise<Ended> {
+  const ended = await run(args, killAfterMs);
+  if (!ended.told.includes('have no place in the log yet')) return ended;
+  await settle();
+  return archive(args, killAfterMs);
+}
+
+function run(args: string[], killAfterMs?: number): Promise<Ended> {
   const before = new Date(service.clock.now().getTime() - 120 * 86_400_000).toISOString().slice(0, 10);
   const later = `const N=Date;globalThis.Date=class extends N{constructor(...a){a.length?super(...a):super(N.now()+${String(YEAR_S * 1_000)})}}`;
   const child = spawn(

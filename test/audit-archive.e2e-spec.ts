@@ -11,9 +11,13 @@ import { AuditService } from '../src/audit/audit.service.js';
 import { withArchiveSession } from '../src/audit/archive/archive-session.js';
 import { type ArchivedMonth, LogArchive } from '../src/audit/archive/log-archive.js';
 import { thinCheckpoints } from '../src/audit/archive/thin-checkpoints.js';
+import { CompactRange } from '../src/audit/log/compact-range.js';
+import { formatEvent, formatProof } from '../src/audit/log/export-lines.js';
+import { leafHash } from '../src/audit/log/merkle-hash.js';
+import { LOG_KEYS, type LogKeys } from '../src/audit/log-keys.js';
 import { firstIdAt } from '../src/audit/event-id.js';
 import { parseVerifierKeys, type VerifierKey } from '../src/audit/log/verifier-key.js';
-import { openCheckpoint } from '../src/audit/log/signed-checkpoint.js';
+import { openCheckpoint, signCheckpoint } from '../src/audit/log/signed-checkpoint.js';
 import { type ProvedExport, verifyExport } from '../src/audit/log/verify-export.js';
 import { verifyConsistency } from '../src/audit/log/verify-proof.js';
 import { LogKeeper } from '../src/audit/log-keeper.js';
@@ -51,6 +55,14 @@ const of = <T>(type: abstract new (...args: never[]) => T): T => service.running
 async function record(count: number): Promise<void> {
   await of(AuditService).record(null, { type: 'policy.reload', outcome: 'success', facts: { count } });
   service.clock.advance(60);
+}
+
+async function planned(before: Date): Promise<ArchivedMonth[]> {
+  const request = { before, directory, keys, now: () => service.clock.now() };
+  return withArchiveSession(
+    service.database.migratorUrl,
+    (dataSource) => Readable.from(new LogArchive(dataSource, request).plan()).toArray() as Promise<ArchivedMonth[]>,
+  );
 }
 
 async function settle(): Promise<void> {
@@ -101,11 +113,7 @@ describe('a year of the log', () => {
 
   it('says what would be archived, and does nothing', async () => {
     const before = await events();
-    const request = { before: monthsAgo(9), directory, keys, now: () => service.clock.now() };
-    const planned = await withArchiveSession(service.database.migratorUrl, (dataSource) =>
-      Readable.from(new LogArchive(dataSource, request).plan()).toArray(),
-    );
-    expect((planned as ArchivedMonth[]).map(({ partition }) => partition.name)).toEqual(
+    expect((await planned(monthsAgo(9))).map(({ partition }) => partition.name)).toEqual(
       await partitionsBefore(monthsAgo(9)),
     );
     expect([await events(), await readdir(directory)]).toEqual([before, []]);
@@ -116,16 +124,31 @@ describe('a year of the log', () => {
     const place = join(directory, 'file');
     await writeFile(place, '');
     await expect(archive(month, place)).rejects.toMatchObject({ code: 'ENOTDIR' });
-    const [first] = await withArchiveSession(service.database.migratorUrl, async (dataSource) => {
-      const request = { before: month, directory, keys, now: () => service.clock.now() };
-      return (await Readable.from(new LogArchive(dataSource, request).plan()).toArray()) as ArchivedMonth[];
-    });
+    const [first] = await planned(month);
     await writeFile(first!.path, 'something else\n');
     await expect(archive(month)).rejects.toThrow(
       /is there already and does not hold \(line 1: is not JSON\): move it away/,
     );
     await Promise.all([rm(first!.path), rm(place)]);
     expect(await events()).toBe(before);
+  });
+
+  it('stays whole where a file is of another log that was signed with its keys', async () => {
+    const [first] = await planned(monthsAgo(10));
+    const { to } = first!.extent;
+    const { origin, signers } = service.running.app.get<LogKeys>(LOG_KEYS, { strict: false });
+    const range = new CompactRange();
+    const lines = Array.from({ length: to }, (_, index) => {
+      range.append(leafHash(`{"n":${String(index)}}`));
+      return formatEvent(index, `{"n":${String(index)}}`);
+    });
+    const checkpoint = signCheckpoint({ origin, size: to, root: range.root(), extensions: [] }, signers, new Date());
+    const proof = formatProof({ treeSize: to, from: 0, to, left: [], right: [], checkpoint });
+    await writeFile(first!.path, [...lines, proof].join(''));
+    const before = await events();
+    await expect(archive(monthsAgo(10))).rejects.toThrow('is of a log that this one does not continue');
+    expect(await events()).toBe(before);
+    await rm(first!.path);
   });
 
   it('stays whole where an event was altered', async () => {

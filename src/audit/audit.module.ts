@@ -13,13 +13,17 @@ import { AuditNodeEntity } from './audit-node.entity.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditService } from './audit.service.js';
 import { LogExport } from './log-export.js';
+import { LogFailures } from './log-failures.js';
 import { LogKeeper } from './log-keeper.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
+import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
+import { TrustedLog } from './trusted-log.js';
+import { UnsequencedEvents } from './unsequenced-events.js';
 
 const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
 
@@ -32,6 +36,10 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     AuditService,
     AuditReader,
     LogStorage,
+    TrustedLog,
+    UnsequencedEvents,
+    LogFailures,
+    LogPartitions,
     Sequencer,
     LogProofs,
     LogLines,

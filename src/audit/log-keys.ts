@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from '../config/config.js';
-import { type LogSigner, readLogSigners } from './log/log-signer.js';
-import { formatVerifierKey } from './log/verifier-key.js';
+import { type LogSigner, readFormerKeys, readLogSigners } from './log/log-signer.js';
+import { formatVerifierKey, type VerifierKey } from './log/verifier-key.js';
 
 /** By whom the log's checkpoints are signed. The private keys come from a file and stay in this process. */
 export interface LogKeys {
   /** Which log it is: `passkey-manager/<deployment name>`. */
   readonly origin: string;
   readonly signers: readonly LogSigner[];
+  /** Public keys of the key file: a note that they signed may be continued, as after a change of keys. */
+  readonly former: readonly VerifierKey[];
   /** C2SP verifier keys, one a line. */
   readonly verifierKeys: string;
 }
@@ -23,9 +25,11 @@ export function readLogKeys(config: Config): LogKeys {
       auditKeyPassphraseFile === undefined
         ? undefined
         : readFileSync(auditKeyPassphraseFile, 'utf8').replace(/\r?\n$/, '');
-    const signers = readLogSigners(readFileSync(auditKeyFile, 'utf8'), origin, passphrase);
+    const pem = readFileSync(auditKeyFile, 'utf8');
+    const signers = readLogSigners(pem, origin, passphrase);
+    const former = readFormerKeys(pem, origin);
     const verifierKeys = signers.map(({ key }) => `${formatVerifierKey(key)}\n`).join('');
-    return Object.freeze({ origin, signers, verifierKeys });
+    return Object.freeze({ origin, signers, former, verifierKeys });
   } catch (error) {
     throw new ConfigError([`PASSKEY_AUDIT_KEY_FILE: ${error instanceof Error ? error.message : String(error)}`]);
   }

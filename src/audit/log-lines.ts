@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
-import { formatErased, formatEvent, formatProof } from './log/export-lines.js';
+import { formatErased, formatEvent, formatMissing, formatProof } from './log/export-lines.js';
 import { rangeProof } from './log/proofs.js';
 import { TILE_HEIGHT } from './log/stored-hashes.js';
 import { LogStorage } from './log-storage.js';
@@ -10,8 +10,9 @@ interface ExportedLeaf {
   readonly leaf_index: number;
   readonly leaf_hash: Buffer;
   readonly event_id: string;
-  /** null: past its retention. */
+  /** null: archived, or else missing. */
   readonly event: string | null;
+  readonly archived: boolean;
   readonly rp_id: string | null;
   /** Of the last of 256 leaves: the hash that is stored of them. */
   readonly subtree: Buffer | null;
@@ -53,7 +54,8 @@ export class LogLines {
 
   private page(from: number, to: number): Promise<ExportedLeaf[]> {
     return this.dataSource.query<ExportedLeaf[]>(
-      `SELECT leaf_index, audit_leaf.leaf_hash, event_id, event, rp_id, node.hash AS subtree
+      `SELECT leaf_index, audit_leaf.leaf_hash, event_id, event, rp_id, node.hash AS subtree,
+              event IS NULL AND EXISTS (SELECT FROM audit_archive WHERE event_id >= lower_id AND event_id < upper_id) AS archived
          FROM audit_leaf
          LEFT JOIN audit_event ON audit_event.id = event_id
          LEFT JOIN audit_node node ON level = ${String(TILE_HEIGHT)} AND leaf_index % ${String(TILE)} = ${String(TILE - 1)}
@@ -70,11 +72,12 @@ export class LogLines {
  * hash of 256 leaves is told where all of them are in the range.
  */
 function lineOf(leaf: ExportedLeaf, from: number, relyingParties: readonly string[] | null): string {
-  const stored = {
-    leafHash: leaf.leaf_hash,
-    subtree: (leaf.leaf_index - from >= TILE - 1 && leaf.subtree) || undefined,
-  };
-  if (leaf.event === null) return formatErased(leaf.leaf_index, stored, leaf.event_id);
+  const complete = leaf.leaf_index % TILE === TILE - 1 && leaf.leaf_index - from >= TILE - 1;
+  const subtree = (complete && leaf.subtree) || undefined;
+  const stored = { leafHash: leaf.leaf_hash, subtree, subtreeMissing: complete && !subtree };
+  if (leaf.event === null) {
+    return (leaf.archived ? formatErased : formatMissing)(leaf.leaf_index, stored, leaf.event_id);
+  }
   const visible = relyingParties === null || (leaf.rp_id !== null && relyingParties.includes(leaf.rp_id));
   return visible ? formatEvent(leaf.leaf_index, leaf.event, stored) : formatErased(leaf.leaf_index, stored);
 }

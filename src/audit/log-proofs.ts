@@ -5,6 +5,7 @@ import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { type ConsistencyDocument, consistencyDocument } from './log/consistency-document.js';
 import { consistencyProof, inclusionProof } from './log/proofs.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { LogFault } from './log-fault.js';
 import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
 
@@ -70,10 +71,15 @@ export class LogProofs {
       const found = await read();
       if (found !== undefined) return found;
       if (attempt > 0) await sleep(PAUSE_MS);
-      await this.sequencer.sequence(true);
+      await this.sequencer.sequence(true).catch(unlessFault);
     }
     throw new Problem('unavailable', { retryAfter: 1, detail: missing });
   }
+}
+
+/** A log that must not be continued has answers for what is in it. */
+function unlessFault(error: unknown): void {
+  if (!(error instanceof LogFault)) throw error;
 }
 
 const base64url = (hash: Buffer): string => hash.toString('base64url');

@@ -5,6 +5,13 @@ import type { Queryable } from '../database/named-statement.js';
 import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import type { HashReader } from './log/stored-hashes.js';
 
+export interface LastLeaf {
+  readonly leafIndex: number;
+  readonly eventId: string;
+}
+
+type Nullable<Row> = { readonly [column in keyof Row]: Row[column] | null };
+
 /** The transparency log as it is stored: leaves, the levels above them, checkpoints. */
 @Injectable()
 export class LogStorage implements HashReader {
@@ -16,6 +23,24 @@ export class LogStorage implements HashReader {
   ): Promise<AuditCheckpointEntity | undefined> {
     const [latest] = await through.getRepository(AuditCheckpointEntity).find({ order: { size: 'DESC' }, take: 1 });
     return latest;
+  }
+
+  /** The newest checkpoint and the last leaf, as they were at one time. */
+  async head(
+    through: Queryable = this.dataSource,
+  ): Promise<{ checkpoint: AuditCheckpointEntity | undefined; lastLeaf: LastLeaf | undefined }> {
+    const [row] = await through.query<Nullable<AuditCheckpointEntity & LastLeaf>[]>(
+      `SELECT leaf_index AS "leafIndex", event_id AS "eventId", size, root, frontier, last_tx AS "lastTx",
+              last_id AS "lastId", note, created_at AS "createdAt"
+         FROM (SELECT) AS one
+         LEFT JOIN (SELECT * FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS checkpoint ON true
+         LEFT JOIN (SELECT leaf_index, event_id FROM audit_leaf ORDER BY leaf_index DESC LIMIT 1) AS leaf ON true`,
+    );
+    const { leafIndex, eventId, ...checkpoint } = row!;
+    return {
+      checkpoint: checkpoint.size === null ? undefined : (checkpoint as AuditCheckpointEntity),
+      lastLeaf: leafIndex === null || eventId === null ? undefined : { leafIndex, eventId },
+    };
   }
 
   /** The first event that is not sequenced yet, whether or not it may be; undefined: there is none. */

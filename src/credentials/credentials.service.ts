@@ -75,7 +75,8 @@ export class CredentialsService {
     return this.change(context, id, `credential.${transition}`, (credential) => {
       const { from, to } = TRANSITIONS[transition];
       if (!(from as readonly string[]).includes(credential.status)) throw stateProblem(credential, to);
-      const facts = { status_before: credential.status, status: to, status_reason: reason };
+      const { aaguid, status: statusBefore } = credential;
+      const facts = { aaguid, status_before: statusBefore, status: to, status_reason: reason };
       Object.assign(credential, { status: to, statusReason: reason, statusChangedAt: this.clock.now() });
       return facts;
     });

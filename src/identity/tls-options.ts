@@ -14,8 +14,17 @@ export interface TlsFileContents {
 export interface TlsContext extends TlsFileContents {
   readonly minVersion: SecureVersion;
   readonly ecdhCurve: string;
+  readonly sigalgs: string;
   readonly secureOptions: number;
 }
+
+/** In handshakes and in certificates: OpenSSL's own, without SHA-224. What a build does not know (`?`), it leaves out. */
+const SIGNATURES = [
+  ...['?mldsa65', '?mldsa87', '?mldsa44', 'ecdsa_secp256r1_sha256', 'ecdsa_secp384r1_sha384', 'ecdsa_secp521r1_sha512'],
+  ...['ed25519', 'ed448', 'rsa_pss_rsae_sha256', 'rsa_pss_rsae_sha384', 'rsa_pss_rsae_sha512'],
+  ...['rsa_pss_pss_sha256', 'rsa_pss_pss_sha384', 'rsa_pss_pss_sha512'],
+  ...['rsa_pkcs1_sha256', 'rsa_pkcs1_sha384', 'rsa_pkcs1_sha512'],
+];
 
 /**
  * Whom the listener trusts and how it speaks: TLS 1.3 alone, no session resumption (a resumed session would outlive its
@@ -26,6 +35,7 @@ export function tlsContext(contents: TlsFileContents): TlsContext {
     ...contents,
     minVersion: 'TLSv1.3',
     ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
+    sigalgs: SIGNATURES.join(':'),
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }

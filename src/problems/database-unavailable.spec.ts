@@ -1,7 +1,12 @@
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { DataSource, QueryFailedError } from 'typeorm';
+import {
+  DataSource,
+  QueryFailedError,
+  QueryRunnerAlreadyReleasedError,
+  QueryRunnerProviderAlreadyReleasedError,
+} from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { databaseUnavailable } from './database-unavailable.js';
 
@@ -33,6 +38,13 @@ describe('the database is unavailable', () => {
       expect(databaseUnavailable(withCode(code))).toBe(true);
     },
   ); // prettier-ignore
+
+  it.each([new QueryRunnerAlreadyReleasedError(), new QueryRunnerProviderAlreadyReleasedError()])(
+    'when its connection ended between two statements of a transaction: %s',
+    (error) => {
+      expect(databaseUnavailable(error)).toBe(true);
+    },
+  );
 });
 
 describe('the database is not to blame', () => {

@@ -16,15 +16,19 @@ const SOCKET_ERRORS = new Set([
   'EAI_AGAIN',
 ]);
 
-/** node-postgres gives these without a code. */
+/**
+ * node-postgres gives these without a code; the last is TypeORM's, of a transaction whose connection ended between two
+ * statements.
+ */
 const WITHOUT_CODE =
-  /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end/i;
+  /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end|query runner (already|was already) released/i;
 
 /** Whether an error means that the database cannot be reached or cannot take the write right now. */
 export function databaseUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, driverError } = error as Error & { code?: unknown; driverError?: unknown };
-  if (driverError instanceof Error && driverError !== error) return databaseUnavailable(driverError);
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, message, driverError } = error as Readonly<Record<string, unknown>>;
+  if (typeof message !== 'string') return false;
+  if (typeof driverError === 'object' && driverError !== error) return databaseUnavailable(driverError);
   if (typeof code === 'string') return TRANSIENT.test(code) || SOCKET_ERRORS.has(code);
-  return WITHOUT_CODE.test(error.message);
+  return WITHOUT_CODE.test(message);
 }

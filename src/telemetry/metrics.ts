@@ -94,6 +94,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly auditFailing = new Gauge({
+    name: 'passkey_audit_failing',
+    help: 'Whether the audit log fails in this way now (1) or did before (0)',
+    labelNames: ['failure'],
+    registers: [this.registry],
+  });
+
   /** Absent where no metadata is configured. */
   readonly metadataNextUpdate = new Gauge({
     name: 'passkey_metadata_next_update_seconds',

@@ -20,13 +20,16 @@ export type AuthenticationOptions = CeremonyOptions & { interference?: Assertion
 export class Ceremonies<Identity extends string> {
   readonly origin: string;
 
-  constructor(
-    private readonly client: Client<Identity>,
-    private readonly clock: Clock,
-    private readonly caller: Identity,
-    readonly rpId: string,
-    origin?: string,
-  ) {
+  private readonly client: Client<Identity>;
+  private readonly clock: Clock;
+  private readonly caller: Identity;
+  readonly rpId: string;
+
+  constructor(client: Client<Identity>, clock: Clock, caller: Identity, rpId: string, origin?: string) {
+    this.client = client;
+    this.clock = clock;
+    this.caller = caller;
+    this.rpId = rpId;
     this.origin = origin ?? `https://${rpId}`;
   }
 

@@ -24,12 +24,17 @@ export interface RawRequest {
 export class Client<Identity extends string = string> {
   private readonly agents = new Map<Identity, Agent>();
 
-  constructor(
-    private readonly url: string,
-    private readonly ca: string,
-    private readonly certificateOf: (identity: Identity) => ClientCertificate,
-    private readonly contract?: Contract,
-  ) {}
+  private readonly url: string;
+  private readonly ca: string;
+  private readonly certificateOf: (identity: Identity) => ClientCertificate;
+  private readonly contract: Contract | undefined;
+
+  constructor(url: string, ca: string, certificateOf: (identity: Identity) => ClientCertificate, contract?: Contract) {
+    this.url = url;
+    this.ca = ca;
+    this.certificateOf = certificateOf;
+    this.contract = contract;
+  }
 
   call<Body = Record<string, unknown>>(
     identity: Identity,

@@ -29,7 +29,10 @@ export class Contract {
   private readonly ajv = new Ajv2020({ strict: false, allErrors: true });
   private readonly compiled = new Map<unknown, ValidateFunction>();
 
-  private constructor(readonly document: { paths: Record<string, Record<string, Operation['document']>> }) {
+  readonly document: { paths: Record<string, Record<string, Operation['document']>> };
+
+  private constructor(document: { paths: Record<string, Record<string, Operation['document']>> }) {
+    this.document = document;
     addFormats(this.ajv);
     this.ajv.addSchema(document, 'openapi', undefined, false);
     this.operations = Object.entries(document.paths).flatMap(([path, item]) =>

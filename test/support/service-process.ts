@@ -12,10 +12,15 @@ const root = join(import.meta.dirname, '../..');
 
 /** The service as it is delivered: the build, in a process of its own, on the real clock. */
 export class ServiceProcess {
-  private constructor(
-    private readonly child: ChildProcess,
-    readonly client: Client<DevelopmentIdentity>,
-  ) {}
+  private readonly child: ChildProcess;
+  readonly client: Client<DevelopmentIdentity>;
+  readonly url: string;
+
+  private constructor(child: ChildProcess, client: Client<DevelopmentIdentity>, url: string) {
+    this.child = child;
+    this.client = client;
+    this.url = url;
+  }
 
   /** @param databaseUrl without it, the embedded database in `dataDir` */
   static async start(dataDir: string, databaseUrl = ''): Promise<ServiceProcess> {
@@ -33,7 +38,7 @@ export class ServiceProcess {
     const url = await httpsUrl(child);
     const pki = new Pki(join(dataDir, 'pki'));
     const certificateOf = (identity: DevelopmentIdentity): ClientCertificate => pki.certificateOf(identity);
-    return new ServiceProcess(child, new Client(url, pki.ca, certificateOf, Contract.load()));
+    return new ServiceProcess(child, new Client(url, pki.ca, certificateOf, Contract.load()), url);
   }
 
   /** Of the relying party that a development database starts with. */

@@ -25,6 +25,8 @@ export const ENTITIES = [
 ];
 
 export interface TestDataSource {
+  /** The service's own role. */
+  readonly url: string;
   readonly dataSource: DataSource;
   /** Behind the service's back, as one who may do everything. */
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
@@ -42,5 +44,5 @@ export async function openTestDataSource(): Promise<TestDataSource> {
     await Promise.all([dataSource.destroy(), owner.end()]);
     await database.drop();
   };
-  return { dataSource, sql, close };
+  return { url: database.url, dataSource, sql, close };
 }

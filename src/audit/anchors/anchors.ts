@@ -22,7 +22,10 @@ export interface AnchorState {
 export class Anchors implements OnModuleDestroy {
   private readonly anchors: readonly Anchor[];
 
-  constructor(@Inject(CONFIG) { auditAnchorFile, auditAnchorUrl }: Config, metrics: Metrics) {
+  constructor(
+    @Inject(CONFIG) { auditAnchorFile, auditAnchorUrl }: Pick<Config, 'auditAnchorFile' | 'auditAnchorUrl'>,
+    metrics: Metrics,
+  ) {
     const targets: AnchorTarget[] = [];
     if (auditAnchorFile !== undefined) targets.push(new AnchorFile(auditAnchorFile));
     if (auditAnchorUrl !== undefined) targets.push(new AnchorUrl(auditAnchorUrl));

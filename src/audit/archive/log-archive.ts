@@ -2,7 +2,9 @@ import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { timeOfId } from '../event-id.js';
 import { ExportError } from '../log/export-error.js';
+import { rootAt } from '../log/proofs.js';
 import type { VerifierKey } from '../log/verifier-key.js';
+import { sameHash } from '../log/verify-proof.js';
 import { LogLines } from '../log-lines.js';
 import { LogStorage } from '../log-storage.js';
 import { ArchiveError } from './archive-error.js';
@@ -110,11 +112,21 @@ export class LogArchive {
     }
   }
 
-  private prove({ partition, extent }: ArchivedMonth, path: string): Promise<ProvedFile> {
+  private async prove({ partition, extent }: ArchivedMonth, path: string): Promise<ProvedFile> {
     const leaves = extent.to - extent.from;
-    return proveFile(path, this.request.keys, extent, new Date(timeOfId(partition.lowerId)), (_, lines) => {
+    const file = await proveFile(path, this.request.keys, extent, new Date(timeOfId(partition.lowerId)), (_, lines) => {
       this.request.onProgress?.('verifying', Math.min(lines, leaves), leaves);
     });
+    await this.demandSameLog(path, file);
+    return file;
+  }
+
+  /** A file may be of a log that was signed with these keys, and then cut or restored: its tree must be one of this log. */
+  private async demandSameLog(path: string, { proved: { checkpoint } }: ProvedFile): Promise<void> {
+    const latest = await this.storage.latestCheckpoint();
+    const known = latest && checkpoint.size <= latest.size;
+    if (known && sameHash(await rootAt(this.storage, checkpoint.size), checkpoint.root)) return;
+    throw new ArchiveError(`${path} is of a log that this one does not continue: move it away`);
   }
 
   private origin(): string {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ExportError } from './export-error.js';
-import { formatErased } from './export-lines.js';
+import { formatErased, formatMissing } from './export-lines.js';
 import { SampleLog } from './sample-log.js';
 import { verifyExport } from './verify-export.js';
 
@@ -78,7 +78,14 @@ describe('an export file that was altered', () => {
     ['a name twice in a line', edit(9, '"leafIndex":9', '"leafIndex":8,"leafIndex":9'), 10, 'twice'],
     ['a member that proves nothing', edit(9, '"leafIndex":9', '"leafIndex":9,"note":"fine"'), 10, '"note"'],
     ['a member missing', edit(9, '"leafIndex":9,', ''), 10, 'lacks leafIndex'],
-    ['a kind that there is not', edit(9, 'event', 'missing'), 10, 'neither'],
+    ['a kind that there is not', edit(9, 'event', 'other'), 10, 'neither'],
+    [
+      'an event that is missing',
+      FULL.with(9, formatMissing(9, { leafHash: LOG.leaves[9]! }, '')),
+      10,
+      'no archive has it',
+    ],
+    ['a stored hash that is missing', FULL.with(255, formatErased(255, { leafHash: LOG.leaves[255]!, subtreeMissing: true })), 256, 'is gone'], // prettier-ignore
     ['an event that is none', edit(9, /"event":.*/, '"event":"text"}'), 10, 'not an object'],
     ['a leaf index in words', edit(9, '"leafIndex":9', '"leafIndex":"9"'), 10, 'not a count'],
     ['a stored hash of leaves that are not all there', FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]!, subtree: LOG.subtrees[0] })), 10, 'not all before it'], // prettier-ignore

@@ -28,19 +28,31 @@ export interface StoredLeaf {
   readonly leafHash: Uint8Array;
   /** Of a leaf whose index is 255 modulo 256, where all the 256 are in the export: the stored hash of level 8. */
   readonly subtree?: Uint8Array | undefined;
+  /** What the log should hold of those 256 leaves is gone. */
+  readonly subtreeMissing?: boolean;
 }
 
 /** @param event RFC 8785, as it was logged */
 export function formatEvent(leafIndex: number, event: string, stored?: StoredLeaf): string {
   const leaf = stored ? `"leafHash":"${base64url(stored.leafHash)}",` : '';
-  const subtree = stored?.subtree ? `"subtree":"${base64url(stored.subtree)}",` : '';
+  const hash = stored?.subtree && `"${base64url(stored.subtree)}"`;
+  const subtree = hash ? `"subtree":${hash},` : stored?.subtreeMissing ? '"subtree":null,' : '';
   return `{"kind":"event","leafIndex":${String(leafIndex)},${leaf}${subtree}"event":${event}}\n`;
 }
 
 /** @param eventId the event's UUIDv7, whose time says whether its retention had ended; no hash covers it */
-export function formatErased(leafIndex: number, { leafHash, subtree }: StoredLeaf, eventId?: string): string {
-  const hashes = { leafHash: base64url(leafHash), subtree: subtree && base64url(subtree) };
-  return `${JSON.stringify({ kind: 'erased', leafIndex, ...hashes, eventId })}\n`;
+export function formatErased(leafIndex: number, stored: StoredLeaf, eventId?: string): string {
+  return formatBare('erased', leafIndex, stored, eventId);
+}
+
+/** Of an event that should be there, and is not: no export with such a line holds. */
+export function formatMissing(leafIndex: number, stored: StoredLeaf, eventId: string): string {
+  return formatBare('missing', leafIndex, stored, eventId);
+}
+
+function formatBare(kind: string, leafIndex: number, stored: StoredLeaf, eventId?: string): string {
+  const subtree = stored.subtree ? base64url(stored.subtree) : stored.subtreeMissing ? null : undefined;
+  return `${JSON.stringify({ kind, leafIndex, leafHash: base64url(stored.leafHash), subtree, eventId })}\n`;
 }
 
 export function formatProof({ treeSize, from, to, left, right, checkpoint }: Omit<ProofLine, 'kind'>): string {
@@ -77,6 +89,8 @@ function parseAnyLine(text: string): LeafLine | ProofLine {
       return parseEvent(demandMembers(line, ['kind', 'leafIndex', 'event'], ['leafHash', 'subtree']));
     case 'erased':
       return parseErased(demandMembers(line, ['kind', 'leafIndex', 'leafHash'], ['eventId', 'subtree']));
+    case 'missing':
+      throw new LineFault('the event is gone, and no archive has it');
     case 'proof':
       return parseProof(demandMembers(line, ['kind', 'treeSize', 'from', 'to', 'left', 'right', 'checkpoint'], []));
     default:
@@ -127,6 +141,7 @@ function isTime(value: unknown): value is number {
 type Members = Readonly<Record<string, unknown>>;
 
 function hashTexts(line: Members): { leafHash: string | undefined; subtree: string | undefined } {
+  if (line['subtree'] === null) throw new LineFault('the hash of the 256 leaves that end here is gone');
   for (const name of ['leafHash', 'subtree']) if (line[name] !== undefined) demandHash(line[name]);
   return line as { leafHash: string | undefined; subtree: string | undefined };
 }

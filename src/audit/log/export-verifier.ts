@@ -32,12 +32,13 @@ export class ExportVerifier {
   constructor(keys: readonly VerifierKey[], options: VerifyOptions) {
     [this.#keys, this.#options] = [keys, options];
     this.#erasures = new Erasures(options.retainedSince);
+    // Where both tell of a fault, these tell more closely where it is.
+    if (options.anchored) {
+      this.#trails.push((this.#anchoredTrail = new CheckpointTrail(openCheckpoints(options.anchored, keys))));
+    }
     if (options.since !== undefined) {
       this.#since = openOlder(options.since, keys);
       this.#trails.push(new CheckpointTrail(only(this.#since)));
-    }
-    if (options.anchored) {
-      this.#trails.push((this.#anchoredTrail = new CheckpointTrail(openCheckpoints(options.anchored, keys))));
     }
   }
 

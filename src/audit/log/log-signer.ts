@@ -9,20 +9,19 @@ export interface LogSigner {
 }
 
 const ALGORITHMS: readonly LogAlgorithm[] = ['ed25519', 'ml-dsa-44'];
+const PUBLIC = 'PUBLIC KEY';
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
 
 /**
  * The keys of a file in PEM: PKCS #8, in clear or encrypted, one of Ed25519, one of ML-DSA-44, or one of each in either
- * order.
+ * order. Public keys between them are passed over.
  *
  * @param name the origin of the log
  * @throws NoteError
  */
 export function readLogSigners(pem: string, name: string, passphrase?: string): LogSigner[] {
-  const blocks = [...pem.matchAll(PEM_BLOCK)];
-  if (blocks.length === 0 || blocks.length !== pem.split('-----BEGIN ').length - 1) {
-    throw new NoteError('the key file does not hold whole private keys in PEM');
-  }
+  const blocks = blocksOf(pem).filter(([, label]) => label !== PUBLIC);
+  if (blocks.length === 0) throw new NoteError('the key file does not hold whole private keys in PEM');
   const signers = blocks.map(([block, label], index) => {
     try {
       return readSigner(block, label!, name, passphrase);
@@ -39,6 +38,27 @@ export function readLogSigners(pem: string, name: string, passphrase?: string): 
   return byAlgorithm;
 }
 
+/** The public keys of a key file: of those that signed the log before, or will. @throws NoteError */
+export function readFormerKeys(pem: string, name: string): VerifierKey[] {
+  const blocks = blocksOf(pem).filter(([, label]) => label === PUBLIC);
+  return blocks.map(([key]) => {
+    const publicKey = createPublicKey(key);
+    return verifierKey(name, algorithmOf(publicKey), publicKey);
+  });
+}
+
+function blocksOf(pem: string): RegExpExecArray[] {
+  const blocks = [...pem.matchAll(PEM_BLOCK)];
+  if (blocks.length === pem.split('-----BEGIN ').length - 1) return blocks;
+  throw new NoteError('the key file does not hold whole private keys in PEM');
+}
+
+function algorithmOf(key: KeyObject): LogAlgorithm {
+  const algorithm = ALGORITHMS.find((known) => known === key.asymmetricKeyType);
+  if (algorithm === undefined) throw new NoteError(`is of ${String(key.asymmetricKeyType)}, not of ${ALGORITHMS.join(' or ')}`); // prettier-ignore
+  return algorithm;
+}
+
 function readSigner(block: string, label: string, name: string, passphrase: string | undefined): LogSigner {
   if (label !== 'PRIVATE KEY' && label !== 'ENCRYPTED PRIVATE KEY') {
     throw new NoteError(`is a ${label}, not a private key in PKCS #8`);
@@ -46,10 +66,7 @@ function readSigner(block: string, label: string, name: string, passphrase: stri
   const encrypted = label === 'ENCRYPTED PRIVATE KEY';
   if (encrypted && passphrase === undefined) throw new NoteError('is encrypted, and there is no passphrase');
   const privateKey = openPrivateKey(block, encrypted ? passphrase : undefined);
-  const algorithm = ALGORITHMS.find((known) => known === privateKey.asymmetricKeyType);
-  if (algorithm === undefined) {
-    throw new NoteError(`is of ${String(privateKey.asymmetricKeyType)}, not of ${ALGORITHMS.join(' or ')}`);
-  }
+  const algorithm = algorithmOf(privateKey);
   return { key: verifierKey(name, algorithm, createPublicKey(privateKey)), privateKey };
 }
 

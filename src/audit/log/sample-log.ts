@@ -20,11 +20,14 @@ export class SampleLog {
   /** The stored hashes of level 8. */
   readonly subtrees: Buffer[] = [];
 
-  constructor(size: number) {
-    const indices = Array.from({ length: size }, (_, index) => index);
-    this.events = indices.map((index) =>
-      canonical({ time: SampleLog.timeOf(index), metadata: { uid: eventId(index) }, user: { uid: 'é😀' } }),
-    );
+  /** @param events how many, or which, as RFC 8785 JSON */
+  constructor(events: number | readonly string[]) {
+    this.events =
+      typeof events === 'number'
+        ? Array.from({ length: events }, (_, index) =>
+            canonical({ time: SampleLog.timeOf(index), metadata: { uid: eventId(index) }, user: { uid: 'é😀' } }),
+          )
+        : [...events];
     this.leaves = this.events.map((event) => leafHash(event!));
     const range = new CompactRange();
     for (const leaf of this.leaves) {

@@ -170,7 +170,7 @@ describe('the key file', () => {
       undefined,
       'key 1 of the key file is not readable',
     ],
-    ['a public key', KEYS[0]!.publicKey.export({ type: 'spki', format: 'pem' }), undefined, 'key 1 of the key file is a PUBLIC KEY'], // prettier-ignore
+    ['a public key', KEYS[0]!.publicKey.export({ type: 'spki', format: 'pem' }), undefined, 'the key file does not hold whole private keys'], // prettier-ignore
     ['a key in SEC 1', p256.export({ type: 'sec1', format: 'pem' }), undefined, 'is a EC PRIVATE KEY'],
     ['an RSA key', pem(ED25519) + pem(rsa), undefined, 'key 2 of the key file is of rsa'],
     ['two Ed25519 keys', pem(ED25519) + pem(ED25519), undefined, 'more than one key of ed25519'],

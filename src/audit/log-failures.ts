@@ -1,0 +1,70 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { AuditService } from './audit.service.js';
+import type { LogFaultKind } from './log-fault.js';
+
+export type LogFailure =
+  | LogFaultKind
+  | 'unreachable'
+  | 'sequencer-failed'
+  | 'sequencer-lag'
+  | 'partitions'
+  | 'event-altered'
+  | 'anchor'
+  | 'self-verification';
+
+type Facts = Readonly<Record<string, unknown>>;
+
+/**
+ * What is wrong with the log (PCI DSS 10.7). It is in readiness, metrics and the service's own log while it lasts, and in
+ * the audit log from when that takes it, with its time; so is its end.
+ */
+@Injectable()
+export class LogFailures {
+  private readonly logger = new Logger(LogFailures.name);
+  private readonly since = new Map<LogFailure, Date>();
+
+  constructor(
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly audit: AuditService,
+    private readonly metrics: Metrics,
+  ) {}
+
+  current(): LogFailure[] {
+    return [...this.since.keys()];
+  }
+
+  has(failure: LogFailure): boolean {
+    return this.since.has(failure);
+  }
+
+  /** Recorded once, until it is over. */
+  failed(failure: LogFailure, facts: Facts): void {
+    this.metrics.auditFailures.inc({ failure });
+    if (!this.since.has(failure)) this.record(failure, facts);
+  }
+
+  /** Recorded each time: what has happened, and is not mended by working again. */
+  happened(failure: LogFailure, facts: Facts): void {
+    this.metrics.auditFailures.inc({ failure });
+    this.record(failure, facts);
+  }
+
+  recovered(failure: LogFailure): void {
+    const since = this.since.get(failure);
+    if (!since) return;
+    this.since.delete(failure);
+    this.metrics.auditFailing.set({ failure }, 0);
+    this.logger.log({ message: 'the audit log works again', failure, since });
+    const facts = { since: since.toISOString() };
+    this.audit.recordEventually({ type: 'audit.recovery', outcome: 'success', reason: failure, facts });
+  }
+
+  private record(failure: LogFailure, facts: Facts): void {
+    if (!this.since.has(failure)) this.since.set(failure, this.clock.now());
+    this.metrics.auditFailing.set({ failure }, 1);
+    this.logger.error({ message: 'the audit log fails', failure, ...facts });
+    this.audit.recordEventually({ type: 'audit.failure', outcome: 'failure', reason: failure, facts });
+  }
+}

@@ -1,0 +1,23 @@
+import type { LoggedEvent } from './logged-event.js';
+
+const MAX_FACTS = 6;
+/** Told elsewhere of the event, or too long to be read. */
+const OMITTED: ReadonlySet<string> = new Set([...['permission', 'epoch', 'policy', 'trust', 'previous_digest', 'credential'], 'policy_digest']); // prettier-ignore
+
+/** One line of what an event says beside its type: the reason, the detail, and its facts in few words. */
+export function changeText({ reason, detail, rpId, facts }: LoggedEvent): string {
+  const told = Object.entries(facts).flatMap(([name, value]) => {
+    if (OMITTED.has(name) || name === 'rp_id') return [];
+    const shown = factText(value);
+    return shown === '' ? [] : [`${name.replaceAll('_', ' ')} ${shown}`];
+  });
+  const more = told.length > MAX_FACTS ? ['…'] : [];
+  return [rpId, [reason, detail].filter(Boolean).join(': '), ...told.slice(0, MAX_FACTS), ...more].filter(Boolean).join(' · ');
+} // prettier-ignore
+
+function factText(value: unknown): string {
+  if (typeof value === 'string') return /^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 12)}…` : value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value)) return value.map(factText).filter(Boolean).join(', ');
+  return '';
+}

@@ -1,0 +1,31 @@
+import { seen } from './wording.js';
+
+/** HTML that is safe to show: only `markup` makes it. */
+export class Markup {
+  readonly html: string;
+
+  constructor(html: string) {
+    this.html = html;
+  }
+}
+
+type Part = string | number | Markup | readonly Markup[];
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** The literal text stands as it is; of what is put in, only Markup does. */
+export function markup(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  return new Markup(String.raw({ raw: literals }, ...parts.map(htmlOf)));
+}
+
+function htmlOf(part: Part): string {
+  if (part instanceof Markup) return part.html;
+  if (typeof part === 'object') return part.map(({ html }) => html).join('');
+  return seen(String(part)).replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+}

@@ -1,0 +1,99 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { CompactRange } from './log/compact-range.js';
+import { NoteError } from './log/note-error.js';
+import { openCheckpoint } from './log/signed-checkpoint.js';
+import { parseNote } from './log/signed-note.js';
+import type { VerifierKey } from './log/verifier-key.js';
+import { LogFault } from './log-fault.js';
+import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { type LastLeaf, LogStorage } from './log-storage.js';
+
+/**
+ * Whether the newest checkpoint in the database may be continued. It must
+ *
+ * 1. be no smaller than the newest one that this process has seen, and the very same one where it is as large;
+ * 2. be signed by every key of ours. After a change of keys, a note of the keys before is taken instead, when the key
+ *    file names them: by a key of each algorithm among them, so that taking a signature away does not help;
+ * 3. be of our origin, of the size and the root that stand beside the note, and the stored frontier must have that root;
+ * 4. end with the last leaf.
+ *
+ * What the process has seen ends with it. Whoever restores an older database on purpose starts the service anew; the
+ * checkpoints that are kept elsewhere tell of it (log/anchored-checkpoints.ts).
+ */
+@Injectable()
+export class TrustedLog {
+  private newest: AuditCheckpointEntity | undefined;
+
+  constructor(
+    @Inject(LOG_KEYS) private readonly keys: LogKeys,
+    private readonly storage: LogStorage,
+  ) {}
+
+  /** The newest checkpoint; undefined: nothing was sequenced yet. @throws LogFault */
+  async latest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
+    // What is remembered while the database answers may be newer than its answer.
+    const known = this.newest;
+    const { checkpoint, lastLeaf } = await this.storage.head(through);
+    demandContinued(known, checkpoint);
+    demandLastLeaf(checkpoint, lastLeaf);
+    if (checkpoint && known?.size !== checkpoint.size) this.demandSigned(checkpoint);
+    this.remember(checkpoint);
+    return checkpoint;
+  }
+
+  /** Of a checkpoint that is committed. */
+  remember(checkpoint: AuditCheckpointEntity | undefined): void {
+    if (checkpoint && checkpoint.size >= (this.newest?.size ?? 0)) this.newest = checkpoint;
+  }
+
+  private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
+    try {
+      const { origin, ...signed } = openCheckpoint(note, this.keysOf(note));
+      demand(origin === this.keys.origin, `the newest checkpoint is of ${origin}`);
+      demand(signed.size === size, `the checkpoint of ${String(size)} leaves was signed for ${String(signed.size)}`);
+      demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the one that was signed`);
+      const stored = CompactRange.parse(0, size, frontier).root();
+      demand(stored.equals(root), `the frontier at ${String(size)} leaves has another root`);
+    } catch (error) {
+      if (!(error instanceof NoteError || error instanceof RangeError)) throw error;
+      throw new LogFault('log-altered', `the checkpoint of ${String(size)} leaves: ${error.message}`);
+    }
+  }
+
+  private keysOf(note: string): VerifierKey[] {
+    const own = this.keys.signers.map(({ key }) => key);
+    const { signatures } = parseNote(note);
+    const hasSigned = (key: VerifierKey): boolean => signatures.some(({ keyId }) => keyId === key.keyId);
+    if (own.some(hasSigned)) return own;
+    const former = this.keys.former.filter(hasSigned);
+    const algorithms = new Set(former.map(({ algorithm }) => algorithm));
+    const all = this.keys.former.every(({ algorithm }) => algorithms.has(algorithm));
+    return all && former.length > 0 ? former : own;
+  }
+}
+
+function demandContinued(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
+  if (!known) return;
+  const [then, now] = [known.size, latest?.size ?? 0];
+  if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and has ${String(now)}`);
+  const same = now > then || (latest !== undefined && isDeepStrictEqual(columnsOf(known), columnsOf(latest)));
+  demand(same, `the checkpoint of ${String(now)} leaves is not the one that was there`);
+}
+
+function columnsOf({ size, root, frontier, lastTx, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
+  return [size, root, frontier, lastTx, lastId, note, createdAt];
+}
+
+function demandLastLeaf(checkpoint: AuditCheckpointEntity | undefined, leaf: LastLeaf | undefined): void {
+  const [size, leaves] = [checkpoint?.size ?? 0, leaf ? leaf.leafIndex + 1 : 0];
+  const told = `${String(leaves)} leaves are stored, and ${String(size)} were signed`;
+  if (leaves !== size) throw new LogFault(leaves < size || size === 0 ? 'log-truncated' : 'log-altered', told);
+  demand(leaf?.eventId === checkpoint?.lastId, `the last leaf is of another event than the checkpoint says`);
+}
+
+function demand(holds: boolean, reason: string): asserts holds {
+  if (!holds) throw new LogFault('log-altered', reason);
+}

@@ -1,0 +1,65 @@
+import type { AuditEntry } from '../../src/audit/audit-entry.js';
+import { auditRow } from '../../src/audit/audit-row.js';
+import type { RequestContext } from '../../src/identity/request-context.js';
+import { AUTH_SERVICE, authorizedContext } from './callers.js';
+
+const HOUR_MS = 3_600_000;
+export const WEEK_START = Date.UTC(2026, 0, 5);
+export const WINDOWS_HELLO = '08987058-cadc-4b81-b6e1-30de50dcbe96';
+const UNKNOWN_MODEL = '11111111-2222-3333-4444-555555555555';
+/** What somebody may call a relying party, or himself. */
+export const HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>\u001b[2J\u202egnp';
+
+const caller = (name: string): RequestContext => ({
+  ...authorizedContext(),
+  caller: { ...AUTH_SERVICE, spiffeId: `spiffe://bank.example/${name}` },
+});
+const unidentified = (ip: string): RequestContext => ({ requestId: '', operation: 'TLS handshake', source: { ip, port: 4_711 } }); // prettier-ignore
+
+/** A week of events, as they are recorded, each hour like the same hour of every other week. */
+export function sampleWeek(): string[] {
+  const events: { time: number; event: string }[] = [];
+  const add = (hours: number, entry: AuditEntry, context: RequestContext | null = caller('auth-service')): void => {
+    const time = WEEK_START + hours * HOUR_MS + (events.length % 3_000);
+    events.push({ time, event: auditRow(entry, context, new Date(time)).values[1] as string });
+  };
+  for (let hour = 0; hour < 168; hour += 1) ceremonies(hour, add);
+  administration(add);
+  return events.sort((a, b) => a.time - b.time).map(({ event }) => event);
+}
+
+type Add = (hours: number, entry: AuditEntry, context?: RequestContext | null) => void;
+
+/** Nobody at night; the more the nearer to noon. One in ten is refused. */
+function ceremonies(hour: number, add: Add): void {
+  const rpId = 'login.bank.example';
+  const count = Math.max(0, 12 - Math.abs((hour % 24) - 13) * 2);
+  for (let n = 0; n < count; n += 1) {
+    const refused = (hour * 7 + n) % 10 === 0;
+    add(hour, { type: 'challenge.issue', outcome: 'success', rpId });
+    const reason = n % 2 === 0 ? 'user-verification-missing' : 'credential-unknown';
+    if (refused) add(hour, { type: 'credential.verify', outcome: 'failure', reason, rpId });
+    else add(hour, { type: 'credential.verify', outcome: 'success', rpId });
+  }
+}
+
+function administration(add: Add): void {
+  const credential = { id: '0199b4e0-0000-7000-8000-000000000001', credentialId: 'AAAA' };
+  const subject = { outcome: 'success', rpId: 'login.bank.example', credential } as const;
+  for (let n = 0; n < 5; n += 1) add(9, { type: 'credential.register', ...subject, facts: { aaguid: WINDOWS_HELLO } });
+  add(10, { type: 'credential.register', ...subject, facts: { aaguid: UNKNOWN_MODEL } });
+  add(33, { type: 'credential.revoke', ...subject, facts: { aaguid: WINDOWS_HELLO } });
+  add(34, { type: 'credential.verify', outcome: 'failure', reason: 'sign-count-regressed' });
+  add(35, { type: 'credential.tampered', outcome: 'failure', detail: 'the row was changed' });
+  for (let n = 0; n < 4; n += 1) add(40 + n, { type: 'access.denied', outcome: 'failure', reason: 'permission-denied' }, caller('batch')); // prettier-ignore
+  for (let n = 0; n < 3; n += 1) add(50, { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', facts: n === 2 ? { refused_before_unrecorded: 17 } : {} }, unidentified('203.0.113.9')); // prettier-ignore
+  add(60, { type: 'policy.reload', outcome: 'success', facts: { digest: 'ab'.repeat(32), added: [`spiffe://bank.example/${HOSTILE}`] } }, null); // prettier-ignore
+  add(61, { type: 'trust.reload', outcome: 'failure', reason: 'unusable', detail: 'no certificate' }, null);
+  add(62, { type: 'relying-party.create', outcome: 'success', rpId: 'shop.example', facts: { name: HOSTILE, version: 1 } }, caller('operator')); // prettier-ignore
+  add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
+  add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
+  add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));
+  add(80, { type: 'risk.signal', outcome: 'success', reason: 'denial-spike', detail: '20 denials within a minute' }, null); // prettier-ignore
+  add(81, { type: 'audit.failure', outcome: 'failure', reason: 'anchor' }, null);
+  add(82, { type: 'audit.recovery', outcome: 'success', reason: 'anchor' }, null);
+}

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DataSource, EntityManager } from 'typeorm';
+import { AuditService } from '../../src/audit/audit.service.js';
+import { Anchors } from '../../src/audit/anchors/anchors.js';
+import { LogFailures } from '../../src/audit/log-failures.js';
+import { LogKeeper } from '../../src/audit/log-keeper.js';
+import type { LogKeys } from '../../src/audit/log-keys.js';
+import { LogLines } from '../../src/audit/log-lines.js';
+import { LogPartitions } from '../../src/audit/log-partitions.js';
+import { LogProofs } from '../../src/audit/log-proofs.js';
+import { LogStorage } from '../../src/audit/log-storage.js';
+import { SampleLog } from '../../src/audit/log/sample-log.js';
+import { formatVerifierKey } from '../../src/audit/log/verifier-key.js';
+import { Sequencer } from '../../src/audit/sequencer.js';
+import { TrustedLog } from '../../src/audit/trusted-log.js';
+import { UnsequencedEvents } from '../../src/audit/unsequenced-events.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
+import { FakeClock } from './fake-clock.js';
+import { TEST_KEYS } from './secret-keys.js';
+import { openTestDataSource, type TestDataSource } from './test-data-source.js';
+
+export const LOG_TEST_KEYS: LogKeys = {
+  origin: SampleLog.ORIGIN,
+  signers: SampleLog.SIGNERS,
+  former: [],
+  verifierKeys: SampleLog.SIGNERS.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''),
+};
+
+/** What each replica of the service has of the log, and remembers. */
+export class LogReplica {
+  readonly metrics = new Metrics();
+  readonly audit: AuditService;
+  readonly storage: LogStorage;
+  readonly trusted: TrustedLog;
+  readonly waiting: UnsequencedEvents;
+  readonly failures: LogFailures;
+  readonly sequencer: Sequencer;
+  readonly keeper: LogKeeper;
+  readonly proofs: LogProofs;
+  readonly lines: LogLines;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    readonly clock: FakeClock,
+    keys: LogKeys = LOG_TEST_KEYS,
+  ) {
+    this.audit = new AuditService(dataSource, clock, this.metrics, TEST_KEYS);
+    this.storage = new LogStorage(dataSource);
+    this.trusted = new TrustedLog(keys, this.storage);
+    this.waiting = new UnsequencedEvents(dataSource);
+    this.failures = new LogFailures(clock, this.audit, this.metrics);
+    const { trusted, waiting, failures, metrics } = this;
+    this.sequencer = new Sequencer(dataSource, clock, keys, trusted, waiting, failures);
+    const partitions = new LogPartitions(dataSource, clock, failures);
+    this.keeper = new LogKeeper(
+      clock,
+      this.sequencer,
+      trusted,
+      waiting,
+      partitions,
+      failures,
+      metrics,
+      new Anchors({}, metrics),
+    );
+    this.proofs = new LogProofs(this.storage, this.sequencer, keys);
+    this.lines = new LogLines(dataSource, this.storage);
+  }
+
+  /** In a transaction each, or many in one. @returns ids, in the order of the log */
+  async record(count: number): Promise<string[]> {
+    const ids: string[] = [];
+    const write = async (through: DataSource | EntityManager): Promise<void> => {
+      while (ids.length < count)
+        ids.push(await this.audit.record(null, { type: 'audit.read', outcome: 'success' }, through));
+    };
+    await (count > 10 ? this.dataSource.transaction(write) : write(this.dataSource));
+    return ids;
+  }
+
+  /** Until every event has its place; another suite's transaction, on the same server, may hold the order up. */
+  async settle(): Promise<void> {
+    await this.sequencer.sequence(true);
+    while ((await this.waiting.oldest(await this.storage.latestCheckpoint())) !== undefined) {
+      await sleep(5);
+      await this.sequencer.sequence(true);
+    }
+  }
+}
+
+/** A database with nothing in its log, and one replica. */
+export class StoredLog {
+  readonly clock = new FakeClock();
+  replica: LogReplica;
+
+  private constructor(readonly database: TestDataSource) {
+    this.replica = this.newReplica();
+  }
+
+  static async open(): Promise<StoredLog> {
+    return new StoredLog(await openTestDataSource());
+  }
+
+  newReplica(keys?: LogKeys): LogReplica {
+    return new LogReplica(this.database.dataSource, this.clock, keys);
+  }
+
+  sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
+    return this.database.sql<Row>(text, values);
+  }
+
+  /** An empty log, and a replica that remembers none. */
+  async reset(): Promise<void> {
+    await this.sql('TRUNCATE audit_event, audit_leaf, audit_node, audit_checkpoint, audit_archive');
+    this.clock.reset();
+    this.replica = this.newReplica();
+  }
+
+  /** The events of the leaves, which must be without a gap. */
+  async leaves(): Promise<string[]> {
+    const rows = await this.sql<{ index: string; id: string }>(
+      'SELECT leaf_index AS index, event_id AS id FROM audit_leaf ORDER BY leaf_index',
+    );
+    rows.forEach(({ index }, expected) => {
+      if (Number(index) !== expected) throw new Error(`leaf ${index} is where ${String(expected)} should be`);
+    });
+    return rows.map(({ id }) => id);
+  }
+
+  close(): Promise<void> {
+    return this.database.close();
+  }
+}

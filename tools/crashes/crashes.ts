@@ -1,0 +1,147 @@
+/**
+ * `npm run crashes`: kills the service or its database (kill -9) again and again under load, a thousand times, and holds
+ * what is left against what was acknowledged: no change without its event, no event without its change, every passkey in
+ * the state that its events tell, and the whole log as every checkpoint that was ever answered has signed it. Brings its
+ * own PostgreSQL, whose commits are durable. Needs no network.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { Pki } from '../../test/support/pki.js';
+import { ServiceProcess } from '../../test/support/service-process.js';
+import { Ledger } from './ledger.js';
+import { live, watchCheckpoints } from './load.js';
+import { sequenced, verifyLog } from './log-check.js';
+import { reconcile } from './reconcile.js';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '1000' },
+    callers: { type: 'string', default: '8' },
+    every: { type: 'string', default: '50' },
+    /** Where the database lies; memory, where there is a file system in it. */
+    directory: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
+  },
+});
+const [ROUNDS, CALLERS, EVERY] = [Number(values.rounds), Number(values.callers), Number(values.every)];
+/** The load runs for so long before the kill, once a service that has just started answers. */
+const [SHORTEST_MS, LONGEST_MS] = [50, 400];
+const WARM_MS = 2_000;
+const PATIENCE_MS = 30_000;
+
+const KILLS = ['service', 'database', 'service', 'both'] as const;
+type Kill = (typeof KILLS)[number];
+
+const dataDir = mkdtempSync(join(values.directory, 'passkey-crashes-'));
+const ledger = new Ledger();
+const seen: string[] = [];
+const killed: Record<Kill, number> = { service: 0, database: 0, both: 0 };
+const faults: string[] = [];
+let checks = 0;
+let proved = 0;
+
+async function main(): Promise<boolean> {
+  const embedded = await startEmbeddedPostgres({ directory: join(dataDir, 'database') });
+  const database = new pg.Pool({ connectionString: embedded.migratorUrl, max: 2 }).on('error', () => undefined);
+  const start = (): Promise<ServiceProcess> => ServiceProcess.start(dataDir, embedded.migratorUrl);
+  let service = await start();
+  const began = performance.now();
+  try {
+    for (let round = 1; round <= ROUNDS && faults.length === 0; round += 1) {
+      const kill = KILLS[round % KILLS.length]!;
+      service = await crashAndComeBack(service, kill, database, start).catch((error: unknown) => {
+        throw new Error(`after crash ${String(round)}, of ${kill}`, { cause: error });
+      });
+      killed[kill] += 1;
+      if (round % EVERY === 0 || round === ROUNDS) await check(service, database);
+      progress(`${String(round)} crashes of ${String(ROUNDS)}, ${String(ledger.acknowledged)} changes acknowledged`);
+    }
+  } finally {
+    await service.stop();
+    await database.end();
+    await embedded.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+  return report((performance.now() - began) / 1_000);
+}
+
+async function crashAndComeBack(
+  service: ServiceProcess,
+  kill: Kill,
+  database: pg.Pool,
+  start: () => Promise<ServiceProcess>,
+): Promise<ServiceProcess> {
+  await crash(service, kill);
+  await answering(database);
+  if (kill !== 'database') return start();
+  await recovered(service);
+  return service;
+}
+
+/** Callers that do not know of it, until the crash and a little longer. */
+async function crash(service: ServiceProcess, kill: Kill): Promise<void> {
+  const load = new AbortController();
+  const callers = Array.from({ length: CALLERS }, () => live(service, ledger, load.signal));
+  const watching = watchCheckpoints(service, seen, load.signal);
+  const warm = ledger.acknowledged + CALLERS;
+  for (let waited = 0; ledger.acknowledged < warm && waited < WARM_MS; waited += 10) await sleep(10);
+  await sleep(SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
+  if (kill !== 'service') process.kill(postmaster(), 'SIGKILL');
+  if (kill !== 'database') await service.kill();
+  load.abort();
+  await Promise.all([...callers, watching]);
+}
+
+function postmaster(): number {
+  return Number.parseInt(readFileSync(join(dataDir, 'database/postgres/data/postmaster.pid'), 'utf8'), 10);
+}
+
+/** The database, after its recovery. */
+async function answering(database: pg.Pool): Promise<void> {
+  await patiently(async () => (await database.query('SELECT 1').catch(() => undefined)) !== undefined);
+}
+
+/** The service, which was not started again. */
+async function recovered({ client }: ServiceProcess): Promise<void> {
+  await patiently(async () => (await client.call('auth-service', 'GET', '/v1/credentials?limit=1')).status === 200);
+}
+
+async function patiently(done: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await done())) {
+    if (performance.now() > deadline) throw new Error('it does not come back');
+    await sleep(10);
+  }
+}
+
+async function check(service: ServiceProcess, database: pg.Pool): Promise<void> {
+  await sequenced(database);
+  faults.push(...(await reconcile(database, ledger.lives)), ...ledger.faults.splice(0));
+  const { to, anchored } = await verifyLog(service, new Pki(join(dataDir, 'pki')), seen);
+  if (anchored?.held !== seen.length)
+    faults.push(`${String(anchored?.held)} of ${String(seen.length)} checkpoints hold`);
+  proved = to;
+  checks += 1;
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+function report(seconds: number): boolean {
+  progress('');
+  const crashes = Object.entries(killed).map(([kill, count]) => `${kill} ${String(count)}`);
+  console.log(`Crashes              ${crashes.join(', ')}, in ${seconds.toFixed(0)} s`);
+  console.log(`Changes acknowledged ${String(ledger.acknowledged)}, of ${String(ledger.lives.length)} passkeys`);
+  console.log(`Requests unanswered  ${String(ledger.unanswered)}`);
+  console.log(`Checked              ${String(checks)} times; the log of ${String(proved)} events against ${String(seen.length)} checkpoints`); // prettier-ignore
+  console.log(`Faults               ${String(faults.length)}`);
+  for (const fault of faults.slice(0, 20)) console.log(`  ${fault}`);
+  return faults.length === 0;
+}
+
+process.exit((await main()) ? 0 : 1);

@@ -1,0 +1,34 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { parseVerifierKeys } from '../../src/audit/log/verifier-key.js';
+import { type ProvedExport, verifyExport } from '../../src/audit/log/verify-export.js';
+import type { Pki } from '../../test/support/pki.js';
+import type { ServiceProcess } from '../../test/support/service-process.js';
+
+const PATIENCE_MS = 30_000;
+
+/** Until every event has its place. */
+export async function sequenced(database: pg.Pool): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const { rowCount } = await database.query(
+      `SELECT FROM audit_event e WHERE NOT EXISTS (SELECT FROM audit_leaf WHERE event_id = e.id) LIMIT 1`,
+    );
+    if (rowCount === 0) return;
+    if (performance.now() > deadline) throw new Error('events wait for their place in the log');
+    await sleep(200);
+  }
+}
+
+/** The whole log, exported and held against every checkpoint that was ever answered. @throws ExportError */
+export async function verifyLog(service: ServiceProcess, pki: Pki, seen: readonly string[]): Promise<ProvedExport> {
+  const keys = parseVerifierKeys((await service.client.call<string>('auditor', 'GET', '/v1/audit/key')).body);
+  const outgoing = request(`${service.url}/v1/audit/export`, { ca: pki.ca, ...pki.certificateOf('auditor') });
+  outgoing.end();
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+  return verifyExport(answer, keys, { anchored: Readable.from(seen), retainedSince: new Date(0) });
+}
