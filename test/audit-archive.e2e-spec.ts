@@ -254,6 +254,13 @@ describe('a year of the log', () => {
       service.sql<Kept>(`SELECT size, date_trunc('hour', created_at) AS hour,
         EXISTS (SELECT FROM audit_archive WHERE size BETWEEN from_leaf AND to_leaf) AS archived
         FROM audit_checkpoint c ORDER BY c.size`);
+    // One more in the hour of another, of an archived month.
+    await service.sql(`
+      INSERT INTO audit_checkpoint SELECT size - 1, root, frontier, last_tx, last_id, note, created_at
+        FROM audit_checkpoint c
+       WHERE EXISTS (SELECT FROM audit_archive WHERE size - 1 BETWEEN from_leaf AND to_leaf AND size <= to_leaf)
+         AND NOT EXISTS (SELECT FROM audit_checkpoint WHERE size = c.size - 1)
+       ORDER BY size LIMIT 1`);
     const before = await read();
     const thinned = await withArchiveSession(service.database.migratorUrl, (dataSource) =>
       thinCheckpoints(dataSource, 3),

@@ -1,7 +1,12 @@
-import { DataSource } from 'typeorm';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource, type QueryRunner } from 'typeorm';
 import { dataSourceOptions } from '../../database/data-source.js';
 import { AuditCheckpointEntity } from '../audit-checkpoint.entity.js';
 import { ArchiveError } from './archive-error.js';
+
+/** A session that has just been left may take a moment to end. */
+const ATTEMPTS = 10;
+const PAUSE_MS = 100;
 
 /**
  * Connects as the role that owns the log, and keeps every other archiving out meanwhile.
@@ -16,11 +21,11 @@ export async function withArchiveSession<T>(url: string, work: (dataSource: Data
   }).initialize();
   try {
     const turn = dataSource.createQueryRunner();
-    const [session] = (await turn.query(
-      `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role,
-              pg_try_advisory_lock(hashtextextended('passkey-manager archive', 0)) AS turn
-         FROM pg_class WHERE oid = 'public.audit_event'::regclass`,
-    )) as { owner: boolean; role: string; turn: boolean }[];
+    let session = await take(turn);
+    for (let attempt = 1; session?.owner && !session.turn && attempt < ATTEMPTS; attempt += 1) {
+      await sleep(PAUSE_MS);
+      session = await take(turn);
+    }
     if (!session?.owner)
       throw new ArchiveError(`${session?.role ?? '?'} does not own audit_event: connect as the migrator`);
     if (!session.turn) throw new ArchiveError('the log is being archived already, by another session');
@@ -28,4 +33,19 @@ export async function withArchiveSession<T>(url: string, work: (dataSource: Data
   } finally {
     await dataSource.destroy();
   }
+}
+
+interface Session {
+  readonly owner: boolean;
+  readonly role: string;
+  readonly turn: boolean;
+}
+
+async function take(session: QueryRunner): Promise<Session | undefined> {
+  const [taken] = (await session.query(
+    `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role,
+            pg_try_advisory_lock(hashtextextended('passkey-manager archive', 0)) AS turn
+       FROM pg_class WHERE oid = 'public.audit_event'::regclass`,
+  )) as Session[];
+  return taken;
 }
