@@ -28,12 +28,10 @@ export function auditRoutes(auditor: PasskeyManager, passkeys: PasskeyManager, a
 interface Facts {
   credential?: { uid?: string };
   identity_proof?: { method?: string };
-  name_before?: string;
-  name?: string;
 }
 
 function summary(event: Schemas['AuditEvent'], names: ReadonlyMap<string, string>) {
-  const { credential, identity_proof: proof, name_before: nameBefore, name } = (event['unmapped'] ?? {}) as Facts;
+  const { credential, identity_proof: proof } = (event['unmapped'] ?? {}) as Facts;
   return {
     id: event.metadata.uid,
     type: event.metadata.event_code,
@@ -43,7 +41,5 @@ function summary(event: Schemas['AuditEvent'], names: ReadonlyMap<string, string
     caller: event.actor?.app_uid,
     passkey: names.get(credential?.uid ?? ''),
     proof: proof?.method,
-    nameBefore,
-    name,
   };
 }

@@ -97,7 +97,7 @@ await test('The life of a passkey, in a browser', async (life) => {
       '“Travel laptop” was created',
       '“Travel laptop” signed you in',
       '“Travel laptop” signed you in',
-      '“Chrome on Linux” was renamed to “Travel laptop”',
+      '“Travel laptop” was renamed',
       '“Travel laptop” was suspended',
       '“Travel laptop” was reinstated',
       '“Travel laptop” was revoked',

@@ -5,8 +5,7 @@ const DONE = {
   'challenge.issue': () => 'You asked for a new passkey',
   'credential.register': (it) => `${it} was created`,
   'credential.verify': (it) => `${it} signed you in`,
-  'credential.rename': (it, { nameBefore, name }) =>
-    name ? `“${nameBefore}” was renamed to “${name}”` : `${it} was renamed`,
+  'credential.rename': (it) => `${it} was renamed`,
   'credential.suspend': (it) => `${it} was suspended`,
   'credential.reinstate': (it) => `${it} was reinstated`,
   'credential.revoke': (it) => `${it} was revoked`,
@@ -22,16 +21,16 @@ export function showAudit(events) {
   $('audit').replaceChildren(...events.map(entry));
 }
 
-function entry({ type, time, succeeded, reason, caller, passkey, ...facts }) {
+function entry({ type, time, succeeded, reason, caller, passkey, proof }) {
   const it = passkey ? `“${passkey}”` : 'A passkey';
   const words = (succeeded ? DONE : REFUSED)[type] ?? (() => `${type}${succeeded ? '' : ' failed'}`);
-  const text = succeeded ? words(it, facts) : `${words(it)}: ${reasonInWords(reason)}`;
+  const text = succeeded ? words(it) : `${words(it)}: ${reasonInWords(reason)}`;
   const by = caller ? ` · by ${caller.split('/').at(-1)}` : '';
-  const proof = facts.proof ? ` · signed in by ${facts.proof}` : '';
+  const signedInBy = proof ? ` · signed in by ${proof}` : '';
   return h(
     'li',
     { className: succeeded ? 'done' : 'refused' },
     h('span', { className: 'mark' }, icon(succeeded ? 'check' : 'cross')),
-    h('div', {}, h('p', {}, text), h('p', { className: 'facts' }, when(time), by, proof)),
+    h('div', {}, h('p', {}, text), h('p', { className: 'facts' }, when(time), by, signedInBy)),
   );
 }
