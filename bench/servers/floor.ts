@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import Fastify from 'fastify';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { auditRow } from '../../src/audit/audit-row.js';
+import { type AuditRow, auditRow } from '../../src/audit/audit-row.js';
 import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from '../../src/database/hot-path.js';
-import { challengesSince, refusalsSince } from '../../src/database/user-limits.js';
+import type { Queryable } from '../../src/database/named-statement.js';
 import { tlsContext, tlsOptions } from '../../src/identity/tls-options.js';
 
 const [pki = '', count = ''] = process.argv.slice(2);
@@ -22,12 +22,12 @@ const CALLER = 'spiffe://passkey-manager.local/auth-service';
 const MAC = Buffer.alloc(32, 1);
 
 /** Ready but for their ids. */
-const eventsOf = (userId: string): Record<'issued' | 'verified', readonly unknown[]> => {
+const eventsOf = (userId: string): Record<'issued' | 'verified', AuditRow> => {
   const credential = { id: uuidv7(), credentialId: Buffer.alloc(32).toString('base64url') };
   const entry = { outcome: 'success', rpId: RP_ID, userId, credential } as const;
-  const values = (type: 'challenge.issue' | 'credential.verify'): readonly unknown[] =>
-    auditRow({ type, ...entry }, null, new Date()).values.slice(1);
-  return { issued: values('challenge.issue'), verified: values('credential.verify') };
+  const row = (type: 'challenge.issue' | 'credential.verify'): AuditRow =>
+    auditRow({ type, ...entry }, null, new Date());
+  return { issued: row('challenge.issue'), verified: row('credential.verify') };
 };
 const users = Array.from({ length: Number(count) }, (_, n) => ({
   id: `user-${String(n)}`,
@@ -40,11 +40,14 @@ const data = Buffer.alloc(69, 1);
 const signature = sign('sha256', data, privateKey);
 
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: 16 });
-const run = async <Row>({ name, text }: { name: string; text: string }, values: unknown[]): Promise<Row> => {
-  const { rows } = await pool.query({ name, text, values });
-  if (rows.length !== 1) throw new Error(`${name}: no row`);
-  return rows[0] as Row;
+const through: Queryable = {
+  query: (statement: unknown, values?: unknown[]) =>
+    pool
+      .query({ ...(statement as { name: string; text: string }), ...(values && { values }) })
+      .then(({ rows }) => rows as never),
 };
+/** The event, with an id of its own. */
+const anew = (event: AuditRow): AuditRow => ({ ...event, values: [uuidv7(), ...event.values.slice(1)] });
 
 /** Users 0 … count - 1, each with a credential whose id is their number. */
 await pool.query(
@@ -63,20 +66,30 @@ const files = { cert: read('server.crt'), key: read('server.key'), ca: read('ca.
 const app = Fastify({ https: tlsOptions(tlsContext(files)) });
 
 app.post('/v1/challenges/authentication', async () => {
-  const [challengeId, now, user] = [uuidv7(), new Date(), nextUser()];
-  await run(ISSUE_AUTHENTICATION, [
-    ...[challengeId, RP_ID, user.id, null, CALLER, randomBytes(32), now],
-    ...[challengesSince(now), ...refusalsSince(now), uuidv7(), ...user.events.issued],
+  const [id, user] = [uuidv7(), nextUser()];
+  const [issued] = await ISSUE_AUTHENTICATION.run(through, [
+    {
+      ...{ id, rpId: RP_ID, userId: user.id, purpose: undefined, issuedTo: CALLER, challenge: randomBytes(32) },
+      ...{ now: new Date(), event: anew(user.events.issued) },
+    },
   ]);
-  return { challengeId, publicKey: {} };
+  if (!issued?.expires_at) throw new Error('no challenge was issued');
+  return { challengeId: id, publicKey: {} };
 });
 
-app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ body }) => {
+app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ body: { challengeId } }) => {
   const user = nextUser();
-  const { c_id } = await run<{ c_id: string }>(REDEEM, [body.challengeId, CALLER, null, user.credentialId]);
+  const [redeemed] = await REDEEM.run(through, [
+    { challengeId, spiffeId: CALLER, relyingParties: null, credentialId: user.credentialId },
+  ]);
   const verified = verify('sha256', data, publicKey, signature);
-  const accepted = [RP_ID, c_id, MAC, 0, true, new Date(), false];
-  await run(ACCEPT_AUTHENTICATION, [...accepted, uuidv7(), ...user.events.verified]);
+  const [accepted] = await ACCEPT_AUTHENTICATION.run(through, [
+    {
+      ...{ credential: { rpId: RP_ID, id: redeemed?.c_id ?? '', bindingMac: MAC }, signCount: 0, backedUp: true },
+      ...{ now: new Date(), flag: false, event: anew(user.events.verified) },
+    },
+  ]);
+  if (!accepted) throw new Error('no authentication was accepted');
   return { verified };
 });
 

@@ -115,12 +115,12 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
 
 describe('the INSERT of a row', () => {
   it('numbers its parameters from where it is told, typed, so that the planner never guesses', () => {
-    const text = auditInsert(8, 'FROM issued');
+    const text = auditInsert(8, 'issued');
     const numbers = new Set([...text.matchAll(/\$(\d+)::(\w+)/g)].map(([, number]) => Number(number)));
     expect([...numbers].sort((a, b) => a - b)).toEqual(
       Array.from({ length: AUDIT_ROW_WIDTH }, (_, index) => 8 + index),
     );
     expect(text).not.toMatch(/\$\d+(?!\d*::)/);
-    expect(text).toMatch(/^INSERT INTO audit_event \(id, event, leaf_hash, [^$]*\)\s+SELECT [^]* FROM issued\) AS/);
+    expect(text).toMatch(/^INSERT INTO audit_event \(id, event, leaf_hash, [^$]*\)\s+SELECT [^]* FROM issued\s/);
   });
 });

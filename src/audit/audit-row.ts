@@ -36,6 +36,16 @@ export function auditParameter(firstParameter: number, name: AuditParameter): st
   return `$${String(firstParameter + index)}::${AUDIT_PARAMETERS[index]![1]}`;
 }
 
+/** SQL: the columns that a row takes in a record set, `audit_id uuid, …`; AUDIT_RECORD gives them. */
+export const AUDIT_COLUMNS = AUDIT_PARAMETERS.map(([name, type]) => `audit_${name} ${type}`).join(', ');
+
+/** A row as members of a record, for statements that take many rows at once. */
+export function auditRecord({ values }: AuditRow): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  AUDIT_PARAMETERS.forEach(([name], index) => (record[`audit_${name}`] = values[index]));
+  return record;
+}
+
 /**
  * SQL: by what the log knows the user of a row: `user_handle.audit_uid`, which is random and gone when the user is
  * erased, and for one who is no user of the relying party the stand-in.
@@ -49,29 +59,48 @@ export function auditUid(firstParameter: number): string {
 }
 
 /**
- * The INSERT of one row, so that a change and its record can be one statement. The stand-in in the event gives way to
- * what the log knows the user by, and the result is hashed (RFC 6962 §2.1): no user's id is ever in the log.
+ * The INSERT of one row, so that a change and its record can be one statement.
  *
  * @param firstParameter number of the row's first parameter
- * @param source `FROM …` that yields one row when the event is to be written, and none when it is not
+ * @param source SQL, of one row when the event is to be written, and of none when it is not
  * @param knownUid SQL, where the statement knows the user's `audit_uid`
  */
-export function auditInsert(firstParameter: number, source = '', knownUid?: string): string {
+export function auditInsert(firstParameter: number, source = '(SELECT) AS always', knownUid?: string): string {
   const value = (name: AuditParameter): string => auditParameter(firstParameter, name);
   const uid = knownUid ? `CASE WHEN ${value('user_id')} IS NOT NULL THEN ${knownUid} END` : auditUid(firstParameter);
-  const named = `coalesce(replace(${value('event')}, ${value('stand_in')}, uid), ${value('event')})`;
+  return insertOf(value, source, uid);
+}
+
+/**
+ * The INSERT of a row for each row of a record set.
+ *
+ * @param source SQL, with AUDIT_COLUMNS
+ * @param uid SQL, by what the log knows the user of a row
+ */
+export function auditInsertEach(source: string, uid: string): string {
+  return insertOf((name) => `audit_${name}`, source, uid);
+}
+
+/**
+ * The stand-in in the event gives way to what the log knows the user by, and the result is hashed (RFC 6962 §2.1): no
+ * user's id is ever in the log. `OFFSET 0` keeps either from being worked out again wherever it is used.
+ */
+function insertOf(value: (name: AuditParameter) => string, source: string, uid: string): string {
+  const named = `coalesce(replace(${value('event')}, ${value('stand_in')}, subject.uid), ${value('event')})`;
   const columns: Record<string, string> = {
     id: value('id'),
-    event: 'event',
-    leaf_hash: `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`,
+    event: 'recorded.event',
+    leaf_hash: `sha256('\\x00'::bytea || convert_to(recorded.event, 'UTF8'))`,
     ...Object.fromEntries((['type', 'outcome', 'actor', 'rp_id'] as const).map((name) => [name, value(name)])),
-    user_id: 'uid',
+    user_id: 'subject.uid',
     credential_uid: value('credential_uid'),
     credential_id: value('credential_id'),
   };
   return `INSERT INTO audit_event (${Object.keys(columns).join(', ')})
     SELECT ${Object.values(columns).join(', ')}
-    FROM (SELECT uid, ${named} AS event FROM (SELECT ${uid} AS uid ${source}) AS subject) AS recorded`;
+    FROM ${source}
+      CROSS JOIN LATERAL (SELECT ${uid} AS uid OFFSET 0) AS subject
+      CROSS JOIN LATERAL (SELECT ${named} AS event OFFSET 0) AS recorded`;
 }
 
 /** @param standIn what stands for the user in the event until it is written, and for who is no user also then */

@@ -7,14 +7,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import {
-  type Descriptor,
-  ISSUE_AUTHENTICATION,
-  ISSUE_REGISTRATION,
-  REDEEM,
-  type Redeemed,
-} from '../database/hot-path.js';
-import { challengesSince, refusalsSince } from '../database/user-limits.js';
+import { HotPath } from '../database/hot-path.service.js';
+import { type Descriptor, ISSUE_REGISTRATION, type Redeemed } from '../database/hot-path.js';
+import { challengesSince } from '../database/user-limits.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
@@ -33,6 +28,7 @@ const USER_HANDLE_BYTES = 32;
 export class ChallengesService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly hotPath: HotPath,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     private readonly parties: RelyingPartiesService,
@@ -94,10 +90,9 @@ export class ChallengesService {
     const challenge = randomBytes(CHALLENGE_BYTES);
     const facts = { ceremony: 'authentication', purpose, challenge_id: challengeId };
     const event = this.audit.row(context, { type: 'challenge.issue', outcome: 'success', rpId, userId, facts }, now);
-    const [issued] = await ISSUE_AUTHENTICATION.run(this.dataSource, [
-      ...[challengeId, rpId, userId ?? null, purpose ?? null, context.caller.spiffeId, challenge, now],
-      ...[challengesSince(now), ...refusalsSince(now), ...event.values],
-    ]);
+    const issuedTo = context.caller.spiffeId;
+    const asked = { id: challengeId, rpId, userId, purpose, issuedTo, challenge, now, event };
+    const issued = await this.hotPath.issueAuthentication.run(asked);
     if (!issued) {
       await this.parties.getEnabled(rpId);
       throw new Problem('unavailable', { retryAfter: 1 });
@@ -120,7 +115,8 @@ export class ChallengesService {
    */
   async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<Redeemed> {
     const { caller, relyingParties } = context;
-    const [redeemed] = await REDEEM.run(this.dataSource, [challengeId, caller.spiffeId, relyingParties, credentialId]);
+    const { spiffeId } = caller;
+    const redeemed = await this.hotPath.redeem.run({ challengeId, spiffeId, relyingParties, credentialId });
     if (!redeemed || redeemed.expires_at <= this.clock.now()) throw new Problem('challenge-spent');
     return redeemed;
   }

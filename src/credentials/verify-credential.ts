@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectDataSource, InjectRepository } from '@nestjs/typeorm';
+import { InjectRepository } from '@nestjs/typeorm';
 import type { AuthenticationResponseJSON } from '../webauthn/json.js';
-import { type DataSource, Repository } from 'typeorm';
+import { Repository } from 'typeorm';
 import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengesService } from '../challenges/challenges.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { ACCEPT_AUTHENTICATION, credentialOf, type Redeemed } from '../database/hot-path.js';
+import { HotPath } from '../database/hot-path.service.js';
+import { credentialOf, type Redeemed } from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem, type ProblemMembers } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
@@ -28,7 +29,7 @@ type Ceremony = Redeemed & { readonly origins: string[]; readonly policy: Relyin
 @Injectable()
 export class VerifyCredential {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly hotPath: HotPath,
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly challenges: ChallengesService,
@@ -108,10 +109,7 @@ export class VerifyCredential {
       },
       now,
     );
-    const [accepted] = await ACCEPT_AUTHENTICATION.run(this.dataSource, [
-      ...[rpId, id, credential.bindingMac, signCount, backedUp, now, flag],
-      ...event.values,
-    ]);
+    const accepted = await this.hotPath.accept.run({ credential, signCount, backedUp, now, flag, event });
     if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));
     this.audit.count(event);
     if (risks.length > 0) this.risks.signCountRegressed();

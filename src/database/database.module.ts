@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
 import { dataSourceOptions } from './data-source.js';
+import { HotPath } from './hot-path.service.js';
 
 /** The pool. Its URL is the configuration's, or the embedded server's that boot.ts started and put there. */
 @Global()
@@ -16,5 +17,7 @@ import { dataSourceOptions } from './data-source.js';
       }),
     }),
   ],
+  providers: [HotPath],
+  exports: [HotPath],
 })
 export class DatabaseModule {}

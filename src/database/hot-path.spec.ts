@@ -10,9 +10,16 @@ import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
-import { ACCEPT_AUTHENTICATION, credentialOf, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION, REDEEM } from './hot-path.js';
+import {
+  ACCEPT_AUTHENTICATION,
+  credentialOf,
+  ISSUE_AUTHENTICATION,
+  ISSUE_REGISTRATION,
+  REDEEM,
+  type ToAccept,
+} from './hot-path.js';
 import type { Queryable } from './named-statement.js';
-import { challengesSince, refusalsSince } from './user-limits.js';
+import { challengesSince } from './user-limits.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const CALLER = AUTH_SERVICE.spiffeId;
@@ -46,27 +53,20 @@ async function stored(changed: Partial<CredentialEntity> = {}): Promise<Credenti
 
 interface Issue {
   rpId?: string;
-  userId?: string | null;
+  userId?: string | undefined;
   caller?: string;
   through?: Queryable;
 }
 
-async function issueAuthentication({ rpId = 'a.example', userId = 'u-1', caller = CALLER, through }: Issue = {}) {
-  const [id, challenge, recorded] = [randomUUID(), randomBytes(32), event()];
-  const values = [
-    id,
-    rpId,
-    userId,
-    'payment',
-    caller,
-    challenge,
-    NOW,
-    challengesSince(NOW),
-    ...refusalsSince(NOW),
-    ...recorded.values,
-  ];
-  const rows = await ISSUE_AUTHENTICATION.run(through ?? database.dataSource, values);
-  return { id, challenge, event: recorded.id, rows };
+const authenticationToIssue = ({ rpId = 'a.example', userId, caller = CALLER }: Omit<Issue, 'through'> = {}) => ({
+  ...{ id: randomUUID(), rpId, userId, purpose: 'payment', issuedTo: caller },
+  ...{ challenge: randomBytes(32), now: NOW, event: event() },
+});
+
+async function issueAuthentication({ through = database.dataSource, ...asked }: Issue = {}) {
+  const row = authenticationToIssue({ userId: 'u-1', ...asked });
+  const [result] = await ISSUE_AUTHENTICATION.run(through, [row]);
+  return { id: row.id, challenge: row.challenge, event: row.event.id, result };
 }
 
 async function issueRegistration(userId: string, through: Queryable = database.dataSource) {
@@ -84,7 +84,10 @@ const redeem = (
   credentialId: Buffer = Buffer.alloc(1),
   caller = CALLER,
   relyingParties: string[] | null = null,
-) => REDEEM.run(database.dataSource, [id, caller, relyingParties, credentialId]);
+) =>
+  REDEEM.run(database.dataSource, [{ challengeId: id, spiffeId: caller, relyingParties, credentialId }]).then(
+    ([one]) => one,
+  );
 
 describe('ISSUE_AUTHENTICATION', () => {
   it('stores the challenge and its event, and tells what the options need', async () => {
@@ -93,16 +96,15 @@ describe('ISSUE_AUTHENTICATION', () => {
     await stored({ userId, status: 'suspended' });
     await stored({ userId, status: 'revoked' });
     await stored({ userId, rpId: 'b.example' });
-    const { id, challenge, event, rows } = await issueAuthentication({ userId });
-    expect(rows).toEqual([
-      {
-        policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 },
-        expires_at: new Date(NOW.getTime() + 120_000),
-        challenge_in_the_way: null,
-        refusal_in_the_way: null,
-        descriptors: [active, second].map(({ credentialId, transports }) => ({ id: credentialId.toString('hex'), transports })), // prettier-ignore
-      },
-    ]);
+    const { id, challenge, event, result } = await issueAuthentication({ userId });
+    expect(result).toEqual({
+      n: 1,
+      policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 },
+      expires_at: new Date(NOW.getTime() + 120_000),
+      challenge_in_the_way: null,
+      refusal_in_the_way: null,
+      descriptors: [active, second].map(({ credentialId, transports }) => ({ id: credentialId.toString('hex'), transports })), // prettier-ignore
+    });
     expect(await repository.challenges().findOneBy({ id })).toEqual({
       ...{ id, rpId: 'a.example', userId, ceremony: 'authentication', purpose: 'payment', challenge },
       ...{ issuedTo: CALLER, conditional: false, attachment: null, expiresAt: new Date(NOW.getTime() + 120_000) },
@@ -111,15 +113,15 @@ describe('ISSUE_AUTHENTICATION', () => {
   });
 
   it('tells of no credentials for a user without any, and for no user', async () => {
-    for (const userId of ['nobody', null]) {
-      const { rows } = await issueAuthentication({ userId });
-      expect(rows).toEqual([expect.objectContaining({ descriptors: null })]);
+    for (const userId of ['nobody', undefined]) {
+      const { result } = await issueAuthentication({ userId });
+      expect(result).toMatchObject({ descriptors: null });
     }
   });
 
   it.each(['off.example', 'unknown.example'])('leaves nothing behind for %s', async (rpId) => {
-    const { id, event, rows } = await issueAuthentication({ rpId });
-    expect(rows).toEqual([]);
+    const { id, event, result } = await issueAuthentication({ rpId });
+    expect(result).toBeUndefined();
     expect(await repository.challenges().existsBy({ id })).toBe(false);
     expect(await isRecorded(event)).toBe(false);
   });
@@ -148,8 +150,8 @@ describe('REDEEM', () => {
   it('gives a challenge to one of fifty concurrent answers', async () => {
     const { id } = await issueAuthentication();
     const answers = await Promise.all(Array.from({ length: 50 }, () => redeem(id)));
-    expect(answers.filter((rows) => rows.length === 1)).toHaveLength(1);
-    expect(await redeem(id)).toEqual([]);
+    expect(answers.filter((redeemed) => redeemed !== undefined)).toHaveLength(1);
+    expect(await redeem(id)).toBeUndefined();
   });
 
   it('gives it with the credential as the repository would load it, and with the user’s handle', async () => {
@@ -157,7 +159,7 @@ describe('REDEEM', () => {
     const { rows } = await issueRegistration(userId);
     const { id: credentialUid, credentialId } = await stored({ userId, signCount: 4_294_967_295, lastUsedAt: NOW });
     const { id, challenge } = await issueAuthentication({ userId });
-    const [redeemed] = await redeem(id, credentialId);
+    const redeemed = await redeem(id, credentialId);
     expect(redeemed).toMatchObject({
       ...{ rp_id: 'a.example', user_id: userId, ceremony: 'authentication', purpose: 'payment', challenge },
       ...{ conditional: false, attachment: null, enabled: true, origins: ['https://a.example'] },
@@ -171,7 +173,7 @@ describe('REDEEM', () => {
     const { credentialId } = await stored({ rpId: 'b.example' });
     for (const answered of [credentialId, randomBytes(32), Buffer.alloc(0)]) {
       const { id } = await issueAuthentication();
-      const [redeemed] = await redeem(id, answered);
+      const redeemed = await redeem(id, answered);
       expect(credentialOf(redeemed!)).toBeUndefined();
     }
   });
@@ -179,14 +181,14 @@ describe('REDEEM', () => {
   it('gives the handle of the credential’s user, where no user was named', async () => {
     const { rows } = await issueRegistration('discovered');
     const { credentialId } = await stored({ userId: 'discovered' });
-    const { id } = await issueAuthentication({ userId: null });
-    expect((await redeem(id, credentialId))[0]).toMatchObject({ user_id: null, handle: rows[0]?.handle });
+    const { id } = await issueAuthentication({ userId: undefined });
+    expect(await redeem(id, credentialId)).toMatchObject({ user_id: null, handle: rows[0]?.handle });
   });
 
   it('tells the relying party as it is now, and that it is gone', async () => {
     const { id } = await issueAuthentication();
     await database.sql("UPDATE challenge SET rp_id = 'gone.example' WHERE id = $1", [id]);
-    expect((await redeem(id))[0]).toMatchObject({ policy: null, origins: null, enabled: null });
+    expect(await redeem(id)).toMatchObject({ policy: null, origins: null, enabled: null });
   });
 
   it.each<[string, string, string[] | null, number]>([
@@ -197,7 +199,7 @@ describe('REDEEM', () => {
     ['the one who asked, limited to none by now', CALLER, [], 0],
   ])('gives it to %s (%s, %j): %i', async (_, caller, relyingParties, count) => {
     const { id } = await issueAuthentication();
-    expect(await redeem(id, undefined, caller, relyingParties)).toHaveLength(count);
+    expect((await redeem(id, undefined, caller, relyingParties)) !== undefined).toBe(count === 1);
     expect(await repository.challenges().existsBy({ id })).toBe(count === 0);
   });
 });
@@ -215,12 +217,15 @@ describe('ACCEPT_AUTHENTICATION', () => {
     const credential = await stored(row);
     const recorded = event('credential.verify');
     const later = new Date(NOW.getTime() + 1_000);
-    const rows = await ACCEPT_AUTHENTICATION.run(database.dataSource, [
-      ...[rpId, credential.id, mac ?? credential.bindingMac, received, true, later, flag],
-      ...recorded.values,
+    const { id, bindingMac } = credential;
+    const [result] = await ACCEPT_AUTHENTICATION.run(database.dataSource, [
+      {
+        ...{ credential: { rpId, id, bindingMac: mac ?? bindingMac }, signCount: received, backedUp: true },
+        ...{ now: later, flag, event: recorded },
+      },
     ]);
     const after = await repository.credentials().findOneByOrFail({ id: credential.id });
-    return { credential, rows, after, recorded: await isRecorded(recorded.id), later };
+    return { credential, result, after, recorded: await isRecorded(recorded.id), later };
   }
 
   it.each<[number, number, boolean, number | 'refused']>([
@@ -239,9 +244,9 @@ describe('ACCEPT_AUTHENTICATION', () => {
     [5, 6, true, 6],
     [0, 0, true, 0],
   ])('a count of %i, answered with %i, only flagged: %s → %s', async (signCount, received, flag, outcome) => {
-    const { rows, after, recorded, later } = await accept({ stored: { signCount }, received, flag });
+    const { result, after, recorded, later } = await accept({ stored: { signCount }, received, flag });
     const accepted = outcome !== 'refused';
-    expect(rows).toEqual(accepted ? [{ sign_count: outcome }] : []);
+    expect(result).toEqual(accepted ? { n: 1, sign_count: outcome } : undefined);
     expect(after.signCount).toBe(accepted ? outcome : signCount);
     expect([after.backedUp, after.lastUsedAt]).toEqual(accepted ? [true, later] : [false, null]);
     expect(recorded).toBe(accepted);
@@ -254,8 +259,8 @@ describe('ACCEPT_AUTHENTICATION', () => {
     ['is another relying party’s', { rpId: 'b.example' }],
   ])('a credential that %s is not touched, not even where counts are only flagged', async (_, attempt) => {
     for (const flag of [false, true]) {
-      const { credential, rows, after, recorded } = await accept({ ...attempt, received: 1, flag });
-      expect([rows, recorded]).toEqual([[], false]);
+      const { credential, result, after, recorded } = await accept({ ...attempt, received: 1, flag });
+      expect([result, recorded]).toEqual([undefined, false]);
       expect(after).toEqual(credential);
     }
   });
@@ -266,16 +271,88 @@ describe('ACCEPT_AUTHENTICATION', () => {
   });
 
   it('lets one of twenty answers with the same count through: a clone is noticed', async () => {
-    const { id, bindingMac } = await stored({ signCount: 7 });
+    const credential = await stored({ signCount: 7 });
     const accepted = await Promise.all(
-      Array.from({ length: 20 }, () =>
-        ACCEPT_AUTHENTICATION.run(database.dataSource, [
-          ...['a.example', id, bindingMac, 8, false, NOW, false],
-          ...event('credential.verify').values,
-        ]),
-      ),
+      Array.from({ length: 20 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, [toAccept(credential, 8)])),
     );
-    expect(accepted.filter((rows) => rows.length === 1)).toHaveLength(1);
+    expect(accepted.filter(([result]) => result !== undefined)).toHaveLength(1);
+  });
+});
+
+const toAccept = (credential: ToAccept['credential'], signCount: number): ToAccept => ({
+  ...{ credential, signCount, backedUp: false, now: NOW, flag: false },
+  event: event('credential.verify'),
+});
+
+describe('many rows at once', () => {
+  it('each have their challenge, their event and their own result, or none', async () => {
+    const [first, second] = [await stored({ userId: 'many-1' }), await stored({ userId: 'many-2' })];
+    const asked = [
+      authenticationToIssue({ userId: 'many-1' }),
+      authenticationToIssue({ rpId: 'unknown.example' }),
+      authenticationToIssue(),
+      authenticationToIssue({ userId: 'many-2' }),
+    ];
+    const results = await ISSUE_AUTHENTICATION.run(database.dataSource, asked);
+    expect(results.map((result) => result?.descriptors?.map(({ id }) => id))).toEqual([
+      [first.credentialId.toString('hex')],
+      undefined,
+      undefined,
+      [second.credentialId.toString('hex')],
+    ]);
+    const expiries = results.map((result) => result?.expires_at?.getTime());
+    expect(expiries).toEqual([0, undefined, 0, 0].map((n) => n === undefined ? n : NOW.getTime() + 120_000)); // prettier-ignore
+    for (const [index, { id, event }] of asked.entries()) {
+      const found = [await repository.challenges().existsBy({ id }), await isRecorded(event.id)];
+      expect(found).toEqual([index !== 1, index !== 1]);
+    }
+  });
+
+  it('are redeemed each with its own credential, and only by who asked for it', async () => {
+    const credentials = [await stored(), await stored(), await stored()];
+    const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
+    const answers = issued.map(({ id }, n) => ({
+      ...{ challengeId: id, credentialId: credentials[n]!.credentialId, relyingParties: null },
+      spiffeId: n === 1 ? 'spiffe://bank.example/other' : CALLER,
+    }));
+    const redeemed = await REDEEM.run(database.dataSource, answers);
+    expect(redeemed.map((row) => row && credentialOf(row)?.id)).toEqual([credentials[0]!.id, undefined, credentials[2]!.id]); // prettier-ignore
+    expect(redeemed.map((row) => row?.challenge)).toEqual([issued[0]!.challenge, undefined, issued[2]!.challenge]);
+  });
+
+  it('are accepted each by its own count', async () => {
+    const credentials = [
+      await stored({ signCount: 5 }),
+      await stored({ signCount: 5 }),
+      await stored({ signCount: 0 }),
+    ];
+    const rows = [toAccept(credentials[0]!, 6), toAccept(credentials[1]!, 5), toAccept(credentials[2]!, 0)];
+    const accepted = await ACCEPT_AUTHENTICATION.run(database.dataSource, rows);
+    expect(accepted.map((result) => result?.sign_count)).toEqual([6, undefined, 0]);
+    expect(await Promise.all(rows.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
+  });
+
+  it('do not deadlock where statements overlap in any order', async () => {
+    const credentials = await Promise.all(Array.from({ length: 12 }, () => stored()));
+    const shuffled = (): ToAccept[] =>
+      credentials
+        .map((credential) => ({ credential, order: Math.random() }))
+        .sort((a, b) => a.order - b.order)
+        .map(({ credential }) => toAccept(credential, 0));
+    const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffled()));
+    expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
+  });
+
+  it('of overlapping redemptions are redeemed once, and nobody waits', async () => {
+    const issued = await Promise.all(Array.from({ length: 12 }, () => issueAuthentication()));
+    const answers = issued.map(({ id }) => ({
+      ...{ challengeId: id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) },
+    }));
+    const runs = Array.from({ length: 20 }, (_, n) => {
+      const turned = [...answers.slice(n % 12), ...answers.slice(0, n % 12)];
+      return REDEEM.run(database.dataSource, n % 2 ? turned : turned.reverse());
+    });
+    expect((await Promise.all(runs)).flat().filter((result) => result !== undefined)).toHaveLength(12);
   });
 });
 
@@ -290,8 +367,8 @@ describe('commits', () => {
   it.each<[string, string, (through: Queryable) => Promise<unknown>]>([
     ['ISSUE_AUTHENTICATION', 'off', (through) => issueAuthentication({ through })],
     ['ISSUE_REGISTRATION', 'off', (through) => issueRegistration('async', through)],
-    ['REDEEM', 'off', async (through) => REDEEM.run(through, [(await issueAuthentication()).id, CALLER, null, Buffer.alloc(1)])],
-    ['ACCEPT_AUTHENTICATION', 'on', (through) => ACCEPT_AUTHENTICATION.run(through, ['a', randomUUID(), Buffer.alloc(1), 0, false, NOW, false, ...event().values])],
+    ['REDEEM', 'off', async (through) => REDEEM.run(through, [{ challengeId: (await issueAuthentication()).id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) }])],
+    ['ACCEPT_AUTHENTICATION', 'on', (through) => ACCEPT_AUTHENTICATION.run(through, [toAccept({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0)])],
   ])('of %s are synchronous: %s', async (_, mode, run) => {
     expect(await modeAfter(run)).toBe(mode);
     expect(await modeAfter(() => Promise.resolve())).toBe('on');

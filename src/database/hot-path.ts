@@ -1,9 +1,10 @@
-import { AUDIT_ROW_WIDTH, auditInsert } from '../audit/audit-row.js';
+import { AUDIT_COLUMNS, AUDIT_ROW_WIDTH, auditInsert, auditInsertEach, auditRecord, type AuditRow, auditUid } from '../audit/audit-row.js'; // prettier-ignore
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import type { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { named } from './named-statement.js';
-import { challengeInTheWay, RECORD_LIMIT, refusalInTheWay } from './user-limits.js';
+import { forRows, hex, rowsOf } from './rows-statement.js';
+import { challengeInTheWay, challengesSince, RECORD_LIMIT, refusalInTheWay, refusalsSince } from './user-limits.js';
 
 /**
  * An authentication is three statements and one flush to disk:
@@ -14,6 +15,9 @@ import { challengeInTheWay, RECORD_LIMIT, refusalInTheWay } from './user-limits.
  *    the answer is judged by. Asynchronous too: WAL is in order, so the commit of 3 makes it durable before anyone is
  *    told of success.
  * 3. ACCEPT_AUTHENTICATION compares and sets the sign count, and writes the audit event if and only if that succeeded.
+ *
+ * Each does its work for many ceremonies at once (combined.ts), with locks taken in one order or not waited for, so that
+ * overlapping statements do not deadlock.
  *
  * A registration begins with ISSUE_REGISTRATION and REDEEM and ends in a transaction of its own.
  */
@@ -52,31 +56,55 @@ function userLimit(name: keyof RelyingPartyPolicy['userLimits']): string {
 
 const ISSUED_CHALLENGE_COLUMNS = 'id, rp_id, user_id, purpose, issued_to, challenge, ceremony, conditional, attachment';
 
+export interface AuthenticationToIssue {
+  readonly id: string;
+  readonly rpId: string;
+  readonly userId: string | undefined;
+  readonly purpose: string | undefined;
+  /** SPIFFE ID */
+  readonly issuedTo: string;
+  readonly challenge: Buffer;
+  readonly now: Date;
+  readonly event: AuditRow;
+}
+
+const USER = { rpId: 'asked.rp_id', uid: 'asked.uid' };
+
 /**
- * $1 id, $2 RP ID, $3 user id or null, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 now, $8 challengesSince,
- * $9 and $10 refusalsSince, $11… audit row.
- * No row: the relying party does not exist or is switched off. No expiry: the user is over a limit, nothing was stored.
+ * $2 challengesSince, $3 and $4 refusalsSince, of the first row: rows that go together are of one moment.
+ * No result: the relying party does not exist or is switched off. No expiry: the user is over a limit, nothing was stored.
  */
-export const ISSUE_AUTHENTICATION = named<IssuedAuthentication>(
-  'challenge-issue-authentication',
-  `WITH ${ASYNCHRONOUS},
-     party AS (
-       SELECT policy,
-              ${challengeInTheWay({ since: 8, auditRow: 11, limit: userLimit('challengesPerMinute') })} AS challenge_in_the_way,
-              ${refusalInTheWay({ since: 9, auditRow: 11, limit: userLimit('refusalsPerHalfHour') })} AS refusal_in_the_way
-       FROM relying_party, asynchronous WHERE rp_id = $2 AND enabled),
+export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthentication>({
+  name: 'challenge-issue-authentication',
+  text: `WITH ${ASYNCHRONOUS},
+     asked AS MATERIALIZED (
+       SELECT given.*, policy, coalesce(audit_uid::text, audit_stand_in) AS uid
+       FROM asynchronous,
+         ${rowsOf(`id uuid, rp_id text, user_id text, purpose text, issued_to text, challenge bytea, now timestamptz, ${AUDIT_COLUMNS}`)} AS given
+         JOIN relying_party USING (rp_id)
+         LEFT JOIN user_handle USING (rp_id, user_id)
+       WHERE enabled),
+     counted AS MATERIALIZED (
+       SELECT *, ${challengeInTheWay({ ...USER, limit: userLimit('challengesPerMinute') }, '$2::uuid')} AS challenge_in_the_way,
+              ${refusalInTheWay({ ...USER, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', ['$3::uuid', '$4::uuid'])} AS refusal_in_the_way
+       FROM asked),
+     free AS MATERIALIZED (
+       SELECT *, now + make_interval(secs => (policy ->> 'challengeTtlSeconds')::integer) AS expires_at
+       FROM counted WHERE challenge_in_the_way IS NULL AND refusal_in_the_way IS NULL),
      issued AS (
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
-       SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'authentication', FALSE, NULL,
-              $7::timestamptz + make_interval(secs => (policy ->> 'challengeTtlSeconds')::integer)
-       FROM party WHERE challenge_in_the_way IS NULL AND refusal_in_the_way IS NULL
-       RETURNING expires_at),
-     recorded AS (${auditInsert(11, 'FROM issued')})
-   SELECT policy, expires_at, challenge_in_the_way, refusal_in_the_way,
+       SELECT id, rp_id, user_id, purpose, issued_to, challenge, 'authentication', FALSE, NULL, expires_at FROM free),
+     recorded AS (${auditInsertEach('free', 'free.uid')})
+   SELECT counted.ordinality::integer AS n, counted.policy, free.expires_at::timestamptz(3), counted.challenge_in_the_way, counted.refusal_in_the_way,
           (SELECT ${DESCRIPTORS} FROM credential
-            WHERE rp_id = $2 AND user_id = $3 AND status = 'active') AS descriptors
-   FROM party LEFT JOIN issued ON TRUE`,
-);
+            WHERE rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active') AS descriptors
+   FROM counted LEFT JOIN free USING (ordinality)`,
+  record: ({ id, rpId, userId, purpose, issuedTo, challenge, now, event }) => ({
+    ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: hex(challenge), now },
+    ...auditRecord(event),
+  }),
+  shared: ([{ now }]) => [challengesSince(now), ...refusalsSince(now)],
+});
 
 /**
  * $1 id, $2 RP ID, $3 user id, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 expiry, $8 conditional,
@@ -87,7 +115,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
   'challenge-issue-registration',
   `WITH ${ASYNCHRONOUS},
      limited AS (
-       SELECT ${challengeInTheWay({ since: 13, auditRow: 14, limit: '$12::integer' })} AS challenge_in_the_way
+       SELECT ${challengeInTheWay({ rpId: '$2', uid: auditUid(14), limit: '$12::integer' }, '$13::uuid')} AS challenge_in_the_way
        FROM asynchronous),
      handle AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
@@ -98,7 +126,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'registration', $8::boolean, $9::text, $7::timestamptz FROM handle
        RETURNING id),
-     recorded AS (${auditInsert(14, 'FROM issued, handle', 'audit_uid::text')})
+     recorded AS (${auditInsert(14, 'issued, handle', 'handle.audit_uid::text')})
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
@@ -147,55 +175,95 @@ export interface Redeemed {
   readonly c_id: string | null;
 }
 
+const CREDENTIAL_MEMBERS = Object.entries(CREDENTIAL_COLUMNS).map(
+  ([member, column]) => [member, `c_${column}`] as const,
+);
+
 /** The credential that the answer names, when the relying party has it. */
 export function credentialOf(redeemed: Redeemed): CredentialEntity | undefined {
   if (redeemed.c_id === null) return undefined;
   const row = redeemed as unknown as Readonly<Record<string, unknown>>;
-  const members = Object.entries(CREDENTIAL_COLUMNS).map(([member, column]) => [member, row[`c_${column}`]]);
-  return Object.fromEntries(members) as CredentialEntity;
+  const credential: Record<string, unknown> = {};
+  for (const [member, column] of CREDENTIAL_MEMBERS) credential[member] = row[column];
+  return credential as unknown as CredentialEntity;
 }
 
-/** $1 challenge id, $2 SPIFFE ID, $3 the caller's relying parties or null for all, $4 credential id of the answer. */
-export const REDEEM = named<Redeemed>(
-  'challenge-redeem',
-  `WITH ${ASYNCHRONOUS},
-     redeemed AS (
-       DELETE FROM challenge WHERE id = $1::uuid AND issued_to = $2 AND ($3::text[] IS NULL OR rp_id = ANY ($3))
-       RETURNING *)
-   SELECT r.rp_id, r.user_id, r.ceremony, r.purpose, r.challenge, r.conditional, r.attachment, r.expires_at,
+export interface ToRedeem {
+  readonly challengeId: string;
+  /** Of the caller, to whom the challenge must have been issued. */
+  readonly spiffeId: string;
+  /** The caller's; null: all. */
+  readonly relyingParties: readonly string[] | null;
+  /** Of the answer. */
+  readonly credentialId: Buffer;
+}
+
+/** A challenge that another statement is redeeming is gone: nobody waits for the outcome. No result: it is not there. */
+export const REDEEM = forRows<ToRedeem, Redeemed>({
+  name: 'challenge-redeem',
+  text: `WITH ${ASYNCHRONOUS},
+     answer AS MATERIALIZED (
+       SELECT * FROM ${rowsOf('challenge_id uuid, spiffe_id text, relying_parties text[], answered bytea')} AS given),
+     free AS MATERIALIZED (
+       SELECT answer.* FROM asynchronous, answer JOIN challenge ON id = challenge_id
+       WHERE issued_to = spiffe_id AND (relying_parties IS NULL OR rp_id = ANY (relying_parties))
+       FOR UPDATE OF challenge SKIP LOCKED),
+     redeemed AS (DELETE FROM challenge USING free WHERE id = challenge_id RETURNING challenge.*, ordinality, answered)
+   SELECT r.ordinality::integer AS n, r.rp_id, r.user_id, r.ceremony, r.purpose, r.challenge, r.conditional, r.attachment, r.expires_at,
           p.origins, p.enabled, p.policy, h.handle,
           ${Object.values(CREDENTIAL_COLUMNS)
             .map((column) => `c.${column} AS c_${column}`)
             .join(', ')}
    FROM redeemed r
-     CROSS JOIN asynchronous
      LEFT JOIN relying_party p ON p.rp_id = r.rp_id
-     LEFT JOIN credential c ON c.rp_id = r.rp_id AND c.credential_id = $4::bytea
+     LEFT JOIN credential c ON c.rp_id = r.rp_id AND c.credential_id = r.answered
      LEFT JOIN user_handle h ON h.rp_id = r.rp_id AND h.user_id = coalesce(c.user_id, r.user_id)`,
-);
+  record: ({ challengeId, spiffeId, relyingParties, credentialId }) => ({
+    ...{ challenge_id: challengeId, spiffe_id: spiffeId, relying_parties: relyingParties, answered: hex(credentialId) },
+  }),
+});
 
-/**
- * $1 RP ID, $2 credential's id, $3 its binding MAC, $4 sign count, $5 backed up, $6 now, $7 whether a sign count that
- * does not grow is only flagged, $8… audit row. No row: the credential has changed since it was read, or its sign count
- * did not grow.
- */
-export const ACCEPT_AUTHENTICATION = named<{ readonly sign_count: number }>(
-  'authentication-accept',
-  `WITH accepted AS (
-     UPDATE credential
-     SET sign_count = greatest(sign_count, $4::bigint), backed_up = $5::boolean, last_used_at = $6::timestamptz
-     WHERE rp_id = $1 AND id = $2::uuid AND status = 'active' AND binding_mac = $3::bytea
-       AND (sign_count < $4::bigint OR (sign_count = 0 AND $4::bigint = 0) OR $7::boolean)
-     RETURNING sign_count),
-   recorded AS (${auditInsert(8, 'FROM accepted')})
-   SELECT sign_count FROM accepted`,
-);
+export interface ToAccept {
+  readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
+  readonly signCount: number;
+  readonly backedUp: boolean;
+  readonly now: Date;
+  /** Whether a sign count that does not grow is only flagged. */
+  readonly flag: boolean;
+  readonly event: AuditRow;
+}
+
+/** No result: the credential has changed since it was read, or its sign count did not grow. */
+export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: number }>({
+  name: 'authentication-accept',
+  text: `WITH verified AS MATERIALIZED (
+       SELECT * FROM ${rowsOf(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`)} AS given),
+     locked AS MATERIALIZED (
+       SELECT verified.* FROM verified JOIN credential USING (rp_id, id) ORDER BY rp_id, id FOR NO KEY UPDATE OF credential),
+     accepted AS (
+       UPDATE credential c
+       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, last_used_at = now
+       FROM locked v
+       WHERE c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
+         AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
+       RETURNING ordinality, c.sign_count),
+     recorded AS (${auditInsertEach(
+       `(SELECT verified.*, audit_uid FROM verified JOIN accepted USING (ordinality)
+           LEFT JOIN user_handle ON user_handle.rp_id = audit_rp_id AND user_id = audit_user_id) AS event`,
+       'coalesce(event.audit_uid::text, audit_stand_in)',
+     )})
+   SELECT ordinality::integer AS n, sign_count FROM accepted`,
+  record: ({ credential: { rpId, id, bindingMac }, signCount, backedUp, now, flag, event }) => ({
+    ...{ rp_id: rpId, id, mac: hex(bindingMac), received: signCount, backed_up: backedUp, now, flag },
+    ...auditRecord(event),
+  }),
+});
 
 /** The statements whose plans must not grow with the tables, with how many parameters each takes. */
 export const HOT_STATEMENTS = [
-  { statement: ISSUE_AUTHENTICATION, parameters: 10 + AUDIT_ROW_WIDTH },
+  { statement: ISSUE_AUTHENTICATION, parameters: ISSUE_AUTHENTICATION.parameters },
   { statement: ISSUE_REGISTRATION, parameters: 13 + AUDIT_ROW_WIDTH },
   { statement: RECORD_LIMIT, parameters: AUDIT_ROW_WIDTH + 1 },
-  { statement: REDEEM, parameters: 4 },
-  { statement: ACCEPT_AUTHENTICATION, parameters: 7 + AUDIT_ROW_WIDTH },
+  { statement: REDEEM, parameters: REDEEM.parameters },
+  { statement: ACCEPT_AUTHENTICATION, parameters: ACCEPT_AUTHENTICATION.parameters },
 ];

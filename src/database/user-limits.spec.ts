@@ -63,8 +63,10 @@ const refused = (...times: number[]): Promise<string[]> => past(REFUSAL, ...time
 async function authentication(rpId = RP, userId: string | null = USER, recorded = PSEUDONYM) {
   const event = eventOf({ rpId, userId: userId === null ? undefined : recorded }, NOW);
   const [row] = await ISSUE_AUTHENTICATION.run(database.dataSource, [
-    ...[randomUUID(), rpId, userId, null, 'spiffe://a/b', randomBytes(32), NOW],
-    ...[challengesSince(NOW), ...refusalsSince(NOW), ...event.values],
+    {
+      ...{ id: randomUUID(), rpId, userId: userId ?? undefined, purpose: undefined, issuedTo: 'spiffe://a/b' },
+      ...{ challenge: randomBytes(32), now: NOW, event },
+    },
   ]);
   return row!;
 }

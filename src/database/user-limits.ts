@@ -40,32 +40,44 @@ export function refusalsSince(now: Date): [rest: string, count: string] {
 const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
 
 interface Limited {
-  /** Number of the parameter, or of the first of two, with challengesSince or refusalsSince. */
-  readonly since: number;
-  /** Number of the audit row's first parameter. */
-  readonly auditRow: number;
+  /** SQL: the relying party, and by what the log knows the user. */
+  readonly rpId: string;
+  readonly uid: string;
   /** SQL: how many are allowed. */
   readonly limit: string;
 }
 
-/** SQL: the issued challenge that must leave the window before the user ($2 RP ID) is given another; null: none must. */
-export function challengeInTheWay({ since, auditRow, limit }: Limited): string {
+/**
+ * SQL: the issued challenge that must leave the window before the user is given another; null: none must.
+ *
+ * @param since SQL, challengesSince
+ */
+export function challengeInTheWay({ rpId, uid, limit }: Limited, since: string): string {
   return `(SELECT id FROM audit_event
-            WHERE rp_id = $2 AND user_id = ${auditUid(auditRow)} AND type = 'challenge.issue' AND outcome = 'success'
-              AND id >= $${String(since)}::uuid
+            WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
+              AND id >= ${since}
             ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
 }
 
-/** SQL: the refusal after which the user ($2 RP ID, $3 user id) rests; null: they need not. */
-export function refusalInTheWay({ since, auditRow, limit }: Limited): string {
+/**
+ * SQL: the refusal after which the user rests; null: they need not.
+ *
+ * @param userId SQL
+ * @param since SQL, refusalsSince
+ */
+export function refusalInTheWay(
+  { rpId, uid, limit }: Limited,
+  userId: string,
+  [rest, count]: readonly [rest: string, count: string],
+): string {
   return `(SELECT ids[1] FROM (
              SELECT array_agg(id ORDER BY id DESC) AS ids FROM (
                SELECT id FROM audit_event
-                WHERE rp_id = $2 AND user_id = ${auditUid(auditRow)} AND type = 'credential.verify' AND outcome = 'failure'
-                  AND id >= $${String(since + 1)}::uuid
+                WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'credential.verify' AND outcome = 'failure'
+                  AND id >= ${count}
                 ORDER BY id DESC LIMIT ${limit}) AS newest) AS refused
-            WHERE array_length(ids, 1) = ${limit} AND ids[1] >= $${String(since)}::uuid
-              AND NOT EXISTS (SELECT FROM credential WHERE rp_id = $2 AND user_id = $3
+            WHERE array_length(ids, 1) = ${limit} AND ids[1] >= ${rest}
+              AND NOT EXISTS (SELECT FROM credential WHERE rp_id = ${rpId} AND user_id = ${userId}
                                 AND extract(epoch FROM last_used_at) * 1000 > ${timeOf(`ids[${limit}]`)}))`;
 }
 
@@ -78,9 +90,9 @@ export const RECORD_LIMIT = named<{ readonly id: string }>(
   'challenge-limit-record',
   `${auditInsert(
     1,
-    `WHERE NOT EXISTS (
+    `(SELECT WHERE NOT EXISTS (
        SELECT FROM audit_event
         WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
-          AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid)`,
+          AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid)) AS first`,
   )} RETURNING id`,
 );

@@ -1,0 +1,91 @@
+import { databaseUnavailable } from '../problems/database-unavailable.js';
+import type { Queryable } from './named-statement.js';
+import type { RowsStatement } from './rows-statement.js';
+
+interface Waiting<Row, Result> {
+  readonly row: Row;
+  readonly key: string | undefined;
+  readonly resolve: (result: Result | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** More than one, so that the database has something to do while results are read; not many, so that rows meet. */
+const IN_FLIGHT = 2;
+const MOST_ROWS = 64;
+
+/**
+ * Combines concurrent runs of a statement: what is asked for while statements are in flight waits for the next one, and
+ * goes with it as one row of many. A run that nothing is in flight for goes at once, at the end of the event loop's turn.
+ *
+ * Rows of one key never go together: what the first one changes, the second one must see. Nobody fails for another's row:
+ * when a statement of many rows fails, it has changed nothing, and each row runs again alone. When the database has gone
+ * away, that cannot be known, and all of them fail.
+ */
+export class Combined<Row, Result> {
+  private waiting: Waiting<Row, Result>[] = [];
+  private inFlight = 0;
+  private due = false;
+
+  /** @param keyOf undefined: the row meets no other */
+  constructor(
+    private readonly statement: RowsStatement<Row, Result>,
+    private readonly through: Queryable,
+    private readonly keyOf: (row: Row) => string | undefined,
+  ) {}
+
+  /** @returns undefined: the row has no result */
+  run(row: Row): Promise<Result | undefined> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
+      if (this.inFlight < IN_FLIGHT) this.sendSoon();
+    });
+  }
+
+  private sendSoon(): void {
+    if (this.due) return;
+    this.due = true;
+    setImmediate(() => {
+      this.due = false;
+      while (this.inFlight < IN_FLIGHT && this.waiting.length > 0) void this.send(this.take());
+    });
+  }
+
+  /** The next rows, in the order in which they came, as many as may go together. */
+  private take(): Waiting<Row, Result>[] {
+    const [taken, left, keys] = [[] as Waiting<Row, Result>[], [] as Waiting<Row, Result>[], new Set<string>()];
+    for (const each of this.waiting) {
+      const goes = taken.length < MOST_ROWS && !(each.key !== undefined && keys.has(each.key));
+      if (goes && each.key !== undefined) keys.add(each.key);
+      (goes ? taken : left).push(each);
+    }
+    this.waiting = left;
+    return taken;
+  }
+
+  private async send(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+    this.inFlight += 1;
+    await this.deliver(rows);
+    this.inFlight -= 1;
+    if (this.waiting.length > 0) this.sendSoon();
+  }
+
+  private async deliver(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+    try {
+      const results = await this.statement.run(this.through, rows.map(({ row }) => row)); // prettier-ignore
+      rows.forEach(({ resolve }, index) => {
+        resolve(results[index]);
+      });
+    } catch (error) {
+      if (rows.length > 1 && hasChangedNothing(error)) await Promise.all(rows.map((row) => this.deliver([row])));
+      else for (const { reject } of rows) reject(error);
+    }
+  }
+}
+
+/** SQLSTATEs 40 and 55P03: a deadlock, a lock that somebody holds. One row's, and the statement is undone. */
+const OF_ONE_ROW = /^(40|55P03)/;
+
+function hasChangedNothing(error: unknown): boolean {
+  const { code } = (error as { driverError?: { code?: unknown } }).driverError ?? {};
+  return typeof code === 'string' && (OF_ONE_ROW.test(code) || !databaseUnavailable(error));
+}
