@@ -75,7 +75,7 @@ async function register(vector: VectorCase): Promise<string> {
   return `${format}, ${trust}${cause === undefined ? '' : `: ${cause}`}`;
 }
 
-async function authenticate(vector: VectorCase): Promise<string> {
+function authenticate(vector: VectorCase): string {
   const registered = cases.find(({ name }) => name === vector.registration) ?? vector;
   const credential = {
     credentialId: bytes((registered.response as AuthenticationResponseJSON).id),
@@ -83,14 +83,14 @@ async function authenticate(vector: VectorCase): Promise<string> {
     backupEligible: registered.flags?.be ?? false,
   };
   const response = vector.response as AuthenticationResponseJSON;
-  const { userVerified } = await verifyAuthentication(response, { ...expectationOf(vector), credential });
+  const { userVerified } = verifyAuthentication(response, { ...expectationOf(vector), credential });
   return userVerified ? 'user verified' : 'user present';
 }
 
 /** Anything but a Refusal is a defect, and ends the run. */
 async function outcomeOf(vector: VectorCase): Promise<Outcome> {
   try {
-    return { verified: true, told: await (vector.kind === 'registration' ? register(vector) : authenticate(vector)) };
+    return { verified: true, told: vector.kind === 'registration' ? await register(vector) : authenticate(vector) };
   } catch (error) {
     if (error instanceof Refusal) return { verified: false, told: error.message };
     throw error;

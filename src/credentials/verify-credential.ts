@@ -49,7 +49,7 @@ export class VerifyCredential {
       const ceremony = ceremonyOf(redeemed, answer.purpose);
       const credential = await this.identify(context, ceremony, response);
       const { rpId, credentialId, publicKey, backupEligible } = credential;
-      const verified = await verifyAuthentication(response as AuthenticationResponseJSON, {
+      const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
         ...{ rpId, origins: ceremony.origins, crossOrigin: ceremony.policy.crossOrigin, challenge: ceremony.challenge },
         requireUserVerification: ceremony.policy.userVerification === 'required',
         credential: { credentialId, publicKey, backupEligible },

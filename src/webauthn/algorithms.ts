@@ -7,6 +7,10 @@ export interface Algorithm {
   readonly keyType: number;
   /** COSE curve, where the key type has one. */
   readonly curve?: number;
+  /** What the signature is made over; undefined: over the data itself. */
+  readonly hash?: 'sha256' | 'sha384' | 'sha512';
+  /** RSASSA-PSS instead of PKCS #1 v1.5; the salt is as long as the hash (RFC 8230 §2). */
+  readonly pss?: true;
   /** Whether a relying party offers it when its policy does not say. */
   readonly offered: boolean;
 }
@@ -15,11 +19,11 @@ export interface Algorithm {
 export const ALGORITHMS: readonly Algorithm[] = [
   { cose: -48, name: 'ML-DSA-44', keyType: 7, offered: true },
   { cose: -8, name: 'EdDSA', keyType: 1, curve: 6, offered: true },
-  { cose: -7, name: 'ES256', keyType: 2, curve: 1, offered: true },
-  { cose: -257, name: 'RS256', keyType: 3, offered: true },
-  { cose: -35, name: 'ES384', keyType: 2, curve: 2, offered: false },
-  { cose: -36, name: 'ES512', keyType: 2, curve: 3, offered: false },
-  { cose: -37, name: 'PS256', keyType: 3, offered: false },
+  { cose: -7, name: 'ES256', keyType: 2, curve: 1, hash: 'sha256', offered: true },
+  { cose: -257, name: 'RS256', keyType: 3, hash: 'sha256', offered: true },
+  { cose: -35, name: 'ES384', keyType: 2, curve: 2, hash: 'sha384', offered: false },
+  { cose: -36, name: 'ES512', keyType: 2, curve: 3, hash: 'sha512', offered: false },
+  { cose: -37, name: 'PS256', keyType: 3, hash: 'sha256', pss: true, offered: false },
   { cose: -49, name: 'ML-DSA-65', keyType: 7, offered: false },
   { cose: -50, name: 'ML-DSA-87', keyType: 7, offered: false },
 ];

@@ -76,8 +76,8 @@ describe('a refused authentication (WebAuthn L3 §7.2)', () => {
     [17, 'user-verification-missing', 'the flag UV is not set', { flags: { UV: false } }],
     [18, 'backup-flags-invalid', 'BS is set without BE', { flags: { BE: false, BS: true } }],
     [19, 'backup-eligibility-changed', 'BE is false; it was true at registration', { flags: { BE: false, BS: false } }],
-    [21, 'signature-invalid', 'the signature is not one DER sequence', { signature: (bytes) => Buffer.concat([bytes, hex('00')]) }],
-    [21, 'signature-invalid', 'the signature is not one DER sequence', { signature: (bytes) => Buffer.concat([hex('31'), bytes.subarray(1)]) }],
+    [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: (bytes) => Buffer.concat([bytes, hex('00')]) }],
+    [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: (bytes) => Buffer.concat([hex('31'), bytes.subarray(1)]) }],
     [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: flipped }],
   ])('step %i, %s: %s', async (number, reason, detail, interference) => {
     const clause = `§7.2 step ${String(number)}`;

@@ -70,7 +70,9 @@ export function authentication({
     publicKey: passkey.key.cose,
     backupEligible: authenticator.model.backupEligible,
   };
-  return verifyAuthentication(response, { ...DEFAULTS, challenge, credential, ...expected });
+  const verify = (): VerifiedAuthentication =>
+    verifyAuthentication(response, { ...DEFAULTS, challenge, credential, ...expected });
+  return Promise.resolve().then(verify);
 }
 
 function passkeyOf(authenticator: Authenticator): Passkey {
