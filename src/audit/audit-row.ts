@@ -1,7 +1,7 @@
-import canonicalize from 'canonicalize';
 import { v7 as uuidv7 } from 'uuid';
 import type { RequestContext } from '../identity/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
+import { toCanonical } from './log/canonical-json.js';
 import { toOcsf } from './ocsf.js';
 
 /** An event on its way into the log. */
@@ -106,9 +106,11 @@ function insertOf(value: (name: AuditParameter) => string, source: string, uid: 
 /** @param standIn what stands for the user in the event until it is written, and for who is no user also then */
 export function auditRow(entry: AuditEntry, context: RequestContext | null, time: Date, standIn?: string): AuditRow {
   const id = uuidv7({ msecs: time.getTime() });
-  const event = canonicalize(toOcsf({ ...entry, userId: standIn }, { id, time, context }))!;
+  const event = toCanonical(toOcsf({ ...entry, userId: standIn }, { id, time, context }));
   const { rpId, userId, credential } = entry;
-  const subjects = [context?.caller?.spiffeId, rpId, userId, credential?.id, credential?.credentialId, standIn];
-  const values = [id, event, entry.type, entry.outcome, ...subjects.map((subject) => subject ?? null)];
+  const values = [
+    ...[id, event, entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null, userId ?? null],
+    ...[credential?.id ?? null, credential?.credentialId ?? null, standIn ?? null],
+  ];
   return { id, entry, values };
 }

@@ -5,20 +5,18 @@ type Members = Record<string, unknown>;
 
 export const PRODUCT = { name: 'Passkey Manager', vendor_name: 'Passkey Manager' };
 export const SERVICE = { name: PRODUCT.name };
-export const WEBAUTHN_FACTOR = { factor_type_id: 10, factor_type: 'WebAuthn' };
+export const WEBAUTHN_FACTOR = { factor_type: 'WebAuthn', factor_type_id: 10 };
 
 /** OCSF's `actor`: the caller, and what the access policy decided about it; where nobody asked, the service itself. */
 export function actorOf(context: RequestContext | null): Members {
   if (!context) return { app_name: PRODUCT.name };
   const { caller, decision } = context;
-  return withoutUndefined({
-    ...(caller
-      ? { app_uid: caller.spiffeId, session: { credential_uid: caller.fingerprint } }
-      : { app_name: 'unidentified' }),
-    authorizations: decision && [
-      { decision: decision.outcome, policy: { name: 'access policy', uid: decision.policyDigest } },
-    ],
-  });
+  const authorizations = decision && [
+    { decision: decision.outcome, policy: { name: 'access policy', uid: decision.policyDigest } },
+  ];
+  return caller
+    ? { app_uid: caller.spiffeId, authorizations, session: { credential_uid: caller.fingerprint } }
+    : { app_name: 'unidentified', authorizations };
 }
 
 /** OCSF's `network_endpoint` of the caller; of a connection that is gone, its address is not known any more. */
@@ -33,26 +31,29 @@ export function apiOf({ type }: AuditEntry, context: RequestContext | null): Mem
 }
 
 export function userOf({ userId, rpId }: AuditEntry): Members {
-  return withoutUndefined({ uid: userId, domain: rpId, ...(userId ? {} : { name: 'unknown' }) });
+  return { domain: rpId, name: userId ? undefined : 'unknown', uid: userId };
 }
 
 /** OCSF's `managed_entity`. It has a word of its own for users only; 99 is Other, and `type` says what. */
 export function entityOf(entry: AuditEntry): Members {
-  if (entry.type === 'user.erase') return { type_id: 2, type: 'User', ...named(entry.userId), user: userOf(entry) };
+  if (entry.type === 'user.erase') return managed(entry.userId, 'User', 2, userOf(entry));
   return entry.type.startsWith('relying-party.')
-    ? { type_id: 99, type: 'relying-party', ...named(entry.rpId) }
-    : { type_id: 99, type: 'passkey', ...named(entry.credential?.id) };
+    ? managed(entry.rpId, 'relying-party', 99)
+    : managed(entry.credential?.id, 'passkey', 99);
 }
 
 /** OCSF has no entity that has neither a uid nor a name. */
-const named = (uid: string | undefined): Members => (uid === undefined ? { name: 'unknown' } : { uid });
-
-export function credentialOf({ credential, userId }: AuditEntry): Members | undefined {
-  return (
-    credential && withoutUndefined({ uid: credential.id, credential_id: credential.credentialId, user_uid: userId })
-  );
+function managed(uid: string | undefined, type: string, type_id: number, user?: Members): Members {
+  return { name: uid === undefined ? 'unknown' : undefined, type, type_id, uid, user };
 }
 
-export function withoutUndefined(members: Members): Members {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+export function credentialOf({ credential, userId }: AuditEntry): Members | undefined {
+  return credential && { credential_id: credential.credentialId, uid: credential.id, user_uid: userId };
+}
+
+/** RFC 8785 §3.2.3: by UTF-16 code units. */
+export function inOrder(members: Members): Members {
+  const ordered: Members = {};
+  for (const name of Object.keys(members).sort()) ordered[name] = members[name];
+  return ordered;
 }

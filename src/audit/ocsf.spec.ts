@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import type { RequestContext } from '../identity/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from './audit-entry.js';
@@ -13,7 +14,10 @@ const contextFor = (type: AuditEventType): RequestContext | null =>
   /^(service|schema)\./.test(type) ? null : authorizedContext();
 
 const ocsf = (entry: Partial<AuditEntry> & Pick<AuditEntry, 'type'>, context = contextFor(entry.type)) =>
-  toOcsf({ outcome: 'success', ...entry }, { id: ID, time: TIME, context });
+  JSON.parse(JSON.stringify(toOcsf({ outcome: 'success', ...entry }, { id: ID, time: TIME, context }))) as Record<
+    string,
+    unknown
+  >;
 
 /** What OCSF 1.8 requires of each class beside the base event, as paths; of a list in brackets, at least one. */
 const REQUIRED: Readonly<Record<number, (string | string[])[]>> = {
@@ -62,6 +66,26 @@ describe.each(TYPES)('%s', (type) => {
     const { class_name, type_name } = ocsf({ type, ...subject });
     expect(type_name).toBe(`${String(class_name)}: ${activityId === 99 ? 'Other' : activityName}`);
     expect(Math.floor(classUid / 1_000)).toBe(categoryUid);
+  });
+
+  it('is made in the order of its canonical form, so that nothing has to be sorted', () => {
+    const decision = { outcome: 'allowed', permission: 'audit:read', policyDigest: 'cd', epoch: 3 } as const;
+    const facts = { zone: 1, about: { list: [{ a: 1, b: 2 }], other: null }, purpose: undefined };
+    for (const context of [null, authorizedContext(), { ...authorizedContext(), decision }]) {
+      const entry = {
+        type,
+        outcome: 'success',
+        reason: 'r',
+        detail: 'd',
+        userVerified: true,
+        ...subject,
+        facts,
+      } as const;
+      for (const each of [entry, { type, outcome: 'failure' } as const]) {
+        const record = toOcsf(each, { id: ID, time: TIME, context });
+        expect(JSON.stringify(record)).toBe(canonicalize(record));
+      }
+    }
   });
 
   it('says when, by whom and under which request', () => {

@@ -5,12 +5,12 @@ import {
   apiOf,
   credentialOf,
   entityOf,
+  inOrder,
   PRODUCT,
   SERVICE,
   sourceOf,
   userOf,
   WEBAUTHN_FACTOR,
-  withoutUndefined,
 } from './ocsf-objects.js';
 
 const CATEGORIES: Readonly<Record<number, string>> = {
@@ -43,89 +43,82 @@ export interface EventOrigin {
   readonly context: RequestContext | null;
 }
 
-/** The OCSF 1.8 record of an entry, as it is hashed, stored and shown. */
+/**
+ * The OCSF 1.8 record of an entry, as it is hashed, stored and shown. Members stand in the order of RFC 8785 §3.2.3
+ * wherever that is known here, so that to write the record is to write its canonical form.
+ */
 export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, unknown> {
   const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[entry.type];
   const { time, context } = origin;
-  return withoutUndefined({
+  const [user, src_endpoint] = [userOf(entry), sourceOf(context)];
+  const isAuthentication = classUid === 3002;
+  const isFinding = classUid === 2004;
+  const hasUser = isAuthentication || classUid === 3001;
+  const [severity_id, severity] = severityOf(entry);
+  const failed = entry.outcome === 'failure';
+  return {
     activity_id: activityId,
     activity_name: activityName,
-    category_uid: categoryUid,
+    actor: actorOf(context),
+    api: classUid === 6003 ? apiOf(entry, context) : undefined,
+    app: classUid === 6002 ? PRODUCT : undefined,
+    auth_factors: hasUser ? [WEBAUTHN_FACTOR] : undefined,
+    auth_protocol: isAuthentication ? 'WebAuthn' : undefined,
+    auth_protocol_id: isAuthentication ? OTHER : undefined,
     category_name: CATEGORIES[categoryUid],
-    class_uid: classUid,
+    category_uid: categoryUid,
     class_name: CLASSES[classUid],
-    type_uid: classUid * 100 + activityId,
-    type_name: `${CLASSES[classUid] ?? ''}: ${activityId === OTHER ? 'Other' : activityName}`,
-    ...severityOf(entry),
-    ...statusOf(entry, classUid),
+    class_uid: classUid,
+    dst_endpoint: isAuthentication && entry.rpId ? { hostname: entry.rpId } : undefined,
+    entity: classUid === 3004 ? entityOf(entry) : undefined,
+    evidences: isFinding ? [{ api: apiOf(entry, context), src_endpoint, user }] : undefined,
+    finding_info: isFinding ? { title: FINDINGS[entry.type], uid: origin.id } : undefined,
+    is_alert: isFinding ? true : undefined,
+    is_mfa: isAuthentication ? entry.userVerified : undefined,
+    metadata: metadataOf(entry, classUid, origin),
+    service: isAuthentication ? SERVICE : undefined,
+    severity,
+    severity_id,
+    src_endpoint: isFinding || classUid === 6002 ? undefined : src_endpoint,
+    status: failed ? 'Failure' : 'Success',
+    status_code: entry.reason,
+    status_detail: entry.detail,
+    // A finding's `status_id` is that of its workflow (2 is In Progress): there, how it ended is Other, and a word.
+    status_id: isFinding ? OTHER : failed ? 2 : 1,
     time: time.getTime(),
     time_dt: time.toISOString(),
-    metadata: metadataOf(entry, classUid, origin),
-    actor: actorOf(context),
-    ...classMembers(classUid, entry, origin),
-    unmapped: withoutUndefined({
-      rp_id: entry.rpId,
-      credential: credentialOf(entry),
-      permission: context?.decision?.permission,
-      epoch: context?.decision?.epoch,
-      ...entry.facts,
-    }),
-  });
+    type_name: `${CLASSES[classUid] ?? ''}: ${activityId === OTHER ? 'Other' : activityName}`,
+    type_uid: classUid * 100 + activityId,
+    unmapped: unmappedOf(entry, context),
+    user: hasUser ? user : undefined,
+  };
 }
 
-function severityOf({ type, outcome }: AuditEntry): Record<string, unknown> {
-  if (type === 'credential.tampered' || type === 'audit.failure') return { severity_id: 4, severity: 'High' };
-  if (type === 'risk.signal') return { severity_id: 3, severity: 'Medium' };
-  return outcome === 'failure' ? { severity_id: 2, severity: 'Low' } : { severity_id: 1, severity: 'Informational' };
+/** Ours, and the facts of whoever recorded: in order by name. */
+function unmappedOf(entry: AuditEntry, context: RequestContext | null): Record<string, unknown> {
+  const { decision } = context ?? {};
+  const own = {
+    credential: credentialOf(entry),
+    epoch: decision?.epoch,
+    permission: decision?.permission,
+    rp_id: entry.rpId,
+  };
+  return entry.facts ? inOrder({ ...own, ...entry.facts }) : own;
 }
 
-/** A finding's `status_id` is that of its workflow (2 is In Progress): there, how it ended is Other, and a word. */
-function statusOf({ outcome, reason, detail }: AuditEntry, classUid: number): Record<string, unknown> {
-  const [id, status] = outcome === 'failure' ? [2, 'Failure'] : [1, 'Success'];
-  return { status_id: classUid === 2004 ? OTHER : id, status, status_code: reason, status_detail: detail };
+function severityOf({ type, outcome }: AuditEntry): [id: number, name: string] {
+  if (type === 'credential.tampered' || type === 'audit.failure') return [4, 'High'];
+  if (type === 'risk.signal') return [3, 'Medium'];
+  return outcome === 'failure' ? [2, 'Low'] : [1, 'Informational'];
 }
 
 function metadataOf({ type }: AuditEntry, classUid: number, { id, context }: EventOrigin): Record<string, unknown> {
-  return withoutUndefined({
-    version: '1.8.0',
+  return {
+    correlation_uid: context?.requestId === '' ? undefined : context?.requestId,
+    event_code: type,
     product: PRODUCT,
     profiles: WITHOUT_ACTOR.has(classUid) ? ['datetime', 'host'] : ['datetime'],
     uid: id,
-    event_code: type,
-    correlation_uid: context?.requestId === '' ? undefined : context?.requestId,
-  });
-}
-
-/** The members that an event has by its class. */
-function classMembers(classUid: number, entry: AuditEntry, { id, context }: EventOrigin): Record<string, unknown> {
-  const [user, api, src_endpoint] = [userOf(entry), apiOf(entry, context), sourceOf(context)];
-  switch (classUid) {
-    case 2004:
-      return {
-        finding_info: { uid: id, title: FINDINGS[entry.type] },
-        is_alert: true,
-        evidences: [{ user, api, src_endpoint }],
-      };
-    case 3001:
-      return { user, src_endpoint, auth_factors: [WEBAUTHN_FACTOR] };
-    case 3002:
-      return { user, src_endpoint, ...authenticationOf(entry) };
-    case 3004:
-      return { entity: entityOf(entry), src_endpoint };
-    case 6002:
-      return { app: PRODUCT };
-    default:
-      return { api, src_endpoint };
-  }
-}
-
-function authenticationOf({ userVerified, rpId }: AuditEntry): Record<string, unknown> {
-  return withoutUndefined({
-    auth_protocol_id: OTHER,
-    auth_protocol: 'WebAuthn',
-    auth_factors: [WEBAUTHN_FACTOR],
-    is_mfa: userVerified,
-    service: SERVICE,
-    dst_endpoint: rpId ? { hostname: rpId } : undefined,
-  });
+    version: '1.8.0',
+  };
 }

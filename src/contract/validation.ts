@@ -1,11 +1,12 @@
-import { ValidationPipe } from '@nestjs/common';
+import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import type { ValidationError } from 'class-validator';
 import { type InvalidMember, Problem } from '../problems/problem.js';
+import { instanceOf } from './compiled-validation.js';
 import { pointerOf } from './json-pointer.js';
 
 /** Strict: unknown members are refused, and every wrong member is named by its JSON pointer. */
 export function strictValidation(): ValidationPipe {
-  return new ValidationPipe({
+  return new StrictValidation({
     transform: true,
     whitelist: true,
     forbidNonWhitelisted: true,
@@ -14,6 +15,14 @@ export function strictValidation(): ValidationPipe {
     exceptionFactory: (errors) =>
       new Problem('request-malformed', { invalid: errors.flatMap((error) => membersOf(error, '')) }),
   });
+}
+
+class StrictValidation extends ValidationPipe {
+  override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    const { type, metatype } = metadata;
+    const instance = type === 'body' && metatype ? instanceOf(metatype as new () => object, value) : undefined;
+    return instance ? Promise.resolve(instance) : super.transform(value, metadata);
+  }
 }
 
 function membersOf({ property, constraints, children }: ValidationError, parent: string): InvalidMember[] {

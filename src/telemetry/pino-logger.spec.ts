@@ -1,7 +1,10 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as NestLogger } from '@nestjs/common';
 import { pino } from 'pino';
-import { createLogger, PinoLogger } from './pino-logger.js';
+import { bufferedLogger, createLogger, PinoLogger } from './pino-logger.js';
 
 let lines: Record<string, unknown>[];
 let logger: PinoLogger;
@@ -59,5 +62,21 @@ describe('Nest’s logger in terms of pino’s', () => {
 describe('the service’s logger', () => {
   it('tells of requests in production, and of trouble alone in development', () => {
     expect(createLogger(true).level).toBe('info');
+  });
+});
+
+describe('lines of production', () => {
+  it('wait for each other, and for no warning', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'passkey-manager-log-')), 'log');
+    const destination = pino.destination({ dest: file, sync: true, minLength: 8_192 });
+    const buffered = bufferedLogger(destination, { level: 'info' });
+    const written = (): unknown[] =>
+      readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => (JSON.parse(line) as { msg: string }).msg); // prettier-ignore
+    buffered.info('first');
+    buffered.info('second');
+    expect(written()).toEqual([]);
+    buffered.warn('third');
+    expect(written()).toEqual(['first', 'second', 'third']);
+    destination.end();
   });
 });
