@@ -34,9 +34,13 @@ export class AuditService implements BeforeApplicationShutdown {
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
   ) {}
 
-  /** The row of an event, for a statement that writes it together with its change. */
-  row(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now()): AuditRow {
-    const standIn = entry.userId === undefined ? undefined : standInFor(entry.userId, this.keys);
+  /**
+   * The row of an event, for a statement that writes it together with its change.
+   *
+   * @param uid by what the log knows the user, where that is known; else a stand-in gives way to it as the row is written
+   */
+  row(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now(), uid?: string): AuditRow {
+    const standIn = entry.userId === undefined ? undefined : (uid ?? standInFor(entry.userId, this.keys));
     return auditRow(entry, context, time, standIn);
   }
 

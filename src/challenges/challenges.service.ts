@@ -9,7 +9,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { HotPath } from '../database/hot-path.service.js';
 import { type Descriptor, ISSUE_REGISTRATION, type Redeemed } from '../database/hot-path.js';
-import { challengesSince } from '../database/user-limits.js';
+import { challengesSince, countedUntil } from '../database/user-limits.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
@@ -68,7 +68,7 @@ export class ChallengesService {
     const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
       ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
       ...[request.mediation === 'conditional', attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
-      ...[policy.userLimits.challengesPerMinute, challengesSince(now), ...event.values],
+      ...[policy.userLimits.challengesPerMinute, challengesSince(now), countedUntil(now), ...event.values],
     ]);
     if (!issued?.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued!, policy, now });
     this.audit.count(event);

@@ -92,7 +92,7 @@ export class VerifyCredential {
   /** §7.2 step 22 and after: compare and set, with the event, in one statement. @throws Refusal */
   private async accept(
     context: AuthorizedContext,
-    { purpose, policy }: Ceremony,
+    { purpose, policy, audit_uid: uid }: Ceremony,
     credential: CredentialEntity,
     { signCount, backedUp, userVerified }: VerifiedAuthentication,
   ): Promise<VerifiedResponse> {
@@ -108,6 +108,7 @@ export class VerifyCredential {
         facts: { purpose: purpose ?? undefined, sign_count: signCount, backed_up: backedUp, risks },
       },
       now,
+      uid ?? undefined,
     );
     const accepted = await this.hotPath.accept.run({ credential, signCount, backedUp, now, flag, event });
     if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));

@@ -6,6 +6,13 @@ import { TransparencyLog1764200000000 } from './migrations/1764200000000-transpa
 import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-archive.js';
 
 /**
+ * A statement that is prepared while a table is empty, as each month's partition is at first, keeps the plan that reads
+ * it whole until the table is analyzed, which is a minute or a million rows later. Every statement here has its index. And
+ * none of them is worth compiling.
+ */
+const PLANNING = '-c enable_seqscan=off -c jit=off';
+
+/**
  * @param url PostgreSQL 15 or later
  * @returns options whose pool gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock,
  *   8 s for an answer of a server that does not keep to that itself
@@ -29,6 +36,7 @@ export function dataSourceOptions(url: string): DataSourceOptions {
     poolSize: 16,
     parseInt8: true,
     extra: {
+      options: PLANNING,
       connectionTimeoutMillis: 3_000,
       statement_timeout: 5_000,
       query_timeout: 8_000,

@@ -19,7 +19,7 @@ import {
   type ToAccept,
 } from './hot-path.js';
 import type { Queryable } from './named-statement.js';
-import { challengesSince } from './user-limits.js';
+import { challengesSince, countedUntil } from './user-limits.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const CALLER = AUTH_SERVICE.spiffeId;
@@ -74,7 +74,7 @@ async function issueRegistration(userId: string, through: Queryable = database.d
   const expiry = new Date(NOW.getTime() + 60_000);
   const rows = await ISSUE_REGISTRATION.run(through, [
     ...[id, 'a.example', userId, null, CALLER, challenge, expiry, true, 'platform', randomBytes(32), NOW],
-    ...[100, challengesSince(NOW), ...recorded.values],
+    ...[100, challengesSince(NOW), countedUntil(NOW), ...recorded.values],
   ]);
   return { id, challenge, event: recorded.id, expiry, rows };
 }

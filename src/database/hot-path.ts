@@ -4,7 +4,14 @@ import type { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { named } from './named-statement.js';
 import { forRows, hex, rowsOf } from './rows-statement.js';
-import { challengeInTheWay, challengesSince, RECORD_LIMIT, refusalInTheWay, refusalsSince } from './user-limits.js';
+import {
+  challengeInTheWay,
+  challengesSince,
+  countedUntil,
+  RECORD_LIMIT,
+  refusalInTheWay,
+  refusalsSince,
+} from './user-limits.js';
 
 /**
  * An authentication is three statements and one flush to disk:
@@ -68,25 +75,25 @@ export interface AuthenticationToIssue {
   readonly event: AuditRow;
 }
 
-const USER = { rpId: 'asked.rp_id', uid: 'asked.uid' };
+const ASKED = { rpId: 'asked.rp_id', uid: 'asked.uid' };
 
 /**
- * $2 challengesSince, $3 and $4 refusalsSince, of the first row: rows that go together are of one moment.
+ * $2… countedSince, of the first row: rows that go together are of one moment.
  * No result: the relying party does not exist or is switched off. No expiry: the user is over a limit, nothing was stored.
  */
 export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthentication>({
   name: 'challenge-issue-authentication',
   text: `WITH ${ASYNCHRONOUS},
      asked AS MATERIALIZED (
-       SELECT given.*, policy, coalesce(audit_uid::text, audit_stand_in) AS uid
+       SELECT given.*, policy, coalesce(
+         (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id), audit_stand_in) AS uid
        FROM asynchronous,
          ${rowsOf(`id uuid, rp_id text, user_id text, purpose text, issued_to text, challenge bytea, now timestamptz, ${AUDIT_COLUMNS}`)} AS given
          JOIN relying_party USING (rp_id)
-         LEFT JOIN user_handle USING (rp_id, user_id)
        WHERE enabled),
      counted AS MATERIALIZED (
-       SELECT *, ${challengeInTheWay({ ...USER, limit: userLimit('challengesPerMinute') }, '$2::uuid')} AS challenge_in_the_way,
-              ${refusalInTheWay({ ...USER, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', ['$3::uuid', '$4::uuid'])} AS refusal_in_the_way
+       SELECT *, ${challengeInTheWay({ ...ASKED, limit: userLimit('challengesPerMinute') }, { since: '$2::uuid', until: '$5::uuid' })} AS challenge_in_the_way,
+              ${refusalInTheWay({ ...ASKED, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$3::uuid', since: '$4::uuid', until: '$5::uuid' })} AS refusal_in_the_way
        FROM asked),
      free AS MATERIALIZED (
        SELECT *, now + make_interval(secs => (policy ->> 'challengeTtlSeconds')::integer) AS expires_at
@@ -103,19 +110,20 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
     ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: hex(challenge), now },
     ...auditRecord(event),
   }),
-  shared: ([{ now }]) => [challengesSince(now), ...refusalsSince(now)],
+  shared: ([{ now }]) => [challengesSince(now), ...refusalsSince(now), countedUntil(now)],
 });
 
 /**
  * $1 id, $2 RP ID, $3 user id, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 expiry, $8 conditional,
- * $9 attachment or null, $10 new user handle, $11 now, $12 challenges per minute, $13 challengesSince, $14… audit row.
+ * $9 attachment or null, $10 new user handle, $11 now, $12 challenges per minute, $13 challengesSince, $14 countedUntil,
+ * $15… audit row.
  * No handle: the user is over the limit, nothing was stored.
  */
 export const ISSUE_REGISTRATION = named<IssuedRegistration>(
   'challenge-issue-registration',
   `WITH ${ASYNCHRONOUS},
      limited AS (
-       SELECT ${challengeInTheWay({ rpId: '$2', uid: auditUid(14), limit: '$12::integer' }, '$13::uuid')} AS challenge_in_the_way
+       SELECT ${challengeInTheWay({ rpId: '$2', uid: auditUid(15), limit: '$12::integer' }, { since: '$13::uuid', until: '$14::uuid' })} AS challenge_in_the_way
        FROM asynchronous),
      handle AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
@@ -126,7 +134,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'registration', $8::boolean, $9::text, $7::timestamptz FROM handle
        RETURNING id),
-     recorded AS (${auditInsert(14, 'issued, handle', 'handle.audit_uid::text')})
+     recorded AS (${auditInsert(15, 'issued, handle', 'handle.audit_uid::text')})
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
@@ -172,6 +180,8 @@ export interface Redeemed {
   readonly enabled: boolean | null;
   readonly policy: RelyingPartyPolicy | null;
   readonly handle: Buffer | null;
+  /** By what the log knows the user. */
+  readonly audit_uid: string | null;
   readonly c_id: string | null;
 }
 
@@ -198,26 +208,34 @@ export interface ToRedeem {
   readonly credentialId: Buffer;
 }
 
-/** A challenge that another statement is redeeming is gone: nobody waits for the outcome. No result: it is not there. */
+/**
+ * A challenge that another statement is redeeming is gone: nobody waits for the outcome. What is locked here has its place
+ * in the table until the end, so it is deleted by that. No result: the challenge is not there.
+ */
 export const REDEEM = forRows<ToRedeem, Redeemed>({
   name: 'challenge-redeem',
   text: `WITH ${ASYNCHRONOUS},
-     answer AS MATERIALIZED (
-       SELECT * FROM ${rowsOf('challenge_id uuid, spiffe_id text, relying_parties text[], answered bytea')} AS given),
      free AS MATERIALIZED (
-       SELECT answer.* FROM asynchronous, answer JOIN challenge ON id = challenge_id
-       WHERE issued_to = spiffe_id AND (relying_parties IS NULL OR rp_id = ANY (relying_parties))
-       FOR UPDATE OF challenge SKIP LOCKED),
-     redeemed AS (DELETE FROM challenge USING free WHERE id = challenge_id RETURNING challenge.*, ordinality, answered)
+       SELECT challenge.*, ordinality, answered
+       FROM asynchronous,
+         ${rowsOf('challenge_id uuid, spiffe_id text, relying_parties text[], answered bytea')} AS given,
+         LATERAL (
+           SELECT ctid AS place, * FROM challenge
+           WHERE id = challenge_id AND issued_to = spiffe_id AND (relying_parties IS NULL OR rp_id = ANY (relying_parties))
+           FOR UPDATE SKIP LOCKED) AS challenge),
+     redeemed AS (DELETE FROM challenge WHERE ctid = ANY (ARRAY(SELECT place FROM free)) RETURNING id)
    SELECT r.ordinality::integer AS n, r.rp_id, r.user_id, r.ceremony, r.purpose, r.challenge, r.conditional, r.attachment, r.expires_at,
-          p.origins, p.enabled, p.policy, h.handle,
+          p.origins, p.enabled, p.policy, h.handle, h.audit_uid,
           ${Object.values(CREDENTIAL_COLUMNS)
             .map((column) => `c.${column} AS c_${column}`)
             .join(', ')}
-   FROM redeemed r
+   FROM free r
+     JOIN redeemed USING (id)
      LEFT JOIN relying_party p ON p.rp_id = r.rp_id
-     LEFT JOIN credential c ON c.rp_id = r.rp_id AND c.credential_id = r.answered
-     LEFT JOIN user_handle h ON h.rp_id = r.rp_id AND h.user_id = coalesce(c.user_id, r.user_id)`,
+     LEFT JOIN LATERAL (
+       SELECT * FROM credential WHERE rp_id = r.rp_id AND credential_id = r.answered LIMIT 1) AS c ON TRUE
+     LEFT JOIN LATERAL (
+       SELECT * FROM user_handle WHERE rp_id = r.rp_id AND user_id = coalesce(c.user_id, r.user_id) LIMIT 1) AS h ON TRUE`,
   record: ({ challengeId, spiffeId, relyingParties, credentialId }) => ({
     ...{ challenge_id: challengeId, spiffe_id: spiffeId, relying_parties: relyingParties, answered: hex(credentialId) },
   }),
@@ -230,6 +248,7 @@ export interface ToAccept {
   readonly now: Date;
   /** Whether a sign count that does not grow is only flagged. */
   readonly flag: boolean;
+  /** It names the user as the log does: nothing stands in. */
   readonly event: AuditRow;
 }
 
@@ -237,21 +256,19 @@ export interface ToAccept {
 export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: number }>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsOf(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`)} AS given),
+       SELECT * FROM ${rowsOf(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`)} AS given
+       ORDER BY rp_id, id),
      locked AS MATERIALIZED (
-       SELECT verified.* FROM verified JOIN credential USING (rp_id, id) ORDER BY rp_id, id FOR NO KEY UPDATE OF credential),
+       SELECT verified.* FROM verified,
+         LATERAL (SELECT FROM credential c WHERE c.rp_id = verified.rp_id AND c.id = verified.id FOR NO KEY UPDATE) AS c),
      accepted AS (
        UPDATE credential c
        SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, last_used_at = now
        FROM locked v
-       WHERE c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
+       WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
          AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
        RETURNING ordinality, c.sign_count),
-     recorded AS (${auditInsertEach(
-       `(SELECT verified.*, audit_uid FROM verified JOIN accepted USING (ordinality)
-           LEFT JOIN user_handle ON user_handle.rp_id = audit_rp_id AND user_id = audit_user_id) AS event`,
-       'coalesce(event.audit_uid::text, audit_stand_in)',
-     )})
+     recorded AS (${auditInsertEach('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')})
    SELECT ordinality::integer AS n, sign_count FROM accepted`,
   record: ({ credential: { rpId, id, bindingMac }, signCount, backedUp, now, flag, event }) => ({
     ...{ rp_id: rpId, id, mac: hex(bindingMac), received: signCount, backed_up: backedUp, now, flag },
@@ -262,7 +279,7 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
 /** The statements whose plans must not grow with the tables, with how many parameters each takes. */
 export const HOT_STATEMENTS = [
   { statement: ISSUE_AUTHENTICATION, parameters: ISSUE_AUTHENTICATION.parameters },
-  { statement: ISSUE_REGISTRATION, parameters: 13 + AUDIT_ROW_WIDTH },
+  { statement: ISSUE_REGISTRATION, parameters: 14 + AUDIT_ROW_WIDTH },
   { statement: RECORD_LIMIT, parameters: AUDIT_ROW_WIDTH + 1 },
   { statement: REDEEM, parameters: REDEEM.parameters },
   { statement: ACCEPT_AUTHENTICATION, parameters: ACCEPT_AUTHENTICATION.parameters },

@@ -13,7 +13,7 @@ import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from './hot-path.js';
 import { timeOfId } from '../audit/event-id.js';
-import { challengesSince, RECORD_LIMIT, refusalsSince } from './user-limits.js';
+import { challengesSince, countedUntil, RECORD_LIMIT, refusalsSince } from './user-limits.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const ago = (ms: number): Date => new Date(NOW.getTime() - ms);
@@ -74,7 +74,7 @@ async function authentication(rpId = RP, userId: string | null = USER, recorded 
 async function registration(limit = CHALLENGES) {
   const [row] = await ISSUE_REGISTRATION.run(database.dataSource, [
     ...[randomUUID(), RP, USER, null, 'spiffe://a/b', randomBytes(32), NOW, false, null, randomBytes(32), NOW],
-    ...[limit, challengesSince(NOW), ...eventOf({}, NOW).values],
+    ...[limit, challengesSince(NOW), countedUntil(NOW), ...eventOf({}, NOW).values],
   ]);
   return row!;
 }

@@ -37,6 +37,14 @@ export function refusalsSince(now: Date): [rest: string, count: string] {
   return [firstIdAt(now.getTime() - REFUSALS_REST_MS + 1), firstIdAt(now.getTime() - REFUSALS_COUNT_MS + 1)];
 }
 
+/**
+ * The first id that is of no event yet, whatever the replicas' clocks: with it, one month's partition is read and not all
+ * that are to come.
+ */
+export function countedUntil(now: Date): string {
+  return firstIdAt(now.getTime() + REFUSALS_COUNT_MS);
+}
+
 const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
 
 interface Limited {
@@ -47,15 +55,17 @@ interface Limited {
   readonly limit: string;
 }
 
-/**
- * SQL: the issued challenge that must leave the window before the user is given another; null: none must.
- *
- * @param since SQL, challengesSince
- */
-export function challengeInTheWay({ rpId, uid, limit }: Limited, since: string): string {
+/** SQL: challengesSince or refusalsSince, and countedUntil. */
+interface Window {
+  readonly since: string;
+  readonly until: string;
+}
+
+/** SQL: the issued challenge that must leave the window before the user is given another; null: none must. */
+export function challengeInTheWay({ rpId, uid, limit }: Limited, { since, until }: Window): string {
   return `(SELECT id FROM audit_event
             WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
-              AND id >= ${since}
+              AND id >= ${since} AND id < ${until}
             ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
 }
 
@@ -63,18 +73,17 @@ export function challengeInTheWay({ rpId, uid, limit }: Limited, since: string):
  * SQL: the refusal after which the user rests; null: they need not.
  *
  * @param userId SQL
- * @param since SQL, refusalsSince
  */
 export function refusalInTheWay(
   { rpId, uid, limit }: Limited,
   userId: string,
-  [rest, count]: readonly [rest: string, count: string],
+  { rest, since, until }: Window & { readonly rest: string },
 ): string {
   return `(SELECT ids[1] FROM (
              SELECT array_agg(id ORDER BY id DESC) AS ids FROM (
                SELECT id FROM audit_event
                 WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'credential.verify' AND outcome = 'failure'
-                  AND id >= ${count}
+                  AND id >= ${since} AND id < ${until}
                 ORDER BY id DESC LIMIT ${limit}) AS newest) AS refused
             WHERE array_length(ids, 1) = ${limit} AND ids[1] >= ${rest}
               AND NOT EXISTS (SELECT FROM credential WHERE rp_id = ${rpId} AND user_id = ${userId}
