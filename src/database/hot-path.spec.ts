@@ -1,38 +1,28 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import { credentialRow } from '../../test/support/credential-rows.js';
-import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import {
+  type Asked,
+  authenticationToIssue,
+  CALLER,
+  event,
+  NOW,
+  openHotPathDatabase,
+  toAccept,
+} from '../../test/support/hot-rows.js';
+import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
-import { auditRow } from '../audit/audit-row.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
-import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
-import {
-  ACCEPT_AUTHENTICATION,
-  credentialOf,
-  ISSUE_AUTHENTICATION,
-  ISSUE_REGISTRATION,
-  REDEEM,
-  type ToAccept,
-} from './hot-path.js';
+import { ACCEPT_AUTHENTICATION, credentialOf, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION, REDEEM } from './hot-path.js';
 import type { Queryable } from './named-statement.js';
 import { challengesSince, countedUntil } from './user-limits.js';
 
-const NOW = new Date('2026-06-30T12:00:00.000Z');
-const CALLER = AUTH_SERVICE.spiffeId;
-
 let database: TestDataSource;
 beforeAll(async () => {
-  database = await openTestDataSource();
-  const party = { name: 'x', origins: ['https://a.example'], version: 1, createdAt: NOW, updatedAt: NOW };
-  const policy = { ...DEFAULT_POLICY, challengeTtlSeconds: 120 };
-  await database.dataSource.manager.insert(RelyingPartyEntity, [
-    { ...party, rpId: 'a.example', enabled: true, policy },
-    { ...party, rpId: 'off.example', enabled: false, policy },
-  ]);
+  database = await openHotPathDatabase();
 });
 afterAll(() => database.close());
 
@@ -40,8 +30,6 @@ const repository = {
   credentials: () => database.dataSource.getRepository(CredentialEntity),
   challenges: () => database.dataSource.getRepository(ChallengeEntity),
 };
-const event = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue') =>
-  auditRow({ type, outcome: 'success' }, authorizedContext(), NOW);
 const isRecorded = (id: string): Promise<boolean> =>
   database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
 
@@ -51,17 +39,9 @@ async function stored(changed: Partial<CredentialEntity> = {}): Promise<Credenti
   return row;
 }
 
-interface Issue {
-  rpId?: string;
-  userId?: string | undefined;
-  caller?: string;
+interface Issue extends Asked {
   through?: Queryable;
 }
-
-const authenticationToIssue = ({ rpId = 'a.example', userId, caller = CALLER }: Omit<Issue, 'through'> = {}) => ({
-  ...{ id: randomUUID(), rpId, userId, purpose: 'payment', issuedTo: caller },
-  ...{ challenge: randomBytes(32), now: NOW, event: event() },
-});
 
 async function issueAuthentication({ through = database.dataSource, ...asked }: Issue = {}) {
   const row = authenticationToIssue({ userId: 'u-1', ...asked });
@@ -276,83 +256,6 @@ describe('ACCEPT_AUTHENTICATION', () => {
       Array.from({ length: 20 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, [toAccept(credential, 8)])),
     );
     expect(accepted.filter(([result]) => result !== undefined)).toHaveLength(1);
-  });
-});
-
-const toAccept = (credential: ToAccept['credential'], signCount: number): ToAccept => ({
-  ...{ credential, signCount, backedUp: false, now: NOW, flag: false },
-  event: event('credential.verify'),
-});
-
-describe('many rows at once', () => {
-  it('each have their challenge, their event and their own result, or none', async () => {
-    const [first, second] = [await stored({ userId: 'many-1' }), await stored({ userId: 'many-2' })];
-    const asked = [
-      authenticationToIssue({ userId: 'many-1' }),
-      authenticationToIssue({ rpId: 'unknown.example' }),
-      authenticationToIssue(),
-      authenticationToIssue({ userId: 'many-2' }),
-    ];
-    const results = await ISSUE_AUTHENTICATION.run(database.dataSource, asked);
-    expect(results.map((result) => result?.descriptors?.map(({ id }) => id))).toEqual([
-      [first.credentialId.toString('hex')],
-      undefined,
-      undefined,
-      [second.credentialId.toString('hex')],
-    ]);
-    const expiries = results.map((result) => result?.expires_at?.getTime());
-    expect(expiries).toEqual([0, undefined, 0, 0].map((n) => n === undefined ? n : NOW.getTime() + 120_000)); // prettier-ignore
-    for (const [index, { id, event }] of asked.entries()) {
-      const found = [await repository.challenges().existsBy({ id }), await isRecorded(event.id)];
-      expect(found).toEqual([index !== 1, index !== 1]);
-    }
-  });
-
-  it('are redeemed each with its own credential, and only by who asked for it', async () => {
-    const credentials = [await stored(), await stored(), await stored()];
-    const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
-    const answers = issued.map(({ id }, n) => ({
-      ...{ challengeId: id, credentialId: credentials[n]!.credentialId, relyingParties: null },
-      spiffeId: n === 1 ? 'spiffe://bank.example/other' : CALLER,
-    }));
-    const redeemed = await REDEEM.run(database.dataSource, answers);
-    expect(redeemed.map((row) => row && credentialOf(row)?.id)).toEqual([credentials[0]!.id, undefined, credentials[2]!.id]); // prettier-ignore
-    expect(redeemed.map((row) => row?.challenge)).toEqual([issued[0]!.challenge, undefined, issued[2]!.challenge]);
-  });
-
-  it('are accepted each by its own count', async () => {
-    const credentials = [
-      await stored({ signCount: 5 }),
-      await stored({ signCount: 5 }),
-      await stored({ signCount: 0 }),
-    ];
-    const rows = [toAccept(credentials[0]!, 6), toAccept(credentials[1]!, 5), toAccept(credentials[2]!, 0)];
-    const accepted = await ACCEPT_AUTHENTICATION.run(database.dataSource, rows);
-    expect(accepted.map((result) => result?.sign_count)).toEqual([6, undefined, 0]);
-    expect(await Promise.all(rows.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
-  });
-
-  it('do not deadlock where statements overlap in any order', async () => {
-    const credentials = await Promise.all(Array.from({ length: 12 }, () => stored()));
-    const shuffled = (): ToAccept[] =>
-      credentials
-        .map((credential) => ({ credential, order: Math.random() }))
-        .sort((a, b) => a.order - b.order)
-        .map(({ credential }) => toAccept(credential, 0));
-    const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffled()));
-    expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
-  });
-
-  it('of overlapping redemptions are redeemed once, and nobody waits', async () => {
-    const issued = await Promise.all(Array.from({ length: 12 }, () => issueAuthentication()));
-    const answers = issued.map(({ id }) => ({
-      ...{ challengeId: id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) },
-    }));
-    const runs = Array.from({ length: 20 }, (_, n) => {
-      const turned = [...answers.slice(n % 12), ...answers.slice(0, n % 12)];
-      return REDEEM.run(database.dataSource, n % 2 ? turned : turned.reverse());
-    });
-    expect((await Promise.all(runs)).flat().filter((result) => result !== undefined)).toHaveLength(12);
   });
 });
 

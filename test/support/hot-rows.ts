@@ -1,0 +1,42 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { auditRow, type AuditRow } from '../../src/audit/audit-row.js';
+import type { AuthenticationToIssue, ToAccept } from '../../src/database/hot-path.js';
+import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';
+import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
+import { AUTH_SERVICE, authorizedContext } from './callers.js';
+import { openTestDataSource, type TestDataSource } from './test-data-source.js';
+
+export const NOW = new Date('2026-06-30T12:00:00.000Z');
+export const CALLER = AUTH_SERVICE.spiffeId;
+
+/** With the relying parties `a.example`, whose challenges live for two minutes, and `off.example`, which is switched off. */
+export async function openHotPathDatabase(): Promise<TestDataSource> {
+  const database = await openTestDataSource();
+  const party = { name: 'x', origins: ['https://a.example'], version: 1, createdAt: NOW, updatedAt: NOW };
+  const policy = { ...DEFAULT_POLICY, challengeTtlSeconds: 120 };
+  await database.dataSource.manager.insert(RelyingPartyEntity, [
+    { ...party, rpId: 'a.example', enabled: true, policy },
+    { ...party, rpId: 'off.example', enabled: false, policy },
+  ]);
+  return database;
+}
+
+export const event = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue'): AuditRow =>
+  auditRow({ type, outcome: 'success' }, authorizedContext(), NOW);
+
+export interface Asked {
+  rpId?: string;
+  userId?: string | undefined;
+  caller?: string;
+}
+
+export const authenticationToIssue = (asked: Asked = {}): AuthenticationToIssue => {
+  const { rpId = 'a.example', userId, caller = CALLER } = asked;
+  const challenge = randomBytes(32);
+  return { id: randomUUID(), rpId, userId, purpose: 'payment', issuedTo: caller, challenge, now: NOW, event: event() };
+};
+
+export const toAccept = (credential: ToAccept['credential'], signCount: number): ToAccept => ({
+  ...{ credential, signCount, backedUp: false, now: NOW, flag: false },
+  event: event('credential.verify'),
+});
