@@ -14,6 +14,7 @@ import { recordMigrations } from './audit/record-migrations.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError, type Listener } from './config/config.js';
+import { limitInFlight } from './telemetry/admission.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
 import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
@@ -114,6 +115,7 @@ async function createApp(
     abortOnError: false,
   });
   const fastify = adapter.getInstance();
+  limitInFlight(fastify, app.get(Metrics));
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
   refuseBadEncoding(fastify);

@@ -21,7 +21,8 @@ export class ProblemFilter implements ExceptionFilter {
 
   render(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = problemOf(error);
-    if (!problem || problem.slug === 'unavailable') {
+    // A Problem was thrown on purpose; what is behind any other failure is for the log alone.
+    if (!problem || (problem.slug === 'unavailable' && problem !== error)) {
       this.logger.error({ message: 'request failed', requestId: request.id, error: describe(error) });
     }
     if (problem?.members.retryAfter !== undefined)

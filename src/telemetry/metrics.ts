@@ -14,6 +14,18 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly requestsInFlight = new Gauge({
+    name: 'passkey_http_requests_in_flight',
+    help: 'Requests that are being answered; at the bound, further ones are refused',
+    registers: [this.registry],
+  });
+
+  readonly requestsShed = new Counter({
+    name: 'passkey_http_requests_shed_total',
+    help: 'Requests that were refused because too many were being answered',
+    registers: [this.registry],
+  });
+
   readonly events = new Counter({
     name: 'passkey_audit_events_total',
     help: 'What happened, by audit event type, outcome and reason',
