@@ -10,7 +10,7 @@ const OPEN_DOORS = {
   config: [],
   webauthn: [],
   contract: ['problems'],
-  telemetry: ['identity'],
+  telemetry: ['identity', 'problems'],
   identity: ['audit', 'config', 'problems', 'telemetry', 'webauthn'],
   access: ['audit', 'config', 'contract', 'identity', 'problems', 'telemetry'],
   audit: ['access', 'config', 'contract', 'database', 'identity', 'problems', 'telemetry'],
