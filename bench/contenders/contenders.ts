@@ -1,11 +1,12 @@
 import { betterAuth } from './better-auth.js';
 import type { Contender } from './contender.js';
 import { floor } from './floor.js';
-import { service } from './service.js';
+import { service, unaudited } from './service.js';
 import { tutorial } from './tutorial.js';
 
 export const CONTENDERS: Readonly<Record<string, Contender>> = {
   service,
+  unaudited,
   'better-auth': betterAuth,
   tutorial,
   floor,

@@ -18,6 +18,17 @@ export const service: Contender = {
   start,
 };
 
+/** The same without the events of the audit log (servers/without-audit.mjs): what they cost is the difference. */
+export const unaudited: Contender = {
+  title: 'Passkey Manager without audit events',
+  scenarios: ['authentication'],
+  driver: driver(),
+  start: (site) => {
+    const hook = ['--import', join(import.meta.dirname, '../servers/without-audit.mjs')];
+    return start({ ...site, nodeOptions: [...site.nodeOptions, ...hook] });
+  },
+};
+
 async function start({ directory, databaseUrl, nodeOptions }: Site): Promise<Running> {
   preparePki(directory);
   runBuild('migrate.js', [], { DATABASE_URL: databaseUrl });
