@@ -36,14 +36,24 @@ export function auditParameter(firstParameter: number, name: AuditParameter): st
   return `$${String(firstParameter + index)}::${AUDIT_PARAMETERS[index]![1]}`;
 }
 
-/** SQL: the columns that a row takes in a record set, `audit_id uuid, …`; AUDIT_RECORD gives them. */
-export const AUDIT_COLUMNS = AUDIT_PARAMETERS.map(([name, type]) => `audit_${name} ${type}`).join(', ');
+const EVENT = 1;
+const AUDIT_MEMBERS = AUDIT_PARAMETERS.map(([name]) => `audit_${name}`);
+
+/** SQL: the columns that a row takes in a record set, `audit_id uuid, …`, but for the event, which is a text beside it. */
+export const AUDIT_COLUMNS = AUDIT_PARAMETERS.filter((_, index) => index !== EVENT)
+  .map(([name, type]) => `audit_${name} ${type}`)
+  .join(', ');
 
 /** A row as members of a record, for statements that take many rows at once. */
 export function auditRecord({ values }: AuditRow): Record<string, unknown> {
   const record: Record<string, unknown> = {};
-  AUDIT_PARAMETERS.forEach(([name], index) => (record[`audit_${name}`] = values[index]));
+  for (const [index, member] of AUDIT_MEMBERS.entries()) if (index !== EVENT) record[member] = values[index];
   return record;
+}
+
+/** The event: canonical JSON, of one line. */
+export function auditEvent({ values }: AuditRow): string {
+  return values[EVENT] as string;
 }
 
 /**

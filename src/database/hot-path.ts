@@ -1,9 +1,9 @@
-import { AUDIT_COLUMNS, AUDIT_ROW_WIDTH, auditInsert, auditInsertEach, auditRecord, type AuditRow, auditUid } from '../audit/audit-row.js'; // prettier-ignore
+import { AUDIT_COLUMNS, AUDIT_ROW_WIDTH, auditInsert, auditInsertEach, auditEvent, auditRecord, type AuditRow, auditUid } from '../audit/audit-row.js'; // prettier-ignore
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import type { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { named } from './named-statement.js';
-import { forRows, hex, rowsOf } from './rows-statement.js';
+import { forRows, hex, rowsOf, rowsWithLine } from './rows-statement.js';
 import {
   challengeInTheWay,
   challengesSince,
@@ -78,7 +78,7 @@ export interface AuthenticationToIssue {
 const ASKED = { rpId: 'asked.rp_id', uid: 'asked.uid' };
 
 /**
- * $2… countedSince, of the first row: rows that go together are of one moment.
+ * $3 challengesSince, $4 and $5 refusalsSince, $6 countedUntil, of the first row: rows that go together are of one moment.
  * No result: the relying party does not exist or is switched off. No expiry: the user is over a limit, nothing was stored.
  */
 export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthentication>({
@@ -88,12 +88,12 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
        SELECT given.*, policy, coalesce(
          (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id), audit_stand_in) AS uid
        FROM asynchronous,
-         ${rowsOf(`id uuid, rp_id text, user_id text, purpose text, issued_to text, challenge bytea, now timestamptz, ${AUDIT_COLUMNS}`)} AS given
+         ${rowsWithLine(`id uuid, rp_id text, user_id text, purpose text, issued_to text, challenge bytea, now timestamptz, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
          JOIN relying_party USING (rp_id)
        WHERE enabled),
      counted AS MATERIALIZED (
-       SELECT *, ${challengeInTheWay({ ...ASKED, limit: userLimit('challengesPerMinute') }, { since: '$2::uuid', until: '$5::uuid' })} AS challenge_in_the_way,
-              ${refusalInTheWay({ ...ASKED, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$3::uuid', since: '$4::uuid', until: '$5::uuid' })} AS refusal_in_the_way
+       SELECT *, ${challengeInTheWay({ ...ASKED, limit: userLimit('challengesPerMinute') }, { since: '$3::uuid', until: '$6::uuid' })} AS challenge_in_the_way,
+              ${refusalInTheWay({ ...ASKED, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$4::uuid', since: '$5::uuid', until: '$6::uuid' })} AS refusal_in_the_way
        FROM asked),
      free AS MATERIALIZED (
        SELECT *, now + make_interval(secs => (policy ->> 'challengeTtlSeconds')::integer) AS expires_at
@@ -110,6 +110,7 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
     ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: hex(challenge), now },
     ...auditRecord(event),
   }),
+  line: ({ event }) => auditEvent(event),
   shared: ([{ now }]) => [challengesSince(now), ...refusalsSince(now), countedUntil(now)],
 });
 
@@ -256,7 +257,7 @@ export interface ToAccept {
 export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: number }>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsOf(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`)} AS given
+       SELECT * FROM ${rowsWithLine(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -274,6 +275,7 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
     ...{ rp_id: rpId, id, mac: hex(bindingMac), received: signCount, backed_up: backedUp, now, flag },
     ...auditRecord(event),
   }),
+  line: ({ event }) => auditEvent(event),
 });
 
 /** The statements whose plans must not grow with the tables, with how many parameters each takes. */
