@@ -129,6 +129,38 @@ describe('members that an object inherits', () => {
   });
 });
 
+describe('a member that is named twice: readers disagree on which one counts', () => {
+  it.each([
+    '{"rpId":"a.example","rpId":"b.example"}',
+    '{"a":1,"a":1}',
+    '{"a":null,"b":1,"a":null}',
+    '{"a":1,"\\u0061":2}',
+    '{"":1,"":2}',
+    '{"a":{"b":1},"a":{"b":1}}',
+    '{"a":{"b":1,"b":2}}',
+    '{"a":[{"b":1},{"b":1,"c":[],"b":1}]}',
+    '[{"a":1,"a":2}]',
+    '{"1":0,"1":0}',
+  ])('%s is refused', async (text) => {
+    expect(await post(text)).toMatchObject({
+      ...malformed(),
+      invalid: [{ pointer: '', detail: 'the body names a member twice' }],
+    });
+  });
+
+  it.each([
+    '{"a":{"a":{"a":1}}}',
+    '[{"a":1},{"a":1}]',
+    '{"a":"a","b":"a"}',
+    '{"a":1,"A":2}',
+    '{"a":":","b":"\\":","c:":1}',
+    '{"a":"\\\\","b":{"c":[1,[2,{"d":"x:y"}]]}}',
+    '{"é":1,"e\u0301":2}',
+  ])('%s names none twice', async (text) => {
+    expect(await post(text)).toEqual({ status: 200, body: JSON.parse(text) });
+  });
+});
+
 describe('its media type', () => {
   it.each(['application/json', 'application/json; charset=utf-8', 'application/json;charset="UTF-8"', 'APPLICATION/JSON'])(
     '%s is understood',
