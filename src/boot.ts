@@ -15,6 +15,7 @@ import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError, type Listener } from './config/config.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
+import { QueryGuard } from './contract/query.guard.js';
 import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
 import { WatchedFiles } from './config/watched-files.js';
@@ -117,6 +118,7 @@ async function createApp(
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
   refuseBadEncoding(fastify);
+  app.useGlobalGuards(new QueryGuard());
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);
   const server: Server = adapter.getHttpServer();
