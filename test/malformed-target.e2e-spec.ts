@@ -29,6 +29,9 @@ describe('query parameters', () => {
 
   it.each<[string, string, string]>([
     ['auth-service', '/v1/credentials?surprise=1', '/surprise'],
+    ['auth-service', '/v1/credentials?__proto__=1', '/__proto__'],
+    ['auth-service', '/v1/credentials?limit=1&constructor=1', '/constructor'],
+    ['auditor', '/v1/audit/events?toString=1', '/toString'],
     ['auth-service', '/v1/credentials?rpId=a.example&rpId=b.example', '/rpId'],
     ['auth-service', '/v1/credentials?rpId[]=a.example', '/rpId[]'],
     ['auth-service', '/v1/credentials?rpId[x]=a.example', '/rpId[x]'],
