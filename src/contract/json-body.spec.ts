@@ -13,6 +13,7 @@ beforeAll(async () => {
     problems.render(error, request, reply);
   });
   server.post('/', (request) => ({ body: request.body }));
+  server.delete('/', (request) => ({ body: request.body }));
   await server.ready();
 });
 afterAll(() => server.close());
@@ -41,6 +42,20 @@ describe('a JSON body', () => {
     ['{"a":"\\ud83d\\ude00 😀"}', { a: '😀 😀' }],
   ])('%s is read', async (text, body) => {
     expect(await post(text)).toEqual({ status: 200, body });
+  });
+
+  it('is none where a DELETE has a media type and nothing of it', async () => {
+    const headers = { 'content-type': 'application/json' };
+    for (const payload of ['', undefined]) {
+      const answer = await server.inject({
+        method: 'DELETE',
+        url: '/',
+        headers,
+        ...(payload === '' ? { payload } : {}),
+      });
+      expect([answer.statusCode, answer.json()]).toEqual([200, {}]);
+    }
+    expect((await server.inject({ method: 'DELETE', url: '/', headers, payload: '{' })).statusCode).toBe(400);
   });
 
   it('may begin with a byte order mark', async () => {

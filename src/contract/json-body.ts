@@ -7,7 +7,10 @@ export const BODY_LIMIT_BYTES = 65_536;
 /** The deepest value of the contract is at 6; browsers may nest extension results further. */
 const MAX_DEPTH = 16;
 
-/** Bodies are JSON in UTF-8, uncompressed, no deeper than the contract has use for, and name no member twice. */
+/**
+ * Bodies are JSON in UTF-8, uncompressed, no deeper than the contract has use for, and name no member twice. A DELETE has
+ * none; that many clients give it a media type all the same is no mistake.
+ */
 export function acceptJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -15,6 +18,10 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
     'application/json',
     { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
     (request, body, done) => {
+      if (request.method === 'DELETE' && body.length === 0) {
+        done(null);
+        return;
+      }
       const { 'content-encoding': encoding, 'content-type': mediaType = '' } = request.headers;
       if (/;\s*charset=(?!"?utf-8"?\s*(;|$))/i.test(mediaType)) {
         done(new Problem('media-type-unsupported', { detail: 'JSON is taken in UTF-8' }));
