@@ -14,6 +14,7 @@ import { recordMigrations } from './audit/record-migrations.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError, type Listener } from './config/config.js';
+import { demandHost } from './contract/host.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
 import { QueryGuard } from './contract/query.guard.js';
 import { refuseBadEncoding } from './contract/request-target.js';
@@ -117,6 +118,7 @@ async function createApp(
   const fastify = adapter.getInstance();
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
+  demandHost(fastify);
   refuseBadEncoding(fastify);
   app.useGlobalGuards(new QueryGuard());
   app.useGlobalPipes(strictValidation());
