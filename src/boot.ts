@@ -14,8 +14,9 @@ import { recordMigrations } from './audit/record-migrations.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError, type Listener } from './config/config.js';
-import { limitInFlight } from './telemetry/admission.js';
+import { demandHost } from './contract/host.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
+import { QueryGuard } from './contract/query.guard.js';
 import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
 import { WatchedFiles } from './config/watched-files.js';
@@ -29,6 +30,7 @@ import { readTrustMaterial, trustFiles, type TrustMaterial } from './identity/tr
 import { TrustMaterialError } from './identity/trust-material-error.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { answerUnparsable } from './problems/unparsable-request.js';
+import { limitInFlight } from './telemetry/admission.js';
 import { Metrics } from './telemetry/metrics.js';
 import { createLogger, PinoLogger } from './telemetry/pino-logger.js';
 import { logRequests } from './telemetry/request-log.js';
@@ -118,7 +120,9 @@ async function createApp(
   limitInFlight(fastify, app.get(Metrics));
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
+  demandHost(fastify);
   refuseBadEncoding(fastify);
+  app.useGlobalGuards(new QueryGuard());
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);
   const server: Server = adapter.getHttpServer();

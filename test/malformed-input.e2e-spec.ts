@@ -179,6 +179,15 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     }
   });
 
+  it('refuses a member that is named twice, whatever it says', async () => {
+    const { body } = route(at);
+    const [[name, value] = ['', '']] = Object.entries(body);
+    const text = `{${JSON.stringify(name)}:${JSON.stringify(value)},${JSON.stringify(body).slice(1)}`;
+    const answer = await post(route(at), { body: text });
+    expect(answer.status).toBe(400);
+    expect(answer.body.invalid).toEqual([{ pointer: '', detail: 'the body names a member twice' }]);
+  });
+
   it('refuses a body over 64 KiB, announced or not', async () => {
     const large = JSON.stringify({ ...route(at).body, padding: 'x'.repeat(65 * 1_024) });
     const expected = { status: 413, body: { type: 'urn:passkey-manager:problem:request-too-large' } };

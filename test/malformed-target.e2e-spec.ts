@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Problem } from './support/bodies.js';
+import { type Problem, problem } from './support/bodies.js';
 import type { Answer } from './support/client.js';
+import type { Operation } from './support/contract.js';
 import { expectInvalid } from './support/malformed.js';
 import { TestService } from './support/service.js';
 
@@ -28,6 +29,9 @@ describe('query parameters', () => {
 
   it.each<[string, string, string]>([
     ['auth-service', '/v1/credentials?surprise=1', '/surprise'],
+    ['auth-service', '/v1/credentials?__proto__=1', '/__proto__'],
+    ['auth-service', '/v1/credentials?limit=1&constructor=1', '/constructor'],
+    ['auditor', '/v1/audit/events?toString=1', '/toString'],
     ['auth-service', '/v1/credentials?rpId=a.example&rpId=b.example', '/rpId'],
     ['auth-service', '/v1/credentials?rpId[]=a.example', '/rpId[]'],
     ['auth-service', '/v1/credentials?rpId[x]=a.example', '/rpId[x]'],
@@ -64,6 +68,42 @@ describe('query parameters', () => {
     ['auditor', '/v1/audit/events?cursor=nonsense', '/cursor'],
   ])('%s: GET %s', async (identity, path, pointer) => {
     expectInvalid(await get(identity, path), pointer, path);
+  });
+});
+
+describe('query parameters of a route that takes none', () => {
+  const identityOf = (permission: string): string =>
+    permission.startsWith('passkeys') ? 'auth-service' : permission.startsWith('audit') ? 'auditor' : 'operator';
+
+  it('are refused, each by its name, on every such route', async () => {
+    const takesQuery = (document: Operation['document']): boolean =>
+      ((document['parameters'] ?? []) as { in?: string }[]).some((parameter) => parameter.in === 'query');
+    const routes = service.contract.operations.filter(
+      ({ path, document }) => !takesQuery(document) && !path.startsWith('/v1/users/'),
+    );
+    expect(routes.length).toBeGreaterThan(15);
+    for (const { method, path, document } of routes) {
+      const target = `${path.replaceAll('{rpId}', 'login.example.com').replaceAll('{id}', NOWHERE)}?a~b=1&rpId=x`;
+      const identity = identityOf(String(document['x-permission']));
+      const { status, body } = await service.client.send<Problem>(identity, method, target);
+      const detail = 'is not a parameter that the contract knows';
+      expect({ target, status, invalid: body.invalid }).toEqual({
+        ...{ target, status: 400 },
+        invalid: [
+          { pointer: '/a~0b', detail },
+          { pointer: '/rpId', detail },
+        ],
+      });
+    }
+  });
+
+  it('are nothing that a stranger learns of', async () => {
+    const answer = await service.client.send('stranger', 'GET', '/v1/audit/key?surprise=1');
+    expect(answer).toMatchObject(problem(403, 'permission-denied'));
+  });
+
+  it('are not there behind a question mark alone', async () => {
+    expect(await service.client.send('auditor', 'GET', '/v1/audit/key?')).toMatchObject({ status: 200 });
   });
 });
 

@@ -23,11 +23,11 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 /** A TLS connection that writes one request: in TLS 1.3 a client learns that its certificate is refused only then. */
-function attempt(options: ConnectionOptions): Promise<string> {
+function attempt(options: ConnectionOptions, host = 'Host: localhost\r\n'): Promise<string> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(service.running.httpsUrl);
     const socket = connect({ host: hostname, port: Number(port), ca: service.pki.ca, ...options }, () => {
-      socket.write('GET /v1/credentials HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+      socket.write(`GET /v1/credentials HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
     });
     let received = '';
     socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')));
@@ -151,6 +151,12 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
 });
 
 describe('on every request', () => {
+  it('the host is named, once', async () => {
+    const good = service.pki.certificateOf('auth-service');
+    expect(await attempt(good, '')).toBe('HTTP/1.1 400 Bad Request');
+    expect(await attempt(good, 'Host: localhost\r\nHost: localhost\r\n')).toBe('HTTP/1.1 400 Bad Request');
+  });
+
   it('the certificate is valid now, on a live connection too', async () => {
     const certificate = await service.pki.issue({ notAfter: new Date(Date.now() + HOUR_MS) });
     const client = new Client(service.running.httpsUrl, service.pki.ca, () => certificate);

@@ -1141,7 +1141,7 @@ export interface components {
                 "application/json": components["schemas"]["Credential"];
             };
         };
-        /** @description `request-malformed`: not JSON, an unknown member, a wrong type. `invalid` says where. */
+        /** @description `request-malformed`: not JSON, an unknown member or parameter, a member twice, a wrong type. `invalid` says where. */
         RequestMalformed: {
             headers: {
                 [name: string]: unknown;
@@ -1909,6 +1909,7 @@ export interface operations {
                     "application/json": components["schemas"]["RelyingPartyList"];
                 };
             };
+            400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             429: components["responses"]["RateLimited"];
@@ -2193,6 +2194,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             429: components["responses"]["RateLimited"];
@@ -2218,6 +2220,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             429: components["responses"]["RateLimited"];
@@ -2304,6 +2307,7 @@ export interface operations {
                     "application/json": components["schemas"]["OpenApiDocument"];
                 };
             };
+            400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             429: components["responses"]["RateLimited"];

@@ -94,6 +94,19 @@ describe('an access policy', () => {
     expect(one).not.toBe(two);
   });
 
+  it.each([0.1, 1, 1_000_000])('may allow %d requests a second', (rate) => {
+    const [grant] = parseAccessPolicy(policy(`${GOOD}\nrequestsPerSecond: ${String(rate)}`)).grants.values();
+    expect(grant?.requestsPerSecond).toBe(rate);
+  });
+
+  it('tells a mistake once, and of a permission which ones there are', () => {
+    expect(mistakesOf(policy(GOOD, 'deny: []\n'))).toHaveLength(1);
+    expect(mistakesOf(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
+    expect(mistakesOf(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
+      expect.stringMatching(/"audit:reed" is no permission; there are passkeys:register, .*, audit:export$/),
+    ]);
+  });
+
   it('names every mistake at once', () => {
     const text = policy('id: nonsense\npermissions: [audit:reed]\nrate: 5', 'extra: 1\n').replace('version: 1', '');
     expect(mistakesOf(text).length).toBeGreaterThanOrEqual(5);
@@ -154,8 +167,10 @@ describe('an access policy is refused when', () => {
     ['relying parties are none', `${GOOD}\nrelyingParties: []`, /\.relyingParties must be a list/],
     ['relying parties are null', `${GOOD}\nrelyingParties:`, /\.relyingParties must be a list/],
     ['a relying party is a wildcard', `${GOOD}\nrelyingParties: ["*.example"]`, /\.relyingParties must be text/],
+    ['a relying party ends in a wildcard', `${GOOD}\nrelyingParties: ["login.*"]`, /\.relyingParties must be text/],
     ['a relying party comes twice', `${GOOD}\nrelyingParties: [a.example, a.example]`, /has an entry twice/],
     ['the rate is 0', `${GOOD}\nrequestsPerSecond: 0`, /\.requestsPerSecond must/],
+    ['the rate is above a million', `${GOOD}\nrequestsPerSecond: 1000000.5`, /\.requestsPerSecond must/],
     ['the rate is negative', `${GOOD}\nrequestsPerSecond: -1`, /\.requestsPerSecond must/],
     ['the rate is text', `${GOOD}\nrequestsPerSecond: "5"`, /\.requestsPerSecond must/],
     ['the rate is infinite', `${GOOD}\nrequestsPerSecond: .inf`, /\.requestsPerSecond must/],
@@ -202,6 +217,7 @@ describe('a denial', () => {
     ['5F3A', '5f3a'],
     ['5f:3a', '5f3a'],
     ['00:F1:3A', 'f13a'],
+    ['00:00:00:0A', '0a'],
     ['00', '00'],
     [`00${'9F'.repeat(20)}`, '9f'.repeat(20)],
   ])('by the serial number %s, as a tool shows it, is one by %s', (shown, serial) => {

@@ -53,7 +53,7 @@ export function parseAccessPolicy(text: string): AccessPolicy {
  * the text around it, because the file may be another one than was meant, such as a key.
  */
 function parseYaml(text: string): unknown {
-  const document = parseDocument(text, { uniqueKeys: true, strict: true });
+  const document = parseDocument(text);
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) throw new AccessPolicyError(faults.map(({ message }) => message.split('\n', 1)[0]!));
   try {

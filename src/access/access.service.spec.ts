@@ -161,7 +161,8 @@ describe('relying parties', () => {
   ])('of %j include "%s": %s', async (relyingParties, rpId, included) => {
     const demand = access().demandRelyingParty(authorizedContext({}, relyingParties), rpId);
     if (included) return expect(demand).resolves.toBeUndefined();
-    await expect(demand).rejects.toMatchObject({ slug: 'relying-party-denied' });
+    const detail = `the caller may not act for ${rpId}`;
+    await expect(demand).rejects.toMatchObject({ slug: 'relying-party-denied', members: { detail } });
     expect(audit.entries).toMatchObject([{ type: 'access.denied', reason: 'relying-party-denied', rpId }]);
   });
 });

@@ -13,6 +13,7 @@ beforeAll(async () => {
     problems.render(error, request, reply);
   });
   server.post('/', (request) => ({ body: request.body }));
+  server.delete('/', (request) => ({ body: request.body }));
   await server.ready();
 });
 afterAll(() => server.close());
@@ -41,6 +42,20 @@ describe('a JSON body', () => {
     ['{"a":"\\ud83d\\ude00 😀"}', { a: '😀 😀' }],
   ])('%s is read', async (text, body) => {
     expect(await post(text)).toEqual({ status: 200, body });
+  });
+
+  it('is none where a DELETE has a media type and nothing of it', async () => {
+    const headers = { 'content-type': 'application/json' };
+    for (const payload of ['', undefined]) {
+      const answer = await server.inject({
+        method: 'DELETE',
+        url: '/',
+        headers,
+        ...(payload === '' ? { payload } : {}),
+      });
+      expect([answer.statusCode, answer.json()]).toEqual([200, {}]);
+    }
+    expect((await server.inject({ method: 'DELETE', url: '/', headers, payload: '{' })).statusCode).toBe(400);
   });
 
   it('may begin with a byte order mark', async () => {
@@ -126,6 +141,38 @@ describe('members that an object inherits', () => {
   ])('%s is refused', async (text, pointer) => {
     expect(await post(text)).toMatchObject(malformed(pointer));
     expect(({} as { admin?: boolean }).admin).toBeUndefined();
+  });
+});
+
+describe('a member that is named twice: readers disagree on which one counts', () => {
+  it.each([
+    '{"rpId":"a.example","rpId":"b.example"}',
+    '{"a":1,"a":1}',
+    '{"a":null,"b":1,"a":null}',
+    '{"a":1,"\\u0061":2}',
+    '{"":1,"":2}',
+    '{"a":{"b":1},"a":{"b":1}}',
+    '{"a":{"b":1,"b":2}}',
+    '{"a":[{"b":1},{"b":1,"c":[],"b":1}]}',
+    '[{"a":1,"a":2}]',
+    '{"1":0,"1":0}',
+  ])('%s is refused', async (text) => {
+    expect(await post(text)).toMatchObject({
+      ...malformed(),
+      invalid: [{ pointer: '', detail: 'the body names a member twice' }],
+    });
+  });
+
+  it.each([
+    '{"a":{"a":{"a":1}}}',
+    '[{"a":1},{"a":1}]',
+    '{"a":"a","b":"a"}',
+    '{"a":1,"A":2}',
+    '{"a":":","b":"\\":","c:":1}',
+    '{"a":"\\\\","b":{"c":[1,[2,{"d":"x:y"}]]}}',
+    '{"é":1,"e\u0301":2}',
+  ])('%s names none twice', async (text) => {
+    expect(await post(text)).toEqual({ status: 200, body: JSON.parse(text) });
   });
 });
 

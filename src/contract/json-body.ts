@@ -7,7 +7,10 @@ export const BODY_LIMIT_BYTES = 65_536;
 /** The deepest value of the contract is at 6; browsers may nest extension results further. */
 const MAX_DEPTH = 16;
 
-/** Bodies are JSON in UTF-8, uncompressed, and no deeper than the contract has use for. */
+/**
+ * Bodies are JSON in UTF-8, uncompressed, no deeper than the contract has use for, and name no member twice. A DELETE has
+ * none; that many clients give it a media type all the same is no mistake.
+ */
 export function acceptJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -15,6 +18,10 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
     'application/json',
     { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
     (request, body, done) => {
+      if (request.method === 'DELETE' && body.length === 0) {
+        done(null);
+        return;
+      }
       const { 'content-encoding': encoding, 'content-type': mediaType = '' } = request.headers;
       if (/;\s*charset=(?!"?utf-8"?\s*(;|$))/i.test(mediaType)) {
         done(new Problem('media-type-unsupported', { detail: 'JSON is taken in UTF-8' }));
@@ -27,15 +34,16 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
       const text = decode(body as Buffer);
       if (text === undefined) {
         done(malformed('is not UTF-8'));
-      } else if (deeperThan(text, MAX_DEPTH)) {
-        done(malformed(`is nested deeper than ${String(MAX_DEPTH)} levels`));
-      } else {
-        void parseJson(request, text, (error, value) => {
-          const pointer = inheritedMember(value);
-          if (pointer === undefined) done(error, value);
-          else done(malformed('is not a member that the contract knows', pointer));
-        });
+        return;
       }
+      const written = membersWritten(text);
+      if (written === undefined) {
+        done(malformed(`is nested deeper than ${String(MAX_DEPTH)} levels`));
+        return;
+      }
+      void parseJson(request, text, (error, value) => {
+        done(error ?? flawOf(value, written), value);
+      });
     },
   );
 }
@@ -48,8 +56,14 @@ function decode(body: Buffer): string | undefined {
   }
 }
 
-/** Counts brackets outside of strings, so that a deep text is refused before anything recurses into it. */
-function deeperThan(text: string, max: number): boolean {
+/**
+ * Counts the colons outside of strings, of which each member has one, and the brackets, so that a deep text is refused
+ * before anything recurses into it.
+ *
+ * @returns undefined: it is deeper than MAX_DEPTH
+ */
+function membersWritten(text: string): number | undefined {
+  let members = 0;
   let depth = 0;
   let quoted = false;
   for (let at = 0; at < text.length; at += 1) {
@@ -57,11 +71,25 @@ function deeperThan(text: string, max: number): boolean {
     if (character === '"') quoted = !quoted;
     else if (quoted && character === '\\') at += 1;
     else if (quoted) continue;
+    else if (character === ':') members += 1;
     else if (character === '[' || character === '{') depth += 1;
     else if (character === ']' || character === '}') depth -= 1;
-    if (depth > max) return true;
+    if (depth > MAX_DEPTH) return undefined;
   }
-  return false;
+  return members;
+}
+
+function flawOf(value: unknown, written: number): Problem | null {
+  const pointer = inheritedMember(value);
+  if (pointer !== undefined) return malformed('is not a member that the contract knows', pointer);
+  return membersOf(value) < written ? malformed('names a member twice') : null;
+}
+
+/** Of members with one name the parser keeps the last, others the first: where there are fewer than were written, some had. */
+function membersOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const members = Object.values(value);
+  return members.reduce<number>((sum, member) => sum + membersOf(member), Array.isArray(value) ? 0 : members.length);
 }
 
 /** The pointer of a member named as one that every object inherits: class-transformer drops it, so no one could refuse it. */

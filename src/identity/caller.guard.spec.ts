@@ -74,6 +74,13 @@ describe('whoever enters', () => {
     expect(answered).toEqual({ connection: 'close' });
   });
 
+  it('is verified again while its answer takes long', async () => {
+    await enter();
+    expect(await context().stillTrusted?.()).toBe(true);
+    standing = { caller: AUTH_SERVICE, refusal: 'the certificate was revoked' };
+    expect(await context().stillTrusted?.()).toBe(false);
+  });
+
   it('is not answered before the refusal is on the record', async () => {
     standing = { refusal: 'there is no certificate' };
     audit.failure = new Error('the database is away');

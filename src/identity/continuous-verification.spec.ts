@@ -100,6 +100,18 @@ describe('on every request', () => {
     expect(await verify(connection())).toMatchObject(refused('the certificate was revoked'));
   });
 
+  it('the certificates of its path are valid still, though nothing was reloaded', async () => {
+    const between = await authority({ subject: 'CN=Between', notAfter: at(30) }, root);
+    const issued = await caller(between, { notBefore: at(-60), notAfter: at(600) });
+    const lists = await Promise.all([root, between].map((by) => material([], at(90), by)));
+    trust.material = { ...lists[0]!, revocationLists: lists.flatMap(({ revocationLists }) => revocationLists) };
+    const chain = [issued.certificate, between.certificate, root.certificate];
+    const live = connection({ chain, endsAt: at(500).getTime() }, issued);
+    expect(await verify(live)).toMatchObject(WELCOME);
+    now = at(30.1);
+    expect(await verify(live)).toHaveProperty('refusal', expect.stringContaining('no longer trusted'));
+  });
+
   it('a path that is trusted is not asked for again before it ends', async () => {
     const live = connection();
     await verify(live);
@@ -160,6 +172,14 @@ describe('when the trust material was replaced', () => {
     expect(await verify(connection({ epoch: 2 }))).toMatchObject(refused('the certificate was revoked'));
     trust.material = await material();
     expect(await verify(connection({ epoch: 2 }))).toMatchObject(LAST);
+  });
+
+  it('its authority is asked for then, not its revocation list alone, which a file may still hold', async () => {
+    const other = await material([], at(90), await authority({ subject: 'CN=Other' }));
+    const { revocationLists } = await material();
+    trust.material = { ...other, revocationLists: [...other.revocationLists, ...revocationLists] };
+    const standing = await verify(connection({ epoch: 2 }));
+    expect(standing).toMatchObject(refused('the certificate is no longer trusted: it ends in no known root'));
   });
 
   it('a connection that began since is not drained', async () => {

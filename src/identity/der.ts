@@ -23,7 +23,8 @@ export const contextTag = (number: number): number => 0xa0 | number;
 /** @throws Error when no element lies there whole before `limit` */
 export function elementAt(der: Buffer, start: number, limit: number): DerElement {
   let content = start + 2;
-  let length = content > limit ? -1 : der[start + 1]!;
+  if (content > limit) throw new Error('malformed DER');
+  let length = der[start + 1]!;
   if (length >= 0x80) {
     const octets = length & 0x7f;
     if (octets === 0 || octets > 4 || content + octets > limit) throw new Error('malformed DER');
@@ -31,7 +32,7 @@ export function elementAt(der: Buffer, start: number, limit: number): DerElement
     content += octets;
   }
   const end = content + length;
-  if (length < 0 || end > limit) throw new Error('malformed DER');
+  if (end > limit) throw new Error('malformed DER');
   return { tag: der[start]!, start, content, end };
 }
 

@@ -43,6 +43,16 @@ describe('the service’s certificate', () => {
     else expect(() => read(young.pem, keyPem(young))).toThrow(`PASSKEY_TLS_CERT_FILE: ${told}`);
   });
 
+  it('is valid from its first second, which the skew moves forward, to its last', () => {
+    const { validFromDate, validToDate } = issued.certificate;
+    const at = (time: Date): string =>
+      serverCertificate({ cert: Buffer.from(issued.pem), key: Buffer.from(keyPem(issued)) }, time).subject;
+    expect(at(validToDate)).toBe('CN=localhost');
+    expect(() => at(new Date(validToDate.getTime() + 1))).toThrow('the certificate ended on');
+    expect(at(new Date(validFromDate.getTime() - 300_000))).toBe('CN=localhost');
+    expect(() => at(new Date(validFromDate.getTime() - 300_001))).toThrow('the certificate begins on');
+  });
+
   it('has not ended, unless it is the one in use: that must not keep a revocation list out', async () => {
     const old = await server(root, { notAfter: minutes(-1) });
     expect(() => read(old.pem, keyPem(old))).toThrow('PASSKEY_TLS_CERT_FILE: the certificate ended on');

@@ -31,7 +31,7 @@ export function parseSvid(der: Buffer, trustDomain: string): Caller {
 /** Of two authorities that go by one name, the key tells which it was. */
 function authorityOf(certificate: x509.X509Certificate): string {
   const { keyId } = certificate.getExtension(x509.AuthorityKeyIdentifierExtension) ?? {};
-  return keyId?.toLowerCase() ?? createHash('sha256').update(certificate.issuer).digest('hex');
+  return keyId ?? createHash('sha256').update(certificate.issuer).digest('hex');
 }
 
 function requireLeaf(certificate: x509.X509Certificate): void {

@@ -102,6 +102,10 @@ describe('the listener', () => {
     });
   });
 
+  it('does not answer a request without a host by itself: that takes a problem', () => {
+    expect(options().requireHostHeader).toBe(false);
+  });
+
   it('still has one for clients that know no other', async () => {
     const { socket } = await handshake({ ...authService(), ecdhCurve: 'P-256' });
     expect(socket.getProtocol()).toBe('TLSv1.3');

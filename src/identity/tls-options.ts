@@ -52,5 +52,6 @@ export function tlsOptions(context: TlsContext): ServerOptions {
     headersTimeout: 10_000,
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
+    requireHostHeader: false, // src/contract/host.ts demands it, and says so
   };
 }

@@ -116,6 +116,8 @@ describe('a file that cannot be used is named, with what is wrong with it', () =
     ['a CA file that is cut off', written('ca.crt', () => trust.root.pem + trust.root.pem.slice(0, 200)), 'CA_FILE: holds a certificate that cannot be parsed'],
     ['authorities on one line, of which OpenSSL would take none but the first', written('ca.crt', () => `${trust.root.pem.trim()}${trust.root.pem}`), 'CA_FILE: holds a certificate that cannot be parsed'],
     ['a leaf among the authorities', written('ca.crt', () => trust.root.pem + trust.server.pem), 'CA_FILE: "CN=localhost" is no certificate authority'],
+    ['a leaf of a longer name', written('ca.crt', async () => (await issue({ subject: 'O=Bank, CN=leaf' }, trust.root)).pem), 'CA_FILE: "O=Bank, CN=leaf" is no certificate authority'],
+    ['a leaf without a name', written('ca.crt', async () => (await issue({ subject: '' }, trust.root)).pem), 'CA_FILE: "" is no certificate authority'],
     ['an authority that may not sign lists', written('ca.crt', async () => (await authority({ keyUsage: KeyUsageFlags.keyCertSign })).pem), 'CA_FILE: "CN=Root" may not sign revocation lists'],
     ['an intermediate without its root', written('ca.crt', async () => (await authority({ subject: 'CN=Between' }, await other())).pem), 'CA_FILE: "CN=Between" leads to no root in the file'],
     ['an intermediate beside a root that goes by its root’s name', written('ca.crt', async () => trust.root.pem + (await authority({ subject: 'CN=Between' }, await authority())).pem), 'CA_FILE: "CN=Between" leads to no root in the file'],

@@ -95,6 +95,23 @@ describe('a member twice', () => {
     },
   );
 
+  it.each(['{"a":1,"a":1}', '{"a":{"b":[],"b":[]}}', '[{"a":1,"b":2},{"a":1,"\\u0061":2}]', '[[[{"":"","":""}]]]'])(
+    'is refused within a member too: %s',
+    (value) => {
+      expect(refusalOf(clientData().replace('{', `{"x":${value},`))).toMatchObject({
+        ...{ reason: 'malformed', detail: 'clientDataJSON has a member twice' },
+      });
+    },
+  );
+
+  it.each(['{"a":', '['])('is looked for at whatever depth: %s', (open) => {
+    const deep = (core: string): string => open.repeat(20_000) + core + (open === '[' ? ']' : '}').repeat(20_000);
+    expect(refusalOf(clientData().replace('{', `{"x":${deep('{"a":1}')},`))).toBe('holds: no top origin');
+    expect(refusalOf(clientData().replace('{', `{"x":${deep('{"a":1,"a":1}')},`))).toMatchObject({
+      reason: 'malformed',
+    });
+  });
+
   it.each([['"x":{"type":1}'], ['"x":[{"type":1},{"type":1}]'], ['"x":"type","y":"\\"type\\":"'], ['"Type":1']])(
     'is not what %s makes',
     (members) => {

@@ -83,25 +83,27 @@ function parse(text: string): ClientData {
   }
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   step(isObject, 'malformed', 'clientDataJSON is no object');
-  step(!repeatsMember(text), 'malformed', 'clientDataJSON has a member twice');
+  step(!repeatsMember(text, value), 'malformed', 'clientDataJSON has a member twice');
   const { crossOrigin } = value as ClientData;
   step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');
   return value as ClientData;
 }
 
-/** Whether an object, well-formed as it is, names a member twice: readers disagree on which one counts. */
-function repeatsMember(text: string): boolean {
-  const names = new Set<unknown>();
-  let depth = 0;
-  for (const [token, name] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}]/gs)) {
-    if (token === '{') depth += 1;
-    if (token === '}') depth -= 1;
-    if (name === undefined || depth !== 1) continue;
-    const member: unknown = JSON.parse(name);
-    if (names.has(member)) return true;
-    names.add(member);
+/**
+ * Whether JSON, well-formed as it is, names a member twice: readers disagree on which one counts. Each member that was
+ * written has a colon outside of strings; of those with one name the parser keeps the last.
+ */
+function repeatsMember(text: string, value: unknown): boolean {
+  const written = text.replace(/"(?:[^"\\]|\\.)*"/gs, '').split(':').length - 1;
+  let members = 0;
+  const values = [value];
+  for (const one of values) {
+    if (typeof one !== 'object' || one === null) continue;
+    const inner: unknown[] = Object.values(one);
+    if (!Array.isArray(one)) members += inner.length;
+    values.push(...inner);
   }
-  return false;
+  return members < written;
 }
 
 /** At most 200 characters of a received value, as JSON. */

@@ -17,6 +17,10 @@ export interface ListProfile {
   issuer?: X509Certificate;
   /** An object identifier, hexadecimal, of an extension that is critical. */
   critical?: string;
+  /** Extensions beside the number, as DER. */
+  extensions?: readonly Buffer[];
+  /** What comes behind the extensions, as DER. */
+  tail?: Buffer;
 }
 
 const MINUTE_MS = 60_000;
@@ -42,6 +46,7 @@ export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
   const extensions = [
     ...(number === null ? [] : [extension('551d14', integer(unsigned(number.toString(16))))]),
     ...(critical === undefined ? [] : [extension(critical, integer('01'), true)]),
+    ...(profile.extensions ?? []),
   ];
   const algorithm = algorithmOf(by, hash);
   const signed = tlv(
@@ -53,6 +58,7 @@ export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
     nextUpdate === null ? EMPTY : time(nextUpdate ?? new Date(Date.now() + 60 * MINUTE_MS)),
     entries.length === 0 ? EMPTY : tlv(0x30, ...entries),
     extensions.length === 0 ? EMPTY : tlv(0xa0, tlv(0x30, ...extensions)),
+    profile.tail ?? EMPTY,
   );
   const signature = sign(by.privateKey.asymmetricKeyType === 'ed25519' ? null : hash, signed, by.privateKey);
   return tlv(0x30, signed, algorithm, tlv(0x03, Buffer.from([0]), signature));
