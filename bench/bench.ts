@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { measureGrowth } from './growth/growth.js';
 import { measureAll } from './measure/cells.js';
 import { Contestant } from './measure/contestant.js';
 import { type Database, startDatabase } from './measure/database.js';
@@ -14,6 +15,7 @@ import { profileService } from './profile/profile.js';
 import { conditions, described } from './report/conditions.js';
 import { findings, told } from './report/findings.js';
 import { keepResults } from './report/results.js';
+import { soak } from './soak/soak.js';
 import { table, warnings } from './report/table.js';
 
 /** Seconds of load that nobody measures, in which code becomes machine code. */
@@ -71,7 +73,9 @@ async function main(): Promise<boolean> {
   progress('starting PostgreSQL');
   const database = await startDatabase(join(directory, 'database'));
   stops.push(() => database.stop());
+  if (options.growth) return measureGrowth(options, { database, directory, progress, stops });
   const contestants = await startContestants(options, database);
+  if (options.soak) return soak(contestants[0]!, options, conditions(directory, database.version), progress);
   if (!options.profile) return compare(options, database, contestants);
   await profileService(contestants[0]!, options, conditions(directory, database.version), progress);
   return true;

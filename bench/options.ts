@@ -12,7 +12,14 @@ const USAGE = `npm run bench -- [options]
   --seconds N          of each measurement
   --rounds N           of each measurement; medians are shown
   --users N            who are enrolled
-  --profile            where the service's CPU goes, instead of a comparison`;
+  --profile            where the service's CPU goes, instead of a comparison
+  --growth             how the service does with more and more data, instead of a comparison
+  --sizes a,b          of --growth: how many credentials, and as many audit events
+  --soak               how the service does in the long run, instead of a comparison
+  --minutes N          of --soak
+  --every N            seconds between the samples of --soak`;
+
+const SIZES = ['10000', '1000000', '10000000'];
 
 export interface Options {
   readonly scenarios: readonly Scenario[];
@@ -27,6 +34,14 @@ export interface Options {
   readonly users: number;
   readonly quick: boolean;
   readonly profile: boolean;
+  readonly growth: boolean;
+  /** Of growth: how many credentials, and as many audit events, the smallest first. */
+  readonly sizes: readonly number[];
+  readonly soak: boolean;
+  /** Of the soak. */
+  readonly minutes: number;
+  /** Seconds between the samples of the soak. */
+  readonly every: number;
 }
 
 /** Ends the process on a mistake, or when asked for help. */
@@ -53,12 +68,18 @@ function parse(args: readonly string[]): Options {
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       users: { type: 'string' },
+      growth: { type: 'boolean', default: false },
+      sizes: { type: 'string' },
+      soak: { type: 'boolean', default: false },
+      minutes: { type: 'string', default: '60' },
+      every: { type: 'string' },
     },
   });
-  const { quick, profile } = values;
+  const { quick, profile, growth, soak } = values;
+  const minutes = number(values.minutes);
   if (values.help) throw new Error('Ceremonies per second, latencies and CPU, of this service and of others.');
   const asked = list(values.scenario)?.map(scenario);
-  const contenders = list(values.contender) ?? (profile ? ['service'] : Object.keys(CONTENDERS));
+  const contenders = list(values.contender) ?? (profile || growth || soak ? ['service'] : Object.keys(CONTENDERS));
   contenders.forEach(contenderOf);
   return {
     scenarios: asked ?? (quick || profile ? ['authentication'] : SCENARIOS),
@@ -69,7 +90,9 @@ function parse(args: readonly string[]): Options {
     seconds: number(values.seconds ?? (quick ? '3' : profile ? '15' : '6')),
     rounds: number(values.rounds ?? (quick ? '1' : '3')),
     users: number(values.users ?? (quick ? '500' : '2000')),
-    ...{ quick, profile },
+    ...{ quick, profile, growth, soak, minutes },
+    sizes: (list(values.sizes) ?? SIZES).map(number).sort((a, b) => a - b),
+    every: number(values.every ?? String(Math.max(5, minutes))),
   };
 }
 

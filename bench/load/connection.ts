@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { parseReply, type Reply } from './http-reply.js';
 
-/** Where a contender listens; with a PKI, as auth-service over mutual TLS. */
+/** Where a contender listens; with a PKI over mutual TLS, as auth-service unless it is said to be another. */
 export interface Target {
   readonly url: string;
   readonly pki?: string;
+  readonly identity?: string;
 }
 
 interface Answer<Body> {
@@ -34,10 +35,10 @@ export class Connection {
     socket.on('close', () => this.pending?.reject(new Error('the server closed the connection')));
   }
 
-  static async open({ url, pki }: Target): Promise<Connection> {
+  static async open({ url, pki, identity = 'auth-service' }: Target): Promise<Connection> {
     const { hostname, port, host } = new URL(url);
     const address = { host: hostname, port: Number(port) };
-    const socket = pki === undefined ? connect(address) : connectTls({ ...address, ...identity(pki) });
+    const socket = pki === undefined ? connect(address) : connectTls({ ...address, ...certificateOf(pki, identity) });
     await once(socket, pki === undefined ? 'connect' : 'secureConnect');
     return new Connection(socket, host);
   }
@@ -48,9 +49,20 @@ export class Connection {
 
   /** @throws Error unless the answer is a 2xx */
   async call<Body>(method: string, path: string, body?: unknown, headers = ''): Promise<Answer<Body>> {
-    const { status, text, cookies } = await this.exchange(method, path, body, headers);
-    if (status < 200 || status > 299) throw new Error(`${method} ${path}: ${String(status)} ${text.slice(0, 300)}`);
+    const { text, cookies } = await this.succeed(method, path, body, headers);
     return { body: JSON.parse(text) as Body, cookies };
+  }
+
+  /** What may be no JSON. @throws Error unless the answer is a 2xx */
+  async read(path: string): Promise<string> {
+    return (await this.succeed('GET', path, undefined, '')).text;
+  }
+
+  private async succeed(method: string, path: string, body: unknown, headers: string): Promise<Reply> {
+    const reply = await this.exchange(method, path, body, headers);
+    const { status, text } = reply;
+    if (status < 200 || status > 299) throw new Error(`${method} ${path}: ${String(status)} ${text.slice(0, 300)}`);
+    return reply;
   }
 
   /** @param headers whole lines, each with its CRLF */
@@ -76,15 +88,22 @@ export class Connection {
   }
 }
 
-const identities = new Map<string, { ca: Buffer; cert: Buffer; key: Buffer }>();
+interface Certificate {
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
 
-function identity(pki: string): { ca: Buffer; cert: Buffer; key: Buffer } {
+const certificates = new Map<string, Certificate>();
+
+function certificateOf(pki: string, identity: string): Certificate {
   const read = (name: string): Buffer => readFileSync(join(pki, name));
-  const known = identities.get(pki) ?? {
+  const name = join(pki, identity);
+  const known = certificates.get(name) ?? {
     ca: read('ca.crt'),
-    cert: read('auth-service.crt'),
-    key: read('auth-service.key'),
+    cert: read(`${identity}.crt`),
+    key: read(`${identity}.key`),
   };
-  identities.set(pki, known);
+  certificates.set(name, known);
   return known;
 }

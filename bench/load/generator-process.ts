@@ -15,7 +15,8 @@ export class GeneratorProcess {
   readonly pid: number;
   private readonly child: ChildProcess;
 
-  constructor(contender: string, target: Target, users: number) {
+  /** @param users how many to enrol, or the file of a population that is loaded */
+  constructor(contender: string, target: Target, users: number | string) {
     const hooks = ['--import', join(import.meta.dirname, '../../test/support/typescript-resolution.mjs')];
     const program = [...hooks, join(import.meta.dirname, 'generator.ts')];
     const [command, args] = pinned('generator', [...program, contender, JSON.stringify(target), String(users)]);

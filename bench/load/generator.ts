@@ -2,9 +2,10 @@
  * The load on one contender, in a process of its own, told by its parent what to do (generator-process.ts). It signs as
  * authenticators do, so none of that is the contender's time.
  *
- * Arguments: the contender, its target as JSON, the number of users.
+ * Arguments: the contender, its target as JSON, the number of users or the file of a population that is loaded.
  */
 import { contenderOf } from '../contenders/contenders.js';
+import { LoadedUsers } from '../growth/loaded-users.js';
 import { closedLoop } from './closed-loop.js';
 import { Connection, type Target } from './connection.js';
 import { openLoop } from './open-loop.js';
@@ -28,9 +29,9 @@ export interface Run {
 
 export type Command = { readonly enrol: true } | { readonly connect: Load } | { readonly run: Run };
 
-const [name = '', target = '', count = ''] = process.argv.slice(2);
+const [name = '', target = '', source = ''] = process.argv.slice(2);
 const { driver } = contenderOf(name);
-const users = new Users(Number(count));
+const users = /^\d+$/.test(source) ? new Users(Number(source)) : LoadedUsers.read(source);
 let connections: Connection[] = [];
 
 async function connect(number: number): Promise<void> {

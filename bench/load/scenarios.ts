@@ -1,6 +1,6 @@
 import type { Driver } from '../contenders/contender.js';
 import type { Connection } from './connection.js';
-import type { Users } from './users.js';
+import type { UserSource } from './users.js';
 
 /** `mix`: 95 authentications to 5 registrations. `list`, `get`: a user's credentials, a credential by its id. */
 export const SCENARIOS = ['authentication', 'discoverable', 'registration', 'mix', 'list', 'get'] as const;
@@ -8,7 +8,7 @@ export type Scenario = (typeof SCENARIOS)[number];
 
 export type Operation = (connection: Connection) => Promise<void>;
 
-export function operationOf(scenario: Scenario, driver: Driver, users: Users): Operation {
+export function operationOf(scenario: Scenario, driver: Driver, users: UserSource): Operation {
   const register: Operation = (connection) => driver.register(connection, users.newcomer());
   const authenticate: Operation = (connection) => driver.authenticate(connection, users.next(), true);
   let turn = 0;

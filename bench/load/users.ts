@@ -13,8 +13,16 @@ export interface User {
 /** Coprime to any number of users that is sensible, so that a walk in such strides meets each of them equally often. */
 const STRIDE = 7_919;
 
+/** Whom the load is made in the name of. */
+export interface UserSource {
+  /** Those who must be enrolled before the measurement. */
+  readonly enrolled: readonly User[];
+  next(): User;
+  newcomer(): User;
+}
+
 /** Those who are enrolled before the measurement, and newcomers without end. */
-export class Users {
+export class Users implements UserSource {
   readonly enrolled: User[];
   private turn = 0;
   private newcomers = 0;
@@ -36,6 +44,6 @@ export class Users {
   }
 }
 
-function newUser(id: string, key: CredentialKey): User {
+export function newUser(id: string, key: CredentialKey): User {
   return { id, key, authenticator: new Authenticator() };
 }

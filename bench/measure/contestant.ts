@@ -1,7 +1,7 @@
 import { mkdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Contender, type Running } from '../contenders/contender.js';
+import { type Contender, type Running, type Site as ContenderSite } from '../contenders/contender.js';
 import { contenderOf } from '../contenders/contenders.js';
 import type { Load } from '../load/generator.js';
 import { GeneratorProcess } from '../load/generator-process.js';
@@ -9,6 +9,10 @@ import type { Scenario } from '../load/scenarios.js';
 import type { Observed } from '../load/tally.js';
 import type { Database } from './database.js';
 import { cpuSeconds, memory } from './processes.js';
+
+interface Site extends ContenderSite {
+  readonly as: string;
+}
 
 /** Milliseconds of load before a window opens, in which queues fill and pools connect. */
 const LEAD = 500;
@@ -30,32 +34,45 @@ export interface Groups {
   readonly generator: number;
 }
 
+/** What a contestant is started with. */
+export interface Start {
+  readonly directory: string;
+  readonly users: number;
+  readonly nodeOptions?: string[];
+  /** Of several contestants of one contender, the name of this one. */
+  readonly as?: string;
+  /** Before it runs, in the directory and the database that it will have. @returns the file of the loaded population */
+  readonly load?: (site: { directory: string; databaseUrl: string }) => Promise<string>;
+}
+
 /** A contender that runs, with its database and its generator. */
 export class Contestant {
+  /** In the table. */
   readonly name: string;
   readonly contender: Contender;
   readonly running: Running;
+  readonly site: Site;
   private readonly generator: GeneratorProcess;
   private readonly database: Database;
 
-  private constructor(name: string, running: Running, generator: GeneratorProcess, database: Database) {
-    this.name = name;
+  private constructor(name: string, site: Site, running: Running, generator: GeneratorProcess, database: Database) {
+    this.name = site.as;
     this.contender = contenderOf(name);
+    this.site = site;
     this.running = running;
     this.generator = generator;
     this.database = database;
   }
 
-  static async start(
-    name: string,
-    database: Database,
-    site: { directory: string; users: number; nodeOptions?: string[] },
-  ): Promise<Contestant> {
-    const directory = join(site.directory, name);
+  static async start(name: string, database: Database, start: Start): Promise<Contestant> {
+    const { as = name, load, users } = start;
+    const directory = join(start.directory, as);
     mkdirSync(directory);
-    const databaseUrl = await database.create(name);
-    const running = await contenderOf(name).start({ nodeOptions: [], ...site, directory, databaseUrl });
-    return new Contestant(name, running, new GeneratorProcess(name, running.target, site.users), database);
+    const databaseUrl = await database.create(as);
+    const loaded = await load?.({ directory, databaseUrl });
+    const site = { as, directory, databaseUrl, users, nodeOptions: start.nodeOptions ?? [] };
+    const running = await contenderOf(name).start(site);
+    return new Contestant(name, site, running, new GeneratorProcess(name, running.target, loaded ?? users), database);
   }
 
   /** Registers the users. */

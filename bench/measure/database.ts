@@ -23,6 +23,8 @@ export interface Database {
   readonly version: string;
   /** undefined: it runs on another machine. */
   readonly postmaster: number | undefined;
+  /** The file of its log; undefined: it is another's server. */
+  readonly log: string | undefined;
   /** A new, empty database. */
   create(name: string): Promise<string>;
   stop(): Promise<void>;
@@ -45,10 +47,10 @@ async function startOwn(directory: string): Promise<Database> {
   const { pid } = (await readPostmaster(cluster))!;
   pin('database', descendants(pid));
   const url = `postgresql://${SUPERUSER}:${cluster.password}@127.0.0.1:${String(port)}/postgres`;
-  return over(url, () => stopPostmaster(cluster, pid));
+  return over(url, () => stopPostmaster(cluster, pid), join(cluster.home, 'server.log'));
 }
 
-async function over(url: string, stopServer: () => Promise<void>): Promise<Database> {
+async function over(url: string, stopServer: () => Promise<void>, log?: string): Promise<Database> {
   const session = new pg.Client({ connectionString: url });
   await session.connect();
   const { rows } = await session.query<{ pid: number; version: string; local: boolean }>(
@@ -59,6 +61,7 @@ async function over(url: string, stopServer: () => Promise<void>): Promise<Datab
   const created: string[] = [];
   return {
     version,
+    log,
     postmaster: local ? parentOf(pid) : undefined,
     async create(name) {
       const database = `passkey_bench_${String(process.pid)}_${name.replaceAll('-', '_')}`;

@@ -23,11 +23,17 @@ export async function keepResults(
   cells: readonly Cell[],
 ): Promise<string[]> {
   const kind = options.quick ? '-quick' : '';
-  const [json, svg] = [resultPath(on, `${kind}.json`), resultPath(on, `${kind}.svg`)];
-  const rounded = (_: string, value: unknown): unknown =>
-    typeof value === 'number' ? Number(value.toPrecision(5)) : value;
-  const text = JSON.stringify({ conditions: on, options, findings: found, cells }, rounded);
-  writeFileSync(json, await format(text, { parser: 'json', printWidth: 120 }));
+  const svg = resultPath(on, `${kind}.svg`);
   writeFileSync(svg, plot(cells, on));
-  return [json, svg];
+  return [await keepJson(on, kind, { options, findings: found, cells }), svg];
+}
+
+/** @returns the path */
+export async function keepJson(on: Conditions, kind: string, result: object): Promise<string> {
+  const rounded = (_: string, value: unknown): unknown =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
+  const path = resultPath(on, `${kind}.json`);
+  const text = JSON.stringify({ conditions: on, ...result }, rounded);
+  writeFileSync(path, await format(text, { parser: 'json', printWidth: 120 }));
+  return path;
 }

@@ -4,6 +4,7 @@ import { Initial1764000000000 } from './migrations/1764000000000-initial.js';
 import { UserLimits1764100000000 } from './migrations/1764100000000-user-limits.js';
 import { TransparencyLog1764200000000 } from './migrations/1764200000000-transparency-log.js';
 import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-archive.js';
+import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
 
 /**
  * A statement that is prepared while a table is empty, as each month's partition is at first, keeps the plan that reads
@@ -27,6 +28,7 @@ export function dataSourceOptions(url: string): DataSourceOptions {
       UserLimits1764100000000,
       TransparencyLog1764200000000,
       AuditArchive1764300000000,
+      ListIndexes1764400000000,
     ],
     migrationsTableName: 'schema_migration',
     migrationsTransactionMode: 'all',

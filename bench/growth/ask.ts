@@ -1,0 +1,55 @@
+import { performance } from 'node:perf_hooks';
+import { median } from '../load/latency.js';
+import { Connection, type Target } from '../load/connection.js';
+import type { Grown } from './contestants.js';
+import { QUERIES, type Query } from './queries.js';
+
+const TURNS = 15;
+
+/** What a query took at each size, in the order of the sizes: milliseconds, or why it failed. */
+export interface Asked {
+  readonly name: string;
+  readonly ms: readonly (number | string)[];
+}
+
+/** Each query again and again, the sizes in turn, one at a time. */
+export async function askAll(grown: readonly Grown[], progress: (text: string) => void): Promise<Asked[]> {
+  const all: Asked[] = [];
+  for (const query of QUERIES) {
+    progress(`asking for ${query.name}`);
+    all.push({ name: query.name, ms: await askInTurn(grown, query) });
+  }
+  return all;
+}
+
+async function askInTurn(grown: readonly Grown[], query: Query): Promise<(number | string)[]> {
+  const callers = await Promise.all(grown.map(({ contestant: { running } }) => callerOf(query, running.target)));
+  const times: number[][] = grown.map(() => []);
+  const failures: string[] = [];
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    for (const [size, { population }] of grown.entries()) {
+      if (failures[size] !== undefined) continue;
+      const started = performance.now();
+      const failure = await ask(callers[size]!, query.path(population, turn));
+      if (failure === undefined) times[size]!.push(performance.now() - started);
+      else failures[size] = failure;
+    }
+  }
+  for (const caller of callers) caller.close();
+  return times.map((each, size) => failures[size] ?? median(each));
+}
+
+/** A connection for one query: one that waits for its turn is given up by the service. */
+export function callerOf({ identity }: Query, target: Target): Promise<Connection> {
+  return Connection.open({ ...target, identity });
+}
+
+/** @returns why there was no answer; undefined: there was */
+export async function ask(caller: Connection, path: string): Promise<string | undefined> {
+  try {
+    await caller.read(path);
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
+}

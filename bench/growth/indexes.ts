@@ -1,0 +1,30 @@
+import type pg from 'pg';
+
+const TABLES = ['user_handle', 'credential', 'audit_event', 'audit_leaf'];
+/** Their entries come in order, and the load is not slower for them. */
+const IN_ORDER = ['audit_event_tx', 'credential_id'];
+
+/** Drops the indexes into which a load would write here and there. @returns makes them again, one by one */
+export async function dropIndexes(session: pg.Client): Promise<(() => Promise<unknown>)[]> {
+  const constraints = await session.query<{ drop: string; make: string }>(
+    `SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS drop,
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS make
+       FROM pg_constraint WHERE contype = 'u' AND conrelid = ANY ($1::regclass[])`,
+    [TABLES],
+  );
+  const indexes = await session.query<{ drop: string; make: string }>(
+    `SELECT format('DROP INDEX %s', indexrelid::regclass) AS drop,
+            replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS make
+       FROM pg_index
+      WHERE indrelid = ANY ($1::regclass[]) AND NOT indisprimary AND indexrelid::regclass::text <> ALL ($2)
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)`,
+    [TABLES, IN_ORDER],
+  );
+  const dropped = [...constraints.rows, ...indexes.rows];
+  for (const { drop } of dropped) await session.query(drop);
+  return dropped.map(
+    ({ make }) =>
+      () =>
+        session.query(make),
+  );
+}

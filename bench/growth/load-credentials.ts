@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type pg from 'pg';
+import type { Config } from '../../src/config/config.js';
+import type * as SecretKeysModule from '../../src/config/secret-keys.js';
+import { bindingMac } from '../../src/credentials/binding.js';
+import { type Member, memberOf, type Population } from './population.js';
+
+/** Of the build, as TypeScript that Node cannot strip stands in its way. */
+const SECRET_KEYS = join(import.meta.dirname, '../../dist/src/config/secret-keys.js');
+
+const CHUNK = 5_000;
+const AAGUID = '00000000-0000-0000-0000-000000000000';
+
+/** Of a chunk the columns that are not the same in every row, in the order of the statement's parameters. */
+interface Columns {
+  readonly rpId: string[];
+  readonly id: string[];
+  readonly userId: string[];
+  readonly credentialId: Buffer[];
+  readonly publicKey: Buffer[];
+  readonly status: string[];
+  readonly createdAt: number[];
+  readonly bindingMac: Buffer[];
+  readonly handle: Buffer[];
+  readonly auditUid: string[];
+}
+
+const INSERT = `
+  WITH member AS (
+    SELECT *, to_timestamp(created / 1000.0) AS created_at
+      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::bigint[], $8::bytea[],
+                  $9::bytea[], $10::uuid[])
+        AS m (rp_id, id, user_id, credential_id, public_key, status, created, binding_mac, handle, audit_uid)),
+   handles AS (
+    INSERT INTO user_handle (rp_id, user_id, handle, audit_uid, created_at)
+    SELECT rp_id, user_id, handle, audit_uid, created_at FROM member)
+  INSERT INTO credential (rp_id, id, user_id, credential_id, public_key, algorithm, aaguid, name, status,
+    status_changed_at, attachment, transports, discoverable, backup_eligible, backed_up, user_verified,
+    attestation_format, attestation_trust, sign_count, created_at, created_by, last_used_at, binding_mac)
+  SELECT rp_id, id, user_id, credential_id, public_key, -7, '${AAGUID}', 'Passkey', status,
+    created_at, 'platform', '{internal,hybrid}', TRUE, TRUE, TRUE, TRUE,
+    'none', 'not-verified', 0, created_at, 'spiffe://passkey-manager.local/auth-service', created_at, binding_mac
+  FROM member`;
+
+/** One user, handle and credential each, sealed with the service's key by the service's own function. */
+export async function loadCredentials(
+  session: pg.Client,
+  population: Population,
+  directory: string,
+  progress: (done: number) => void,
+): Promise<void> {
+  const { readSecretKeys } = (await import(pathToFileURL(SECRET_KEYS).href)) as typeof SecretKeysModule;
+  const { binding } = readSecretKeys({ bindingKeyFile: join(directory, 'binding.key') } as Config);
+  const publicKeys = population.keys.map(({ cose }) => Buffer.from(cose, 'base64'));
+  let writing: Promise<unknown> = Promise.resolve();
+  for (let from = 0; from < population.size; from += CHUNK) {
+    const to = Math.min(from + CHUNK, population.size);
+    const columns = columnsOf(from, to, population, publicKeys, binding);
+    await writing;
+    progress(from);
+    writing = session.query(INSERT, Object.values(columns));
+    writing.catch(() => undefined);
+  }
+  await writing;
+}
+
+function columnsOf(from: number, to: number, population: Population, publicKeys: Buffer[], key: Buffer): Columns {
+  const columns: Columns = {
+    ...{ rpId: [], id: [], userId: [], credentialId: [], publicKey: [], status: [], createdAt: [], bindingMac: [] },
+    ...{ handle: [], auditUid: [] },
+  };
+  for (let index = from; index < to; index += 1) {
+    const member = memberOf(index, population);
+    const publicKey = publicKeys[index % publicKeys.length]!;
+    const sealed = { ...member, publicKey, bindingMac: macOf(member, publicKey, key) };
+    for (const name of Object.keys(columns) as (keyof Columns)[]) (columns[name] as unknown[]).push(sealed[name]);
+  }
+  return columns;
+}
+
+function macOf(member: Member, publicKey: Buffer, key: Buffer): Buffer {
+  return bindingMac(key, { ...member, publicKey, aaguid: AAGUID, backupEligible: true });
+}

@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RP_ID } from '../contenders/contender.js';
+import { Connection, type Target } from '../load/connection.js';
+
+/** Sign-ins that nobody ends, as most that a page begins by itself: their challenges wait for their end. */
+export class AbandonedSignIns {
+  private readonly connection: Connection;
+  private readonly pause: number;
+  private running = true;
+  private readonly ended: Promise<void>;
+
+  private constructor(connection: Connection, perSecond: number) {
+    this.connection = connection;
+    this.pause = 1_000 / perSecond;
+    this.ended = this.begin();
+    // Told by stop(): nobody waits for it before.
+    this.ended.catch(() => undefined);
+  }
+
+  static async start(target: Target, perSecond: number): Promise<AbandonedSignIns> {
+    return new AbandonedSignIns(await Connection.open(target), perSecond);
+  }
+
+  async stop(): Promise<void> {
+    this.running = false;
+    await this.ended;
+    this.connection.close();
+  }
+
+  private async begin(): Promise<void> {
+    while (this.running) {
+      await this.connection.call('POST', '/v1/challenges/authentication', { rpId: RP_ID });
+      await sleep(this.pause);
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger as Log } from '@nestjs/common';
+import type { Logger } from 'typeorm';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
+import { AuditReader } from '../audit/audit-reader.js';
+import { LogStorage } from '../audit/log-storage.js';
+import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import { CredentialBindings } from '../credentials/credential-bindings.js';
+import { CredentialEntity } from '../credentials/credential.entity.js';
+import { CredentialsService } from '../credentials/credentials.service.js';
+import type { AuthorizedContext } from '../identity/request-context.js';
+
+const ROWS = 20_000;
+const PAGE = 50;
+/** Of user_handle.audit_uid, by which the log knows the user of two relying parties. */
+const [UID, OTHER_UID] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
+
+let database: TestDataSource;
+let statements: { text: string; parameters: unknown[] }[];
+let events: AuditReader;
+let credentials: CredentialsService;
+
+beforeAll(async () => {
+  // None of the rows is sealed, and the service would tell of each.
+  Log.overrideLogger(false);
+  database = await openTestDataSource();
+  await database.sql(`
+    INSERT INTO credential SELECT CASE i % 4000 WHEN 0 THEN 'rare' ELSE 'rp' END, gen_random_uuid(), 'u' || i,
+      decode(md5(i::text), 'hex'), '', -7, gen_random_uuid(), 'n', CASE i % 4000 WHEN 1 THEN 'revoked' ELSE 'active' END,
+      NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
+      FROM generate_series(1, ${String(ROWS)}) i;
+    INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid)
+      VALUES ('rp', 'robot', '', now(), '${UID}'), ('rare', 'robot', '', now(), '${OTHER_UID}');
+    INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id)
+      SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + i), 12, '0') || left(md5(i::text), 20))::uuid, '{"metadata":{}}', '',
+        (ARRAY['challenge.issue', 'credential.verify'])[1 + i % 2],
+        CASE WHEN i % 10 = 1 THEN 'failure' ELSE 'success' END,
+        CASE WHEN i <= 20 THEN 'rare' WHEN i <= 40 THEN 'seldom' ELSE 'rp' END,
+        CASE WHEN i % 50 = 0 THEN '${UID}' WHEN i % 50 = 1 THEN '${OTHER_UID}' ELSE 'u' || i END
+      FROM generate_series(1, ${String(ROWS)}) i;
+    ANALYZE`);
+  const { dataSource } = database;
+  const logger = {
+    logQuery: (text: string, parameters: unknown[] = []) => void statements.push({ text, parameters }),
+  } as unknown as Logger;
+  dataSource.setOptions({ logging: ['query'] });
+  dataSource.logger = logger;
+  const { service } = new FakeAudit();
+  const clock = { now: () => new Date() };
+  events = new AuditReader(dataSource.getRepository(AuditEventEntity), service, new LogStorage(dataSource), TEST_KEYS);
+  credentials = new CredentialsService(
+    dataSource.getRepository(CredentialEntity),
+    clock,
+    new CredentialBindings(TEST_KEYS, service),
+    {} as AuthenticatorsService,
+    service,
+  );
+}, 60_000);
+beforeEach(() => {
+  statements = [];
+});
+afterAll(() => database.close());
+
+const context = (relyingParties: string[] | null = null): AuthorizedContext =>
+  ({ relyingParties, requestId: '' }) as unknown as AuthorizedContext;
+
+interface Plan {
+  readonly 'Relation Name'?: string;
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly Plans?: Plan[];
+}
+
+/** How many rows of the large tables the statements so far have taken in hand, whether or not they kept them. */
+async function rowsRead(): Promise<number> {
+  let rows = 0;
+  const count = (plan: Plan): void => {
+    if (/^(credential$|audit_event)/.test(plan['Relation Name'] ?? '')) {
+      rows += (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
+    }
+    plan.Plans?.forEach(count);
+  };
+  for (const { text, parameters } of statements.slice()) {
+    if (!text.startsWith('SELECT')) continue;
+    const explain = `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`;
+    const [row] = await database.sql<{ 'QUERY PLAN': [{ Plan: Plan }] }>(explain, parameters);
+    count(row!['QUERY PLAN'][0].Plan);
+  }
+  return rows;
+}
+
+describe('a page of the audit log reads no more than pages', () => {
+  it.each([
+    ['the newest', {}, null],
+    ['of a user whom the log knows by two names', { userId: 'robot' }, null],
+    ['of such a user, to an auditor of one relying party', { userId: 'robot' }, ['rp']],
+    ['of failures', { outcome: 'failure' }, null],
+    ['to an auditor of a relying party that has few events, long ago', {}, ['rare']],
+    ['to an auditor of a relying party that has none', {}, ['none']],
+    ['to an auditor of two such', {}, ['rare', 'seldom']],
+    ['to an auditor of a large and a small one', {}, ['rp', 'rare']],
+  ])('%s', async (_, query, relyingParties) => {
+    await events.list(context(relyingParties), { ...query, limit: PAGE });
+    expect(await rowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1));
+  });
+
+  it('and has the newest of all that it is made of, once each', async () => {
+    const own = await database.sql<{ id: string }>(
+      `SELECT id FROM audit_event WHERE user_id IN ($1, $2) ORDER BY id DESC LIMIT ${String(PAGE)}`,
+      [UID, OTHER_UID],
+    );
+    const page = await events.list(context(), { userId: 'robot', limit: PAGE });
+    expect(page.data).toHaveLength(PAGE);
+    const cursor = Buffer.from(page.nextCursor ?? '', 'base64url').toString();
+    expect(cursor).toBe(own.at(-1)!.id);
+  });
+});
+
+describe('a page of credentials reads no more than a page', () => {
+  it.each([
+    ['of a relying party', { rpId: 'rp' }],
+    ['of a small relying party', { rpId: 'rare' }],
+    ['revoked', { status: 'revoked' as const }],
+    ['revoked, of a relying party', { rpId: 'rp', status: 'revoked' as const }],
+    ['suspended, where none is', { status: 'suspended' as const }],
+  ])('%s', async (_, query) => {
+    await credentials.list(context(), { ...query, limit: PAGE });
+    expect(statements.length).toBeGreaterThan(0);
+    expect(await rowsRead()).toBeLessThanOrEqual(PAGE + 1);
+  });
+});
