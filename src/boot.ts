@@ -19,6 +19,7 @@ import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
 import { WatchedFiles } from './config/watched-files.js';
 import { openDatabase } from './database/open-database.js';
+import { drainOnClose } from './drain.js';
 import { ManagementModule } from './health/management.module.js';
 import { Connections } from './identity/connections.js';
 import { factsOf, ListenerTrust } from './identity/listener-trust.js';
@@ -117,6 +118,7 @@ async function createApp(
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
   refuseBadEncoding(fastify);
+  drainOnClose(fastify);
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);
   const server: Server = adapter.getHttpServer();
