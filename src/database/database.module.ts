@@ -10,7 +10,7 @@ import { dataSourceOptions } from './data-source.js';
     TypeOrmModule.forRootAsync({
       inject: [CONFIG],
       useFactory: (config: Config) => ({
-        ...dataSourceOptions(config.databaseUrl ?? ''),
+        ...dataSourceOptions(config.databaseUrl ?? '', config.workers),
         autoLoadEntities: true,
         retryAttempts: 0,
       }),
