@@ -99,7 +99,7 @@ export class WorkerPool {
     const { number, age } = place.worker;
     this.died(place.worker);
     place.deaths = age < STEADY_MS ? place.deaths + 1 : 1;
-    const pause = place.deaths === 1 ? 0 : Math.min(BACKOFF_MS * 2 ** (place.deaths - 2), MAX_BACKOFF_MS);
+    const pause = pauseAfter(place.deaths);
     const reason = error instanceof Error ? error.message : undefined;
     this.logger.error({ worker: number, ...end, reason, pause }, 'a worker has ended and is replaced');
     place.replacing = setTimeout(() => {
@@ -117,6 +117,11 @@ export class WorkerPool {
     this.url ??= url;
     if (url !== this.url) this.fail(new WorkerError(`No worker is left at ${this.url}, and port 0 is now another one`));
   }
+}
+
+/** @param deaths in a row @returns milliseconds before the next replacement */
+export function pauseAfter(deaths: number): number {
+  return deaths === 1 ? 0 : Math.min(BACKOFF_MS * 2 ** (deaths - 2), MAX_BACKOFF_MS);
 }
 
 function noop(): void {

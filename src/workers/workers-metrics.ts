@@ -9,6 +9,9 @@ import {
 } from 'prom-client';
 import type { WorkerProcess } from './worker-process.js';
 
+/** What a worker is asked for here. */
+type Counting = Pick<WorkerProcess, 'state' | 'ask'>;
+
 type Snapshot = MetricObjectWithValues<MetricValue<string>>[];
 
 /** For a worker's answer: milliseconds. */
@@ -20,8 +23,8 @@ const PATIENCE_MS = 2_000;
  */
 export class WorkersMetrics {
   private readonly own = new Registry();
-  private readonly latest = new Map<WorkerProcess, Snapshot>();
-  private departed: Snapshot = [];
+  private readonly latest = new Map<Counting, Snapshot>();
+  private departed: Promise<Snapshot> = Promise.resolve([]);
 
   private readonly deaths = new Counter({
     name: 'passkey_worker_deaths_total',
@@ -39,15 +42,15 @@ export class WorkersMetrics {
     collectDefaultMetrics({ register: this.own });
   }
 
-  died(worker: WorkerProcess): void {
+  died(worker: Counting): void {
     this.deaths.inc();
     const counted = (this.latest.get(worker) ?? []).filter(isCounted);
     this.latest.delete(worker);
-    void sumOf([this.departed, counted]).then((sum) => (this.departed = sum));
+    this.departed = this.departed.then((before) => sumOf([before, counted]));
   }
 
   /** In Prometheus' text format. A worker that does not answer counts as when it did. */
-  async exposition(workers: readonly WorkerProcess[]): Promise<string> {
+  async exposition(workers: readonly Counting[]): Promise<string> {
     const living = workers.filter(({ state }) => state === 'serving');
     this.serving.set(living.length);
     await Promise.all(
@@ -57,7 +60,7 @@ export class WorkersMetrics {
       }),
     );
     const own = (await this.own.getMetricsAsJSON()).filter(isOfProcess);
-    return AggregatorRegistry.aggregate([own, this.departed, ...this.latest.values()]).metrics();
+    return AggregatorRegistry.aggregate([own, await this.departed, ...this.latest.values()]).metrics();
   }
 }
 
