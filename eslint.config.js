@@ -35,6 +35,7 @@ const OPEN_DOORS = {
   health: ['access', 'audit', 'authenticators', 'config', 'identity', 'telemetry'],
   openapi: ['access'],
   inventory: ['config', 'identity', 'webauthn'],
+  workers: ['access', 'audit', 'config', 'database', 'health', 'telemetry'],
 };
 const ROOMS = Object.keys(OPEN_DOORS);
 

@@ -1,12 +1,24 @@
+import cluster from 'node:cluster';
 import { join, relative } from 'node:path';
 import { AccessPolicyError } from './access/access-policy.js';
-import { type RunningService, startService } from './boot.js';
+import { startService } from './boot.js';
 import { type Config, ConfigError, readConfig } from './config/config.js';
 import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN, prepareDevelopment } from './config/development.js';
 import { EmbeddedPostgresError } from './database/embedded/embedded-postgres-error.js';
+import { startWorkers } from './workers/primary.js';
+import { runWorker } from './workers/worker.js';
+import { WorkerError } from './workers/worker-process.js';
+
+interface Running {
+  readonly httpsUrl: string;
+  readonly managementUrl: string;
+  /** Rejects when the service cannot go on. */
+  readonly failure?: Promise<never>;
+  stop(): Promise<void>;
+}
 
 /** What a person at a terminal wants to know first. The first line names the ports, in every environment. */
-function announce(service: RunningService, config: Config): void {
+function announce(service: Running, config: Config): void {
   const { httpsUrl, managementUrl } = service;
   if (config.production) {
     console.log(
@@ -40,7 +52,7 @@ A page to click on: npm run demo. Stop: Ctrl-C.
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   if (!config.production) await prepareDevelopment(config.dataDir);
-  const starting = startService(config);
+  const starting: Promise<Running> = config.workers === 1 ? startService(config) : startWorkers(config);
   let stopping: Promise<void> | undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -48,13 +60,19 @@ async function main(): Promise<void> {
     });
   }
   const service = await starting;
+  service.failure?.catch((error: unknown) => {
+    stopping ??= service.stop().then(() => fail(error), fail);
+  });
   if (!stopping) announce(service, config);
 }
 
 function fail(error: unknown): never {
-  const expected = [ConfigError, AccessPolicyError, EmbeddedPostgresError].some((kind) => error instanceof kind);
+  const expected = [ConfigError, AccessPolicyError, EmbeddedPostgresError, WorkerError].some(
+    (kind) => error instanceof kind,
+  );
   console.error(expected ? (error as Error).message : error);
   process.exit(1);
 }
 
-main().catch(fail);
+if (cluster.isWorker) runWorker();
+else main().catch(fail);

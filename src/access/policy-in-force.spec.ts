@@ -37,7 +37,7 @@ afterEach(async () => {
 async function start(text = policy()): Promise<void> {
   await writeFile(path, text);
   files = await watchedPolicy(path);
-  inForce = new PolicyInForce(files, audit.service, metrics);
+  inForce = new PolicyInForce(files, audit.service, metrics, {});
   inForce.onApplicationBootstrap();
 }
 

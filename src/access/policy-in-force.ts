@@ -1,5 +1,6 @@
 import { type OnModuleDestroy, Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { readBounded } from '../config/read-bounded.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -44,6 +45,7 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(POLICY_FILES) private readonly files: WatchedFiles<AccessPolicy>,
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'worker'>,
   ) {}
 
   get policy(): AccessPolicy {
@@ -78,8 +80,8 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
 
   private report(outcome: 'success' | 'failure', members: { reason?: string; detail?: string; facts: object }): void {
     this.metrics.reloads.inc({ what: 'policy', outcome });
-    const { facts, ...rest } = members;
-    this.audit.recordEventually({ type: 'policy.reload', outcome, ...rest, facts: { ...facts } });
+    const facts = { worker: this.config.worker?.number, ...members.facts };
+    this.audit.recordEventually({ type: 'policy.reload', outcome, ...members, facts });
   }
 }
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { CONFIG, type Config } from '../config/config.js';
 import { type AnchorState, Anchors } from './anchors/anchors.js';
 import { databaseUnavailable } from '../problems/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -40,10 +41,13 @@ export interface LogState {
 
 /**
  * Keeps the log going, in every replica: about once a second whoever comes first puts new events in order and signs a
- * checkpoint. What goes wrong is told by LogFailures.
+ * checkpoint. What goes wrong is told by LogFailures. Of a replica's workers the first is its keeper: two would sign in
+ * turns, and bring their checkpoints to one anchor out of order.
  */
 @Injectable()
 export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
+  /** Whether it is this process that keeps the replica's log. */
+  readonly keeps: boolean;
   private latest: AuditCheckpointEntity | undefined;
   private lagMs = 0;
   private lateTurns = 0;
@@ -60,9 +64,13 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly failures: LogFailures,
     private readonly metrics: Metrics,
     private readonly anchors: Anchors,
-  ) {}
+    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+  ) {
+    this.keeps = worker === undefined || worker.number === 1;
+  }
 
   onApplicationBootstrap(): void {
+    if (!this.keeps) return;
     this.timer = setTimeout(() => {
       this.running = this.tick().finally(() => {
         if (!this.stopped) this.onApplicationBootstrap();

@@ -46,16 +46,18 @@ export interface MetadataState {
 export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(MetadataFile.name);
   private readonly path: string | undefined;
+  private readonly worker: number | undefined;
   private files: WatchedFiles<Loaded> | undefined;
 
   constructor(
-    @Inject(CONFIG) { metadataBlobFile }: Pick<Config, 'metadataBlobFile'>,
+    @Inject(CONFIG) { metadataBlobFile, worker }: Pick<Config, 'metadataBlobFile' | 'worker'>,
     @Inject(METADATA_ROOTS) private readonly roots: readonly string[],
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly audit: AuditService,
   ) {
     this.path = metadataBlobFile;
+    this.worker = worker?.number;
   }
 
   /** @throws ConfigError when the file cannot be used */
@@ -99,12 +101,12 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private readonly reports: FileReports<Loaded> = {
     taken: (loaded, previous) => {
       this.show(loaded);
-      const facts = { no: loaded.no, previous_no: previous.no, digest: loaded.digest };
+      const facts = { worker: this.worker, no: loaded.no, previous_no: previous.no, digest: loaded.digest };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
     refused: (reason) => {
       this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason });
-      const entry = { reason: 'unusable', detail: reason.slice(0, 500) };
+      const entry = { reason: 'unusable', detail: reason.slice(0, 500), facts: { worker: this.worker } };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
     },
   };

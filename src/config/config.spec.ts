@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConfigError, readConfig } from './config.js';
@@ -71,11 +71,12 @@ describe('development', () => {
       auditKeyFile: join(data, 'audit.key'),
       deploymentName: 'default',
       bindingKeyFile: join(data, 'binding.key'),
+      workers: 1,
     });
   });
 
   it('takes an empty setting for an absent one', () => {
-    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT']; // prettier-ignore
+    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT', 'PASSKEY_WORKERS']; // prettier-ignore
     expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
   });
 
@@ -152,6 +153,22 @@ describe('a port', () => {
   it('has a host', () => {
     const { https, management } = readConfig({ PASSKEY_HTTPS_HOST: '::', PASSKEY_MANAGEMENT_HOST: '10.0.0.7' });
     expect([https.host, management.host]).toEqual(['::', '10.0.0.7']);
+  });
+});
+
+describe('the number of workers', () => {
+  it.each([
+    ['1', 1],
+    ['64', 64],
+    ['auto', Math.min(64, availableParallelism())],
+  ])('may be %s', (text, workers) => {
+    expect(readConfig({ PASSKEY_WORKERS: text }).workers).toBe(workers);
+  });
+
+  it.each(['0', '65', '-1', '1.5', '1e1', ' 2', 'all', 'Auto', '٢'])('may not be "%s"', (text) => {
+    expect(mistakesOf({ PASSKEY_WORKERS: text })).toEqual([
+      `PASSKEY_WORKERS is "${text}"; it must be auto, or a number from 1 to 64`,
+    ]);
   });
 });
 

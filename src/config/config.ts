@@ -1,5 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import type { WorkerNumber } from './worker.js';
 
 /** Everything the service can be told from outside, read once at boot and frozen. */
 export interface Config {
@@ -26,6 +28,10 @@ export interface Config {
   readonly bindingKeyFile: string;
   /** FIDO metadata, the BLOB as it is published; undefined: none. */
   readonly metadataBlobFile: string | undefined;
+  /** Processes that serve; 1: this one. */
+  readonly workers: number;
+  /** Told by the primary; undefined: the only process. */
+  readonly worker?: WorkerNumber | undefined;
 }
 
 export interface Listener {
@@ -44,6 +50,9 @@ export interface TlsFiles {
 }
 
 export const CONFIG = Symbol('Config');
+
+/** More is a mistake sooner than a machine. */
+const MAX_WORKERS = 64;
 
 /** Every mistake in the settings, so that one start tells them all. */
 export class ConfigError extends Error {
@@ -86,6 +95,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     auditAnchorUrl: settings.httpUrl('PASSKEY_AUDIT_ANCHOR_URL'),
     bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
+    workers: settings.workers('PASSKEY_WORKERS'),
   };
   if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
   return Object.freeze(config);
@@ -108,6 +118,15 @@ class Settings {
       this.mistakes.push(`${name} is "${value}"; it must be 1 to 100 letters, digits, dots, hyphens and underscores`);
     }
     return value;
+  }
+
+  /** auto: as many as the process may use cores */
+  workers(name: string): number {
+    const value = this.env[name] || '1';
+    const count = value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(value);
+    if (value !== 'auto' && (!/^\d{1,2}$/.test(value) || count < 1 || count > MAX_WORKERS))
+      this.mistakes.push(`${name} is "${value}"; it must be auto, or a number from 1 to ${String(MAX_WORKERS)}`);
+    return count;
   }
 
   listener(prefix: string, defaultPort: number): Listener {

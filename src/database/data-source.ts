@@ -14,11 +14,19 @@ import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexe
 const PLANNING = '-c enable_seqscan=off -c jit=off';
 
 /**
+ * Connections of one process. Each of several has less to do: 8, and 64 together, which the embedded server holds; of
+ * more than 8 workers each gets its part, and 2 where that would be less.
+ */
+export function poolSizeOf(workers: number): number {
+  return workers === 1 ? 16 : Math.max(2, Math.min(8, Math.floor(64 / workers)));
+}
+
+/**
  * @param url PostgreSQL 15 or later
  * @returns options whose pool gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock,
  *   8 s for an answer of a server that does not keep to that itself
  */
-export function dataSourceOptions(url: string): DataSourceOptions {
+export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
   return {
     type: 'postgres',
     driver: pg,
@@ -35,7 +43,7 @@ export function dataSourceOptions(url: string): DataSourceOptions {
     uuidExtension: 'pgcrypto',
     installExtensions: false,
     applicationName: 'passkey-manager',
-    poolSize: 16,
+    poolSize: poolSizeOf(workers),
     parseInt8: true,
     extra: {
       options: PLANNING,

@@ -11,7 +11,7 @@ import { HotPath } from './hot-path.service.js';
     TypeOrmModule.forRootAsync({
       inject: [CONFIG],
       useFactory: (config: Config) => ({
-        ...dataSourceOptions(config.databaseUrl ?? ''),
+        ...dataSourceOptions(config.databaseUrl ?? '', config.workers),
         autoLoadEntities: true,
         retryAttempts: 0,
       }),

@@ -1,12 +1,18 @@
-import { Controller, Get } from '@nestjs/common';
-import { HealthCheck, type HealthCheckResult, HealthCheckService } from '@nestjs/terminus';
-import { Readiness } from './readiness.js';
+import { Controller, Get, Inject } from '@nestjs/common';
+import {
+  HealthCheck,
+  type HealthCheckResult,
+  HealthCheckService,
+  type HealthIndicatorFunction,
+} from '@nestjs/terminus';
+
+export const INDICATORS = Symbol('HealthIndicatorFunction[]');
 
 @Controller('health')
 export class HealthController {
   constructor(
     private readonly health: HealthCheckService,
-    private readonly readiness: Readiness,
+    @Inject(INDICATORS) private readonly indicators: HealthIndicatorFunction[],
   ) {}
 
   /** The process answers. */
@@ -20,14 +26,6 @@ export class HealthController {
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {
-    return this.health.check([
-      () => this.readiness.database(),
-      () => this.readiness.migrations(),
-      () => this.readiness.audit(),
-      () => this.readiness.certificate(),
-      () => this.readiness.crl(),
-      () => this.readiness.accessPolicy(),
-      () => this.readiness.metadata(),
-    ]);
+    return this.health.check(this.indicators);
   }
 }

@@ -1,10 +1,10 @@
-import { type DynamicModule, Module } from '@nestjs/common';
-import { TerminusModule } from '@nestjs/terminus';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { type HealthIndicatorFunction, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { DataSource } from 'typeorm';
-import { HealthController } from './health.controller.js';
-import { MetricsController } from './metrics.controller.js';
+import { HealthController, INDICATORS } from './health.controller.js';
+import { EXPOSITION, type Exposition, MetricsController } from './metrics.controller.js';
 import {
   AUDIT_LOG,
   type AuditLogReading,
@@ -18,6 +18,7 @@ import {
 /** The operators' listener: plain HTTP, on loopback unless set otherwise, an application of its own beside the service. */
 @Module({})
 export class ManagementModule {
+  /** Of the process that serves. */
   static over(service: {
     dataSource: DataSource;
     metrics: Metrics;
@@ -26,19 +27,35 @@ export class ManagementModule {
     auditLog: AuditLogReading;
     clock: Clock;
   }): DynamicModule {
-    return {
-      module: ManagementModule,
-      imports: [TerminusModule.forRoot({ logger: false })],
-      controllers: [HealthController, MetricsController],
-      providers: [
-        Readiness,
-        { provide: DataSource, useValue: service.dataSource },
-        { provide: Metrics, useValue: service.metrics },
-        { provide: METADATA, useValue: service.metadata },
-        { provide: IDENTITY, useValue: service.identity },
-        { provide: AUDIT_LOG, useValue: service.auditLog },
-        { provide: CLOCK, useValue: service.clock },
-      ],
-    };
+    return management([
+      Readiness,
+      { provide: DataSource, useValue: service.dataSource },
+      { provide: METADATA, useValue: service.metadata },
+      { provide: IDENTITY, useValue: service.identity },
+      { provide: AUDIT_LOG, useValue: service.auditLog },
+      { provide: CLOCK, useValue: service.clock },
+      { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.all() },
+      { provide: EXPOSITION, useValue: () => service.metrics.registry.metrics() },
+    ]);
   }
+
+  /** Of the primary, which asks its workers. */
+  static overWorkers(workers: {
+    indicators: (check: HealthIndicatorService) => HealthIndicatorFunction[];
+    exposition: Exposition;
+  }): DynamicModule {
+    return management([
+      { provide: INDICATORS, inject: [HealthIndicatorService], useFactory: workers.indicators },
+      { provide: EXPOSITION, useValue: workers.exposition },
+    ]);
+  }
+}
+
+function management(providers: Provider[]): DynamicModule {
+  return {
+    module: ManagementModule,
+    imports: [TerminusModule.forRoot({ logger: false })],
+    controllers: [HealthController, MetricsController],
+    providers,
+  };
 }

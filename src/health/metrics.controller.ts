@@ -1,13 +1,16 @@
-import { Controller, Get, Header } from '@nestjs/common';
-import { Metrics } from '../telemetry/metrics.js';
+import { Controller, Get, Header, Inject } from '@nestjs/common';
+
+/** In Prometheus' text format. */
+export type Exposition = () => Promise<string>;
+export const EXPOSITION = Symbol('Exposition');
 
 @Controller('metrics')
 export class MetricsController {
-  constructor(private readonly metrics: Metrics) {}
+  constructor(@Inject(EXPOSITION) private readonly expose: Exposition) {}
 
   @Get()
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   exposition(): Promise<string> {
-    return this.metrics.registry.metrics();
+    return this.expose();
   }
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { type HealthIndicatorFunction, HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { DataSource } from 'typeorm';
 import type { PolicyInForce } from '../access/policy-in-force.js';
 import type { LogState } from '../audit/log-keeper.js';
@@ -17,7 +17,8 @@ export const METADATA = Symbol('MetadataReading');
 export type IdentityReading = () => { readonly trust: ListenerTrust; readonly access: PolicyInForce };
 export const IDENTITY = Symbol('IdentityReading');
 
-export type AuditLogReading = () => LogState;
+/** undefined where another process keeps the log. */
+export type AuditLogReading = () => LogState | undefined;
 export const AUDIT_LOG = Symbol('AuditLogReading');
 
 /** What must hold for the service to be of use. */
@@ -31,6 +32,18 @@ export class Readiness {
     private readonly dataSource: DataSource,
     private readonly indicators: HealthIndicatorService,
   ) {}
+
+  all(): HealthIndicatorFunction[] {
+    return [
+      () => this.database(),
+      () => this.migrations(),
+      () => this.audit(),
+      () => this.certificate(),
+      () => this.crl(),
+      () => this.accessPolicy(),
+      () => this.metadata(),
+    ];
+  }
 
   async database(): Promise<HealthIndicatorResult> {
     const check = this.indicators.check('database');

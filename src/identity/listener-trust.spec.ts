@@ -30,7 +30,7 @@ beforeEach(async () => {
   );
   audit = new FakeAudit();
   metrics = new Metrics();
-  trust = new ListenerTrust(watched, audit.service, metrics);
+  trust = new ListenerTrust(watched, audit.service, metrics, {});
   server = createServer(tlsOptions(trust.material.context), (_, response) => response.end('hello'));
   await once(server.listen(0, '127.0.0.1'), 'listening');
 });
@@ -89,7 +89,7 @@ describe('the trust material in force', () => {
     files.write('ca.crl', lists);
     files.write('server.crt', own.pem);
     files.write('server.key', keyPem(own));
-    new ListenerTrust({ value: await readTrustMaterial(files.files, new Date()) } as typeof watched, audit.service, metrics); // prettier-ignore
+    new ListenerTrust({ value: await readTrustMaterial(files.files, new Date()) } as typeof watched, audit.service, metrics, {}); // prettier-ignore
     for (const [file, end] of [
       ['certificate', late],
       ['ca', early],

@@ -1,6 +1,7 @@
 import type { Server } from 'node:https';
 import { type OnModuleDestroy, Inject, Injectable, Logger } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
+import { CONFIG, type Config } from '../config/config.js';
 import type { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { TrustMaterial } from './trust-material.js';
@@ -23,6 +24,7 @@ export class ListenerTrust implements OnModuleDestroy {
     @Inject(TRUST_FILES) private readonly files: WatchedFiles<TrustMaterial>,
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'worker'>,
   ) {
     this.show();
   }
@@ -38,6 +40,7 @@ export class ListenerTrust implements OnModuleDestroy {
 
   /** Keeps the server's context current from now on. */
   serve(server: Server): void {
+    const worker = this.config.worker?.number;
     this.files.watch({
       taken: (material, previous) => {
         replaceContext(server, material);
@@ -47,7 +50,7 @@ export class ListenerTrust implements OnModuleDestroy {
         this.audit.recordEventually({
           type: 'trust.reload',
           outcome: 'success',
-          facts: { epoch: this.epoch, previous_digest: previous.digest, ...factsOf(material) },
+          facts: { worker, epoch: this.epoch, previous_digest: previous.digest, ...factsOf(material) },
         });
       },
       refused: (reason) => {
@@ -58,7 +61,7 @@ export class ListenerTrust implements OnModuleDestroy {
           outcome: 'failure',
           reason: 'unusable',
           detail: reason.slice(0, 500),
-          facts: { epoch: this.epoch },
+          facts: { worker, epoch: this.epoch },
         });
       },
     });

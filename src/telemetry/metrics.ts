@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** What operators watch (Prometheus). Labels are bounded: routes, statuses and the contract's closed lists. */
+/**
+ * What operators watch (Prometheus). Labels are bounded: routes, statuses and the contract's closed lists. Of several
+ * workers, `aggregator` says what is told; where there is none, their sum.
+ */
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
@@ -43,6 +46,7 @@ export class Metrics {
     name: 'passkey_certificate_not_after_seconds',
     help: 'When the server certificate, the first CA and the first CRL end (Unix time)',
     labelNames: ['file'],
+    aggregator: 'min',
     registers: [this.registry],
   });
 
@@ -56,6 +60,7 @@ export class Metrics {
   readonly epoch = new Gauge({
     name: 'passkey_identity_epoch',
     help: 'Which trust material is in force: counts from 1 at the start',
+    aggregator: 'max',
     registers: [this.registry],
   });
 
@@ -76,18 +81,21 @@ export class Metrics {
   readonly auditLag = new Gauge({
     name: 'passkey_audit_lag_seconds',
     help: 'For how long the oldest audit event has waited for its place in the log',
+    aggregator: 'max',
     registers: [this.registry],
   });
 
   readonly auditSize = new Gauge({
     name: 'passkey_audit_log_size',
     help: 'Events that have their place in the audit log',
+    aggregator: 'max',
     registers: [this.registry],
   });
 
   readonly auditCheckpoint = new Gauge({
     name: 'passkey_audit_checkpoint_seconds',
     help: 'When the latest checkpoint of the audit log was signed (Unix time)',
+    aggregator: 'max',
     registers: [this.registry],
   });
 
@@ -96,6 +104,7 @@ export class Metrics {
     name: 'passkey_audit_anchored_checkpoint_seconds',
     help: 'When the last checkpoint that an anchor has was signed (Unix time)',
     labelNames: ['anchor'],
+    aggregator: 'max',
     registers: [this.registry],
   });
 
@@ -110,6 +119,7 @@ export class Metrics {
     name: 'passkey_audit_failing',
     help: 'Whether the audit log fails in this way now (1) or did before (0)',
     labelNames: ['failure'],
+    aggregator: 'max',
     registers: [this.registry],
   });
 
@@ -118,6 +128,7 @@ export class Metrics {
     name: 'passkey_metadata_next_update_seconds',
     help: 'When the FIDO metadata in use, of this serial number, is due to be replaced (Unix time)',
     labelNames: ['no'],
+    aggregator: 'min',
     registers: [this.registry],
   });
 

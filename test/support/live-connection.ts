@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { ClientCertificate } from './client.js';
@@ -33,29 +33,63 @@ export class LiveConnection {
     return this.send('POST', path, JSON.stringify(body), { 'content-type': 'application/json' });
   }
 
+  /**
+   * A POST of which the service has the headers when this resolves, and half of the body.
+   *
+   * @returns sends the rest
+   */
+  half(path: string, body: string): Promise<() => Promise<LiveAnswer>> {
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+      expect: '100-continue',
+    };
+    return new Promise((resolve, reject) => {
+      const { outgoing, answer } = this.begin('POST', path, headers);
+      answer.catch(reject);
+      outgoing.once('continue', () => {
+        outgoing.write(body.slice(0, 20));
+        resolve(() => {
+          outgoing.end(body.slice(20));
+          return answer;
+        });
+      });
+      outgoing.flushHeaders();
+    });
+  }
+
   private send(
     method: string,
     path: string,
     body: string | undefined,
     headers: Record<string, string>,
   ): Promise<LiveAnswer> {
-    return new Promise((resolve, reject) => {
-      const outgoing = request(`${this.url}${path}`, { method, agent: this.agent, headers }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        response.on('error', reject);
-        response.on('end', () => {
-          const { statusCode: status = 0, headers } = response;
-          const body = JSON.parse(text || '{}') as Record<string, unknown>;
-          resolve({ status, headers, body, connection: this.connections });
-        });
+    const { outgoing, answer } = this.begin(method, path, headers);
+    outgoing.end(body);
+    return answer;
+  }
+
+  private begin(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+  ): { outgoing: ClientRequest; answer: Promise<LiveAnswer> } {
+    const { promise: answer, resolve, reject } = Promise.withResolvers<LiveAnswer>();
+    const outgoing = request(`${this.url}${path}`, { method, agent: this.agent, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const { statusCode: status = 0, headers } = response;
+        const body = JSON.parse(text || '{}') as Record<string, unknown>;
+        resolve({ status, headers, body, connection: this.connections });
       });
-      outgoing.on('socket', (socket) => {
-        if ((socket as TLSSocket).connecting) this.connections += 1;
-      });
-      outgoing.on('error', reject);
-      outgoing.end(body);
     });
+    outgoing.on('socket', (socket) => {
+      if ((socket as TLSSocket).connecting) this.connections += 1;
+    });
+    outgoing.on('error', reject);
+    return { outgoing, answer };
   }
 
   close(): void {

@@ -15,15 +15,20 @@ export class ServiceProcess {
   private readonly child: ChildProcess;
   readonly client: Client<DevelopmentIdentity>;
   readonly url: string;
+  readonly managementUrl: string;
+  /** With its exit code; null: it was killed. */
+  readonly ended: Promise<number | null>;
 
-  private constructor(child: ChildProcess, client: Client<DevelopmentIdentity>, url: string) {
+  private constructor(child: ChildProcess, client: Client<DevelopmentIdentity>, url: string, managementUrl: string) {
     this.child = child;
     this.client = client;
     this.url = url;
+    this.managementUrl = managementUrl;
+    this.ended = once(child, 'exit').then(([code]) => code as number | null);
   }
 
   /** @param databaseUrl without it, the embedded database in `dataDir` */
-  static async start(dataDir: string, databaseUrl = ''): Promise<ServiceProcess> {
+  static async start(dataDir: string, databaseUrl = '', env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
     const child = spawn(process.execPath, ['dist/src/main.js'], {
       cwd: root,
       env: {
@@ -32,18 +37,24 @@ export class ServiceProcess {
         PASSKEY_HTTPS_PORT: '0',
         PASSKEY_MANAGEMENT_PORT: '0',
         DATABASE_URL: databaseUrl,
+        ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const url = await httpsUrl(child);
+    const [url, managementUrl] = await addresses(child);
     const pki = new Pki(join(dataDir, 'pki'));
     const certificateOf = (identity: DevelopmentIdentity): ClientCertificate => pki.certificateOf(identity);
-    return new ServiceProcess(child, new Client(url, pki.ca, certificateOf, Contract.load()), url);
+    const client = new Client(url, pki.ca, certificateOf, Contract.load());
+    return new ServiceProcess(child, client, url, managementUrl);
   }
 
   /** Of the relying party that a development database starts with. */
   get ceremonies(): Ceremonies<DevelopmentIdentity> {
     return new Ceremonies(this.client, systemClock, 'auth-service', 'localhost', 'http://localhost:3000');
+  }
+
+  get pid(): number {
+    return this.child.pid!;
   }
 
   /** kill -9 */
@@ -59,20 +70,19 @@ export class ServiceProcess {
   private async end(signal: NodeJS.Signals): Promise<void> {
     this.client.close();
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, 'exit');
     this.child.kill(signal);
-    await ended;
+    await this.ended;
   }
 }
 
-/** The first line of standard output names the address. */
-async function httpsUrl(child: ChildProcess): Promise<string> {
+/** The first line of standard output names them. */
+async function addresses(child: ChildProcess): Promise<[https: string, management: string]> {
   let said = '';
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
   const listen = (chunk: Buffer): void => {
     said += chunk.toString();
-    const url = /https:\/\/[\d.]+:\d+/.exec(said.split('\n', 1)[0] ?? '')?.[0];
-    if (url) resolve(url);
+    const [https, management] = said.split('\n', 1)[0]?.match(/https?:\/\/[\d.]+:\d+/g) ?? [];
+    if (https && management) resolve([https, management]);
   };
   child.stdout?.on('data', listen);
   child.stderr?.on('data', listen);

@@ -61,6 +61,7 @@ export class LogReplica {
       failures,
       metrics,
       new Anchors({}, metrics),
+      {},
     );
     this.proofs = new LogProofs(this.storage, this.sequencer, keys);
     this.lines = new LogLines(dataSource, this.storage);

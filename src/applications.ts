@@ -1,0 +1,114 @@
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import { DataSource } from 'typeorm';
+import { PolicyInForce } from './access/policy-in-force.js';
+import type { WatchedSettings } from './app.module.js';
+import { AuditService } from './audit/audit.service.js';
+import { LogKeeper } from './audit/log-keeper.js';
+import { MetadataFile } from './authenticators/metadata-file.js';
+import type { Clock } from './config/clock.js';
+import { ConfigError, type Listener } from './config/config.js';
+import { demandHost } from './contract/host.js';
+import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
+import { QueryGuard } from './contract/query.guard.js';
+import { refuseBadEncoding } from './contract/request-target.js';
+import { strictValidation } from './contract/validation.js';
+import { drainOnClose } from './drain.js';
+import { ManagementModule } from './health/management.module.js';
+import { Connections } from './identity/connections.js';
+import { ListenerTrust } from './identity/listener-trust.js';
+import { watchHandshakes } from './identity/refused-handshakes.js';
+import { tlsOptions } from './identity/tls-options.js';
+import { ProblemFilter } from './problems/problem.filter.js';
+import { answerUnparsable } from './problems/unparsable-request.js';
+import { limitInFlight } from './telemetry/admission.js';
+import { Metrics } from './telemetry/metrics.js';
+import { PinoLogger } from './telemetry/pino-logger.js';
+import { logRequests } from './telemetry/request-log.js';
+
+/** The service's own application, behind mutual TLS (docs/adr/0006-two-listeners.md). */
+export async function createApp(
+  module: DynamicModule,
+  { trust }: WatchedSettings,
+  pino: Logger,
+): Promise<NestFastifyApplication> {
+  const problems = new ProblemFilter();
+  const adapter = new FastifyAdapter({
+    https: tlsOptions(trust.value.context),
+    bodyLimit: BODY_LIMIT_BYTES,
+    genReqId: () => uuidv7(),
+    requestIdHeader: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 3_100 },
+    clientErrorHandler: answerUnparsable,
+    frameworkErrors: problems.render.bind(problems),
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    logger: new PinoLogger(pino),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  const fastify = adapter.getInstance();
+  limitInFlight(fastify, app.get(Metrics));
+  acceptJsonBodies(fastify);
+  logRequests(fastify, pino, app.get(Metrics));
+  demandHost(fastify);
+  refuseBadEncoding(fastify);
+  drainOnClose(fastify);
+  app.useGlobalGuards(new QueryGuard());
+  app.useGlobalPipes(strictValidation());
+  app.useGlobalFilters(problems);
+  const server: Server = adapter.getHttpServer();
+  app.get(Connections).serve(server);
+  app.get(ListenerTrust).serve(server);
+  watchHandshakes(server, app.get(AuditService), app.get(Metrics));
+  await app.init();
+  await fastify.ready();
+  return app;
+}
+
+/** The operators' application over a service's. */
+export function createManagement(
+  app: NestFastifyApplication,
+  clock: Clock,
+  pino: Logger,
+): Promise<NestFastifyApplication> {
+  const file = app.get(MetadataFile);
+  const log = app.get(LogKeeper);
+  const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
+  const service = {
+    ...{ dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state(), clock },
+    identity: () => identity,
+    auditLog: () => (log.keeps ? log.state() : undefined),
+  };
+  return createOperators(ManagementModule.over(service), pino);
+}
+
+/** Nest's logger is the process's: the second application must name the same one. */
+export function createOperators(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
+  return NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
+    logger: new PinoLogger(pino),
+    abortOnError: false,
+  });
+}
+
+/**
+ * @returns the URL
+ * @throws ConfigError when the address cannot be had
+ */
+export async function listen(app: NestFastifyApplication, { host, port }: Listener, scheme: string): Promise<string> {
+  await app.listen(port, host).catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const setting = scheme === 'https' ? 'PASSKEY_HTTPS' : 'PASSKEY_MANAGEMENT';
+    throw code === undefined ? error : new ConfigError([`${setting}_HOST, _PORT: ${message}`]);
+  });
+  const address = app.getHttpServer().address() as AddressInfo;
+  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `${scheme}://${shown}:${String(address.port)}`;
+}

@@ -1,0 +1,29 @@
+import type { HealthIndicatorFunction, HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
+import type { WorkerPool } from './worker-pool.js';
+import type { WorkerProcess } from './worker-process.js';
+
+/** For a worker's answer, for which it asks the database: milliseconds. */
+const PATIENCE_MS = 5_000;
+
+/** An indicator for each of the `count` workers that there should be: what it says of its own readiness. */
+export function indicatorsOf(
+  pool: WorkerPool,
+  count: number,
+  check: HealthIndicatorService,
+): HealthIndicatorFunction[] {
+  return Array.from({ length: count }, (_, index) => () => readinessOf(pool.workers[index], index + 1, check));
+}
+
+async function readinessOf(
+  worker: WorkerProcess | undefined,
+  number: number,
+  indicators: HealthIndicatorService,
+): Promise<HealthIndicatorResult> {
+  const check = indicators.check(`worker-${String(number)}`);
+  if (worker?.state !== 'serving') return check.down('it does not serve');
+  const { pid } = worker;
+  const answer = await worker.ask('readiness', PATIENCE_MS);
+  if (answer === undefined) return check.down({ pid, message: 'it does not answer' });
+  const { status, details } = answer as { status: string; details: Record<string, unknown> };
+  return status === 'ok' ? check.up({ pid, ...details }) : check.down({ pid, ...details });
+}
