@@ -101,7 +101,7 @@ export class WorkerPool {
     place.deaths = age < STEADY_MS ? place.deaths + 1 : 1;
     const pause = pauseAfter(place.deaths);
     const reason = error instanceof Error ? error.message : undefined;
-    this.logger.error({ worker: number, ...end, reason, pause }, 'a worker has ended and is replaced');
+    this.logger.error({ worker: number, ended: end, reason, pause }, 'a worker has ended and is replaced');
     // What is to be told is how the last one ended that served.
     const lost = error === undefined ? end : (replaces ?? end);
     place.replacing = setTimeout(() => {
