@@ -96,14 +96,16 @@ export class WorkerPool {
   }
 
   private replace(place: Place, end: WorkerEnd, error: unknown): void {
-    const { number, age } = place.worker;
+    const { number, age, replaces } = place.worker;
     this.died(place.worker);
     place.deaths = age < STEADY_MS ? place.deaths + 1 : 1;
     const pause = pauseAfter(place.deaths);
     const reason = error instanceof Error ? error.message : undefined;
-    this.logger.error({ worker: number, ...end, reason, pause }, 'a worker has ended and is replaced');
+    this.logger.error({ worker: number, ended: end, reason, pause }, 'a worker has ended and is replaced');
+    // What is to be told is how the last one ended that served.
+    const lost = error === undefined ? end : (replaces ?? end);
     place.replacing = setTimeout(() => {
-      place.worker = this.fork(number, end);
+      place.worker = this.fork(number, lost);
       void this.watch(place);
     }, pause);
   }

@@ -48,6 +48,10 @@ export class WorkerProcess {
     return this.config.worker?.number ?? 1;
   }
 
+  get replaces(): WorkerEnd | undefined {
+    return this.config.worker?.replaces;
+  }
+
   /** Since the fork: milliseconds. */
   get age(): number {
     return performance.now() - this.forkedAt;
