@@ -18,5 +18,5 @@ export default {
   testPathIgnorePatterns: ['mutated-ceremonies'],
   globalSetup: undefined,
   globalTeardown: undefined,
-  testTimeout: 10_000, // what a mutant keeps waiting, waits for ever
+  testTimeout: 20_000, // what a mutant keeps waiting, waits for ever
 };

@@ -148,6 +148,12 @@ describe('the list of an authority', () => {
     expect(await listOf(other.certificate, await ofRoot({}))).toBeUndefined();
   });
 
+  it('is of use while one authority of its name has not ended', async () => {
+    const former = await authority({ keys: root.keys, notAfter: hours(-1) });
+    const { revocationLists, authorities } = await lists([former, root], [[root]]);
+    expect(isInUse(revocationLists[0]!, authorities, NOW)).toBe(true);
+  });
+
   it('is of use until the authority ends', async () => {
     const { revocationLists, authorities } = await lists([root, ended], [[root], [ended], [between]]);
     expect(revocationLists.map((list) => isInUse(list, authorities, NOW))).toEqual([true, false, true]);

@@ -60,6 +60,15 @@ describe('a peer is trusted', () => {
     expect(await verdict([direct, root], await material([edition], [[edition]]))).toBe('trusted');
   });
 
+  it('when another authority has the key of its intermediate, or the name of it', async () => {
+    const renamed = await authority({ subject: 'CN=Renamed', keys: between.keys }, root);
+    const rekeyed = await authority({ subject: 'CN=Between' }, root);
+    for (const other of [renamed, rekeyed]) {
+      const trusted = await material([other, root], [[root], [between], [other]]);
+      expect(await verdict([leaf, between, root], trusted)).toBe('trusted');
+    }
+  });
+
   it('when its intermediate was issued anew, with the same key, though the former one is revoked', async () => {
     const edition = await authority({ subject: 'CN=Between', keys: between.keys }, root);
     const revoked: ListProfile = { serials: [serialOf(between)] };

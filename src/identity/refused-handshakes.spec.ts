@@ -18,12 +18,14 @@ import { tlsContext, tlsOptions } from './tls-options.js';
 let directory: string;
 let audit: FakeAudit;
 let metrics: Metrics;
+const told: unknown[] = [];
 
 const path = (name: string): string => join(directory, 'pki', name);
 const read = (name: string): string => readFileSync(path(name), 'utf8');
 
 beforeAll(async () => {
-  Logger.overrideLogger(false);
+  const keep = (line: unknown): void => void told.push(line);
+  Logger.overrideLogger({ log: keep, error: keep, warn: keep });
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   await prepareDevelopment(directory);
   const { serialNumber } = new X509Certificate(read('stranger.crt'));
@@ -133,12 +135,15 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
     expect(audit.contexts).toMatchObject([{ source: { ip: '192.0.2.7', port: 7 } }]);
   });
 
-  it('and a record that cannot be written stops nothing', async () => {
+  it('and a record that cannot be written stops nothing, but is told', async () => {
     const server = new EventEmitter();
     watchHandshakes(server as Server, audit.service, metrics);
     audit.failure = new Error('the database is gone');
     knock(server, 1);
     await new Promise(setImmediate);
     expect(await counted()).toBe(1);
+    expect(told).toEqual([
+      { message: 'a refused handshake was not recorded', ip: '', error: 'Error: the database is gone' },
+    ]);
   });
 });

@@ -5,6 +5,8 @@ import { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
+import { pemBlocks } from './pem.js';
+import { parseRevocationLists } from './revocation-list.js';
 import { readTrustMaterial, type TrustMaterial, trustFiles } from './trust-material.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
@@ -42,7 +44,7 @@ describe('the trust material', () => {
 
   it('lies in these files', () => {
     const { certFile, keyFile, caFile, crlFile } = trust.files;
-    expect(trustFiles(trust.files)).toEqual([certFile, keyFile, caFile, crlFile]);
+    expect(trustFiles(trust.files)).toStrictEqual([certFile, keyFile, caFile, crlFile]);
     expect(trustFiles({ ...trust.files, keyPassphraseFile: 'p' })).toEqual([certFile, keyFile, caFile, crlFile, 'p']);
   });
 
@@ -89,6 +91,57 @@ describe('the trust material', () => {
   });
 });
 
+describe('OpenSSL gets', () => {
+  it('what was validated, and nothing else', async () => {
+    const other = await authority({ subject: 'CN=Other' });
+    trust.write('ca.crt', `a remark\n${trust.root.pem}${other.pem}`);
+    trust.write('ca.crl', `${list({ number: 1 })}a remark\n${list({ number: 2 })}${list({}, other)}`);
+    const { context } = await read();
+    expect(String(context.ca)).toBe(`${String(trust.root.certificate)}${String(other.certificate)}`);
+    expect(pemBlocks(String(context.crl), 'X509 CRL').map(({ text }) => `${text}\n`).join('')).toBe(String(context.crl)); // prettier-ignore
+    expect((await parseRevocationLists(String(context.crl))).map(({ number }) => number)).toEqual([2n, 1n]);
+  });
+
+  it('a list at the start, to be refused if it does not take it; in operation the server tries that', async () => {
+    const held = await read();
+    trust.write('ca.crl', list({ number: 2, serials: ['0001'] }));
+    expect(await mistake()).toMatch(/^PASSKEY_TLS_CERT_FILE, _KEY_FILE, _CA_FILE, _CRL_FILE: .*Failed to parse CRL/);
+    expect((await read(held)).revocationLists).toMatchObject([{ number: 2n }]);
+  });
+});
+
+describe('the passphrase of the key', () => {
+  const PASSPHRASE = 'correct horse\nbattery';
+  const reading = (passphrase: string, held?: TrustMaterial): Promise<TrustMaterial> => {
+    trust.write('passphrase', passphrase);
+    return readTrustMaterial({ ...trust.files, keyPassphraseFile: trust.path('passphrase') }, new Date(), held);
+  };
+  const encrypt = (): void => {
+    const cipher = { cipher: 'aes-256-cbc', passphrase: PASSPHRASE };
+    trust.write('server.key', trust.server.privateKey.export({ type: 'pkcs8', format: 'pem', ...cipher }));
+  };
+
+  it.each(['', '\n', '\r\n'])('is what its file says, without the end of its last line (%j)', async (end) => {
+    encrypt();
+    expect((await reading(PASSPHRASE + end)).context.passphrase).toBe(PASSPHRASE);
+  });
+
+  it('is refused where it does not open the key, or is not there', async () => {
+    encrypt();
+    await expect(reading(`${PASSPHRASE}\n\n`)).rejects.toThrow(
+      'PASSKEY_TLS_KEY_PASSPHRASE_FILE: does not open the key',
+    );
+    const files = { ...trust.files, keyPassphraseFile: trust.path('nowhere') };
+    await expect(readTrustMaterial(files, new Date())).rejects.toThrow('PASSKEY_TLS_KEY_PASSPHRASE_FILE: ENOENT');
+  });
+
+  it('makes another trust material when it is another', async () => {
+    const held = await reading('one');
+    expect(await reading('one\n', held)).toBe(held);
+    expect(await reading('two', held)).not.toBe(held);
+  });
+});
+
 describe('a file that cannot be used is named, with what is wrong with it', () => {
   const written = (name: string, content: () => Promise<string> | string) => async (): Promise<void> => {
     trust.write(name, await content());
@@ -99,6 +152,7 @@ describe('a file that cannot be used is named, with what is wrong with it', () =
 
   it.each<[string, () => unknown, string]>([
     ['a certificate that is not there', () => { rmSync(trust.files.certFile); }, 'CERT_FILE: ENOENT'],
+    ['an authority that is not there', () => { rmSync(trust.files.caFile); }, 'CA_FILE: ENOENT'],
     ['a directory', () => { rmSync(trust.files.keyFile); mkdirSync(trust.files.keyFile); }, 'KEY_FILE: is no file'],
     ['a file of more than 32 MiB', () => { truncateSync(trust.files.crlFile, 33_554_433); }, 'CRL_FILE: is larger than 33554432 bytes'],
     ['a certificate file without a certificate', written('server.crt', () => 'nothing'), 'CERT_FILE: holds no certificate (PEM)'],

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   BadRequestException,
@@ -104,17 +106,42 @@ describe('what is no problem is a bare 500', () => {
 });
 
 describe('a database that is away', () => {
-  it.each([sqlError('57P01'), sqlError('53300'), Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' })])(
-    '(%p) is a 503 that says when to come again, and nothing else',
-    async (error) => {
-      const { status, headers, text, body } = await rendered(error);
-      expect([status, headers['retry-after'], body['type']]).toEqual([
-        ...[503, '1', 'urn:passkey-manager:problem:unavailable'],
-      ]);
-      expect(text).not.toContain('s3cret');
-      expect(lines).toHaveLength(1);
-    },
-  );
+  it.each([
+    sqlError('57P01'),
+    sqlError('53300'),
+    Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' }),
+    Object.assign(new Error(SECRET), { code: 'ECONNRESET' }),
+  ])('(%p) is a 503 that says when to come again, and nothing else', async (error) => {
+    const { status, headers, text, body } = await rendered(error);
+    expect([status, headers['retry-after'], body['type']]).toEqual([
+      ...[503, '1', 'urn:passkey-manager:problem:unavailable'],
+    ]);
+    expect(text).not.toContain('s3cret');
+    expect(lines).toHaveLength(1);
+  });
+});
+
+describe('a caller that hangs up in the middle of its body', () => {
+  it('is no failure of the service: its log and its 5xx are not for callers to fill', async () => {
+    const { promise: rendering, resolve } = Promise.withResolvers<number>();
+    const problems = new ProblemFilter();
+    const listening = fastify();
+    listening.setErrorHandler((error, request, reply) => {
+      problems.render(error, request, reply);
+      resolve(reply.statusCode);
+    });
+    listening.post('/', () => ({}));
+    try {
+      await listening.listen({ port: 0, host: '127.0.0.1' });
+      const socket = connect((listening.server.address() as AddressInfo).port, '127.0.0.1');
+      socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"a"');
+      await once(listening.server, 'request');
+      socket.destroy();
+      expect([await rendering, lines]).toEqual([400, []]);
+    } finally {
+      await listening.close();
+    }
+  });
 });
 
 describe('what the framework throws', () => {

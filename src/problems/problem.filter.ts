@@ -42,18 +42,22 @@ export class ProblemFilter implements ExceptionFilter {
 
 function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
-  if (databaseUnavailable(error)) return new Problem('unavailable', { retryAfter: 1 });
   const status = error instanceof HttpException ? error.getStatus() : statusCodeOf(error);
+  if (status === undefined && databaseUnavailable(error)) return new Problem('unavailable', { retryAfter: 1 });
   if (status === undefined || status < 400 || status > 499) return undefined;
   const slug = BY_STATUS[status] ?? 'request-malformed';
   if (slug !== 'request-malformed') return new Problem(slug);
   return new Problem(slug, { invalid: [{ pointer: '', detail: (error as Error).message }] });
 }
 
-/** Fastify's own errors (body too large, not JSON, wrong media type) carry the status that they mean. */
+/**
+ * Fastify's own errors (body too large, not JSON, wrong media type) carry the status that they mean, and so does what it
+ * makes of a connection that broke in the middle of a body. That of a database carries none.
+ */
 function statusCodeOf(error: unknown): number | undefined {
   const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
-  return typeof code === 'string' && code.startsWith('FST_') && typeof statusCode === 'number' ? statusCode : undefined;
+  if (typeof code !== 'string' || typeof statusCode !== 'number') return undefined;
+  return code.startsWith('FST_') || code === 'ECONNRESET' ? statusCode : undefined;
 }
 
 function describe(error: unknown): unknown {
