@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { type LogReplica, LOG_TEST_KEYS, StoredLog } from '../../test/support/stored-log.js';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { firstIdAt } from './event-id.js';
 import { CompactRange } from './log/compact-range.js';
 import { rootAt } from './log/proofs.js';
@@ -241,5 +242,34 @@ describe('the first look of a process', () => {
     expect(await log.leaves()).toHaveLength(3);
     await log.newReplica().sequencer.sequence(true);
     expect(await demandWhole()).toBe(4);
+  });
+
+  it('goes through much that has its place part by part, and what is new waits for none', async () => {
+    const place = (ids: readonly string[]): Promise<unknown> =>
+      log.sql(
+        `INSERT INTO audit_leaf SELECT (SELECT count(*) FROM audit_leaf) + row_number() OVER () - 1, id, leaf_hash
+           FROM audit_event WHERE $1::uuid[] = '{}' OR id = ANY ($1)`,
+        [ids],
+      );
+    const [began, count] = [Date.now() - 300_000, 60_000];
+    await insert(count, `(lpad(to_hex(${String(began)} + n), 12, '0') || left(md5(n::text), 20))::uuid`);
+    await place([]);
+    const [last] = await log.sql<{ lastTx: string; lastId: string }>(
+      'SELECT tx::text AS "lastTx", id AS "lastId" FROM audit_event ORDER BY tx DESC, id DESC LIMIT 1',
+    );
+    const [first, final] = [firstIdAt(began - 1), firstIdAt(began + count + 1)];
+    for (const id of [first, final]) await insert(1, `'${id}'::uuid`, `'3'::xid8`);
+    const [fresh] = await log.replica.record(1);
+    const found: string[][] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      const { events, sequenced } = await log.replica.waiting.after(
+        last as unknown as AuditCheckpointEntity,
+        log.database.dataSource,
+      );
+      found.push(events.map(({ id }) => id));
+      if (events.length > 0) await place(events.map(({ id }) => id));
+      sequenced();
+    }
+    expect(found).toEqual([[first, fresh], [final], []]);
   });
 });

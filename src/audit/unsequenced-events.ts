@@ -22,6 +22,8 @@ export interface Waiting {
 
 /** How many events are sequenced at a time. */
 export const BATCH = 2_000;
+/** How many events a first look has in hand at a time: it takes turns with what is new, and no turn takes long. */
+const PART = 50_000;
 /** By how much an event may be older than one that was sequenced before it, for a first look. */
 const MARGIN_MS = 600_000;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
@@ -66,6 +68,11 @@ const BEFORE = named<Unsequenced>(
   `${SELECT} WHERE id >= $1::uuid AND id <= $2::uuid AND (tx, id) <= ($3::xid8, $4::uuid) AND ${SETTLED} AND ${NO_LEAF}
     ${IN_ORDER}`,
 );
+/** $1 and $2: ids from, to. The id at which the next part begins; no row: there is none. */
+const NEXT_PART = named<{ readonly id: string }>(
+  'audit-unsequenced-part',
+  `SELECT id FROM audit_event WHERE id >= $1::uuid AND id <= $2::uuid ORDER BY id LIMIT 1 OFFSET ${String(PART)}`,
+);
 /** $1 from this transaction number */
 const FROM = named<Unsequenced>(
   'audit-unsequenced-from',
@@ -73,16 +80,25 @@ const FROM = named<Unsequenced>(
     ${IN_ORDER}`,
 );
 
+/** What is left of a first look: ids from, to. */
+interface FirstLook {
+  readonly from: string;
+  readonly to: string;
+  /** The oldest transaction that was open when it began: what began later, it may have missed. */
+  readonly xmin: string;
+}
+
 /**
  * Finds what has no place in the log yet: what was written by later transactions than the last one that was sequenced.
  *
  * In a cluster that was restored from a dump transaction numbers begin anew, below those in the log. There the process
  * keeps in mind up to which number everything has its place. Its first look, which in any cluster makes sure that nothing
- * was passed over, goes by the time of the events.
+ * was passed over, goes by the time of the events, in parts.
  */
 @Injectable()
 export class UnsequencedEvents {
   private looked = false;
+  private left: FirstLook | undefined;
   private restored = false;
   /** In a restored cluster, after the first look: what is below has its place. */
   private settled = '0';
@@ -93,10 +109,18 @@ export class UnsequencedEvents {
   async after(last: AuditCheckpointEntity | undefined, through: Queryable): Promise<Waiting> {
     if (!last) return { events: await AFTER.run(through, ['0', FIRST_ID]), sequenced: () => undefined };
     const { xmin, restored } = await horizon(through, last.lastTx);
-    if (restored && !this.restored) [this.restored, this.looked] = [true, false];
-    const events = await this.look(last, through);
+    if (restored && !this.restored) [this.restored, this.looked, this.left] = [true, false, undefined];
+    const look = this.looked ? undefined : (this.left ?? this.firstLook(last, xmin));
+    const part = look && (await lookInto(look, last, through));
+    const next =
+      this.looked && this.restored
+        ? await FROM.run(through, [this.settled])
+        : await AFTER.run(through, [last.lastTx, last.lastId]);
+    const events = [...(part?.passedOver ?? []), ...next].slice(0, BATCH);
     const sequenced = (): void => {
-      if (events.length < BATCH) [this.looked, this.settled] = [true, xmin];
+      if (events.length === BATCH) return;
+      this.left = part?.left;
+      if (!this.left) [this.looked, this.settled] = [true, look?.xmin ?? xmin];
     };
     // The order of a restored cluster goes on from the number that the old one had come to.
     const { lastTx } = last;
@@ -114,13 +138,25 @@ export class UnsequencedEvents {
     return row?.id;
   }
 
-  private async look({ lastTx, lastId }: AuditCheckpointEntity, through: Queryable): Promise<Unsequenced[]> {
-    if (this.looked && this.restored) return FROM.run(through, [this.settled]);
+  private firstLook({ lastId }: AuditCheckpointEntity, xmin: string): FirstLook {
     const time = timeOfId(lastId);
-    const to = this.restored ? LAST_ID : firstIdAt(time + MARGIN_MS);
-    const before = this.looked ? [] : await BEFORE.run(through, [firstIdAt(time - MARGIN_MS), to, lastTx, lastId]);
-    return [...before, ...(await AFTER.run(through, [lastTx, lastId]))].slice(0, BATCH);
+    return {
+      from: firstIdAt(time - MARGIN_MS),
+      to: this.restored ? LAST_ID : firstIdAt(time + MARGIN_MS),
+      xmin,
+    };
   }
+}
+
+/** @returns what was passed over in the next part of a first look, and what is left of it then; undefined: nothing */
+async function lookInto(
+  look: FirstLook,
+  { lastTx, lastId }: AuditCheckpointEntity,
+  through: Queryable,
+): Promise<{ passedOver: Unsequenced[]; left: FirstLook | undefined }> {
+  const [next] = await NEXT_PART.run(through, [look.from, look.to]);
+  const passedOver = await BEFORE.run(through, [look.from, next?.id ?? look.to, lastTx, lastId]);
+  return { passedOver, left: next && { ...look, from: next.id } };
 }
 
 /** Whether the last sequenced transaction's number is one that was not given out yet. */
