@@ -74,6 +74,7 @@ describe('the lag', () => {
   afterEach(() => open.release());
 
   it('is told, is a failure after 30 seconds, and is recorded when it is over', async () => {
+    log.clock.freeze();
     await log.replica.record(1);
     await tick(20);
     expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 20, failures: [] });
