@@ -17,6 +17,9 @@ interface Answer<Body> {
   readonly cookies: string;
 }
 
+/** 503: the server has taken as much as it can, and done nothing. */
+export class Shed extends Error {}
+
 /** A keep-alive HTTP/1.1 connection with one request in flight, as cheap as Node allows. */
 export class Connection {
   private received: Buffer | undefined;
@@ -47,7 +50,7 @@ export class Connection {
     this.socket.destroy();
   }
 
-  /** @throws Error unless the answer is a 2xx */
+  /** @throws Shed; Error unless the answer is a 2xx */
   async call<Body>(method: string, path: string, body?: unknown, headers = ''): Promise<Answer<Body>> {
     const { text, cookies } = await this.succeed(method, path, body, headers);
     return { body: JSON.parse(text) as Body, cookies };
@@ -61,6 +64,7 @@ export class Connection {
   private async succeed(method: string, path: string, body: unknown, headers: string): Promise<Reply> {
     const reply = await this.exchange(method, path, body, headers);
     const { status, text } = reply;
+    if (status === 503) throw new Shed();
     if (status < 200 || status > 299) throw new Error(`${method} ${path}: ${String(status)} ${text.slice(0, 300)}`);
     return reply;
   }

@@ -30,7 +30,7 @@ export async function openLoop(
     });
   };
   const start = performance.now();
-  const running: Promise<void>[] = [];
+  const running: Promise<unknown>[] = [];
   for (const due of arrivals(perSecond, tally.end - start)) {
     const intended = start + due;
     while (performance.now() < intended) await sleep(Math.max(1, intended - performance.now()));

@@ -14,6 +14,7 @@ const COLUMNS: readonly [title: string, digits: number, value: (cell: Cell) => n
   ['the rest', 2, (cell) => typical(cell, ({ busy }) => busy.database + busy.generator)],
   ['MiB: service', 0, (cell) => typical(cell, ({ memory }) => memory.service)],
   ['database', 0, (cell) => typical(cell, ({ memory }) => memory.database)],
+  ['shed', 0, (cell) => typical(cell, ({ shed }) => shed)],
   ['errors', 0, errorsOf],
 ];
 
