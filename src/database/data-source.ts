@@ -13,12 +13,15 @@ import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexe
  */
 const PLANNING = '-c enable_seqscan=off -c jit=off';
 
+/** Two for each of the three hot statements: no more of them are in flight (combined.ts). */
+const HOT_CONNECTIONS = 6;
+
 /**
- * Connections of one process. Each of several has less to do: 8, and 64 together, which the embedded server holds; of
- * more than 8 workers each gets its part, and 2 where that would be less.
+ * Connections of one process besides those. Each of several has less to do: with the hot ones 8, and 64 together, which the
+ * embedded server holds; of more than 8 workers each gets its part, and 2 where that would be less.
  */
 export function poolSizeOf(workers: number): number {
-  return workers === 1 ? 16 : Math.max(2, Math.min(8, Math.floor(64 / workers)));
+  return workers === 1 ? 10 : 2;
 }
 
 /**
@@ -27,6 +30,18 @@ export function poolSizeOf(workers: number): number {
  *   8 s for an answer of a server that does not keep to that itself
  */
 export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
+  return optionsOf(url, poolSizeOf(workers), PLANNING);
+}
+
+/**
+ * The connections of the hot statements, which are prepared once and planned once: with a plan for each run, PostgreSQL
+ * would spend more on planning than on running them. And a list or an export never holds up a sign-in.
+ */
+export function hotPathOptions(url: string): DataSourceOptions {
+  return optionsOf(url, HOT_CONNECTIONS, `${PLANNING} -c plan_cache_mode=force_generic_plan`);
+}
+
+function optionsOf(url: string, poolSize: number, planning: string): DataSourceOptions {
   return {
     type: 'postgres',
     driver: pg,
@@ -43,10 +58,10 @@ export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
     uuidExtension: 'pgcrypto',
     installExtensions: false,
     applicationName: 'passkey-manager',
-    poolSize: poolSizeOf(workers),
+    poolSize,
     parseInt8: true,
     extra: {
-      options: PLANNING,
+      options: planning,
       connectionTimeoutMillis: 3_000,
       statement_timeout: 5_000,
       query_timeout: 8_000,

@@ -1,10 +1,11 @@
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
-import { dataSourceOptions } from './data-source.js';
-import { HotPath } from './hot-path.service.js';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions, hotPathOptions } from './data-source.js';
+import { HOT_DATA_SOURCE, HotPath } from './hot-path.service.js';
 
-/** The pool. Its URL is the configuration's, or the embedded server's that boot.ts started and put there. */
+/** The pools. Their URL is the configuration's, or the embedded server's that boot.ts started and put there. */
 @Global()
 @Module({
   imports: [
@@ -17,7 +18,14 @@ import { HotPath } from './hot-path.service.js';
       }),
     }),
   ],
-  providers: [HotPath],
+  providers: [
+    HotPath,
+    {
+      provide: HOT_DATA_SOURCE,
+      inject: [CONFIG],
+      useFactory: (config: Config) => new DataSource(hotPathOptions(config.databaseUrl ?? '')).initialize(),
+    },
+  ],
   exports: [HotPath],
 })
 export class DatabaseModule {}
