@@ -86,7 +86,8 @@ function parse(args: readonly string[]): Options {
     thorough: asked ?? ['authentication'],
     contenders,
     clients: list(values.clients)?.map(number) ?? (quick || profile ? [32] : [1, 8, 32, 128]),
-    shares: values.share === '0' ? [] : (list(values.share)?.map(number) ?? (quick ? [0.5] : [0.25, 0.5, 0.75])),
+    shares:
+      values.share === '0' ? [] : (list(values.share)?.map(number) ?? (quick || soak ? [0.5] : [0.25, 0.5, 0.75])),
     seconds: number(values.seconds ?? (quick ? '3' : profile ? '15' : '6')),
     rounds: number(values.rounds ?? (quick ? '1' : '3')),
     users: number(values.users ?? (quick ? '500' : '2000')),

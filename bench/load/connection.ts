@@ -25,11 +25,13 @@ export class Connection {
   private received: Buffer | undefined;
   private pending: { resolve: (reply: Reply) => void; reject: (error: Error) => void } | undefined;
   private readonly socket: Socket;
+  private readonly target: Target;
   private readonly host: string;
 
-  private constructor(socket: Socket, host: string) {
+  private constructor(socket: Socket, target: Target) {
     this.socket = socket;
-    this.host = host;
+    this.target = target;
+    this.host = new URL(target.url).host;
     socket.setNoDelay(true);
     socket.on('data', (bytes: Buffer) => {
       this.take(bytes);
@@ -38,12 +40,18 @@ export class Connection {
     socket.on('close', () => this.pending?.reject(new Error('the server closed the connection')));
   }
 
-  static async open({ url, pki, identity = 'auth-service' }: Target): Promise<Connection> {
-    const { hostname, port, host } = new URL(url);
+  static async open(target: Target): Promise<Connection> {
+    const { url, pki, identity = 'auth-service' } = target;
+    const { hostname, port } = new URL(url);
     const address = { host: hostname, port: Number(port) };
     const socket = pki === undefined ? connect(address) : connectTls({ ...address, ...certificateOf(pki, identity) });
     await once(socket, pki === undefined ? 'connect' : 'secureConnect');
-    return new Connection(socket, host);
+    return new Connection(socket, target);
+  }
+
+  /** Another one where the server has given this one up, as it does with one that nothing comes over. */
+  async usable(): Promise<Connection> {
+    return this.socket.destroyed || !this.socket.writable ? Connection.open(this.target) : this;
   }
 
   close(): void {
@@ -77,6 +85,7 @@ export class Connection {
         ? ''
         : `content-type: application/json\r\ncontent-length: ${String(Buffer.byteLength(text))}\r\n`;
     return new Promise((resolve, reject) => {
+      if (this.socket.destroyed) throw new Error('the server had closed the connection');
       this.pending = { resolve, reject };
       this.socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${this.host}\r\n${headers}${entity}\r\n${text}`);
     });

@@ -24,10 +24,13 @@ export async function openLoop(
   const take = async (): Promise<Connection> =>
     free.pop() ?? new Promise<Connection>((resolve) => waiting.push(resolve));
   const run = async (): Promise<void> => {
-    const connection = await take();
-    await operation(connection).finally(() => {
+    let connection = await take();
+    try {
+      connection = await connection.usable();
+      await operation(connection);
+    } finally {
       release(connection);
-    });
+    }
   };
   const start = performance.now();
   const running: Promise<unknown>[] = [];

@@ -4,7 +4,7 @@ import { Connection, type Target } from '../load/connection.js';
 
 /** Sign-ins that nobody ends, as most that a page begins by itself: their challenges wait for their end. */
 export class AbandonedSignIns {
-  private readonly connection: Connection;
+  private connection: Connection;
   private readonly pause: number;
   private running = true;
   private readonly ended: Promise<void>;
@@ -29,6 +29,7 @@ export class AbandonedSignIns {
 
   private async begin(): Promise<void> {
     while (this.running) {
+      this.connection = await this.connection.usable();
       await this.connection.call('POST', '/v1/challenges/authentication', { rpId: RP_ID });
       await sleep(this.pause);
     }

@@ -19,7 +19,7 @@ export async function tableSizes(session: pg.Client): Promise<Record<Table, Tabl
     `SELECT name, sum(pg_table_size(relid)) AS heap, sum(pg_indexes_size(relid)) AS indexes,
             coalesce(sum(n_dead_tup), 0) AS dead, coalesce(sum(autovacuum_count), 0) AS vacuums
        FROM unnest($1::text[]) AS name
-       CROSS JOIN LATERAL pg_partition_tree(name::regclass) AS part
+       CROSS JOIN LATERAL (SELECT relid FROM pg_partition_tree(name::regclass) UNION SELECT name::regclass) AS part
        LEFT JOIN pg_stat_user_tables USING (relid)
       GROUP BY name`,
     [TABLES],

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
-import type { Logger } from 'typeorm';
+import type { Logger, QueryRunner } from 'typeorm';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -13,6 +13,7 @@ import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
+import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
 
 const ROWS = 20_000;
 const PAGE = 50;
@@ -132,5 +133,31 @@ describe('a page of credentials reads no more than a page', () => {
     await credentials.list(context(), { ...query, limit: PAGE });
     expect(statements.length).toBeGreaterThan(0);
     expect(await rowsRead()).toBeLessThanOrEqual(PAGE + 1);
+  });
+});
+
+describe('the migration that makes their indexes', () => {
+  it('takes over what was made before it, without locking anybody out', async () => {
+    const migration = new ListIndexes1764400000000();
+    const runner = { query: (text: string) => database.sql(text) } as unknown as QueryRunner;
+    await migration.down(runner);
+    const partitions = await database.sql<{ name: string }>(
+      `SELECT name FROM audit_partitions() UNION SELECT 'audit_event_default'`,
+    );
+    await database.sql(
+      `CREATE INDEX CONCURRENTLY credential_status ON credential (status, id) WHERE status <> 'active'`,
+    );
+    for (const { name } of partitions) {
+      await database.sql(`CREATE INDEX CONCURRENTLY ON ${name} (rp_id, id) WHERE rp_id IS NOT NULL`);
+    }
+    const indexes = (): Promise<{ oid: string }[]> =>
+      database.sql(
+        `SELECT oid FROM pg_class WHERE relkind = 'i' AND relname ~ '^(credential|audit_event)' ORDER BY oid`,
+      );
+    const before = await indexes();
+    await migration.up(runner);
+    expect(await indexes()).toEqual(before);
+    const valid = await database.sql(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'audit_event_rp'::regclass`);
+    expect(valid).toEqual([{ indisvalid: true }]);
   });
 });
