@@ -13,15 +13,12 @@ import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexe
  */
 const PLANNING = '-c enable_seqscan=off -c jit=off';
 
-/** Two for each of the three hot statements: no more of them are in flight (combined.ts). */
-const HOT_CONNECTIONS = 6;
+/** Beyond so many workers each has fewer connections: the embedded server holds a hundred. */
+const MANY_WORKERS = 8;
 
-/**
- * Connections of one process besides those. Each of several has less to do: with the hot ones 8, and 64 together, which the
- * embedded server holds; of more than 8 workers each gets its part, and 2 where that would be less.
- */
-export function poolSizeOf(workers: number): number {
-  return workers === 1 ? 10 : 2;
+/** Connections of one process: for the hot statements two each, of which no more are in flight (combined.ts), and for the rest. */
+export function connectionsOf(workers: number): { readonly hot: number; readonly rest: number } {
+  return { hot: workers > MANY_WORKERS ? 3 : 6, rest: workers === 1 ? 10 : 2 };
 }
 
 /**
@@ -30,15 +27,15 @@ export function poolSizeOf(workers: number): number {
  *   8 s for an answer of a server that does not keep to that itself
  */
 export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
-  return optionsOf(url, poolSizeOf(workers), PLANNING);
+  return optionsOf(url, connectionsOf(workers).rest, PLANNING);
 }
 
 /**
  * The connections of the hot statements, which are prepared once and planned once: with a plan for each run, PostgreSQL
  * would spend more on planning than on running them. And a list or an export never holds up a sign-in.
  */
-export function hotPathOptions(url: string): DataSourceOptions {
-  return optionsOf(url, HOT_CONNECTIONS, `${PLANNING} -c plan_cache_mode=force_generic_plan`);
+export function hotPathOptions(url: string, workers = 1): DataSourceOptions {
+  return optionsOf(url, connectionsOf(workers).hot, `${PLANNING} -c plan_cache_mode=force_generic_plan`);
 }
 
 function optionsOf(url: string, poolSize: number, planning: string): DataSourceOptions {

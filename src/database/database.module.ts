@@ -23,7 +23,8 @@ import { HOT_DATA_SOURCE, HotPath } from './hot-path.service.js';
     {
       provide: HOT_DATA_SOURCE,
       inject: [CONFIG],
-      useFactory: (config: Config) => new DataSource(hotPathOptions(config.databaseUrl ?? '')).initialize(),
+      useFactory: (config: Config) =>
+        new DataSource(hotPathOptions(config.databaseUrl ?? '', config.workers)).initialize(),
     },
   ],
   exports: [HotPath],
