@@ -9,13 +9,15 @@ interface Waiting<Row, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** More than one, so that the database has something to do while results are read; not many, so that rows meet. */
-const IN_FLIGHT = 2;
 const MOST_ROWS = 64;
+const MOST_IN_FLIGHT = 2;
+/** A statement that has taken so long waits for a lock, or for the network: it must not hold up everybody. */
+const PATIENCE_MS = 100;
 
 /**
- * Combines concurrent runs of a statement: what is asked for while statements are in flight waits for the next one, and
- * goes with it as one row of many. A run that nothing is in flight for goes at once, at the end of the event loop's turn.
+ * Combines concurrent runs of a statement: what is asked for while one is in flight waits for the next one, and goes with
+ * it as one row of many. A run that nothing is in flight for goes at once, at the end of the event loop's turn. What waits
+ * for a statement that takes long goes beside it.
  *
  * Rows of one key never go together: what the first one changes, the second one must see. Nobody fails for another's row:
  * when a statement of many rows fails, it has changed nothing, and each row runs again alone. When the database has gone
@@ -24,6 +26,8 @@ const MOST_ROWS = 64;
 export class Combined<Row, Result> {
   private waiting: Waiting<Row, Result>[] = [];
   private inFlight = 0;
+  /** Of those. */
+  private slow = 0;
   private due = false;
 
   /** @param keyOf undefined: the row meets no other */
@@ -37,17 +41,21 @@ export class Combined<Row, Result> {
   run(row: Row): Promise<Result | undefined> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
-      if (this.inFlight < IN_FLIGHT) this.sendSoon();
+      this.sendSoon();
     });
   }
 
   private sendSoon(): void {
-    if (this.due) return;
+    if (this.due || !this.mayGo()) return;
     this.due = true;
     setImmediate(() => {
       this.due = false;
-      while (this.inFlight < IN_FLIGHT && this.waiting.length > 0) void this.send(this.take());
+      if (this.mayGo()) void this.send(this.take());
     });
+  }
+
+  private mayGo(): boolean {
+    return this.waiting.length > 0 && this.inFlight === this.slow && this.inFlight < MOST_IN_FLIGHT;
   }
 
   /** The next rows, in the order in which they came, as many as may go together. */
@@ -63,10 +71,18 @@ export class Combined<Row, Result> {
   }
 
   private async send(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+    let slow = 0;
+    const patience = setTimeout(() => {
+      slow = 1;
+      this.slow += 1;
+      this.sendSoon();
+    }, PATIENCE_MS);
     this.inFlight += 1;
     await this.deliver(rows);
     this.inFlight -= 1;
-    if (this.waiting.length > 0) this.sendSoon();
+    this.slow -= slow;
+    clearTimeout(patience);
+    this.sendSoon();
   }
 
   private async deliver(rows: readonly Waiting<Row, Result>[]): Promise<void> {

@@ -5,6 +5,7 @@ import { UserLimits1764100000000 } from './migrations/1764100000000-user-limits.
 import { TransparencyLog1764200000000 } from './migrations/1764200000000-transparency-log.js';
 import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-archive.js';
 import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
+import { CredentialLookup1764500000000 } from './migrations/1764500000000-credential-lookup.js';
 
 /**
  * A statement that is prepared while a table is empty, as each month's partition is at first, keeps the plan that reads
@@ -16,7 +17,7 @@ const PLANNING = '-c enable_seqscan=off -c jit=off';
 /** Beyond so many workers each has fewer connections: the embedded server holds a hundred. */
 const MANY_WORKERS = 8;
 
-/** Connections of one process: for the hot statements two each, of which no more are in flight (combined.ts), and for the rest. */
+/** Connections of one process: for the hot statements two each, of which no more are sent (combined.ts), and for the rest. */
 export function connectionsOf(workers: number): { readonly hot: number; readonly rest: number } {
   return { hot: workers > MANY_WORKERS ? 3 : 6, rest: workers === 1 ? 10 : 2 };
 }
@@ -49,6 +50,7 @@ function optionsOf(url: string, poolSize: number, planning: string): DataSourceO
       TransparencyLog1764200000000,
       AuditArchive1764300000000,
       ListIndexes1764400000000,
+      CredentialLookup1764500000000,
     ],
     migrationsTableName: 'schema_migration',
     migrationsTransactionMode: 'all',

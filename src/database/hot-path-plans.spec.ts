@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { authenticationToIssue, CALLER, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { HOT_STATEMENTS, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from './hot-path.js';
+import { ACCEPT_AUTHENTICATION, HOT_STATEMENTS, ISSUE_AUTHENTICATION, ISSUE_REGISTRATION, REDEEM } from './hot-path.js'; // prettier-ignore
 import { named } from './named-statement.js';
+import type { RowsStatement } from './rows-statement.js';
 import { RECORD_LIMIT } from './user-limits.js';
 
 let database: TestDataSource;
@@ -88,4 +92,55 @@ describe('plans do not grow with the tables', () => {
     const { text } = named('slow', 'SELECT * FROM credential WHERE name = $1::text');
     expect(await scansOf(text, 1)).toEqual([['credential', 'Seq Scan']]);
   });
+});
+
+describe('a plan that was made while the tables were empty', () => {
+  const USERS = 20_000;
+  const [id, challengeId] = [randomUUID(), randomUUID()];
+  const credentialId = Buffer.from('5'.padStart(32, '0'), 'hex');
+
+  const asked = [
+    run(ISSUE_AUTHENTICATION, authenticationToIssue({ userId: 'u5' })),
+    run(REDEEM, { challengeId, spiffeId: CALLER, relyingParties: null, credentialId }),
+    run(ACCEPT_AUTHENTICATION, toAccept({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
+  ];
+
+  /** What a statement would be sent with. */
+  function run<Row>(statement: RowsStatement<Row, unknown>, row: Row): { text: string; arguments: Promise<string> } {
+    const sent = new Promise<string>((resolve) => {
+      const query = (_: unknown, values: unknown[]): Promise<never> => {
+        resolve(values.map((value) => pg.escapeLiteral(String(value))).join());
+        return Promise.resolve([] as never);
+      };
+      void statement.run({ query } as never, [row]);
+    });
+    return { text: statement.text, arguments: sent };
+  }
+
+  it('reads no more when they are full, before they are analyzed', async () => {
+    const hot = await openHotPathDatabase();
+    const session = hot.dataSource.createQueryRunner();
+    await session.query('SET plan_cache_mode = force_generic_plan');
+    for (const [n, { text, arguments: values }] of asked.entries()) {
+      await session.query(`PREPARE hot_${String(n)} AS ${text}`);
+      await session.query(`EXPLAIN EXECUTE hot_${String(n)}(${await values})`);
+    }
+    await hot.sql(`
+      INSERT INTO credential SELECT 'a.example', CASE i WHEN 5 THEN '${id}' ELSE gen_random_uuid() END, 'u' || i,
+        decode(lpad(i::text, 32, '0'), 'hex'), '', -7, gen_random_uuid(), 'n', 'active', NULL, now(), NULL, '{}', TRUE, TRUE,
+        TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, '' FROM generate_series(1, ${String(USERS)}) i;
+      INSERT INTO user_handle SELECT 'a.example', 'u' || i, '', now() FROM generate_series(1, ${String(USERS)}) i;
+      INSERT INTO challenge SELECT CASE i WHEN 5 THEN '${challengeId}' ELSE gen_random_uuid() END, 'a.example', 'u' || i,
+        'authentication', 'payment', '', '${CALLER}', FALSE, NULL, now() FROM generate_series(1, ${String(USERS)}) i`);
+    for (const [n, { arguments: values }] of asked.entries()) {
+      const [row] = (await session.query(
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE hot_${String(n)}(${await values})`,
+      )) as { 'QUERY PLAN': { Plan: Record<string, number> }[] }[];
+      const { Plan: plan } = row!['QUERY PLAN'][0]!;
+      expect(plan['Actual Rows']).toBe(1);
+      expect(plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!).toBeLessThan(150);
+    }
+    await session.release();
+    await hot.close();
+  }, 60_000);
 });

@@ -26,6 +26,9 @@ import {
  * Each does its work for many ceremonies at once (combined.ts), with locks taken in one order or not waited for, so that
  * overlapping statements do not deadlock.
  *
+ * Several indexes of credentials begin with the relying party. On a new table PostgreSQL cannot tell which of them is the
+ * one to use, so a credential is found by an id of its own alone, behind OFFSET 0, and then held against the rest.
+ *
  * A registration begins with ISSUE_REGISTRATION and REDEEM and ends in a transaction of its own.
  */
 
@@ -234,7 +237,8 @@ export const REDEEM = forRows<ToRedeem, Redeemed>({
      JOIN redeemed USING (id)
      LEFT JOIN relying_party p ON p.rp_id = r.rp_id
      LEFT JOIN LATERAL (
-       SELECT * FROM credential WHERE rp_id = r.rp_id AND credential_id = r.answered LIMIT 1) AS c ON TRUE
+       SELECT * FROM (SELECT * FROM credential WHERE credential_id = r.answered OFFSET 0) AS found
+        WHERE rp_id = r.rp_id LIMIT 1) AS c ON TRUE
      LEFT JOIN LATERAL (
        SELECT * FROM user_handle WHERE rp_id = r.rp_id AND user_id = coalesce(c.user_id, r.user_id) LIMIT 1) AS h ON TRUE`,
   record: ({ challengeId, spiffeId, relyingParties, credentialId }) => ({
@@ -261,7 +265,8 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
-         LATERAL (SELECT FROM credential c WHERE c.rp_id = verified.rp_id AND c.id = verified.id FOR NO KEY UPDATE) AS c),
+         LATERAL (SELECT rp_id AS found_rp_id FROM credential WHERE id = verified.id FOR NO KEY UPDATE OFFSET 0) AS found
+       WHERE rp_id = found_rp_id),
      accepted AS (
        UPDATE credential c
        SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, last_used_at = now

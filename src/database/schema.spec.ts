@@ -64,7 +64,7 @@ describe('the entities and the migrations', () => {
       "SELECT pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype IN ('u', 'c') AND conrelid IN ('credential'::regclass, 'challenge'::regclass)", // prettier-ignore
     );
     const definitions = checks.map(({ def }) => def).join('\n');
-    expect(definitions).toContain('UNIQUE (rp_id, credential_id)');
+    expect(definitions).toContain('UNIQUE (credential_id, rp_id)');
     for (const value of ['active', 'suspended', 'revoked', 'registration', 'authentication']) {
       expect(definitions).toContain(`'${value}'`);
     }
