@@ -35,7 +35,7 @@ async function boot(text: string | undefined, production = true): Promise<Relyin
   const file = join(directory, 'relying-parties.yaml');
   if (text !== undefined) writeFileSync(file, text);
   const config = { ...readConfig(text === undefined ? {} : { PASSKEY_RELYING_PARTIES_FILE: file }), production };
-  await new InitialRelyingParties(config, entities(), parties).onApplicationBootstrap();
+  await new InitialRelyingParties(config, parties).onApplicationBootstrap();
   return entities().find({ order: { rpId: 'ASC' } });
 }
 
@@ -75,6 +75,12 @@ describe('the relying parties of the file', () => {
     await boot(YAML);
     await parties.put(null, 'b.example', { name: 'Changed', origins: ['https://b.example'] });
     expect((await boot(YAML))[0]).toMatchObject({ name: 'Changed', enabled: true, version: 2 });
+  });
+
+  it('are created by one of the replicas that start together', async () => {
+    await Promise.all([boot(YAML), boot(YAML), boot(YAML)]);
+    expect((await boot(YAML)).map(({ version }) => version)).toEqual([1, 1]);
+    expect(await database.dataSource.getRepository(AuditEventEntity).count()).toBe(2);
   });
 
   it('may be none', async () => {

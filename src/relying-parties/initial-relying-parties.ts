@@ -1,15 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
 import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
-import { Repository } from 'typeorm';
 import { parse } from 'yaml';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
+import { Problem } from '../problems/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
-import { RelyingPartyEntity } from './relying-party.entity.js';
+
+/** The version of what does not exist: of replicas that start together, one creates. */
+const NOT_YET = 0;
 
 type Settings = PutRelyingPartyDto & { rpId: string };
 
@@ -21,14 +22,12 @@ type Settings = PutRelyingPartyDto & { rpId: string };
 export class InitialRelyingParties implements OnApplicationBootstrap {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    @InjectRepository(RelyingPartyEntity) private readonly entities: Repository<RelyingPartyEntity>,
     private readonly parties: RelyingPartiesService,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     for (const settings of this.wanted()) {
-      if (await this.entities.existsBy({ rpId: settings.rpId })) continue;
-      await this.parties.put(null, settings.rpId, settings);
+      await this.parties.put(null, settings.rpId, Object.assign(settings, { version: NOT_YET })).catch(exists);
     }
   }
 
@@ -37,6 +36,10 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
     const listed = relyingPartiesFile === undefined ? [] : settingsIn(relyingPartiesFile);
     return production ? listed : [...listed, DEVELOPMENT_RELYING_PARTY];
   }
+}
+
+function exists(error: unknown): void {
+  if (!(error instanceof Problem && error.slug === 'relying-party-conflict')) throw error;
 }
 
 /** @throws ConfigError naming every mistake of the first entry that has one */
