@@ -9,6 +9,7 @@ import { measureGrowth } from './growth/growth.js';
 import { measureAll } from './measure/cells.js';
 import { Contestant } from './measure/contestant.js';
 import { type Database, startDatabase } from './measure/database.js';
+import { pinNothing } from './measure/placement.js';
 import { type Options, readOptions } from './options.js';
 import { installPeers } from './peers.js';
 import { profileService } from './profile/profile.js';
@@ -68,6 +69,7 @@ async function compare(options: Options, database: Database, contestants: Contes
 
 async function main(): Promise<boolean> {
   const options = readOptions(process.argv.slice(2));
+  if (options.workers) pinNothing();
   progress('installing what the service is compared with');
   installPeers(options.contenders);
   progress('starting PostgreSQL');

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { CONTENDERS, contenderOf } from './contenders/contenders.js';
+import { COMPARED, CONTENDERS, contenderOf } from './contenders/contenders.js';
 import { type Scenario, SCENARIOS } from './load/scenarios.js';
 
 const USAGE = `npm run bench -- [options]
@@ -13,6 +13,7 @@ const USAGE = `npm run bench -- [options]
   --rounds N           of each measurement; medians are shown
   --users N            who are enrolled
   --profile            where the service's CPU goes, instead of a comparison
+  --workers            one process of the service against one for each core, instead of a comparison; nothing pinned
   --growth             how the service does with more and more data, instead of a comparison
   --sizes a,b          of --growth: how many credentials, and as many audit events
   --soak               how the service does in the long run, instead of a comparison
@@ -34,6 +35,7 @@ export interface Options {
   readonly users: number;
   readonly quick: boolean;
   readonly profile: boolean;
+  readonly workers: boolean;
   readonly growth: boolean;
   /** Of growth: how many credentials, and as many audit events, the smallest first. */
   readonly sizes: readonly number[];
@@ -68,6 +70,7 @@ function parse(args: readonly string[]): Options {
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       users: { type: 'string' },
+      workers: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
       sizes: { type: 'string' },
       soak: { type: 'boolean', default: false },
@@ -75,14 +78,15 @@ function parse(args: readonly string[]): Options {
       every: { type: 'string' },
     },
   });
-  const { quick, profile, growth, soak } = values;
+  const { quick, profile, workers, growth, soak } = values;
   const minutes = number(values.minutes);
   if (values.help) throw new Error('Ceremonies per second, latencies and CPU, of this service and of others.');
   const asked = list(values.scenario)?.map(scenario);
-  const contenders = list(values.contender) ?? (profile || growth || soak ? ['service'] : Object.keys(CONTENDERS));
+  const contenders =
+    list(values.contender) ?? (workers ? ['service', 'workers'] : profile || growth || soak ? ['service'] : COMPARED);
   contenders.forEach(contenderOf);
   return {
-    scenarios: asked ?? (quick || profile ? ['authentication'] : SCENARIOS),
+    scenarios: asked ?? (quick || profile || workers ? ['authentication'] : SCENARIOS),
     thorough: asked ?? ['authentication'],
     contenders,
     clients: list(values.clients)?.map(number) ?? (quick || profile ? [32] : [1, 8, 32, 128]),
@@ -91,7 +95,7 @@ function parse(args: readonly string[]): Options {
     seconds: number(values.seconds ?? (quick ? '3' : profile ? '15' : '6')),
     rounds: number(values.rounds ?? (quick ? '1' : '3')),
     users: number(values.users ?? (quick ? '500' : '2000')),
-    ...{ quick, profile, growth, soak, minutes },
+    ...{ quick, profile, workers, growth, soak, minutes },
     sizes: (list(values.sizes) ?? SIZES).map(number).sort((a, b) => a - b),
     every: number(values.every ?? String(Math.max(5, minutes))),
   };

@@ -1,7 +1,7 @@
 import { betterAuth } from './better-auth.js';
 import type { Contender } from './contender.js';
 import { floor } from './floor.js';
-import { service, unaudited } from './service.js';
+import { service, unaudited, workers } from './service.js';
 import { tutorial } from './tutorial.js';
 
 export const CONTENDERS: Readonly<Record<string, Contender>> = {
@@ -10,7 +10,11 @@ export const CONTENDERS: Readonly<Record<string, Contender>> = {
   'better-auth': betterAuth,
   tutorial,
   floor,
+  workers,
 };
+
+/** The others are for comparisons of their own. */
+export const COMPARED: readonly string[] = Object.keys(CONTENDERS).filter((name) => name !== 'workers');
 
 /** Those that need bench/node_modules. */
 export const PEERS: readonly string[] = ['better-auth', 'tutorial'];

@@ -15,7 +15,15 @@ export const service: Contender = {
   title: 'Passkey Manager',
   scenarios: SCENARIOS,
   driver: driver(),
-  start,
+  start: (site) => start(site),
+};
+
+/** The same with a process for each core. */
+export const workers: Contender = {
+  title: 'Passkey Manager, a worker for each core',
+  scenarios: SCENARIOS,
+  driver: driver(),
+  start: (site) => start(site, 'auto'),
 };
 
 /** The same without the events of the audit log (servers/without-audit.mjs): what they cost is the difference. */
@@ -29,13 +37,14 @@ export const unaudited: Contender = {
   },
 };
 
-async function start({ directory, databaseUrl, nodeOptions }: Site): Promise<Running> {
+async function start({ directory, databaseUrl, nodeOptions }: Site, workers = '1'): Promise<Running> {
   preparePki(directory);
   runBuild('migrate.js', [], { DATABASE_URL: databaseUrl });
   const file = (name: string): string => join(directory, name);
   writeFileSync(file('relying-parties.yaml'), JSON.stringify([{ rpId: RP_ID, name: 'Benchmark', origins: [ORIGIN] }]));
   const env = {
     DATABASE_URL: databaseUrl,
+    PASSKEY_WORKERS: workers,
     PASSKEY_HTTPS_PORT: '0',
     PASSKEY_MANAGEMENT_PORT: '0',
     PASSKEY_TLS_CERT_FILE: file('pki/server.crt'),

@@ -16,20 +16,30 @@ const CORES: Record<Part, string> = {
   generator: String(last),
 };
 
+let pinning = count > 1 && spawnSync('taskset', ['-p', String(process.pid)]).status === 0;
+
+/** From now on every process uses the core that the system gives it. */
+export function pinNothing(): void {
+  pinning = false;
+}
+
+/** undefined: nothing is pinned. */
+export function placement(): Readonly<Record<Part, string>> | undefined {
+  return pinning ? CORES : undefined;
+}
+
 /** How many cores database and generator have. */
-export const otherCores = Math.max(1, last);
-
-export const canPin = count > 1 && spawnSync('taskset', ['-p', String(process.pid)]).status === 0;
-
-export const placement = canPin ? CORES : undefined;
+export function otherCores(): number {
+  return pinning ? last : count;
+}
 
 /** The command that runs Node with `args` where that part belongs. */
 export function pinned(part: Part, args: readonly string[]): [string, string[]] {
-  return canPin ? ['taskset', ['-c', CORES[part], process.execPath, ...args]] : [process.execPath, [...args]];
+  return pinning ? ['taskset', ['-c', CORES[part], process.execPath, ...args]] : [process.execPath, [...args]];
 }
 
 /** Moves processes that run already. */
 export function pin(part: Part, pids: readonly number[]): void {
-  if (!canPin) return;
+  if (!pinning) return;
   for (const pid of pids) spawnSync('taskset', ['-a', '-c', '-p', CORES[part], String(pid)]);
 }

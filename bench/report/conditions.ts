@@ -31,7 +31,7 @@ export function conditions(directory: string, postgres: string): Conditions {
     modified: git('status', '--porcelain', '--', 'src', 'bench') !== '',
     ...{ cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30) },
     ...{ kernel: release(), node: process.version, postgres },
-    ...{ flushMs: flush(directory), pinned: placement ?? null },
+    ...{ flushMs: flush(directory), pinned: placement() ?? null },
   };
 }
 

@@ -43,7 +43,7 @@ export function warnings(cells: readonly Cell[]): string[] {
     const errors = errorsOf(cell);
     const first = cell.rounds.find(({ firstError }) => firstError !== undefined)?.firstError;
     const busy = (of: (busy: Groups) => number): number => typical(cell, (measured) => of(measured.busy));
-    const crowded = busy(({ generator, database }) => generator + database) > 0.95 * otherCores;
+    const crowded = busy(({ generator, database }) => generator + database) > 0.95 * otherCores();
     const limited = (crowded || busy(({ generator }) => generator) > 0.95) && busy(({ service }) => service) < 0.9;
     return [
       ...(errors > 0
