@@ -57,8 +57,12 @@ async function main(): Promise<boolean> {
         throw new Error(`after crash ${String(round)}, of ${kill}`, { cause: error });
       });
       killed[kill] += 1;
-      if (round % EVERY === 0 || round === ROUNDS) await check(service, database);
-      progress(`${String(round)} crashes of ${String(ROUNDS)}, ${String(ledger.acknowledged)} changes acknowledged`);
+      const checked = round % EVERY === 0 || round === ROUNDS;
+      if (checked) await check(service, database);
+      progress(
+        `${String(round)} crashes of ${String(ROUNDS)}, ${String(ledger.acknowledged)} changes acknowledged`,
+        checked,
+      );
     }
   } finally {
     await service.stop();
@@ -128,8 +132,10 @@ async function check(service: ServiceProcess, database: pg.Pool): Promise<void> 
   checks += 1;
 }
 
-function progress(text: string): void {
+/** A terminal shows every one, a log those that are milestones. */
+function progress(text: string, milestone = false): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else if (milestone) console.error(text);
 }
 
 function report(seconds: number): boolean {
