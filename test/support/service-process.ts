@@ -10,6 +10,9 @@ import type { DevelopmentIdentity } from './service.js';
 
 const root = join(import.meta.dirname, '../..');
 
+/** Characters. */
+const TAIL = 4_000;
+
 /** The service as it is delivered: the build, in a process of its own, on the real clock. */
 export class ServiceProcess {
   private readonly child: ChildProcess;
@@ -18,9 +21,15 @@ export class ServiceProcess {
   readonly managementUrl: string;
   /** With its exit code; null: it was killed. */
   readonly ended: Promise<number | null>;
+  private said = '';
 
   private constructor(child: ChildProcess, client: Client<DevelopmentIdentity>, url: string, managementUrl: string) {
     this.child = child;
+    for (const output of [child.stdout, child.stderr]) {
+      output?.on('data', (chunk: Buffer) => {
+        this.said = (this.said + chunk.toString()).slice(-TAIL);
+      });
+    }
     this.client = client;
     this.url = url;
     this.managementUrl = managementUrl;
@@ -51,6 +60,11 @@ export class ServiceProcess {
   /** Of the relying party that a development database starts with. */
   get ceremonies(): Ceremonies<DevelopmentIdentity> {
     return new Ceremonies(this.client, systemClock, 'auth-service', 'localhost', 'http://localhost:3000');
+  }
+
+  /** The end of its output. */
+  get lastWords(): string {
+    return this.said;
   }
 
   get pid(): number {
