@@ -44,6 +44,23 @@ describe('a JSON body', () => {
     expect(await post(text)).toEqual({ status: 200, body });
   });
 
+  it('is read after one that was not UTF-8', async () => {
+    for (const bytes of [
+      [0x22, 0xe2, 0x82],
+      [0x22, 0xff, 0x22],
+    ]) {
+      expect(await post(Buffer.from(bytes))).toMatchObject(malformed());
+      expect(await post('"text"')).toEqual({ status: 200, body: 'text' });
+    }
+  });
+
+  it('counts the members that are outside of strings', async () => {
+    const body = { '"': ':', '\\': '{"a":1,"a":2}', '\\"': ['\\\\', '":"', ':::'] };
+    expect(await post(JSON.stringify(body))).toEqual({ status: 200, body });
+    expect(await post('{"a\\\\":1,"a\\\\":2}')).toMatchObject(malformed());
+    expect(await post('{"a\\"":1,"a\\"":2}')).toMatchObject(malformed());
+  });
+
   it('is none where a DELETE has a media type and nothing of it', async () => {
     const headers = { 'content-type': 'application/json' };
     for (const payload of ['', undefined]) {

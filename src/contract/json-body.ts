@@ -48,13 +48,23 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
   );
 }
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+
 function decode(body: Buffer): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+    return UTF_8.decode(body);
   } catch {
     return undefined;
   }
 }
+
+const [QUOTE, BACKSLASH, COLON] = ['"', '\\', ':'].map((character) => character.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+];
+const OPENING = new Set(Array.from('[{', (character) => character.charCodeAt(0)));
+const CLOSING = new Set(Array.from(']}', (character) => character.charCodeAt(0)));
 
 /**
  * Counts the colons outside of strings, of which each member has one, and the brackets, so that a deep text is refused
@@ -65,23 +75,30 @@ function decode(body: Buffer): string | undefined {
 function membersWritten(text: string): number | undefined {
   let members = 0;
   let depth = 0;
-  let quoted = false;
   for (let at = 0; at < text.length; at += 1) {
-    const character = text[at];
-    if (character === '"') quoted = !quoted;
-    else if (quoted && character === '\\') at += 1;
-    else if (quoted) continue;
-    else if (character === ':') members += 1;
-    else if (character === '[' || character === '{') depth += 1;
-    else if (character === ']' || character === '}') depth -= 1;
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) at = endOfString(text, at);
+    else if (character === COLON) members += 1;
+    else if (OPENING.has(character)) depth += 1;
+    else if (CLOSING.has(character)) depth -= 1;
     if (depth > MAX_DEPTH) return undefined;
   }
   return members;
 }
 
+/** Where the string that begins at `start` has its closing quote; without one, the end of the text. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes += 1;
+    if (escapes % 2 === 0) return end;
+  }
+  return text.length;
+}
+
 function flawOf(value: unknown, written: number): Problem | null {
-  const pointer = inheritedMember(value);
-  if (pointer !== undefined) return malformed('is not a member that the contract knows', pointer);
+  const path = inheritedMember(value);
+  if (path !== undefined) return malformed('is not a member that the contract knows', path.reduce(pointerOf, ''));
   return membersOf(value) < written ? malformed('names a member twice') : null;
 }
 
@@ -92,13 +109,12 @@ function membersOf(value: unknown): number {
   return members.reduce<number>((sum, member) => sum + membersOf(member), Array.isArray(value) ? 0 : members.length);
 }
 
-/** The pointer of a member named as one that every object inherits: class-transformer drops it, so no one could refuse it. */
-function inheritedMember(value: unknown, pointer = ''): string | undefined {
+/** The path to a member named as one that every object inherits: class-transformer drops it, so no one could refuse it. */
+function inheritedMember(value: unknown): string[] | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
-    const own = pointerOf(pointer, name);
-    const found = name in Object.prototype ? own : inheritedMember(member, own);
-    if (found !== undefined) return found;
+    const within = name in Object.prototype ? [] : inheritedMember(member);
+    if (within !== undefined) return [name, ...within];
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { decodeFirst } from './cbor.js';
 import { at, Refusal, type Section, step } from './verdict.js';
 
@@ -92,7 +92,7 @@ export function verifyAuthenticatorData(
 ): void {
   const first = FIRST_STEP[section];
   at(section, first, () => {
-    const ours = data.rpIdHash.equals(createHash('sha256').update(expected.rpId).digest());
+    const ours = data.rpIdHash.equals(hash('sha256', expected.rpId, 'buffer'));
     step(ours, 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
   });
   at(section, first + 1, () => {

@@ -66,9 +66,11 @@ function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: read
   );
 }
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+
 function decode(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return UTF_8.decode(bytes);
   } catch {
     throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
 import { bytesOf } from './base64url.js';
@@ -61,7 +61,7 @@ export function verifyAuthentication(
     );
   });
   const clientDataHash = at('§7.2', 20, () =>
-    createHash('sha256').update(response.clientDataJSON, 'base64url').digest(),
+    hash('sha256', Buffer.from(response.clientDataJSON, 'base64url'), 'buffer'),
   );
   at('§7.2', 21, () => {
     const holds = signatureHolds(
