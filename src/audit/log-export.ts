@@ -36,7 +36,10 @@ export class LogExport {
     return Readable.from(whileWelcome(lines, isWelcome), { objectMode: false });
   }
 
-  /** Times take in every event of theirs, and perhaps some that stand between them in the log. */
+  /**
+   * Times take in every event of theirs, and perhaps some that stand between them in the log. OFFSET 0 has PostgreSQL look
+   * at the few events near a time, not go through all leaves in order until one of them is there.
+   */
   private async rangeOf({ from, to }: { from?: string; to?: string }, size: number): Promise<LeafRange> {
     const end =
       to === undefined ? size : Math.min(size, isLeafIndex(to) ? Number(to) : await this.endBefore(Date.parse(to)));
@@ -47,10 +50,12 @@ export class LogExport {
 
   private async beginFrom(time: number, size: number): Promise<number> {
     const [row] = await this.dataSource.query<{ first: number | null }[]>(
-      `SELECT min(leaf_index) AS first FROM audit_leaf
-        WHERE event_id >= $1 AND event_id < coalesce(
-          (SELECT event_id FROM audit_leaf WHERE event_id >= $2 ORDER BY event_id LIMIT 1 OFFSET 1),
-          'ffffffff-ffff-ffff-ffff-ffffffffffff')`,
+      `SELECT min(leaf_index) AS first FROM (
+         SELECT leaf_index FROM audit_leaf
+          WHERE event_id >= $1 AND event_id < coalesce(
+            (SELECT event_id FROM audit_leaf WHERE event_id >= $2 ORDER BY event_id LIMIT 1 OFFSET 1),
+            'ffffffff-ffff-ffff-ffff-ffffffffffff')
+         OFFSET 0) AS near`,
       [firstIdAt(time), firstIdAt(time + DISORDER_MS)],
     );
     return row?.first ?? size;
@@ -58,10 +63,12 @@ export class LogExport {
 
   private async endBefore(time: number): Promise<number> {
     const [row] = await this.dataSource.query<{ last: number | null }[]>(
-      `SELECT max(leaf_index) AS last FROM audit_leaf
-        WHERE event_id < $1 AND event_id >= coalesce(
-          (SELECT event_id FROM audit_leaf WHERE event_id < $2 ORDER BY event_id DESC LIMIT 1),
-          '00000000-0000-0000-0000-000000000000')`,
+      `SELECT max(leaf_index) AS last FROM (
+         SELECT leaf_index FROM audit_leaf
+          WHERE event_id < $1 AND event_id >= coalesce(
+            (SELECT event_id FROM audit_leaf WHERE event_id < $2 ORDER BY event_id DESC LIMIT 1),
+            '00000000-0000-0000-0000-000000000000')
+         OFFSET 0) AS near`,
       [firstIdAt(time), firstIdAt(time - DISORDER_MS)],
     );
     return row?.last === undefined || row.last === null ? 0 : row.last + 1;

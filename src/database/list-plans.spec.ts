@@ -7,6 +7,7 @@ import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit/audit-reader.js';
+import { LogExport } from '../audit/log-export.js';
 import { LogStorage } from '../audit/log-storage.js';
 import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
@@ -81,7 +82,7 @@ interface Plan {
 async function rowsRead(): Promise<number> {
   let rows = 0;
   const count = (plan: Plan): void => {
-    if (/^(credential$|audit_event)/.test(plan['Relation Name'] ?? '')) {
+    if (/^(credential$|audit_event|audit_leaf)/.test(plan['Relation Name'] ?? '')) {
       rows += (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
     }
     plan.Plans?.forEach(count);
@@ -133,6 +134,45 @@ describe('a page of credentials reads no more than a page', () => {
     await credentials.list(context(), { ...query, limit: PAGE });
     expect(statements.length).toBeGreaterThan(0);
     expect(await rowsRead()).toBeLessThanOrEqual(PAGE + 1);
+  });
+});
+
+describe('the range of an export', () => {
+  /** One each half an hour: a year and more. */
+  const at = (leaf: number): string => new Date(Date.UTC(2026, 0, 1) + leaf * 1_800_000).toISOString();
+
+  beforeAll(async () => {
+    await database.sql(`
+      INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
+        SELECT i, (lpad(to_hex((extract(epoch FROM '${at(0)}'::timestamptz) * 1000)::bigint + i::bigint * 1800000), 12, '0')
+                   || left(md5(i::text), 20))::uuid, sha256(i::text::bytea)
+        FROM generate_series(0, ${String(ROWS)} - 1) i;
+      ANALYZE audit_leaf`);
+  });
+
+  it.each([
+    ['in the middle of the log', 10_000, 10_000],
+    ['at its end', ROWS - 2, ROWS - 2],
+    ['of a day', 5_000, 5_048],
+  ])('of a moment %s is found without going through the log', async (_, from, to) => {
+    const checkpoint = (): Promise<object> => Promise.resolve({ size: ROWS, note: '' });
+    const ranges: object[] = [];
+    const lines = (range: object): string[] => {
+      ranges.push(range);
+      return [];
+    };
+    const { service } = new FakeAudit();
+    const exports = new LogExport(
+      database.dataSource,
+      { lines } as never,
+      { checkpoint } as never,
+      service,
+      {} as never,
+    );
+    const end = new Date(Date.parse(at(to)) + 1).toISOString();
+    await exports.open(context(), { from: at(from), to: end });
+    expect(ranges).toEqual([{ from, to: to + 1 }]);
+    expect(await rowsRead()).toBeLessThanOrEqual(20);
   });
 });
 
