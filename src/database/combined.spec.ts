@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
 import { credentialRow } from '../../test/support/credential-rows.js';
 import { authenticationToIssue, CALLER, NOW, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
@@ -8,6 +9,7 @@ import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { Combined } from './combined.js';
 import { ACCEPT_AUTHENTICATION, credentialOf, ISSUE_AUTHENTICATION, REDEEM, type ToAccept } from './hot-path.js';
+import { hotPathPool } from './data-source.js';
 import { HotPath } from './hot-path.service.js';
 import type { RowsStatement } from './rows-statement.js';
 
@@ -37,7 +39,7 @@ class FakeStatement implements RowsStatement<string, string> {
   }
 }
 
-const sqlError = (code: string): Error => Object.assign(new Error('failed'), { driverError: { code, message: code } });
+const sqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
 
 describe('concurrent runs of a statement', () => {
   const start = (keyOf: (row: string) => string | undefined = () => undefined) => {
@@ -155,10 +157,15 @@ describe('concurrent runs of a statement', () => {
 });
 
 let database: TestDataSource;
+let pool: pg.Pool;
 beforeAll(async () => {
   database = await openHotPathDatabase();
+  pool = hotPathPool(database.url);
 });
-afterAll(() => database.close());
+afterAll(async () => {
+  await pool.end();
+  await database.close();
+});
 
 const isRecorded = (id: string): Promise<boolean> =>
   database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
@@ -250,14 +257,14 @@ describe('many rows at once', () => {
   });
 
   it('of one credential are judged one after the other: of twenty answers with the same count one is taken', async () => {
-    const { accept } = new HotPath(database.dataSource);
+    const { accept } = new HotPath(pool);
     const credential = await stored({ signCount: 7 });
     const accepted = await Promise.all(Array.from({ length: 20 }, () => accept.run(toAccept(credential, 8))));
     expect(accepted.filter((result) => result !== undefined)).toHaveLength(1);
   });
 
   it('of one challenge are answered by one', async () => {
-    const { redeem } = new HotPath(database.dataSource);
+    const { redeem } = new HotPath(pool);
     const { id } = await issueAuthentication();
     const answer = { challengeId: id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) };
     const redeemed = await Promise.all(Array.from({ length: 50 }, () => redeem.run(answer)));
@@ -265,7 +272,7 @@ describe('many rows at once', () => {
   });
 
   it('fail alone: one that PostgreSQL cannot take leaves the others theirs', async () => {
-    const { issueAuthentication: issue } = new HotPath(database.dataSource);
+    const { issueAuthentication: issue } = new HotPath(pool);
     const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => authenticationToIssue({ userId }));
     const issued = await Promise.allSettled(rows.map((row) => issue.run(row)));
     expect(issued.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);

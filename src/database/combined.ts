@@ -102,6 +102,6 @@ export class Combined<Row, Result> {
 const OF_ONE_ROW = /^(40|55P03)/;
 
 function hasChangedNothing(error: unknown): boolean {
-  const { code } = (error as { driverError?: { code?: unknown } }).driverError ?? {};
+  const { code } = error as { code?: unknown };
   return typeof code === 'string' && (OF_ONE_ROW.test(code) || !databaseUnavailable(error));
 }

@@ -23,23 +23,30 @@ export function connectionsOf(workers: number): { readonly hot: number; readonly
 }
 
 /**
- * @param url PostgreSQL 15 or later
- * @returns options whose pool gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock,
- *   8 s for an answer of a server that does not keep to that itself
+ * A server that ends as a session begins says so behind its first words, before anybody listens: an `error` event that
+ * would end the process. Who uses the connection learns of it by its next statement.
  */
-export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
-  return optionsOf(url, connectionsOf(workers).rest, PLANNING);
+function outliveServer(client: pg.ClientBase): void {
+  client.on('error', () => undefined);
 }
 
 /**
- * The connections of the hot statements, which are prepared once and planned once: with a plan for each run, PostgreSQL
- * would spend more on planning than on running them. And a list or an export never holds up a sign-in.
+ * Gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock, 8 s for an answer of a server that
+ * does not keep to that itself.
  */
-export function hotPathOptions(url: string, workers = 1): DataSourceOptions {
-  return optionsOf(url, connectionsOf(workers).hot, `${PLANNING} -c plan_cache_mode=force_generic_plan`);
-}
+const SESSION = {
+  onConnect: outliveServer,
+  connectionTimeoutMillis: 3_000,
+  statement_timeout: 5_000,
+  query_timeout: 8_000,
+  lock_timeout: 2_000,
+  idle_in_transaction_session_timeout: 10_000,
+};
 
-function optionsOf(url: string, poolSize: number, planning: string): DataSourceOptions {
+const APPLICATION = 'passkey-manager';
+
+/** @param url PostgreSQL 15 or later */
+export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
   return {
     type: 'postgres',
     driver: pg,
@@ -56,18 +63,29 @@ function optionsOf(url: string, poolSize: number, planning: string): DataSourceO
     migrationsTransactionMode: 'all',
     uuidExtension: 'pgcrypto',
     installExtensions: false,
-    applicationName: 'passkey-manager',
-    poolSize,
+    applicationName: APPLICATION,
+    poolSize: connectionsOf(workers).rest,
     parseInt8: true,
-    extra: {
-      options: planning,
-      connectionTimeoutMillis: 3_000,
-      statement_timeout: 5_000,
-      query_timeout: 8_000,
-      lock_timeout: 2_000,
-      idle_in_transaction_session_timeout: 10_000,
-    },
+    extra: { options: PLANNING, ...SESSION },
   };
+}
+
+/**
+ * The connections of the hot statements, which are prepared once and planned once: with a plan for each run, PostgreSQL
+ * would spend more on planning than on running them. And a list or an export never holds up a sign-in. The pool is used as
+ * it is: TypeORM makes a query runner and an entity manager for each statement.
+ */
+export function hotPathPool(url: string, workers = 1): pg.Pool {
+  pg.defaults.parseInt8 = true;
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: APPLICATION,
+    max: connectionsOf(workers).hot,
+    options: `${PLANNING} -c plan_cache_mode=force_generic_plan`,
+    ...SESSION,
+  });
+  // A connection that ends while nobody uses it: the pool makes another one for the next statement.
+  return pool.on('error', () => undefined);
 }
 
 /**
@@ -82,7 +100,7 @@ export async function migrate(
 ): Promise<string[]> {
   const dataSource = await new DataSource({
     ...dataSourceOptions(url),
-    extra: { connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
+    extra: { onConnect: outliveServer, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
   }).initialize();
   try {
     // Replicas that start together take turns: the last to come finds everything done.

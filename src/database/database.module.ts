@@ -1,9 +1,8 @@
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
-import { DataSource } from 'typeorm';
-import { dataSourceOptions, hotPathOptions } from './data-source.js';
-import { HOT_DATA_SOURCE, HotPath } from './hot-path.service.js';
+import { dataSourceOptions, hotPathPool } from './data-source.js';
+import { HOT_POOL, HotPath } from './hot-path.service.js';
 
 /** The pools. Their URL is the configuration's, or the embedded server's that boot.ts started and put there. */
 @Global()
@@ -21,10 +20,9 @@ import { HOT_DATA_SOURCE, HotPath } from './hot-path.service.js';
   providers: [
     HotPath,
     {
-      provide: HOT_DATA_SOURCE,
+      provide: HOT_POOL,
       inject: [CONFIG],
-      useFactory: (config: Config) =>
-        new DataSource(hotPathOptions(config.databaseUrl ?? '', config.workers)).initialize(),
+      useFactory: (config: Config) => hotPathPool(config.databaseUrl ?? '', config.workers),
     },
   ],
   exports: [HotPath],

@@ -1,10 +1,11 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import type pg from 'pg';
 import { Combined } from './combined.js';
+import type { Queryable } from './named-statement.js';
 import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from './hot-path.js';
 
 /** The connections of the hot statements. */
-export const HOT_DATA_SOURCE = Symbol('HOT_DATA_SOURCE');
+export const HOT_POOL = Symbol('HOT_POOL');
 
 /** The statements of an authentication, combined over the requests of this process. */
 @Injectable()
@@ -13,17 +14,21 @@ export class HotPath implements OnApplicationShutdown {
   readonly redeem;
   readonly accept;
 
-  constructor(@Inject(HOT_DATA_SOURCE) private readonly dataSource: DataSource) {
+  constructor(@Inject(HOT_POOL) private readonly pool: Pick<pg.Pool, 'query' | 'end'>) {
+    const through: Queryable = {
+      query: (statement: unknown, values?: unknown[]) =>
+        pool.query(statement as pg.QueryConfig, values).then(({ rows }) => rows as never),
+    };
     // A user's challenges are counted before each.
-    this.issueAuthentication = new Combined(ISSUE_AUTHENTICATION, dataSource, ({ rpId, userId }) =>
+    this.issueAuthentication = new Combined(ISSUE_AUTHENTICATION, through, ({ rpId, userId }) =>
       userId === undefined ? undefined : JSON.stringify([rpId, userId]),
     );
-    this.redeem = new Combined(REDEEM, dataSource, ({ challengeId }) => challengeId.toLowerCase());
-    this.accept = new Combined(ACCEPT_AUTHENTICATION, dataSource, ({ credential }) => credential.id);
+    this.redeem = new Combined(REDEEM, through, ({ challengeId }) => challengeId.toLowerCase());
+    this.accept = new Combined(ACCEPT_AUTHENTICATION, through, ({ credential }) => credential.id);
   }
 
   /** When nothing is asked any more. */
   async onApplicationShutdown(): Promise<void> {
-    await this.dataSource.destroy();
+    await this.pool.end();
   }
 }

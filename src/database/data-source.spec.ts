@@ -1,0 +1,44 @@
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions, hotPathPool } from './data-source.js';
+
+/** A message of PostgreSQL's protocol: its type, its length with these four bytes, its body. */
+function message(type: string, body: string): Buffer {
+  const bytes = Buffer.alloc(5 + body.length);
+  bytes.write(type);
+  bytes.writeInt32BE(4 + body.length, 1);
+  bytes.write(body, 5);
+  return bytes;
+}
+
+const AUTHENTICATION_OK = message('R', '\0\0\0\0');
+const READY_FOR_QUERY = message('Z', 'I');
+const POSTMASTER_EXIT = 'terminating connection due to unexpected postmaster exit';
+const FATAL = message('E', `SFATAL\0VFATAL\0C57P01\0M${POSTMASTER_EXIT}\0\0`);
+
+/** Dies as a session begins: all that it says comes in one piece. */
+let dying: Server;
+let url: string;
+beforeAll(async () => {
+  dying = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end(Buffer.concat([AUTHENTICATION_OK, READY_FOR_QUERY, FATAL])));
+  });
+  await new Promise<void>((resolve) => dying.listen(0, '127.0.0.1', resolve));
+  url = `postgresql://role:password@127.0.0.1:${String((dying.address() as AddressInfo).port)}/database`;
+});
+afterAll(() => new Promise((resolve) => dying.close(resolve)));
+
+/** Errors that nobody listens to end the process, in a test as everywhere. */
+describe('a database that ends as a session begins', () => {
+  it('fails the statement, and leaves the process alone', async () => {
+    await expect(new DataSource(dataSourceOptions(url)).initialize()).rejects.toThrow(/not queryable/);
+  });
+
+  it('fails the hot statement, and leaves the process alone', async () => {
+    const pool = hotPathPool(url);
+    await expect(pool.query('SELECT 1')).rejects.toThrow();
+    await pool.end();
+  });
+});
