@@ -40,11 +40,13 @@ export class LagProbe {
 
   private async probe(): Promise<void> {
     while (this.running) {
+      const last = await this.session.query<{ tx: string; id: string }>(
+        'SELECT last_tx::text AS tx, last_id AS id FROM audit_checkpoint ORDER BY size DESC LIMIT 1',
+      );
+      // Not as one statement: it would go through the whole log.
       const { rows } = await this.session.query<{ id: string }>(
-        `SELECT audit_event.id FROM audit_event,
-                (SELECT last_tx::text::xid8 AS tx, last_id AS id FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS last
-          WHERE (audit_event.tx, audit_event.id) > (last.tx, last.id)
-          ORDER BY audit_event.tx, audit_event.id LIMIT 1`,
+        'SELECT id FROM audit_event WHERE (tx, id) > ($1::xid8, $2::uuid) ORDER BY tx, id LIMIT 1',
+        [last.rows[0]!.tx, last.rows[0]!.id],
       );
       this.seen.push(rows[0] ? Math.max(0, Date.now() - timeOfId(rows[0].id)) : 0);
       await sleep(INTERVAL);
