@@ -54,7 +54,9 @@ async function main(): Promise<boolean> {
     for (let round = 1; round <= ROUNDS && faults.length === 0; round += 1) {
       const kill = KILLS[round % KILLS.length]!;
       service = await crashAndComeBack(service, kill, database, start).catch((error: unknown) => {
-        throw new Error(`after crash ${String(round)}, of ${kill}; the service: ${service.lastWords}`, { cause: error });
+        throw new Error(`after crash ${String(round)}, of ${kill}; the service: ${service.lastWords}`, {
+          cause: error,
+        });
       });
       killed[kill] += 1;
       const checked = round % EVERY === 0 || round === ROUNDS;
