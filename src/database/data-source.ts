@@ -88,6 +88,14 @@ export function hotPathPool(url: string, workers = 1): pg.Pool {
   return pool.on('error', () => undefined);
 }
 
+/** For what an operator runs: its statements take as long as they take. */
+export function commandOptions(url: string): DataSourceOptions {
+  return {
+    ...dataSourceOptions(url),
+    extra: { onConnect: outliveServer, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
+  };
+}
+
 /**
  * Brings a database to this version's schema.
  *
@@ -98,10 +106,7 @@ export async function migrate(
   url: string,
   record?: (dataSource: DataSource, names: string[]) => Promise<void>,
 ): Promise<string[]> {
-  const dataSource = await new DataSource({
-    ...dataSourceOptions(url),
-    extra: { onConnect: outliveServer, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
-  }).initialize();
+  const dataSource = await new DataSource(commandOptions(url)).initialize();
   try {
     // Replicas that start together take turns: the last to come finds everything done.
     const turn = dataSource.createQueryRunner();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type QueryRunner } from 'typeorm';
-import { dataSourceOptions } from '../../database/data-source.js';
+import { commandOptions } from '../../database/data-source.js';
 import { AuditCheckpointEntity } from '../audit-checkpoint.entity.js';
 import { ArchiveError } from './archive-error.js';
 
@@ -15,9 +15,8 @@ const PAUSE_MS = 100;
  */
 export async function withArchiveSession<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   const dataSource = await new DataSource({
-    ...dataSourceOptions(url),
+    ...commandOptions(url),
     entities: [AuditCheckpointEntity],
-    extra: { connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
   }).initialize();
   try {
     const turn = dataSource.createQueryRunner();
