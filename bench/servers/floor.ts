@@ -13,7 +13,7 @@ import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { type AuditRow, auditRow } from '../../src/audit/audit-row.js';
 import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from '../../src/database/hot-path.js';
-import type { Queryable } from '../../src/database/named-statement.js';
+import { throughPool } from '../../src/database/named-statement.js';
 import { tlsContext, tlsOptions } from '../../src/identity/tls-options.js';
 
 const [pki = '', count = ''] = process.argv.slice(2);
@@ -40,12 +40,7 @@ const data = Buffer.alloc(69, 1);
 const signature = sign('sha256', data, privateKey);
 
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: 16 });
-const through: Queryable = {
-  query: (statement: unknown, values?: unknown[]) =>
-    pool
-      .query({ ...(statement as { name: string; text: string }), ...(values && { values }) })
-      .then(({ rows }) => rows as never),
-};
+const through = throughPool(pool);
 /** The event, with an id of its own. */
 const anew = (event: AuditRow): AuditRow => ({ ...event, values: [uuidv7(), ...event.values.slice(1)] });
 

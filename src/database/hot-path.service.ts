@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { Combined } from './combined.js';
-import type { Queryable } from './named-statement.js';
+import { throughPool } from './named-statement.js';
 import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from './hot-path.js';
 
 /** The connections of the hot statements. */
@@ -15,10 +15,7 @@ export class HotPath implements OnApplicationShutdown {
   readonly accept;
 
   constructor(@Inject(HOT_POOL) private readonly pool: Pick<pg.Pool, 'query' | 'end'>) {
-    const through: Queryable = {
-      query: (statement: unknown, values?: unknown[]) =>
-        pool.query(statement as pg.QueryConfig, values).then(({ rows }) => rows as never),
-    };
+    const through = throughPool(pool);
     // A user's challenges are counted before each.
     this.issueAuthentication = new Combined(ISSUE_AUTHENTICATION, through, ({ rpId, userId }) =>
       userId === undefined ? undefined : JSON.stringify([rpId, userId]),
