@@ -6,6 +6,7 @@ import { freePort, readPostmaster, stopPostmaster } from '../../src/database/emb
 import { pin } from './placement.js';
 import { descendants, parentOf } from './processes.js';
 
+/** Of 16 MiB. */
 const WAL_SEGMENTS = 64;
 
 /** As on a machine of its own: everything committed is flushed, and no checkpoint falls into a short measurement. */
@@ -14,7 +15,7 @@ const SETTINGS = {
   unix_socket_directories: '',
   max_connections: 200,
   shared_buffers: '512MB',
-  min_wal_size: '1GB',
+  min_wal_size: `${String(WAL_SEGMENTS * 16)}MB`,
   max_wal_size: '4GB',
   checkpoint_timeout: '15min',
   timezone: 'UTC',
