@@ -21,15 +21,17 @@ export class ServiceProcess {
   readonly managementUrl: string;
   /** With its exit code; null: it was killed. */
   readonly ended: Promise<number | null>;
-  private said = '';
+  private readonly words: Words;
 
-  private constructor(child: ChildProcess, client: Client<DevelopmentIdentity>, url: string, managementUrl: string) {
+  private constructor(
+    child: ChildProcess,
+    words: Words,
+    client: Client<DevelopmentIdentity>,
+    url: string,
+    managementUrl: string,
+  ) {
     this.child = child;
-    for (const output of [child.stdout, child.stderr]) {
-      output?.on('data', (chunk: Buffer) => {
-        this.said = (this.said + chunk.toString()).slice(-TAIL);
-      });
-    }
+    this.words = words;
     this.client = client;
     this.url = url;
     this.managementUrl = managementUrl;
@@ -50,11 +52,12 @@ export class ServiceProcess {
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const [url, managementUrl] = await addresses(child);
+    const words = listenTo(child);
+    const [url, managementUrl] = await addresses(child, words);
     const pki = new Pki(join(dataDir, 'pki'));
     const certificateOf = (identity: DevelopmentIdentity): ClientCertificate => pki.certificateOf(identity);
     const client = new Client(url, pki.ca, certificateOf, Contract.load());
-    return new ServiceProcess(child, client, url, managementUrl);
+    return new ServiceProcess(child, words, client, url, managementUrl);
   }
 
   /** Of the relying party that a development database starts with. */
@@ -64,7 +67,7 @@ export class ServiceProcess {
 
   /** The end of its output. */
   get lastWords(): string {
-    return this.said;
+    return this.words.last;
   }
 
   get pid(): number {
@@ -89,19 +92,31 @@ export class ServiceProcess {
   }
 }
 
+interface Words {
+  last: string;
+}
+
+function listenTo(child: ChildProcess): Words {
+  const words: Words = { last: '' };
+  for (const output of [child.stdout, child.stderr]) {
+    output?.on('data', (chunk: Buffer) => {
+      words.last = (words.last + chunk.toString()).slice(-TAIL);
+    });
+  }
+  return words;
+}
+
 /** The first line of standard output names them. */
-async function addresses(child: ChildProcess): Promise<[https: string, management: string]> {
-  let said = '';
+async function addresses(child: ChildProcess, words: Words): Promise<[https: string, management: string]> {
   const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
-  const listen = (chunk: Buffer): void => {
-    said += chunk.toString();
-    const [https, management] = said.split('\n', 1)[0]?.match(/https?:\/\/[\d.]+:\d+/g) ?? [];
+  const look = (): void => {
+    const [https, management] = words.last.split('\n', 1)[0]?.match(/https?:\/\/[\d.]+:\d+/g) ?? [];
     if (https && management) resolve([https, management]);
   };
-  child.stdout?.on('data', listen);
-  child.stderr?.on('data', listen);
+  child.stdout?.on('data', look);
+  child.stderr?.on('data', look);
   child.once('exit', (code) => {
-    reject(new Error(`the service ended with ${String(code)}:\n${said}`));
+    reject(new Error(`the service ended with ${String(code)}:\n${words.last}`));
   });
   return promise;
 }
