@@ -41,20 +41,24 @@ export interface RequestContext {
   relyingParties?: readonly string[] | null;
 }
 
-const CONTEXTS = new WeakMap<object, RequestContext>();
+/** Where a request carries its context. In a WeakMap, a context and what it refers to would outlive the scavenges of V8. */
+const CONTEXT = Symbol('request context');
+
+interface WithContext {
+  [CONTEXT]?: RequestContext;
+}
 
 /** The context of a request, made when it is first asked for. */
 export function contextOf(request: FastifyRequest): RequestContext {
-  let context = CONTEXTS.get(request.raw);
-  if (!context) {
-    const { remoteAddress = '', remotePort = 0 } = request.raw.socket;
-    context = {
-      requestId: request.id,
-      operation: `${request.method} ${request.routeOptions.url ?? request.url}`,
-      source: { ip: remoteAddress, port: remotePort },
-    };
-    CONTEXTS.set(request.raw, context);
-  }
+  const { [CONTEXT]: known, socket } = request.raw as typeof request.raw & WithContext;
+  if (known) return known;
+  const { remoteAddress = '', remotePort = 0 } = socket;
+  const context: RequestContext = {
+    requestId: request.id,
+    operation: `${request.method} ${request.routeOptions.url ?? request.url}`,
+    source: { ip: remoteAddress, port: remotePort },
+  };
+  (request.raw as WithContext)[CONTEXT] = context;
   return context;
 }
 
