@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { openCluster, runOn, SUPERUSER } from '../../src/database/embedded/cluster.js';
@@ -9,15 +10,18 @@ import { descendants, parentOf } from './processes.js';
 /** Of 16 MiB. */
 const WAL_SEGMENTS = 64;
 
-/** As on a machine of its own: everything committed is flushed, and no checkpoint falls into a short measurement. */
+/**
+ * As on a machine of its own: everything committed is flushed, a quarter of the memory is PostgreSQL's, and no checkpoint
+ * falls into a short measurement.
+ */
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: 200,
-  shared_buffers: '512MB',
+  shared_buffers: `${String(Math.round(totalmem() / 2 ** 22))}MB`,
   min_wal_size: `${String(WAL_SEGMENTS * 16)}MB`,
-  max_wal_size: '4GB',
-  checkpoint_timeout: '15min',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '30min',
   timezone: 'UTC',
 };
 
