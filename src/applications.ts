@@ -20,6 +20,7 @@ import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
 import { drainOnClose } from './drain.js';
 import { ManagementModule } from './health/management.module.js';
+import { CallerGuard } from './identity/caller.guard.js';
 import { Connections } from './identity/connections.js';
 import { ListenerTrust } from './identity/listener-trust.js';
 import { watchHandshakes } from './identity/refused-handshakes.js';
@@ -56,6 +57,7 @@ export async function createApp(
   });
   const fastify = adapter.getInstance();
   limitInFlight(fastify, app.get(Metrics));
+  app.get(CallerGuard).guard(fastify);
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
   demandHost(fastify);

@@ -2,7 +2,7 @@ import { connect, type ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { problem } from './support/bodies.js';
-import { Client, type ClientCertificate } from './support/client.js';
+import { Client, type ClientCertificate, type RawRequest } from './support/client.js';
 import { type CertificateProfile, issueByStranger, KeyUsageFlags } from './support/pki.js';
 import { spiffeId, TestService } from './support/service.js';
 
@@ -48,6 +48,8 @@ async function callWith(certificate: ClientCertificate, headers = {}) {
     client.close();
   }
 }
+
+const denied = () => new AuditLog(service.client).events({ type: 'access.denied' });
 
 describe('the handshake', () => {
   it('serves whom the authority has certified, over TLS 1.3', async () => {
@@ -141,9 +143,24 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
   it('that has two URI names is answered, so that its owner learns why', async () => {
     const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
     expect(await callWith(certificate)).toMatchObject(UNIDENTIFIED);
-    const [entry] = await new AuditLog(service.client).events({ type: 'access.denied' });
+    const [entry] = await denied();
     expect(entry).toMatchObject({ status_id: 2, status_code: 'caller-unidentified' });
   });
+
+  it.each<[string, string, string, RawRequest]>([
+    ['asks for what there is not', 'GET', '/v1/nothing-here?secret=1', {}],
+    ['sends what is no JSON', 'POST', '/v1/credentials', { headers: { 'content-type': 'application/json' }, body: '{' }],
+    ['sends what is too long', 'POST', '/v1/credentials', { body: 'x'.repeat(100_000) }],
+  ])('is nobody whatever it asks: when it %s', async (_, method, path, raw) => {
+    const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
+    const client = new Client(service.running.httpsUrl, service.pki.ca, () => certificate);
+    const [before] = await denied();
+    expect(await client.send('odd', method, path, raw)).toMatchObject({ ...UNIDENTIFIED, headers: { connection: 'close' } });
+    client.close();
+    const [entry] = await denied();
+    expect(entry).not.toEqual(before);
+    expect(JSON.stringify(entry)).not.toContain('secret');
+  }); // prettier-ignore
 
   it('is as good as any when nothing is odd', async () => {
     expect(await callWith(await service.pki.issue())).toMatchObject({ status: 200 });

@@ -22,17 +22,21 @@ beforeEach(() => {
   request = { id: 'id-1', method: 'GET', url: '/v1/x?y', routeOptions: { url: '/v1/:x' }, headers: {}, raw };
 });
 
-function enter(): Promise<true> {
+function guard(): CallerGuard {
   const connections = { of: (socket: unknown) => (socket === (request.raw as { socket: object }).socket ? connection : undefined) }; // prettier-ignore
   const verification = { verify: (it: unknown) => Promise.resolve(it === connection ? standing : undefined) };
-  const guard = new CallerGuard(
+  return new CallerGuard(
     connections as unknown as Connections,
     verification as unknown as ContinuousVerification,
     audit.service,
   );
-  const response = { header: (name: string, value: string) => void (answered[name] = value) };
-  const http = { getRequest: () => request, getResponse: () => response };
-  return guard.canActivate({ switchToHttp: () => http } as unknown as ExecutionContext);
+}
+
+const reply = { header: (name: string, value: string) => void (answered[name] = value) };
+
+function enter(): Promise<true> {
+  const http = { getRequest: () => request, getResponse: () => reply };
+  return guard().canActivate({ switchToHttp: () => http } as unknown as ExecutionContext);
 }
 
 const context = () => contextOf(request as never);
@@ -107,13 +111,21 @@ describe('whoever enters', () => {
   );
 });
 
+it('whoever sends a request is identified before it is read', async () => {
+  const hooks: Record<string, (request: unknown, reply: unknown) => Promise<unknown>> = {};
+  guard().guard({ addHook: (name: string, hook: never) => void (hooks[name] = hook) } as never);
+  standing = { refusal: 'there is no certificate' };
+  await expect(hooks['onRequest']!(request, reply)).rejects.toMatchObject(unidentified('there is no certificate'));
+  expect(audit.entries).toEqual(record('caller-unidentified', 'there is no certificate'));
+});
+
 describe('the context of a request', () => {
   it('is one', () => {
     expect(context()).toBe(context());
   });
 
-  it('names the path as it came where there is no route, and no address of a connection that is gone', () => {
+  it('names no path where there is no route, and no address of a connection that is gone', () => {
     request = { ...request, routeOptions: {}, raw: { socket: {} } };
-    expect(context()).toMatchObject({ operation: 'GET /v1/x?y', source: { ip: '', port: 0 } });
+    expect(context()).toMatchObject({ operation: 'GET (no route)', source: { ip: '', port: 0 } });
   });
 });

@@ -28,6 +28,7 @@ export interface AccessDecision {
 /** Who asks, from where and under which request id: what every decision and every audit event needs to know. */
 export interface RequestContext {
   readonly requestId: string;
+  /** The method and the route, never what stands in its place: nobody writes into the log by a path. */
   readonly operation: string;
   readonly source: { readonly ip: string; readonly port: number };
   caller?: Caller;
@@ -55,7 +56,7 @@ export function contextOf(request: FastifyRequest): RequestContext {
   const { remoteAddress = '', remotePort = 0 } = socket;
   const context: RequestContext = {
     requestId: request.id,
-    operation: `${request.method} ${request.routeOptions.url ?? request.url}`,
+    operation: `${request.method} ${request.routeOptions.url ?? '(no route)'}`,
     source: { ip: remoteAddress, port: remotePort },
   };
   (request.raw as WithContext)[CONTEXT] = context;
