@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { DataSource } from 'typeorm';
@@ -39,6 +40,13 @@ export async function createApp(
   pino: Logger,
 ): Promise<NestFastifyApplication> {
   const problems = new ProblemFilter();
+  /** What Fastify refuses before its hooks run: a path that cannot be read, a parameter that is too long. */
+  const refuse = (error: Error, request: FastifyRequest, reply: FastifyReply): void => {
+    const answer = (reason: unknown): void => {
+      problems.render(reason, request, reply);
+    };
+    app.get(CallerGuard).identify(request, reply).then(() => { answer(error) }, answer); // prettier-ignore
+  };
   const adapter = new FastifyAdapter({
     https: tlsOptions(trust.value.context),
     bodyLimit: BODY_LIMIT_BYTES,
@@ -48,7 +56,7 @@ export async function createApp(
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 3_100 },
     clientErrorHandler: answerUnparsable,
-    frameworkErrors: problems.render.bind(problems),
+    frameworkErrors: refuse,
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new PinoLogger(pino),

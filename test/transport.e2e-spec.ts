@@ -149,6 +149,7 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
 
   it.each<[string, string, string, RawRequest]>([
     ['asks for what there is not', 'GET', '/v1/nothing-here?secret=1', {}],
+    ['asks by what is no path', 'GET', '/v1/%zz', {}],
     ['sends what is no JSON', 'POST', '/v1/credentials', { headers: { 'content-type': 'application/json' }, body: '{' }],
     ['sends what is too long', 'POST', '/v1/credentials', { body: 'x'.repeat(100_000) }],
   ])('is nobody whatever it asks: when it %s', async (_, method, path, raw) => {

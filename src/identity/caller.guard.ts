@@ -32,7 +32,8 @@ export class CallerGuard implements CanActivate {
     return true;
   }
 
-  private async identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** @throws Problem, once the refusal is recorded */
+  async identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const context = contextOf(request);
     const connection = this.connections.of(request.raw.socket as TLSSocket);
     const standing = await this.verification.verify(connection);
@@ -49,7 +50,6 @@ export class CallerGuard implements CanActivate {
     }
   }
 
-  /** @throws Problem, once the refusal is recorded */
   private async refuse(request: FastifyRequest, slug: ProblemSlug, detail: string, members?: object): Promise<never> {
     const entry = { type: 'access.denied', outcome: 'failure', reason: slug, detail } as const;
     await this.audit.record(contextOf(request), entry);
