@@ -8,7 +8,7 @@ import { pin } from './placement.js';
 import { descendants, parentOf } from './processes.js';
 
 /** Of 16 MiB. */
-const WAL_SEGMENTS = 64;
+const WAL_SEGMENTS = 320;
 
 /**
  * As on a machine of its own: everything committed is flushed, a quarter of the memory is PostgreSQL's, and no checkpoint
