@@ -20,6 +20,8 @@ export interface RawRequest {
   readonly body?: string | Buffer;
 }
 
+const PATIENCE_MS = 20_000;
+
 /** Calls the service as its callers do: mutual TLS, connections kept alive, one set of them per identity. */
 export class Client<Identity extends string = string> {
   private readonly agents = new Map<Identity, Agent>();
@@ -90,6 +92,10 @@ export class Client<Identity extends string = string> {
             });
           });
         },
+      );
+      // As any client: a connection may be on its way to a worker that is killed.
+      outgoing.setTimeout(PATIENCE_MS, () =>
+        outgoing.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       );
       outgoing.on('error', reject);
       outgoing.end(body);
