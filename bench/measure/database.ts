@@ -27,6 +27,7 @@ const SETTINGS = {
 
 /** The PostgreSQL of all contenders: each has a database of its own on it. */
 export interface Database {
+  /** And whether its buffers are huge pages, where it can tell (PostgreSQL 17). */
   readonly version: string;
   /** undefined: it runs on another machine. */
   readonly postmaster: number | undefined;
@@ -77,7 +78,9 @@ async function over(url: string, stopServer: () => Promise<void>, log?: string):
   const session = new pg.Client({ connectionString: url });
   await session.connect();
   const { rows } = await session.query<{ pid: number; version: string; local: boolean }>(
-    `SELECT pg_backend_pid() AS pid, current_setting('server_version') AS version,
+    `SELECT pg_backend_pid() AS pid,
+            current_setting('server_version')
+              || CASE current_setting('huge_pages_status', TRUE) WHEN 'on' THEN ' with huge pages' ELSE '' END AS version,
             coalesce(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', TRUE) AS local`,
   );
   const { pid, version, local } = rows[0]!;
