@@ -13,7 +13,6 @@ import { Sequencer } from './sequencer.js';
 import { TrustedLog } from './trusted-log.js';
 import { UnsequencedEvents } from './unsequenced-events.js';
 
-const INTERVAL_MS = 1_000;
 /** An event that waits longer than this for its place in the log is a failure of the log (PCI DSS 10.7). */
 const MAX_LAG_MS = 30_000;
 /** What a turn disproves by how it ends. */
@@ -40,9 +39,9 @@ export interface LogState {
 }
 
 /**
- * Keeps the log going, in every replica: about once a second whoever comes first puts new events in order and signs a
- * checkpoint. What goes wrong is told by LogFailures. Of a replica's workers the first is its keeper: two would sign in
- * turns, and bring their checkpoints to one anchor out of order.
+ * Keeps the log going, in every replica: about once a second, under load more often, whoever comes first puts new events
+ * in order and signs a checkpoint. What goes wrong is told by LogFailures. Of a replica's workers the first is its keeper:
+ * two would sign in turns, and bring their checkpoints to one anchor out of order.
  */
 @Injectable()
 export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
@@ -75,7 +74,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
       this.running = this.tick().finally(() => {
         if (!this.stopped) this.onApplicationBootstrap();
       });
-    }, INTERVAL_MS).unref();
+    }, this.sequencer.intervalMs).unref();
   }
 
   /** A turn that has begun ends before the process does. */

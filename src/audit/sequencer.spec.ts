@@ -163,6 +163,31 @@ describe('a batch', () => {
     expect(await log.leaves()).toHaveLength(2);
   });
 
+  it('comes sooner the more there is, so that none of them is large', async () => {
+    log.clock.freeze();
+    const next = async (): Promise<number> => {
+      while (!(await log.replica.sequencer.sequence()));
+      return log.replica.sequencer.intervalMs;
+    };
+    await insert(1);
+    expect(await next()).toBe(1_000);
+    await insert(500);
+    log.clock.advance(1);
+    expect(await next()).toBe(500);
+    await insert(500);
+    log.clock.advance(0.4);
+    expect(await log.replica.sequencer.sequence()).toBeUndefined();
+    log.clock.advance(0.6);
+    expect(await next()).toBe(500);
+    await insert(1_900);
+    log.clock.advance(0.5);
+    expect(await next()).toBe(200);
+    await insert(1);
+    log.clock.advance(0.2);
+    expect(await next()).toBe(1_000);
+    expect(await demandWhole()).toBe(2_902);
+  });
+
   it('tells of an event that was altered after it was written, and goes on', async () => {
     const [id] = await log.replica.record(2);
     await log.sql(`UPDATE audit_event SET event = replace(event, 'Read', 'Raed') WHERE id = $1`, [id]);

@@ -23,7 +23,12 @@ export interface Batch {
 }
 
 /** A checkpoint is signed about every second, by whichever replica comes first. */
-const INTERVAL_MS = 900;
+const INTERVAL_MS = 1_000;
+/** Under load sooner, once about so many events wait: requests wait behind a batch, and behind a large one for long. */
+const PORTION = 250;
+const MIN_INTERVAL_MS = 200;
+/** A timer comes early. In parts of the interval. */
+const TOLERANCE = 0.1;
 /** Of altered events, in the record of it. */
 const MAX_NAMED = 100;
 /** SQLSTATE unique_violation */
@@ -37,6 +42,9 @@ const UNIQUE_VIOLATION = '23505';
  */
 @Injectable()
 export class Sequencer {
+  /** Milliseconds from one batch to the next. */
+  intervalMs = INTERVAL_MS;
+
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -47,32 +55,31 @@ export class Sequencer {
   ) {}
 
   /**
-   * @param wait for another replica that is at it, and do not wait for the second to be over
+   * @param wait for another replica that is at it, and do not wait for the interval to be over
    * @returns undefined when there was nothing to do, or another replica does it
    * @throws LogFault when what is there must not be continued
    */
   async sequence(wait = false): Promise<Batch | undefined> {
     let sequenced = (): void => undefined;
+    let intervalMs = INTERVAL_MS;
     const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
       if (!(await lock(manager, wait))) return undefined;
       const last = await this.log.latest(manager);
-      if (!wait && last && this.isFresh(last)) return undefined;
+      const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
+      if (!wait && age >= 0 && age < this.intervalMs * (1 - TOLERANCE)) return undefined;
       const waiting = await this.waiting.after(last, manager);
       ({ sequenced } = waiting);
+      intervalMs = intervalFor(waiting.events.length, age);
       return waiting.events.length === 0 ? undefined : this.append(manager, last, waiting.events);
     });
     sequenced();
+    this.intervalMs = intervalMs;
     this.log.remember(batch?.checkpoint);
     if (batch && batch.altered.length > 0) {
       const { altered } = batch;
       this.failures.happened('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
     }
     return batch;
-  }
-
-  private isFresh({ createdAt }: AuditCheckpointEntity): boolean {
-    const age = this.clock.now().getTime() - createdAt.getTime();
-    return age >= 0 && age < INTERVAL_MS;
   }
 
   private async append(
@@ -104,6 +111,11 @@ export class Sequencer {
     const note = signCheckpoint({ origin, size, root, extensions: [] }, signers, createdAt);
     return { size, root, frontier: range.serialise(), lastTx: tx, lastId: id, note, createdAt };
   }
+}
+
+/** In which a portion comes together, when so many events did in `ms`. */
+function intervalFor(events: number, ms: number): number {
+  return Math.min(INTERVAL_MS, Math.max(MIN_INTERVAL_MS, (PORTION * ms) / events));
 }
 
 /** What is to come next is there already, and not by us. */
