@@ -42,7 +42,7 @@ const UNIQUE_VIOLATION = '23505';
  */
 @Injectable()
 export class Sequencer {
-  /** Milliseconds from one batch to the next. */
+  /** Milliseconds until the next batch is due. */
   intervalMs = INTERVAL_MS;
 
   constructor(
@@ -61,19 +61,21 @@ export class Sequencer {
    */
   async sequence(wait = false): Promise<Batch | undefined> {
     let sequenced = (): void => undefined;
-    let intervalMs = INTERVAL_MS;
+    const { intervalMs } = this;
+    this.intervalMs = INTERVAL_MS;
     const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
       if (!(await lock(manager, wait))) return undefined;
       const last = await this.log.latest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
-      if (!wait && age >= 0 && age < this.intervalMs * (1 - TOLERANCE)) return undefined;
+      if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
       const waiting = await this.waiting.after(last, manager);
       ({ sequenced } = waiting);
-      intervalMs = intervalFor(waiting.events.length, age);
-      return waiting.events.length === 0 ? undefined : this.append(manager, last, waiting.events);
+      const { events } = waiting;
+      if (events.length === 0) return undefined;
+      this.intervalMs = intervalFor(events.length, age);
+      return this.append(manager, last, events);
     });
     sequenced();
-    this.intervalMs = intervalMs;
     this.log.remember(batch?.checkpoint);
     if (batch && batch.altered.length > 0) {
       const { altered } = batch;
