@@ -71,8 +71,8 @@ function drawn({ title, unit, digits, legend, bars }: Panel): string {
       return `<rect x="${String(middle - slot * 0.3)}" width="${String(slot * 0.6)}" y="${String(y(reached))}" height="${String(y(from) - y(reached))}" fill="${COLOURS[nth]!}"/>`;
     });
     const value = parts.map((part) => (Number.isFinite(part) ? part.toFixed(digits) : '-')).join(' + ');
-    const labels = text(middle, y(reached) - 6, value) + text(middle, PANEL - BOTTOM + 18, label);
-    return boxes.join('') + labels;
+    const name = lines(label).map((line, nth) => text(middle, PANEL - BOTTOM + 18 + 15 * nth, line));
+    return [...boxes, text(middle, y(reached) - 6, value), ...name].join('');
   });
   const key = legend.map((name, nth) => {
     const x = WIDTH - 20 - 100 * (legend.length - nth);
@@ -85,12 +85,15 @@ function drawn({ title, unit, digits, legend, bars }: Panel): string {
 const text = (x: number, y: number, content: string, anchor = 'middle', size = 13): string =>
   `<text x="${String(x)}" y="${String(y)}" text-anchor="${anchor}" font-size="${String(size)}">${content}</text>`;
 
+/** Words on lines of twenty characters, as wide as a bar has room. */
+const lines = (label: string): string[] => label.match(/\S.{0,19}(?= |$)/g) ?? [];
+
 /** What cannot be drawn, a figure that was not measured or of nothing, is drawn as none. */
 const sound = (value: number): number => (Number.isFinite(value) ? value : 0);
 
-/** The next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten above what is drawn and its label. */
+/** The next of 1, 1.6, 2, 3.2, 4, 6, 8 times a power of ten above what is drawn and its label. */
 function ceiling(value: number): number {
   const wanted = value > 0 ? value * 1.12 : 1;
   const power = 10 ** Math.floor(Math.log10(wanted));
-  return ([1, 1.5, 2, 3, 4, 6, 8].find((step) => step * power >= wanted) ?? 10) * power;
+  return ([1, 1.6, 2, 3.2, 4, 6, 8].find((step) => step * power >= wanted) ?? 10) * power;
 }
