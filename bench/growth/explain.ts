@@ -14,8 +14,6 @@ const BACKGROUND = 15_000;
 /** PostgreSQL plans a prepared statement for its parameters five times, and then may plan once for all. */
 const CEREMONIES = 12;
 const TURNS = 3;
-/** How the names of statements end that nobody asked for. */
-export const BY_ITSELF = '(by itself)';
 
 /** What is asked of the service, and what that made PostgreSQL read at each size, in the order of the sizes. */
 export interface Plan {
@@ -63,7 +61,7 @@ async function explain({ contestant, population }: Grown, log: PlanLog): Promise
     const executed = new Map<string, Executed[]>();
     await sleep(BACKGROUND);
     log.take().forEach((each) => {
-      add(executed, `${nameOf(each.text)} ${BY_ITSELF}`, [each]);
+      add(executed, `${nameOf(each.text)} (by itself)`, [each]);
     });
     const byItself = new Set([...executed.values()].flat().map(({ text }) => text));
     const take = (name: string): void => {
