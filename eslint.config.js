@@ -32,9 +32,9 @@ const OPEN_DOORS = {
     ...['access', 'audit', 'authenticators', 'challenges', 'config', 'contract', 'database', 'identity', 'problems'],
     ...['relying-parties', 'webauthn'],
   ],
-  health: ['access', 'audit', 'authenticators', 'config', 'identity', 'telemetry'],
+  health: ['access', 'audit', 'authenticators', 'config', 'database', 'identity', 'telemetry'],
   openapi: ['access'],
-  inventory: ['config', 'identity', 'webauthn'],
+  inventory: ['config', 'database', 'identity', 'webauthn'],
   workers: ['access', 'audit', 'config', 'database', 'health', 'telemetry'],
 };
 const ROOMS = Object.keys(OPEN_DOORS);

@@ -6,14 +6,13 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
-import { DataSource } from 'typeorm';
 import { PolicyInForce } from './access/policy-in-force.js';
 import type { WatchedSettings } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
 import { LogKeeper } from './audit/log-keeper.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import type { Clock } from './config/clock.js';
-import { ConfigError, type Listener } from './config/config.js';
+import { CONFIG, type Config, ConfigError, type Listener } from './config/config.js';
 import { demandHost } from './contract/host.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
 import { QueryGuard } from './contract/query.guard.js';
@@ -93,7 +92,11 @@ export function createManagement(
   const log = app.get(LogKeeper);
   const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
   const service = {
-    ...{ dataSource: app.get(DataSource), metrics: app.get(Metrics), metadata: () => file.state(), clock },
+    config: app.get<Config>(CONFIG),
+    audit: app.get(AuditService),
+    metrics: app.get(Metrics),
+    clock,
+    metadata: () => file.state(),
     identity: () => identity,
     auditLog: () => (log.keeps ? log.state() : undefined),
   };

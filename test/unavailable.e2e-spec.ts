@@ -4,6 +4,7 @@ import { type Credential, problem } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 import { Severable } from './support/severable.js';
+import { until } from './support/until.js';
 
 const UNAVAILABLE = problem(503, 'unavailable');
 
@@ -79,7 +80,7 @@ describe('when the database cannot be reached', () => {
 
     wire.restore();
     expect(await service.state()).toEqual(before);
-    expect(await health('ready')).toBe(200);
+    await until(async () => (await health('ready')) === 200);
     expect(await login.answerRegistration(registration.challengeId, creation)).toMatchObject({ status: 201 });
     expect(await login.answerAuthentication(authentication.challengeId, assertion)).toMatchObject({ status: 200 });
   });

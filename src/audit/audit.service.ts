@@ -10,7 +10,8 @@ import type { AuditEntry } from './audit-entry.js';
 import { auditInsert, type AuditRow, auditRow } from './audit-row.js';
 import { standInFor } from './subjects.js';
 
-const RECORD = named('audit-record', auditInsert(1));
+/** Writes a row of `AuditService.row`. */
+export const RECORD = named('audit-record', auditInsert(1));
 const RETRY_MS = 1_000;
 /** Of the service's own events that wait for the database to come back. */
 const MAX_WAITING = 10_000;

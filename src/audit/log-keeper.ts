@@ -33,6 +33,8 @@ export interface LogState {
   readonly checkpointAt: string | undefined;
   /** For how long the oldest event has waited for its place. */
   readonly lagSeconds: number;
+  /** Whether that is longer than it may be. */
+  readonly standsStill: boolean;
   readonly failures: readonly LogFailure[];
   /** undefined: none is configured */
   readonly anchors: readonly AnchorState[] | undefined;
@@ -86,8 +88,14 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   state(): LogState {
     const { size = 0, createdAt } = this.latest ?? {};
-    const [checkpointAt, lagSeconds] = [createdAt?.toISOString(), Math.round(this.lagMs / 1_000)];
-    return { size, checkpointAt, lagSeconds, failures: this.failures.current(), anchors: this.anchors.state() };
+    return {
+      size,
+      checkpointAt: createdAt?.toISOString(),
+      lagSeconds: Math.round(this.lagMs / 1_000),
+      standsStill: this.failures.has('sequencer-lag'),
+      failures: this.failures.current(),
+      anchors: this.anchors.state(),
+    };
   }
 
   /** One turn. Never throws. */

@@ -7,6 +7,16 @@ import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-arch
 import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
 import { CredentialLookup1764500000000 } from './migrations/1764500000000-credential-lookup.js';
 
+const MIGRATIONS = [
+  Initial1764000000000,
+  UserLimits1764100000000,
+  TransparencyLog1764200000000,
+  AuditArchive1764300000000,
+  ListIndexes1764400000000,
+  CredentialLookup1764500000000,
+];
+const MIGRATIONS_TABLE = 'schema_migration';
+
 /**
  * A statement that is prepared while a table is empty, as each month's partition is at first, keeps the plan that reads
  * it whole until the table is analyzed, which is a minute or a million rows later. Every statement here has its index. And
@@ -45,21 +55,26 @@ const SESSION = {
 
 const APPLICATION = 'passkey-manager';
 
+/** Readiness answers within a second: each step of it gives up before that. */
+const PROBE_SESSION = {
+  onConnect: outliveServer,
+  connectionTimeoutMillis: 900,
+  statement_timeout: 800,
+  query_timeout: 900,
+  lock_timeout: 500,
+  idle_in_transaction_session_timeout: 1_000,
+};
+/** After so many seconds the probe connects anew, and so learns whether the service still may. */
+const PROBE_LIFETIME = 10;
+
 /** @param url PostgreSQL 15 or later */
 export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
   return {
     type: 'postgres',
     driver: pg,
     url,
-    migrations: [
-      Initial1764000000000,
-      UserLimits1764100000000,
-      TransparencyLog1764200000000,
-      AuditArchive1764300000000,
-      ListIndexes1764400000000,
-      CredentialLookup1764500000000,
-    ],
-    migrationsTableName: 'schema_migration',
+    migrations: MIGRATIONS,
+    migrationsTableName: MIGRATIONS_TABLE,
     migrationsTransactionMode: 'all',
     uuidExtension: 'pgcrypto',
     installExtensions: false,
@@ -86,6 +101,26 @@ export function hotPathPool(url: string, workers = 1): pg.Pool {
   });
   // A connection that ends while nobody uses it: the pool makes another one for the next statement.
   return pool.on('error', () => undefined);
+}
+
+/** The one connection of readiness, apart from those that serve. */
+export function probePool(url: string): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: `${APPLICATION} readiness`,
+    max: 1,
+    maxLifetimeSeconds: PROBE_LIFETIME,
+    options: PLANNING,
+    ...PROBE_SESSION,
+  });
+  return pool.on('error', () => undefined);
+}
+
+/** @returns the names of this version's migrations that the database lacks */
+export async function pendingMigrations(through: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
+  const { rows } = await through.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS_TABLE}`);
+  const run = new Set(rows.map(({ name }) => name));
+  return MIGRATIONS.map((Migration) => new Migration().name).filter((name) => !run.has(name));
 }
 
 /** For what an operator runs: its statements take as long as they take. */

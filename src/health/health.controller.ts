@@ -5,27 +5,32 @@ import {
   HealthCheckService,
   type HealthIndicatorFunction,
 } from '@nestjs/terminus';
+import { shareOutcome } from './share-outcome.js';
 
 export const INDICATORS = Symbol('HealthIndicatorFunction[]');
 
 @Controller('health')
 export class HealthController {
+  private readonly checkReadiness: () => Promise<HealthCheckResult>;
+
   constructor(
     private readonly health: HealthCheckService,
-    @Inject(INDICATORS) private readonly indicators: HealthIndicatorFunction[],
-  ) {}
+    @Inject(INDICATORS) indicators: HealthIndicatorFunction[],
+  ) {
+    this.checkReadiness = shareOutcome(() => health.check(indicators));
+  }
 
-  /** The process answers. */
+  /** The process answers. It asks nobody, least of all the database. */
   @Get('live')
   @HealthCheck()
   live(): Promise<HealthCheckResult> {
     return this.health.check([]);
   }
 
-  /** The service can do its work. */
+  /** The service can do its work. Whoever asks while another probe is being answered gets its answer. */
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {
-    return this.health.check(this.indicators);
+    return this.checkReadiness();
   }
 }

@@ -1,8 +1,11 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { type HealthIndicatorFunction, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
+import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { type Config } from '../config/config.js';
+import { probePool } from '../database/data-source.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { DataSource } from 'typeorm';
+import { DatabaseProbe, PROBE_POOL } from './database-probe.js';
 import { HealthController, INDICATORS } from './health.controller.js';
 import { EXPOSITION, type Exposition, MetricsController } from './metrics.controller.js';
 import {
@@ -20,7 +23,8 @@ import {
 export class ManagementModule {
   /** Of the process that serves. */
   static over(service: {
-    dataSource: DataSource;
+    config: Config;
+    audit: AuditService;
     metrics: Metrics;
     metadata: MetadataReading;
     identity: IdentityReading;
@@ -29,7 +33,9 @@ export class ManagementModule {
   }): DynamicModule {
     return management([
       Readiness,
-      { provide: DataSource, useValue: service.dataSource },
+      DatabaseProbe,
+      { provide: PROBE_POOL, useFactory: () => probePool(service.config.databaseUrl ?? '') },
+      { provide: AuditService, useValue: service.audit },
       { provide: METADATA, useValue: service.metadata },
       { provide: IDENTITY, useValue: service.identity },
       { provide: AUDIT_LOG, useValue: service.auditLog },

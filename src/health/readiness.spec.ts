@@ -1,12 +1,12 @@
 import 'reflect-metadata';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HealthIndicatorService } from '@nestjs/terminus';
-import type { DataSource } from 'typeorm';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, server } from '../../test/support/trust-files.js';
 import { parseRevocationLists } from '../identity/revocation-list.js';
-import { type IdentityReading, Readiness } from './readiness.js';
+import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
+import { type AuditLogReading, type IdentityReading, Readiness } from './readiness.js';
 
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
 const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_000);
@@ -15,11 +15,13 @@ const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_
 const indicators = {
   check: (key: string) => ({
     up: (detail: object) => ({ [key]: { status: 'up', ...detail } }),
-    down: (detail: unknown) => ({ [key]: { status: 'down', ...(typeof detail === 'string' ? { detail } : (detail as object)) } }), // prettier-ignore
+    down: (detail: unknown) => ({ [key]: { status: 'down', ...(typeof detail === 'string' ? { message: detail } : (detail as object)) } }), // prettier-ignore
   }),
 } as unknown as HealthIndicatorService;
 
 let now: Date;
+let log: { standsStill: boolean; lagSeconds: number } | undefined;
+let findings: DatabaseFindings;
 let root: Issued;
 let other: Issued;
 let own: Issued;
@@ -31,15 +33,17 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   now = START;
+  log = { standsStill: false, lagSeconds: 0 };
+  findings = { database: undefined, migrations: undefined, audit: undefined };
   await trusting([root], [[root]]);
 });
 
 const readiness = new Readiness(
   { now: () => now },
   (() => identity) as unknown as IdentityReading,
-  () => ({}) as never,
+  (() => log) as AuditLogReading,
   () => undefined,
-  {} as DataSource,
+  { run: () => Promise.resolve(findings) } as unknown as DatabaseProbe,
   indicators,
 );
 
@@ -52,6 +56,37 @@ async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]):
   };
   identity = { trust: { epoch: 5, material }, access: { policy: { digest: 'd16e57' } } };
 }
+
+describe('what is tried of the database', () => {
+  it('is up when nothing is wrong with it, and shows how the log is', async () => {
+    expect(await readiness.database()).toEqual({
+      database: { status: 'up' },
+      migrations: { status: 'up' },
+      audit: { status: 'up', standsStill: false, lagSeconds: 0 },
+    });
+  });
+
+  it('is down with what is wrong with it, each part by itself', async () => {
+    findings = { database: undefined, migrations: 'migrations are pending', audit: 'no record can be written' };
+    expect(await readiness.database()).toMatchObject({
+      database: { status: 'up' },
+      migrations: { status: 'down', message: 'migrations are pending' },
+      audit: { status: 'down', message: 'no record can be written' },
+    });
+  });
+
+  it('is down when the log stands still, though it takes records', async () => {
+    log = { standsStill: true, lagSeconds: 31 };
+    expect(await readiness.database()).toMatchObject({
+      audit: { status: 'down', message: 'the audit log stands still', lagSeconds: 31 },
+    });
+  });
+
+  it('says nothing of the log where another process keeps it', async () => {
+    log = undefined;
+    expect(await readiness.database()).toMatchObject({ audit: { status: 'up' } });
+  });
+});
 
 describe('certificate', () => {
   it('says until when the service’s certificate serves, and which trust material is in force', () => {
@@ -118,9 +153,9 @@ describe('crl', () => {
 
   it('is down where no list says when it ends', async () => {
     await trusting([root], [[root, { nextUpdate: null }]]);
-    expect(readiness.crl()).toEqual({ crl: { status: 'down', detail: 'it does not say when it ends' } });
+    expect(readiness.crl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
     await trusting([root], []);
-    expect(readiness.crl()).toEqual({ crl: { status: 'down', detail: 'it does not say when it ends' } });
+    expect(readiness.crl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
   });
 });
 

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorFunction, HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { DataSource } from 'typeorm';
 import type { PolicyInForce } from '../access/policy-in-force.js';
 import type { LogState } from '../audit/log-keeper.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
@@ -8,6 +7,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { ListenerTrust } from '../identity/listener-trust.js';
 import { isInUse } from '../identity/lists-in-force.js';
 import type { RevocationList } from '../identity/revocation-list.js';
+import { DatabaseProbe } from './database-probe.js';
 
 /** The FIDO metadata in use; undefined where none is configured. */
 export type MetadataReading = () => MetadataState | undefined;
@@ -29,15 +29,13 @@ export class Readiness {
     @Inject(IDENTITY) private readonly identity: IdentityReading,
     @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
     @Inject(METADATA) private readonly readMetadata: MetadataReading,
-    private readonly dataSource: DataSource,
+    private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
 
   all(): HealthIndicatorFunction[] {
     return [
       () => this.database(),
-      () => this.migrations(),
-      () => this.audit(),
       () => this.certificate(),
       () => this.crl(),
       () => this.accessPolicy(),
@@ -45,42 +43,18 @@ export class Readiness {
     ];
   }
 
+  /** What is tried of the database: `database`, `migrations` and `audit`. */
   async database(): Promise<HealthIndicatorResult> {
-    const check = this.indicators.check('database');
-    try {
-      await this.dataSource.query('SELECT 1');
-      return check.up();
-    } catch {
-      return check.down('the database does not answer');
-    }
+    const { database, migrations, audit } = await this.probe.run();
+    return { ...this.found('database', database), ...this.found('migrations', migrations), ...this.audit(audit) };
   }
 
-  async migrations(): Promise<HealthIndicatorResult> {
-    const check = this.indicators.check('migrations');
-    try {
-      return (await this.dataSource.showMigrations()) ? check.down('migrations are pending') : check.up();
-    } catch {
-      return check.down('the schema cannot be read');
-    }
-  }
-
-  /** Whether the audit log takes a record: tried for real, and rolled back. */
-  async audit(): Promise<HealthIndicatorResult> {
+  /** Down when the log takes no record, and when records have waited for their places in it for too long. */
+  private audit(wrong: string | undefined): HealthIndicatorResult {
+    const log = this.readLog();
     const check = this.indicators.check('audit');
-    const runner = this.dataSource.createQueryRunner();
-    try {
-      await runner.startTransaction();
-      await runner.query(
-        `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
-         VALUES (gen_random_uuid(), '{}', ''::bytea, 'readiness', 'success')`,
-      );
-      return check.up({ ...this.readLog() });
-    } catch {
-      return check.down({ message: 'the audit log cannot be written', ...this.readLog() });
-    } finally {
-      await runner.rollbackTransaction().catch(() => undefined);
-      await runner.release().catch(() => undefined);
-    }
+    if (wrong !== undefined) return check.down({ message: wrong, ...log });
+    return log?.standsStill ? check.down({ message: 'the audit log stands still', ...log }) : check.up({ ...log });
   }
 
   /**
@@ -116,6 +90,11 @@ export class Readiness {
     const state = this.readMetadata();
     if (!state) return check.up('not configured');
     return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
+  }
+
+  private found(key: string, wrong: string | undefined): HealthIndicatorResult {
+    const check = this.indicators.check(key);
+    return wrong === undefined ? check.up() : check.down(wrong);
   }
 
   private until(key: string, end: Date | undefined, detail: Record<string, unknown>): HealthIndicatorResult {

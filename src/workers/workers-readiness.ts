@@ -2,8 +2,8 @@ import type { HealthIndicatorFunction, HealthIndicatorResult, HealthIndicatorSer
 import type { WorkerPool } from './worker-pool.js';
 import type { WorkerProcess } from './worker-process.js';
 
-/** For a worker's answer, for which it asks the database: milliseconds. */
-const PATIENCE_MS = 5_000;
+/** For a worker's answer, which it gives within a second: milliseconds. */
+const PATIENCE_MS = 1_500;
 
 /** An indicator for each of the `count` workers that there should be: what it says of its own readiness. */
 export function indicatorsOf(

@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type pg from 'pg';
+import { AuditService, RECORD } from '../audit/audit.service.js';
+import { pendingMigrations } from '../database/data-source.js';
+import { shareOutcome } from './share-outcome.js';
+
+/** The one connection of the probe. */
+export const PROBE_POOL = Symbol('PROBE_POOL');
+
+/** Milliseconds: a probe is answered also when the database is not there to answer. */
+const PATIENCE_MS = 1_000;
+/** For how long what was found is good, in milliseconds. */
+const SHARED_MS = 1_000;
+
+/** SQLSTATE read_only_sql_transaction */
+const READ_ONLY = '25006';
+
+/** Says of each part what is wrong with it; undefined: it holds. */
+export interface DatabaseFindings {
+  readonly database: string | undefined;
+  readonly migrations: string | undefined;
+  readonly audit: string | undefined;
+}
+
+/**
+ * Tries what every change needs: a session of the service's role on a server that takes writes, this version's schema, and
+ * a record in the audit log, written where the next event would go and rolled back. It has a connection of its own, so
+ * that it neither waits for those that serve nor keeps them waiting. A connection that fails it is not used again, and
+ * none is old: each few seconds the server must let the service in anew.
+ */
+@Injectable()
+export class DatabaseProbe implements OnApplicationShutdown {
+  /** However many ask, the database is asked once a second at most. Never throws. */
+  readonly run = shareOutcome(() => this.probeInTime(), SHARED_MS);
+
+  constructor(
+    @Inject(PROBE_POOL) private readonly pool: Pick<pg.Pool, 'connect' | 'end'>,
+    private readonly audit: AuditService,
+  ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+
+  private async probeInTime(): Promise<DatabaseFindings> {
+    const abort = new AbortController();
+    const late = sleep(PATIENCE_MS, allFail('the database does not answer within a second'), { signal: abort.signal });
+    try {
+      return await Promise.race([this.probe(), late]);
+    } finally {
+      late.catch(() => undefined);
+      abort.abort();
+    }
+  }
+
+  private async probe(): Promise<DatabaseFindings> {
+    let session: pg.PoolClient;
+    try {
+      session = await this.pool.connect();
+    } catch (error) {
+      return allFail(`no connection can be made: ${reasonOf(error)}`);
+    }
+    const migrations = await findPending(session);
+    const audit = await this.tryRecord(session);
+    session.release(migrations !== undefined || audit !== undefined);
+    const readOnly = audit?.code === READ_ONLY ? 'the server is read-only: a standby, or demoted' : undefined;
+    return { database: readOnly, migrations, audit: audit && `no record can be written: ${reasonOf(audit)}` };
+  }
+
+  private async tryRecord(session: pg.PoolClient): Promise<(Error & { code?: string }) | undefined> {
+    const row = this.audit.row(null, { type: 'service.start', outcome: 'success' });
+    try {
+      await session.query('BEGIN');
+      await session.query(RECORD.text, [...row.values]);
+      await session.query('ROLLBACK');
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+}
+
+async function findPending(session: pg.PoolClient): Promise<string | undefined> {
+  try {
+    const pending = await pendingMigrations(session);
+    return pending.length > 0 ? `migrations are pending: ${pending.join(', ')}` : undefined;
+  } catch (error) {
+    return `the schema cannot be read: ${reasonOf(error)}`;
+  }
+}
+
+function allFail(reason: string): DatabaseFindings {
+  return { database: reason, migrations: reason, audit: reason };
+}
+
+/** With the SQLSTATE, where the server gave one. */
+function reasonOf(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return [message, code && `(${code})`].filter(Boolean).join(' ');
+}

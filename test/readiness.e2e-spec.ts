@@ -1,0 +1,173 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TestService } from './support/service.js';
+import { Severable } from './support/severable.js';
+import { until } from './support/until.js';
+
+type Details = Record<string, { status: string; [detail: string]: unknown }>;
+
+let service: TestService;
+let wire: Severable;
+beforeAll(async () => {
+  service = await TestService.start({
+    databaseUrl: async (url) => {
+      wire = await Severable.before(url);
+      return wire.url;
+    },
+  });
+});
+afterAll(async () => {
+  wire.restore();
+  await service.stop();
+  await wire.close();
+});
+
+const probe = async (name = 'ready'): Promise<{ status: number; details: Details }> => {
+  const response = await fetch(`${service.running.managementUrl}/health/${name}`);
+  const { details } = (await response.json()) as { details: Details };
+  return { status: response.status, details };
+};
+
+/** What was found is told for a second before it is looked for anew. */
+const becomes = (status: number): Promise<Details> =>
+  until(async () => {
+    const answer = await probe();
+    return answer.status === status && answer.details;
+  });
+
+/** The partition in which the next event is put. */
+async function partitionOfNow(): Promise<string> {
+  const [row] = await service.sql<{ partition: string }>(
+    'SELECT tableoid::regclass::text AS partition FROM audit_event ORDER BY id DESC LIMIT 1',
+  );
+  return row!.partition;
+}
+
+describe('readiness asks the database', () => {
+  it('once, when 150 probes come together, on one connection that is not the service’s', async () => {
+    await service.sql(`
+      CREATE SEQUENCE tried;
+      CREATE FUNCTION count_tries() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+        $$ BEGIN PERFORM nextval('public.tried'); RETURN NEW; END $$;
+      CREATE TRIGGER count_tries BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION count_tries();
+    `);
+    try {
+      await sleep(1_050);
+      const answers = await Promise.all(Array.from({ length: 150 }, () => probe()));
+      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+      const [{ tries } = { tries: 0 }] = await service.sql<{ tries: number }>(
+        'SELECT CASE WHEN is_called THEN last_value::integer ELSE 0 END AS tries FROM tried',
+      );
+      expect(tries).toBe(1);
+      const sessions = await service.sql(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'passkey-manager readiness'`,
+      );
+      expect(sessions).toHaveLength(1);
+    } finally {
+      await service.sql('DROP TRIGGER count_tries ON audit_event; DROP FUNCTION count_tries; DROP SEQUENCE tried');
+    }
+  });
+
+  it('and leaves no record behind', async () => {
+    const count = async (): Promise<unknown> =>
+      (await service.sql<{ count: string }>('SELECT count(*) FROM audit_event'))[0]?.count;
+    const before = await count();
+    await sleep(1_050);
+    expect((await probe()).status).toBe(200);
+    expect(await count()).toBe(before);
+  });
+});
+
+describe('the service is not ready', () => {
+  afterEach(async () => {
+    wire.restore();
+    await becomes(200);
+  });
+
+  it('when the database hangs, and says so before a probe gives up; it is alive', async () => {
+    wire.hold();
+    const begun = Date.now();
+    const details = await becomes(503);
+    expect(Date.now() - begun).toBeLessThan(5_000);
+    expect(details['database']).toMatchObject({ status: 'down' });
+    expect((await probe('live')).status).toBe(200);
+    wire.cut();
+  });
+
+  it('when it cannot connect, and names the reason', async () => {
+    wire.cut();
+    expect((await becomes(503))['database']).toEqual({
+      status: 'down',
+      message: expect.stringContaining('no connection can be made'),
+    });
+  });
+
+  it('when the partition that events go to takes none, though another one would', async () => {
+    const partition = await partitionOfNow();
+    await service.sql(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '53100'; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON ${partition} FOR EACH ROW EXECUTE FUNCTION refuse();
+    `);
+    try {
+      expect(await becomes(503)).toMatchObject({
+        database: { status: 'up' },
+        audit: { status: 'down', message: 'no record can be written: refused (53100)' },
+      });
+    } finally {
+      await service.sql(`DROP TRIGGER refuse ON ${partition}; DROP FUNCTION refuse`);
+    }
+  });
+
+  it('when the server that it reaches takes no writes', async () => {
+    await service.sql(`ALTER DATABASE ${database()} SET default_transaction_read_only = on`);
+    try {
+      await endProbe();
+      expect((await becomes(503))['database']).toMatchObject({
+        message: 'the server is read-only: a standby, or demoted',
+      });
+    } finally {
+      await service.sql(
+        `SET default_transaction_read_only = off; ALTER DATABASE ${database()} RESET default_transaction_read_only`,
+      );
+    }
+  });
+
+  it('when the server lets it in no more, though the sessions that it has go on', async () => {
+    const role = new URL(service.database.url).username;
+    await service.sql(`REVOKE CONNECT ON DATABASE ${database()} FROM ${role}`);
+    try {
+      await endProbe();
+      expect((await becomes(503))['database']).toMatchObject({
+        message: expect.stringMatching(/no connection can be made: permission denied for database .* \(42501\)/),
+      });
+    } finally {
+      await service.sql(`GRANT CONNECT ON DATABASE ${database()} TO ${role}`);
+    }
+  });
+
+  it('when a migration of this version is missing, and names it', async () => {
+    const [last] = await service.sql<{ name: string }>(
+      'DELETE FROM schema_migration WHERE id = (SELECT max(id) FROM schema_migration) RETURNING *',
+    );
+    try {
+      expect((await becomes(503))['migrations']).toMatchObject({ message: `migrations are pending: ${last!.name}` });
+    } finally {
+      await service.sql(`INSERT INTO schema_migration SELECT * FROM json_populate_record(NULL::schema_migration, $1)`, [
+        JSON.stringify(last),
+      ]);
+    }
+  });
+});
+
+function database(): string {
+  return new URL(service.database.url).pathname.slice(1);
+}
+
+/** Ends the probe's session, as its age would. */
+async function endProbe(): Promise<void> {
+  await service.sql(
+    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'passkey-manager readiness'`,
+  );
+}
