@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { type KeyObject, verify, type X509Certificate } from 'node:crypto';
 import { id_ce_keyDescription, NonStandardKeyDescription, SecurityLevel } from '@peculiar/asn1-android';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import * as x509 from '@peculiar/x509';
+import { parseCertificate } from './parsed-certificate.js';
 import { Refusal, step } from './verdict.js';
 
 /** What an `android-key` statement is about, and the statement; its `alg` is known to fit the leaf's key. */
@@ -61,8 +61,7 @@ export function verifyAndroidKey(attestation: AndroidKeyAttestation): string | u
 
 function descriptionOf(certificate: X509Certificate): NonStandardKeyDescription | undefined {
   try {
-    const parsed = new x509.X509Certificate(new Uint8Array(certificate.raw));
-    const extension = parsed.getExtension(id_ce_keyDescription);
+    const extension = parseCertificate(certificate).getExtension(id_ce_keyDescription);
     return extension ? AsnConvert.parse(extension.value, NonStandardKeyDescription) : undefined;
   } catch {
     throw new Refusal('attestation-invalid', 'the key description cannot be read');

@@ -1,7 +1,8 @@
-import 'reflect-metadata';
 import { type KeyObject, X509Certificate } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import type * as x509 from '@peculiar/x509';
 import { ALGORITHMS } from './algorithms.js';
+import { demandBoundedKey, readBoundedChain } from './certificate-bounds.js';
+import { parseCertificate } from './parsed-certificate.js';
 import { Refusal, step } from './verdict.js';
 
 export type Statement = ReadonlyMap<unknown, unknown>;
@@ -13,7 +14,6 @@ export interface Attested {
   readonly aaguid: string;
 }
 
-const MAX_CERTIFICATES = 8;
 const ES256 = -7;
 /** RSASSA-PKCS1-v1_5 with SHA-1: TPMs of Windows still attest with it (WebAuthn L3 §8.3). */
 const RS1 = -65_535;
@@ -38,9 +38,7 @@ export function certificatesOf(format: string, statement: Statement, attested: A
     step(alg === attested.algorithm, 'attestation-invalid', 'self attestation in another algorithm than the key');
     return [];
   }
-  step(Array.isArray(chain) && chain.length > 0, 'attestation-invalid', 'x5c is no list of certificates');
-  step(chain.length <= MAX_CERTIFICATES, 'attestation-invalid', `x5c has ${String(chain.length)} certificates`);
-  const certificates = chain.map(certificateOf);
+  const certificates = readBoundedChain(chain).map(certificateOf);
   const leaf = certificates[0]!;
   if (format === 'fido-u2f') verifyU2f(certificates, attested.algorithm);
   if (format === 'packed' || format === 'tpm' || format === 'android-key') {
@@ -56,13 +54,13 @@ export function weaknessOf(statement: Statement): string | undefined {
   return statement.get('alg') === RS1 ? 'it is signed with SHA-1' : undefined;
 }
 
-function certificateOf(der: unknown): X509Certificate {
+function certificateOf(der: Uint8Array): X509Certificate {
   try {
-    const certificate = new X509Certificate(der as Uint8Array);
-    const readable = certificate.publicKey.asymmetricKeyType !== undefined;
-    if (readable && der instanceof Uint8Array && certificate.raw.equals(der)) return certificate;
-  } catch {
-    // Refused below.
+    const certificate = new X509Certificate(der);
+    demandBoundedKey(certificate.publicKey);
+    if (certificate.raw.equals(der)) return certificate;
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
   }
   throw new Refusal('attestation-invalid', 'x5c holds what is no certificate');
 }
@@ -90,7 +88,7 @@ function verifyU2f(certificates: readonly X509Certificate[], algorithm: number):
 function verifyAaguidExtension(leaf: X509Certificate, aaguid: string): void {
   let named: x509.Extension[];
   try {
-    const { extensions } = new x509.X509Certificate(new Uint8Array(leaf.raw));
+    const { extensions } = parseCertificate(leaf);
     named = extensions.filter(({ type }) => type === ID_FIDO_GEN_CE_AAGUID);
   } catch {
     throw new Refusal('attestation-invalid', 'x5c holds what is no certificate');

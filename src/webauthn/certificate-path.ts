@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { parseCertificate } from './parsed-certificate.js';
 
 /**
  * Certification paths (RFC 5280 §6.1) of attestation certificates. The chain comes leaf first and in order, with or
@@ -58,26 +59,26 @@ function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean 
   return one.subject === other.subject && one.publicKey.equals(other.publicKey);
 }
 
+/** From the anchor down, so that no certificate is parsed further, and no key used, before its own issuer has signed it. */
 function flawOf(path: readonly X509Certificate[], now: Date, alsoUnderstood: readonly string[]): string | undefined {
   try {
-    let intermediates = 0;
-    for (const [index, certificate] of path.entries()) {
-      const { validFromDate, validToDate, subject, issuer } = certificate;
+    for (const [index, certificate] of [...path.entries()].reverse()) {
+      const issuer = path[index + 1];
+      const unlinked = issuer && flawOfLink(certificate, issuer);
+      if (unlinked !== undefined) return unlinked;
+      const { validFromDate, validToDate } = certificate;
       if (now < validFromDate || now > validToDate) return `${nameOf(certificate)} is not valid at this time`;
-      const flaw =
-        flawOfKey(certificate) ?? flawOfExtensions(certificate, index === 0 ? -1 : intermediates, alsoUnderstood);
+      const intermediates = index === 0 ? -1 : path.slice(1, index).filter((each) => !isSelfIssued(each)).length;
+      const flaw = flawOfKey(certificate) ?? flawOfExtensions(certificate, intermediates, alsoUnderstood);
       if (flaw !== undefined) return flaw;
-      if (index > 0) {
-        const unlinked = flawOfLink(path[index - 1]!, certificate);
-        if (unlinked !== undefined) return unlinked;
-        if (subject !== issuer) intermediates += 1;
-      }
     }
     return undefined;
   } catch {
     return 'it holds a certificate that cannot be verified';
   }
 }
+
+const isSelfIssued = ({ subject, issuer }: X509Certificate): boolean => subject === issuer;
 
 /** `checkIssued` compares names and key identifiers, and asks the issuer's key usage for keyCertSign. */
 function flawOfLink(subject: X509Certificate, issuer: X509Certificate): string | undefined {
@@ -100,7 +101,7 @@ function flawOfExtensions(
   intermediates: number,
   alsoUnderstood: readonly string[],
 ): string | undefined {
-  const parsed = new x509.X509Certificate(new Uint8Array(certificate.raw));
+  const parsed = parseCertificate(certificate);
   const unknown = parsed.extensions.find(
     ({ critical, type }) => critical && !UNDERSTOOD.has(type) && !alsoUnderstood.includes(type),
   );

@@ -1,0 +1,127 @@
+import type { KeyObject } from 'node:crypto';
+import { Refusal, step } from './verdict.js';
+
+/**
+ * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers, so the
+ * certificates are measured by their headers alone before a parser sees them. Certificates that authenticators send have
+ * up to 2 KB, 12 extensions and 150 elements.
+ */
+export const MAX_CERTIFICATES = 8;
+export const MAX_CERTIFICATE_BYTES = 8_192;
+export const MAX_EXTENSIONS = 64;
+export const MAX_CERTIFICATE_ELEMENTS = 512;
+/** In all certificates together. */
+export const MAX_CHAIN_ELEMENTS = 1_024;
+
+/** The key types of node:crypto that a certificate of x5c may have. */
+const KEY_TYPES = new Set(['rsa', 'rsa-pss', 'ec', 'ed25519', 'ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87']);
+const MAX_RSA_BITS = 4_096;
+
+const CONSTRUCTED = 0x20;
+const MULTI_BYTE_TAG = 0x1f;
+const BIT_STRING = 0x03;
+const OCTET_STRING = 0x04;
+/** `[3] EXPLICIT`, the extensions of a TBSCertificate (RFC 5280 §4.1). */
+const EXTENSIONS = 0xa3;
+
+/** The first byte of a BER element's tag (X.690 §8.1), and where its content lies. */
+interface Element {
+  readonly tag: number;
+  readonly content: number;
+  readonly end: number;
+}
+
+/** @throws Refusal attestation-invalid when x5c is not a list of certificates within the limits */
+export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
+  step(Array.isArray(x5c) && x5c.length > 0, 'attestation-invalid', 'x5c is no list of certificates');
+  step(x5c.length <= MAX_CERTIFICATES, 'attestation-invalid', `x5c has ${String(x5c.length)} certificates`);
+  let elements = 0;
+  for (const der of x5c as unknown[]) {
+    step(der instanceof Uint8Array, 'attestation-invalid', 'x5c holds what is no certificate');
+    const size = `a certificate of x5c has ${String(der.length)} bytes`;
+    step(der.length <= MAX_CERTIFICATE_BYTES, 'attestation-invalid', size);
+    elements += measureCertificate(Buffer.from(der.buffer, der.byteOffset, der.length));
+  }
+  step(elements <= MAX_CHAIN_ELEMENTS, 'attestation-invalid', 'the certificates of x5c have too many elements');
+  return x5c as Uint8Array[];
+}
+
+/**
+ * A signature by DSA, or by RSA with a long modulus or exponent, takes many times as long to verify as others do.
+ *
+ * @throws Refusal attestation-invalid
+ */
+export function demandBoundedKey({ asymmetricKeyType: type, asymmetricKeyDetails }: KeyObject): void {
+  step(
+    KEY_TYPES.has(String(type)),
+    'attestation-invalid',
+    `a certificate of x5c has a key of the type ${String(type)}`,
+  );
+  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {};
+  const bounded = modulusLength <= MAX_RSA_BITS && publicExponent < 2n ** 32n;
+  step(bounded, 'attestation-invalid', `a certificate of x5c has an RSA key that is longer than any in use`);
+}
+
+/** @returns the number of elements. @throws Refusal */
+function measureCertificate(der: Buffer): number {
+  const counter = { elements: 0 };
+  try {
+    const [tbs] = readChildren(der, readElement(der, 0, der.length));
+    const extensions = tbs && readChildren(der, tbs).find(({ tag }) => tag === EXTENSIONS);
+    const count = extensions ? readChildren(der, readElement(der, extensions.content, extensions.end)).length : 0;
+    step(count <= MAX_EXTENSIONS, 'attestation-invalid', `a certificate of x5c has ${String(count)} extensions`);
+    countElements(der, 0, der.length, counter);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal('attestation-invalid', 'x5c holds what is no certificate');
+  }
+  return counter.elements;
+}
+
+/** @throws Refusal when a certificate has too many; RangeError when the bytes are no BER */
+function countElements(der: Buffer, from: number, to: number, counter: { elements: number }): void {
+  for (let at = from; at < to;) {
+    const { tag, content, end } = readElement(der, at, to);
+    counter.elements += 1;
+    const few = counter.elements <= MAX_CERTIFICATE_ELEMENTS;
+    step(few, 'attestation-invalid', 'a certificate of x5c has too many elements');
+    if (tag & CONSTRUCTED) countElements(der, content, end, counter);
+    else if (tag === OCTET_STRING) countInside(der, content, end, counter);
+    else if (tag === BIT_STRING) countInside(der, content + 1, end, counter);
+    at = end;
+  }
+}
+
+/** Parsers try to read what is inside a string, as far as it is BER. */
+function countInside(der: Buffer, from: number, to: number, counter: { elements: number }): void {
+  try {
+    countElements(der, from, to, counter);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+  }
+}
+
+/** An element of indefinite length counts as one that fills its parent: its end marks count too. @throws RangeError */
+function readElement(der: Buffer, at: number, limit: number): Element {
+  const tag = der.readUInt8(at);
+  let content = at + 1;
+  if ((tag & MULTI_BYTE_TAG) === MULTI_BYTE_TAG) while (der.readUInt8(content++) >= 0x80);
+  let length = der.readUInt8(content++);
+  if (length === 0x80) return { tag, content, end: limit };
+  if (length > 0x80) {
+    const octets = length & 0x7f;
+    length = der.readUIntBE(content, octets);
+    content += octets;
+  }
+  const end = content + length;
+  if (end > limit) throw new RangeError('the element is longer than its parent');
+  return { tag, content, end };
+}
+
+function readChildren(der: Buffer, parent: Element): Element[] {
+  const children: Element[] = [];
+  for (let at = parent.content; at < parent.end; at = children.at(-1)!.end) {
+    children.push(readElement(der, at, parent.end));
+  }
+  return children;
+}

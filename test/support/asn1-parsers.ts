@@ -1,0 +1,21 @@
+import { AsnParser } from '@peculiar/asn1-schema';
+
+const parse = AsnParser.parse.bind(AsnParser) as (data: ArrayBuffer | ArrayBufferView, target: unknown) => unknown;
+
+/** Counts what the ASN.1 parser is given, by the service and by its libraries, until it is stopped. */
+export class ParserMeter {
+  /** The size of each item that was parsed, in bytes. */
+  readonly parsed: number[] = [];
+
+  constructor() {
+    const count = (data: ArrayBuffer | ArrayBufferView, target: unknown): unknown => {
+      this.parsed.push(data.byteLength);
+      return parse(data, target);
+    };
+    AsnParser.parse = count as typeof AsnParser.parse;
+  }
+
+  stop(): void {
+    AsnParser.parse = parse as typeof AsnParser.parse;
+  }
+}
