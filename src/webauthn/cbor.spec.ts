@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { decodeFirst, decodeWhole } from './cbor.js';
+import { Tokenizer } from 'cborg';
+import { decodeFirst, decodeWhole, MAX_ITEMS } from './cbor.js';
 
 const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
 const levels = (count: number): Buffer => Buffer.concat([Buffer.alloc(count, 0x81), hex('00')]);
@@ -68,6 +69,34 @@ describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
     ['a reserved additional information', '1c'],
   ])('%s is refused', (_, bytes) => {
     expect(() => decodeFirst(hex(bytes), 'it')).toThrow('malformed: it: not well-formed CBOR');
+  });
+
+  it('takes as many items as it must', () => {
+    const list = Buffer.concat([hex('98ff'), Buffer.alloc(MAX_ITEMS - 1)]);
+    expect(decodeWhole(list, 'it')).toHaveLength(MAX_ITEMS - 1);
+  });
+
+  it.each([
+    ['a list', Buffer.concat([hex('99ea60'), Buffer.alloc(60_000)])],
+    ['a map', Buffer.concat([hex('b97530'), Buffer.alloc(60_000)])],
+    ['levels', levels(60_000)],
+  ])('reads no more than 256 items of %s', (_, bytes) => {
+    const { next } = Tokenizer.prototype;
+    let read = 0;
+    Tokenizer.prototype.next = function (this: Tokenizer) {
+      read += 1;
+      return next.call(this);
+    };
+    try {
+      expect(() => decodeWhole(bytes, 'it')).toThrow('malformed');
+    } finally {
+      Tokenizer.prototype.next = next;
+    }
+    expect(read).toBeLessThanOrEqual(MAX_ITEMS);
+  });
+
+  it('says that there are too many items', () => {
+    expect(() => decodeWhole(levels(300), 'it')).toThrow('malformed: it: more than 256 CBOR items');
   });
 
   it('refuses depth before it does harm', () => {

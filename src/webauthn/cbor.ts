@@ -1,4 +1,4 @@
-import { decodeFirst as cborgDecodeFirst, type DecodeOptions } from 'cborg';
+import { decodeFirst as cborgDecodeFirst, type DecodeOptions, type Token, Tokenizer } from 'cborg';
 import { Refusal } from './verdict.js';
 
 /** CTAP2 canonical form, as far as it protects: definite lengths, no duplicate keys, no tags, no exotic values. */
@@ -13,12 +13,28 @@ const STRICT: DecodeOptions = {
   rejectDuplicateMapKeys: true,
 };
 
+/** An attestation object with 8 certificates has 35; this many in authenticator extensions are beyond any registered one. */
+export const MAX_ITEMS = 256;
+
+/** Ends the decoding of what has many items before they cost anything: each one becomes an object, here and in the library. */
+class BoundedTokenizer extends Tokenizer {
+  #items = 0;
+
+  override next(): Token {
+    this.#items += 1;
+    if (this.#items > MAX_ITEMS) throw new Refusal('malformed', `more than ${String(MAX_ITEMS)} CBOR items`);
+    return super.next();
+  }
+}
+
 /** The first CBOR item and the bytes behind it. @throws Refusal malformed */
 export function decodeFirst(bytes: Buffer, what: string): [unknown, Buffer] {
   try {
-    const [value, rest] = cborgDecodeFirst(bytes, STRICT) as [unknown, Uint8Array];
+    const tokenizer = new BoundedTokenizer(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), STRICT);
+    const [value, rest] = cborgDecodeFirst(bytes, { ...STRICT, tokenizer }) as [unknown, Uint8Array];
     return [value, bytes.subarray(bytes.length - rest.length)];
-  } catch {
+  } catch (error) {
+    if (error instanceof Refusal) throw new Refusal('malformed', `${what}: ${error.detail}`);
     throw new Refusal('malformed', `${what}: not well-formed CBOR`);
   }
 }
