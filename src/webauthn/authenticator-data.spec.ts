@@ -113,6 +113,14 @@ describe('authenticator data (WebAuthn L3 §6.1)', () => {
     expect(parseAuthenticatorData(data).attested?.credentialId).toHaveLength(length);
   });
 
+  it('refuses a key of more than 4 KiB, and none that is shorter', () => {
+    const keyOf = (bytes: number): Buffer => Buffer.from(encode(new Map([[100, Buffer.alloc(bytes)]])));
+    expect(keyOf(4_090)).toHaveLength(4_096);
+    expect(() => parseAuthenticatorData(authenticatorData(at, attestedData(ID, keyOf(4_090))))).not.toThrow();
+    const large = authenticatorData(at, attestedData(ID, keyOf(4_091)));
+    expect(() => parseAuthenticatorData(large)).toThrow('public-key-invalid: the key has 4097 bytes, more than 4096');
+  });
+
   it.each([0, 1_024, 65_535])('refuses a credential id of %i bytes', (length) => {
     const data = authenticatorData(at, attestedData(Buffer.alloc(length)));
     expect(() => parseAuthenticatorData(data)).toThrow('credential-id-invalid');

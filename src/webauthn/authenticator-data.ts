@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { decodeFirst } from './cbor.js';
+import { MAX_KEY_BYTES } from './public-key.js';
 import { at, Refusal, type Section, step } from './verdict.js';
 
 /** Authenticator data (WebAuthn L3 §6.1), decoded to its last byte. */
@@ -69,12 +70,15 @@ function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
   step(bytes.length > keyStart, 'malformed', 'attested credential data is cut short');
   const [key, rest] = decodeFirst(bytes.subarray(keyStart), 'credential public key');
   step(key instanceof Map, 'malformed', 'the credential public key is no CBOR map');
+  const publicKey = bytes.subarray(keyStart, bytes.length - rest.length);
+  const size = `the key has ${String(publicKey.length)} bytes, more than ${String(MAX_KEY_BYTES)}`;
+  step(publicKey.length <= MAX_KEY_BYTES, 'public-key-invalid', size);
   const hex = bytes.toString('hex', 0, 16);
   return [
     {
       aaguid: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
       credentialId: bytes.subarray(ATTESTED_HEADER_BYTES, keyStart),
-      publicKey: bytes.subarray(keyStart, bytes.length - rest.length),
+      publicKey,
       key: key as ReadonlyMap<unknown, unknown>,
     },
     rest,

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { decode } from 'cborg';
 import { type AlgorithmName, COSE, generateKey } from '../../test/support/authenticator/keys.js';
-import { verifyPublicKey } from './public-key.js';
+import { publicKeyOf, verifyPublicKey } from './public-key.js';
 
 type CoseKey = Map<number, unknown>;
 
@@ -52,8 +52,14 @@ describe('the credential public key', () => {
     expect(verifyPublicKey(keyOf(name as AlgorithmName))).toBe(cose);
   });
 
-  it('may have members that nobody asked for', () => {
-    expect(verifyPublicKey(but(P256, { 2: hex('00'), 4: [2] }))).toBe(-7);
+  it.each(Object.keys(COSE) as AlgorithmName[])('in %s has no member that its key type does not have', (name) => {
+    for (const foreign of [{ 2: hex('00') }, { 4: [2] }, { [-4]: hex('00') }, { 100: 0 }]) {
+      expect(() => verifyPublicKey(but(keyOf(name), foreign))).toThrow('public-key-invalid');
+    }
+  });
+
+  it('that was stored with other members is still read', () => {
+    expect(publicKeyOf(but(P256, { 2: hex('00') })).asymmetricKeyType).toBe('ec');
   });
 
   it.each<[string, CoseKey]>([

@@ -11,6 +11,10 @@ const CURVES: Readonly<Record<number, { name: string; bytes: number }>> = {
 };
 /** The length of a public key (FIPS 204 table 2), by name. */
 const ML_DSA_BYTES: Readonly<Record<string, number>> = { 'ML-DSA-44': 1_312, 'ML-DSA-65': 1_952, 'ML-DSA-87': 2_592 };
+/** The labels of each COSE key type: a credential's key has no other member (WebAuthn L3 §6.5.1). */
+const LABELS: Readonly<Record<number, readonly number[]>> = { 1: [1, 3, -1, -2], 2: [1, 3, -1, -2, -3], 3: [1, 3, -1, -2], 7: [1, 3, -1] }; // prettier-ignore
+/** An ML-DSA-87 key has 2,603 bytes, one of RSA with 8,192 bits 1,044. */
+export const MAX_KEY_BYTES = 4_096;
 const MIN_RSA_BITS = 2_048;
 const MAX_RSA_BITS = 8_192;
 
@@ -38,6 +42,9 @@ const D = 3709570593466943934313808350875456518954211387984321901638878553308594
  */
 export function verifyPublicKey(key: CoseKey): number {
   publicKeyOf(key);
+  const labels = LABELS[key.get(1) as number] ?? [];
+  const foreign = [...key.keys()].some((label) => !labels.includes(label as number));
+  step(!foreign, 'public-key-invalid', 'the key has members that its key type does not have');
   return key.get(3) as number;
 }
 

@@ -1,0 +1,56 @@
+import type { KeyObject } from 'node:crypto';
+import { type Algorithm, ALGORITHMS } from './algorithms.js';
+import { decodeWhole } from './cbor.js';
+import { publicKeyOf } from './public-key.js';
+
+interface Verifier {
+  readonly algorithm: Algorithm;
+  readonly key: KeyObject;
+}
+
+/** What a key takes besides its bytes, measured with ML-DSA-44, which takes the most. */
+const KEY_OBJECT_BYTES = 4_200;
+
+/**
+ * Imported keys by the bytes of their COSE_Key, so that no other key can ever stand for them; the longest unused goes
+ * first. Importing an ECDSA key costs a third of verifying with it.
+ */
+export class VerifierCache {
+  readonly #verifiers = new Map<string, Verifier>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** How much memory the keys take, about. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @throws Refusal public-key-invalid, malformed */
+  get(coseKey: Buffer): Verifier {
+    const bytes = coseKey.toString('latin1');
+    const verifier = this.#take(bytes) ?? makeVerifier(coseKey);
+    this.#verifiers.set(bytes, verifier);
+    this.#bytes += bytes.length + KEY_OBJECT_BYTES;
+    for (const [longestUnused] of this.#verifiers) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#take(longestUnused);
+    }
+    return verifier;
+  }
+
+  #take(bytes: string): Verifier | undefined {
+    const verifier = this.#verifiers.get(bytes);
+    if (this.#verifiers.delete(bytes)) this.#bytes -= bytes.length + KEY_OBJECT_BYTES;
+    return verifier;
+  }
+}
+
+function makeVerifier(coseKey: Buffer): Verifier {
+  const members = decodeWhole(coseKey, 'publicKey') as ReadonlyMap<unknown, unknown>;
+  const key = publicKeyOf(members);
+  return { algorithm: ALGORITHMS.find(({ cose }) => cose === members.get(3))!, key };
+}
