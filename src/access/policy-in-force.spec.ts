@@ -131,6 +131,12 @@ describe('the access policy', () => {
     expect(detail).toHaveLength(500);
   });
 
+  it.each([0, 1])('is told without half of a character at the cut (%i)', async (shift) => {
+    await start();
+    const { detail } = await replace(policy(`  - { ${'x'.repeat(shift)}${'😀'.repeat(600)}: 1 }\n`));
+    expect((detail as string).isWellFormed()).toBe(true);
+  });
+
   it('no longer changes when the service stops', async () => {
     await start();
     await inForce.onModuleDestroy();

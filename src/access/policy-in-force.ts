@@ -66,7 +66,7 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
       refused: (detail) => {
         this.report('failure', {
           reason: 'unusable',
-          detail: detail.slice(0, 500),
+          detail: detail.slice(0, 500).toWellFormed(),
           facts: { digest: this.policy.digest },
         });
         this.logger.error({ message: 'the access policy cannot be used; the old one stays in force', reason: detail });

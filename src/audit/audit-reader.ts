@@ -114,10 +114,15 @@ export class AuditReader {
   }
 }
 
-/** `user.uid_alt` is what stands in the record, and in its proof, where `user.uid` is shown as the caller's own id. */
+/**
+ * The record names the user in members called `uid` and `user_uid`. There the user's own id is shown; `user.uid_alt` is
+ * what stands in the record, and in its proof.
+ */
 function eventOf({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
-  const text = userId === undefined ? event : event.replaceAll(`"${uid ?? ''}"`, JSON.stringify(userId));
-  const { metadata, user, ...members } = JSON.parse(text) as OcsfEvent & { metadata: object; user?: object };
+  const withUserId = (name: string, value: unknown): unknown =>
+    value === uid && (name === 'uid' || name === 'user_uid') ? userId : value;
+  const parsed = JSON.parse(event, userId === undefined ? undefined : withUserId) as OcsfEvent;
+  const { metadata, user, ...members } = parsed as OcsfEvent & { metadata: object; user?: object };
   return {
     ...members,
     metadata: leaf === undefined ? metadata : { ...metadata, sequence: leaf },

@@ -92,11 +92,14 @@ export function auditInsertEach(source: string, uid: string): string {
 }
 
 /**
- * The stand-in in the event gives way to what the log knows the user by, and the result is hashed (RFC 6962 §2.1): no
- * user's id is ever in the log. `OFFSET 0` keeps either from being worked out again wherever it is used.
+ * In members whose name ends in `uid`, the stand-in gives way to what the log knows the user by. No text of a caller is
+ * touched: JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps either from
+ * being worked out again wherever it is used.
  */
 function insertOf(value: (name: AuditParameter) => string, source: string, uid: string): string {
-  const named = `coalesce(replace(${value('event')}, ${value('stand_in')}, subject.uid), ${value('event')})`;
+  const member = (name: string): string => `'uid":"' || ${name} || '"'`;
+  const replaced = `replace(${value('event')}, ${member(value('stand_in'))}, ${member('subject.uid')})`;
+  const named = `coalesce(${replaced}, ${value('event')})`;
   const columns: Record<string, string> = {
     id: value('id'),
     event: 'recorded.event',

@@ -106,7 +106,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     },
     refused: (reason) => {
       this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason });
-      const entry = { reason: 'unusable', detail: reason.slice(0, 500), facts: { worker: this.worker } };
+      const entry = { reason: 'unusable', detail: reason.slice(0, 500).toWellFormed(), facts: { worker: this.worker } };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
     },
   };

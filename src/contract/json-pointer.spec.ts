@@ -17,4 +17,8 @@ describe('a JSON pointer (RFC 6901)', () => {
   it('shows the beginning of a long name, and no half of an escape', () => {
     expect(pointerOf('', '~'.repeat(60_000))).toBe(`/${'~0'.repeat(256)}`);
   });
+
+  it('shows no half of a character', () => {
+    expect(pointerOf('', `a${'😀'.repeat(200)}`)).toBe(`/a${'😀'.repeat(127)}\ufffd`);
+  });
 });

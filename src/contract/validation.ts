@@ -32,7 +32,7 @@ function membersOf({ property, constraints, children }: ValidationError, parent:
       ? ['is not a member that the contract knows']
       : Object.values(constraints ?? {});
   return [
-    ...own.map((detail) => ({ pointer, detail: detail.slice(0, 512) })),
+    ...own.map((detail) => ({ pointer, detail: detail.slice(0, 512).toWellFormed() })),
     ...(children ?? []).flatMap((child) => membersOf(child, pointer)),
   ];
 }

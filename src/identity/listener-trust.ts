@@ -60,7 +60,7 @@ export class ListenerTrust implements OnModuleDestroy {
           type: 'trust.reload',
           outcome: 'failure',
           reason: 'unusable',
-          detail: reason.slice(0, 500),
+          detail: reason.slice(0, 500).toWellFormed(),
           facts: { worker, epoch: this.epoch },
         });
       },

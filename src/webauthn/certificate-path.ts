@@ -112,5 +112,6 @@ function flawOfExtensions(
 
 /** The subject, on one line and at most 200 characters of it. */
 export function nameOf({ subject }: X509Certificate): string {
-  return `"${(subject as string | undefined)?.replaceAll('\n', ', ').slice(0, 200) ?? ''}"`;
+  const name = (subject as string | undefined)?.replaceAll('\n', ', ') ?? '';
+  return `"${name.slice(0, 200).toWellFormed()}"`;
 }
