@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { In, MoreThan, type FindOptionsWhere, Repository } from 'typeorm';
+import { And, Equal, In, MoreThan, type FindOptionsWhere, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import type { AuditEventType } from '../audit/audit-entry.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
@@ -117,8 +117,11 @@ export class CredentialsService {
 
 /** Limits a query to the caller's relying parties, also where the caller names one. */
 function visibleTo({ relyingParties }: AuthorizedContext, rpId?: string): FindOptionsWhere<CredentialEntity> {
-  if (rpId !== undefined) return { rpId };
-  return relyingParties === null ? {} : { rpId: In([...relyingParties]) };
+  const limits = [
+    ...(rpId === undefined ? [] : [Equal(rpId)]),
+    ...(relyingParties === null ? [] : [In([...relyingParties])]),
+  ];
+  return limits.length === 0 ? {} : { rpId: And(...limits) };
 }
 
 function stateProblem({ status }: CredentialEntity, wanted: string): Problem {

@@ -137,6 +137,21 @@ describe('a page of credentials reads no more than a page', () => {
   });
 });
 
+describe('a list of credentials', () => {
+  it('is limited to the relying parties of the caller by the query itself, whatever the caller names', async () => {
+    const ownOf = async (relyingParties: string[], rpId?: string): Promise<number> => {
+      statements = [];
+      await credentials.list(context(relyingParties), { limit: PAGE, ...(rpId && { rpId }) });
+      const [{ text, parameters } = { text: '', parameters: [] }] = statements;
+      return (await database.sql(text, parameters)).length;
+    };
+    expect(await ownOf(['rare'])).toBe(ROWS / 4000);
+    expect(await ownOf(['rare'], 'rare')).toBe(ROWS / 4000);
+    expect(await ownOf(['rare'], 'rp')).toBe(0);
+    expect(await ownOf([], 'rp')).toBe(0);
+  });
+});
+
 describe('the range of an export', () => {
   /** One each half an hour: a year and more. */
   const at = (leaf: number): string => new Date(Date.UTC(2026, 0, 1) + leaf * 1_800_000).toISOString();
