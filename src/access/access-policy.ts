@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { parseDocument } from 'yaml';
 import { isTimestamp } from '../contract/is-timestamp.js';
+import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
+import { isRpId } from '../contract/rp-id.js';
 import { PERMISSIONS, type Permission } from './permissions.js';
 
 /** What one service identity may do. */
@@ -43,23 +44,16 @@ export class AccessPolicyError extends Error {
  */
 export function parseAccessPolicy(text: string): AccessPolicy {
   const reader = new PolicyReader();
-  const policy = reader.policy(parseYaml(text));
+  const policy = reader.policy(readYaml(text));
   if (reader.mistakes.length > 0) throw new AccessPolicyError(reader.mistakes);
   return { ...policy, digest: createHash('sha256').update(text).digest('hex') };
 }
 
-/**
- * Without aliases, unknown tags and second documents: what is granted stands where it is read. A mistake is told without
- * the text around it, because the file may be another one than was meant, such as a key.
- */
-function parseYaml(text: string): unknown {
-  const document = parseDocument(text);
-  const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) throw new AccessPolicyError(faults.map(({ message }) => message.split('\n', 1)[0]!));
+function readYaml(text: string): unknown {
   try {
-    return document.toJS({ maxAliasCount: 0 });
+    return parsePlainYaml(text);
   } catch (error) {
-    throw new AccessPolicyError([String(error)]);
+    throw error instanceof PlainYamlError ? new AccessPolicyError(error.mistakes) : error;
   }
 }
 
@@ -106,7 +100,7 @@ class PolicyReader {
       relyingParties:
         service['relyingParties'] === undefined
           ? null
-          : this.texts(service['relyingParties'], `${path}.relyingParties`),
+          : this.relyingParties(service['relyingParties'], `${path}.relyingParties`),
       requestsPerSecond: this.rate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
       notAfter: this.time(service['notAfter'], `${path}.notAfter`),
     };
@@ -149,6 +143,14 @@ class PolicyReader {
     const texts = this.list(value, path).map((text) => this.text(text, path, /^[^*]+$/));
     if (new Set(texts).size !== texts.length) this.mistake(path, 'has an entry twice');
     return texts;
+  }
+
+  private relyingParties(value: unknown, path: string): string[] {
+    const rpIds = this.texts(value, path);
+    for (const rpId of rpIds.filter((text): boolean => text !== '' && !isRpId(text))) {
+      this.mistake(path, `"${rpId}" is not an RP ID, a domain in lower case such as login.example.com`);
+    }
+    return rpIds;
   }
 
   private text(value: unknown, path: string, pattern: RegExp): string {

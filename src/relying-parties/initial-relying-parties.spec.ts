@@ -105,7 +105,9 @@ describe('development', () => {
 
 describe('a file with a mistake stops the boot, and creates nothing', () => {
   it.each<[string, string, string]>([
-    ['no YAML', '[', 'is no YAML'],
+    ['no YAML', '[', 'is not plain YAML'],
+    ['YAML 1.1, in which yes is true', `%YAML 1.1\n---\n- { rpId: a.example, name: A, origins: ["https://a.example"], enabled: yes }`, 'a YAML directive'],
+    ['an anchor', '- &a { rpId: a.example, name: A, origins: ["https://a.example"] }', 'a YAML anchor'],
     ['a mapping', 'rpId: a.example', 'must hold a list'],
     ['nothing', '', 'must hold a list'],
     ['text', 'a.example', 'must hold a list'],

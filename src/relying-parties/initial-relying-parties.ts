@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
-import { parse } from 'yaml';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
+import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
 import { Problem } from '../problems/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
@@ -58,9 +58,10 @@ function settingsIn(file: string): Settings[] {
 
 function yamlIn(file: string): unknown {
   try {
-    return parse(readFileSync(file, 'utf8'));
+    return parsePlainYaml(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new ConfigError([`${file} is no YAML: ${String(error)}`]);
+    const mistakes = error instanceof PlainYamlError ? error.mistakes : [String(error)];
+    throw new ConfigError(mistakes.map((mistake) => `${file} is not plain YAML: ${mistake}`));
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
 import { Optional } from '../../contract/optional.js';
-import { IsRpId } from '../../relying-parties/rp-id.js';
+import { IsRpId } from '../../contract/rp-id.js';
 
 export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
 

@@ -2,7 +2,7 @@ import { IsIn, Matches } from 'class-validator';
 import { IsText } from '../../contract/is-text.js';
 import { Optional } from '../../contract/optional.js';
 import { PageLimit } from '../../contract/page-limit.js';
-import { IsRpId } from '../../relying-parties/rp-id.js';
+import { IsRpId } from '../../contract/rp-id.js';
 import type { CredentialStatus } from '../credential.entity.js';
 
 export class ListCredentialsQuery {

@@ -14,7 +14,7 @@ import { Optional } from '../../contract/optional.js';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
 import { IsOrigin } from '../origin.js';
-import { IsRpId } from '../rp-id.js';
+import { IsRpId } from '../../contract/rp-id.js';
 import { PolicyDto } from './policy.dto.js';
 
 /** What was got can be put: `rpId`, `createdAt` and `updatedAt` are taken and not written, `version` guards the write. */
