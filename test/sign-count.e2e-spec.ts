@@ -91,6 +91,41 @@ describe('what an authenticator says about itself', () => {
       expect(await service.credential(credential.id)).toMatchObject({ backedUp: true });
     });
 
+    const becomesEligible = { interference: { flags: { BE: true, BS: true } } };
+
+    it('eligibility that appears is accepted where the policy says so, kept and reported', async () => {
+      const rp = await service.relyingParty('growth.example.com', { backupEligibilityChange: 'accept-growth' });
+      const bound = new Authenticator({ backupEligible: false, backedUp: false });
+      const { id } = await rp.registered(newUser(), bound);
+      const { risks, credential: grown } = await rp.authenticated(bound, becomesEligible);
+      expect({ risks, grown }).toMatchObject({
+        risks: ['backup-eligibility-changed'],
+        grown: { backupEligible: true },
+      });
+      expect(await service.credential(id)).toMatchObject({ backupEligible: true, backedUp: true });
+      expect(await rp.authenticated(bound, becomesEligible)).toMatchObject({ risks: [] });
+      const answer = await rp.authenticate(bound, { interference: { flags: { BE: false, BS: false } } });
+      expect(answer).toMatchObject(authenticationRejected('backup-eligibility-changed'));
+    });
+
+    it('eligibility that appears is refused where the policy demands device-bound passkeys', async () => {
+      const policy = { backupEligibilityChange: 'accept-growth' };
+      const rp = await service.relyingParty('bound.example.com', policy);
+      const bound = new Authenticator({ backupEligible: false, backedUp: false });
+      const { id } = await rp.registered(newUser(), bound);
+      await service.relyingParty('bound.example.com', { ...policy, backup: 'device-bound' });
+      const answer = await rp.authenticate(bound, becomesEligible);
+      expect(answer).toMatchObject(authenticationRejected('backup-state-denied'));
+      expect(await service.credential(id)).toMatchObject({ backupEligible: false });
+    });
+
+    it('the refusal of eligibility that appears names the setting that allows it', async () => {
+      const bound = new Authenticator({ backupEligible: false, backedUp: false });
+      await login.registered(newUser(), bound);
+      const { body } = await login.authenticate(bound, becomesEligible);
+      expect(body).toMatchObject({ detail: expect.stringContaining('backupEligibilityChange: accept-growth') });
+    });
+
     it('eligibility does not appear', async () => {
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       await login.registered(newUser(), bound);

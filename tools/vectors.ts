@@ -83,7 +83,9 @@ function authenticate(vector: VectorCase): string {
     backupEligible: registered.flags?.be ?? false,
   };
   const response = vector.response as AuthenticationResponseJSON;
-  const { userVerified } = verifyAuthentication(response, { ...expectationOf(vector), credential });
+  const { userVerified } = verifyAuthentication(response, {
+    ...{ ...expectationOf(vector), credential, allowBackupGrowth: false },
+  });
   return userVerified ? 'user verified' : 'user present';
 }
 

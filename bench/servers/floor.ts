@@ -81,6 +81,7 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
   const [accepted] = await ACCEPT_AUTHENTICATION.run(through, [
     {
       ...{ credential: { rpId: RP_ID, id: redeemed?.c_id ?? '', bindingMac: MAC }, signCount: 0, backedUp: true },
+      ...{ backupEligible: true, bindingMac: MAC },
       ...{ now: new Date(), flag: false, event: anew(user.events.verified) },
     },
   ]);

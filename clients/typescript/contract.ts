@@ -624,58 +624,55 @@ export interface components {
             userVerification: components["schemas"]["Requirement"];
             hints?: components["schemas"]["Hints"];
         };
-        /** @description Unsolicited results are ignored. */
+        /** @description The service reads `credProps.rk`, drops every other result, secrets of the prf extension among them, and keeps none. */
         ClientExtensionResults: {
-            credProps?: {
-                rk?: boolean;
-            } & {
-                [key: string]: unknown;
-            };
-            appid?: boolean;
+            /** @description WebAuthn Level 3 §10.1.3. A value of another type counts as absent. */
+            credProps?: unknown;
             appidExclude?: boolean;
-        } & {
-            [key: string]: unknown;
-        };
+        } | null;
         /**
          * @description As the browser says; a value that is not known counts as none.
          * @example platform
          */
         ResponseAttachment: string | null;
-        /** @description WebAuthn Level 3 §5.1, what `PublicKeyCredential.toJSON()` gives after `navigator.credentials.create()`. */
+        /** @description WebAuthn Level 3 §5.1, what `PublicKeyCredential.toJSON()` gives after `navigator.credentials.create()`. The browser writes it: members that are not listed are dropped, and null counts as absent. */
         RegistrationResponseJSON: {
             id: components["schemas"]["Base64url"];
             rawId: components["schemas"]["Base64url"];
             /** @constant */
             type: "public-key";
             authenticatorAttachment?: components["schemas"]["ResponseAttachment"];
-            clientExtensionResults: components["schemas"]["ClientExtensionResults"];
+            clientExtensionResults?: components["schemas"]["ClientExtensionResults"];
             response: {
                 clientDataJSON: components["schemas"]["Base64url"];
                 attestationObject: components["schemas"]["Base64url"];
                 /** @description Ignored; the attestation object holds it. */
-                authenticatorData?: components["schemas"]["Base64url"];
-                transports?: components["schemas"]["Transports"];
+                authenticatorData?: components["schemas"]["IgnoredBase64url"];
+                /** @description The first 16 that are 1 to 32 visible ASCII characters are kept, also ones that are not known yet. */
+                transports?: string[] | null;
                 /** @description Ignored; the attestation object holds it. */
-                publicKey?: components["schemas"]["Base64url"];
+                publicKey?: components["schemas"]["IgnoredBase64url"];
                 /** @description Ignored; the attestation object holds it. */
-                publicKeyAlgorithm?: components["schemas"]["CoseAlgorithm"];
+                publicKeyAlgorithm?: number | null;
             };
         };
-        /** @description WebAuthn Level 3 §5.1, what `PublicKeyCredential.toJSON()` gives after `navigator.credentials.get()`. */
+        /** @description WebAuthn Level 3 §5.1, what `PublicKeyCredential.toJSON()` gives after `navigator.credentials.get()`. The browser writes it: members that are not listed are dropped, and null counts as absent. */
         AuthenticationResponseJSON: {
             id: components["schemas"]["Base64url"];
             rawId: components["schemas"]["Base64url"];
             /** @constant */
             type: "public-key";
             authenticatorAttachment?: components["schemas"]["ResponseAttachment"];
-            clientExtensionResults: components["schemas"]["ClientExtensionResults"];
+            clientExtensionResults?: components["schemas"]["ClientExtensionResults"];
             response: {
                 clientDataJSON: components["schemas"]["Base64url"];
                 authenticatorData: components["schemas"]["Base64url"];
                 signature: components["schemas"]["Base64url"];
+                /** @description Null or empty counts as absent. */
                 userHandle?: string | null;
             };
         };
+        IgnoredBase64url: string | null;
         /** @example Ada's laptop */
         CredentialName: string;
         Rename: {
@@ -780,7 +777,7 @@ export interface components {
             userVerified: boolean;
             credential: components["schemas"]["Credential"];
             /** @description What speaks against trusting this authentication blindly, where the policy flags instead of rejecting. */
-            risks: "sign-count-regressed"[];
+            risks: ("sign-count-regressed" | "backup-eligibility-changed")[];
             verifiedAt: components["schemas"]["Time"];
             /** @description The audit event that records this. */
             auditId: components["schemas"]["Id"];
@@ -829,6 +826,8 @@ export interface components {
             challengeTtlSeconds?: components["schemas"]["ChallengeTtlSeconds"];
             /** @default reject */
             signCountRegression?: components["schemas"]["SignCountRegressionRule"];
+            /** @default reject */
+            backupEligibilityChange?: components["schemas"]["BackupEligibilityChangeRule"];
             crossOrigin?: {
                 /** @default false */
                 allow?: boolean;
@@ -871,6 +870,7 @@ export interface components {
             maxCredentialsPerUser: components["schemas"]["MaxCredentialsPerUser"];
             challengeTtlSeconds: components["schemas"]["ChallengeTtlSeconds"];
             signCountRegression: components["schemas"]["SignCountRegressionRule"];
+            backupEligibilityChange: components["schemas"]["BackupEligibilityChangeRule"];
             crossOrigin: {
                 allow: boolean;
                 topOrigins: components["schemas"]["TopOrigins"];
@@ -901,10 +901,16 @@ export interface components {
         Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37 | -49 | -50)[];
         /** @enum {string} */
         BackupRule: "any" | "device-bound" | "synced";
+        /** @description Browsers take 64 descriptors in one ceremony. */
         MaxCredentialsPerUser: number;
         ChallengeTtlSeconds: number;
         /** @enum {string} */
         SignCountRegressionRule: "reject" | "flag";
+        /**
+         * @description What happens when a passkey that could not be backed up at registration can be now (WebAuthn Level 3 §7.2 step 19). `accept-growth` accepts it, tells so in `risks` and keeps the new state; the opposite change is always refused.
+         * @enum {string}
+         */
+        BackupEligibilityChangeRule: "reject" | "accept-growth";
         /** @description Where a cross-origin ceremony may be embedded. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
@@ -971,6 +977,7 @@ export interface components {
          *         "maxCredentialsPerUser": 20,
          *         "challengeTtlSeconds": 300,
          *         "signCountRegression": "reject",
+         *         "backupEligibilityChange": "reject",
          *         "crossOrigin": {
          *           "allow": false,
          *           "topOrigins": []

@@ -8,10 +8,12 @@ import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { HotPath } from '../database/hot-path.service.js';
-import { type Descriptor, ISSUE_REGISTRATION, type Redeemed } from '../database/hot-path.js';
+import { type Descriptor, descriptorsWhere } from '../database/descriptors.js';
+import { ISSUE_REGISTRATION, type Redeemed } from '../database/hot-path.js';
 import { challengesSince, countedUntil } from '../database/user-limits.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
+import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { type CreationOptions, creationOptions, requestOptions } from '../webauthn/options.js';
 import { decoyDescriptor } from './decoy.js';
@@ -42,6 +44,7 @@ export class ChallengesService {
     request: IssueRegistrationChallengeDto,
   ): Promise<IssuedChallengeResponse<CreationOptions>> {
     const { rpId, user, identityProof, authenticatorAttachment: attachment, hints, purpose } = request;
+    const conditional = request.mediation === 'conditional';
     const { name, policy } = await this.parties.getEnabled(rpId);
     const now = this.clock.now();
     const exclude = (await this.descriptors(rpId, user.id)).map(descriptorOf);
@@ -67,13 +70,13 @@ export class ChallengesService {
     );
     const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
       ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
-      ...[request.mediation === 'conditional', attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
+      ...[conditional, attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
       ...[policy.userLimits.challengesPerMinute, challengesSince(now), countedUntil(now), ...event.values],
     ]);
     if (!issued?.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued!, policy, now });
     this.audit.count(event);
     const publicKey = creationOptions({
-      ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints },
+      ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints, conditional },
       user: { handle: issued.handle, name: user.name, displayName: user.displayName },
     });
     return { challengeId, expiresAt, publicKey };
@@ -122,17 +125,17 @@ export class ChallengesService {
   }
 
   /** The user's passkeys that are not revoked. */
-  private descriptors(rpId: string, userId: string): Promise<Descriptor[]> {
-    return this.dataSource.query(
-      `SELECT encode(credential_id, 'hex') AS id, transports FROM credential
-        WHERE rp_id = $1 AND user_id = $2 AND status <> 'revoked' ORDER BY id`,
-      [rpId, userId],
-    );
+  private async descriptors(rpId: string, userId: string): Promise<Descriptor[]> {
+    const condition = `rp_id = $1 AND user_id = $2 AND status <> 'revoked'`;
+    const sql = `SELECT ${descriptorsWhere(condition)} AS descriptors`;
+    const [{ descriptors }] = await this.dataSource.query<[{ descriptors: Descriptor[] | null }]>(sql, [rpId, userId]);
+    return descriptors ?? [];
   }
 }
 
 /** @throws Problem policy-rejected */
-export function demandRoom(credentials: number, max: number): void {
+export function demandRoom(credentials: number, maxCredentialsPerUser: number): void {
+  const max = Math.min(maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER);
   if (credentials < max) return;
   throw new Problem('policy-rejected', {
     reason: 'too-many-credentials',

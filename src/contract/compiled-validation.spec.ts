@@ -9,7 +9,7 @@ import {
 } from '../challenges/dto/issue-challenge.dto.js';
 import { RegisterCredentialDto, VerifyAuthenticationDto } from '../credentials/dto/ceremony-answer.dto.js';
 import { RenameCredentialDto } from '../credentials/dto/manage-credential.dto.js';
-import { instanceOf } from './compiled-validation.js';
+import { instanceOf, withoutUnknown } from './compiled-validation.js';
 import { IsText } from './is-text.js';
 
 const ID = '0199b4e0-0000-7000-8000-000000000001';
@@ -25,7 +25,7 @@ const HOT: [name: string, dto: new () => object, valid: object][] = [
 /** class-validator's own answer, as strict as the service asks for it. */
 async function slowInstanceOf(dto: new () => object, body: unknown): Promise<object | undefined> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined;
-  const instance = plainToInstance(dto, body);
+  const instance = plainToInstance(dto, withoutUnknown(dto, body) as object);
   const errors = await validate(instance, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
   return errors.length === 0 ? instance : undefined;
 }

@@ -1,5 +1,6 @@
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, type ValidationArguments, ValidationTypes } from 'class-validator';
+import { isBrowserWritten } from './browser-written.js';
 
 type Members = Readonly<Record<string, unknown>>;
 type DtoClass = new () => object;
@@ -19,6 +20,8 @@ interface Member {
 interface Plan {
   readonly dto: DtoClass;
   readonly members: ReadonlyMap<string, Member>;
+  /** Whether members that the class does not declare are dropped (browser-written.ts). */
+  readonly dropsUnknown: boolean;
 }
 
 const PLANS = new Map<DtoClass, Plan | undefined>();
@@ -32,15 +35,43 @@ const PLANS = new Map<DtoClass, Plan | undefined>();
  * class-validator would refuse, and may refuse anything.
  */
 export function instanceOf(dto: DtoClass, body: unknown): object | undefined {
-  if (!PLANS.has(dto)) PLANS.set(dto, planOf(dto));
-  const plan = PLANS.get(dto);
+  const plan = compiled(dto);
   return plan && instantiate(plan, body);
 }
 
-function instantiate({ dto, members }: Plan, body: unknown): object | undefined {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined;
-  const instance = Object.assign(new dto(), body);
-  for (const name of Object.keys(instance)) if (!members.has(name)) return undefined;
+/** The body without what a browser wrote and no class declares. class-validator would refuse those members. */
+export function withoutUnknown(dto: DtoClass, body: unknown): unknown {
+  const plan = compiled(dto);
+  return plan ? dropUnknown(plan, body) : body;
+}
+
+function dropUnknown({ members, dropsUnknown }: Plan, body: unknown): unknown {
+  if (!isObject(body)) return body;
+  const kept = Object.entries(body).filter(([name]) => !dropsUnknown || members.has(name));
+  return Object.fromEntries(
+    kept.map(([name, value]) => {
+      const inner = members.get(name)?.inner;
+      return [name, inner ? dropUnknown(inner, value) : value];
+    }),
+  );
+}
+
+function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function compiled(dto: DtoClass): Plan | undefined {
+  if (!PLANS.has(dto)) PLANS.set(dto, planOf(dto));
+  return PLANS.get(dto);
+}
+
+function instantiate({ dto, members, dropsUnknown }: Plan, body: unknown): object | undefined {
+  if (!isObject(body)) return undefined;
+  const instance = new dto();
+  for (const [name, value] of Object.entries(body)) {
+    if (members.has(name)) (instance as Record<string, unknown>)[name] = value;
+    else if (!dropsUnknown) return undefined;
+  }
   for (const [name, { conditions, checks, inner }] of members) {
     const value = (instance as Members)[name];
     if (!conditions.every((applies) => applies(instance, value))) continue;
@@ -62,7 +93,7 @@ function planOf(dto: DtoClass): Plan | undefined {
     if (!member) return undefined;
     members.set(name, member);
   }
-  return { dto, members };
+  return { dto, members, dropsUnknown: isBrowserWritten(dto) };
 }
 
 function memberOf(dto: DtoClass, name: string, metadata: readonly ValidationMetadata[]): Member | undefined {

@@ -52,9 +52,10 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
         ...['required', 'preferred', 'discouraged', 'REQUIRED', null].map((userVerification) => ({ userVerification })),
       ),
       ...withPolicy(...['required', 'never'].map((residentKey) => ({ residentKey }))),
-      ...withPolicy(...[0, 1, 100, 101, '20', null].map((maxCredentialsPerUser) => ({ maxCredentialsPerUser }))),
+      ...withPolicy(...[0, 1, 64, 65, '20', null].map((maxCredentialsPerUser) => ({ maxCredentialsPerUser }))),
       ...withPolicy(...[0, 1, 3_600, 3_601].map((challengeTtlSeconds) => ({ challengeTtlSeconds }))),
       ...withPolicy(...['reject', 'flag', 'ignore'].map((signCountRegression) => ({ signCountRegression }))),
+      ...withPolicy(...['reject', 'accept-growth', 'accept'].map((change) => ({ backupEligibilityChange: change }))),
       ...withPolicy(...['any', 'device-bound', 'synced', 'none'].map((backup) => ({ backup }))),
       ...withPolicy(
         ...[[], [-7], [-7, -7], [-48, -8, -7, -257, -35, -36, -37, -49, -50], [-47], ['-7'], null].map(
@@ -175,16 +176,22 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
         challengeId: ID,
         response: { ...created, authenticatorAttachment },
       })),
-      ...[{}, { a: { b: 1 } }, [], 'x', null].map((clientExtensionResults) => ({
-        challengeId: ID,
-        response: { ...created, clientExtensionResults },
-      })),
+      ...[{}, { a: { b: 1 } }, { credProps: null }, { credProps: 'x' }, [], 'x', null].map(
+        (clientExtensionResults) => ({
+          challengeId: ID,
+          response: { ...created, clientExtensionResults },
+        }),
+      ),
+      { challengeId: ID, response: { ...created, remoteDesktop: true } },
+      { challengeId: ID, response: created, remoteDesktop: true },
       ...[
         {},
-        { transports: ['usb'] },
-        { transports: ['USB'] },
-        { transports: many(17, (n) => `t${String(n)}`) },
-        { publicKeyAlgorithm: -7 },
+        ...[[], ['usb'], ['USB'], [''], ['vendor:x.v2'], [text(256)], [text(257)], [7], [null], 'usb', null].map(
+          (transports) => ({ transports }),
+        ),
+        ...[64, 65].map((length) => ({ transports: many(length, (n) => `t${String(n)}`) })),
+        ...[-7, null, '-7', 1.5].map((publicKeyAlgorithm) => ({ publicKeyAlgorithm })),
+        ...['AAAA', '', null, 'a+b', 7].flatMap((value) => [{ publicKey: value }, { authenticatorData: value }]),
         { x: 1 },
       ].map((more) => ({ challengeId: ID, response: { ...created, response: { ...created.response, ...more } } })),
     ],
@@ -198,6 +205,14 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
       ...['AAAA', null, '', 'a+b', 1].map((userHandle) => ({
         challengeId: ID,
         response: { ...got, response: { ...got.response, userHandle } },
+      })),
+      ...[{ x: 1 }, { attestationObject: 'AAAA' }].map((more) => ({
+        challengeId: ID,
+        response: { ...got, ...more, response: { ...got.response, ...more } },
+      })),
+      ...[null, { prf: { results: { first: 'AAAA' } } }, 7].map((clientExtensionResults) => ({
+        challengeId: ID,
+        response: { ...got, clientExtensionResults },
       })),
     ],
   ],

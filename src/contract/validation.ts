@@ -1,10 +1,13 @@
 import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import type { ValidationError } from 'class-validator';
 import { type InvalidMember, Problem } from '../problems/problem.js';
-import { instanceOf } from './compiled-validation.js';
+import { instanceOf, withoutUnknown } from './compiled-validation.js';
 import { pointerOf } from './json-pointer.js';
 
-/** Strict: unknown members are refused, and every wrong member is named by its JSON pointer. */
+/**
+ * Unknown members are refused, except where a browser wrote the object (browser-written.ts), and every wrong member is
+ * named by its JSON pointer.
+ */
 export function strictValidation(): ValidationPipe {
   return new StrictValidation({
     transform: true,
@@ -20,8 +23,10 @@ export function strictValidation(): ValidationPipe {
 class StrictValidation extends ValidationPipe {
   override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     const { type, metatype } = metadata;
-    const instance = type === 'body' && metatype ? instanceOf(metatype as new () => object, value) : undefined;
-    return instance ? Promise.resolve(instance) : super.transform(value, metadata);
+    if (type !== 'body' || !metatype) return super.transform(value, metadata);
+    const dto = metatype as new () => object;
+    const instance = instanceOf(dto, value);
+    return instance ? Promise.resolve(instance) : super.transform(withoutUnknown(dto, value), metadata);
   }
 }
 

@@ -12,6 +12,7 @@ import type { Redeemed } from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { registrationVerification } from '../webauthn/options.js';
 import { type Reason, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
 import { AttestationRoots } from './attestation-roots.js';
@@ -74,7 +75,7 @@ export class RegisterCredential {
       crossOrigin: policy.crossOrigin,
       challenge: ceremony.challenge,
       conditional: ceremony.conditional,
-      requireUserVerification: policy.userVerification === 'required',
+      requireUserVerification: registrationVerification(policy, ceremony.conditional) === 'required',
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
       roots: (format, aaguid) => [...this.roots.of(format), ...this.authenticators.rootsOf(aaguid)],
@@ -102,7 +103,7 @@ export class RegisterCredential {
       statusReason: null,
       statusChangedAt: now,
       attachment: attachmentOf(response),
-      transports: [...new Set(response.response.transports ?? [])],
+      transports: keptTransports(response),
       discoverable: discoverableOf(response),
       attestationFormat: attestation.format,
       attestationTrust: attestation.trust,
@@ -203,8 +204,18 @@ function attachmentOf({ authenticatorAttachment }: RegistrationResponseDto): str
 
 /** `credProps.rk` (WebAuthn L3 §10.1.3), when the client tells it. */
 function discoverableOf({ clientExtensionResults }: RegistrationResponseDto): boolean | null {
-  const rk = clientExtensionResults?.credProps?.rk;
-  return typeof rk === 'boolean' ? rk : null;
+  const credProps = (clientExtensionResults?.credProps ?? {}) as { rk?: unknown };
+  return typeof credProps.rk === 'boolean' ? credProps.rk : null;
+}
+
+/** Fits everything that a client writes today, `hybrid` or `smart-card`, and what it may write tomorrow. */
+const TRANSPORT = /^[\x21-\x7e]{1,32}$/;
+const MAX_TRANSPORTS = 16;
+
+/** WebAuthn L3 §5.2.1: values that are not known are kept too, because a later client may know them. */
+function keptTransports({ response: { transports } }: RegistrationResponseDto): string[] {
+  const kept = new Set((transports ?? []).filter((transport) => TRANSPORT.test(transport)));
+  return [...kept].slice(0, MAX_TRANSPORTS);
 }
 
 function rejected({ reason, detail }: { reason: Reason; detail: string }): Problem {

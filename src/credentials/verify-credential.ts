@@ -52,6 +52,7 @@ export class VerifyCredential {
       const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
         ...{ rpId, origins: ceremony.origins, crossOrigin: ceremony.policy.crossOrigin, challenge: ceremony.challenge },
         requireUserVerification: ceremony.policy.userVerification === 'required',
+        allowBackupGrowth: ceremony.policy.backupEligibilityChange === 'accept-growth',
         credential: { credentialId, publicKey, backupEligible },
       });
       return await this.accept(context, ceremony, credential, verified);
@@ -81,7 +82,7 @@ export class VerifyCredential {
       'the credential record fails its integrity check',
     );
     at('§7.2', 6, () => {
-      demandUser(ceremony, credential, response.userHandle ?? undefined);
+      demandUser(ceremony, credential, response.userHandle || undefined);
     });
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
@@ -94,12 +95,20 @@ export class VerifyCredential {
     context: AuthorizedContext,
     { purpose, policy, audit_uid: uid }: Ceremony,
     credential: CredentialEntity,
-    { signCount, backedUp, userVerified }: VerifiedAuthentication,
+    { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
   ): Promise<VerifiedResponse> {
     const now = this.clock.now();
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
-    const risks = flag && regressed(credential.signCount, signCount) ? ['sign-count-regressed'] : [];
+    const grown = backupEligible && !credential.backupEligible;
+    if (grown) demandBackup(policy.backup, backupEligible);
+    const { bindingMac } = grown
+      ? this.bindings.seal(Object.assign(new CredentialEntity(), credential, { backupEligible }))
+      : credential;
+    const risks = [
+      ...(flag && regressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
+      ...(grown ? ['backup-eligibility-changed'] : []),
+    ];
     const event = this.audit.row(
       context,
       {
@@ -110,11 +119,15 @@ export class VerifyCredential {
       now,
       uid ?? undefined,
     );
-    const accepted = await this.hotPath.accept.run({ credential, signCount, backedUp, now, flag, event });
+    const accepted = await this.hotPath.accept.run({
+      ...{ credential, signCount, backupEligible, backedUp, bindingMac, now, flag, event },
+    });
     if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));
     this.audit.count(event);
-    if (risks.length > 0) this.risks.signCountRegressed();
-    const current = Object.assign(credential, { signCount: accepted.sign_count, backedUp, lastUsedAt: now });
+    if (risks.includes('sign-count-regressed')) this.risks.signCountRegressed();
+    const current = Object.assign(credential, {
+      ...{ signCount: accepted.sign_count, backupEligible, backedUp, bindingMac, lastUsedAt: now },
+    });
     const shown = CredentialResponse.of(current, this.authenticators.nameOf(current.aaguid));
     return {
       ...{ verified: true, rpId, userId, purpose, userVerified, credential: shown },

@@ -70,7 +70,7 @@ const redeem = (
   );
 
 describe('ISSUE_AUTHENTICATION', () => {
-  it('stores the challenge and its event, and tells what the options need', async () => {
+  it('stores the challenge and its event, and returns the descriptors, the newest first', async () => {
     const userId = randomUUID();
     const [active, second] = [await stored({ userId }), await stored({ userId, transports: [] })];
     await stored({ userId, status: 'suspended' });
@@ -83,7 +83,7 @@ describe('ISSUE_AUTHENTICATION', () => {
       expires_at: new Date(NOW.getTime() + 120_000),
       challenge_in_the_way: null,
       refusal_in_the_way: null,
-      descriptors: [active, second].map(({ credentialId, transports }) => ({ id: credentialId.toString('hex'), transports })), // prettier-ignore
+      descriptors: [second, active].map(({ credentialId, transports }) => ({ id: credentialId.toString('hex'), transports })), // prettier-ignore
     });
     expect(await repository.challenges().findOneBy({ id })).toEqual({
       ...{ id, rpId: 'a.example', userId, ceremony: 'authentication', purpose: 'payment', challenge },
@@ -201,7 +201,7 @@ describe('ACCEPT_AUTHENTICATION', () => {
     const [result] = await ACCEPT_AUTHENTICATION.run(database.dataSource, [
       {
         ...{ credential: { rpId, id, bindingMac: mac ?? bindingMac }, signCount: received, backedUp: true },
-        ...{ now: later, flag, event: recorded },
+        ...{ now: later, flag, event: recorded, backupEligible: true, bindingMac },
       },
     ]);
     const after = await repository.credentials().findOneByOrFail({ id: credential.id });

@@ -2,6 +2,7 @@ import { AUDIT_COLUMNS, AUDIT_ROW_WIDTH, auditInsert, auditInsertEach, auditEven
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import type { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { type Descriptor, descriptorsWhere } from './descriptors.js';
 import { named } from './named-statement.js';
 import { forRows, hex, rowsOf, rowsWithLine } from './rows-statement.js';
 import {
@@ -34,14 +35,6 @@ import {
 
 /** Must be joined to be evaluated; commits the statement's own transaction without waiting for the disk. */
 const ASYNCHRONOUS = `asynchronous AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
-
-const DESCRIPTORS = `json_agg(json_build_object('id', encode(credential_id, 'hex'), 'transports', transports) ORDER BY id)`;
-
-export interface Descriptor {
-  /** Hexadecimal. */
-  readonly id: string;
-  readonly transports: string[];
-}
 
 /** The audit events because of which a user's challenge was not issued (user-limits.ts); both null: it was. */
 export interface InTheWay {
@@ -106,8 +99,7 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
        SELECT id, rp_id, user_id, purpose, issued_to, challenge, 'authentication', FALSE, NULL, expires_at FROM free),
      recorded AS (${auditInsertEach('free', 'free.uid')})
    SELECT counted.ordinality::integer AS n, counted.policy, free.expires_at::timestamptz(3), counted.challenge_in_the_way, counted.refusal_in_the_way,
-          (SELECT ${DESCRIPTORS} FROM credential
-            WHERE rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active') AS descriptors
+          ${descriptorsWhere("rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active'")} AS descriptors
    FROM counted LEFT JOIN free USING (ordinality)`,
   record: ({ id, rpId, userId, purpose, issuedTo, challenge, now, event }) => ({
     ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: hex(challenge), now },
@@ -250,6 +242,9 @@ export interface ToAccept {
   readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
+  /** As it is from now on, and the MAC of the row with it. */
+  readonly backupEligible: boolean;
+  readonly bindingMac: Buffer;
   readonly now: Date;
   /** Whether a sign count that does not grow is only flagged. */
   readonly flag: boolean;
@@ -261,7 +256,7 @@ export interface ToAccept {
 export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: number }>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLine(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLine(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -269,15 +264,16 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
        WHERE rp_id = found_rp_id),
      accepted AS (
        UPDATE credential c
-       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, last_used_at = now
+       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, binding_mac = new_mac, last_used_at = now
        FROM locked v
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
          AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
        RETURNING ordinality, c.sign_count),
      recorded AS (${auditInsertEach('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')})
    SELECT ordinality::integer AS n, sign_count FROM accepted`,
-  record: ({ credential: { rpId, id, bindingMac }, signCount, backedUp, now, flag, event }) => ({
-    ...{ rp_id: rpId, id, mac: hex(bindingMac), received: signCount, backed_up: backedUp, now, flag },
+  record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
+    ...{ rp_id: rpId, id, mac: hex(mac), received: signCount, backed_up: backedUp, now, flag },
+    ...{ eligible: row.backupEligible, new_mac: hex(row.bindingMac) },
     ...auditRecord(event),
   }),
   line: ({ event }) => auditEvent(event),

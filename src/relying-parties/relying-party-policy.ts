@@ -24,11 +24,16 @@ export interface RelyingPartyPolicy {
   readonly maxCredentialsPerUser: number;
   readonly challengeTtlSeconds: number;
   readonly signCountRegression: 'reject' | 'flag';
+  /** Whether a credential that becomes backup eligible after its registration is refused (WebAuthn L3 §7.2 step 19). */
+  readonly backupEligibilityChange: 'reject' | 'accept-growth';
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
   /** Of ceremonies that name a user: src/database/user-limits.ts. PCI DSS 8.3.4 asks for 10 refusals at most. */
   readonly userLimits: { readonly challengesPerMinute: number; readonly refusalsPerHalfHour: number };
 }
+
+/** Chromium throws a RangeError from the 65th descriptor on, so a user with more could neither sign in nor register. */
+export const MAX_CREDENTIALS_PER_USER = 64;
 
 export const DEFAULT_POLICY: RelyingPartyPolicy = {
   userVerification: 'required',
@@ -40,19 +45,24 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
   maxCredentialsPerUser: 20,
   challengeTtlSeconds: 300,
   signCountRegression: 'reject',
+  backupEligibilityChange: 'reject',
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
   userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },
 };
 
-/** The whole policy, with a default for every member that is absent, at both levels. */
+/**
+ * The whole policy, with a default for every member that is absent, at both levels, and within the bounds of today: a
+ * policy that was stored under wider ones can be put as it was got.
+ */
 export function wholePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
   const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {
     const value = policy[member as keyof RelyingPartyPolicy] as unknown;
     const nested = typeof standard === 'object' && standard !== null && !Array.isArray(standard);
     return [member, nested ? { ...standard, ...withoutUndefined(value) } : (value ?? standard)];
   });
-  return Object.fromEntries(merged) as RelyingPartyPolicy;
+  const whole = Object.fromEntries(merged) as RelyingPartyPolicy;
+  return { ...whole, maxCredentialsPerUser: Math.min(whole.maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER) };
 }
 
 function withoutUndefined(value: unknown): object {

@@ -17,7 +17,14 @@ const creation = (changed: Partial<Parameters<typeof creationOptions>[0]> = {}) 
   creationOptions({
     rp: { id: 'login.example.com', name: 'Example' },
     user: { handle: HANDLE, name: 'ada@example.com', displayName: 'Ada' },
-    ...{ challenge: CHALLENGE, policy: POLICY, exclude: [], attachment: undefined, hints: undefined },
+    ...{
+      challenge: CHALLENGE,
+      policy: POLICY,
+      exclude: [],
+      attachment: undefined,
+      hints: undefined,
+      conditional: false,
+    },
     ...changed,
   });
 

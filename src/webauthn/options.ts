@@ -27,6 +27,8 @@ export function creationOptions(ceremony: {
   policy: OptionsPolicy;
   exclude: PublicKeyCredentialDescriptorJSON[];
   attachment: Attachment | undefined;
+  /** A conditional create asks the user for nothing, so the client answers without user verification (WebAuthn L3 §5.1.3). */
+  conditional: boolean;
   hints: string[] | undefined;
 }): CreationOptions {
   const { policy, user, attachment, hints } = ceremony;
@@ -40,13 +42,21 @@ export function creationOptions(ceremony: {
     authenticatorSelection: {
       residentKey: policy.residentKey,
       requireResidentKey: policy.residentKey === 'required',
-      userVerification: policy.userVerification,
+      userVerification: registrationVerification(policy, ceremony.conditional),
       ...(attachment && { authenticatorAttachment: attachment }),
     },
     ...(hints && { hints: hints as NonNullable<PublicKeyCredentialCreationOptionsJSON['hints']> }),
     attestation: policy.attestation.conveyance,
     extensions: { credProps: true },
   };
+}
+
+/** The user verification that a registration asks for. */
+export function registrationVerification<Demand extends string>(
+  { userVerification }: { readonly userVerification: Demand },
+  conditional: boolean,
+): Demand | 'preferred' {
+  return conditional && userVerification === 'required' ? 'preferred' : userVerification;
 }
 
 /** JSON as `PublicKeyCredential.parseRequestOptionsFromJSON()` takes it (WebAuthn L3 §5.1.10). */

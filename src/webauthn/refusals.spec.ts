@@ -75,7 +75,7 @@ describe('a refused authentication (WebAuthn L3 §7.2)', () => {
     [16, 'user-presence-missing', 'the flag UP is not set', { flags: { UP: false } }],
     [17, 'user-verification-missing', 'the flag UV is not set', { flags: { UV: false } }],
     [18, 'backup-flags-invalid', 'BS is set without BE', { flags: { BE: false, BS: true } }],
-    [19, 'backup-eligibility-changed', 'BE is false; it was true at registration', { flags: { BE: false, BS: false } }],
+    [19, 'backup-eligibility-changed', 'the passkey cannot be backed up now (BE is not set) and could be at registration; an authenticator does not do that, so the user should register a new passkey', { flags: { BE: false, BS: false } }],
     [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: (bytes) => Buffer.concat([bytes, hex('00')]) }],
     [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: (bytes) => Buffer.concat([hex('31'), bytes.subarray(1)]) }],
     [21, 'signature-invalid', 'the signature does not hold for the registered public key', { signature: flipped }],

@@ -12,6 +12,8 @@ export interface AuthenticationExpectation {
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly challenge: Buffer;
   readonly requireUserVerification: boolean;
+  /** Whether a credential may become backup eligible after its registration. */
+  readonly allowBackupGrowth: boolean;
   /** The credential record that was looked up. */
   readonly credential: {
     readonly credentialId: Buffer;
@@ -23,6 +25,7 @@ export interface AuthenticationExpectation {
 export interface VerifiedAuthentication {
   readonly signCount: number;
   readonly userVerified: boolean;
+  readonly backupEligible: boolean;
   readonly backedUp: boolean;
 }
 
@@ -55,9 +58,13 @@ export function verifyAuthentication(
   at('§7.2', 19, () => {
     const [now, before] = [data.backupEligible, expected.credential.backupEligible];
     step(
-      now === before,
+      now === before || (now && expected.allowBackupGrowth),
       'backup-eligibility-changed',
-      `BE is ${String(now)}; it was ${String(before)} at registration`,
+      now
+        ? 'the passkey can be backed up now (BE is set) and could not be at registration; the relying party’s policy can ' +
+            'allow that by backupEligibilityChange: accept-growth'
+        : 'the passkey cannot be backed up now (BE is not set) and could be at registration; an authenticator does not do ' +
+            'that, so the user should register a new passkey',
     );
   });
   const clientDataHash = at('§7.2', 20, () =>
@@ -71,5 +78,6 @@ export function verifyAuthentication(
     );
     step(holds, 'signature-invalid', 'the signature does not hold for the registered public key');
   });
-  return { signCount: data.signCount, userVerified: data.userVerified, backedUp: data.backedUp };
+  const { signCount, userVerified, backupEligible, backedUp } = data;
+  return { signCount, userVerified, backupEligible, backedUp };
 }

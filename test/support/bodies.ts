@@ -20,6 +20,9 @@ export interface Credential {
   userId: string;
   name: string;
   status: 'active' | 'suspended' | 'revoked';
+  transports: string[];
+  backupEligible: boolean;
+  userVerified: boolean;
   backedUp: boolean;
   signCount: number;
   createdAt: string;

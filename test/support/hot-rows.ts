@@ -37,6 +37,7 @@ export const authenticationToIssue = (asked: Asked = {}): AuthenticationToIssue 
 };
 
 export const toAccept = (credential: ToAccept['credential'], signCount: number): ToAccept => ({
-  ...{ credential, signCount, backedUp: false, now: NOW, flag: false },
+  ...{ credential, signCount, backupEligible: true, backedUp: false, now: NOW, flag: false },
+  bindingMac: credential.bindingMac,
   event: event('credential.verify'),
 });

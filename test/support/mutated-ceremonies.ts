@@ -16,6 +16,7 @@ const COMMON = {
   origins: [ORIGIN],
   crossOrigin: { allow: false, topOrigins: [] },
   requireUserVerification: true,
+  allowBackupGrowth: false,
 };
 
 /** A reason of the closed list; or what only an honest answer may be; or, for mutations that change nothing, neither. */

@@ -27,6 +27,7 @@ const DEFAULTS = {
   origins: [ORIGIN],
   crossOrigin: { allow: false, topOrigins: [] },
   requireUserVerification: true,
+  allowBackupGrowth: false,
 };
 
 interface Variation<Interference, Expectation> {

@@ -7,18 +7,33 @@ import {
   IsInt,
   IsObject,
   IsOptional,
+  IsString,
   Matches,
+  MaxLength,
   ValidateNested,
 } from 'class-validator';
 import { PURPOSE } from '../../challenges/dto/issue-challenge.dto.js';
+import { BrowserWritten } from '../../contract/browser-written.js';
 import { UUID } from '../../contract/id.param.js';
 import { IsText } from '../../contract/is-text.js';
 import { Optional } from '../../contract/optional.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
-const TRANSPORT = /^[a-z0-9-]{1,32}$/;
+const BASE64URL_OR_EMPTY = /^[A-Za-z0-9_-]{0,65536}$/;
 
-/** `PublicKeyCredential.toJSON()` (WebAuthn L3 §5.1): its members known, typed and bounded; extension results as they come. */
+/*
+ * A browser writes these objects (`PublicKeyCredential.toJSON()`, WebAuthn L3 §5.1). Browsers grow: a member that is not
+ * declared here is dropped, and null is absent wherever a member may be absent. What is declared is typed and bounded.
+ */
+
+/** WebAuthn L3 §10.1.3; the other outputs, secrets of the prf extension among them, end here. */
+@BrowserWritten()
+class ClientExtensionResultsDto {
+  /** A value of another type counts as none: an output that no one asked for refuses no passkey (WebAuthn L3 §7.1 step 18). */
+  @IsOptional()
+  credProps?: unknown;
+}
+
 abstract class CeremonyResponseDto {
   @Matches(BASE64URL)
   id: string;
@@ -34,11 +49,14 @@ abstract class CeremonyResponseDto {
   @IsText(0, 32)
   authenticatorAttachment?: string | null;
 
-  @Optional()
+  @IsOptional()
   @IsObject()
-  clientExtensionResults?: { credProps?: { rk?: unknown } };
+  @ValidateNested()
+  @Type(() => ClientExtensionResultsDto)
+  clientExtensionResults?: ClientExtensionResultsDto | null;
 }
 
+@BrowserWritten()
 class AttestationResponseDto {
   @Matches(BASE64URL)
   clientDataJSON: string;
@@ -46,25 +64,27 @@ class AttestationResponseDto {
   @Matches(BASE64URL)
   attestationObject: string;
 
-  @Optional()
-  @Matches(BASE64URL)
-  authenticatorData?: string;
-
-  @Optional()
-  @IsArray()
-  @ArrayMaxSize(16)
-  @Matches(TRANSPORT, { each: true })
-  transports?: string[];
+  @IsOptional()
+  @Matches(BASE64URL_OR_EMPTY)
+  authenticatorData?: string | null;
 
   @IsOptional()
-  @Matches(BASE64URL)
+  @IsArray()
+  @ArrayMaxSize(64)
+  @IsString({ each: true })
+  @MaxLength(256, { each: true })
+  transports?: string[] | null;
+
+  @IsOptional()
+  @Matches(BASE64URL_OR_EMPTY)
   publicKey?: string | null;
 
-  @Optional()
+  @IsOptional()
   @IsInt()
-  publicKeyAlgorithm?: number;
+  publicKeyAlgorithm?: number | null;
 }
 
+@BrowserWritten()
 class AssertionResponseDto {
   @Matches(BASE64URL)
   clientDataJSON: string;
@@ -75,11 +95,13 @@ class AssertionResponseDto {
   @Matches(BASE64URL)
   signature: string;
 
+  /** Some clients write an empty one where the authenticator returns none. */
   @IsOptional()
-  @Matches(BASE64URL)
+  @Matches(BASE64URL_OR_EMPTY)
   userHandle?: string | null;
 }
 
+@BrowserWritten()
 export class RegistrationResponseDto extends CeremonyResponseDto {
   @IsDefined()
   @IsObject()
@@ -88,6 +110,7 @@ export class RegistrationResponseDto extends CeremonyResponseDto {
   response: AttestationResponseDto;
 }
 
+@BrowserWritten()
 export class AuthenticationResponseDto extends CeremonyResponseDto {
   @IsDefined()
   @IsObject()

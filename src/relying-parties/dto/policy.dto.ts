@@ -17,7 +17,7 @@ import { Optional } from '../../contract/optional.js';
 import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-formats.js';
 import { IsOrigin } from '../origin.js';
-import type { RelyingPartyPolicy } from '../relying-party-policy.js';
+import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-party-policy.js';
 
 const DEMANDS = ['required', 'preferred', 'discouraged'];
 const AAGUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -133,7 +133,7 @@ export class PolicyDto {
   @Optional()
   @IsInt()
   @Min(1)
-  @Max(100)
+  @Max(MAX_CREDENTIALS_PER_USER)
   maxCredentialsPerUser?: number;
 
   @Optional()
@@ -145,6 +145,10 @@ export class PolicyDto {
   @Optional()
   @IsIn(['reject', 'flag'])
   signCountRegression?: 'reject' | 'flag';
+
+  @Optional()
+  @IsIn(['reject', 'accept-growth'])
+  backupEligibilityChange?: 'reject' | 'accept-growth';
 
   @Optional()
   @IsObject()

@@ -1,0 +1,18 @@
+import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
+
+export interface Descriptor {
+  /** Hexadecimal. */
+  readonly id: string;
+  readonly transports: string[];
+}
+
+const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC`;
+
+/**
+ * SQL: the descriptors of the credentials that meet the condition, as a JSON array, those that were used last first, and no
+ * more than a browser takes; NULL: there are none.
+ */
+export function descriptorsWhere(condition: string): string {
+  return `(SELECT json_agg(json_build_object('id', encode(credential_id, 'hex'), 'transports', transports) ORDER BY ${LAST_USED_FIRST})
+             FROM (SELECT * FROM credential WHERE ${condition} ORDER BY ${LAST_USED_FIRST} LIMIT ${String(MAX_CREDENTIALS_PER_USER)}) AS shown)`;
+}
