@@ -914,7 +914,7 @@ export interface components {
         /** @description Where a cross-origin ceremony may be embedded. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
-        /** @description How many challenges are issued to a user within a minute, for both ceremonies together. */
+        /** @description How many challenges are issued to a user within a minute, for each of the two ceremonies. */
         ChallengesPerMinute: number;
         /**
          * @description After so many refused authentications of a user in a row, within an hour at most, the next challenge that names the

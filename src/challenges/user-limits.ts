@@ -26,7 +26,7 @@ type LimitReason = 'too-many-challenges' | 'too-many-refusals';
 /** `until` in milliseconds. */
 type Limit = readonly [reason: LimitReason, detail: string, until: number];
 
-/** Refuses challenges to a user who is over a limit, and records it once a minute for each user. */
+/** Refuses challenges to a user who is over a limit, and records it once a minute for each user and ceremony. */
 @Injectable()
 export class UserLimits {
   constructor(
@@ -38,10 +38,17 @@ export class UserLimits {
   /** @throws Problem rate-limited */
   async refuse(context: AuthorizedContext, { entry, inTheWay, policy, now }: Refused): Promise<never> {
     const [reason, detail, until] = limitOf(inTheWay, wholePolicy(policy).userLimits);
-    const facts = { ceremony: entry.facts?.['ceremony'] };
-    const limit = { ...entry, type: 'challenge.limit', outcome: 'failure', reason, detail, facts } as const;
+    const ceremony = entry.facts?.['ceremony'];
+    const limit = {
+      ...entry,
+      type: 'challenge.limit',
+      outcome: 'failure',
+      reason,
+      detail,
+      facts: { ceremony },
+    } as const;
     const event = this.audit.row(context, limit, now);
-    const [recorded] = await RECORD_LIMIT.run(this.dataSource, [...event.values, challengesSince(now)]);
+    const [recorded] = await RECORD_LIMIT.run(this.dataSource, [...event.values, challengesSince(now), ceremony]);
     if (recorded) this.audit.count(event);
     const retryAfter = Math.max(1, Math.ceil((until - this.clock.now().getTime()) / 1_000));
     throw new Problem('rate-limited', { reason, detail, retryAfter });

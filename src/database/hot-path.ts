@@ -88,7 +88,7 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
          JOIN relying_party USING (rp_id)
        WHERE enabled),
      counted AS MATERIALIZED (
-       SELECT *, ${challengeInTheWay({ ...ASKED, limit: userLimit('challengesPerMinute') }, { since: '$3::uuid', until: '$6::uuid' })} AS challenge_in_the_way,
+       SELECT *, ${challengeInTheWay({ ...ASKED, limit: userLimit('challengesPerMinute') }, 'authentication', { since: '$3::uuid', until: '$6::uuid' })} AS challenge_in_the_way,
               ${refusalInTheWay({ ...ASKED, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$4::uuid', since: '$5::uuid', until: '$6::uuid' })} AS refusal_in_the_way
        FROM asked),
      free AS MATERIALIZED (
@@ -119,7 +119,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
   'challenge-issue-registration',
   `WITH ${ASYNCHRONOUS},
      limited AS (
-       SELECT ${challengeInTheWay({ rpId: '$2', uid: auditUid(15), limit: '$12::integer' }, { since: '$13::uuid', until: '$14::uuid' })} AS challenge_in_the_way
+       SELECT ${challengeInTheWay({ rpId: '$2', uid: auditUid(15), limit: '$12::integer' }, 'registration', { since: '$13::uuid', until: '$14::uuid' })} AS challenge_in_the_way
        FROM asynchronous),
      handle AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
@@ -283,7 +283,7 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
 export const HOT_STATEMENTS = [
   { statement: ISSUE_AUTHENTICATION, parameters: ISSUE_AUTHENTICATION.parameters },
   { statement: ISSUE_REGISTRATION, parameters: 14 + AUDIT_ROW_WIDTH },
-  { statement: RECORD_LIMIT, parameters: AUDIT_ROW_WIDTH + 1 },
+  { statement: RECORD_LIMIT, parameters: AUDIT_ROW_WIDTH + 2 },
   { statement: REDEEM, parameters: REDEEM.parameters },
   { statement: ACCEPT_AUTHENTICATION, parameters: ACCEPT_AUTHENTICATION.parameters },
 ];

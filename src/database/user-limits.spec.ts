@@ -46,7 +46,8 @@ beforeEach(() => database.sql('TRUNCATE audit_event, challenge, credential, user
 afterAll(() => database.close());
 
 const eventOf = (entry: Partial<AuditEntry>, at: Date) => {
-  const whole = { type: 'challenge.issue', outcome: 'success', rpId: RP, userId: PSEUDONYM, ...entry } as const;
+  const facts = { ceremony: 'authentication' };
+  const whole = { type: 'challenge.issue', outcome: 'success', rpId: RP, userId: PSEUDONYM, facts, ...entry } as const;
   return auditRow(whole, authorizedContext(), at, whole.userId);
 };
 
@@ -56,6 +57,7 @@ async function past(entry: Partial<AuditEntry>, ...times: number[]): Promise<str
   for (const { values } of rows) await database.dataSource.query(auditInsert(1), [...values]);
   return rows.map(({ id }) => id);
 }
+const REGISTRATION = { facts: { ceremony: 'registration' } } as const;
 const issued = (...times: number[]): Promise<string[]> => past({}, ...times);
 const REFUSAL = { type: 'credential.verify', outcome: 'failure' } as const;
 const refused = (...times: number[]): Promise<string[]> => past(REFUSAL, ...times);
@@ -74,7 +76,7 @@ async function authentication(rpId = RP, userId: string | null = USER, recorded 
 async function registration(limit = CHALLENGES) {
   const [row] = await ISSUE_REGISTRATION.run(database.dataSource, [
     ...[randomUUID(), RP, USER, null, 'spiffe://a/b', randomBytes(32), NOW, false, null, randomBytes(32), NOW],
-    ...[limit, challengesSince(NOW), countedUntil(NOW), ...eventOf({}, NOW).values],
+    ...[limit, challengesSince(NOW), countedUntil(NOW), ...eventOf(REGISTRATION, NOW).values],
   ]);
   return row!;
 }
@@ -105,7 +107,7 @@ describe('challenges of the last minute', () => {
     ['registration', MINUTE - 1, false],
     ['registration', MINUTE, true],
   ])('count for a minute: %s after %i ms → free: %s', async (ceremony, oldest, free) => {
-    await issued(oldest, 2, 1);
+    await past({ facts: { ceremony } }, oldest, 2, 1);
     const { challenge_in_the_way } = await (ceremony === 'registration' ? registration() : authentication());
     expect(challenge_in_the_way === null).toBe(free);
   });
@@ -113,8 +115,18 @@ describe('challenges of the last minute', () => {
   it('store nothing more, also for a registration', async () => {
     const [oldest] = await issued(30_000, 20_000, 10_000);
     expect(await authentication()).toMatchObject({ challenge_in_the_way: oldest, expires_at: null });
-    expect(await registration()).toEqual({ ...FREE, challenge_in_the_way: oldest, handle: null });
-    expect(await rows()).toEqual([0, 0, 3]);
+    const [first] = await past(REGISTRATION, 30_000, 20_000, 10_000);
+    expect(await registration()).toEqual({ ...FREE, challenge_in_the_way: first, handle: null });
+    expect(await rows()).toEqual([0, 0, 6]);
+  });
+
+  it('of one ceremony do not count for the other, also where the purpose reads like it', async () => {
+    await issued(3, 2, 1);
+    expect(await registration()).toMatchObject({ handle: expect.any(Buffer) });
+    await database.sql('TRUNCATE audit_event');
+    const facts = { ceremony: 'registration', purpose: '"ceremony":"authentication"' };
+    await past({ facts }, 3, 2, 1);
+    expect(await authentication()).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
   });
 
   it.each<[string, Partial<AuditEntry>]>([
@@ -124,6 +136,7 @@ describe('challenges of the last minute', () => {
     ['a policy that refused to issue them', { outcome: 'failure' }],
   ])('of %s do not count', async (_, entry) => {
     await past(entry, 3, 2, 1);
+    await past({ ...entry, ...REGISTRATION }, 3, 2, 1);
     expect(await authentication()).toMatchObject(FREE);
     expect(await registration()).toMatchObject({ handle: expect.any(Buffer) });
   });
@@ -209,9 +222,9 @@ describe('a relying party that was stored before there were limits', () => {
 
 describe('RECORD_LIMIT', () => {
   const LIMIT = { type: 'challenge.limit', outcome: 'failure' } as const;
-  const record = async (entry: Partial<AuditEntry> = {}) => {
-    const { id, values } = eventOf({ ...LIMIT, ...entry }, NOW);
-    const written = await RECORD_LIMIT.run(database.dataSource, [...values, challengesSince(NOW)]);
+  const record = async (entry: Partial<AuditEntry> = {}, ceremony = 'authentication') => {
+    const { id, values } = eventOf({ ...LIMIT, facts: { ceremony }, ...entry }, NOW);
+    const written = await RECORD_LIMIT.run(database.dataSource, [...values, challengesSince(NOW), ceremony]);
     return { id, values, written };
   };
 
@@ -223,6 +236,13 @@ describe('RECORD_LIMIT', () => {
     expect(Object.values(stored!)).toEqual(expect.arrayContaining(values.slice(0, AUDIT_ROW_WIDTH)));
     expect((await record()).written).toEqual([]);
     expect((await rows())[2]).toBe(2);
+  });
+
+  it('records each ceremony', async () => {
+    for (const ceremony of ['authentication', 'registration']) {
+      expect((await record({}, ceremony)).written).toHaveLength(1);
+      expect((await record({}, ceremony)).written).toEqual([]);
+    }
   });
 
   it('records each user of each relying party', async () => {

@@ -1,21 +1,22 @@
 import { AUDIT_ROW_WIDTH, auditInsert, auditParameter, auditUid } from '../audit/audit-row.js';
 import { firstIdAt } from '../audit/event-id.js';
+import type { Ceremony } from '../challenges/challenge.entity.js';
 import { named } from './named-statement.js';
 
 /**
  * How much may be done in the name of one user, counted in the audit log: it is written anyway, and every replica
  * reads the same one. What is counted by:
  *
- * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were within the last minute, whatever the
- *    ceremony.
+ * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were within the last minute for the same
+ *    ceremony. Strangers begin authentications, so these do not count against a registration.
  * 2. An authentication that names a user begins unless the user's last `refusalsPerHalfHour` answers were refused, all
  *    within an hour, and the last of them less than half an hour ago. So whoever is refused as often within half an hour
  *    rests for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a success ends the
  *    row (NIST SP 800-63B counts consecutive failures).
  *
- * Who knows a user's id can use up both limits, and must not lock the user out by that. So an authentication that names
- * nobody is never limited, nor is the answer to a challenge, and refusals do not keep an identified user from
- * registering a passkey.
+ * Anyone who knows a user's id can use up the limits of an authentication, and must not lock the user out by that. So an
+ * authentication that names nobody is never limited, nor is the answer to a challenge, and neither challenges for
+ * authentications nor refusals keep an identified user from registering a passkey.
  *
  * Each count is one range of an index of its own (audit_event_issued, audit_event_refused), is bounded by its limit and
  * begins at an id. Statements that run at once do not see each other: a limit is exceeded by what is in flight, and
@@ -61,11 +62,21 @@ interface Window {
   readonly until: string;
 }
 
+/**
+ * SQL: whether an event tells of this ceremony. In canonical JSON only a member is written like that: in a text the
+ * quotation marks are escaped. What is passed over are events of the same window, of which there is a limited number, too.
+ *
+ * @param ceremony SQL
+ */
+function isOf(ceremony: string): string {
+  return `strpos(event, '"ceremony":"' || ${ceremony} || '"') > 0`;
+}
+
 /** SQL: the issued challenge that must leave the window before the user is given another; null: none must. */
-export function challengeInTheWay({ rpId, uid, limit }: Limited, { since, until }: Window): string {
+export function challengeInTheWay({ rpId, uid, limit }: Limited, ceremony: Ceremony, { since, until }: Window): string {
   return `(SELECT id FROM audit_event
             WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
-              AND id >= ${since} AND id < ${until}
+              AND id >= ${since} AND id < ${until} AND ${isOf(`'${ceremony}'`)}
             ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
 }
 
@@ -91,9 +102,10 @@ export function refusalInTheWay(
 }
 
 /**
- * Records that a user is over a limit, unless that was recorded within the last minute: a flood must not fill the log.
+ * Records that a user is over a limit, unless that was recorded within the last minute for the same ceremony: a flood
+ * must not fill the log.
  *
- * $1… audit row and challengesSince. A row: the event was written.
+ * $1… audit row, challengesSince and the ceremony. A row: the event was written.
  */
 export const RECORD_LIMIT = named<{ readonly id: string }>(
   'challenge-limit-record',
@@ -102,6 +114,7 @@ export const RECORD_LIMIT = named<{ readonly id: string }>(
     `(SELECT WHERE NOT EXISTS (
        SELECT FROM audit_event
         WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
-          AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid)) AS first`,
+          AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid
+          AND ${isOf(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
   )} RETURNING id`,
 );
