@@ -27,7 +27,8 @@ import { watchHandshakes } from './identity/refused-handshakes.js';
 import { tlsOptions } from './identity/tls-options.js';
 import { ProblemFilter } from './problems/problem.filter.js';
 import { answerUnparsable } from './problems/unparsable-request.js';
-import { limitInFlight } from './telemetry/admission.js';
+import { AdmissionGuard } from './telemetry/admission.guard.js';
+import { Admission, admissionBounds } from './telemetry/admission.js';
 import { Metrics } from './telemetry/metrics.js';
 import { PinoLogger } from './telemetry/pino-logger.js';
 import { logRequests } from './telemetry/request-log.js';
@@ -63,14 +64,16 @@ export async function createApp(
     abortOnError: false,
   });
   const fastify = adapter.getInstance();
-  limitInFlight(fastify, app.get(Metrics));
   app.get(CallerGuard).guard(fastify);
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
   demandHost(fastify);
   refuseBadEncoding(fastify);
   drainOnClose(fastify);
-  app.useGlobalGuards(new QueryGuard());
+  const { callerShare, workers } = app.get<Config>(CONFIG);
+  const admission = new AdmissionGuard(new Admission(app.get(Metrics), admissionBounds(callerShare, workers)));
+  admission.serve(fastify);
+  app.useGlobalGuards(new QueryGuard(), admission);
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);
   const server: Server = adapter.getHttpServer();

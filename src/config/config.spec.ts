@@ -72,11 +72,12 @@ describe('development', () => {
       deploymentName: 'default',
       bindingKeyFile: join(data, 'binding.key'),
       workers: 1,
+      callerShare: 25,
     });
   });
 
   it('takes an empty setting for an absent one', () => {
-    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT', 'PASSKEY_WORKERS']; // prettier-ignore
+    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT', 'PASSKEY_WORKERS', 'PASSKEY_CALLER_SHARE']; // prettier-ignore
     expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
   });
 
@@ -168,6 +169,18 @@ describe('the number of workers', () => {
   it.each(['0', '65', '-1', '1.5', '1e1', ' 2', 'all', 'Auto', '٢'])('may not be "%s"', (text) => {
     expect(mistakesOf({ PASSKEY_WORKERS: text })).toEqual([
       `PASSKEY_WORKERS is "${text}"; it must be auto, or a number from 1 to 64`,
+    ]);
+  });
+});
+
+describe('the share of a caller', () => {
+  it.each(['1', '50', '100'])('may be %s percent', (text) => {
+    expect(readConfig({ PASSKEY_CALLER_SHARE: text }).callerShare).toBe(Number(text));
+  });
+
+  it.each(['0', '101', '-1', '0.25', '25%', ' 25', '1e1'])('may not be "%s"', (text) => {
+    expect(mistakesOf({ PASSKEY_CALLER_SHARE: text })).toEqual([
+      `PASSKEY_CALLER_SHARE is "${text}"; it must be a number of percent from 1 to 100`,
     ]);
   });
 });

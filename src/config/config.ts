@@ -30,6 +30,8 @@ export interface Config {
   readonly metadataBlobFile: string | undefined;
   /** Processes that serve; 1: this one. */
   readonly workers: number;
+  /** Percent of the requests that a process answers at a time, for one identity. */
+  readonly callerShare: number;
   /** Told by the primary; undefined: the only process. */
   readonly worker?: WorkerNumber | undefined;
 }
@@ -96,6 +98,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.workers('PASSKEY_WORKERS'),
+    callerShare: settings.percent('PASSKEY_CALLER_SHARE', 25),
   };
   if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
   return Object.freeze(config);
@@ -127,6 +130,14 @@ class Settings {
     if (value !== 'auto' && (!/^\d{1,2}$/.test(value) || count < 1 || count > MAX_WORKERS))
       this.mistakes.push(`${name} is "${value}"; it must be auto, or a number from 1 to ${String(MAX_WORKERS)}`);
     return count;
+  }
+
+  percent(name: string, fallback: number): number {
+    const value = this.env[name] || String(fallback);
+    const percent = Number(value);
+    if (!/^\d{1,3}$/.test(value) || percent < 1 || percent > 100)
+      this.mistakes.push(`${name} is "${value}"; it must be a number of percent from 1 to 100`);
+    return percent;
   }
 
   listener(prefix: string, defaultPort: number): Listener {

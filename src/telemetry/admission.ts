@@ -1,32 +1,171 @@
-import type { FastifyInstance } from 'fastify';
+import type { Socket } from 'node:net';
 import { Problem } from '../problems/problem.js';
 import type { Metrics } from './metrics.js';
 
-/**
- * At 2,500 requests a second the last of as many waits for a tenth of a second. Every queue behind (connections of the
- * pool, rows to be combined) is bounded by this.
- */
-const MAX_IN_FLIGHT = 256;
+/** What one process takes on at a time. */
+export interface AdmissionBounds {
+  /** Requests whose handler runs. */
+  readonly running: number;
+  /** Of these, requests of one identity. */
+  readonly share: number;
+  /** Of these, reads: lists, audit queries and proofs must never use every connection to the database. */
+  readonly reads: number;
+  /** Requests of one identity that run, wait for their turn, or have an answer that the caller has not read yet. */
+  readonly open: number;
+  /** Milliseconds that a request waits for its turn. */
+  readonly patience: number;
+}
+
+const RUNNING = 256;
+
+/** @param share percent of the requests that run at a time, for one identity */
+export function admissionBounds(share: number, workers: number): AdmissionBounds {
+  return {
+    running: RUNNING,
+    share: Math.max(1, Math.floor((RUNNING * share) / 100)),
+    reads: workers === 1 ? 4 : 1, // of 10 and of 2 connections: src/database/data-source.ts
+    open: 256,
+    patience: 3_000,
+  };
+}
+
+/** An identity's reads and its other requests stand in two lines. */
+interface Line {
+  readonly key: string;
+  readonly isRead: boolean;
+  running: number;
+  open: number;
+  readonly waiting: Turn[];
+}
+
+interface Turn {
+  readonly socket: Socket;
+  readonly begin: () => void;
+  readonly refuse: (problem: Problem) => void;
+}
+
+/** A request that was admitted. */
+export interface Admitted {
+  /** The handler has settled: the next request may run. */
+  readonly settle: () => void;
+  /** The answer is read, or never will be. */
+  readonly leave: () => void;
+}
 
 /**
- * Above what it can do a service must still do what it can. A request beyond the bound is refused before anything is done
- * for it, which costs a twentieth of doing it, and its caller comes back in a second; without a bound all of them would
- * be answered, when nobody waits any more.
+ * Decides which requests run, once their body is there and their permission is granted. An identity that sends more than
+ * its share waits behind itself: the lines take turns, and nobody else's requests wait for it. A turn ends when its handler
+ * settles, not when its connection closes, because the work goes on until then.
  */
-export function limitInFlight(fastify: FastifyInstance, metrics: Metrics, max = MAX_IN_FLIGHT): void {
-  let inFlight = 0;
-  fastify.addHook('onRequest', (_request, reply, done) => {
-    if (inFlight >= max) {
-      metrics.requestsShed.inc();
-      done(new Problem('unavailable', { retryAfter: 1, detail: 'too many requests are being answered' }));
+export class Admission {
+  private running = 0;
+  private reads = 0;
+  /** In the order of their turns. Only identities that the access policy names get here. */
+  private readonly lines = new Map<string, Line>();
+
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly bounds: AdmissionBounds,
+  ) {}
+
+  /** @throws Problem unavailable: too many are open, the wait was too long, or the caller has gone meanwhile */
+  async admit(identity: string, isRead: boolean, socket: Socket): Promise<Admitted> {
+    const line = this.lineOf(identity, isRead);
+    if (line.open >= this.bounds.open) throw this.shed('too many requests of this caller are being answered');
+    line.open += 1;
+    try {
+      if (socket.destroyed) throw new Problem('unavailable', GONE);
+      if (!this.mayRun(line)) await this.wait(line, socket);
+      else this.begin(line);
+    } catch (problem) {
+      this.leave(line);
+      throw problem;
+    }
+    return {
+      settle: () => {
+        this.settle(line);
+      },
+      leave: () => {
+        this.leave(line);
+      },
+    };
+  }
+
+  private lineOf(identity: string, isRead: boolean): Line {
+    const key = `${identity} ${isRead ? 'reads' : ''}`;
+    const line = this.lines.get(key) ?? { key, isRead, running: 0, open: 0, waiting: [] };
+    this.lines.set(key, line);
+    return line;
+  }
+
+  private mayRun({ running, isRead }: Line): boolean {
+    const { bounds } = this;
+    return this.running < bounds.running && running < bounds.share && !(isRead && this.reads >= bounds.reads);
+  }
+
+  private begin(line: Line): void {
+    this.running += 1;
+    line.running += 1;
+    if (line.isRead) this.reads += 1;
+    this.metrics.requestsInFlight.set(this.running);
+  }
+
+  private settle(line: Line): void {
+    this.running -= 1;
+    line.running -= 1;
+    if (line.isRead) this.reads -= 1;
+    this.metrics.requestsInFlight.set(this.running);
+    this.beginNext();
+  }
+
+  private leave(line: Line): void {
+    line.open -= 1;
+    if (line.open === 0) this.lines.delete(line.key);
+  }
+
+  private wait(line: Line, socket: Socket): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.metrics.requestsWaiting.dec();
+      };
+      const turn: Turn = {
+        socket,
+        begin: () => {
+          end();
+          this.begin(line);
+          resolve();
+        },
+        refuse: (problem) => {
+          end();
+          reject(problem);
+        },
+      };
+      this.metrics.requestsWaiting.inc();
+      const timer = setTimeout(() => {
+        line.waiting.splice(line.waiting.indexOf(turn), 1);
+        turn.refuse(this.shed('too many requests are being answered'));
+      }, this.bounds.patience).unref();
+      line.waiting.push(turn);
+    });
+  }
+
+  /** The line that has waited longest for a turn gets it. Work of a connection that has closed is dropped. */
+  private beginNext(): void {
+    for (const line of this.lines.values()) {
+      while (line.waiting[0]?.socket.destroyed) line.waiting.shift()!.refuse(new Problem('unavailable', GONE));
+      if (!line.waiting[0] || !this.mayRun(line)) continue;
+      this.lines.delete(line.key);
+      this.lines.set(line.key, line);
+      line.waiting.shift()!.begin();
       return;
     }
-    inFlight += 1;
-    metrics.requestsInFlight.set(inFlight);
-    reply.raw.once('close', () => {
-      inFlight -= 1;
-      metrics.requestsInFlight.set(inFlight);
-    });
-    done();
-  });
+  }
+
+  private shed(detail: string): Problem {
+    this.metrics.requestsShed.inc();
+    return new Problem('unavailable', { retryAfter: 1, detail });
+  }
 }
+
+const GONE = { detail: 'the caller has closed its connection' };

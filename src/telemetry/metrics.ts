@@ -19,13 +19,19 @@ export class Metrics {
 
   readonly requestsInFlight = new Gauge({
     name: 'passkey_http_requests_in_flight',
-    help: 'Requests that are being answered; at the bound, further ones are refused',
+    help: 'Requests whose handler runs, or has not settled yet though its caller has gone',
+    registers: [this.registry],
+  });
+
+  readonly requestsWaiting = new Gauge({
+    name: 'passkey_http_requests_waiting',
+    help: 'Requests that wait until their caller has room in its share',
     registers: [this.registry],
   });
 
   readonly requestsShed = new Counter({
     name: 'passkey_http_requests_shed_total',
-    help: 'Requests that were refused because too many were being answered',
+    help: 'Requests that were refused because their caller had too many open, or because they waited too long',
     registers: [this.registry],
   });
 

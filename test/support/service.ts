@@ -43,6 +43,7 @@ export class TestService {
     readonly pki: Pki,
     readonly database: TestDatabase,
     readonly contract: Contract,
+    readonly certificateOf: (identity: string) => ClientCertificate,
     private readonly dataDir: string,
   ) {}
 
@@ -70,7 +71,7 @@ export class TestService {
       certificates.get(identity) ?? pki.certificateOf(identity);
     const contract = Contract.load();
     const client = new Client(running.httpsUrl, pki.ca, certificateOf, contract);
-    return new TestService(running, client, clock, pki, database, contract, dataDir);
+    return new TestService(running, client, clock, pki, database, contract, certificateOf, dataDir);
   }
 
   /** Creates or replaces a relying party, and gives the ceremonies of its users. */
@@ -91,6 +92,13 @@ export class TestService {
 
   async credential<Body>(id: string): Promise<Body> {
     return succeeded(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
+  }
+
+  /** What a metric of the service says now, summed over its labels. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.running.managementUrl}/metrics`)).text();
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
   /** Behind the service's back, as one who may do everything. */
