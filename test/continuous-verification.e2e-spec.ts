@@ -1,9 +1,11 @@
+import { createHash, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { problem } from './support/bodies.js';
+import { twinOf } from './support/certificate-twin.js';
 import { type ClientCertificate } from './support/client.js';
 import { LiveConnection } from './support/live-connection.js';
 import { spiffeId, TestService } from './support/service.js';
@@ -157,18 +159,23 @@ describe('files that cannot be used', () => {
 });
 
 describe('the access policy, on a live connection', () => {
-  const denials: [string, (certificate: ClientCertificate) => Promise<string>][] = [
-    ['its identity', () => Promise.resolve(`id: ${spiffeId('auth-service')}`)],
-    ['its certificate’s serial number', async (it) => `serial: "${(await parsed(it)).serialNumber}"`],
-    ['its certificate’s fingerprint', async (it) => `fingerprint: "${(await parsed(it)).fingerprint256}"`],
+  const denials: [string, (certificate: ClientCertificate) => string][] = [
+    ['its identity', () => `id: ${spiffeId('auth-service')}`],
+    ['its certificate’s serial number', (it) => `serial: "${parsed(it).serialNumber}"`],
+    ['its certificate’s fingerprint', (it) => `fingerprint: "${parsed(it).fingerprint256}"`],
+    ['its public key', (it) => `publicKey: "${spkiDigest(parsed(it))}"`],
   ];
-  const parsed = async ({ cert }: ClientCertificate) => new (await import('node:crypto')).X509Certificate(cert);
+  const parsed = ({ cert }: ClientCertificate) => new X509Certificate(cert);
+  const spkiDigest = ({ publicKey }: X509Certificate) =>
+    createHash('sha256')
+      .update(publicKey.export({ type: 'spki', format: 'der' }))
+      .digest('hex');
 
   it.each(denials)('that denies %s', async (_, denial) => {
     const certificate = await service.pki.issue();
     const caller = connect(certificate);
     expect(await caller.get()).toMatchObject({ status: 200 });
-    const line = await denial(certificate);
+    const line = denial(certificate);
     await withPolicy(
       (text) => `${text}deny:\n  - { ${line} }\n`,
       async () => {
@@ -176,6 +183,23 @@ describe('the access policy, on a live connection', () => {
       },
     );
     expect(await caller.get()).toMatchObject({ status: 200, connection: 1 });
+  });
+
+  it('that denies a certificate by its fingerprint denies its twin too, and the log has the fingerprint of the issued one', async () => {
+    const { cert, key } = await service.pki.issue();
+    const issued = parsed({ cert, key });
+    const twin = twinOf(issued, new X509Certificate(service.pki.ca));
+    const caller = connect({ cert: twin.toString(), key });
+    expect(await caller.get()).toMatchObject({ status: 200 });
+    await withPolicy(
+      (text) => `${text}deny:\n  - { fingerprint: "${issued.fingerprint256}" }\n`,
+      async () => {
+        expect(await caller.get()).toMatchObject({ ...DENIED, connection: 1 });
+      },
+    );
+    const [event] = await new AuditLog(service.client).events({ type: 'access.denied' });
+    const fingerprint = issued.fingerprint256.replaceAll(':', '').toLowerCase();
+    expect(event).toMatchObject({ actor: { session: { credential_uid: fingerprint } } });
   });
 
   it('that takes a permission away', async () => {

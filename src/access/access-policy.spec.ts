@@ -217,7 +217,7 @@ describe('an access policy is refused when', () => {
     ['the deny list is empty', 'deny: []', /^deny must be a list/],
     ['the deny list is a mapping', 'deny: {serial: 5f}', /^deny must be a list/],
     ['a denial is text', 'deny: [5f3a]', /^deny\[0\] must be a mapping/],
-    ['a denial is of nothing', 'deny: [{}]', /must have exactly one of id, serial, fingerprint/],
+    ['a denial is of nothing', 'deny: [{}]', /must have exactly one of id, serial, fingerprint, publicKey/],
     ['a denial is of two', `deny: [{serial: "5f", fingerprint: ${FINGERPRINT}}]`, /exactly one/],
     ['a denial is of something else', 'deny: [{subject: x}]', /unknown key "subject"/],
     ['a denied serial number is a number', 'deny: [{serial: 5}]', /\.serial must be text/],
@@ -226,6 +226,7 @@ describe('an access policy is refused when', () => {
     ['a denied serial number has half a byte', 'deny: [{serial: "5f3"}]', /\.serial must be text/],
     ['a denied fingerprint is cut short', 'deny: [{fingerprint: "ab01"}]', /\.fingerprint must be text/],
     ['a denied fingerprint is SHA-1', `deny: [{fingerprint: "${'ab'.repeat(20)}"}]`, /\.fingerprint must be text/],
+    ['a denied public key is cut short', 'deny: [{publicKey: "ab01"}]', /\.publicKey must be text/],
     ['a denied identity is no SPIFFE ID', 'deny: [{id: auditor}]', /\.id must be text/],
     ['a denied identity is of another trust domain', 'deny: [{id: "spiffe://other/a"}]', /not in the trust domain/],
     ['a denied identity has a wildcard', 'deny: [{id: "spiffe://bank.example/*"}]', /\.id must be text/],
@@ -246,9 +247,9 @@ describe('a denial', () => {
     expect(parseAccessPolicy(policy(GOOD, `deny: [{serial: "${shown}"}]\n`)).deny).toEqual([{ serial }]);
   });
 
-  it('by a fingerprint with colons in capitals is one by the same without', () => {
+  it.each(['fingerprint', 'publicKey'])('by a %s with colons in capitals is one by the same without', (member) => {
     const shown = FINGERPRINT.toUpperCase().replace(/..(?=.)/g, '$&:');
-    const { deny } = parseAccessPolicy(policy(GOOD, `deny: [{fingerprint: "${shown}"}]\n`));
-    expect(deny).toEqual([{ fingerprint: FINGERPRINT }]);
+    const { deny } = parseAccessPolicy(policy(GOOD, `deny: [{${member}: "${shown}"}]\n`));
+    expect(deny).toEqual([{ [member]: FINGERPRINT }]);
   });
 });

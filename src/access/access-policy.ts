@@ -19,6 +19,7 @@ export interface Denial {
   readonly id?: string;
   readonly serial?: string;
   readonly fingerprint?: string;
+  readonly publicKey?: string;
 }
 
 export interface AccessPolicy {
@@ -62,7 +63,10 @@ const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+
 
 /** Hexadecimal, with colons or without, as tools show it. */
 const SERIAL = /^[0-9a-f]{2}(:?[0-9a-f]{2}){0,20}$/i;
-const FINGERPRINT = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
+const SHA_256 = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
+
+/** By what an entry of the deny list knows whom it denies. */
+const DENIALS = ['id', 'serial', 'fingerprint', 'publicKey'];
 
 type Members = Record<string, unknown>;
 
@@ -108,13 +112,14 @@ class PolicyReader {
 
   /** One that cannot match anything is a mistake: whoever wrote it believes that somebody is locked out. */
   private denial(value: unknown, path: string, trustDomain: string): Denial {
-    const denial = this.members(value, path, ['id', 'serial', 'fingerprint']);
-    if (Object.keys(denial).length !== 1) this.mistake(path, 'must have exactly one of id, serial, fingerprint');
+    const denial = this.members(value, path, DENIALS);
+    if (Object.keys(denial).length !== 1) this.mistake(path, `must have exactly one of ${DENIALS.join(', ')}`);
     const hexadecimal = (key: string, pattern: RegExp): string =>
       this.text(denial[key], `${path}.${key}`, pattern).replaceAll(':', '').toLowerCase();
     if ('id' in denial) return { id: this.spiffeId(denial['id'], `${path}.id`, trustDomain) };
     if ('serial' in denial) return { serial: hexadecimal('serial', SERIAL).replace(/^(00)+(?=..)/, '') };
-    if ('fingerprint' in denial) return { fingerprint: hexadecimal('fingerprint', FINGERPRINT) };
+    if ('fingerprint' in denial) return { fingerprint: hexadecimal('fingerprint', SHA_256) };
+    if ('publicKey' in denial) return { publicKey: hexadecimal('publicKey', SHA_256) };
     return {};
   }
 

@@ -90,6 +90,7 @@ describe('the deny list', () => {
   it.each([
     ['serial number', `serial: "5F:3A"`],
     ['fingerprint', `fingerprint: "${'AB'.repeat(32)}"`],
+    ['public key', `publicKey: "${'CD'.repeat(32)}"`],
     ['identity', `id: ${AUTH_SERVICE.spiffeId}`],
   ])('stops a caller by its %s', async (_, denial) => {
     const service = access('', `deny: [{${denial}}]`);
@@ -101,10 +102,25 @@ describe('the deny list', () => {
   it.each([
     ['serial number', 'serial: "5f3b"'],
     ['fingerprint', `fingerprint: "${'ac'.repeat(32)}"`],
+    ['public key', `publicKey: "${'ce'.repeat(32)}"`],
+    ['public key, which is its fingerprint', `publicKey: "${'ab'.repeat(32)}"`],
     ['identity', 'id: spiffe://bank.example/ns/prod/sa/auth-service2'],
     ['fingerprint, which is its serial number', `fingerprint: "${'5f'.repeat(32)}"`],
   ])('does not stop one of another %s', async (_, denial) => {
     await expect(access('', `deny: [{${denial}}]`).demand(request(), 'any')).resolves.toBeUndefined();
+  });
+
+  it('stops a certificate by the fingerprint of its twin, and the log has the fingerprint that the policy names', async () => {
+    const issued = '1f'.repeat(32);
+    const context = request({ fingerprint: '2e'.repeat(32), twinFingerprint: issued });
+    const demand = access('', `deny: [{ fingerprint: "${issued}" }]`).demand(context, 'any');
+    await expect(demand).rejects.toMatchObject(denied(detail));
+    expect(audit.contexts.map((recorded) => recorded?.caller?.fingerprint)).toEqual([issued]);
+  });
+
+  it('does not stop a certificate that has no twin', async () => {
+    const denial = `deny: [{ serial: "01" }, { publicKey: "${'1f'.repeat(32)}" }]`;
+    await expect(access('', denial).demand(request({ twinFingerprint: undefined }), 'any')).resolves.toBeUndefined();
   });
 
   it('stops by any of its entries', async () => {

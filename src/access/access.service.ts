@@ -31,6 +31,9 @@ export class AccessService {
     const { caller } = context;
     const { policy } = this.inForce;
     const now = this.clock.now();
+    const denial = policy.deny.find((denial) => matches(denial, caller));
+    // Of a certificate's two fingerprints the policy has the issued one's: that is what the log shows.
+    if (denial?.fingerprint !== undefined) context.caller = { ...caller, fingerprint: denial.fingerprint };
     const grant = policy.grants.get(caller.spiffeId);
     if (grant) this.risks.identified(caller);
     const flaw = this.flawOf(grant, caller, permission, now);
@@ -91,8 +94,12 @@ export class AccessService {
   }
 }
 
+/** By fingerprint in both forms that ECDSA allows: one of them is the issued certificate's, and either may be presented. */
 function matches(denial: Denial, caller: Caller): boolean {
   return (
-    denial.id === caller.spiffeId || denial.serial === caller.serialNumber || denial.fingerprint === caller.fingerprint
+    denial.id === caller.spiffeId ||
+    denial.serial === caller.serialNumber ||
+    denial.publicKey === caller.publicKey ||
+    (denial.fingerprint !== undefined && [caller.fingerprint, caller.twinFingerprint].includes(denial.fingerprint))
   );
 }

@@ -6,10 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { twinOf } from '../../test/support/certificate-twin.js';
 import { FakeClock } from '../../test/support/fake-clock.js';
-import { caller, keyPem, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
+import { authority, caller, keyPem, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
 import { Connections } from './connections.js';
 import type { ListenerTrust } from './listener-trust.js';
+import type { Caller } from './request-context.js';
 import { SvidError } from './svid.js';
 import { tlsOptions } from './tls-options.js';
 import { readTrustMaterial } from './trust-material.js';
@@ -34,9 +36,10 @@ afterEach(() => {
   files.remove();
 });
 
-/** The end of a connection as node:tls gives it, without a network. @param raw undefined: it showed no certificate */
-function socketOf(raw: Buffer | undefined = peer.certificate.raw): TLSSocket & EventEmitter {
-  return Object.assign(new EventEmitter(), { getPeerCertificate: () => ({ raw }) }) as unknown as TLSSocket;
+/** The end of a connection as node:tls gives it, without a network. */
+function socketOf(raw = peer.certificate.raw, issuer = files.root.certificate.raw): TLSSocket & EventEmitter {
+  const getPeerCertificate = () => ({ raw, issuerCertificate: { raw: issuer } });
+  return Object.assign(new EventEmitter(), { getPeerCertificate }) as unknown as TLSSocket & EventEmitter;
 }
 
 /** Of a peer that nobody is: there are many at once, and nothing is to be parsed. */
@@ -48,7 +51,7 @@ describe('a connection', () => {
     const socket = socketOf();
     const connection = connections.of(socket);
     expect(connection).toMatchObject({ caller: { spiffeId: SPIFFE_ID }, excess: false, draining: false });
-    expect(connection.chain.map(({ subject }) => subject)).toEqual(['CN=auth-service']);
+    expect(connection.chain.map(({ subject }) => subject)).toEqual(['CN=auth-service', 'CN=Root']);
     expect(connections.of(socket)).toBe(connection);
     expect(connections.of(socketOf())).not.toBe(connection);
   });
@@ -63,6 +66,19 @@ describe('a connection', () => {
       caller: new SvidError('the certificate cannot be parsed'),
       chain: [],
     });
+  });
+
+  it('knows the fingerprint of its certificate’s twin', () => {
+    const twin = twinOf(peer.certificate, files.root.certificate);
+    const issued = connections.of(socketOf()).caller as Caller;
+    const turned = connections.of(socketOf(twin.raw)).caller as Caller;
+    expect([turned.fingerprint, turned.twinFingerprint]).toEqual([issued.twinFingerprint, issued.fingerprint]);
+  });
+
+  it('has nobody where its chain does not hold the certificate’s issuer', async () => {
+    const namesake = await authority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
+    const { caller } = connections.of(socketOf(peer.certificate.raw, namesake.certificate.raw));
+    expect(caller).toEqual(new SvidError('the certificate’s issuer is not known'));
   });
 
   it('ends at an age of 12 to 15 minutes, not all at once', () => {

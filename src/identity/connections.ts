@@ -6,6 +6,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { ListenerTrust } from './listener-trust.js';
 import { peerChain } from './peer-chain.js';
 import type { Caller } from './request-context.js';
+import { twinFingerprint } from './signature-twin.js';
 import { parseSvid, SvidError } from './svid.js';
 import { TRUST_DOMAIN } from './trust-domain.js';
 
@@ -83,7 +84,10 @@ export class Connections {
   private identify(socket: TLSSocket): Pick<Connection, 'chain' | 'caller'> {
     try {
       const chain = peerChain(socket);
-      return { chain, caller: chain[0] ? parseSvid(chain[0].raw, this.trustDomain) : new SvidError('there is no certificate') }; // prettier-ignore
+      const [certificate, issuer] = chain;
+      if (!certificate) return { chain, caller: new SvidError('there is no certificate') };
+      const caller = parseSvid(certificate.raw, this.trustDomain);
+      return { chain, caller: Object.freeze({ ...caller, twinFingerprint: twinFingerprint(certificate, issuer) }) };
     } catch (error) {
       return { chain: [], caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed') }; // prettier-ignore
     }

@@ -20,6 +20,15 @@ export const DER = {
 /** Explicitly tagged, constructed: `[n]`. */
 export const contextTag = (number: number): number => 0xa0 | number;
 
+/** X.690 §8.1 */
+export function encodeDer(tag: number, ...contents: Buffer[]): Buffer {
+  const content = Buffer.concat(contents);
+  if (content.length < 0x80) return Buffer.concat([Buffer.from([tag, content.length]), content]);
+  const digits = content.length.toString(16);
+  const length = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+  return Buffer.concat([Buffer.from([tag, 0x80 | length.length]), length, content]);
+}
+
 /** @throws Error when no element lies there whole before `limit` */
 export function elementAt(der: Buffer, start: number, limit: number): DerElement {
   let content = start + 2;

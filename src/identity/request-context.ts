@@ -6,6 +6,10 @@ export interface Caller {
   readonly spiffeId: string;
   /** SHA-256 of the certificate's DER, lower-case hexadecimal. */
   readonly fingerprint: string;
+  /** The same certificate's with the other signature that ECDSA accepts for it: see signature-twin.ts. */
+  readonly twinFingerprint?: string | undefined;
+  /** SHA-256 of the public key (SubjectPublicKeyInfo, DER), lower-case hexadecimal. */
+  readonly publicKey: string;
   /** Hexadecimal, lower case. */
   readonly serialNumber: string;
   readonly notBefore: Date;

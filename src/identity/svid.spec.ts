@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parseSvid, SvidError } from './svid.js';
@@ -70,6 +70,9 @@ describe('an X.509-SVID', () => {
     expect(caller).toEqual({
       spiffeId: ID,
       fingerprint: new X509Certificate(der).fingerprint256.replaceAll(':', '').toLowerCase(),
+      publicKey: createHash('sha256')
+        .update(new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' }))
+        .digest('hex'),
       serialNumber: '5f3a',
       notBefore: new Date('2026-01-01T00:00:00Z'),
       notAfter: new Date('2027-01-01T00:00:00Z'),

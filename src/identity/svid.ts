@@ -20,7 +20,8 @@ export function parseSvid(der: Buffer, trustDomain: string): Caller {
   requireLeaf(certificate);
   return Object.freeze({
     spiffeId: spiffeIdOf(certificate, trustDomain),
-    fingerprint: createHash('sha256').update(der).digest('hex'),
+    fingerprint: sha256(der),
+    publicKey: sha256(new Uint8Array(certificate.publicKey.rawData)),
     serialNumber: certificate.serialNumber.toLowerCase(),
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
@@ -28,10 +29,12 @@ export function parseSvid(der: Buffer, trustDomain: string): Caller {
   });
 }
 
+const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
 /** Of two authorities that go by one name, the key tells which it was. */
 function authorityOf(certificate: x509.X509Certificate): string {
   const { keyId } = certificate.getExtension(x509.AuthorityKeyIdentifierExtension) ?? {};
-  return keyId ?? createHash('sha256').update(certificate.issuer).digest('hex');
+  return keyId ?? sha256(Buffer.from(certificate.issuer));
 }
 
 function requireLeaf(certificate: x509.X509Certificate): void {

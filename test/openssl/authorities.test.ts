@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { Authority, KEYS, openssl } from './openssl.ts';
 import { Files, POLICY } from './service.ts';
@@ -99,17 +100,23 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
     const authority = await Authority.create(files.directory, 'shown');
     const bundle = await authority.certificate();
     await service.reloaded(async () => { await install(authority, bundle, await authority.list()); }); // prettier-ignore
-    for (const [option, member] of [
-      ['-serial', 'serial'],
-      ['-fingerprint', 'fingerprint'],
-    ] as const) {
-      // prettier-ignore
+    const show = async (file: string, option: string) =>
+      (await openssl('x509', '-in', file, '-noout', '-sha256', option)).trim().split('=')[1] ?? '';
+    const shown: Record<string, (file: string) => Promise<string>> = {
+      serial: (file) => show(file, '-serial'),
+      fingerprint: (file) => show(file, '-fingerprint'),
+      publicKey: async (file) => {
+        await writeFile(`${file}.pub`, await openssl('x509', '-in', file, '-noout', '-pubkey'));
+        await openssl('pkey', '-pubin', '-in', `${file}.pub`, '-outform', 'DER', '-out', `${file}.spki`);
+        return (await openssl('dgst', '-sha256', '-r', `${file}.spki`)).split(' ')[0] ?? '';
+      },
+    };
+    for (const [member, read] of Object.entries(shown)) {
       const certificate = await authority.svid('auth-service');
       const caller = service.caller(certificate, bundle);
       assert.equal(await caller.outcome(), 200);
-      const shown = await openssl('x509', '-in', certificate.certFile, '-noout', '-sha256', option);
-      const value = shown.trim().split('=')[1] ?? '';
-      assert.match(value, /^[0-9A-F:]+$/);
+      const value = await read(certificate.certFile);
+      assert.match(value, /^[0-9A-F:]+$/i);
       await service.reloaded(() => files.write('policy.yaml', `${POLICY}deny:\n  - { ${member}: "${value}" }\n`));
       assert.match(String(await caller.outcome()), /^403 /);
       await service.reloaded(() => files.write('policy.yaml', POLICY));

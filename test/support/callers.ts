@@ -3,6 +3,7 @@ import type { AuthorizedContext, Caller } from '../../src/identity/request-conte
 export const AUTH_SERVICE: Caller = {
   spiffeId: 'spiffe://bank.example/ns/prod/sa/auth-service',
   fingerprint: 'ab'.repeat(32),
+  publicKey: 'cd'.repeat(32),
   serialNumber: '5f3a',
   notBefore: new Date('2026-01-01T00:00:00Z'),
   notAfter: new Date('2027-01-01T00:00:00Z'),

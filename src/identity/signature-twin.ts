@@ -1,0 +1,66 @@
+import { createHash, generateKeyPairSync, type X509Certificate } from 'node:crypto';
+import { childrenOf, DER, encodeDer, expectTag, integerText, wholeSequence } from './der.js';
+import { SvidError } from './svid.js';
+
+/**
+ * The SHA-256 of a certificate's twin, lower-case hexadecimal. ECDSA accepts (r, n − s) wherever it accepts (r, s), so
+ * anyone can turn one certificate into another one of the same names, key and serial number, but of another fingerprint.
+ * There are these two forms and no more: the rest is signed, and OpenSSL gives it in DER.
+ *
+ * @param issuer what the peer's chain has behind the certificate
+ * @returns undefined: the certificate is not signed by ECDSA, so it has no twin
+ * @throws SvidError when it is, and the issuer's key is not the one that signed it
+ */
+export function twinFingerprint(certificate: X509Certificate, issuer: X509Certificate | undefined): string | undefined {
+  const [signed, algorithm, bits] = wholeSequence(certificate.raw);
+  if (!isEcdsa(certificate.raw.subarray(algorithm!.start, algorithm!.end))) return undefined;
+  if (!issuer || !certificate.verify(issuer.publicKey)) throw new SvidError('the certificate’s issuer is not known');
+  const { content, end } = expectTag(bits, DER.bitString);
+  const signature = turnSignature(certificate.raw.subarray(content + 1, end), curveOrder(issuer));
+  const twin = encodeDer(
+    DER.sequence,
+    certificate.raw.subarray(signed!.start, signed!.end),
+    certificate.raw.subarray(algorithm!.start, algorithm!.end),
+    encodeDer(DER.bitString, Buffer.from([0]), signature),
+  );
+  return createHash('sha256').update(twin).digest('hex');
+}
+
+/** ecdsa-with-SHA1 and ecdsa-with-SHA2 (RFC 5758 §3.2), AlgorithmIdentifier without parameters or with NULL. */
+const ECDSA = [Buffer.from('06072a8648ce3d0401', 'hex'), Buffer.from('06082a8648ce3d0403', 'hex')];
+
+const isEcdsa = (algorithm: Buffer): boolean =>
+  ECDSA.some((identifier) => algorithm.subarray(2, 2 + identifier.length).equals(identifier));
+
+/** ECDSA-Sig-Value (RFC 3279 §2.2.3) with n − s in the place of s. */
+function turnSignature(signature: Buffer, order: bigint): Buffer {
+  const [r, s] = wholeSequence(signature);
+  const turned = order - BigInt(`0x${integerText(signature, expectTag(s, DER.integer))}`);
+  return encodeDer(DER.sequence, signature.subarray(r!.start, r!.end), encodeDer(DER.integer, unsignedContent(turned)));
+}
+
+/** X.690 §8.3: in the fewest octets, the first bit 0. */
+function unsignedContent(value: bigint): Buffer {
+  const digits = value.toString(16);
+  const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+  return octets[0]! < 0x80 ? octets : Buffer.concat([Buffer.from([0]), octets]);
+}
+
+const orders = new Map<string, bigint>();
+
+/** n of the curve that an issuer's key is on, as OpenSSL writes it out in explicit parameters (SEC 1 §C.2). */
+function curveOrder({ publicKey }: X509Certificate): bigint {
+  const namedCurve = publicKey.asymmetricKeyDetails?.namedCurve;
+  if (namedCurve === undefined) throw new SvidError('the certificate’s issuer has a key on no named curve');
+  let order = orders.get(namedCurve);
+  if (order === undefined) {
+    const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
+    const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
+    const { publicKey: spki } = generateKeyPairSync('ec', { namedCurve, paramEncoding: 'explicit', publicKeyEncoding, privateKeyEncoding }); // prettier-ignore
+    const [algorithm] = wholeSequence(spki);
+    const parameters = childrenOf(spki, algorithm!)[1]!;
+    order = BigInt(`0x${integerText(spki, expectTag(childrenOf(spki, parameters)[4], DER.integer))}`);
+    orders.set(namedCurve, order);
+  }
+  return order;
+}
