@@ -164,7 +164,23 @@ describe('an inventory', () => {
   });
 
   it('names code that is there', async () => {
-    const { service, webauthn } = await take();
-    for (const { where } of [...service, ...webauthn]) expect([where, existsSync(where)]).toEqual([where, true]);
+    const { webauthn } = await take();
+    for (const { where } of webauthn) expect([where, existsSync(where)]).toEqual([where, true]);
+  });
+
+  it('names the files that compute what it lists', async () => {
+    const { service } = await take();
+    const calls: [algorithm: RegExp, code: RegExp][] = [
+      [/^random/, /\brandomBytes\(/],
+      [/^HMAC-SHA-256/, /\bcreateHmac\('sha256'/],
+      [/^HKDF-SHA-256/, /\bhkdfSync\('sha256'/],
+      [/^SHA-256/, /\b(?:createHash|hash)\('sha256'/],
+      [/^(?:Ed25519|ML-DSA-44)/, /\bsign\(null,/],
+      [/^RS256 or ES256/, /\bverify\('sha256',/],
+    ];
+    for (const { algorithm, where } of service) {
+      const code = calls.find(([name]) => name.test(algorithm))?.[1] ?? algorithm;
+      expect(await readFile(where, 'utf8')).toMatch(code);
+    }
   });
 });
