@@ -39,7 +39,8 @@ export interface paths {
          * Issue a challenge for an authentication
          * @description Returns the options for `navigator.credentials.get()`. Without `userId` the authenticator offers the discoverable
          *     credentials it holds and `allowCredentials` is empty. For a user who is unknown or has no passkey,
-         *     `allowCredentials` holds a decoy that is stable for that user, so the reply does not tell who exists.
+         *     `allowCredentials` holds decoys that are stable for that user and look like the passkeys of other users, so the reply
+         *     does not tell who exists. Transports are sorted.
          */
         post: operations["issueAuthenticationChallenge"];
         delete?: never;

@@ -4,6 +4,7 @@ import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.
 import { ChallengeEntity } from './challenge.entity.js';
 import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
+import { DecoyShapes } from './decoy-shapes.js';
 import { ExpiredChallenges } from './expired-challenges.js';
 import { UserHandleEntity } from './user-handle.entity.js';
 import { UserLimits } from './user-limits.js';
@@ -11,7 +12,7 @@ import { UserLimits } from './user-limits.js';
 @Module({
   imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
-  providers: [ChallengesService, ExpiredChallenges, UserLimits],
+  providers: [ChallengesService, ExpiredChallenges, UserLimits, DecoyShapes],
   exports: [ChallengesService],
 })
 export class ChallengesModule {}

@@ -16,7 +16,8 @@ import { Problem } from '../problems/problem.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { type CreationOptions, creationOptions, requestOptions } from '../webauthn/options.js';
-import { decoyDescriptor } from './decoy.js';
+import { DecoyShapes } from './decoy-shapes.js';
+import { decoyDescriptors, sortTransports } from './decoy.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
@@ -35,6 +36,7 @@ export class ChallengesService {
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     private readonly parties: RelyingPartiesService,
     private readonly limits: UserLimits,
+    private readonly decoyShapes: DecoyShapes,
     private readonly audit: AuditService,
   ) {}
 
@@ -104,8 +106,8 @@ export class ChallengesService {
     if (!expiresAt) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
     this.audit.count(event);
     const known = (issued.descriptors ?? []).map(descriptorOf);
-    const decoy = userId === undefined || known.length > 0 ? [] : [decoyDescriptor(this.keys.decoy, rpId, userId)];
-    const publicKey = requestOptions({ rpId, challenge, policy, allow: [...known, ...decoy], hints });
+    const decoys = userId === undefined ? [] : await this.decoysOf(rpId, userId);
+    const publicKey = requestOptions({ rpId, challenge, policy, allow: known.length > 0 ? known : decoys, hints });
     return { challengeId, expiresAt, publicKey };
   }
 
@@ -122,6 +124,11 @@ export class ChallengesService {
     const redeemed = await this.hotPath.redeem.run({ challengeId, spiffeId, relyingParties, credentialId });
     if (!redeemed || redeemed.expires_at <= this.clock.now()) throw new Problem('challenge-spent');
     return redeemed;
+  }
+
+  /** They are made for each user, so that the time does not tell who needs them. */
+  private async decoysOf(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
+    return decoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.of(rpId));
   }
 
   /** The user's passkeys that are not revoked. */
@@ -147,6 +154,6 @@ function descriptorOf({ id, transports }: Descriptor): PublicKeyCredentialDescri
   return {
     type: 'public-key',
     id: Buffer.from(id, 'hex').toString('base64url'),
-    transports: transports,
+    transports: sortTransports(transports),
   };
 }

@@ -1,50 +1,97 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { decoyDescriptor } from './decoy.js';
+import { createListShape, decoyDescriptors, type ListShape, sortTransports } from './decoy.js';
 
 const KEY = randomBytes(32);
-const decoy = (rpId = 'a.example', userId = 'u-1', key = KEY) => decoyDescriptor(key, rpId, userId);
-const idOf = (userId: string): Buffer => Buffer.from(decoy('a.example', userId).id, 'base64url');
+const decoys = (userId = 'u-1', { rpId = 'a.example', key = KEY, shapes = [] as readonly ListShape[] } = {}) =>
+  decoyDescriptors(key, { rpId, userId }, shapes);
+const bytesOf = (id: string | undefined): Buffer => Buffer.from(id ?? '', 'base64url');
 const users = Array.from({ length: 3_000 }, (_, index) => `u-${String(index)}`);
 
-describe('the credential that a user without passkeys is shown', () => {
+const PHONE = { bytes: 32, transports: ['hybrid', 'internal'] };
+const KEY_FOB = { bytes: 48, transports: ['nfc', 'usb'] };
+const OLD_FOB = { bytes: 64, transports: [] };
+const MIXED = [
+  createListShape([PHONE], 60),
+  createListShape([PHONE, KEY_FOB], 30),
+  createListShape([OLD_FOB, OLD_FOB, PHONE], 10),
+];
+
+/** The shape of a list that was shown. */
+const shapeOf = (list: ReturnType<typeof decoys>): string =>
+  JSON.stringify(list.map(({ id, transports }) => ({ bytes: bytesOf(id).length, transports })));
+
+/** How many users see lists of each shape. */
+function tally(shapes: readonly ListShape[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const user of users) {
+    const shape = shapeOf(decoys(user, { shapes }));
+    counts.set(shape, (counts.get(shape) ?? 0) + 1);
+  }
+  return counts;
+}
+
+describe('the list that a user without passkeys is shown', () => {
   it('is the same every time', () => {
-    expect(decoy()).toEqual(decoy());
+    expect(decoys('u-1', { shapes: MIXED })).toEqual(decoys('u-1', { shapes: MIXED }));
   });
 
-  it('looks like a real one', () => {
-    expect(decoy()).toEqual({
-      ...{
-        type: 'public-key',
-        id: expect.stringMatching(/^[A-Za-z0-9_-]{22,43}$/),
-        transports: ['internal', 'hybrid'],
-      },
-    });
-    const lengths = new Set(users.map((user) => idOf(user).length));
-    expect([...lengths].sort()).toEqual([16, 20, 32]);
+  it('has the shapes of real lists, as often as these have them', () => {
+    const counts = tally(MIXED);
+    expect([...counts.keys()].sort()).toEqual(MIXED.map(({ list }) => JSON.stringify(list)).sort());
+    for (const shape of MIXED) {
+      expect(counts.get(JSON.stringify(shape.list))! / users.length).toBeCloseTo(shape.users / 100, 1);
+    }
+  });
+
+  it('is one passkey of a large provider where no user has any', () => {
+    const counts = tally([]);
+    expect(counts.size).toBe(3);
+    for (const bytes of [16, 20, 32]) {
+      const share = counts.get(JSON.stringify([{ bytes, transports: ['hybrid', 'internal'] }]))! / users.length;
+      expect(share).toBeCloseTo(1 / 3, 1);
+    }
+  });
+
+  it('changes for few users when the real lists change', () => {
+    const later = [createListShape([PHONE], 61), ...MIXED.slice(1), createListShape([KEY_FOB], 1)];
+    const changed = users.filter((user) => shapeOf(decoys(user, { shapes: MIXED })) !== shapeOf(decoys(user, { shapes: later }))); // prettier-ignore
+    expect(changed.length / users.length).toBeLessThan(0.05);
+  });
+
+  it('keeps an id when the list grows, and never gives it to a passkey of another kind', () => {
+    const list = (...of: (typeof PHONE)[]) => decoys('u-1', { shapes: [createListShape(of, 1)] });
+    const [phone] = list(PHONE);
+    expect(list(PHONE, KEY_FOB)[0]).toEqual(phone);
+    const others = [list({ ...PHONE, bytes: 33 }), list({ ...PHONE, transports: ['internal'] }), list(KEY_FOB, PHONE)];
+    const beginnings = others.flat().map(({ id }) => id.slice(0, 20));
+    expect(beginnings).not.toContain(phone?.id.slice(0, 20));
   });
 
   it('is another for another user, another relying party and another key', () => {
-    const ids = [decoy(), decoy('b.example'), decoy('a.example', 'u-2'), decoy('a.example', 'u-1', randomBytes(32))];
-    expect(new Set(ids.map(({ id }) => id.slice(0, 22))).size).toBe(4);
-    expect(new Set(users.map((user) => idOf(user).toString('hex', 0, 16))).size).toBe(users.length);
+    const lists = [
+      decoys(),
+      decoys('u-2'),
+      decoys('u-1', { rpId: 'b.example' }),
+      decoys('u-1', { key: randomBytes(32) }),
+    ];
+    expect(new Set(lists.map(([decoy]) => decoy?.id.slice(0, 20))).size).toBe(4);
+    expect(new Set(users.map((user) => bytesOf(decoys(user)[0]?.id).toString('hex', 0, 16))).size).toBe(users.length);
   });
 
   it('does not mistake one pair of names for another', () => {
-    expect(decoy('a.example', 'b')).not.toEqual(decoy('a.exampleb', ''));
-    expect(decoy('a', '","x')).not.toEqual(decoy('a","', 'x'));
+    expect(decoys('b')).not.toEqual(decoys('', { rpId: 'a.exampleb' }));
+    expect(decoys('","x', { rpId: 'a' })).not.toEqual(decoys('x', { rpId: 'a","' }));
   });
 
-  it('has each length for about as many users', () => {
-    const counts = [16, 20, 32].map((length) => users.filter((user) => idOf(user).length === length).length);
-    for (const count of counts) expect(count / users.length).toBeCloseTo(1 / 3, 1);
+  it('may have ids as long as ids can be', () => {
+    const [decoy] = decoys('u-1', { shapes: [createListShape([{ bytes: 1_023, transports: [] }], 1)] });
+    expect(bytesOf(decoy?.id)).toHaveLength(1_023);
   });
+});
 
-  it('does not tell its length by its first byte, nor its bytes by the user', () => {
-    const firstBytes = new Set(users.slice(0, 600).map((user) => idOf(user)[0]));
-    expect(firstBytes.size).toBeGreaterThan(200);
-    const lengthsOf = (first: number): Set<number> =>
-      new Set(users.filter((user) => idOf(user)[0]! % 3 === first).map((user) => idOf(user).length));
-    for (const first of [0, 1, 2]) expect(lengthsOf(first).size).toBe(3);
+describe('transports', () => {
+  it('are sorted, as browsers sort them', () => {
+    expect(sortTransports(['internal', 'usb', 'ble', 'hybrid'])).toEqual(['ble', 'hybrid', 'internal', 'usb']);
   });
 });

@@ -1,21 +1,67 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, hash, hkdfSync } from 'node:crypto';
 import type { PublicKeyCredentialDescriptorJSON } from '../webauthn/json.js';
 
-/** How long the credential ids of the large providers are, in bytes, so that a decoy's length tells nothing. */
-const LENGTHS = [16, 20, 32];
+/** A descriptor without its id. */
+interface DescriptorShape {
+  /** The length of the id. */
+  readonly bytes: number;
+  /** Sorted. */
+  readonly transports: readonly string[];
+}
+
+/** What the list of a user's passkeys looks like, and how many users have such a list. */
+export interface ListShape {
+  readonly list: readonly DescriptorShape[];
+  readonly users: number;
+  /** Tells the shape from others. */
+  readonly salt: number;
+}
+
+export function createListShape(list: readonly DescriptorShape[], users: number): ListShape {
+  return { list, users, salt: hash('sha256', JSON.stringify(list), 'buffer').readUInt32BE() };
+}
+
+/** As browsers write them (WebAuthn L3 §5.2.1.1), in descriptors of passkeys and of decoys alike. */
+export function sortTransports(transports: readonly string[]): string[] {
+  return [...transports].sort();
+}
+
+/** One passkey of a large provider: for a relying party that has no user with a passkey yet. */
+const USUAL: readonly ListShape[] = [16, 20, 32].map((bytes) =>
+  createListShape([{ bytes, transports: ['hybrid', 'internal'] }], 1),
+);
 
 /**
- * The descriptor that a user without passkeys is shown: the same one every time, and underivable without the key, so
- * that the options do not tell who has a passkey.
+ * The descriptors that a user without passkeys is shown: the same each time, underivable without the key, and of a shape
+ * that real lists have, as often as they have it.
+ *
+ * @param shapes of the relying party's lists; a change of them changes as few decoys as it can
  */
-export function decoyDescriptor(key: Buffer, rpId: string, userId: string): PublicKeyCredentialDescriptorJSON {
-  const bytes = createHmac('sha256', key)
-    .update(JSON.stringify(['decoy', rpId, userId]))
-    .digest();
-  const length = LENGTHS[createHmac('sha256', key).update(bytes).digest()[0]! % LENGTHS.length]!;
-  return {
-    type: 'public-key',
-    id: bytes.subarray(0, length).toString('base64url'),
-    transports: ['internal', 'hybrid'],
-  };
+export function decoyDescriptors(
+  key: Buffer,
+  user: { readonly rpId: string; readonly userId: string },
+  shapes: readonly ListShape[],
+): PublicKeyCredentialDescriptorJSON[] {
+  const name = ['decoy', user.rpId, user.userId];
+  const seed = createHmac('sha256', key).update(JSON.stringify(name)).digest().readUInt32BE();
+  return drawShape(seed, shapes.length > 0 ? shapes : USUAL).list.map(({ bytes, transports }, index) => {
+    // Another length and other transports make it another credential, as a real id keeps its own.
+    const info = JSON.stringify([...name, index, bytes, transports]);
+    const id = Buffer.from(hkdfSync('sha256', key, '', info, bytes)).toString('base64url');
+    return { type: 'public-key', id, transports: [...transports] };
+  });
+}
+
+/** Weighted rendezvous hashing: each shape bids by the seed, and the lowest bid wins as often as the shape's weight says. */
+function drawShape(seed: number, shapes: readonly ListShape[]): ListShape {
+  const bids = shapes.map(({ salt, users }) => -Math.log((mix(seed ^ salt) + 0.5) / 2 ** 32) / users);
+  return shapes[bids.indexOf(Math.min(...bids))]!;
+}
+
+/** MurmurHash3's finalizer: each bit of the result depends on each bit of the value. */
+function mix(value: number): number {
+  let bits = value;
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
 }

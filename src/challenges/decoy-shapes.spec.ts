@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { DecoyShapes } from './decoy-shapes.js';
+
+const RP = 'a.example';
+const MINUTE = 60_000;
+
+let database: TestDataSource;
+let now: number;
+let shapes: DecoyShapes;
+let queries: number;
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+beforeEach(async () => {
+  await database.sql('TRUNCATE credential, user_handle');
+  [now, queries] = [Date.now(), 0];
+  const query = (...given: [string, unknown[]]): Promise<never> => {
+    queries += 1;
+    return database.dataSource.query(...given);
+  };
+  shapes = new DecoyShapes({ query: query as never }, { now: () => new Date(now) });
+});
+afterAll(() => database.close());
+
+interface Kind {
+  bytes?: number;
+  transports?: string[];
+  status?: string;
+}
+
+/** Users, each with passkeys of these kinds, the last one used last. */
+async function haveUsers(count: number, kinds: Kind[], { rpId = RP, prefix = 'u' } = {}): Promise<void> {
+  await database.sql(
+    `INSERT INTO user_handle SELECT $1, $2 || i, sha256(($2 || i)::bytea), now() FROM generate_series(1, $3::integer) i`,
+    [rpId, prefix, count],
+  );
+  for (const [n, { bytes = 32, transports = [], status = 'active' }] of kinds.entries()) {
+    await database.sql(
+      `INSERT INTO credential SELECT $1, gen_random_uuid(), $2 || i, substr(repeat(gen_random_uuid()::text, 30)::bytea, 1, $3::integer),
+         '', -7, gen_random_uuid(), 'n', $4, NULL, now(), NULL, $5, TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0,
+         now() + $6 * interval '1 minute', 'x', NULL, '' FROM generate_series(1, $7::integer) i`,
+      [rpId, prefix, bytes, status, transports, n, count],
+    );
+  }
+}
+
+const read = async (rpId = RP) => (await shapes.of(rpId)).map(({ list, users }) => ({ list, users }));
+const phone = { bytes: 32, transports: ['hybrid', 'internal'] };
+const fob = { bytes: 48, transports: ['nfc', 'usb'] };
+
+describe('the shapes of a relying party’s lists', () => {
+  it('are those of its users’ active passkeys, the last used first, with sorted transports', async () => {
+    await haveUsers(3, [{ bytes: 32, transports: ['internal', 'hybrid'] }], { prefix: 'a' });
+    await haveUsers(2, [phone, { bytes: 16, status: 'revoked' }, { bytes: 48, transports: ['usb', 'nfc'] }], {
+      prefix: 'b',
+    });
+    await haveUsers(1, [{ status: 'suspended' }], { prefix: 'c' });
+    await haveUsers(9, [{ bytes: 20 }], { rpId: 'b.example' });
+    expect(await read()).toEqual([
+      { list: [phone], users: 3 },
+      { list: [fob, phone], users: 2 },
+    ]);
+  });
+
+  it('are none where nobody has a passkey', async () => {
+    await haveUsers(2, []);
+    expect(await read()).toEqual([]);
+  });
+
+  it('are read anew after ten minutes, while nobody waits', async () => {
+    await haveUsers(1, [phone]);
+    expect(await read()).toEqual([{ list: [phone], users: 1 }]);
+    await haveUsers(1, [phone], { prefix: 'b' });
+    now += 10 * MINUTE - 1;
+    expect(await read()).toEqual([{ list: [phone], users: 1 }]);
+    now += 1;
+    expect(await read()).toEqual([{ list: [phone], users: 1 }]);
+    while ((await read())[0]?.users === 1) await new Promise(setImmediate);
+    expect(await read()).toEqual([{ list: [phone], users: 2 }]);
+    expect(queries).toBe(2);
+  });
+
+  it('are read once for all who ask at the same time', async () => {
+    await haveUsers(1, [phone]);
+    await Promise.all(Array.from({ length: 20 }, () => read()));
+    expect(queries).toBe(1);
+  });
+
+  it('are those of a thousand users where there are more', async () => {
+    await haveUsers(1_500, [phone]);
+    expect(await read()).toEqual([{ list: [phone], users: 1_000 }]);
+  });
+
+  it('are the 64 most frequent ones', async () => {
+    for (let bytes = 100; bytes < 170; bytes += 1) await haveUsers(1, [{ bytes }], { prefix: `k${String(bytes)}-` });
+    await haveUsers(2, [phone]);
+    const known = await read();
+    expect(known).toHaveLength(64);
+    expect(known[0]).toEqual({ list: [phone], users: 2 });
+  });
+});

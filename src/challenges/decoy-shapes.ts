@@ -1,0 +1,69 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { createListShape, type ListShape } from './decoy.js';
+
+const KEPT_MS = 600_000;
+/** A user with more than this many passkeys is shown no more. */
+const MAX_DESCRIPTORS = 64;
+
+/**
+ * SQL: the most frequent shapes of a relying party's lists, and how many users have each. Up to 1,000 users are all looked
+ * at; beyond that, those of the deployment's 10,000 users with the lowest `audit_uid`. It is random, so they are a fair
+ * sample, which is the same for all replicas and which nobody can choose to be in.
+ */
+const SHAPES = `
+  WITH first AS MATERIALIZED (SELECT user_id FROM user_handle WHERE rp_id = $1 LIMIT 1001),
+       sampled AS (
+         SELECT user_id FROM (SELECT rp_id, user_id FROM user_handle ORDER BY audit_uid LIMIT 10000) AS lowest
+          WHERE rp_id = $1 AND (SELECT count(*) FROM first) > 1000 LIMIT 1000),
+       users AS (SELECT user_id FROM first WHERE (SELECT count(*) FROM first) <= 1000 UNION ALL SELECT user_id FROM sampled),
+       lists AS (
+         SELECT jsonb_agg(jsonb_build_object('bytes', octet_length(credential_id), 'transports', ARRAY(SELECT unnest(transports) COLLATE "C" AS transport ORDER BY transport))
+                          ORDER BY coalesce(last_used_at, created_at) DESC, id DESC) AS list
+           FROM users JOIN credential USING (user_id)
+          WHERE rp_id = $1 AND status = 'active' GROUP BY user_id)
+  SELECT list, count(*)::integer AS users FROM lists GROUP BY list ORDER BY users DESC, list LIMIT 64`;
+
+interface Held {
+  readonly shapes: readonly ListShape[];
+  readonly readAt: number;
+}
+
+/** What the lists of each relying party look like, as of the last ten minutes or so. */
+@Injectable()
+export class DecoyShapes {
+  private readonly held = new Map<string, Held>();
+  private readonly reading = new Map<string, Promise<readonly ListShape[]>>();
+
+  constructor(
+    @InjectDataSource() private readonly dataSource: Pick<DataSource, 'query'>,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** Only the first call for a relying party waits for the database. */
+  async of(rpId: string): Promise<readonly ListShape[]> {
+    const held = this.held.get(rpId);
+    if (held && this.clock.now().getTime() < held.readAt + KEPT_MS) return held.shapes;
+    const read = this.reading.get(rpId) ?? this.read(rpId);
+    if (!held) return read;
+    // A later call tries again.
+    read.catch(() => undefined);
+    return held.shapes;
+  }
+
+  private read(rpId: string): Promise<readonly ListShape[]> {
+    const read = this.query(rpId).finally(() => this.reading.delete(rpId));
+    this.reading.set(rpId, read);
+    return read;
+  }
+
+  private async query(rpId: string): Promise<readonly ListShape[]> {
+    const readAt = this.clock.now().getTime();
+    const rows = await this.dataSource.query<Pick<ListShape, 'list' | 'users'>[]>(SHAPES, [rpId]);
+    const shapes = rows.map(({ list, users }) => createListShape(list.slice(0, MAX_DESCRIPTORS), users));
+    this.held.set(rpId, { shapes, readAt });
+    return shapes;
+  }
+}
