@@ -6,6 +6,7 @@ import { startService } from './boot.js';
 import { type Config, ConfigError, readConfig } from './config/config.js';
 import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN, prepareDevelopment } from './config/development.js';
 import { EmbeddedPostgresError } from './database/embedded/embedded-postgres-error.js';
+import { surviveStandardStreams } from './telemetry/log-output.js';
 import { startWorkers } from './workers/primary.js';
 import { runWorker } from './workers/worker.js';
 import { WorkerError } from './workers/worker-process.js';
@@ -81,5 +82,6 @@ function fail(error: unknown): never {
  */
 setFlagsFromString('--no-allocation-site-pretenuring');
 
+surviveStandardStreams();
 if (cluster.isWorker) runWorker();
 else main().catch(fail);

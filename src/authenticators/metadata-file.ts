@@ -101,6 +101,8 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private readonly reports: FileReports<Loaded> = {
     taken: (loaded, previous) => {
       this.show(loaded);
+      const { no, nextUpdate, models } = loaded;
+      this.logger.log({ message: 'new FIDO metadata is in use', no, nextUpdate, models: models.size });
       const facts = { worker: this.worker, no: loaded.no, previous_no: previous.no, digest: loaded.digest };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
@@ -123,10 +125,9 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     return { ...metadata, digest, writtenAt };
   }
 
-  private show({ no, nextUpdate, models }: Loaded): void {
+  private show({ no, nextUpdate }: Loaded): void {
     this.metrics.metadataNextUpdate.reset();
     this.metrics.metadataNextUpdate.set({ no }, nextUpdate.getTime() / 1_000);
-    this.logger.log({ message: 'FIDO metadata is in use', no, nextUpdate, models: models.size });
   }
 }
 

@@ -7,6 +7,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { ListenerTrust } from '../identity/listener-trust.js';
 import { isInUse } from '../identity/lists-in-force.js';
 import type { RevocationList } from '../identity/revocation-list.js';
+import { standardOutput } from '../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
 
 /** The FIDO metadata in use; undefined where none is configured. */
@@ -40,6 +41,7 @@ export class Readiness {
       () => this.crl(),
       () => this.accessPolicy(),
       () => this.metadata(),
+      () => this.log(),
     ];
   }
 
@@ -90,6 +92,12 @@ export class Readiness {
     const state = this.readMetadata();
     if (!state) return check.up('not configured');
     return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
+  }
+
+  /** A service whose log cannot be written serves. */
+  log(): HealthIndicatorResult {
+    const { lost, failure } = standardOutput;
+    return this.indicators.check('log').up({ lost, failure });
   }
 
   private found(key: string, wrong: string | undefined): HealthIndicatorResult {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { countLostLines } from './log-output.js';
 
 /**
  * What operators watch (Prometheus). Labels are bounded: routes, statuses and the contract's closed lists. Of several
@@ -140,5 +141,6 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    countLostLines(this.registry);
   }
 }

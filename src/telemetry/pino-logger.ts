@@ -1,42 +1,46 @@
 import type { LoggerService } from '@nestjs/common';
-import { type Logger, type LoggerOptions, pino, type TransportSingleOptions } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+import { type LogOutput, standardOutput } from './log-output.js';
 
 /** For a person at a terminal in development; production writes JSON. */
-const PRETTY: TransportSingleOptions = {
-  target: 'pino-pretty',
-  options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname', singleLine: true },
-};
+const PRETTY = { translateTime: 'HH:MM:ss', ignore: 'pid,hostname', singleLine: true };
 
 const WARN = 40;
-/** A line of each request, written one by one, costs more than the rest of the line. Bytes, milliseconds. */
-const BUFFER = { minLength: 8_192, periodicFlush: 200 };
 
 export function createLogger(production: boolean): Logger {
-  const timestamp = pino.stdTimeFunctions.isoTime;
   return production
-    ? bufferedLogger(pino.destination({ dest: 1, sync: true, ...BUFFER }), { level: 'info', timestamp })
-    : pino({ level: 'warn', timestamp, transport: PRETTY });
+    ? bufferedLogger(standardOutput, { level: 'info' })
+    : bufferedLogger(standardOutput, { level: 'warn' }, prettyFactory(PRETTY));
 }
 
-/** Lines wait until there are many of them, or for a moment; a warning, an error and the end of the process wait for nothing. */
-export function bufferedLogger(destination: ReturnType<typeof pino.destination>, options: LoggerOptions): Logger {
-  process.once('exit', () => {
-    destination.flushSync();
-  });
+/**
+ * Lines wait for each other, for a moment; a warning and an error do not.
+ *
+ * @param format makes of a line of JSON what is written
+ */
+export function bufferedLogger(output: LogOutput, options: LoggerOptions, format?: (line: string) => string): Logger {
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
     method.apply(this, args);
-    if (level >= WARN) destination.flushSync();
+    if (level >= WARN) output.flush();
   };
-  return pino({ ...options, hooks: { logMethod } }, destination);
+  const destination = format
+    ? {
+        write: (line: string) => {
+          output.write(format(line));
+        },
+      }
+    : output;
+  return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime, hooks: { logMethod } }, destination);
 }
 
 /** Nest's logger in terms of pino's: an object is fields, its `message` the message. */
 export class PinoLogger implements LoggerService {
   constructor(private readonly pino: Logger) {}
 
-  /** What Nest tells of its start is no news to an operator. */
+  /** The service logs objects. Texts are Nest's, about its start, which is no news to an operator. */
   log(message: unknown, ...context: unknown[]): void {
-    this.write('debug', message, context);
+    this.write(typeof message === 'object' ? 'info' : 'debug', message, context);
   }
 
   warn(message: unknown, ...context: unknown[]): void {

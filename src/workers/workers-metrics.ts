@@ -7,6 +7,7 @@ import {
   type MetricValue,
   Registry,
 } from 'prom-client';
+import { countLostLines } from '../telemetry/log-output.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** What a worker is asked for here. */
@@ -40,6 +41,7 @@ export class WorkersMetrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.own });
+    countLostLines(this.own);
   }
 
   died(worker: Counting): void {

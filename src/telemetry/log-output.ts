@@ -1,0 +1,140 @@
+import { write, writeSync } from 'node:fs';
+import { Counter, type Registry } from 'prom-client';
+
+/** Writing each line by itself costs more than the rest of the line. Bytes, milliseconds. */
+const ENOUGH_BYTES = 8_192;
+const PAUSE_MS = 200;
+/** Lines that wait beyond this are lost: somebody has stopped reading them. Bytes. */
+const MOST_BYTES = 1_048_576;
+/** Before a pipe that was full is tried again: milliseconds. */
+const FULL_PIPE_MS = 50;
+
+/**
+ * A file descriptor to which lines go. It may be full, closed, or read by nobody: that loses lines, which are counted, and
+ * neither ends the process nor keeps it waiting. Lines wait for each other, for a moment, before they are written.
+ *
+ * pino's own destination does not serve here: its `flushSync` tries for ever, and blocks, when the disk is full.
+ */
+export class LogOutput {
+  /** Lines that could not be written since the start. */
+  lost = 0;
+  /** Why lines are being lost, such as ENOSPC; undefined: the last write succeeded. */
+  failure: string | undefined;
+  private waiting = '';
+  private bytes = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private writing = false;
+  private due = false;
+  /** The last write ended within a line. */
+  private torn = false;
+
+  constructor(private readonly fd: number) {}
+
+  /** @param line with its line end */
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line);
+    if (this.bytes + bytes > MOST_BYTES) {
+      this.lose(1, 'nobody reads');
+      return;
+    }
+    this.waiting += line;
+    this.bytes += bytes;
+    if (this.bytes >= ENOUGH_BYTES) this.flush();
+    else
+      this.timer ??= setTimeout(() => {
+        this.flush();
+      }, PAUSE_MS).unref();
+  }
+
+  /** Begins to write what waits. */
+  flush(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.due = this.writing;
+    if (!this.writing && this.bytes > 0) this.put(this.take());
+  }
+
+  /** Writes what waits before it returns: for the end of the process, when nothing else runs any more. */
+  flushAtExit(): void {
+    try {
+      for (let rest = this.take(); rest.length > 0;) rest = rest.subarray(writeSync(this.fd, rest));
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+
+  lose(lines: number, reason: string): void {
+    this.lost += lines;
+    this.failure = reason;
+  }
+
+  private take(): Buffer {
+    const taken = Buffer.from((this.torn ? '\n' : '') + this.waiting);
+    [this.waiting, this.bytes, this.torn] = ['', 0, false];
+    return taken;
+  }
+
+  private put(rest: Buffer): void {
+    this.writing = true;
+    write(this.fd, rest, (error, written) => {
+      if (error?.code === 'EAGAIN') {
+        setTimeout(() => {
+          this.put(rest);
+        }, FULL_PIPE_MS).unref();
+      } else if (error) {
+        this.lose(linesIn(rest), error.code ?? error.message);
+        this.next();
+      } else if (written < rest.length) {
+        this.torn = rest[written - 1] !== LINE_END;
+        this.put(rest.subarray(written));
+      } else {
+        [this.failure, this.torn] = [undefined, false];
+        this.next();
+      }
+    });
+  }
+
+  private next(): void {
+    this.writing = false;
+    if (this.due || this.bytes >= ENOUGH_BYTES) this.flush();
+  }
+}
+
+const LINE_END = 0x0a;
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (const byte of bytes) if (byte === LINE_END) lines += 1;
+  return lines;
+}
+
+/** Where the process's log goes. */
+export const standardOutput = new LogOutput(1);
+process.once('exit', () => {
+  standardOutput.flushAtExit();
+});
+
+/**
+ * Node ends a process whose standard output or error cannot be written, because the disk is full or its reader is gone.
+ * This one goes on: console.log and the warnings of Node write there, too.
+ */
+export function surviveStandardStreams(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      standardOutput.lose(1, error.code ?? error.message);
+    });
+  }
+}
+
+/** Adds a metric of the process's own log. */
+export function countLostLines(registry: Registry): void {
+  new Counter({
+    name: 'passkey_log_lines_lost_total',
+    help: 'Lines of the log that could not be written',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(standardOutput.lost);
+    },
+  });
+}
