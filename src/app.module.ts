@@ -10,6 +10,7 @@ import { CLOCK, type Clock } from './config/clock.js';
 import { CONFIG, type Config } from './config/config.js';
 import { readSecretKeys, SECRET_KEYS } from './config/secret-keys.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
+import { EnrolledModelsModule } from './credentials/enrolled-models.js';
 import type { WatchedFiles } from './config/watched-files.js';
 import { DatabaseModule } from './database/database.module.js';
 import { TRUST_FILES } from './identity/listener-trust.js';
@@ -36,6 +37,7 @@ export interface WatchedSettings {
     RelyingPartiesModule,
     ChallengesModule,
     CredentialsModule,
+    EnrolledModelsModule,
   ],
   controllers: [OpenApiController],
 })

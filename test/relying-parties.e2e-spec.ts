@@ -204,12 +204,12 @@ describe('GET /v1/relying-parties', () => {
 });
 
 describe('GET /v1/relying-parties/{rpId}/related-origins', () => {
-  it('is the document for /.well-known/webauthn: the web origins', async () => {
+  it('is the document for /.well-known/webauthn: the web origins of other domains', async () => {
     const rpId = newRpId();
-    const origins = [`https://${rpId}`, 'https://example.co.uk'];
-    await put(rpId, { origins: [...origins, ANDROID] });
+    const related = ['https://example.de', 'https://example.co.uk'];
+    await put(rpId, { origins: [`https://${rpId}`, ...related, ANDROID] });
     const answer = await service.client.call('operator', 'GET', `/v1/relying-parties/${rpId}/related-origins`);
-    expect(answer).toMatchObject({ status: 200, body: { origins } });
+    expect(answer).toMatchObject({ status: 200, body: { origins: related } });
   });
 
   it('does not know any other', async () => {

@@ -82,6 +82,11 @@ export class PasskeyManager {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { body });
   }
 
+  /** What `putRelyingParty` would store, and which passkeys could not sign in afterwards. Nothing is stored. */
+  tryRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingPartyDryRun']> {
+    return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { query: { dryRun: true }, body });
+  }
+
   listRelyingParties(): Promise<Schemas['RelyingPartyList']> {
     return this.#call('GET', '/v1/relying-parties');
   }
@@ -136,7 +141,7 @@ export class PasskeyManager {
 }
 
 interface Input {
-  query?: Record<string, string | number | undefined>;
+  query?: Record<string, string | number | boolean | undefined>;
   body?: object;
 }
 

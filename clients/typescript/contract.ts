@@ -260,6 +260,9 @@ export interface paths {
          * Create or replace a relying party
          * @description Idempotent. The body is the whole setting: a member that is left out gets its default, not its former value. What was
          *     read can be written back; when the body carries `version`, it must be the current one.
+         *
+         *     `warnings` name what browsers and authenticators will not do under these settings. With `dryRun=true` nothing is
+         *     stored, and the answer says besides which passkeys would be refused at their next sign-in.
          */
         put: operations["putRelyingParty"];
         post?: never;
@@ -940,6 +943,10 @@ export interface components {
             createdAt?: components["schemas"]["Time"];
             /** @description Accepted so that what was read can be written; ignored. */
             updatedAt?: components["schemas"]["Time"];
+            /** @description Accepted so that what was read can be written; ignored. */
+            warnings?: {
+                [key: string]: unknown;
+            }[];
         };
         /**
          * @example {
@@ -994,7 +1001,8 @@ export interface components {
          *       },
          *       "version": 1,
          *       "createdAt": "2026-03-01T09:00:00.000Z",
-         *       "updatedAt": "2026-03-01T09:00:00.000Z"
+         *       "updatedAt": "2026-03-01T09:00:00.000Z",
+         *       "warnings": []
          *     }
          */
         RelyingParty: {
@@ -1007,7 +1015,35 @@ export interface components {
             version: number;
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
+            warnings: components["schemas"]["PolicyWarnings"];
         };
+        /** @description What the relying party would become, and which passkeys would no longer sign in. */
+        RelyingPartyDryRun: {
+            rpId: components["schemas"]["RpId"];
+            name: components["schemas"]["RelyingPartyName"];
+            origins: components["schemas"]["Origins"];
+            enabled: boolean;
+            policy: components["schemas"]["Policy"];
+            version: number;
+            createdAt: components["schemas"]["Time"];
+            updatedAt: components["schemas"]["Time"];
+            warnings: components["schemas"]["PolicyWarnings"];
+            /** @description Active passkeys that the policy refuses, by model, the most frequent first. */
+            wouldRefuse: {
+                aaguid: components["schemas"]["Aaguid"];
+                /** @description The model's. */
+                name: string | null;
+                /** @description How many. */
+                credentials: number;
+                reason: components["schemas"]["CeremonyReason"];
+            }[];
+        };
+        /** @description What browsers and authenticators will not do under these settings, and what to change. */
+        PolicyWarnings: {
+            /** @description JSON pointer into the settings (RFC 6901). */
+            pointer: string;
+            detail: string;
+        }[];
         RelyingPartyList: {
             data: components["schemas"]["RelyingParty"][];
         };
@@ -1956,7 +1992,10 @@ export interface operations {
     };
     putRelyingParty: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether to answer what would happen, and store nothing. */
+                dryRun?: boolean;
+            };
             header?: never;
             path: {
                 rpId: components["parameters"]["RpId"];
@@ -1983,13 +2022,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The relying party was replaced, or was already so. */
+            /** @description The relying party was replaced, or was already so; or, with `dryRun=true`, it would become this. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RelyingParty"];
+                    "application/json": components["schemas"]["RelyingParty"] | components["schemas"]["RelyingPartyDryRun"];
                 };
             };
             /** @description The relying party was created. */

@@ -1,11 +1,13 @@
-import { Body, Controller, Get, HttpStatus, Param, Put, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpStatus, Param, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/requires.js';
 import { type AuthorizedContext, Context } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
-import { PutRelyingPartyDto, RpIdParam } from './dto/put-relying-party.dto.js';
-import { RelyingPartyResponse } from './dto/relying-party.response.js';
+import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';
+import { type DryRunResponse, RelyingPartyResponse } from './dto/relying-party.response.js';
+import { EnrolledCredentials } from './enrolled-credentials.js';
+import { relatedOrigins } from './related-origins.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 
 @Controller('v1/relying-parties')
@@ -13,6 +15,7 @@ export class RelyingPartiesController {
   constructor(
     private readonly parties: RelyingPartiesService,
     private readonly access: AccessService,
+    private readonly enrolled: EnrolledCredentials,
   ) {}
 
   @Get()
@@ -33,12 +36,18 @@ export class RelyingPartiesController {
   async put(
     @Context() context: AuthorizedContext,
     @Param() { rpId }: RpIdParam,
+    @Query() { dryRun }: PutRelyingPartyQuery,
     @Body() settings: PutRelyingPartyDto,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<RelyingPartyResponse> {
+  ): Promise<RelyingPartyResponse | DryRunResponse> {
     await this.access.demandRelyingParty(context, rpId);
     if ((settings.rpId ?? rpId) !== rpId) {
       throw new Problem('request-malformed', { invalid: [{ pointer: '/rpId', detail: 'is not the one in the path' }] });
+    }
+    if (dryRun === 'true') {
+      const party = await this.parties.propose(rpId, settings);
+      const wouldRefuse = await this.enrolled.refusedBy(rpId, party.policy);
+      return Object.assign(RelyingPartyResponse.of(party), { wouldRefuse });
     }
     const { party, created } = await this.parties.put(context, rpId, settings);
     void reply.status(created ? HttpStatus.CREATED : HttpStatus.OK);
@@ -54,6 +63,6 @@ export class RelyingPartiesController {
   ): Promise<{ origins: string[] }> {
     await this.access.demandRelyingParty(context, rpId);
     const { origins } = await this.parties.get(rpId);
-    return { origins: origins.filter((origin) => origin.startsWith('https://')) };
+    return { origins: relatedOrigins(rpId, origins) };
   }
 }

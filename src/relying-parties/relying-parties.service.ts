@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
@@ -7,12 +7,15 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext, RequestContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
+import { warningsOf } from './policy-warnings.js';
 import { type RelyingPartyPolicy, wholePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** Relying parties, their origins and their ceremony policy. */
 @Injectable()
 export class RelyingPartiesService {
+  private readonly logger = new Logger(RelyingPartiesService.name);
+
   constructor(
     @InjectRepository(RelyingPartyEntity) private readonly parties: Repository<RelyingPartyEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -52,21 +55,39 @@ export class RelyingPartiesService {
     return this.parties.manager.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
       const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
-      if (settings.version !== undefined && settings.version !== (stored?.version ?? 0)) {
-        throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });
-      }
-      const wanted = wantedOf(settings);
-      if (stored && isDeepStrictEqual(wantedOf(stored), wanted)) return { party: stored, created: false };
-      const now = this.clock.now();
-      const version = (stored?.version ?? 0) + 1;
-      const party = manager.create(RelyingPartyEntity, {
-        ...{ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now },
-      });
+      const party = this.changed(rpId, stored, settings);
+      if (party === stored) return { party, created: false };
       await manager.save(party);
       const type = stored ? 'relying-party.update' : 'relying-party.create';
-      await this.audit.record(context, { type, outcome: 'success', rpId, facts: { version, ...wanted } }, manager);
+      const warnings = warningsOf(party);
+      const warned = warnings.length > 0 ? warnings.map(({ pointer }) => pointer) : undefined;
+      const facts = { version: party.version, ...wantedOf(party), warnings: warned };
+      await this.audit.record(context, { type, outcome: 'success', rpId, facts }, manager);
+      if (warnings.length > 0)
+        this.logger.warn({ message: 'a relying party’s settings deserve a look', rpId, warnings });
       return { party, created: !stored };
     });
+  }
+
+  /**
+   * What `put` would make of the relying party; nothing is stored.
+   *
+   * @throws Problem relying-party-conflict as `put` would
+   */
+  async propose(rpId: string, settings: PutRelyingPartyDto): Promise<RelyingPartyEntity> {
+    return this.changed(rpId, await this.parties.findOneBy({ rpId }), settings);
+  }
+
+  /** @returns `stored` itself when the settings change nothing */
+  private changed(rpId: string, stored: RelyingPartyEntity | null, settings: PutRelyingPartyDto): RelyingPartyEntity {
+    if (settings.version !== undefined && settings.version !== (stored?.version ?? 0)) {
+      throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });
+    }
+    const wanted = wantedOf(settings);
+    if (stored && isDeepStrictEqual(wantedOf(stored), wanted)) return stored;
+    const now = this.clock.now();
+    const version = (stored?.version ?? 0) + 1;
+    return this.parties.create({ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now });
   }
 }
 

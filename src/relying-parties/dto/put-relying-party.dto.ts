@@ -5,6 +5,7 @@ import {
   ArrayUnique,
   IsArray,
   IsBoolean,
+  IsIn,
   IsInt,
   IsObject,
   Min,
@@ -17,7 +18,10 @@ import { IsOrigin } from '../origin.js';
 import { IsRpId } from '../../contract/rp-id.js';
 import { PolicyDto } from './policy.dto.js';
 
-/** What was got can be put: `rpId`, `createdAt` and `updatedAt` are taken and not written, `version` guards the write. */
+/**
+ * What was got can be put: `rpId`, `createdAt`, `updatedAt` and `warnings` are taken and not written, `version` guards the
+ * write.
+ */
 export class PutRelyingPartyDto {
   @Optional()
   @IsRpId()
@@ -55,6 +59,18 @@ export class PutRelyingPartyDto {
   @Optional()
   @IsTimestamp()
   updatedAt?: string;
+
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(100)
+  @IsObject({ each: true })
+  warnings?: object[];
+}
+
+export class PutRelyingPartyQuery {
+  @Optional()
+  @IsIn(['true', 'false'])
+  dryRun?: 'true' | 'false';
 }
 
 export class RpIdParam {

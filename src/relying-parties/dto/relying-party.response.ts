@@ -1,4 +1,6 @@
+import type { WouldRefuse } from '../enrolled-credentials.js';
 import type { RelyingPartyEntity } from '../relying-party.entity.js';
+import { type PolicyWarning, warningsOf } from '../policy-warnings.js';
 import type { RelyingPartyPolicy } from '../relying-party-policy.js';
 
 export class RelyingPartyResponse {
@@ -10,9 +12,16 @@ export class RelyingPartyResponse {
   version: number;
   createdAt: Date;
   updatedAt: Date;
+  warnings: PolicyWarning[];
 
   static of(entity: RelyingPartyEntity): RelyingPartyResponse {
     const { rpId, name, origins, enabled, policy, version, createdAt, updatedAt } = entity;
-    return { rpId, name, origins, enabled, policy, version, createdAt, updatedAt };
+    const warnings = warningsOf(entity);
+    return { rpId, name, origins, enabled, policy, version, createdAt, updatedAt, warnings };
   }
+}
+
+/** What a PUT would do. */
+export interface DryRunResponse extends RelyingPartyResponse {
+  readonly wouldRefuse: WouldRefuse[];
 }

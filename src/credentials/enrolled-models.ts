@@ -1,0 +1,62 @@
+import { Global, Inject, Injectable, Module } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { EnrolledCredentials, type WouldRefuse } from '../relying-parties/enrolled-credentials.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { type Reason, Refusal } from '../webauthn/verdict.js';
+import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
+
+interface EnrolledModel {
+  readonly aaguid: string;
+  readonly backup_eligible: boolean;
+  readonly credentials: number;
+}
+
+/** Holds the passkeys of a relying party against a policy by the rules of a sign-in, a model at a time. */
+@Injectable()
+export class EnrolledModels extends EnrolledCredentials {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly authenticators: AuthenticatorsService,
+  ) {
+    super();
+  }
+
+  async refusedBy(rpId: string, policy: RelyingPartyPolicy): Promise<WouldRefuse[]> {
+    const models = await this.dataSource.query<EnrolledModel[]>(
+      `SELECT aaguid, backup_eligible, count(*)::float8 AS credentials FROM credential
+        WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`,
+      [rpId],
+    );
+    return models.flatMap((model) => {
+      const reason = this.refusalOf(model, policy);
+      if (reason === undefined) return [];
+      const { aaguid, credentials } = model;
+      return [{ aaguid, name: this.authenticators.nameOf(aaguid)?.name ?? null, credentials, reason }];
+    });
+  }
+
+  private refusalOf({ aaguid, backup_eligible }: EnrolledModel, policy: RelyingPartyPolicy): Reason | undefined {
+    try {
+      demandAllowedModel(policy.authenticators, aaguid, this.authenticators, this.clock.now());
+      demandBackup(policy.backup, backup_eligible);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Refusal) return error.reason;
+      throw error;
+    }
+  }
+}
+
+/** Gives relying parties their EnrolledCredentials. It is global because RelyingPartiesModule cannot import credentials. */
+@Global()
+@Module({
+  imports: [AuthenticatorsModule],
+  providers: [{ provide: EnrolledCredentials, useClass: EnrolledModels }],
+  exports: [EnrolledCredentials],
+})
+export class EnrolledModelsModule {}

@@ -1,0 +1,103 @@
+import { MAX_RELATED_NAMES, relatedNames } from './related-origins.js';
+import type { RelyingPartyPolicy } from './relying-party-policy.js';
+
+/** What a setting does that its author may not want. The setting is in force all the same. */
+export interface PolicyWarning {
+  /** JSON pointer into the settings. */
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+interface Settings {
+  readonly rpId: string;
+  readonly origins: readonly string[];
+  readonly policy: RelyingPartyPolicy;
+}
+
+/** Firefox reads no more descriptors than this (Chromium throws from the 65th on). */
+const FIREFOX_DESCRIPTORS = 20;
+
+/** ES256 and RS256: one of them is made by every authenticator that is in use. */
+const COMMON_ALGORITHMS = [-7, -257];
+
+/** Says what browsers and authenticators will not do under these settings, and what to change. */
+export function warningsOf({ rpId, origins, policy }: Settings): PolicyWarning[] {
+  return [
+    ...warningsOfOrigins(rpId, origins),
+    ...warningsOfAttestation(policy),
+    ...warningsOfAuthenticators(policy),
+    ...warningsOfOptions(policy),
+  ];
+}
+
+function warningsOfOrigins(rpId: string, origins: readonly string[]): PolicyWarning[] {
+  const beyond = relatedNames(rpId, origins).slice(MAX_RELATED_NAMES);
+  if (beyond.length === 0) return [];
+  const detail =
+    `browsers follow related origins under ${String(MAX_RELATED_NAMES)} names and ignore the rest: ` +
+    `${beyond.join(', ')}; use fewer domains, or another relying party for them`;
+  return [{ pointer: '/origins', detail }];
+}
+
+/** What the conveyance none makes impossible: the client then replaces the attestation (WebAuthn L3 §5.1.3). */
+function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): PolicyWarning[] {
+  const { conveyance, trust, formats } = attestation;
+  const warnings: PolicyWarning[] = [];
+  const warn = (pointer: string, detail: string): void => {
+    warnings.push({ pointer, detail });
+  };
+  const ask = 'ask for attestation by policy.attestation.conveyance: direct';
+  if (conveyance === 'none') {
+    if (trust === 'trusted')
+      warn('/policy/attestation/conveyance', `no passkey can be registered: trust demands an attestation; ${ask}`);
+    if (backup === 'device-bound')
+      warn('/policy/backup', `no passkey can be registered: device-bound demands a trusted attestation; ${ask}`);
+    if (!formats.includes('none'))
+      warn(
+        '/policy/attestation/formats',
+        `no passkey can be registered: with the conveyance none every browser sends the format none; list it, or ${ask}`,
+      );
+    return warnings;
+  }
+  const proves = formats.some((format) => format !== 'none');
+  if (!proves && (trust === 'trusted' || backup === 'device-bound'))
+    warn('/policy/attestation/formats', 'no passkey can be registered: the format none proves nothing; list others');
+  if (backup === 'synced' && trust === 'trusted')
+    warn('/policy/backup', 'hardly any passkey can be registered: providers that sync give no attestation');
+  return warnings;
+}
+
+function warningsOfAuthenticators({ authenticators, attestation }: RelyingPartyPolicy): PolicyWarning[] {
+  const { allow, deny = [], unknown } = authenticators;
+  const left = allow?.filter((aaguid) => !deny.includes(aaguid));
+  if (left?.length === 0) {
+    const detail = 'no passkey can be registered or used: no model is left that is allowed and not denied';
+    return [{ pointer: '/policy/authenticators/allow', detail }];
+  }
+  if (attestation.conveyance !== 'none' || (!allow && unknown === 'allow')) return [];
+  const detail =
+    'browsers may hide the model of a security key when no attestation is asked for, and it then counts as unknown; ' +
+    'ask for attestation by policy.attestation.conveyance: direct';
+  return [{ pointer: `/policy/authenticators/${allow ? 'allow' : 'unknown'}`, detail }];
+}
+
+function warningsOfOptions({ algorithms, maxCredentialsPerUser, crossOrigin }: RelyingPartyPolicy): PolicyWarning[] {
+  const missing = COMMON_ALGORITHMS.filter((algorithm) => !algorithms.includes(algorithm));
+  const warnings: PolicyWarning[] = [];
+  if (missing.length === COMMON_ALGORITHMS.length) {
+    const detail = 'hardly any authenticator makes a passkey without -7 (ES256) and -257 (RS256); list both';
+    warnings.push({ pointer: '/policy/algorithms', detail });
+  } else if (missing.length > 0) {
+    const detail = `authenticators that make only ${missing[0] === -7 ? '-7 (ES256)' : '-257 (RS256), as some PCs do,'} cannot register; list it`;
+    warnings.push({ pointer: '/policy/algorithms', detail });
+  }
+  if (maxCredentialsPerUser > FIREFOX_DESCRIPTORS) {
+    const detail = `Firefox reads the first ${String(FIREFOX_DESCRIPTORS)} descriptors only; the passkeys that were used last come first`;
+    warnings.push({ pointer: '/policy/maxCredentialsPerUser', detail });
+  }
+  if (!crossOrigin.allow && crossOrigin.topOrigins.length > 0) {
+    const detail = 'the list has no effect while policy.crossOrigin.allow is false';
+    warnings.push({ pointer: '/policy/crossOrigin/topOrigins', detail });
+  }
+  return warnings;
+}

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { authenticationRejected, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+interface DryRun {
+  version: number;
+  policy: Record<string, unknown>;
+  warnings: { pointer: string; detail: string }[];
+  wouldRefuse: { aaguid: string; name: string | null; credentials: number; reason: string }[];
+}
+
+const RP_ID = 'login.example.com';
+const SYNCED = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
+const BOUND = '11111111-2222-4333-8444-555555555555';
+
+let service: TestService;
+let login: Ceremonies<string>;
+const synced = new Authenticator({ aaguid: SYNCED });
+
+beforeAll(async () => {
+  service = await TestService.start();
+  login = await service.relyingParty(RP_ID);
+  await login.registered('ada', synced);
+  await login.registered('grace', new Authenticator({ aaguid: SYNCED }));
+  const bound = { aaguid: BOUND, backupEligible: false, backedUp: false };
+  await login.registered('ada', new Authenticator(bound));
+  const { id } = await login.registered('ada', new Authenticator(bound));
+  await service.client.call('auth-service', 'POST', `/v1/credentials/${id}/revoke`, { reason: 'lost' });
+});
+afterAll(() => service.stop());
+
+const put = <Body>(query: string, policy: object, settings: object = {}) =>
+  service.client.call<Body>('operator', 'PUT', `/v1/relying-parties/${RP_ID}${query}`, {
+    ...{ name: RP_ID, origins: [`https://${RP_ID}`], policy },
+    ...settings,
+  });
+
+const tryOut = async (policy: object, settings: object = {}): Promise<DryRun> =>
+  succeeded(await put<DryRun>('?dryRun=true', policy, settings), 200);
+
+describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
+  it('stores nothing and records nothing', async () => {
+    const count = () => service.sql('SELECT count(*) FROM audit_event WHERE type LIKE $1', ['relying-party.%']);
+    const before = [await service.state(), await count()];
+    expect(await tryOut({ backup: 'synced' })).toMatchObject({ version: 2, policy: { backup: 'synced' } });
+    expect([await service.state(), await count()]).toEqual(before);
+  });
+
+  it('counts, by model, the active passkeys that their next sign-in would refuse', async () => {
+    const denied = await tryOut({ authenticators: { deny: [SYNCED] } });
+    expect(denied.wouldRefuse).toEqual([
+      { aaguid: SYNCED, name: 'Google Password Manager', credentials: 2, reason: 'authenticator-denied' },
+    ]);
+    const unknown = await tryOut({ authenticators: { unknown: 'deny' } });
+    expect(unknown.wouldRefuse).toEqual([{ aaguid: BOUND, name: null, credentials: 1, reason: 'authenticator-denied' }]);
+    const backup = await tryOut({ backup: 'device-bound' });
+    expect(backup.wouldRefuse).toMatchObject([{ aaguid: SYNCED, credentials: 2, reason: 'backup-state-denied' }]);
+    expect((await tryOut({})).wouldRefuse).toEqual([]);
+  }); // prettier-ignore
+
+  it('says what the real PUT then does', async () => {
+    const policy = { authenticators: { deny: [SYNCED] } };
+    const [model] = (await tryOut(policy)).wouldRefuse;
+    succeeded(await put('', policy), 200);
+    expect(await login.authenticate(synced)).toMatchObject(authenticationRejected(model?.reason ?? ''));
+    succeeded(await put('?dryRun=false', {}), 200);
+    expect((await login.authenticate(synced)).status).toBe(200);
+  });
+
+  it('answers for a relying party that does not exist yet', async () => {
+    const answer = await service.client.call<DryRun>('operator', 'PUT', '/v1/relying-parties/new.example.com?dryRun=true', {
+      ...{ name: 'New', origins: ['https://new.example.com'] },
+    }); // prettier-ignore
+    expect(answer).toMatchObject({ status: 200, body: { version: 1, wouldRefuse: [] } });
+    const got = await service.client.call('operator', 'GET', '/v1/relying-parties/new.example.com');
+    expect(got).toMatchObject(problem(404, 'relying-party-unknown'));
+  });
+
+  it('refuses what the real PUT refuses', async () => {
+    expect(await put('?dryRun=true', { backup: 'none' })).toMatchObject(problem(400, 'request-malformed'));
+    expect(await put('?dryRun=true', {}, { version: 99 })).toMatchObject(problem(409, 'relying-party-conflict'));
+    expect(await put('?dryRun=yes', {})).toMatchObject(problem(400, 'request-malformed'));
+    expect(await put('?dryrun=true', {})).toMatchObject(problem(400, 'request-malformed'));
+  });
+});
+
+describe('the warnings of a relying party', () => {
+  const impossible = { attestation: { trust: 'trusted' } };
+  const warned = [{ pointer: '/policy/attestation/conveyance', detail: expect.stringContaining('direct') }];
+
+  it('come with PUT, GET and the list, and can be put again', async () => {
+    expect(await put('', impossible)).toMatchObject({ status: 200, body: { warnings: warned } });
+    const got = await service.client.call<object>('operator', 'GET', `/v1/relying-parties/${RP_ID}`);
+    expect(got.body).toMatchObject({ warnings: warned });
+    const { body } = await service.client.call<{ data: object[] }>('operator', 'GET', '/v1/relying-parties');
+    expect(body.data).toContainEqual(got.body);
+    expect(await put('', impossible, got.body)).toMatchObject({ status: 200, body: got.body });
+  });
+
+  it('are in the audit log', async () => {
+    const [event] = await service.sql<{ event: string }>(
+      `SELECT event::text FROM audit_event WHERE type = 'relying-party.update' AND event::text LIKE '%conveyance"]%' LIMIT 1`,
+    );
+    expect(event?.event).toContain('"warnings":["/policy/attestation/conveyance"]');
+  });
+});
