@@ -10,6 +10,7 @@ import { PolicyInForce } from './access/policy-in-force.js';
 import type { WatchedSettings } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
 import { LogKeeper } from './audit/log-keeper.js';
+import { Refusals } from './audit/refusals.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import type { Clock } from './config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from './config/config.js';
@@ -79,7 +80,8 @@ export async function createApp(
   const server: Server = adapter.getHttpServer();
   app.get(Connections).serve(server);
   app.get(ListenerTrust).serve(server);
-  watchHandshakes(server, app.get(AuditService), app.get(Metrics));
+  watchHandshakes(server, app.get(Refusals), app.get(Metrics));
+  fastify.addHook('onClose', () => app.get(Refusals).end());
   await app.init();
   await fastify.ready();
   return app;

@@ -31,7 +31,7 @@ ${rest}`);
   const clock = { now: () => now };
   const metrics = new Metrics();
   const risks = new RiskSignals(clock, audit.service, metrics);
-  return new AccessService({ policy } as PolicyInForce, clock, audit.service, risks, metrics);
+  return new AccessService({ policy } as PolicyInForce, clock, audit.refusals, risks, metrics);
 }
 
 /** A request that CallerGuard has let through: nobody has looked into the policy yet. */
@@ -246,7 +246,7 @@ trustDomain: bank.example
 services:
   - { id: ${AUTH_SERVICE.spiffeId}, permissions: [audit:read] }
 `);
-    const service = new AccessService({ policy } as PolicyInForce, clock, audit.service, new RiskSignals(clock, audit.service, metrics), metrics); // prettier-ignore
+    const service = new AccessService({ policy } as PolicyInForce, clock, audit.refusals, new RiskSignals(clock, audit.service, metrics), metrics); // prettier-ignore
     const context = { ...request(), epoch: 6 };
     await service.demand(context, 'audit:read');
     const decision = { permission: 'audit:read', policyDigest: policy.digest, epoch: 6 };

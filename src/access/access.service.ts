@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AuditService } from '../audit/audit.service.js';
+import { Refusals } from '../audit/refusals.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext, Caller, RequestContext } from '../identity/request-context.js';
 import { Problem, type ProblemSlug } from '../problems/problem.js';
@@ -12,7 +12,7 @@ import { RiskSignals } from './risk-signals.js';
 
 /**
  * Decides by the access policy, at every request anew. Every decision is in the request's log line and in the audit
- * event of what came of it; a denial is in the audit log before the caller learns of it.
+ * event of what came of it; a denial is in the audit log before the caller learns of it, or counted there.
  */
 @Injectable()
 export class AccessService {
@@ -21,12 +21,12 @@ export class AccessService {
   constructor(
     private readonly inForce: PolicyInForce,
     @Inject(CLOCK) private readonly clock: Clock,
-    private readonly audit: AuditService,
+    private readonly refusals: Refusals,
     private readonly risks: RiskSignals,
     private readonly metrics: Metrics,
   ) {}
 
-  /** @throws Problem permission-denied or rate-limited */
+  /** @throws Problem permission-denied, rate-limited */
   async demand(context: RequestContext & { caller: Caller }, permission: Permission | 'any'): Promise<void> {
     const { caller } = context;
     const { policy } = this.inForce;
@@ -82,15 +82,15 @@ export class AccessService {
     if (retryAfter > 0) throw new Problem('rate-limited', { retryAfter });
   }
 
-  private async refuse(
+  private refuse(
     context: RequestContext & { caller: Caller },
     slug: ProblemSlug,
     detail: string,
     rpId?: string,
   ): Promise<never> {
     this.risks.denied(context.caller);
-    await this.audit.record(context, { type: 'access.denied', outcome: 'failure', reason: slug, detail, rpId });
-    throw new Problem(slug, { detail });
+    const isNamed = this.inForce.policy.grants.has(context.caller.spiffeId);
+    return this.refusals.refuse(context, new Problem(slug, { detail }), isNamed, rpId);
   }
 }
 

@@ -20,6 +20,7 @@ import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
+import { Refusals } from './refusals.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
 import { TrustedLog } from './trusted-log.js';
@@ -34,6 +35,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
   providers: [
     { provide: LOG_KEYS, inject: [CONFIG], useFactory: logKeys },
     AuditService,
+    Refusals,
     AuditReader,
     LogStorage,
     TrustedLog,
@@ -47,7 +49,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     Anchors,
     LogKeeper,
   ],
-  exports: [AuditService, LogKeeper],
+  exports: [AuditService, Refusals, LogKeeper],
 })
 export class AuditModule {}
 

@@ -50,8 +50,9 @@ export class AuditService implements BeforeApplicationShutdown {
     context: RequestContext | null,
     entry: AuditEntry,
     through: Queryable = this.dataSource,
+    time?: Date,
   ): Promise<string> {
-    const row = this.row(context, entry);
+    const row = this.row(context, entry, time);
     await RECORD.run(through, row.values);
     this.count(row);
     return row.id;

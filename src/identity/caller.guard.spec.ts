@@ -28,7 +28,7 @@ function guard(): CallerGuard {
   return new CallerGuard(
     connections as unknown as Connections,
     verification as unknown as ContinuousVerification,
-    audit.service,
+    audit.refusals,
   );
 }
 
@@ -41,7 +41,9 @@ function enter(): Promise<true> {
 
 const context = () => contextOf(request as never);
 const unidentified = (detail: string) => ({ slug: 'caller-unidentified', members: { detail } });
-const record = (reason: string, detail: string) => [{ type: 'access.denied', outcome: 'failure', reason, detail }];
+const record = (reason: string, detail: string) => [
+  { type: 'access.denied', outcome: 'failure', reason, detail, rpId: undefined },
+];
 
 describe('whoever enters', () => {
   it('is known from then on, with the epoch of its trust', async () => {

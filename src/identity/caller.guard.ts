@@ -1,11 +1,11 @@
 import type { TLSSocket } from 'node:tls';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AuditService } from '../audit/audit.service.js';
-import { Problem, type ProblemSlug } from '../problems/problem.js';
+import { Refusals } from '../audit/refusals.js';
+import { Problem } from '../problems/problem.js';
 import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
-import { contextOf } from './request-context.js';
+import { contextOf, type RequestContext } from './request-context.js';
 
 /** Headers by which a proxy would vouch for a caller. Nobody vouches here: the connection is the identity. */
 const FORWARDED_CERTIFICATES = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];
@@ -19,7 +19,7 @@ export class CallerGuard implements CanActivate {
   constructor(
     private readonly connections: Connections,
     private readonly verification: ContinuousVerification,
-    private readonly audit: AuditService,
+    private readonly refusals: Refusals,
   ) {}
 
   guard(fastify: FastifyInstance): void {
@@ -32,7 +32,7 @@ export class CallerGuard implements CanActivate {
     return true;
   }
 
-  /** @throws Problem, once the refusal is recorded */
+  /** @throws Problem, once the refusal is recorded or counted */
   async identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const context = contextOf(request);
     const connection = this.connections.of(request.raw.socket as TLSSocket);
@@ -41,18 +41,20 @@ export class CallerGuard implements CanActivate {
     context.epoch = connection.epoch;
     context.stillTrusted = async () => !('refusal' in (await this.verification.verify(connection)));
     if ('refusal' in standing || standing.last || connection.excess) void reply.header('connection', 'close');
-    if ('refusal' in standing) return this.refuse(request, 'caller-unidentified', standing.refusal);
+    if ('refusal' in standing) {
+      return this.refuse(context, new Problem('caller-unidentified', { detail: standing.refusal }));
+    }
     if (connection.excess) throw new Problem('rate-limited', { retryAfter: 1, detail: 'too many connections' });
     const forwarded = FORWARDED_CERTIFICATES.find((name) => name in request.headers);
     if (forwarded) {
       const detail = 'an identity is never taken from a header';
-      return this.refuse(request, 'request-malformed', detail, { invalid: [{ pointer: `/${forwarded}`, detail }] });
+      const invalid = [{ pointer: `/${forwarded}`, detail }];
+      return this.refuse(context, new Problem('request-malformed', { invalid }));
     }
   }
 
-  private async refuse(request: FastifyRequest, slug: ProblemSlug, detail: string, members?: object): Promise<never> {
-    const entry = { type: 'access.denied', outcome: 'failure', reason: slug, detail } as const;
-    await this.audit.record(contextOf(request), entry);
-    throw new Problem(slug, members ?? { detail });
+  /** Nobody has looked into the access policy yet. */
+  private refuse(context: RequestContext, problem: Problem): Promise<never> {
+    return this.refusals.refuse(context, problem, false);
   }
 }

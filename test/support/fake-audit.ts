@@ -1,5 +1,7 @@
 import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import type { AuditService } from '../../src/audit/audit.service.js';
+import { Refusals } from '../../src/audit/refusals.js';
+import { type Clock, systemClock } from '../../src/config/clock.js';
 import type { RequestContext } from '../../src/identity/request-context.js';
 
 /** An audit log in memory, for what is decided without a database. */
@@ -12,8 +14,14 @@ export class FakeAudit {
     record: this.record.bind(this),
     recordEventually: (entry: AuditEntry) => void this.record(null, entry),
   } as unknown as AuditService;
+  /** Where Refusals are asked for. */
+  readonly refusals: Refusals;
   /** Set to make every record fail, as when the database is gone. */
   failure: Error | undefined;
+
+  constructor(clock: Clock = systemClock) {
+    this.refusals = new Refusals(this.service, clock);
+  }
 
   private record(context: RequestContext | null, entry: AuditEntry): Promise<string> {
     if (this.failure) return Promise.reject(this.failure);
@@ -21,4 +29,9 @@ export class FakeAudit {
     this.contexts.push(context);
     return Promise.resolve(String(this.entries.length));
   }
+}
+
+/** How many refusals the records tell of. */
+export function refusedIn({ entries }: Pick<FakeAudit, 'entries'>): number {
+  return entries.reduce((sum, { facts }) => sum + 1 + Number(facts?.['refused_before_unrecorded'] ?? 0), 0);
 }

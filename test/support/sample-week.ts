@@ -51,7 +51,7 @@ function administration(add: Add): void {
   add(33, { type: 'credential.revoke', ...subject, facts: { aaguid: WINDOWS_HELLO } });
   add(34, { type: 'credential.verify', outcome: 'failure', reason: 'sign-count-regressed' });
   add(35, { type: 'credential.tampered', outcome: 'failure', detail: 'the row was changed' });
-  for (let n = 0; n < 4; n += 1) add(40 + n, { type: 'access.denied', outcome: 'failure', reason: 'permission-denied' }, caller('batch')); // prettier-ignore
+  for (let n = 0; n < 4; n += 1) add(40 + n, { type: 'access.denied', outcome: 'failure', reason: 'permission-denied', facts: n === 3 ? { refused_before_unrecorded: 30 } : {} }, caller('batch')); // prettier-ignore
   for (let n = 0; n < 3; n += 1) add(50, { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', facts: n === 2 ? { refused_before_unrecorded: 17 } : {} }, unidentified('203.0.113.9')); // prettier-ignore
   add(60, { type: 'policy.reload', outcome: 'success', facts: { digest: 'ab'.repeat(32), added: [`spiffe://bank.example/${HOSTILE}`] } }, null); // prettier-ignore
   add(61, { type: 'trust.reload', outcome: 'failure', reason: 'unusable', detail: 'no certificate' }, null);

@@ -42,7 +42,7 @@ describe('a report', () => {
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
       { name: 'Passkeys revoked', value: '1' },
-      { name: 'Calls denied', value: '4' },
+      { name: 'Calls denied', value: '34' },
     ]);
   });
 
@@ -55,6 +55,7 @@ describe('a report', () => {
     expect(cells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
     expect(section(report, 'denied').rows).toEqual([['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01']]); // prettier-ignore
     expect(cells(report, 'handshakes', 3)).toEqual([['203.0.113.9', 'CERT_REVOKED', '3']]);
+    expect(section(report, 'denied').note).toBe('Besides these, 30 were over what is recorded of a minute.');
     expect(section(report, 'handshakes').note).toBe('Besides these, 17 were over what is recorded of a minute.');
   });
 
@@ -84,7 +85,7 @@ describe('a report', () => {
       'look Risk signals: 1',
       'look trust.reload refused, so that the old one stayed in force: 1',
       'look credential.verify refused as sign-count-regressed: 1',
-      'look Calls denied: 4',
+      'look Calls denied: 34',
       'look Handshakes refused: 20',
       'look Share of authentications that were refused: 10.5 %',
       'note Was each one meant? policy.reload: 1',

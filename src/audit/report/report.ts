@@ -101,7 +101,7 @@ function figuresOf(review: Review): Report['figures'] {
   const verified = review.outcomesOf('Authentication', 'credential.verify');
   const registered = review.outcomesOf('Account Change', 'credential.register');
   const revoked = review.outcomesOf('Account Change', 'credential.revoke');
-  const denied = review.denied.ranked(() => 0).reduce((sum, { value }) => sum + value.count, 0);
+  const denied = review.denied.ranked(() => 0).reduce((sum, { value }) => sum + value.count, review.unrecordedDenials);
   return [
     { name: 'Events', value: whole(review.events) },
     { name: 'Authentications', value: whole(verified.success), more: `${whole(verified.failure)} refused (${rate(verified.failure, verified.success + verified.failure)})` },

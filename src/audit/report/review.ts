@@ -48,7 +48,8 @@ export class Review {
   readonly refusals = new Tally<Sightings>(sightings);
   readonly denied = new Tally<Sightings>(sightings);
   readonly handshakes = new Tally<Sightings>(sightings);
-  /** By address, those that were over what is recorded of a minute. */
+  /** Those that were counted and have no record of their own. */
+  unrecordedDenials = 0;
   unrecordedHandshakes = 0;
   readonly readers = new Tally<Readings>(() => ({ reads: 0, exports: 0, last: -Infinity }));
   readonly models = new Tally<ModelCounts>(() => ({ registered: 0, revoked: 0, suspended: 0 }));
@@ -62,7 +63,7 @@ export class Review {
   }
 
   add(event: LoggedEvent): void {
-    const { time, type, success, caller } = event;
+    const { time, type, success } = event;
     if (!(time >= this.period.from && time < this.period.to)) {
       this.outside += 1;
       return;
@@ -74,7 +75,7 @@ export class Review {
     if (CHANGES.has(type)) this.changes.add(event);
     if (SIGNS.has(type)) this.signs.add(event);
     if (CEREMONIES.has(type) && !success) see(this.refusals.of(type, event.reason), time);
-    if (type === 'access.denied') see(this.denied.of(caller, event.reason), time);
+    if (type === 'access.denied') this.#denial(event);
     if (type === 'handshake.refused') this.#handshake(event);
     if (type === 'audit.read' || type === 'audit.export') this.#reading(event);
     this.#model(event);
@@ -91,10 +92,14 @@ export class Review {
     if (type === 'credential.verify') hour[success ? 'accepted' : 'refused'] += 1;
   }
 
+  #denial({ caller, reason, time, facts }: LoggedEvent): void {
+    see(this.denied.of(caller, reason), time);
+    this.unrecordedDenials += unrecordedBefore(facts);
+  }
+
   #handshake({ address, reason, time, facts }: LoggedEvent): void {
     see(this.handshakes.of(address, reason), time);
-    const { refused_before_unrecorded: more } = facts;
-    if (typeof more === 'number') this.unrecordedHandshakes += more;
+    this.unrecordedHandshakes += unrecordedBefore(facts);
   }
 
   #reading({ caller, type, time }: LoggedEvent): void {
@@ -110,6 +115,10 @@ export class Review {
     if (type === 'credential.revoke') model().revoked += 1;
     if (type === 'credential.suspend') model().suspended += 1;
   }
+}
+
+function unrecordedBefore({ refused_before_unrecorded: before }: LoggedEvent['facts']): number {
+  return typeof before === 'number' ? before : 0;
 }
 
 /** The newest of the events that are few, and how many there were. */

@@ -19,12 +19,13 @@ export function sectionsOf(review: Review, modelName: (aaguid: string) => string
     activity(review),
     authentications(review),
     refusals(review),
-    sighted('denied', 'Denied callers', review.denied, ['Caller', 'Reason'], 'No call was denied.'),
+    {
+      ...sighted('denied', 'Denied callers', review.denied, ['Caller', 'Reason'], 'No call was denied.'),
+      ...unrecorded(review.unrecordedDenials),
+    },
     {
       ...sighted('handshakes', 'Handshakes refused', review.handshakes, ['Address', 'Reason'], 'No handshake was refused.'),
-      ...(review.unrecordedHandshakes > 0 && {
-        note: `Besides these, ${whole(review.unrecordedHandshakes)} were over what is recorded of a minute.`,
-      }),
+      ...unrecorded(review.unrecordedHandshakes),
     },
     listed('changes', 'Changes', review.changes, 'Policy, trust material, metadata, relying parties and the service itself.'),
     listed('signs', 'Risk signals and failures', review.signs),
@@ -33,6 +34,10 @@ export function sectionsOf(review: Review, modelName: (aaguid: string) => string
     types(review),
   ];
 } // prettier-ignore
+
+function unrecorded(count: number): Pick<Section, 'note'> {
+  return count > 0 ? { note: `Besides these, ${whole(count)} were over what is recorded of a minute.` } : {};
+}
 
 function activity({ hours }: Review): Section {
   const series = hours.series(MAX_BUCKETS);

@@ -1,0 +1,118 @@
+import type { RequestContext } from '../identity/request-context.js';
+import type { AuditEntry } from './audit-entry.js';
+
+export interface RefusalBounds {
+  /** Records of one key in a minute. */
+  readonly records: number;
+  /** Refusals of one key in a minute that are still answered by what was wrong. */
+  readonly answers: number;
+  /** Keys that are told apart; the refusals of all further ones are counted together. */
+  readonly keys: number;
+  /** Records that are being written at a time. */
+  readonly writing: number;
+}
+
+/** What an event is made of, and when it happened. */
+export interface Refusal {
+  readonly context: RequestContext;
+  readonly entry: AuditEntry;
+  readonly time: Date;
+}
+
+interface Count {
+  /** When its minute began, in milliseconds. */
+  since: number;
+  refused: number;
+  recorded: number;
+  unrecorded: number;
+  /** The newest of those. */
+  last?: Refusal | undefined;
+}
+
+const MINUTE_MS = 60_000;
+const FURTHER = '';
+
+/**
+ * Records refusals, of each key so many a minute. The rest is counted, and the next record of the key says how many there
+ * were before it (`refused_before_unrecorded`): so the records and these numbers add up to what was refused in all.
+ */
+export class RefusalRecords {
+  private readonly counts = new Map<string, Count>();
+  private readonly writing = new Set<Promise<unknown>>();
+
+  constructor(
+    private readonly bounds: RefusalBounds,
+    private readonly record: (refusal: Refusal) => Promise<unknown>,
+  ) {}
+
+  /**
+   * Resolves when the refusal is in the log, or counted.
+   *
+   * @param key whose refusals are counted together: an identity, an address
+   * @returns 0, or the seconds until the key's minute ends, when it is refused too often to be worth an answer
+   */
+  async refuse(key: string, refusal: Refusal): Promise<number> {
+    const { bounds } = this;
+    const now = refusal.time.getTime();
+    const count = this.countOf(key, now);
+    count.refused += 1;
+    count.unrecorded += 1;
+    count.last = refusal;
+    const retryAfter = count.refused > bounds.answers ? (count.since + MINUTE_MS - now) / 1_000 : 0;
+    if (count.recorded < bounds.records && this.writing.size < bounds.writing) {
+      count.recorded += 1;
+      await this.writeOne(count);
+    }
+    return retryAfter;
+  }
+
+  /** How many refusals are counted and not recorded. */
+  get unrecorded(): number {
+    return [...this.counts.values()].reduce((sum, { unrecorded }) => sum + unrecorded, 0);
+  }
+
+  /** Writes down what was only counted: the newest refusal of each key, and how many there were before it. */
+  async write(now: Date): Promise<void> {
+    await Promise.allSettled(this.writing);
+    for (const [key, count] of this.counts) {
+      if (count.unrecorded > 0) await this.writeOne(count);
+      if (count.unrecorded === 0 && hasEnded(count, now.getTime())) this.counts.delete(key);
+    }
+  }
+
+  private countOf(key: string, now: number): Count {
+    const known = this.counts.get(key);
+    if (!known && key !== FURTHER && this.counts.size >= this.bounds.keys) return this.countOf(FURTHER, now);
+    const count = known ?? { since: now, refused: 0, recorded: 0, unrecorded: 0 };
+    if (hasEnded(count, now)) Object.assign(count, { since: now, refused: 0, recorded: 0 });
+    this.counts.set(key, count);
+    return count;
+  }
+
+  /** What cannot be written stays counted. */
+  private async writeOne(count: Count): Promise<void> {
+    const { unrecorded, last } = count;
+    if (!last) return;
+    count.unrecorded = 0;
+    count.last = undefined;
+    const writing = this.record(unrecorded === 1 ? last : withCount(last, unrecorded - 1));
+    this.writing.add(writing);
+    try {
+      await writing;
+    } catch (error) {
+      count.unrecorded += unrecorded;
+      count.last ??= last;
+      throw error;
+    } finally {
+      this.writing.delete(writing);
+    }
+  }
+}
+
+function hasEnded({ since }: Count, now: number): boolean {
+  return now - since >= MINUTE_MS || now < since;
+}
+
+function withCount({ context, entry, time }: Refusal, before: number): Refusal {
+  return { context, time, entry: { ...entry, facts: { ...entry.facts, refused_before_unrecorded: before } } };
+}

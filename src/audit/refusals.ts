@@ -1,0 +1,94 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { CLOCK, type Clock } from '../config/clock.js';
+import type { RequestContext } from '../identity/request-context.js';
+import { Problem } from '../problems/problem.js';
+import type { AuditEntry } from './audit-entry.js';
+import { AuditService } from './audit.service.js';
+import { type Refusal, RefusalRecords } from './refusal-records.js';
+
+/** A process that is killed loses what it counted in this time and did not write. */
+const WRITE_MS = 10_000;
+
+/** Of the callers that the access policy names. It may name some 1,500. */
+const NAMED = { records: 60, answers: 600, keys: 2_000, writing: 32 };
+/** All others together can't write more than this. */
+const STRANGERS = { records: 60, answers: 600, keys: 16, writing: 8 };
+/** By address. A refused handshake has no answer. */
+const HANDSHAKES = { records: 20, answers: Infinity, keys: 16, writing: 8 };
+
+/**
+ * Records what was refused before the answer goes out, as long as that is not too much. Anyone can be refused as often as
+ * they like, so a refusal must not cost a row of a log that is kept for years: beyond a number of records a minute refusals
+ * are counted (docs/adr/0017-refusals-are-counted.md).
+ */
+@Injectable()
+export class Refusals implements OnApplicationBootstrap {
+  private readonly logger = new Logger(Refusals.name);
+  private readonly named: RefusalRecords;
+  private readonly strangers: RefusalRecords;
+  private readonly handshakes: RefusalRecords;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    audit: AuditService,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {
+    const record = ({ context, entry, time }: Refusal): Promise<string> =>
+      audit.record(context, entry, undefined, time);
+    this.named = new RefusalRecords(NAMED, record);
+    this.strangers = new RefusalRecords(STRANGERS, record);
+    this.handshakes = new RefusalRecords(HANDSHAKES, record);
+  }
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => {
+      this.write().catch((error: unknown) => {
+        this.logger.warn({
+          message: 'counted refusals wait for the audit log',
+          ...this.counted(),
+          error: String(error),
+        });
+      });
+    }, WRITE_MS).unref();
+  }
+
+  /**
+   * Refuses a request.
+   *
+   * @param isNamed whether the access policy names the caller
+   * @throws Problem the one that is given; rate-limited when the caller is refused too often
+   */
+  async refuse(context: RequestContext, problem: Problem, isNamed: boolean, rpId?: string): Promise<never> {
+    const { slug: reason, members } = problem;
+    const detail = members.detail ?? members.invalid?.[0]?.detail;
+    const entry: AuditEntry = { type: 'access.denied', outcome: 'failure', reason, detail, rpId };
+    const key = context.caller?.spiffeId ?? context.source.ip;
+    const records = isNamed ? this.named : this.strangers;
+    const retryAfter = await records.refuse(key, { context, entry, time: this.clock.now() });
+    if (retryAfter === 0) throw problem;
+    throw new Problem('rate-limited', { retryAfter, detail: 'too many requests of this caller were refused' });
+  }
+
+  async refuseHandshake(context: RequestContext, entry: AuditEntry): Promise<void> {
+    await this.handshakes.refuse(context.source.ip, { context, entry, time: this.clock.now() });
+  }
+
+  /** Writes down what is only counted so far. */
+  async write(): Promise<void> {
+    const now = this.clock.now();
+    for (const records of [this.named, this.strangers, this.handshakes]) await records.write(now);
+  }
+
+  /** When nothing is refused any more. */
+  async end(): Promise<void> {
+    clearInterval(this.timer);
+    await this.write().catch((error: unknown) => {
+      this.logger.error({ message: 'counted refusals are lost', ...this.counted(), error: String(error) });
+    });
+  }
+
+  private counted(): Record<string, number> {
+    const { named, strangers, handshakes } = this;
+    return { requests: named.unrecorded + strangers.unrecorded, handshakes: handshakes.unrecorded };
+  }
+}
