@@ -32,7 +32,7 @@ const OPEN_DOORS = {
     ...['access', 'audit', 'authenticators', 'challenges', 'config', 'contract', 'database', 'identity', 'problems'],
     ...['relying-parties', 'webauthn'],
   ],
-  health: ['access', 'audit', 'authenticators', 'config', 'database', 'identity', 'telemetry'],
+  health: ['access', 'audit', 'authenticators', 'config', 'credentials', 'database', 'identity', 'telemetry'],
   openapi: ['access'],
   inventory: ['config', 'database', 'identity', 'webauthn'],
   workers: ['access', 'audit', 'config', 'database', 'health', 'telemetry'],

@@ -19,6 +19,7 @@ import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
 import { QueryGuard } from './contract/query.guard.js';
 import { refuseBadEncoding } from './contract/request-target.js';
 import { strictValidation } from './contract/validation.js';
+import { BindingKeyCheck } from './credentials/binding-key-check.js';
 import { drainOnClose } from './drain.js';
 import { ManagementModule } from './health/management.module.js';
 import { CallerGuard } from './identity/caller.guard.js';
@@ -95,6 +96,7 @@ export function createManagement(
 ): Promise<NestFastifyApplication> {
   const file = app.get(MetadataFile);
   const log = app.get(LogKeeper);
+  const bindingKey = app.get(BindingKeyCheck);
   const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
   const service = {
     config: app.get<Config>(CONFIG),
@@ -103,6 +105,7 @@ export function createManagement(
     clock,
     metadata: () => file.state(),
     identity: () => identity,
+    bindingKey: () => bindingKey.sample,
     auditLog: () => (log.keeps ? log.state() : undefined),
   };
   return createOperators(ManagementModule.over(service), pino);

@@ -74,6 +74,7 @@ export class PasskeyManager {
     return this.#call('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
   }
 
+  /** Before it, get what signalsAfterErasure() takes. */
   eraseUser(userId: string, rpId: string): Promise<void> {
     return this.#call('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
   }
@@ -138,6 +139,16 @@ export class PasskeyManager {
     if (!response.ok) throw parseProblem(response.status, text, response.headers.get('retry-after'));
     return (text === '' ? undefined : JSON.parse(text)) as Reply;
   }
+}
+
+/**
+ * What tells the user's browser to forget every passkey of a user who is erased: for
+ * `PublicKeyCredential.signalAllAcceptedCredentials()`, once eraseUser() has succeeded.
+ *
+ * @param signals of getUserSignals() before the erasure: the user handle, by which the browser knows the user, goes with it
+ */
+export function signalsAfterErasure({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
+  return { allAcceptedCredentials: { ...allAcceptedCredentials, allAcceptedCredentialIds: [] } };
 }
 
 interface Input {

@@ -193,6 +193,8 @@ export interface paths {
         /**
          * Get the arguments for the browser's WebAuthn Signal API
          * @description For `PublicKeyCredential.signalAllAcceptedCredentials()`. A suspended passkey is listed, so that the authenticator keeps it.
+         *     The browser removes what is not listed. So while a record of the user fails its integrity check, a revoked one
+         *     included, there is no list: `unavailable`.
          */
         get: operations["getUserSignals"];
         put?: never;
@@ -221,6 +223,8 @@ export interface paths {
         /**
          * Erase a user's data
          * @description Removes the user's passkeys and handle at this relying party for good. Erasing a user who is unknown succeeds.
+         *     To have the browser remove the passkeys, too, get the signals before: afterwards nothing knows the user handle. Once
+         *     the user is erased, signal `allAcceptedCredentials` of before with no `allAcceptedCredentialIds`.
          */
         delete: operations["eraseUser"];
         options?: never;
@@ -1704,7 +1708,8 @@ export interface operations {
             415: components["responses"]["MediaTypeUnsupported"];
             /**
              * @description `authentication-rejected`, with the `reason`. The challenge is used up. With the reason `credential-unknown`,
-             *     `signal` is present only when that credential id certainly does not exist for the relying party.
+             *     `signal` is present only when that credential id certainly does not exist for the relying party: not while
+             *     a record that could be the passkey's, or any of the user's, fails its integrity check.
              */
             422: {
                 headers: {

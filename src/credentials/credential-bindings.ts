@@ -9,6 +9,8 @@ import type { CredentialEntity } from './credential.entity.js';
 @Injectable()
 export class CredentialBindings {
   private readonly logger = new Logger(CredentialBindings.name);
+  /** How many times a row failed since the start. */
+  failures = 0;
 
   constructor(
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
@@ -26,6 +28,7 @@ export class CredentialBindings {
   /** Whether the row is as the service wrote it. When it is not, that is in the audit log before this returns. */
   async holds(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
+    this.failures += 1;
     const { rpId, id, userId, credentialId } = credential;
     this.logger.error({
       message: 'a credential record fails its integrity check',
@@ -47,5 +50,10 @@ export class CredentialBindings {
     const held: CredentialEntity[] = [];
     for (const credential of credentials) if (await this.holds(context, credential)) held.push(credential);
     return held;
+  }
+
+  /** Whether every row is as the service wrote it; those that are not are reported. */
+  async allHold(context: RequestContext, credentials: CredentialEntity[]): Promise<boolean> {
+    return (await this.only(context, credentials)).length === credentials.length;
   }
 }

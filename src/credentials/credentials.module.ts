@@ -5,12 +5,14 @@ import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { AttestationRoots } from './attestation-roots.js';
+import { BindingKeyCheck } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
 import { RefusedAnswers } from './refused-answers.js';
 import { RegisterCredential } from './register-credential.js';
+import { UnknownCredentials } from './unknown-credentials.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
 import { VerifyCredential } from './verify-credential.js';
@@ -25,10 +27,12 @@ import { VerifyCredential } from './verify-credential.js';
   controllers: [CredentialsController, UsersController],
   providers: [
     AttestationRoots,
+    BindingKeyCheck,
     CredentialBindings,
     CredentialsService,
     RefusedAnswers,
     RegisterCredential,
+    UnknownCredentials,
     UsersService,
     VerifyCredential,
   ],

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { Not, Repository } from 'typeorm';
+import { Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
@@ -15,6 +15,9 @@ export interface UserSignals {
   allAcceptedCredentials: { rpId: string; userId: string; allAcceptedCredentialIds: string[] };
 }
 
+/** An operator has to mend the row first. */
+const RETRY_SECONDS = 60;
+
 /** What concerns a user of a relying party as a whole. */
 @Injectable()
 export class UsersService {
@@ -27,19 +30,21 @@ export class UsersService {
   ) {}
 
   /**
-   * A suspended credential is accepted still: the client must not forget it.
+   * A suspended credential is accepted still: the client must not forget it. The client forgets what is not listed, so
+   * there is a list only if every row of the user is as the service wrote it, revoked ones included.
    *
-   * @throws Problem relying-party-unknown; not-found for a user who never began a registration
+   * @throws Problem relying-party-unknown; not-found for a user who never began a registration; unavailable
    */
   async signals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
     await this.parties.get(rpId);
     const user = await this.handles.findOneBy({ rpId, userId });
     if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
-    const rows = await this.credentials.find({
-      where: { rpId, userId, status: Not('revoked' as const) },
-      order: { id: 'ASC' },
-    });
-    const accepted = await this.bindings.only(context, rows);
+    const rows = await this.credentials.find({ where: { rpId, userId }, order: { id: 'ASC' } });
+    if (!(await this.bindings.allHold(context, rows))) {
+      const detail = 'a credential record of the user fails its integrity check: which passkeys to keep is not known';
+      throw new Problem('unavailable', { detail, retryAfter: RETRY_SECONDS });
+    }
+    const accepted = rows.filter(({ status }) => status !== 'revoked');
     const allAcceptedCredentialIds = accepted.map(({ credentialId }) => credentialId.toString('base64url'));
     return { allAcceptedCredentials: { rpId, userId: user.handle.toString('base64url'), allAcceptedCredentialIds } };
   }

@@ -10,7 +10,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { HotPath } from '../database/hot-path.service.js';
 import { credentialOf, type Redeemed } from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
-import { Problem, type ProblemMembers } from '../problems/problem.js';
+import { Problem } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { at, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
@@ -18,6 +18,7 @@ import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswers } from './refused-answers.js';
+import { UnknownCredentials } from './unknown-credentials.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import type { VerifiedResponse } from './dto/verified.response.js';
 import { CredentialResponse } from './dto/credential.response.js';
@@ -38,6 +39,7 @@ export class VerifyCredential {
     private readonly refused: RefusedAnswers,
     private readonly audit: AuditService,
     private readonly risks: RiskSignals,
+    private readonly unknown: UnknownCredentials,
   ) {}
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
@@ -57,7 +59,7 @@ export class VerifyCredential {
       });
       return await this.accept(context, ceremony, credential, verified);
     } catch (error) {
-      const problem = error instanceof Refusal ? rejected(error, response.id, redeemed) : error;
+      const problem = error instanceof Refusal ? await this.rejected(context, error, response, redeemed) : error;
       await this.refused.record(context, problem, {
         type: 'credential.verify',
         credentialId: response.id,
@@ -135,6 +137,21 @@ export class VerifyCredential {
     };
   }
 
+  /** The client is told to forget a credential only when it certainly does not exist here. */
+  private async rejected(
+    context: AuthorizedContext,
+    { reason, detail }: Refusal,
+    response: AuthenticationResponseDto,
+    redeemed: Redeemed | undefined,
+  ): Promise<Problem> {
+    const members = { reason, detail };
+    if (reason === 'credential-unknown' && redeemed && (await this.unknown.isUnknown(context, redeemed, response))) {
+      const signal = { unknownCredential: { rpId: redeemed.rp_id, credentialId: response.id } };
+      return new Problem('authentication-rejected', { ...members, signal });
+    }
+    return new Problem('authentication-rejected', members);
+  }
+
   /** Why the compare-and-set did not take: the life of the credential went on while the signature was verified, or its count did. */
   private async explain({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
     const current = await this.credentials.findOneBy({ rpId, id });
@@ -179,11 +196,4 @@ function demandActive({ status, statusReason }: CredentialEntity): void {
 /** Whether a sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
 function regressed(stored: number, received: number): boolean {
   return (stored !== 0 || received !== 0) && received <= stored;
-}
-
-/** The client is told to forget a credential only when it certainly does not exist here. */
-function rejected({ reason, detail }: Refusal, credentialId: string, redeemed: Redeemed | undefined): Problem {
-  const gone = reason === 'credential-unknown' && redeemed !== undefined && credentialOf(redeemed) === undefined;
-  const signal: ProblemMembers = gone ? { signal: { unknownCredential: { rpId: redeemed.rp_id, credentialId } } } : {};
-  return new Problem('authentication-rejected', { reason, detail, ...signal });
 }

@@ -6,6 +6,7 @@ import { TransparencyLog1764200000000 } from './migrations/1764200000000-transpa
 import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-archive.js';
 import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
 import { CredentialLookup1764500000000 } from './migrations/1764500000000-credential-lookup.js';
+import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-handle-lookup.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -14,6 +15,7 @@ const MIGRATIONS = [
   AuditArchive1764300000000,
   ListIndexes1764400000000,
   CredentialLookup1764500000000,
+  UserHandleLookup1764700000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

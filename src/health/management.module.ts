@@ -11,6 +11,8 @@ import { EXPOSITION, type Exposition, MetricsController } from './metrics.contro
 import {
   AUDIT_LOG,
   type AuditLogReading,
+  BINDING_KEY,
+  type BindingKeyReading,
   IDENTITY,
   type IdentityReading,
   METADATA,
@@ -29,6 +31,7 @@ export class ManagementModule {
     metadata: MetadataReading;
     identity: IdentityReading;
     auditLog: AuditLogReading;
+    bindingKey: BindingKeyReading;
     clock: Clock;
   }): DynamicModule {
     return management([
@@ -39,6 +42,7 @@ export class ManagementModule {
       { provide: METADATA, useValue: service.metadata },
       { provide: IDENTITY, useValue: service.identity },
       { provide: AUDIT_LOG, useValue: service.auditLog },
+      { provide: BINDING_KEY, useValue: service.bindingKey },
       { provide: CLOCK, useValue: service.clock },
       { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.all() },
       { provide: EXPOSITION, useValue: () => service.metrics.registry.metrics() },

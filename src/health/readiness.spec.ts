@@ -4,6 +4,7 @@ import type { HealthIndicatorService } from '@nestjs/terminus';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, server } from '../../test/support/trust-files.js';
+import type { BindingKeySample } from '../credentials/binding-key-check.js';
 import { parseRevocationLists } from '../identity/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
 import { type AuditLogReading, type IdentityReading, Readiness } from './readiness.js';
@@ -22,6 +23,7 @@ const indicators = {
 let now: Date;
 let log: { standsStill: boolean; lagSeconds: number } | undefined;
 let findings: DatabaseFindings;
+let sample: BindingKeySample | undefined;
 let root: Issued;
 let other: Issued;
 let own: Issued;
@@ -34,6 +36,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = START;
   log = { standsStill: false, lagSeconds: 0 };
+  sample = { rows: 0, failed: 0 };
   findings = { database: undefined, migrations: undefined, audit: undefined };
   await trusting([root], [[root]]);
 });
@@ -43,6 +46,7 @@ const readiness = new Readiness(
   (() => identity) as unknown as IdentityReading,
   (() => log) as AuditLogReading,
   () => undefined,
+  () => sample,
   { run: () => Promise.resolve(findings) } as unknown as DatabaseProbe,
   indicators,
 );

@@ -4,6 +4,7 @@ import type { PolicyInForce } from '../access/policy-in-force.js';
 import type { LogState } from '../audit/log-keeper.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { type BindingKeySample, fits } from '../credentials/binding-key-check.js';
 import type { ListenerTrust } from '../identity/listener-trust.js';
 import { isInUse } from '../identity/lists-in-force.js';
 import type { RevocationList } from '../identity/revocation-list.js';
@@ -22,6 +23,10 @@ export const IDENTITY = Symbol('IdentityReading');
 export type AuditLogReading = () => LogState | undefined;
 export const AUDIT_LOG = Symbol('AuditLogReading');
 
+/** Of the credential rows, held against the binding key; undefined: none was taken yet. */
+export type BindingKeyReading = () => BindingKeySample | undefined;
+export const BINDING_KEY = Symbol('BindingKeyReading');
+
 /** What must hold for the service to be of use. */
 @Injectable()
 export class Readiness {
@@ -30,6 +35,7 @@ export class Readiness {
     @Inject(IDENTITY) private readonly identity: IdentityReading,
     @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
     @Inject(METADATA) private readonly readMetadata: MetadataReading,
+    @Inject(BINDING_KEY) private readonly readBindingKey: BindingKeyReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -42,6 +48,7 @@ export class Readiness {
       () => this.accessPolicy(),
       () => this.metadata(),
       () => this.log(),
+      () => this.bindingKey(),
     ];
   }
 
@@ -98,6 +105,14 @@ export class Readiness {
   log(): HealthIndicatorResult {
     const { lost, failure } = standardOutput;
     return this.indicators.check('log').up({ lost, failure });
+  }
+
+  /** With a key that sealed other rows, every credential is unknown. */
+  bindingKey(): HealthIndicatorResult {
+    const check = this.indicators.check('binding_key');
+    const sample = this.readBindingKey();
+    if (!sample) return check.down('it was not held against the credential rows yet');
+    return fits(sample) ? check.up() : check.down({ message: 'it does not fit the credential rows', ...sample });
   }
 
   private found(key: string, wrong: string | undefined): HealthIndicatorResult {

@@ -1,0 +1,102 @@
+import 'reflect-metadata';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { authorizedContext } from '../../test/support/callers.js';
+import { credentialRow } from '../../test/support/credential-rows.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { BindingKeyCheck, fits } from './binding-key-check.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+
+Logger.overrideLogger(false);
+
+let database: TestDataSource;
+let bindings: CredentialBindings;
+let check: BindingKeyCheck;
+
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+beforeEach(async () => {
+  await database.sql('TRUNCATE credential');
+  bindings = new CredentialBindings(TEST_KEYS, new FakeAudit().service);
+  check = new BindingKeyCheck(database.dataSource.getRepository(CredentialEntity), bindings);
+});
+afterAll(() => database.close());
+
+/** Newer than those before. */
+async function register(count: number, by = bindings): Promise<void> {
+  const sealed = Array.from({ length: count }, () => by.seal(credentialRow({})));
+  await database.dataSource.getRepository(CredentialEntity).insert(sealed);
+}
+const other = (): CredentialBindings =>
+  new CredentialBindings({ ...TEST_KEYS, binding: Buffer.alloc(32, 99) }, new FakeAudit().service);
+const fitting = (): boolean | undefined => check.sample && fits(check.sample);
+const alter = (count: number): Promise<unknown> =>
+  database.sql(
+    `UPDATE credential SET status = 'revoked' WHERE id IN (SELECT id FROM credential ORDER BY id LIMIT $1)`,
+    [count],
+  );
+
+describe('the binding key', () => {
+  it('is not known to fit before it was tried', () => {
+    expect(fitting()).toBeUndefined();
+  });
+
+  it('fits a table without rows, and rows that it sealed', async () => {
+    await check.run();
+    expect(check.sample).toEqual({ rows: 0, failed: 0 });
+    expect(fitting()).toBe(true);
+    await register(3);
+    bindings.failures += 1;
+    await check.run();
+    expect(check.sample).toEqual({ rows: 3, failed: 0 });
+  });
+
+  it('does not fit rows that another key sealed', async () => {
+    await register(3, other());
+    await check.run();
+    expect([check.sample, fitting()]).toEqual([{ rows: 3, failed: 3 }, false]);
+  });
+
+  it('that is wrong does not become right by the rows that it seals', async () => {
+    await register(64, other());
+    await register(100);
+    await check.run();
+    expect(check.sample).toEqual({ rows: 64, failed: 64 });
+  });
+
+  it('that is right stays right beside rows that a wrong one sealed', async () => {
+    await register(64);
+    await register(100, other());
+    await check.run();
+    expect(fitting()).toBe(true);
+  });
+
+  it.each([
+    [5, true],
+    [6, false],
+  ])('of ten rows, %i of which were changed by SQL, fits: %s', async (changed, expected) => {
+    await register(10);
+    await alter(changed);
+    await check.run();
+    expect(fitting()).toBe(expected);
+  });
+
+  it('is tried again after a row failed in use, and while it does not fit; not at each turn', async () => {
+    await register(3);
+    await check.run();
+    await alter(3);
+    await check.run();
+    expect(check.sample).toEqual({ rows: 3, failed: 0 });
+    const [row] = await database.dataSource.getRepository(CredentialEntity).find({ take: 1 });
+    expect(await bindings.holds(authorizedContext(), row!)).toBe(false);
+    await check.run();
+    expect(fitting()).toBe(false);
+    await database.sql("UPDATE credential SET status = 'active'");
+    await check.run();
+    expect(fitting()).toBe(true);
+  });
+});

@@ -1,0 +1,74 @@
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+
+/** How many rows of the sample were read, and how many of them do not hold under the binding key. */
+export interface BindingKeySample {
+  readonly rows: number;
+  readonly failed: number;
+}
+
+const SAMPLE_ROWS = 64;
+const INTERVAL_MS = 10_000;
+
+/**
+ * Tells by a sample whether the binding key is the one that sealed the credential rows. The sample is the oldest rows: a
+ * service that runs with a wrong key seals new ones, and these hold under it. It is taken at the start, and again while
+ * most of it fails or after a row failed in use: so a database that is exchanged under a running service is noticed, and
+ * a few rows that were changed by SQL do not take the service down.
+ */
+@Injectable()
+export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(BindingKeyCheck.name);
+  private latest: BindingKeySample | undefined;
+  private failuresSeen = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    private readonly bindings: CredentialBindings,
+  ) {}
+
+  /** undefined: none could be taken yet. */
+  get sample(): BindingKeySample | undefined {
+    return this.latest;
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.run();
+    this.timer = setInterval(() => {
+      this.running = this.running.then(() => this.run());
+    }, INTERVAL_MS).unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  /** Takes a sample if there is a reason to. */
+  async run(): Promise<void> {
+    const { failures } = this.bindings;
+    if (this.latest && fits(this.latest) && failures === this.failuresSeen) return;
+    try {
+      const rows = await this.credentials.find({ order: { id: 'ASC' }, take: SAMPLE_ROWS });
+      const failed = rows.filter((row) => !this.bindings.isGenuine(row)).length;
+      this.latest = { rows: rows.length, failed };
+      this.failuresSeen = failures;
+    } catch (error) {
+      this.logger.warn({ message: 'the binding key was not held against the credential rows', error: String(error) });
+      return;
+    }
+    if (!fits(this.latest)) {
+      this.logger.error({ message: 'the binding key does not fit the credential rows', ...this.latest });
+    }
+  }
+}
+
+/** Whether most rows of the sample hold. */
+export function fits({ rows, failed }: BindingKeySample): boolean {
+  return 2 * failed <= rows;
+}

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { BindingKeyCheck } from '../src/credentials/binding-key-check.js';
+import { AuditLog } from './support/audit-log.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { type Credential, problem } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+
+/** A browser that gets a signal removes passkeys. So none goes out that a change of the database by SQL could have made. */
+
+let service: TestService;
+let log: AuditLog;
+let login: Ceremonies<string>;
+let authenticator: Authenticator;
+let credential: Credential;
+let user: string;
+let users = 0;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  log = new AuditLog(service.client);
+  login = await service.relyingParty('login.example.com');
+  await service.relyingParty('shop.example.org');
+});
+afterAll(() => service.stop());
+beforeEach(async () => {
+  user = `user-${String((users += 1))}`;
+  authenticator = new Authenticator();
+  credential = await login.registered(user, authenticator);
+});
+
+interface Signals {
+  allAcceptedCredentials: { rpId: string; userId: string; allAcceptedCredentialIds: string[] };
+}
+const signals = () =>
+  service.client.call<Signals>('auth-service', 'GET', `/v1/users/${user}/signals?rpId=${login.rpId}`);
+const act = (verb: string) =>
+  service.client.call('auth-service', 'POST', `/v1/credentials/${credential.id}/${verb}`, { reason: 'test' });
+const change = (assignment: string, values: unknown[] = []): Promise<unknown> =>
+  service.sql(`UPDATE credential SET ${assignment} WHERE id = $1`, [credential.id, ...values]);
+const reported = async (): Promise<boolean> =>
+  JSON.stringify(await log.events({ type: 'credential.tampered' })).includes(credential.id);
+
+describe('GET /v1/users/{userId}/signals', () => {
+  it.each<[string, string, unknown[]]>([
+    ['its public key', 'public_key = $2', [Buffer.alloc(77)]],
+    ['its credential id', 'credential_id = $2', [randomBytes(32)]],
+    ['its state to revoked', "status = 'revoked'", []],
+    ['its state to suspended', "status = 'suspended'", []],
+  ])('has no list while SQL has changed %s, and that is recorded', async (_, assignment, values) => {
+    await login.registered(user, new Authenticator());
+    await change(assignment, values);
+    const answer = await signals();
+    expect(answer).toMatchObject(problem(503, 'unavailable', { detail: expect.stringContaining('integrity check') }));
+    expect(answer.headers['retry-after']).toBe('60');
+    expect(await reported()).toBe(true);
+  });
+
+  it('has no list while SQL has changed a row that is revoked', async () => {
+    await login.registered(user, new Authenticator());
+    await act('revoke');
+    expect(succeeded(await signals(), 200).allAcceptedCredentials.allAcceptedCredentialIds).toHaveLength(1);
+    await change('credential_id = $2', [randomBytes(32)]);
+    expect(await signals()).toMatchObject(problem(503, 'unavailable'));
+    expect(await reported()).toBe(true);
+  });
+
+  it('has its list again when the row is as it was', async () => {
+    await change("status = 'revoked'");
+    expect(await signals()).toMatchObject(problem(503, 'unavailable'));
+    await change("status = 'active'");
+    const { allAcceptedCredentials } = succeeded(await signals(), 200);
+    expect(allAcceptedCredentials.allAcceptedCredentialIds).toEqual([credential.credentialId]);
+  });
+});
+
+describe('the erasure of a user', () => {
+  it('leaves a signal, for who asked before, by which the browser removes every passkey of the user', async () => {
+    const client = join(import.meta.dirname, '../clients/typescript/client.ts');
+    const { signalsAfterErasure } = (await import(client)) as { signalsAfterErasure: (before: Signals) => Signals };
+    const before = succeeded(await signals(), 200);
+    const path = `/v1/users/${user}?rpId=${login.rpId}`;
+    expect(await service.client.call('operator', 'DELETE', path)).toMatchObject({ status: 204, body: undefined });
+    expect(await signals()).toMatchObject(problem(404, 'not-found'));
+    expect(signalsAfterErasure(before).allAcceptedCredentials).toEqual({
+      rpId: login.rpId,
+      userId: authenticator.newest.userHandle.toString('base64url'),
+      allAcceptedCredentialIds: [],
+    });
+  });
+});
+
+describe('the refusal of a passkey that is not found', () => {
+  const refused = async (named: boolean, interference = {}) => {
+    const answer = await login.authenticate(authenticator, {
+      challenge: named ? { userId: user } : {},
+      interference: { passkey: authenticator.newest, ...interference },
+    });
+    expect(answer).toMatchObject(problem(422, 'authentication-rejected', { reason: 'credential-unknown' }));
+    return answer.body as unknown as { signal?: object };
+  };
+  const SIGNAL = { signal: { unknownCredential: expect.any(Object) } };
+
+  it.each([true, false])('tells the browser to forget it (user named: %s)', async (named) => {
+    const passkey = { ...authenticator.newest, id: randomBytes(32) };
+    expect(await refused(named, { passkey })).toMatchObject(SIGNAL);
+  });
+
+  it('tells the browser to forget it after the user was erased', async () => {
+    await service.client.call('operator', 'DELETE', `/v1/users/${user}?rpId=${login.rpId}`);
+    expect(await refused(false)).toMatchObject(SIGNAL);
+  });
+
+  it.each<[string, boolean, string, unknown[]]>([
+    ['the credential id', true, 'credential_id = $2', [randomBytes(32)]],
+    ['the credential id', false, 'credential_id = $2', [randomBytes(32)]],
+    ['the relying party', true, "rp_id = 'shop.example.org'", []],
+    ['the relying party', false, "rp_id = 'shop.example.org'", []],
+  ])('tells it nothing while SQL has changed %s (user named: %s)', async (_, named, assignment, values) => {
+    await change(assignment, values);
+    expect(await refused(named)).not.toHaveProperty('signal');
+    expect(await reported()).toBe(true);
+  });
+
+  it('tells it nothing while SQL has changed another passkey of the user, such as one that is revoked', async () => {
+    await act('revoke');
+    await change('public_key = $2', [Buffer.alloc(77)]);
+    const passkey = { ...authenticator.newest, id: randomBytes(32) };
+    expect(await refused(false, { passkey })).not.toHaveProperty('signal');
+  });
+
+  it('tells it nothing where nobody says which user it is', async () => {
+    const passkey = { ...authenticator.newest, id: randomBytes(32) };
+    expect(await refused(false, { passkey, userHandle: null })).not.toHaveProperty('signal');
+  });
+});
+
+describe('a binding key that does not fit the rows', () => {
+  const ready = async ({ running: { managementUrl } }: TestService): Promise<unknown> => {
+    const response = await fetch(`${managementUrl}/health/ready`);
+    return response.json();
+  };
+
+  it('is not ready from the start on, and nobody is told to forget a passkey', async () => {
+    await service.sql('DELETE FROM credential WHERE user_id <> $1', [user]);
+    await service.running.app.get(BindingKeyCheck, { strict: false }).run();
+    expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: { status: 'up' } } });
+    // Every deployment for tests has a key of its own.
+    const other = await TestService.start({ databaseUrl: () => Promise.resolve(service.database.url) });
+    try {
+      const indicator = { status: 'down', message: 'it does not fit the credential rows', rows: expect.any(Number) };
+      expect(await ready(other)).toMatchObject({ status: 'error', details: { binding_key: indicator } });
+      const path = `/v1/users/${user}/signals?rpId=${login.rpId}`;
+      expect(await other.client.call('auth-service', 'GET', path)).toMatchObject(problem(503, 'unavailable'));
+    } finally {
+      await other.stop();
+    }
+  });
+});
