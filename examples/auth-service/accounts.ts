@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID, scrypt, timingSafeEqual } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Refusal } from './refusal.ts';
 
 export interface Account {
   /** What Passkey Manager knows the user by. Never shown to anyone, never reused. */
@@ -12,6 +13,9 @@ export interface Account {
 
 /** OWASP's cost for scrypt: 128 MiB and about half a second for each guess. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
+
+const MAX_DERIVING = 8;
+let deriving = 0;
 
 /** The users, in one JSON file. */
 export class Accounts {
@@ -67,9 +71,13 @@ function read(file: string): Account[] {
   }
 }
 
+/** @throws Refusal when many passwords are checked already: each takes a processor and memory */
 function derive(password: string, salt: Buffer): Promise<Buffer> {
+  if (deriving >= MAX_DERIVING) throw new Refusal(429, 'rate-limited', { retryAfterSeconds: 1 });
+  deriving += 1;
   return new Promise((resolve, reject) => {
     scrypt(password.normalize('NFKC'), salt, 32, SCRYPT, (error, key) => {
+      deriving -= 1;
       if (error) reject(error);
       else resolve(key);
     });

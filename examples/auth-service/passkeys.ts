@@ -34,16 +34,24 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
         user: { id: account.id, name: account.email, displayName: account.name },
         identityProof: { method, verifiedAt: at.toISOString(), reference: exchange.session.reference },
       });
-      sessions.offer(exchange.session, challenge.challengeId);
+      sessions.offer(exchange.session, exchange.response, challenge.challengeId);
       return challenge;
     },
 
     'POST /api/passkeys': async (exchange) => {
-      signedIn(exchange);
+      const { account } = signedIn(exchange);
       const [challengeId, name] = [text(exchange.body, 'challengeId', 1, 64), text(exchange.body, 'name', 1, 64)];
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
       const response = exchange.body['response'] as Schemas['RegistrationResponseJSON'];
-      return show(await passkeys.registerCredential({ challengeId, response, name }));
+      const credential = await passkeys.registerCredential({ challengeId, response, name });
+      if (credential.userId !== account.id || credential.rpId !== rpId) {
+        await passkeys.revokeCredential(
+          credential.id,
+          'it was registered for another user than the one who is signed in',
+        );
+        throw new Refusal(409, 'passkey-of-another');
+      }
+      return show(credential);
     },
 
     'POST /api/passkeys/:id/name': async (exchange) =>

@@ -4,6 +4,7 @@ import { auditRoutes } from './audit-view.ts';
 import { readJson, type Routes, sendJson } from './http.ts';
 import { sendFile } from './page-files.ts';
 import { passkeyRoutes } from './passkeys.ts';
+import { PasswordAttempts } from './password-attempts.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { Sessions } from './sessions.ts';
 import { accountsFile, connectAs, origin, port } from './settings.ts';
@@ -15,8 +16,9 @@ const passkeys = connectAs('auth-service');
 const auditor = connectAs('auditor');
 const accounts = new Accounts(accountsFile);
 const sessions = new Sessions();
+const attempts = new PasswordAttempts();
 const routes: Routes = {
-  ...signInRoutes(passkeys, accounts, sessions),
+  ...signInRoutes(passkeys, accounts, sessions, attempts),
   ...passkeyRoutes(passkeys, accounts, sessions),
   ...auditRoutes(auditor, passkeys, accounts),
 };
@@ -34,7 +36,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (!route) throw new Refusal(404, 'not-found');
   if (request.method !== 'GET' && request.headers.origin !== origin) throw new Refusal(403, 'origin-foreign');
   const body = await readJson(request);
-  sendJson(response, 200, await route({ request, response, session: sessions.of(request, response), id, body }));
+  sendJson(response, 200, await route({ request, response, session: sessions.of(request), id, body }));
 }
 
 function redirect(response: ServerResponse, location: string): void {

@@ -1,6 +1,7 @@
 import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { type Exchange, type Routes, text } from './http.ts';
+import type { PasswordAttempts } from './password-attempts.ts';
 import { Refusal } from './refusal.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { rpId } from './settings.ts';
@@ -8,7 +9,12 @@ import { rpId } from './settings.ts';
 const PURPOSE = 'sign-in';
 
 /** Sign-up and sign-in: by password, and by passkey. */
-export function signInRoutes(passkeys: PasskeyManager, accounts: Accounts, sessions: Sessions): Routes {
+export function signInRoutes(
+  passkeys: PasskeyManager,
+  accounts: Accounts,
+  sessions: Sessions,
+  attempts: PasswordAttempts,
+): Routes {
   function begin({ session, response }: Exchange, account: Account, method: 'password' | 'passkey') {
     return whoIs(sessions.renew(session, response, { accountId: account.id, method, at: new Date() }), account);
   }
@@ -24,14 +30,15 @@ export function signInRoutes(passkeys: PasskeyManager, accounts: Accounts, sessi
     },
 
     'POST /api/sign-in/password': async (exchange) => {
-      const account = await accounts.signIn(address(exchange), passwordOf(exchange));
+      const [email, password] = [address(exchange), passwordOf(exchange)];
+      const account = await attempts.count(email, () => accounts.signIn(email, password));
       if (!account) throw new Refusal(401, 'password-wrong');
       return begin(exchange, account, 'password');
     },
 
-    'POST /api/sign-in/passkey/challenge': async ({ session }) => {
+    'POST /api/sign-in/passkey/challenge': async ({ session, response }) => {
       const challenge = await passkeys.issueAuthenticationChallenge({ rpId, purpose: PURPOSE });
-      sessions.offer(session, challenge.challengeId);
+      sessions.offer(session, response, challenge.challengeId);
       return challenge;
     },
 

@@ -62,6 +62,14 @@ const TEXTS = {
   'email-taken': ['There is an account with this e-mail', 'Sign in to it, or create one with another address.'],
   'email-malformed': ['That is no e-mail address', 'It should look like ada@example.com.'],
   'password-wrong': ['That did not match', 'The e-mail or the password is wrong. Check both and try again.'],
+  'too-many-attempts': [
+    'Too many wrong passwords',
+    'For the next minutes no password is taken for this e-mail. Sign in with your passkey, or try again later.',
+  ],
+  'passkey-of-another': [
+    'That passkey belongs to another account',
+    'It was revoked, and nothing was added to yours. Sign out, sign in again and create a new one.',
+  ],
   'signed-out': ['You are signed out', 'The session has ended. Sign in again.'],
   'rate-limited': ['Too many requests at once', 'Wait a few seconds and try again.'],
   'passkeys-unavailable': [
