@@ -11,7 +11,9 @@ import {
   type PasskeyManagerProcess,
 } from '../../examples/auth-service/launch.ts';
 
-const CHROMIUM_ARGUMENTS = [
+export const CHROMIUM_PATH = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
+
+export const CHROMIUM_ARGUMENTS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
@@ -60,7 +62,7 @@ export class Stage {
       const authService = await launchAuthService({ ...env, PASSKEY_URL: passkeyManager.url });
       ends.push(() => authService.stop());
       const browser = await chromium.launch({
-        executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+        executablePath: CHROMIUM_PATH,
         args: CHROMIUM_ARGUMENTS,
       });
       ends.push(() => browser.close());
