@@ -12,7 +12,7 @@ import { AuditService } from './audit/audit.service.js';
 import { LogKeeper } from './audit/log-keeper.js';
 import { Refusals } from './audit/refusals.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
-import type { Clock } from './config/clock.js';
+import { type Clock, CLOCK } from './config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from './config/config.js';
 import { demandHost } from './contract/host.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
@@ -34,6 +34,7 @@ import { Admission, admissionBounds } from './telemetry/admission.js';
 import { Metrics } from './telemetry/metrics.js';
 import { PinoLogger } from './telemetry/pino-logger.js';
 import { logRequests } from './telemetry/request-log.js';
+import { cutUnread } from './unread-answers.js';
 
 /** The service's own application, behind mutual TLS (docs/adr/0006-two-listeners.md). */
 export async function createApp(
@@ -81,6 +82,7 @@ export async function createApp(
   const server: Server = adapter.getHttpServer();
   app.get(Connections).serve(server);
   app.get(ListenerTrust).serve(server);
+  cutUnread(server, app.get<Clock>(CLOCK));
   watchHandshakes(server, app.get(Refusals), app.get(Metrics));
   fastify.addHook('onClose', () => app.get(Refusals).end());
   await app.init();

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
@@ -9,7 +9,8 @@ import { isLeafIndex } from './dto/export.query.js';
 import { firstIdAt } from './event-id.js';
 import { type LeafRange, LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
-import { whileWelcome } from './while-welcome.js';
+import { OpenExports } from './open-exports.js';
+import { streamWhileWelcome } from './while-welcome.js';
 
 /** By how much the log's order may differ from that of the events' times. */
 const DISORDER_MS = 600_000;
@@ -17,6 +18,8 @@ const DISORDER_MS = 600_000;
 /** Exports the log to auditors, by time or by its order. */
 @Injectable()
 export class LogExport {
+  private readonly underWay = new OpenExports();
+
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly log: LogLines,
@@ -25,15 +28,29 @@ export class LogExport {
     private readonly access: AccessService,
   ) {}
 
-  /** Recorded before the first line goes out. */
+  /**
+   * Recorded before the first line goes out.
+   *
+   * @throws Problem rate-limited
+   */
   async open(context: AuthorizedContext, filter: { from?: string; to?: string }): Promise<Readable> {
+    const end = this.underWay.begin(context.caller.spiffeId);
+    try {
+      return (await this.read(context, filter)).once('close', end);
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  private async read(context: AuthorizedContext, filter: { from?: string; to?: string }): Promise<Readable> {
     const { size, note } = await this.proofs.checkpoint();
     const range = await this.rangeOf(filter, size);
     const facts = { filter, leaves: range, tree_size: size };
     await this.audit.record(context, { type: 'audit.export', outcome: 'success', facts });
     const lines = this.log.lines(range, { size, note }, context.relyingParties);
     const isWelcome = (): Promise<boolean> => this.access.stillAllows(context, 'audit:export');
-    return Readable.from(whileWelcome(lines, isWelcome), { objectMode: false });
+    return streamWhileWelcome(lines, isWelcome);
   }
 
   /**

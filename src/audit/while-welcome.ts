@@ -1,18 +1,41 @@
+import { Readable } from 'node:stream';
+import { Problem } from '../problems/problem.js';
+
+/** A reader that takes a piece within the listener's patience is slow, and stays. */
+const PIECE_BYTES = 16_384;
+const INTERVAL_MS = 1_000;
+
 /** A caller that was welcome when its request came and no longer is. */
-export class NoLongerWelcome extends Error {}
+export class NoLongerWelcome extends Problem {
+  constructor() {
+    super('permission-denied', { detail: 'the caller is no longer welcome' });
+  }
+}
 
 /**
- * An answer that takes long is verified like any number of requests: before each part that goes out, and what follows a
- * refusal never does.
+ * An answer that takes long is verified like any number of requests: before each part is made, and every second while the
+ * caller does not read. What follows a refusal never goes out.
  *
- * @throws NoLongerWelcome
+ * @returns a stream that fails with NoLongerWelcome
  */
-export async function* whileWelcome<Part>(
-  parts: AsyncIterable<Part>,
-  isWelcome: () => Promise<boolean>,
-): AsyncGenerator<Part> {
+export function streamWhileWelcome(parts: AsyncIterable<Buffer>, isWelcome: () => Promise<boolean>): Readable {
+  const stream = Readable.from(piecesOf(parts, isWelcome), { objectMode: false, highWaterMark: PIECE_BYTES });
+  const timer = setInterval(() => {
+    isWelcome().then(
+      (welcome) => {
+        if (!welcome) stream.destroy(new NoLongerWelcome());
+      },
+      (error: unknown) => stream.destroy(error as Error),
+    );
+  }, INTERVAL_MS).unref();
+  return stream.once('close', () => {
+    clearInterval(timer);
+  });
+}
+
+async function* piecesOf(parts: AsyncIterable<Buffer>, isWelcome: () => Promise<boolean>): AsyncGenerator<Buffer> {
   for await (const part of parts) {
-    if (!(await isWelcome())) throw new NoLongerWelcome('the caller is no longer welcome');
-    yield part;
+    if (!(await isWelcome())) throw new NoLongerWelcome();
+    for (let at = 0; at < part.length; at += PIECE_BYTES) yield part.subarray(at, at + PIECE_BYTES);
   }
 }

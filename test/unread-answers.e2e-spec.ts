@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { AuditService } from '../src/audit/audit.service.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import type { ClientCertificate } from './support/client.js';
+import { type RawConnection, RawConnections } from './support/raw-connections.js';
+import { spiffeId, TestService } from './support/service.js';
+import { until } from './support/until.js';
+
+let service: TestService;
+let connections: RawConnections;
+beforeAll(async () => {
+  service = await TestService.start();
+  connections = new RawConnections(service);
+  // More than the buffers of two sockets hold: 12 MB.
+  const audit = service.running.app.get(AuditService);
+  for (let event = 0; event < 60; event += 1) {
+    await audit.record(null, { type: 'service.start', outcome: 'success', facts: { padding: 'x'.repeat(200_000) } });
+  }
+  await until(async () => (await service.metric('passkey_audit_log_size')) > 60);
+});
+afterEach(() => {
+  connections.close();
+  service.clock.reset();
+});
+afterAll(() => service.stop());
+
+const EXPORT = 'GET /v1/audit/export HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+/** A connection that has begun to receive an export, and reads no more of it. */
+async function unreadExport(identity: string | ClientCertificate = 'auditor'): Promise<RawConnection> {
+  const connection = await connections.connect(identity);
+  connection.socket.write(EXPORT);
+  await once(connection.socket, 'data');
+  connection.socket.pause();
+  return connection;
+}
+
+async function read({ socket }: RawConnection, bytes: number): Promise<void> {
+  socket.resume();
+  for (let received = 0; received < bytes;) received += ((await once(socket, 'data')) as [Buffer])[0].length;
+  socket.pause();
+}
+
+/** Whether the service has ended it; a client that reads nothing learns of it by writing. */
+async function isCut({ socket }: RawConnection): Promise<boolean> {
+  if (!socket.destroyed) socket.write('\r\n');
+  await sleep(100);
+  return socket.destroyed;
+}
+
+/** In which the service looks at its connections once. */
+const round = (): Promise<void> => sleep(1_200);
+
+describe('an answer that its caller does not read', () => {
+  it('is cut off after 30 seconds, and holds no place of others meanwhile', async () => {
+    const unread = await unreadExport();
+    await round();
+    service.clock.advance(20);
+    await round();
+    expect(await isCut(unread)).toBe(false);
+    expect(await service.metric('passkey_http_requests_in_flight')).toBe(0);
+    const parties = await service.relyingParty('login.example.com');
+    const phone = new Authenticator();
+    await parties.registered('ada', phone);
+    await parties.authenticated(phone);
+    service.clock.advance(11);
+    await until(() => isCut(unread));
+  });
+
+  it('stays when it is read slowly', async () => {
+    const slow = await unreadExport();
+    for (let pause = 0; pause < 3; pause += 1) {
+      await round();
+      service.clock.advance(20);
+      await read(slow, 1_000_000);
+    }
+    await round();
+    expect(await isCut(slow)).toBe(false);
+  });
+
+  it('ends with the validity of its caller', async () => {
+    const notAfter = new Date(service.clock.now().getTime() + 15_000);
+    const ending = await unreadExport(await service.pki.issue({ uris: [spiffeId('auditor')], notAfter }));
+    const lasting = await unreadExport();
+    service.clock.advance(16);
+    await until(() => isCut(ending));
+    expect(await isCut(lasting)).toBe(false);
+  });
+});
+
+describe('exports', () => {
+  it('are two at a time of one identity, and the third is told to come back', async () => {
+    const [first] = [await unreadExport(), await unreadExport()];
+    const third = await service.client.call('auditor', 'GET', '/v1/audit/export?from=0&to=1');
+    expect(third).toMatchObject({ status: 429, body: { type: 'urn:passkey-manager:problem:rate-limited' } });
+    expect(Number(third.headers['retry-after'])).toBeGreaterThan(0);
+    first.reset();
+    await until(
+      async () => (await service.client.call('auditor', 'GET', '/v1/audit/export?from=0&to=1')).status === 200,
+    );
+  });
+
+  it('that were refused or left are under way no more', async () => {
+    for (let n = 0; n < 5; n += 1) {
+      expect((await service.client.call('auditor', 'GET', '/v1/audit/export?from=x')).status).toBe(400);
+      const { socket, reset } = await connections.connect('auditor');
+      socket.write(EXPORT);
+      if (n % 2 === 0) await sleep(5);
+      reset();
+    }
+    await until(
+      async () => (await service.client.call('auditor', 'GET', '/v1/audit/export?from=0&to=1')).status === 200,
+    );
+  });
+});
