@@ -41,7 +41,7 @@ const ROOMS = Object.keys(OPEN_DOORS);
 
 const LIBRARY = {
   name: '@simplewebauthn/server',
-  message: 'Only src/webauthn opens the library; its types are in src/webauthn/json.ts.',
+  message: 'The types of the browser’s JSON are in src/webauthn/json.ts.',
 };
 
 const EXCEPTIONS = { group: ['@nestjs/common'], importNamePattern: 'Exception$', message: 'Throw a Problem.' };

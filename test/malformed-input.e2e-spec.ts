@@ -85,6 +85,7 @@ beforeAll(async () => {
           maxCredentialsPerUser: 5,
           challengeTtlSeconds: 300,
           signCountRegression: 'reject',
+          allowSha1Tpm: true,
           crossOrigin: { allow: false, topOrigins: ['https://top.example'] },
           identityProof: { required: true, maxAgeSeconds: 900 },
         },

@@ -15,6 +15,7 @@ const DEFAULT_POLICY = {
   maxCredentialsPerUser: 20,
   challengeTtlSeconds: 300,
   signCountRegression: 'reject',
+  allowSha1Tpm: false,
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
   userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },

@@ -1,6 +1,10 @@
 /**
- * `npm run conformance`: runs the specs of both ceremonies and writes docs/webauthn-conformance.md from what they say.
- * `--check` writes nothing and fails when the page is not what the specs say now, or when a step has no test.
+ * `npm run conformance`: runs the specs of both ceremonies and of the attestation formats and writes
+ * docs/webauthn-conformance.md from what they say. `--check` writes nothing and fails when the page is not what the specs
+ * say now, or when a step or a field has no test.
+ *
+ * In the spec of a format, a `describe` is a field and what its clause says of it, and a test begins with `accepts`,
+ * `refuses` or `is stricter than the clause for`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +13,16 @@ import { join } from 'node:path';
 
 /** How many steps each section has. */
 const SECTIONS = { '§7.1 Registering a New Credential': 29, '§7.2 Verifying an Authentication Assertion': 25 };
+/** A spec for each attestation format, in the order of §8. */
+const FORMATS = [
+  '§8.2 Packed attestation',
+  '§8.3 TPM attestation',
+  '§8.4 Android Key attestation',
+  '§8.6 FIDO U2F attestation',
+  '§8.7 None attestation',
+  '§8.8 Apple anonymous attestation',
+];
+const SPECS = 'src/webauthn/(verify-|packed|tpm|android-key|fido-u2f|attestation-statement|apple)';
 const PAGE = 'docs/webauthn-conformance.md';
 
 interface Test {
@@ -20,9 +34,15 @@ interface Test {
 function run(): Test[] {
   const directory = mkdtempSync(join(tmpdir(), 'conformance-'));
   const output = join(directory, 'results.json');
-  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
+  const flags = [
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    'node_modules/jest/bin/jest.js',
+    '-w',
+    '1',
+  ];
   try {
-    spawnSync(process.execPath, [...flags, 'src/webauthn/verify-', '--json', `--outputFile=${output}`], {
+    spawnSync(process.execPath, [...flags, SPECS, '--json', `--outputFile=${output}`], {
       stdio: 'pipe',
     });
     const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as { testResults: { assertionResults: Test[] }[] };
@@ -61,6 +81,35 @@ function section(name: string, steps: number, tests: Test[]): string[] {
   return [`## ${name}`, '', '| step | tests |', '| --- | --- |', ...rows, ''];
 }
 
+const KINDS = ['accepts ', 'refuses ', 'is stricter than the clause for '] as const;
+
+/** A row for each field of a format: what the clause says, what is accepted, what is refused, where we are stricter. */
+function format(name: string, tests: Test[]): string[] {
+  const own = tests.filter(
+    ({ ancestorTitles }) => ancestorTitles[0] === `WebAuthn L3 ${name}` && ancestorTitles.length > 1,
+  );
+  const failed = own.filter(({ status }) => status !== 'passed');
+  if (failed.length > 0) throw new Error(`${name}: ${String(failed.length)} tests fail`);
+  const groups = Map.groupBy(own, ({ ancestorTitles }) => ancestorTitles[1]!);
+  if (groups.size === 0) throw new Error(`${name}: no test names a field`);
+  const rows = [...groups].map(([title, group]) => {
+    const [field, clause] = title.split(/: (.*)/s);
+    if (!field || !clause) throw new Error(`${name}: “${title}” does not say what the clause says of the field`);
+    const odd = group.find((test) => !KINDS.some((kind) => test.title.startsWith(kind)));
+    if (odd) throw new Error(`${name}, ${title}: “${odd.title}” says neither what is accepted nor what is refused`);
+    const cells = KINDS.map((kind) => {
+      const titles = group.filter((test) => test.title.startsWith(kind)).map((test) => test.title.slice(kind.length));
+      return escape(titles.join('; '));
+    });
+    return `| ${escape(field)} | ${escape(clause)} | ${cells.join(' | ')} |`;
+  });
+  const head = [
+    '| field | the clause | accepted | refused | stricter than the clause, for |',
+    '| --- | --- | --- | --- | --- |',
+  ];
+  return [`### ${name}`, '', ...head, ...rows, ''];
+}
+
 const tests = run();
 const page = [
   '# WebAuthn Level 3, step by step',
@@ -70,14 +119,21 @@ const page = [
   'demands beyond these steps is in the tests of [src/credentials](../src/credentials) and [test](../test).',
   '',
   ...Object.entries(SECTIONS).flatMap(([name, steps]) => section(name, steps, tests)),
+  '## §8 Attestation statement formats, field by field',
+  '',
+  'A statement is true or not, which is asked here, and trusted or not, which is asked apart from it: what is accepted “as',
+  'untrusted” is registered unless the policy asks for trust. Members of a statement that its clause does not define are',
+  'ignored. A field that a clause does not bound is bounded for the sake of the service: eight certificates of 8 KiB each,',
+  '[certificate-bounds.ts](../src/webauthn/certificate-bounds.ts).',
+  '',
+  ...FORMATS.flatMap((name) => format(name, tests)),
   '## What is not verified, and so not registered',
   '',
   '| what | why |',
   '| --- | --- |',
-  '| Ed448 (COSE -53) | SimpleWebAuthn verifies its registrations but no assertion; what cannot be verified later is not offered. |',
+  '| Ed448 (COSE -53) | No authenticator that we know of has it; only the specification’s own test vector does. |',
   '| ES256K (COSE -47) | The same. |',
-  '| A TPM whose vendor id is zero | SimpleWebAuthn knows no such manufacturer; only the specification’s own test vector has one. |',
-  '| `fido-u2f` with an AAGUID other than zero | U2F does not sign the AAGUID, so nothing vouches for it. |',
+  '| `compound` | No client that we know of sends it. |',
   '| `android-safetynet` | Withdrawn by its maker. |',
   '',
 ].join('\n');

@@ -836,6 +836,8 @@ export interface components {
             signCountRegression?: components["schemas"]["SignCountRegressionRule"];
             /** @default reject */
             backupEligibilityChange?: components["schemas"]["BackupEligibilityChangeRule"];
+            /** @default false */
+            allowSha1Tpm?: components["schemas"]["AllowSha1Tpm"];
             crossOrigin?: {
                 /** @default false */
                 allow?: boolean;
@@ -879,6 +881,7 @@ export interface components {
             challengeTtlSeconds: components["schemas"]["ChallengeTtlSeconds"];
             signCountRegression: components["schemas"]["SignCountRegressionRule"];
             backupEligibilityChange: components["schemas"]["BackupEligibilityChangeRule"];
+            allowSha1Tpm: components["schemas"]["AllowSha1Tpm"];
             crossOrigin: {
                 allow: boolean;
                 topOrigins: components["schemas"]["TopOrigins"];
@@ -919,6 +922,8 @@ export interface components {
          * @enum {string}
          */
         BackupEligibilityChangeRule: "reject" | "accept-growth";
+        /** @description Whether the attestation of a TPM that rests on SHA-1 can be trusted. Every Windows Hello attests so; while this is false, its attestation is `untrusted`. */
+        AllowSha1Tpm: boolean;
         /** @description Where a cross-origin ceremony may be embedded. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
@@ -990,6 +995,7 @@ export interface components {
          *         "challengeTtlSeconds": 300,
          *         "signCountRegression": "reject",
          *         "backupEligibilityChange": "reject",
+         *         "allowSha1Tpm": false,
          *         "crossOrigin": {
          *           "allow": false,
          *           "topOrigins": []

@@ -11,7 +11,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { Redeemed } from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
-import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';
 import { registrationVerification } from '../webauthn/options.js';
 import { type Reason, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
@@ -53,7 +53,7 @@ export class RegisterCredential {
     try {
       redeemed = await this.challenges.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
       const ceremony = ceremonyOf(redeemed);
-      const verified = await this.verify(response, ceremony);
+      const verified = this.verify(response, ceremony);
       return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified), verified);
     } catch (error) {
       const problem = error instanceof Refusal ? rejected(error) : error;
@@ -67,9 +67,9 @@ export class RegisterCredential {
     }
   }
 
-  private async verify(response: RegistrationResponseDto, ceremony: Ceremony): Promise<VerifiedRegistration> {
+  private verify(response: RegistrationResponseDto, ceremony: Ceremony): VerifiedRegistration {
     const { policy } = ceremony;
-    const verified = await verifyRegistration(response as RegistrationResponseJSON, {
+    const verified = verifyRegistration(response as RegistrationResponseJSON, {
       rpId: ceremony.rp_id,
       origins: ceremony.origins,
       crossOrigin: policy.crossOrigin,
@@ -79,6 +79,8 @@ export class RegisterCredential {
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
       roots: (format, aaguid) => [...this.roots.of(format), ...this.authenticators.rootsOf(aaguid)],
+      // The row of a relying party may lack what a later version added to policies.
+      allowSha1Tpm: wholePolicy(policy).allowSha1Tpm,
       now: this.clock.now(),
     });
     demandAllowedModel(policy.authenticators, verified.aaguid, this.authenticators, this.clock.now());
@@ -147,6 +149,7 @@ export class RegisterCredential {
             aaguid,
             attestation: `${attestation.format}/${attestation.trust}`,
             attestation_root: attestation.root,
+            attestation_distrust: attestation.distrust?.detail,
             backup_eligible: backupEligible,
           },
         },
@@ -194,7 +197,7 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   step(
     !trustNeeded || attestation.trust === 'trusted',
     'attestation-untrusted',
-    `the attestation's trust is ${attestation.trust}${attestation.cause === undefined ? '' : `: ${attestation.cause}`}`,
+    `the attestation's trust is ${attestation.trust}${attestation.distrust === undefined ? '' : `: ${attestation.distrust.detail}`}`,
   );
 }
 

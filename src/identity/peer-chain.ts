@@ -31,7 +31,9 @@ export type PeerVerdict =
  */
 export async function verifyPeer(chain: readonly X509Certificate[], material: Lists, now: Date): Promise<PeerVerdict> {
   const current = chain.map((certificate) => editionInForce(certificate, material.authorities));
-  const verdict = certificatePath(current, material.authorities.filter(isRoot), now, HELD_IN_THE_HANDSHAKE);
+  const verdict = certificatePath(current, material.authorities.filter(isRoot), now, {
+    alsoUnderstood: HELD_IN_THE_HANDSHAKE,
+  });
   if ('cause' in verdict) return { flaw: `the certificate is no longer trusted: ${verdict.cause}` };
   return verifyRevocation(verdict.path, material, now);
 }

@@ -92,7 +92,7 @@ describe('a relying party that is put', () => {
 describe('the defaults of a policy', () => {
   it('are the strict ones', () => {
     expect(DEFAULT_POLICY).toMatchObject({
-      ...{ userVerification: 'required', residentKey: 'required', signCountRegression: 'reject' },
+      ...{ userVerification: 'required', residentKey: 'required', signCountRegression: 'reject', allowSha1Tpm: false },
       ...{ crossOrigin: { allow: false, topOrigins: [] }, identityProof: { required: true, maxAgeSeconds: 900 } },
       ...{ maxCredentialsPerUser: 20, challengeTtlSeconds: 300, algorithms: [-48, -8, -7, -257] },
       ...{ userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 } },

@@ -1,5 +1,5 @@
 import { ALGORITHMS } from '../webauthn/algorithms.js';
-import { ATTESTATION_FORMATS } from '../webauthn/attestation-formats.js';
+import { ATTESTATION_FORMATS } from '../webauthn/attestation-statement.js';
 
 type Demand = 'required' | 'preferred' | 'discouraged';
 
@@ -26,6 +26,8 @@ export interface RelyingPartyPolicy {
   readonly signCountRegression: 'reject' | 'flag';
   /** Whether a credential that becomes backup eligible after its registration is refused (WebAuthn L3 §7.2 step 19). */
   readonly backupEligibilityChange: 'reject' | 'accept-growth';
+  /** Whether a TPM’s attestation that rests on SHA-1, as that of every Windows Hello does, can be trusted. */
+  readonly allowSha1Tpm: boolean;
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
   /** Of ceremonies that name a user: src/database/user-limits.ts. PCI DSS 8.3.4 asks for 10 refusals at most. */
@@ -46,6 +48,7 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
   challengeTtlSeconds: 300,
   signCountRegression: 'reject',
   backupEligibilityChange: 'reject',
+  allowSha1Tpm: false,
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
   userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },

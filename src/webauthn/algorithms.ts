@@ -1,6 +1,6 @@
-/** A signature algorithm that a credential can be registered with and later verified by. */
-export interface Algorithm {
-  /** COSE algorithm identifier (IANA COSE Algorithms registry). */
+/** A signature algorithm of the IANA COSE Algorithms registry. */
+export interface SignatureAlgorithm {
+  /** COSE algorithm identifier. */
   readonly cose: number;
   readonly name: string;
   /** COSE key type: 1 OKP, 2 EC2, 3 RSA, 7 AKP. */
@@ -8,9 +8,13 @@ export interface Algorithm {
   /** COSE curve, where the key type has one. */
   readonly curve?: number;
   /** What the signature is made over; undefined: over the data itself. */
-  readonly hash?: 'sha256' | 'sha384' | 'sha512';
+  readonly hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   /** RSASSA-PSS instead of PKCS #1 v1.5; the salt is as long as the hash (RFC 8230 §2). */
   readonly pss?: true;
+}
+
+/** One that a credential can be registered with and later verified by. */
+export interface Algorithm extends SignatureAlgorithm {
   /** Whether a relying party offers it when its policy does not say. */
   readonly offered: boolean;
 }

@@ -1,34 +1,16 @@
-import 'reflect-metadata';
-import { type KeyObject, verify, type X509Certificate } from 'node:crypto';
-import { id_ce_keyDescription, NonStandardKeyDescription, SecurityLevel } from '@peculiar/asn1-android';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { parseCertificate } from './parsed-certificate.js';
+import type { X509Certificate } from 'node:crypto';
+import { type Attestation, attestedBytes, type Distrust } from './attestation.js';
+import { attestationAlgorithm, demandSignature } from './attestation-algorithms.js';
+import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
+import { ID_KEY_DESCRIPTION, type KeyDescription, readKeyDescription } from './key-description.js';
+import { publicKeyOf } from './public-key.js';
 import { Refusal, step } from './verdict.js';
-
-/** What an `android-key` statement is about, and the statement; its `alg` is known to fit the leaf's key. */
-export interface AndroidKeyAttestation {
-  readonly alg: unknown;
-  readonly sig: unknown;
-  /** Leaf first. */
-  readonly certificates: readonly X509Certificate[];
-  readonly algorithm: number;
-  readonly publicKey: KeyObject;
-  readonly authData: Buffer;
-  readonly clientDataHash: Buffer;
-}
-
-/** The hashes of what Android Keystore signs with, by COSE algorithm. */
-const HASHES: Readonly<Record<number, string | null>> = {
-  [-7]: 'sha256',
-  [-8]: null,
-  [-35]: 'sha384',
-  [-36]: 'sha512',
-  [-257]: 'sha256',
-};
 
 /** Android's Keymaster: KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN. */
 const GENERATED = 0;
 const SIGN = 2;
+/** TrustedEnvironment and StrongBox; what comes after them is not known to be hardware. */
+const HARDWARE_LEVELS: readonly number[] = [1, 2];
 
 /**
  * Android Key attestation, WebAuthn L3 §8.4. The key description must be the leaf's alone: a key that is itself attested
@@ -40,37 +22,39 @@ const SIGN = 2;
  * @returns why the key is not to be trusted, whoever signed the chain
  * @throws Refusal attestation-invalid
  */
-export function verifyAndroidKey(attestation: AndroidKeyAttestation): string | undefined {
-  const { certificates, alg, sig, algorithm, publicKey, authData, clientDataHash } = attestation;
+export function verifyAndroidKey(attestation: Attestation): Distrust | undefined {
+  const { statement, certificates, algorithm, credential } = attestation;
   const leaf = certificates[0]!;
-  const hash = HASHES[algorithm];
-  step(alg === algorithm && hash !== undefined, 'attestation-invalid', 'the algorithm is not that of the credential');
-  step(leaf.publicKey.equals(publicKey), 'attestation-invalid', 'the certificate is of another key');
-  const signed = Buffer.concat([authData, clientDataHash]);
-  const holds = sig instanceof Uint8Array && verify(hash, signed, leaf.publicKey, sig);
-  step(holds, 'attestation-invalid', 'the signature does not hold');
+  const alg = statement.get('alg');
+  step(alg === algorithm, 'attestation-invalid', `alg is ${String(alg)}, not the credential’s, ${String(algorithm)}`);
+  const own = leaf.publicKey.equals(publicKeyOf(credential.key));
+  step(own, 'attestation-invalid', 'the certificate is of another key than the credential’s');
+  const signature = attestationAlgorithm(alg, leaf.publicKey);
+  demandSignature(signature, leaf.publicKey, attestedBytes(attestation), statement.get('sig'));
   const [description, ...others] = certificates.map(descriptionOf);
   step(description !== undefined, 'attestation-invalid', 'the certificate describes no key');
   const alone = others.every((other) => other === undefined);
   step(alone, 'attestation-invalid', 'a certificate that signed the key describes a key itself');
-  const challenge = Buffer.from(description.attestationChallenge.buffer);
-  step(challenge.equals(clientDataHash), 'attestation-invalid', 'the attestation challenge is another one');
-  verifyAuthorizations(description);
-  return isHardwareEnforced(description) ? undefined : 'no trusted environment enforces what the key is for';
+  const ours = description.attestationChallenge.equals(attestation.clientDataHash);
+  step(ours, 'attestation-invalid', 'the attestation challenge is another one than the hash of the client data');
+  demandAuthorizations(description);
+  if (isHardwareEnforced(description)) return undefined;
+  return { code: 'unguarded', detail: 'no trusted environment enforces what the key is for' };
 }
 
-function descriptionOf(certificate: X509Certificate): NonStandardKeyDescription | undefined {
+function descriptionOf(certificate: X509Certificate): KeyDescription | undefined {
+  const extension = findExtension(readCertificate(certificate).extensions, ID_KEY_DESCRIPTION);
   try {
-    const extension = parseCertificate(certificate).getExtension(id_ce_keyDescription);
-    return extension ? AsnConvert.parse(extension.value, NonStandardKeyDescription) : undefined;
-  } catch {
-    throw new Refusal('attestation-invalid', 'the key description cannot be read');
+    return extension && readKeyDescription(bytesOfExtension(extension));
+  } catch (error) {
+    const cause = error instanceof Error ? error.message.slice(0, 100) : '';
+    throw new Refusal('attestation-invalid', `the key description cannot be read: ${cause}`);
   }
 }
 
-function verifyAuthorizations({ softwareEnforced, teeEnforced }: NonStandardKeyDescription): void {
-  const union = [...softwareEnforced, ...teeEnforced];
-  const scoped = union.every(({ allApplications }) => allApplications === undefined);
+function demandAuthorizations({ softwareEnforced, hardwareEnforced }: KeyDescription): void {
+  const union = [softwareEnforced, hardwareEnforced];
+  const scoped = union.every(({ allApplications }) => !allApplications);
   step(scoped, 'attestation-invalid', 'the key is for all applications');
   const generated = union.every(({ origin }) => origin === undefined || origin === GENERATED);
   step(generated, 'attestation-invalid', 'the key was not generated where it is');
@@ -78,16 +62,16 @@ function verifyAuthorizations({ softwareEnforced, teeEnforced }: NonStandardKeyD
   step(signs, 'attestation-invalid', 'the key is for more than signing');
 }
 
-function isHardwareEnforced(description: NonStandardKeyDescription): boolean {
-  const { attestationSecurityLevel, keymasterSecurityLevel, teeEnforced } = description;
-  const purpose = teeEnforced.findProperty('purpose');
+function isHardwareEnforced(description: KeyDescription): boolean {
+  const { attestationSecurityLevel, keymasterSecurityLevel, hardwareEnforced } = description;
+  const { origin, purpose } = hardwareEnforced;
   return (
-    attestationSecurityLevel !== SecurityLevel.software &&
-    keymasterSecurityLevel !== SecurityLevel.software &&
-    teeEnforced.findProperty('origin') === GENERATED &&
+    HARDWARE_LEVELS.includes(attestationSecurityLevel) &&
+    HARDWARE_LEVELS.includes(keymasterSecurityLevel) &&
+    origin === GENERATED &&
     purpose !== undefined &&
     isSignOnly(purpose)
   );
 }
 
-const isSignOnly = (purposes: Iterable<number>): boolean => [...purposes].join() === String(SIGN);
+const isSignOnly = (purposes: readonly number[]): boolean => purposes.length === 1 && purposes[0] === SIGN;

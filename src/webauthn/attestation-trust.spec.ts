@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import * as x509 from '@peculiar/x509';
 import { type Attestation, fidoU2fBy, packedBy, packedSelf } from '../../test/support/authenticator/attestation.js';
@@ -7,17 +8,13 @@ import {
   type AttestationCertificate,
   createAttestationAuthority,
 } from '../../test/support/authenticator/attestation-authority.js';
-import { issue, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
-import { weaknessOf } from './attestation-statement.js';
-import { assessTrust } from './attestation-trust.js';
+import { registration } from '../../test/support/pure-ceremonies.js';
 import type { RegistrationExpectation } from './verify-registration.js';
-import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
+import { FIDO_METADATA_ROOTS, SHIPPED_ROOTS, WELL_KNOWN_ROOTS } from './well-known-roots.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 const ROOT = 'CN=Example Authenticators Root, O=Example Authenticators, C=XX';
-const MODEL = 'CN=Model One, OU=Authenticator Attestation, O=Example, C=XX';
 
 let maker: AttestationAuthority;
 let other: AttestationAuthority;
@@ -38,11 +35,6 @@ afterAll(() => {
 
 const attested = (attestation: Attestation, expected: Partial<RegistrationExpectation>, aaguid = AAGUID) =>
   registration({ interference: { attestation, aaguid }, expected }).then((verified) => verified.attestation);
-
-const packedLeaf = async (profile: Profile): Promise<AttestationCertificate> => {
-  const { certificate, privateKey } = await issue({ subject: MODEL, ...profile });
-  return { chain: [certificate.raw], privateKey };
-};
 
 describe('WebAuthn L3 §7.1 step 24: how far the attestation is trusted', () => {
   it('is trusted when it ends in a root of its format and model', async () => {
@@ -71,59 +63,49 @@ describe('WebAuthn L3 §7.1 step 24: how far the attestation is trusted', () => 
     ['by another maker', () => [other.rootPem], 'it ends in no known root'],
     ['with a root that is none', () => ['no certificate'], 'it ends in no known root'],
   ])('is untrusted %s', async (_, roots, cause) => {
-    expect(await attested(packedBy(leaf), { roots })).toEqual({ format: 'packed', trust: 'untrusted', cause });
+    const distrust = { code: 'root-unknown', detail: expect.stringContaining(cause) };
+    expect(await attested(packedBy(leaf), { roots })).toEqual({ format: 'packed', trust: 'untrusted', distrust });
   });
 
   it('is untrusted at a time when its certificates are not valid', async () => {
     const now = new Date(Date.now() + 400 * 86_400_000);
     const verdict = await attested(packedBy(leaf), { roots: () => [maker.rootPem], now });
-    expect(verdict).toMatchObject({ trust: 'untrusted', cause: expect.stringContaining('is not valid at this time') });
+    const detail = expect.stringContaining('is not valid at this time');
+    expect(verdict).toMatchObject({ trust: 'untrusted', distrust: { code: 'not-valid-now', detail } });
   });
 
   it('is self whatever the roots', async () => {
     expect(await attested(packedSelf, { roots: () => [maker.rootPem] })).toEqual({ format: 'packed', trust: 'self' });
   });
 
-  it('is untrusted when it is signed with SHA-1, as TPMs do', async () => {
-    const { certificate, pem } = await issue();
-    const weakness = weaknessOf(new Map([['alg', -65_535]]));
-    const verdict = assessTrust({ format: 'tpm', certificates: [certificate], weakness }, [pem], new Date());
-    expect(verdict).toEqual({ format: 'tpm', trust: 'untrusted', cause: 'it is signed with SHA-1' });
-  });
-
-  it('has Apple’s and Google’s roots, and they are valid', () => {
-    expect(Object.keys(WELL_KNOWN_ROOTS)).toEqual(['apple', 'android-key']);
-    for (const roots of Object.values(WELL_KNOWN_ROOTS)) {
-      expect(roots.some((pem) => new x509.X509Certificate(pem).notAfter > new Date())).toBe(true);
-    }
+  it('names the root that an unknown chain claims, and what an operator can do', async () => {
+    const { distrust } = await attested(packedBy(leaf), { roots: () => [other.rootPem] });
+    expect(distrust?.detail).toContain(`is issued by "${ROOT}"`);
+    expect(distrust?.detail).toContain('add it to PASSKEY_ATTESTATION_ROOTS_FILE');
   });
 });
 
-describe('WebAuthn L3 §8.2.1: the certificate of packed, beyond what the library asks', () => {
-  const aaguidExtension = (hex: string, critical = false): x509.Extension =>
-    new x509.Extension('1.3.6.1.4.1.45724.1.1.4', critical, Buffer.from(hex, 'hex'));
-  const own = `0410${AAGUID.replaceAll('-', '')}`;
-
-  it.each<[string, () => Profile]>([
-    ['a critical AAGUID', () => ({ extensions: [aaguidExtension(own, true)] })],
-    ['another AAGUID', () => ({ extensions: [aaguidExtension(`0410${'11'.repeat(16)}`)] })],
-    ['an AAGUID that is not wrapped', () => ({ extensions: [aaguidExtension(own.slice(4))] })],
-    ['two AAGUIDs', () => ({ extensions: [aaguidExtension(own), aaguidExtension(own)] })],
-    ['a key on another curve than ES256’s', () => ({ key: { name: 'ECDSA', namedCurve: 'P-384' } })],
-  ])('is refused with %s', async (_, profile) => {
-    await expectRefusal(attested(packedBy(await packedLeaf(profile())), {}), 'attestation-invalid');
+describe('the roots that ship with the service', () => {
+  it('are Apple’s, Google’s two and those of FIDO metadata, and they are valid', () => {
+    const subjects = SHIPPED_ROOTS.map(({ pem }) => new X509Certificate(pem).subject.replaceAll('\n', ', '));
+    expect(subjects).toEqual([
+      'CN=Apple WebAuthn Root CA, O=Apple Inc., ST=California',
+      'serialNumber=f92009e853b6b045',
+      'CN=Key Attestation CA1, OU=Android, O=Google LLC, C=US',
+      'OU=GlobalSign Root CA - R3, O=GlobalSign, CN=GlobalSign',
+      'C=BE, O=GlobalSign nv-sa, CN=GlobalSign Root R46',
+    ]);
+    expect([WELL_KNOWN_ROOTS['apple'], WELL_KNOWN_ROOTS['android-key'], FIDO_METADATA_ROOTS].map((roots) => roots?.length)).toEqual([1, 2, 2]); // prettier-ignore
   });
 
-  it('may name its model, and need not', async () => {
-    for (const extensions of [[aaguidExtension(own)], []]) {
-      expect(await attested(packedBy(await packedLeaf({ extensions })), {})).toMatchObject({ trust: 'untrusted' });
-    }
-  });
-
-  it('is refused for fido-u2f on another curve than P-256 (§8.6)', async () => {
-    const p384 = await packedLeaf({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
-    await expectRefusal(registration({ interference: { attestation: fidoU2fBy(p384) } }), 'attestation-invalid');
-    const es384 = { algorithm: 'ES384' as const, attestation: fidoU2fBy(leaf) };
-    await expectRefusal(registration({ model: es384 }), 'attestation-invalid');
-  });
+  it.each(SHIPPED_ROOTS.map((root) => [root.fingerprint.slice(0, 16), root] as const))(
+    '%s… says where it is from and when, is that certificate, signed itself and is valid',
+    (_, { fingerprint, source, asOf, pem }) => {
+      const certificate = new X509Certificate(pem);
+      expect(certificate.fingerprint256.replaceAll(':', '').toLowerCase()).toBe(fingerprint);
+      expect(certificate.verify(certificate.publicKey)).toBe(true);
+      expect(new Date() < certificate.validToDate).toBe(true);
+      expect([source, asOf]).toEqual([expect.stringMatching(/^https:/), expect.stringMatching(/^20\d\d-\d\d-\d\d$/)]);
+    },
+  );
 });

@@ -1,5 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { certificatePath, nameOf } from './certificate-path.js';
+import { androidExcuse } from './android-path.js';
+import type { Distrust } from './attestation.js';
+import type { VerifiedStatement } from './attestation-statement.js';
+import { certificatePath, nameInOneLine, type PathFlaw, type PathRules } from './certificate-path.js';
 import type { AttestationTrust } from './verdict.js';
 
 /** How far an attestation is trusted (WebAuthn L3 §7.1 steps 23 and 24). */
@@ -9,30 +12,36 @@ export interface AttestationVerdict {
   /** Subject of the anchor that a trusted attestation ends in. */
   readonly root?: string;
   /** Why an attestation with certificates is not trusted. */
-  readonly cause?: string;
+  readonly distrust?: Distrust;
 }
 
-/** A statement that holds; whether its certificates do is asked here. */
-export interface VerifiedStatement {
-  readonly format: string;
-  /** Leaf first; none for `none` and self attestation. */
-  readonly certificates: readonly X509Certificate[];
-  /** What keeps it from being trusted, whoever signed it. */
-  readonly weakness?: string | undefined;
-}
+const RULES: Readonly<Record<string, PathRules>> = { 'android-key': { excuse: androidExcuse } };
 
-/** @param roots PEM; each may hold one certificate */
+/**
+ * @param roots PEM; each may hold one certificate
+ * @param allowSha1Tpm whether a TPM’s SHA-1 is good enough
+ */
 export function assessTrust(
   { format, certificates, weakness }: VerifiedStatement,
-  roots: readonly string[],
-  now: Date,
+  { roots, now, allowSha1Tpm }: { roots: readonly string[]; now: Date; allowSha1Tpm: boolean },
 ): AttestationVerdict {
   if (format === 'none') return { format, trust: 'none' };
   if (certificates.length === 0) return { format, trust: 'self' };
-  if (weakness !== undefined) return { format, trust: 'untrusted', cause: weakness };
-  const path = certificatePath(certificates, certificatesIn(roots), now);
-  if ('cause' in path) return { format, trust: 'untrusted', cause: path.cause };
-  return { format, trust: 'trusted', root: nameOf(path.anchor).slice(1, -1) };
+  const excused = weakness?.code === 'sha1' && allowSha1Tpm;
+  if (weakness !== undefined && !excused) return { format, trust: 'untrusted', distrust: weakness };
+  const path = certificatePath(certificates, certificatesIn(roots), now, RULES[format]);
+  if ('cause' in path) return { format, trust: 'untrusted', distrust: distrustFor(path, certificates) };
+  return { format, trust: 'trusted', root: nameInOneLine(path.anchor.subject) };
+}
+
+/** A maker’s new root shows here first, so the name that it goes by is told. */
+function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certificate[]): Distrust {
+  if (code !== 'root-unknown') return { code, detail: cause };
+  const issuer = nameInOneLine(certificates.at(-1)?.issuer);
+  return {
+    code,
+    detail: `${cause}: its last certificate is issued by "${issuer}". If that is a root of a maker whom you trust, add it to PASSKEY_ATTESTATION_ROOTS_FILE`, // prettier-ignore
+  };
 }
 
 /** A root that cannot be read is no root: whoever configures roots says so where they are configured. */

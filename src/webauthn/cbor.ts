@@ -1,13 +1,13 @@
 import { decodeFirst as cborgDecodeFirst, type DecodeOptions, type Token, Tokenizer } from 'cborg';
 import { Refusal } from './verdict.js';
 
-/** CTAP2 canonical form, as far as it protects: definite lengths, no duplicate keys, no tags, no exotic values. */
+/**
+ * CTAP2 canonical form, as far as it protects: definite lengths, the shortest integers, no duplicate keys, no tags. An
+ * extension output may hold any value besides: an integer beyond 2^53 is a bigint.
+ */
 const STRICT: DecodeOptions = {
   allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: false,
+  allowBigInt: true,
   strict: true,
   useMaps: true,
   rejectDuplicateMapKeys: true,

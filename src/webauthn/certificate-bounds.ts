@@ -34,13 +34,18 @@ interface Element {
 /** @throws Refusal attestation-invalid when x5c is not a list of certificates within the limits */
 export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
   step(Array.isArray(x5c) && x5c.length > 0, 'attestation-invalid', 'x5c is no list of certificates');
-  step(x5c.length <= MAX_CERTIFICATES, 'attestation-invalid', `x5c has ${String(x5c.length)} certificates`);
+  step(
+    x5c.length <= MAX_CERTIFICATES,
+    'attestation-invalid',
+    `x5c has ${String(x5c.length)} certificates, more than ${String(MAX_CERTIFICATES)}`,
+  );
   let elements = 0;
-  for (const der of x5c as unknown[]) {
-    step(der instanceof Uint8Array, 'attestation-invalid', 'x5c holds what is no certificate');
-    const size = `a certificate of x5c has ${String(der.length)} bytes`;
+  for (const [index, der] of x5c.entries()) {
+    const name = `x5c[${String(index)}]`;
+    step(der instanceof Uint8Array, 'attestation-invalid', `${name} is no byte string`);
+    const size = `${name} has ${String(der.length)} bytes, more than ${String(MAX_CERTIFICATE_BYTES)}`;
     step(der.length <= MAX_CERTIFICATE_BYTES, 'attestation-invalid', size);
-    elements += measureCertificate(Buffer.from(der.buffer, der.byteOffset, der.length));
+    elements += measureCertificate(Buffer.from(der.buffer, der.byteOffset, der.length), name);
   }
   step(elements <= MAX_CHAIN_ELEMENTS, 'attestation-invalid', 'the certificates of x5c have too many elements');
   return x5c as Uint8Array[];
@@ -63,17 +68,21 @@ export function demandBoundedKey({ asymmetricKeyType: type, asymmetricKeyDetails
 }
 
 /** @returns the number of elements. @throws Refusal */
-function measureCertificate(der: Buffer): number {
+function measureCertificate(der: Buffer, name: string): number {
   const counter = { elements: 0 };
   try {
     const [tbs] = readChildren(der, readElement(der, 0, der.length));
     const extensions = tbs && readChildren(der, tbs).find(({ tag }) => tag === EXTENSIONS);
     const count = extensions ? readChildren(der, readElement(der, extensions.content, extensions.end)).length : 0;
-    step(count <= MAX_EXTENSIONS, 'attestation-invalid', `a certificate of x5c has ${String(count)} extensions`);
+    step(
+      count <= MAX_EXTENSIONS,
+      'attestation-invalid',
+      `${name} has ${String(count)} extensions, more than ${String(MAX_EXTENSIONS)}`,
+    );
     countElements(der, 0, der.length, counter);
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal('attestation-invalid', 'x5c holds what is no certificate');
+    throw new Refusal('attestation-invalid', `${name} is no certificate in DER`);
   }
   return counter.elements;
 }

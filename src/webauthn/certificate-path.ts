@@ -1,6 +1,6 @@
-import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { BasicConstraints, id_ce_basicConstraints } from '@peculiar/asn1-x509';
 import { parseCertificate } from './parsed-certificate.js';
 
 /**
@@ -11,7 +11,29 @@ import { parseCertificate } from './parsed-certificate.js';
  */
 export type PathVerdict =
   | { readonly anchor: X509Certificate; /** From the leaf to the anchor. */ readonly path: readonly X509Certificate[] }
-  | { readonly cause: string };
+  | PathFlaw;
+
+export interface PathFlaw {
+  readonly code: 'root-unknown' | 'not-valid-now' | 'path-invalid';
+  readonly cause: string;
+}
+
+/** What a path is excused from, by the rules of those who own its anchor. */
+export interface Excuse {
+  /** The leaf’s dates are not judged. */
+  readonly leafDates?: boolean;
+  /** Certificates may have ended. */
+  readonly ended?: boolean;
+  /** The certificate above the leaf need not be one of an authority. */
+  readonly leafIssuer?: boolean;
+}
+
+export interface PathRules {
+  /** Critical extensions, by object identifier, that the caller answers for. */
+  readonly alsoUnderstood?: readonly string[];
+  /** Asked for each path that leads to an anchor by its names. */
+  readonly excuse?: (path: readonly X509Certificate[]) => Excuse;
+}
 
 /** Critical extensions that are understood, or that cannot weaken a path: any other one ends it (RFC 5280 §4.2). */
 const UNDERSTOOD = new Set([
@@ -23,26 +45,27 @@ const UNDERSTOOD = new Set([
 ]);
 const MIN_RSA_BITS = 2_048;
 
-/** @param alsoUnderstood critical extensions, by object identifier, that the caller answers for */
 export function certificatePath(
   chain: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
   now: Date,
-  alsoUnderstood: readonly string[] = [],
+  rules: PathRules = {},
 ): PathVerdict {
   if (new Set(chain.map(({ fingerprint256 }) => fingerprint256)).size < chain.length) {
-    return { cause: 'a certificate comes twice' };
+    return invalid('a certificate comes twice');
   }
-  let cause = 'it ends in no known root';
+  let flaw: PathFlaw = { code: 'root-unknown', cause: 'it ends in no known root' };
   for (const anchor of anchors) {
     const path = pathTo(anchor, chain);
     if (!path) continue;
-    const flaw = flawOf(path, now, alsoUnderstood);
-    if (flaw === undefined) return { anchor, path };
-    cause = flaw;
+    const found = flawOf(path, now, rules);
+    if (found === undefined) return { anchor, path };
+    flaw = found;
   }
-  return { cause };
+  return flaw;
 }
+
+const invalid = (cause: string): PathFlaw => ({ code: 'path-invalid', cause });
 
 /** The certificates from the leaf to the anchor, if their names lead there; what was sent beyond the anchor is left out. */
 function pathTo(anchor: X509Certificate, chain: readonly X509Certificate[]): X509Certificate[] | undefined {
@@ -60,30 +83,41 @@ function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean 
 }
 
 /** From the anchor down, so that no certificate is parsed further, and no key used, before its own issuer has signed it. */
-function flawOf(path: readonly X509Certificate[], now: Date, alsoUnderstood: readonly string[]): string | undefined {
+function flawOf(path: readonly X509Certificate[], now: Date, rules: PathRules): PathFlaw | undefined {
   try {
+    const excuse = rules.excuse?.(path) ?? {};
     for (const [index, certificate] of [...path.entries()].reverse()) {
       const issuer = path[index + 1];
-      const unlinked = issuer && flawOfLink(certificate, issuer);
-      if (unlinked !== undefined) return unlinked;
-      const { validFromDate, validToDate } = certificate;
-      if (now < validFromDate || now > validToDate) return `${nameOf(certificate)} is not valid at this time`;
-      const intermediates = index === 0 ? -1 : path.slice(1, index).filter((each) => !isSelfIssued(each)).length;
-      const flaw = flawOfKey(certificate) ?? flawOfExtensions(certificate, intermediates, alsoUnderstood);
-      if (flaw !== undefined) return flaw;
+      const isLeaf = index === 0;
+      const unlinked = issuer && flawOfLink(certificate, issuer, isLeaf && excuse.leafIssuer === true);
+      if (unlinked !== undefined) return invalid(unlinked);
+      const dates = flawOfDates(certificate, now, isLeaf, excuse);
+      if (dates !== undefined) return { code: 'not-valid-now', cause: dates };
+      const intermediates = isLeaf ? -1 : path.slice(1, index).filter((each) => !isSelfIssued(each)).length;
+      const flaw = flawOfKey(certificate) ?? flawOfExtensions(certificate, intermediates, rules.alsoUnderstood);
+      if (flaw !== undefined) return invalid(flaw);
     }
     return undefined;
   } catch {
-    return 'it holds a certificate that cannot be verified';
+    return invalid('it holds a certificate that cannot be verified');
   }
 }
 
 const isSelfIssued = ({ subject, issuer }: X509Certificate): boolean => subject === issuer;
 
+function flawOfDates(certificate: X509Certificate, now: Date, isLeaf: boolean, excuse: Excuse): string | undefined {
+  if (isLeaf && excuse.leafDates) return undefined;
+  const { validFromDate, validToDate } = certificate;
+  const wrong = `${nameOf(certificate)} is not valid at this time: it`;
+  if (now < validFromDate) return `${wrong} begins at ${validFromDate.toISOString()}`;
+  return now > validToDate && !excuse.ended ? `${wrong} ended at ${validToDate.toISOString()}` : undefined;
+}
+
 /** `checkIssued` compares names and key identifiers, and asks the issuer's key usage for keyCertSign. */
-function flawOfLink(subject: X509Certificate, issuer: X509Certificate): string | undefined {
-  if (!issuer.ca) return `${nameOf(issuer)} is no certificate authority`;
-  if (!subject.checkIssued(issuer)) return `${nameOf(issuer)} did not issue ${nameOf(subject)}`;
+function flawOfLink(subject: X509Certificate, issuer: X509Certificate, byAny: boolean): string | undefined {
+  if (!issuer.ca && !byAny) return `${nameOf(issuer)} is no certificate authority`;
+  const issued = byAny && !issuer.ca ? subject.issuer === issuer.subject : subject.checkIssued(issuer);
+  if (!issued) return `${nameOf(issuer)} did not issue ${nameOf(subject)}`;
   if (/md[245]|sha-?1\b/i.test(subject.signatureAlgorithm ?? ''))
     return `${nameOf(subject)} is signed by a broken hash`;
   if (!subject.verify(issuer.publicKey)) return `the signature of ${nameOf(subject)} does not hold`;
@@ -99,19 +133,26 @@ function flawOfKey({ publicKey }: X509Certificate): string | undefined {
 function flawOfExtensions(
   certificate: X509Certificate,
   intermediates: number,
-  alsoUnderstood: readonly string[],
+  alsoUnderstood: readonly string[] = [],
 ): string | undefined {
   const parsed = parseCertificate(certificate);
   const unknown = parsed.extensions.find(
-    ({ critical, type }) => critical && !UNDERSTOOD.has(type) && !alsoUnderstood.includes(type),
+    ({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID) && !alsoUnderstood.includes(extnID),
   );
-  if (unknown) return `${nameOf(certificate)} has the critical extension ${unknown.type}`;
-  const allowed = parsed.getExtension(x509.BasicConstraintsExtension)?.pathLength ?? Infinity;
+  if (unknown) return `${nameOf(certificate)} has the critical extension ${unknown.extnID}`;
+  const constraints = parsed.extensions.find(({ extnID }) => extnID === id_ce_basicConstraints);
+  const { pathLenConstraint: allowed = Infinity } = constraints
+    ? AsnConvert.parse(constraints.extnValue.buffer, BasicConstraints)
+    : {};
   return intermediates > allowed ? `${nameOf(certificate)} allows no path of this length` : undefined;
 }
 
 /** The subject, on one line and at most 200 characters of it. */
 export function nameOf({ subject }: X509Certificate): string {
-  const name = (subject as string | undefined)?.replaceAll('\n', ', ') ?? '';
-  return `"${name.slice(0, 200).toWellFormed()}"`;
+  return `"${nameInOneLine(subject)}"`;
+}
+
+/** At most 200 characters. @param name as node:crypto gives it, which is undefined for an empty one whatever its types say */
+export function nameInOneLine(name: string | undefined): string {
+  return name?.replaceAll('\n', ', ').slice(0, 200).toWellFormed() ?? '';
 }

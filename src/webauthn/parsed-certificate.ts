@@ -1,12 +1,26 @@
 import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { Certificate, type Extension, type Name } from '@peculiar/asn1-x509';
 
-const PARSED = new WeakMap<X509Certificate, x509.X509Certificate>();
+/** What node:crypto does not say of a certificate. */
+export interface CertificateFields {
+  /** 3 for version 3, which is 2 on the wire. */
+  readonly version: number;
+  readonly subject: Name;
+  readonly extensions: readonly Extension[];
+}
 
-/** The certificate with its extensions, which node:crypto does not show. Each object is parsed once. @throws Error */
-export function parseCertificate(certificate: X509Certificate): x509.X509Certificate {
-  const parsed = PARSED.get(certificate) ?? new x509.X509Certificate(new Uint8Array(certificate.raw));
+const PARSED = new WeakMap<X509Certificate, CertificateFields>();
+
+/** Each object is parsed once. @throws Error */
+export function parseCertificate(certificate: X509Certificate): CertificateFields {
+  const parsed = PARSED.get(certificate) ?? fieldsOf(certificate);
   PARSED.set(certificate, parsed);
   return parsed;
+}
+
+function fieldsOf({ raw }: X509Certificate): CertificateFields {
+  const { version, subject, extensions } = AsnConvert.parse(raw, Certificate).tbsCertificate;
+  return { version: version + 1, subject, extensions: [...(extensions ?? [])] };
 }

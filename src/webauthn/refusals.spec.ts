@@ -43,7 +43,7 @@ describe('a refused registration (WebAuthn L3 §7.1)', () => {
     [17, 'backup-flags-invalid', 'BS is set without BE', { flags: { BE: false, BS: true } }, {}],
     [20, 'algorithm-denied', 'the algorithm -7 was not offered', {}, { algorithms: [-8] }],
     [20, 'public-key-invalid', 'the curve is not that of ES256', { coseKey: encodeCose(new Map([[1, 2], [3, -7]])) }, {}],
-    [21, 'attestation-format-denied', `the format ${'x'.repeat(64)} is not allowed`, object({ fmt: 'x'.repeat(65) }), {}],
+    [21, 'attestation-format-denied', `the format ${'x'.repeat(64)} is not one of none, packed, fido-u2f, tpm, apple, android-key, which the policy allows`, object({ fmt: 'x'.repeat(65) }), {}],
     [22, 'attestation-invalid', 'the signature does not hold', { attestation: (attested) => packedSelf({ ...attested, clientDataHash: createHash('sha256').digest() }) }, {}],
   ])('step %i, %s: %s', async (number, reason, detail, interference, expected) => {
     const clause = `§7.1 step ${String(number)}`;

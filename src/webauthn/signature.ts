@@ -1,4 +1,5 @@
-import { constants, verify } from 'node:crypto';
+import { constants, type KeyObject, verify } from 'node:crypto';
+import type { SignatureAlgorithm } from './algorithms.js';
 import { VerifierCache } from './verifier-cache.js';
 
 const VERIFIERS = new VerifierCache(40 * 1_024 * 1_024);
@@ -12,10 +13,20 @@ const VERIFIERS = new VerifierCache(40 * 1_024 * 1_024);
 export function signatureHolds(coseKey: Buffer, signed: Buffer, signature: Buffer): boolean {
   try {
     const { algorithm, key } = VERIFIERS.get(coseKey);
-    const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants;
-    return verify(algorithm.hash, signed, algorithm.pss ? { key, padding, saltLength } : key, signature);
+    return verifyWith(algorithm, key, signed, signature);
   } catch {
     // A signature or a stored key that cannot be parsed.
     return false;
   }
+}
+
+/** Whether a signature in this algorithm holds. @throws an Error of OpenSSL's where it cannot be parsed */
+export function verifyWith(
+  algorithm: SignatureAlgorithm,
+  key: KeyObject,
+  signed: Buffer,
+  signature: Uint8Array,
+): boolean {
+  const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants;
+  return verify(algorithm.hash, signed, algorithm.pss ? { key, padding, saltLength } : key, signature);
 }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
-import { type RegistrationResponseJSON, verifyRegistrationResponse } from '@simplewebauthn/server';
-import { verifyAndroidKey } from './android-key.js';
-import { certificatesOf, type Statement, weaknessOf } from './attestation-statement.js';
-import { assessTrust, type AttestationVerdict, type VerifiedStatement } from './attestation-trust.js';
+import { hash } from 'node:crypto';
+import type { RegistrationResponseJSON } from '@simplewebauthn/server';
+import type { Statement } from './attestation.js';
+import { ATTESTATION_FORMATS, type AttestationFormat, verifyStatement } from './attestation-statement.js';
+import { assessTrust, type AttestationVerdict } from './attestation-trust.js';
 import {
   type AttestedCredentialData,
   type AuthenticatorData,
@@ -12,9 +12,8 @@ import {
 import { bytesOf } from './base64url.js';
 import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
-import { publicKeyOf, verifyPublicKey } from './public-key.js';
+import { verifyPublicKey } from './public-key.js';
 import { at, Refusal, step } from './verdict.js';
-import './well-known-roots.js';
 
 export interface RegistrationExpectation {
   readonly rpId: string;
@@ -28,6 +27,8 @@ export interface RegistrationExpectation {
   readonly formats: readonly string[];
   /** The roots (PEM) that an attestation of this format and model may end in. */
   readonly roots: (format: string, aaguid: string) => readonly string[];
+  /** Whether a TPM’s attestation that rests on SHA-1 may be trusted. */
+  readonly allowSha1Tpm: boolean;
   /** When the certificates must be valid. */
   readonly now: Date;
 }
@@ -45,16 +46,15 @@ export interface VerifiedRegistration {
 }
 
 /**
- * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. Every check that decides who and what is made here, with a reason
- * of its own; the library then verifies the attestation statement (step 22), but for `android-key`, and whether its
- * certificates are trusted is decided here again.
+ * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. Whether the attestation statement is true (step 22) and whether its
+ * certificates are trusted (step 24) are two questions, asked one after the other.
  *
  * @throws Refusal
  */
-export async function verifyRegistration(
+export function verifyRegistration(
   response: RegistrationResponseJSON,
   expected: RegistrationExpectation,
-): Promise<VerifiedRegistration> {
+): VerifiedRegistration {
   const { challenge, origins, crossOrigin } = expected;
   verifyClientData(response.response.clientDataJSON, { type: 'webauthn.create', challenge, origins, crossOrigin });
   const { object, data, attested } = at('§7.1', 13, () => decodeAttestation(response.response.attestationObject));
@@ -67,13 +67,16 @@ export async function verifyRegistration(
     requireUserVerification: expected.requireUserVerification,
   });
   const algorithm = at('§7.1', 20, () => verifyAlgorithm(attested, expected.algorithms));
-  at('§7.1', 21, () => {
-    const allowed = expected.formats.includes(object.format);
-    step(allowed, 'attestation-format-denied', `the format ${object.format.slice(0, 64)} is not allowed`);
+  const format = at('§7.1', 21, () => demandFormat(object.format, expected.formats));
+  const statement = at('§7.1', 22, () => {
+    const clientDataHash = hash('sha256', bytesOf(response.response.clientDataJSON, 'clientDataJSON'), 'buffer');
+    const { statement, authData } = object;
+    const about = { statement, credential: attested, algorithm, rpIdHash: data.rpIdHash, authData, clientDataHash };
+    return verifyStatement(format, about);
   });
-  const statement = await at('§7.1', 22, () => verifyStatement(object, { ...attested, algorithm }, response, expected));
-  const roots = expected.roots(object.format, attested.aaguid);
-  const attestation = at('§7.1', 24, () => assessTrust(statement, roots, expected.now));
+  const { allowSha1Tpm, now } = expected;
+  const roots = expected.roots(format, attested.aaguid);
+  const attestation = at('§7.1', 24, () => assessTrust(statement, { roots, now, allowSha1Tpm }));
   return {
     ...{ credentialId: attested.credentialId, publicKey: attested.publicKey, algorithm, aaguid: attested.aaguid },
     ...{ signCount: data.signCount, userVerified: data.userVerified },
@@ -115,43 +118,10 @@ function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly numb
   return algorithm;
 }
 
-/** §7.1 step 22. */
-async function verifyStatement(
-  { format, statement, authData }: AttestationObject,
-  attested: AttestedCredentialData & { readonly algorithm: number },
-  response: RegistrationResponseJSON,
-  expected: RegistrationExpectation,
-): Promise<VerifiedStatement> {
-  const certificates = certificatesOf(format, statement, attested);
-  if (format !== 'android-key') {
-    await verifyByLibrary(response, expected);
-    return { format, certificates, weakness: weaknessOf(statement) };
-  }
-  const clientDataHash = createHash('sha256').update(bytesOf(response.response.clientDataJSON, 'clientDataJSON'));
-  const weakness = verifyAndroidKey({
-    ...{ alg: statement.get('alg'), sig: statement.get('sig'), certificates, algorithm: attested.algorithm },
-    ...{ publicKey: publicKeyOf(attested.key), authData, clientDataHash: clientDataHash.digest() },
-  });
-  return { format, certificates, weakness };
-}
-
-/** All that the library checks besides was checked before, so what it refuses is the statement. */
-async function verifyByLibrary(response: RegistrationResponseJSON, expected: RegistrationExpectation): Promise<void> {
-  let verified = false;
-  let cause = 'the signature does not hold';
-  try {
-    const outcome = await verifyRegistrationResponse({
-      response,
-      expectedChallenge: expected.challenge.toString('base64url'),
-      expectedOrigin: [...expected.origins],
-      expectedRPID: expected.rpId,
-      requireUserPresence: !expected.conditional,
-      requireUserVerification: expected.requireUserVerification,
-      supportedAlgorithmIDs: [...expected.algorithms],
-    });
-    verified = outcome.verified;
-  } catch (error) {
-    cause = error instanceof Error ? error.message.slice(0, 200) : cause;
-  }
-  if (!verified) throw new Refusal('attestation-invalid', cause);
+/** §7.1 step 21, and that the relying party’s policy takes the format. */
+function demandFormat(name: string, allowed: readonly string[]): AttestationFormat {
+  const format = ATTESTATION_FORMATS.find((known) => known === name);
+  if (format !== undefined && allowed.includes(format)) return format;
+  const detail = `the format ${name.slice(0, 64)} is not one of ${allowed.join(', ')}, which the policy allows`;
+  throw new Refusal('attestation-format-denied', detail);
 }

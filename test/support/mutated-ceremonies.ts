@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
-import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-formats.js';
+import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
 import { type Reason, Refusal } from '../../src/webauthn/verdict.js';
 import { verifyAuthentication } from '../../src/webauthn/verify-authentication.js';
 import { verifyRegistration } from '../../src/webauthn/verify-registration.js';
@@ -57,6 +57,7 @@ function registrationTarget(algorithm: AlgorithmName): Target {
     algorithms,
     formats: ATTESTATION_FORMATS,
     roots: () => [],
+    allowSha1Tpm: false,
     now: new Date(),
   };
   return {

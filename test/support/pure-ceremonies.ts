@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from '@jest/globals';
 import { COSE_ALGORITHMS } from '../../src/webauthn/algorithms.js';
-import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-formats.js';
+import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
 import { type Reason, Refusal } from '../../src/webauthn/verdict.js';
 import {
   type AuthenticationExpectation,
@@ -49,11 +49,13 @@ export function registration({
     pubKeyCredParams: [],
   };
   const response = new Authenticator(model).create(options, ORIGIN, interference);
-  return verifyRegistration(response, {
-    ...{ ...DEFAULTS, challenge, conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS },
-    ...{ roots: () => [], now: new Date() },
-    ...expected,
-  });
+  const verify = (): VerifiedRegistration =>
+    verifyRegistration(response, {
+      ...{ ...DEFAULTS, challenge, conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS },
+      ...{ roots: () => [], allowSha1Tpm: false, now: new Date() },
+      ...expected,
+    });
+  return Promise.resolve().then(verify);
 }
 
 export function authentication({

@@ -15,7 +15,7 @@ import {
 } from 'class-validator';
 import { Optional } from '../../contract/optional.js';
 import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
-import { ATTESTATION_FORMATS } from '../../webauthn/attestation-formats.js';
+import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';
 import { IsOrigin } from '../origin.js';
 import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-party-policy.js';
 
@@ -149,6 +149,10 @@ export class PolicyDto {
   @Optional()
   @IsIn(['reject', 'accept-growth'])
   backupEligibilityChange?: 'reject' | 'accept-growth';
+
+  @Optional()
+  @IsBoolean()
+  allowSha1Tpm?: boolean;
 
   @Optional()
   @IsObject()

@@ -22,6 +22,9 @@ export interface KeyClaims {
   software?: Partial<AuthorizationList>;
 }
 
+/** A level that Android does not have yet. */
+export const FUTURE_LEVEL = JSON.parse('3') as SecurityLevel;
+
 export const SIGN_ONLY = new IntegerSet([2]);
 export const HARDWARE = { purpose: SIGN_ONLY, origin: 0 };
 

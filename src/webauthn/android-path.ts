@@ -1,0 +1,33 @@
+import { X509Certificate } from 'node:crypto';
+import type { Excuse } from './certificate-path.js';
+import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
+
+/** Of Google's RSA root, whose name is a serial number. */
+const FACTORY_ROOT = 'serialNumber=f92009e853b6b045';
+/** The key, the batch, Google's intermediate and the root. */
+const FACTORY_PATH = 4;
+
+/**
+ * What Google excuses the certificates of Android keys from, as its own verifier does (docs/adr/0007-attestation-formats.md):
+ *
+ * 1. The dates of the key's own certificate are not judged: the device writes them by a clock that its user sets.
+ * 2. Until Android 12 the batch's key was put into the device in the factory and can never be replaced, so that its
+ *    certificates may have ended. Some batch certificates say that they are of no authority.
+ *
+ * Certificates that phones fetch (`Droid CA2` and below) are judged like any others.
+ */
+export function androidExcuse(path: readonly X509Certificate[]): Excuse {
+  const [, , intermediate, root] = path;
+  const factory = path.length === FACTORY_PATH && isFactoryRoot(root!) && /^serialNumber=/m.test(intermediate!.subject);
+  return { leafDates: true, ended: factory, leafIssuer: factory };
+}
+
+const GOOGLE_ROOTS = WELL_KNOWN_ROOTS['android-key']!.map((pem) => new X509Certificate(pem));
+
+/** By name and key: FIDO metadata names the same root, perhaps in another edition. */
+function isFactoryRoot({ subject, publicKey }: X509Certificate): boolean {
+  return (
+    subject === FACTORY_ROOT &&
+    GOOGLE_ROOTS.some((root) => root.subject === subject && root.publicKey.equals(publicKey))
+  );
+}

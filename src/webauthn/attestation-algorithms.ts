@@ -1,0 +1,80 @@
+import type { KeyObject } from 'node:crypto';
+import { ALGORITHMS, type SignatureAlgorithm } from './algorithms.js';
+import { verifyWith } from './signature.js';
+import { Refusal, step } from './verdict.js';
+
+/** RSASSA-PKCS1-v1_5 with SHA-1: the TPMs of Windows attest with it. No other format may. */
+export const RS1 = -65_535;
+
+/** What makers sign statements with: the algorithms of credentials, and these. */
+const ATTESTATION_ALGORITHMS: readonly SignatureAlgorithm[] = [
+  ...ALGORITHMS,
+  { cose: -9, name: 'ESP256', keyType: 2, curve: 1, hash: 'sha256' },
+  { cose: -51, name: 'ESP384', keyType: 2, curve: 2, hash: 'sha384' },
+  { cose: -52, name: 'ESP512', keyType: 2, curve: 3, hash: 'sha512' },
+  { cose: -19, name: 'Ed25519', keyType: 1, curve: 6 },
+  { cose: -258, name: 'RS384', keyType: 3, hash: 'sha384' },
+  { cose: -259, name: 'RS512', keyType: 3, hash: 'sha512' },
+  { cose: -38, name: 'PS384', keyType: 3, hash: 'sha384', pss: true },
+  { cose: -39, name: 'PS512', keyType: 3, hash: 'sha512', pss: true },
+  { cose: RS1, name: 'RS1', keyType: 3, hash: 'sha1' },
+];
+
+/** The curves of node:crypto, by COSE curve. */
+const CURVES: Readonly<Record<number, string>> = { 1: 'prime256v1', 2: 'secp384r1', 3: 'secp521r1' };
+
+/**
+ * The algorithm that a statement names as `alg`, when the certificate's key is one for it.
+ *
+ * @throws Refusal attestation-invalid
+ */
+export function attestationAlgorithm(alg: unknown, key: KeyObject): SignatureAlgorithm {
+  const algorithm = ATTESTATION_ALGORITHMS.find(({ cose }) => cose === alg);
+  if (algorithm === undefined) {
+    throw new Refusal('attestation-invalid', `alg is ${shown(alg)}, which no known signature algorithm has`);
+  }
+  const detail = `alg is ${shown(alg)} (${algorithm.name}), but the attestation certificate has ${describeKey(key)}`;
+  step(fitsKey(algorithm, key), 'attestation-invalid', detail);
+  return algorithm;
+}
+
+/** @throws Refusal attestation-invalid */
+export function demandSignature(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: unknown): void {
+  step(sig instanceof Uint8Array, 'attestation-invalid', 'sig is no byte string');
+  step(signatureHolds(algorithm, key, signed, sig), 'attestation-invalid', 'the signature does not hold');
+}
+
+function signatureHolds(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: Uint8Array): boolean {
+  try {
+    return verifyWith(algorithm, key, signed, sig);
+  } catch {
+    // A signature that cannot be parsed.
+    return false;
+  }
+}
+
+function fitsKey({ keyType, curve, pss, name }: SignatureAlgorithm, key: KeyObject): boolean {
+  const type = key.asymmetricKeyType;
+  switch (keyType) {
+    case 1:
+      return type === 'ed25519';
+    case 2:
+      return type === 'ec' && key.asymmetricKeyDetails?.namedCurve === CURVES[curve ?? 0];
+    case 3:
+      return type === 'rsa' || (type === 'rsa-pss' && pss === true);
+    default:
+      return type === name.toLowerCase();
+  }
+}
+
+/** Such as `a key of type ec on secp384r1`. */
+export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  const { namedCurve, modulusLength } = asymmetricKeyDetails ?? {};
+  const detail = namedCurve === undefined ? '' : ` on ${namedCurve}`;
+  const size = modulusLength === undefined ? '' : ` of ${String(modulusLength)} bits`;
+  return `a key of type ${String(asymmetricKeyType)}${detail}${size}`;
+}
+
+function shown(alg: unknown): string {
+  return typeof alg === 'number' || typeof alg === 'bigint' ? String(alg) : 'absent or no integer';
+}

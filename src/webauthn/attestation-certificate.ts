@@ -1,0 +1,71 @@
+import type { X509Certificate } from 'node:crypto';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { BasicConstraints, type Extension, type Name } from '@peculiar/asn1-x509';
+import { type CertificateFields, parseCertificate } from './parsed-certificate.js';
+import { Refusal, step } from './verdict.js';
+
+const V3 = 3;
+const BASIC_CONSTRAINTS = '2.5.29.19';
+const ID_FIDO_GEN_CE_AAGUID = '1.3.6.1.4.1.45724.1.1.4';
+
+/** @throws Refusal attestation-invalid */
+export function readCertificate(certificate: X509Certificate): CertificateFields {
+  try {
+    return parseCertificate(certificate);
+  } catch {
+    throw new Refusal('attestation-invalid', 'x5c holds a certificate that cannot be read');
+  }
+}
+
+/** What §8.2.1 and §8.3.1 both ask of the leaf. @throws Refusal attestation-invalid */
+export function demandAttestationLeaf(fields: CertificateFields, aaguid: string): void {
+  const { version, extensions } = fields;
+  step(version === V3, 'attestation-invalid', `the attestation certificate has version ${String(version)}, not 3`);
+  const authority = readExtension(fields, BASIC_CONSTRAINTS, BasicConstraints)?.cA === true;
+  step(!authority, 'attestation-invalid', 'the attestation certificate is one of an authority (cA is true)');
+  demandAaguid(extensions, aaguid);
+}
+
+/** Where the certificate names a model, it is the one of the authenticator data. */
+function demandAaguid(extensions: readonly Extension[], aaguid: string): void {
+  const named = extensions.filter(({ extnID }) => extnID === ID_FIDO_GEN_CE_AAGUID);
+  step(named.length < 2, 'attestation-invalid', 'the attestation certificate names its model twice');
+  const [extension] = named;
+  if (!extension) return;
+  step(
+    !extension.critical,
+    'attestation-invalid',
+    'the attestation certificate’s extension for the AAGUID is critical',
+  );
+  const value = bytesOfExtension(extension).toString('hex');
+  const own = value === `0410${aaguid.replaceAll('-', '')}`;
+  step(
+    own,
+    'attestation-invalid',
+    `the attestation certificate is for another model than ${aaguid}: ${value.slice(0, 64)}`,
+  );
+}
+
+export function findExtension(extensions: readonly Extension[], oid: string): Extension | undefined {
+  return extensions.find(({ extnID }) => extnID === oid);
+}
+
+/** @returns undefined where the certificate lacks it. @throws Refusal attestation-invalid */
+export function readExtension<T>({ extensions }: CertificateFields, oid: string, type: new () => T): T | undefined {
+  const extension = findExtension(extensions, oid);
+  try {
+    return extension && AsnConvert.parse(bytesOfExtension(extension), type);
+  } catch {
+    throw new Refusal('attestation-invalid', `the attestation certificate’s extension ${oid} cannot be read`);
+  }
+}
+
+/** The DER of an extension’s value. */
+export function bytesOfExtension({ extnValue }: Extension): Buffer {
+  return Buffer.from(extnValue.buffer);
+}
+
+/** The values of an attribute, by object identifier: names may have it in a set of its own, or with others. */
+export function attributesOf(name: Name, oid: string): string[] {
+  return [...name].flatMap((set) => [...set].filter(({ type }) => type === oid).map(({ value }) => value.toString()));
+}

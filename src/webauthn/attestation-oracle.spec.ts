@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { verifyRegistrationResponse } from '@simplewebauthn/server';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  type Attestation,
+  fidoU2fBy,
+  noAttestation,
+  packedBy,
+  packedSelf,
+} from '../../test/support/authenticator/attestation.js';
+import { createAttestationAuthority } from '../../test/support/authenticator/attestation-authority.js';
+import { Authenticator } from '../../test/support/authenticator/authenticator.js';
+import { Tpm } from '../../test/support/authenticator/tpm.js';
+import { ClosedNetwork } from '../../test/support/closed-network.js';
+import { ORIGIN, RP_ID } from '../../test/support/pure-ceremonies.js';
+import { COSE_ALGORITHMS } from './algorithms.js';
+import { ATTESTATION_FORMATS } from './attestation-statement.js';
+import { Refusal } from './verdict.js';
+import { verifyRegistration } from './verify-registration.js';
+
+const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
+const ZEROS = '00000000-0000-0000-0000-000000000000';
+const CHALLENGE = randomBytes(32);
+const OPTIONS = {
+  ...{ rp: { id: RP_ID, name: '' }, user: { id: 'AAAA', name: '', displayName: '' }, pubKeyCredParams: [] },
+  challenge: CHALLENGE.toString('base64url'),
+};
+
+type Answer = ReturnType<Authenticator['create']>;
+
+function ours(answer: Answer): boolean {
+  try {
+    verifyRegistration(answer, {
+      ...{ rpId: RP_ID, origins: [ORIGIN], crossOrigin: { allow: false, topOrigins: [] }, challenge: CHALLENGE },
+      ...{ conditional: false, requireUserVerification: true, algorithms: COSE_ALGORITHMS },
+      ...{ formats: ATTESTATION_FORMATS, roots: () => [], allowSha1Tpm: false, now: new Date() },
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}
+
+async function library(answer: Answer): Promise<boolean> {
+  try {
+    const { verified } = await verifyRegistrationResponse({
+      ...{ response: answer, expectedChallenge: OPTIONS.challenge, expectedOrigin: ORIGIN, expectedRPID: RP_ID },
+      supportedAlgorithmIDs: [...COSE_ALGORITHMS],
+    });
+    return verified;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Where the oracle asks more: dates and manufacturers of a certificate, whose every bit its issuer's signature guards, and
+ * an AAGUID of zeros for fido-u2f, without which nothing is trusted here.
+ */
+function exemptIn(name: string, bytes: Buffer): [number, number] {
+  if (name === 'fido-u2f') {
+    const aaguid = bytes.indexOf('authData') + 'authData'.length + 2 + 37;
+    return [aaguid, aaguid + 16];
+  }
+  const certificate = bytes.indexOf('x5c');
+  return certificate < 0 ? [0, 0] : [certificate, bytes.indexOf('authData')];
+}
+
+let network: ClosedNetwork;
+beforeAll(() => {
+  network = new ClosedNetwork();
+});
+afterAll(() => {
+  expect(network.attempts).toEqual([]);
+  network.open();
+});
+
+/** SimpleWebAuthn verifies the same statements in its own way: what it refuses, nothing here may accept. */
+describe('an attestation statement, and SimpleWebAuthn as the oracle', () => {
+  const MAKERS: [string, string, () => Promise<Attestation>][] = [
+    ['none', ZEROS, () => Promise.resolve(noAttestation)],
+    ['packed self attestation', AAGUID, () => Promise.resolve(packedSelf)],
+    ['packed', AAGUID, async () => packedBy(await (await createAttestationAuthority()).issue({ aaguid: AAGUID }))],
+    ['fido-u2f', ZEROS, async () => fidoU2fBy(await (await createAttestationAuthority()).issue())],
+    ['tpm', AAGUID, async () => (await Tpm.create()).attest(-7)],
+  ];
+
+  it.each(MAKERS)(
+    '%s holds in both when it is honest, and never here alone when a bit is turned',
+    async (name, aaguid, make) => {
+      const attestation = await make();
+      const honest = new Authenticator({ aaguid, attestation }).create(OPTIONS, ORIGIN);
+      expect([ours(honest), await library(honest)]).toEqual([true, true]);
+      const bytes = Buffer.from(honest.response.attestationObject, 'base64url');
+      const [from, to] = exemptIn(name, bytes);
+      const alone: number[] = [];
+      for (let at = 0; at < bytes.length; at += 3) {
+        if (at >= from && at < to) continue;
+        const turned = Buffer.from(bytes);
+        turned[at]! ^= 1 << (at % 8);
+        const response = { ...honest.response, attestationObject: turned.toString('base64url') };
+        const answer = { ...honest, response };
+        if (ours(answer) && !(await library(answer))) alone.push(at);
+      }
+      expect(alone).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,40 @@
+import type { Attestation, Distrust } from './attestation.js';
+import { attestationAlgorithm, demandSignature, describeKey } from './attestation-algorithms.js';
+import { step } from './verdict.js';
+
+const ES256 = -7;
+const NO_AAGUID = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * FIDO U2F attestation, WebAuthn L3 §8.6. U2F signs no AAGUID: who names a model by it is believed in nothing.
+ *
+ * @throws Refusal attestation-invalid
+ */
+export function verifyFidoU2f({
+  statement,
+  certificates,
+  credential,
+  algorithm,
+  ...about
+}: Attestation): Distrust | undefined {
+  const count = `fido-u2f has exactly one certificate, not ${String(certificates.length)}`;
+  step(certificates.length === 1, 'attestation-invalid', count);
+  const { publicKey } = certificates[0]!;
+  const onP256 = publicKey.asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  step(
+    onP256,
+    'attestation-invalid',
+    `the key of a fido-u2f certificate is on P-256; this is ${describeKey(publicKey)}`,
+  );
+  step(algorithm === ES256, 'attestation-invalid', `fido-u2f attests ES256 keys, not those of ${String(algorithm)}`);
+  const { credentialId, aaguid, key } = credential;
+  // The key is known to be on P-256, so both coordinates have 32 bytes.
+  const point = [Buffer.from([0x04]), key.get(-2) as Uint8Array, key.get(-3) as Uint8Array];
+  const signed = Buffer.concat([Buffer.from([0x00]), about.rpIdHash, about.clientDataHash, credentialId, ...point]);
+  demandSignature(attestationAlgorithm(ES256, publicKey), publicKey, signed, statement.get('sig'));
+  if (aaguid === NO_AAGUID) return undefined;
+  return {
+    code: 'aaguid-unsigned',
+    detail: `it names the model ${aaguid}, which fido-u2f does not sign: it must be zero`,
+  };
+}

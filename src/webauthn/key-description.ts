@@ -1,0 +1,78 @@
+import { fromBER, Constructed, Integer, OctetString, Sequence, Set as AsnSet, type AsnType } from 'asn1js';
+
+/** What Android’s key attestation extension says of a key, as far as WebAuthn L3 §8.4 asks. */
+export interface KeyDescription {
+  readonly attestationSecurityLevel: number;
+  readonly keymasterSecurityLevel: number;
+  readonly attestationChallenge: Buffer;
+  readonly softwareEnforced: AuthorizationList;
+  readonly hardwareEnforced: AuthorizationList;
+}
+
+export interface AuthorizationList {
+  /** Numbers of Android’s Keymaster; undefined: the list does not say. */
+  readonly purpose: readonly number[] | undefined;
+  readonly allApplications: boolean;
+  readonly origin: number | undefined;
+}
+
+export const ID_KEY_DESCRIPTION = '1.3.6.1.4.1.11129.2.1.17';
+
+const CONTEXT_SPECIFIC = 3;
+const TAGS = { purpose: 1, allApplications: 600, origin: 702 } as const;
+
+/**
+ * Android adds fields with each version, so only those that are asked for are looked at: what stands behind the two
+ * lists, and what the lists hold besides, at any depth, is skipped. A field that is asked for must be there at most once.
+ *
+ * @throws Error when one of them cannot be read
+ */
+export function readKeyDescription(der: Buffer): KeyDescription {
+  const { offset, result } = fromBER(der);
+  if (offset !== der.length) throw new Error('bytes are left over');
+  const fields = childrenOf(result, Sequence);
+  const [, attestationLevel, , keymasterLevel, challenge, , software, hardware] = fields;
+  if (!(challenge instanceof OctetString)) throw new Error('the challenge is no OCTET STRING');
+  return {
+    attestationSecurityLevel: integerOf(attestationLevel),
+    keymasterSecurityLevel: integerOf(keymasterLevel),
+    attestationChallenge: Buffer.from(challenge.getValue()),
+    softwareEnforced: readList(software),
+    hardwareEnforced: readList(hardware),
+  };
+}
+
+function readList(element: AsnType | undefined): AuthorizationList {
+  const entries = childrenOf(element, Sequence);
+  const find = (tag: number): AsnType | undefined => {
+    const [found, ...more] = entries.filter(
+      ({ idBlock }) => idBlock.tagClass === CONTEXT_SPECIFIC && idBlock.tagNumber === tag,
+    );
+    if (more.length > 0) throw new Error(`the tag ${String(tag)} comes twice`);
+    return found && onlyChildOf(found);
+  };
+  const [purpose, origin] = [find(TAGS.purpose), find(TAGS.origin)];
+  return {
+    purpose: purpose && childrenOf(purpose, AsnSet).map(integerOf),
+    allApplications: find(TAGS.allApplications) !== undefined,
+    origin: origin && integerOf(origin),
+  };
+}
+
+/** Of an explicit tag. */
+function onlyChildOf(element: AsnType): AsnType {
+  const [child, ...more] = childrenOf(element, Constructed);
+  if (!child || more.length > 0) throw new Error('an explicit tag holds one element');
+  return child;
+}
+
+function childrenOf(element: AsnType | undefined, kind: typeof Constructed): AsnType[] {
+  if (!(element instanceof kind)) throw new Error('an element is of another kind');
+  return element.valueBlock.value;
+}
+
+/** INTEGER and ENUMERATED. */
+function integerOf(element: AsnType | undefined): number {
+  if (!(element instanceof Integer)) throw new Error('an element is no integer');
+  return Number(element.toBigInt());
+}

@@ -1,0 +1,30 @@
+import type { X509Certificate } from 'node:crypto';
+import { ExtendedKeyUsage, type Name, SubjectAlternativeName } from '@peculiar/asn1-x509';
+import { attributesOf, demandAttestationLeaf, readCertificate, readExtension } from './attestation-certificate.js';
+import { step } from './verdict.js';
+
+const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
+const EXTENDED_KEY_USAGE = '2.5.29.37';
+const TCG_KP_AIK_CERTIFICATE = '2.23.133.8.3';
+
+/** TPMv2 EK Credential Profile §3.2.9. Who made a TPM is for the path to say: any vendor’s id is taken. */
+const TPM_ATTRIBUTES = { manufacturer: '2.23.133.2.1', model: '2.23.133.2.2', version: '2.23.133.2.3' } as const;
+
+/** The certificate of an attestation identity key, WebAuthn L3 §8.3.1. @throws Refusal attestation-invalid */
+export function demandAikCertificate(leaf: X509Certificate, aaguid: string): void {
+  const fields = readCertificate(leaf);
+  demandAttestationLeaf(fields, aaguid);
+  const subject = `the attestation certificate’s subject is not empty: ${leaf.subject}`;
+  step(fields.subject.length === 0, 'attestation-invalid', subject);
+  const usages = [...(readExtension(fields, EXTENDED_KEY_USAGE, ExtendedKeyUsage) ?? [])];
+  const usage = `the attestation certificate is not for attestation identity keys (${TCG_KP_AIK_CERTIFICATE}), but for `;
+  step(usages.includes(TCG_KP_AIK_CERTIFICATE), 'attestation-invalid', `${usage}${usages.join(', ') || 'nothing'}`);
+  const names = [...(readExtension(fields, SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeName) ?? [])];
+  const described = names.some(({ directoryName }) => directoryName !== undefined && isTpm(directoryName));
+  step(described, 'attestation-invalid', 'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version'); // prettier-ignore
+}
+
+/** Each attribute in a set of its own, as the profile has it, or together: there are makers who do. */
+function isTpm(name: Name): boolean {
+  return Object.values(TPM_ATTRIBUTES).every((oid) => attributesOf(name, oid).some((value) => value !== ''));
+}

@@ -1,0 +1,93 @@
+import { createHash, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
+import { Integer, Sequence } from 'asn1js';
+import type { SignatureAlgorithm } from './algorithms.js';
+import { type Attestation, attestedBytes, type Distrust } from './attestation.js';
+import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
+import { publicKeyOf } from './public-key.js';
+import { demandAikCertificate } from './tpm-certificate.js';
+import { readCertifyInfo, readPublicArea, readTpmSignature } from './tpm-structures.js';
+import { Refusal, step } from './verdict.js';
+
+/** TPM_ALG_ID of the hashes that an object’s name can be made with. */
+const NAME_HASHES: Readonly<Record<number, string>> = {
+  0x0004: 'sha1',
+  0x000b: 'sha256',
+  0x000c: 'sha384',
+  0x000d: 'sha512',
+};
+
+const SHA1: Distrust = {
+  code: 'sha1',
+  detail: 'it rests on SHA-1, which the relying party’s policy does not allow: allowSha1Tpm is false',
+};
+
+/**
+ * TPM attestation, WebAuthn L3 §8.3.
+ *
+ * @returns why it is not to be trusted, unless the relying party allows SHA-1
+ * @throws Refusal attestation-invalid
+ */
+export function verifyTpm(attestation: Attestation): Distrust | undefined {
+  const { statement, certificates, credential } = attestation;
+  const leaf = certificates[0]!;
+  step(statement.get('ver') === '2.0', 'attestation-invalid', 'ver is not "2.0"');
+  const [pubArea, certInfo] = [bytesIn(attestation, 'pubArea'), bytesIn(attestation, 'certInfo')];
+  const { nameAlg, key } = readPublicArea(pubArea);
+  const same = keyOf(key)?.equals(publicKeyOf(credential.key)) === true;
+  step(same, 'attestation-invalid', 'pubArea is of another key than the credential’s');
+  const { extraData, name } = readCertifyInfo(certInfo);
+  const algorithm = attestationAlgorithm(statement.get('alg'), leaf.publicKey);
+  const { hash } = algorithm;
+  if (hash === undefined) throw new Refusal('attestation-invalid', `${algorithm.name} has no hash for extraData`);
+  const ours = createHash(hash).update(attestedBytes(attestation)).digest();
+  step(
+    extraData.equals(ours),
+    'attestation-invalid',
+    'extraData is not the hash of this authenticator data and client data',
+  );
+  step(name.equals(nameOf(pubArea, nameAlg)), 'attestation-invalid', 'certInfo names another object than pubArea');
+  demandTpmSignature(algorithm, leaf.publicKey, Buffer.from(certInfo), statement.get('sig'));
+  demandAikCertificate(leaf, credential.aaguid);
+  return algorithm.cose === RS1 || NAME_HASHES[nameAlg] === 'sha1' ? SHA1 : undefined;
+}
+
+function bytesIn({ statement }: Attestation, member: string): Uint8Array {
+  const bytes = statement.get(member);
+  step(bytes instanceof Uint8Array, 'attestation-invalid', `${member} is no byte string`);
+  return bytes;
+}
+
+function keyOf(jwk: webcrypto.JsonWebKey): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: jwk, format: 'jwk' });
+  } catch {
+    return undefined;
+  }
+}
+
+/** TPM 2.0 Part 1 §16: the number of the hash, and the hash of the public area. @throws Refusal attestation-invalid */
+function nameOf(pubArea: Uint8Array, nameAlg: number): Buffer {
+  const hash = NAME_HASHES[nameAlg];
+  if (hash === undefined)
+    throw new Refusal('attestation-invalid', `pubArea’s nameAlg is ${String(nameAlg)}, no SHA-1 or SHA-2`);
+  const number = Buffer.alloc(2);
+  number.writeUInt16BE(nameAlg);
+  return Buffer.concat([number, createHash(hash).update(pubArea).digest()]);
+}
+
+/** §8.3 has a TPMT_SIGNATURE here; Windows and the specification’s own vectors send what is in it. @throws Refusal */
+function demandTpmSignature(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: unknown): void {
+  const wrapped = sig instanceof Uint8Array ? readTpmSignature(sig) : undefined;
+  demandSignature(
+    algorithm,
+    key,
+    signed,
+    wrapped === undefined ? sig : 'rsa' in wrapped ? wrapped.rsa : derOf(wrapped),
+  );
+}
+
+/** ECDSA-Sig-Value (RFC 3279 §2.2.3). */
+function derOf({ r, s }: { r: Buffer; s: Buffer }): Buffer {
+  const value = [r, s].map((number) => Integer.fromBigInt(BigInt(`0x0${number.toString('hex')}`)));
+  return Buffer.from(new Sequence({ value }).toBER());
+}
