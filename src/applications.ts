@@ -11,6 +11,7 @@ import type { WatchedSettings } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
 import { LogKeeper } from './audit/log-keeper.js';
 import { Refusals } from './audit/refusals.js';
+import { AttestationRoots } from './authenticators/attestation-roots.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, CLOCK } from './config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from './config/config.js';
@@ -96,7 +97,7 @@ export function createManagement(
   clock: Clock,
   pino: Logger,
 ): Promise<NestFastifyApplication> {
-  const file = app.get(MetadataFile);
+  const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
   const log = app.get(LogKeeper);
   const bindingKey = app.get(BindingKeyCheck);
   const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
@@ -105,7 +106,7 @@ export function createManagement(
     audit: app.get(AuditService),
     metrics: app.get(Metrics),
     clock,
-    metadata: () => file.state(),
+    authenticatorFiles: { metadata: () => metadata.state(), attestationRoots: () => roots.state() },
     identity: () => identity,
     bindingKey: () => bindingKey.sample,
     auditLog: () => (log.keeps ? log.state() : undefined),

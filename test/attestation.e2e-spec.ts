@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,14 +9,17 @@ import {
   createAttestationAuthority,
 } from './support/authenticator/attestation-authority.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
+import { Tpm } from './support/authenticator/tpm.js';
 import { registrationRejected } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 const DEVICE_BOUND = { backupEligible: false, backedUp: false };
 
 let directory: string;
+let file: string;
 let maker: AttestationAuthority;
 let other: AttestationAuthority;
 let service: TestService;
@@ -24,7 +28,7 @@ let trusting: Ceremonies<string>;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-roots-'));
   [maker, other] = await Promise.all([createAttestationAuthority(), createAttestationAuthority('Another Maker')]);
-  const file = join(directory, 'roots.pem');
+  file = join(directory, 'roots.pem');
   await writeFile(file, maker.rootPem);
   service = await TestService.start({ env: { PASSKEY_ATTESTATION_ROOTS_FILE: file } });
   const attestation = { conveyance: 'direct', trust: 'trusted' };
@@ -42,6 +46,17 @@ const madeBy = async (authority: AttestationAuthority): Promise<Authenticator> =
     ...DEVICE_BOUND,
   });
 
+/** Replaces the file of roots, and waits until the running service has taken it. */
+async function publish(bundle: string): Promise<void> {
+  await writeFile(file, bundle);
+  const digest = createHash('sha256').update(bundle).digest('hex');
+  await until(async () => {
+    const response = await fetch(`${service.running.managementUrl}/health/ready`);
+    const { details } = (await response.json()) as { details: { attestation_roots: { digest: string } } };
+    return details.attestation_roots.digest === digest;
+  });
+}
+
 describe('a relying party that demands a trusted attestation', () => {
   it('accepts an authenticator whose attestation ends in a configured root, and the audit log has the root', async () => {
     const credential = await trusting.registered('ada', await madeBy(maker));
@@ -52,6 +67,26 @@ describe('a relying party that demands a trusted attestation', () => {
       ...{ attestation: 'packed/trusted', attestation_root: expect.stringContaining('CN=Example Authenticators Root') },
     };
     expect(events).toMatchObject([{ unmapped: facts }]);
+  });
+
+  it('accepts the authenticators of another maker as soon as its root is in the file, and those before as ever', async () => {
+    const newcomer = await createAttestationAuthority('Newcomer');
+    const early = await trusting.register('eve', await madeBy(newcomer));
+    expect(early).toMatchObject(registrationRejected('attestation-untrusted'));
+    expect(early.body).toMatchObject({ detail: expect.stringContaining('is issued by "CN=Newcomer Root') });
+    await publish(`${maker.rootPem}\n${newcomer.rootPem}`);
+    for (const authority of [newcomer, maker]) await trusting.registered('nell', await madeBy(authority));
+    const path = '/v1/audit/events?type=attestation-roots.reload';
+    const { data } = succeeded(await service.client.call<{ data: unknown[] }>('auditor', 'GET', path), 200);
+    expect(data).toMatchObject([{ unmapped: { added: [expect.stringContaining('CN=Newcomer Root')], removed: [] } }]);
+  });
+
+  it('shows in the metrics which roots attestations end in, and that a root is unknown', async () => {
+    await trusting.register('eve', await madeBy(other));
+    const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
+    const of = (labels: string): string => `passkey_attestations_total{${labels}}`;
+    expect(metrics).toContain(of('format="packed",trust="trusted",root="CN=Example Authenticators Root, O=Example Authenticators, C=XX",cause=""')); // prettier-ignore
+    expect(metrics).toContain(of('format="packed",trust="untrusted",root="",cause="root-unknown"'));
   });
 
   it('authenticates with it', async () => {
@@ -74,5 +109,23 @@ describe('a relying party that demands a trusted attestation', () => {
     expect(await bound.register('eve', await madeBy(other))).toMatchObject(
       registrationRejected('attestation-untrusted'),
     );
+  });
+});
+
+describe('a relying party that allows the SHA-1 of TPMs', () => {
+  const windows = { key: { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' } }; // prettier-ignore
+
+  it('accepts a Windows Hello that it refuses otherwise, and the refusal names the choice', async () => {
+    const tpm = await Tpm.create(windows);
+    await publish(`${maker.rootPem}\n${tpm.root.pem}`);
+    const hello = () => new Authenticator({ attestation: tpm.attest(-65_535), ...DEVICE_BOUND });
+    const refused = await trusting.register('win', hello());
+    expect(refused).toMatchObject(registrationRejected('attestation-untrusted'));
+    expect(refused.body).toMatchObject({ detail: expect.stringContaining('allowSha1Tpm is false') });
+    const attestation = { conveyance: 'direct', trust: 'trusted' };
+    const allowing = await service.relyingParty('sha1.example.com', { attestation, allowSha1Tpm: true });
+    expect(await allowing.registered('win', hello())).toMatchObject({
+      attestation: { format: 'tpm', trust: 'trusted' },
+    });
   });
 });

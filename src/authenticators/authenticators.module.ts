@@ -1,9 +1,10 @@
 import { Module } from '@nestjs/common';
+import { AttestationRoots } from './attestation-roots.js';
 import { AuthenticatorsService } from './authenticators.service.js';
 import { MetadataFile } from './metadata-file.js';
 
 @Module({
-  providers: [AuthenticatorsService, MetadataFile],
-  exports: [AuthenticatorsService, MetadataFile],
+  providers: [AttestationRoots, AuthenticatorsService, MetadataFile],
+  exports: [AttestationRoots, AuthenticatorsService, MetadataFile],
 })
 export class AuthenticatorsModule {}

@@ -4,7 +4,6 @@ import { AuthenticatorsModule } from '../authenticators/authenticators.module.js
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
-import { AttestationRoots } from './attestation-roots.js';
 import { BindingKeyCheck } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
@@ -26,7 +25,6 @@ import { VerifyCredential } from './verify-credential.js';
   ],
   controllers: [CredentialsController, UsersController],
   providers: [
-    AttestationRoots,
     BindingKeyCheck,
     CredentialBindings,
     CredentialsService,

@@ -4,6 +4,7 @@ import type { RegistrationResponseJSON } from '../webauthn/json.js';
 import { type DataSource, type EntityManager, Not } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
+import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengesService, demandRoom } from '../challenges/challenges.service.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
@@ -15,7 +16,6 @@ import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying
 import { registrationVerification } from '../webauthn/options.js';
 import { type Reason, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
-import { AttestationRoots } from './attestation-roots.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
@@ -83,6 +83,7 @@ export class RegisterCredential {
       allowSha1Tpm: wholePolicy(policy).allowSha1Tpm,
       now: this.clock.now(),
     });
+    this.roots.count(verified.attestation);
     demandAllowedModel(policy.authenticators, verified.aaguid, this.authenticators, this.clock.now());
     demandPolicy(response, verified, ceremony);
     return verified;

@@ -11,12 +11,12 @@ import { EXPOSITION, type Exposition, MetricsController } from './metrics.contro
 import {
   AUDIT_LOG,
   type AuditLogReading,
+  AUTHENTICATOR_FILES,
+  type AuthenticatorFiles,
   BINDING_KEY,
   type BindingKeyReading,
   IDENTITY,
   type IdentityReading,
-  METADATA,
-  type MetadataReading,
   Readiness,
 } from './readiness.js';
 
@@ -28,7 +28,7 @@ export class ManagementModule {
     config: Config;
     audit: AuditService;
     metrics: Metrics;
-    metadata: MetadataReading;
+    authenticatorFiles: AuthenticatorFiles;
     identity: IdentityReading;
     auditLog: AuditLogReading;
     bindingKey: BindingKeyReading;
@@ -39,7 +39,7 @@ export class ManagementModule {
       DatabaseProbe,
       { provide: PROBE_POOL, useFactory: () => probePool(service.config.databaseUrl ?? '') },
       { provide: AuditService, useValue: service.audit },
-      { provide: METADATA, useValue: service.metadata },
+      { provide: AUTHENTICATOR_FILES, useValue: service.authenticatorFiles },
       { provide: IDENTITY, useValue: service.identity },
       { provide: AUDIT_LOG, useValue: service.auditLog },
       { provide: BINDING_KEY, useValue: service.bindingKey },

@@ -4,6 +4,7 @@ import type { HealthIndicatorService } from '@nestjs/terminus';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, server } from '../../test/support/trust-files.js';
+import type { RootsState } from '../authenticators/attestation-roots.js';
 import type { BindingKeySample } from '../credentials/binding-key-check.js';
 import { parseRevocationLists } from '../identity/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
@@ -41,11 +42,12 @@ beforeEach(async () => {
   await trusting([root], [[root]]);
 });
 
+let roots: RootsState | undefined;
 const readiness = new Readiness(
   { now: () => now },
   (() => identity) as unknown as IdentityReading,
   (() => log) as AuditLogReading,
-  () => undefined,
+  { metadata: () => undefined, attestationRoots: () => roots },
   () => sample,
   { run: () => Promise.resolve(findings) } as unknown as DatabaseProbe,
   indicators,
@@ -176,5 +178,13 @@ describe('access_policy', () => {
 describe('metadata', () => {
   it('is no business of a service that has none', () => {
     expect(readiness.metadata()).toMatchObject({ metadata: { status: 'up' } });
+  });
+});
+
+describe('attestation_roots', () => {
+  it('says which file is in force and why the one that lies there is not, and is never down', () => {
+    expect(readiness.attestationRoots()).toMatchObject({ attestation_roots: { status: 'up' } });
+    roots = { digest: 'd16e57', refused: 'has no certificate in PEM' };
+    expect(readiness.attestationRoots()).toEqual({ attestation_roots: { status: 'up', ...roots } });
   });
 });

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorFunction, HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { PolicyInForce } from '../access/policy-in-force.js';
 import type { LogState } from '../audit/log-keeper.js';
+import type { RootsState } from '../authenticators/attestation-roots.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { type BindingKeySample, fits } from '../credentials/binding-key-check.js';
@@ -11,9 +12,12 @@ import type { RevocationList } from '../identity/revocation-list.js';
 import { standardOutput } from '../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
 
-/** The FIDO metadata in use; undefined where none is configured. */
-export type MetadataReading = () => MetadataState | undefined;
-export const METADATA = Symbol('MetadataReading');
+/** The files that say what is known of authenticators; undefined where none is configured. */
+export interface AuthenticatorFiles {
+  readonly metadata: () => MetadataState | undefined;
+  readonly attestationRoots: () => RootsState | undefined;
+}
+export const AUTHENTICATOR_FILES = Symbol('AuthenticatorFiles');
 
 /** What the listener trusts and whom the policy lets in. */
 export type IdentityReading = () => { readonly trust: ListenerTrust; readonly access: PolicyInForce };
@@ -34,7 +38,7 @@ export class Readiness {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(IDENTITY) private readonly identity: IdentityReading,
     @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
-    @Inject(METADATA) private readonly readMetadata: MetadataReading,
+    @Inject(AUTHENTICATOR_FILES) private readonly files: AuthenticatorFiles,
     @Inject(BINDING_KEY) private readonly readBindingKey: BindingKeyReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
@@ -49,6 +53,7 @@ export class Readiness {
       () => this.metadata(),
       () => this.log(),
       () => this.bindingKey(),
+      () => this.attestationRoots(),
     ];
   }
 
@@ -96,9 +101,16 @@ export class Readiness {
   /** Old metadata is better than no service: it is told here, and nothing else. */
   metadata(): HealthIndicatorResult {
     const check = this.indicators.check('metadata');
-    const state = this.readMetadata();
+    const state = this.files.metadata();
     if (!state) return check.up('not configured');
     return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
+  }
+
+  /** A file that cannot be used leaves the roots in force as they are: it is told here, and nothing else. */
+  attestationRoots(): HealthIndicatorResult {
+    const check = this.indicators.check('attestation_roots');
+    const state = this.files.attestationRoots();
+    return state ? check.up({ ...state }) : check.up('not configured');
   }
 
   /** A service whose log cannot be written serves. */

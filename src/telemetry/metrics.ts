@@ -59,8 +59,15 @@ export class Metrics {
 
   readonly reloads = new Counter({
     name: 'passkey_reloads_total',
-    help: 'Replacements of the trust material and of the access policy, by outcome; a failure left the old one in force',
+    help: 'Replacements of the trust material, of the access policy and of the attestation roots, by outcome; a failure left the old one in force',
     labelNames: ['what', 'outcome'],
+    registers: [this.registry],
+  });
+
+  readonly attestations = new Counter({
+    name: 'passkey_attestations_total',
+    help: 'Attestations that are true, by format and trust, by the root of a trusted one and by why one is untrusted',
+    labelNames: ['format', 'trust', 'root', 'cause'],
     registers: [this.registry],
   });
 

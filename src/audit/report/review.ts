@@ -29,7 +29,14 @@ export interface ModelCounts {
 const MAX_LISTED = 1_000;
 
 const CHANGES: ReadonlySet<string> = new Set([
-  ...['policy.reload', 'trust.reload', 'metadata.reload', 'relying-party.create', 'relying-party.update'],
+  ...[
+    'policy.reload',
+    'trust.reload',
+    'metadata.reload',
+    'attestation-roots.reload',
+    'relying-party.create',
+    'relying-party.update',
+  ],
   ...['schema.migrate', 'audit.archive', 'service.start', 'service.stop'],
 ]);
 const SIGNS: ReadonlySet<string> = new Set(['risk.signal', 'audit.failure', 'audit.recovery', 'credential.tampered']);

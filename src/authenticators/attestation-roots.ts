@@ -1,0 +1,135 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { AuditService } from '../audit/audit.service.js';
+import { CONFIG, type Config, ConfigError } from '../config/config.js';
+import { readBounded } from '../config/read-bounded.js';
+import { type FileReports, WatchedFiles } from '../config/watched-files.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { AttestationVerdict } from '../webauthn/attestation-trust.js';
+import { WELL_KNOWN_ROOTS } from '../webauthn/well-known-roots.js';
+
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const MAX_BYTES = 4 * 1_024 * 1_024;
+
+interface Roots {
+  readonly digest: string;
+  /** PEM, one certificate each. */
+  readonly pem: readonly string[];
+  readonly subjects: readonly string[];
+}
+
+/** Which file is in force, and why the one that lies there now is not. */
+export interface RootsState {
+  readonly digest: string;
+  readonly refused: string | undefined;
+}
+
+/**
+ * What attestations may end in: the well-known roots of their format, and those of PASSKEY_ATTESTATION_ROOTS_FILE. The file
+ * is trust, so it is taken whole or not at all: one bad entry stops the boot, and later leaves the roots in force as they
+ * are. What is taken counts from the next registration on; credentials keep the trust that they were registered with.
+ */
+@Injectable()
+export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(AttestationRoots.name);
+  private files: WatchedFiles<Roots> | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Pick<Config, 'attestationRootsFile' | 'worker'>,
+    private readonly metrics: Metrics,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** @throws ConfigError when the file holds anything but certificates */
+  async onModuleInit(): Promise<void> {
+    const { attestationRootsFile: path } = this.config;
+    if (path === undefined) return;
+    try {
+      this.files = await WatchedFiles.open<Roots>([path], (held) => readRoots(path, held));
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      throw new ConfigError([`PASSKEY_ATTESTATION_ROOTS_FILE: "${path}" ${cause}`]);
+    }
+  }
+
+  onApplicationBootstrap(): void {
+    this.files?.watch(this.reports);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.files?.close();
+  }
+
+  /** PEM, one certificate each. */
+  of(format: string): readonly string[] {
+    return [...(WELL_KNOWN_ROOTS[format] ?? []), ...(this.files?.value.pem ?? [])];
+  }
+
+  /** For operators; undefined: none is configured. */
+  state(): RootsState | undefined {
+    return this.files && { digest: this.files.value.digest, refused: this.files.refused };
+  }
+
+  /** Looks whether the file is another one than last time, and takes it if it is whole. Never throws. */
+  async refresh(): Promise<void> {
+    await this.files?.look(this.reports);
+  }
+
+  /** Counted whether or not a policy then takes it, so that a maker’s new root shows on the day it appears. */
+  count({ format, trust, root = '', distrust }: AttestationVerdict): void {
+    this.metrics.attestations.inc({ format, trust, root, cause: distrust?.code ?? '' });
+  }
+
+  private readonly reports: FileReports<Roots> = {
+    taken: ({ digest, subjects }, previous) => {
+      const added = subjects.filter((subject) => !previous.subjects.includes(subject));
+      const removed = previous.subjects.filter((subject) => !subjects.includes(subject));
+      this.report('success', { facts: { digest, previous_digest: previous.digest, added, removed } });
+      this.logger.log({ message: 'new attestation roots are in force', digest, roots: subjects.length });
+    },
+    refused: (detail) => {
+      this.report('failure', { reason: 'unusable', detail: detail.slice(0, 500), facts: {} });
+      this.logger.error({
+        message: 'the attestation roots cannot be used; the old ones stay in force',
+        reason: detail,
+      });
+    },
+  };
+
+  private report(outcome: 'success' | 'failure', members: { reason?: string; detail?: string; facts: object }): void {
+    this.metrics.reloads.inc({ what: 'attestation-roots', outcome });
+    const facts = { worker: this.config.worker?.number, ...members.facts };
+    this.audit.recordEventually({ type: 'attestation-roots.reload', outcome, ...members, facts });
+  }
+}
+
+/** @throws Error that says what is wrong with the file */
+async function readRoots(path: string, held: Roots | undefined): Promise<Roots> {
+  const bytes = await readBounded(path, MAX_BYTES);
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  if (digest === held?.digest) return held;
+  const bundle = bytes.toString('latin1');
+  const pem = bundle.match(CERTIFICATES) ?? [];
+  if (pem.length === 0) throw new Error('has no certificate in PEM');
+  if (bundle.replace(CERTIFICATES, '').includes('-----')) {
+    throw new Error('has a PEM block that is no whole certificate; it must hold certificates and nothing else');
+  }
+  return { digest, pem, subjects: pem.map(subjectAt) };
+}
+
+function subjectAt(pem: string, index: number): string {
+  try {
+    const { subject, publicKey } = new X509Certificate(pem);
+    if (publicKey.type === 'public') return subject.replaceAll('\n', ', ').slice(0, 200);
+  } catch {
+    // Refused below.
+  }
+  throw new Error(`has as certificate ${String(index + 1)} what is none that can be read; replace or remove it`);
+}
