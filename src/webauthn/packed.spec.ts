@@ -73,9 +73,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
       ['PS256', COSE.PS256, RSA, pss('sha256')],
       ['PS384', -38, RSA, pss('sha384')],
       ['PS512', -39, RSA, pss('sha512')],
-    ])('accepts %s', async (_, alg, key, signing) =>
-      accepts(packed(await leaf({ key }), { alg }, signing)),
-    );
+    ])('accepts %s', async (_, alg, key, signing) => accepts(packed(await leaf({ key }), { alg }, signing)));
 
     it.each<[string, () => Promise<Attestation>]>([
       ['none', () => Promise.resolve(packed(maker, { alg: undefined }))],
@@ -189,6 +187,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
   });
 
   describe('other members: not defined by the clause', () => {
-    it('accepts them unread, ecdaaKeyId of Level 1 too', () => accepts(packed(maker, { ecdaaKeyId: Buffer.alloc(8), future: 1 })));
+    it('accepts them unread, ecdaaKeyId of Level 1 too', () =>
+      accepts(packed(maker, { ecdaaKeyId: Buffer.alloc(8), future: 1 })));
   });
 });
