@@ -78,7 +78,7 @@ export class AccessService {
 
   private limitRate(grant: Grant, now: Date): void {
     if (grant.requestsPerSecond === null) return;
-    const retryAfter = this.rate.take(grant.id, grant.requestsPerSecond, now.getTime());
+    const retryAfter = this.rate.take(grant, grant.requestsPerSecond, now.getTime());
     if (retryAfter > 0) throw new Problem('rate-limited', { retryAfter });
   }
 

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { RequestRate } from './request-rate.js';
 
+const GRANT = { id: 'a' };
+
 /** How many of `count` requests at one moment are let through. */
-const taken = (rate: RequestRate, perSecond: number, at: number, count: number, id = 'a'): number =>
-  Array.from({ length: count }, () => rate.take(id, perSecond, at)).filter((wait) => wait === 0).length;
+const taken = (rate: RequestRate, perSecond: number, at: number, count: number, grant = GRANT): number =>
+  Array.from({ length: count }, () => rate.take(grant, perSecond, at)).filter((wait) => wait === 0).length;
 
 describe('a rate of requests', () => {
   it('lets a burst of one second’s worth through, and no more', () => {
@@ -36,25 +38,31 @@ describe('a rate of requests', () => {
   it('says when the next request is welcome, and keeps the word', () => {
     const rate = new RequestRate();
     taken(rate, 4, 0, 4);
-    expect(rate.take('a', 4, 0)).toBeCloseTo(0.25);
-    const wait = rate.take('a', 4, 100);
+    expect(rate.take(GRANT, 4, 0)).toBeCloseTo(0.25);
+    const wait = rate.take(GRANT, 4, 100);
     expect(wait).toBeCloseTo(0.15);
-    expect(rate.take('a', 4, 100 + wait * 1_000 - 1)).toBeGreaterThan(0);
-    expect(rate.take('a', 4, 100 + wait * 1_000 + 1)).toBe(0);
+    expect(rate.take(GRANT, 4, 100 + wait * 1_000 - 1)).toBeGreaterThan(0);
+    expect(rate.take(GRANT, 4, 100 + wait * 1_000 + 1)).toBe(0);
   });
 
   it('may be below one a second', () => {
     const rate = new RequestRate();
     expect(taken(rate, 0.1, 0, 5)).toBe(1);
-    expect(rate.take('a', 0.1, 0)).toBeCloseTo(10);
+    expect(rate.take(GRANT, 0.1, 0)).toBeCloseTo(10);
     expect(taken(rate, 0.1, 9_000, 1)).toBe(0);
     expect(taken(rate, 0.1, 10_001, 5)).toBe(1);
   });
 
-  it('is each identity’s own', () => {
+  it('is each grant’s own', () => {
     const rate = new RequestRate();
-    expect(taken(rate, 1, 0, 5, 'a')).toBe(1);
-    expect(taken(rate, 1, 0, 5, 'b')).toBe(1);
+    expect(taken(rate, 1, 0, 5, GRANT)).toBe(1);
+    expect(taken(rate, 1, 0, 5, { id: 'b' })).toBe(1);
+  });
+
+  it('begins anew with another grant of the same identity, and keeps nothing of the one before', () => {
+    const rate = new RequestRate();
+    taken(rate, 3, 0, 3, { id: 'a' });
+    expect(taken(rate, 5, 0, 9, { id: 'a' })).toBe(5);
   });
 
   it('neither grants nor takes anything when the clock is set back', () => {
