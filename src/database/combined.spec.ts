@@ -56,6 +56,22 @@ describe('concurrent runs of a statement', () => {
     expect(await results).toEqual(['result of a', undefined, 'result of b']);
   });
 
+  it('are refused beyond 512 that wait, and taken again when some have gone', async () => {
+    const { statement, combined } = start();
+    const taken = [combined.run('in flight')];
+    await turnOfTheLoop();
+    for (let n = 0; n < 512; n += 1) taken.push(combined.run(String(n)));
+    await expect(combined.run('too many')).rejects.toMatchObject({ slug: 'unavailable', members: { retryAfter: 1 } });
+    statement.runs[0]!.answer();
+    await turnOfTheLoop();
+    taken.push(combined.run('late'));
+    for (let run = 1; run <= 9; run += 1) {
+      statement.runs[run]!.answer();
+      await turnOfTheLoop();
+    }
+    expect(await Promise.all(taken)).toHaveLength(514);
+  });
+
   it('wait while one is in flight, and then go together', async () => {
     const { statement, combined } = start();
     const results: Promise<unknown>[] = [];

@@ -1,4 +1,5 @@
 import { databaseUnavailable } from '../problems/database-unavailable.js';
+import { Problem } from '../problems/problem.js';
 import type { Queryable } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';
 
@@ -11,6 +12,8 @@ interface Waiting<Row, Result> {
 
 const MOST_ROWS = 64;
 const MOST_IN_FLIGHT = 2;
+/** Twice what runs at a time (src/telemetry/admission.ts): that many wait only when something is wrong. */
+const MOST_WAITING = 512;
 /** A statement that has taken so long waits for a lock, or for the network: it must not hold up everybody. */
 const PATIENCE_MS = 100;
 
@@ -37,8 +40,14 @@ export class Combined<Row, Result> {
     private readonly keyOf: (row: Row) => string | undefined,
   ) {}
 
-  /** @returns undefined: the row has no result */
+  /**
+   * @returns undefined: the row has no result
+   * @throws Problem unavailable: as many wait as may
+   */
   run(row: Row): Promise<Result | undefined> {
+    if (this.waiting.length >= MOST_WAITING) {
+      return Promise.reject(new Problem('unavailable', { retryAfter: 1, detail: 'too much waits for the database' }));
+    }
     return new Promise((resolve, reject) => {
       this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
       this.sendSoon();
