@@ -114,6 +114,25 @@ describe('certificate', () => {
     expect(readiness.certificate()).toMatchObject({ certificate: { status } });
   });
 
+  it('is down before it begins, because the clock went back', () => {
+    now = new Date(own.certificate.validFromDate.getTime() - 1_000);
+    const from = own.certificate.validFromDate.toISOString();
+    expect(readiness.certificate()).toMatchObject({
+      certificate: { status: 'down', from, message: expect.stringContaining('the clock went back') },
+    });
+    now = own.certificate.validFromDate;
+    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up' } });
+  });
+
+  it('is down before the only authority begins, and not before the second of two', async () => {
+    const young = await authority({ subject: 'CN=Young', notBefore: hours(2), notAfter: hours(40) });
+    await trusting([young], [[young]]);
+    now = hours(1);
+    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'down', from: hours(2).toISOString() } });
+    await trusting([young, root], [[young], [root]]);
+    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up' } });
+  });
+
   it('ends with the only authority', async () => {
     await trusting([other], [[other]]);
     expect(readiness.certificate()).toMatchObject({ certificate: { until: hours(20).toISOString() } });
@@ -140,6 +159,14 @@ describe('crl', () => {
   ])('after %p hours of ten is %s, ageing: %p', (hour, status, ageing) => {
     now = hours(hour);
     expect(readiness.crl()).toEqual({ crl: { status, until: hours(10).toISOString(), ageing } });
+  });
+
+  it('is down before a list begins, because the clock went back: OpenSSL refuses everyone', async () => {
+    await trusting([root, other], [[root], [other, { thisUpdate: hours(-1) }]]);
+    now = hours(-0.5);
+    expect(readiness.crl()).toMatchObject({ crl: { status: 'down', from: START.toISOString() } });
+    now = START;
+    expect(readiness.crl()).toMatchObject({ crl: { status: 'up' } });
   });
 
   it('counts the list of an intermediate authority', async () => {

@@ -72,25 +72,28 @@ export class Readiness {
   }
 
   /**
-   * Down when no caller can be served by it: the service's own certificate has ended, or the last authority. Files that
-   * cannot be used leave the old ones in force: that is told, and the service goes on.
+   * Down when no caller can be served by it: the service's own certificate has ended, or the last authority; or, when the
+   * clock went back, one has not begun. Files that cannot be used leave the old ones in force: that is told, and the service
+   * goes on.
    */
   certificate(): HealthIndicatorResult {
     const { material, epoch, refused } = this.identity().trust;
     const authorities = Math.max(...material.authorities.map(({ validToDate }) => validToDate.getTime()));
     const end = Math.min(material.certificate.validToDate.getTime(), authorities);
-    return this.until('certificate', new Date(end), { epoch, refused });
+    const firstAuthority = Math.min(...material.authorities.map(({ validFromDate }) => validFromDate.getTime()));
+    const begin = Math.max(material.certificate.validFromDate.getTime(), firstAuthority);
+    return this.within('certificate', begin, new Date(end), { epoch, refused });
   }
 
   /** Beyond the end of a list its authority's certificates are refused, so a service that has one is not ready. */
   crl(): HealthIndicatorResult {
     const { revocationLists, authorities } = this.identity().trust.material;
     const now = this.clock.now();
-    const [first] = revocationLists
-      .filter((list) => isInUse(list, authorities, now))
-      .sort((a, b) => endOf(a) - endOf(b));
+    const inUse = revocationLists.filter((list) => isInUse(list, authorities, now));
+    const [first] = inUse.sort((a, b) => endOf(a) - endOf(b));
     const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
-    return this.until('crl', first?.nextUpdate, { ageing: now.getTime() > half });
+    const begin = Math.max(...inUse.map(({ thisUpdate }) => thisUpdate.getTime()));
+    return this.within('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
   }
 
   accessPolicy(): HealthIndicatorResult {
@@ -132,10 +135,22 @@ export class Readiness {
     return wrong === undefined ? check.up() : check.down(wrong);
   }
 
-  private until(key: string, end: Date | undefined, detail: Record<string, unknown>): HealthIndicatorResult {
+  private within(
+    key: string,
+    begin: number,
+    end: Date | undefined,
+    detail: Record<string, unknown>,
+  ): HealthIndicatorResult {
     const check = this.indicators.check(key);
     if (!end) return check.down('it does not say when it ends');
     const told = { until: end.toISOString(), ...detail };
+    if (begin > this.clock.now().getTime()) {
+      return check.down({
+        ...told,
+        from: new Date(begin).toISOString(),
+        message: 'it has not begun: the clock went back',
+      });
+    }
     return end > this.clock.now() ? check.up(told) : check.down(told);
   }
 }

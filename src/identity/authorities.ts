@@ -47,7 +47,8 @@ function signsLists({ raw }: X509Certificate): boolean {
   return !keyUsage || (keyUsage.usages & x509.KeyUsageFlags.cRLSign) !== 0;
 }
 
-function leadsToRoot(authority: X509Certificate, authorities: readonly X509Certificate[]): boolean {
+/** Whether a path of the authorities leads from one of them to a root. */
+export function leadsToRoot(authority: X509Certificate, authorities: readonly X509Certificate[]): boolean {
   const reached = new Set([authority]);
   for (const one of reached) {
     if (isRoot(one)) return true;

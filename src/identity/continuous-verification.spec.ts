@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 
 async function material(serials: string[] = [], nextUpdate = at(90), by = root): Promise<Lists> {
-  const revocationLists = await parseRevocationLists(revocationList(by, { serials, nextUpdate }));
+  const revocationLists = await parseRevocationLists(revocationList(by, { serials, thisUpdate: at(-90), nextUpdate }));
   return { authorities: [by.certificate], revocationLists };
 }
 

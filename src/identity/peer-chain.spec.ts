@@ -2,7 +2,12 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { type ListProfile, revocationList, serialOf } from '../../test/support/revocation-lists.js';
+import {
+  authorityKeyIdentifier,
+  type ListProfile,
+  revocationList,
+  serialOf,
+} from '../../test/support/revocation-lists.js';
 import { authority, caller } from '../../test/support/trust-files.js';
 import type { Lists } from './lists-in-force.js';
 import { peerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
@@ -69,6 +74,15 @@ describe('a peer is trusted', () => {
     }
   });
 
+  it('when it sends another edition of its root than the one that the list is for', async () => {
+    const renewed = await authority({ keys: root.keys });
+    const naming = (of: Issued): ListProfile => ({ extensions: [authorityKeyIdentifier({ of })] });
+    const trusted = await material([root], [[root, naming(root)]]);
+    const chain = certificates([direct, renewed]);
+    expect(await verifyRevocation(chain, trusted, NOW)).toHaveProperty('until');
+    expect(await verifyPeer(chain, trusted, NOW)).toHaveProperty('until');
+  });
+
   it('when its intermediate was issued anew, with the same key, though the former one is revoked', async () => {
     const edition = await authority({ subject: 'CN=Between', keys: between.keys }, root);
     const revoked: ListProfile = { serials: [serialOf(between)] };
@@ -112,6 +126,7 @@ describe('a peer is not trusted', () => {
     ['its intermediate is revoked', () => [{ serials: [serialOf(between)] }, {}], 'the certificate was revoked'],
     ['its authority’s list has ended', () => [{}, { nextUpdate: hours(-1) }], 'the revocation list has ended'],
     ['the list of its authority’s authority has ended', () => [{ nextUpdate: hours(-1) }, {}], 'the revocation list has ended'],
+    ['its authority’s list has not begun, because the clock went back', () => [{}, { thisUpdate: hours(1), nextUpdate: hours(2) }], 'the revocation list has not begun'],
     ['its authority’s list does not say when it ends', () => [{}, { nextUpdate: null }], 'the revocation list has ended'],
   ])('when %s', async (_, profiles, flaw) => {
     expect(await verdict([leaf, between, root], await both(...profiles()))).toBe(flaw);
@@ -120,6 +135,18 @@ describe('a peer is not trusted', () => {
   it('when its intermediate is revoked, though that stands among the authorities, before the root', async () => {
     const trusted = await material([between, root], [[root, { serials: [serialOf(between)] }], [between]]); // prettier-ignore
     expect(await verdict([leaf, between, root], trusted)).toBe('the certificate was revoked');
+  });
+
+  it('when a list for another edition of its authority’s certificate revokes it', async () => {
+    const renewed = await authority({ keys: root.keys });
+    const naming = (of: Issued, serials: string[]): ListProfile => ({ serials, extensions: [authorityKeyIdentifier({ of })] }); // prettier-ignore
+    const trusted = await material([root, renewed], [[root, naming(root, [])], [root, naming(renewed, [serialOf(direct)])]]); // prettier-ignore
+    expect(await verdict([direct, root], trusted)).toBe('the certificate was revoked');
+  });
+
+  it('when its chain ends with itself', async () => {
+    const outcome = await verifyRevocation(certificates([direct]), await both(), NOW);
+    expect(outcome).toEqual({ flaw: 'the certificate’s authority is not known' });
   });
 
   it('when its serial number is on the list of another authority, it is all the same', async () => {

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { certificatePath } from '../webauthn/certificate-path.js';
 import { isRoot } from './authorities.js';
-import { type Lists, listOf } from './lists-in-force.js';
+import { type Lists, listOf, listsSignedBy } from './lists-in-force.js';
 
 /** Constraints of an intermediate, which OpenSSL held against the leaf in the handshake and which do not change. */
 const HELD_IN_THE_HANDSHAKE = ['2.5.29.30', '2.5.29.36', '2.5.29.54'];
@@ -40,16 +40,21 @@ export async function verifyPeer(chain: readonly X509Certificate[], material: Li
 
 /** The part of it that a handshake under the same material leaves to be asked: until when its answer holds. */
 export async function verifyRevocation(
-  path: readonly X509Certificate[],
+  chain: readonly X509Certificate[],
   material: Lists,
   now: Date,
 ): Promise<PeerVerdict> {
+  const path = chain.map((certificate) => editionInForce(certificate, material.authorities));
+  if (path.length < 2) return { flaw: 'the certificate’s authority is not known' };
   const ends = path.map(({ validToDate }) => validToDate.getTime());
   for (const [index, authority] of path.slice(1).entries()) {
     const list = await listOf(authority, material);
     if (!list) return { flaw: 'the certificate’s authority has no revocation list' };
     if (!list.nextUpdate || now > list.nextUpdate) return { flaw: 'the revocation list has ended' };
-    if (list.revokes(editionInForce(path[index]!, material.authorities).serialNumber)) {
+    if (now < list.thisUpdate) return { flaw: 'the revocation list has not begun' };
+    const { serialNumber } = path[index]!;
+    // A newer list may name another edition of the authority's certificate: what it revokes is revoked all the same.
+    if ((await listsSignedBy(authority, material)).some((signed) => signed.revokes(serialNumber))) {
       return { flaw: 'the certificate was revoked' };
     }
     ends.push(list.nextUpdate.getTime());

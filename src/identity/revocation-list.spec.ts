@@ -1,9 +1,18 @@
 import type { X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { issue, type Issued, type KeyAlgorithm, P256 } from '../../test/support/authenticator/certificate-chain.js';
-import { listDer, type ListProfile, pem, revocationList, tlv } from '../../test/support/revocation-lists.js';
+import {
+  authorityKeyIdentifier,
+  extension,
+  listDer,
+  type ListProfile,
+  pem,
+  revocationList,
+  tlv,
+} from '../../test/support/revocation-lists.js';
 import { authority } from '../../test/support/trust-files.js';
-import { namesOf, parseRevocationLists, type RevocationList } from './revocation-list.js';
+import { namesOf } from './authority-key.js';
+import { parseRevocationLists, type RevocationList } from './revocation-list.js';
 
 let root: Issued;
 beforeAll(async () => {
@@ -52,6 +61,26 @@ describe('RFC 5280 §5: a revocation list', () => {
     const extensions = [Buffer.from(extension.replaceAll(' ', ''), 'hex')];
     expect((await parsed({ number: 7, extensions })).number).toBe(7n);
     expect((await parsed({ number: null, extensions })).number).toBeUndefined();
+  });
+
+  it('may have entries with extensions that are not critical', async () => {
+    const reason = extension('551d15', tlv(0x0a, Buffer.from([1])));
+    const invalidity = extension('551d18', tlv(0x18, Buffer.from('20260101000000Z')));
+    for (const entryExtensions of [[reason], [reason, invalidity], [invalidity]]) {
+      const list = await parsed({ serials: ['0102', '0103'], entryExtensions });
+      expect([list.size, list.revokes('0102'), list.revokes('0104')]).toEqual([2, true, false]);
+    }
+  });
+
+  it('says whose it is: by key, or by the issuer and the serial number of a certificate', async () => {
+    const { issuer } = namesOf(root.certificate);
+    const serialNumber = root.certificate.serialNumber.toLowerCase().replace(/^0+/, '');
+    const key = async (of: Parameters<typeof authorityKeyIdentifier>[0]) =>
+      (await parsed({ extensions: [authorityKeyIdentifier(of)] })).authorityKey;
+    expect(await key({ keyId: '0a0b' })).toEqual({ keyId: '0a0b' });
+    expect(await key({ of: root })).toEqual({ issuer, serialNumber });
+    expect(await key({})).toEqual({});
+    expect((await parsed()).authorityKey).toBeUndefined();
   });
 
   it('names its authority as a certificate does', async () => {
@@ -199,6 +228,10 @@ describe('a file is refused whole', () => {
     return Buffer.from(bytes.replace(hexadecimal, by), 'hex');
   };
 
+  const [NUMBER, REASON] = [tlv(0x02, Buffer.from([1])), tlv(0x0a, Buffer.from([1]))];
+  const ofEntry = (...entryExtensions: Buffer[]): string =>
+    revocationList(root, { serials: ['0102'], entryExtensions });
+
   it.each<[string, () => string, string]>([
     ['when its last list is cut off', () => (revocationList(root) + revocationList(root)).slice(0, -30), 'cut off'],
     ['when it is cut off in the middle of a list', () => revocationList(root).slice(0, 200), 'cut off'],
@@ -214,9 +247,14 @@ describe('a file is refused whole', () => {
     ['when an entry has no length', () => pem(without('02020102', '02800102')), 'malformed'],
     ['when its signature is by SHA-1', () => revocationList(root, { hash: 'sha1' }), 'its signature is of an unknown kind'],
     ['when something stands behind its extensions', () => revocationList(root, { tail: tlv(0xa1) }), 'malformed'],
-    ['when it is a delta (§5.2.4)', () => revocationList(root, { critical: '551d1b' }), 'it is partial'],
-    ['when it is one of several (§5.2.5)', () => revocationList(root, { critical: '551d1c' }), 'it is partial'],
-    ['when it has a critical extension that nobody knows', () => revocationList(root, { critical: '2b0601' }), 'it is partial'],
+    ['when it is a delta (§5.2.4)', () => revocationList(root, { critical: '551d1b' }), 'it is partial: it has a delta indicator'],
+    ['when it is a delta that is not marked critical', () => revocationList(root, { extensions: [extension('551d1b', NUMBER)] }), 'it is partial: it has a delta indicator'],
+    ['when it is one of several (§5.2.5)', () => revocationList(root, { critical: '551d1c' }), 'it is partial: it has an issuing distribution point'],
+    ['when it is one of several, not marked critical', () => revocationList(root, { extensions: [extension('551d1c', tlv(0x30))] }), 'it is partial: it has an issuing distribution point'],
+    ['when it has a critical extension that nobody knows', () => revocationList(root, { critical: '2b0601' }), 'it may be partial: it has a critical extension'],
+    ['when an entry has a critical extension', () => ofEntry(extension('551d15', REASON), extension('2b0601', NUMBER, true)), 'an entry has a critical extension'],
+    ['when the reason of an entry is critical', () => ofEntry(extension('551d15', REASON, true)), 'an entry has a critical extension'],
+    ['when an entry is of another issuer (§5.3.3)', () => ofEntry(extension('551d1d', tlv(0x30))), 'it is indirect: an entry names another issuer'],
     ['when an entry’s serial number is empty', () => pem(without('02020102', '02000500')), 'malformed'],
     ['when its number is negative', () => pem(without('551d14040302010', '551d14040302018')), 'malformed'],
     ['when its time is no time', () => pem(Buffer.from(der().toString('latin1').replace(/\d{12}Z/, '260230120000z'), 'latin1')), 'malformed'],

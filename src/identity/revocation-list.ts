@@ -1,5 +1,6 @@
 import { verify, type X509Certificate } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { type AuthorityKey, isKeyOf, namesOf, readAuthorityKey } from './authority-key.js';
 import {
   childrenOf,
   contextTag,
@@ -12,6 +13,7 @@ import {
   wholeSequence,
   withoutLeadingZeros,
 } from './der.js';
+import { demandPlainEntry, readExtension } from './list-extensions.js';
 import { pemBlocks } from './pem.js';
 
 /** A certificate revocation list (RFC 5280 §5). */
@@ -23,11 +25,15 @@ export interface RevocationList {
   /** undefined: the list does not say, which RFC 5280 §5.1.2.5 forbids. */
   readonly nextUpdate: Date | undefined;
   readonly signature: Signature;
+  /** Whose it says it is; undefined: it names its issuer alone. */
+  readonly authorityKey: AuthorityKey | undefined;
   readonly der: Buffer;
   /** How many certificates it revokes. */
   readonly size: number;
   /** @param serialNumber hexadecimal, as X509Certificate has it */
   revokes(serialNumber: string): boolean;
+  /** Whether OpenSSL takes it for the authority's: by names and key identifiers, whoever signed it. */
+  names(authority: X509Certificate): boolean;
   /** Whether the authority's name and key made the list; the signature is verified once for each authority. */
   isOf(authority: X509Certificate): Promise<boolean>;
 }
@@ -50,6 +56,12 @@ const SIGNATURES = new Map<string, Signature>([
   ['2b6571', { name: 'Ed448', hash: null }],
 ]);
 const CRL_NUMBER = '551d14';
+const AUTHORITY_KEY_IDENTIFIER = '551d23';
+/** Extensions that say that a list is not the whole one, for all certificates of its issuer (RFC 5280 §5.2.4, §5.2.5). */
+const PARTIAL = new Map([
+  ['551d1b', 'it has a delta indicator'],
+  ['551d1c', 'it has an issuing distribution point'],
+]);
 /** RFC 5280 §5.3.1: reasonCode removeFromCRL, as an entry has it. */
 const REMOVE_FROM_CRL = Buffer.from('0603551d1504030a0108', 'hex');
 
@@ -74,6 +86,7 @@ async function revocationList(der: Buffer): Promise<RevocationList> {
   const verdicts = new Map<string, Promise<boolean>>();
   return {
     ...{ ...members, signature, der, size: revoked.size },
+    names: (authority) => namesOf(authority).subject === members.issuer && isKeyOf(members.authorityKey, authority),
     revokes: (serialNumber) => revoked.has(withoutLeadingZeros(serialNumber.toLowerCase())),
     isOf: (authority) => {
       if (namesOf(authority).subject !== members.issuer) return Promise.resolve(false);
@@ -98,7 +111,7 @@ function signatureOf(der: Buffer, algorithm: DerElement): Signature {
 function membersOf(
   der: Buffer,
   signed: DerElement,
-): Pick<RevocationList, 'issuer' | 'number' | 'thisUpdate' | 'nextUpdate'> & { entries: DerElement | undefined } {
+): Pick<RevocationList, 'issuer' | 'thisUpdate' | 'nextUpdate'> & Extensions & { entries: DerElement | undefined } {
   const members = childrenOf(der, signed);
   const next = (...tags: number[]): DerElement | undefined =>
     tags.includes(members[0]?.tag ?? 0) ? members.shift() : undefined;
@@ -112,14 +125,14 @@ function membersOf(
   if (members.length > 0) throw new Error('malformed DER');
   return {
     issuer: der.toString('hex', issuer.start, issuer.end),
-    number: extensions && numberOf(der, extensions),
+    ...readExtensions(der, extensions),
     thisUpdate,
     nextUpdate: nextUpdate && timeOf(der, nextUpdate),
     entries,
   };
 }
 
-/** Of each entry the serial number; beyond that only what takes an entry back. */
+/** An entry's serial number is kept; the rest of it is looked at for what takes the entry back, or changes its meaning. */
 async function revokedBy(der: Buffer, entries: DerElement): Promise<Set<string>> {
   const revoked = new Set<string>();
   const takesBack = der.subarray(entries.start, entries.end).includes(REMOVE_FROM_CRL);
@@ -129,29 +142,38 @@ async function revokedBy(der: Buffer, entries: DerElement): Promise<Set<string>>
     const entry = expectTag(elementAt(der, at, entries.end), DER.sequence);
     const serialNumber = expectTag(elementAt(der, entry.content, entry.end), DER.integer);
     at = entry.end;
+    demandPlainEntry(der, elementAt(der, serialNumber.end, entry.end).end, entry.end);
     if (takesBack && der.subarray(serialNumber.end, entry.end).includes(REMOVE_FROM_CRL)) continue;
     revoked.add(integerText(der, serialNumber));
   }
   return revoked;
 }
 
+interface Extensions {
+  readonly number: bigint | undefined;
+  readonly authorityKey: AuthorityKey | undefined;
+}
+
 /**
- * A critical extension says that the list is not the whole one, for all certificates of its issuer (RFC 5280 §5.2.4,
- * §5.2.5): such a list is refused, because a certificate that it does not name may be revoked all the same.
+ * OpenSSL applies no list that has a critical extension which it does not know, and none that is partial, critical or
+ * not: it would refuse all callers of the authority.
  */
-function numberOf(der: Buffer, tagged: DerElement): bigint | undefined {
+function readExtensions(der: Buffer, tagged: DerElement | undefined): Extensions {
   let number: bigint | undefined;
-  for (const extension of childrenOf(der, expectTag(childrenOf(der, tagged)[0], DER.sequence))) {
-    const [identifier, ...rest] = childrenOf(der, extension);
-    const { content, end } = expectTag(identifier, DER.objectIdentifier);
-    if (rest.length > 1 && der[rest[0]!.content] !== 0) throw new Error('it is partial: it has a critical extension');
-    if (der.toString('hex', content, end) !== CRL_NUMBER) continue;
-    const value = expectTag(rest.at(-1), DER.octetString);
-    const text = integerText(der, expectTag(elementAt(der, value.content, value.end), DER.integer));
-    if (text.startsWith('-')) throw new Error('malformed DER');
-    number = BigInt(`0x${text}`);
+  let authorityKey: AuthorityKey | undefined;
+  const extensions = tagged ? childrenOf(der, expectTag(childrenOf(der, tagged)[0], DER.sequence)) : [];
+  for (const { identifier, isCritical, value } of extensions.map((extension) => readExtension(der, extension))) {
+    const partial = PARTIAL.get(identifier);
+    if (partial !== undefined) throw new Error(`it is partial: ${partial}`);
+    if (isCritical) throw new Error('it may be partial: it has a critical extension');
+    if (identifier === AUTHORITY_KEY_IDENTIFIER) authorityKey = readAuthorityKey(der, value);
+    if (identifier === CRL_NUMBER) {
+      const text = integerText(der, expectTag(elementAt(der, value.content, value.end), DER.integer));
+      if (text.startsWith('-')) throw new Error('malformed DER');
+      number = BigInt(`0x${text}`);
+    }
   }
-  return number;
+  return { number, authorityKey };
 }
 
 function holds({ hash }: Signature, signed: Buffer, { publicKey }: X509Certificate, bits: Buffer): Promise<boolean> {
@@ -160,15 +182,4 @@ function holds({ hash }: Signature, signed: Buffer, { publicKey }: X509Certifica
       resolve(!error && valid);
     });
   });
-}
-
-/** The distinguished names of a certificate, comparable with a list's: DER in hexadecimal. */
-export function namesOf({ raw }: X509Certificate): { readonly issuer: string; readonly subject: string } {
-  const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
-  const offset = members[0]?.tag === contextTag(0) ? 1 : 0;
-  const name = (index: number): string => {
-    const { start, end } = expectTag(members[offset + index], DER.sequence);
-    return raw.toString('hex', start, end);
-  };
-  return { issuer: name(2), subject: name(4) };
 }

@@ -1,23 +1,21 @@
 import { createHash, type X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import type { TlsFiles } from '../config/config.js';
 import { readBounded } from '../config/read-bounded.js';
-import { authoritiesOf } from './authorities.js';
-import { listsInForce } from './lists-in-force.js';
+import { authoritiesOf, leadsToRoot } from './authorities.js';
+import { flawOf, listOf, type ListsInForce, listsInForce } from './lists-in-force.js';
 import { pemOf } from './pem.js';
 import { parseRevocationLists, type RevocationList } from './revocation-list.js';
 import { serverCertificate } from './server-credentials.js';
+import type { ListedAuthority } from './stand-ins.js';
 import { tlsContext, type TlsContext } from './tls-options.js';
+import { type Trial, tryHandshakes } from './trial-handshake.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 /** What the listener shows and what it trusts: read together, validated together, used together. */
-export interface TrustMaterial {
+export interface TrustMaterial extends ListsInForce {
   readonly context: TlsContext;
   /** The service's own. */
   readonly certificate: X509Certificate;
-  readonly authorities: readonly X509Certificate[];
-  /** Those that count: see lists-in-force.ts. */
-  readonly revocationLists: readonly RevocationList[];
   /** SHA-256 over the SHA-256 of the certificate's, the authorities' and the revocation lists' file, hexadecimal. */
   readonly digest: string;
 }
@@ -31,8 +29,8 @@ export function trustFiles({ certFile, keyFile, caFile, crlFile, keyPassphraseFi
 
 /**
  * Reads and validates the whole: what OpenSSL would take without a word and then refuse every caller by (an expired
- * list, a list of another authority, an authority without a list), is refused here, and OpenSSL gets nothing else than
- * what was validated.
+ * list, a list of another authority, an authority without a list) is refused here by what it is, anything else of the kind
+ * by a trial handshake. OpenSSL gets nothing but what was validated.
  *
  * @param held what is in use: given back when the files say the same; no older revocation list replaces one of its
  *   lists, and what has ended in it already keeps nothing else from being replaced
@@ -51,12 +49,12 @@ export async function readTrustMaterial(files: TlsFiles, now: Date, held?: Trust
   const sameKey = held !== undefined && key.equals(held.context.key) && passphrase === held.context.passphrase;
   if (sameKey && digest === held.digest) return held;
   const certificate = serverCertificate({ cert, key, passphrase }, now, held?.certificate);
-  const authorities = authoritiesOf(ca);
-  const revocationLists = await listsInForce({ authorities, revocationLists: await listsOf(crl) }, now, held);
+  const file = { authorities: authoritiesOf(ca), revocationLists: await listsOf(crl) };
+  const inForce = await listsInForce(file, now, held);
+  const { authorities, revocationLists } = inForce;
+  await tryHandshakes(await trialOf(inForce, now), { cert, key, passphrase });
   const trusted = { ca: Buffer.from(authorities.join('')), crl: Buffer.from(revocationLists.map(pemOfList).join('')) };
-  const context = tlsContext({ cert, key, passphrase, ...trusted });
-  demandUsable(context, held);
-  return { context, certificate, authorities, revocationLists, digest };
+  return { context: tlsContext({ cert, key, passphrase, ...trusted }), certificate, ...inForce, digest };
 }
 
 async function contentOf(setting: string, path: string): Promise<Buffer> {
@@ -80,14 +78,19 @@ async function listsOf(pem: Buffer): Promise<RevocationList[]> {
 
 const pemOfList = ({ der }: RevocationList): string => pemOf('X509 CRL', der);
 
-/**
- * As OpenSSL sees them. In operation the revocation lists are left to the one step in which the server takes them,
- * which throws just so: OpenSSL parses a large one for a tenth of a second, in which nothing is answered.
- */
-function demandUsable({ crl, ...context }: TlsContext, held: TrustMaterial | undefined): void {
-  try {
-    createSecureContext(held ? context : { ...context, crl });
-  } catch (error) {
-    throw TrustMaterialError.ofAll(error);
-  }
+/** Whom a new handshake must serve: the callers of each authority that is valid, with a current list, up to a root. */
+async function trialOf(lists: ListsInForce, now: Date): Promise<Trial> {
+  const authorities: ListedAuthority[] = [];
+  for (const authority of lists.authorities) authorities.push({ authority, list: await listOf(authority, lists) });
+  const known = new Set(authorities.map(({ list }) => list));
+  const current = authorities.filter(
+    ({ authority: { validFromDate, validToDate }, list }) =>
+      validFromDate <= now && now <= validToDate && list && flawOf(list, now) === undefined,
+  );
+  const currentOnes = current.map(({ authority }) => authority);
+  return {
+    authorities,
+    otherLists: lists.revocationLists.filter((list) => !known.has(list)),
+    mustServe: current.filter(({ authority }) => leadsToRoot(authority, currentOnes)),
+  };
 }

@@ -57,10 +57,16 @@ export class Authority {
       await openssl('req', '-new', ...request, '-config', authority.config, '-out', authority.path('ca.csr'));
       await by.#sign(authority.path('ca.csr'), authority.path('ca.crt'), 'authority');
     } else {
-      const days = ['-days', '30', '-extensions', 'authority'];
-      await openssl('req', '-x509', '-new', ...request, '-config', authority.config, ...days, '-out', authority.path('ca.crt')); // prettier-ignore
+      await authority.renew(subject);
     }
     return authority;
+  }
+
+  /** Makes a root's certificate, of another serial number each time, for the key that it has. */
+  async renew(subject = this.name): Promise<void> {
+    const request = ['-key', this.path('ca.key'), '-subj', `/O=Bank/CN=${subject}`, '-config', this.config];
+    const days = ['-days', '30', '-extensions', 'authority'];
+    await openssl('req', '-x509', '-new', ...request, ...days, '-out', this.path('ca.crt'));
   }
 
   get config(): string {
@@ -106,9 +112,10 @@ export class Authority {
     await openssl('ca', '-config', this.config, '-revoke', certFile, '-crl_reason', reason);
   }
 
-  /** The authority's revocation list, PEM. */
-  async list(days = 7): Promise<string> {
-    await openssl('ca', '-config', this.config, '-gencrl', '-crldays', String(days), '-out', this.path('crl.pem'));
+  /** The authority's revocation list, PEM. @param extensions a section of the configuration */
+  async list(days = 7, extensions = 'list'): Promise<string> {
+    const how = ['-crldays', String(days), '-crlexts', extensions];
+    await openssl('ca', '-config', this.config, '-gencrl', ...how, '-out', this.path('crl.pem'));
     return readFile(this.path('crl.pem'), 'utf8');
   }
 
@@ -145,6 +152,14 @@ unique_subject = no
 crl_extensions = list
 [list]
 authorityKeyIdentifier = keyid
+[list_by_serial]
+authorityKeyIdentifier = keyid:always, issuer:always
+[list_without_key]
+[list_of_point]
+authorityKeyIdentifier = keyid
+issuingDistributionPoint = @point
+[point]
+fullname = URI:http://crl.bank.example/1.crl
 [anything]
 organizationName = optional
 commonName = supplied

@@ -118,6 +118,28 @@ export class Service {
     }
   }
 
+  /** Makes a change that is refused. @returns why @throws Error when it is not refused in time */
+  async refused(change: () => Promise<unknown>): Promise<string> {
+    await change();
+    const deadline = Date.now() + DEADLINE_MS;
+    for (;;) {
+      const { refused } = (await this.ready()).details.certificate;
+      if (typeof refused === 'string') return refused;
+      if (Date.now() > deadline) throw new Error(`not refused in time: ${JSON.stringify(await this.ready())}`);
+      await sleep(25);
+    }
+  }
+
+  /** Makes a change after which the files say again what is in force. */
+  async restored(change: () => Promise<unknown>): Promise<void> {
+    await change();
+    const deadline = Date.now() + DEADLINE_MS;
+    while ((await this.ready()).details.certificate['refused'] !== undefined) {
+      if (Date.now() > deadline) throw new Error(`not restored in time: ${JSON.stringify(await this.ready())}`);
+      await sleep(25);
+    }
+  }
+
   caller(certificate: Pick<Issued, 'cert' | 'key'>, ca: string): Caller {
     return new Caller(this.#process.url, certificate, ca);
   }

@@ -1,6 +1,6 @@
 import { sign, type X509Certificate } from 'node:crypto';
 import { pemOf } from '../../src/identity/pem.js';
-import { namesOf } from '../../src/identity/revocation-list.js';
+import { namesOf } from '../../src/identity/authority-key.js';
 import type { Issued } from './authenticator/certificate-chain.js';
 
 /** What a revocation list says; everything that is left out is as an honest authority makes it. */
@@ -19,6 +19,8 @@ export interface ListProfile {
   critical?: string;
   /** Extensions beside the number, as DER. */
   extensions?: readonly Buffer[];
+  /** Of the entries of `serials`: extensions, as DER. */
+  entryExtensions?: readonly Buffer[];
   /** What comes behind the extensions, as DER. */
   tail?: Buffer;
 }
@@ -39,8 +41,9 @@ export const pem = (der: Buffer): string => pemOf('X509 CRL', der);
 export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
   const { serials = [], removed = [], number = 1, nextUpdate, hash = 'sha256', issuer, critical } = profile;
   const now = time(new Date(Date.now() - MINUTE_MS));
+  const more = profile.entryExtensions ? [tlv(0x30, ...profile.entryExtensions)] : [];
   const entries = [
-    ...serials.map((serial) => tlv(0x30, integer(serial), now)),
+    ...serials.map((serial) => tlv(0x30, integer(serial), now, ...more)),
     ...removed.map((serial) => tlv(0x30, integer(serial), now, REMOVED)),
   ];
   const extensions = [
@@ -83,8 +86,18 @@ const integer = (hexadecimal: string): Buffer => tlv(0x02, Buffer.from(hexadecim
 const identifier = (hexadecimal: string): Buffer => tlv(0x06, Buffer.from(hexadecimal, 'hex'));
 const REMOVED = tlv(0x30, tlv(0x30, identifier('551d15'), tlv(0x04, tlv(0x0a, Buffer.from([8])))));
 
-const extension = (id: string, value: Buffer, critical = false): Buffer =>
+export const extension = (id: string, value: Buffer, critical = false): Buffer =>
   tlv(0x30, identifier(id), critical ? tlv(0x01, Buffer.from([0xff])) : EMPTY, tlv(0x04, value));
+
+/** RFC 5280 §4.2.1.1. @param key hexadecimal; `of`: the certificate whose issuer and serial number it names */
+export function authorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Issued }): Buffer {
+  const members = keyId === undefined ? [] : [tlv(0x80, Buffer.from(keyId, 'hex'))];
+  if (of) {
+    const issuer = Buffer.from(namesOf(of.certificate).issuer, 'hex');
+    members.push(tlv(0xa1, tlv(0xa4, issuer)), tlv(0x82, Buffer.from(serialOf(of), 'hex')));
+  }
+  return extension('551d23', tlv(0x30, ...members));
+}
 
 /** RFC 5280 §4.1.2.5 */
 function time(date: Date): Buffer {

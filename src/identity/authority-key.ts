@@ -1,0 +1,70 @@
+import 'reflect-metadata';
+import type { X509Certificate } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import {
+  childrenOf,
+  contextTag,
+  DER,
+  type DerElement,
+  elementAt,
+  expectTag,
+  integerText,
+  wholeSequence,
+  withoutLeadingZeros,
+} from './der.js';
+
+/** AuthorityKeyIdentifier, RFC 5280 §4.2.1.1: a key, or the certificate of a key. Hexadecimal. */
+export interface AuthorityKey {
+  readonly keyId: string | undefined;
+  /** The issuer of the authority's certificate, DER. */
+  readonly issuer: string | undefined;
+  /** Of the authority's certificate. */
+  readonly serialNumber: string | undefined;
+}
+
+/** Tags of the members (implicit), and of a directoryName among GeneralNames. */
+const [KEY_ID, ISSUER, SERIAL_NUMBER, DIRECTORY_NAME] = [0x80, contextTag(1), 0x82, contextTag(4)];
+
+/** @param value the extension's OCTET STRING @throws Error */
+export function readAuthorityKey(der: Buffer, value: DerElement): AuthorityKey {
+  const members = childrenOf(der, expectTag(elementAt(der, value.content, value.end), DER.sequence));
+  const find = (tag: number): DerElement | undefined => members.find((member) => member.tag === tag);
+  const [keyId, issuer, serialNumber] = [find(KEY_ID), find(ISSUER), find(SERIAL_NUMBER)];
+  const name = issuer && childrenOf(der, issuer).find(({ tag }) => tag === DIRECTORY_NAME);
+  return {
+    keyId: keyId && der.toString('hex', keyId.content, keyId.end),
+    issuer: name && der.toString('hex', name.content, name.end),
+    serialNumber: serialNumber && integerText(der, serialNumber),
+  };
+}
+
+/** Whether the identifier is of this edition of the authority's certificate. What either does not say, fits. */
+export function isKeyOf(key: AuthorityKey | undefined, authority: X509Certificate): boolean {
+  if (!key) return true;
+  const { keyId, issuer, serialNumber } = key;
+  const subjectKeyId = subjectKeyIdOf(authority);
+  if (keyId !== undefined && subjectKeyId !== undefined && keyId !== subjectKeyId) return false;
+  if (issuer !== undefined && issuer !== namesOf(authority).issuer) return false;
+  return serialNumber === undefined || serialNumber === withoutLeadingZeros(authority.serialNumber.toLowerCase());
+}
+
+/** Hexadecimal. */
+export function subjectKeyIdOf({ raw }: X509Certificate): string | undefined {
+  return new x509.X509Certificate(new Uint8Array(raw)).getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
+}
+
+/** The distinguished names of a certificate, comparable with a list's: DER in hexadecimal. */
+export function namesOf({ raw }: X509Certificate): { readonly issuer: string; readonly subject: string } {
+  const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
+  const offset = members[0]?.tag === contextTag(0) ? 1 : 0;
+  const name = (index: number): string => {
+    const { start, end } = expectTag(members[offset + index], DER.sequence);
+    return raw.toString('hex', start, end);
+  };
+  return { issuer: name(2), subject: name(4) };
+}
+
+/** A distinguished name (DER, hexadecimal) as text, in quotation marks. */
+export function describeName(name: string): string {
+  return `"${new x509.Name(Buffer.from(name, 'hex')).toString()}"`;
+}

@@ -1,0 +1,43 @@
+import { childrenOf, DER, type DerElement, elementAt, expectTag } from './der.js';
+
+export interface Extension {
+  /** Object identifier, DER in hexadecimal. */
+  readonly identifier: string;
+  readonly isCritical: boolean;
+  /** The OCTET STRING. */
+  readonly value: DerElement;
+}
+
+/** Extension, RFC 5280 §4.1. @throws Error */
+export function readExtension(der: Buffer, extension: DerElement): Extension {
+  const [identifier, ...rest] = childrenOf(der, expectTag(extension, DER.sequence));
+  const { content, end } = expectTag(identifier, DER.objectIdentifier);
+  return {
+    identifier: der.toString('hex', content, end),
+    isCritical: rest.length > 1 && der[rest[0]!.content] !== 0,
+    value: expectTag(rest.at(-1), DER.octetString),
+  };
+}
+
+const CERTIFICATE_ISSUER = '551d1d';
+/** All that most entries have: a reasonCode (RFC 5280 §5.3.1), but for the reason itself. */
+const REASON_ALONE = Buffer.from('300c300a0603551d1504030a01', 'hex');
+
+/**
+ * Refuses an entry of another issuer's certificate, and one with a critical extension: OpenSSL knows none, and would
+ * refuse the whole list (RFC 5280 §5.3).
+ *
+ * @param start where the extensions of the entry begin, if it has any
+ * @throws Error
+ */
+export function demandPlainEntry(der: Buffer, start: number, end: number): void {
+  if (start === end) return;
+  if (end - start === REASON_ALONE.length + 1 && REASON_ALONE.compare(der, start, end - 1) === 0) return;
+  const extensions = expectTag(elementAt(der, start, end), DER.sequence);
+  if (extensions.end !== end) throw new Error('malformed DER');
+  for (const extension of childrenOf(der, extensions)) {
+    const { identifier, isCritical } = readExtension(der, extension);
+    if (identifier === CERTIFICATE_ISSUER) throw new Error('it is indirect: an entry names another issuer');
+    if (isCritical) throw new Error('an entry has a critical extension');
+  }
+}

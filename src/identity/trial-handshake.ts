@@ -1,0 +1,74 @@
+import { duplexPair } from 'node:stream';
+import { connect, createServer } from 'node:tls';
+import { describe } from './authorities.js';
+import { copyTrust, type ListedAuthority } from './stand-ins.js';
+import type { RevocationList } from './revocation-list.js';
+import { tlsContext, type TlsContext, type TlsFileContents } from './tls-options.js';
+import { TrustMaterialError } from './trust-material-error.js';
+
+/** What is to be tried. */
+export interface Trial {
+  readonly authorities: readonly ListedAuthority[];
+  /** Of authorities that are not known. */
+  readonly otherLists: readonly RevocationList[];
+  /** Those whose callers must be served. */
+  readonly mustServe: readonly ListedAuthority[];
+}
+
+/**
+ * Shakes hands with oneself, in memory, as a caller of each authority: what OpenSSL would refuse every caller by is found
+ * before it is in force (docs/adr/0017-trial-handshake.md).
+ *
+ * @throws TrustMaterialError
+ */
+export async function tryHandshakes(
+  { authorities, otherLists, mustServe }: Trial,
+  own: Omit<TlsFileContents, 'ca' | 'crl'>,
+): Promise<void> {
+  const standIns = await copyTrust(authorities, otherLists).catch((error: unknown) => {
+    throw TrustMaterialError.ofAll(error);
+  });
+  const server = serve(tlsContext({ ...own, ca: Buffer.from(standIns.ca), crl: Buffer.from(standIns.crl) }));
+  for (const listed of mustServe) {
+    const refusal = await shakeHands(server, await standIns.certify(listed));
+    if (refusal === undefined) continue;
+    const callers = `OpenSSL refuses every caller of ${describe(listed.authority)}`;
+    throw TrustMaterialError.ofAll(`${callers}: ${refusal}`);
+  }
+}
+
+function serve(context: TlsContext): ReturnType<typeof createServer> {
+  try {
+    return createServer({ ...context, requestCert: true, rejectUnauthorized: true, handshakeTimeout: 10_000 });
+  } catch (error) {
+    throw TrustMaterialError.ofAll(error);
+  }
+}
+
+/** A server's socket whose peer was refused; without a reason where the handshake itself failed. */
+interface Refused {
+  readonly authorizationError?: Error | string | null;
+}
+
+/** @returns why it was refused */
+async function shakeHands(
+  server: ReturnType<typeof createServer>,
+  caller: { readonly cert: string; readonly key: string },
+): Promise<string | undefined> {
+  const [serverSide, clientSide] = duplexPair();
+  const { promise: refusal, resolve } = Promise.withResolvers<string | undefined>();
+  const accepted = (): void => { resolve(undefined); }; // prettier-ignore
+  const refused = ({ code, message }: NodeJS.ErrnoException, socket: Refused): void => {
+    resolve(String(socket.authorizationError ?? code ?? message));
+  };
+  server.once('secureConnection', accepted).once('tlsClientError', refused);
+  const client = connect({ ...caller, socket: clientSide, rejectUnauthorized: false }).on('error', () => undefined);
+  server.emit('connection', serverSide);
+  try {
+    return await refusal;
+  } finally {
+    server.off('secureConnection', accepted).off('tlsClientError', refused);
+    client.destroy();
+    serverSide.destroy();
+  }
+}
