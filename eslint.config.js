@@ -93,6 +93,20 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/unbound-method': 'off' },
   },
   {
+    // A `pg.Client` that nobody listens to ends the process when its server goes away.
+    files: ['src/**/*.ts'],
+    ignores: ['**/*.spec.ts', 'src/database/database-session.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "NewExpression[callee.object.name='pg']",
+          message: 'Sessions are made by src/database/database-session.ts.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.{js,mjs}'],
     languageOptions: {
       globals: {

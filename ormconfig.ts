@@ -2,4 +2,5 @@ import { DataSource } from 'typeorm';
 import { dataSourceOptions } from './src/database/data-source.js';
 
 /** The TypeORM CLI's door: `typeorm migration:show -d dist/ormconfig.js`, with DATABASE_URL. */
-export default new DataSource(dataSourceOptions(process.env['DATABASE_URL'] ?? ''));
+const { DATABASE_URL: url = '', PASSKEY_DATABASE_PASSWORD_FILE: passwordFile } = process.env;
+export default new DataSource(dataSourceOptions(url, 1, passwordFile || undefined));

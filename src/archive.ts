@@ -14,19 +14,24 @@ import { thinCheckpoints } from './audit/archive/thin-checkpoints.js';
 try {
   const url = process.env['DATABASE_URL'];
   if (!url) throw new ArchiveError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
+  const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
   const { dryRun, ...request } = readArchiveCommand(process.argv.slice(2), new Date());
-  await withArchiveSession(url, async (dataSource) => {
-    const archive = new LogArchive(dataSource, { ...request, now: () => new Date(), onProgress: showProgress });
-    let months = 0;
-    for await (const month of dryRun ? archive.plan() : archive.run()) {
-      months += 1;
-      console.log(monthText(month));
-    }
-    if (months === 0) console.log('No month to archive.');
-    const thinned = dryRun ? 0 : await thinCheckpoints(dataSource);
-    if (thinned > 0)
-      console.log(`${String(thinned)} checkpoints of archived months went; the last of each hour stays.`);
-  });
+  await withArchiveSession(
+    url,
+    async (dataSource) => {
+      const archive = new LogArchive(dataSource, { ...request, now: () => new Date(), onProgress: showProgress });
+      let months = 0;
+      for await (const month of dryRun ? archive.plan() : archive.run()) {
+        months += 1;
+        console.log(monthText(month));
+      }
+      if (months === 0) console.log('No month to archive.');
+      const thinned = dryRun ? 0 : await thinCheckpoints(dataSource);
+      if (thinned > 0)
+        console.log(`${String(thinned)} checkpoints of archived months went; the last of each hour stays.`);
+    },
+    passwordFile,
+  );
 } catch (error) {
   console.error(failureText(error));
   process.exitCode = 1;

@@ -1,3 +1,4 @@
+import type { DataSource } from 'typeorm';
 import { recordMigrations } from './audit/record-migrations.js';
 import { migrate } from './database/data-source.js';
 
@@ -7,5 +8,8 @@ if (!url) {
   console.error('DATABASE_URL is not set: name the database to migrate, with the role that owns its schema.');
   process.exit(1);
 }
-const names = await migrate(url, (dataSource, executed) => recordMigrations(dataSource, executed, new Date()));
+const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
+const record = (dataSource: DataSource, executed: string[]): Promise<void> =>
+  recordMigrations(dataSource, executed, new Date());
+const names = await migrate(url, record, passwordFile);
 console.log(names.length > 0 ? `Migrated: ${names.join(', ')}` : 'Nothing to migrate.');

@@ -77,7 +77,7 @@ describe('development', () => {
   });
 
   it('takes an empty setting for an absent one', () => {
-    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT', 'PASSKEY_WORKERS', 'PASSKEY_CALLER_SHARE']; // prettier-ignore
+    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATABASE_PASSWORD_FILE', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT', 'PASSKEY_WORKERS', 'PASSKEY_CALLER_SHARE']; // prettier-ignore
     expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
   });
 
@@ -199,6 +199,25 @@ describe('the database', () => {
       expect(mistakesOf({ DATABASE_URL: url })).toEqual([expect.stringContaining('DATABASE_URL must be a URL')]);
     },
   );
+
+  it('may have its password in a file', () => {
+    const config = readConfig({ DATABASE_URL: 'postgresql://user@db/passkeys', PASSKEY_DATABASE_PASSWORD_FILE: file });
+    expect(config.databasePasswordFile).toBe(file);
+  });
+
+  it.each([
+    ['that cannot be read', { DATABASE_URL: 'postgresql://user@db/x', PASSKEY_DATABASE_PASSWORD_FILE: '/nowhere' }],
+    [
+      'beside the one in its URL',
+      { DATABASE_URL: 'postgresql://user:pw@db/x', PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' },
+    ],
+    ['without a URL', { PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' }],
+  ])('may not have a password file %s', (_, env) => {
+    const settings = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value === 'FILE' ? file : value]),
+    );
+    expect(mistakesOf(settings)).toEqual([expect.stringContaining('PASSKEY_DATABASE_PASSWORD_FILE')]);
+  });
 
   it('is never quoted in a mistake: its URL has a password in it', () => {
     expect(mistakesOf({ DATABASE_URL: 'mysql://user:s3cret@db/passkeys' }).join()).not.toContain('s3cret');

@@ -9,6 +9,8 @@ export interface Config {
   readonly dataDir: string;
   /** PostgreSQL 15 or later; undefined: the embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** Holds the password where the URL has none. */
+  readonly databasePasswordFile?: string | undefined;
   readonly https: Listener;
   readonly management: Listener;
   readonly tls: TlsFiles;
@@ -78,6 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     production,
     dataDir,
     databaseUrl: settings.databaseUrl(production),
+    databasePasswordFile: settings.databasePasswordFile('PASSKEY_DATABASE_PASSWORD_FILE'),
     https: settings.listener('PASSKEY_HTTPS', 8443),
     management: settings.listener('PASSKEY_MANAGEMENT', 8081),
     tls: Object.freeze({
@@ -205,5 +208,15 @@ class Settings {
       this.mistakes.push('DATABASE_URL must be a URL of the form postgresql://user:password@host:port/database');
     }
     return value;
+  }
+
+  databasePasswordFile(name: string): string | undefined {
+    const path = this.optionalFile(name);
+    if (path === undefined) return undefined;
+    const url = this.env['DATABASE_URL'] || '';
+    if (!url) this.mistakes.push(`${name} goes with DATABASE_URL, which is not set`);
+    else if (URL.canParse(url) && new URL(url).password !== '')
+      this.mistakes.push(`${name} is set, and DATABASE_URL has a password, too: leave one of them out`);
+    return path;
   }
 }

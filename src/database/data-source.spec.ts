@@ -1,7 +1,9 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
+import { databaseConnection } from '../inventory/database.js';
 import { dataSourceOptions, hotPathPool } from './data-source.js';
+import { runRoleScript } from './role-scripts.js';
 
 /** A message of PostgreSQL's protocol: its type, its length with these four bytes, its body. */
 function message(type: string, body: string): Buffer {
@@ -33,12 +35,20 @@ afterAll(() => new Promise((resolve) => dying.close(resolve)));
 /** Errors that nobody listens to end the process, in a test as everywhere. */
 describe('a database that ends as a session begins', () => {
   it('fails the statement, and leaves the process alone', async () => {
-    await expect(new DataSource(dataSourceOptions(url)).initialize()).rejects.toThrow(/not queryable/);
+    await expect(new DataSource(dataSourceOptions(url)).initialize()).rejects.toThrow();
   });
 
   it('fails the hot statement, and leaves the process alone', async () => {
     const pool = hotPathPool(url);
     await expect(pool.query('SELECT 1')).rejects.toThrow();
     await pool.end();
+  });
+
+  it('fails a role script, and leaves the process alone', async () => {
+    await expect(runRoleScript('grants.sql', url)).rejects.toThrow();
+  });
+
+  it('is no connection in the inventory, and leaves the process alone', async () => {
+    expect((await databaseConnection(url)).agreed).toMatch(/^no connection/);
   });
 });

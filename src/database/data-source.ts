@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DatabasePool } from './database-session.js';
 import { Initial1764000000000 } from './migrations/1764000000000-initial.js';
 import { UserLimits1764100000000 } from './migrations/1764100000000-user-limits.js';
 import { TransparencyLog1764200000000 } from './migrations/1764200000000-transparency-log.js';
@@ -35,19 +36,10 @@ export function connectionsOf(workers: number): { readonly hot: number; readonly
 }
 
 /**
- * A server that ends as a session begins says so behind its first words, before anybody listens: an `error` event that
- * would end the process. Who uses the connection learns of it by its next statement.
- */
-function outliveServer(client: pg.ClientBase): void {
-  client.on('error', () => undefined);
-}
-
-/**
  * Gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock, 8 s for an answer of a server that
  * does not keep to that itself.
  */
 const SESSION = {
-  onConnect: outliveServer,
   connectionTimeoutMillis: 3_000,
   statement_timeout: 5_000,
   query_timeout: 8_000,
@@ -59,7 +51,6 @@ const APPLICATION = 'passkey-manager';
 
 /** Readiness answers within a second: each step of it gives up before that. */
 const PROBE_SESSION = {
-  onConnect: outliveServer,
   connectionTimeoutMillis: 900,
   statement_timeout: 800,
   query_timeout: 900,
@@ -70,10 +61,10 @@ const PROBE_SESSION = {
 const PROBE_LIFETIME = 10;
 
 /** @param url PostgreSQL 15 or later */
-export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
+export function dataSourceOptions(url: string, workers = 1, passwordFile?: string): DataSourceOptions {
   return {
     type: 'postgres',
-    driver: pg,
+    driver: { ...pg, Pool: DatabasePool },
     url,
     migrations: MIGRATIONS,
     migrationsTableName: MIGRATIONS_TABLE,
@@ -83,7 +74,7 @@ export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
     applicationName: APPLICATION,
     poolSize: connectionsOf(workers).rest,
     parseInt8: true,
-    extra: { options: PLANNING, ...SESSION },
+    extra: { options: PLANNING, passwordFile, ...SESSION },
   };
 }
 
@@ -92,30 +83,29 @@ export function dataSourceOptions(url: string, workers = 1): DataSourceOptions {
  * would spend more on planning than on running them. And a list or an export never holds up a sign-in. The pool is used as
  * it is: TypeORM makes a query runner and an entity manager for each statement.
  */
-export function hotPathPool(url: string, workers = 1): pg.Pool {
+export function hotPathPool(url: string, workers = 1, passwordFile?: string): pg.Pool {
   pg.defaults.parseInt8 = true;
-  const pool = new pg.Pool({
+  return new DatabasePool({
     connectionString: url,
+    passwordFile,
     application_name: APPLICATION,
     max: connectionsOf(workers).hot,
     options: `${PLANNING} -c plan_cache_mode=force_generic_plan`,
     ...SESSION,
   });
-  // A connection that ends while nobody uses it: the pool makes another one for the next statement.
-  return pool.on('error', () => undefined);
 }
 
 /** The one connection of readiness, apart from those that serve. */
-export function probePool(url: string): pg.Pool {
-  const pool = new pg.Pool({
+export function probePool(url: string, passwordFile?: string): pg.Pool {
+  return new DatabasePool({
     connectionString: url,
+    passwordFile,
     application_name: `${APPLICATION} readiness`,
     max: 1,
     maxLifetimeSeconds: PROBE_LIFETIME,
     options: PLANNING,
     ...PROBE_SESSION,
   });
-  return pool.on('error', () => undefined);
 }
 
 /** @returns the names of this version's migrations that the database lacks */
@@ -126,10 +116,10 @@ export async function pendingMigrations(through: Pick<pg.ClientBase, 'query'>): 
 }
 
 /** For what an operator runs: its statements take as long as they take. */
-export function commandOptions(url: string): DataSourceOptions {
+export function commandOptions(url: string, passwordFile?: string): DataSourceOptions {
   return {
     ...dataSourceOptions(url),
-    extra: { onConnect: outliveServer, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
+    extra: { passwordFile, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
   };
 }
 
@@ -142,8 +132,9 @@ export function commandOptions(url: string): DataSourceOptions {
 export async function migrate(
   url: string,
   record?: (dataSource: DataSource, names: string[]) => Promise<void>,
+  passwordFile?: string,
 ): Promise<string[]> {
-  const dataSource = await new DataSource(commandOptions(url)).initialize();
+  const dataSource = await new DataSource(commandOptions(url, passwordFile)).initialize();
   try {
     // Replicas that start together take turns: the last to come finds everything done.
     const turn = dataSource.createQueryRunner();

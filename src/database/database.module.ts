@@ -11,7 +11,7 @@ import { HOT_POOL, HotPath } from './hot-path.service.js';
     TypeOrmModule.forRootAsync({
       inject: [CONFIG],
       useFactory: (config: Config) => ({
-        ...dataSourceOptions(config.databaseUrl ?? '', config.workers),
+        ...dataSourceOptions(config.databaseUrl ?? '', config.workers, config.databasePasswordFile),
         autoLoadEntities: true,
         retryAttempts: 0,
       }),
@@ -22,7 +22,8 @@ import { HOT_POOL, HotPath } from './hot-path.service.js';
     {
       provide: HOT_POOL,
       inject: [CONFIG],
-      useFactory: (config: Config) => hotPathPool(config.databaseUrl ?? '', config.workers),
+      useFactory: (config: Config) =>
+        hotPathPool(config.databaseUrl ?? '', config.workers, config.databasePasswordFile),
     },
   ],
   exports: [HotPath],

@@ -26,8 +26,8 @@ export async function openDatabase(
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();
   try {
-    if (config.production) await demandSchema(url);
-    else await migrate(embedded?.migratorUrl ?? url, record);
+    if (config.production) await demandSchema(url, config.databasePasswordFile);
+    else await migrate(embedded?.migratorUrl ?? url, record, config.databasePasswordFile);
     if (embedded) await runRoleScript('grants.sql', embedded.migratorUrl);
     return { url, stop };
   } catch (error) {
@@ -39,14 +39,13 @@ export async function openDatabase(
 /** A first connection that fails is the operator's to mend: where the database is, or who may use it. */
 function unreachable(error: unknown): ConfigError | undefined {
   const { code = '', message } = error as Error & { code?: string };
-  const connection = code.startsWith('28') || code === '3D000' || databaseUnavailable(error);
-  return connection
+  return databaseUnavailable(error)
     ? new ConfigError([`DATABASE_URL names a database that cannot be used: ${message || code}`])
     : undefined;
 }
 
-async function demandSchema(url: string): Promise<void> {
-  const dataSource = await new DataSource(dataSourceOptions(url)).initialize();
+async function demandSchema(url: string, passwordFile: string | undefined): Promise<void> {
+  const dataSource = await new DataSource(dataSourceOptions(url, 1, passwordFile)).initialize();
   try {
     if (await dataSource.showMigrations()) {
       throw new ConfigError([

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import pg from 'pg';
+import type pg from 'pg';
+import { DatabaseSession } from './database-session.js';
 
 /** What operators run by psql. The container image, which makes no roles, does not carry it. */
 export type RoleScript = 'roles.sql' | 'grants.sql';
@@ -14,7 +15,7 @@ export async function runRoleScript(
 ): Promise<void> {
   const root = pathToFileURL(findPackageJSON(import.meta.url)!);
   const sql = edit(await readFile(new URL(`deploy/postgres/${script}`, root), 'utf8'));
-  const session = new pg.Client(typeof url === 'string' ? { connectionString: url } : url);
+  const session = new DatabaseSession(typeof url === 'string' ? { connectionString: url } : url);
   await session.connect();
   try {
     await session.query(sql);

@@ -37,7 +37,10 @@ export class ManagementModule {
     return management([
       Readiness,
       DatabaseProbe,
-      { provide: PROBE_POOL, useFactory: () => probePool(service.config.databaseUrl ?? '') },
+      {
+        provide: PROBE_POOL,
+        useFactory: () => probePool(service.config.databaseUrl ?? '', service.config.databasePasswordFile),
+      },
       { provide: AuditService, useValue: service.audit },
       { provide: AUTHENTICATOR_FILES, useValue: service.authenticatorFiles },
       { provide: IDENTITY, useValue: service.identity },

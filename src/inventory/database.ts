@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { DatabaseSession } from '../database/database-session.js';
 
 /** How the service reaches its database. */
 export interface DatabaseConnection {
@@ -14,7 +14,7 @@ const TLS_SETTINGS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotia
 const PATIENCE_MS = 3_000;
 
 /** @param url undefined: the embedded database of development */
-export async function databaseConnection(url: string | undefined): Promise<DatabaseConnection> {
+export async function databaseConnection(url: string | undefined, passwordFile?: string): Promise<DatabaseConnection> {
   if (url === undefined) {
     return { server: 'embedded, on loopback', role: '', settings: 'no TLS: development only', agreed: '' };
   }
@@ -26,13 +26,14 @@ export async function databaseConnection(url: string | undefined): Promise<Datab
     server: `${hostname}:${port || '5432'}${pathname}`,
     role: username,
     settings: settings.join(' ') || 'none: no TLS is asked for',
-    agreed: await agreed(url),
+    agreed: await agreed(url, passwordFile),
   };
 }
 
-async function agreed(url: string): Promise<string> {
-  const client = new pg.Client({
+async function agreed(url: string, passwordFile: string | undefined): Promise<string> {
+  const client = new DatabaseSession({
     connectionString: url,
+    passwordFile,
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
     application_name: 'passkey-manager inventory',

@@ -43,7 +43,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       ({ context }) => offersOf(context),
       (error: unknown) => void faults.push((error as Error).message),
     ),
-    database: await databaseConnection(config.databaseUrl),
+    database: await databaseConnection(config.databaseUrl, config.databasePasswordFile),
     webauthn: ALGORITHMS.map(({ cose, name, offered }) => ({
       ...{ cose, what: offered ? 'offered by default' : 'where a relying party’s policy lists it', algorithm: name },
       ...{ where: 'src/webauthn/algorithms.ts', postQuantum: postQuantumOf(name) },

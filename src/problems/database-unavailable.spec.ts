@@ -25,6 +25,8 @@ describe('the database is unavailable', () => {
     ['40001', 'serialization failure'],
     ['40P01', 'deadlock'],
     ['25006', 'read only'],
+    ['25P03', 'idle in a transaction for too long'],
+    ['25P04', 'a transaction that took too long'],
     ['55P03', 'lock not available'],
     ['42501', 'the role may not write'],
   ])('when PostgreSQL says %s, %s', (code) => {

@@ -13,9 +13,13 @@ const PAUSE_MS = 100;
  *
  * @throws ArchiveError
  */
-export async function withArchiveSession<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+export async function withArchiveSession<T>(
+  url: string,
+  work: (dataSource: DataSource) => Promise<T>,
+  passwordFile?: string,
+): Promise<T> {
   const dataSource = await new DataSource({
-    ...commandOptions(url),
+    ...commandOptions(url, passwordFile),
     entities: [AuditCheckpointEntity],
   }).initialize();
   try {

@@ -1,5 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DatabaseSession } from '../database-session.js';
 import { type Cluster, isAlive, SUPERUSER } from './cluster.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import {
@@ -84,7 +85,7 @@ type Answer = OwnedServer | 'busy' | 'silent' | 'foreign';
 
 async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Answer> {
   if (port === undefined) return 'silent';
-  const lock = new pg.Client({
+  const lock = new DatabaseSession({
     host: '127.0.0.1',
     port,
     user: SUPERUSER,
@@ -94,8 +95,6 @@ async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Ans
     application_name: `passkey-manager ${String(process.pid)}`,
     connectionTimeoutMillis: 5_000,
   });
-  // A session that is lost rejects its queries and emits 'end' besides; without a listener 'error' ends the process.
-  lock.on('error', () => undefined);
   try {
     await lock.connect();
     const { rows } = await lock.query<{ cluster_name: string }>('SHOW cluster_name');

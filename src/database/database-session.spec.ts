@@ -1,0 +1,177 @@
+import { once } from 'node:events';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { authority, keyPem, server as certified } from '../../test/support/trust-files.js';
+import { databaseUnavailable, DatabaseUnreachable } from '../problems/database-unavailable.js';
+import { DatabasePool, DatabaseSession } from './database-session.js';
+
+let directory: string;
+let database: TestDatabase;
+/** A role of this file's own, whose password nobody else needs. */
+let role: string;
+let roleUrl: URL;
+
+async function asOwner(sql: string): Promise<void> {
+  const session = new DatabaseSession({ connectionString: database.ownerUrl });
+  await session.connect();
+  await session.query(sql).finally(() => session.end());
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-session-'));
+  database = await createTestDatabase();
+  const name = new URL(database.url).pathname.slice(1);
+  role = `${name}_rotated`;
+  await asOwner(`CREATE ROLE ${role} LOGIN PASSWORD 'first'; GRANT CONNECT ON DATABASE ${name} TO ${role}`);
+  roleUrl = new URL(database.url);
+  [roleUrl.username, roleUrl.password] = [role, ''];
+});
+afterAll(async () => {
+  await asOwner(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  await database.drop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** PostgreSQL's AuthenticationCleartextPassword. */
+const CLEARTEXT_PASSWORD = Buffer.from('520000000800000003', 'hex');
+
+const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+describe('a password file', () => {
+  it('is read for each new connection, so that a changed password needs no restart', async () => {
+    const passwordFile = join(directory, 'password');
+    await writeFile(passwordFile, 'first\n');
+    const pool = new DatabasePool({ connectionString: roleUrl.href, passwordFile, max: 1, maxUses: 1 });
+    await pool.query('SELECT 1');
+    await asOwner(`ALTER ROLE ${role} PASSWORD 'second'`);
+    expect(await errorOf(pool.query('SELECT 1'))).toMatchObject({ name: 'DatabaseUnreachable', code: '28P01' });
+    await writeFile(`${passwordFile}.new`, 'second');
+    await rename(`${passwordFile}.new`, passwordFile);
+    expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
+    await pool.end();
+  });
+
+  it('that cannot be read means that there is no connection, and leaves none open', async () => {
+    const closed = Promise.withResolvers<undefined>();
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined).once('close', closed.resolve);
+      socket.once('data', () => socket.write(CLEARTEXT_PASSWORD));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `postgresql://x@127.0.0.1:${String((server.address() as AddressInfo).port)}/x`;
+    const session = new DatabaseSession({ connectionString: url, passwordFile: join(directory, 'none') });
+    expect(await errorOf(session.connect())).toMatchObject({ name: 'DatabaseUnreachable', code: 'ENOENT' });
+    await closed.promise;
+    server.close();
+  });
+});
+
+describe('a connection that cannot be made is one, whatever the reason', () => {
+  let speaksTls: Server;
+  let speaksNoTls: Server;
+  beforeAll(async () => {
+    const certificate = await certified(await authority());
+    const secureContext = createSecureContext({ cert: certificate.pem, key: keyPem(certificate) });
+    speaksTls = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        socket.write('S');
+        new TLSSocket(socket, { isServer: true, secureContext }).on('error', () => undefined);
+      });
+    });
+    speaksNoTls = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write('N'));
+    });
+    for (const server of [speaksTls, speaksNoTls]) await once(server.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterAll(() => {
+    for (const server of [speaksTls, speaksNoTls]) server.close();
+  });
+  const at = (server: Server, query: string): string =>
+    `postgresql://x:x@127.0.0.1:${String((server.address() as AddressInfo).port)}/x${query}`;
+  const as = (changes: Partial<Record<'username' | 'password' | 'pathname', string>>): string =>
+    Object.assign(new URL(database.url), changes).href;
+
+  it.each<[string, () => string, string | undefined]>([
+    ['the password is wrong', () => as({ password: 'wrong' }), '28P01'],
+    ['there is no such role', () => as({ username: 'nobody_here' }), '28P01'],
+    ['there is no such database', () => as({ pathname: '/nothing_here' }), '3D000'],
+    ['the server has a certificate of an authority that is not known', () => at(speaksTls, '?sslmode=verify-full'), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    ['the server has no certificate at all', () => at(speaksNoTls, '?sslmode=verify-full'), undefined],
+    ['a file that the URL names cannot be read', () => at(speaksTls, '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt'), 'ENOENT'],
+  ])('%s', async (_, url, code) => {
+    const pool = new DatabasePool({ connectionString: url(), max: 1 });
+    const error = await errorOf(pool.query('SELECT 1'));
+    expect(error).toBeInstanceOf(DatabaseUnreachable);
+    expect([databaseUnavailable(error), (error as DatabaseUnreachable).code]).toEqual([true, code]);
+    await pool.end();
+  }); // prettier-ignore
+
+  it('the database takes no connections', async () => {
+    const name = new URL(database.url).pathname.slice(1);
+    const session = new DatabaseSession({ connectionString: database.ownerUrl.replace(`/${name}`, '/postgres') });
+    await session.connect();
+    try {
+      await session.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+      const error = await errorOf(new DatabaseSession({ connectionString: database.url }).connect());
+      expect([databaseUnavailable(error), error]).toMatchObject([true, { code: '55000' }]);
+    } finally {
+      await session.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`).finally(() => session.end());
+    }
+  });
+
+  it('also to everybody who waits for one', async () => {
+    const pool = new DatabasePool({ connectionString: at(speaksTls, '?sslrootcert=/nowhere/ca.crt'), max: 1 });
+    const errors = await Promise.all(Array.from({ length: 4 }, () => errorOf(pool.query('SELECT 1'))));
+    for (const error of errors) expect(error).toBeInstanceOf(DatabaseUnreachable);
+    await pool.end();
+  });
+});
+
+describe('a pool', () => {
+  const pidOf = async (session: pg.ClientBase): Promise<unknown> =>
+    (await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
+
+  /** @returns the processes behind two uses of a pool of one, between which something happens on the first */
+  async function processesAround(sql: string, options: pg.PoolConfig = {}): Promise<[unknown, unknown]> {
+    const pool = new DatabasePool({ connectionString: database.url, max: 1, ...options });
+    const first = await pool.connect();
+    const before = await pidOf(first);
+    await first.query('BEGIN');
+    expect(await errorOf(first.query(sql))).toBeInstanceOf(Error);
+    await first.query('ROLLBACK').catch(() => undefined);
+    first.release();
+    const second = await pool.connect();
+    const after = await pidOf(second);
+    second.release();
+    await pool.end();
+    return [before, after];
+  }
+
+  it.each<[string, string, pg.PoolConfig?]>([
+    ['the server refuses a write because it is read-only', 'DELETE FROM challenge', { options: '-c default_transaction_read_only=on' }],
+    ['the server does not answer', 'SELECT pg_sleep(1)', { query_timeout: 50 }],
+  ])('throws a session away when %s', async (_, sql, options) => {
+    const [before, after] = await processesAround(sql, options);
+    expect(after).not.toBe(before);
+  }); // prettier-ignore
+
+  it.each<[string, string, pg.PoolConfig]>([
+    ['is wrong', 'SELECT nothing', {}],
+    ['takes too long', 'SELECT pg_sleep(1)', { statement_timeout: 50 }],
+  ])('keeps a session when a statement %s', async (_, sql, options) => {
+    const [before, after] = await processesAround(sql, options);
+    expect(after).toBe(before);
+  });
+});

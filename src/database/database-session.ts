@@ -1,0 +1,106 @@
+import pg from 'pg';
+import { readBounded } from '../config/read-bounded.js';
+import { DatabaseUnreachable } from '../problems/database-unavailable.js';
+
+export interface SessionSettings extends pg.ClientConfig {
+  /** Read for each new connection, so that a password can be changed while the service runs. */
+  readonly passwordFile?: string | undefined;
+}
+
+type Connected = (error: Error | null, session?: pg.Client) => void;
+
+/** SQLSTATE read_only_sql_transaction: the server is a standby, or was demoted while the session lived on. */
+const READ_ONLY = '25006';
+const MAX_PASSWORD_BYTES = 4_096;
+
+/**
+ * A session with PostgreSQL, as everything here uses it. A `pg.Client` by itself ends the process when it is lost while
+ * nobody uses it; and it throws, where a pool does not expect it, when a certificate file of its URL cannot be read.
+ */
+export class DatabaseSession extends pg.Client {
+  /** Whether a statement failed in a way that makes the next one fail, too: a pool does not keep such a session. */
+  spoiled = false;
+  private readonly unusable: Error | undefined;
+
+  constructor(settings: SessionSettings) {
+    const unusable = mistakeIn(settings);
+    super(unusable ? {} : settings);
+    this.unusable = unusable;
+    const { passwordFile } = settings;
+    // pg takes a function here, which its types allow in the settings alone, where the URL's empty password would win.
+    if (passwordFile !== undefined) Object.assign(this, { password: () => readPassword(passwordFile) });
+    this.on('error', () => undefined);
+    this.noticeFailures();
+  }
+
+  override connect(): Promise<this>;
+  override connect(connected: Connected): void;
+  override connect(connected?: Connected): Promise<this> | void {
+    if (!connected) {
+      return new Promise((resolve, reject) => {
+        this.connect((error) => {
+          if (error) reject(error);
+          else resolve(this);
+        });
+      });
+    }
+    const { unusable } = this;
+    if (unusable) {
+      setImmediate(() => {
+        connected(new DatabaseUnreachable(unusable));
+      });
+    } else {
+      super.connect((error: Error | null) => {
+        // pg leaves it open when the password cannot be read: it would take a place at the server until that gives up.
+        if (error) this.connection.stream.destroy();
+        connected(error && new DatabaseUnreachable(error), this);
+      });
+    }
+  }
+
+  /** A pool learns by itself of what fails when it is asked (`pool.query`), and not of what its users ask a session. */
+  private noticeFailures(): void {
+    const query = this.query.bind(this) as (...values: unknown[]) => unknown;
+    const noticing = (...values: unknown[]): unknown => {
+      const result = query(...values);
+      if (result instanceof Promise) {
+        result.catch((error: unknown) => {
+          this.spoiled ||= spoils(error);
+        });
+      }
+      return result;
+    };
+    Object.assign(this, { query: noticing });
+  }
+}
+
+/** Sessions that are kept for the next statement, unless they are spoiled. */
+export class DatabasePool extends pg.Pool {
+  constructor(settings: SessionSettings & pg.PoolConfig) {
+    super({ ...settings, Client: DatabaseSession as never });
+    this.on('release', (_error, session) => {
+      if ((session as unknown as DatabaseSession).spoiled) void (session as unknown as pg.Client).end();
+    });
+    // A session that is lost while nobody uses it: the pool makes another one for the next statement.
+    this.on('error', () => undefined);
+  }
+}
+
+/** What the server refuses leaves the session as it was. What it does not answer, or answers as a standby, does not. */
+function spoils(error: unknown): boolean {
+  return !(error instanceof pg.DatabaseError) || error.code === READ_ONLY;
+}
+
+/** A URL may name files. */
+function mistakeIn(settings: SessionSettings): Error | undefined {
+  try {
+    new pg.Client(settings);
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+async function readPassword(path: string): Promise<string> {
+  return (await readBounded(path, MAX_PASSWORD_BYTES)).toString('utf8').replace(/\r?\n$/, '');
+}

@@ -1,0 +1,93 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { connectionsOf, migrate } from '../src/database/data-source.js';
+import { SUPERUSER } from '../src/database/embedded/cluster.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
+import { runRoleScript } from '../src/database/role-scripts.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { type Ceremonies } from './support/ceremonies.js';
+import { TestService } from './support/service.js';
+import { until } from './support/until.js';
+
+let directory: string;
+let embedded: EmbeddedPostgres;
+let superuser: pg.Client;
+let service: TestService;
+let login: Ceremonies<string>;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-failover-'));
+  embedded = await startEmbeddedPostgres({ directory, durable: false });
+  await migrate(embedded.migratorUrl);
+  await runRoleScript('grants.sql', embedded.migratorUrl);
+  const password = (await readFile(join(directory, 'postgres', 'password'), 'utf8')).trim();
+  superuser = new pg.Client({
+    connectionString: Object.assign(new URL(embedded.url), { username: SUPERUSER, password }).href,
+  });
+  await superuser.connect();
+  service = await TestService.start({ databaseUrl: () => Promise.resolve(embedded.url) });
+  login = await service.relyingParty('login.example.com');
+});
+afterAll(async () => {
+  await service.stop();
+  await superuser.end();
+  await embedded.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** Users who register without a pause, so that no connection is idle for long. */
+class Load {
+  readonly statuses: number[] = [];
+  private ending = false;
+  private readonly users = Array.from({ length: 8 }, (_, user) => this.register(`user-${String(user)}`));
+
+  /** Until so many registrations in a row have succeeded. */
+  async succeeds(count: number): Promise<void> {
+    await until(() => {
+      const last = this.statuses.slice(-count);
+      return Promise.resolve(last.length === count && last.every((status) => status === 201));
+    });
+  }
+
+  async end(): Promise<void> {
+    this.ending = true;
+    await Promise.all(this.users);
+  }
+
+  private async register(name: string): Promise<void> {
+    for (let count = 0; !this.ending; count += 1) {
+      const { status, body } = await login.requestRegistration(`${name}-${String(count)}`);
+      if (status !== 201) {
+        this.statuses.push(status);
+        continue;
+      }
+      const response = new Authenticator().create(body.publicKey, login.origin);
+      this.statuses.push((await login.answerRegistration(body.challengeId, response)).status);
+    }
+  }
+}
+
+describe('after a failover that leaves the sessions alive', () => {
+  /** What lived before only reads from now on; a new session reaches a server that writes. */
+  async function demote(): Promise<void> {
+    await superuser.query('ALTER ROLE passkey_manager SET default_transaction_read_only = off');
+    await superuser.query('ALTER SYSTEM SET default_transaction_read_only = on');
+    await superuser.query('SELECT pg_reload_conf()');
+  }
+
+  it('each connection fails once at most, with 503, and the service goes on under load', async () => {
+    const load = new Load();
+    await load.succeeds(20);
+    await demote();
+    await until(() => Promise.resolve(load.statuses.includes(503)));
+    await load.succeeds(60);
+    await load.end();
+    const failures = load.statuses.filter((status) => status !== 201);
+    const { hot, rest } = connectionsOf(1);
+    expect(new Set(failures)).toEqual(new Set([503]));
+    expect(failures.length).toBeLessThanOrEqual(2 * (hot + rest));
+  });
+});
