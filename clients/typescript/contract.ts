@@ -304,7 +304,8 @@ export interface paths {
         };
         /**
          * List audit events
-         * @description Newest first. Reading the audit log is itself recorded.
+         * @description Newest first. Reading the audit log is itself recorded, without the id of the user whose events were asked for. A text
+         *     in an event that names the event's own user holds `{user.uid}` there.
          */
         get: operations["listAuditEvents"];
         put?: never;

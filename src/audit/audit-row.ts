@@ -3,6 +3,7 @@ import type { RequestContext } from '../identity/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 import { toCanonical } from './log/canonical-json.js';
 import { toOcsf } from './ocsf.js';
+import { redactUserId } from './redact-user-id.js';
 
 /** An event on its way into the log. */
 export interface AuditRow {
@@ -119,7 +120,7 @@ function insertOf(value: (name: AuditParameter) => string, source: string, uid: 
 /** @param standIn what stands for the user in the event until it is written, and for who is no user also then */
 export function auditRow(entry: AuditEntry, context: RequestContext | null, time: Date, standIn?: string): AuditRow {
   const id = uuidv7({ msecs: time.getTime() });
-  const event = toCanonical(toOcsf({ ...entry, userId: standIn }, { id, time, context }));
+  const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: standIn }, { id, time, context }));
   const { rpId, userId, credential } = entry;
   const values = [
     ...[id, event, entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null, userId ?? null],

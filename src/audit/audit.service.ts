@@ -41,7 +41,10 @@ export class AuditService implements BeforeApplicationShutdown {
    * @param uid by what the log knows the user, where that is known; else a stand-in gives way to it as the row is written
    */
   row(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now(), uid?: string): AuditRow {
-    const standIn = entry.userId === undefined ? undefined : (uid ?? standInFor(entry.userId, this.keys));
+    const standIn =
+      entry.userId === undefined
+        ? undefined
+        : (uid ?? standInFor({ rpId: entry.rpId, userId: entry.userId }, time, this.keys));
     return auditRow(entry, context, time, standIn);
   }
 

@@ -2,29 +2,79 @@ import { createHmac } from 'node:crypto';
 import { UUID } from '../contract/id.param.js';
 import type { SecretKeys } from '../config/secret-keys.js';
 import type { Queryable } from '../database/named-statement.js';
+import { firstIdAt } from './event-id.js';
 
 const STAND_IN_BYTES = 16;
 
+/** A user id, as a relying party's or, without one, as nobody's in particular. */
+interface Subject {
+  readonly rpId?: string | undefined;
+  readonly userId: string;
+}
+
 /**
- * What stands in the log for a user id that is no user of the relying party: the same for the same id, and nobody tells
- * the id from it who has not the service's key.
+ * What stands in the log for a user id that is no user of the relying party. For one relying party and within a month it is
+ * the same for the same id; without the service's key nobody finds the id, or that two of them are of one id.
  */
-export function standInFor(userId: string, { auditSubject }: Pick<SecretKeys, 'auditSubject'>): string {
-  const digest = createHmac('sha256', auditSubject).update(userId).digest();
+export function standInFor(
+  { rpId = '', userId }: Subject,
+  time: Date,
+  { auditSubject }: Pick<SecretKeys, 'auditSubject'>,
+): string {
+  const subject = JSON.stringify([rpId, time.toISOString().slice(0, 'yyyy-mm'.length), userId]);
+  const digest = createHmac('sha256', auditSubject).update(subject).digest();
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
 }
 
-/** All that the log may know a user id by: as a user of any relying party, and as none. */
-export async function uidsOf(
+/** What the log knows a user by, in events with ids from `since` to before `until`. */
+export interface SubjectName {
+  readonly uid: string;
+  readonly since: string;
+  readonly until: string;
+}
+
+const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
+
+/**
+ * All that the log may know a user id by: as a user, and as none, of each relying party.
+ *
+ * @param relyingParties null: all
+ * @param period of the events in question, in milliseconds; both ends belong to it
+ */
+export async function namesOf(
   through: Queryable,
-  userId: string,
+  { userId, relyingParties }: { userId: string; relyingParties: readonly string[] | null },
+  period: { readonly from: number; readonly to: number },
   keys: Pick<SecretKeys, 'auditSubject'>,
-): Promise<string[]> {
-  const rows = await through.query<{ uid: string }[]>(
-    'SELECT audit_uid::text AS uid FROM user_handle WHERE user_id = $1',
-    [userId],
+): Promise<SubjectName[]> {
+  const parties = await through.query<{ rp_id: string; uid: string | null }[]>(
+    `SELECT p.rp_id, h.audit_uid::text AS uid
+       FROM relying_party p LEFT JOIN user_handle h ON h.rp_id = p.rp_id AND h.user_id = $1
+      WHERE $2::text[] IS NULL OR p.rp_id = ANY ($2)`,
+    [userId, relyingParties],
   );
-  return [standInFor(userId, keys), ...rows.map(({ uid }) => uid)];
+  const months = monthsOf(period);
+  return parties.flatMap(({ rp_id: rpId, uid }) => [
+    ...(uid === null ? [] : [{ uid, ...ALWAYS }]),
+    ...months.map(([month, next]) => ({
+      uid: standInFor({ rpId, userId }, month, keys),
+      since: firstIdAt(month.getTime()),
+      until: firstIdAt(next.getTime()),
+    })),
+  ]);
+}
+
+/** Each month with the one after it, UTC. */
+function monthsOf({ from, to }: { readonly from: number; readonly to: number }): [Date, Date][] {
+  const months: [Date, Date][] = [];
+  const begin = new Date(from);
+  for (let ahead = 0; ; ahead += 1) {
+    const [month, next] = [0, 1].map((more) =>
+      Date.UTC(begin.getUTCFullYear(), begin.getUTCMonth() + ahead + more),
+    ) as [number, number];
+    if (month > to) return months;
+    months.push([new Date(month), new Date(next)]);
+  }
 }
 
 /** The user ids behind what the log knows users by; those who were erased are in no answer. */

@@ -35,6 +35,7 @@ beforeAll(async () => {
       decode(md5(i::text), 'hex'), '', -7, gen_random_uuid(), 'n', CASE i % 4000 WHEN 1 THEN 'revoked' ELSE 'active' END,
       NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
       FROM generate_series(1, ${String(ROWS)}) i;
+    INSERT INTO relying_party SELECT rp_id, 'n', '{}', TRUE, '{}', 1, now(), now() FROM unnest('{rp,rare,seldom}'::text[]) AS rp_id;
     INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid)
       VALUES ('rp', 'robot', '', now(), '${UID}'), ('rare', 'robot', '', now(), '${OTHER_UID}');
     INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id)
@@ -53,7 +54,13 @@ beforeAll(async () => {
   dataSource.logger = logger;
   const { service } = new FakeAudit();
   const clock = { now: () => new Date() };
-  events = new AuditReader(dataSource.getRepository(AuditEventEntity), service, new LogStorage(dataSource), TEST_KEYS);
+  events = new AuditReader(
+    dataSource.getRepository(AuditEventEntity),
+    service,
+    new LogStorage(dataSource),
+    TEST_KEYS,
+    clock,
+  );
   credentials = new CredentialsService(
     dataSource.getRepository(CredentialEntity),
     clock,
@@ -87,12 +94,17 @@ async function rowsRead(): Promise<number> {
     }
     plan.Plans?.forEach(count);
   };
+  const session = database.dataSource.createQueryRunner();
   for (const { text, parameters } of statements.slice()) {
-    if (!text.startsWith('SELECT')) continue;
-    const explain = `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`;
-    const [row] = await database.sql<{ 'QUERY PLAN': [{ Plan: Plan }] }>(explain, parameters);
-    count(row!['QUERY PLAN'][0].Plan);
+    // As it was planned: in its transaction, by its settings.
+    if (!text.startsWith('SELECT')) await session.query(text, parameters);
+    else {
+      const explain = `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`;
+      const [row] = (await session.query(explain, parameters)) as { 'QUERY PLAN': [{ Plan: Plan }] }[];
+      count(row!['QUERY PLAN'][0].Plan);
+    }
   }
+  await session.release();
   return rows;
 }
 
@@ -108,7 +120,8 @@ describe('a page of the audit log reads no more than pages', () => {
     ['to an auditor of a large and a small one', {}, ['rp', 'rare']],
   ])('%s', async (_, query, relyingParties) => {
     await events.list(context(relyingParties), { ...query, limit: PAGE });
-    expect(await rowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1));
+    // And the oldest event.
+    expect(await rowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 1);
   });
 
   it('and has the newest of all that it is made of, once each', async () => {

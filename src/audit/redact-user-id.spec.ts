@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { REDACTED, redactUserId } from './redact-user-id.js';
+
+const ENTRY = { type: 'credential.suspend', outcome: 'success' } as const;
+const redacted = (userId: string, text: string): unknown =>
+  redactUserId({ ...ENTRY, userId, facts: { status_reason: text } }).facts?.['status_reason'];
+
+describe('the user’s own id', () => {
+  it.each([
+    ['u-123', 'session of u-123', `session of ${REDACTED}`],
+    ['u-123', 'u-123u-1234', `${REDACTED}${REDACTED}4`],
+    ['ada@example.com', 'https://idp/?user=ada%40example.com', `https://idp/?user=${REDACTED}`],
+    ['$&', '$& and $$&', `${REDACTED} and $${REDACTED}`],
+    ['{user.uid}', 'of {user.uid}', `of ${REDACTED}`],
+    ['🔑', 'the 🔑', `the ${REDACTED}`],
+    ['ada', 'ada, Canada, ada', `${REDACTED}, Canada, ${REDACTED}`],
+    ['1', 'session-8c1f of 1', `session-8c1f of ${REDACTED}`],
+    ['u-123', 'nobody', 'nobody'],
+  ])('%j is not in the text %j', (userId, text, expected) => {
+    expect(redacted(userId, text)).toBe(expected);
+  });
+
+  it('is in no text that a caller writes, and in nothing else of the event replaced', () => {
+    const facts = {
+      ceremony: 'user',
+      purpose: 'user',
+      identity_proof: { method: 'of user', verifiedAt: '2026-06-30T12:00:00Z', reference: 'user' },
+    };
+    expect(redactUserId({ ...ENTRY, userId: 'user', detail: 'the user waits', facts })).toEqual({
+      ...ENTRY,
+      userId: 'user',
+      detail: `the ${REDACTED} waits`,
+      facts: {
+        ceremony: 'user',
+        purpose: REDACTED,
+        identity_proof: { method: `of ${REDACTED}`, verifiedAt: '2026-06-30T12:00:00Z', reference: REDACTED },
+      },
+    });
+  });
+
+  it('is not looked for in an event that is about no user', () => {
+    const entry = { ...ENTRY, detail: 'undefined' };
+    expect(redactUserId(entry)).toBe(entry);
+  });
+});

@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { LogKeeper } from '../src/audit/log-keeper.js';
+import { LogStorage } from '../src/audit/log-storage.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import type { Page } from './support/bodies.js';
+import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import type { Answer } from './support/client.js';
+import { TestService } from './support/service.js';
+
+const ID = 'ada+lovelace/"$&"@Example.com é🔑';
+const SHORT = 'u-7';
+
+let service: TestService;
+let login: Ceremonies<string>;
+let shop: Ceremonies<string>;
+
+beforeAll(async () => {
+  service = await TestService.start();
+  login = await service.relyingParty('login.example.com');
+  shop = await service.relyingParty('shop.example.org');
+});
+afterAll(() => service.stop());
+
+/** As it is, and as it was sent: in a path or a query, as a form has it, in JSON, in JSON that escapes all it can. */
+const spellings = (id: string): string[] => [
+  id,
+  encodeURIComponent(id),
+  encodeURIComponent(id).toLowerCase(),
+  new URLSearchParams({ id }).toString().slice('id='.length),
+  JSON.stringify(id).slice(1, -1),
+  escaped(id),
+  Buffer.from(id).toString('hex'),
+  Buffer.from(id).toString('base64').replaceAll('=', ''),
+  Buffer.from(id).toString('base64url'),
+];
+const escaped = (text: string): string =>
+  Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('');
+
+const found = (text: string, id: string): string[] =>
+  spellings(id).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase()));
+
+/** Every row of every table, as text. */
+async function everything(): Promise<string> {
+  const tables = await service.sql<{ name: string }>(
+    `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
+      WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`,
+  );
+  expect(tables.length).toBeGreaterThan(10);
+  const rows = await Promise.all(
+    tables.map(({ name }) => service.sql<{ row: string }>(`SELECT t::text AS row FROM ${name} t`)),
+  );
+  return rows.flatMap((table) => table.map(({ row }) => row.replaceAll('""', '"').replaceAll('\\\\', '\\'))).join('\n');
+}
+
+async function exported(): Promise<string> {
+  const app = service.running.app;
+  const [storage, keeper] = [app.get(LogStorage, { strict: false }), app.get(LogKeeper, { strict: false })];
+  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+    service.clock.advance(1);
+    await keeper.tick();
+  }
+  return succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/export'), 200);
+}
+
+const call = (identity: string, method: string, path: string, body?: unknown): Promise<Answer> =>
+  service.client.call(identity, method, path, body);
+
+/** All that a caller can say about a user, in which it names the user wherever it can. */
+async function live(id: string, rp: Ceremonies<string>): Promise<void> {
+  const authenticator = new Authenticator();
+  const user = encodeURIComponent(id);
+  const identityProof = (members: object): Record<string, unknown> => ({
+    identityProof: {
+      method: `asked ${id}`.slice(0, 64),
+      verifiedAt: service.clock.now().toISOString(),
+      reference: `https://idp.example/sessions?user=${user}&name=${id}`,
+      ...members,
+    },
+  });
+  // Before the user exists.
+  await rp.requestAuthentication({ userId: id });
+  await call('auth-service', 'GET', `/v1/users/${user}/signals?rpId=${rp.rpId}`);
+  await rp.requestRegistration(id, identityProof({ verifiedAt: '2020-01-01T00:00:00Z' }));
+  const credential = await rp.registered(id, authenticator, {
+    challenge: { ...identityProof({}), user: { id, name: id, displayName: `It is ${id}` } },
+    answer: { name: id.slice(0, 64) },
+  });
+  // JSON, path and query in other spellings.
+  const body = `{"rpId":"${rp.rpId}","userId":"${escaped(id)}"}`;
+  const headers = { 'content-type': 'application/json' };
+  await service.client.send('auth-service', 'POST', '/v1/challenges/authentication', { headers, body });
+  for (const path of [`/v1/users/${user.toLowerCase()}/signals?rpId=${rp.rpId}`, `/v1/users/${user}?rpId=${user}`]) {
+    await call('auth-service', 'GET', path);
+  }
+  await call('auth-service', 'GET', `/v1/credentials?userId=${user}&${user}=${user}`);
+  await call('auth-service', 'GET', `/v1/nowhere/${user}?${user}`);
+  await call('auth-service', 'GET', `/v1/users/${user}%zz/signals?rpId=${rp.rpId}`);
+  await call('auth-service', 'POST', '/v1/challenges/registration', { [id]: id, rpId: id, user: id });
+  await call('stranger', 'DELETE', `/v1/users/${user}?rpId=${rp.rpId}`);
+  for (const query of [
+    `userId=${user}`,
+    `userId=${user}&type=credential.verify&rpId=${user}`,
+    `actor=x&userId=${user}`,
+  ]) {
+    await call('auditor', 'GET', `/v1/audit/events?${query}`);
+  }
+  await rp.authenticated(authenticator, { challenge: { userId: id } });
+  await rp.authenticate(authenticator, { challenge: { userId: id }, interference: { flags: { UP: false } } });
+  await rp.authenticate(authenticator, { challenge: { userId: id }, interference: { clientData: { origin: id } } });
+  const manage = (verb: string, members: object, method = 'POST'): Promise<unknown> =>
+    call('auth-service', method, `/v1/credentials/${credential.id}${verb}`, members);
+  await manage('', { name: `${id}'s`.slice(0, 64) }, 'PATCH');
+  await manage('/suspend', { reason: `${id} asked for it: ${user}` });
+  await rp.authenticate(authenticator, { challenge: {} });
+  await manage('/reinstate', { reason: id });
+  await manage('/revoke', { reason: id });
+  await rp.authenticate(authenticator, { challenge: {} });
+  await rp.registered(id, new Authenticator());
+}
+
+describe.each([ID, SHORT])('after the erasure of %j', (id) => {
+  const erase = (rp: Ceremonies<string>): Promise<Answer> =>
+    call('operator', 'DELETE', `/v1/users/${encodeURIComponent(id)}?rpId=${rp.rpId}`);
+
+  it('no table and no export holds the id, in whatever spelling it was sent', async () => {
+    await live(id, login);
+    await live(id, shop);
+    expect(found(await everything(), id)).toContain(id);
+    for (const rp of [login, shop]) expect(await erase(rp)).toMatchObject({ status: 204 });
+    // And once more, as of somebody who is unknown.
+    expect(await erase(login)).toMatchObject({ status: 204 });
+    const [rows, log] = [await everything(), await exported()];
+    expect(log).toContain('"event_code":"user.erase"');
+    expect([found(rows, id), found(log, id)]).toEqual([[], []]);
+  });
+
+  it('no event that is read shows it, and nobody can tell whose the events of the user were', async () => {
+    const user = encodeURIComponent(id);
+    const events = (query: string): Promise<Answer<Page<object>>> =>
+      service.client.call('auditor', 'GET', `/v1/audit/events?limit=200${query}`);
+    for (const query of ['', `&userId=${user}`]) {
+      const page = succeeded(await events(query), 200);
+      expect(found(JSON.stringify(page.data), id)).toEqual([]);
+    }
+    expect(succeeded(await events(`&userId=${user}&type=credential.verify`), 200).data).toEqual([]);
+  });
+});
+
+describe('what stands for a user in the log', () => {
+  it('is another name at another relying party, also before the user exists and in another month', async () => {
+    const names = async (): Promise<string[]> => {
+      const rows = await service.sql<{ uid: string }>(
+        `SELECT DISTINCT user_id AS uid FROM audit_event WHERE event LIKE '%"purpose":"to:be:found"%'`,
+      );
+      return rows.map(({ uid }) => uid);
+    };
+    const begin = async (): Promise<void> => {
+      for (const rp of [login, shop]) {
+        for (let count = 0; count < 2; count += 1) {
+          succeeded(await rp.requestAuthentication({ userId: 'grace', purpose: 'to:be:found' }), 201);
+        }
+      }
+    };
+    await begin();
+    expect(await names()).toHaveLength(2);
+    service.clock.advance(31 * 86_400);
+    await begin();
+    expect(await names()).toHaveLength(4);
+    const page = await service.client.call<Page<object>>('auditor', 'GET', '/v1/audit/events?userId=grace');
+    expect(succeeded(page, 200).data).toHaveLength(8);
+    service.clock.reset();
+  });
+});
