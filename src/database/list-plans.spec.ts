@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
 import type { Logger, QueryRunner } from 'typeorm';
+import { authorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -74,8 +75,7 @@ beforeEach(() => {
 });
 afterAll(() => database.close());
 
-const context = (relyingParties: string[] | null = null): AuthorizedContext =>
-  ({ relyingParties, requestId: '' }) as unknown as AuthorizedContext;
+const context = (relyingParties: string[] | null = null): AuthorizedContext => authorizedContext({}, relyingParties);
 
 interface Plan {
   readonly 'Relation Name'?: string;
