@@ -143,7 +143,8 @@ describe('a refusal is in the log before the answer', () => {
     expect(entry).toEqual(event('credential.verify', FAILURE, { status_code: 'user-verification-missing' }));
     expect(entry).toMatchObject({
       unmapped: { webauthn_step: '§7.2 step 17' },
-      status_detail: 'the flag UV is not set',
+      status_detail:
+        'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0); the policy demands it',
     });
     expect(entry?.metadata.correlation_uid).toBe((body as unknown as { instance: string }).instance);
   });

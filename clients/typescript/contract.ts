@@ -1160,6 +1160,8 @@ export interface components {
             /** @description The request's id. */
             instance: string;
             reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"] | components["schemas"]["UserLimitReason"];
+            /** @description What the caller can do about it, for a developer to read. */
+            advice?: string;
             invalid?: {
                 /** @description A JSON Pointer into the body; a parameter is `/name`. */
                 pointer: string;

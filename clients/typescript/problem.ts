@@ -11,6 +11,8 @@ export class PasskeyProblem extends Error {
   /** `unexpected` for a reply that is none of the contract's problems, such as a proxy's error page. */
   readonly slug: string;
   readonly detail: string | undefined;
+  /** What to do about it, for a developer to read. */
+  readonly advice: string | undefined;
   readonly reason: Body['reason'];
   readonly invalid: Body['invalid'];
   readonly signal: Body['signal'];
@@ -24,6 +26,7 @@ export class PasskeyProblem extends Error {
     this.status = status;
     this.slug = slug;
     this.detail = body.detail;
+    this.advice = body.advice;
     this.reason = body.reason;
     this.invalid = body.invalid;
     this.signal = body.signal;

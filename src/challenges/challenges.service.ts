@@ -77,7 +77,7 @@ export class ChallengesService {
     ]);
     if (!issued?.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued!, policy, now });
     this.audit.count(event);
-    const publicKey = creationOptions({
+    const publicKey = await creationOptions({
       ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints, conditional },
       user: { handle: issued.handle, name: user.name, displayName: user.displayName },
     });
@@ -107,7 +107,13 @@ export class ChallengesService {
     this.audit.count(event);
     const known = (issued.descriptors ?? []).map(descriptorOf);
     const decoys = userId === undefined ? [] : await this.decoysOf(rpId, userId);
-    const publicKey = requestOptions({ rpId, challenge, policy, allow: known.length > 0 ? known : decoys, hints });
+    const publicKey = await requestOptions({
+      rpId,
+      challenge,
+      policy,
+      allow: known.length > 0 ? known : decoys,
+      hints,
+    });
     return { challengeId, expiresAt, publicKey };
   }
 

@@ -15,9 +15,13 @@ export function demandAllowedModel(
   now: Date,
 ): void {
   step(!deny?.includes(aaguid), 'authenticator-denied', `the policy denies the model ${aaguid}`);
-  step(!allow || allow.includes(aaguid), 'authenticator-denied', `the policy does not list the model ${aaguid}`);
+  step(
+    !allow || allow.includes(aaguid),
+    'authenticator-denied',
+    `the policy allows some models, and ${aaguid} is not among them`,
+  );
   const known = unknown === 'allow' || (allow?.includes(aaguid) ?? false) || models.isKnown(aaguid);
-  step(known, 'authenticator-denied', `the model ${aaguid} is unknown`);
+  step(known, 'authenticator-denied', `the service knows no model ${aaguid}, and the policy denies unknown ones`);
   const standing = models.standing(aaguid, now);
   if (standing.verdict === 'compromised') {
     const detail = `FIDO metadata reports ${standing.status} of the model ${aaguid}`;
@@ -30,11 +34,11 @@ export function demandBackup(demanded: RelyingPartyPolicy['backup'], backupEligi
   step(
     demanded !== 'device-bound' || !backupEligible,
     'backup-state-denied',
-    'the policy demands a device-bound credential',
+    'the passkey can be backed up; the policy demands one that is bound to its device',
   );
   step(
     demanded !== 'synced' || backupEligible,
     'backup-state-denied',
-    'the policy demands a credential that is backed up',
+    'the passkey is bound to its device; the policy demands one that can be backed up',
   );
 }

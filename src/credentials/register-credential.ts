@@ -13,6 +13,7 @@ import type { Redeemed } from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';
+import { ADVICE } from '../webauthn/advice.js';
 import { registrationVerification } from '../webauthn/options.js';
 import { type Reason, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
@@ -175,7 +176,11 @@ export class RegisterCredential {
 
 /** @throws Problem relying-party-denied; Refusal ceremony-mismatch */
 function ceremonyOf(redeemed: Redeemed): Ceremony {
-  step(redeemed.ceremony === 'registration', 'ceremony-mismatch', 'the challenge was issued for an authentication');
+  step(
+    redeemed.ceremony === 'registration',
+    'ceremony-mismatch',
+    'the challenge was issued for an authentication, and this is a registration',
+  );
   const { policy, origins, enabled, user_id } = redeemed;
   if (!enabled || !policy || !origins || user_id === null) throw new Problem('relying-party-denied');
   return { ...redeemed, policy, origins, user_id };
@@ -189,16 +194,20 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   step(
     !attachment || !answered || answered === attachment,
     'authenticator-denied',
-    `a ${String(attachment)} authenticator was asked for`,
+    `a ${String(attachment)} authenticator was asked for; the answer is from a ${String(answered)} one`,
   );
   const discoverable = policy.residentKey !== 'required' || discoverableOf(response) !== false;
-  step(discoverable, 'authenticator-denied', 'the policy demands a discoverable credential');
+  step(
+    discoverable,
+    'authenticator-denied',
+    'the passkey is not discoverable (credProps.rk is false); the policy’s residentKey demands it',
+  );
   demandBackup(policy.backup, backupEligible);
   const trustNeeded = policy.attestation.trust === 'trusted' || policy.backup === 'device-bound';
   step(
     !trustNeeded || attestation.trust === 'trusted',
     'attestation-untrusted',
-    `the attestation's trust is ${attestation.trust}${attestation.distrust === undefined ? '' : `: ${attestation.distrust.detail}`}`,
+    `the policy demands a trusted attestation; this one is ${attestation.trust}${attestation.distrust === undefined ? '' : `: ${attestation.distrust.detail}`}`,
   );
 }
 
@@ -223,5 +232,5 @@ function keptTransports({ response: { transports } }: RegistrationResponseDto): 
 }
 
 function rejected({ reason, detail }: { reason: Reason; detail: string }): Problem {
-  return new Problem('registration-rejected', { reason, detail });
+  return new Problem('registration-rejected', { reason, detail, advice: ADVICE[reason] });
 }

@@ -12,6 +12,7 @@ import { credentialOf, type Redeemed } from '../database/hot-path.js';
 import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { ADVICE } from '../webauthn/advice.js';
 import { at, Refusal, step } from '../webauthn/verdict.js';
 import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
@@ -77,11 +78,11 @@ export class VerifyCredential {
     { response }: AuthenticationResponseDto,
   ): Promise<CredentialEntity> {
     const credential = credentialOf(ceremony);
-    step(credential !== undefined, 'credential-unknown', 'the relying party has no such credential');
+    step(credential !== undefined, 'credential-unknown', 'the relying party has no passkey with this id');
     step(
       await this.bindings.holds(context, credential),
       'credential-unknown',
-      'the credential record fails its integrity check',
+      'the record of the passkey was changed by something other than this service',
     );
     at('§7.2', 6, () => {
       demandUser(ceremony, credential, response.userHandle || undefined);
@@ -144,7 +145,7 @@ export class VerifyCredential {
     response: AuthenticationResponseDto,
     redeemed: Redeemed | undefined,
   ): Promise<Problem> {
-    const members = { reason, detail };
+    const members = { reason, detail, advice: ADVICE[reason] };
     if (reason === 'credential-unknown' && redeemed && (await this.unknown.isUnknown(context, redeemed, response))) {
       const signal = { unknownCredential: { rpId: redeemed.rp_id, credentialId: response.id } };
       return new Problem('authentication-rejected', { ...members, signal });
@@ -155,23 +156,27 @@ export class VerifyCredential {
   /** Why the compare-and-set did not take: the life of the credential went on while the signature was verified, or its count did. */
   private async explain({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
     const current = await this.credentials.findOneBy({ rpId, id });
-    step(current !== null, 'credential-unknown', 'the credential was erased meanwhile');
+    step(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
     demandActive(current);
     this.risks.signCountRegressed();
     throw new Refusal(
       'sign-count-regressed',
-      `the count is ${String(signCount)}; it was ${String(current.signCount)} before`,
+      `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
     );
   }
 }
 
 /** @throws Problem relying-party-denied; Refusal ceremony-mismatch, purpose-mismatch */
 function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
-  step(redeemed.ceremony === 'authentication', 'ceremony-mismatch', 'the challenge was issued for a registration');
+  step(
+    redeemed.ceremony === 'authentication',
+    'ceremony-mismatch',
+    'the challenge was issued for a registration, and this is an authentication',
+  );
   step(
     redeemed.purpose === (purpose ?? null),
     'purpose-mismatch',
-    `the challenge's purpose is ${redeemed.purpose ?? 'none'}`,
+    `the purpose is ${purpose ?? 'absent'}; the challenge's is ${redeemed.purpose ?? 'absent'}`,
   );
   const { policy, origins, enabled } = redeemed;
   if (!enabled || !policy || !origins) throw new Problem('relying-party-denied');
@@ -180,17 +185,33 @@ function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
 
 /** The user is the challenge's, or, where that is for any user, the one that the authenticator tells. @throws Refusal */
 function demandUser({ user_id, handle }: Ceremony, { userId }: CredentialEntity, userHandle: string | undefined): void {
-  step(user_id === null || user_id === userId, 'credential-not-allowed', 'the credential is another user’s');
+  step(
+    user_id === null || user_id === userId,
+    'credential-not-allowed',
+    'the passkey belongs to another user than the challenge was issued for',
+  );
   const told = userHandle !== undefined || user_id !== null;
-  step(told, 'user-handle-mismatch', 'a discoverable credential must tell its user handle');
+  step(
+    told,
+    'user-handle-mismatch',
+    'the answer has no user handle, and the challenge names no user: nothing says whose passkey it is',
+  );
   const matches = userHandle === undefined || userHandle === handle?.toString('base64url');
-  step(matches, 'user-handle-mismatch', 'the user handle is another user’s');
+  step(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
 }
 
 /** @throws Refusal */
 function demandActive({ status, statusReason }: CredentialEntity): void {
-  step(status !== 'suspended', 'credential-suspended', statusReason ?? 'the credential is suspended');
-  step(status !== 'revoked', 'credential-revoked', statusReason ?? 'the credential is revoked');
+  step(
+    status !== 'suspended',
+    'credential-suspended',
+    `the passkey is suspended${statusReason === null ? '' : `: ${statusReason}`}`,
+  );
+  step(
+    status !== 'revoked',
+    'credential-revoked',
+    `the passkey is revoked${statusReason === null ? '' : `: ${statusReason}`}`,
+  );
 }
 
 /** Whether a sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */

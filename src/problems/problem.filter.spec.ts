@@ -48,7 +48,10 @@ const sqlError = (code: string): Error =>
 describe('a problem', () => {
   it('is rendered by RFC 9457, with its members and the request’s id', async () => {
     const { status, headers, body } = await rendered(
-      new Problem('authentication-rejected', { reason: 'signature-invalid', detail: 'the signature does not hold' }),
+      new Problem('authentication-rejected', {
+        reason: 'signature-invalid',
+        detail: 'the signature of the attestation statement was not made over this authenticator data and client data',
+      }),
     );
     expect([status, headers['content-type']]).toEqual([422, 'application/problem+json; charset=utf-8']);
     expect(body).toEqual({
@@ -56,7 +59,7 @@ describe('a problem', () => {
       title: 'The authentication was refused',
       status: 422,
       reason: 'signature-invalid',
-      detail: 'the signature does not hold',
+      detail: 'the signature of the attestation statement was not made over this authenticator data and client data',
       instance: 'request-1',
     });
     expect(lines).toEqual([]);

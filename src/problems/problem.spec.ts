@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { ADVICE } from '../webauthn/advice.js';
 import { REASONS } from '../webauthn/verdict.js';
 import { PROBLEMS, type ProblemSlug } from './problem.js';
 
@@ -50,6 +51,11 @@ describe('docs/problems.md', () => {
   it('lists every reason of a refused ceremony, and no other', () => {
     expect(reasonsUnder('Reasons of a refused ceremony')).toEqual(REASONS);
   });
+
+  it.each(REASONS)('gives the advice on %s that the answer has', (reason) => {
+    const row = new RegExp(`^\\| \`${reason}\` .*\\| (.*?) +\\|$`, 'm').exec(sections.get('Reasons of a refused ceremony') ?? '');
+    expect(row?.[1]).toBe(ADVICE[reason]);
+  }); // prettier-ignore
 
   it('lists every reason of a policy that forbids, and no other', () => {
     const listed = reasonsUnder('Reasons of a policy that forbids');

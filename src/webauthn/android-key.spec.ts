@@ -219,13 +219,13 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
   });
 
   it.each<[string, () => Ceremony]>([
-    ['the certificate is of another key than the credential’s', () => ({ attested: generateKey('ES256') })],
+    ['the certificate’s key is not the key of the credential', () => ({ attested: generateKey('ES256') })],
     ['the attestation challenge is another one than the hash of the client data', () => ({ claims: { challenge: OTHER_HASH } })],
     ['the key is for all applications', () => ({ claims: { software: { allApplications: null } } })],
     ['the key was not generated where it is', () => ({ claims: { software: { origin: 2 } } })],
     ['the key is for more than signing', () => ({ claims: { software: { purpose: new IntegerSet([7]) } } })],
-    ['the certificate describes no key', () => ({ claims: [] })],
-    ['the signature does not hold', () => statement((attStmt) => ({ ...attStmt, sig: Buffer.alloc(70, 1) }))],
+    ['the certificate lacks Android’s key description', () => ({ claims: [] })],
+    ['the signature of the attestation statement was not made over this authenticator data and client data', () => statement((attStmt) => ({ ...attStmt, sig: Buffer.alloc(70, 1) }))],
     ['alg is -37, not the credential’s, -257', () => ({ key: generateKey('RS256'), ...statement((attStmt) => ({ ...attStmt, alg: COSE.PS256 })) })],
   ])('says why it is refused: %s', async (detail, what) => {
     await expect(ceremony(what())).rejects.toMatchObject({ detail, clause: '§7.1 step 22' });

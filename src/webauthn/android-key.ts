@@ -28,11 +28,11 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   const alg = statement.get('alg');
   step(alg === algorithm, 'attestation-invalid', `alg is ${String(alg)}, not the credential’s, ${String(algorithm)}`);
   const own = leaf.publicKey.equals(publicKeyOf(credential.key));
-  step(own, 'attestation-invalid', 'the certificate is of another key than the credential’s');
+  step(own, 'attestation-invalid', 'the certificate’s key is not the key of the credential');
   const signature = attestationAlgorithm(alg, leaf.publicKey);
   demandSignature(signature, leaf.publicKey, attestedBytes(attestation), statement.get('sig'));
   const [description, ...others] = certificates.map(descriptionOf);
-  step(description !== undefined, 'attestation-invalid', 'the certificate describes no key');
+  step(description !== undefined, 'attestation-invalid', 'the certificate lacks Android’s key description');
   const alone = others.every((other) => other === undefined);
   step(alone, 'attestation-invalid', 'a certificate that signed the key describes a key itself');
   const ours = description.attestationChallenge.equals(attestation.clientDataHash);

@@ -17,5 +17,5 @@ export function verifyApple(attestation: Attestation): void {
   const same = bytesOfExtension(extension).toString('hex') === `${BEFORE_NONCE}${nonce}`;
   step(same, 'attestation-invalid', 'the nonce is not the hash of this authenticator data and client data');
   const own = leaf.publicKey.equals(publicKeyOf(attestation.credential.key));
-  step(own, 'attestation-invalid', 'the certificate is of another key than the credential’s');
+  step(own, 'attestation-invalid', 'the certificate’s key is not the key of the credential');
 }

@@ -40,8 +40,12 @@ export function attestationAlgorithm(alg: unknown, key: KeyObject): SignatureAlg
 
 /** @throws Refusal attestation-invalid */
 export function demandSignature(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: unknown): void {
-  step(sig instanceof Uint8Array, 'attestation-invalid', 'sig is no byte string');
-  step(signatureHolds(algorithm, key, signed, sig), 'attestation-invalid', 'the signature does not hold');
+  step(sig instanceof Uint8Array, 'attestation-invalid', 'sig of the attestation statement is not a byte string');
+  step(
+    signatureHolds(algorithm, key, signed, sig),
+    'attestation-invalid',
+    'the signature of the attestation statement was not made over this authenticator data and client data',
+  );
 }
 
 function signatureHolds(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: Uint8Array): boolean {

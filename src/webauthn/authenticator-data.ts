@@ -46,7 +46,7 @@ export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
   if (flags & AT) [attested, rest] = parseAttested(rest);
   if (flags & ED) {
     const [extensions, left] = decodeFirst(rest, 'extensions');
-    step(extensions instanceof Map, 'malformed', 'extensions are no CBOR map');
+    step(extensions instanceof Map, 'malformed', 'the extension outputs of the authenticator data are not a CBOR map');
     rest = left;
   }
   step(rest.length === 0, 'malformed', `authenticator data has ${String(rest.length)} bytes too many`);
@@ -62,14 +62,14 @@ export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
 }
 
 function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
-  step(bytes.length > ATTESTED_HEADER_BYTES, 'malformed', 'attested credential data is cut short');
+  step(bytes.length > ATTESTED_HEADER_BYTES, 'malformed', 'the authenticator data ends within the new credential');
   const idLength = bytes.readUInt16BE(16);
   const keyStart = ATTESTED_HEADER_BYTES + idLength;
   if (idLength === 0 || idLength > 1_023)
     throw new Refusal('credential-id-invalid', `its length is ${String(idLength)} bytes`);
-  step(bytes.length > keyStart, 'malformed', 'attested credential data is cut short');
+  step(bytes.length > keyStart, 'malformed', 'the authenticator data ends within the new credential');
   const [key, rest] = decodeFirst(bytes.subarray(keyStart), 'credential public key');
-  step(key instanceof Map, 'malformed', 'the credential public key is no CBOR map');
+  step(key instanceof Map, 'malformed', 'the credential public key is not a CBOR map (COSE_Key)');
   const publicKey = bytes.subarray(keyStart, bytes.length - rest.length);
   const size = `the key has ${String(publicKey.length)} bytes, more than ${String(MAX_KEY_BYTES)}`;
   step(publicKey.length <= MAX_KEY_BYTES, 'public-key-invalid', size);
@@ -100,12 +100,24 @@ export function verifyAuthenticatorData(
     step(ours, 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
   });
   at(section, first + 1, () => {
-    step(data.userPresent || !expected.requireUserPresence, 'user-presence-missing', 'the flag UP is not set');
+    step(
+      data.userPresent || !expected.requireUserPresence,
+      'user-presence-missing',
+      'the authenticator did not test that a user is there (the flag UP is 0); the ceremony demands it',
+    );
   });
   at(section, first + 2, () => {
-    step(data.userVerified || !expected.requireUserVerification, 'user-verification-missing', 'the flag UV is not set');
+    step(
+      data.userVerified || !expected.requireUserVerification,
+      'user-verification-missing',
+      'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0); the policy demands it',
+    );
   });
   at(section, first + 3, () => {
-    step(data.backupEligible || !data.backedUp, 'backup-flags-invalid', 'BS is set without BE');
+    step(
+      data.backupEligible || !data.backedUp,
+      'backup-flags-invalid',
+      'the authenticator says that the passkey is backed up (BS is 1) and cannot be (BE is 0)',
+    );
   });
 }

@@ -33,7 +33,11 @@ interface Element {
 
 /** @throws Refusal attestation-invalid when x5c is not a list of certificates within the limits */
 export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
-  step(Array.isArray(x5c) && x5c.length > 0, 'attestation-invalid', 'x5c is no list of certificates');
+  step(
+    Array.isArray(x5c) && x5c.length > 0,
+    'attestation-invalid',
+    'x5c of the attestation statement is not a list of certificates',
+  );
   step(
     x5c.length <= MAX_CERTIFICATES,
     'attestation-invalid',

@@ -90,7 +90,7 @@ describe('a member twice', () => {
     (value) => {
       expect(refusalOf(clientData().replace('{', `{"x":${value},"type":1,`))).toMatchObject({
         reason: 'malformed',
-        detail: 'clientDataJSON has a member twice',
+        detail: 'clientDataJSON names a member twice',
       });
     },
   );
@@ -99,7 +99,7 @@ describe('a member twice', () => {
     'is refused within a member too: %s',
     (value) => {
       expect(refusalOf(clientData().replace('{', `{"x":${value},`))).toMatchObject({
-        ...{ reason: 'malformed', detail: 'clientDataJSON has a member twice' },
+        ...{ reason: 'malformed', detail: 'clientDataJSON names a member twice' },
       });
     },
   );
@@ -134,16 +134,16 @@ describe('what a refusal tells', () => {
   const some = { allow: true, topOrigins: origins };
   it.each<[string, number, string, Partial<ClientDataExpectation>]>([
     ['{', 9, 'clientDataJSON is not JSON in UTF-8', {}],
-    ['[]', 9, 'clientDataJSON is no object', {}],
+    ['[]', 9, 'clientDataJSON is not a JSON object', {}],
     [clientData({ crossOrigin: 1 }), 9, 'crossOrigin is not true or false', {}],
     [clientData({ type: 'x' }), 10, 'type is "x", not "webauthn.get"', {}],
     [clientData({ type: undefined }), 10, 'type is absent, not "webauthn.get"', {}],
-    [clientData({ challenge: 'AAAA' }), 11, 'the client data holds another challenge', {}],
+    [clientData({ challenge: 'AAAA' }), 11, 'the answer is to another challenge than the one with this challengeId', {}],
     [clientData({ origin: 'x' }), 12, `origin is "x", not one of ${ORIGIN}`, {}],
     [clientData({ origin: 'x' }), 12, `origin is "x", not one of ${ORIGIN}, ${SHOP}`, { origins }],
-    [clientData({ crossOrigin: true }), 13, 'it ran in a cross-origin frame', {}],
-    [clientData({ topOrigin: SHOP }), 14, 'topOrigin is present in a ceremony that is not cross-origin', {}],
-    [clientData({ crossOrigin: true, topOrigin: 1 }), 14, 'topOrigin is no text', { crossOrigin: some }],
+    [clientData({ crossOrigin: true }), 13, 'the ceremony ran in a frame of a page of another origin, which the policy does not allow', {}],
+    [clientData({ topOrigin: SHOP }), 14, 'the client data has a topOrigin, which only a ceremony in a frame of another origin has', {}],
+    [clientData({ crossOrigin: true, topOrigin: 1 }), 14, 'topOrigin is not a text', { crossOrigin: some }],
     [clientData({ crossOrigin: true, topOrigin: 'x' }), 14, `topOrigin is "x", not one of ${ORIGIN}, ${SHOP}`, { crossOrigin: some }],
     [clientData({ crossOrigin: true }), 14, `topOrigin is absent, not one of ${ORIGIN}, ${SHOP}`, { crossOrigin: some }],
   ])('of %s: step %i, %s', (text, number, detail, expected) => {

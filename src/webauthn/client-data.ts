@@ -38,14 +38,22 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
   });
   at(section, first + 3, () => {
     const issued = expected.challenge.toString('base64url');
-    step(challenge === issued, 'challenge-mismatch', 'the client data holds another challenge');
+    step(
+      challenge === issued,
+      'challenge-mismatch',
+      'the answer is to another challenge than the one with this challengeId',
+    );
   });
   at(section, first + 4, () => {
     const known = typeof origin === 'string' && expected.origins.includes(origin);
     step(known, 'origin-mismatch', `origin is ${shown(origin)}, not one of ${expected.origins.join(', ')}`);
   });
   at(section, first + 5, () => {
-    step(crossOrigin !== true || expected.crossOrigin.allow, 'cross-origin-denied', 'it ran in a cross-origin frame');
+    step(
+      crossOrigin !== true || expected.crossOrigin.allow,
+      'cross-origin-denied',
+      'the ceremony ran in a frame of a page of another origin, which the policy does not allow',
+    );
   });
   return at(section, first + 6, () => {
     verifyTopOrigin(crossOrigin === true, topOrigin, expected.crossOrigin.topOrigins);
@@ -55,10 +63,14 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
 
 function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: readonly string[]): void {
   if (!crossOrigin) {
-    step(topOrigin === undefined, 'cross-origin-denied', 'topOrigin is present in a ceremony that is not cross-origin');
+    step(
+      topOrigin === undefined,
+      'cross-origin-denied',
+      'the client data has a topOrigin, which only a ceremony in a frame of another origin has',
+    );
     return;
   }
-  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is no text');
+  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is not a text');
   step(
     allowed.length === 0 || (topOrigin !== undefined && allowed.includes(topOrigin)),
     'cross-origin-denied',
@@ -84,8 +96,8 @@ function parse(text: string): ClientData {
     throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
   }
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  step(isObject, 'malformed', 'clientDataJSON is no object');
-  step(!repeatsMember(text, value), 'malformed', 'clientDataJSON has a member twice');
+  step(isObject, 'malformed', 'clientDataJSON is not a JSON object');
+  step(!repeatsMember(text, value), 'malformed', 'clientDataJSON names a member twice');
   const { crossOrigin } = value as ClientData;
   step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');
   return value as ClientData;

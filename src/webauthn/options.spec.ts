@@ -35,8 +35,8 @@ const request = (changed: Partial<Parameters<typeof requestOptions>[0]> = {}) =>
   });
 
 describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
-  it('are these and no others', () => {
-    expect(creation()).toEqual({
+  it('are these and no others', async () => {
+    expect(await creation()).toEqual({
       rp: { id: 'login.example.com', name: 'Example' },
       user: { id: HANDLE.toString('base64url'), name: 'ada@example.com', displayName: 'Ada' },
       challenge: CHALLENGE.toString('base64url'),
@@ -55,32 +55,32 @@ describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
     ['discouraged', false],
   ] as const)(
     'tell level 1 clients about residentKey %s by requireResidentKey %s',
-    (residentKey, requireResidentKey) => {
-      const { authenticatorSelection } = creation({ policy: { ...POLICY, residentKey } });
+    async (residentKey, requireResidentKey) => {
+      const { authenticatorSelection } = await creation({ policy: { ...POLICY, residentKey } });
       expect(authenticatorSelection).toMatchObject({ residentKey, requireResidentKey });
     },
   );
 
-  it('ask for an attachment and give hints (level 3) only when somebody asked for them', () => {
-    const asked = creation({ attachment: 'cross-platform', hints: ['security-key', 'hybrid'] });
+  it('ask for an attachment and give hints (level 3) only when somebody asked for them', async () => {
+    const asked = await creation({ attachment: 'cross-platform', hints: ['security-key', 'hybrid'] });
     expect(asked.authenticatorSelection).toMatchObject({ authenticatorAttachment: 'cross-platform' });
     expect(asked.hints).toEqual(['security-key', 'hybrid']);
-    expect(creation()).not.toHaveProperty('hints');
-    expect(creation().authenticatorSelection).not.toHaveProperty('authenticatorAttachment');
+    expect(await creation()).not.toHaveProperty('hints');
+    expect((await creation()).authenticatorSelection).not.toHaveProperty('authenticatorAttachment');
   });
 
-  it('exclude the passkeys that the user has', () => {
-    expect(creation({ exclude: [DESCRIPTOR] }).excludeCredentials).toEqual([DESCRIPTOR]);
+  it('exclude the passkeys that the user has', async () => {
+    expect((await creation({ exclude: [DESCRIPTOR] })).excludeCredentials).toEqual([DESCRIPTOR]);
   });
 
-  it.each(['none', 'indirect', 'direct', 'enterprise'] as const)('ask for %s attestation', (conveyance) => {
-    expect(creation({ policy: { ...POLICY, attestation: { conveyance } } }).attestation).toBe(conveyance);
+  it.each(['none', 'indirect', 'direct', 'enterprise'] as const)('ask for %s attestation', async (conveyance) => {
+    expect((await creation({ policy: { ...POLICY, attestation: { conveyance } } })).attestation).toBe(conveyance);
   });
 });
 
 describe('request options (WebAuthn L3 §5.5, as §5.1.10 reads them)', () => {
-  it('are these and no others', () => {
-    expect(request()).toEqual({
+  it('are these and no others', async () => {
+    expect(await request()).toEqual({
       challenge: CHALLENGE.toString('base64url'),
       rpId: 'login.example.com',
       timeout: 120_000,
@@ -89,8 +89,8 @@ describe('request options (WebAuthn L3 §5.5, as §5.1.10 reads them)', () => {
     });
   });
 
-  it('allow the passkeys that the user has, and give hints when somebody asked for them', () => {
-    expect(request({ allow: [DESCRIPTOR], hints: ['client-device'] })).toMatchObject({
+  it('allow the passkeys that the user has, and give hints when somebody asked for them', async () => {
+    expect(await request({ allow: [DESCRIPTOR], hints: ['client-device'] })).toMatchObject({
       allowCredentials: [DESCRIPTOR],
       hints: ['client-device'],
     });

@@ -1,7 +1,9 @@
-import type {
-  PublicKeyCredentialCreationOptionsJSON,
-  PublicKeyCredentialDescriptorJSON,
-  PublicKeyCredentialRequestOptionsJSON,
+import {
+  generateAuthenticationOptions,
+  generateRegistrationOptions,
+  type PublicKeyCredentialCreationOptionsJSON,
+  type PublicKeyCredentialDescriptorJSON,
+  type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
 
 type Attachment = 'platform' | 'cross-platform';
@@ -20,7 +22,7 @@ export type CreationOptions = Omit<PublicKeyCredentialCreationOptionsJSON, 'atte
   attestation: 'none' | 'indirect' | 'direct' | 'enterprise';
 };
 
-export function creationOptions(ceremony: {
+export async function creationOptions(ceremony: {
   rp: { id: string; name: string };
   user: { handle: Buffer; name: string; displayName: string };
   challenge: Buffer;
@@ -30,25 +32,21 @@ export function creationOptions(ceremony: {
   /** A conditional create asks the user for nothing, so the client answers without user verification (WebAuthn L3 §5.1.3). */
   conditional: boolean;
   hints: string[] | undefined;
-}): CreationOptions {
-  const { policy, user, attachment, hints } = ceremony;
-  return {
-    rp: ceremony.rp,
-    user: { id: user.handle.toString('base64url'), name: user.name, displayName: user.displayName },
-    challenge: ceremony.challenge.toString('base64url'),
-    pubKeyCredParams: policy.algorithms.map((alg) => ({ type: 'public-key', alg })),
+}): Promise<CreationOptions> {
+  const { rp, user, policy, attachment, conditional } = ceremony;
+  const { hints: _, ...options } = await generateRegistrationOptions({
+    ...{ rpID: rp.id, rpName: rp.name, challenge: Uint8Array.from(ceremony.challenge) },
+    ...{ userID: Uint8Array.from(user.handle), userName: user.name, userDisplayName: user.displayName },
+    supportedAlgorithmIDs: [...policy.algorithms],
     timeout: policy.challengeTtlSeconds * 1_000,
     excludeCredentials: ceremony.exclude,
     authenticatorSelection: {
       residentKey: policy.residentKey,
-      requireResidentKey: policy.residentKey === 'required',
-      userVerification: registrationVerification(policy, ceremony.conditional),
+      userVerification: registrationVerification(policy, conditional),
       ...(attachment && { authenticatorAttachment: attachment }),
     },
-    ...(hints && { hints: hints as NonNullable<PublicKeyCredentialCreationOptionsJSON['hints']> }),
-    attestation: policy.attestation.conveyance,
-    extensions: { credProps: true },
-  };
+  });
+  return { ...options, attestation: policy.attestation.conveyance, ...hintsOf(ceremony) };
 }
 
 /** The user verification that a registration asks for. */
@@ -60,19 +58,21 @@ export function registrationVerification<Demand extends string>(
 }
 
 /** JSON as `PublicKeyCredential.parseRequestOptionsFromJSON()` takes it (WebAuthn L3 §5.1.10). */
-export function requestOptions(ceremony: {
+export async function requestOptions(ceremony: {
   rpId: string;
   challenge: Buffer;
   policy: OptionsPolicy;
   allow: PublicKeyCredentialDescriptorJSON[];
   hints: string[] | undefined;
-}): PublicKeyCredentialRequestOptionsJSON {
-  return {
-    challenge: ceremony.challenge.toString('base64url'),
-    rpId: ceremony.rpId,
-    timeout: ceremony.policy.challengeTtlSeconds * 1_000,
-    allowCredentials: ceremony.allow,
-    userVerification: ceremony.policy.userVerification,
-    ...(ceremony.hints && { hints: ceremony.hints as NonNullable<PublicKeyCredentialRequestOptionsJSON['hints']> }),
-  };
+}): Promise<PublicKeyCredentialRequestOptionsJSON> {
+  const { rpId, challenge, policy, allow } = ceremony;
+  const { extensions: _, ...options } = await generateAuthenticationOptions({
+    ...{ rpID: rpId, challenge: Uint8Array.from(challenge), allowCredentials: allow },
+    ...{ timeout: policy.challengeTtlSeconds * 1_000, userVerification: policy.userVerification },
+  });
+  return { ...options, ...hintsOf(ceremony) };
+}
+
+function hintsOf({ hints }: { hints: string[] | undefined }): Pick<PublicKeyCredentialRequestOptionsJSON, 'hints'> {
+  return hints ? { hints: hints as NonNullable<PublicKeyCredentialRequestOptionsJSON['hints']> } : {};
 }

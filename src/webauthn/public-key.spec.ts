@@ -107,13 +107,13 @@ describe('the credential public key', () => {
   });
 
   it.each<[string, () => CoseKey]>([
-    ['the key has no algorithm that can be verified', () => but(P256, { 3: -47 })],
+    ['the key names no algorithm that this service can verify', () => but(P256, { 3: -47 })],
     ['the key type is not that of ES256', () => but(P256, { 1: 1 })],
     ['the curve is not that of ES256', () => but(P256, { [-1]: 2 })],
     ['member -2 is no byte string of 32 bytes', () => but(P256, { [-2]: undefined })],
     ['member -1 is no byte string', () => but(RSA, { [-1]: undefined })],
     ['no ES256 key can be made of it', () => but(P256, { [-2]: turned(P256.get(-2)) })],
-    ['the RSA exponent is unsafe', () => but(RSA, { [-2]: hex('03') })],
+    ['the RSA exponent is even or smaller than 65,537', () => but(RSA, { [-2]: hex('03') })],
     ['RSA of 1024 bits', () => but(RSA, { [-1]: modulusOf(1_024) })],
     ['the Ed25519 point has a small order', () => but(ED25519, { [-2]: hex(SMALL_ORDER[0]!) })],
     ['the Ed25519 point is off the curve', () => but(ED25519, { [-2]: Buffer.concat([hex('02'), Buffer.alloc(31)]) })],

@@ -51,7 +51,7 @@ export function verifyPublicKey(key: CoseKey): number {
 /** The same key as node:crypto knows it. @throws Refusal public-key-invalid */
 export function publicKeyOf(key: CoseKey): KeyObject {
   const algorithm = ALGORITHMS.find(({ cose }) => cose === key.get(3));
-  step(algorithm !== undefined, 'public-key-invalid', 'the key has no algorithm that can be verified');
+  step(algorithm !== undefined, 'public-key-invalid', 'the key names no algorithm that this service can verify');
   step(key.get(1) === algorithm.keyType, 'public-key-invalid', `the key type is not that of ${algorithm.name}`);
   if (algorithm.curve !== undefined) {
     step(key.get(-1) === algorithm.curve, 'public-key-invalid', `the curve is not that of ${algorithm.name}`);
@@ -81,7 +81,7 @@ function jwkOf(key: CoseKey, { keyType, name: alg }: Algorithm): webcrypto.JsonW
       const exponent = member(key, -2);
       const odd = ((exponent.at(-1) ?? 0) & 1) === 1;
       const large = exponent.length >= 3 && exponent.length <= 8 && exponent[0] !== 0;
-      step(odd && large, 'public-key-invalid', 'the RSA exponent is unsafe');
+      step(odd && large, 'public-key-invalid', 'the RSA exponent is even or smaller than 65,537');
       return { kty: 'RSA', n: encode(member(key, -1)), e: encode(exponent) };
     }
     default:

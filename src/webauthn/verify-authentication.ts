@@ -42,7 +42,7 @@ export function verifyAuthentication(
   at('§7.2', 6, () => {
     const credentialId = expected.credential.credentialId.toString('base64url');
     const same = id === credentialId && rawId === credentialId;
-    step(same, 'credential-id-invalid', 'id and rawId are not those of the credential');
+    step(same, 'credential-id-invalid', 'id and rawId are not both the id of the credential');
   });
   const [signature, authenticatorData, data] = at('§7.2', 7, () => {
     const bytes = bytesOf(response.authenticatorData, 'authenticatorData');
@@ -76,7 +76,11 @@ export function verifyAuthentication(
       Buffer.concat([authenticatorData, clientDataHash]),
       signature,
     );
-    step(holds, 'signature-invalid', 'the signature does not hold for the registered public key');
+    step(
+      holds,
+      'signature-invalid',
+      'the signature was not made by the key that was registered, over this authenticator data and client data',
+    );
   });
   const { signCount, userVerified, backupEligible, backedUp } = data;
   return { signCount, userVerified, backupEligible, backedUp };

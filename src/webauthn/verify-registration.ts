@@ -98,14 +98,14 @@ function decodeAttestation(encoded: string): {
   attested: AttestedCredentialData;
 } {
   const decoded = decodeWhole(bytesOf(encoded, 'attestationObject'), 'attestationObject');
-  step(decoded instanceof Map, 'malformed', 'the attestation object is no CBOR map');
+  step(decoded instanceof Map, 'malformed', 'attestationObject is not a CBOR map');
   const [format, statement, bytes] = ['fmt', 'attStmt', 'authData'].map((key): unknown => decoded.get(key));
-  step(typeof format === 'string', 'malformed', 'fmt is no text');
-  step(statement instanceof Map, 'malformed', 'attStmt is no CBOR map');
-  step(bytes instanceof Uint8Array, 'malformed', 'authData is no byte string');
+  step(typeof format === 'string', 'malformed', 'fmt of the attestation object is not a text');
+  step(statement instanceof Map, 'malformed', 'attStmt of the attestation object is not a CBOR map');
+  step(bytes instanceof Uint8Array, 'malformed', 'authData of the attestation object is not a byte string');
   const authData = Buffer.from(bytes);
   const data = parseAuthenticatorData(authData);
-  step(data.attested !== undefined, 'malformed', 'the flag AT is not set');
+  step(data.attested !== undefined, 'malformed', 'the authenticator data holds no new credential (the flag AT is 0)');
   return { object: { format, statement: statement as Statement, authData }, data, attested: data.attested };
 }
 
@@ -113,7 +113,11 @@ function decodeAttestation(encoded: string): {
 function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly number[]): number {
   const algorithm = key.get(3);
   const wasOffered = typeof algorithm === 'number' && offered.includes(algorithm);
-  step(wasOffered, 'algorithm-denied', `the algorithm ${String(algorithm)} was not offered`);
+  step(
+    wasOffered,
+    'algorithm-denied',
+    `the key is for the algorithm ${String(algorithm)}; offered were ${offered.join(', ')}`,
+  );
   verifyPublicKey(key);
   return algorithm;
 }
