@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as x509 from '@peculiar/x509';
 import type { Issued, KeyAlgorithm, Profile } from '../../test/support/authenticator/certificate-chain.js';
-import { authorityKeyIdentifier, extension, listDer, type ListProfile, revocationList, tlv } from '../../test/support/revocation-lists.js'; // prettier-ignore
+import { authorityKeyIdentifier, extension, listDer, type ListProfile, revocationList, serialOf, tlv } from '../../test/support/revocation-lists.js'; // prettier-ignore
 import { authority, identifiedAuthority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
 import type { RevocationList } from './revocation-list.js';
 import { tryHandshakes } from './trial-handshake.js';
@@ -78,6 +78,23 @@ describe('a trial handshake takes what OpenSSL takes', () => {
     trust.write('ca.crl', revocationList(trust.root, { nextUpdate: soon }) + revocationList(between, { number: 2 }));
     const later = await readTrustMaterial(trust.files, new Date(soon.getTime() + 1_000), held);
     expect(later.revocationLists.map(({ number }) => number).sort()).toEqual([1n, 2n]);
+  });
+});
+
+describe('a trial handshake leaves out whom the lists revoke', () => {
+  it.each<[string, (between: Issued) => Issued]>([
+    ['an intermediate by its root', (between) => between],
+    ['a root by itself', () => trust.root],
+  ])('%s, and all below', async (_, choose) => {
+    const between = await authority({ subject: 'CN=Between' }, trust.root);
+    const below = await authority({ subject: 'CN=Below' }, between);
+    trusting([trust.root, between, below]);
+    const held = await read();
+    const revoking = revocationList(trust.root, { number: 2, serials: [serialOf(choose(between))] });
+    trust.write('ca.crl', revoking + revocationList(between) + revocationList(below));
+    for (const before of [undefined, held]) {
+      expect((await read(before)).revocationLists.map(({ size }) => size).sort()).toEqual([0, 0, 1]);
+    }
   });
 });
 

@@ -78,19 +78,31 @@ async function listsOf(pem: Buffer): Promise<RevocationList[]> {
 
 const pemOfList = ({ der }: RevocationList): string => pemOf('X509 CRL', der);
 
-/** Whom a new handshake must serve: the callers of each authority that is valid, with a current list, up to a root. */
+/** Whom a new handshake must serve: callers of each valid authority up to a root, with current lists and not revoked. */
 async function trialOf(lists: ListsInForce, now: Date): Promise<Trial> {
   const authorities: ListedAuthority[] = [];
   for (const authority of lists.authorities) authorities.push({ authority, list: await listOf(authority, lists) });
   const known = new Set(authorities.map(({ list }) => list));
-  const current = authorities.filter(
-    ({ authority: { validFromDate, validToDate }, list }) =>
-      validFromDate <= now && now <= validToDate && list && flawOf(list, now) === undefined,
+  const isRevoked = (authority: X509Certificate): boolean =>
+    authorities.some(
+      ({ authority: issuer, list }) => authority.checkIssued(issuer) && list?.revokes(authority.serialNumber),
+    );
+  const serving = authorities.filter(
+    ({ authority, list }) =>
+      authority.validFromDate <= now &&
+      now <= authority.validToDate &&
+      list &&
+      flawOf(list, now) === undefined &&
+      !isRevoked(authority),
   );
-  const currentOnes = current.map(({ authority }) => authority);
   return {
     authorities,
     otherLists: lists.revocationLists.filter((list) => !known.has(list)),
-    mustServe: current.filter(({ authority }) => leadsToRoot(authority, currentOnes)),
+    mustServe: serving.filter(({ authority }) =>
+      leadsToRoot(
+        authority,
+        serving.map((other) => other.authority),
+      ),
+    ),
   };
 }

@@ -118,13 +118,11 @@ export class Service {
     }
   }
 
-  /** Makes a change that is refused. @returns why @throws Error when it is not refused in time */
-  async refused(change: () => Promise<unknown>): Promise<string> {
+  /** Makes a change, and waits until it is refused for this reason. @throws Error when that takes too long */
+  async refused(change: () => Promise<unknown>, reason: RegExp): Promise<void> {
     await change();
     const deadline = Date.now() + DEADLINE_MS;
-    for (;;) {
-      const { refused } = (await this.ready()).details.certificate;
-      if (typeof refused === 'string') return refused;
+    while (!reason.test(String((await this.ready()).details.certificate['refused']))) {
       if (Date.now() > deadline) throw new Error(`not refused in time: ${JSON.stringify(await this.ready())}`);
       await sleep(25);
     }
