@@ -1,11 +1,11 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import { PolicyInForce } from './access/policy-in-force.js';
 import type { WatchedSettings } from './app.module.js';
 import { AuditService } from './audit/audit.service.js';
@@ -15,21 +15,25 @@ import { AttestationRoots } from './authenticators/attestation-roots.js';
 import { MetadataFile } from './authenticators/metadata-file.js';
 import { type Clock, CLOCK } from './config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from './config/config.js';
+import { nameRequest, refuseConnection, watchExchanges } from './contract/exchanges.js';
 import { demandHost } from './contract/host.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from './contract/json-body.js';
 import { QueryGuard } from './contract/query.guard.js';
-import { refuseBadEncoding } from './contract/request-target.js';
+import { refuseOddHeads } from './contract/request-head.js';
+import { refuseBadEncoding, refuseForeignTargets } from './contract/request-target.js';
+import { limitRequestTimes } from './contract/request-timeouts.js';
 import { strictValidation } from './contract/validation.js';
 import { BindingKeyCheck } from './credentials/binding-key-check.js';
 import { drainOnClose } from './drain.js';
 import { ManagementModule } from './health/management.module.js';
 import { CallerGuard } from './identity/caller.guard.js';
 import { Connections } from './identity/connections.js';
+import { ListenerBounds } from './identity/listener-bounds.js';
 import { ListenerTrust } from './identity/listener-trust.js';
 import { watchHandshakes } from './identity/refused-handshakes.js';
 import { tlsOptions } from './identity/tls-options.js';
 import { ProblemFilter } from './problems/problem.filter.js';
-import { answerUnparsable } from './problems/unparsable-request.js';
+import { describeUnparsable } from './problems/unparsable-request.js';
 import { AdmissionGuard } from './telemetry/admission.guard.js';
 import { Admission, admissionBounds } from './telemetry/admission.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -54,12 +58,14 @@ export async function createApp(
   const adapter = new FastifyAdapter({
     https: tlsOptions(trust.value.context),
     bodyLimit: BODY_LIMIT_BYTES,
-    genReqId: () => uuidv7(),
+    genReqId: nameRequest,
     requestIdHeader: false,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 3_100 },
-    clientErrorHandler: answerUnparsable,
+    clientErrorHandler: (error, socket) => {
+      refuseConnection(socket, describeUnparsable(error));
+    },
     frameworkErrors: refuse,
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
@@ -72,7 +78,10 @@ export async function createApp(
   acceptJsonBodies(fastify);
   logRequests(fastify, pino, app.get(Metrics));
   demandHost(fastify);
+  refuseOddHeads(fastify);
+  refuseForeignTargets(fastify, (name) => isNamed(name, trust.value.certificate));
   refuseBadEncoding(fastify);
+  watchExchanges(fastify);
   drainOnClose(fastify);
   const { callerShare, workers } = app.get<Config>(CONFIG);
   const admission = new AdmissionGuard(new Admission(app.get(Metrics), admissionBounds(callerShare, workers)));
@@ -81,6 +90,8 @@ export async function createApp(
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);
   const server: Server = adapter.getHttpServer();
+  limitRequestTimes(server);
+  app.get(ListenerBounds).serve(server);
   app.get(Connections).serve(server);
   app.get(ListenerTrust).serve(server);
   cutUnread(server, app.get<Clock>(CLOCK));
@@ -89,6 +100,10 @@ export async function createApp(
   await app.init();
   await fastify.ready();
   return app;
+}
+
+function isNamed(name: string, certificate: X509Certificate): boolean {
+  return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
 /** The operators' application over a service's. */
@@ -100,7 +115,11 @@ export function createManagement(
   const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
   const log = app.get(LogKeeper);
   const bindingKey = app.get(BindingKeyCheck);
-  const identity = { trust: app.get(ListenerTrust), access: app.get(PolicyInForce) };
+  const identity = {
+    trust: app.get(ListenerTrust),
+    access: app.get(PolicyInForce),
+    bounds: app.get(ListenerBounds),
+  };
   const service = {
     config: app.get<Config>(CONFIG),
     audit: app.get(AuditService),

@@ -27,7 +27,7 @@ export function drainOnClose(fastify: FastifyInstance, patience = PATIENCE_MS): 
   });
   // The head of a long answer may have gone before.
   fastify.addHook('onResponse', (request, _, done) => {
-    if (closing) request.raw.socket.end();
+    if (closing) request.raw.socket.destroySoon();
     done();
   });
 }

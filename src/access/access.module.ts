@@ -3,6 +3,7 @@ import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { CallerGuard } from '../identity/caller.guard.js';
 import { Connections } from '../identity/connections.js';
 import { ContinuousVerification } from '../identity/continuous-verification.js';
+import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
 import { TRUST_DOMAIN } from '../identity/trust-domain.js';
 import { AccessService } from './access.service.js';
@@ -19,6 +20,7 @@ import { RiskSignals } from './risk-signals.js';
     PolicyInForce,
     { provide: TRUST_DOMAIN, inject: [PolicyInForce], useFactory: ({ policy }: PolicyInForce) => policy.trustDomain },
     ListenerTrust,
+    ListenerBounds,
     Connections,
     ContinuousVerification,
     RiskSignals,

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Problem } from '../problems/problem.js';
+import { countOf } from './request-head.js';
 
 /**
  * RFC 9112 §3.2: a request names its host once. Node.js takes the first of several, and answers one that names none
@@ -7,8 +8,7 @@ import { Problem } from '../problems/problem.js';
  */
 export function demandHost(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', ({ raw: { rawHeaders } }, _reply, done) => {
-    const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
-    if (hosts === 1) done();
+    if (countOf('host', rawHeaders) === 1) done();
     else done(new Problem('request-malformed', { invalid: [{ pointer: '/host', detail: 'must be there, once' }] }));
   });
 }

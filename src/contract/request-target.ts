@@ -8,8 +8,31 @@ export function refuseBadEncoding(fastify: FastifyInstance): void {
       decodeURIComponent(request.raw.url ?? '');
       done();
     } catch {
-      const detail = 'the request target is not percent-encoded UTF-8';
-      done(new Problem('request-malformed', { invalid: [{ pointer: '', detail }] }));
+      done(malformed('the request target is not percent-encoded UTF-8'));
     }
   });
+}
+
+/**
+ * Refuses a target in absolute form (RFC 9112 §3.2.2) that names another host, or another one than the Host header: the
+ * router looks at its path alone.
+ *
+ * @param isOwn whether the service's certificate has this DNS name or IP address
+ */
+export function refuseForeignTargets(fastify: FastifyInstance, isOwn: (name: string) => boolean): void {
+  fastify.addHook('onRequest', ({ raw: { url = '', headers } }, _reply, done) => {
+    if (url.startsWith('/') || url === '*') {
+      done();
+      return;
+    }
+    const target = URL.parse(url);
+    const isWhole = target?.protocol === 'https:' && target.username === '' && target.password === '';
+    const host = URL.parse(`https://${headers.host ?? ''}`)?.host;
+    if (isWhole && target.host === host && isOwn(target.hostname.replace(/^\[|\]$/g, ''))) done();
+    else done(malformed('the request target names another host, or another scheme than https'));
+  });
+}
+
+function malformed(detail: string): Problem {
+  return new Problem('request-malformed', { invalid: [{ pointer: '', detail }] });
 }

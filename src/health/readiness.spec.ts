@@ -28,7 +28,7 @@ let sample: BindingKeySample | undefined;
 let root: Issued;
 let other: Issued;
 let own: Issued;
-let identity: { trust: { epoch: number; refused?: string; material: object }; access: object };
+let identity: { trust: { epoch: number; refused?: string; material: object }; access: object; bounds: object };
 beforeAll(async () => {
   root = await authority({ notAfter: hours(50) });
   other = await authority({ subject: 'CN=Other', notAfter: hours(20) });
@@ -60,7 +60,11 @@ async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]):
     authorities: authorities.map(({ certificate }) => certificate),
     revocationLists: await parseRevocationLists(file),
   };
-  identity = { trust: { epoch: 5, material }, access: { policy: { digest: 'd16e57' } } };
+  identity = {
+    trust: { epoch: 5, material },
+    access: { policy: { digest: 'd16e57' } },
+    bounds: { connections: 7, isFull: false },
+  };
 }
 
 describe('what is tried of the database', () => {
@@ -199,6 +203,14 @@ describe('access_policy', () => {
     expect(readiness.accessPolicy()).toEqual({
       access_policy: { status: 'up', digest: 'd16e57', refused: 'a mistake' },
     });
+  });
+});
+
+describe('listener', () => {
+  it('is down where no caller can connect', () => {
+    expect(readiness.listener()).toEqual({ listener: { status: 'up', connections: 7 } });
+    identity.bounds = { connections: 3_500, isFull: true };
+    expect(readiness.listener()).toMatchObject({ listener: { status: 'down', connections: 3_500 } });
   });
 });
 

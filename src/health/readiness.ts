@@ -6,6 +6,7 @@ import type { RootsState } from '../authenticators/attestation-roots.js';
 import type { MetadataState } from '../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { type BindingKeySample, fits } from '../credentials/binding-key-check.js';
+import type { ListenerBounds } from '../identity/listener-bounds.js';
 import type { ListenerTrust } from '../identity/listener-trust.js';
 import { isInUse } from '../identity/lists-in-force.js';
 import type { RevocationList } from '../identity/revocation-list.js';
@@ -19,8 +20,12 @@ export interface AuthenticatorFiles {
 }
 export const AUTHENTICATOR_FILES = Symbol('AuthenticatorFiles');
 
-/** What the listener trusts and whom the policy lets in. */
-export type IdentityReading = () => { readonly trust: ListenerTrust; readonly access: PolicyInForce };
+/** What the listener trusts, whom the policy lets in, and who is connected. */
+export type IdentityReading = () => {
+  readonly trust: ListenerTrust;
+  readonly access: PolicyInForce;
+  readonly bounds: ListenerBounds;
+};
 export const IDENTITY = Symbol('IdentityReading');
 
 /** undefined where another process keeps the log. */
@@ -50,6 +55,7 @@ export class Readiness {
       () => this.certificate(),
       () => this.crl(),
       () => this.accessPolicy(),
+      () => this.listener(),
       () => this.metadata(),
       () => this.log(),
       () => this.bindingKey(),
@@ -94,6 +100,13 @@ export class Readiness {
     const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
     const begin = Math.max(...inUse.map(({ thisUpdate }) => thisUpdate.getTime()));
     return this.within('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
+  }
+
+  /** Down when it takes no further connection. */
+  listener(): HealthIndicatorResult {
+    const { connections, isFull } = this.identity().bounds;
+    const check = this.indicators.check('listener');
+    return isFull ? check.down({ connections, message: 'too many connections are open' }) : check.up({ connections });
   }
 
   accessPolicy(): HealthIndicatorResult {

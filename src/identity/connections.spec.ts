@@ -170,7 +170,7 @@ describe('a server', () => {
   }
 
   it('is bounded', () => {
-    expect(server).toMatchObject({ maxConnections: 4_000, maxRequestsPerSocket: 100_000, maxHeadersCount: 64 });
+    expect(server).toMatchObject({ maxRequestsPerSocket: 100_000, maxHeadersCount: 64 });
   });
 
   it('knows under which epoch the handshake of a connection began', async () => {

@@ -31,7 +31,6 @@ export interface Connection {
 /** A connection ends at an age between four fifths of this and the whole, so that a fleet does not come back as one. */
 const MAX_AGE_MS = 15 * 60_000;
 const JITTER = 0.2;
-const MAX_CONNECTIONS = 4_000;
 const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
 /** Time to ask, and to learn that there are too many; without it one caller's idle connections could fill the server. */
 const EXCESS_MS = 1_000;
@@ -53,7 +52,6 @@ export class Connections {
 
   /** Bounds the server, and knows its connections from now on. */
   serve(server: Server): void {
-    server.maxConnections = MAX_CONNECTIONS;
     server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
     server.maxHeadersCount = MAX_HEADERS;
     server.on('connection', (socket) => this.begun.set(socket, this.trust.epoch));

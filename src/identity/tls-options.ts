@@ -40,7 +40,7 @@ export function tlsContext(contents: TlsFileContents): TlsContext {
   };
 }
 
-/** The listener's whole configuration: mutual, one protocol, and nobody is waited for long. */
+/** How the listener speaks: mutual TLS and one protocol. After the handshake, other timeouts hold (contract/request-timeouts.ts). */
 export function tlsOptions(context: TlsContext): ServerOptions {
   return {
     ...context,
@@ -48,9 +48,6 @@ export function tlsOptions(context: TlsContext): ServerOptions {
     rejectUnauthorized: true,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: 10_000,
-    requestTimeout: 15_000,
-    headersTimeout: 10_000,
-    keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
     requireHostHeader: false, // src/contract/host.ts demands it, and says so
   };

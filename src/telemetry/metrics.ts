@@ -36,6 +36,20 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly connections = new Gauge({
+    name: 'passkey_connections',
+    help: 'Connections of callers (established), and those whose TLS handshake is not over (handshake)',
+    labelNames: ['state'],
+    registers: [this.registry],
+  });
+
+  readonly connectionsRefused = new Counter({
+    name: 'passkey_connections_refused_total',
+    help: 'Connections that were closed because too many were open (listener-full) or not over their handshake',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+
   readonly events = new Counter({
     name: 'passkey_audit_events_total',
     help: 'What happened, by audit event type, outcome and reason',

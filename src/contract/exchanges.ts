@@ -1,0 +1,213 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { v7 as uuidv7 } from 'uuid';
+import { Problem } from '../problems/problem.js';
+import { BODY_LIMIT_BYTES } from './json-body.js';
+
+/** Requests of a connection that are read while an earlier one is being answered. */
+export const MAX_READ_AHEAD = 8;
+/** Of what a client goes on sending after its last answer: bytes, milliseconds. */
+const MAX_DROPPED_BYTES = 4 * 1_024 * 1_024;
+const MAX_LINGER_MS = 5_000;
+/** node:http's own, beyond `keepAliveTimeout`: milliseconds. */
+const KEEP_ALIVE_GRACE_MS = 1_000;
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
+/** Where a request carries its id. */
+const ID = Symbol('request id');
+
+const connections = new WeakMap<Socket, Exchanges>();
+
+/**
+ * Keeps the exchanges (requests and their answers) of each connection in order. By itself node:http reads all requests that
+ * are there, answers what it cannot read in place of the answers that are due, and closes a connection while its client
+ * still sends, which then never sees the answer.
+ *
+ * @param maxLinger for how long a client may go on sending after its last answer: milliseconds
+ */
+export function watchExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_MS): void {
+  const { server } = fastify;
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    connections.set(socket, new Exchanges(socket, server, maxLinger));
+  });
+  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+    connections.get(request.socket)?.begin(request, response);
+  });
+  // Without a listener, node:http cuts the connection off, with the answers that are due.
+  server.on('connect', ({ socket }: IncomingMessage) => {
+    socket.on('error', () => undefined);
+    refuseConnection(socket, malformed('CONNECT is not taken'));
+  });
+  fastify.addHook('preHandler', ({ raw }, _reply, done) => {
+    if (raw.socket.destroyed) done(malformed('its connection is closed'));
+    else done();
+  });
+  // Before the next request, the rest of this one has to be read.
+  fastify.addHook('onSend', ({ raw }, reply, payload, done) => {
+    const isShort = Number(raw.headers['content-length']) <= BODY_LIMIT_BYTES;
+    if (!raw.complete && !isShort) reply.header('connection', 'close');
+    done(null, payload);
+  });
+}
+
+/**
+ * Refuses what comes next on a connection, which is no request. It answers in turn, after the requests before, and the
+ * connection ends. One without exchanges, whose TLS handshake has failed, ends at once.
+ */
+export function refuseConnection(socket: Socket, problem?: Problem): void {
+  const exchanges = connections.get(socket);
+  if (!problem || !exchanges) socket.destroy();
+  else exchanges.refuse(problem);
+}
+
+/** Names a request, so that an answer that Fastify does not give has the id that the log has. */
+export function nameRequest(request: IncomingMessage & { [ID]?: string }): string {
+  return (request[ID] = uuidv7());
+}
+
+interface Exchange {
+  readonly request: IncomingMessage & { [ID]?: string };
+  readonly response: ServerResponse;
+}
+
+class Exchanges {
+  /** Not answered yet, in order. */
+  private readonly open: Exchange[] = [];
+  /** node:http's, which parses. */
+  private readonly parse: (bytes: Buffer) => void;
+  private newest: IncomingMessage | undefined;
+  private state: 'reading' | 'refused' | 'ending' = 'reading';
+  private waits = false;
+  private dropped = 0;
+  private idle: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly server: Pick<Server, 'keepAliveTimeout'>,
+    private readonly maxLinger: number,
+  ) {
+    [this.parse] = socket.listeners('data') as [(bytes: Buffer) => void];
+    socket.removeListener('data', this.parse);
+    socket.on('data', (bytes: Buffer) => {
+      if (this.state === 'reading') this.take(bytes);
+      else this.drop(bytes);
+    });
+    socket.once('close', () => {
+      clearTimeout(this.idle);
+    });
+    // node:http calls this after an answer that says `Connection: close`.
+    socket.destroySoon = () => {
+      this.end();
+    };
+  }
+
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    const exchange = { request, response };
+    this.newest = request;
+    this.open.push(exchange);
+    response.once('close', () => {
+      this.open.splice(this.open.indexOf(exchange), 1);
+      if (this.open.length === 0) this.awaitNext();
+      if (this.waits && !this.isFull) this.read();
+    });
+  }
+
+  refuse(problem: Problem): void {
+    if (this.state !== 'reading') return;
+    this.state = 'refused';
+    this.socket.pause();
+    const last = this.open.at(-1);
+    if (!this.socket.writable) this.socket.destroy();
+    else if (last && !last.request.complete && !last.response.headersSent) answer(last, problem);
+    else if (last)
+      last.response.once('close', () => { this.endWith(problem); }); // prettier-ignore
+    else this.endWith(problem);
+  }
+
+  /** Gives the parser one head at a time, because it cannot be stopped between two. The rest waits where it was. */
+  private take(bytes: Buffer): void {
+    if (bytes.some(isText)) clearTimeout(this.idle);
+    for (let at = 0; at < bytes.length && this.state === 'reading';) {
+      if (this.isFull || this.socket.isPaused()) {
+        this.waits = true;
+        this.socket.pause();
+        this.socket.unshift(bytes.subarray(at));
+        return;
+      }
+      const end = bytes.indexOf(HEAD_END, at);
+      const next = end === -1 ? bytes.length : end + HEAD_END.length;
+      this.parse.call(this.socket, bytes.subarray(at, next));
+      at = next;
+    }
+  }
+
+  private read(): void {
+    this.waits = false;
+    this.socket.resume();
+  }
+
+  /** A body is read to its end, whatever waits before it. node:http stops where nobody reads its answers. */
+  private get isFull(): boolean {
+    const { _paused: isStopped } = this.socket as Socket & { _paused?: boolean };
+    return isStopped === true || (this.open.length >= MAX_READ_AHEAD && this.newest?.complete === true);
+  }
+
+  /** The limit of node:http begins anew with each byte, and an empty line is no request. */
+  private awaitNext(): void {
+    clearTimeout(this.idle);
+    const maxIdle = this.server.keepAliveTimeout + KEEP_ALIVE_GRACE_MS;
+    this.idle = setTimeout(() => this.socket.destroy(), maxIdle).unref();
+  }
+
+  private endWith(problem: Problem): void {
+    // A request that is answered before its end gets no second answer.
+    if (this.newest?.complete !== false) this.socket.write(textOf(problem));
+    this.end();
+  }
+
+  /**
+   * Tells the client that nothing more comes, and drops what it still sends. The kernel throws the last answer away when
+   * a connection closes before everything is read (RFC 9112 §9.6).
+   */
+  private end(): void {
+    if (this.state === 'ending') return;
+    this.state = 'ending';
+    const timer = setTimeout(() => this.socket.destroy(), this.maxLinger).unref();
+    this.socket.once('close', () => {
+      clearTimeout(timer);
+    });
+    this.socket.end();
+    this.read();
+  }
+
+  private drop(bytes: Buffer): void {
+    this.dropped += bytes.length;
+    if (this.dropped > MAX_DROPPED_BYTES) this.socket.destroy();
+  }
+}
+
+const isText = (byte: number): boolean => byte !== 13 && byte !== 10;
+
+function malformed(detail: string): Problem {
+  return new Problem('request-malformed', { invalid: [{ pointer: '', detail }] });
+}
+
+function answer({ request, response }: Exchange, problem: Problem): void {
+  const body = JSON.stringify(problem.body(request[ID] ?? uuidv7()));
+  const length = Buffer.byteLength(body);
+  response.writeHead(problem.status, { 'content-type': MEDIA_TYPE, 'content-length': length, connection: 'close' });
+  response.end(body);
+}
+
+/** Where no request exists, only a socket. */
+function textOf(problem: Problem): string {
+  const body = JSON.stringify(problem.body(uuidv7()));
+  const phrase = `${String(problem.status)} ${STATUS_CODES[problem.status] ?? ''}`;
+  return (
+    `HTTP/1.1 ${phrase}\r\ncontent-type: ${MEDIA_TYPE}\r\n` +
+    `content-length: ${String(Buffer.byteLength(body))}\r\nconnection: close\r\n\r\n${body}`
+  );
+}

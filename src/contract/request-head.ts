@@ -1,0 +1,27 @@
+import type { FastifyInstance } from 'fastify';
+import { Problem } from '../problems/problem.js';
+
+/**
+ * Refuses what node:http reads in its own way, and others in front of it may read differently: it takes the first of two
+ * media types, hands over a body as it was encoded for the transfer, and answers an expectation by an empty 417
+ * (unless `checkExpectation` gives it to a handler).
+ */
+export function refuseOddHeads(fastify: FastifyInstance): void {
+  fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
+  fastify.addHook('onRequest', ({ raw: { headers, rawHeaders } }, _reply, done) => {
+    const { 'transfer-encoding': coding = 'chunked', expect = '100-continue' } = headers;
+    if (countOf('content-type', rawHeaders) > 1) done(malformed('/content-type', 'must be there once at most'));
+    else if (coding.toLowerCase() !== 'chunked') {
+      done(new Problem('media-type-unsupported', { detail: 'the only transfer coding that is taken is chunked' }));
+    } else if (expect.toLowerCase() !== '100-continue') done(malformed('/expect', 'can be 100-continue alone'));
+    else done();
+  });
+}
+
+export function countOf(name: string, rawHeaders: readonly string[]): number {
+  return rawHeaders.filter((header, at) => at % 2 === 0 && header.toLowerCase() === name).length;
+}
+
+function malformed(pointer: string, detail: string): Problem {
+  return new Problem('request-malformed', { invalid: [{ pointer, detail }] });
+}

@@ -1,0 +1,121 @@
+import type { Server } from 'node:https';
+import type { Socket } from 'node:net';
+import { Injectable } from '@nestjs/common';
+import { Metrics } from '../telemetry/metrics.js';
+
+const MAX_CONNECTIONS = 4_000;
+/** The part of them that is for connections whose TLS handshake is not over. */
+const MAX_HANDSHAKES = 500;
+const MAX_HANDSHAKES_PER_ADDRESS = 64;
+/** A fleet behind one address may begin many at once, and needs less than this for all of them: milliseconds. */
+const GRACE_MS = 1_000;
+
+/** Why the listener closes a connection before its handshake is over. The audit log has `code` as the reason. */
+class ConnectionRefused extends Error {
+  constructor(readonly code: 'listener-full' | 'too-many-handshakes') {
+    super(code === 'listener-full' ? 'too many connections are open' : 'too many handshakes are not over');
+  }
+}
+
+interface Peer {
+  readonly address: string;
+  /** The oldest first. */
+  readonly handshakes: Set<Socket>;
+}
+
+/**
+ * Bounds the connections of the process. Anyone who reaches the port can begin a handshake, so unfinished ones have a share
+ * of their own. When it is full, the address that has most of them loses one: the oldest to which nothing was answered. A
+ * caller's handshake goes on at once and survives, also at the same address.
+ */
+@Injectable()
+export class ListenerBounds {
+  private readonly peers = new Map<string, Peer>();
+  private readonly unfinished = new Map<Socket, Peer>();
+  private readonly established = new Set<Socket>();
+
+  constructor(private readonly metrics: Metrics) {
+    this.show();
+  }
+
+  serve(server: Server): void {
+    server.maxConnections = MAX_CONNECTIONS;
+    // Without it, a full worker hands connections back to the primary, and full workers pass them round without end.
+    Object.assign(server, { dropMaxConnection: true });
+    server.on('drop', () => {
+      this.metrics.connectionsRefused.inc({ reason: 'listener-full' });
+    });
+    server.on('connection', (socket: Socket) => {
+      this.begin(socket);
+    });
+    server.on('secureConnection', (secure) => {
+      const socket = (secure as unknown as { _parent: Socket })._parent;
+      if (this.removeHandshake(socket)) this.established.add(socket);
+      this.show();
+    });
+  }
+
+  /** How many connections have a caller. */
+  get connections(): number {
+    return this.established.size;
+  }
+
+  /** Whether no caller can connect. */
+  get isFull(): boolean {
+    return this.established.size >= MAX_CONNECTIONS - MAX_HANDSHAKES;
+  }
+
+  private begin(socket: Socket): void {
+    if (!this.isFull && this.unfinished.size >= MAX_HANDSHAKES) this.refuse(this.findVictim());
+    const peer = this.addHandshake(socket);
+    const timer = setTimeout(() => {
+      const isStalled = this.unfinished.has(socket);
+      if (isStalled && peer.handshakes.size > MAX_HANDSHAKES_PER_ADDRESS) this.refuse(socket);
+    }, GRACE_MS).unref();
+    socket.once('close', () => {
+      clearTimeout(timer);
+      if (!this.removeHandshake(socket)) this.established.delete(socket);
+      this.show();
+    });
+    if (this.isFull) this.refuse(socket, 'listener-full');
+    this.show();
+  }
+
+  private refuse(socket: Socket, reason: ConnectionRefused['code'] = 'too-many-handshakes'): void {
+    this.metrics.connectionsRefused.inc({ reason });
+    this.removeHandshake(socket);
+    socket.destroy(new ConnectionRefused(reason));
+  }
+
+  private findVictim(): Socket {
+    const peers = [...this.peers.values()];
+    const [...sockets] = peers.reduce((most, next) =>
+      next.handshakes.size > most.handshakes.size ? next : most,
+    ).handshakes;
+    return sockets.find(({ bytesWritten }) => bytesWritten === 0) ?? sockets[0]!;
+  }
+
+  private addHandshake(socket: Socket): Peer {
+    const address = socket.remoteAddress ?? '';
+    const peer = this.peers.get(address) ?? { address, handshakes: new Set() };
+    peer.handshakes.add(socket);
+    this.peers.set(address, peer);
+    this.unfinished.set(socket, peer);
+    return peer;
+  }
+
+  /** @returns false: it was not among them */
+  private removeHandshake(socket: Socket): boolean {
+    const peer = this.unfinished.get(socket);
+    if (!peer) return false;
+    this.unfinished.delete(socket);
+    peer.handshakes.delete(socket);
+    if (peer.handshakes.size === 0) this.peers.delete(peer.address);
+    return true;
+  }
+
+  private show(): void {
+    this.metrics.connections.set({ state: 'handshake' }, this.unfinished.size);
+    this.metrics.connections.set({ state: 'established' }, this.established.size);
+  }
+}
