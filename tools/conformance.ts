@@ -1,9 +1,9 @@
 /**
  * `npm run conformance`: runs the specs of both ceremonies and of the attestation formats and writes
- * docs/webauthn-conformance.md from what they say. `--check` writes nothing and fails when the page is not what the specs
+ * docs/webauthn-conformance.md from what they say, with the dictionaries that a browser writes. `--check` writes nothing and fails when the page is not what the specs
  * say now, or when a step or a field has no test.
  *
- * In the spec of a format, a `describe` is a field and what its clause says of it, and a test begins with `accepts`,
+ * In the spec of a format or a dictionary, a `describe` is a field and what its clause says of it, and a test begins with `accepts`,
  * `refuses` or `is stricter than the clause for`.
  */
 import { spawnSync } from 'node:child_process';
@@ -22,7 +22,14 @@ const FORMATS = [
   '§8.7 None attestation',
   '§8.8 Apple anonymous attestation',
 ];
-const SPECS = 'src/webauthn/(verify-|packed|tpm|android-key|fido-u2f|attestation-statement|apple)';
+/** The dictionaries that a browser writes. */
+const DICTIONARIES = [
+  '§5.1 RegistrationResponseJSON and AuthenticationResponseJSON',
+  '§5.2.1 AuthenticatorAttestationResponseJSON',
+  '§5.2.2 AuthenticatorAssertionResponseJSON',
+];
+const SPECS =
+  'src/webauthn/(verify-|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/credentials/dto/ceremony-answer';
 const PAGE = 'docs/webauthn-conformance.md';
 
 interface Test {
@@ -83,8 +90,8 @@ function section(name: string, steps: number, tests: Test[]): string[] {
 
 const KINDS = ['accepts ', 'refuses ', 'is stricter than the clause for '] as const;
 
-/** A row for each field of a format: what the clause says, what is accepted, what is refused, where we are stricter. */
-function format(name: string, tests: Test[]): string[] {
+/** A row for each field of a format or a dictionary: what the clause says, what is accepted, what is refused, where we are stricter. */
+function fields(name: string, tests: Test[]): string[] {
   const own = tests.filter(
     ({ ancestorTitles }) => ancestorTitles[0] === `WebAuthn L3 ${name}` && ancestorTitles.length > 1,
   );
@@ -119,6 +126,11 @@ const page = [
   'demands beyond these steps is in the tests of [src/credentials](../src/credentials) and [test](../test).',
   '',
   ...Object.entries(SECTIONS).flatMap(([name, steps]) => section(name, steps, tests)),
+  '## §5 What a browser writes, member by member',
+  '',
+  'The browser’s part of a request may grow; the caller’s part is strict. What the members hold is judged in the steps above.',
+  '',
+  ...DICTIONARIES.flatMap((name) => fields(name, tests)),
   '## §8 Attestation statement formats, field by field',
   '',
   'A statement is true or not, which is asked here, and trusted or not, which is asked apart from it: what is accepted “as',
@@ -126,7 +138,7 @@ const page = [
   'ignored. A field that a clause does not bound is bounded for the sake of the service: eight certificates of 8 KiB each,',
   '[certificate-bounds.ts](../src/webauthn/certificate-bounds.ts).',
   '',
-  ...FORMATS.flatMap((name) => format(name, tests)),
+  ...FORMATS.flatMap((name) => fields(name, tests)),
   '## What is not verified, and so not registered',
   '',
   '| what | why |',
