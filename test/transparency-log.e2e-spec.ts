@@ -4,9 +4,10 @@ import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem } from './support/bodies.js';
 import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
 import { openCheckpoint } from '../src/audit/log/signed-checkpoint.js';
+import { proveEvent } from '../src/audit/log/proved-event.js';
 import { verifyExport } from '../src/audit/log/verify-export.js';
 import { parseConsistency } from '../src/audit/log/consistency-document.js';
-import { verifyConsistency, verifyInclusion } from '../src/audit/log/verify-proof.js';
+import { verifyConsistency } from '../src/audit/log/verify-proof.js';
 import { LogStorage } from '../src/audit/log-storage.js';
 import { LogKeeper } from '../src/audit/log-keeper.js';
 import type { Answer } from './support/client.js';
@@ -61,23 +62,20 @@ describe('the transparency log', () => {
   });
 
   it('proves that an event is in it', async () => {
-    const { body: page } = await get<{ data: { metadata: { uid: string } }[] }>(
-      '/v1/audit/events?type=credential.verify&limit=1',
-    );
-    const { status, body } = await get<{
-      leafIndex: number;
-      leafHash: string;
-      treeSize: number;
-      proof: string[];
-      checkpoint: string;
-    }>(`/v1/audit/events/${page.data[0]?.metadata.uid ?? ''}/proof`);
-    expect(status).toBe(200);
+    const [{ metadata, ...shown } = { metadata: { uid: '' } }] = (
+      await get<{ data: { metadata: { uid: string }; user?: { uid_alt?: string } }[] }>(
+        '/v1/audit/events?type=credential.verify&limit=1',
+      )
+    ).body.data;
+    expect(shown.user?.uid_alt).toBeDefined();
+    const path = `/v1/audit/events/${metadata.uid}`;
+    const event = JSON.stringify((await get(path)).body);
+    const proof = JSON.stringify((await get(`${path}/proof`)).body);
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
-    const checkpoint = openCheckpoint(body.checkpoint, keys);
-    const bytes = (hash: string): Buffer => Buffer.from(hash, 'base64url');
-    const [leafHash, proof] = [bytes(body.leafHash), body.proof.map(bytes)];
-    const { size, root } = checkpoint;
-    expect(verifyInclusion({ index: body.leafIndex, size, leafHash, proof, root })).toBe(true);
+    expect(proveEvent(event, proof, keys)).toMatchObject({ id: metadata.uid, type: 'credential.verify' });
+    expect(() => proveEvent(event.replace('credential.verify', 'credential.revoke'), proof, keys)).toThrow(
+      'of another event',
+    );
   });
 
   it('only grows', async () => {

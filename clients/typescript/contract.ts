@@ -348,7 +348,7 @@ export interface paths {
         };
         /**
          * Prove that an event is in the log
-         * @description An inclusion proof (RFC 6962 §2.1.1) against a signed checkpoint. The leaf is the hash of the record as the export has it; `user.uid_alt` of an event that is read is `user.uid` there. `unavailable` for the moment in which a transaction that is older than the event is still open.
+         * @description An inclusion proof (RFC 6962 §2.1.1) against a signed checkpoint. The leaf is the hash of the record as the export has it; `user.uid_alt` of an event that is read is `user.uid` there. Verify it by `npm run audit:verify -- EVENT --proof PROOF --key FILE`. `unavailable` for the moment in which a transaction that is older than the event is still open.
          */
         get: operations["proveAuditEvent"];
         put?: never;

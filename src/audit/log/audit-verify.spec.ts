@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { consistencyDocument } from './consistency-document.js';
-import { consistencyProof } from './proofs.js';
+import { consistencyProof, inclusionProof } from './proofs.js';
 import { SampleLog } from './sample-log.js';
 import { formatVerifierKey } from './verifier-key.js';
 
@@ -36,7 +36,7 @@ interface Outcome {
 }
 
 function run(options: readonly string[], input?: string): Promise<Outcome> {
-  const flags = ['--import', './test/support/typescript-resolution.mjs', 'tools/audit-verify.ts'];
+  const flags = ['--disable-warning=ExperimentalWarning', 'dist/src/audit-verify.js'];
   return new Promise((resolve) => {
     const child = execFile(process.execPath, [...flags, ...options], (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
@@ -109,11 +109,36 @@ describe('npm run audit:verify', () => {
     expect(lacking).toMatchObject({ code: 1, stderr: expect.stringContaining('line 41: the checkpoint lacks the ed25519 signature of PeterNeumann') }); // prettier-ignore
   });
 
+  it('proves that one event is in the log', async () => {
+    const at = 7;
+    const event = write('event.json', JSON.stringify(JSON.parse(LOG.events[at]!), null, 2));
+    const document = {
+      leafIndex: at,
+      leafHash: LOG.leaves[at]!.toString('base64url'),
+      treeSize: SIZE,
+      proof: (await inclusionProof(LOG.reader, at, SIZE)).map((hash) => hash.toString('base64url')),
+      checkpoint: await LOG.checkpoint(SIZE),
+    };
+    const path = write('proof.json', JSON.stringify(document));
+    const holds = await run([event, '--proof', path, '--key', KEY]);
+    expect(holds).toMatchObject({ code: 0, stderr: '' });
+    expect(holds.stdout).toContain(`${event} holds:\n  log      passkey-manager/test\n`);
+    expect(holds.stdout).toContain('place    leaf 7 of 40\n');
+    expect(await run(['-', '--proof', path, '--key', KEY], LOG.events[at]!)).toMatchObject({ code: 0 });
+    const other = await run(['-', '--proof', path, '--key', KEY], LOG.events[at + 1]!);
+    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not hold: the proof is of another event\n' });
+  });
+
   it.each([
-    ['no export', ['--key', KEY], 'one EXPORT'],
-    ['two exports', [EXPORT, EXPORT, '--key', KEY], 'one EXPORT'],
+    ['no export', ['--key', KEY], 'one EXPORT or EVENT'],
+    ['two exports', [EXPORT, EXPORT, '--key', KEY], 'one EXPORT or EVENT'],
     ['no key', [EXPORT], '--key'],
     ['an option that there is not', [EXPORT, '--key', KEY, '--force'], '--force'],
+    [
+      'a proof of an event with what goes with an export',
+      [EXPORT, '--key', KEY, '--proof', CONSISTENCY, '--since', OLDER],
+      '--proof goes with',
+    ],
     ['a consistency proof of nothing older', [EXPORT, '--key', KEY, '--consistency', CONSISTENCY], '--since'],
     ['a time that is none', [EXPORT, '--key', KEY, '--retained-since', 'soon'], '--retained-since'],
     ['an export that is not there', [`${EXPORT}.gone`, '--key', KEY], 'ENOENT'],

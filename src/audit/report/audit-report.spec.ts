@@ -22,9 +22,9 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 function report(...args: string[]): Promise<{ code: number; told: string; error: string }> {
-  const node = ['--disable-warning=ExperimentalWarning', '--import', './test/support/typescript-resolution.mjs'];
+  const node = ['--disable-warning=ExperimentalWarning', 'dist/src/audit-report.js'];
   return new Promise((resolve) => {
-    execFile(process.execPath, [...node, 'tools/audit-report.ts', ...args], (error, told, complaint) => {
+    execFile(process.execPath, [...node, ...args], (error, told, complaint) => {
       resolve({ code: (error?.code as number | undefined) ?? 0, told, error: complaint });
     });
   });

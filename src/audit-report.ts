@@ -1,21 +1,21 @@
 /**
- * `npm run audit:report -- EXPORT [--key FILE] [--checkpoints NOTES] [--from TIME] [--to TIME] [--html PAGE]`: what
- * happened by an export of the audit log, for the person who reviews it every day (PCI DSS 4.0.1 10.4.1.1). It needs no
+ * `npm run audit:report -- EXPORT [--key FILE] [--checkpoints NOTES] [--from TIME] [--to TIME] [--html PAGE]`, in a
+ * container `node dist/src/audit-report.js`: what happened by an export of the audit log, for the person who reviews it every day (PCI DSS 4.0.1 10.4.1.1). It needs no
  * database and no network. EXPORT may be `-`, standard input. With a key the export is proved as it is read, and nothing
  * is told of one that does not hold; without one the report says that nothing is proved. PAGE is one HTML file that needs
  * nothing else. Exit code 0: it is told; 1: the export does not hold; 2: it could not be asked.
  */
 import { createReadStream, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readNotes } from '../src/audit/log/anchored-checkpoints.js';
-import { ExportError } from '../src/audit/log/export-error.js';
-import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
-import { htmlOf } from '../src/audit/report/html.js';
-import { reviewExport } from '../src/audit/report/read-export.js';
-import { reportOf } from '../src/audit/report/report.js';
-import { Review } from '../src/audit/report/review.js';
-import { textOf } from '../src/audit/report/text.js';
-import { authenticatorName } from '../src/authenticators/authenticator-names.js';
+import { readNotes } from './audit/log/anchored-checkpoints.js';
+import { ExportError } from './audit/log/export-error.js';
+import { parseVerifierKeys } from './audit/log/verifier-key.js';
+import { htmlOf } from './audit/report/html.js';
+import { reviewExport } from './audit/report/read-export.js';
+import { reportOf } from './audit/report/report.js';
+import { Review } from './audit/report/review.js';
+import { textOf } from './audit/report/text.js';
+import { authenticatorName } from './authenticators/authenticator-names.js';
 
 const USAGE =
   'usage: npm run audit:report -- EXPORT|- [--key FILE] [--checkpoints NOTES] [--from RFC3339] [--to RFC3339] [--html PAGE]';

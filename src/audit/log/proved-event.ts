@@ -1,0 +1,82 @@
+import { canonical, parseUnambiguous } from './canonical-json.js';
+import { ExportError, LineFault } from './export-error.js';
+import { demandCount, demandHash, demandObject } from './export-lines.js';
+import { leafHash } from './merkle-hash.js';
+import { NoteError } from './note-error.js';
+import { openCheckpoint, type SignedCheckpoint } from './signed-checkpoint.js';
+import type { VerifierKey } from './verifier-key.js';
+import { sameHash, verifyInclusion } from './verify-proof.js';
+
+/** What an event and its inclusion proof prove: that this event, and no other, has this place in the log. */
+export interface ProvedEvent {
+  readonly leafIndex: number;
+  readonly id: string;
+  readonly type: string;
+  /** RFC 3339 */
+  readonly time: string;
+  readonly checkpoint: SignedCheckpoint;
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/**
+ * @param eventText the answer of GET /v1/audit/events/{id}, or the event's line of an export
+ * @param proofText the answer of GET /v1/audit/events/{id}/proof
+ * @throws ExportError saying what does not hold
+ */
+export function proveEvent(eventText: string, proofText: string, keys: readonly VerifierKey[]): ProvedEvent {
+  const shown = explain('the event', () => demandObject(parseUnambiguous(eventText)));
+  const record = recordOf(shown);
+  const hash = explain('the event', () => leafHash(canonical(record)));
+  return explain('the proof', () => {
+    const document = demandObject(parseUnambiguous(proofText));
+    const [leafIndex, treeSize] = [demandCount(document, 'leafIndex'), demandCount(document, 'treeSize')];
+    const { proof, checkpoint: note } = document;
+    if (!Array.isArray(proof) || typeof note !== 'string') throw new LineFault('lacks its hashes or its checkpoint');
+    if (!sameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is of another event');
+    const checkpoint = openCheckpoint(note, keys);
+    if (checkpoint.size !== treeSize) throw new LineFault('is of another tree than its checkpoint');
+    const inclusion = { index: leafIndex, size: treeSize, leafHash: hash, root: checkpoint.root };
+    if (!verifyInclusion({ ...inclusion, proof: proof.map(demandHash) })) {
+      throw new LineFault('does not lead from the event to the root that its checkpoint signs');
+    }
+    return { leafIndex, checkpoint, ...namesOf(record) };
+  });
+}
+
+/**
+ * The record as it was logged. The service shows an event with its place in the log, and its user by the id that callers
+ * know: there `uid_alt` is what was logged.
+ */
+function recordOf(shown: Members): Members {
+  if (shown['kind'] === 'event') return demandObject(shown['event']);
+  const { metadata, user } = shown as { metadata?: Members; user?: Members };
+  const { sequence: _, ...logged } = metadata ?? {};
+  const { uid_alt: uid, uid: userId } = user ?? {};
+  const record = { ...shown, ...(metadata && { metadata: logged }) };
+  if (uid === undefined) return record;
+  const text = JSON.stringify(record, (name, value: unknown) => {
+    if (name === 'uid_alt') return undefined;
+    return value === userId && (name === 'uid' || name === 'user_uid') ? uid : value;
+  });
+  return JSON.parse(text) as Members;
+}
+
+function namesOf(record: Members): Pick<ProvedEvent, 'id' | 'type' | 'time'> {
+  const { metadata, time, type_name: type } = record as { metadata?: Members; time?: unknown; type_name?: unknown };
+  const at = new Date(Number(time));
+  return {
+    id: String(metadata?.['uid']),
+    type: String(metadata?.['event_code'] ?? type),
+    time: Number.isNaN(at.getTime()) ? 'no time' : at.toISOString(),
+  };
+}
+
+function explain<Result>(what: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof LineFault || error instanceof NoteError) throw new ExportError(`${what} ${error.message}`);
+    throw error;
+  }
+}
