@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { Type } from 'class-transformer';
-import { IsArray, IsInt, IsObject, ValidateNested } from 'class-validator';
+import { ArrayMinSize, ArrayUnique, IsArray, IsInt, IsObject, ValidateNested } from 'class-validator';
+import { globSync, readFileSync } from 'node:fs';
 import type { Problem } from '../problems/problem.js';
+import { HasForm } from './has-form.js';
 import { IsText } from './is-text.js';
 import { Optional } from './optional.js';
 import { strictValidation } from './validation.js';
@@ -25,6 +27,13 @@ class Branch {
 class Root {
   @IsText(1, 4)
   name: string;
+
+  @Optional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayUnique()
+  @HasForm(/^[a-z]$/, 'a lower-case letter', { each: true })
+  marks?: string[];
 
   @Optional()
   @IsObject()
@@ -74,6 +83,40 @@ describe('strict validation', () => {
 
   it.each([null, [], [{}], 'text', 7, true])('refuses %p for a body', async (body) => {
     await expect(validate(body)).rejects.toMatchObject({ slug: 'request-malformed' });
+  });
+
+  describe('an element of a list', () => {
+    const wrong = async (body: object) =>
+      ((await validate({ name: 'a', ...body }).catch((error: unknown) => error)) as Problem).members.invalid;
+
+    it('is named by its index, and so are all others that are wrong', async () => {
+      const detail = (index: number): string => `marks[${String(index)}] must be a lower-case letter`;
+      const mistakes = [1, 3, 4].map((index) => ({ pointer: `/marks/${String(index)}`, detail: detail(index) }));
+      expect(await wrong({ marks: ['a', 'tool', 'b', 7, 'A'] })).toEqual(mistakes);
+    });
+
+    it('that comes twice is named where it comes again', async () => {
+      expect(await wrong({ marks: ['a', 'b', 'a'] })).toEqual([
+        { pointer: '/marks/2', detail: 'marks[2] repeats an earlier value' },
+      ]);
+    });
+
+    it('does not fill the answer: eight are enough to see what is wrong', async () => {
+      expect(await wrong({ marks: Array.from({ length: 500 }, (_, index) => index) })).toHaveLength(8);
+    });
+
+    it('leaves what is wrong with the list as a whole to the list', async () => {
+      expect(await wrong({ marks: [] })).toEqual([
+        { pointer: '/marks', detail: expect.stringContaining('at least 1') },
+      ]);
+    });
+  });
+
+  it('says in words of which form a text must be: no request class takes a pattern without them', () => {
+    const files = globSync('src/**/*.ts').filter((file) =>
+      /^import \{[^}]*\bMatches\b/m.test(readFileSync(file, 'utf8')),
+    );
+    expect(files).toEqual(['src/contract/has-form.ts']);
   });
 
   it('refuses no body', async () => {

@@ -1,8 +1,7 @@
 import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
-import type { ValidationError } from 'class-validator';
-import { type InvalidMember, Problem } from '../problems/problem.js';
+import { Problem } from '../problems/problem.js';
 import { instanceOf, withoutUnknown } from './compiled-validation.js';
-import { pointerOf } from './json-pointer.js';
+import { invalidMembers } from './invalid-members.js';
 
 /**
  * Unknown members are refused, except where a browser wrote the object (browser-written.ts), and every wrong member is
@@ -14,9 +13,8 @@ export function strictValidation(): ValidationPipe {
     whitelist: true,
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
-    validationError: { target: false, value: false },
-    exceptionFactory: (errors) =>
-      new Problem('request-malformed', { invalid: errors.flatMap((error) => membersOf(error, '')) }),
+    validationError: { target: true, value: true },
+    exceptionFactory: (errors) => new Problem('request-malformed', { invalid: invalidMembers(errors) }),
   });
 }
 
@@ -28,16 +26,4 @@ class StrictValidation extends ValidationPipe {
     const instance = instanceOf(dto, value);
     return instance ? Promise.resolve(instance) : super.transform(withoutUnknown(dto, value), metadata);
   }
-}
-
-function membersOf({ property, constraints, children }: ValidationError, parent: string): InvalidMember[] {
-  const pointer = pointerOf(parent, property);
-  const own =
-    constraints && 'whitelistValidation' in constraints
-      ? ['is not a member that the contract knows']
-      : Object.values(constraints ?? {});
-  return [
-    ...own.map((detail) => ({ pointer, detail: detail.slice(0, 512).toWellFormed() })),
-    ...(children ?? []).flatMap((child) => membersOf(child, pointer)),
-  ];
 }

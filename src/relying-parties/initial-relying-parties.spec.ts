@@ -112,7 +112,7 @@ describe('a file with a mistake stops the boot, and creates nothing', () => {
     ['nothing', '', 'must hold a list'],
     ['text', 'a.example', 'must hold a list'],
     ['an entry that is null', '- ~', 'entry 1'],
-    ['an entry that is text', '- a.example', 'entry 1'],
+    ['an entry that is text', '- a.example', 'entry 1: must be an object'],
     ['an entry that is a list', '- []', 'entry 1'],
     ['an entry without rpId', '- { name: A, origins: ["https://a.example"] }', 'entry 1: rpId must be present'],
     ['an entry without a name', '- { rpId: a.example, origins: ["https://a.example"] }', 'entry 1: name must be text'],
@@ -121,6 +121,8 @@ describe('a file with a mistake stops the boot, and creates nothing', () => {
     ['an origin that is none', '- { rpId: a.example, name: A, origins: ["https://a.example/"] }', 'origin'],
     ['an inner mistake', '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }', 'backup must be one of'],
     ['a mistake in the last entry', `${YAML}- { rpId: c.example }`, 'entry 3'],
+    ['a mistake in each of two entries', '- { rpId: a.example }\n- { rpId: b.example, name: B, origins: [] }', 'entry 2: origins'],
+    ['an element of a list', '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { algorithms: [-7, 5] } }', 'algorithms[1] must be one of the following values: -48, -8, -7, -257, -35, -36, -37, -49, -50 (/policy/algorithms/1)'],
   ])('%s', async (_, text, mistake) => {
     await expect(boot(text)).rejects.toThrow(ConfigError);
     await expect(boot(text)).rejects.toThrow(mistake);

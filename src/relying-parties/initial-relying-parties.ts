@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import { validateSync, type ValidationError } from 'class-validator';
+import { validateSync } from 'class-validator';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
+import { invalidMembers } from '../contract/invalid-members.js';
 import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
 import { Problem } from '../problems/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
@@ -42,18 +43,28 @@ function exists(error: unknown): void {
   if (!(error instanceof Problem && error.slug === 'relying-party-conflict')) throw error;
 }
 
-/** @throws ConfigError naming every mistake of the first entry that has one */
+/**
+ * Origins and policies are trust, so one bad entry refuses the whole file, and every mistake of every entry is told.
+ *
+ * @throws ConfigError
+ */
 function settingsIn(file: string): Settings[] {
   const list = yamlIn(file);
   if (!Array.isArray(list)) throw new ConfigError([`${file} must hold a list of relying parties`]);
-  return list.map((entry: unknown, index) => {
-    const settings = plainToInstance(PutRelyingPartyDto, entry ?? {});
-    const errors = validateSync(settings, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
-    const mistakes = errors.flatMap(messagesOf);
-    if (!settings.rpId) mistakes.push('rpId must be present');
-    if (mistakes.length > 0) throw new ConfigError([`${file}, entry ${String(index + 1)}: ${mistakes.join('; ')}`]);
-    return settings as Settings;
-  });
+  const parties = list.map((entry: unknown) => plainToInstance(PutRelyingPartyDto, entry ?? {}));
+  const mistakes = parties.flatMap((settings, index) =>
+    mistakesIn(settings).map((mistake) => `${file}, entry ${String(index + 1)}: ${mistake}`),
+  );
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  return parties as Settings[];
+}
+
+function mistakesIn(settings: PutRelyingPartyDto): string[] {
+  const options = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true };
+  const mistakes = invalidMembers(validateSync(settings, options)).map(
+    ({ pointer, detail }) => `${detail} (${pointer})`,
+  );
+  return settings.rpId ? mistakes : [...mistakes, 'rpId must be present'];
 }
 
 function yamlIn(file: string): unknown {
@@ -63,8 +74,4 @@ function yamlIn(file: string): unknown {
     const mistakes = error instanceof PlainYamlError ? error.mistakes : [String(error)];
     throw new ConfigError(mistakes.map((mistake) => `${file} is not plain YAML: ${mistake}`));
   }
-}
-
-function messagesOf(error: ValidationError): string[] {
-  return [...Object.values(error.constraints ?? {}), ...(error.children ?? []).flatMap(messagesOf)];
 }

@@ -1,13 +1,13 @@
-import { Matches } from 'class-validator';
+import { HasForm } from '../../contract/has-form.js';
 
 /** Sizes of the log, in leaves. */
 const SIZE = /^(0|[1-9]\d{0,14})$/;
-const message = '$property must be a size of the log';
+const WORDS = 'a size of the log, in digits';
 
 export class ConsistencyQuery {
-  @Matches(SIZE, { message })
+  @HasForm(SIZE, WORDS)
   from: string;
 
-  @Matches(SIZE, { message })
+  @HasForm(SIZE, WORDS)
   to: string;
 }

@@ -1,6 +1,7 @@
-import { IsIn, Matches } from 'class-validator';
+import { IsIn } from 'class-validator';
+import { HasForm } from '../../contract/has-form.js';
 import { Optional } from '../../contract/optional.js';
-import { PageLimit } from '../../contract/page-limit.js';
+import { CURSOR, CURSOR_WORDS, PageLimit } from '../../contract/page-limit.js';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
 import { AUDIT_EVENTS } from '../audit-entry.js';
@@ -28,7 +29,7 @@ export class ListEventsQuery {
 
   /** A credential's `id` or its `credentialId`. */
   @Optional()
-  @Matches(/^[A-Za-z0-9_-]{1,1364}$/)
+  @HasForm(/^[A-Za-z0-9_-]{1,1364}$/, 'the id or the credentialId of a credential')
   credentialId?: string;
 
   @Optional()
@@ -39,6 +40,6 @@ export class ListEventsQuery {
   limit = 50;
 
   @Optional()
-  @Matches(/^[A-Za-z0-9_-]{1,512}$/)
+  @HasForm(CURSOR, CURSOR_WORDS)
   cursor?: string;
 }

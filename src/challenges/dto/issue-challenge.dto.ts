@@ -6,16 +6,17 @@ import {
   IsDefined,
   IsIn,
   IsObject,
-  Matches,
   NotEquals,
   ValidateNested,
 } from 'class-validator';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
+import { HasForm } from '../../contract/has-form.js';
 import { Optional } from '../../contract/optional.js';
 import { IsRpId } from '../../contract/rp-id.js';
 
 export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
+export const PURPOSE_WORDS = '1 to 64 letters, digits and . _ : / -';
 
 class UserDto {
   /** The caller's id of the user, opaque to us; but it must be possible to name it in a path. */
@@ -49,7 +50,7 @@ abstract class CeremonyDto {
   rpId: string;
 
   @Optional()
-  @Matches(PURPOSE)
+  @HasForm(PURPOSE, PURPOSE_WORDS)
   purpose?: string;
 
   @Optional()

@@ -8,17 +8,18 @@ import {
   IsObject,
   IsOptional,
   IsString,
-  Matches,
   MaxLength,
   ValidateNested,
 } from 'class-validator';
-import { PURPOSE } from '../../challenges/dto/issue-challenge.dto.js';
+import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
 import { BrowserWritten } from '../../contract/browser-written.js';
+import { HasForm } from '../../contract/has-form.js';
 import { UUID } from '../../contract/id.param.js';
 import { IsText } from '../../contract/is-text.js';
 import { Optional } from '../../contract/optional.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
+const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters';
 const BASE64URL_OR_EMPTY = /^[A-Za-z0-9_-]{0,65536}$/;
 
 /*
@@ -35,10 +36,10 @@ class ClientExtensionResultsDto {
 }
 
 abstract class CeremonyResponseDto {
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   id: string;
 
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   rawId: string;
 
   @Equals('public-key')
@@ -58,14 +59,14 @@ abstract class CeremonyResponseDto {
 
 @BrowserWritten()
 class AttestationResponseDto {
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   clientDataJSON: string;
 
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   attestationObject: string;
 
   @IsOptional()
-  @Matches(BASE64URL_OR_EMPTY)
+  @HasForm(BASE64URL_OR_EMPTY, `${BASE64URL_WORDS}, or empty`)
   authenticatorData?: string | null;
 
   @IsOptional()
@@ -76,7 +77,7 @@ class AttestationResponseDto {
   transports?: string[] | null;
 
   @IsOptional()
-  @Matches(BASE64URL_OR_EMPTY)
+  @HasForm(BASE64URL_OR_EMPTY, `${BASE64URL_WORDS}, or empty`)
   publicKey?: string | null;
 
   @IsOptional()
@@ -86,18 +87,18 @@ class AttestationResponseDto {
 
 @BrowserWritten()
 class AssertionResponseDto {
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   clientDataJSON: string;
 
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   authenticatorData: string;
 
-  @Matches(BASE64URL)
+  @HasForm(BASE64URL, BASE64URL_WORDS)
   signature: string;
 
   /** Some clients write an empty one where the authenticator returns none. */
   @IsOptional()
-  @Matches(BASE64URL_OR_EMPTY)
+  @HasForm(BASE64URL_OR_EMPTY, `${BASE64URL_WORDS}, or empty`)
   userHandle?: string | null;
 }
 
@@ -120,7 +121,7 @@ export class AuthenticationResponseDto extends CeremonyResponseDto {
 }
 
 export class RegisterCredentialDto {
-  @Matches(UUID, { message: 'challengeId must be a UUID' })
+  @HasForm(UUID, 'a UUID')
   challengeId: string;
 
   @IsDefined()
@@ -135,7 +136,7 @@ export class RegisterCredentialDto {
 }
 
 export class VerifyAuthenticationDto {
-  @Matches(UUID, { message: 'challengeId must be a UUID' })
+  @HasForm(UUID, 'a UUID')
   challengeId: string;
 
   @IsDefined()
@@ -145,6 +146,6 @@ export class VerifyAuthenticationDto {
   response: AuthenticationResponseDto;
 
   @Optional()
-  @Matches(PURPOSE)
+  @HasForm(PURPOSE, PURPOSE_WORDS)
   purpose?: string;
 }

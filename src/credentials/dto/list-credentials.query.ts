@@ -1,7 +1,9 @@
-import { IsIn, Matches } from 'class-validator';
+import { IsIn } from 'class-validator';
+import { HasForm } from '../../contract/has-form.js';
+import { UUID } from '../../contract/id.param.js';
 import { IsText } from '../../contract/is-text.js';
 import { Optional } from '../../contract/optional.js';
-import { PageLimit } from '../../contract/page-limit.js';
+import { CURSOR, CURSOR_WORDS, PageLimit } from '../../contract/page-limit.js';
 import { IsRpId } from '../../contract/rp-id.js';
 import type { CredentialStatus } from '../credential.entity.js';
 
@@ -19,14 +21,14 @@ export class ListCredentialsQuery {
   status?: CredentialStatus;
 
   @Optional()
-  @Matches(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, { message: 'aaguid must be a UUID' })
+  @HasForm(UUID, 'a UUID')
   aaguid?: string;
 
   @PageLimit()
   limit = 50;
 
   @Optional()
-  @Matches(/^[A-Za-z0-9_-]{1,512}$/)
+  @HasForm(CURSOR, CURSOR_WORDS)
   cursor?: string;
 }
 

@@ -8,11 +8,11 @@ import {
   IsIn,
   IsInt,
   IsObject,
-  Matches,
   Max,
   Min,
   ValidateNested,
 } from 'class-validator';
+import { HasForm } from '../../contract/has-form.js';
 import { Optional } from '../../contract/optional.js';
 import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';
@@ -44,14 +44,14 @@ class AuthenticatorsPolicyDto {
   @IsArray()
   @ArrayMaxSize(1_000)
   @ArrayUnique()
-  @Matches(AAGUID, { each: true })
+  @HasForm(AAGUID, 'an AAGUID in lower case', { each: true })
   allow?: string[];
 
   @Optional()
   @IsArray()
   @ArrayMaxSize(1_000)
   @ArrayUnique()
-  @Matches(AAGUID, { each: true })
+  @HasForm(AAGUID, 'an AAGUID in lower case', { each: true })
   deny?: string[];
 
   @Optional()

@@ -1,0 +1,65 @@
+import { getMetadataStorage, type ValidationError } from 'class-validator';
+import type { InvalidMember } from '../problems/problem.js';
+import { pointerOf } from './json-pointer.js';
+
+type ValidationMetadata = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
+
+const MAX_DETAIL = 512;
+/** Of one list; the caller mends what they have in common. */
+const MAX_ELEMENTS = 8;
+
+/**
+ * What class-validator found, in words: each wrong member by its JSON pointer, an element of a list by its index. What was
+ * sent is not repeated: it may be a secret. The errors must carry their target and their value.
+ */
+export function invalidMembers(errors: readonly ValidationError[], parent = ''): InvalidMember[] {
+  return errors.flatMap((error) => {
+    // What is no object at all is an error about no property.
+    if ((error.property as string | undefined) === undefined) return [{ pointer: parent, detail: 'must be an object' }];
+    const pointer = pointerOf(parent, error.property);
+    return [...ownMistakes(error, pointer), ...invalidMembers(error.children ?? [], pointer)];
+  });
+}
+
+function ownMistakes(error: ValidationError, pointer: string): InvalidMember[] {
+  const { constraints = {} } = error;
+  if ('whitelistValidation' in constraints) return [{ pointer, detail: 'is not a member that the contract knows' }];
+  const mistakes = Object.entries(constraints).flatMap(([name, message]): InvalidMember[] => {
+    const elements = wrongElements(error, name);
+    if (elements.length === 0) return [{ pointer, detail: message }];
+    return elements.slice(0, MAX_ELEMENTS).map((index) => {
+      const element = `${error.property}[${String(index)}]`;
+      const detail =
+        name === 'arrayUnique' ? `${element} repeats an earlier value` : message.replace(/^each value in \S+/, element);
+      return { pointer: pointerOf(pointer, String(index)), detail };
+    });
+  });
+  return mistakes.map((mistake) => ({ ...mistake, detail: mistake.detail.slice(0, MAX_DETAIL).toWellFormed() }));
+}
+
+/** The indexes of the elements that a check refuses; none where it is about the list as a whole. */
+function wrongElements(error: ValidationError, check: string): number[] {
+  const list: unknown = error.value;
+  if (!Array.isArray(list)) return [];
+  if (check === 'arrayUnique') return indexesWhere(list, (value, index) => list.indexOf(value) < index);
+  const [metadata] = metadataOf(error).filter(({ each, name }) => each && name === check);
+  if (!metadata) return [];
+  const [constraint] = getMetadataStorage().getTargetValidatorConstraints(metadata.constraintCls);
+  const { property, target: object = {} } = error;
+  const { constraints } = metadata;
+  return indexesWhere(list, (value) => {
+    const args = { value, constraints, targetName: object.constructor.name, object, property };
+    return constraint?.instance.validate(value, args) !== true;
+  });
+}
+
+function metadataOf({ target, property }: ValidationError): ValidationMetadata[] {
+  if (!target) return [];
+  return getMetadataStorage()
+    .getTargetValidationMetadatas(target.constructor, '', false, false)
+    .filter(({ propertyName }) => propertyName === property);
+}
+
+function indexesWhere(list: readonly unknown[], wrong: (value: unknown, index: number) => boolean): number[] {
+  return [...list.entries()].filter(([index, value]) => wrong(value, index)).map(([index]) => index);
+}
