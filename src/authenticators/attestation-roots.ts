@@ -13,6 +13,7 @@ import { readBounded } from '../config/read-bounded.js';
 import { type FileReports, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AttestationVerdict } from '../webauthn/attestation-trust.js';
+import { nameInOneLine } from '../webauthn/certificate-path.js';
 import { WELL_KNOWN_ROOTS } from '../webauthn/well-known-roots.js';
 
 const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -95,7 +96,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
       this.logger.log({ message: 'new attestation roots are in force', digest, roots: subjects.length });
     },
     refused: (detail) => {
-      this.report('failure', { reason: 'unusable', detail: detail.slice(0, 500), facts: {} });
+      this.report('failure', { reason: 'unusable', detail: detail.slice(0, 500).toWellFormed(), facts: {} });
       this.logger.error({
         message: 'the attestation roots cannot be used; the old ones stay in force',
         reason: detail,
@@ -127,7 +128,7 @@ async function readRoots(path: string, held: Roots | undefined): Promise<Roots> 
 function subjectAt(pem: string, index: number): string {
   try {
     const { subject, publicKey } = new X509Certificate(pem);
-    if (publicKey.type === 'public') return subject.replaceAll('\n', ', ').slice(0, 200);
+    if (publicKey.type === 'public') return nameInOneLine(subject);
   } catch {
     // Refused below.
   }

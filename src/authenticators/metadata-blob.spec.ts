@@ -6,6 +6,7 @@ import { MetadataError } from './metadata-error.js';
 import type { Metadata } from './metadata.js';
 
 const AAGUID = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
+const OTHER = '9ddd1817-af5a-4672-a2b9-3e3dd95000a9';
 const ICON = 'data:image/png;base64,iVBORw0KGgo=';
 const authority = await MetadataAuthority.create();
 const stranger = await MetadataAuthority.create();
@@ -74,8 +75,10 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     expect(() => verify(blob())).toThrow(message);
   });
 
-  it('is refused when the chain has ended since', () => {
-    expect(() => verify(signer.blob(), undefined, new Date(Date.now() + 31 * DAY_MS))).toThrow('not valid');
+  it('is refused when the chain has ended since, and says what to do', () => {
+    const later = () => verify(signer.blob(), undefined, new Date(Date.now() + 31 * DAY_MS));
+    expect(later).toThrow('is not valid at this time: it ended at');
+    expect(later).toThrow('fetch the current BLOB from https://mds3.fidoalliance.org');
   });
 
   it.each(['another root', 'no root'])('is refused with %s', (which) => {
@@ -151,14 +154,33 @@ describe('the payload of a BLOB', () => {
     ['no date', { nextUpdate: 'tomorrow' }],
     ['a day that does not exist', { nextUpdate: '2026-13-01' }],
     ['no entries', { entries: {} }],
-    ['an AAGUID that is none', { entries: [{ aaguid: 'x' }] }],
-    ['two entries for a model', { entries: [{ aaguid: AAGUID }, { aaguid: AAGUID }] }],
-    ['status reports that are no list', { entries: [{ aaguid: AAGUID, statusReports: 'REVOKED' }] }],
-    ['a status report without a status', { entries: [{ aaguid: AAGUID, statusReports: [{}] }] }],
   ];
 
   it.each(REFUSED)('is refused with %s', (_, blob) => {
     expect(() => verify(signer.blob(blob))).toThrow(MetadataError);
+  });
+
+  const REVOKED = { aaguid: AAGUID, statusReports: [{ status: 'REVOKED' }] };
+  it.each<[string, unknown[], string]>([
+    ['an entry whose AAGUID is none', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is none'],
+    ['one whose AAGUID is no text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is none'],
+    ['status reports that are no list', [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }], 'entries[1]: statusReports is no list'],
+    ['a status report without a status', [{ aaguid: AAGUID, statusReports: [{}, null, { status: 'REVOKED' }] }], 'entries[0]: statusReports[0] has no status'],
+  ])('is taken without %s, which is told, and keeps what it says of others', (_, entries, told) => {
+    const { models, skipped } = verify(signer.blob({ entries }));
+    expect(skipped[0]).toBe(told);
+    expect(models.get(AAGUID)?.reports).toEqual([{ status: 'REVOKED', effectiveDate: null }]);
+  }); // prettier-ignore
+
+  it('may have two entries for a model: the reports of both count', () => {
+    const again = {
+      aaguid: AAGUID,
+      metadataStatement: { description: 'Again' },
+      statusReports: [{ status: 'REVOKED' }],
+    };
+    const { models } = verify(signer.blob({ entries: [entry, again] }));
+    expect(models.get(AAGUID)).toMatchObject({ description: 'Model One' });
+    expect(models.get(AAGUID)?.reports.filter(({ status }) => status === 'REVOKED')).toHaveLength(2);
   });
 
   it('may name authenticators that have no AAGUID, which are passed over', () => {
@@ -172,9 +194,11 @@ describe('the payload of a BLOB', () => {
     ['an icon that is a page', { icon: 'data:text/html;base64,AAAA' }],
     ['an icon that is very large', { icon: `data:image/png;base64,${'A'.repeat(70_000)}` }],
     ['roots that are none', { attestationRootCertificates: ['AAAA', 1, null] }],
-  ])('is taken without %s', (_, metadataStatement) => {
+  ])('is taken without %s, which is told', (_, metadataStatement) => {
     const nothing = { description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] };
-    expect(model({ metadataStatement }).models.get(AAGUID)).toEqual(nothing);
+    const { models, skipped } = model({ metadataStatement });
+    expect(models.get(AAGUID)).toEqual(nothing);
+    expect(skipped).toHaveLength(1);
   });
 
   it('may have a model without a statement', () => {

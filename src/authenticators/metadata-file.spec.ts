@@ -72,6 +72,17 @@ describe('the file of FIDO metadata', () => {
     await expect(opened()).rejects.toThrow('more than 67108864 bytes');
   });
 
+  it('says how much of it could not be read, and serves the rest', async () => {
+    await writeFile(path, signer.blob({ no: 1, entries: [{ aaguid: 'x' }, { aaguid: AAGUID, statusReports: [{}] }] }));
+    const file = await opened();
+    expect(file.state()).toMatchObject({ no: 1, skipped: 2 });
+    expect(file.modelOf(AAGUID)).toBeDefined();
+    await writeFile(path, blob(2));
+    await file.refresh();
+    expect(file.state()).toMatchObject({ no: 2, skipped: 0 });
+    expect(audit.entries).toMatchObject([{ type: 'metadata.reload', facts: { no: 2, skipped: 0 } }]);
+  });
+
   it('is stale once the day of nextUpdate is over', async () => {
     await writeFile(path, signer.blob({ nextUpdate: dayFromNow(2) }));
     const file = await opened();

@@ -19,6 +19,8 @@ import { METADATA_ROOTS } from './metadata-roots.js';
 import type { AuthenticatorModel, Metadata } from './metadata.js';
 
 const DAY_MS = 86_400_000;
+/** In a line of the log. */
+const MAX_TOLD = 20;
 
 interface Loaded extends Metadata {
   readonly digest: string;
@@ -33,6 +35,8 @@ export interface MetadataState {
   readonly ageSeconds: number;
   /** Past the day of nextUpdate. */
   readonly stale: boolean;
+  /** How many of its entries and status reports could not be read. */
+  readonly skipped: number;
   /** Why the file that lies there now is not the one that is used. */
   readonly refused: string | undefined;
 }
@@ -73,6 +77,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   }
 
   onApplicationBootstrap(): void {
+    if (this.files) this.tellSkipped(this.files.value);
     this.files?.watch(this.reports);
   }
 
@@ -88,9 +93,10 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   state(): MetadataState | undefined {
     if (!this.files) return undefined;
     const now = this.clock.now().getTime();
-    const { no, nextUpdate, writtenAt } = this.files.value;
+    const { no, nextUpdate, writtenAt, skipped } = this.files.value;
     const ageSeconds = Math.max(0, Math.floor((now - writtenAt.getTime()) / 1_000));
-    return { no, nextUpdate, ageSeconds, stale: now >= nextUpdate.getTime() + DAY_MS, refused: this.files.refused };
+    const stale = now >= nextUpdate.getTime() + DAY_MS;
+    return { no, nextUpdate, ageSeconds, stale, skipped: skipped.length, refused: this.files.refused };
   }
 
   /** Looks whether the file is another one than last time, and takes it if it is to be trusted. Never throws. */
@@ -101,9 +107,10 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private readonly reports: FileReports<Loaded> = {
     taken: (loaded, previous) => {
       this.show(loaded);
-      const { no, nextUpdate, models } = loaded;
+      const { no, nextUpdate, models, digest, skipped } = loaded;
       this.logger.log({ message: 'new FIDO metadata is in use', no, nextUpdate, models: models.size });
-      const facts = { worker: this.worker, no: loaded.no, previous_no: previous.no, digest: loaded.digest };
+      this.tellSkipped(loaded);
+      const facts = { worker: this.worker, no, previous_no: previous.no, digest, skipped: skipped.length };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
     refused: (reason) => {
@@ -123,6 +130,12 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
       throw new MetadataError(`its no ${String(metadata.no)} is not higher than ${String(held.no)}, which is in use`);
     }
     return { ...metadata, digest, writtenAt };
+  }
+
+  private tellSkipped({ no, skipped }: Loaded): void {
+    if (skipped.length === 0) return;
+    const detail = skipped.slice(0, MAX_TOLD);
+    this.logger.warn({ message: 'parts of the FIDO metadata cannot be read', no, skipped: skipped.length, detail });
   }
 
   private show({ no, nextUpdate }: Loaded): void {

@@ -11,6 +11,8 @@ export interface Metadata {
   readonly nextUpdate: Date;
   /** By AAGUID, in lower case. */
   readonly models: ReadonlyMap<string, AuthenticatorModel>;
+  /** What could not be read in it, a line each. */
+  readonly skipped: readonly string[];
 }
 
 /** What is kept of an entry and its metadata statement (FIDO Metadata Statement v3.1 §4). */
@@ -34,8 +36,9 @@ const ICON = /^data:image\/[a-z+.-]+;base64,[A-Za-z0-9+/]+=*$/;
 const MAX_ICON_CHARACTERS = 64 * 1_024;
 
 /**
- * A mistake in what decides refuses the whole; a statement's mistake only leaves that member out. Entries without AAGUID
- * (UAF, U2F) are passed over.
+ * The serial number and the date are what the file is taken by: a mistake there refuses the whole. An entry, a status report
+ * or a member of a statement that cannot be read is skipped and told, so that it keeps no report about another model out.
+ * Entries without AAGUID (UAF, U2F) are passed over.
  *
  * @throws MetadataError
  */
@@ -46,40 +49,59 @@ export function readMetadata(payload: unknown): Metadata {
   if (day === null) throw new MetadataError('nextUpdate is no date');
   if (!Array.isArray(entries)) throw new MetadataError('entries is no list');
   const models = new Map<string, AuthenticatorModel>();
+  const skipped: string[] = [];
   const certificates = new Map<string, string | undefined>();
-  for (const entry of entries.map(membersOf)) {
-    if (entry['aaguid'] === undefined) continue;
-    const aaguid = aaguidOf(entry['aaguid']);
-    if (models.has(aaguid)) throw new MetadataError(`${aaguid} has two entries`);
-    models.set(aaguid, modelOf(entry, aaguid, certificates));
+  for (const [index, entry] of entries.map(membersOf).entries()) {
+    const { aaguid: named } = entry;
+    if (named === undefined) continue;
+    const aaguid = typeof named === 'string' ? named.toLowerCase() : '';
+    const place = `entries[${String(index)}]`;
+    if (AAGUID.test(aaguid)) {
+      const model = modelOf(entry, place, certificates, skipped);
+      models.set(aaguid, withReports(model, models.get(aaguid)));
+    } else skipped.push(`${place}: its aaguid is none`);
   }
-  return { no, nextUpdate: day, models };
+  return { no, nextUpdate: day, models, skipped };
 }
 
-function aaguidOf(value: unknown): string {
-  const aaguid = typeof value === 'string' ? value.toLowerCase() : '';
-  if (!AAGUID.test(aaguid)) throw new MetadataError(`an entry has the AAGUID ${JSON.stringify(value)}`);
-  return aaguid;
+/** Of two entries for one model the first describes it, and the reports of both count. */
+function withReports(model: AuthenticatorModel, first: AuthenticatorModel | undefined): AuthenticatorModel {
+  return first ? { ...first, reports: inOrder([...first.reports, ...model.reports]) } : model;
 }
 
-function modelOf(entry: Members, aaguid: string, certificates: Map<string, string | undefined>): AuthenticatorModel {
+function modelOf(
+  entry: Members,
+  place: string,
+  certificates: Map<string, string | undefined>,
+  skipped: string[],
+): AuthenticatorModel {
   const { description, icon, attestationRootCertificates, attestationTypes } = membersOf(entry['metadataStatement']);
+  const expect = (holds: boolean, what: string): boolean => {
+    if (!holds) skipped.push(`${place}: ${what}`);
+    return holds;
+  };
+  const roots = textsOf(attestationRootCertificates).map((text) => pemOf(text, certificates));
+  expect(!roots.includes(undefined), 'attestationRootCertificates holds what is no certificate');
+  const named = expect(description === undefined || isText(description, 1, 200), 'description is no name');
+  const shown = expect(icon === undefined || isIcon(icon), 'icon is no image in a data URL, or too large');
   return {
-    description: isText(description, 1, 200) ? description : undefined,
-    icon: isIcon(icon) ? icon : undefined,
-    roots: textsOf(attestationRootCertificates).flatMap((text) => pemOf(text, certificates) ?? []),
+    description: named ? (description as string | undefined) : undefined,
+    icon: shown ? (icon as string | undefined) : undefined,
+    roots: roots.filter((root) => root !== undefined),
     attestationTypes: textsOf(attestationTypes),
-    reports: inOrder(reportsOf(entry['statusReports'], aaguid)),
+    reports: inOrder(reportsOf(entry['statusReports'], place, skipped)),
   };
 }
 
-/** An absent list is an empty one; anything else that cannot be read could hide a compromise. */
-function reportsOf(reports: unknown, aaguid: string): StatusReport[] {
-  if (reports !== undefined && !Array.isArray(reports)) throw new MetadataError(`${aaguid}: statusReports is no list`);
-  return (reports ?? []).map((report) => {
+/** An absent list is an empty one. */
+function reportsOf(reports: unknown, place: string, skipped: string[]): StatusReport[] {
+  if (reports !== undefined && !Array.isArray(reports)) skipped.push(`${place}: statusReports is no list`);
+  const list: unknown[] = Array.isArray(reports) ? reports : [];
+  return list.flatMap((report, index) => {
     const { status, effectiveDate } = membersOf(report);
-    if (typeof status !== 'string') throw new MetadataError(`${aaguid}: a status report has no status`);
-    return { status, effectiveDate: dayOf(effectiveDate) };
+    if (typeof status === 'string') return [{ status, effectiveDate: dayOf(effectiveDate) }];
+    skipped.push(`${place}: statusReports[${String(index)}] has no status`);
+    return [];
   });
 }
 

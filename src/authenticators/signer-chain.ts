@@ -21,7 +21,10 @@ export function verifySigner(
   if (!leaf) throw new MetadataError('the chain is empty');
   const anchors = roots.map((pem) => new X509Certificate(pem));
   const path = certificatePath(certificates, anchors, now);
-  if ('cause' in path) throw new MetadataError(`the signer’s chain: ${path.cause}`);
+  if ('cause' in path) {
+    const advice = path.code === 'not-valid-now' ? '; fetch the current BLOB from https://mds3.fidoalliance.org' : '';
+    throw new MetadataError(`the signer’s chain: ${path.cause}${advice}`);
+  }
   if (leaf.ca) throw new MetadataError(`the signer ${nameOf(leaf)} is a certificate authority`);
   // The dNSName; the CN where there is no dNSName.
   if (leaf.checkHost(hostname, { subject: 'default', wildcards: false }) === undefined) {
