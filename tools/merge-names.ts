@@ -1,0 +1,46 @@
+import { isText } from '../src/contract/is-text.js';
+
+const AAGUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** As long as the name of a credential. */
+const MAX_CHARACTERS = 64;
+
+type Names = Readonly<Record<string, string>>;
+
+export interface MergedNames {
+  /** By AAGUID, in order. */
+  readonly names: Names;
+  /** A line for each entry of the list that was added, renamed or skipped. */
+  readonly changes: readonly string[];
+}
+
+/**
+ * The table with what a list says besides. A bad entry is skipped, because no name decides anything; no model ever goes.
+ *
+ * @param list AAGUIDs, each with an object that has a `name`
+ * @throws Error when it is no such list, or holds no name: its owner announces that it will be emptied one day
+ */
+export function mergeNames(table: Names, list: unknown): MergedNames {
+  if (typeof list !== 'object' || list === null || Array.isArray(list)) throw new Error('the list is no JSON object');
+  const entries = Object.entries(list).map(([key, entry]) => [key.toLowerCase(), nameIn(entry)] as const);
+  const named = entries.flatMap(([aaguid, name]) =>
+    AAGUID.test(aaguid) && name !== undefined ? [[aaguid, name] as const] : [],
+  );
+  if (named.length === 0) throw new Error('the list holds no names');
+  const skipped = entries.filter(([aaguid, name]) => !AAGUID.test(aaguid) || name === undefined);
+  const merged = Object.entries({ ...table, ...Object.fromEntries(named) });
+  return {
+    names: Object.fromEntries(merged.sort(([one], [other]) => (one < other ? -1 : 1))),
+    changes: [
+      ...named.filter(([aaguid]) => !Object.hasOwn(table, aaguid)).map(([aaguid, name]) => `added ${aaguid}: ${name}`),
+      ...named
+        .filter(([aaguid, name]) => Object.hasOwn(table, aaguid) && table[aaguid] !== name)
+        .map(([aaguid, name]) => `renamed ${aaguid}: ${String(table[aaguid])} to ${name}`),
+      ...skipped.map(([aaguid]) => `skipped ${JSON.stringify(aaguid.slice(0, 64))}: it is no AAGUID with a name`),
+    ],
+  };
+}
+
+function nameIn(entry: unknown): string | undefined {
+  const name: unknown = (entry as { name?: unknown } | null)?.name;
+  return isText(name, 1, MAX_CHARACTERS) ? name : undefined;
+}

@@ -1,0 +1,18 @@
+/**
+ * `npm run names -- FILE`: takes the names of passkey providers from FILE, a JSON object of AAGUIDs with a `name` each, such
+ * as `aaguid.json` of github.com/passkeydeveloper/passkey-authenticator-aaguids, into src/authenticators/aaguid-names.json.
+ * Names alone are taken; nothing is fetched. An entry that is none is skipped and told. A model that FILE does not list
+ * keeps its name: relying parties may let in known models alone, and a name that goes would lock out its users.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mergeNames } from './merge-names.js';
+
+const TABLE = 'src/authenticators/aaguid-names.json';
+const [file] = process.argv.slice(2);
+if (file === undefined) throw new Error('usage: npm run names -- FILE');
+const read = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
+
+const { names, changes } = mergeNames(read(TABLE) as Record<string, string>, read(file));
+writeFileSync(TABLE, `${JSON.stringify(names, null, 2)}\n`);
+for (const change of changes) console.log(change);
+console.log(`${TABLE}: ${String(Object.keys(names).length)} names`);
