@@ -198,7 +198,7 @@ describe('the range of an export', () => {
       {} as never,
     );
     const end = new Date(Date.parse(at(to)) + 1).toISOString();
-    await exports.open(context(), { from: at(from), to: end });
+    (await exports.open(context(), { from: at(from), to: end })).destroy();
     expect(ranges).toEqual([{ from, to: to + 1 }]);
     expect(await rowsRead()).toBeLessThanOrEqual(20);
   });
