@@ -26,6 +26,7 @@ import { strictValidation } from './contract/validation.js';
 import { BindingKeyCheck } from './credentials/binding-key-check.js';
 import { drainOnClose } from './drain.js';
 import { ManagementModule } from './health/management.module.js';
+import { keepNewestConnections } from './health/newest-connections.js';
 import { CallerGuard } from './identity/caller.guard.js';
 import { Connections } from './identity/connections.js';
 import { ListenerBounds } from './identity/listener-bounds.js';
@@ -133,12 +134,20 @@ export function createManagement(
   return createOperators(ManagementModule.over(service), pino);
 }
 
+/** More probes than anybody sends at once. */
+const MAX_MANAGEMENT_CONNECTIONS = 512;
+
 /** Nest's logger is the process's: the second application must name the same one. */
-export function createOperators(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
-  return NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
+export async function createOperators(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new PinoLogger(pino),
     abortOnError: false,
   });
+  const server = app.getHttpServer();
+  limitRequestTimes(server);
+  keepNewestConnections(server, MAX_MANAGEMENT_CONNECTIONS);
+  return app;
 }
 
 /**

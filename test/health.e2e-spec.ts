@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { limitRequestTimes, REQUEST_TIMEOUTS } from '../src/contract/request-timeouts.js';
 import { problem } from './support/bodies.js';
 import { TestService } from './support/service.js';
 
@@ -36,6 +40,57 @@ describe('the management listener', () => {
 
   it.each(['/v1/credentials', '/v1/relying-parties', '/openapi.json', '/'])('has no %s', async (path) => {
     expect((await management(path)).status).toBe(404);
+  });
+});
+
+describe('whoever holds connections to the management listener', () => {
+  const held: Socket[] = [];
+  let server: Server;
+  beforeAll(() => {
+    server = service.running.management.getHttpServer();
+  });
+  afterEach(() => {
+    for (const socket of held.splice(0)) socket.destroy();
+    limitRequestTimes(server);
+  });
+  const hold = async (begin: string): Promise<Socket> => {
+    const { hostname, port } = new URL(service.running.managementUrl);
+    const socket = connect(Number(port), hostname).on('error', () => undefined);
+    held.push(socket.resume());
+    await once(socket, 'connect');
+    if (begin) socket.write(begin);
+    return socket;
+  };
+
+  it('keeps no probe out, however many they are', async () => {
+    await Promise.all(Array.from({ length: 1_000 }, () => hold('')));
+    expect((await management('/health/live')).status).toBe(200);
+    const open = await new Promise<number>((resolve) => {
+      server.getConnections((_, count) => { resolve(count); }); // prettier-ignore
+    });
+    expect(open).toBeLessThanOrEqual(512);
+  });
+
+  it.each([
+    ['says nothing', ''],
+    ['says half a head', 'GET /health/ready HTTP/1.1\r\nHost: '],
+    ['says half a body', 'POST /health/ready HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{'],
+    ['asks once, and nothing more', 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ])('is cut off when it %s', async (_, begin) => {
+    expect(server).toMatchObject(REQUEST_TIMEOUTS);
+    Object.assign(server, { headersTimeout: 200, requestTimeout: 300, keepAliveTimeout: 200 });
+    await once(await hold(begin), 'close');
+  }); // prettier-ignore
+
+  it('does not keep the service from stopping', async () => {
+    const stopped = await TestService.start();
+    const { hostname, port } = new URL(stopped.running.managementUrl);
+    const socket = connect(Number(port), hostname, () => socket.write('GET /health/ready HTTP/1.1\r\n'));
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    const begun = Date.now();
+    await stopped.stop();
+    expect(Date.now() - begun).toBeLessThan(9_000);
   });
 });
 

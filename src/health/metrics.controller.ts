@@ -1,4 +1,5 @@
 import { Controller, Get, Header, Inject } from '@nestjs/common';
+import { shareOutcome } from './share-outcome.js';
 
 /** In Prometheus' text format. */
 export type Exposition = () => Promise<string>;
@@ -6,7 +7,11 @@ export const EXPOSITION = Symbol('Exposition');
 
 @Controller('metrics')
 export class MetricsController {
-  constructor(@Inject(EXPOSITION) private readonly expose: Exposition) {}
+  private readonly expose: Exposition;
+
+  constructor(@Inject(EXPOSITION) expose: Exposition) {
+    this.expose = shareOutcome(expose);
+  }
 
   @Get()
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')

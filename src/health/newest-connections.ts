@@ -1,0 +1,15 @@
+import type { Server, Socket } from 'node:net';
+
+/**
+ * Bounds the connections of a server that does not know its callers: the oldest one makes room for a new one, so that
+ * nobody who holds many keeps a probe out.
+ */
+export function keepNewestConnections(server: Server, max: number): void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > max) oldest?.destroy();
+  });
+}
