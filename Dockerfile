@@ -24,8 +24,9 @@ LABEL org.opencontainers.image.title="Passkey Manager" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Whatever the process reads is root's and it cannot change it; it writes nothing. The directory is for a mounted volume.
-RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/passkey-manager
+# Whatever the process reads is root's and it cannot change it; it writes nothing. The directories are for mounted volumes,
+# the second one for what prepare.js makes.
+RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/passkey-manager /var/lib/passkey-manager-prepared
 WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist

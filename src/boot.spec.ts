@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AccessPolicyError } from './access/access-policy.js';
-import { startService } from './boot.js';
+import { startService, watchSettings } from './boot.js';
+import { systemClock } from './config/clock.js';
 import { ConfigError, readConfig } from './config/config.js';
 import { prepareDevelopment } from './config/development.js';
+import { TrustFiles } from '../test/support/trust-files.js';
 
 let made: string;
 let dataDir: string;
@@ -71,4 +73,69 @@ describe('an access policy that cannot be used stops the boot', () => {
     writeFileSync(join(dataDir, 'access-policy.yaml'), 'version: 2\n');
     expect(await refusal()).toBeInstanceOf(AccessPolicyError);
   });
+});
+
+describe('production', () => {
+  const named = (): NodeJS.ProcessEnv => ({
+    NODE_ENV: 'production',
+    PASSKEY_TLS_CERT_FILE: pki('server.crt'),
+    PASSKEY_TLS_KEY_FILE: pki('server.key'),
+    PASSKEY_TLS_CA_FILE: pki('ca.crt'),
+    PASSKEY_TLS_CRL_FILE: pki('ca.crl'),
+    PASSKEY_ACCESS_POLICY_FILE: join(dataDir, 'access-policy.yaml'),
+    PASSKEY_AUDIT_KEY_FILE: join(dataDir, 'audit.key'),
+    PASSKEY_BINDING_KEY_FILE: join(dataDir, 'binding.key'),
+  });
+  const mistakes = async (): Promise<readonly string[]> => {
+    const error = await refusal(named());
+    return error instanceof ConfigError ? error.mistakes : [];
+  };
+  const generated = (name: string): string =>
+    `PASSKEY_${name}_FILE is what development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`;
+
+  it('refuses the CA, the policy and the keys that development generated, all at once', async () => {
+    const names = ['TLS_CERT', 'TLS_CA', 'ACCESS_POLICY', 'AUDIT_KEY', 'BINDING_KEY'];
+    expect(await mistakes()).toEqual(names.map(generated));
+  });
+
+  it('refuses one of them among its own', async () => {
+    const own = await TrustFiles.create();
+    try {
+      for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(own.path(name), pki(name));
+      const policy = join(dataDir, 'access-policy.yaml');
+      writeFileSync(policy, readFileSync(policy, 'utf8').replaceAll('passkey-manager.local', 'bank.example'));
+      writeFileSync(
+        join(dataDir, 'audit.key'),
+        readFileSync(join(dataDir, 'audit.key'), 'utf8').replaceAll(/^Passkey.*$/gm, ''),
+      );
+      expect(await mistakes()).toEqual([generated('BINDING_KEY')]);
+    } finally {
+      own.remove();
+    }
+  });
+
+  it('takes them where that is allowed', async () => {
+    expect(String(await refusal({ ...named(), PASSKEY_ALLOW_DEVELOPMENT: 'true' }))).toContain('ECONNREFUSED');
+  });
+
+  it('refuses the CA that development generated after the start, too', async () => {
+    const own = await TrustFiles.create();
+    try {
+      for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(pki(name), join(dataDir, name));
+      const config = { ...readConfig({ ...named(), DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }), tls: own.files };
+      for (const file of [config.accessPolicyFile]) {
+        writeFileSync(file, readFileSync(file, 'utf8').replaceAll('passkey-manager.local', 'bank.example'));
+      }
+      writeFileSync(config.bindingKeyFile, Buffer.alloc(32, 7).toString('base64'));
+      writeFileSync(config.auditKeyFile, 'a key of its own');
+      const { trust, policy } = await watchSettings(config, systemClock);
+      for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(join(dataDir, name), own.path(name));
+      const refused = Promise.withResolvers<string>();
+      trust.watch({ taken: () => { refused.resolve('taken'); }, refused: refused.resolve });
+      expect(await refused.promise).toContain(generated('TLS_CA'));
+      await Promise.all([trust.close(), policy.close()]);
+    } finally {
+      own.remove();
+    }
+  }); // prettier-ignore
 });

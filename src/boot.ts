@@ -6,6 +6,7 @@ import { AuditService } from './audit/audit.service.js';
 import { recordMigrations } from './audit/record-migrations.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError } from './config/config.js';
+import { findDevelopment } from './config/development.js';
 import { WatchedFiles } from './config/watched-files.js';
 import { openDatabase } from './database/open-database.js';
 import { factsOf } from './identity/listener-trust.js';
@@ -107,13 +108,25 @@ function workerFacts({ worker }: Config): Record<string, unknown> {
 }
 
 /** @throws ConfigError, AccessPolicyError */
-export async function watchSettings({ tls, accessPolicyFile }: Config, clock: Clock): Promise<WatchedSettings> {
+export async function watchSettings(config: Config, clock: Clock): Promise<WatchedSettings> {
+  const { tls, accessPolicyFile } = config;
   try {
-    const trust = await WatchedFiles.open<TrustMaterial>(trustFiles(tls), (held) =>
-      readTrustMaterial(tls, clock.now(), held),
-    );
-    return { trust, policy: await watchedPolicy(accessPolicyFile) };
+    const trust = await WatchedFiles.open<TrustMaterial>(trustFiles(tls), async (held) => {
+      const material = await readTrustMaterial(tls, clock.now(), held);
+      if (held) demandOwn(config, material, policy.value.trustDomain);
+      return material;
+    });
+    const policy = await watchedPolicy(accessPolicyFile);
+    demandOwn(config, trust.value, policy.value.trustDomain);
+    return { trust, policy };
   } catch (error) {
     throw error instanceof TrustMaterialError ? new ConfigError([error.message]) : error;
   }
+}
+
+/** Production uses nothing that development generated, at a start as little as after it. @throws ConfigError */
+function demandOwn(config: Config, trust: TrustMaterial, trustDomain: string): void {
+  if (!config.production || config.allowDevelopment) return;
+  const mistakes = findDevelopment(config, trust, trustDomain);
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
 }

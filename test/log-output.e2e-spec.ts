@@ -48,6 +48,7 @@ async function start(output: number | 'pipe', workers: number): Promise<void> {
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: 'production',
+      PASSKEY_ALLOW_DEVELOPMENT: 'true',
       DATABASE_URL: database.url,
       PASSKEY_WORKERS: String(workers),
       PASSKEY_HTTPS_PORT: String(httpsPort),

@@ -44,6 +44,7 @@ async function start({ directory, databaseUrl, nodeOptions }: Site, workers = '1
   writeFileSync(file('relying-parties.yaml'), JSON.stringify([{ rpId: RP_ID, name: 'Benchmark', origins: [ORIGIN] }]));
   const env = {
     DATABASE_URL: databaseUrl,
+    PASSKEY_ALLOW_DEVELOPMENT: 'true',
     PASSKEY_WORKERS: workers,
     PASSKEY_HTTPS_PORT: '0',
     PASSKEY_MANAGEMENT_PORT: '0',

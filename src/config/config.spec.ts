@@ -56,6 +56,7 @@ describe('development', () => {
   it('needs no setting at all', () => {
     expect(readConfig({})).toEqual({
       production: false,
+      allowDevelopment: false,
       dataDir: data,
       databaseUrl: undefined,
       https: { host: '127.0.0.1', port: 8443 },
@@ -91,8 +92,8 @@ describe('development', () => {
   });
 
   it('takes every setting that production takes', () => {
-    const config = readConfig({ ...production(), NODE_ENV: 'test' });
-    expect(config).toEqual({ ...readConfig(production()), production: false });
+    const env = { ...production(), DATABASE_URL: 'postgresql://service@127.0.0.1/passkeys' };
+    expect(readConfig({ ...env, NODE_ENV: 'test' })).toEqual({ ...readConfig(env), production: false });
   });
 });
 
@@ -152,7 +153,8 @@ describe('a port', () => {
   );
 
   it('has a host', () => {
-    const { https, management } = readConfig({ PASSKEY_HTTPS_HOST: '::', PASSKEY_MANAGEMENT_HOST: '10.0.0.7' });
+    const hosts = { PASSKEY_HTTPS_HOST: '::', PASSKEY_MANAGEMENT_HOST: '10.0.0.7' };
+    const { https, management } = readConfig({ ...production(), ...hosts });
     expect([https.host, management.host]).toEqual(['::', '10.0.0.7']);
   });
 });
@@ -186,7 +188,7 @@ describe('the share of a caller', () => {
 });
 
 describe('the database', () => {
-  it.each(['postgres://localhost/passkeys', 'postgresql://user:secret@db:5432/passkeys?sslmode=verify-full'])(
+  it.each(['postgres://localhost/passkeys', 'postgresql://user:secret@localhost:5432/passkeys?sslmode=verify-full'])(
     'may be %s',
     (url) => {
       expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
@@ -201,15 +203,21 @@ describe('the database', () => {
   );
 
   it('may have its password in a file', () => {
-    const config = readConfig({ DATABASE_URL: 'postgresql://user@db/passkeys', PASSKEY_DATABASE_PASSWORD_FILE: file });
+    const config = readConfig({
+      DATABASE_URL: 'postgresql://user@localhost/passkeys',
+      PASSKEY_DATABASE_PASSWORD_FILE: file,
+    });
     expect(config.databasePasswordFile).toBe(file);
   });
 
   it.each([
-    ['that cannot be read', { DATABASE_URL: 'postgresql://user@db/x', PASSKEY_DATABASE_PASSWORD_FILE: '/nowhere' }],
+    [
+      'that cannot be read',
+      { DATABASE_URL: 'postgresql://user@localhost/x', PASSKEY_DATABASE_PASSWORD_FILE: '/nowhere' },
+    ],
     [
       'beside the one in its URL',
-      { DATABASE_URL: 'postgresql://user:pw@db/x', PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' },
+      { DATABASE_URL: 'postgresql://user:pw@localhost/x', PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' },
     ],
     ['without a URL', { PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' }],
   ])('may not have a password file %s', (_, env) => {
@@ -220,7 +228,7 @@ describe('the database', () => {
   });
 
   it('is never quoted in a mistake: its URL has a password in it', () => {
-    expect(mistakesOf({ DATABASE_URL: 'mysql://user:s3cret@db/passkeys' }).join()).not.toContain('s3cret');
+    expect(mistakesOf({ DATABASE_URL: 'mysql://user:s3cret@localhost/passkeys' }).join()).not.toContain('s3cret');
   });
 });
 

@@ -6,6 +6,8 @@ import type { WorkerNumber } from './worker.js';
 /** Everything the service can be told from outside, read once at boot and frozen. */
 export interface Config {
   readonly production: boolean;
+  /** Development's CA, policy and keys in production, and development beyond loopback. */
+  readonly allowDevelopment: boolean;
   readonly dataDir: string;
   /** PostgreSQL 15 or later; undefined: the embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined;
@@ -78,6 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     settings.file(name, production ? undefined : join(dataDir, path));
   const config: Config = {
     production,
+    allowDevelopment: settings.oneOf('PASSKEY_ALLOW_DEVELOPMENT', ['true', 'false'], 'false') === 'true',
     dataDir,
     databaseUrl: settings.databaseUrl(production),
     databasePasswordFile: settings.databasePasswordFile('PASSKEY_DATABASE_PASSWORD_FILE'),
@@ -103,6 +106,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     workers: settings.workers('PASSKEY_WORKERS'),
     callerShare: settings.percent('PASSKEY_CALLER_SHARE', 25),
   };
+  if (!production && !config.allowDevelopment) settings.demandLoopback(config);
   if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
   return Object.freeze(config);
 }
@@ -187,6 +191,27 @@ class Settings {
     return path;
   }
 
+  /** Development's certificates and keys lie about on many machines: they protect nothing that others can reach. */
+  demandLoopback({ https, management, databaseUrl }: Config): void {
+    const hosts = [
+      ['PASSKEY_HTTPS_HOST', https.host],
+      ['PASSKEY_MANAGEMENT_HOST', management.host],
+      ['DATABASE_URL', databaseUrl === undefined ? 'localhost' : this.databaseHost(databaseUrl)],
+    ] as const;
+    for (const [name, host] of hosts) {
+      if (isLoopback(host)) continue;
+      const ways = 'set NODE_ENV=production, or PASSKEY_ALLOW_DEVELOPMENT=true';
+      this.mistakes.push(`${name} leaves this machine ("${host}"), which development does not: ${ways}`);
+    }
+  }
+
+  /** As node-postgres reads it; a path is a socket's. */
+  private databaseHost(databaseUrl: string): string {
+    if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // another mistake
+    const { hostname, searchParams } = new URL(databaseUrl);
+    return searchParams.get('host') || hostname || this.env['PGHOST'] || 'localhost';
+  }
+
   httpUrl(name: string): string | undefined {
     const value = this.env[name];
     if (!value) return undefined;
@@ -219,4 +244,8 @@ class Settings {
       this.mistakes.push(`${name} is set, and DATABASE_URL has a password, too: leave one of them out`);
     return path;
   }
+}
+
+function isLoopback(host: string): boolean {
+  return /^(?:127(?:\.\d{1,3}){3}|\[?::1\]?|(?:.+\.)?localhost|(?:\/|%2f).*)$/i.test(host);
 }

@@ -4,6 +4,8 @@ import * as x509 from '@peculiar/x509';
 
 x509.cryptoProvider.set(webcrypto);
 
+const NAME = 'CN=Passkey Manager development CA';
+
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3_650;
 const LEAF_DAYS = 397;
@@ -31,7 +33,7 @@ export class DevelopmentCa {
     const keys = await generateKeys();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serialNumber(),
-      name: 'CN=Passkey Manager development CA',
+      name: NAME,
       ...validity(CA_DAYS),
       keys,
       signingAlgorithm: ALGORITHM,
@@ -111,6 +113,11 @@ export class DevelopmentCa {
     });
     return { certificatePem: `${certificate.toString('pem')}\n`, keyPem: await pem(keys.privateKey) };
   }
+}
+
+/** Whether a development machine's authority issued a certificate, or is it. */
+export function isOfDevelopment({ issuer }: NodeCertificate): boolean {
+  return issuer === NAME;
 }
 
 /** Whether a certificate has less than 30 days to live. */

@@ -7,7 +7,7 @@ import * as x509 from '@peculiar/x509';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseSvid } from '../identity/svid.js';
 import { readConfig } from './config.js';
-import { prepareDevelopment } from './development.js';
+import { copyServiceFiles, prepareDevelopment } from './development.js';
 import { readSecretKeys } from './secret-keys.js';
 
 const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'];
@@ -72,6 +72,26 @@ async function shorten(name: string, days: number): Promise<void> {
   });
   writeFileSync(path(`pki/${name}.crt`), shorter.toString('pem'));
 }
+
+describe('the directory of a service', () => {
+  it('gets what it reads of what was prepared, and neither the CA’s key nor a caller’s', () => {
+    const service = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
+    try {
+      for (let times = 0; times < 2; times += 1) copyServiceFiles(directory, service);
+      const names = readdirSync(service, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ parentPath, name }) => join(parentPath, name).slice(service.length + 1));
+      const expected = ['access-policy.yaml', 'audit.key', 'binding.key', 'pki/ca.crl', 'pki/ca.crt', 'pki/server.crt', 'pki/server.key']; // prettier-ignore
+      expect(names.sort()).toEqual(expected);
+      for (const name of expected) {
+        expect([name, readFileSync(join(service, name), 'utf8')]).toEqual([name, contents()[name]]);
+        expect(statSync(join(service, name)).mode).toBe(statSync(path(name)).mode);
+      }
+    } finally {
+      rmSync(service, { recursive: true });
+    }
+  });
+});
 
 describe('the first start of a development machine', () => {
   it('makes these files', async () => {

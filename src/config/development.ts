@@ -1,7 +1,8 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, type X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DevelopmentCa, expiresSoon } from './development-ca.js';
+import type { Config } from './config.js';
+import { DevelopmentCa, expiresSoon, isOfDevelopment } from './development-ca.js';
 
 export const DEVELOPMENT_TRUST_DOMAIN = 'passkey-manager.local';
 
@@ -30,12 +31,47 @@ export const DEVELOPMENT_RELYING_PARTY = { rpId: 'localhost', name: 'Development
 export async function prepareDevelopment(dataDir: string): Promise<void> {
   await preparePki(join(dataDir, 'pki'));
   keep(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
-  keep(join(dataDir, 'binding.key'), () => `${randomBytes(32).toString('base64')}\n`);
+  keep(join(dataDir, 'binding.key'), () => `${MARKED_BYTES.toString('base64')}${randomBytes(32).toString('base64')}\n`);
   keep(join(dataDir, 'audit.key'), () =>
     [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')]
-      .map(({ privateKey }) => privateKey.export({ type: 'pkcs8', format: 'pem' }))
+      .map(({ privateKey }) => `${MARK}\n${privateKey.export({ type: 'pkcs8', format: 'pem' })}`)
       .join(''),
   );
+}
+
+/** Begins a key that a development start generated; its length divides by three, so base64 shows it. */
+const MARK = 'Passkey Manager development key.';
+const MARKED_BYTES = Buffer.from(`${MARK} `);
+
+/** What development generated among what production is to use, each with its setting. */
+export function findDevelopment(
+  { bindingKeyFile, auditKeyFile }: Config,
+  trust: { readonly certificate: X509Certificate; readonly authorities: readonly X509Certificate[] },
+  trustDomain: string,
+): string[] {
+  const found = {
+    PASSKEY_TLS_CERT_FILE: isOfDevelopment(trust.certificate),
+    PASSKEY_TLS_CA_FILE: trust.authorities.some(isOfDevelopment),
+    PASSKEY_ACCESS_POLICY_FILE: trustDomain === DEVELOPMENT_TRUST_DOMAIN,
+    PASSKEY_AUDIT_KEY_FILE: readFileSync(auditKeyFile, 'latin1').includes(MARK),
+    PASSKEY_BINDING_KEY_FILE: readFileSync(bindingKeyFile, 'latin1').startsWith(MARKED_BYTES.toString('base64')),
+  };
+  return Object.entries(found)
+    .filter(([, isDevelopment]) => isDevelopment)
+    .map(([name]) => `${name} is what development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`);
+}
+
+/** What the service reads of it, and no more: the CA's key and the callers' are nobody's business there. */
+const SERVICE_FILES = [
+  ...['pki/server.key', 'pki/server.crt', 'pki/ca.crl', 'pki/ca.crt'],
+  ...['access-policy.yaml', 'binding.key', 'audit.key'],
+];
+
+/** Copies what the service reads from a directory that was prepared to one that it may see. */
+export function copyServiceFiles(from: string, to: string): void {
+  for (const name of SERVICE_FILES) {
+    write(join(to, name), readFileSync(join(from, name), 'utf8'), name.endsWith('.key') ? 0o600 : 0o644);
+  }
 }
 
 /** A certificate is taken away before its key is replaced and written last: what has none is made again, whole. */

@@ -67,7 +67,7 @@ describe('keys', () => {
       ['EC', 'P-256', path('pki/server.key'), 'no'],
       ['Ed25519', '256 bit', path('audit.key'), 'no'],
       ['ML-DSA-44', '1312 bytes', path('audit.key'), 'yes'],
-      ['HKDF-SHA-256', '256 bit', path('binding.key'), 'yes'],
+      ['HKDF-SHA-256', '520 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],

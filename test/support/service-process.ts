@@ -45,6 +45,7 @@ export class ServiceProcess {
       env: {
         PATH: process.env['PATH'],
         PASSKEY_DATA_DIR: dataDir,
+        PASSKEY_ALLOW_DEVELOPMENT: 'true',
         PASSKEY_HTTPS_PORT: '0',
         PASSKEY_MANAGEMENT_PORT: '0',
         DATABASE_URL: databaseUrl,

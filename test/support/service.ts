@@ -60,6 +60,7 @@ export class TestService {
     const clock = new FakeClock();
     const config = readConfig({
       NODE_ENV: 'test',
+      PASSKEY_ALLOW_DEVELOPMENT: 'true',
       DATABASE_URL: (await options.databaseUrl?.(database.url)) ?? database.url,
       PASSKEY_DATA_DIR: dataDir,
       PASSKEY_HTTPS_PORT: '0',

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+
+interface Composition {
+  readonly services: Readonly<Record<string, { readonly volumes?: readonly string[]; readonly command?: unknown }>>;
+}
+
+const { services } = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as Composition;
+
+describe('the composition', () => {
+  it('shows the keys of the CA and of callers to the job that makes them alone', () => {
+    const seeing = Object.entries(services).filter(([, { volumes }]) =>
+      volumes?.some((it) => it.startsWith('prepared:')),
+    );
+    expect(seeing.map(([name]) => name)).toEqual(['pki']);
+    expect(services['pki']?.volumes).toEqual([
+      'prepared:/var/lib/passkey-manager-prepared',
+      'service:/var/lib/passkey-manager',
+    ]);
+  });
+
+  it('gives the service what the job copies for it, read-only', () => {
+    expect(services['passkey-manager']?.volumes).toContain('service:/var/lib/passkey-manager:ro');
+    const command = ['node', 'dist/src/prepare.js', '/var/lib/passkey-manager-prepared', '/var/lib/passkey-manager'];
+    expect(services['pki']?.command).toEqual(command);
+  });
+});
