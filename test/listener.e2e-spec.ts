@@ -105,7 +105,12 @@ describe('the running listener', () => {
       Object.assign(server, { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000 });
     });
 
-    it.each(['nothing', 'half a head', 'a head byte by byte', 'half a body', 'a body byte by byte', 'chunks byte by byte'])(
+    it('ends a connection on which comes nothing, without an answer', async () => {
+      await late['nothing']!.closed;
+      expect(late['nothing']!.received).toBe('');
+    });
+
+    it.each(['half a head', 'a head byte by byte', 'half a body', 'a body byte by byte', 'chunks byte by byte'])(
       'ends a connection on which comes %s, and says so',
       async (name) => {
         const connection = late[name]!;

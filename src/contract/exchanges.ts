@@ -81,6 +81,8 @@ class Exchanges {
   private newest: IncomingMessage | undefined;
   private state: 'reading' | 'refused' | 'ending' = 'reading';
   private waits = false;
+  /** Something has come since the last request was answered. */
+  private speaks = false;
   private dropped = 0;
   private idle: NodeJS.Timeout | undefined;
 
@@ -121,6 +123,8 @@ class Exchanges {
     this.socket.pause();
     const last = this.open.at(-1);
     if (!this.socket.writable) this.socket.destroy();
+    // A client that is about to send its first request would take it for the answer.
+    else if (!this.speaks) this.end();
     else if (last && !last.request.complete && !last.response.headersSent) answer(last, problem);
     else if (last)
       last.response.once('close', () => { this.endWith(problem); }); // prettier-ignore
@@ -129,7 +133,10 @@ class Exchanges {
 
   /** Gives the parser one head at a time, because it cannot be stopped between two. The rest waits where it was. */
   private take(bytes: Buffer): void {
-    if (bytes.some(isText)) clearTimeout(this.idle);
+    if (bytes.some(isText)) {
+      this.speaks = true;
+      clearTimeout(this.idle);
+    }
     for (let at = 0; at < bytes.length && this.state === 'reading';) {
       if (this.isFull || this.socket.isPaused()) {
         this.waits = true;
@@ -157,6 +164,7 @@ class Exchanges {
 
   /** The limit of node:http begins anew with each byte, and an empty line is no request. */
   private awaitNext(): void {
+    this.speaks = false;
     clearTimeout(this.idle);
     const maxIdle = this.server.keepAliveTimeout + KEEP_ALIVE_GRACE_MS;
     this.idle = setTimeout(() => this.socket.destroy(), maxIdle).unref();
