@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect as connectPlainly } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
@@ -51,6 +52,13 @@ async function metrics({ managementUrl }: ServiceProcess): Promise<(series: stri
         .find((line) => line.startsWith(`${series} `))
         ?.slice(series.length),
     );
+}
+
+/** That the workers have open; 0 where the system does not tell. */
+async function descriptorsOf(service: ServiceProcess): Promise<number> {
+  const pids = process.platform === 'linux' ? await pidsOf(service) : [];
+  const open = await Promise.all(pids.map((pid) => readdir(`/proc/${String(pid)}/fd`)));
+  return open.flat().length;
 }
 
 /** The fingerprint of the certificate that a new connection meets. */
@@ -155,6 +163,20 @@ describe('two workers', () => {
     expect(read('passkey_certificate_not_after_seconds{file="certificate"}')).toBe(ends);
     const { rows } = await sql.query<{ size: number }>('SELECT max(size)::int AS size FROM audit_checkpoint');
     expect(read('passkey_audit_log_size')).toBeLessThanOrEqual(rows[0]!.size);
+  });
+
+  it('keep no caller out while thousands of connections say nothing, and nothing of those when they are gone', async () => {
+    const handshakes = async (): Promise<number> => (await metrics(service))('passkey_connections{state="handshake"}');
+    const before = await descriptorsOf(service);
+    const silent = Array.from({ length: 2_000 }, () => connectPlainly(Number(new URL(service.url).port), '127.0.0.1'));
+    for (const socket of silent) socket.on('error', () => undefined).resume();
+    await until(async () => (await handshakes()) > 100);
+    for (const connection of connections(service)) expect(await connection.get()).toMatchObject({ status: 200 });
+    expect(await handshakes()).toBeLessThanOrEqual(1_000);
+    expect((await readiness(service)).status).toBe(200);
+    for (const socket of silent) socket.destroy();
+    await until(async () => (await handshakes()) === 0);
+    await until(async () => (await descriptorsOf(service)) <= before + 20);
   });
 
   it('both take a new access policy, and record it', async () => {

@@ -5,6 +5,7 @@ import { Connections } from '../identity/connections.js';
 import { ContinuousVerification } from '../identity/continuous-verification.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
+import { NAMED_CALLERS, type NamedCallers } from '../identity/named-callers.js';
 import { TRUST_DOMAIN } from '../identity/trust-domain.js';
 import { AccessService } from './access.service.js';
 import { DeclaredPermissions } from './declared-permissions.js';
@@ -19,6 +20,14 @@ import { RiskSignals } from './risk-signals.js';
   providers: [
     PolicyInForce,
     { provide: TRUST_DOMAIN, inject: [PolicyInForce], useFactory: ({ policy }: PolicyInForce) => policy.trustDomain },
+    {
+      provide: NAMED_CALLERS,
+      inject: [PolicyInForce],
+      useFactory:
+        (inForce: PolicyInForce): NamedCallers =>
+        (spiffeId) =>
+          inForce.policy.grants.has(spiffeId),
+    },
     ListenerTrust,
     ListenerBounds,
     Connections,

@@ -18,11 +18,13 @@ import { readTrustMaterial } from './trust-material.js';
 
 const MINUTE_MS = 60_000;
 const LIMIT = 1_000;
+const STRANGERS = 100;
 
 let files: TrustFiles;
 let peer: Issued;
 let clock: FakeClock;
 let trust: { epoch: number };
+let isNamed: boolean;
 let connections: Connections;
 beforeEach(async () => {
   files = await TrustFiles.create();
@@ -30,7 +32,8 @@ beforeEach(async () => {
   clock = new FakeClock();
   clock.freeze();
   trust = { epoch: 7 };
-  connections = new Connections('bank.example', clock, trust as ListenerTrust);
+  isNamed = true;
+  connections = new Connections('bank.example', clock, trust as ListenerTrust, () => isNamed);
 });
 afterEach(() => {
   files.remove();
@@ -99,21 +102,21 @@ describe('a connection', () => {
 
 describe('of one identity', () => {
   it('a thousand connections are open, one more is in excess', () => {
-    const live = Array.from({ length: LIMIT + 1 }, () => connections.of(nobody()));
+    const live = Array.from({ length: LIMIT + 1 }, () => connections.of(socketOf()));
     expect(live.map(({ excess }) => excess)).toEqual([...Array<boolean>(LIMIT).fill(false), true]);
   });
 
   it('another one may be open for each that closed, once', () => {
-    const sockets = Array.from({ length: LIMIT }, nobody);
+    const sockets = Array.from({ length: LIMIT }, () => socketOf());
     for (const socket of sockets) connections.of(socket);
     for (const event of ['close', 'close']) sockets[0]!.emit(event);
-    expect(connections.of(nobody()).excess).toBe(false);
-    expect(connections.of(nobody()).excess).toBe(true);
+    expect(connections.of(socketOf()).excess).toBe(false);
+    expect(connections.of(socketOf()).excess).toBe(true);
   });
 
   it('all that closed are forgotten, those in excess too', () => {
     for (let round = 0; round < 2; round += 1) {
-      const sockets = Array.from({ length: LIMIT + 5 }, nobody);
+      const sockets = Array.from({ length: LIMIT + 5 }, () => socketOf());
       expect(sockets.filter((socket) => connections.of(socket).excess)).toHaveLength(5);
       for (const socket of sockets) socket.emit('close');
     }
@@ -121,9 +124,18 @@ describe('of one identity', () => {
 
   it('the connections are no other identity’s, and those of nobody are one’s', async () => {
     const { certificate } = await issue({}, files.root);
-    for (let open = 0; open < LIMIT; open += 1) connections.of(nobody());
+    for (let open = 0; open < STRANGERS; open += 1) connections.of(nobody());
     expect(connections.of(socketOf()).excess).toBe(false);
     expect(connections.of(socketOf(certificate.raw)).excess).toBe(true);
+  });
+
+  it('that the policy does not name, a hundred are open together with those of nobody', () => {
+    for (let open = 1; open < STRANGERS; open += 1) connections.of(nobody());
+    isNamed = false;
+    expect(connections.of(socketOf()).excess).toBe(false);
+    expect(connections.of(socketOf()).excess).toBe(true);
+    isNamed = true;
+    expect(connections.of(socketOf()).excess).toBe(false);
   });
 
   it('all certificates count together', async () => {

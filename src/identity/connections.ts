@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ListenerTrust } from './listener-trust.js';
+import { NAMED_CALLERS, type NamedCallers } from './named-callers.js';
 import { peerChain } from './peer-chain.js';
 import type { Caller } from './request-context.js';
 import { twinFingerprint } from './signature-twin.js';
@@ -32,6 +33,8 @@ export interface Connection {
 const MAX_AGE_MS = 15 * 60_000;
 const JITTER = 0.2;
 const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
+/** Of all together that the access policy does not name: the authority may certify many more services than it lets in. */
+const MAX_CONNECTIONS_OF_STRANGERS = 100;
 /** Time to ask, and to learn that there are too many; without it one caller's idle connections could fill the server. */
 const EXCESS_MS = 1_000;
 const MAX_REQUESTS_PER_CONNECTION = 100_000;
@@ -48,6 +51,7 @@ export class Connections {
     @Inject(TRUST_DOMAIN) private readonly trustDomain: string,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly trust: ListenerTrust,
+    @Inject(NAMED_CALLERS) private readonly isNamed: NamedCallers,
   ) {}
 
   /** Bounds the server, and knows its connections from now on. */
@@ -70,7 +74,7 @@ export class Connections {
       chain,
       beganAt: now,
       endsAt: now + MAX_AGE_MS * (1 - JITTER * Math.random()),
-      excess: this.count(socket, caller instanceof SvidError ? '' : caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY,
+      excess: this.isInExcess(socket, caller),
       epoch: this.begun.get((socket as unknown as { _parent?: object })._parent ?? socket) ?? 0,
       trustedUntil: 0,
       draining: false,
@@ -89,6 +93,13 @@ export class Connections {
     } catch (error) {
       return { chain: [], caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed') }; // prettier-ignore
     }
+  }
+
+  private isInExcess(socket: TLSSocket, caller: Caller | SvidError): boolean {
+    if (caller instanceof SvidError || !this.isNamed(caller.spiffeId)) {
+      return this.count(socket, '') > MAX_CONNECTIONS_OF_STRANGERS;
+    }
+    return this.count(socket, caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY;
   }
 
   /** @returns how many connections the identity has, this one among them */
