@@ -84,6 +84,12 @@ describe('the list that a user without passkeys is shown', () => {
     expect(decoys('","x', { rpId: 'a' })).not.toEqual(decoys('x', { rpId: 'a","' }));
   });
 
+  it('is there for the longest user id and RP ID, too', () => {
+    const [list, other] = ['🔑', '🔓'].map((last) => decoys('🔑'.repeat(255) + last, { rpId: 'a'.repeat(253) }));
+    expect(list).toHaveLength(1);
+    expect(list).not.toEqual(other);
+  });
+
   it('may have ids as long as ids can be', () => {
     const [decoy] = decoys('u-1', { shapes: [createListShape([{ bytes: 1_023, transports: [] }], 1)] });
     expect(bytesOf(decoy?.id)).toHaveLength(1_023);

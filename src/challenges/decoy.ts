@@ -45,8 +45,9 @@ export function decoyDescriptors(
   const name = ['decoy', user.rpId, user.userId];
   const seed = createHmac('sha256', key).update(JSON.stringify(name)).digest().readUInt32BE();
   return drawShape(seed, shapes.length > 0 ? shapes : USUAL).list.map(({ bytes, transports }, index) => {
-    // Another length and other transports make it another credential, as a real id keeps its own.
-    const info = JSON.stringify([...name, index, bytes, transports]);
+    // Another length and other transports make it another credential, as a real id keeps its own. Node.js takes 1,024
+    // bytes of information, and a user id alone may be as long: so this is its hash.
+    const info = hash('sha256', JSON.stringify([...name, index, bytes, transports]), 'buffer');
     const id = Buffer.from(hkdfSync('sha256', key, '', info, bytes)).toString('base64url');
     return { type: 'public-key', id, transports: [...transports] };
   });
