@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+
+/** What has a meaning somewhere on a string's way: as a pattern, in JSON, in a URL, in SQL, in HTML, in the log, to an eye. */
+const MEANING = [
+  ...['$&', '$$', '$`', "$'", '$1', '$<name>', '.*', '[', '(?', '^', '%s', '%%', '%2F', '%zz', '%00', '+', '&', '=', '?', '#', '/', '\\'],
+  ...['"', '\\"', '\\u0041', '\\n', '"uid":"', '"ceremony":"registration"', '{user.uid}', "'", "'; --", '||', '_', ',', '{}', 'null'],
+  ...['<script>', '</td>', '&amp;', '&#39;', '__proto__', 'constructor', 'toString', '.', '..', ' ', '~AAAAAAAAAAAAAAAAAAAAAA'],
+  ...['11111111-1111-4111-8111-111111111111', '\u202e', '\u2066', '\u200b', '\u200d', '\u2028', '\u2029', '\ufeff', '\u061c', '\u00ad'],
+  ...['é', 'e\u0301', 'ß', 'İ', '🔑', '👩‍💻', '\ufffd', '\uffff', '\u{10ffff}', '\u00a0'],
+]; // prettier-ignore
+
+/** Text of so many characters at most that every route takes. */
+export function texts(max: number): fc.Arbitrary<string> {
+  const part = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...MEANING) },
+    { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 8 }) },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 4 }) },
+  );
+  const long = fc.constantFrom('x', '"', '🔑', '\u202e').map((character) => character.repeat(max));
+  const joined = fc
+    .array(part, { minLength: 1, maxLength: 6 })
+    .map((parts) => Array.from(parts.join('')).slice(0, max).join(''));
+  return fc.oneof({ weight: 9, arbitrary: joined }, { weight: 1, arbitrary: long }).filter(isTaken);
+}
+
+// eslint-disable-next-line no-control-regex -- control characters are refused
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+function isTaken(text: string): boolean {
+  return !['', '.', '..'].includes(text) && text.isWellFormed() && !CONTROL.test(text);
+}
+
+/** Ways to spell a string, of which its reader must make the same. */
+export interface Spelling {
+  readonly json: (text: string) => string;
+  readonly url: (text: string) => string;
+}
+
+const hex = (code: number): string => code.toString(16).padStart(4, '0');
+const units = (text: string): number[] => Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
+const bytes = (text: string, digits: (byte: string) => string): string =>
+  Array.from(Buffer.from(text), (byte) => `%${digits(byte.toString(16).padStart(2, '0'))}`).join('');
+
+export const SPELLINGS: readonly Spelling[] = [
+  { json: JSON.stringify, url: encodeURIComponent },
+  {
+    json: (text) => `"${units(text).map((code) => `\\u${hex(code)}`).join('')}"`,
+    url: (text) => bytes(text, (byte) => byte.toLowerCase()),
+  },
+  {
+    json: (text) => `"${units(text).map((code) => `\\u${hex(code).toUpperCase()}`).join('')}"`,
+    url: (text) => bytes(text, (byte) => byte.toUpperCase()),
+  },
+  {
+    json: (text) => JSON.stringify(text).replaceAll('/', () => '\\/').replaceAll('é', () => '\\u00E9'),
+    url: (text) => encodeURIComponent(text).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`),
+  },
+]; // prettier-ignore
+
+/** JSON whose strings are spelled so. */
+export function spelled(value: unknown, { json }: Spelling): string {
+  if (typeof value === 'string') return json(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => spelled(item, { json, url: json })).join()}]`;
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  return `{${members.map(([name, member]) => `${json(name)}:${spelled(member, { json, url: json })}`).join()}}`;
+}
+
+/** What no route takes for text. */
+export const REFUSED_TEXTS: readonly [string, string][] = [
+  ['nothing', '""'],
+  ['half of a character', '"a\\ud83d"'],
+  ['the other half', '"\\udd11a"'],
+  ['halves in the wrong order', '"\\udd11\\ud83d"'],
+  ['NUL', '"a\\u0000"'],
+  ['a line end', '"a\\nb"'],
+  ['DEL', '"a\\u007f"'],
+  ['a control character beyond ASCII', '"a\\u0085"'],
+  ['257 characters', JSON.stringify('🔑'.repeat(257))],
+  ['a number', '7'],
+  ['null', 'null'],
+  ['a list', '["a"]'],
+  ['an object', '{"a":"b"}'],
+];
