@@ -112,6 +112,7 @@ describe('two replicas on one database', () => {
     const body = { name: 'Development', origins: [a.origin], policy };
     succeeded(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
     for (let count = 0; count < limit; count += 1) {
+      succeeded(await (count % 2 === 0 ? a : b).requestRegistration('barbara'), 201);
       succeeded(await (count % 2 === 0 ? a : b).requestAuthentication({ userId: 'barbara' }), 201);
     }
     for (const replica of [a, b]) {

@@ -14,7 +14,7 @@ const WORD_BEGINS = /^[\p{L}\p{N}]/u;
 /** The entry without its user's id in what people and callers wrote, so that an erasure reaches that, too. */
 export function redactUserId(entry: AuditEntry): AuditEntry {
   const { userId, detail, facts } = entry;
-  if (userId === undefined) return entry;
+  if (!userId) return entry;
   return {
     ...entry,
     ...(detail !== undefined && { detail: withoutId(detail, userId) }),
