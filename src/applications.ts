@@ -38,6 +38,7 @@ import { describeUnparsable } from './problems/unparsable-request.js';
 import { AdmissionGuard } from './telemetry/admission.guard.js';
 import { Admission, admissionBounds } from './telemetry/admission.js';
 import { Metrics } from './telemetry/metrics.js';
+import { holdExcess } from './telemetry/pace.js';
 import { PinoLogger } from './telemetry/pino-logger.js';
 import { logRequests } from './telemetry/request-log.js';
 import { cutUnread } from './unread-answers.js';
@@ -87,6 +88,7 @@ export async function createApp(
   const { callerShare, workers } = app.get<Config>(CONFIG);
   const admission = new AdmissionGuard(new Admission(app.get(Metrics), admissionBounds(callerShare, workers)));
   admission.serve(fastify);
+  holdExcess(fastify);
   app.useGlobalGuards(new QueryGuard(), admission);
   app.useGlobalPipes(strictValidation());
   app.useGlobalFilters(problems);

@@ -35,13 +35,20 @@ async function signIn(times: number): Promise<void> {
 }
 
 describe('auth-service signs users in and registers passkeys', () => {
-  it('while a stranger holds 260 requests without their bodies', async () => {
-    const stalled = await connections.connectMany('stranger', 260);
+  it('while operator holds 260 requests without their bodies', async () => {
+    const stalled = await connections.connectMany('operator', 260);
     for (const { socket } of stalled) socket.write(STALLED);
     await signIn(5);
-    await parties.registered('beside a stranger', new Authenticator());
+    await parties.registered('beside stalled bodies', new Authenticator());
     expect(await service.metric(RUNNING)).toBe(0);
     expect(stalled.flatMap(({ statuses }) => statuses())).toEqual([]);
+  });
+
+  it('while a stranger opens 130 connections, of which 100 stay', async () => {
+    const strangers = await connections.connectMany('stranger', 130);
+    for (const { socket } of strangers) socket.write(STALLED);
+    await signIn(2);
+    await until(() => Promise.resolve(strangers.filter(({ socket }) => socket.destroyed).length === 30));
   });
 
   it('while operator sends 400 requests at once', async () => {

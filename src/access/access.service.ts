@@ -41,7 +41,7 @@ export class AccessService {
     context.decision = { outcome, permission, policyDigest: policy.digest, epoch: context.epoch ?? 0 };
     this.metrics.decisions.inc({ permission, outcome });
     if (!grant || flaw !== undefined) return this.refuse(context, 'permission-denied', flaw ?? '');
-    this.limitRate(grant, now);
+    this.limitRate(context, grant, now);
     context.relyingParties = grant.relyingParties;
   }
 
@@ -76,10 +76,12 @@ export class AccessService {
     return undefined;
   }
 
-  private limitRate(grant: Grant, now: Date): void {
+  private limitRate(context: RequestContext, grant: Grant, now: Date): void {
     if (grant.requestsPerSecond === null) return;
     const retryAfter = this.rate.take(grant, grant.requestsPerSecond, now.getTime());
-    if (retryAfter > 0) throw new Problem('rate-limited', { retryAfter });
+    if (retryAfter === 0) return;
+    context.excessOf = grant.id;
+    throw new Problem('rate-limited', { retryAfter });
   }
 
   private refuse(

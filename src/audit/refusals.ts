@@ -66,6 +66,7 @@ export class Refusals implements OnApplicationBootstrap {
     const records = isNamed ? this.named : this.strangers;
     const retryAfter = await records.refuse(key, { context, entry, time: this.clock.now() });
     if (retryAfter === 0) throw problem;
+    context.excessOf = isNamed ? key : '';
     throw new Problem('rate-limited', { retryAfter, detail: 'too many requests of this caller were refused' });
   }
 

@@ -42,6 +42,8 @@ export interface RequestContext {
   epoch?: number;
   /** Verifies the connection again, while an answer takes long. Set by CallerGuard. */
   stillTrusted?: () => Promise<boolean>;
+  /** Whose it is, where the request is refused because its caller sends too much; '': those that no policy names. */
+  excessOf?: string;
   /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
   relyingParties?: readonly string[] | null;
 }

@@ -33,10 +33,16 @@ export class AdmissionGuard implements CanActivate {
   /** @throws Problem unavailable */
   async canActivate(execution: ExecutionContext): Promise<true> {
     const request = execution.switchToHttp().getRequest<FastifyRequest>();
-    const { caller } = contextOf(request);
+    const context = contextOf(request);
+    const identity = context.caller?.spiffeId ?? '';
     const { raw, method } = request;
-    (raw as Raw)[ADMITTED] = await this.admission.admit(caller?.spiffeId ?? '', method === 'GET', raw.socket);
-    return true;
+    try {
+      (raw as Raw)[ADMITTED] = await this.admission.admit(identity, method === 'GET', raw.socket);
+      return true;
+    } catch (problem) {
+      context.excessOf = identity;
+      throw problem;
+    }
   }
 
   /** A pipelined answer that waits behind another one never learns that its connection has closed. */

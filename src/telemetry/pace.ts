@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify';
+import { contextOf } from '../identity/request-context.js';
+
+/** So many answers a second tell one caller that it sends too much. */
+const PER_SECOND = 100;
+const MAX_HOLD_MS = 2_000;
+/** Beyond so many callers those whose turn is over are forgotten. */
+const MAX_CALLERS = 1_000;
+
+/**
+ * Holds the answers that only say that the caller sends too much. Whoever does not wait for `Retry-After` waits for these:
+ * answered at once, such requests come as fast as they can be refused, and take the time of all others.
+ */
+export function holdExcess(fastify: FastifyInstance): void {
+  const next = new Map<string, number>();
+  fastify.addHook('onSend', (request, _reply, payload, done) => {
+    const { excessOf } = contextOf(request);
+    if (excessOf === undefined) {
+      done(null, payload);
+      return;
+    }
+    request.body = undefined;
+    const now = performance.now();
+    const at = Math.min(Math.max(now, next.get(excessOf) ?? 0), now + MAX_HOLD_MS);
+    if (next.size >= MAX_CALLERS) for (const [key, time] of next) if (time <= now) next.delete(key);
+    next.set(excessOf, at + 1_000 / PER_SECOND);
+    setTimeout(done, at - now, null, payload);
+  });
+}
