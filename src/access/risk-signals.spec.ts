@@ -101,6 +101,46 @@ describe('denials of one identity', () => {
   });
 });
 
+describe('a certificate', () => {
+  const come = (fingerprint: string, twinFingerprint?: string): void => {
+    risks.identified(named('auth-service', { fingerprint, twinFingerprint }));
+  };
+
+  it('that comes with both of its signatures is told, once', async () => {
+    come('issued', 'altered');
+    come('issued', 'altered');
+    come('renewed', 'not seen');
+    expect(audit.entries).toEqual([]);
+    come('altered', 'issued');
+    come('altered', 'issued');
+    come('issued', 'altered');
+    expect(audit.entries).toEqual([
+      {
+        type: 'risk.signal',
+        outcome: 'success',
+        reason: 'certificate-altered',
+        detail: 'a certificate came with both signatures that ECDSA accepts',
+        facts: { identity: expect.any(String), fingerprint: 'altered', twin_fingerprint: 'issued' },
+      },
+    ]);
+    expect(await counted('certificate-altered')).toBe(1);
+  });
+
+  it('that is not signed by ECDSA has no other signature', () => {
+    come('rsa');
+    come('another rsa');
+    expect(audit.entries).toEqual([]);
+  });
+
+  it('is remembered until 10,000 others came', () => {
+    come('oldest', 'twin');
+    for (let others = 0; others < 9_999; others += 1) come(`other-${String(others)}`, 'none');
+    come('one more', 'none');
+    come('twin', 'oldest');
+    expect(audit.entries).toEqual([]);
+  });
+});
+
 describe('an identity', () => {
   const come = (authority: string, name = 'auth-service'): void => {
     risks.identified(named(name, { authority, fingerprint: `of-${authority}` }));

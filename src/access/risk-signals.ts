@@ -4,7 +4,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { Caller } from '../identity/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 
-export type RiskSignal = 'denial-spike' | 'authority-changed' | 'sign-count-regressed';
+export type RiskSignal = 'denial-spike' | 'authority-changed' | 'certificate-altered' | 'sign-count-regressed';
 
 /** So many denials of one identity in so long a time are no accident of its configuration. */
 const SPIKE_DENIALS = 20;
@@ -12,6 +12,8 @@ const SPIKE_MS = 60_000;
 /** So many identities are remembered, and so many authorities of each; beyond that the oldest are forgotten. */
 const MAX_IDENTITIES = 10_000;
 const MAX_AUTHORITIES = 8;
+/** So many certificates are remembered. */
+const MAX_CERTIFICATES = 10_000;
 
 interface Denials {
   count: number;
@@ -26,6 +28,8 @@ interface Denials {
 export class RiskSignals {
   private readonly denials = new Map<string, Denials>();
   private readonly authorities = new Map<string, Set<string>>();
+  /** Fingerprints. */
+  private readonly certificates = new Set<string>();
 
   constructor(
     @Inject(CLOCK) private readonly clock: Clock,
@@ -52,7 +56,9 @@ export class RiskSignals {
    * An identity that comes with a certificate of another authority: a rotation of authorities, or a rogue one. Each
    * authority is told once, because in a rotation an identity comes with certificates of the old and the new by turns.
    */
-  identified({ spiffeId, authority, fingerprint }: Caller): void {
+  identified(caller: Caller): void {
+    this.lookForTwin(caller);
+    const { spiffeId, authority, fingerprint } = caller;
     const known = this.authorities.get(spiffeId);
     if (known?.has(authority)) return;
     if (!known) {
@@ -64,6 +70,16 @@ export class RiskSignals {
     known.add(authority);
     forgetOldest(known, MAX_AUTHORITIES);
     this.raise('authority-changed', 'the identity came with a certificate of another authority', facts);
+  }
+
+  /** No honest caller turns the signature of its certificate into the other one that ECDSA accepts: see signature-twin.ts. */
+  private lookForTwin({ spiffeId, fingerprint, twinFingerprint }: Caller): void {
+    if (twinFingerprint === undefined || this.certificates.has(fingerprint)) return;
+    this.certificates.add(fingerprint);
+    forgetOldest(this.certificates, MAX_CERTIFICATES);
+    if (!this.certificates.has(twinFingerprint)) return;
+    const facts = { identity: spiffeId, fingerprint, twin_fingerprint: twinFingerprint };
+    this.raise('certificate-altered', 'a certificate came with both signatures that ECDSA accepts', facts);
   }
 
   /** A passkey's copy, or an authenticator that lost its count; the authentication's own event tells of whom. */
