@@ -1,0 +1,197 @@
+import { get as httpGet } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Identity, keepOpen, openTcp, openTls, pause, type Tally, type Target, trickle } from './sockets.js';
+
+/** What an attack is given, in the attacker's process. */
+export interface AttackContext {
+  readonly target: Target;
+  readonly tally: Tally;
+  readonly stopped: AbortSignal;
+}
+
+export interface Attack {
+  readonly name: string;
+  /** How long it takes to show what it does. */
+  readonly seconds: { readonly short: number; readonly full: number };
+  /** The service closes some of its connections within the full time. */
+  readonly isCut: boolean;
+  readonly run: (context: AttackContext) => Promise<void>;
+}
+
+const HEAD = 'GET /v1/relying-parties HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n';
+const BODY_HEAD =
+  'POST /v1/challenges/authentication HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n';
+const REQUEST = `${HEAD}\r\n`;
+/** A request that its caller may not make. */
+const DENIED = 'GET /v1/audit/events HTTP/1.1\r\nhost: localhost\r\n\r\n';
+const TRICKLE_MS = 300;
+/** Half of them are of a caller that no policy names, half of one that it names. */
+const EITHER: readonly Identity[] = ['stranger', 'operator'];
+const either = (number: number): Identity => EITHER[number % 2]!;
+
+/** Half of the connections say nothing, the others a part of a TLS record. */
+const SILENT: Attack = {
+  name: 'silent connections',
+  seconds: { short: 13, full: 25 },
+  isCut: true,
+  run: (context) =>
+    keepOpen(
+      { sockets: 4_200, perSecond: 1_000 },
+      (number) => {
+        const socket = openTcp(context.target.port, number);
+        if (number % 2 === 0) socket.once('connect', () => socket.write(Buffer.from([0x16, 0x03, 0x01])));
+        return socket;
+      },
+      context,
+    ),
+};
+
+const REFUSED_HANDSHAKES: Attack = {
+  name: 'handshakes without a certificate',
+  seconds: { short: 5, full: 20 },
+  isCut: true,
+  run: (context) =>
+    keepOpen({ sockets: 50, perSecond: 100 }, (number) => openTls(context.target, number).resume(), context),
+};
+
+/** What comes byte by byte has no end. */
+const begin = (text: string): Attack['run'] => {
+  return (context) =>
+    keepOpen(
+      { sockets: 600, perSecond: 200 },
+      (number) => {
+        const socket = openTls(context.target, number, either(number));
+        socket.resume().once('secureConnect', () => {
+          if (number % 4 < 2) socket.write(text.slice(0, 400));
+          else trickle(socket, text, TRICKLE_MS);
+        });
+        return socket;
+      },
+      context,
+    );
+};
+
+const HEADS: Attack = {
+  name: 'heads that stall or trickle',
+  seconds: { short: 6, full: 30 },
+  isCut: true,
+  run: begin(`${HEAD}x-head: ${'a'.repeat(10_000)}`),
+};
+const BODIES: Attack = {
+  name: 'bodies that stall or trickle',
+  seconds: { short: 6, full: 30 },
+  isCut: true,
+  run: begin(`${BODY_HEAD}{"rpId": "${' '.repeat(10_000)}`),
+};
+
+const PIPELINES: Attack = {
+  name: 'pipelined requests',
+  seconds: { short: 5, full: 20 },
+  isCut: false,
+  run: (context) =>
+    keepOpen(
+      { sockets: 8, perSecond: 20 },
+      (number) => {
+        const socket = openTls(context.target, number, either(number));
+        const send = (): void => {
+          if (!socket.destroyed && socket.write(REQUEST.repeat(100))) setTimeout(send, 50);
+          else socket.once('drain', send);
+        };
+        return socket.resume().once('secureConnect', send);
+      },
+      context,
+    ),
+};
+
+const RESETS: Attack = {
+  name: 'pipelined requests and resets',
+  seconds: { short: 5, full: 20 },
+  isCut: false,
+  run: (context) =>
+    keepOpen(
+      { sockets: 40, perSecond: 40 },
+      (number) => {
+        const socket = openTls(context.target, number, either(number));
+        return socket.once('secureConnect', () => {
+          socket.write(REQUEST.repeat(200), () => setTimeout(reset, 20, socket));
+        });
+      },
+      context,
+    ),
+};
+
+function reset(socket: Socket): void {
+  const { _parent: tcp } = socket as { _parent?: Socket };
+  (tcp ?? socket).resetAndDestroy();
+  socket.destroy();
+}
+
+/** One request after the other on each connection, as fast as they are answered. */
+const DENIALS: Attack = {
+  name: 'requests that are denied',
+  seconds: { short: 5, full: 20 },
+  isCut: false,
+  run: (context) =>
+    keepOpen(
+      { sockets: 8, perSecond: 20 },
+      (number) => {
+        const socket = openTls(context.target, number, either(number));
+        const ask = (): void => {
+          context.tally.count('requests');
+          socket.write(DENIED);
+        };
+        // An answer is one chunk or two; asking once for each is a little more than one after the other.
+        return socket.once('secureConnect', ask).on('data', () => setTimeout(ask, 5));
+      },
+      context,
+    ),
+};
+
+const EXPORTS: Attack = {
+  name: 'exports that nobody reads',
+  seconds: { short: 6, full: 45 },
+  isCut: true,
+  run: (context) =>
+    keepOpen(
+      { sockets: 300, perSecond: 100 },
+      (number) => {
+        const socket = openTls(context.target, number, 'auditor').pause();
+        return socket.once('secureConnect', () => {
+          socket.write('GET /v1/audit/export HTTP/1.1\r\nhost: localhost\r\n\r\n');
+        });
+      },
+      context,
+    ),
+};
+
+/** 150 probes at a time, beside connections to the management listener that say nothing. */
+const PROBES: Attack = {
+  name: 'readiness probes',
+  seconds: { short: 5, full: 20 },
+  isCut: true,
+  run: async (context) => {
+    const silent = keepOpen({ sockets: 200, perSecond: 200 }, (number) => openTcp(context.target.managementPort, number), context); // prettier-ignore
+    while (!context.stopped.aborted) {
+      await Promise.all(Array.from({ length: 150 }, () => probe(context)));
+      await pause(20, context.stopped);
+    }
+    await silent;
+  },
+};
+
+function probe({ target, tally, stopped }: AttackContext): Promise<void> {
+  return new Promise((resolve) => {
+    const url = `http://127.0.0.1:${String(target.managementPort)}/health/ready`;
+    const request = httpGet(url, { agent: false, signal: stopped }, (response) => {
+      tally.count(`probes answered ${String(response.statusCode)}`);
+      response.resume().once('close', resolve);
+    });
+    request.once('error', () => {
+      resolve();
+    });
+  });
+}
+
+export const ATTACKS: readonly Attack[] = [
+  ...[SILENT, REFUSED_HANDSHAKES, HEADS, BODIES, PIPELINES, RESETS, DENIALS, EXPORTS, PROBES],
+];

@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What a process holds. */
+export interface Resources {
+  /** MiB, resident. */
+  readonly memory: number;
+  readonly descriptors: number;
+}
+
+export function readResources(pid: number): Resources {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  const kibibytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]);
+  return { memory: kibibytes / 1_024, descriptors: readdirSync(`/proc/${String(pid)}/fd`).length };
+}
+
+/** The garbage collector and the allocator keep some; the pools of connections open and close as they like. */
+const SPARE_MEMORY = 64;
+const SPARE_DESCRIPTORS = 12;
+
+export function areReleased(now: Resources, before: Resources): boolean {
+  return now.memory <= before.memory * 1.25 + SPARE_MEMORY && now.descriptors <= before.descriptors + SPARE_DESCRIPTORS;
+}
+
+/** Waits until a process holds no more than before. @returns what it holds then, or when so many seconds are over */
+export async function settle(pid: number, before: Resources, seconds: number): Promise<Resources> {
+  const deadline = performance.now() + seconds * 1_000;
+  let now = readResources(pid);
+  while (!areReleased(now, before) && performance.now() < deadline) {
+    await sleep(250);
+    now = readResources(pid);
+  }
+  return now;
+}
