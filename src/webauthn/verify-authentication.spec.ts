@@ -3,7 +3,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { AssertionInterference } from '../../test/support/authenticator/interference.js';
 import { generateKey, signWith } from '../../test/support/authenticator/keys.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { authentication, expectRefusal, NOTHING_TO_VERIFY, ORIGIN } from '../../test/support/pure-ceremonies.js';
+import {
+  authentication,
+  expectRefusal,
+  NOTHING_TO_VERIFY,
+  ODD_OUTPUTS,
+  ORIGIN,
+} from '../../test/support/pure-ceremonies.js';
 import type { Reason } from './verdict.js';
 import type { AuthenticationExpectation } from './verify-authentication.js';
 
@@ -226,6 +232,8 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
       };
       await authentication({ interference });
     });
+    it('may be floats and integers beyond 2^53: the bytes count', () =>
+      authentication({ interference: { extensions: ODD_OUTPUTS } }));
     refuses('malformed', [['extensions that are no map', { extensions: [] as never }]]);
   });
 

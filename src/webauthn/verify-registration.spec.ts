@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { encode } from 'cborg';
-import { packedSelf } from '../../test/support/authenticator/attestation.js';
+import { noAttestation, packedSelf } from '../../test/support/authenticator/attestation.js';
 import type { CreationInterference } from '../../test/support/authenticator/interference.js';
 import { encodeCose, generateKey } from '../../test/support/authenticator/keys.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { expectRefusal, NOTHING_TO_VERIFY, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, NOTHING_TO_VERIFY, ODD_OUTPUTS, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js'; // prettier-ignore
 import type { Reason } from './verdict.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
@@ -283,6 +283,12 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       const credential = { clientExtensionResults: { unheardOf: true } };
       await registration({ interference: { extensions, credential } });
     });
+    it.each([
+      ['none', noAttestation],
+      ['packed', packedSelf],
+    ])('may be floats and integers beyond 2^53, with %s: the bytes count', (_, attestation) =>
+      registration({ interference: { extensions: ODD_OUTPUTS, attestation } }),
+    );
   });
 
   describe('step 29: store the record', () => {

@@ -30,6 +30,12 @@ const DEFAULTS = {
   allowBackupGrowth: false,
 };
 
+/** Extension outputs that CBOR can hold and that a parser may write back in other bytes. */
+export const ODD_OUTPUTS = {
+  ...{ half: 0.5, double: 1.1, nan: Number.NaN, infinite: Infinity, nothing: undefined },
+  ...{ large: 2n ** 64n - 1n, negative: -(2n ** 64n), deep: new Map([[1, [2 ** 53 - 1, 2n ** 53n]]]) },
+};
+
 interface Variation<Interference, Expectation> {
   readonly model?: Partial<Model>;
   readonly interference?: Interference;
