@@ -12,7 +12,7 @@ const BATCH = 500;
 
 const outcomes: Record<string, number> = {};
 const memory: number[] = [];
-const all = targets();
+const all = await targets();
 console.log(`${String(count)} mutated ceremonies over ${String(all.length)} targets, seed ${String(seed)}`);
 for (let done = 0; done < count; done += BATCH) {
   const target = all[(done / BATCH) % all.length]!;

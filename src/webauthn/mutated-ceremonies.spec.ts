@@ -7,7 +7,7 @@ import { REASONS } from './verdict.js';
 /** `npm run fuzz -- 100000` does the same for longer. */
 const RUNS = 300;
 
-describe.each(targets().map((target) => [target.name, target] as const))('%s', (_, target) => {
+describe.each((await targets()).map((target) => [target.name, target] as const))('%s', (_, target) => {
   it('is accepted as the authenticator made it', async () => {
     expect(await target.honest()).toBe('ACCEPTED');
   });

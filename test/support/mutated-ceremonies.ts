@@ -1,16 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
-import { type Reason, Refusal } from '../../src/webauthn/verdict.js';
+import { type Reason, Refusal, step } from '../../src/webauthn/verdict.js';
 import { verifyAuthentication } from '../../src/webauthn/verify-authentication.js';
 import { verifyRegistration } from '../../src/webauthn/verify-registration.js';
-import { packedSelf } from './authenticator/attestation.js';
+import type { RegistrationResponseJSON } from '../../src/webauthn/json.js';
+import { AndroidDevice } from './authenticator/android-key.js';
+import { fidoU2fBy, packedBy, packedSelf } from './authenticator/attestation.js';
+import { createAttestationAuthority } from './authenticator/attestation-authority.js';
+import { sha256 } from './authenticator/authenticator-data.js';
 import { Authenticator } from './authenticator/authenticator.js';
-import type { AlgorithmName } from './authenticator/keys.js';
+import type { CreationInterference } from './authenticator/interference.js';
+import { type AlgorithmName, generateKey } from './authenticator/keys.js';
+import type { Model } from './authenticator/model.js';
+import { Tpm } from './authenticator/tpm.js';
 import { type MutatedMember, mutate } from './mutations.js';
 
 const RP_ID = 'login.example.com';
 const ORIGIN = 'https://login.example.com';
+const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 const COMMON = {
   rpId: RP_ID,
   origins: [ORIGIN],
@@ -39,16 +47,23 @@ async function outcomeOf(verify: () => unknown): Promise<Outcome> {
   }
 }
 
-/** Self attestation, because with `none` nobody signs for the authenticator data and a changed one is as good as another. */
-function registrationTarget(algorithm: AlgorithmName): Target {
-  const authenticator = new Authenticator({ algorithm, attestation: packedSelf });
-  const [challenge, otherChallenge] = [randomBytes(32), randomBytes(32)];
+interface RegistrationProfile {
+  readonly model: Partial<Model>;
+  readonly interference?: CreationInterference;
+  readonly challenge?: Buffer;
+  /** Where the attestation must lead to: what is true and not trusted counts as refused. */
+  readonly roots?: readonly string[];
+}
+
+function registrationTarget(name: string, profile: RegistrationProfile): Target {
+  const { model, interference, challenge = randomBytes(32), roots = [] } = profile;
+  const authenticator = new Authenticator(model);
   const user = { id: randomBytes(32).toString('base64url'), name: '', displayName: '' };
   const optionsFor = (bytes: Buffer) => ({
     ...{ rp: { id: RP_ID, name: '' }, user, challenge: bytes.toString('base64url'), pubKeyCredParams: [] },
   });
-  const honest = authenticator.create(optionsFor(challenge), ORIGIN);
-  const other = authenticator.create(optionsFor(otherChallenge), ORIGIN);
+  const honest = authenticator.create(optionsFor(challenge), ORIGIN, interference);
+  const other = authenticator.create(optionsFor(randomBytes(32)), ORIGIN);
   const algorithms = ALGORITHMS.map(({ cose }) => cose);
   const expected = {
     ...COMMON,
@@ -56,16 +71,27 @@ function registrationTarget(algorithm: AlgorithmName): Target {
     conditional: false,
     algorithms,
     formats: ATTESTATION_FORMATS,
-    roots: () => [],
+    roots: () => roots,
     allowSha1Tpm: false,
     now: new Date(),
   };
+  const verify = (answer: RegistrationResponseJSON): void => {
+    const { attestation } = verifyRegistration(answer, expected);
+    step(roots.length === 0 || attestation.trust === 'trusted', 'attestation-untrusted', attestation.trust);
+  };
   return {
-    name: `registration, ${algorithm}`,
-    honest: () => outcomeOf(() => verifyRegistration(honest, expected)),
+    name: `registration, ${name}`,
+    honest: () =>
+      outcomeOf(() => {
+        verify(honest);
+      }),
     attack: async (changes) => {
       const mutated = mutate(honest, other, changes);
-      return mutated ? outcomeOf(() => verifyRegistration(mutated, expected)) : 'unchanged';
+      return mutated
+        ? outcomeOf(() => {
+            verify(mutated);
+          })
+        : 'unchanged';
     },
   };
 }
@@ -91,8 +117,48 @@ function authenticationTarget(algorithm: AlgorithmName): Target {
   };
 }
 
-export const targets = (): Target[] =>
-  (['ES256', 'EdDSA', 'RS256', 'ML-DSA-44'] as const).flatMap((algorithm) => [
-    registrationTarget(algorithm),
+/** Self attestation, because with `none` nobody signs for the authenticator data and a changed one is as good as another. */
+const selfAttested = (algorithm: AlgorithmName): Target =>
+  registrationTarget(algorithm, { model: { algorithm, attestation: packedSelf } });
+
+/** Statements with certificates: what they rest on is the certificates' bytes, too. */
+async function attestedTargets(): Promise<Target[]> {
+  const maker = await createAttestationAuthority();
+  const [tpm, phone] = [await Tpm.create(), await AndroidDevice.create()];
+  const byMaker = { roots: [maker.rootPem] };
+  return [
+    registrationTarget('packed', {
+      model: { attestation: packedBy(await maker.issue({ aaguid: AAGUID })), aaguid: AAGUID },
+      ...byMaker,
+    }),
+    registrationTarget('fido-u2f', { model: { attestation: fidoU2fBy(await maker.issue()) }, ...byMaker }),
+    registrationTarget('tpm', { model: { attestation: tpm.attest(-7) }, roots: [tpm.root.pem] }),
+    await androidTarget(phone),
+  ];
+}
+
+/** The certificate names the client data's hash, so that is made first. */
+async function androidTarget(phone: AndroidDevice): Promise<Target> {
+  const [key, challenge] = [generateKey('ES256'), randomBytes(32)];
+  const clientDataJson = JSON.stringify({
+    type: 'webauthn.create',
+    challenge: challenge.toString('base64url'),
+    origin: ORIGIN,
+  });
+  const attestation = await phone.attest(key, sha256(clientDataJson));
+  const roots = [phone.root.pem];
+  return registrationTarget('android-key', {
+    model: {},
+    interference: { key, clientDataJson, attestation },
+    challenge,
+    roots,
+  });
+}
+
+export const targets = async (): Promise<Target[]> => [
+  ...(['ES256', 'EdDSA', 'RS256', 'ML-DSA-44'] as const).flatMap((algorithm) => [
+    selfAttested(algorithm),
     authenticationTarget(algorithm),
-  ]);
+  ]),
+  ...(await attestedTargets()),
+];

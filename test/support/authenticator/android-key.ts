@@ -46,10 +46,12 @@ export function keyDescription(claims: KeyClaims & { challenge: Buffer }): x509.
 
 /** A device: its key attests the credential keys that are made in it. */
 export class AndroidDevice {
-  private constructor(
-    readonly root: Issued,
-    readonly batch: Issued,
-  ) {}
+  readonly root: Issued;
+  readonly batch: Issued;
+
+  private constructor(root: Issued, batch: Issued) {
+    [this.root, this.batch] = [root, batch];
+  }
 
   static async create(batch: Profile = {}): Promise<AndroidDevice> {
     const root = await issue({ subject: 'CN=Android Root', ca: true });

@@ -53,10 +53,12 @@ export const usages = (...oids: string[]): x509.Extension => new x509.ExtendedKe
 
 /** A TPM with the certificate of its attestation identity key. */
 export class Tpm {
-  private constructor(
-    readonly root: Issued,
-    readonly aik: Issued,
-  ) {}
+  readonly root: Issued;
+  readonly aik: Issued;
+
+  private constructor(root: Issued, aik: Issued) {
+    [this.root, this.aik] = [root, aik];
+  }
 
   static async create(profile: Profile = {}, key?: KeyAlgorithm): Promise<Tpm> {
     const root = await issue({ subject: 'CN=TPM Root', ca: true });
