@@ -24,7 +24,7 @@ describe('npm run names: a list of names, and the table that it refreshes', () =
     ['a key that is no AAGUID', 'x', { name: 'X' }],
     ['an entry without a name', ONE, {}],
     ['an entry that is null', ONE, null],
-    ['a name that is no text', ONE, { name: 7 }],
+    ['a name that is not text', ONE, { name: 7 }],
     ['a name with a line break', ONE, { name: 'One\nTwo' }],
     ['an empty name', ONE, { name: '' }],
     ['a name of 65 characters', ONE, { name: 'x'.repeat(65) }],

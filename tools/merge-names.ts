@@ -17,7 +17,7 @@ export interface MergedNames {
  * The table with what a list says besides. A bad entry is skipped, because no name decides anything; no model ever goes.
  *
  * @param list AAGUIDs, each with an object that has a `name`
- * @throws Error when it is no such list, or holds no name: its owner announces that it will be emptied one day
+ * @throws Error when it is not such a list, or holds no name: its owner announces that it will be emptied one day
  */
 export function mergeNames(table: Names, list: unknown): MergedNames {
   if (typeof list !== 'object' || list === null || Array.isArray(list)) throw new Error('the list is no JSON object');

@@ -66,9 +66,9 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
   it.each<[string, () => string, string]>([
     ['is empty', () => '', 'has no certificate in PEM'],
     ['has no certificate', () => 'no certificate', 'has no certificate in PEM'],
-    ['has a certificate cut short', () => `${two}${one.slice(0, -60)}`, 'has a PEM block that is no whole certificate'],
+    ['has a certificate cut short', () => `${two}${one.slice(0, -60)}`, 'has a PEM block that is not a whole certificate'],
     ['has one that is none', () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, 'has as certificate 2 what is none'],
-    ['has a private key', () => `${one}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, 'has a PEM block that is no whole certificate'],
+    ['has a private key', () => `${one}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, 'has a PEM block that is not a whole certificate'],
   ])('stops the boot when it %s, and says so', async (_, bundle, message) => {
     await expect(holding(bundle())).rejects.toThrow(ConfigError);
     await expect(holding(bundle())).rejects.toThrow(`PASSKEY_ATTESTATION_ROOTS_FILE: "${file}" ${message}`);
@@ -97,7 +97,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
 
     it.each<[string, () => Promise<void>, string]>([
       ['one bad entry among good ones', () => writeFile(file, `${one}${two}${one.replace(/[A-Za-z]{8}/g, 'AAAAAAAA')}`), ''],
-      ['half a file', () => writeFile(file, `${two}${one.slice(0, 200)}`), 'no whole certificate'],
+      ['half a file', () => writeFile(file, `${two}${one.slice(0, 200)}`), 'not a whole certificate'],
       ['nothing', () => writeFile(file, ''), 'has no certificate'],
       ['no file', () => rm(file), 'ENOENT'],
       ['a directory', () => rm(file).then(() => mkdir(file)), 'is no file'],
@@ -119,7 +119,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       expect([roots.of('packed'), audit.entries]).toEqual([[one.trim()], []]);
     });
 
-    it('from what is refused to what is whole is no longer told', async () => {
+    it('from a refused file to a whole one clears the refusal', async () => {
       const roots = await holding(one);
       await changedTo(roots, 'nothing');
       await changedTo(roots, two);

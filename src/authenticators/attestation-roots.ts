@@ -33,9 +33,9 @@ export interface RootsState {
 }
 
 /**
- * What attestations may end in: the well-known roots of their format, and those of PASSKEY_ATTESTATION_ROOTS_FILE. The file
+ * Attestations may end in the well-known roots of their format and in those of PASSKEY_ATTESTATION_ROOTS_FILE. The file
  * is trust, so it is taken whole or not at all: one bad entry stops the boot, and later leaves the roots in force as they
- * are. What is taken counts from the next registration on; credentials keep the trust that they were registered with.
+ * are. A new file counts from the next registration on; credentials keep the trust that they were registered with.
  */
 @Injectable()
 export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
@@ -120,7 +120,7 @@ async function readRoots(path: string, held: Roots | undefined): Promise<Roots> 
   const pem = bundle.match(CERTIFICATES) ?? [];
   if (pem.length === 0) throw new Error('has no certificate in PEM');
   if (bundle.replace(CERTIFICATES, '').includes('-----')) {
-    throw new Error('has a PEM block that is no whole certificate; it must hold certificates and nothing else');
+    throw new Error('has a PEM block that is not a whole certificate; it must hold certificates and nothing else');
   }
   return { digest, pem, subjects: pem.map(subjectAt) };
 }

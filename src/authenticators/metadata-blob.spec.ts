@@ -163,10 +163,10 @@ describe('the payload of a BLOB', () => {
   const REVOKED = { aaguid: AAGUID, statusReports: [{ status: 'REVOKED' }] };
   it.each<[string, unknown[], string]>([
     ['an entry whose AAGUID is none', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is none'],
-    ['one whose AAGUID is no text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is none'],
-    ['status reports that are no list', [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }], 'entries[1]: statusReports is no list'],
+    ['one whose AAGUID is not text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is none'],
+    ['status reports that are no list', [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }], 'entries[1]: statusReports is not a list'],
     ['a status report without a status', [{ aaguid: AAGUID, statusReports: [{}, null, { status: 'REVOKED' }] }], 'entries[0]: statusReports[0] has no status'],
-  ])('is taken without %s, which is told, and keeps what it says of others', (_, entries, told) => {
+  ])('is taken without %s, reports that, and keeps the reports about other models', (_, entries, told) => {
     const { models, skipped } = verify(signer.blob({ entries }));
     expect(skipped[0]).toBe(told);
     expect(models.get(AAGUID)?.reports).toEqual([{ status: 'REVOKED', effectiveDate: null }]);
@@ -194,7 +194,7 @@ describe('the payload of a BLOB', () => {
     ['an icon that is a page', { icon: 'data:text/html;base64,AAAA' }],
     ['an icon that is very large', { icon: `data:image/png;base64,${'A'.repeat(70_000)}` }],
     ['roots that are none', { attestationRootCertificates: ['AAAA', 1, null] }],
-  ])('is taken without %s, which is told', (_, metadataStatement) => {
+  ])('is taken without %s, and reports that', (_, metadataStatement) => {
     const nothing = { description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] };
     const { models, skipped } = model({ metadataStatement });
     expect(models.get(AAGUID)).toEqual(nothing);

@@ -11,7 +11,7 @@ export interface Metadata {
   readonly nextUpdate: Date;
   /** By AAGUID, in lower case. */
   readonly models: ReadonlyMap<string, AuthenticatorModel>;
-  /** What could not be read in it, a line each. */
+  /** A line for each part that could not be read. */
   readonly skipped: readonly string[];
 }
 
@@ -37,7 +37,7 @@ const MAX_ICON_CHARACTERS = 64 * 1_024;
 
 /**
  * The serial number and the date are what the file is taken by: a mistake there refuses the whole. An entry, a status report
- * or a member of a statement that cannot be read is skipped and told, so that it keeps no report about another model out.
+ * or a member of a statement that cannot be read is skipped and reported, so that it keeps no report about another model out.
  * Entries without AAGUID (UAF, U2F) are passed over.
  *
  * @throws MetadataError
@@ -64,7 +64,7 @@ export function readMetadata(payload: unknown): Metadata {
   return { no, nextUpdate: day, models, skipped };
 }
 
-/** Of two entries for one model the first describes it, and the reports of both count. */
+/** The first of two entries for one model describes it, and the reports of both count. */
 function withReports(model: AuthenticatorModel, first: AuthenticatorModel | undefined): AuthenticatorModel {
   return first ? { ...first, reports: inOrder([...first.reports, ...model.reports]) } : model;
 }
@@ -81,9 +81,9 @@ function modelOf(
     return holds;
   };
   const roots = textsOf(attestationRootCertificates).map((text) => pemOf(text, certificates));
-  expect(!roots.includes(undefined), 'attestationRootCertificates holds what is no certificate');
-  const named = expect(description === undefined || isText(description, 1, 200), 'description is no name');
-  const shown = expect(icon === undefined || isIcon(icon), 'icon is no image in a data URL, or too large');
+  expect(!roots.includes(undefined), 'an entry of its attestationRootCertificates is not a certificate');
+  const named = expect(description === undefined || isText(description, 1, 200), 'its description is not a name');
+  const shown = expect(icon === undefined || isIcon(icon), 'its icon is not an image in a data URL, or too large');
   return {
     description: named ? (description as string | undefined) : undefined,
     icon: shown ? (icon as string | undefined) : undefined,
@@ -95,7 +95,7 @@ function modelOf(
 
 /** An absent list is an empty one. */
 function reportsOf(reports: unknown, place: string, skipped: string[]): StatusReport[] {
-  if (reports !== undefined && !Array.isArray(reports)) skipped.push(`${place}: statusReports is no list`);
+  if (reports !== undefined && !Array.isArray(reports)) skipped.push(`${place}: statusReports is not a list`);
   const list: unknown[] = Array.isArray(reports) ? reports : [];
   return list.flatMap((report, index) => {
     const { status, effectiveDate } = membersOf(report);

@@ -5,16 +5,16 @@ import { pointerOf } from './json-pointer.js';
 type ValidationMetadata = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 
 const MAX_DETAIL = 512;
-/** Of one list; the caller mends what they have in common. */
+/** The answer names no more elements of one list: the caller mends what they have in common. */
 const MAX_ELEMENTS = 8;
 
 /**
- * What class-validator found, in words: each wrong member by its JSON pointer, an element of a list by its index. What was
- * sent is not repeated: it may be a secret. The errors must carry their target and their value.
+ * Describes in words what class-validator found: each wrong member by its JSON pointer, an element of a list by its index.
+ * It does not repeat what was sent, which may be a secret. The errors must carry their target and their value.
  */
 export function invalidMembers(errors: readonly ValidationError[], parent = ''): InvalidMember[] {
   return errors.flatMap((error) => {
-    // What is no object at all is an error about no property.
+    // An error about a value that is not an object names no property.
     if ((error.property as string | undefined) === undefined) return [{ pointer: parent, detail: 'must be an object' }];
     const pointer = pointerOf(parent, error.property);
     return [...ownMistakes(error, pointer), ...invalidMembers(error.children ?? [], pointer)];

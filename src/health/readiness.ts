@@ -122,7 +122,7 @@ export class Readiness {
     return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
   }
 
-  /** A file that cannot be used leaves the roots in force as they are: it is told here, and nothing else. */
+  /** A file that cannot be used leaves the roots in force as they are. */
   attestationRoots(): HealthIndicatorResult {
     const check = this.indicators.check('attestation_roots');
     const state = this.files.attestationRoots();

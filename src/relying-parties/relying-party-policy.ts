@@ -26,7 +26,7 @@ export interface RelyingPartyPolicy {
   readonly signCountRegression: 'reject' | 'flag';
   /** Whether a credential that becomes backup eligible after its registration is refused (WebAuthn L3 §7.2 step 19). */
   readonly backupEligibilityChange: 'reject' | 'accept-growth';
-  /** Whether a TPM’s attestation that rests on SHA-1, as that of every Windows Hello does, can be trusted. */
+  /** Lets a TPM’s attestation be trusted that rests on SHA-1, as nearly every Windows Hello sends it. */
   readonly allowSha1Tpm: boolean;
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };

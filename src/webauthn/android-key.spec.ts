@@ -131,7 +131,7 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
       ['a byte behind a certificate', () => statement((attStmt) => ({ ...attStmt, x5c: (attStmt['x5c'] as Buffer[]).map((der) => Buffer.concat([der, Buffer.alloc(1)])) }))],
     ])('refuses %s', (_, what) => refuses(what())); // prettier-ignore
 
-    it('is stricter than the clause for the relying party: whoever signed the key describes none, so that a key cannot vouch for another', async () => {
+    it('is stricter than the clause for the relying party: a certificate that signed the key describes none itself, so that no key can vouch for another', async () => {
       const attestedAuthority = await AndroidDevice.create({ extensions: [keyDescription({ challenge: OTHER_HASH })] });
       await expect(ceremony({ by: attestedAuthority })).rejects.toMatchObject({
         detail: 'a certificate that signed the key describes a key itself',
@@ -202,11 +202,11 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
     const purpose = tag(1, new AsnSet({ value: [new Integer({ value: 2 })] }));
     it.each<[string, (fields: Sequence['valueBlock']['value']) => void]>([
       ['a field that is named, twice in a list', (fields) => lists(fields)[1]!.valueBlock.value.push(purpose)],
-      ['a purpose that is no set', (fields) => lists(fields)[0]!.valueBlock.value.push(tag(1, new Integer({ value: 2 })))],
-      ['an origin that is no integer', (fields) => lists(fields)[0]!.valueBlock.value.push(tag(702, new Null()))],
+      ['a purpose outside of a set', (fields) => lists(fields)[0]!.valueBlock.value.push(tag(1, new Integer({ value: 2 })))],
+      ['an origin that is not an integer', (fields) => lists(fields)[0]!.valueBlock.value.push(tag(702, new Null()))],
       ['a tag with two elements', (fields) => lists(fields)[0]!.valueBlock.value.push(new Constructed({ idBlock: { tagClass: 3, tagNumber: 702 }, value: [new Integer({ value: 0 }), new Integer({ value: 0 })] }))],
       ['no second list', (fields) => fields.pop()],
-      ['a challenge that is no OCTET STRING', (fields) => fields.splice(4, 1, new Null())],
+      ['a challenge that is not an OCTET STRING', (fields) => fields.splice(4, 1, new Null())],
     ])('refuses %s', (_, change) => expectRefusal(described(change)(), 'attestation-invalid')); // prettier-ignore
 
     const honest = { challenge: OTHER_HASH };

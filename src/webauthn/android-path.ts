@@ -2,13 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import type { Excuse } from './certificate-path.js';
 import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
 
-/** Of Google's RSA root, whose name is a serial number. */
+/** The name of Google's RSA root is a serial number. */
 const FACTORY_ROOT = 'serialNumber=f92009e853b6b045';
 /** The key, the batch, Google's intermediate and the root. */
 const FACTORY_PATH = 4;
 
 /**
- * What Google excuses the certificates of Android keys from, as its own verifier does (docs/adr/0007-attestation-formats.md):
+ * Excuses the certificates of Android keys from what Google's own verifier does not ask (docs/adr/0007-attestation-formats.md):
  *
  * 1. The dates of the key's own certificate are not judged: the device writes them by a clock that its user sets.
  * 2. Until Android 12 the batch's key was put into the device in the factory and can never be replaced, so that its

@@ -6,7 +6,7 @@ import { Refusal, step } from './verdict.js';
 /** RSASSA-PKCS1-v1_5 with SHA-1: the TPMs of Windows attest with it. No other format may. */
 export const RS1 = -65_535;
 
-/** What makers sign statements with: the algorithms of credentials, and these. */
+/** Makers sign statements with the algorithms of credentials, and with these. */
 const ATTESTATION_ALGORITHMS: readonly SignatureAlgorithm[] = [
   ...ALGORITHMS,
   { cose: -9, name: 'ESP256', keyType: 2, curve: 1, hash: 'sha256' },

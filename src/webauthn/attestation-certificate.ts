@@ -17,7 +17,7 @@ export function readCertificate(certificate: X509Certificate): CertificateFields
   }
 }
 
-/** What §8.2.1 and §8.3.1 both ask of the leaf. @throws Refusal attestation-invalid */
+/** Demands of the leaf what §8.2.1 and §8.3.1 both ask. @throws Refusal attestation-invalid */
 export function demandAttestationLeaf(fields: CertificateFields, aaguid: string): void {
   const { version, extensions } = fields;
   step(version === V3, 'attestation-invalid', `the attestation certificate has version ${String(version)}, not 3`);

@@ -32,7 +32,7 @@ describe('WebAuthn L3 §8: x5c of a statement', () => {
 
   it('a refusal says which certificate of the chain cannot be read', async () => {
     const x5c = [leaf.certificate.raw, Buffer.alloc(70, 1)];
-    const detail = 'x5c[1] is no certificate in DER';
+    const detail = 'x5c[1] is not a certificate in DER';
     await expect(attested('packed', { alg: -7, x5c })).rejects.toMatchObject({ detail });
   });
 });

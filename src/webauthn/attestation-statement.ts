@@ -18,7 +18,7 @@ export interface VerifiedStatement {
   readonly format: string;
   /** Leaf first; none for `none` and self attestation. */
   readonly certificates: readonly X509Certificate[];
-  /** What keeps it from being trusted, whoever signed it. */
+  /** A reason not to trust it, even if its chain leads to a known root. */
   readonly weakness: Distrust | undefined;
 }
 
@@ -76,5 +76,5 @@ function certificateAt(der: Uint8Array, index: number): X509Certificate {
   } catch (error) {
     if (error instanceof Refusal) throw error;
   }
-  throw new Refusal('attestation-invalid', `x5c[${String(index)}] is no certificate in DER`);
+  throw new Refusal('attestation-invalid', `x5c[${String(index)}] is not a certificate in DER`);
 }

@@ -11,7 +11,7 @@ export interface AttestationVerdict {
   readonly trust: AttestationTrust;
   /** Subject of the anchor that a trusted attestation ends in. */
   readonly root?: string;
-  /** Why an attestation with certificates is not trusted. */
+  /** The reason not to trust an attestation with certificates. */
   readonly distrust?: Distrust;
 }
 
@@ -19,7 +19,7 @@ const RULES: Readonly<Record<string, PathRules>> = { 'android-key': { excuse: an
 
 /**
  * @param roots PEM; each may hold one certificate
- * @param allowSha1Tpm whether a TPM’s SHA-1 is good enough
+ * @param allowSha1Tpm accepts the SHA-1 of a TPM
  */
 export function assessTrust(
   { format, certificates, weakness }: VerifiedStatement,
@@ -34,7 +34,7 @@ export function assessTrust(
   return { format, trust: 'trusted', root: nameInOneLine(path.anchor.subject) };
 }
 
-/** A maker’s new root shows here first, so the name that it goes by is told. */
+/** A maker’s new root shows here first, so the detail gives the name that it goes by. */
 function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certificate[]): Distrust {
   if (code !== 'root-unknown') return { code, detail: cause };
   const issuer = nameInOneLine(certificates.at(-1)?.issuer);

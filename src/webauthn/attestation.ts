@@ -10,14 +10,14 @@ export interface Attestation {
   /** x5c, the leaf first; none for `none` and self attestation. */
   readonly certificates: readonly X509Certificate[];
   readonly credential: AttestedCredentialData;
-  /** Of the credential key, COSE. */
+  /** The COSE algorithm of the credential key. */
   readonly algorithm: number;
   readonly rpIdHash: Buffer;
   readonly authData: Buffer;
   readonly clientDataHash: Buffer;
 }
 
-/** Why an attestation that holds is not trusted: the metric’s closed list. */
+/** Reasons not to trust an attestation that is true: the metric’s closed list. */
 export const DISTRUSTS = [
   'root-unknown',
   'not-valid-now',
@@ -33,7 +33,7 @@ export interface Distrust {
   readonly detail: string;
 }
 
-/** What authenticator data and client data are attested by, one behind the other. */
+/** The authenticator data and the client data hash, one behind the other: most statements sign them. */
 export function attestedBytes({ authData, clientDataHash }: Attestation): Buffer {
   return Buffer.concat([authData, clientDataHash]);
 }

@@ -86,7 +86,7 @@ function measureCertificate(der: Buffer, name: string): number {
     countElements(der, 0, der.length, counter);
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal('attestation-invalid', `${name} is no certificate in DER`);
+    throw new Refusal('attestation-invalid', `${name} is not a certificate in DER`);
   }
   return counter.elements;
 }

@@ -18,7 +18,7 @@ export interface PathFlaw {
   readonly cause: string;
 }
 
-/** What a path is excused from, by the rules of those who own its anchor. */
+/** Rules that do not bind a path, because the owner of its anchor says so. */
 export interface Excuse {
   /** The leaf’s dates are not judged. */
   readonly leafDates?: boolean;

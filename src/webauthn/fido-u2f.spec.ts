@@ -46,7 +46,7 @@ describe('WebAuthn L3 §8.6 FIDO U2F attestation', () => {
       ['two certificates', () => [maker.certificate.raw, maker.certificate.raw]],
       ['none', () => undefined],
       ['an empty list', () => []],
-      ['what is no certificate', () => [Buffer.alloc(70, 1)]],
+      ['bytes that are not a certificate', () => [Buffer.alloc(70, 1)]],
     ])('refuses %s', (_, x5c) => refuses(by(maker, { x5c: x5c() })));
   });
 

@@ -6,7 +6,7 @@ const ES256 = -7;
 const NO_AAGUID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * FIDO U2F attestation, WebAuthn L3 §8.6. U2F signs no AAGUID: who names a model by it is believed in nothing.
+ * FIDO U2F attestation, WebAuthn L3 §8.6. U2F signs no AAGUID, so an attestation that names a model is not trusted.
  *
  * @throws Refusal attestation-invalid
  */

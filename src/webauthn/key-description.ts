@@ -1,6 +1,6 @@
 import { fromBER, Constructed, Integer, OctetString, Sequence, Set as AsnSet, type AsnType } from 'asn1js';
 
-/** What Android’s key attestation extension says of a key, as far as WebAuthn L3 §8.4 asks. */
+/** The part of Android’s key attestation extension that WebAuthn L3 §8.4 asks about. */
 export interface KeyDescription {
   readonly attestationSecurityLevel: number;
   readonly keymasterSecurityLevel: number;
@@ -32,7 +32,7 @@ export function readKeyDescription(der: Buffer): KeyDescription {
   if (offset !== der.length) throw new Error('bytes are left over');
   const fields = childrenOf(result, Sequence);
   const [, attestationLevel, , keymasterLevel, challenge, , software, hardware] = fields;
-  if (!(challenge instanceof OctetString)) throw new Error('the challenge is no OCTET STRING');
+  if (!(challenge instanceof OctetString)) throw new Error('the challenge is not an OCTET STRING');
   return {
     attestationSecurityLevel: integerOf(attestationLevel),
     keymasterSecurityLevel: integerOf(keymasterLevel),
@@ -59,7 +59,7 @@ function readList(element: AsnType | undefined): AuthorizationList {
   };
 }
 
-/** Of an explicit tag. */
+/** The one element inside an explicit tag. */
 function onlyChildOf(element: AsnType): AsnType {
   const [child, ...more] = childrenOf(element, Constructed);
   if (!child || more.length > 0) throw new Error('an explicit tag holds one element');
@@ -73,6 +73,6 @@ function childrenOf(element: AsnType | undefined, kind: typeof Constructed): Asn
 
 /** INTEGER and ENUMERATED. */
 function integerOf(element: AsnType | undefined): number {
-  if (!(element instanceof Integer)) throw new Error('an element is no integer');
+  if (!(element instanceof Integer)) throw new Error('an element is not an integer');
   return Number(element.toBigInt());
 }

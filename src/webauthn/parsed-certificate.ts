@@ -3,7 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { Certificate, type Extension, type Name } from '@peculiar/asn1-x509';
 
-/** What node:crypto does not say of a certificate. */
+/** The fields of a certificate that node:crypto does not show. */
 export interface CertificateFields {
   /** 3 for version 3, which is 2 on the wire. */
   readonly version: number;

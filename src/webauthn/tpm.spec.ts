@@ -83,7 +83,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
 
     it.each<[string, Ceremony]>([
       ['none', statement({ alg: undefined })],
-      ['one that is no number', statement({ alg: 'ES256' })],
+      ['one that is not a number', statement({ alg: 'ES256' })],
       ['one that nobody registered', statement({ alg: 7 })],
       ['that of another kind of key', statement({ alg: RS256 })],
       ['RS1 by a key on P-256', statement({ alg: RS1 })],
@@ -99,7 +99,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
       ['none', undefined],
       ['an empty list', []],
       ['a certificate outside of a list', Buffer.alloc(70, 1)],
-      ['what is no certificate', [Buffer.alloc(70, 1)]],
+      ['bytes that are not a certificate', [Buffer.alloc(70, 1)]],
       ['text', ['text']],
     ])('refuses %s', (_, x5c) => refuses(statement({ x5c })));
   });
@@ -215,7 +215,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
       ['a scheme that Part 2 does not define', shaped({ scheme: u16(0x99) })],
       ['a scheme without its hash', shaped({ scheme: u16(0x18) })],
       ['a KDF that Part 2 does not define', shaped({ kdf: u16(0x99) })],
-      ['a name algorithm that is no hash', shaped({ nameAlg: 0x10 })],
+      ['a name algorithm that does not hash', shaped({ nameAlg: 0x10 })],
       ['a coordinate with a byte too many', { shape: { pubArea: (bytes) => Buffer.concat([bytes.subarray(0, -66), sized(Buffer.alloc(33)), sized(Buffer.alloc(32))]) } }],
       ['a byte too few', { shape: { pubArea: (bytes) => bytes.subarray(0, -1) } }],
       ['a byte too many', { shape: { pubArea: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) } }],

@@ -27,7 +27,7 @@ export interface RegistrationExpectation {
   readonly formats: readonly string[];
   /** The roots (PEM) that an attestation of this format and model may end in. */
   readonly roots: (format: string, aaguid: string) => readonly string[];
-  /** Whether a TPM’s attestation that rests on SHA-1 may be trusted. */
+  /** Lets a TPM’s attestation be trusted that rests on SHA-1. */
   readonly allowSha1Tpm: boolean;
   /** When the certificates must be valid. */
   readonly now: Date;

@@ -1,6 +1,6 @@
 /** A root that its owner publishes, as it ships with the service. */
 export interface ShippedRoot {
-  /** What ends in it: attestations of a format, or the signer of FIDO metadata. */
+  /** It anchors attestations of this format, or the signer of FIDO metadata. */
   readonly use: 'apple' | 'android-key' | 'FIDO metadata';
   /** Where its owner publishes it. */
   readonly source: string;
@@ -162,7 +162,7 @@ vouXsXgxT7PntgMTzlSdriVZzH81Xwj3QEUxeCp6
 const rootsFor = (use: ShippedRoot['use']): readonly string[] =>
   Object.freeze(SHIPPED_ROOTS.filter((root) => root.use === use).map(({ pem }) => pem));
 
-/** Of attestations, by format, PEM. */
+/** The roots of attestations (PEM), by format. */
 export const WELL_KNOWN_ROOTS: Readonly<Record<string, readonly string[]>> = Object.freeze({
   apple: rootsFor('apple'),
   'android-key': rootsFor('android-key'),

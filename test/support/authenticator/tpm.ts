@@ -5,7 +5,7 @@ import type { Attestation, Attested } from './attestation.js';
 import { issue, type Issued, type KeyAlgorithm, type Profile } from './certificate-chain.js';
 import type { CredentialKey } from './keys.js';
 
-/** What a TPM writes into its structures; everything that is left out is as Windows Hello makes it. */
+/** Fields that a TPM writes into its structures; everything that is left out is as Windows Hello makes it. */
 export interface TpmShape {
   /** TPM_ALG_ID of the hash of the object's name. */
   nameAlg?: number;
