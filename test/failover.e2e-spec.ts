@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -8,13 +8,15 @@ import { SUPERUSER } from '../src/database/embedded/cluster.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
 import { runRoleScript } from '../src/database/role-scripts.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type Ceremonies } from './support/ceremonies.js';
+import type { Ceremonies } from './support/ceremonies.js';
+import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
 
 let directory: string;
 let embedded: EmbeddedPostgres;
 let superuser: pg.Client;
+let passwordFile: string;
 let service: TestService;
 let login: Ceremonies<string>;
 
@@ -28,7 +30,14 @@ beforeAll(async () => {
     connectionString: Object.assign(new URL(embedded.url), { username: SUPERUSER, password }).href,
   });
   await superuser.connect();
-  service = await TestService.start({ databaseUrl: () => Promise.resolve(embedded.url) });
+  const url = new URL(embedded.url);
+  passwordFile = join(directory, 'password');
+  await writeFile(passwordFile, url.password);
+  url.password = '';
+  service = await TestService.start({
+    databaseUrl: () => Promise.resolve(url.href),
+    env: { PASSKEY_DATABASE_PASSWORD_FILE: passwordFile },
+  });
   login = await service.relyingParty('login.example.com');
 });
 afterAll(async () => {
@@ -69,6 +78,27 @@ class Load {
     }
   }
 }
+
+describe('when the password of the service’s role is changed', () => {
+  const list = (): Promise<Answer<unknown>> => service.client.call('auth-service', 'GET', '/v1/credentials');
+
+  it('what needs a new connection is answered 503, until the file has the new password', async () => {
+    await superuser.query(`ALTER ROLE passkey_manager PASSWORD 'changed'`);
+    await superuser.query(
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'passkey_manager'`,
+    );
+    for (const request of [list, () => login.requestAuthentication(), () => login.requestRegistration('ada')]) {
+      const { status, headers, body } = await request();
+      expect([status, body]).toMatchObject([503, { type: 'urn:passkey-manager:problem:unavailable' }]);
+      expect(headers['retry-after']).toBe('1');
+    }
+    await writeFile(`${passwordFile}.new`, 'changed\n');
+    await rename(`${passwordFile}.new`, passwordFile);
+    for (const request of [list, () => login.requestAuthentication(), () => login.requestRegistration('ada')]) {
+      expect([200, 201]).toContain((await request()).status);
+    }
+  });
+});
 
 describe('after a failover that leaves the sessions alive', () => {
   /** What lived before only reads from now on; a new session reaches a server that writes. */
