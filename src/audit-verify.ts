@@ -4,7 +4,7 @@ import { ExportError } from './audit/log/export-error.js';
 import { proveEvent } from './audit/log/proved-event.js';
 import { openInput, readVerifyCommand, USAGE, type VerifyCommand } from './audit/log/verify-command.js';
 import { verifyExport } from './audit/log/verify-export.js';
-import { clearProgress, eventText, exportText, progressOf } from './audit/log/verify-text.js';
+import { clearProgress, formatProvedEvent, formatExport, makeProgressBar } from './audit/log/verify-text.js';
 
 /**
  * `npm run audit:verify -- EXPORT --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES]
@@ -22,11 +22,11 @@ import { clearProgress, eventText, exportText, progressOf } from './audit/log/ve
 async function verify({ path, keys, proof, options }: VerifyCommand): Promise<string> {
   if (proof !== undefined) {
     const event = (await buffer(openInput(path))).toString('utf8');
-    return eventText(proveEvent(event, readFileSync(proof, 'utf8'), keys));
+    return formatProvedEvent(proveEvent(event, readFileSync(proof, 'utf8'), keys));
   }
-  const proved = await verifyExport(openInput(path), keys, { ...options, onProgress: progressOf(path) });
+  const proved = await verifyExport(openInput(path), keys, { ...options, onProgress: makeProgressBar(path) });
   clearProgress();
-  return exportText(proved);
+  return formatExport(proved);
 }
 
 let command: VerifyCommand | undefined;

@@ -109,7 +109,7 @@ export function probePool(url: string, passwordFile?: string): pg.Pool {
 }
 
 /** @returns the names of this version's migrations that the database lacks */
-export async function pendingMigrations(through: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
+export async function findPendingMigrations(through: Pick<pg.ClientBase, 'query'>): Promise<string[]> {
   const { rows } = await through.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS_TABLE}`);
   const run = new Set(rows.map(({ name }) => name));
   return MIGRATIONS.map((Migration) => new Migration().name).filter((name) => !run.has(name));

@@ -23,7 +23,7 @@ export class DatabaseSession extends pg.Client {
   private readonly unusable: Error | undefined;
 
   constructor(settings: SessionSettings) {
-    const unusable = mistakeIn(settings);
+    const unusable = findMistake(settings);
     super(unusable ? {} : settings);
     this.unusable = unusable;
     const { passwordFile } = settings;
@@ -92,7 +92,7 @@ function spoils(error: unknown): boolean {
 }
 
 /** A URL may name files. */
-function mistakeIn(settings: SessionSettings): Error | undefined {
+function findMistake(settings: SessionSettings): Error | undefined {
   try {
     new pg.Client(settings);
     return undefined;

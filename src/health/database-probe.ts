@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { AuditService, RECORD } from '../audit/audit.service.js';
-import { pendingMigrations } from '../database/data-source.js';
+import { findPendingMigrations } from '../database/data-source.js';
 import { shareOutcome } from './share-outcome.js';
 
 /** The one connection of the probe. */
@@ -45,7 +45,7 @@ export class DatabaseProbe implements OnApplicationShutdown {
 
   private async probeInTime(): Promise<DatabaseFindings> {
     const abort = new AbortController();
-    const late = sleep(PATIENCE_MS, allFail('the database does not answer within a second'), { signal: abort.signal });
+    const late = sleep(PATIENCE_MS, failAll('the database does not answer within a second'), { signal: abort.signal });
     try {
       return await Promise.race([this.probe(), late]);
     } finally {
@@ -59,13 +59,13 @@ export class DatabaseProbe implements OnApplicationShutdown {
     try {
       session = await this.pool.connect();
     } catch (error) {
-      return allFail(`no connection can be made: ${reasonOf(error)}`);
+      return failAll(`no connection can be made: ${describeError(error)}`);
     }
-    const migrations = await findPending(session);
+    const migrations = await describePending(session);
     const audit = await this.tryRecord(session);
     session.release(migrations !== undefined || audit !== undefined);
     const readOnly = audit?.code === READ_ONLY ? 'the server is read-only: a standby, or demoted' : undefined;
-    return { database: readOnly, migrations, audit: audit && `no record can be written: ${reasonOf(audit)}` };
+    return { database: readOnly, migrations, audit: audit && `no record can be written: ${describeError(audit)}` };
   }
 
   private async tryRecord(session: pg.PoolClient): Promise<(Error & { code?: string }) | undefined> {
@@ -81,21 +81,21 @@ export class DatabaseProbe implements OnApplicationShutdown {
   }
 }
 
-async function findPending(session: pg.PoolClient): Promise<string | undefined> {
+async function describePending(session: pg.PoolClient): Promise<string | undefined> {
   try {
-    const pending = await pendingMigrations(session);
+    const pending = await findPendingMigrations(session);
     return pending.length > 0 ? `migrations are pending: ${pending.join(', ')}` : undefined;
   } catch (error) {
-    return `the schema cannot be read: ${reasonOf(error)}`;
+    return `the schema cannot be read: ${describeError(error)}`;
   }
 }
 
-function allFail(reason: string): DatabaseFindings {
+function failAll(reason: string): DatabaseFindings {
   return { database: reason, migrations: reason, audit: reason };
 }
 
 /** With the SQLSTATE, where the server gave one. */
-function reasonOf(error: unknown): string {
+function describeError(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string };
   return [message, code && `(${code})`].filter(Boolean).join(' ');
 }

@@ -82,7 +82,7 @@ export class LogOutput {
           this.put(rest);
         }, FULL_PIPE_MS).unref();
       } else if (error) {
-        this.lose(linesIn(rest), error.code ?? error.message);
+        this.lose(countLines(rest), error.code ?? error.message);
         this.next();
       } else if (written < rest.length) {
         this.torn = rest[written - 1] !== LINE_END;
@@ -102,7 +102,7 @@ export class LogOutput {
 
 const LINE_END = 0x0a;
 
-function linesIn(bytes: Buffer): number {
+function countLines(bytes: Buffer): number {
   let lines = 0;
   for (const byte of bytes) if (byte === LINE_END) lines += 1;
   return lines;

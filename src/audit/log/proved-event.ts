@@ -26,7 +26,7 @@ type Members = Readonly<Record<string, unknown>>;
  */
 export function proveEvent(eventText: string, proofText: string, keys: readonly VerifierKey[]): ProvedEvent {
   const shown = explain('the event', () => demandObject(parseUnambiguous(eventText)));
-  const record = recordOf(shown);
+  const record = restoreRecord(shown);
   const hash = explain('the event', () => leafHash(canonical(record)));
   return explain('the proof', () => {
     const document = demandObject(parseUnambiguous(proofText));
@@ -40,7 +40,7 @@ export function proveEvent(eventText: string, proofText: string, keys: readonly 
     if (!verifyInclusion({ ...inclusion, proof: proof.map(demandHash) })) {
       throw new LineFault('does not lead from the event to the root that its checkpoint signs');
     }
-    return { leafIndex, checkpoint, ...namesOf(record) };
+    return { leafIndex, checkpoint, ...readNames(record) };
   });
 }
 
@@ -48,7 +48,7 @@ export function proveEvent(eventText: string, proofText: string, keys: readonly 
  * The record as it was logged. The service shows an event with its place in the log, and its user by the id that callers
  * know: there `uid_alt` is what was logged.
  */
-function recordOf(shown: Members): Members {
+function restoreRecord(shown: Members): Members {
   if (shown['kind'] === 'event') return demandObject(shown['event']);
   const { metadata, user } = shown as { metadata?: Members; user?: Members };
   const { sequence: _, ...logged } = metadata ?? {};
@@ -62,7 +62,7 @@ function recordOf(shown: Members): Members {
   return JSON.parse(text) as Members;
 }
 
-function namesOf(record: Members): Pick<ProvedEvent, 'id' | 'type' | 'time'> {
+function readNames(record: Members): Pick<ProvedEvent, 'id' | 'type' | 'time'> {
   const { metadata, time, type_name: type } = record as { metadata?: Members; time?: unknown; type_name?: unknown };
   const at = new Date(Number(time));
   return {

@@ -8,7 +8,7 @@ const BAR_WIDTH = 24;
 const MEGABYTE = 1e6;
 
 /** A bar on the terminal, where there is one. */
-export function progressOf(path: string): (bytes: number, lines: number) => void {
+export function makeProgressBar(path: string): (bytes: number, lines: number) => void {
   const total = path === '-' ? undefined : statSync(path).size;
   const start = performance.now();
   let shown = start;
@@ -18,11 +18,11 @@ export function progressOf(path: string): (bytes: number, lines: number) => void
     shown = now;
     const seconds = (now - start) / 1000;
     const rate = `${Math.round(lines / seconds).toLocaleString('en')} lines/s`;
-    process.stderr.write(`\r\x1b[K${barOf(bytes, total, seconds)}, ${rate}`);
+    process.stderr.write(`\r\x1b[K${formatBar(bytes, total, seconds)}, ${rate}`);
   };
 }
 
-function barOf(bytes: number, total: number | undefined, seconds: number): string {
+function formatBar(bytes: number, total: number | undefined, seconds: number): string {
   const read = (bytes / MEGABYTE).toFixed(0);
   if (total === undefined) return `${read} MB`;
   const done = Math.min(1, bytes / total);
@@ -35,7 +35,7 @@ export function clearProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }
 
-export function exportText({ from, to, events, erased, checkpoint, span, since, anchored }: ProvedExport): string {
+export function formatExport({ from, to, events, erased, checkpoint, span, since, anchored }: ProvedExport): string {
   const { origin, size, root } = checkpoint;
   const whole = from === 0 && to === size ? 'the whole log' : `of ${String(size)}`;
   const rows: [string, string | undefined][] = [
@@ -43,34 +43,34 @@ export function exportText({ from, to, events, erased, checkpoint, span, since, 
     ['range', `leaves [${String(from)}, ${String(to)}), ${whole}: ${String(events)} events, ${String(erased)} erased`],
     ['events', span ? `from ${span[0].toISOString()} to ${span[1].toISOString()}` : 'none'],
     ['tree', `${String(size)} leaves, root ${root.toString('base64')}`],
-    ['signed', signatureText(checkpoint)],
+    ['signed', formatSignatures(checkpoint)],
     ['since', since ? `continues the checkpoint of ${String(since.size)} leaves` : undefined],
-    ['anchored', anchored && anchoredText(anchored)],
+    ['anchored', anchored && formatAnchored(anchored)],
   ];
-  return tableOf(rows);
+  return formatTable(rows);
 }
 
-export function eventText({ leafIndex, id, type, time, checkpoint }: ProvedEvent): string {
+export function formatProvedEvent({ leafIndex, id, type, time, checkpoint }: ProvedEvent): string {
   const { origin, size, root } = checkpoint;
-  return tableOf([
+  return formatTable([
     ['log', origin],
     ['event', `${id}, ${type}, of ${time}`],
     ['place', `leaf ${String(leafIndex)} of ${String(size)}`],
     ['tree', `root ${root.toString('base64')}`],
-    ['signed', signatureText(checkpoint)],
+    ['signed', formatSignatures(checkpoint)],
   ]);
 }
 
-function signatureText({ time, keys }: SignedCheckpoint): string {
+function formatSignatures({ time, keys }: SignedCheckpoint): string {
   const signatures = keys.map(({ name, keyId, algorithm }) => `${algorithm} (${name}+${keyId})`).join(' and ');
   return `${time ? `${time.toISOString()}, ` : ''}by ${signatures}`;
 }
 
-function tableOf(rows: readonly (readonly [string, string | undefined])[]): string {
+function formatTable(rows: readonly (readonly [string, string | undefined])[]): string {
   const shown = rows.filter(([, text]) => text !== undefined);
   return shown.map(([name, text]) => `  ${name.padEnd(9)}${text!}\n`).join('');
 }
 
-function anchoredText({ held, outside, newer }: NonNullable<ProvedExport['anchored']>): string {
+function formatAnchored({ held, outside, newer }: NonNullable<ProvedExport['anchored']>): string {
   return `${String(held)} checkpoints hold, ${String(outside)} are outside of the range, ${String(newer)} are newer`;
 }
