@@ -209,21 +209,6 @@ describe('two workers', () => {
     expect(new Set(shown)).toEqual(new Set([new X509Certificate(certificatePem).fingerprint256]));
   });
 
-  it('one of which hangs: readiness says which, before a probe gives up, and the primary is alive', async () => {
-    const [, hanging] = await pidsOf(service);
-    process.kill(hanging!, 'SIGSTOP');
-    try {
-      const begun = Date.now();
-      const { status, workers } = await readiness(service);
-      expect(Date.now() - begun).toBeLessThan(4_000);
-      expect([status, workers[1]]).toEqual([503, { status: 'down', pid: hanging, message: 'it does not answer' }]);
-      expect((await fetch(`${service.managementUrl}/health/live`)).status).toBe(200);
-    } finally {
-      process.kill(hanging!, 'SIGCONT');
-    }
-    await until(async () => (await readiness(service)).status === 200);
-  });
-
   it('one of which is killed under load: it is replaced, nothing acknowledged is lost, and who was at the other notices nothing', async () => {
     const [, killed] = await pidsOf(service);
     const since = Date.now();

@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from './support/database.js';
+import { ServiceProcess } from './support/service-process.js';
+import { until } from './support/until.js';
+
+/** A start of several processes, on a machine that may be busy. */
+jest.setTimeout(120_000);
+
+let dataDir: string;
+let database: TestDatabase;
+let service: ServiceProcess;
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
+  database = await createTestDatabase();
+  service = await ServiceProcess.start(dataDir, database.url, { PASSKEY_WORKERS: '2' });
+});
+afterAll(async () => {
+  await service.stop();
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function readiness(): Promise<{ status: number; worker: { pid: number } & Record<string, unknown> }> {
+  const response = await fetch(`${service.managementUrl}/health/ready`);
+  const { details } = (await response.json()) as { details: Record<'worker-2', { pid: number }> };
+  return { status: response.status, worker: details['worker-2'] };
+}
+
+it('readiness says which worker hangs, before a probe gives up, and the primary is alive', async () => {
+  const { pid } = (await readiness()).worker;
+  process.kill(pid, 'SIGSTOP');
+  try {
+    const begun = Date.now();
+    expect(await readiness()).toEqual({ status: 503, worker: { status: 'down', pid, message: 'it does not answer' } });
+    expect(Date.now() - begun).toBeLessThan(4_000);
+    expect((await fetch(`${service.managementUrl}/health/live`)).status).toBe(200);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await until(async () => (await readiness()).status === 200);
+});
