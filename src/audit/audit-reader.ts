@@ -139,17 +139,15 @@ export class AuditReader {
   }
 
   /**
-   * The relying parties of a limited caller are asked for one by one: each is a range of an index in the order of the
-   * page, where several at once would be read whole and sorted.
+   * The relying parties of a limited caller are asked for one after another: each is a range of an index in the order of
+   * the page, where several at once would be read whole and sorted; and a request must not take every connection.
    */
   private async newest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
     const { take } = select.expressionMap;
     const ranges = relyingParties?.map((rpId) => select.clone().andWhere('e.rpId = :rpId', { rpId }));
-    const pages = await Promise.all((ranges ?? [select]).map((range) => range.getMany()));
-    return pages
-      .flat()
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, take);
+    const found: AuditEventEntity[] = [];
+    for (const range of ranges ?? [select]) found.push(...(await range.getMany()));
+    return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, take);
   }
 
   private visible(context: AuthorizedContext): Select {

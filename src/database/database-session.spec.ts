@@ -140,6 +140,18 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
 });
 
 describe('a pool', () => {
+  it('refuses more than 512 that wait for a session, and serves the others', async () => {
+    const pool = new DatabasePool({ connectionString: database.url, max: 1 });
+    const session = await pool.connect();
+    const waiting = Array.from({ length: 512 }, () => pool.query('SELECT 1'));
+    const full = { slug: 'unavailable', members: { retryAfter: 1 } };
+    await expect(pool.query('SELECT 1')).rejects.toMatchObject(full);
+    await expect(pool.connect()).rejects.toMatchObject(full);
+    session.release();
+    expect(await Promise.all(waiting)).toHaveLength(512);
+    await pool.end();
+  });
+
   const pidOf = async (session: pg.ClientBase): Promise<unknown> =>
     (await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
 

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { readBounded } from '../config/read-bounded.js';
 import { DatabaseUnreachable } from '../problems/database-unavailable.js';
+import { Problem } from '../problems/problem.js';
 
 export interface SessionSettings extends pg.ClientConfig {
   /** Read for each new connection, so that a password can be changed while the service runs. */
@@ -74,6 +75,11 @@ export class DatabaseSession extends pg.Client {
   }
 }
 
+/** Twice the requests that run at a time (src/telemetry/admission.ts): so many wait only when something is wrong. */
+const MOST_WAITING = 512;
+
+type Lent = (error: Error | undefined, session: pg.PoolClient | undefined, done: (release?: unknown) => void) => void;
+
 /** Sessions that are kept for the next statement, unless they are spoiled. */
 export class DatabasePool extends pg.Pool {
   constructor(settings: SessionSettings & pg.PoolConfig) {
@@ -83,6 +89,18 @@ export class DatabasePool extends pg.Pool {
     });
     // A session that is lost while nobody uses it: the pool makes another one for the next statement.
     this.on('error', () => undefined);
+  }
+
+  /** @throws Problem unavailable: as many wait for a session as may */
+  override connect(): Promise<pg.PoolClient>;
+  override connect(lent: Lent): void;
+  override connect(lent?: Lent): Promise<pg.PoolClient> | void {
+    const isFull = this.waitingCount >= MOST_WAITING;
+    const full = (): Problem =>
+      new Problem('unavailable', { retryAfter: 1, detail: 'too much waits for the database' });
+    if (!lent) return isFull ? Promise.reject(full()) : super.connect();
+    if (isFull) setImmediate(lent, full(), undefined, () => undefined);
+    else super.connect(lent);
   }
 }
 

@@ -134,6 +134,20 @@ describe('reads', () => {
     await settled();
     expect(runs(reads[1]!)).toBe(true);
   });
+
+  it('that wait begin one in each turn of the event loop, and leave the rest of it to others', async () => {
+    admission = new Admission(metrics, { ...BOUNDS, share: 4, reads: 4, open: 8 });
+    const running = Array.from({ length: 4 }, () => ask('a', { isRead: true }));
+    const waiting = Array.from({ length: 4 }, () => ask('a', { isRead: true }));
+    await settled();
+    for (const { admitted } of running) admitted!.settle();
+    const begun: number[] = [];
+    for (let turn = 0; turn < 4; turn += 1) {
+      await settled();
+      begun.push(waiting.filter(runs).length);
+    }
+    expect(begun).toEqual([1, 2, 3, 4]);
+  });
 });
 
 it('an identity that has nothing open is forgotten', async () => {

@@ -60,6 +60,7 @@ export interface Admitted {
 export class Admission {
   private running = 0;
   private reads = 0;
+  private readIsDue = false;
   /** In the order of their turns. Only identities that the access policy names get here. */
   private readonly lines = new Map<string, Line>();
 
@@ -115,7 +116,7 @@ export class Admission {
     line.running -= 1;
     if (line.isRead) this.reads -= 1;
     this.metrics.requestsInFlight.set(this.running);
-    this.beginNext();
+    this.beginSoon(line.isRead);
   }
 
   private leave(line: Line): void {
@@ -150,16 +151,31 @@ export class Admission {
     });
   }
 
-  /** The line that has waited longest for a turn gets it. Work of a connection that has closed is dropped. */
-  private beginNext(): void {
+  /** After what the event loop has to do for others; and of reads, which can take long of it, one in each of its turns. */
+  private beginSoon(isRead: boolean): void {
+    if (isRead && this.readIsDue) return;
+    this.readIsDue ||= isRead;
+    setImmediate(() => {
+      if (isRead) this.readIsDue = false;
+      if (this.beginNext() && isRead) this.beginSoon(true);
+    });
+  }
+
+  /**
+   * The line that has waited longest for a turn gets it. Work of a connection that has closed is dropped.
+   *
+   * @returns whether there was one
+   */
+  private beginNext(): boolean {
     for (const line of this.lines.values()) {
       while (line.waiting[0]?.socket.destroyed) line.waiting.shift()!.refuse(new Problem('unavailable', GONE));
       if (!line.waiting[0] || !this.mayRun(line)) continue;
       this.lines.delete(line.key);
       this.lines.set(line.key, line);
       line.waiting.shift()!.begin();
-      return;
+      return true;
     }
+    return false;
   }
 
   private shed(detail: string): Problem {

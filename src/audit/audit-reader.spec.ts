@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
+import { authorizedContext } from '../../test/support/callers.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { systemClock } from '../config/clock.js';
+import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditReader } from './audit-reader.js';
+import { LogStorage } from './log-storage.js';
+
+let database: TestDataSource;
+let reader: AuditReader;
+beforeAll(async () => {
+  database = await openTestDataSource();
+  const { dataSource } = database;
+  const events = dataSource.getRepository(AuditEventEntity);
+  reader = new AuditReader(events, new FakeAudit().service, new LogStorage(dataSource), TEST_KEYS, systemClock);
+});
+afterAll(() => database.close());
+
+describe('a list for a caller of many relying parties', () => {
+  it('takes no more than two connections to the database at a time', async () => {
+    const { master: pool } = database.dataSource.driver as unknown as { master: pg.Pool };
+    let most = 0;
+    pool.on('acquire', () => {
+      most = Math.max(most, pool.totalCount - pool.idleCount + pool.waitingCount);
+    });
+    const parties = Array.from({ length: 50 }, (_, party) => `party-${String(party)}.example`);
+    expect(await reader.list(authorizedContext({}, parties), { limit: 50 })).toEqual({ data: [], nextCursor: null });
+    expect(most).toBeLessThanOrEqual(2);
+  });
+});
