@@ -67,7 +67,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
     ['is empty', () => '', 'has no certificate in PEM'],
     ['has no certificate', () => 'no certificate', 'has no certificate in PEM'],
     ['has a certificate cut short', () => `${two}${one.slice(0, -60)}`, 'has a PEM block that is not a whole certificate'],
-    ['has one that is none', () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, 'has as certificate 2 what is none'],
+    ['has one that is none', () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, 'cannot be used: its certificate 2 cannot be read'],
     ['has a private key', () => `${one}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, 'has a PEM block that is not a whole certificate'],
   ])('stops the boot when it %s, and says so', async (_, bundle, message) => {
     await expect(holding(bundle())).rejects.toThrow(ConfigError);

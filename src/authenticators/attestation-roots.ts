@@ -132,5 +132,5 @@ function subjectAt(pem: string, index: number): string {
   } catch {
     // Refused below.
   }
-  throw new Error(`has as certificate ${String(index + 1)} what is none that can be read; replace or remove it`);
+  throw new Error(`cannot be used: its certificate ${String(index + 1)} cannot be read; replace or remove it`);
 }

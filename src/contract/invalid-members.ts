@@ -41,7 +41,7 @@ function ownMistakes(error: ValidationError, pointer: string): InvalidMember[] {
 function wrongElements(error: ValidationError, check: string): number[] {
   const list: unknown = error.value;
   if (!Array.isArray(list)) return [];
-  if (check === 'arrayUnique') return indexesWhere(list, (value, index) => list.indexOf(value) < index);
+  if (check === 'arrayUnique') return repeatsIn(list);
   const [metadata] = metadataOf(error).filter(({ each, name }) => each && name === check);
   if (!metadata) return [];
   const [constraint] = getMetadataStorage().getTargetValidatorConstraints(metadata.constraintCls);
@@ -53,6 +53,11 @@ function wrongElements(error: ValidationError, check: string): number[] {
   });
 }
 
+function repeatsIn(list: readonly unknown[]): number[] {
+  const seen = new Set<unknown>();
+  return indexesWhere(list, (value) => seen.size === seen.add(value).size);
+}
+
 function metadataOf({ target, property }: ValidationError): ValidationMetadata[] {
   if (!target) return [];
   return getMetadataStorage()
@@ -60,6 +65,6 @@ function metadataOf({ target, property }: ValidationError): ValidationMetadata[]
     .filter(({ propertyName }) => propertyName === property);
 }
 
-function indexesWhere(list: readonly unknown[], wrong: (value: unknown, index: number) => boolean): number[] {
-  return [...list.entries()].filter(([index, value]) => wrong(value, index)).map(([index]) => index);
+function indexesWhere(list: readonly unknown[], wrong: (value: unknown) => boolean): number[] {
+  return [...list.entries()].filter(([, value]) => wrong(value)).map(([index]) => index);
 }

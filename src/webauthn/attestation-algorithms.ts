@@ -80,5 +80,5 @@ export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObje
 }
 
 function shown(alg: unknown): string {
-  return typeof alg === 'number' || typeof alg === 'bigint' ? String(alg) : 'absent or no integer';
+  return typeof alg === 'number' || typeof alg === 'bigint' ? String(alg) : 'absent or not an integer';
 }

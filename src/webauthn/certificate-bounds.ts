@@ -46,7 +46,7 @@ export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
   let elements = 0;
   for (const [index, der] of x5c.entries()) {
     const name = `x5c[${String(index)}]`;
-    step(der instanceof Uint8Array, 'attestation-invalid', `${name} is no byte string`);
+    step(der instanceof Uint8Array, 'attestation-invalid', `${name} is not a byte string`);
     const size = `${name} has ${String(der.length)} bytes, more than ${String(MAX_CERTIFICATE_BYTES)}`;
     step(der.length <= MAX_CERTIFICATE_BYTES, 'attestation-invalid', size);
     elements += measureCertificate(Buffer.from(der.buffer, der.byteOffset, der.length), name);

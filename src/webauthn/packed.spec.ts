@@ -1,9 +1,10 @@
 import 'reflect-metadata';
-import { sign, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type Attestation, falsified, packedSelf } from '../../test/support/authenticator/attestation.js';
 import {
+  forKey,
   issue,
   type Issued,
   type KeyAlgorithm,
@@ -38,7 +39,11 @@ type Signing = (data: Buffer, key: KeyObject) => Buffer;
 const sha256: Signing = (data, key) => sign('sha256', data, key);
 
 const packed =
-  (by: Issued, members: Record<string, unknown> = {}, signing = sha256): Attestation =>
+  (
+    by: Pick<Issued, 'certificate' | 'privateKey'>,
+    members: Record<string, unknown> = {},
+    signing = sha256,
+  ): Attestation =>
   ({ authenticatorData, clientDataHash }) => {
     const sig = signing(Buffer.concat([authenticatorData, clientDataHash]), by.privateKey);
     return { fmt: 'packed', attStmt: { alg: COSE.ES256, sig, x5c: [by.certificate.raw], ...members } };
@@ -46,6 +51,14 @@ const packed =
 const own = (members: Record<string, unknown>): Attestation =>
   falsified(packedSelf, ({ fmt, attStmt }) => ({ fmt, attStmt: { ...attStmt, ...members } }));
 const leaf = (profile: Profile = {}): Promise<Issued> => issue({ subject: SUBJECT, ...profile }, root);
+
+/** The SubjectPublicKeyInfo of a point on P-256 in its compressed form (SEC 1 §2.3.3). */
+function compressed(spki: Buffer): Buffer {
+  const [x, y] = [spki.subarray(-64, -32), spki.subarray(-32)];
+  const algorithm = spki.subarray(2, 23);
+  const point = Buffer.concat([Buffer.of(0x03, 34, 0, 2 | (y[31]! & 1)), x]);
+  return Buffer.concat([Buffer.of(0x30, algorithm.length + point.length), algorithm, point]);
+}
 
 describe('WebAuthn L3 §8.2 Packed attestation', () => {
   describe('alg: the algorithm of sig, which fits the certificate’s key', () => {
@@ -74,6 +87,17 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
       ['PS384', -38, RSA, pss('sha384')],
       ['PS512', -39, RSA, pss('sha512')],
     ])('accepts %s', async (_, alg, key, signing) => accepts(packed(await leaf({ key }), { alg }, signing)));
+
+    const spkiOf = (publicKey: KeyObject): Buffer => publicKey.export({ type: 'spki', format: 'der' });
+    it.each<[string, number, () => { publicKey: KeyObject; privateKey: KeyObject }, Signing, (spki: Buffer) => Buffer]>([
+      ['ML-DSA-44', -48, () => generateKeyPairSync('ml-dsa-44'), bare, (spki) => spki],
+      ['ML-DSA-87', -50, () => generateKeyPairSync('ml-dsa-87'), bare, (spki) => spki],
+      ['PS256 by a key for RSASSA-PSS alone', COSE.PS256, () => generateKeyPairSync('rsa-pss', { modulusLength: 2_048 }), pss('sha256'), (spki) => spki],
+      ['ES256 by a compressed point', COSE.ES256, () => generateKeyPairSync('ec', { namedCurve: 'P-256' }), sha256, compressed],
+    ])('accepts %s', async (_, alg, generate, signing, change) => {
+      const { publicKey, privateKey } = generate();
+      await accepts(packed(forKey(maker, root, privateKey, change(spkiOf(publicKey))), { alg }, signing));
+    }); // prettier-ignore
 
     it.each<[string, () => Promise<Attestation>]>([
       ['none', () => Promise.resolve(packed(maker, { alg: undefined }))],

@@ -1,7 +1,7 @@
 import { type Attestation, attestedBytes } from './attestation.js';
 import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
 import { attributesOf, demandAttestationLeaf, readCertificate } from './attestation-certificate.js';
-import { type CertificateFields } from './parsed-certificate.js';
+import type { CertificateFields } from './parsed-certificate.js';
 import { publicKeyOf } from './public-key.js';
 import { Refusal, step } from './verdict.js';
 
@@ -28,18 +28,13 @@ export function verifyPacked(attestation: Attestation): void {
 /** §8.2.1. @throws Refusal attestation-invalid */
 function demandPackedLeaf(fields: CertificateFields, aaguid: string): void {
   demandAttestationLeaf(fields, aaguid);
-  const attributes = (oid: string): string[] => attributesOf(fields.subject, oid);
-  const demand = (holds: boolean, what: string): void => {
-    if (!holds) throw new Refusal('attestation-invalid', `the attestation certificate’s subject has ${what}`);
+  const demand = (oid: string, holds: (value: string) => boolean, what: string): void => {
+    if (attributesOf(fields.subject, oid).some(holds)) return;
+    throw new Refusal('attestation-invalid', `the attestation certificate’s subject lacks ${what}`);
   };
-  demand(attributes(SUBJECT.unit).includes(UNIT), `not the OU "${UNIT}"`);
-  demand(attributes(SUBJECT.country).some((code) => code.length === 2), 'no country (C) of two letters'); // prettier-ignore
-  demand(
-    attributes(SUBJECT.organization).some((name) => name !== ''),
-    'no organization (O)',
-  );
-  demand(
-    attributes(SUBJECT.commonName).some((name) => name !== ''),
-    'no common name (CN)',
-  );
+  const isGiven = (value: string): boolean => value !== '';
+  demand(SUBJECT.unit, (unit) => unit === UNIT, `the OU "${UNIT}"`);
+  demand(SUBJECT.country, (code) => code.length === 2, 'a country (C) of two letters');
+  demand(SUBJECT.organization, isGiven, 'an organization (O)');
+  demand(SUBJECT.commonName, isGiven, 'a common name (CN)');
 }

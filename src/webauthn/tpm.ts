@@ -53,7 +53,7 @@ export function verifyTpm(attestation: Attestation): Distrust | undefined {
 
 function bytesIn({ statement }: Attestation, member: string): Uint8Array {
   const bytes = statement.get(member);
-  step(bytes instanceof Uint8Array, 'attestation-invalid', `${member} is no byte string`);
+  step(bytes instanceof Uint8Array, 'attestation-invalid', `${member} is not a byte string`);
   return bytes;
 }
 
@@ -69,7 +69,7 @@ function keyOf(jwk: webcrypto.JsonWebKey): KeyObject | undefined {
 function nameOf(pubArea: Uint8Array, nameAlg: number): Buffer {
   const hash = NAME_HASHES[nameAlg];
   if (hash === undefined)
-    throw new Refusal('attestation-invalid', `pubArea’s nameAlg is ${String(nameAlg)}, no SHA-1 or SHA-2`);
+    throw new Refusal('attestation-invalid', `pubArea’s nameAlg is ${String(nameAlg)}, not one of SHA-1 or SHA-2`);
   const number = Buffer.alloc(2);
   number.writeUInt16BE(nameAlg);
   return Buffer.concat([number, createHash(hash).update(pubArea).digest()]);

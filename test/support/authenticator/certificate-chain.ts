@@ -1,5 +1,7 @@
 import 'reflect-metadata';
-import { KeyObject, webcrypto, X509Certificate } from 'node:crypto';
+import { KeyObject, sign, webcrypto, X509Certificate } from 'node:crypto';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import { Certificate, SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
 import * as x509 from '@peculiar/x509';
 
 /** A certificate with the key that it is about, so that it can sign others. */
@@ -65,4 +67,26 @@ export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued>
   });
   const pem = `${certificate.toString('pem')}\n`;
   return { certificate: new X509Certificate(pem), pem, privateKey: KeyObject.from(keys.privateKey), keys };
+}
+
+/**
+ * The same certificate for a key that WebCrypto or this generator does not make.
+ *
+ * @param spki of the key, DER
+ */
+export function forKey(
+  { certificate }: Issued,
+  by: Issued,
+  privateKey: KeyObject,
+  spki: Buffer,
+): Pick<Issued, 'certificate' | 'privateKey'> {
+  const parsed = AsnConvert.parse(certificate.raw, Certificate);
+  const { tbsCertificate } = parsed;
+  tbsCertificate.subjectPublicKeyInfo = AsnConvert.parse(spki, SubjectPublicKeyInfo);
+  const signature = sign('sha256', Buffer.from(AsnConvert.serialize(tbsCertificate)), by.privateKey);
+  const { signatureAlgorithm } = parsed;
+  const der = AsnConvert.serialize(
+    new Certificate({ tbsCertificate, signatureAlgorithm, signatureValue: new Uint8Array(signature).buffer }),
+  );
+  return { certificate: new X509Certificate(Buffer.from(der)), privateKey };
 }
