@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { RawConnection } from './support/raw-connection.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
+import { writeSlowly } from './support/write-slowly.js';
 
 const MIB = 1_024 * 1_024;
 const GET = 'GET /v1/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n';
@@ -105,7 +106,7 @@ describe('a body that is too large', () => {
     const live = await connection();
     live.socket.pause();
     live.socket.write(PUT + framing);
-    await new Promise((resolve) => live.socket.write(Buffer.alloc(2 * MIB), resolve));
+    await writeSlowly(live.socket, Buffer.alloc(2 * MIB));
     live.socket.resume();
     await live.closed;
     expect(live.statuses).toEqual([413]);

@@ -3,6 +3,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { writeSlowly } from '../../test/support/write-slowly.js';
+import { Problem } from '../problems/problem.js';
 import { ProblemFilter } from '../problems/problem.filter.js';
 import { describeUnparsable } from '../problems/unparsable-request.js';
 import { nameRequest, refuseConnection, watchExchanges } from './exchanges.js';
@@ -35,16 +37,18 @@ beforeEach(async () => {
       refuseConnection(socket, describeUnparsable(error));
     },
   });
-  fastify.server.keepAliveTimeout = 5_000;
   fastify.setErrorHandler((error, request, reply) => {
     problems.render(error, request, reply);
   });
-  fastify.addHook('onRequest', async ({ url }) => (url === '/admitted' ? admit.promise : undefined));
+  fastify.addHook('onRequest', async ({ url }) => {
+    if (url === '/admitted') await admit.promise;
+    if (url === '/refused') throw new Problem('permission-denied');
+  });
   fastify.addHook('onResponse', ({ id }, _reply, done) => {
     logged.push(id);
     done();
   });
-  watchExchanges(fastify, 200);
+  watchExchanges(fastify, 1_000);
   fastify.all('/', () => 'parsed');
   fastify.get('/waiting', async () => {
     begun += 1;
@@ -62,8 +66,9 @@ afterEach(async () => {
   await fastify.close();
 });
 
-async function open(): Promise<Socket> {
-  const socket = connect((fastify.server.address() as AddressInfo).port, '127.0.0.1').on('error', () => undefined);
+async function open(allowHalfOpen = false): Promise<Socket> {
+  const { port } = fastify.server.address() as AddressInfo;
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen }).on('error', () => undefined);
   sockets.push(socket);
   await once(socket, 'connect');
   return socket;
@@ -120,7 +125,6 @@ describe('a connection on which comes what the HTTP parser cannot read', () => {
     const answers = received(socket);
     socket.write(GET_WAITING + GET_WAITING + text);
     await until(() => begun === 2);
-    await sleep(20);
     answer.resolve();
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 400']);
     expect(lastOf(await answers).body).toMatchObject(NOT_HTTP);
@@ -141,7 +145,6 @@ describe('a connection on which comes what the HTTP parser cannot read', () => {
     const answers = received(socket);
     socket.write(`${GET_WAITING}${CHUNKED}2\r\n{}\r\nno size\r\n`);
     await until(() => begun === 1);
-    await sleep(20);
     answer.resolve();
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
     const { body } = lastOf(await answers);
@@ -235,41 +238,37 @@ describe('an answer before the end of its request', () => {
     const socket = await open();
     socket.pause();
     socket.write(begin);
-    await new Promise((resolve) => socket.write(rest, resolve));
+    await writeSlowly(socket, rest);
     const { head, body } = lastOf(await received(socket));
     expect(head).toMatch(/^HTTP\/1\.1 413 .*connection: close/is);
     expect(body).toMatchObject({ type: 'urn:passkey-manager:problem:request-too-large' });
   }); // prettier-ignore
 
-  it('does not let a client send without end', async () => {
-    const socket = await open();
-    socket.resume().write(head(1_000 * MIB));
-    const closed = once(socket, 'close');
-    const send = (): void => {
-      while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
-    };
-    socket.on('drain', send);
+  it.each(['/', '/refused'])('does not let a client send to %s without end', async (target) => {
+    const socket = await open(true);
+    socket.resume().write(head(1_000 * MIB).replace('/', target));
+    const send = (error?: unknown): unknown => error ?? socket.write(Buffer.alloc(MIB), send);
     send();
-    await closed;
+    await new Promise((resolve) => socket.once('close', resolve));
     expect(socket.bytesWritten).toBeLessThan(20 * MIB);
   });
 
   it('ends the connection of a client that goes on neither sending nor closing', async () => {
-    const socket = connect({
-      ...{ port: (fastify.server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true },
-    });
-    sockets.push(socket.on('error', () => undefined));
-    const [connection] = (await once(fastify.server, 'connection')) as [Socket];
+    const accepted = once(fastify.server, 'connection') as Promise<[Socket]>;
+    const socket = await open(true);
     socket.resume().write(head(2 * MIB));
-    await once(connection, 'close');
+    await once((await accepted)[0], 'close');
   });
 
   it('is the only one when the rest of its request never comes', async () => {
     fastify.server.headersTimeout = 60;
     fastify.server.requestTimeout = 80;
     const socket = await open();
+    const answers = received(socket);
     socket.write(head(9).replace('application/json', 'application/xml'));
-    expect((await received(socket)).match(STATUS)).toEqual(['HTTP/1.1 415']);
+    await once(socket, 'data');
+    socket.write('{');
+    expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 415']);
   });
 });
 
