@@ -3,7 +3,7 @@ import { watchedPolicy } from './access/policy-in-force.js';
 import { AppModule, type WatchedSettings } from './app.module.js';
 import { createApp, createManagement, listen } from './applications.js';
 import { AuditService } from './audit/audit.service.js';
-import { recordMigrations } from './audit/record-migrations.js';
+import { beginLog } from './audit/begin-log.js';
 import { type Clock, systemClock } from './config/clock.js';
 import { type Config, ConfigError } from './config/config.js';
 import { findDevelopment } from './config/development.js';
@@ -39,7 +39,7 @@ export async function startService(
   metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
 ): Promise<RunningService> {
   const watched = await watchSettings(config, clock);
-  const database = await openDatabase(config, (dataSource, names) => recordMigrations(dataSource, names, clock.now()));
+  const database = await openDatabase(config, (dataSource, names) => beginLog(dataSource, names, clock.now()));
   const stops = [database.stop];
   try {
     return await serve({ ...config, databaseUrl: database.url }, clock, metadataRoots, watched, stops);

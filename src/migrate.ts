@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { recordMigrations } from './audit/record-migrations.js';
+import { beginLog } from './audit/begin-log.js';
 import { migrate } from './database/data-source.js';
 
 /** `npm run migration:run`: brings the database of DATABASE_URL to this version's schema, and records that in its audit log. */
@@ -9,7 +9,6 @@ if (!url) {
   process.exit(1);
 }
 const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
-const record = (dataSource: DataSource, executed: string[]): Promise<void> =>
-  recordMigrations(dataSource, executed, new Date());
-const names = await migrate(url, record, passwordFile);
+const begin = (dataSource: DataSource, executed: string[]): Promise<void> => beginLog(dataSource, executed, new Date());
+const names = await migrate(url, begin, passwordFile);
 console.log(names.length > 0 ? `Migrated: ${names.join(', ')}` : 'Nothing to migrate.');

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { LogKeeper } from '../src/audit/log-keeper.js';
 import { LogProofs } from '../src/audit/log-proofs.js';
-import { LogStorage } from '../src/audit/log-storage.js';
+import { LogPartitions } from '../src/audit/log-partitions.js';
+import { PendingEvents } from '../src/audit/pending-events.js';
 import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
 import { verifyExport } from '../src/audit/log/verify-export.js';
 import { TestService } from './support/service.js';
@@ -21,10 +22,13 @@ beforeAll(async () => {
   [service, directory] = await Promise.all([TestService.start(), mkdtemp(join(tmpdir(), 'passkey-archive-'))]);
   await writeFile(join(directory, 'audit.pub'), of(LogProofs).verifierKeys);
   await service.sql(
-    `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
+    `WITH recorded AS (
+       INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
      SELECT id, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'policy.reload', 'success'
        FROM (SELECT (left(audit_first_id(date_trunc('month', now())::date)::text, 14) || '7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id,
-                    format('{"n":%s}', n) AS event FROM generate_series(1, $1::integer) AS n) AS made`,
+                    format('{"n":%s}', n) AS event FROM generate_series(1, $1::integer) AS n) AS made
+       RETURNING id, leaf_hash)
+     INSERT INTO audit_pending SELECT * FROM recorded`,
     [EVENTS],
   );
   await settle();
@@ -38,10 +42,10 @@ afterAll(async () => {
 
 /** Until every event has its place, those too that tell how long that took. */
 async function settle(): Promise<void> {
-  const storage = of(LogStorage);
+  await of(LogPartitions).make();
   for (let calm = 0; calm < 3; calm += 1) {
     await of(LogKeeper).tick();
-    if ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) calm = 0;
+    if ((await of(PendingEvents).oldest()) !== undefined) calm = 0;
     service.clock.advance(1);
   }
 }

@@ -23,7 +23,8 @@ import { verifyConsistency } from '../src/audit/log/verify-proof.js';
 import { LogKeeper } from '../src/audit/log-keeper.js';
 import { LogLines } from '../src/audit/log-lines.js';
 import { LogProofs } from '../src/audit/log-proofs.js';
-import { LogStorage } from '../src/audit/log-storage.js';
+import { LogPartitions } from '../src/audit/log-partitions.js';
+import { PendingEvents } from '../src/audit/pending-events.js';
 import { TestService } from './support/service.js';
 
 const EVENTS_A_MONTH = 60;
@@ -42,7 +43,7 @@ beforeAll(async () => {
     await settle();
     notes.push((await of(LogProofs).checkpoint()).note);
     service.clock.advance((nextMonth() - service.clock.now().getTime()) / 1_000 + 3_600);
-    await of(LogKeeper).tick();
+    await of(LogPartitions).make();
   }
 }, 60_000);
 afterAll(async () => {
@@ -66,8 +67,7 @@ async function planned(before: Date): Promise<ArchivedMonth[]> {
 }
 
 async function settle(): Promise<void> {
-  const storage = of(LogStorage);
-  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+  while ((await of(PendingEvents).oldest()) !== undefined) {
     service.clock.advance(1);
     await of(LogKeeper).tick();
   }

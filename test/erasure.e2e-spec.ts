@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { LogKeeper } from '../src/audit/log-keeper.js';
-import { LogStorage } from '../src/audit/log-storage.js';
+import { PendingEvents } from '../src/audit/pending-events.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Page } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
@@ -54,8 +54,8 @@ async function everything(): Promise<string> {
 
 async function exported(): Promise<string> {
   const app = service.running.app;
-  const [storage, keeper] = [app.get(LogStorage, { strict: false }), app.get(LogKeeper, { strict: false })];
-  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+  const [pending, keeper] = [app.get(PendingEvents, { strict: false }), app.get(LogKeeper, { strict: false })];
+  while ((await pending.oldest()) !== undefined) {
     service.clock.advance(1);
     await keeper.tick();
   }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { LogKeeper } from '../src/audit/log-keeper.js';
-import { LogStorage } from '../src/audit/log-storage.js';
+import { PendingEvents } from '../src/audit/pending-events.js';
 import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
 import { htmlOf } from '../src/audit/report/html.js';
 import { reviewExport } from '../src/audit/report/read-export.js';
@@ -162,8 +162,8 @@ const withoutPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: Audi
 
 async function exported(): Promise<string> {
   const { app } = service.running;
-  const [storage, keeper] = [app.get(LogStorage, { strict: false }), app.get(LogKeeper, { strict: false })];
-  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+  const [pending, keeper] = [app.get(PendingEvents, { strict: false }), app.get(LogKeeper, { strict: false })];
+  while ((await pending.oldest()) !== undefined) {
     service.clock.advance(1);
     await keeper.tick();
   }

@@ -8,7 +8,7 @@ import { proveEvent } from '../src/audit/log/proved-event.js';
 import { verifyExport } from '../src/audit/log/verify-export.js';
 import { parseConsistency } from '../src/audit/log/consistency-document.js';
 import { verifyConsistency } from '../src/audit/log/verify-proof.js';
-import { LogStorage } from '../src/audit/log-storage.js';
+import { PendingEvents } from '../src/audit/pending-events.js';
 import { LogKeeper } from '../src/audit/log-keeper.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
@@ -33,8 +33,8 @@ const text = async (path: string): Promise<string> => (await get<string>(path)).
 
 /** Waits until every event has its place. */
 async function settled(): Promise<void> {
-  const storage = service.running.app.get(LogStorage, { strict: false });
-  while ((await storage.oldestAfter(await storage.latestCheckpoint())) !== undefined) {
+  const pending = service.running.app.get(PendingEvents, { strict: false });
+  while ((await pending.oldest()) !== undefined) {
     service.clock.advance(1);
     await tick();
   }

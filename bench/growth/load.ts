@@ -49,7 +49,7 @@ export async function load(
 async function backdatePartitions(session: pg.Client, since: Date): Promise<void> {
   const first = new Date(Date.UTC(since.getUTCFullYear(), since.getUTCMonth() + 1)).toISOString().slice(0, 10);
   await session.query(`
-    TRUNCATE audit_event;
+    TRUNCATE audit_event, audit_pending;
     ALTER TABLE audit_event DETACH PARTITION audit_event_initial;
     DO $$ BEGIN
       EXECUTE format('ALTER TABLE audit_event ATTACH PARTITION audit_event_initial FOR VALUES FROM (MINVALUE) TO (%L)',

@@ -10,12 +10,18 @@ export function auditRow(entry, context, time) {
   const id = uuidv7({ msecs: time.getTime() });
   return { id, entry, values: [id, ...Array(AUDIT_ROW_WIDTH - 1).fill(null)] };
 }
-export function auditInsert(first, source = '(SELECT) AS always') {
+export function auditStatement(first, source = '(SELECT) AS always') {
+  return nothing(first, source);
+}
+export function auditParts(first, source) {
+  return \`recorded AS (\${nothing(first, source)})\`;
+}
+export function auditPartsEach(source) {
+  return \`recorded AS (SELECT FROM \${source} WHERE FALSE)\`;
+}
+function nothing(first, source) {
   const values = AUDIT_PARAMETERS.map(([name]) => auditParameter(first, name)).join(', ');
   return \`SELECT \${values} FROM \${source} WHERE FALSE\`;
-}
-export function auditInsertEach(source) {
-  return \`SELECT FROM \${source} WHERE FALSE\`;
 }
 `;
 
@@ -23,7 +29,7 @@ export function auditInsertEach(source) {
 const setAside = (source) =>
   source
     .replace(/import \{ v7 as uuidv7 \} from 'uuid';/, '')
-    .replace(/export function (auditRow|auditInsert|auditInsertEach)\(/g, 'function replaced_$1(');
+    .replace(/export function (auditRow|auditStatement|auditParts|auditPartsEach)\(/g, 'function replaced_$1(');
 
 registerHooks({
   load(url, context, nextLoad) {

@@ -10,7 +10,16 @@ export interface TableSize {
 }
 
 export const TABLES = [
-  ...['challenge', 'credential', 'user_handle', 'audit_event', 'audit_leaf', 'audit_node', 'audit_checkpoint'],
+  ...[
+    'challenge',
+    'credential',
+    'user_handle',
+    'audit_event',
+    'audit_pending',
+    'audit_leaf',
+    'audit_node',
+    'audit_checkpoint',
+  ],
 ] as const;
 export type Table = (typeof TABLES)[number];
 

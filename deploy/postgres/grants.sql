@@ -12,10 +12,14 @@ GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;
 GRANT UPDATE (id) ON challenge TO passkey_manager;
 -- What is in the log, the service itself cannot alter or remove.
 GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
+-- Events that have no place in the log yet.
+GRANT SELECT, INSERT, DELETE ON audit_pending TO passkey_manager;
+-- Whoever locks its row puts the log in order: nobody else may.
+GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
 -- Which months are archived is for the migrator to say: it archives them.
 GRANT SELECT ON audit_archive TO passkey_manager;
--- Makes the log's next months, which only the owner of the table can; it can do nothing else.
-GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer) TO passkey_manager;
+-- Make the log's next months, and give months to what is in the default partition, which only the owner of the table can.
+GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager;
 -- Which migrations were run is the migrator's to say.
 GRANT SELECT ON schema_migration TO passkey_manager;
 

@@ -32,6 +32,21 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
 GRANT USAGE, CREATE ON SCHEMA public TO passkey_migrator;
 GRANT USAGE ON SCHEMA public TO passkey_manager, passkey_auditor;
 
+-- Whoever holds an advisory lock holds up who asks for it, a migration for one. They are everybody's in a new database;
+-- only a superuser can change that.
+DO $$
+DECLARE
+  routine regprocedure;
+BEGIN
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    FOR routine IN SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_(xact_)?lock' LOOP
+      EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC, passkey_auditor', routine);
+      EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO passkey_migrator, passkey_manager', routine);
+    END LOOP;
+  END IF;
+END $$;
+
 -- What a migration makes is closed until grants.sql opens it. Functions would be open to PUBLIC.
 ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator IN SCHEMA public

@@ -14,10 +14,7 @@ export class AuditCheckpointEntity {
   @Column('bytea')
   frontier: Buffer;
 
-  /** Of the last sequenced event, as `xid8` reads it: the next one has a higher (tx, id). */
-  @Column('numeric', { name: 'last_tx', precision: 20, scale: 0 })
-  lastTx: string;
-
+  /** The event of the last leaf. */
   @Column('uuid', { name: 'last_id' })
   lastId: string;
 

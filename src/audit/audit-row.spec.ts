@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import type { AuditEntry } from './audit-entry.js';
-import { AUDIT_ROW_WIDTH, auditInsert, auditRow } from './audit-row.js';
+import { AUDIT_ROW_WIDTH, auditStatement, auditRow } from './audit-row.js';
 
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 const ENTRY: AuditEntry = {
@@ -113,14 +113,16 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
   });
 });
 
-describe('the INSERT of a row', () => {
+describe('the statement that writes a row', () => {
   it('numbers its parameters from where it is told, typed, so that the planner never guesses', () => {
-    const text = auditInsert(8, 'issued');
+    const text = auditStatement(8, 'issued');
     const numbers = new Set([...text.matchAll(/\$(\d+)::(\w+)/g)].map(([, number]) => Number(number)));
     expect([...numbers].sort((a, b) => a - b)).toEqual(
       Array.from({ length: AUDIT_ROW_WIDTH }, (_, index) => 8 + index),
     );
     expect(text).not.toMatch(/\$\d+(?!\d*::)/);
-    expect(text).toMatch(/^INSERT INTO audit_event \(id, event, leaf_hash, [^$]*\)\s+SELECT [^]* FROM issued\s/);
+    expect(text).toMatch(
+      /^WITH recorded AS \(INSERT INTO audit_event \(id, event, leaf_hash, [^$]*\)\s+SELECT [^]* FROM issued\s/,
+    );
   });
 });

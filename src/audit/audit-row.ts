@@ -69,27 +69,44 @@ export function auditUid(firstParameter: number): string {
   return `coalesce((${known}), ${standIn})`;
 }
 
+/** What is written waits for its place in the log, from the same moment on. */
+const WAIT = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
+
 /**
- * The INSERT of one row, so that a change and its record can be one statement.
+ * The statement that writes one event; its result is the event's id.
  *
  * @param firstParameter number of the row's first parameter
  * @param source SQL, of one row when the event is to be written, and of none when it is not
- * @param knownUid SQL, where the statement knows the user's `audit_uid`
  */
-export function auditInsert(firstParameter: number, source = '(SELECT) AS always', knownUid?: string): string {
-  const value = (name: AuditParameter): string => auditParameter(firstParameter, name);
-  const uid = knownUid ? `CASE WHEN ${value('user_id')} IS NOT NULL THEN ${knownUid} END` : auditUid(firstParameter);
-  return insertOf(value, source, uid);
+export function auditStatement(firstParameter: number, source = '(SELECT) AS always'): string {
+  return `WITH recorded AS (${insertOne(firstParameter, source)}) ${WAIT} RETURNING event_id AS id`;
 }
 
 /**
- * The INSERT of a row for each row of a record set.
+ * Parts of a WITH that write one event, so that a change and its record are one statement.
+ *
+ * @param uid SQL, by what the log knows the user
+ */
+export function auditParts(firstParameter: number, source: string, uid: string): string {
+  const known = `CASE WHEN ${auditParameter(firstParameter, 'user_id')} IS NOT NULL THEN ${uid} END`;
+  return partsOf(insertOne(firstParameter, source, known));
+}
+
+/**
+ * The same for each row of a record set.
  *
  * @param source SQL, with AUDIT_COLUMNS
- * @param uid SQL, by what the log knows the user of a row
  */
-export function auditInsertEach(source: string, uid: string): string {
-  return insertOf((name) => `audit_${name}`, source, uid);
+export function auditPartsEach(source: string, uid: string): string {
+  return partsOf(insertOf((name) => `audit_${name}`, source, uid));
+}
+
+function partsOf(insert: string): string {
+  return `recorded AS (${insert}), waiting AS (${WAIT})`;
+}
+
+function insertOne(firstParameter: number, source: string, uid = auditUid(firstParameter)): string {
+  return insertOf((name) => auditParameter(firstParameter, name), source, uid);
 }
 
 /**
@@ -103,8 +120,8 @@ function insertOf(value: (name: AuditParameter) => string, source: string, uid: 
   const named = `coalesce(${replaced}, ${value('event')})`;
   const columns: Record<string, string> = {
     id: value('id'),
-    event: 'recorded.event',
-    leaf_hash: `sha256('\\x00'::bytea || convert_to(recorded.event, 'UTF8'))`,
+    event: 'written.event',
+    leaf_hash: `sha256('\\x00'::bytea || convert_to(written.event, 'UTF8'))`,
     ...Object.fromEntries((['type', 'outcome', 'actor', 'rp_id'] as const).map((name) => [name, value(name)])),
     user_id: 'subject.uid',
     credential_uid: value('credential_uid'),
@@ -114,7 +131,8 @@ function insertOf(value: (name: AuditParameter) => string, source: string, uid: 
     SELECT ${Object.values(columns).join(', ')}
     FROM ${source}
       CROSS JOIN LATERAL (SELECT ${uid} AS uid OFFSET 0) AS subject
-      CROSS JOIN LATERAL (SELECT ${named} AS event OFFSET 0) AS recorded`;
+      CROSS JOIN LATERAL (SELECT ${named} AS event OFFSET 0) AS written
+    RETURNING id, leaf_hash`;
 }
 
 /** @param standIn what stands for the user in the event until it is written, and for who is no user also then */

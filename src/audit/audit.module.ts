@@ -12,19 +12,21 @@ import { AuditLeafEntity } from './audit-leaf.entity.js';
 import { AuditNodeEntity } from './audit-node.entity.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditService } from './audit.service.js';
+import { LogCheck } from './log-check.js';
 import { LogExport } from './log-export.js';
 import { LogFailures } from './log-failures.js';
 import { LogKeeper } from './log-keeper.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
 import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
+import { LogStandstill } from './log-standstill.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
+import { PendingEvents } from './pending-events.js';
 import { Refusals } from './refusals.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
 import { TrustedLog } from './trusted-log.js';
-import { UnsequencedEvents } from './unsequenced-events.js';
 
 const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
 
@@ -39,9 +41,11 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     AuditReader,
     LogStorage,
     TrustedLog,
-    UnsequencedEvents,
+    PendingEvents,
     LogFailures,
     LogPartitions,
+    LogCheck,
+    LogStandstill,
     Sequencer,
     LogProofs,
     LogLines,

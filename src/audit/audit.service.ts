@@ -7,11 +7,11 @@ import { named, type Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../identity/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
-import { auditInsert, type AuditRow, auditRow } from './audit-row.js';
+import { auditStatement, type AuditRow, auditRow } from './audit-row.js';
 import { standInFor } from './subjects.js';
 
 /** Writes a row of `AuditService.row`. */
-export const RECORD = named('audit-record', auditInsert(1));
+export const RECORD = named('audit-record', auditStatement(1));
 const RETRY_MS = 1_000;
 /** Of the service's own events that wait for the database to come back. */
 const MAX_WAITING = 10_000;

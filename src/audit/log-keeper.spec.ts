@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { DataSource, type QueryRunner } from 'typeorm';
+import pg from 'pg';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Severable } from '../../test/support/severable.js';
 import { LogReplica, StoredLog } from '../../test/support/stored-log.js';
 import { ENTITIES } from '../../test/support/test-data-source.js';
 import { dataSourceOptions } from '../database/data-source.js';
-import { firstIdAt } from './event-id.js';
 
 Logger.overrideLogger(false);
 
@@ -46,11 +46,16 @@ async function failing(replica = log.replica): Promise<Record<string, number>> {
   return Object.fromEntries(values.map(({ labels, value }) => [String(labels.failure), value]));
 }
 
-async function openTransaction(): Promise<QueryRunner> {
-  const runner = log.database.dataSource.createQueryRunner();
-  await runner.startTransaction();
-  await log.replica.audit.record(null, { type: 'audit.read', outcome: 'success' }, runner.manager);
-  return runner;
+const others: pg.Client[] = [];
+afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
+
+/** Somebody else's transaction. */
+async function hold(sql: string): Promise<pg.Client> {
+  const session = new pg.Client({ connectionString: log.database.ownerUrl, application_name: 'somebody else' });
+  others.push(session);
+  await session.connect();
+  await session.query(`BEGIN; ${sql}`);
+  return session;
 }
 
 describe('a turn', () => {
@@ -67,25 +72,62 @@ describe('a turn', () => {
 });
 
 describe('the lag', () => {
-  let open: QueryRunner;
-  beforeEach(async () => {
-    open = await openTransaction();
+  it('is none because of a transaction that is open: its event is not there yet', async () => {
+    const open = log.database.dataSource.createQueryRunner();
+    await open.startTransaction();
+    await log.replica.audit.record(null, { type: 'audit.read', outcome: 'success' }, open.manager);
+    await log.replica.record(1);
+    await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ size: 1, lagSeconds: 0, failures: [] });
+    await open.rollbackTransaction();
+    await open.release();
   });
-  afterEach(() => open.release());
 
-  it('is told, is a failure after 30 seconds, and is recorded when it is over', async () => {
+  it('is told, is a failure after 30 seconds, names who holds the log up, and is recorded when it is over', async () => {
+    const holder = await hold('SELECT FROM audit_turn FOR UPDATE');
     log.clock.freeze();
     await log.replica.record(1);
     await tick(20);
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 20, failures: [] });
+    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 20, standsStillSince: undefined, failures: [] });
+    const began = log.clock.now().getTime() - 20_000;
     await tick(15);
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 35, failures: ['sequencer-lag'] });
+    const state = log.replica.keeper.state();
+    expect(state).toMatchObject({ lagSeconds: 35, failures: ['sequencer-lag'] });
+    expect(Date.parse(state.standsStillSince ?? '') - began).toBeLessThan(2_000);
+    const { pid, database, user } = (await holder.query<object>('SELECT pg_backend_pid() AS pid, current_database() AS database, current_user AS user')).rows[0] as Record<string, unknown>; // prettier-ignore
+    expect(state.cause).toEqual({
+      error: undefined,
+      heldBy: [{ pid, database, role: user, application: 'somebody else', prepared: null, table: 'audit_turn', mode: 'RowShareLock' }],
+    }); // prettier-ignore
     expect(await failing()).toEqual({ 'sequencer-lag': 1 });
-    await open.commitTransaction();
+    await holder.query('COMMIT');
     await until(() => log.replica.keeper.state().failures.length === 0);
     await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, standsStillSince: undefined, cause: undefined });
     expect(await failing()).toEqual({ 'sequencer-lag': 0 });
     expect(await recorded()).toEqual(['audit.failure sequencer-lag', 'audit.recovery sequencer-lag']);
+  });
+
+  it('grows while turns fail, and the failure names who makes them fail', async () => {
+    const options = dataSourceOptions(log.database.url) as DataSourceOptions & { extra: object };
+    const impatient = { ...options, entities: ENTITIES, extra: { ...options.extra, lock_timeout: 20 } };
+    const dataSource = await new DataSource(impatient).initialize();
+    const replica = new LogReplica(dataSource, log.clock);
+    await tick(1, replica);
+    log.clock.freeze();
+    const holder = await hold('LOCK TABLE audit_leaf IN SHARE MODE');
+    await log.replica.record(1);
+    await tick(40, replica);
+    const [lag] = (await replica.metrics.auditLag.get()).values;
+    expect(lag?.value).toBeCloseTo(40, 1);
+    const { lagSeconds, standsStillSince, cause, failures } = replica.keeper.state();
+    expect([lagSeconds, failures]).toEqual([40, ['unreachable', 'sequencer-lag']]);
+    expect(standsStillSince).toBeDefined();
+    expect(cause?.error).toContain('lock timeout');
+    expect(cause?.heldBy).toMatchObject([{ application: 'somebody else', table: 'audit_leaf', mode: 'ShareLock' }]);
+    await holder.query('COMMIT');
+    await until(() => replica.keeper.state().failures.length === 0, replica);
+    await dataSource.destroy();
   });
 
   it('is none for an event that was only just written, long after it happened', async () => {
@@ -93,8 +135,25 @@ describe('the lag', () => {
     await log.replica.record(1);
     log.clock.advance(3_600);
     await tick();
-    expect(log.replica.keeper.state().failures).toEqual([]);
-    await open.rollbackTransaction();
+    expect(log.replica.keeper.state()).toMatchObject({ standsStillSince: undefined, failures: [] });
+  });
+});
+
+describe('a role that only reads', () => {
+  it('cannot hold up the log, by advisory locks, by the turn or by a transaction that stays open', async () => {
+    const auditor = new pg.Client({ connectionString: log.database.auditorUrl });
+    others.push(auditor);
+    await auditor.connect();
+    await log.replica.record(1);
+    await auditor.query('SET default_transaction_read_only = off');
+    await auditor
+      .query(`SELECT pg_advisory_lock(hashtextextended('passkey-manager sequencer', 0))`)
+      .catch(() => undefined);
+    await auditor.query('BEGIN');
+    await auditor.query('SELECT pg_current_xact_id(), count(*) FROM audit_event');
+    await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ size: 1, failures: [] });
+    await expect(auditor.query('SELECT FROM audit_turn FOR UPDATE')).rejects.toMatchObject({ code: '42501' });
   });
 });
 
@@ -121,11 +180,11 @@ describe('a log that was altered', () => {
   it('is told and recorded, and is signed no more until it is mended', async () => {
     await log.replica.record(3);
     await log.replica.settle();
-    await log.sql('UPDATE audit_checkpoint SET last_tx = last_tx + 1');
+    await log.sql('UPDATE audit_checkpoint SET frontier = set_byte(frontier, 0, get_byte(frontier, 0) # 1)');
     await tick(2);
     expect(log.replica.keeper.state().failures).toEqual(['log-altered']);
     expect(await log.leaves()).toHaveLength(3);
-    await log.sql('UPDATE audit_checkpoint SET last_tx = last_tx - 1');
+    await log.sql('UPDATE audit_checkpoint SET frontier = set_byte(frontier, 0, get_byte(frontier, 0) # 1)');
     await until(() => log.replica.keeper.state().failures.length === 0);
     await tick();
     expect(await recorded()).toEqual(['audit.failure log-altered', 'audit.recovery log-altered']);
@@ -148,7 +207,8 @@ describe('a log that was altered', () => {
     await log.replica.settle();
     await tick(3);
     expect(log.replica.keeper.state().failures).toEqual(['event-altered']);
-    expect(await recorded()).toEqual(['audit.failure event-altered']);
+    // By the turn that made it a leaf, and by the check that held it against its leaf.
+    expect(await recorded()).toEqual(['audit.failure event-altered', 'audit.failure event-altered']);
   });
 
   it('of which the database refuses the next batch for another reason, too', async () => {
@@ -159,47 +219,5 @@ describe('a log that was altered', () => {
     await log.sql('ALTER TABLE audit_leaf DROP CONSTRAINT refused');
     await tick();
     expect(log.replica.keeper.state().failures).toEqual([]);
-  });
-});
-
-describe('the partitions', () => {
-  const months = async (): Promise<string[]> =>
-    (await log.sql<{ name: string }>(`SELECT name FROM audit_partitions() WHERE name <> 'audit_event_initial' ORDER BY name`)) // prettier-ignore
-      .map(({ name }) => name.replace('audit_event_', ''));
-  const day = 86_400;
-
-  it('are there three months ahead, all through a year', async () => {
-    for (let n = 0; n < 370; n += 10) {
-      log.clock.advance(10 * day);
-      await log.replica.keeper.tick();
-      const now = log.clock.now();
-      const ahead = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 3)).toISOString().slice(0, 7);
-      expect((await months()).at(-1)).toBe(ahead.replace('-', '_'));
-      const [id] = await log.replica.record(1);
-      await log.replica.settle();
-      const [row] = await log.sql<{ name: string }>(`SELECT tableoid::regclass::text AS name FROM audit_event WHERE id = $1`, [id]); // prettier-ignore
-      expect(row?.name).not.toBe('audit_event_default');
-    }
-    expect(log.replica.keeper.state().failures).toEqual([]);
-  });
-
-  it('of a month that the default one has events of already is a failure, and keeps nothing else from being done', async () => {
-    const last = (await months()).at(-1)!;
-    const [year, month] = last.split('_').map(Number) as [number, number];
-    const next = Date.UTC(year, month) + day * 1_000;
-    await log.sql(`INSERT INTO audit_event (id, event, leaf_hash, type, outcome) VALUES ($1, '{}', '', 'audit.read', 'success')`, [firstIdAt(next)]); // prettier-ignore
-    log.clock.advance((next - Date.now()) / 1_000 - 45 * day);
-    await log.replica.record(1);
-    await log.replica.settle();
-    await tick();
-    expect(log.replica.keeper.state().failures).toContain('partitions');
-    const made = await months();
-    expect(made.filter((name) => name > last)).toHaveLength(1);
-    await log.sql('DELETE FROM audit_event_default');
-    log.clock.advance(3_700);
-    await tick();
-    expect(await months()).toHaveLength(made.length + 1);
-    expect(await failing()).toMatchObject({ partitions: 0 });
-    expect(await recorded()).toEqual(expect.arrayContaining(['audit.failure partitions', 'audit.recovery partitions']));
   });
 });

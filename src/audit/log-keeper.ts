@@ -1,20 +1,18 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { type AnchorState, Anchors } from './anchors/anchors.js';
 import { databaseUnavailable } from '../problems/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
-import { timeOfId } from './event-id.js';
+import { LogCheck } from './log-check.js';
 import { type LogFailure, LogFailures } from './log-failures.js';
 import { LogFault, type LogFaultKind } from './log-fault.js';
 import { LogPartitions } from './log-partitions.js';
+import { LogStandstill, type StandstillCause } from './log-standstill.js';
+import { PendingEvents } from './pending-events.js';
 import { Sequencer } from './sequencer.js';
 import { TrustedLog } from './trusted-log.js';
-import { UnsequencedEvents } from './unsequenced-events.js';
 
-/** An event that waits longer than this for its place in the log is a failure of the log (PCI DSS 10.7). */
-const MAX_LAG_MS = 30_000;
 /** What a turn disproves by how it ends. */
 const DISPROVED: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
   unreachable: [],
@@ -31,10 +29,12 @@ export interface LogState {
   /** Leaves of the latest checkpoint that this replica knows. */
   readonly size: number;
   readonly checkpointAt: string | undefined;
-  /** For how long the oldest event has waited for its place. */
+  /** For how long the oldest event has waited for its place; grows while that cannot be found out. */
   readonly lagSeconds: number;
-  /** Whether that is longer than it may be. */
-  readonly standsStill: boolean;
+  /** Since when the log stands still with something to do, once that is longer than its bound. */
+  readonly standsStillSince: string | undefined;
+  /** Why the last turn did nothing; undefined: it did, or had nothing to do. */
+  readonly cause: StandstillCause | undefined;
   readonly failures: readonly LogFailure[];
   /** undefined: none is configured */
   readonly anchors: readonly AnchorState[] | undefined;
@@ -50,18 +50,17 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   /** Whether it is this process that keeps the replica's log. */
   readonly keeps: boolean;
   private latest: AuditCheckpointEntity | undefined;
-  private lagMs = 0;
-  private lateTurns = 0;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
   private stopped = false;
 
   constructor(
-    @Inject(CLOCK) private readonly clock: Clock,
     private readonly sequencer: Sequencer,
     private readonly log: TrustedLog,
-    private readonly waiting: UnsequencedEvents,
+    private readonly pending: PendingEvents,
     private readonly partitions: LogPartitions,
+    private readonly check: LogCheck,
+    private readonly standstill: LogStandstill,
     private readonly failures: LogFailures,
     private readonly metrics: Metrics,
     private readonly anchors: Anchors,
@@ -72,9 +71,14 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   onApplicationBootstrap(): void {
     if (!this.keeps) return;
+    this.partitions.start();
+    this.tickSoon();
+  }
+
+  private tickSoon(): void {
     this.timer = setTimeout(() => {
       this.running = this.tick().finally(() => {
-        if (!this.stopped) this.onApplicationBootstrap();
+        if (!this.stopped) this.tickSoon();
       });
     }, this.sequencer.intervalMs).unref();
   }
@@ -83,18 +87,16 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
-    await this.running;
+    await Promise.all([this.running, this.partitions.stop()]);
   }
 
   state(): LogState {
     const { size = 0, createdAt } = this.latest ?? {};
+    const { lagMs, since, cause } = this.standstill;
     return {
-      size,
-      checkpointAt: createdAt?.toISOString(),
-      lagSeconds: Math.round(this.lagMs / 1_000),
-      standsStill: this.failures.has('sequencer-lag'),
-      failures: this.failures.current(),
-      anchors: this.anchors.state(),
+      ...{ size, checkpointAt: createdAt?.toISOString(), lagSeconds: Math.round(lagMs / 1_000) },
+      ...{ standsStillSince: since?.toISOString(), cause },
+      ...{ failures: this.failures.current(), anchors: this.anchors.state() },
     };
   }
 
@@ -102,11 +104,12 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   async tick(): Promise<void> {
     const end = await this.turn();
     for (const failure of DISPROVED[end]) this.failures.recovered(failure);
+    this.tellOfLag();
+    if (end === 'none') await this.verify();
   }
 
   private async turn(): Promise<TurnFailure | 'none'> {
     try {
-      await this.partitions.make();
       let batch = await this.sequencer.sequence();
       while (batch) {
         this.anchors.push(batch.checkpoint);
@@ -116,7 +119,8 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
       return 'none';
     } catch (error) {
       const failure = kindOf(error);
-      this.failures.failed(failure, { error: String(error) });
+      await this.standstill.turned(undefined, error as Error);
+      this.failures.failed(failure, { error: String(error), heldBy: this.standstill.cause?.heldBy });
       return failure;
     }
   }
@@ -125,24 +129,32 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     const first = this.latest === undefined;
     this.latest = await this.log.latest();
     if (first && this.latest) this.anchors.push(this.latest);
-    const oldest = await this.waiting.oldest(this.latest);
-    this.lagMs = oldest === undefined ? 0 : Math.max(0, this.clock.now().getTime() - timeOfId(oldest));
-    this.metrics.auditLag.set(this.lagMs / 1_000);
+    const oldest = await this.pending.oldest();
+    await this.standstill.turned({ size: this.latest?.size ?? 0, oldest });
     if (this.latest) {
       this.metrics.auditSize.set(this.latest.size);
       this.metrics.auditCheckpoint.set(this.latest.createdAt.getTime() / 1_000);
     }
-    this.tellOfLag(oldest);
     const failing = this.anchors.state()?.filter(({ failure }) => failure !== undefined) ?? [];
     if (failing.length > 0) this.failures.failed('anchor', { anchors: failing });
     else this.failures.recovered('anchor');
   }
 
-  /** An event that was written long after it happened may have had no turn yet: it takes two. */
-  private tellOfLag(event: string | undefined): void {
-    this.lateTurns = this.lagMs > MAX_LAG_MS ? this.lateTurns + 1 : 0;
-    if (this.lateTurns > 1) this.failures.failed('sequencer-lag', { event, seconds: this.lagMs / 1_000 });
-    else if (this.lateTurns === 0) this.failures.recovered('sequencer-lag');
+  /** The order does not depend on it. */
+  private async verify(): Promise<void> {
+    try {
+      await this.check.run();
+      this.failures.recovered('self-verification');
+    } catch (error) {
+      this.failures.failed('self-verification', { error: String(error) });
+    }
+  }
+
+  private tellOfLag(): void {
+    const { lagMs, late, since, cause } = this.standstill;
+    this.metrics.auditLag.set(lagMs / 1_000);
+    if (late === 'yes') this.failures.failed('sequencer-lag', { seconds: Math.round(lagMs / 1_000), since, cause });
+    else if (late === 'no') this.failures.recovered('sequencer-lag');
   }
 }
 

@@ -1,19 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { databaseUnavailable } from '../problems/database-unavailable.js';
+import { holdersOfPartitions } from './lock-holders.js';
 import { LogFailures } from './log-failures.js';
+import { firstOfMonth, makeMonths, MONTHS_AHEAD } from './make-months.js';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-/** Beside the present one. */
-const MONTHS_AHEAD = 3;
+const LOOK_MS = 10_000;
+const RETRY_MS = 300_000;
+const DAY_MS = 86_400_000;
 
-/** Makes the log's next months, once a day. A month without a partition goes into the default one, and is not lost. */
+/**
+ * Makes the log's next months, once a day, months ahead, and apart from everything else: nobody waits for it longer than
+ * the 50 ms for which it waits for a lock. A month without a partition goes into the default one, is not lost, and gets
+ * its partition as soon as nobody holds the table.
+ */
 @Injectable()
 export class LogPartitions {
-  private madeAt = -Infinity;
+  private dueAt = -Infinity;
+  private making: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private stopped = false;
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -21,21 +30,56 @@ export class LogPartitions {
     private readonly failures: LogFailures,
   ) {}
 
-  /** A month that cannot be made is a failure, and keeps none of the others from being made. */
-  async make(): Promise<void> {
+  start(): void {
+    this.running = this.make().finally(() => {
+      if (this.stopped) return;
+      this.timer = setTimeout(() => {
+        this.start();
+      }, LOOK_MS).unref();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  /** What is due. Never throws: what cannot be made is a failure of its own, and is tried again. */
+  make(): Promise<void> {
+    this.making ??= this.makeDue().finally(() => {
+      this.making = undefined;
+    });
+    return this.making;
+  }
+
+  private async makeDue(): Promise<void> {
     const now = this.clock.now();
-    const pause = this.failures.has('partitions') ? HOUR_MS : DAY_MS;
-    if (Math.abs(now.getTime() - this.madeAt) < pause) return;
-    const refused: Record<string, string> = {};
-    for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead += 1) {
-      const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead)).toISOString().slice(0, 10);
-      await this.dataSource.query('SELECT audit_make_partitions($1::date, 1)', [month]).catch((error: unknown) => {
-        if (databaseUnavailable(error)) throw error;
-        refused[month] = String(error);
-      });
+    if (now.getTime() < this.dueAt && this.dueAt - now.getTime() <= DAY_MS) return;
+    const refused = { ...(await this.emptyDefault(now)), ...(await makeMonths(this.dataSource, now)).refused };
+    const failed = Object.keys(refused).length > 0;
+    this.dueAt = now.getTime() + (failed ? RETRY_MS : DAY_MS);
+    if (!failed) this.failures.recovered('partitions');
+    else this.failures.failed('partitions', { refused, heldBy: await this.holders() });
+  }
+
+  /** Gives what is in the default partition its months, in steps between which others have as much time as one took. */
+  private async emptyDefault(now: Date): Promise<Record<string, string>> {
+    const until = firstOfMonth(now, MONTHS_AHEAD);
+    try {
+      for (let more = true; more && !this.stopped;) {
+        const began = performance.now();
+        const [row] = await this.dataSource.query<{ more: boolean }[]>('SELECT audit_empty_default($1::date) AS more', [until]); // prettier-ignore
+        more = row?.more === true;
+        if (more) await sleep(performance.now() - began);
+      }
+      return {};
+    } catch (error) {
+      return { default: String(error) };
     }
-    this.madeAt = now.getTime();
-    if (Object.keys(refused).length > 0) this.failures.failed('partitions', { refused });
-    else this.failures.recovered('partitions');
+  }
+
+  private async holders(): Promise<unknown> {
+    return holdersOfPartitions(this.dataSource).catch((error: unknown) => String(error));
   }
 }

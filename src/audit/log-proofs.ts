@@ -43,7 +43,7 @@ export class LogProofs {
     return this.once(() => this.storage.latestCheckpoint(), 'the log has no checkpoint yet');
   }
 
-  /** @throws Problem unavailable: a transaction that is older than the event is still open */
+  /** @throws Problem unavailable: the event has no place yet */
   async inclusion(eventId: string): Promise<InclusionDocument> {
     const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event has no place in the log yet');
     const { size, note } = await this.checkpoint();

@@ -8,6 +8,8 @@ import type { HashReader } from './log/stored-hashes.js';
 export interface LastLeaf {
   readonly leafIndex: number;
   readonly eventId: string;
+  /** Of the first leaf. */
+  readonly firstIndex: number;
 }
 
 type Nullable<Row> = { readonly [column in keyof Row]: Row[column] | null };
@@ -30,37 +32,26 @@ export class LogStorage implements HashReader {
     through: Queryable = this.dataSource,
   ): Promise<{ checkpoint: AuditCheckpointEntity | undefined; lastLeaf: LastLeaf | undefined }> {
     const [row] = await through.query<Nullable<AuditCheckpointEntity & LastLeaf>[]>(
-      `SELECT leaf_index AS "leafIndex", event_id AS "eventId", size, root, frontier, last_tx AS "lastTx",
-              last_id AS "lastId", note, created_at AS "createdAt"
+      `SELECT leaf_index AS "leafIndex", event_id AS "eventId", (SELECT min(leaf_index) FROM audit_leaf) AS "firstIndex",
+              size, root, frontier, last_id AS "lastId", note, created_at AS "createdAt"
          FROM (SELECT) AS one
          LEFT JOIN (SELECT * FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS checkpoint ON true
          LEFT JOIN (SELECT leaf_index, event_id FROM audit_leaf ORDER BY leaf_index DESC LIMIT 1) AS leaf ON true`,
     );
-    const { leafIndex, eventId, ...checkpoint } = row!;
+    const { leafIndex, eventId, firstIndex, ...checkpoint } = row!;
     return {
       checkpoint: checkpoint.size === null ? undefined : (checkpoint as AuditCheckpointEntity),
-      lastLeaf: leafIndex === null || eventId === null ? undefined : { leafIndex, eventId },
+      lastLeaf: leafIndex === null ? undefined : ({ leafIndex, eventId, firstIndex } as LastLeaf),
     };
   }
 
-  /** The first event that is not sequenced yet, whether or not it may be; undefined: there is none. */
-  async oldestAfter(checkpoint: AuditCheckpointEntity | undefined): Promise<string | undefined> {
-    const { lastTx = '0', lastId = '00000000-0000-0000-0000-000000000000' } = checkpoint ?? {};
-    const [row] = await this.dataSource.query<{ id: string }[]>(
-      'SELECT id FROM audit_event WHERE (tx, id) > ($1::xid8, $2::uuid) ORDER BY tx, id LIMIT 1',
-      [lastTx, lastId],
-    );
-    return row?.id;
+  /** The stored hashes, as a transaction sees them. */
+  through(queryable: Queryable): HashReader {
+    return { read: (level, fromIndex, count) => readHashes(queryable, level, fromIndex, count) };
   }
 
-  async read(level: number, fromIndex: number, count: number): Promise<Buffer[]> {
-    const rows = await this.dataSource.query<{ hash: Buffer }[]>(
-      level === 0
-        ? `SELECT leaf_hash AS hash FROM audit_leaf WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index`
-        : `SELECT hash FROM audit_node WHERE index >= $1 AND index < $2 AND level = $3 ORDER BY index`,
-      [fromIndex, fromIndex + count, ...(level === 0 ? [] : [level])],
-    );
-    return rows.map(({ hash }) => hash);
+  read(level: number, fromIndex: number, count: number): Promise<Buffer[]> {
+    return readHashes(this.dataSource, level, fromIndex, count);
   }
 
   /** The leaf of an event; undefined: it is not sequenced yet. */
@@ -78,7 +69,21 @@ export class LogStorage implements HashReader {
   }
 }
 
-/** Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and how far the order has come. */
+async function readHashes(through: Queryable, level: number, fromIndex: number, count: number): Promise<Buffer[]> {
+  const rows = await through.query<{ hash: Buffer }[]>(
+    level === 0
+      ? `SELECT leaf_hash AS hash FROM audit_leaf WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index`
+      : `SELECT hash FROM audit_node WHERE index >= $1 AND index < $2 AND level = $3 ORDER BY index`,
+    [fromIndex, fromIndex + count, ...(level === 0 ? [] : [level])],
+  );
+  return rows.map(({ hash }) => hash);
+}
+
+/**
+ * Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and how far the order has come.
+ *
+ * @param settled for replicas of the version before: below this transaction number every event has its place
+ */
 export async function appendToLog(
   through: Queryable,
   leaves: { readonly firstIndex: number; readonly eventIds: readonly string[]; readonly hashes: readonly Buffer[] },
@@ -88,6 +93,7 @@ export async function appendToLog(
     readonly hashes: readonly Buffer[];
   },
   checkpoint: AuditCheckpointEntity,
+  settled: string | undefined,
 ): Promise<void> {
   await through.query(
     `INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
@@ -101,10 +107,11 @@ export async function appendToLog(
       [nodes.levels, nodes.indexes, nodes.hashes],
     );
   }
-  const { size, root, frontier, lastTx, lastId, note, createdAt } = checkpoint;
+  const { size, root, frontier, lastId, note, createdAt } = checkpoint;
   await through.query(
-    `INSERT INTO audit_checkpoint (size, root, frontier, last_tx, last_id, note, created_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [size, root, frontier, lastTx, lastId, note, createdAt],
+    `INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at, last_tx)
+     VALUES ($1, $2, $3, $4, $5, $6, coalesce(greatest(
+       $7::numeric - 1, (SELECT last_tx FROM audit_checkpoint ORDER BY size DESC LIMIT 1)), 0))`,
+    [size, root, frontier, lastId, note, createdAt, settled],
   );
 }

@@ -11,7 +11,8 @@ import { appendToLog } from './log-storage.js';
 import { LogFailures } from './log-failures.js';
 import { LogFault } from './log-fault.js';
 import { TrustedLog } from './trusted-log.js';
-import { BATCH, type Unsequenced, UnsequencedEvents } from './unsequenced-events.js';
+import { type LogTurn, takeTurn } from './log-turn.js';
+import { type PendingEvent, PendingEvents, type TakenEvents } from './pending-events.js';
 
 /** What a batch did to the log. */
 export interface Batch {
@@ -36,9 +37,9 @@ const UNIQUE_VIOLATION = '23505';
 
 /**
  * Puts the log in order: events are written by any number of transactions at once, and become leaves here, one replica
- * at a time, under an advisory lock that ends with its transaction. A batch is all or nothing: leaves, stored hashes and
- * the signed checkpoint that says how far the order has come. The next batch begins there, in whichever replica; after
- * a crash, too.
+ * at a time, in the order in which they are seen to be committed; those of a batch by their ids. A batch is all or
+ * nothing: events leave `audit_pending` and become leaves, with stored hashes and the signed checkpoint that says how far
+ * the order has come. The next batch begins there, in whichever replica; after a crash, too.
  */
 @Injectable()
 export class Sequencer {
@@ -50,7 +51,7 @@ export class Sequencer {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
     private readonly log: TrustedLog,
-    private readonly waiting: UnsequencedEvents,
+    private readonly pending: PendingEvents,
     private readonly failures: LogFailures,
   ) {}
 
@@ -60,22 +61,19 @@ export class Sequencer {
    * @throws LogFault when what is there must not be continued
    */
   async sequence(wait = false): Promise<Batch | undefined> {
-    let sequenced = (): void => undefined;
     const { intervalMs } = this;
     this.intervalMs = INTERVAL_MS;
     const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      if (!(await lock(manager, wait))) return undefined;
+      const turn = await takeTurn(manager, wait, this.pending.exist);
+      if (!turn) return undefined;
       const last = await this.log.latest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
       if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
-      const waiting = await this.waiting.after(last, manager);
-      ({ sequenced } = waiting);
-      const { events } = waiting;
-      if (events.length === 0) return undefined;
-      this.intervalMs = intervalFor(events.length, age);
-      return this.append(manager, last, events);
+      const taken = await this.pending.take(manager);
+      if (taken.events.length === 0) return undefined;
+      this.intervalMs = intervalFor(taken.events.length, age);
+      return this.append(manager, last, taken, turn);
     });
-    sequenced();
     this.log.remember(batch?.checkpoint);
     if (batch && batch.altered.length > 0) {
       const { altered } = batch;
@@ -87,7 +85,8 @@ export class Sequencer {
   private async append(
     manager: EntityManager,
     last: AuditCheckpointEntity | undefined,
-    events: readonly Unsequenced[],
+    { events, more }: TakenEvents,
+    { xmin }: LogTurn,
   ): Promise<Batch> {
     const firstIndex = last?.size ?? 0;
     const range = last ? CompactRange.parse(0, last.size, last.frontier) : new CompactRange();
@@ -102,16 +101,16 @@ export class Sequencer {
     }
     const checkpoint = this.checkpoint(range, events.at(-1)!);
     const leaves = { firstIndex, eventIds: events.map(({ id }) => id), hashes: events.map((event) => event.leaf_hash) };
-    await appendToLog(manager, leaves, nodes, checkpoint).catch(refuseFork);
+    await appendToLog(manager, leaves, nodes, checkpoint, more ? undefined : xmin).catch(refuseFork);
     const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
-    return { checkpoint, altered, more: events.length === BATCH };
+    return { checkpoint, altered, more };
   }
 
-  private checkpoint(range: CompactRange, { tx, id }: Unsequenced): AuditCheckpointEntity {
+  private checkpoint(range: CompactRange, { id }: PendingEvent): AuditCheckpointEntity {
     const { origin, signers } = this.keys;
     const [size, root, createdAt] = [range.end, range.root(), this.clock.now()];
     const note = signCheckpoint({ origin, size, root, extensions: [] }, signers, createdAt);
-    return { size, root, frontier: range.serialise(), lastTx: tx, lastId: id, note, createdAt };
+    return { size, root, frontier: range.serialise(), lastId: id, note, createdAt };
   }
 }
 
@@ -126,11 +125,4 @@ function refuseFork(error: unknown): never {
   throw code === UNIQUE_VIOLATION
     ? new LogFault('log-altered', `the log has what it should not have yet: ${detail}`)
     : error;
-}
-
-async function lock(manager: EntityManager, wait: boolean): Promise<boolean> {
-  const [row] = await manager.query<{ locked: boolean | string }[]>(
-    `SELECT ${wait ? 'pg_advisory_xact_lock' : 'pg_try_advisory_xact_lock'}(hashtextextended('passkey-manager sequencer', 0)) AS locked`,
-  );
-  return row?.locked !== false;
 }

@@ -54,15 +54,18 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
   ['the checkpoint is gone', `DELETE FROM audit_checkpoint WHERE size = ${LATEST}`, 'log-altered', 'log-truncated'],
   ['every checkpoint is gone', 'DELETE FROM audit_checkpoint', 'log-truncated', 'log-truncated'],
   ['the last leaf is gone', 'DELETE FROM audit_leaf WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)', 'log-truncated', 'log-truncated'],
-  ['there is one more leaf', `INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), '' FROM audit_leaf`, 'log-altered', 'log-altered'],
+  ['there is one more leaf', `INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), sha256('') FROM audit_leaf`, 'log-altered', 'log-altered'],
   ['the last leaf is of another event', 'UPDATE audit_leaf SET event_id = gen_random_uuid() WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)', 'log-altered', 'log-altered'],
   ['it says that it ends with another event', edit('last_id = gen_random_uuid()'), 'log-altered', 'log-altered'],
-  ['it says that the order has come further', edit('last_tx = last_tx + 100'), undefined, 'log-altered'],
+  ['the first leaf is gone', 'DELETE FROM audit_leaf WHERE leaf_index = 0', 'log-altered', 'log-altered'],
+  ['a leaf was put before the first one', `ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_index; INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`, 'log-altered', 'log-altered'],
   ['it is the log of some time ago', cut, undefined, 'log-truncated'],
-  ['it is empty', 'TRUNCATE audit_event, audit_leaf, audit_node, audit_checkpoint', undefined, 'log-truncated'],
+  ['it is empty', 'TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint', undefined, 'log-truncated'],
 ]; // prettier-ignore
 
+/** Of a turn that has something to do. */
 async function faultOf(replica = log.replica): Promise<string | undefined> {
+  await replica.record(1);
   try {
     await replica.sequencer.sequence(true);
     return undefined;
@@ -75,7 +78,6 @@ async function faultOf(replica = log.replica): Promise<string | undefined> {
 describe('a log is not continued when', () => {
   it.each(ALTERATIONS)('%s', async (_, sql, starting, running) => {
     await log.sql(sql);
-    await log.replica.record(1);
     const count = () => log.sql('SELECT count(*) FROM audit_checkpoint');
     const before = await count();
     expect(await faultOf()).toBe(running);
@@ -83,19 +85,26 @@ describe('a log is not continued when', () => {
     expect(await count()).toEqual(before);
   });
 
-  it('another process, with the same memory of an older one, continued an older state of it', async () => {
+  it.each([
+    ['as long', 311 - 5],
+    ['longer', 400],
+  ])('another process continued an older state of it, until it was %s', async (_, count) => {
     await log.sql(cut);
+    await log.sql('DELETE FROM audit_node');
     const other = log.newReplica();
-    await other.record(400);
+    await other.record(count);
     await other.settle();
-    expect((await other.storage.latestCheckpoint())?.size).toBeGreaterThan(311);
-    // Larger, signed by us: only the checkpoints that are kept elsewhere tell.
-    expect(await faultOf()).toBeUndefined();
+    expect((await other.storage.latestCheckpoint())?.size).toBe(5 + count);
+    await other.record(1);
+    await other.settle();
+    for (let turn = 0; turn < 2; turn += 1) expect(await faultOf()).toBe('log-truncated');
+    // Nobody who has not seen it can tell, but for the checkpoints that are kept elsewhere.
+    expect(await faultOf(log.newReplica())).toBeUndefined();
   });
 
   it('what is to come next is there already', async () => {
     const [{ size } = { size: 0 }] = await log.sql<{ size: number }>(`SELECT ${LATEST}::integer AS size`);
-    await log.sql(`INSERT INTO audit_node VALUES (8, ${String(Math.ceil(size / 256) - 1)}, '')`);
+    await log.sql(`INSERT INTO audit_node VALUES (8, ${String(Math.ceil(size / 256) - 1)}, sha256(''))`);
     await log.replica.record(512 - size);
     expect(await faultOf()).toBe('log-altered');
   });

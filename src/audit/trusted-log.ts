@@ -4,8 +4,10 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { CompactRange } from './log/compact-range.js';
 import { NoteError } from './log/note-error.js';
+import { consistencyProof } from './log/proofs.js';
 import { openCheckpoint } from './log/signed-checkpoint.js';
 import { parseNote } from './log/signed-note.js';
+import { verifyConsistency } from './log/verify-proof.js';
 import type { VerifierKey } from './log/verifier-key.js';
 import { LogFault } from './log-fault.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
@@ -14,11 +16,12 @@ import { type LastLeaf, LogStorage } from './log-storage.js';
 /**
  * Whether the newest checkpoint in the database may be continued. It must
  *
- * 1. be no smaller than the newest one that this process has seen, and the very same one where it is as large;
+ * 1. continue the newest one that this process has seen: by a proof of consistency (RFC 9162), so that a log which was cut
+ *    and has grown again is not taken for it, and be the very same one where it is as large;
  * 2. be signed by every key of ours. After a change of keys, a note of the keys before is taken instead, when the key
  *    file names them: by a key of each algorithm among them, so that taking a signature away does not help;
  * 3. be of our origin, of the size and the root that stand beside the note, and the stored frontier must have that root;
- * 4. end with the last leaf.
+ * 4. end with the last leaf, and the leaves must begin with 0.
  *
  * What the process has seen ends with it. Whoever restores an older database on purpose starts the service anew; the
  * checkpoints that are kept elsewhere tell of it (log/anchored-checkpoints.ts).
@@ -37,9 +40,12 @@ export class TrustedLog {
     // What is remembered while the database answers may be newer than its answer.
     const known = this.newest;
     const { checkpoint, lastLeaf } = await this.storage.head(through);
-    demandContinued(known, checkpoint);
+    demandKept(known, checkpoint);
     demandLastLeaf(checkpoint, lastLeaf);
-    if (checkpoint && known?.size !== checkpoint.size) this.demandSigned(checkpoint);
+    if (checkpoint && known?.size !== checkpoint.size) {
+      this.demandSigned(checkpoint);
+      if (known) await this.demandConsistent(known, checkpoint, through);
+    }
     this.remember(checkpoint);
     return checkpoint;
   }
@@ -63,6 +69,21 @@ export class TrustedLog {
     }
   }
 
+  private async demandConsistent(
+    known: AuditCheckpointEntity,
+    latest: AuditCheckpointEntity,
+    through?: DataSource | EntityManager,
+  ): Promise<void> {
+    const reader = through ? this.storage.through(through) : this.storage;
+    const [from, to] = [known.size, latest.size];
+    const proof = await consistencyProof(reader, from, to).catch(demandWhole);
+    if (verifyConsistency({ from, to, proof, fromRoot: known.root, toRoot: latest.root })) return;
+    throw new LogFault(
+      'log-truncated',
+      `the log of ${String(to)} leaves does not continue the one of ${String(from)} that was there`,
+    );
+  }
+
   private keysOf(note: string): VerifierKey[] {
     const own = this.keys.signers.map(({ key }) => key);
     const { signatures } = parseNote(note);
@@ -75,7 +96,7 @@ export class TrustedLog {
   }
 }
 
-function demandContinued(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
+function demandKept(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
   if (!known) return;
   const [then, now] = [known.size, latest?.size ?? 0];
   if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and has ${String(now)}`);
@@ -83,14 +104,20 @@ function demandContinued(known: AuditCheckpointEntity | undefined, latest: Audit
   demand(same, `the checkpoint of ${String(now)} leaves is not the one that was there`);
 }
 
-function columnsOf({ size, root, frontier, lastTx, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
-  return [size, root, frontier, lastTx, lastId, note, createdAt];
+function columnsOf({ size, root, frontier, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
+  return [size, root, frontier, lastId, note, createdAt];
+}
+
+/** Stored hashes that are missing. */
+function demandWhole(error: unknown): never {
+  throw error instanceof RangeError ? new LogFault('log-altered', error.message) : error;
 }
 
 function demandLastLeaf(checkpoint: AuditCheckpointEntity | undefined, leaf: LastLeaf | undefined): void {
   const [size, leaves] = [checkpoint?.size ?? 0, leaf ? leaf.leafIndex + 1 : 0];
   const told = `${String(leaves)} leaves are stored, and ${String(size)} were signed`;
   if (leaves !== size) throw new LogFault(leaves < size || size === 0 ? 'log-truncated' : 'log-altered', told);
+  demand((leaf?.firstIndex ?? 0) === 0, `the first leaf is ${String(leaf?.firstIndex)}`);
   demand(leaf?.eventId === checkpoint?.lastId, `the last leaf is of another event than the checkpoint says`);
 }
 

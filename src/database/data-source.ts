@@ -7,6 +7,8 @@ import { TransparencyLog1764200000000 } from './migrations/1764200000000-transpa
 import { AuditArchive1764300000000 } from './migrations/1764300000000-audit-archive.js';
 import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
 import { CredentialLookup1764500000000 } from './migrations/1764500000000-credential-lookup.js';
+import { PendingEvents1764610000000 } from './migrations/1764610000000-pending-events.js';
+import { PartitionsApart1764620000000 } from './migrations/1764620000000-partitions-apart.js';
 import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-handle-lookup.js';
 
 const MIGRATIONS = [
@@ -16,6 +18,8 @@ const MIGRATIONS = [
   AuditArchive1764300000000,
   ListIndexes1764400000000,
   CredentialLookup1764500000000,
+  PendingEvents1764610000000,
+  PartitionsApart1764620000000,
   UserHandleLookup1764700000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';

@@ -277,3 +277,14 @@ describe('commits', () => {
     expect(await modeAfter(() => Promise.resolve())).toBe('on');
   }); // prettier-ignore
 });
+
+describe('whatever the hot statements have recorded', () => {
+  it('waits for its place in the log, with its hash, and nothing else does', async () => {
+    const differing = await database.sql(
+      `SELECT FROM audit_event e FULL JOIN audit_pending p ON event_id = id WHERE e.leaf_hash IS DISTINCT FROM p.leaf_hash`,
+    );
+    const [row] = await database.sql<{ types: string[] }>('SELECT array_agg(DISTINCT type) AS types FROM audit_event');
+    expect(differing).toEqual([]);
+    expect(row?.types).toEqual(expect.arrayContaining(['challenge.issue', 'credential.verify']));
+  });
+});

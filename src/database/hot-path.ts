@@ -1,4 +1,4 @@
-import { AUDIT_COLUMNS, AUDIT_ROW_WIDTH, auditInsert, auditInsertEach, auditEvent, auditRecord, type AuditRow, auditUid } from '../audit/audit-row.js'; // prettier-ignore
+import { AUDIT_COLUMNS, AUDIT_ROW_WIDTH, auditEvent, auditParts, auditPartsEach, auditRecord, type AuditRow, auditUid } from '../audit/audit-row.js'; // prettier-ignore
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import type { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
@@ -97,7 +97,7 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
      issued AS (
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT id, rp_id, user_id, purpose, issued_to, challenge, 'authentication', FALSE, NULL, expires_at FROM free),
-     recorded AS (${auditInsertEach('free', 'free.uid')})
+     ${auditPartsEach('free', 'free.uid')}
    SELECT counted.ordinality::integer AS n, counted.policy, free.expires_at::timestamptz(3), counted.challenge_in_the_way, counted.refusal_in_the_way,
           ${descriptorsWhere("rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active'")} AS descriptors
    FROM counted LEFT JOIN free USING (ordinality)`,
@@ -130,7 +130,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'registration', $8::boolean, $9::text, $7::timestamptz FROM handle
        RETURNING id),
-     recorded AS (${auditInsert(15, 'issued, handle', 'handle.audit_uid::text')})
+     ${auditParts(15, 'issued, handle', 'handle.audit_uid::text')}
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
@@ -269,7 +269,7 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
          AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
        RETURNING ordinality, c.sign_count),
-     recorded AS (${auditInsertEach('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')})
+     ${auditPartsEach('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')}
    SELECT ordinality::integer AS n, sign_count FROM accepted`,
   record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
     ...{ rp_id: rpId, id, mac: hex(mac), received: signCount, backed_up: backedUp, now, flag },

@@ -10,24 +10,23 @@ export interface OpenDatabase {
   readonly stop: () => Promise<void>;
 }
 
+type Begin = (dataSource: DataSource, migrations: string[]) => Promise<void>;
+
 /**
  * The database that the configuration names, or the embedded one. Development migrates it; production expects that
  * `npm run migration:run` has, and refuses to serve on a schema that lacks something (one that has more is a later
  * version's, and fits).
  *
- * @param record told which migrations were run
+ * @param begin told which migrations were run, before anything else is recorded
  */
-export async function openDatabase(
-  config: Config,
-  record: (dataSource: DataSource, migrations: string[]) => Promise<void>,
-): Promise<OpenDatabase> {
+export async function openDatabase(config: Config, begin: Begin): Promise<OpenDatabase> {
   const embedded =
     config.databaseUrl === undefined ? await startEmbeddedPostgres({ directory: config.dataDir }) : undefined;
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();
   try {
-    if (config.production) await demandSchema(url, config.databasePasswordFile);
-    else await migrate(embedded?.migratorUrl ?? url, record, config.databasePasswordFile);
+    if (config.production) await demandSchema(url, config.databasePasswordFile, begin);
+    else await migrate(embedded?.migratorUrl ?? url, begin, config.databasePasswordFile);
     if (embedded) await runRoleScript('grants.sql', embedded.migratorUrl);
     return { url, stop };
   } catch (error) {
@@ -44,7 +43,7 @@ function unreachable(error: unknown): ConfigError | undefined {
     : undefined;
 }
 
-async function demandSchema(url: string, passwordFile: string | undefined): Promise<void> {
+async function demandSchema(url: string, passwordFile: string | undefined, begin: Begin): Promise<void> {
   const dataSource = await new DataSource(dataSourceOptions(url, 1, passwordFile)).initialize();
   try {
     if (await dataSource.showMigrations()) {
@@ -52,6 +51,7 @@ async function demandSchema(url: string, passwordFile: string | undefined): Prom
         'The database lacks migrations of this version: run `npm run migration:run` as its migrator',
       ]);
     }
+    await begin(dataSource, []);
   } finally {
     await dataSource.destroy();
   }

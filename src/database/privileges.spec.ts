@@ -15,12 +15,14 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   audit_leaf: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_node: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_checkpoint: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
+  audit_pending: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },
+  audit_turn: { service: 'SELECT UPDATE', auditor: '', migrator: ALL },
   audit_archive: { service: 'SELECT', auditor: 'SELECT', migrator: ALL },
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };
 
 /** Functions and procedures that anybody but their owner may call. */
-const ROUTINES = ['audit_make_partitions(date,integer)'];
+const ROUTINES = ['audit_empty_default(date)', 'audit_make_partitions(date,integer)'];
 
 const ROLES: DatabaseRole[] = ['service', 'auditor', 'migrator'];
 const { named } = testRoles();

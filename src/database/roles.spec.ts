@@ -25,6 +25,9 @@ describe('the service’s role', () => {
     ['change one record', "UPDATE audit_event SET outcome = 'success'"],
     ['change one column of it', "UPDATE audit_event SET leaf_hash = ''"],
     ['remove records', 'DELETE FROM audit_event'],
+    ['change what waits for its place', `UPDATE audit_pending SET leaf_hash = sha256('')`],
+    ['empty what waits for its place', 'TRUNCATE audit_pending'],
+    ['put a leaf before the first one', `INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`],
     ['empty the log', 'TRUNCATE audit_event'],
     ['lock the log for itself', 'LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE'],
     ['replace a record by inserting it', "INSERT INTO audit_event (id, event, leaf_hash, type, outcome) VALUES (gen_random_uuid(), '', '', '', '') ON CONFLICT (id) DO UPDATE SET event = ''"],
@@ -62,7 +65,8 @@ describe('the service’s role', () => {
     ['change its database', `ALTER DATABASE current SET search_path = x`],
   ])('cannot %s', async (_, sql) => {
     const here = new URL(roles.database.url).pathname.slice(1);
-    expect(await roles.attempt('service', sql.replace('DATABASE current', `DATABASE ${here}`))).toBe('42501');
+    const outcome = await roles.attempt('service', sql.replace('DATABASE current', `DATABASE ${here}`));
+    expect(outcome).toBe(sql.includes('(-1,') ? '23514' : '42501');
   }); // prettier-ignore
 
   it('locks a challenge against other replicas, and changes nothing but its key', async () => {
@@ -101,11 +105,30 @@ describe('the auditor’s role', () => {
     ['see passkeys', 'SELECT credential_id FROM credential'],
     ['see challenges', 'SELECT challenge FROM challenge'],
     ['lock a record', 'SELECT * FROM audit_event FOR SHARE'],
+    ['take the turn at putting the log in order', 'SELECT * FROM audit_turn FOR UPDATE'],
+    ['see what waits for its place', 'SELECT * FROM audit_pending'],
+    ['make partitions', `SELECT audit_make_partitions('2030-01-01', 1)`],
+    ['empty the default partition', `SELECT audit_empty_default('2030-01-01')`],
     ['make a table', 'CREATE TABLE t ()'],
     ['make a temporary table', 'CREATE TEMPORARY TABLE t ()'],
     ['become the service', 'SET LOCAL ROLE passkey_manager'],
     ['run a program', "COPY audit_event TO PROGRAM 'true'"],
   ])('cannot %s', async (_, sql) => {
     expect(await roles.attempt('auditor', sql)).toBe('42501');
+  });
+
+  it.each([
+    'advisory_lock',
+    'advisory_lock_shared',
+    'try_advisory_lock',
+    'advisory_xact_lock',
+    'try_advisory_xact_lock',
+  ])('takes no lock by which others take turns, where a superuser ran roles.sql: pg_%s', async (name) => {
+    const [ran] = await roles.query<{ superuser: boolean }>('owner', 'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user'); // prettier-ignore
+    expect(await roles.attempt('auditor', `SELECT pg_${name}(1)`)).toBe(ran?.superuser ? '42501' : 'done');
+    // A session's lock outlives the transaction.
+    expect(await roles.attempt('service', `SELECT pg_${name}(2), pg_advisory_unlock_all()`)).toBe('done');
+    expect(await roles.attempt('migrator', `SELECT pg_${name}(2), pg_advisory_unlock_all()`)).toBe('done');
+    await roles.query('auditor', 'SELECT pg_advisory_unlock_all()');
   });
 });

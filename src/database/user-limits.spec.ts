@@ -5,7 +5,7 @@ import { credentialRow } from '../../test/support/credential-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
-import { AUDIT_ROW_WIDTH, auditInsert, auditRow } from '../audit/audit-row.js';
+import { AUDIT_ROW_WIDTH, auditStatement, auditRow } from '../audit/audit-row.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
@@ -54,7 +54,7 @@ const eventOf = (entry: Partial<AuditEntry>, at: Date) => {
 /** Events of the past, each so many milliseconds ago. */
 async function past(entry: Partial<AuditEntry>, ...times: number[]): Promise<string[]> {
   const rows = times.map((ms) => eventOf(entry, ago(ms)));
-  for (const { values } of rows) await database.dataSource.query(auditInsert(1), [...values]);
+  for (const { values } of rows) await database.dataSource.query(auditStatement(1), [...values]);
   return rows.map(({ id }) => id);
 }
 const REGISTRATION = { facts: { ceremony: 'registration' } } as const;

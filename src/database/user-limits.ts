@@ -1,4 +1,4 @@
-import { AUDIT_ROW_WIDTH, auditInsert, auditParameter, auditUid } from '../audit/audit-row.js';
+import { AUDIT_ROW_WIDTH, auditStatement, auditParameter, auditUid } from '../audit/audit-row.js';
 import { firstIdAt } from '../audit/event-id.js';
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import { named } from './named-statement.js';
@@ -109,12 +109,12 @@ export function refusalInTheWay(
  */
 export const RECORD_LIMIT = named<{ readonly id: string }>(
   'challenge-limit-record',
-  `${auditInsert(
+  auditStatement(
     1,
     `(SELECT WHERE NOT EXISTS (
        SELECT FROM audit_event
         WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
           AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid
           AND ${isOf(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
-  )} RETURNING id`,
+  ),
 );

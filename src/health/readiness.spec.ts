@@ -22,7 +22,7 @@ const indicators = {
 } as unknown as HealthIndicatorService;
 
 let now: Date;
-let log: { standsStill: boolean; lagSeconds: number } | undefined;
+let log: { standsStillSince: string | undefined; lagSeconds: number } | undefined;
 let findings: DatabaseFindings;
 let sample: BindingKeySample | undefined;
 let root: Issued;
@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   now = START;
-  log = { standsStill: false, lagSeconds: 0 };
+  log = { standsStillSince: undefined, lagSeconds: 0 };
   sample = { rows: 0, failed: 0 };
   findings = { database: undefined, migrations: undefined, audit: undefined };
   await trusting([root], [[root]]);
@@ -72,7 +72,7 @@ describe('what is tried of the database', () => {
     expect(await readiness.database()).toEqual({
       database: { status: 'up' },
       migrations: { status: 'up' },
-      audit: { status: 'up', standsStill: false, lagSeconds: 0 },
+      audit: { status: 'up', standsStillSince: undefined, lagSeconds: 0 },
     });
   });
 
@@ -86,7 +86,7 @@ describe('what is tried of the database', () => {
   });
 
   it('is down when the log stands still, though it takes records', async () => {
-    log = { standsStill: true, lagSeconds: 31 };
+    log = { standsStillSince: '2026-06-30T12:00:00.000Z', lagSeconds: 31 };
     expect(await readiness.database()).toMatchObject({
       audit: { status: 'down', message: 'the audit log stands still', lagSeconds: 31 },
     });

@@ -74,7 +74,7 @@ export class Readiness {
     const log = this.readLog();
     const check = this.indicators.check('audit');
     if (wrong !== undefined) return check.down({ message: wrong, ...log });
-    return log?.standsStill ? check.down({ message: 'the audit log stands still', ...log }) : check.up({ ...log });
+    return log?.standsStillSince ? check.down({ message: 'the audit log stands still', ...log }) : check.up({ ...log });
   }
 
   /**

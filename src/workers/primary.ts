@@ -1,7 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { HealthIndicatorService } from '@nestjs/terminus';
 import { createOperators, listen } from '../applications.js';
-import { recordMigrations } from '../audit/record-migrations.js';
+import { beginLog } from '../audit/begin-log.js';
 import { watchSettings } from '../boot.js';
 import { systemClock } from '../config/clock.js';
 import type { Config } from '../config/config.js';
@@ -30,7 +30,7 @@ export interface RunningWorkers {
 export async function startWorkers(config: Config): Promise<RunningWorkers> {
   await watchSettings(config, systemClock);
   const { url, stop: stopDatabase } = await openDatabase(config, (dataSource, names) =>
-    recordMigrations(dataSource, names, systemClock.now()),
+    beginLog(dataSource, names, systemClock.now()),
   );
   const pino = createLogger(config.production);
   const metrics = new WorkersMetrics();

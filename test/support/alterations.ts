@@ -92,6 +92,7 @@ async function inserted(log: StoredLog, at: number, other: number, size: number)
      SELECT gen_random_uuid(), event, leaf_hash, type, outcome FROM audit_event ${EVENT} RETURNING id`,
     [other],
   );
+  await log.sql('ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index');
   await log.sql('UPDATE audit_leaf SET leaf_index = -leaf_index - 2 WHERE leaf_index >= $1', [at]);
   await log.sql('UPDATE audit_leaf SET leaf_index = -leaf_index - 1 WHERE leaf_index < 0');
   await log.sql('INSERT INTO audit_leaf SELECT $1, id, leaf_hash FROM audit_event WHERE id = $2', [at, event?.id]);

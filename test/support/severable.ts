@@ -8,7 +8,7 @@ export class Severable {
 
   private constructor(
     private readonly server: Server,
-    private readonly target: URL,
+    private target: URL,
   ) {}
 
   static async before(url: string): Promise<Severable> {
@@ -33,6 +33,12 @@ export class Severable {
   cut(): void {
     this.state = 'cut';
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  /** Lets new connections through, to another database. */
+  lead(url: string): void {
+    this.target = new URL(url);
+    this.restore();
   }
 
   /** Keeps every connection and lets nothing through. */

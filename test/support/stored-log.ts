@@ -2,18 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditService } from '../../src/audit/audit.service.js';
 import { Anchors } from '../../src/audit/anchors/anchors.js';
+import { LogCheck } from '../../src/audit/log-check.js';
 import { LogFailures } from '../../src/audit/log-failures.js';
 import { LogKeeper } from '../../src/audit/log-keeper.js';
 import type { LogKeys } from '../../src/audit/log-keys.js';
 import { LogLines } from '../../src/audit/log-lines.js';
 import { LogPartitions } from '../../src/audit/log-partitions.js';
 import { LogProofs } from '../../src/audit/log-proofs.js';
+import { LogStandstill } from '../../src/audit/log-standstill.js';
 import { LogStorage } from '../../src/audit/log-storage.js';
 import { SampleLog } from '../../src/audit/log/sample-log.js';
 import { formatVerifierKey } from '../../src/audit/log/verifier-key.js';
+import { PendingEvents } from '../../src/audit/pending-events.js';
 import { Sequencer } from '../../src/audit/sequencer.js';
 import { TrustedLog } from '../../src/audit/trusted-log.js';
-import { UnsequencedEvents } from '../../src/audit/unsequenced-events.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { FakeClock } from './fake-clock.js';
 import { TEST_KEYS } from './secret-keys.js';
@@ -32,9 +34,11 @@ export class LogReplica {
   readonly audit: AuditService;
   readonly storage: LogStorage;
   readonly trusted: TrustedLog;
-  readonly waiting: UnsequencedEvents;
+  readonly pending: PendingEvents;
   readonly failures: LogFailures;
   readonly sequencer: Sequencer;
+  readonly check: LogCheck;
+  readonly partitions: LogPartitions;
   readonly keeper: LogKeeper;
   readonly proofs: LogProofs;
   readonly lines: LogLines;
@@ -47,21 +51,22 @@ export class LogReplica {
     this.audit = new AuditService(dataSource, clock, this.metrics, TEST_KEYS);
     this.storage = new LogStorage(dataSource);
     this.trusted = new TrustedLog(keys, this.storage);
-    this.waiting = new UnsequencedEvents(dataSource);
+    this.pending = new PendingEvents(dataSource);
     this.failures = new LogFailures(clock, this.audit, this.metrics);
-    const { trusted, waiting, failures, metrics } = this;
-    this.sequencer = new Sequencer(dataSource, clock, keys, trusted, waiting, failures);
-    const partitions = new LogPartitions(dataSource, clock, failures);
+    const { trusted, pending, failures, metrics } = this;
+    this.sequencer = new Sequencer(dataSource, clock, keys, trusted, pending, failures);
+    this.partitions = new LogPartitions(dataSource, clock, failures);
+    this.check = new LogCheck(dataSource, clock, failures);
     this.keeper = new LogKeeper(
-      clock,
-      this.sequencer,
-      trusted,
-      waiting,
-      partitions,
-      failures,
-      metrics,
-      new Anchors({}, metrics),
-      {},
+      ...([
+        this.sequencer,
+        trusted,
+        pending,
+        this.partitions,
+        this.check,
+        new LogStandstill(dataSource, clock),
+      ] as const),
+      ...([failures, metrics, new Anchors({}, metrics), {}] as const),
     );
     this.proofs = new LogProofs(this.storage, this.sequencer, keys);
     this.lines = new LogLines(dataSource, this.storage);
@@ -78,10 +83,10 @@ export class LogReplica {
     return ids;
   }
 
-  /** Until every event has its place; another suite's transaction, on the same server, may hold the order up. */
+  /** Until every event that waits has its place. */
   async settle(): Promise<void> {
     await this.sequencer.sequence(true);
-    while ((await this.waiting.oldest(await this.storage.latestCheckpoint())) !== undefined) {
+    while ((await this.pending.oldest()) !== undefined) {
       await sleep(5);
       await this.sequencer.sequence(true);
     }
@@ -111,7 +116,7 @@ export class StoredLog {
 
   /** An empty log, and a replica that remembers none. */
   async reset(): Promise<void> {
-    await this.sql('TRUNCATE audit_event, audit_leaf, audit_node, audit_checkpoint, audit_archive');
+    await this.sql('TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint, audit_archive');
     this.clock.reset();
     this.replica = this.newReplica();
   }

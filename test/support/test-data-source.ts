@@ -27,6 +27,8 @@ export const ENTITIES = [
 export interface TestDataSource {
   /** The service's own role. */
   readonly url: string;
+  readonly ownerUrl: string;
+  readonly auditorUrl: string;
   readonly dataSource: DataSource;
   /** Behind the service's back, as one who may do everything. */
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
@@ -44,5 +46,6 @@ export async function openTestDataSource(): Promise<TestDataSource> {
     await Promise.all([dataSource.destroy(), owner.end()]);
     await database.drop();
   };
-  return { url: database.url, dataSource, sql, close };
+  const { url, ownerUrl, auditorUrl } = database;
+  return { url, ownerUrl, auditorUrl, dataSource, sql, close };
 }

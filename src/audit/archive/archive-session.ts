@@ -7,6 +7,8 @@ import { ArchiveError } from './archive-error.js';
 /** A session that has just been left may take a moment to end. */
 const ATTEMPTS = 10;
 const PAUSE_MS = 100;
+/** SQLSTATE */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Connects as the role that owns the log, and keeps every other archiving out meanwhile.
@@ -44,11 +46,24 @@ interface Session {
   readonly turn: boolean;
 }
 
+/** The turn is a lock that only the owner may take and that readers and writers do not meet, until the session ends. */
 async function take(session: QueryRunner): Promise<Session | undefined> {
   const [taken] = (await session.query(
-    `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role,
-            pg_try_advisory_lock(hashtextextended('passkey-manager archive', 0)) AS turn
+    `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role
        FROM pg_class WHERE oid = 'public.audit_event'::regclass`,
-  )) as Session[];
-  return taken;
+  )) as Omit<Session, 'turn'>[];
+  return taken && { ...taken, turn: taken.owner && (await takeTurn(session)) };
+}
+
+async function takeTurn(session: QueryRunner): Promise<boolean> {
+  await session.startTransaction();
+  try {
+    await session.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+    await session.query('LOCK TABLE public.audit_archive IN SHARE UPDATE EXCLUSIVE MODE NOWAIT');
+    return true;
+  } catch (error) {
+    await session.rollbackTransaction();
+    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return false;
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
-import { auditInsert, auditRow } from '../audit-row.js';
+import { auditStatement, auditRow } from '../audit-row.js';
 import { ArchiveError } from './archive-error.js';
 import { type ClosedPartition, type Extent, extentOf } from './closed-partitions.js';
 
@@ -46,8 +46,7 @@ async function drop(manager: EntityManager, archived: Archived, now: Date): Prom
   const { partition, extent, digest } = archived;
   const { name, lowerId, upperId } = partition;
   await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
-  // From here on nothing is written into this month. What follows the check takes a transaction number, for which the
-  // sequencer waits, so the check, which takes longest, comes first.
+  // From here on nothing is written into this month.
   await manager.query(`LOCK TABLE ${name} IN SHARE MODE`);
   const { from, to, events } = await extentOf(manager, partition);
   if (from !== extent.from || to !== extent.to || events !== extent.events) {
@@ -60,7 +59,7 @@ async function drop(manager: EntityManager, archived: Archived, now: Date): Prom
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [name, lowerId, upperId, from, to, events, digest, now],
   );
-  await manager.query(auditInsert(1), recordOf(archived, now));
+  await manager.query(auditStatement(1), recordOf(archived, now));
 }
 
 function recordOf({ partition, extent, file, digest, treeSize }: Archived, now: Date): unknown[] {

@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import type { Queryable } from '../database/named-statement.js';
+import { makeMonths } from './make-months.js';
+import { recordMigrations } from './record-migrations.js';
+
+const ATTEMPTS = 10;
+const PAUSE_MS = 300;
+
+/**
+ * Prepares the log for the first event of a process, also where no service runs yet: the month has its partition before,
+ * however long ago the last start was. Then the migrations that were run are recorded. Where the partition cannot be made
+ * now, its events go to the default one until it can.
+ */
+export async function beginLog(through: Queryable, migrations: readonly string[], time: Date): Promise<void> {
+  let { refused, busy } = await makeMonths(through, time);
+  for (let attempt = 1; busy && attempt < ATTEMPTS; attempt += 1) {
+    await sleep(PAUSE_MS);
+    ({ refused, busy } = await makeMonths(through, time));
+  }
+  if (Object.keys(refused).length > 0) {
+    new Logger('LogPartitions').warn({ message: 'months of the audit log have no partition yet', refused });
+  }
+  await recordMigrations(through, migrations, time);
+}

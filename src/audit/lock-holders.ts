@@ -1,0 +1,50 @@
+import type { Queryable } from '../database/named-statement.js';
+
+/** A session, or a prepared transaction, that holds a lock. */
+export interface LockHolder {
+  /** null: a prepared transaction has none. */
+  readonly pid: number | null;
+  readonly database: string | null;
+  readonly role: string | null;
+  readonly application: string | null;
+  /** The name of a prepared transaction. */
+  readonly prepared: string | null;
+  readonly table: string;
+  readonly mode: string;
+}
+
+/** SQL: the tables to which a turn adds, and of which nobody else may have more than a reader's lock. */
+const WRITTEN = `lock.relation = ANY ('{audit_turn,audit_leaf,audit_node,audit_checkpoint}'::regclass[])
+  AND lock.mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')`;
+/** SQL: those which callers' requests write, too. */
+const SHARED = `(lock.relation = ANY ('{audit_pending,audit_event}'::regclass[])
+    OR lock.relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_event'::regclass))
+  AND lock.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
+/** SQL: the service's own sessions leave these alone within a moment. */
+const PARTITIONED = `lock.relation = ANY ('{audit_event,audit_event_default}'::regclass[]) AND usename IS DISTINCT FROM current_user`;
+
+/** Whoever holds a lock that keeps the log from being put in order. */
+export function holdersOfLog(through: Queryable): Promise<LockHolder[]> {
+  return holdersWhere(through, `(${WRITTEN}) OR (${SHARED})`);
+}
+
+/** Whoever holds a lock that keeps a month from being made. */
+export function holdersOfPartitions(through: Queryable): Promise<LockHolder[]> {
+  return holdersWhere(through, PARTITIONED);
+}
+
+/** A prepared transaction has no session, and locks its own number as every transaction does. */
+function holdersWhere(through: Queryable, condition: string): Promise<LockHolder[]> {
+  return through.query<LockHolder[]>(
+    `SELECT DISTINCT lock.pid, coalesce(datname, prepared.database) AS database, coalesce(usename, owner) AS role,
+            application_name AS application, gid AS prepared, lock.relation::regclass::text AS table, lock.mode
+       FROM pg_locks AS lock
+       LEFT JOIN pg_stat_activity AS session ON session.pid = lock.pid
+       LEFT JOIN pg_locks AS number ON lock.pid IS NULL AND number.pid IS NULL AND number.granted
+         AND number.locktype = 'transactionid' AND number.virtualtransaction = lock.virtualtransaction
+       LEFT JOIN pg_prepared_xacts AS prepared ON prepared.transaction = number.transactionid
+      WHERE lock.granted AND lock.locktype = 'relation' AND lock.pid IS DISTINCT FROM pg_backend_pid()
+        AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND (${condition})
+      ORDER BY lock.pid LIMIT 20`,
+  );
+}

@@ -1,0 +1,98 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
+import { named } from '../database/named-statement.js';
+
+/** An event that is about to become a leaf. */
+export interface PendingEvent {
+  readonly id: string;
+  readonly leaf_hash: Buffer;
+  /** Whether the event still has the hash that was written with it. */
+  readonly intact: boolean;
+}
+
+/** Events in the order in which they become leaves. */
+export interface TakenEvents {
+  readonly events: readonly PendingEvent[];
+  /** More events wait than one batch takes. */
+  readonly more: boolean;
+}
+
+/** How many events are sequenced at a time. */
+export const BATCH = 2_000;
+
+/** SQL: the RFC 6962 leaf hash of an event. */
+export const EVENT_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
+/** SQL. Not as an anti-join: a plan that reads all of the leaves for it would be a slow one. */
+export const hasNoLeaf = (id: string): string => `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${id}) IS NULL`;
+
+/**
+ * Dead rows stay while anybody keeps an old snapshot, and reading past them takes 30 ms for a million. Where the table
+ * has more than so many pages, reading from its beginning takes at most a tenth of the time, and between such readings it
+ * begins where the first row was.
+ */
+const MANY_PAGES = 8_192;
+const PART_OF_TIME = 10;
+
+/**
+ * $1: from this place on. An event that has its leaf already was sequenced by a replica of the version before, and one
+ * that is there twice becomes one leaf.
+ */
+const TAKE = named<PendingEvent & { readonly taken: number }>(
+  'audit-pending-take',
+  `WITH taken AS (
+     DELETE FROM audit_pending WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_pending WHERE ctid >= $1::tid LIMIT ${String(BATCH)}))
+     RETURNING event_id, leaf_hash)
+   SELECT DISTINCT ON (event_id) event_id AS id, taken.leaf_hash,
+          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${EVENT_HASH}, FALSE) AS intact,
+          (SELECT count(*)::integer FROM taken) AS taken
+     FROM taken LEFT JOIN audit_event e ON e.id = event_id
+    WHERE ${hasNoLeaf('taken.event_id')}
+    ORDER BY event_id, intact DESC`,
+);
+
+/** $1: from this place on */
+const FIRST = named<{ readonly oldest: string | null; readonly page: number; readonly pages: number }>(
+  'audit-pending-first',
+  `SELECT min(event_id::text COLLATE "C") AS oldest, pages,
+          coalesce((min(pending.ctid)::text::point)[0]::integer, greatest(pages - 1, 0)) AS page
+     FROM (SELECT (pg_relation_size('audit_pending') / current_setting('block_size')::integer)::integer AS pages) AS size
+     LEFT JOIN audit_pending AS pending ON pending.ctid >= $1::tid
+    GROUP BY pages`,
+);
+
+/** What waits for its place in the log: `audit_pending`, which has what was committed, whenever it began. */
+@Injectable()
+export class PendingEvents {
+  /** Before it there were no rows, when the table was last read from its beginning. */
+  private page = 0;
+  private wholeAgainAt = 0;
+
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+
+  /** SQL: whether one waits. */
+  get exist(): string {
+    return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${placeOf(this.page)}'::tid)`;
+  }
+
+  /** A batch at most; they wait no more once the transaction is committed. */
+  async take(manager: EntityManager): Promise<TakenEvents> {
+    const events = await TAKE.run(manager, [placeOf(this.page)]);
+    return { events, more: events[0]?.taken === BATCH };
+  }
+
+  /** The oldest one; undefined: none waits. */
+  async oldest(): Promise<string | undefined> {
+    const began = performance.now();
+    const whole = this.page === 0 || began >= this.wholeAgainAt;
+    const [first] = await FIRST.run(this.dataSource, [placeOf(whole ? 0 : this.page)]);
+    const { oldest, page, pages } = first!;
+    this.page = pages > MANY_PAGES ? page : 0;
+    if (whole) this.wholeAgainAt = performance.now() + PART_OF_TIME * (performance.now() - began);
+    return oldest ?? undefined;
+  }
+}
+
+function placeOf(page: number): string {
+  return `(${String(page)},0)`;
+}

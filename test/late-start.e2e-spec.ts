@@ -1,0 +1,105 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { LogKeeper } from '../src/audit/log-keeper.js';
+import { LogPartitions } from '../src/audit/log-partitions.js';
+import { PendingEvents } from '../src/audit/pending-events.js';
+import { Authenticator } from './support/authenticator/authenticator.js';
+import { databaseUrl } from './support/database.js';
+import { TestService } from './support/service.js';
+
+let service: TestService;
+let reader: pg.Client | undefined;
+afterEach(async () => {
+  await reader?.end();
+  reader = undefined;
+  await service.stop();
+});
+
+async function connect(url: string): Promise<pg.Client> {
+  const name = new URL(url).pathname.slice(1);
+  const owner = new pg.Client({ connectionString: databaseUrl(process.env['PASSKEY_TEST_DATABASE_URL']!, name) });
+  await owner.connect();
+  return owner;
+}
+
+/** The months of a log whose service was last started a year ago. */
+async function backdate(owner: pg.Client): Promise<void> {
+  await owner.query(`
+    DO $$
+    DECLARE
+      part record;
+    BEGIN
+      FOR part IN SELECT name FROM audit_partitions() WHERE name <> 'audit_event_initial' LOOP
+        EXECUTE format('DROP TABLE %I', part.name);
+      END LOOP;
+      ALTER TABLE audit_event DETACH PARTITION audit_event_initial;
+      EXECUTE format('ALTER TABLE audit_event ATTACH PARTITION audit_event_initial FOR VALUES FROM (MINVALUE) TO (%L)',
+        audit_first_id((date_trunc('month', now()) - interval '9 months')::date));
+    END $$`);
+}
+
+const of = <T>(type: abstract new (...args: never[]) => T): T => service.running.app.get(type, { strict: false });
+
+async function signIn(times: number): Promise<void> {
+  const party = await service.relyingParty('login.example.com');
+  const authenticator = new Authenticator();
+  await party.registered('ada', authenticator);
+  for (let n = 0; n < times; n += 1) await party.authenticate(authenticator);
+}
+
+/** How many events are in which partition, once each has its leaf. */
+async function partitions(): Promise<Record<string, number>> {
+  while ((await of(PendingEvents).oldest()) !== undefined) {
+    service.clock.advance(1);
+    await of(LogKeeper).tick();
+  }
+  const rows = await service.sql<{ name: string; events: number; placed: number }>(
+    `SELECT audit_event.tableoid::regclass::text AS name, count(*)::integer AS events, count(leaf_index)::integer AS placed
+       FROM audit_event LEFT JOIN audit_leaf ON event_id = id GROUP BY 1`,
+  );
+  for (const { events, placed } of rows) expect(placed).toBe(events);
+  return Object.fromEntries(rows.map(({ name, events }) => [name, events]));
+}
+
+const month = (): string => `audit_event_${service.clock.now().toISOString().slice(0, 7).replace('-', '_')}`;
+
+describe('a service whose last start is most of a year ago', () => {
+  it('has its first event in the month’s partition, and all others', async () => {
+    service = await TestService.start({
+      databaseUrl: async (url) => {
+        const owner = await connect(url);
+        await backdate(owner);
+        await owner.end();
+        return url;
+      },
+    });
+    await signIn(3);
+    expect(Object.keys(await partitions())).toEqual([month()]);
+    expect(of(LogKeeper).state().failures).toEqual([]);
+  });
+
+  it('serves beside a reader that keeps the month from being made, says so, and mends it afterwards', async () => {
+    service = await TestService.start({
+      databaseUrl: async (url) => {
+        reader = await connect(url);
+        await backdate(reader);
+        await reader.query('BEGIN');
+        await reader.query('SELECT count(*) FROM audit_event');
+        return url;
+      },
+    });
+    await signIn(3);
+    expect(Object.keys(await partitions())).toEqual(['audit_event_default']);
+    expect(of(LogKeeper).state().failures).toEqual(['partitions']);
+    const ready = await fetch(`${service.running.managementUrl}/health/ready`);
+    expect(ready.status).toBe(200);
+    expect(await ready.text()).toContain('"failures":["partitions"]');
+
+    await reader!.query('COMMIT');
+    service.clock.advance(600);
+    await of(LogPartitions).make();
+    await signIn(1);
+    expect(Object.keys(await partitions())).toEqual([month()]);
+    expect(of(LogKeeper).state().failures).toEqual([]);
+  });
+});
