@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { TestService } from './support/service.js';
 import { Severable } from './support/severable.js';
 import { until } from './support/until.js';
@@ -143,6 +144,22 @@ describe('the service is not ready', () => {
       });
     } finally {
       await service.sql(`GRANT CONNECT ON DATABASE ${database()} TO ${role}`);
+    }
+  });
+
+  it('when the log stands still, though it takes records', async () => {
+    const holder = new pg.Client({ connectionString: service.database.ownerUrl });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN; LOCK TABLE audit_checkpoint IN EXCLUSIVE MODE');
+      await service.client.call('stranger', 'GET', '/v1/credentials');
+      service.clock.advance(60);
+      expect(await becomes(503)).toMatchObject({
+        database: { status: 'up' },
+        audit: { status: 'down', message: 'the audit log stands still', lagSeconds: expect.any(Number) },
+      });
+    } finally {
+      await holder.end();
     }
   });
 
