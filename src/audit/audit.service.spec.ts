@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { validate as isUuid } from 'uuid';
 import { authorizedContext } from '../../test/support/callers.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { until } from '../../test/support/until.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
@@ -122,6 +123,26 @@ describe('a row for a statement of its own', () => {
   it('is not counted before it is written', async () => {
     audit.row(null, READ);
     expect(await counted()).toEqual([]);
+  });
+});
+
+describe('what has happened whether or not it can be recorded', () => {
+  it('is recorded once when the answer to its commit is lost, and holds up nothing behind it', async () => {
+    let lost = 0;
+    const through = {
+      query: async (...statement: Parameters<typeof database.dataSource.query>) => {
+        const rows: unknown = await database.dataSource.query(...statement);
+        if ((lost += 1) === 1) throw new Error('Connection terminated unexpectedly');
+        return rows;
+      },
+    };
+    const service = new AuditService(through as never, { now: () => NOW }, metrics, TEST_KEYS);
+    service.recordEventually({ ...READ, detail: 'first' });
+    service.recordEventually({ ...READ, detail: 'second' });
+    await until(async () => (await events()).length === 2 && (await counted())[0]?.value === 2);
+    const details = (await events()).map(({ event }) => (JSON.parse(event) as { status_detail: string }).status_detail);
+    expect(details.sort()).toEqual(['first', 'second']);
+    await service.beforeApplicationShutdown();
   });
 });
 

@@ -12,6 +12,7 @@ import { standInFor } from './subjects.js';
 
 /** Writes a row of `AuditService.row`. */
 export const RECORD = named('audit-record', auditStatement(1));
+const UNIQUE_VIOLATION = '23505';
 const RETRY_MS = 1_000;
 /** Of the service's own events that wait for the database to come back. */
 const MAX_WAITING = 10_000;
@@ -82,7 +83,7 @@ export class AuditService implements BeforeApplicationShutdown {
   private async writeWaiting(): Promise<void> {
     try {
       for (let row = this.waiting[0]; row; row = this.waiting[0]) {
-        await RECORD.run(this.dataSource, row.values);
+        await RECORD.run(this.dataSource, row.values).catch(ignoreRecorded);
         this.waiting.shift();
         this.count(row);
       }
@@ -104,6 +105,11 @@ export class AuditService implements BeforeApplicationShutdown {
   count({ entry: { type, outcome, reason = '' } }: AuditRow): void {
     this.metrics.events.inc({ type, outcome, reason });
   }
+}
+
+/** A commit whose answer was lost is found at the next try: the event's id is there already. @throws any other error */
+function ignoreRecorded(error: unknown): void {
+  if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
 }
 
 function entryOf({ entry }: AuditRow): AuditEntry {
