@@ -42,15 +42,17 @@ export interface ProblemMembers {
   readonly retryAfter?: number;
 }
 
+/** Tools run it by plain Node, which knows no parameter properties. */
 export class Problem extends Error {
+  readonly slug: ProblemSlug;
+  readonly members: ProblemMembers;
   readonly status: number;
 
-  constructor(
-    readonly slug: ProblemSlug,
-    readonly members: ProblemMembers = {},
-  ) {
+  constructor(slug: ProblemSlug, members: ProblemMembers = {}) {
     super(members.detail ?? PROBLEMS[slug].title);
     this.name = 'Problem';
+    this.slug = slug;
+    this.members = members;
     this.status = PROBLEMS[slug].status;
   }
 
