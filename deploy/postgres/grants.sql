@@ -14,7 +14,7 @@ GRANT UPDATE (id) ON challenge TO passkey_manager;
 GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
 -- Events that have no place in the log yet.
 GRANT SELECT, INSERT, DELETE ON audit_pending TO passkey_manager;
--- Whoever locks its row puts the log in order: nobody else may.
+-- The replica that locks its row puts the log in order.
 GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
 -- Which months are archived is for the migrator to say: it archives them.
 GRANT SELECT ON audit_archive TO passkey_manager;

@@ -32,8 +32,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
 GRANT USAGE, CREATE ON SCHEMA public TO passkey_migrator;
 GRANT USAGE ON SCHEMA public TO passkey_manager, passkey_auditor;
 
--- Whoever holds an advisory lock holds up who asks for it, a migration for one. They are everybody's in a new database;
--- only a superuser can change that.
+-- A session that holds an advisory lock holds up those that ask for it, a migration for one. In a new database everybody may
+-- take one; only a superuser can change that.
 DO $$
 DECLARE
   routine regprocedure;

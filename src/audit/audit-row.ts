@@ -69,7 +69,7 @@ export function auditUid(firstParameter: number): string {
   return `coalesce((${known}), ${standIn})`;
 }
 
-/** What is written waits for its place in the log, from the same moment on. */
+/** SQL: an event waits for its place in the log from the moment it is written. */
 const WAIT = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
 
 /**

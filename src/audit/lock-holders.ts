@@ -23,12 +23,12 @@ const SHARED = `(lock.relation = ANY ('{audit_pending,audit_event}'::regclass[])
 /** SQL: the service's own sessions leave these alone within a moment. */
 const PARTITIONED = `lock.relation = ANY ('{audit_event,audit_event_default}'::regclass[]) AND usename IS DISTINCT FROM current_user`;
 
-/** Whoever holds a lock that keeps the log from being put in order. */
+/** Finds the sessions that hold a lock which the sequencer needs. */
 export function holdersOfLog(through: Queryable): Promise<LockHolder[]> {
   return holdersWhere(through, `(${WRITTEN}) OR (${SHARED})`);
 }
 
-/** Whoever holds a lock that keeps a month from being made. */
+/** Finds the sessions that hold a lock which making a month needs. */
 export function holdersOfPartitions(through: Queryable): Promise<LockHolder[]> {
   return holdersWhere(through, PARTITIONED);
 }

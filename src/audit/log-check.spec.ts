@@ -58,7 +58,7 @@ describe('an event that neither has its place nor waits for it', () => {
     expect(new Set(await log.leaves()).size).toBe(3_703);
   });
 
-  it('gets one place, whichever replicas find it at once, and whether or not a turn comes between', async () => {
+  it('gets one place, though several replicas find it at once', async () => {
     await insertAsBefore(YEAR_MS, 50);
     const replicas = [log.replica, log.newReplica(), log.newReplica()];
     log.clock.advance(1);
@@ -80,7 +80,7 @@ describe('an event that neither has its place nor waits for it', () => {
     expect(await log.leaves()).toHaveLength(2);
   });
 
-  it('gets the hash of what is there where its own is no hash', async () => {
+  it('is hashed anew if its own hash has another length', async () => {
     await insertAsBefore(YEAR_MS);
     await log.sql(`UPDATE audit_event SET leaf_hash = ''`);
     await tick(3);
@@ -101,15 +101,15 @@ describe('an event whose leaf is not its own', () => {
       `ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index;
        UPDATE audit_leaf SET leaf_index = leaf_index + 1000 WHERE leaf_index = 1`,
     ],
-  ])('is told of: it %s', async (_, sql) => {
+  ])('is reported: it %s', async (_, sql) => {
     const ids = await log.replica.record(3);
     await log.replica.settle();
     await log.sql(sql);
     await log.replica.check.run();
     expect(log.replica.failures.current()).toEqual(['event-altered']);
     await log.replica.audit.beforeApplicationShutdown();
-    const [told] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
-    const { unmapped } = JSON.parse(told!.event) as { unmapped: { events: string[] } };
+    const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
+    const { unmapped } = JSON.parse(record!.event) as { unmapped: { events: string[] } };
     for (const id of unmapped.events) expect(ids).toContain(id);
   });
 });
@@ -129,7 +129,7 @@ describe('a check that cannot be made', () => {
 describe('the leaves', () => {
   it.each([
     ['before the first one', `INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`],
-    ['of what is no hash', `INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')`],
+    ['with a hash of another length', `INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')`],
     ['of an event that has one', `INSERT INTO audit_leaf SELECT 1, event_id, leaf_hash FROM audit_leaf`],
   ])('take none %s', async (_, sql) => {
     await log.sql('TRUNCATE audit_leaf; ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index; ALTER TABLE audit_leaf ADD CONSTRAINT audit_leaf_index CHECK (leaf_index >= 0) NOT VALID'); // prettier-ignore

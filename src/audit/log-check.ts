@@ -17,7 +17,7 @@ const PAUSE_MS = 86_400_000;
 const RECENT_MS = 20_000;
 const RECENT_INTERVAL_MS = 5_000;
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** Of altered events, in the record of it. */
+/** A record names so many altered events at most. */
 const MAX_NAMED = 100;
 
 interface Portion {
@@ -52,7 +52,7 @@ const RECENT = named<{ readonly id: string }>(
    SELECT id FROM placeless EXCEPT SELECT event_id FROM audit_pending`,
 );
 
-/** $1 ids. What is no hash cannot be a leaf. */
+/** $1 ids. A leaf hash of another length cannot be a leaf, so the event is hashed anew. */
 const ADOPT = named<{ readonly event_id: string }>(
   'audit-check-adopt',
   `INSERT INTO audit_pending (event_id, leaf_hash)
@@ -65,8 +65,8 @@ const ADOPT = named<{ readonly event_id: string }>(
 
 /**
  * Holds the events that are in the database against the log, in every replica: from the newest to the oldest, part by
- * part, from the start of the process and then once a day. Each must have its leaf, or wait for it; what neither has nor
- * waits is made to wait, at any age.
+ * part, from the start of the process and then once a day. Each must have its leaf, or wait for it. An event that does
+ * neither is made to wait, at any age.
  */
 @Injectable()
 export class LogCheck {
@@ -81,7 +81,7 @@ export class LogCheck {
     private readonly failures: LogFailures,
   ) {}
 
-  /** What is due. */
+  /** Does the looks that are due. */
   async run(): Promise<void> {
     const now = this.clock.now().getTime();
     if (Math.abs(now - this.recentAt) >= RECENT_INTERVAL_MS) {

@@ -83,7 +83,7 @@ describe('the lag', () => {
     await open.release();
   });
 
-  it('is told, is a failure after 30 seconds, names who holds the log up, and is recorded when it is over', async () => {
+  it('is shown, is a failure after 30 seconds, names the session that holds the log up, and is recorded when it is over', async () => {
     const holder = await hold('SELECT FROM audit_turn FOR UPDATE');
     log.clock.freeze();
     await log.replica.record(1);
@@ -108,7 +108,7 @@ describe('the lag', () => {
     expect(await recorded()).toEqual(['audit.failure sequencer-lag', 'audit.recovery sequencer-lag']);
   });
 
-  it('grows while turns fail, and the failure names who makes them fail', async () => {
+  it('grows while turns fail, and the failure names the session that makes them fail', async () => {
     const options = dataSourceOptions(log.database.url) as DataSourceOptions & { extra: object };
     const impatient = { ...options, entities: ENTITIES, extra: { ...options.extra, lock_timeout: 20 } };
     const dataSource = await new DataSource(impatient).initialize();

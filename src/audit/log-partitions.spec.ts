@@ -84,7 +84,7 @@ describe('the months of the log', () => {
     await demandWhole();
   });
 
-  it('turn, and years do, beside an open reader: events are written and put in order, and what cannot be made is told with who is in the way', async () => {
+  it('turn, and years do, beside an open reader: events get their places, and the failure names the reader', async () => {
     while (log.clock.now().getUTCMonth() !== 10) turnMonth();
     await tick();
     const made = await months();
@@ -92,7 +92,7 @@ describe('the months of the log', () => {
     for (let turned = 0; turned < 3; turned += 1) {
       turnMonth();
       const [id] = await log.replica.record(1);
-      // Whoever writes meanwhile waits no longer than the months do, far below its own patience of 2 s.
+      // Writers wait no longer than the 50 ms of the months, far below their own patience of 2 s.
       const writers = Array.from({ length: 20 }, () => log.replica.record(1));
       await Promise.all([tick(), ...writers]);
       const { failures, lagSeconds, standsStillSince } = log.replica.keeper.state();
@@ -101,8 +101,8 @@ describe('the months of the log', () => {
       expect(await months()).toEqual(made);
     }
     await log.replica.audit.beforeApplicationShutdown();
-    const [told] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
-    const { unmapped } = JSON.parse(told!.event) as {
+    const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
+    const { unmapped } = JSON.parse(record!.event) as {
       unmapped: { refused: object; heldBy: { application: string }[] };
     };
     expect(Object.values(unmapped.refused)).toEqual([expect.stringContaining('lock timeout')]);
@@ -134,8 +134,8 @@ describe('the months of the log', () => {
     await tick();
     expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
     await log.replica.audit.beforeApplicationShutdown();
-    const [told] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
-    expect(told?.event).toContain(reason);
+    const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
+    expect(record?.event).toContain(reason);
     await log.sql(named(mend));
     log.clock.advance(600);
     await tick();

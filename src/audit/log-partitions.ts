@@ -45,7 +45,7 @@ export class LogPartitions {
     await this.running;
   }
 
-  /** What is due. Never throws: what cannot be made is a failure of its own, and is tried again. */
+  /** Makes the months that are due. Never throws: a month that cannot be made is a failure of its own, and is tried again. */
   make(): Promise<void> {
     this.making ??= this.makeDue().finally(() => {
       this.making = undefined;

@@ -16,7 +16,7 @@ export interface StandstillCause {
   readonly heldBy: readonly LockHolder[];
 }
 
-/** What a turn that did not fail has found. */
+/** The findings of a turn that did not fail. */
 export interface Found {
   /** Leaves of the newest checkpoint. */
   readonly size: number;
@@ -25,8 +25,7 @@ export interface Found {
 }
 
 /**
- * For how long the log is behind, and since when it does not move. A turn that fails finds nothing out: what was behind
- * stays so, and grows.
+ * For how long the log is behind, and since when it does not move. A turn that fails finds nothing, so the lag grows.
  */
 @Injectable()
 export class LogStandstill {
@@ -37,7 +36,7 @@ export class LogStandstill {
   private movedAt: number;
   private lateTurns = 0;
   private stillTurns = 0;
-  /** Of the last turn, by a clock that nobody turns. */
+  /** The end of the last turn, by a clock that nobody sets. */
   private turnAt = performance.now();
 
   constructor(

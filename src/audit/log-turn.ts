@@ -6,7 +6,7 @@ export interface LogTurn {
   readonly xmin: string;
 }
 
-/** What replicas of the version before take for a turn. Anybody may take it, so it counts where one of ours has it. */
+/** The lock by which replicas of the version before take turns. Anybody may take it, so it counts if the service's role has it. */
 const FORMER = `hashtextextended('passkey-manager sequencer', 0)`;
 
 /**

@@ -7,7 +7,7 @@ import { named } from '../database/named-statement.js';
 export interface PendingEvent {
   readonly id: string;
   readonly leaf_hash: Buffer;
-  /** Whether the event still has the hash that was written with it. */
+  /** True if the event still has the hash that was written with it. */
   readonly intact: boolean;
 }
 
@@ -61,16 +61,16 @@ const FIRST = named<{ readonly oldest: string | null; readonly page: number; rea
     GROUP BY pages`,
 );
 
-/** What waits for its place in the log: `audit_pending`, which has what was committed, whenever it began. */
+/** The events that wait for their place in the log: those committed to `audit_pending`, whenever their transactions began. */
 @Injectable()
 export class PendingEvents {
-  /** Before it there were no rows, when the table was last read from its beginning. */
+  /** The page of the first row, when the table was last read from its beginning. */
   private page = 0;
   private wholeAgainAt = 0;
 
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
-  /** SQL: whether one waits. */
+  /** SQL: true if an event waits. */
   get exist(): string {
     return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${placeOf(this.page)}'::tid)`;
   }

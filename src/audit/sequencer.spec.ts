@@ -205,7 +205,7 @@ describe('a batch', () => {
 });
 
 describe('an event whose row is gone before it has its place', () => {
-  it('is a leaf all the same, and is told', async () => {
+  it('is a leaf all the same, and is reported', async () => {
     const [kept, gone] = await log.replica.record(2);
     await log.sql('DELETE FROM audit_event WHERE id = $1', [gone]);
     await log.replica.settle();

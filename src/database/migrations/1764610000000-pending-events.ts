@@ -3,7 +3,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * `audit_pending` has an event from when it is written until it has its place in the log: the same statement writes both,
  * and the sequencer deletes the row in the transaction that makes the leaf. It has no index, and vacuum never locks it
- * to give pages back. `audit_turn` has one row; whoever locks it puts the log in order, and only the service may.
+ * to give pages back. The replica that locks the one row of `audit_turn` puts the log in order; only the
+ * service may.
  *
  * `audit_event.tx` with its index and `audit_checkpoint.last_tx` are for replicas of the version before; the next version
  * drops them.
