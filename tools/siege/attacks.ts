@@ -25,6 +25,8 @@ const REQUEST = `${HEAD}\r\n`;
 /** A request that its caller may not make. */
 const DENIED = 'GET /v1/audit/events HTTP/1.1\r\nhost: localhost\r\n\r\n';
 const TRICKLE_MS = 300;
+/** A second. What is attacked is the service's patience, not the processor, which each handshake takes for some milliseconds. */
+const HANDSHAKES = 60;
 /** Half of them are of a caller that no policy names, half of one that it names. */
 const EITHER: readonly Identity[] = ['stranger', 'operator'];
 const either = (number: number): Identity => EITHER[number % 2]!;
@@ -38,7 +40,7 @@ const SILENT: Attack = {
     keepOpen(
       { sockets: 4_200, perSecond: 1_000 },
       (number) => {
-        const socket = openTcp(context.target.port, number);
+        const socket = openTcp(context.target.port, number).resume();
         if (number % 2 === 0) socket.once('connect', () => socket.write(Buffer.from([0x16, 0x03, 0x01])));
         return socket;
       },
@@ -51,19 +53,19 @@ const REFUSED_HANDSHAKES: Attack = {
   seconds: { short: 5, full: 20 },
   isCut: true,
   run: (context) =>
-    keepOpen({ sockets: 50, perSecond: 100 }, (number) => openTls(context.target, number).resume(), context),
+    keepOpen({ sockets: 50, perSecond: HANDSHAKES }, (number) => openTls(context.target, number).resume(), context),
 };
 
-/** What comes byte by byte has no end. */
-const begin = (text: string): Attack['run'] => {
+/** Half of the connections send a part and stop, the others go on byte by byte without an end. */
+const begin = (part: string, rest: string): Attack['run'] => {
   return (context) =>
     keepOpen(
-      { sockets: 600, perSecond: 200 },
+      { sockets: 600, perSecond: HANDSHAKES },
       (number) => {
         const socket = openTls(context.target, number, either(number));
         socket.resume().once('secureConnect', () => {
-          if (number % 4 < 2) socket.write(text.slice(0, 400));
-          else trickle(socket, text, TRICKLE_MS);
+          socket.write(part);
+          if (number % 4 < 2) trickle(socket, rest, TRICKLE_MS);
         });
         return socket;
       },
@@ -73,15 +75,15 @@ const begin = (text: string): Attack['run'] => {
 
 const HEADS: Attack = {
   name: 'heads that stall or trickle',
-  seconds: { short: 6, full: 30 },
+  seconds: { short: 8, full: 30 },
   isCut: true,
-  run: begin(`${HEAD}x-head: ${'a'.repeat(10_000)}`),
+  run: begin(HEAD, `x-head: ${'a'.repeat(10_000)}`),
 };
 const BODIES: Attack = {
   name: 'bodies that stall or trickle',
-  seconds: { short: 6, full: 30 },
+  seconds: { short: 8, full: 30 },
   isCut: true,
-  run: begin(`${BODY_HEAD}{"rpId": "${' '.repeat(10_000)}`),
+  run: begin(`${BODY_HEAD}{"rpId":`, ' '.repeat(10_000)),
 };
 
 const PIPELINES: Attack = {
@@ -109,7 +111,7 @@ const RESETS: Attack = {
   isCut: false,
   run: (context) =>
     keepOpen(
-      { sockets: 40, perSecond: 40 },
+      { sockets: 40, perSecond: HANDSHAKES },
       (number) => {
         const socket = openTls(context.target, number, either(number));
         return socket.once('secureConnect', () => {
@@ -153,11 +155,13 @@ const EXPORTS: Attack = {
   isCut: true,
   run: (context) =>
     keepOpen(
-      { sockets: 300, perSecond: 100 },
+      { sockets: 300, perSecond: HANDSHAKES },
       (number) => {
         const socket = openTls(context.target, number, 'auditor').pause();
         return socket.once('secureConnect', () => {
           socket.write('GET /v1/audit/export HTTP/1.1\r\nhost: localhost\r\n\r\n');
+          // A socket that reads nothing learns that it is closed when it writes.
+          trickle(socket, '\r\n'.repeat(100), 5_000);
         });
       },
       context,
@@ -170,7 +174,7 @@ const PROBES: Attack = {
   seconds: { short: 5, full: 20 },
   isCut: true,
   run: async (context) => {
-    const silent = keepOpen({ sockets: 200, perSecond: 200 }, (number) => openTcp(context.target.managementPort, number), context); // prettier-ignore
+    const silent = keepOpen({ sockets: 200, perSecond: 200 }, (number) => openTcp(context.target.managementPort, number).resume(), context); // prettier-ignore
     while (!context.stopped.aborted) {
       await Promise.all(Array.from({ length: 150 }, () => probe(context)));
       await pause(20, context.stopped);

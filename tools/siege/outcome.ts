@@ -39,13 +39,8 @@ const COLUMNS = ['attack', 'sign-ins', 'failed', 'p99 ms', 'MiB', 'descriptors',
 export function printTable(outcomes: readonly Outcome[]): void {
   const rows = [COLUMNS, ...outcomes.map(rowOf)];
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  for (const row of rows)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    );
+  const lineOf = (row: readonly string[]): string => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ');
+  for (const row of rows) console.log(lineOf(row).trimEnd());
   for (const outcome of outcomes) {
     for (const fault of faultsOf(outcome)) console.log(`${outcome.attack}: ${fault}`);
   }

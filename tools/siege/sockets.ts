@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../../test/support/client.js';
 
 export type Identity = 'auditor' | 'operator' | 'stranger';
@@ -15,7 +15,7 @@ export interface Target {
 
 export type Counts = Readonly<Record<string, number>>;
 
-export const CLOSED = 'closed by the service';
+export const [CONNECTED, CLOSED] = ['connected', 'closed by the service'] as const;
 
 /** Counts what an attack does and what it meets. */
 export class Tally {
@@ -60,7 +60,9 @@ export async function keepOpen(
       const socket = open(opened);
       opened += 1;
       living.add(socket);
-      tally.count('opened');
+      socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
+        tally.count(CONNECTED);
+      });
       socket.on('error', () => undefined);
       socket.once('close', () => {
         living.delete(socket);
