@@ -1,9 +1,9 @@
 /**
- * `npm run conformance`: runs the specs of both ceremonies and of the attestation formats and writes
- * docs/webauthn-conformance.md from what they say, with the dictionaries that a browser writes. `--check` writes nothing and fails when the page is not what the specs
- * say now, or when a step or a field has no test.
+ * `npm run conformance`: runs the specs of both ceremonies, of the dictionaries that a browser writes and of the attestation
+ * formats, and writes docs/webauthn-conformance.md from their titles. `--check` writes nothing and fails when the page differs from
+ * the titles, or when a step or a field has no test.
  *
- * In the spec of a format or a dictionary, a `describe` is a field and what its clause says of it, and a test begins with `accepts`,
+ * In the spec of a format or a dictionary, a `describe` names a field and quotes its clause, and a test begins with `accepts`,
  * `refuses` or `is stricter than the clause for`.
  */
 import { spawnSync } from 'node:child_process';
@@ -128,15 +128,15 @@ const page = [
   ...Object.entries(SECTIONS).flatMap(([name, steps]) => section(name, steps, tests)),
   '## §5 What a browser writes, member by member',
   '',
-  'The browser’s part of a request may grow; the caller’s part is strict. What the members hold is judged in the steps above.',
+  'The browser’s part of a request may grow; the caller’s part is strict. The steps above judge the values of the members.',
   '',
   ...DICTIONARIES.flatMap((name) => fields(name, tests)),
   '## §8 Attestation statement formats, field by field',
   '',
-  'A statement is true or not, which is asked here, and trusted or not, which is asked apart from it: what is accepted “as',
-  'untrusted” is registered unless the policy asks for trust. Members of a statement that its clause does not define are',
-  'ignored. A field that a clause does not bound is bounded for the sake of the service: eight certificates of 8 KiB each,',
-  '[certificate-bounds.ts](../src/webauthn/certificate-bounds.ts).',
+  'These tables ask whether a statement is true. Its trust is a question apart: a statement that is accepted “as untrusted” is',
+  'registered unless the policy asks for trust. The service ignores members of a statement that its clause does not define. It',
+  'bounds fields that a clause does not bound: at most eight certificates of 8 KiB each',
+  '([certificate-bounds.ts](../src/webauthn/certificate-bounds.ts)).',
   '',
   ...FORMATS.flatMap((name) => fields(name, tests)),
   '## What is not verified, and so not registered',

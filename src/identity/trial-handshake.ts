@@ -17,7 +17,7 @@ export interface Trial {
 
 /**
  * Shakes hands with oneself, in memory, as a caller of each authority: what OpenSSL would refuse every caller by is found
- * before it is in force (docs/adr/0017-trial-handshake.md).
+ * before it is in force (docs/adr/0019-trial-handshake.md).
  *
  * @throws TrustMaterialError
  */
