@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Ceremonies } from './support/ceremonies.js';
-import { RawConnections } from './support/raw-connections.js';
+import { RawConnections } from './support/raw-connection.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
 
@@ -41,7 +41,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     await signIn(5);
     await parties.registered('beside stalled bodies', new Authenticator());
     expect(await service.metric(RUNNING)).toBe(0);
-    expect(stalled.flatMap(({ statuses }) => statuses())).toEqual([]);
+    expect(stalled.flatMap(({ statuses }) => statuses)).toEqual([]);
   });
 
   it('while a stranger opens 130 connections, of which 100 stay', async () => {
@@ -56,7 +56,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     for (const { socket } of flood) socket.write(LIST.repeat(4));
     await signIn(10);
     await parties.registered('beside a flood', new Authenticator());
-    await until(() => Promise.resolve(flood.flatMap(({ statuses }) => statuses()).length === 400));
+    await until(() => Promise.resolve(flood.flatMap(({ statuses }) => statuses).length === 400));
     expect(await service.metric(SHED)).toBeGreaterThan(0);
   });
 
@@ -79,8 +79,8 @@ describe('auth-service signs users in and registers passkeys', () => {
     const body = JSON.stringify({ rpId: 'login.example.com' });
     const head = `POST /v1/challenges/authentication HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
     for (const { socket } of many) socket.write(`${head}Content-Length: ${String(body.length)}\r\n\r\n${body}`);
-    await until(() => Promise.resolve(many.every(({ statuses }) => statuses().length === 1)));
-    expect(new Set(many.flatMap(({ statuses }) => statuses()))).toEqual(new Set([201]));
+    await until(() => Promise.resolve(many.every(({ statuses }) => statuses.length === 1)));
+    expect(new Set(many.flatMap(({ statuses }) => statuses))).toEqual(new Set([201]));
     expect(await service.metric(SHED)).toBe(before);
   });
 });

@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 async function connection(identity = 'operator'): Promise<RawConnection> {
-  const made = await RawConnection.to(service, service.pki.certificateOf(identity));
+  const made = await RawConnection.to(service, identity);
   open.push(made);
   return made;
 }

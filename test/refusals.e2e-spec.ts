@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { RawConnections } from './support/raw-connections.js';
+import { RawConnections } from './support/raw-connection.js';
 import { spiffeId, TestService } from './support/service.js';
 import { until } from './support/until.js';
 
@@ -43,8 +43,8 @@ describe('requests that are refused', () => {
     for (const { socket } of strangers) socket.write(GET.repeat(70));
     const operator = await service.client.call('operator', 'GET', '/v1/audit/events');
     expect(operator.status).toBe(403);
-    await until(() => Promise.resolve(strangers.every(({ statuses }) => statuses().length === 70)));
-    const statuses = strangers.flatMap((connection) => connection.statuses());
+    await until(() => Promise.resolve(strangers.every(({ statuses }) => statuses.length === 70)));
+    const statuses = strangers.flatMap((connection) => connection.statuses);
     expect(statuses.filter((status) => status === 403)).toHaveLength(600);
     expect(statuses.filter((status) => status === 429)).toHaveLength(100);
     const { status, headers } = await service.client.call('stranger', 'GET', '/v1/audit/events');

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { AuditService } from '../src/audit/audit.service.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { ClientCertificate } from './support/client.js';
-import { type RawConnection, RawConnections } from './support/raw-connections.js';
+import { type RawConnection, RawConnections } from './support/raw-connection.js';
 import { spiffeId, TestService } from './support/service.js';
 import { until } from './support/until.js';
 

@@ -1,35 +1,41 @@
 import { once } from 'node:events';
+import { connect as connectPlainly, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
+import type { ClientCertificate } from './client.js';
 import type { TestService } from './service.js';
 import { until } from './until.js';
 
-const STATUS = /HTTP\/1\.1 \d{3}/g;
+const STATUS = /HTTP\/1\.1 (\d{3})/g;
 
-/** A TLS connection that writes what it likes. */
+/** A TLS connection that writes what it likes, and reads only if it likes. */
 export class RawConnection {
   received = '';
   readonly closed: Promise<void>;
 
-  private constructor(readonly socket: TLSSocket) {
+  private constructor(
+    readonly socket: TLSSocket,
+    private readonly wire: Socket,
+  ) {
     socket.on('data', (chunk: Buffer) => (this.received += chunk.toString('latin1'))).on('error', () => undefined);
     this.closed = new Promise((resolve) => socket.once('close', resolve));
   }
 
+  /** @param identity by default auth-service's */
   static async to(
-    { running, pki }: TestService,
-    certificate = pki.certificateOf('auth-service'),
+    { running, pki, certificateOf }: TestService,
+    identity: string | ClientCertificate = 'auth-service',
   ): Promise<RawConnection> {
-    const { port } = new URL(running.httpsUrl);
-    const connection = new RawConnection(
-      connect({ host: 'localhost', port: Number(port), ca: pki.ca, ...certificate }),
-    );
-    await once(connection.socket, 'secureConnect');
+    const certificate = typeof identity === 'string' ? certificateOf(identity) : identity;
+    const wire = connectPlainly(Number(new URL(running.httpsUrl).port), 'localhost');
+    const socket = connect({ socket: wire, servername: 'localhost', ca: pki.ca, ...certificate });
+    const connection = new RawConnection(socket, wire);
+    await once(socket, 'secureConnect');
     return connection;
   }
 
   /** Of all answers so far. */
   get statuses(): number[] {
-    return (this.received.match(STATUS) ?? []).map((line) => Number(line.slice(-3)));
+    return Array.from(this.received.matchAll(STATUS), ([, status]) => Number(status));
   }
 
   /** The last answer's. */
@@ -41,5 +47,31 @@ export class RawConnection {
   async answers(count: number): Promise<number[]> {
     await until(() => Promise.resolve(this.statuses.length >= count));
     return this.statuses;
+  }
+
+  /** Ends it by a TCP reset. */
+  reset(): void {
+    this.wire.resetAndDestroy();
+  }
+}
+
+/** The connections of one test. */
+export class RawConnections {
+  private readonly open: RawConnection[] = [];
+
+  constructor(private readonly service: TestService) {}
+
+  async connect(identity: string | ClientCertificate): Promise<RawConnection> {
+    const connection = await RawConnection.to(this.service, identity);
+    this.open.push(connection);
+    return connection;
+  }
+
+  connectMany(identity: string, count: number): Promise<RawConnection[]> {
+    return Promise.all(Array.from({ length: count }, () => this.connect(identity)));
+  }
+
+  close(): void {
+    for (const { socket } of this.open.splice(0)) socket.destroy();
   }
 }
