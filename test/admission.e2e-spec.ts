@@ -65,7 +65,7 @@ describe('auth-service signs users in and registers passkeys', () => {
       const flood = await connections.connectMany('operator', 40);
       for (const { socket } of flood) socket.write(LIST.repeat(8));
       await signIn(1);
-      for (const { reset } of flood) reset();
+      for (const connection of flood) connection.reset();
       await parties.registered(`after reset ${String(round)}`, new Authenticator());
     }
     await until(async () => (await service.metric(RUNNING)) === 0);

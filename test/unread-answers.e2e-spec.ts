@@ -105,10 +105,10 @@ describe('exports', () => {
   it('that were refused or left are under way no more', async () => {
     for (let n = 0; n < 5; n += 1) {
       expect((await service.client.call('auditor', 'GET', '/v1/audit/export?from=x')).status).toBe(400);
-      const { socket, reset } = await connections.connect('auditor');
-      socket.write(EXPORT);
+      const left = await connections.connect('auditor');
+      left.socket.write(EXPORT);
       if (n % 2 === 0) await sleep(5);
-      reset();
+      left.reset();
     }
     await until(
       async () => (await service.client.call('auditor', 'GET', '/v1/audit/export?from=0&to=1')).status === 200,
