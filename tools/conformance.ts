@@ -27,9 +27,10 @@ const DICTIONARIES = [
   '§5.1 RegistrationResponseJSON and AuthenticationResponseJSON',
   '§5.2.1 AuthenticatorAttestationResponseJSON',
   '§5.2.2 AuthenticatorAssertionResponseJSON',
+  '§5.8.1 CollectedClientData',
 ];
 const SPECS =
-  'src/webauthn/(verify-|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/credentials/dto/ceremony-answer';
+  'src/webauthn/(verify-|collected-client-data|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/credentials/dto/ceremony-answer';
 const PAGE = 'docs/webauthn-conformance.md';
 
 interface Test {

@@ -9,6 +9,7 @@ export interface ClientDataExpectation {
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
 }
 
+/** CollectedClientData (WebAuthn L3 §5.8.1), of which a null counts as absent where the dictionary lets a member be absent. */
 interface ClientData {
   readonly type: unknown;
   readonly challenge: unknown;
@@ -98,9 +99,10 @@ function parse(text: string): ClientData {
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   step(isObject, 'malformed', 'clientDataJSON is not a JSON object');
   step(!repeatsMember(text, value), 'malformed', 'clientDataJSON names a member twice');
-  const { crossOrigin } = value as ClientData;
+  const { crossOrigin: framed, topOrigin: top, ...members } = value as ClientData;
+  const [crossOrigin, topOrigin] = [framed ?? undefined, top ?? undefined];
   step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');
-  return value as ClientData;
+  return { ...members, crossOrigin, topOrigin };
 }
 
 /**
