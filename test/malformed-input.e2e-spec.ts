@@ -178,6 +178,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     for (const { pointer, path } of texts) {
       for (const [kind, foul] of FOUL_STRINGS) {
         if (kind === '60,000 characters' && pointer.startsWith('/response/')) continue;
+        if (kind === 'nothing' && pointer === '/user/displayName') continue;
         expectInvalid(await postJson(route(at), replaced(body, path, foul)), pointer, `${pointer}: ${kind}`);
       }
     }

@@ -41,6 +41,13 @@ describe('POST /v1/challenges/registration', () => {
     expect(Buffer.from(publicKey.challenge, 'base64url').length).toBeGreaterThanOrEqual(16);
   });
 
+  it('takes an empty displayName from a caller that has none (WebAuthn L3 §5.4.3)', async () => {
+    const user = { id: 'ada', name: 'ada@example.com', displayName: '' };
+    expect(succeeded(await login.requestRegistration('ada', { user }), 201).publicKey.user).toMatchObject({
+      ...{ name: 'ada@example.com', displayName: '' },
+    });
+  });
+
   it('gives every challenge once', async () => {
     const challenges = await Promise.all(Array.from({ length: 20 }, () => login.requestRegistration('ada')));
     expect(new Set(challenges.map(({ body }) => body.publicKey.challenge)).size).toBe(20);

@@ -540,7 +540,10 @@ export interface components {
                 id: components["schemas"]["UserId"];
                 /** @example ada@example.com */
                 name: string;
-                /** @example Ada Lovelace */
+                /**
+                 * @description A name for people to read; empty where the caller has none.
+                 * @example Ada Lovelace
+                 */
                 displayName: string;
             };
             /** @description Required unless the relying party's policy says otherwise. */

@@ -137,6 +137,10 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
         ...registration,
         user: { ...registration.user, name, displayName: name },
       })),
+      ...['', text(256), text(257), null].map((displayName) => ({
+        ...registration,
+        user: { ...registration.user, displayName },
+      })),
       ...[
         { method: 'm', verifiedAt: TIME },
         { method: 'm' },

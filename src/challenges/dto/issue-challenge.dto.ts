@@ -28,7 +28,8 @@ class UserDto {
   @IsText(1, 256)
   name: string;
 
-  @IsText(1, 256)
+  /** Empty where the caller has none (WebAuthn L3 §5.4.3). */
+  @IsText(0, 256)
   displayName: string;
 }
 
