@@ -119,6 +119,16 @@ describe('what an authenticator says about itself', () => {
       expect(await service.credential(id)).toMatchObject({ backupEligible: false });
     });
 
+    it('eligibility that appears is accepted where the policy demands passkeys that can be backed up', async () => {
+      const policy = { backupEligibilityChange: 'accept-growth' };
+      const rp = await service.relyingParty('synced.example.com', policy);
+      const bound = new Authenticator({ backupEligible: false, backedUp: false });
+      await rp.registered(newUser(), bound);
+      await service.relyingParty('synced.example.com', { ...policy, backup: 'synced' });
+      expect(await rp.authenticate(bound)).toMatchObject(authenticationRejected('backup-state-denied'));
+      expect(await rp.authenticated(bound, becomesEligible)).toMatchObject({ risks: ['backup-eligibility-changed'] });
+    });
+
     it('the refusal of eligibility that appears names the setting that allows it', async () => {
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       await login.registered(newUser(), bound);

@@ -89,7 +89,6 @@ export class VerifyCredential {
     });
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
-    demandBackup(ceremony.policy.backup, credential.backupEligible);
     return credential;
   }
 
@@ -104,7 +103,8 @@ export class VerifyCredential {
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
-    if (grown) demandBackup(policy.backup, backupEligible);
+    // Of what the passkey is now, not of what it was: it may have become eligible.
+    demandBackup(policy.backup, backupEligible);
     const { bindingMac } = grown
       ? this.bindings.seal(Object.assign(new CredentialEntity(), credential, { backupEligible }))
       : credential;
