@@ -7,6 +7,12 @@ const OWN = ['https://login.example.com'];
 const related = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `https://name${String(n + 1)}.example`);
 
+const U2F = {
+  attestation: { conveyance: 'direct', formats: ['fido-u2f'] },
+  ...{ userVerification: 'preferred', residentKey: 'preferred' },
+};
+const TPM = { conveyance: 'direct', trust: 'trusted', formats: ['tpm', 'none'] };
+
 function warnings(policy: object, origins: readonly string[] = OWN) {
   return warningsOf({
     rpId: 'login.example.com',
@@ -24,6 +30,10 @@ describe('the settings of a relying party', () => {
     ['device-bound passkeys with attestation', { attestation: { conveyance: 'direct' }, backup: 'device-bound' }, OWN],
     ['the format none alone, with trust any', { attestation: { formats: ['none'] } }, OWN],
     ['models that are denied', { authenticators: { deny: [AAGUID] } }, OWN],
+    ['U2F keys among others', { attestation: { conveyance: 'direct', formats: ['fido-u2f', 'packed'] } }, OWN],
+    ['U2F keys alone, of which no more is demanded', U2F, OWN],
+    ['TPMs alone, which need not be trusted', { attestation: { conveyance: 'direct', formats: ['tpm'] } }, OWN],
+    ['an app', {}, [`android:apk-key-hash:${'A'.repeat(43)}`]],
     ['20 passkeys', { maxCredentialsPerUser: 20 }, OWN],
   ])('give no warning for %s', (_, policy, origins) => {
     expect(warnings(policy, origins)).toEqual([]);
@@ -37,6 +47,13 @@ describe('the settings of a relying party', () => {
     ['trust by the format none', { attestation: { conveyance: 'direct', trust: 'trusted', formats: ['none'] } }, ['/policy/attestation/formats']],
     ['device-bound by the format none', { attestation: { conveyance: 'direct', formats: ['none'] }, backup: 'device-bound' }, ['/policy/attestation/formats']],
     ['trusted and synced', { attestation: { conveyance: 'direct', trust: 'trusted' }, backup: 'synced' }, ['/policy/backup']],
+    ['U2F keys alone that verify the user', { ...U2F, userVerification: 'required' }, ['/policy/userVerification']],
+    ['U2F keys alone that keep passkeys', { ...U2F, residentKey: 'required' }, ['/policy/residentKey']],
+    ['U2F keys alone without ES256', { ...U2F, algorithms: [-257] }, ['/policy/algorithms', '/policy/algorithms']],
+    ['U2F keys alone that are backed up', { ...U2F, backup: 'synced' }, ['/policy/backup']],
+    ['U2F keys alone that are trusted', { ...U2F, userVerification: 'required', attestation: { ...U2F.attestation, trust: 'trusted', formats: ['none', 'fido-u2f'] } }, ['/policy/userVerification']],
+    ['TPMs alone without SHA-1', { attestation: TPM }, ['/policy/allowSha1Tpm']],
+    ['device-bound TPMs alone without SHA-1', { attestation: { ...TPM, trust: 'any' }, backup: 'device-bound' }, ['/policy/allowSha1Tpm']],
     ['an empty list of models', { authenticators: { allow: [] } }, ['/policy/authenticators/allow']],
     ['models that are allowed and denied', { authenticators: { allow: [AAGUID], deny: [AAGUID] } }, ['/policy/authenticators/allow']],
     ['a list of models without attestation', { authenticators: { allow: [AAGUID] } }, ['/policy/authenticators/allow']],
@@ -53,5 +70,21 @@ describe('the settings of a relying party', () => {
   it('name the related origins that browsers ignore', () => {
     const [warning] = warnings({}, related(7));
     expect(warning).toMatchObject({ pointer: '/origins', detail: expect.stringContaining('name6, name7') });
+  });
+
+  it('give no warning for TPMs alone with SHA-1', () => {
+    expect(warnings({ attestation: TPM, allowSha1Tpm: true })).toEqual([]);
+  });
+
+  it('name the origins at which no browser uses the RP ID', () => {
+    const [warning, ...others] = warnings({}, [...OWN, 'https://intranet', 'http://localhost:3000']);
+    expect(warning).toMatchObject({ pointer: '/origins', detail: expect.stringContaining('at https://intranet, http://localhost:3000: ') });
+    expect(others).toEqual([]);
+  }); // prettier-ignore
+
+  it('stay short, however many origins there are', () => {
+    const long = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}.example`);
+    const strange = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}`);
+    for (const { detail } of warnings({}, [...long, ...strange])) expect(detail.length).toBeLessThan(1_000);
   });
 });

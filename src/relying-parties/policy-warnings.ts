@@ -1,4 +1,4 @@
-import { MAX_RELATED_NAMES, relatedNames } from './related-origins.js';
+import { MAX_RELATED_NAMES, relatedNames, strangeOrigins } from './related-origins.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
 
 /** What a setting does that its author may not want. The setting is in force all the same. */
@@ -25,6 +25,7 @@ export function warningsOf({ rpId, origins, policy }: Settings): PolicyWarning[]
   return [
     ...warningsOfOrigins(rpId, origins),
     ...warningsOfAttestation(policy),
+    ...warningsOfFormats(policy),
     ...warningsOfAuthenticators(policy),
     ...warningsOfOptions(policy),
   ];
@@ -32,11 +33,23 @@ export function warningsOf({ rpId, origins, policy }: Settings): PolicyWarning[]
 
 function warningsOfOrigins(rpId: string, origins: readonly string[]): PolicyWarning[] {
   const beyond = relatedNames(rpId, origins).slice(MAX_RELATED_NAMES);
-  if (beyond.length === 0) return [];
-  const detail =
-    `browsers follow related origins under ${String(MAX_RELATED_NAMES)} names and ignore the rest: ` +
-    `${beyond.join(', ')}; use fewer domains, or another relying party for them`;
-  return [{ pointer: '/origins', detail }];
+  const strange = strangeOrigins(rpId, origins);
+  const details = [
+    beyond.length > 0 &&
+      `browsers follow related origins under ${String(MAX_RELATED_NAMES)} names and ignore the rest: ` +
+        `${listed(beyond)}; use fewer domains, or another relying party for them`,
+    strange.length > 0 &&
+      `no browser lets a page use the passkeys of ${rpId} at ${listed(strange)}: the host is not on that domain, and has ` +
+        'no registered domain of its own by which it could be a related origin; remove it, or use another relying party',
+  ];
+  return details.filter((detail) => detail !== false).map((detail) => ({ pointer: '/origins', detail }));
+}
+
+const MAX_LISTED = 5;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MAX_LISTED;
+  return `${names.slice(0, MAX_LISTED).join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`;
 }
 
 /** What the conveyance none makes impossible: the client then replaces the attestation (WebAuthn L3 §5.1.3). */
@@ -65,6 +78,28 @@ function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): Pol
   if (backup === 'synced' && trust === 'trusted')
     warn('/policy/backup', 'hardly any passkey can be registered: providers that sync give no attestation');
   return warnings;
+}
+
+/** What makes registration impossible where one format alone is left that can prove anything. */
+function warningsOfFormats(policy: RelyingPartyPolicy): PolicyWarning[] {
+  const { attestation, backup, userVerification, residentKey, algorithms, allowSha1Tpm } = policy;
+  const { conveyance, trust, formats } = attestation;
+  const trusted = trust === 'trusted' || backup === 'device-bound';
+  const [only, ...others] = formats.filter((format) => format !== 'none' || !trusted);
+  if (conveyance === 'none' || others.length > 0) return [];
+  if (only === 'tpm' && trusted && !allowSha1Tpm) {
+    const detail = 'hardly any passkey can be registered: tpm is the only format left, and Windows Hello signs it with SHA-1; set allowSha1Tpm: true, or list other formats'; // prettier-ignore
+    return [{ pointer: '/policy/allowSha1Tpm', detail }];
+  }
+  if (only !== 'fido-u2f') return [];
+  const cannot = 'no passkey can be registered: fido-u2f is the only format left, and U2F security keys';
+  const list = 'or list other formats';
+  return [
+    ...(userVerification === 'required' ? [{ pointer: '/policy/userVerification', detail: `${cannot} do not verify the user; demand less, ${list}` }] : []),
+    ...(residentKey === 'required' ? [{ pointer: '/policy/residentKey', detail: `${cannot} keep no discoverable passkeys; demand less, ${list}` }] : []),
+    ...(algorithms.includes(-7) ? [] : [{ pointer: '/policy/algorithms', detail: `${cannot} make -7 (ES256) alone; list it, ${list}` }]),
+    ...(backup === 'synced' ? [{ pointer: '/policy/backup', detail: `${cannot} are never backed up; allow any, ${list}` }] : []),
+  ]; // prettier-ignore
 }
 
 function warningsOfAuthenticators({ authenticators, attestation }: RelyingPartyPolicy): PolicyWarning[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { relatedNames, relatedOrigins } from './related-origins.js';
+import { relatedNames, relatedOrigins, strangeOrigins } from './related-origins.js';
 
 const RP_ID = 'example.com';
 
@@ -26,5 +26,22 @@ describe('related origins (WebAuthn L3 §5.11)', () => {
     ['no name for a public suffix', ['https://co.uk'], []],
   ])('count %s (§5.11.1)', (_, origins, names) => {
     expect(relatedNames(RP_ID, origins)).toEqual(names);
+  });
+
+  it.each<[string, string, boolean]>([
+    ['the RP ID itself', 'https://example.com', false],
+    ['a port of a subdomain', 'https://login.example.com:8443', false],
+    ['a related domain', 'https://login.example.co.uk', false],
+    ['an app', `android:apk-key-hash:${'A'.repeat(43)}`, false],
+    ['a public suffix', 'https://co.uk', true],
+    ['an address', 'https://192.0.2.1', true],
+    ['a host without a domain', 'https://intranet', true],
+    ['loopback', 'http://localhost:3000', true],
+  ])('tell whether a browser can use %s, %s (§5.11.1)', (_, origin, strange) => {
+    expect(strangeOrigins(RP_ID, [origin])).toEqual(strange ? [origin] : []);
+  });
+
+  it('are no question for loopback where that is the RP ID', () => {
+    expect(strangeOrigins('localhost', ['http://localhost:3000', 'http://app.localhost'])).toEqual([]);
   });
 });
