@@ -5,6 +5,8 @@ import { pointerOf } from './json-pointer.js';
 type ValidationMetadata = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 
 const MAX_DETAIL = 512;
+/** A value of another type fails every other check as well: only its type is told, the first of these. */
+const TYPES = ['isDefined', 'isArray', 'isObject', 'isString', 'isInt', 'isBoolean'];
 /** The answer names no more elements of one list: the caller mends what they have in common. */
 const MAX_ELEMENTS = 8;
 
@@ -24,17 +26,27 @@ export function invalidMembers(errors: readonly ValidationError[], parent = ''):
 function ownMistakes(error: ValidationError, pointer: string): InvalidMember[] {
   const { constraints = {} } = error;
   if ('whitelistValidation' in constraints) return [{ pointer, detail: 'is not a member that the contract knows' }];
-  const mistakes = Object.entries(constraints).flatMap(([name, message]): InvalidMember[] => {
+  const mistakes = Object.entries(constraints).flatMap(([name, message]): Mistake[] => {
     const elements = wrongElements(error, name);
-    if (elements.length === 0) return [{ pointer, detail: message }];
+    if (elements.length === 0) return [{ name, pointer, detail: message }];
     return elements.slice(0, MAX_ELEMENTS).map((index) => {
       const element = `${error.property}[${String(index)}]`;
       const detail =
         name === 'arrayUnique' ? `${element} repeats an earlier value` : message.replace(/^each value in \S+/, element);
-      return { pointer: pointerOf(pointer, String(index)), detail };
+      return { name, pointer: pointerOf(pointer, String(index)), detail };
     });
   });
-  return mistakes.map((mistake) => ({ ...mistake, detail: mistake.detail.slice(0, MAX_DETAIL).toWellFormed() }));
+  return [...Map.groupBy(mistakes, ({ pointer: place }) => place).values()]
+    .flatMap(ofTypeFirst)
+    .map(({ pointer: place, detail }) => ({ pointer: place, detail: detail.slice(0, MAX_DETAIL).toWellFormed() }));
+}
+
+/** A mistake with the name of the check that found it. */
+type Mistake = InvalidMember & { readonly name: string };
+
+function ofTypeFirst(mistakes: readonly Mistake[]): readonly Mistake[] {
+  const [type] = TYPES.flatMap((check) => mistakes.filter(({ name }) => name === check));
+  return type ? [type] : mistakes;
 }
 
 /** The indexes of the elements that a check refuses; none where it is about the list as a whole. */

@@ -1,6 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import { Type } from 'class-transformer';
-import { ArrayMinSize, ArrayUnique, IsArray, IsInt, IsObject, ValidateNested } from 'class-validator';
+import {
+  ArrayMinSize,
+  ArrayUnique,
+  IsArray,
+  IsInt,
+  IsObject,
+  IsString,
+  Max,
+  MaxLength,
+  Min,
+  ValidateNested,
+} from 'class-validator';
 import { globSync, readFileSync } from 'node:fs';
 import type { Problem } from '../problems/problem.js';
 import { HasForm } from './has-form.js';
@@ -34,6 +45,18 @@ class Root {
   @ArrayUnique()
   @HasForm(/^[a-z]$/, 'a lower-case letter', { each: true })
   marks?: string[];
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(9)
+  size?: number;
+
+  @Optional()
+  @IsArray()
+  @IsString({ each: true })
+  @MaxLength(4, { each: true })
+  words?: string[];
 
   @Optional()
   @IsObject()
@@ -85,10 +108,21 @@ describe('strict validation', () => {
     await expect(validate(body)).rejects.toMatchObject({ slug: 'request-malformed' });
   });
 
-  describe('an element of a list', () => {
-    const wrong = async (body: object) =>
-      ((await validate({ name: 'a', ...body }).catch((error: unknown) => error)) as Problem).members.invalid;
+  const wrong = async (body: object) =>
+    ((await validate({ name: 'a', ...body }).catch((error: unknown) => error)) as Problem).members.invalid;
 
+  it.each<[string, object, string]>([
+    ['a text for a list', { marks: 'x' }, 'marks must be an array'],
+    ['null for a list', { marks: null }, 'marks must be an array'],
+    ['a text for an object', { branch: 'x' }, 'branch must be an object'],
+    ['null for an object', { branch: null }, 'branch must be an object'],
+    ['a text for a number', { size: 'x' }, 'size must be an integer number'],
+    ['a number for a text in a list', { words: [7] }, 'words[0] must be a string'],
+  ])('says of %s that it is of another type, and no more', async (_, body, detail) => {
+    expect((await wrong(body))?.map((mistake) => mistake.detail)).toEqual([detail]);
+  });
+
+  describe('an element of a list', () => {
     it('is named by its index, and so are all others that are wrong', async () => {
       const detail = (index: number): string => `marks[${String(index)}] must be a lower-case letter`;
       const mistakes = [1, 3, 4].map((index) => ({ pointer: `/marks/${String(index)}`, detail: detail(index) }));
