@@ -7,6 +7,7 @@ import { type Config, ConfigError, readConfig } from './config/config.js';
 import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN, prepareDevelopment } from './config/development.js';
 import { EmbeddedPostgresError } from './database/embedded/embedded-postgres-error.js';
 import { surviveStandardStreams } from './telemetry/log-output.js';
+import { STOP_SIGNALS } from './stop-signals.js';
 import { startWorkers } from './workers/primary.js';
 import { runWorker } from './workers/worker.js';
 import { WorkerError } from './workers/worker-process.js';
@@ -56,7 +57,7 @@ async function main(): Promise<void> {
   if (!config.production) await prepareDevelopment(config.dataDir);
   const starting: Promise<Running> = config.workers === 1 ? startService(config) : startWorkers(config);
   let stopping: Promise<void> | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
       stopping ??= starting.then((service) => service.stop()).then(() => process.exit(0), fail);
     });

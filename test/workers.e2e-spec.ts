@@ -251,21 +251,27 @@ describe('two workers', () => {
 });
 
 describe('the primary', () => {
-  it('takes a Ctrl-C, which reaches the workers too, as one stop; its embedded database outlives them', async () => {
-    const service = await ServiceProcess.start(join(dataDir, 'embedded'), '', WORKERS);
-    const [connection] = connections(service, 1, new Pki(join(dataDir, 'embedded/pki')));
-    const body = JSON.stringify(service.ceremonies.registrationRequest('grace'));
-    const finish = await connection!.half('/v1/challenges/registration', body);
-    for (const pid of [...(await pidsOf(service)), service.pid]) process.kill(pid, 'SIGINT');
-    await until(() =>
-      fetch(service.managementUrl).then(
-        () => false,
-        () => true,
-      ),
-    );
-    expect(await finish()).toMatchObject({ status: 201 });
-    expect(await service.ended).toBe(0);
-  });
+  it.each([
+    ['a Ctrl-C', 'SIGINT'],
+    ['the end of its terminal', 'SIGHUP'],
+  ] as const)(
+    'takes %s, which reaches the workers too, as one stop; its embedded database outlives them',
+    async (_, signal) => {
+      const service = await ServiceProcess.start(join(dataDir, 'embedded'), '', WORKERS);
+      const [connection] = connections(service, 1, new Pki(join(dataDir, 'embedded/pki')));
+      const body = JSON.stringify(service.ceremonies.registrationRequest('grace'));
+      const finish = await connection!.half('/v1/challenges/registration', body);
+      for (const pid of [...(await pidsOf(service)), service.pid]) process.kill(pid, signal);
+      await until(() =>
+        fetch(service.managementUrl).then(
+          () => false,
+          () => true,
+        ),
+      );
+      expect(await finish()).toMatchObject({ status: 201 });
+      expect(await service.ended).toBe(0);
+    },
+  );
 
   it('that is killed takes its workers along, when they have answered what they were asked', async () => {
     const since = Date.now();

@@ -4,6 +4,7 @@ import { AccessPolicyError } from '../access/access-policy.js';
 import { type Serving, startWorker } from '../boot.js';
 import { type Config, ConfigError } from '../config/config.js';
 import { HealthController } from '../health/health.controller.js';
+import { STOP_SIGNALS } from '../stop-signals.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { Order, Question, Report } from './messages.js';
 
@@ -23,7 +24,7 @@ export function runWorker(): void {
       .then((serving) => serving?.stop())
       .then(() => process.exit(0), fail);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+  for (const signal of STOP_SIGNALS) process.on(signal, () => undefined);
   stopWithPrimary(stop);
   process.on('message', (order: Order) => {
     if (order.kind === 'stop') stop();
