@@ -136,7 +136,7 @@ export function createManagement(
   return createOperators(ManagementModule.over(service), pino);
 }
 
-/** More probes than anybody sends at once. */
+/** Nobody sends as many probes at once. */
 const MAX_MANAGEMENT_CONNECTIONS = 512;
 
 /** Nest's logger is the process's: the second application must name the same one. */

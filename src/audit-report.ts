@@ -1,9 +1,9 @@
 /**
  * `npm run audit:report -- EXPORT [--key FILE] [--checkpoints NOTES] [--from TIME] [--to TIME] [--html PAGE]`, in a
- * container `node dist/src/audit-report.js`: what happened by an export of the audit log, for the person who reviews it every day (PCI DSS 4.0.1 10.4.1.1). It needs no
- * database and no network. EXPORT may be `-`, standard input. With a key the export is proved as it is read, and nothing
- * is told of one that does not hold; without one the report says that nothing is proved. PAGE is one HTML file that needs
- * nothing else. Exit code 0: it is told; 1: the export does not hold; 2: it could not be asked.
+ * container `node dist/src/audit-report.js`: reports what happened from an export of the audit log, for the daily review
+ * (PCI DSS 4.0.1 10.4.1.1). It needs no database and no network. EXPORT may be `-`, standard input. With a key it proves the
+ * export as it reads, and reports nothing of one that does not hold; without one the report says that nothing is proved. PAGE
+ * is one HTML file that needs nothing else. Exit code 0: it reported; 1: the export does not hold; 2: it could not run.
  */
 import { createReadStream, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -10,14 +10,14 @@ import { clearProgress, formatProvedEvent, formatExport, makeProgressBar } from 
  * `npm run audit:verify -- EXPORT --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES]
  * [--retained-since TIME]`, in a container `node dist/src/audit-verify.js`: proves an export of the audit log, without a
  * database and without a network. EXPORT may be `-`, standard input. Every verifier key of FILE must have signed.
- * `--since` is a checkpoint of before, and PROOF the answer of GET /v1/audit/consistency from its size to this tree's,
- * which is needed where that size is outside of the exported range. NOTES are the checkpoints that were signed over time,
- * one after another; they tell more closely which lines were altered. No event from TIME on may be erased.
+ * `--since` is an earlier checkpoint, and PROOF the answer of GET /v1/audit/consistency from its size to this tree's. PROOF is
+ * needed where that size is outside of the exported range. NOTES are the checkpoints that were signed over time, one after
+ * another; they show more closely which lines were altered. No event from TIME on may be erased.
  *
  * `npm run audit:verify -- EVENT --proof PROOF --key FILE` proves that one event is in the log: EVENT is the answer of
  * GET /v1/audit/events/{id}, or the event's line of an export, PROOF that of GET /v1/audit/events/{id}/proof.
  *
- * Exit code 0: it holds, and what it proves is told; 1: it does not, and what does not is named; 2: it could not be asked.
+ * Exit code 0: it holds, and the output says what it proves; 1: it does not hold, and the output says where; 2: it could not run.
  */
 async function verify({ path, keys, proof, options }: VerifyCommand): Promise<string> {
   if (proof !== undefined) {

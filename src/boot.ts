@@ -124,7 +124,7 @@ export async function watchSettings(config: Config, clock: Clock): Promise<Watch
   }
 }
 
-/** Production uses nothing that development generated, at a start as little as after it. @throws ConfigError */
+/** Production uses nothing that development generated, neither at a start nor after it. @throws ConfigError */
 function demandOwn(config: Config, trust: TrustMaterial, trustDomain: string): void {
   if (!config.production || config.allowDevelopment) return;
   const mistakes = findDevelopment(config, trust, trustDomain);

@@ -1,8 +1,9 @@
 import { copyServiceFiles, prepareDevelopment } from './config/development.js';
 
 /**
- * `node dist/src/prepare.js <directory> [<service directory>]`: makes in the first what a trial needs (development PKI,
- * access policy, keys) and lacks, and copies to the second what the service reads of it: no key of the CA and of callers.
+ * `node dist/src/prepare.js <directory> [<service directory>]`: makes the files that a trial needs and that the first directory
+ * lacks (development PKI, access policy, keys). It copies those that the service reads to the second: no key of the CA or of
+ * callers.
  */
 const [directory, serviceDirectory] = process.argv.slice(2);
 if (!directory) {

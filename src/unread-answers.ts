@@ -12,8 +12,8 @@ interface Progress {
 }
 
 /**
- * Cuts connections whose answers nobody reads, because an answer is held in memory until it is read. What counts is that
- * something of it goes out, not how fast: a slow reader stays.
+ * Cuts connections whose answers nobody reads, because an answer stays in memory until it is read. A slow reader stays: some of
+ * the answer must go out, at any speed.
  */
 export function cutUnread(server: Server, clock: Clock): void {
   const stalled = new Map<TLSSocket, Progress>();

@@ -74,7 +74,7 @@ export class PasskeyManager {
     return this.#call('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
   }
 
-  /** Before it, get what signalsAfterErasure() takes. */
+  /** First get the signals that signalsAfterErasure() takes. */
   eraseUser(userId: string, rpId: string): Promise<void> {
     return this.#call('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
   }
@@ -83,7 +83,7 @@ export class PasskeyManager {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { body });
   }
 
-  /** What `putRelyingParty` would store, and which passkeys could not sign in afterwards. Nothing is stored. */
+  /** Returns what `putRelyingParty` would store, and which passkeys could not sign in afterwards. Nothing is stored. */
   tryRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingPartyDryRun']> {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { query: { dryRun: true }, body });
   }
@@ -142,10 +142,10 @@ export class PasskeyManager {
 }
 
 /**
- * What tells the user's browser to forget every passkey of a user who is erased: for
+ * Makes the signal by which the browser of an erased user forgets every passkey: for
  * `PublicKeyCredential.signalAllAcceptedCredentials()`, once eraseUser() has succeeded.
  *
- * @param signals of getUserSignals() before the erasure: the user handle, by which the browser knows the user, goes with it
+ * @param signals the answer of getUserSignals() before the erasure, which deletes the user handle that the browser knows
  */
 export function signalsAfterErasure({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
   return { allAcceptedCredentials: { ...allAcceptedCredentials, allAcceptedCredentialIds: [] } };

@@ -11,7 +11,7 @@ export class PasskeyProblem extends Error {
   /** `unexpected` for a reply that is none of the contract's problems, such as a proxy's error page. */
   readonly slug: string;
   readonly detail: string | undefined;
-  /** What to do about it, for a developer to read. */
+  /** Says what to do about it, for a developer to read. */
   readonly advice: string | undefined;
   readonly reason: Body['reason'];
   readonly invalid: Body['invalid'];

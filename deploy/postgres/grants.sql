@@ -18,7 +18,7 @@ GRANT SELECT, INSERT, DELETE ON audit_pending TO passkey_manager;
 GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
 -- Which months are archived is for the migrator to say: it archives them.
 GRANT SELECT ON audit_archive TO passkey_manager;
--- Make the log's next months, and give months to what is in the default partition, which only the owner of the table can.
+-- These make the log's next months, and give the events in the default partition their months. Only the table's owner can.
 GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager;
 -- Which migrations were run is the migrator's to say.
 GRANT SELECT ON schema_migration TO passkey_manager;

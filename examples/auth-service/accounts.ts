@@ -71,7 +71,7 @@ function read(file: string): Account[] {
   }
 }
 
-/** @throws Refusal when many passwords are checked already: each takes a processor and memory */
+/** @throws Refusal when many passwords are being checked: each takes a processor and memory */
 function derive(password: string, salt: Buffer): Promise<Buffer> {
   if (deriving >= MAX_DERIVING) throw new Refusal(429, 'rate-limited', { retryAfterSeconds: 1 });
   deriving += 1;

@@ -45,10 +45,7 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
       const response = exchange.body['response'] as Schemas['RegistrationResponseJSON'];
       const credential = await passkeys.registerCredential({ challengeId, response, name });
       if (credential.userId !== account.id || credential.rpId !== rpId) {
-        await passkeys.revokeCredential(
-          credential.id,
-          'it was registered for another user than the one who is signed in',
-        );
+        await passkeys.revokeCredential(credential.id, 'it was registered for another user than the signed-in one');
         throw new Refusal(409, 'passkey-of-another');
       }
       return show(credential);

@@ -10,8 +10,8 @@ interface Attempts {
 }
 
 /**
- * Limits how often a password can be guessed: ten attempts for an e-mail address in 15 minutes, also for one that has no
- * account. Anyone who knows an address can use these up; the user still signs in by passkey.
+ * Limits how often a password can be guessed: ten attempts for an e-mail address in 15 minutes, even without an account.
+ * Anyone who knows an address can exhaust these; the user still signs in by passkey.
  */
 export class PasswordAttempts {
   readonly #attempts = new Map<string, Attempts>();

@@ -27,7 +27,7 @@ const MAX_SESSIONS = 10_000;
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
 
-  /** The browser's session, or a new one, which takes no memory until there is something to remember. */
+  /** Returns the browser's session, or a new one, which takes no memory until there is something to remember. */
   of(request: IncomingMessage): Session {
     const id = /(?:^|;\s*)session=([\w-]{43})(?:;|$)/.exec(request.headers.cookie ?? '')?.[1];
     const session = id === undefined ? undefined : this.#sessions.get(id);
@@ -60,7 +60,7 @@ export class Sessions {
     response.setHeader('set-cookie', cookie);
   }
 
-  /** Ends the account's oldest session when it has many, and when all is full the oldest that nobody signed in to. */
+  /** Ends the account's oldest session when it has many. When the store is full, it ends the oldest without a sign-in. */
   #makeRoom(accountId: string | undefined): void {
     const sessions = [...this.#sessions.values()];
     const own = sessions.filter(({ signIn }) => signIn !== undefined && signIn.accountId === accountId);

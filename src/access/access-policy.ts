@@ -65,7 +65,7 @@ const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+
 const SERIAL = /^[0-9a-f]{2}(:?[0-9a-f]{2}){0,20}$/i;
 const SHA_256 = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
 
-/** By what an entry of the deny list knows whom it denies. */
+/** The members by which an entry of the deny list names a caller. */
 const DENIALS = ['id', 'serial', 'fingerprint', 'publicKey'];
 
 type Members = Record<string, unknown>;

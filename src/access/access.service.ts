@@ -32,7 +32,7 @@ export class AccessService {
     const { policy } = this.inForce;
     const now = this.clock.now();
     const denial = policy.deny.find((denial) => matches(denial, caller));
-    // Of a certificate's two fingerprints the policy has the issued one's: that is what the log shows.
+    // The policy has the fingerprint of the issued certificate, not of its twin: the log shows that one.
     if (denial?.fingerprint !== undefined) context.caller = { ...caller, fingerprint: denial.fingerprint };
     const grant = policy.grants.get(caller.spiffeId);
     if (grant) this.risks.identified(caller);
@@ -96,7 +96,7 @@ export class AccessService {
   }
 }
 
-/** By fingerprint in both forms that ECDSA allows: one of them is the issued certificate's, and either may be presented. */
+/** Looks for both fingerprints that ECDSA allows: one is the issued certificate's, and a caller may present either. */
 function matches(denial: Denial, caller: Caller): boolean {
   return (
     denial.id === caller.spiffeId ||

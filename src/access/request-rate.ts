@@ -1,6 +1,6 @@
 /**
- * A token bucket for each grant: `perSecond` on average, a burst of one second's worth. In this process's memory, for as
- * long as the grant is in force.
+ * A token bucket for each grant: `perSecond` on average, a burst of one second's worth. It lives in this process's memory
+ * as long as the grant is in force.
  */
 export class RequestRate {
   private readonly buckets = new WeakMap<object, { tokens: number; at: number }>();

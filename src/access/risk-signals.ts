@@ -12,7 +12,7 @@ const SPIKE_MS = 60_000;
 /** So many identities are remembered, and so many authorities of each; beyond that the oldest are forgotten. */
 const MAX_IDENTITIES = 10_000;
 const MAX_AUTHORITIES = 8;
-/** So many certificates are remembered. */
+/** How many certificates are remembered. */
 const MAX_CERTIFICATES = 10_000;
 
 interface Denials {
@@ -72,7 +72,7 @@ export class RiskSignals {
     this.raise('authority-changed', 'the identity came with a certificate of another authority', facts);
   }
 
-  /** No honest caller turns the signature of its certificate into the other one that ECDSA accepts: see signature-twin.ts. */
+  /** An honest caller never turns its certificate's signature into the other one that ECDSA accepts: see signature-twin.ts. */
   private lookForTwin({ spiffeId, fingerprint, twinFingerprint }: Caller): void {
     if (twinFingerprint === undefined || this.certificates.has(fingerprint)) return;
     this.certificates.add(fingerprint);

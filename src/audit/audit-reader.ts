@@ -112,8 +112,8 @@ export class AuditReader {
   }
 
   /**
-   * What a user is known by, in one statement: each name is a range of an index in the order of the page. To PostgreSQL
-   * every name looks like one of few events, which it would read whole and sort: so it must not sort.
+   * Finds the events of all names of a user in one statement: each name is a range of an index in the order of the page.
+   * PostgreSQL expects few events for each name, and would read and sort them all: so it must not sort.
    */
   private async newestOf(
     names: readonly SubjectName[],
@@ -139,8 +139,8 @@ export class AuditReader {
   }
 
   /**
-   * The relying parties of a limited caller are asked for one after another: each is a range of an index in the order of
-   * the page, where several at once would be read whole and sorted; and a request must not take every connection.
+   * Reads the relying parties of a limited caller one after another. Each is a range of an index in the order of the page;
+   * PostgreSQL would read and sort several at once whole. And one request must not take every connection.
    */
   private async newest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
     const { take } = select.expressionMap;
@@ -159,8 +159,8 @@ export class AuditReader {
 }
 
 /**
- * The record names the user in members called `uid` and `user_uid`. There the user's own id is shown; `user.uid_alt` is
- * what stands in the record, and in its proof.
+ * The record names the user in members called `uid` and `user_uid`. Readers see the user's own id there, and the name
+ * that the record and its proof have in `user.uid_alt`.
  */
 function eventOf({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
   const withUserId = (name: string, value: unknown): unknown =>

@@ -83,9 +83,9 @@ export function auditStatement(firstParameter: number, source = '(SELECT) AS alw
 }
 
 /**
- * Parts of a WITH that write one event, so that a change and its record are one statement.
+ * Parts of a WITH that write one event: a change and its record are one statement.
  *
- * @param uid SQL, by what the log knows the user
+ * @param uid SQL: the name by which the log knows the user
  */
 export function auditParts(firstParameter: number, source: string, uid: string): string {
   const known = `CASE WHEN ${auditParameter(firstParameter, 'user_id')} IS NOT NULL THEN ${uid} END`;
@@ -110,9 +110,9 @@ function insertOne(firstParameter: number, source: string, uid = auditUid(firstP
 }
 
 /**
- * In members whose name ends in `uid`, the stand-in gives way to what the log knows the user by. No text of a caller is
- * touched: JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps either from
- * being worked out again wherever it is used.
+ * In members whose name ends in `uid`, the name by which the log knows the user replaces the stand-in. It touches no text of a
+ * caller: JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps PostgreSQL from
+ * computing either again wherever it is used.
  */
 function insertOf(value: (name: AuditParameter) => string, source: string, uid: string): string {
   const member = (name: string): string => `'uid":"' || ${name} || '"'`;

@@ -107,7 +107,7 @@ export class AuditService implements BeforeApplicationShutdown {
   }
 }
 
-/** A commit whose answer was lost is found at the next try: the event's id is there already. @throws any other error */
+/** The next try finds a commit whose answer was lost: the event's id is there already. @throws any other error */
 function ignoreRecorded(error: unknown): void {
   if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
 }

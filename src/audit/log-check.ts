@@ -8,12 +8,12 @@ import { LogFailures } from './log-failures.js';
 import { takeTurn } from './log-turn.js';
 import { BATCH, EVENT_HASH, hasNoLeaf } from './pending-events.js';
 
-/** How many events are held against their leaves at a time, and how often: at most one event a millisecond. */
+/** The check compares so many events with their leaves at a time, and so often: at most one event a millisecond. */
 const PORTION = 1_000;
 const INTERVAL_MS = 1_000;
-/** Between two passes through the whole log. */
+/** The time between two passes through the whole log. */
 const PAUSE_MS = 86_400_000;
-/** Replicas of the version before write events that do not wait in `audit_pending`: the newest are looked for often. */
+/** Replicas of the version before write events that do not wait in `audit_pending`: the check looks for the newest often. */
 const RECENT_MS = 20_000;
 const RECENT_INTERVAL_MS = 5_000;
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
@@ -103,7 +103,7 @@ export class LogCheck {
     this.dueAt = now + (last === null ? PAUSE_MS : INTERVAL_MS);
   }
 
-  /** Under the turn, so that nobody gives them a place meanwhile; when another replica has it, the next look finds them. */
+  /** Takes the turn, which keeps others from giving them a place; when another replica has it, the next look finds them. */
   private async adopt(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const adopted = await this.dataSource.transaction('READ COMMITTED', async (manager) =>

@@ -29,7 +29,7 @@ export class LogExport {
   ) {}
 
   /**
-   * Recorded before the first line goes out.
+   * Records the export before its first line goes out.
    *
    * @throws Problem rate-limited
    */

@@ -29,11 +29,11 @@ export interface LogState {
   /** Leaves of the latest checkpoint that this replica knows. */
   readonly size: number;
   readonly checkpointAt: string | undefined;
-  /** For how long the oldest event has waited for its place; grows while that cannot be found out. */
+  /** How long the oldest event has waited for its place; it grows while the process cannot find that out. */
   readonly lagSeconds: number;
-  /** Since when the log stands still with something to do, once that is longer than its bound. */
+  /** Since when the log stands still with something to do, once that exceeds its bound. */
   readonly standsStillSince: string | undefined;
-  /** Why the last turn did nothing; undefined: it did, or had nothing to do. */
+  /** Why the last turn did nothing; undefined: it worked, or had nothing to do. */
   readonly cause: StandstillCause | undefined;
   readonly failures: readonly LogFailure[];
   /** undefined: none is configured */

@@ -29,7 +29,7 @@ const TILE = 2 ** TILE_HEIGHT;
 
 /**
  * The log as NDJSON, in its order, with the proof that the range is complete as the last line. It is read page by page,
- * each in a statement of its own: memory does not grow with the log, and no open transaction keeps vacuum from its work.
+ * each in a statement of its own: memory does not grow with the log, and no open transaction holds up vacuum.
  */
 @Injectable()
 export class LogLines {

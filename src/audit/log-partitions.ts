@@ -12,9 +12,9 @@ const RETRY_MS = 300_000;
 const DAY_MS = 86_400_000;
 
 /**
- * Makes the log's next months, once a day, months ahead, and apart from everything else: nobody waits for it longer than
- * the 50 ms for which it waits for a lock. A month without a partition goes into the default one, is not lost, and gets
- * its partition as soon as nobody holds the table.
+ * Makes the log's next months, once a day, months ahead, and apart from everything else. It waits 50 ms at most for a lock, and
+ * nobody waits longer for it. The events of a month without a partition go into the default one, are not lost, and get their
+ * partition as soon as nobody holds the table.
  */
 @Injectable()
 export class LogPartitions {
@@ -63,7 +63,7 @@ export class LogPartitions {
     else this.failures.failed('partitions', { refused, heldBy: await this.holders() });
   }
 
-  /** Gives what is in the default partition its months, in steps between which others have as much time as one took. */
+  /** Gives the events in the default partition their months, in steps. After each, others have as much time as it took. */
   private async emptyDefault(now: Date): Promise<Record<string, string>> {
     const until = firstOfMonth(now, MONTHS_AHEAD);
     try {

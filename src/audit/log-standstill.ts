@@ -5,14 +5,14 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { timeOfId } from './event-id.js';
 import { holdersOfLog, type LockHolder } from './lock-holders.js';
 
-/** Beyond this a log that has something to do and does nothing stands still, and an event without its place is late. */
+/** After this time a log that has something to do and does nothing stands still, and an event without its place is late. */
 export const MAX_LAG_MS = 30_000;
 
 /** Why the log stands still, as far as it is known. */
 export interface StandstillCause {
   /** How the last turn failed; undefined: it did not, or another replica has the turn. */
   readonly error: string | undefined;
-  /** Who holds a lock that a turn needs. */
+  /** The sessions that hold a lock that a turn needs. */
   readonly heldBy: readonly LockHolder[];
 }
 
@@ -25,13 +25,13 @@ export interface Found {
 }
 
 /**
- * For how long the log is behind, and since when it does not move. A turn that fails finds nothing, so the lag grows.
+ * Knows how long the log is behind, and since when it does not move. A turn that fails finds nothing, so the lag grows.
  */
 @Injectable()
 export class LogStandstill {
   cause: StandstillCause | undefined;
   private size = 0;
-  /** Events of before have their places. */
+  /** Events from before this time have their places. */
   private inOrderUntil: number;
   private movedAt: number;
   private lateTurns = 0;

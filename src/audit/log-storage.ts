@@ -8,7 +8,7 @@ import type { HashReader } from './log/stored-hashes.js';
 export interface LastLeaf {
   readonly leafIndex: number;
   readonly eventId: string;
-  /** Of the first leaf. */
+  /** The index of the first leaf. */
   readonly firstIndex: number;
 }
 

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 
 /** A turn at putting the log in order, which ends with its transaction. */
 export interface LogTurn {
-  /** Below this transaction number everything was committed or undone when the turn began. */
+  /** When the turn began, every transaction below this number was committed or undone. */
   readonly xmin: string;
 }
 
@@ -12,7 +12,7 @@ const FORMER = `hashtextextended('passkey-manager sequencer', 0)`;
 /**
  * The turn is the row of `audit_turn`, which only the service may lock.
  *
- * @param wait for another replica that has it
+ * @param wait waits for another replica that has it
  * @param onlyIf SQL, when a turn is worth its transaction number
  * @returns undefined: another replica has it, or it is not worth it
  */

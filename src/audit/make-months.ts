@@ -1,12 +1,12 @@
 import type { Queryable } from '../database/named-statement.js';
 
-/** Beside the present one. */
+/** How many months are made beside the present one. */
 export const MONTHS_AHEAD = 3;
 
 export interface RefusedMonths {
-  /** Why, by month. */
+  /** Why a month was not made, by month. */
   readonly refused: Readonly<Record<string, string>>;
-  /** Somebody holds the table, so that none can be made for now. */
+  /** Somebody holds the table, so no month can be made for now. */
   readonly busy: boolean;
 }
 

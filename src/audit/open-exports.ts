@@ -8,7 +8,7 @@ export class OpenExports {
   private readonly open = new Map<string, number>();
 
   /**
-   * @returns ends it
+   * @returns a function that ends it
    * @throws Problem rate-limited
    */
   begin(identity: string): () => void {

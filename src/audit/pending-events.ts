@@ -23,13 +23,13 @@ export const BATCH = 2_000;
 
 /** SQL: the RFC 6962 leaf hash of an event. */
 export const EVENT_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
-/** SQL. Not as an anti-join: a plan that reads all of the leaves for it would be a slow one. */
+/** SQL. It is not an anti-join, because a plan that reads all of the leaves would be slow. */
 export const hasNoLeaf = (id: string): string => `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${id}) IS NULL`;
 
 /**
- * Dead rows stay while anybody keeps an old snapshot, and reading past them takes 30 ms for a million. Where the table
- * has more than so many pages, reading from its beginning takes at most a tenth of the time, and between such readings it
- * begins where the first row was.
+ * Dead rows stay while anybody keeps an old snapshot, and reading past a million of them takes 30 ms. Once the table has more
+ * than so many pages, reads from its beginning take at most a tenth of the time, and reads between them begin where the first
+ * row was.
  */
 const MANY_PAGES = 8_192;
 const PART_OF_TIME = 10;
@@ -75,7 +75,7 @@ export class PendingEvents {
     return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${placeOf(this.page)}'::tid)`;
   }
 
-  /** A batch at most; they wait no more once the transaction is committed. */
+  /** Takes a batch at most. The events stop waiting when the transaction is committed. */
   async take(manager: EntityManager): Promise<TakenEvents> {
     const events = await TAKE.run(manager, [placeOf(this.page)]);
     return { events, more: events[0]?.taken === BATCH };

@@ -1,6 +1,6 @@
 import type { AuditEntry } from './audit-entry.js';
 
-/** Stands where a text names the user of its own event, whose id is known by `user.uid`. */
+/** Replaces the name of the event's own user in a text: `user.uid` gives the id. */
 export const REDACTED = '{user.uid}';
 
 /** The facts that callers write; identity proofs have a time beside these members. */
@@ -11,7 +11,7 @@ const SHORT = 4;
 const WORD = /[\p{L}\p{N}]$/u;
 const WORD_BEGINS = /^[\p{L}\p{N}]/u;
 
-/** The entry without its user's id in what people and callers wrote, so that an erasure reaches that, too. */
+/** Takes the user's id out of the texts that people and callers wrote, so an erasure reaches them, too. */
 export function redactUserId(entry: AuditEntry): AuditEntry {
   const { userId, detail, facts } = entry;
   if (!userId) return entry;
@@ -31,13 +31,13 @@ function redactMembers(members: Readonly<Record<string, unknown>>, userId: strin
   );
 }
 
-/** As it is and as it stands in a URL. */
+/** Looks for the id as it is and as a URL has it. */
 function withoutId(text: string, userId: string): string {
   const [redacted, encoded] = [without(text, userId), encodeURIComponent(userId)];
   return encoded === userId ? redacted : without(redacted, encoded);
 }
 
-/** A short id is found as a word of its own alone. */
+/** Finds a short id only where it is a word of its own. */
 function without(text: string, id: string): string {
   const [first = '', ...rest] = text.split(id);
   return rest.reduce((before, after) => {

@@ -2,17 +2,17 @@ import type { RequestContext } from '../identity/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 
 export interface RefusalBounds {
-  /** Records of one key in a minute. */
+  /** How many records one key has in a minute. */
   readonly records: number;
-  /** Refusals of one key in a minute that are still answered by what was wrong. */
+  /** How many refusals of one key in a minute still say what was wrong. */
   readonly answers: number;
-  /** Keys that are told apart; the refusals of all further ones are counted together. */
+  /** How many keys are counted apart; the refusals of all further ones are counted together. */
   readonly keys: number;
-  /** Records that are being written at a time. */
+  /** How many records are written at a time. */
   readonly writing: number;
 }
 
-/** What an event is made of, and when it happened. */
+/** The content of an event, and when it happened. */
 export interface Refusal {
   readonly context: RequestContext;
   readonly entry: AuditEntry;
@@ -33,8 +33,8 @@ const MINUTE_MS = 60_000;
 const FURTHER = '';
 
 /**
- * Records refusals, of each key so many a minute. The rest is counted, and the next record of the key says how many there
- * were before it (`refused_before_unrecorded`): so the records and these numbers add up to what was refused in all.
+ * Records a number of refusals a minute for each key, and counts the rest. The next record of the key says how many there were
+ * before it (`refused_before_unrecorded`), so the records and these numbers add up to all refusals.
  */
 export class RefusalRecords {
   private readonly counts = new Map<string, Count>();
@@ -48,8 +48,8 @@ export class RefusalRecords {
   /**
    * Resolves when the refusal is in the log, or counted.
    *
-   * @param key whose refusals are counted together: an identity, an address
-   * @returns 0, or the seconds until the key's minute ends, when it is refused too often to be worth an answer
+   * @param key the identity or address whose refusals are counted together
+   * @returns 0, or the seconds until the key's minute ends, when it is refused too often for an answer that says why
    */
   async refuse(key: string, refusal: Refusal): Promise<number> {
     const { bounds } = this;
@@ -71,7 +71,7 @@ export class RefusalRecords {
     return [...this.counts.values()].reduce((sum, { unrecorded }) => sum + unrecorded, 0);
   }
 
-  /** Writes down what was only counted: the newest refusal of each key, and how many there were before it. */
+  /** Records the counted refusals: the newest one of each key, and how many there were before it. */
   async write(now: Date): Promise<void> {
     await Promise.allSettled(this.writing);
     for (const [key, count] of this.counts) {
@@ -89,7 +89,7 @@ export class RefusalRecords {
     return count;
   }
 
-  /** What cannot be written stays counted. */
+  /** A refusal that cannot be written stays counted. */
   private async writeOne(count: Count): Promise<void> {
     const { unrecorded, last } = count;
     if (!last) return;

@@ -6,20 +6,19 @@ import type { AuditEntry } from './audit-entry.js';
 import { AuditService } from './audit.service.js';
 import { type Refusal, RefusalRecords } from './refusal-records.js';
 
-/** A process that is killed loses what it counted in this time and did not write. */
+/** A process that is killed loses the refusals that it counted in this time and did not write. */
 const WRITE_MS = 10_000;
 
-/** Of the callers that the access policy names. It may name some 1,500. */
+/** The bounds for callers that the access policy names. It may name some 1,500. */
 const NAMED = { records: 60, answers: 600, keys: 2_000, writing: 32 };
 /** All others together can't write more than this. */
 const STRANGERS = { records: 60, answers: 600, keys: 16, writing: 8 };
-/** By address. A refused handshake has no answer. */
+/** The bounds for addresses. A refused handshake has no answer. */
 const HANDSHAKES = { records: 20, answers: Infinity, keys: 16, writing: 8 };
 
 /**
- * Records what was refused before the answer goes out, as long as that is not too much. Anyone can be refused as often as
- * they like, so a refusal must not cost a row of a log that is kept for years: beyond a number of records a minute refusals
- * are counted (docs/adr/0017-refusals-are-counted.md).
+ * Records refusals before their answers go out, up to a number a minute. Anyone can be refused as often as they like, so each
+ * refusal must not cost a row of a log that is kept for years. The others are counted (docs/adr/0017-refusals-are-counted.md).
  */
 @Injectable()
 export class Refusals implements OnApplicationBootstrap {
@@ -55,7 +54,7 @@ export class Refusals implements OnApplicationBootstrap {
   /**
    * Refuses a request.
    *
-   * @param isNamed whether the access policy names the caller
+   * @param isNamed true if the access policy names the caller
    * @throws Problem the one that is given; rate-limited when the caller is refused too often
    */
   async refuse(context: RequestContext, problem: Problem, isNamed: boolean, rpId?: string): Promise<never> {
@@ -74,13 +73,13 @@ export class Refusals implements OnApplicationBootstrap {
     await this.handshakes.refuse(context.source.ip, { context, entry, time: this.clock.now() });
   }
 
-  /** Writes down what is only counted so far. */
+  /** Records the refusals that are only counted so far. */
   async write(): Promise<void> {
     const now = this.clock.now();
     for (const records of [this.named, this.strangers, this.handshakes]) await records.write(now);
   }
 
-  /** When nothing is refused any more. */
+  /** Ends the records, when nothing is refused any more. */
   async end(): Promise<void> {
     clearInterval(this.timer);
     await this.write().catch((error: unknown) => {

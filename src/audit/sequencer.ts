@@ -37,9 +37,9 @@ const UNIQUE_VIOLATION = '23505';
 
 /**
  * Puts the log in order: events are written by any number of transactions at once, and become leaves here, one replica
- * at a time, in the order in which they are seen to be committed; those of a batch by their ids. A batch is all or
- * nothing: events leave `audit_pending` and become leaves, with stored hashes and the signed checkpoint that says how far
- * the order has come. The next batch begins there, in whichever replica; after a crash, too.
+ * at a time, in the order in which it sees them committed, and within a batch by their ids. A batch is all or nothing: events
+ * leave `audit_pending` and become leaves, with stored hashes and the signed checkpoint that says how far the order has come.
+ * The next batch begins there, in any replica, and after a crash, too.
  */
 @Injectable()
 export class Sequencer {

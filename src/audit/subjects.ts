@@ -6,15 +6,15 @@ import { firstIdAt } from './event-id.js';
 
 const STAND_IN_BYTES = 16;
 
-/** A user id, as a relying party's or, without one, as nobody's in particular. */
+/** A user id at a relying party, or without one. */
 interface Subject {
   readonly rpId?: string | undefined;
   readonly userId: string;
 }
 
 /**
- * What stands in the log for a user id that is no user of the relying party. For one relying party and within a month it is
- * the same for the same id; without the service's key nobody finds the id, or that two of them are of one id.
+ * The log has this for a user id that belongs to no user of the relying party. It is the same for the same id at one relying
+ * party within a month. Without the service's key nobody finds the id, or that two stand-ins are of one id.
  */
 export function standInFor(
   { rpId = '', userId }: Subject,
@@ -26,7 +26,7 @@ export function standInFor(
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
 }
 
-/** What the log knows a user by, in events with ids from `since` to before `until`. */
+/** A name by which the log knows a user, in events with ids from `since` to before `until`. */
 export interface SubjectName {
   readonly uid: string;
   readonly since: string;
@@ -36,10 +36,10 @@ export interface SubjectName {
 const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
 
 /**
- * All that the log may know a user id by: as a user, and as none, of each relying party.
+ * All names by which the log may know a user id, at each relying party: those of a user and those of a stranger.
  *
  * @param relyingParties null: all
- * @param period of the events in question, in milliseconds; both ends belong to it
+ * @param period the period of the events, in milliseconds; both ends belong to it
  */
 export async function namesOf(
   through: Queryable,

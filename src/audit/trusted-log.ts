@@ -14,10 +14,10 @@ import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { type LastLeaf, LogStorage } from './log-storage.js';
 
 /**
- * Whether the newest checkpoint in the database may be continued. It must
+ * Decides if the newest checkpoint in the database may be continued. It must
  *
- * 1. continue the newest one that this process has seen: by a proof of consistency (RFC 9162), so that a log which was cut
- *    and has grown again is not taken for it, and be the very same one where it is as large;
+ * 1. continue the newest one that this process has seen, by a proof of consistency (RFC 9162), which a log that was cut and
+ *    has grown again does not have, and be the very same one where it is as large;
  * 2. be signed by every key of ours. After a change of keys, a note of the keys before is taken instead, when the key
  *    file names them: by a key of each algorithm among them, so that taking a signature away does not help;
  * 3. be of our origin, of the size and the root that stand beside the note, and the stored frontier must have that root;

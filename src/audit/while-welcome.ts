@@ -13,8 +13,8 @@ export class NoLongerWelcome extends Problem {
 }
 
 /**
- * An answer that takes long is verified like any number of requests: before each part is made, and every second while the
- * caller does not read. What follows a refusal never goes out.
+ * Verifies the caller of a long answer like that of many requests: before each part is made, and every second while the caller
+ * does not read. Nothing goes out after a refusal.
  *
  * @returns a stream that fails with NoLongerWelcome
  */

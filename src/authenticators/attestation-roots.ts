@@ -26,15 +26,15 @@ interface Roots {
   readonly subjects: readonly string[];
 }
 
-/** Which file is in force, and why the one that lies there now is not. */
+/** Names the file in force, and says why the present one is not. */
 export interface RootsState {
   readonly digest: string;
   readonly refused: string | undefined;
 }
 
 /**
- * Attestations may end in the well-known roots of their format and in those of PASSKEY_ATTESTATION_ROOTS_FILE. The file
- * is trust, so it is taken whole or not at all: one bad entry stops the boot, and later leaves the roots in force as they
+ * Attestations may lead to the well-known roots of their format and to those of PASSKEY_ATTESTATION_ROOTS_FILE. The file decides
+ * trust, so the service takes it whole or not at all: one bad entry stops the boot, and later leaves the roots in force as they
  * are. A new file counts from the next registration on; credentials keep the trust that they were registered with.
  */
 @Injectable()
@@ -73,17 +73,17 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     return [...(WELL_KNOWN_ROOTS[format] ?? []), ...(this.files?.value.pem ?? [])];
   }
 
-  /** For operators; undefined: none is configured. */
+  /** The state for operators; undefined: no file is configured. */
   state(): RootsState | undefined {
     return this.files && { digest: this.files.value.digest, refused: this.files.refused };
   }
 
-  /** Looks whether the file is another one than last time, and takes it if it is whole. Never throws. */
+  /** Takes the file if it has changed and is whole. Never throws. */
   async refresh(): Promise<void> {
     await this.files?.look(this.reports);
   }
 
-  /** Counted whether or not a policy then takes it, so that a maker’s new root shows on the day it appears. */
+  /** Counts it even if a policy then refuses it, so a maker’s new root shows on the day it appears. */
   count({ format, trust, root = '', distrust }: AttestationVerdict): void {
     this.metrics.attestations.inc({ format, trust, root, cause: distrust?.code ?? '' });
   }

@@ -19,7 +19,7 @@ import { METADATA_ROOTS } from './metadata-roots.js';
 import type { AuthenticatorModel, Metadata } from './metadata.js';
 
 const DAY_MS = 86_400_000;
-/** In a line of the log. */
+/** A line of the log names so many parts at most. */
 const MAX_TOLD = 20;
 
 interface Loaded extends Metadata {

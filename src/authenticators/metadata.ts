@@ -36,9 +36,9 @@ const ICON = /^data:image\/[a-z+.-]+;base64,[A-Za-z0-9+/]+=*$/;
 const MAX_ICON_CHARACTERS = 64 * 1_024;
 
 /**
- * The serial number and the date are what the file is taken by: a mistake there refuses the whole. An entry, a status report
- * or a member of a statement that cannot be read is skipped and reported, so that it keeps no report about another model out.
- * Entries without AAGUID (UAF, U2F) are passed over.
+ * The serial number and the date decide whether the file is taken: a mistake there refuses the whole. An entry, a status report
+ * or a member of a statement that cannot be read is skipped and reported, and keeps no report about another model out. Entries
+ * without AAGUID (UAF, U2F) are passed over.
  *
  * @throws MetadataError
  */

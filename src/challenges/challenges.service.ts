@@ -132,7 +132,7 @@ export class ChallengesService {
     return redeemed;
   }
 
-  /** They are made for each user, so that the time does not tell who needs them. */
+  /** They are made for every user, so the time does not show which user needs them. */
   private async decoysOf(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
     return decoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.of(rpId));
   }

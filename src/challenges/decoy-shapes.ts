@@ -5,13 +5,13 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { createListShape, type ListShape } from './decoy.js';
 
 const KEPT_MS = 600_000;
-/** A user with more than this many passkeys is shown no more. */
+/** Lists show no more passkeys of a user than this. */
 const MAX_DESCRIPTORS = 64;
 
 /**
- * SQL: the most frequent shapes of a relying party's lists, and how many users have each. Up to 1,000 users are all looked
- * at; beyond that, those of the deployment's 10,000 users with the lowest `audit_uid`. It is random, so they are a fair
- * sample, which is the same for all replicas and which nobody can choose to be in.
+ * SQL: the most frequent shapes of a relying party's lists, and how many users have each. It counts all of up to 1,000 users;
+ * of more, those among the deployment's 10,000 users with the lowest `audit_uid`. That is random, so they are a fair sample.
+ * It is the same for all replicas, and nobody can choose to be in it.
  */
 const SHAPES = `
   WITH first AS MATERIALIZED (SELECT user_id FROM user_handle WHERE rp_id = $1 LIMIT 1001),
@@ -31,7 +31,7 @@ interface Held {
   readonly readAt: number;
 }
 
-/** What the lists of each relying party look like, as of the last ten minutes or so. */
+/** Holds the shapes of each relying party's lists, as of the last ten minutes or so. */
 @Injectable()
 export class DecoyShapes {
   private readonly held = new Map<string, Held>();

@@ -9,11 +9,11 @@ interface DescriptorShape {
   readonly transports: readonly string[];
 }
 
-/** What the list of a user's passkeys looks like, and how many users have such a list. */
+/** The shape of a user's list of passkeys, and how many users have such a list. */
 export interface ListShape {
   readonly list: readonly DescriptorShape[];
   readonly users: number;
-  /** Tells the shape from others. */
+  /** Distinguishes the shape from others. */
   readonly salt: number;
 }
 
@@ -21,21 +21,21 @@ export function createListShape(list: readonly DescriptorShape[], users: number)
   return { list, users, salt: hash('sha256', JSON.stringify(list), 'buffer').readUInt32BE() };
 }
 
-/** As browsers write them (WebAuthn L3 §5.2.1.1), in descriptors of passkeys and of decoys alike. */
+/** Sorts them as browsers do (WebAuthn L3 §5.2.1.1), in descriptors of passkeys and of decoys alike. */
 export function sortTransports(transports: readonly string[]): string[] {
   return [...transports].sort();
 }
 
-/** One passkey of a large provider: for a relying party that has no user with a passkey yet. */
+/** One passkey of a large provider, for a relying party that has no user with a passkey yet. */
 const USUAL: readonly ListShape[] = [16, 20, 32].map((bytes) =>
   createListShape([{ bytes, transports: ['hybrid', 'internal'] }], 1),
 );
 
 /**
- * The descriptors that a user without passkeys is shown: the same each time, underivable without the key, and of a shape
- * that real lists have, as often as they have it.
+ * Makes the descriptors for a user without passkeys. They are the same each time, cannot be derived without the key, and have
+ * the shapes of real lists, as often as these have them.
  *
- * @param shapes of the relying party's lists; a change of them changes as few decoys as it can
+ * @param shapes the shapes of the relying party's lists; a change of them changes as few decoys as it can
  */
 export function decoyDescriptors(
   key: Buffer,
@@ -45,8 +45,8 @@ export function decoyDescriptors(
   const name = ['decoy', user.rpId, user.userId];
   const seed = createHmac('sha256', key).update(JSON.stringify(name)).digest().readUInt32BE();
   return drawShape(seed, shapes.length > 0 ? shapes : USUAL).list.map(({ bytes, transports }, index) => {
-    // Another length and other transports make it another credential, as a real id keeps its own. Node.js takes 1,024
-    // bytes of information, and a user id alone may be as long: so this is its hash.
+    // Another length and other transports make it another credential, as a real id keeps its own. Node.js takes at most
+    // 1,024 bytes of information, and a user id alone may be as long: so this is its hash.
     const info = hash('sha256', JSON.stringify([...name, index, bytes, transports]), 'buffer');
     const id = Buffer.from(hkdfSync('sha256', key, '', info, bytes)).toString('base64url');
     return { type: 'public-key', id, transports: [...transports] };

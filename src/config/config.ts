@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { WorkerNumber } from './worker.js';
 
-/** Everything the service can be told from outside, read once at boot and frozen. */
+/** All settings of the service, read once at boot and frozen. */
 export interface Config {
   readonly production: boolean;
-  /** Development's CA, policy and keys in production, and development beyond loopback. */
+  /** Allows development's CA, policy and keys in production, and development beyond loopback. */
   readonly allowDevelopment: boolean;
   readonly dataDir: string;
   /** PostgreSQL 15 or later; undefined: the embedded database in `dataDir`. */
@@ -34,7 +34,7 @@ export interface Config {
   readonly metadataBlobFile: string | undefined;
   /** Processes that serve; 1: this one. */
   readonly workers: number;
-  /** Percent of the requests that a process answers at a time, for one identity. */
+  /** The percentage of a process's running requests that one identity may have. */
   readonly callerShare: number;
   /** Told by the primary; undefined: the only process. */
   readonly worker?: WorkerNumber | undefined;
@@ -191,7 +191,7 @@ class Settings {
     return path;
   }
 
-  /** Development's certificates and keys lie about on many machines: they protect nothing that others can reach. */
+  /** Many machines have development's certificates and keys: they protect nothing that others can reach. */
   demandLoopback({ https, management, databaseUrl }: Config): void {
     const hosts = [
       ['PASSKEY_HTTPS_HOST', https.host],
@@ -205,7 +205,7 @@ class Settings {
     }
   }
 
-  /** As node-postgres reads it; a path is a socket's. */
+  /** Reads the URL as node-postgres does; a path is a socket's. */
   private databaseHost(databaseUrl: string): string {
     if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // another mistake
     const { hostname, searchParams } = new URL(databaseUrl);

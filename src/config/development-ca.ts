@@ -115,7 +115,7 @@ export class DevelopmentCa {
   }
 }
 
-/** Whether a development machine's authority issued a certificate, or is it. */
+/** True if a development machine's authority issued the certificate, or is its subject. */
 export function isOfDevelopment({ issuer }: NodeCertificate): boolean {
   return issuer === NAME;
 }

@@ -39,11 +39,11 @@ export async function prepareDevelopment(dataDir: string): Promise<void> {
   );
 }
 
-/** Begins a key that a development start generated; its length divides by three, so base64 shows it. */
+/** The first bytes of a key that a development start generated; their number divides by three, so base64 shows them. */
 const MARK = 'Passkey Manager development key.';
 const MARKED_BYTES = Buffer.from(`${MARK} `);
 
-/** What development generated among what production is to use, each with its setting. */
+/** Names the settings whose files development generated. */
 export function findDevelopment(
   { bindingKeyFile, auditKeyFile }: Config,
   trust: { readonly certificate: X509Certificate; readonly authorities: readonly X509Certificate[] },
@@ -61,13 +61,13 @@ export function findDevelopment(
     .map(([name]) => `${name} is what development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`);
 }
 
-/** What the service reads of it, and no more: the CA's key and the callers' are nobody's business there. */
+/** The files that the service reads, and no more: it has no use for the keys of the CA and of callers. */
 const SERVICE_FILES = [
   ...['pki/server.key', 'pki/server.crt', 'pki/ca.crl', 'pki/ca.crt'],
   ...['access-policy.yaml', 'binding.key', 'audit.key'],
 ];
 
-/** Copies what the service reads from a directory that was prepared to one that it may see. */
+/** Copies the files that the service reads from a prepared directory to one that it may see. */
 export function copyServiceFiles(from: string, to: string): void {
   for (const name of SERVICE_FILES) {
     write(join(to, name), readFileSync(join(from, name), 'utf8'), name.endsWith('.key') ? 0o600 : 0o644);

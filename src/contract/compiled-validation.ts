@@ -20,7 +20,7 @@ interface Member {
 interface Plan {
   readonly dto: DtoClass;
   readonly members: ReadonlyMap<string, Member>;
-  /** Whether members that the class does not declare are dropped (browser-written.ts). */
+  /** True if members that the class does not declare are dropped (browser-written.ts). */
   readonly dropsUnknown: boolean;
 }
 
@@ -39,7 +39,7 @@ export function instanceOf(dto: DtoClass, body: unknown): object | undefined {
   return plan && instantiate(plan, body);
 }
 
-/** The body without what a browser wrote and no class declares. class-validator would refuse those members. */
+/** Drops the members that a browser wrote and no class declares. class-validator would refuse them. */
 export function withoutUnknown(dto: DtoClass, body: unknown): unknown {
   const plan = compiled(dto);
   return plan ? dropUnknown(plan, body) : body;

@@ -6,12 +6,12 @@ import { v7 as uuidv7 } from 'uuid';
 import { Problem } from '../problems/problem.js';
 import { BODY_LIMIT_BYTES } from './json-body.js';
 
-/** Requests of a connection that are read while an earlier one is being answered. */
+/** How many requests of a connection are read while an earlier one is being answered. */
 export const MAX_READ_AHEAD = 8;
-/** Of what a client goes on sending after its last answer: bytes, milliseconds. */
+/** How much, and for how long, a client may go on sending after its last answer: bytes, milliseconds. */
 const MAX_DROPPED_BYTES = 4 * 1_024 * 1_024;
 const MAX_LINGER_MS = 5_000;
-/** node:http's own, beyond `keepAliveTimeout`: milliseconds. */
+/** node:http adds this to `keepAliveTimeout`: milliseconds. */
 const KEEP_ALIVE_GRACE_MS = 1_000;
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -23,10 +23,10 @@ const connections = new WeakMap<Socket, Exchanges>();
 
 /**
  * Keeps the exchanges (requests and their answers) of each connection in order. By itself node:http reads all requests that
- * are there, answers what it cannot read in place of the answers that are due, and closes a connection while its client
- * still sends, which then never sees the answer.
+ * are there, answers a request that it cannot read before the answers that are due, and closes a connection while its client
+ * still sends: that client never sees the answer.
  *
- * @param maxLinger for how long a client may go on sending after its last answer: milliseconds
+ * @param maxLinger how long a client may go on sending after its last answer: milliseconds
  */
 export function watchExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_MS): void {
   const { server } = fastify;
@@ -54,8 +54,8 @@ export function watchExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_
 }
 
 /**
- * Refuses what comes next on a connection, which is no request. It answers in turn, after the requests before, and the
- * connection ends. One without exchanges, whose TLS handshake has failed, ends at once.
+ * Refuses bytes on a connection that are not a request. It answers in turn, after the requests before, and the connection
+ * ends. A connection without exchanges, whose TLS handshake has failed, ends at once.
  */
 export function refuseConnection(socket: Socket, problem?: Problem): void {
   const exchanges = connections.get(socket);
@@ -63,7 +63,7 @@ export function refuseConnection(socket: Socket, problem?: Problem): void {
   else exchanges.refuse(problem);
 }
 
-/** Names a request, so that an answer that Fastify does not give has the id that the log has. */
+/** Names a request: an answer that Fastify does not give then has the id that the log has. */
 export function nameRequest(request: IncomingMessage & { [ID]?: string }): string {
   return (request[ID] = uuidv7());
 }
@@ -74,14 +74,14 @@ interface Exchange {
 }
 
 class Exchanges {
-  /** Not answered yet, in order. */
+  /** The exchanges that are not answered yet, in order. */
   private readonly open: Exchange[] = [];
-  /** node:http's, which parses. */
+  /** node:http's listener, which parses. */
   private readonly parse: (bytes: Buffer) => void;
   private newest: IncomingMessage | undefined;
   private state: 'reading' | 'refused' | 'ending' = 'reading';
   private waits = false;
-  /** Something has come since the last request was answered. */
+  /** True if something has come since the last request was answered. */
   private speaks = false;
   private dropped = 0;
   private idle: NodeJS.Timeout | undefined;
@@ -156,7 +156,7 @@ class Exchanges {
     this.socket.resume();
   }
 
-  /** A body is read to its end, whatever waits before it. node:http stops where nobody reads its answers. */
+  /** Reads a body to its end, whatever waits before it. node:http stops where nobody reads its answers. */
   private get isFull(): boolean {
     const { _paused: isStopped } = this.socket as Socket & { _paused?: boolean };
     return isStopped === true || (this.open.length >= MAX_READ_AHEAD && this.newest?.complete === true);
@@ -177,8 +177,8 @@ class Exchanges {
   }
 
   /**
-   * Tells the client that nothing more comes, and drops what it still sends. The kernel throws the last answer away when
-   * a connection closes before everything is read (RFC 9112 §9.6).
+   * Shows the client that nothing more comes, and drops the bytes that it still sends. The kernel throws the last answer away
+   * when a connection closes before everything is read (RFC 9112 §9.6).
    */
   private end(): void {
     if (this.state === 'ending') return;

@@ -5,14 +5,14 @@ import { pointerOf } from './json-pointer.js';
 type ValidationMetadata = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 
 const MAX_DETAIL = 512;
-/** A value of another type fails every other check as well: only its type is told, the first of these. */
+/** A value of another type fails every other check as well: the answer names only its type, the first of these. */
 const TYPES = ['isDefined', 'isArray', 'isObject', 'isString', 'isInt', 'isBoolean'];
-/** The answer names no more elements of one list: the caller mends what they have in common. */
+/** The answer names no more elements of one list than this: the caller mends the mistake that they share. */
 const MAX_ELEMENTS = 8;
 
 /**
- * Describes in words what class-validator found: each wrong member by its JSON pointer, an element of a list by its index.
- * It does not repeat what was sent, which may be a secret. The errors must carry their target and their value.
+ * Describes the findings of class-validator in words: each wrong member by its JSON pointer, an element of a list by its index.
+ * It does not repeat the value, which may be a secret. The errors must carry their target and their value.
  */
 export function invalidMembers(errors: readonly ValidationError[], parent = ''): InvalidMember[] {
   return errors.flatMap((error) => {
@@ -49,7 +49,7 @@ function ofTypeFirst(mistakes: readonly Mistake[]): readonly Mistake[] {
   return type ? [type] : mistakes;
 }
 
-/** The indexes of the elements that a check refuses; none where it is about the list as a whole. */
+/** Lists the indexes of the elements that a check refuses; none where it is about the list as a whole. */
 function wrongElements(error: ValidationError, check: string): number[] {
   const list: unknown = error.value;
   if (!Array.isArray(list)) return [];

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { IsInt, Max, Min } from 'class-validator';
 
-/** A cursor, as a page gave it in `nextCursor`. */
+/** The form of a cursor, as a page gives it in `nextCursor`. */
 export const CURSOR = /^[A-Za-z0-9_-]{1,512}$/;
 export const CURSOR_WORDS = 'the nextCursor of an earlier page';
 

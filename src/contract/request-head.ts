@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import { Problem } from '../problems/problem.js';
 
 /**
- * Refuses what node:http reads in its own way, and others in front of it may read differently: it takes the first of two
- * media types, hands over a body as it was encoded for the transfer, and answers an expectation by an empty 417
- * (unless `checkExpectation` gives it to a handler).
+ * Refuses heads that node:http reads in its own way, and that others in front of it may read differently. node:http takes the
+ * first of two media types, hands over a body as it was encoded for the transfer, and answers an expectation by an empty
+ * 417 (unless `checkExpectation` gives it to a handler).
  */
 export function refuseOddHeads(fastify: FastifyInstance): void {
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));

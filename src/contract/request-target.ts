@@ -14,10 +14,10 @@ export function refuseBadEncoding(fastify: FastifyInstance): void {
 }
 
 /**
- * Refuses a target in absolute form (RFC 9112 §3.2.2) that names another host, or another one than the Host header: the
+ * Refuses a target in absolute form (RFC 9112 §3.2.2) that names another host than the service or the Host header does: the
  * router looks at its path alone.
  *
- * @param isOwn whether the service's certificate has this DNS name or IP address
+ * @param isOwn says if the service's certificate has this DNS name or IP address
  */
 export function refuseForeignTargets(fastify: FastifyInstance, isOwn: (name: string) => boolean): void {
   fastify.addHook('onRequest', ({ raw: { url = '', headers } }, _reply, done) => {

@@ -2,9 +2,9 @@ import type { Server } from 'node:http';
 
 /** Milliseconds. */
 export const REQUEST_TIMEOUTS = {
-  /** From a connection's first moment, or a request's first byte, to the end of its head. */
+  /** The time from a connection's first moment, or a request's first byte, to the end of its head. */
   headersTimeout: 10_000,
-  /** To the end of its body. */
+  /** The time to the end of its body. */
   requestTimeout: 15_000,
   /** Answers promise it; node:http adds a second. */
   keepAliveTimeout: 65_000,

@@ -4,8 +4,8 @@ import { instanceOf, withoutUnknown } from './compiled-validation.js';
 import { invalidMembers } from './invalid-members.js';
 
 /**
- * Unknown members are refused, except where a browser wrote the object (browser-written.ts), and every wrong member is
- * named by its JSON pointer.
+ * Refuses unknown members, except where a browser wrote the object (browser-written.ts), and names every wrong member by its
+ * JSON pointer.
  */
 export function strictValidation(): ValidationPipe {
   return new StrictValidation({

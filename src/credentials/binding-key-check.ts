@@ -4,7 +4,7 @@ import { Repository } from 'typeorm';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
-/** How many rows of the sample were read, and how many of them do not hold under the binding key. */
+/** How many rows the sample has, and how many of them do not hold under the binding key. */
 export interface BindingKeySample {
   readonly rows: number;
   readonly failed: number;
@@ -14,10 +14,10 @@ const SAMPLE_ROWS = 64;
 const INTERVAL_MS = 10_000;
 
 /**
- * Tells by a sample whether the binding key is the one that sealed the credential rows. The sample is the oldest rows: a
- * service that runs with a wrong key seals new ones, and these hold under it. It is taken at the start, and again while
- * most of it fails or after a row failed in use: so a database that is exchanged under a running service is noticed, and
- * a few rows that were changed by SQL do not take the service down.
+ * Decides by a sample if the binding key is the one that sealed the credential rows. The sample is the oldest rows: a service
+ * that runs with a wrong key seals new ones, and these hold under it. It is taken at the start, and again while most of it
+ * fails or after a row failed in use. So the service notices a database that is exchanged under it, and a few rows that were
+ * changed by SQL do not take it down.
  */
 @Injectable()
 export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -32,7 +32,7 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
     private readonly bindings: CredentialBindings,
   ) {}
 
-  /** undefined: none could be taken yet. */
+  /** The newest sample; undefined: none could be taken yet. */
   get sample(): BindingKeySample | undefined {
     return this.latest;
   }
@@ -68,7 +68,7 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
   }
 }
 
-/** Whether most rows of the sample hold. */
+/** True if most rows of the sample hold. */
 export function fits({ rows, failed }: BindingKeySample): boolean {
   return 2 * failed <= rows;
 }

@@ -52,7 +52,7 @@ export class CredentialBindings {
     return held;
   }
 
-  /** Whether every row is as the service wrote it; those that are not are reported. */
+  /** True if every row is as the service wrote it; reports those that are not. */
   async allHold(context: RequestContext, credentials: CredentialEntity[]): Promise<boolean> {
     return (await this.only(context, credentials)).length === credentials.length;
   }

@@ -15,7 +15,7 @@ interface EnrolledModel {
   readonly credentials: number;
 }
 
-/** Holds the passkeys of a relying party against a policy by the rules of a sign-in, a model at a time. */
+/** Compares the passkeys of a relying party with a policy by the rules of a sign-in, one model at a time. */
 @Injectable()
 export class EnrolledModels extends EnrolledCredentials {
   constructor(

@@ -80,7 +80,7 @@ export class RegisterCredential {
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
       roots: (format, aaguid) => [...this.roots.of(format), ...this.authenticators.rootsOf(aaguid)],
-      // The row of a relying party may lack what a later version added to policies.
+      // The row of a relying party may lack members that a later version added to policies.
       allowSha1Tpm: wholePolicy(policy).allowSha1Tpm,
       now: this.clock.now(),
     });
@@ -221,11 +221,11 @@ function discoverableOf({ clientExtensionResults }: RegistrationResponseDto): bo
   return typeof credProps.rk === 'boolean' ? credProps.rk : null;
 }
 
-/** Fits everything that a client writes today, `hybrid` or `smart-card`, and what it may write tomorrow. */
+/** Fits everything that clients write today, such as `hybrid` or `smart-card`, and longer values of tomorrow. */
 const TRANSPORT = /^[\x21-\x7e]{1,32}$/;
 const MAX_TRANSPORTS = 16;
 
-/** WebAuthn L3 §5.2.1: values that are not known are kept too, because a later client may know them. */
+/** Keeps unknown values too, because a later client may know them (WebAuthn L3 §5.2.1). */
 function keptTransports({ response: { transports } }: RegistrationResponseDto): string[] {
   const kept = new Set((transports ?? []).filter((transport) => TRANSPORT.test(transport)));
   return [...kept].slice(0, MAX_TRANSPORTS);

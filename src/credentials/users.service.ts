@@ -30,8 +30,8 @@ export class UsersService {
   ) {}
 
   /**
-   * A suspended credential is accepted still: the client must not forget it. The client forgets what is not listed, so
-   * there is a list only if every row of the user is as the service wrote it, revoked ones included.
+   * A suspended credential is still accepted: the client must not forget it. The client forgets passkeys that are not listed,
+   * so there is a list only if every row of the user is as the service wrote it, revoked ones included.
    *
    * @throws Problem relying-party-unknown; not-found for a user who never began a registration; unavailable
    */

@@ -138,7 +138,7 @@ export class VerifyCredential {
     };
   }
 
-  /** The client is told to forget a credential only when it certainly does not exist here. */
+  /** Signals the client to forget a credential only if it certainly does not exist here. */
   private async rejected(
     context: AuthorizedContext,
     { reason, detail }: Refusal,

@@ -12,7 +12,7 @@ interface Waiting<Row, Result> {
 
 const MOST_ROWS = 64;
 const MOST_IN_FLIGHT = 2;
-/** Twice what runs at a time (src/telemetry/admission.ts): that many wait only when something is wrong. */
+/** Twice the requests that run at a time (src/telemetry/admission.ts): so many wait only when something is wrong. */
 const MOST_WAITING = 512;
 /** A statement that has taken so long waits for a lock, or for the network: it must not hold up everybody. */
 const PATIENCE_MS = 100;
@@ -42,7 +42,7 @@ export class Combined<Row, Result> {
 
   /**
    * @returns undefined: the row has no result
-   * @throws Problem unavailable: as many wait as may
+   * @throws Problem unavailable: too many wait
    */
   run(row: Row): Promise<Result | undefined> {
     if (this.waiting.length >= MOST_WAITING) {

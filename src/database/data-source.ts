@@ -61,7 +61,7 @@ const PROBE_SESSION = {
   lock_timeout: 500,
   idle_in_transaction_session_timeout: 1_000,
 };
-/** After so many seconds the probe connects anew, and so learns whether the service still may. */
+/** After so many seconds the probe connects anew, to see that the service still may. */
 const PROBE_LIFETIME = 10;
 
 /** @param url PostgreSQL 15 or later */

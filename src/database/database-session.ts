@@ -4,7 +4,7 @@ import { DatabaseUnreachable } from '../problems/database-unavailable.js';
 import { Problem } from '../problems/problem.js';
 
 export interface SessionSettings extends pg.ClientConfig {
-  /** Read for each new connection, so that a password can be changed while the service runs. */
+  /** Read for each new connection: a password may change while the service runs. */
   readonly passwordFile?: string | undefined;
 }
 
@@ -15,11 +15,11 @@ const READ_ONLY = '25006';
 const MAX_PASSWORD_BYTES = 4_096;
 
 /**
- * A session with PostgreSQL, as everything here uses it. A `pg.Client` by itself ends the process when it is lost while
- * nobody uses it; and it throws, where a pool does not expect it, when a certificate file of its URL cannot be read.
+ * The session with PostgreSQL that everything here uses. A `pg.Client` by itself ends the process when it is lost while
+ * nobody uses it. It also throws where a pool does not expect it, when a certificate file of its URL cannot be read.
  */
 export class DatabaseSession extends pg.Client {
-  /** Whether a statement failed in a way that makes the next one fail, too: a pool does not keep such a session. */
+  /** True once a statement failed in a way that makes the next one fail, too: a pool does not keep such a session. */
   spoiled = false;
   private readonly unusable: Error | undefined;
 
@@ -52,14 +52,14 @@ export class DatabaseSession extends pg.Client {
       });
     } else {
       super.connect((error: Error | null) => {
-        // pg leaves it open when the password cannot be read: it would take a place at the server until that gives up.
+        // pg leaves it open when the password cannot be read, and it would take a place at the server until that gives up.
         if (error) this.connection.stream.destroy();
         connected(error && new DatabaseUnreachable(error), this);
       });
     }
   }
 
-  /** A pool learns by itself of what fails when it is asked (`pool.query`), and not of what its users ask a session. */
+  /** A pool learns by itself of failures in its own `pool.query`, and not of those in its users' sessions. */
   private noticeFailures(): void {
     const query = this.query.bind(this) as (...values: unknown[]) => unknown;
     const noticing = (...values: unknown[]): unknown => {
@@ -80,18 +80,18 @@ const MOST_WAITING = 512;
 
 type Lent = (error: Error | undefined, session: pg.PoolClient | undefined, done: (release?: unknown) => void) => void;
 
-/** Sessions that are kept for the next statement, unless they are spoiled. */
+/** Keeps sessions for the next statement, unless they are spoiled. */
 export class DatabasePool extends pg.Pool {
   constructor(settings: SessionSettings & pg.PoolConfig) {
     super({ ...settings, Client: DatabaseSession as never });
     this.on('release', (_error, session) => {
       if ((session as unknown as DatabaseSession).spoiled) void (session as unknown as pg.Client).end();
     });
-    // A session that is lost while nobody uses it: the pool makes another one for the next statement.
+    // When a session is lost while nobody uses it, the pool makes another one for the next statement.
     this.on('error', () => undefined);
   }
 
-  /** @throws Problem unavailable: as many wait for a session as may */
+  /** @throws Problem unavailable: too many wait for a session */
   override connect(): Promise<pg.PoolClient>;
   override connect(lent: Lent): void;
   override connect(lent?: Lent): Promise<pg.PoolClient> | void {
@@ -104,7 +104,7 @@ export class DatabasePool extends pg.Pool {
   }
 }
 
-/** What the server refuses leaves the session as it was. What it does not answer, or answers as a standby, does not. */
+/** A refusal by the server leaves the session as it was. No answer, or a standby's answer, spoils it. */
 function spoils(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || error.code === READ_ONLY;
 }

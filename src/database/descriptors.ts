@@ -9,8 +9,8 @@ export interface Descriptor {
 const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC`;
 
 /**
- * SQL: the descriptors of the credentials that meet the condition, as a JSON array, those that were used last first, and no
- * more than a browser takes; NULL: there are none.
+ * SQL: the descriptors of the credentials that meet the condition, as a JSON array, the most recently used first, and no more
+ * than a browser takes; NULL: there are none.
  */
 export function descriptorsWhere(condition: string): string {
   return `(SELECT json_agg(json_build_object('id', encode(credential_id, 'hex'), 'transports', transports) ORDER BY ${LAST_USED_FIRST})

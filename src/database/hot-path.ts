@@ -242,7 +242,7 @@ export interface ToAccept {
   readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
-  /** As it is from now on, and the MAC of the row with it. */
+  /** The new state, and the MAC of the row with it. */
   readonly backupEligible: boolean;
   readonly bindingMac: Buffer;
   readonly now: Date;

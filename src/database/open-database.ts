@@ -17,7 +17,7 @@ type Begin = (dataSource: DataSource, migrations: string[]) => Promise<void>;
  * `npm run migration:run` has, and refuses to serve on a schema that lacks something (one that has more is a later
  * version's, and fits).
  *
- * @param begin gets the migrations that were run, before anything else is recorded
+ * @param begin gets the migrations that ran, before anything else is recorded
  */
 export async function openDatabase(config: Config, begin: Begin): Promise<OpenDatabase> {
   const embedded =

@@ -14,7 +14,7 @@ import { named } from './named-statement.js';
  *    rests for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a success ends the
  *    row (NIST SP 800-63B counts consecutive failures).
  *
- * Anyone who knows a user's id can use up the limits of an authentication, and must not lock the user out by that. So an
+ * Anyone who knows a user id can exhaust the limits of an authentication, and must not lock the user out by that. So an
  * authentication that names nobody is never limited, nor is the answer to a challenge, and neither challenges for
  * authentications nor refusals keep an identified user from registering a passkey.
  *
@@ -63,8 +63,8 @@ interface Window {
 }
 
 /**
- * SQL: whether an event tells of this ceremony. In canonical JSON only a member is written like that: in a text the
- * quotation marks are escaped. What is passed over are events of the same window, of which there is a limited number, too.
+ * SQL: true if an event is about this ceremony. In canonical JSON only a member is written like that: in a text the quotation
+ * marks are escaped. The events that it passes over are of the same window, which also has a limited number of them.
  *
  * @param ceremony SQL
  */

@@ -8,15 +8,15 @@ import { shareOutcome } from './share-outcome.js';
 /** The one connection of the probe. */
 export const PROBE_POOL = Symbol('PROBE_POOL');
 
-/** Milliseconds: a probe is answered also when the database is not there to answer. */
+/** Milliseconds. A probe gets its answer even when the database gives none. */
 const PATIENCE_MS = 1_000;
-/** For how long what was found is good, in milliseconds. */
+/** How long a finding is good, in milliseconds. */
 const SHARED_MS = 1_000;
 
 /** SQLSTATE read_only_sql_transaction */
 const READ_ONLY = '25006';
 
-/** Says of each part what is wrong with it; undefined: it holds. */
+/** The fault of each part; undefined: it holds. */
 export interface DatabaseFindings {
   readonly database: string | undefined;
   readonly migrations: string | undefined;
@@ -24,14 +24,14 @@ export interface DatabaseFindings {
 }
 
 /**
- * Tries what every change needs: a session of the service's role on a server that takes writes, this version's schema, and
- * a record in the audit log, written where the next event would go and rolled back. It has a connection of its own, so
- * that it neither waits for those that serve nor keeps them waiting. A connection that fails it is not used again, and
- * none is old: each few seconds the server must let the service in anew.
+ * Tries the needs of every change: a session of the service's role on a server that takes writes, this version's schema, and a
+ * record in the audit log, written where the next event would go and rolled back. Its own connection neither waits for those
+ * that serve nor keeps them waiting. It does not use a failed connection again, nor an old one: every few seconds the server
+ * must let the service in anew.
  */
 @Injectable()
 export class DatabaseProbe implements OnApplicationShutdown {
-  /** However many ask, the database is asked once a second at most. Never throws. */
+  /** Asks the database once a second at most, however many probes ask. Never throws. */
   readonly run = shareOutcome(() => this.probeInTime(), SHARED_MS);
 
   constructor(
@@ -94,7 +94,7 @@ function failAll(reason: string): DatabaseFindings {
   return { database: reason, migrations: reason, audit: reason };
 }
 
-/** With the SQLSTATE, where the server gave one. */
+/** Adds the SQLSTATE, where the server gave one. */
 function describeError(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string };
   return [message, code && `(${code})`].filter(Boolean).join(' ');

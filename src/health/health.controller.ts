@@ -27,7 +27,7 @@ export class HealthController {
     return this.health.check([]);
   }
 
-  /** The service can do its work. Whoever asks while another probe is being answered gets its answer. */
+  /** The service can do its work. Probes that ask at the same time get one answer. */
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {

@@ -13,14 +13,14 @@ import type { RevocationList } from '../identity/revocation-list.js';
 import { standardOutput } from '../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
 
-/** The files that say what is known of authenticators; undefined where none is configured. */
+/** The state of the files about authenticators; undefined where none is configured. */
 export interface AuthenticatorFiles {
   readonly metadata: () => MetadataState | undefined;
   readonly attestationRoots: () => RootsState | undefined;
 }
 export const AUTHENTICATOR_FILES = Symbol('AuthenticatorFiles');
 
-/** What the listener trusts, whom the policy lets in, and who is connected. */
+/** The listener's trust material, the access policy and the connections. */
 export type IdentityReading = () => {
   readonly trust: ListenerTrust;
   readonly access: PolicyInForce;
@@ -32,7 +32,7 @@ export const IDENTITY = Symbol('IdentityReading');
 export type AuditLogReading = () => LogState | undefined;
 export const AUDIT_LOG = Symbol('AuditLogReading');
 
-/** Of the credential rows, held against the binding key; undefined: none was taken yet. */
+/** A sample of the credential rows, tried with the binding key; undefined: none was taken yet. */
 export type BindingKeyReading = () => BindingKeySample | undefined;
 export const BINDING_KEY = Symbol('BindingKeyReading');
 
@@ -63,7 +63,7 @@ export class Readiness {
     ];
   }
 
-  /** What is tried of the database: `database`, `migrations` and `audit`. */
+  /** Tries the database: `database`, `migrations` and `audit`. */
   async database(): Promise<HealthIndicatorResult> {
     const { database, migrations, audit } = await this.probe.run();
     return { ...this.found('database', database), ...this.found('migrations', migrations), ...this.audit(audit) };
@@ -78,9 +78,8 @@ export class Readiness {
   }
 
   /**
-   * Down when no caller can be served by it: the service's own certificate has ended, or the last authority; or, when the
-   * clock went back, one has not begun. Files that cannot be used leave the old ones in force: that is told, and the service
-   * goes on.
+   * Down when no caller can be served: the service's own certificate or the last authority has ended or, because the clock went
+   * back, has not begun. Files that cannot be used leave the old ones in force: the detail says so, and the service goes on.
    */
   certificate(): HealthIndicatorResult {
     const { material, epoch, refused } = this.identity().trust;
@@ -114,7 +113,7 @@ export class Readiness {
     return this.indicators.check('access_policy').up({ digest: policy.digest, refused });
   }
 
-  /** Old metadata is better than no service: it is told here, and nothing else. */
+  /** Old metadata is better than no service: this reports it, and is never down. */
   metadata(): HealthIndicatorResult {
     const check = this.indicators.check('metadata');
     const state = this.files.metadata();
@@ -129,7 +128,7 @@ export class Readiness {
     return state ? check.up({ ...state }) : check.up('not configured');
   }
 
-  /** A service whose log cannot be written serves. */
+  /** A service that cannot write its log still serves. */
   log(): HealthIndicatorResult {
     const { lost, failure } = standardOutput;
     return this.indicators.check('log').up({ lost, failure });

@@ -1,6 +1,6 @@
 /**
- * Runs `work` once for everybody who asks while it runs, and gives its outcome, good or bad, to everybody who asks within
- * `ms` milliseconds after.
+ * Runs `work` once for everybody who asks while it runs, and gives its outcome, good or bad, to everybody who asks in the next
+ * `ms` milliseconds.
  */
 export function shareOutcome<Outcome>(work: () => Promise<Outcome>, ms = 0): () => Promise<Outcome> {
   let latest: Promise<Outcome> | undefined;

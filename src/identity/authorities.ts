@@ -47,7 +47,7 @@ function signsLists({ raw }: X509Certificate): boolean {
   return !keyUsage || (keyUsage.usages & x509.KeyUsageFlags.cRLSign) !== 0;
 }
 
-/** Whether a path of the authorities leads from one of them to a root. */
+/** True if a path of the authorities leads from this one to a root. */
 export function leadsToRoot(authority: X509Certificate, authorities: readonly X509Certificate[]): boolean {
   const reached = new Set([authority]);
   for (const one of reached) {

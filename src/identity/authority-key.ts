@@ -18,7 +18,7 @@ export interface AuthorityKey {
   readonly keyId: string | undefined;
   /** The issuer of the authority's certificate, DER. */
   readonly issuer: string | undefined;
-  /** Of the authority's certificate. */
+  /** The serial number of the authority's certificate. */
   readonly serialNumber: string | undefined;
 }
 
@@ -38,7 +38,7 @@ export function readAuthorityKey(der: Buffer, value: DerElement): AuthorityKey {
   };
 }
 
-/** Whether the identifier is of this edition of the authority's certificate. What either does not say, fits. */
+/** True if the identifier fits this edition of the authority's certificate. A part that either leaves out fits. */
 export function isKeyOf(key: AuthorityKey | undefined, authority: X509Certificate): boolean {
   if (!key) return true;
   const { keyId, issuer, serialNumber } = key;

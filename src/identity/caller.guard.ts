@@ -53,7 +53,7 @@ export class CallerGuard implements CanActivate {
     }
   }
 
-  /** Nobody has looked into the access policy yet. */
+  /** The access policy was not asked yet. */
   private refuse(context: RequestContext, problem: Problem): Promise<never> {
     return this.refusals.refuse(context, problem, false);
   }

@@ -33,7 +33,7 @@ export interface Connection {
 const MAX_AGE_MS = 15 * 60_000;
 const JITTER = 0.2;
 const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
-/** Of all together that the access policy does not name: the authority may certify many more services than it lets in. */
+/** The bound for all callers together that the access policy does not name: the authority may certify many more services. */
 const MAX_CONNECTIONS_OF_STRANGERS = 100;
 /** Time to ask, and to learn that there are too many; without it one caller's idle connections could fill the server. */
 const EXCESS_MS = 1_000;

@@ -20,7 +20,7 @@ export function readExtension(der: Buffer, extension: DerElement): Extension {
 }
 
 const CERTIFICATE_ISSUER = '551d1d';
-/** All that most entries have: a reasonCode (RFC 5280 §5.3.1), but for the reason itself. */
+/** The bytes that most entries have before the reason itself: a reasonCode (RFC 5280 §5.3.1). */
 const REASON_ALONE = Buffer.from('300c300a0603551d1504030a01', 'hex');
 
 /**

@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { Metrics } from '../telemetry/metrics.js';
 
 const MAX_CONNECTIONS = 4_000;
-/** The part of them that is for connections whose TLS handshake is not over. */
+/** The share of them for connections whose TLS handshake is not over. */
 const MAX_HANDSHAKES = 500;
 const MAX_HANDSHAKES_PER_ADDRESS = 64;
 /** A fleet behind one address may begin many at once, and needs less than this for all of them: milliseconds. */
@@ -25,8 +25,8 @@ interface Peer {
 
 /**
  * Bounds the connections of the process. Anyone who reaches the port can begin a handshake, so unfinished ones have a share
- * of their own. When it is full, the address that has most of them loses one: the oldest to which nothing was answered. A
- * caller's handshake goes on at once and survives, also at the same address.
+ * of their own. When it is full, the address that has most of them loses one: the oldest that got no answer. A caller's
+ * handshake goes on at once and survives, even at the same address.
  */
 @Injectable()
 export class ListenerBounds {
@@ -60,7 +60,7 @@ export class ListenerBounds {
     return this.established.size;
   }
 
-  /** Whether no caller can connect. */
+  /** True while no caller can connect. */
   get isFull(): boolean {
     return this.established.size >= MAX_CONNECTIONS - MAX_HANDSHAKES;
   }

@@ -9,7 +9,7 @@ export interface Lists {
   readonly revocationLists: readonly RevocationList[];
 }
 
-/** What is in force of a CA and a CRL file. */
+/** The authorities and lists in force of a CA and a CRL file. */
 export interface ListsInForce extends Lists {
   /** The newest list of each authority since the start, in force or not: no older one may follow it. */
   readonly newest: readonly RevocationList[];
@@ -19,9 +19,9 @@ export interface ListsInForce extends Lists {
  * Chooses the revocation lists that count: the newest of each authority that has not ended, and the newest of each
  * authority that the file does not hold, such as an intermediate, whose signatures nobody can verify here.
  *
- * OpenSSL refuses every certificate of an authority that has no current list, or one that it takes for the authority's
- * though another key signed it: so none may lack one. An authority whose list has ended in operation is no reason to
- * refuse another's new one.
+ * OpenSSL refuses every certificate of an authority that has no current list, or a list that it takes for the authority's
+ * though another key signed it. So each authority must have one. An authority whose list has ended in operation does not keep
+ * another's new list out.
  *
  * @param held what is in use
  * @throws TrustMaterialError
@@ -65,7 +65,7 @@ function isEditionOf(one: X509Certificate, other: X509Certificate): boolean {
   return namesOf(one).subject === namesOf(other).subject && one.publicKey.equals(other.publicKey);
 }
 
-/** The newest list of each authority that the file does not hold: which are one's, names and key identifiers tell. */
+/** The newest list of each authority that the file does not hold, by names and key identifiers. */
 async function listsOfOthers(
   { authorities, revocationLists }: Lists,
   before: readonly RevocationList[],
@@ -89,7 +89,7 @@ function areOfOne(one: RevocationList, other: RevocationList): boolean {
   return one.issuer === other.issuer && (key === undefined || otherKey === undefined || key === otherKey);
 }
 
-/** Those that nothing in force follows. */
+/** The lists that no list in force follows. */
 async function keepNewest(
   before: readonly RevocationList[],
   authorities: readonly X509Certificate[],
@@ -160,7 +160,7 @@ export async function listOf(
   );
 }
 
-/** The lists that an authority's key has signed in its name, whichever edition of its certificate they are for. */
+/** The lists that an authority's key has signed in its name, for any edition of its certificate. */
 export async function listsSignedBy(
   authority: X509Certificate,
   { revocationLists }: Pick<Lists, 'revocationLists'>,

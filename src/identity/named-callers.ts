@@ -1,3 +1,3 @@
-/** Whether the access policy in force names a SPIFFE ID. */
+/** True if the access policy in force names the SPIFFE ID. */
 export type NamedCallers = (spiffeId: string) => boolean;
 export const NAMED_CALLERS = Symbol('NamedCallers');

@@ -53,7 +53,7 @@ export async function verifyRevocation(
     if (!list.nextUpdate || now > list.nextUpdate) return { flaw: 'the revocation list has ended' };
     if (now < list.thisUpdate) return { flaw: 'the revocation list has not begun' };
     const { serialNumber } = path[index]!;
-    // A newer list may name another edition of the authority's certificate: what it revokes is revoked all the same.
+    // A newer list may name another edition of the authority's certificate, and still revokes what it lists.
     if ((await listsSignedBy(authority, material)).some((signed) => signed.revokes(serialNumber))) {
       return { flaw: 'the certificate was revoked' };
     }

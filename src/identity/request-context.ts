@@ -6,7 +6,7 @@ export interface Caller {
   readonly spiffeId: string;
   /** SHA-256 of the certificate's DER, lower-case hexadecimal. */
   readonly fingerprint: string;
-  /** The same certificate's with the other signature that ECDSA accepts for it: see signature-twin.ts. */
+  /** The fingerprint of the same certificate with the other signature that ECDSA accepts: see signature-twin.ts. */
   readonly twinFingerprint?: string | undefined;
   /** SHA-256 of the public key (SubjectPublicKeyInfo, DER), lower-case hexadecimal. */
   readonly publicKey: string;
@@ -42,7 +42,7 @@ export interface RequestContext {
   epoch?: number;
   /** Verifies the connection again, while an answer takes long. Set by CallerGuard. */
   stillTrusted?: () => Promise<boolean>;
-  /** Whose it is, where the request is refused because its caller sends too much; '': those that no policy names. */
+  /** The identity whose request is refused because it sends too much; '': one that no policy names. */
   excessOf?: string;
   /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
   relyingParties?: readonly string[] | null;

@@ -25,14 +25,14 @@ export interface RevocationList {
   /** undefined: the list does not say, which RFC 5280 §5.1.2.5 forbids. */
   readonly nextUpdate: Date | undefined;
   readonly signature: Signature;
-  /** Whose it says it is; undefined: it names its issuer alone. */
+  /** The authority key that it names; undefined: it names its issuer alone. */
   readonly authorityKey: AuthorityKey | undefined;
   readonly der: Buffer;
   /** How many certificates it revokes. */
   readonly size: number;
   /** @param serialNumber hexadecimal, as X509Certificate has it */
   revokes(serialNumber: string): boolean;
-  /** Whether OpenSSL takes it for the authority's: by names and key identifiers, whoever signed it. */
+  /** True if OpenSSL takes it for the authority's, by names and key identifiers, even if another key signed it. */
   names(authority: X509Certificate): boolean;
   /** Whether the authority's name and key made the list; the signature is verified once for each authority. */
   isOf(authority: X509Certificate): Promise<boolean>;
@@ -132,7 +132,7 @@ function membersOf(
   };
 }
 
-/** An entry's serial number is kept; the rest of it is looked at for what takes the entry back, or changes its meaning. */
+/** Keeps an entry's serial number, and looks in the rest for anything that takes the entry back or changes its meaning. */
 async function revokedBy(der: Buffer, entries: DerElement): Promise<Set<string>> {
   const revoked = new Set<string>();
   const takesBack = der.subarray(entries.start, entries.end).includes(REMOVE_FROM_CRL);

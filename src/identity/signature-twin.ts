@@ -3,13 +3,13 @@ import { childrenOf, DER, encodeDer, expectTag, integerText, wholeSequence } fro
 import { SvidError } from './svid.js';
 
 /**
- * The SHA-256 of a certificate's twin, lower-case hexadecimal. ECDSA accepts (r, n − s) wherever it accepts (r, s), so
- * anyone can turn one certificate into another one of the same names, key and serial number, but of another fingerprint.
- * There are these two forms and no more: the rest is signed, and OpenSSL gives it in DER.
+ * Computes the SHA-256 of a certificate's twin, lower-case hexadecimal. ECDSA accepts (r, n − s) wherever it accepts (r, s),
+ * so anyone can turn one certificate into another with the same names, key and serial number, but another fingerprint. There
+ * are only these two forms: the rest is signed, and OpenSSL gives it in DER.
  *
- * @param issuer what the peer's chain has behind the certificate
+ * @param issuer the next certificate in the peer's chain
  * @returns undefined: the certificate is not signed by ECDSA, so it has no twin
- * @throws SvidError when it is, and the issuer's key is not the one that signed it
+ * @throws SvidError when ECDSA signed it, but not with the issuer's key
  */
 export function twinFingerprint(certificate: X509Certificate, issuer: X509Certificate | undefined): string | undefined {
   const [signed, algorithm, bits] = wholeSequence(certificate.raw);

@@ -27,9 +27,9 @@ export interface StandIns {
 }
 
 /**
- * Copies authorities and their revocation lists byte by byte, but with new keys, and so with new signatures. The private
- * keys of the copies can issue what those of the real ones alone could: a caller's certificate, by which OpenSSL shows what
- * it makes of all that the copies have in common with the real ones. Nobody trusts the copies.
+ * Copies authorities and their revocation lists byte by byte, but with new keys, and so with new signatures. The private keys
+ * of the copies can issue a caller's certificate, and by it OpenSSL judges everything that the copies share with the real
+ * ones. Nobody trusts the copies.
  *
  * @throws Error when a key is of a kind that cannot be generated
  */
@@ -65,10 +65,10 @@ const isIssuer = (issuer: X509Certificate, authority: X509Certificate): boolean 
 
 const spkiOf = ({ publicKey }: X509Certificate): Buffer => publicKey.export({ type: 'spki', format: 'der' });
 
-/** What was generated, by kind: RSA keys take a second. */
+/** The keys that were generated, by kind: an RSA key takes a second. */
 const pool = new Map<string, KeyPair[]>();
 
-/** For each key of the authorities another one of the same kind and size. */
+/** Makes another key of the same kind and size for each key of the authorities. */
 async function keysLike(authorities: readonly X509Certificate[]): Promise<Map<string, KeyPair>> {
   const keys = new Map<string, KeyPair>();
   const used = new Map<string, number>();
@@ -87,12 +87,12 @@ async function keysLike(authorities: readonly X509Certificate[]): Promise<Map<st
   return keys;
 }
 
-/** What is signed, the AlgorithmIdentifier, the signature. */
+/** The signed part, the AlgorithmIdentifier, the signature. */
 function partsOf(der: Buffer): [Buffer, Buffer, Buffer] {
   return wholeSequence(der).map(({ start, end }) => der.subarray(start, end)) as [Buffer, Buffer, Buffer];
 }
 
-/** TBSCertificate, RFC 5280 §4.1: the version (left out: v1), five members, the public key, and what follows. */
+/** TBSCertificate, RFC 5280 §4.1: the version (left out: v1), five members, the public key, and the rest. */
 function copyCertificate({ raw }: X509Certificate, key: KeyPair, issuerKey: KeyPair): Buffer {
   const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
   const first = members[0]?.tag === contextTag(0) ? 1 : 0;
@@ -179,7 +179,7 @@ function hashOf(algorithm: Buffer): string | null | undefined {
   return HASHES.get(algorithm.toString('hex', content, end));
 }
 
-/** For a certificate that is signed by RSASSA-PSS, say: the copy's is signed by what its issuer's key can do. */
+/** Where a certificate is signed by RSASSA-PSS, for example, its copy is signed by an algorithm that the issuer's key has. */
 function defaultAlgorithm({ publicKey: { asymmetricKeyType } }: KeyPair): Buffer {
   return Buffer.from(
     asymmetricKeyType === 'rsa' ? '300d06092a864886f70d01010b0500' : '300a06082a8648ce3d040302',

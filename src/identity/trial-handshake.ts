@@ -6,18 +6,18 @@ import type { RevocationList } from './revocation-list.js';
 import { tlsContext, type TlsContext, type TlsFileContents } from './tls-options.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
-/** What is to be tried. */
+/** The material to try. */
 export interface Trial {
   readonly authorities: readonly ListedAuthority[];
-  /** Of authorities that are not known. */
+  /** The lists of authorities that are not known. */
   readonly otherLists: readonly RevocationList[];
-  /** Those whose callers must be served. */
+  /** The authorities whose callers must be served. */
   readonly mustServe: readonly ListedAuthority[];
 }
 
 /**
- * Shakes hands with oneself, in memory, as a caller of each authority: what OpenSSL would refuse every caller by is found
- * before it is in force (docs/adr/0019-trial-handshake.md).
+ * Shakes hands with itself, in memory, as a caller of each authority. It finds material by which OpenSSL would refuse every
+ * caller before that is in force (docs/adr/0019-trial-handshake.md).
  *
  * @throws TrustMaterialError
  */
@@ -45,7 +45,7 @@ function serve(context: TlsContext): ReturnType<typeof createServer> {
   }
 }
 
-/** A server's socket whose peer was refused; without a reason where the handshake itself failed. */
+/** A server's socket whose peer was refused. It has no reason where the handshake itself failed. */
 interface Refused {
   readonly authorizationError?: Error | string | null;
 }

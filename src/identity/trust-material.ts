@@ -29,8 +29,8 @@ export function trustFiles({ certFile, keyFile, caFile, crlFile, keyPassphraseFi
 
 /**
  * Reads and validates the whole: what OpenSSL would take without a word and then refuse every caller by (an expired
- * list, a list of another authority, an authority without a list) is refused here by what it is, anything else of the kind
- * by a trial handshake. OpenSSL gets nothing but what was validated.
+ * list, a list of another authority, an authority without a list) is refused here by its own rule, and any other fault of the
+ * kind by a trial handshake. OpenSSL gets only validated material.
  *
  * @param held what is in use: given back when the files say the same; no older revocation list replaces one of its
  *   lists, and what has ended in it already keeps nothing else from being replaced
@@ -78,7 +78,7 @@ async function listsOf(pem: Buffer): Promise<RevocationList[]> {
 
 const pemOfList = ({ der }: RevocationList): string => pemOf('X509 CRL', der);
 
-/** Whom a new handshake must serve: callers of each valid authority up to a root, with current lists and not revoked. */
+/** A new handshake must serve callers of these: each valid authority up to a root, with current lists and not revoked. */
 async function trialOf(lists: ListsInForce, now: Date): Promise<Trial> {
   const authorities: ListedAuthority[] = [];
   for (const authority of lists.authorities) authorities.push({ authority, list: await listOf(authority, lists) });

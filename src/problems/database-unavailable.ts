@@ -25,11 +25,11 @@ const WITHOUT_CODE =
   /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end|query runner (already|was already) released/i;
 
 /**
- * A connection to the database could not be made. Why does not matter to a caller: a password that was changed, a
- * certificate that has ended, a server that takes no connections now. Whatever it is, it is over when it is mended.
+ * A connection to the database could not be made. The reason does not matter to a caller: a password that was changed, a
+ * certificate that has ended, a server that takes no connections now. Each is over when it is mended.
  */
 export class DatabaseUnreachable extends Error {
-  /** The cause's: an SQLSTATE, or that of a socket. */
+  /** The code of the cause: an SQLSTATE, or a socket's. */
   readonly code: string | undefined;
 
   constructor(cause: Error & { readonly code?: string }) {

@@ -33,7 +33,7 @@ export interface InvalidMember {
 export interface ProblemMembers {
   readonly detail?: string;
   readonly reason?: string;
-  /** What the caller can do about it. */
+  /** Says what the caller can do about it. */
   readonly advice?: string;
   readonly invalid?: readonly InvalidMember[];
   /** An argument for the browser's WebAuthn Signal API. */

@@ -1,7 +1,7 @@
 import { Problem } from './problem.js';
 
 /**
- * Says what is wrong with what the HTTP parser could not read.
+ * Says what is wrong with a request that the HTTP parser could not read.
  *
  * @returns undefined where HTTP cannot answer: the handshake failed, or the connection broke
  */

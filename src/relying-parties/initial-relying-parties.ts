@@ -44,7 +44,7 @@ function exists(error: unknown): void {
 }
 
 /**
- * Origins and policies are trust: one bad entry refuses the whole file, and the error names every mistake of every entry.
+ * Origins and policies decide trust: one bad entry refuses the whole file, and the error names every mistake of every entry.
  *
  * @throws ConfigError
  */

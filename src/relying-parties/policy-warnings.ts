@@ -1,7 +1,7 @@
 import { MAX_RELATED_NAMES, relatedNames, strangeOrigins } from './related-origins.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
 
-/** What a setting does that its author may not want. The setting is in force all the same. */
+/** An effect of a setting that its author may not want. The setting is in force all the same. */
 export interface PolicyWarning {
   /** JSON pointer into the settings. */
   readonly pointer: string;
@@ -17,7 +17,7 @@ interface Settings {
 /** Firefox reads no more descriptors than this (Chromium throws from the 65th on). */
 const FIREFOX_DESCRIPTORS = 20;
 
-/** ES256 and RS256: one of them is made by every authenticator that is in use. */
+/** ES256 and RS256: every authenticator in use makes one of them. */
 const COMMON_ALGORITHMS = [-7, -257];
 
 /** Says what browsers and authenticators will not do under these settings, and what to change. */
@@ -52,7 +52,7 @@ function listed(names: readonly string[]): string {
   return `${names.slice(0, MAX_LISTED).join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`;
 }
 
-/** What the conveyance none makes impossible: the client then replaces the attestation (WebAuthn L3 §5.1.3). */
+/** Warns of settings that the conveyance none makes impossible: the client then replaces the attestation (WebAuthn L3 §5.1.3). */
 function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): PolicyWarning[] {
   const { conveyance, trust, formats } = attestation;
   const warnings: PolicyWarning[] = [];

@@ -1,6 +1,6 @@
 import { getDomainWithoutSuffix } from 'tldts';
 
-/** How many names a browser follows: WebAuthn L3 §5.11.1 demands five, and Chromium follows no more. */
+/** A browser follows so many names: WebAuthn L3 §5.11.1 demands five, and Chromium follows no more. */
 export const MAX_RELATED_NAMES = 5;
 
 /**

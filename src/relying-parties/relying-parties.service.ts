@@ -70,7 +70,7 @@ export class RelyingPartiesService {
   }
 
   /**
-   * What `put` would make of the relying party; nothing is stored.
+   * Returns what `put` would make of the relying party, and stores nothing.
    *
    * @throws Problem relying-party-conflict as `put` would
    */

@@ -24,9 +24,9 @@ export interface RelyingPartyPolicy {
   readonly maxCredentialsPerUser: number;
   readonly challengeTtlSeconds: number;
   readonly signCountRegression: 'reject' | 'flag';
-  /** Whether a credential that becomes backup eligible after its registration is refused (WebAuthn L3 §7.2 step 19). */
+  /** Decides if a credential that becomes backup eligible after its registration is refused (WebAuthn L3 §7.2 step 19). */
   readonly backupEligibilityChange: 'reject' | 'accept-growth';
-  /** Lets a TPM’s attestation be trusted that rests on SHA-1, as nearly every Windows Hello sends it. */
+  /** Allows trust in a TPM’s attestation that rests on SHA-1, as nearly every Windows Hello sends it. */
   readonly allowSha1Tpm: boolean;
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
@@ -55,8 +55,8 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
 };
 
 /**
- * The whole policy, with a default for every member that is absent, at both levels, and within the bounds of today: a
- * policy that was stored under wider ones can be put as it was got.
+ * Fills a policy with a default for every absent member, at both levels, and within today's bounds: a caller can put a policy
+ * that was stored under wider ones as it got it.
  */
 export function wholePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
   const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {

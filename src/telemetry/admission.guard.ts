@@ -9,8 +9,8 @@ const ADMITTED = Symbol('admitted');
 type Raw = FastifyRequest['raw'] & { [ADMITTED]?: Admitted | undefined };
 
 /**
- * Admits a request behind all other guards: its body has been read and its permission is granted. What ends a request's
- * turn is its answer, because a handler that has settled sends one, whether or not anybody is there to read it.
+ * Admits a request behind all other guards: its body has been read and its permission is granted. Its answer ends its turn,
+ * because a handler that has settled sends one, even if nobody is there to read it.
  */
 export class AdmissionGuard implements CanActivate {
   private readonly unread = new WeakMap<Socket, Set<() => void>>();

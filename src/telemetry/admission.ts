@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 import { Problem } from '../problems/problem.js';
 import type { Metrics } from './metrics.js';
 
-/** What one process takes on at a time. */
+/** How much one process takes on at a time. */
 export interface AdmissionBounds {
   /** Requests whose handler runs. */
   readonly running: number;
-  /** Of these, requests of one identity. */
+  /** How many of these are of one identity. */
   readonly share: number;
-  /** Of these, reads: lists, audit queries and proofs must never use every connection to the database. */
+  /** How many of these are reads: lists, audit queries and proofs must never use every connection to the database. */
   readonly reads: number;
   /** Requests of one identity that run, wait for their turn, or have an answer that the caller has not read yet. */
   readonly open: number;
@@ -53,15 +53,15 @@ export interface Admitted {
 }
 
 /**
- * Decides which requests run, once their body is there and their permission is granted. An identity that sends more than
- * its share waits behind itself: the lines take turns, and nobody else's requests wait for it. A turn ends when its handler
+ * Decides which requests run, once their body is there and their permission is granted. An identity that sends more than its
+ * share waits only for itself: the lines take turns, and nobody else's requests wait for it. A turn ends when its handler
  * settles, not when its connection closes, because the work goes on until then.
  */
 export class Admission {
   private running = 0;
   private reads = 0;
   private readIsDue = false;
-  /** In the order of their turns. Only identities that the access policy names get here. */
+  /** The lines in the order of their turns. Only identities that the access policy names get here. */
   private readonly lines = new Map<string, Line>();
 
   constructor(
@@ -151,7 +151,7 @@ export class Admission {
     });
   }
 
-  /** After what the event loop has to do for others; and of reads, which can take long of it, one in each of its turns. */
+  /** Runs after the event loop's other work; it begins one read in each turn of the loop, because reads can take long of it. */
   private beginSoon(isRead: boolean): void {
     if (isRead && this.readIsDue) return;
     this.readIsDue ||= isRead;
@@ -162,9 +162,9 @@ export class Admission {
   }
 
   /**
-   * The line that has waited longest for a turn gets it. Work of a connection that has closed is dropped.
+   * Gives a turn to the line that has waited longest, and drops the work of a connection that has closed.
    *
-   * @returns whether there was one
+   * @returns true if there was one
    */
   private beginNext(): boolean {
     for (const line of this.lines.values()) {

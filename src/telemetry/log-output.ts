@@ -1,22 +1,22 @@
 import { write, writeSync } from 'node:fs';
 import { Counter, type Registry } from 'prom-client';
 
-/** Writing each line by itself costs more than the rest of the line. Bytes, milliseconds. */
+/** To write each line by itself costs more than the rest of the line. Bytes, milliseconds. */
 const ENOUGH_BYTES = 8_192;
 const PAUSE_MS = 200;
 /** Lines that wait beyond this are lost: somebody has stopped reading them. Bytes. */
 const MOST_BYTES = 1_048_576;
-/** Before a pipe that was full is tried again: milliseconds. */
+/** The time until a pipe that was full is tried again: milliseconds. */
 const FULL_PIPE_MS = 50;
 
 /**
- * A file descriptor to which lines go. It may be full, closed, or read by nobody: that loses lines, which are counted, and
- * neither ends the process nor keeps it waiting. Lines wait for each other, for a moment, before they are written.
+ * Writes lines to a file descriptor. It may be full, closed, or read by nobody: that loses lines, which are counted, and neither
+ * ends the process nor keeps it waiting. Lines wait for each other, for a moment, before they are written.
  *
  * pino's own destination does not serve here: its `flushSync` tries for ever, and blocks, when the disk is full.
  */
 export class LogOutput {
-  /** Lines that could not be written since the start. */
+  /** How many lines could not be written since the start. */
   lost = 0;
   /** Why lines are being lost, such as ENOSPC; undefined: the last write succeeded. */
   failure: string | undefined;
@@ -25,7 +25,7 @@ export class LogOutput {
   private timer: NodeJS.Timeout | undefined;
   private writing = false;
   private due = false;
-  /** The last write ended within a line. */
+  /** True if the last write ended within a line. */
   private torn = false;
 
   constructor(private readonly fd: number) {}
@@ -46,7 +46,7 @@ export class LogOutput {
       }, PAUSE_MS).unref();
   }
 
-  /** Begins to write what waits. */
+  /** Begins to write the lines that wait. */
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -54,12 +54,12 @@ export class LogOutput {
     if (!this.writing && this.bytes > 0) this.put(this.take());
   }
 
-  /** Writes what waits before it returns: for the end of the process, when nothing else runs any more. */
+  /** Writes the lines that wait before it returns, for the end of the process, when nothing else runs any more. */
   flushAtExit(): void {
     try {
       for (let rest = this.take(); rest.length > 0;) rest = rest.subarray(writeSync(this.fd, rest));
     } catch {
-      // There is nobody left to tell.
+      // Nobody is left to read about it.
     }
   }
 
@@ -108,7 +108,7 @@ function countLines(bytes: Buffer): number {
   return lines;
 }
 
-/** Where the process's log goes. */
+/** The process's log goes here. */
 export const standardOutput = new LogOutput(1);
 process.once('exit', () => {
   standardOutput.flushAtExit();

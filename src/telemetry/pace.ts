@@ -1,15 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 import { contextOf } from '../identity/request-context.js';
 
-/** So many answers a second tell one caller that it sends too much. */
+/** One caller gets so many answers a second that it sends too much. */
 const PER_SECOND = 100;
 const MAX_HOLD_MS = 2_000;
-/** Beyond so many callers those whose turn is over are forgotten. */
+/** If there are more callers, those whose turn is over are forgotten. */
 const MAX_CALLERS = 1_000;
 
 /**
- * Holds the answers that only say that the caller sends too much. Whoever does not wait for `Retry-After` waits for these:
- * answered at once, such requests come as fast as they can be refused, and take the time of all others.
+ * Holds the answers that only say that the caller sends too much. A caller that ignores `Retry-After` waits for these: if they
+ * came at once, it would send as fast as it is refused, and take the time of all others.
  */
 export function holdExcess(fastify: FastifyInstance): void {
   const next = new Map<string, number>();

@@ -17,7 +17,7 @@ export function createLogger(production: boolean): Logger {
 /**
  * Lines wait for each other, for a moment; a warning and an error do not.
  *
- * @param format makes of a line of JSON what is written
+ * @param format turns a line of JSON into the text that is written
  */
 export function bufferedLogger(output: LogOutput, options: LoggerOptions, format?: (line: string) => string): Logger {
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
@@ -38,7 +38,7 @@ export function bufferedLogger(output: LogOutput, options: LoggerOptions, format
 export class PinoLogger implements LoggerService {
   constructor(private readonly pino: Logger) {}
 
-  /** The service logs objects. Texts are Nest's, about its start, which is no news to an operator. */
+  /** The service logs objects. Texts are Nest's, about its start, and no operator needs them. */
   log(message: unknown, ...context: unknown[]): void {
     this.write(typeof message === 'object' ? 'info' : 'debug', message, context);
   }

@@ -1,6 +1,6 @@
 import type { Reason } from './verdict.js';
 
-/** What to do about a refusal, for the developers of auth-service: one sentence for each reason, sent beside the detail. */
+/** Advises the developers of auth-service on each reason of a refusal, beside the detail. */
 export const ADVICE: Readonly<Record<Reason, string>> = {
   malformed:
     'Send the answer exactly as PublicKeyCredential.toJSON() gives it. If you do, let the user try another browser or authenticator.',

@@ -9,7 +9,7 @@ import { Refusal, step } from './verdict.js';
 /** Android's Keymaster: KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN. */
 const GENERATED = 0;
 const SIGN = 2;
-/** TrustedEnvironment and StrongBox; what comes after them is not known to be hardware. */
+/** TrustedEnvironment and StrongBox. A later level may not be hardware. */
 const HARDWARE_LEVELS: readonly number[] = [1, 2];
 
 /**

@@ -8,13 +8,13 @@ const FACTORY_ROOT = 'serialNumber=f92009e853b6b045';
 const FACTORY_PATH = 4;
 
 /**
- * Excuses the certificates of Android keys from what Google's own verifier does not ask (docs/adr/0007-attestation-formats.md):
+ * Excuses the certificates of Android keys from rules that Google's own verifier ignores (docs/adr/0007-attestation-formats.md):
  *
  * 1. The dates of the key's own certificate are not judged: the device writes them by a clock that its user sets.
- * 2. Until Android 12 the batch's key was put into the device in the factory and can never be replaced, so that its
- *    certificates may have ended. Some batch certificates say that they are of no authority.
+ * 2. Until Android 12 the batch's key was put into the device in the factory and can never be replaced, so its
+ *    certificates may have ended. Some batch certificates say that they may not sign others.
  *
- * Certificates that phones fetch (`Droid CA2` and below) are judged like any others.
+ * The service judges certificates that phones fetch (`Droid CA2` and below) like any others.
  */
 export function androidExcuse(path: readonly X509Certificate[]): Excuse {
   const [, , intermediate, root] = path;
@@ -24,7 +24,7 @@ export function androidExcuse(path: readonly X509Certificate[]): Excuse {
 
 const GOOGLE_ROOTS = WELL_KNOWN_ROOTS['android-key']!.map((pem) => new X509Certificate(pem));
 
-/** By name and key: FIDO metadata names the same root, perhaps in another edition. */
+/** Compares name and key: FIDO metadata names the same root, perhaps in another edition. */
 function isFactoryRoot({ subject, publicKey }: X509Certificate): boolean {
   return (
     subject === FACTORY_ROOT &&

@@ -17,7 +17,7 @@ export function readCertificate(certificate: X509Certificate): CertificateFields
   }
 }
 
-/** Demands of the leaf what §8.2.1 and §8.3.1 both ask. @throws Refusal attestation-invalid */
+/** Checks the demands that §8.2.1 and §8.3.1 share. @throws Refusal attestation-invalid */
 export function demandAttestationLeaf(fields: CertificateFields, aaguid: string): void {
   const { version, extensions } = fields;
   step(version === V3, 'attestation-invalid', `the attestation certificate has version ${String(version)}, not 3`);
@@ -26,7 +26,7 @@ export function demandAttestationLeaf(fields: CertificateFields, aaguid: string)
   demandAaguid(extensions, aaguid);
 }
 
-/** Where the certificate names a model, it is the one of the authenticator data. */
+/** A model in the certificate must be the one of the authenticator data. */
 function demandAaguid(extensions: readonly Extension[], aaguid: string): void {
   const named = extensions.filter(({ extnID }) => extnID === ID_FIDO_GEN_CE_AAGUID);
   step(named.length < 2, 'attestation-invalid', 'the attestation certificate names its model twice');

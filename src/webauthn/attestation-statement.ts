@@ -13,7 +13,7 @@ export const ATTESTATION_FORMATS = ['none', 'packed', 'fido-u2f', 'tpm', 'apple'
 
 export type AttestationFormat = (typeof ATTESTATION_FORMATS)[number];
 
-/** A statement that is true. Whether its certificates are to be trusted is asked later, apart from it. */
+/** A statement that is true. The trust in its certificates is a later question. */
 export interface VerifiedStatement {
   readonly format: string;
   /** Leaf first; none for `none` and self attestation. */
@@ -22,7 +22,7 @@ export interface VerifiedStatement {
   readonly weakness: Distrust | undefined;
 }
 
-/** @returns what keeps the statement from being trusted. @throws Refusal attestation-invalid */
+/** @returns a reason not to trust the statement. @throws Refusal attestation-invalid */
 type Verifier = (attestation: Attestation) => Distrust | undefined;
 
 const VERIFIERS: Readonly<Record<AttestationFormat, Verifier>> = {
@@ -44,8 +44,8 @@ const VERIFIERS: Readonly<Record<AttestationFormat, Verifier>> = {
 };
 
 /**
- * WebAuthn L3 §7.1 step 22, by one file for each format. When certificates end is not asked here: a statement is true or
- * not, and trusted or not, by the same rule for every format.
+ * WebAuthn L3 §7.1 step 22, by one file for each format. It does not ask when certificates end: truth and trust are two
+ * questions, by the same rule for every format.
  *
  * @throws Refusal attestation-invalid
  */

@@ -34,7 +34,7 @@ export function assessTrust(
   return { format, trust: 'trusted', root: nameInOneLine(path.anchor.subject) };
 }
 
-/** A maker’s new root shows here first, so the detail gives the name that it goes by. */
+/** A maker’s new root shows here first, so the detail has its name. */
 function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certificate[]): Distrust {
   if (code !== 'root-unknown') return { code, detail: cause };
   const issuer = nameInOneLine(certificates.at(-1)?.issuer);

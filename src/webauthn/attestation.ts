@@ -29,7 +29,7 @@ export const DISTRUSTS = [
 
 export interface Distrust {
   readonly code: (typeof DISTRUSTS)[number];
-  /** For a person: what came, what was expected, what to do. */
+  /** Explains to a person what came, what was expected and what to do. */
   readonly detail: string;
 }
 

@@ -13,10 +13,10 @@ const STRICT: DecodeOptions = {
   rejectDuplicateMapKeys: true,
 };
 
-/** An attestation object with 8 certificates has 35; this many in authenticator extensions are beyond any registered one. */
+/** An attestation object with 8 certificates has 35 items, and no registered authenticator extension comes near this bound. */
 export const MAX_ITEMS = 256;
 
-/** Ends the decoding of what has many items before they cost anything: each one becomes an object, here and in the library. */
+/** Ends the decoding before many items cost anything: each one becomes an object, here and in the library. */
 class BoundedTokenizer extends Tokenizer {
   #items = 0;
 

@@ -2,15 +2,15 @@ import type { KeyObject } from 'node:crypto';
 import { Refusal, step } from './verdict.js';
 
 /**
- * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers, so the
- * certificates are measured by their headers alone before a parser sees them. Certificates that authenticators send have
- * up to 2 KB, 12 extensions and 150 elements.
+ * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers. So this file
+ * measures the certificates by their headers alone before a parser sees them. Certificates that authenticators send have up to
+ * 2 KB, 12 extensions and 150 elements.
  */
 export const MAX_CERTIFICATES = 8;
 export const MAX_CERTIFICATE_BYTES = 8_192;
 export const MAX_EXTENSIONS = 64;
 export const MAX_CERTIFICATE_ELEMENTS = 512;
-/** In all certificates together. */
+/** The bound for all certificates together. */
 export const MAX_CHAIN_ELEMENTS = 1_024;
 
 /** The key types of node:crypto that a certificate of x5c may have. */
@@ -91,7 +91,7 @@ function measureCertificate(der: Buffer, name: string): number {
   return counter.elements;
 }
 
-/** @throws Refusal when a certificate has too many; RangeError when the bytes are no BER */
+/** @throws Refusal when a certificate has too many; RangeError when the bytes are not BER */
 function countElements(der: Buffer, from: number, to: number, counter: { elements: number }): void {
   for (let at = from; at < to;) {
     const { tag, content, end } = readElement(der, at, to);
@@ -105,7 +105,7 @@ function countElements(der: Buffer, from: number, to: number, counter: { element
   }
 }
 
-/** Parsers try to read what is inside a string, as far as it is BER. */
+/** Parsers try to read the content of a string, as far as it is BER. */
 function countInside(der: Buffer, from: number, to: number, counter: { elements: number }): void {
   try {
     countElements(der, from, to, counter);

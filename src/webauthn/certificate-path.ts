@@ -18,13 +18,13 @@ export interface PathFlaw {
   readonly cause: string;
 }
 
-/** Rules that do not bind a path, because the owner of its anchor says so. */
+/** Rules that a path need not meet, because the owner of its anchor says so. */
 export interface Excuse {
   /** The leaf’s dates are not judged. */
   readonly leafDates?: boolean;
   /** Certificates may have ended. */
   readonly ended?: boolean;
-  /** The certificate above the leaf need not be one of an authority. */
+  /** The certificate above the leaf need not be an authority's. */
   readonly leafIssuer?: boolean;
 }
 
@@ -82,7 +82,7 @@ function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean 
   return one.subject === other.subject && one.publicKey.equals(other.publicKey);
 }
 
-/** From the anchor down, so that no certificate is parsed further, and no key used, before its own issuer has signed it. */
+/** Goes from the anchor down: it parses no certificate further, and uses no key, before the certificate's issuer has signed it. */
 function flawOf(path: readonly X509Certificate[], now: Date, rules: PathRules): PathFlaw | undefined {
   try {
     const excuse = rules.excuse?.(path) ?? {};
@@ -152,7 +152,7 @@ export function nameOf({ subject }: X509Certificate): string {
   return `"${nameInOneLine(subject)}"`;
 }
 
-/** At most 200 characters. @param name as node:crypto gives it, which is undefined for an empty one whatever its types say */
+/** At most 200 characters. @param name as node:crypto gives it: undefined for an empty one, against its types */
 export function nameInOneLine(name: string | undefined): string {
   return name?.replaceAll('\n', ', ').slice(0, 200).toWellFormed() ?? '';
 }

@@ -1,6 +1,6 @@
 import { fromBER, Constructed, Integer, OctetString, Sequence, Set as AsnSet, type AsnType } from 'asn1js';
 
-/** The part of Android’s key attestation extension that WebAuthn L3 §8.4 asks about. */
+/** The part of Android’s key attestation extension that WebAuthn L3 §8.4 names. */
 export interface KeyDescription {
   readonly attestationSecurityLevel: number;
   readonly keymasterSecurityLevel: number;
@@ -22,8 +22,8 @@ const CONTEXT_SPECIFIC = 3;
 const TAGS = { purpose: 1, allApplications: 600, origin: 702 } as const;
 
 /**
- * Android adds fields with each version, so only those that are asked for are looked at: what stands behind the two
- * lists, and what the lists hold besides, at any depth, is skipped. A field that is asked for must be there at most once.
+ * Android adds fields with each version, so this reads only the fields that §8.4 names. It skips everything behind the two
+ * lists, and all other fields in them, at any depth. A field that §8.4 names must be there at most once.
  *
  * @throws Error when one of them cannot be read
  */

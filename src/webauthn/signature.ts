@@ -20,7 +20,7 @@ export function signatureHolds(coseKey: Buffer, signed: Buffer, signature: Buffe
   }
 }
 
-/** Verifies a signature in this algorithm. @throws an Error of OpenSSL's where it cannot be parsed */
+/** Verifies a signature in this algorithm. @throws an Error of OpenSSL where it cannot be parsed */
 export function verifyWith(
   algorithm: SignatureAlgorithm,
   key: KeyObject,

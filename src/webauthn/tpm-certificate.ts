@@ -7,7 +7,7 @@ const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
 const TCG_KP_AIK_CERTIFICATE = '2.23.133.8.3';
 
-/** TPMv2 EK Credential Profile §3.2.9. Who made a TPM is for the path to say: any vendor’s id is taken. */
+/** TPMv2 EK Credential Profile §3.2.9. It takes any vendor’s id, because the path shows the maker of a TPM. */
 const TPM_ATTRIBUTES = { manufacturer: '2.23.133.2.1', model: '2.23.133.2.2', version: '2.23.133.2.3' } as const;
 
 /** The certificate of an attestation identity key, WebAuthn L3 §8.3.1. @throws Refusal attestation-invalid */
@@ -24,7 +24,7 @@ export function demandAikCertificate(leaf: X509Certificate, aaguid: string): voi
   step(described, 'attestation-invalid', 'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version'); // prettier-ignore
 }
 
-/** Each attribute in a set of its own, as the profile has it, or together: there are makers who do. */
+/** Reads attributes in sets of their own, as the profile has them, or in one set, as some makers write them. */
 function isTpm(name: Name): boolean {
   return Object.values(TPM_ATTRIBUTES).every((oid) => attributesOf(name, oid).some((value) => value !== ''));
 }

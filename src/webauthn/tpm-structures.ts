@@ -2,8 +2,8 @@ import type { webcrypto } from 'node:crypto';
 import { Refusal } from './verdict.js';
 
 /*
- * Structures of the TPM 2.0 Library, Part 2, big-endian, read to their last byte. What a scheme or a coordinate may look
- * like is Part 2’s to say: a key with a scheme carries the scheme’s hash, and coordinates come without leading zeros.
+ * Structures of the TPM 2.0 Library, Part 2, big-endian, read to their last byte. Part 2 defines the form of schemes and
+ * coordinates: a key with a scheme carries the scheme’s hash, and coordinates come without leading zeros.
  */
 
 /** TPMT_PUBLIC (§12.2.4): the name’s hash algorithm and the key. */
@@ -19,7 +19,7 @@ export interface CertifyInfo {
   readonly name: Buffer;
 }
 
-/** TPMT_SIGNATURE (§11.3.4): what OpenSSL calls the signature, and for ECDSA its r and s. */
+/** TPMT_SIGNATURE (§11.3.4): the bytes that OpenSSL calls the signature, and for ECDSA its r and s. */
 export type TpmSignature = { readonly rsa: Buffer } | { readonly r: Buffer; readonly s: Buffer };
 
 const TPM_GENERATED_VALUE = 0xff544347;
@@ -105,7 +105,7 @@ export function readCertifyInfo(bytes: Uint8Array): CertifyInfo {
   return { extraData, name };
 }
 
-/** undefined: it is none, such as the bare signature that Windows sends. */
+/** undefined: the bytes are another form, such as the bare signature that Windows sends. */
 export function readTpmSignature(bytes: Uint8Array): TpmSignature | undefined {
   try {
     const reader = new Reader(bytes, 'sig');

@@ -24,7 +24,7 @@ const SHA1: Distrust = {
 /**
  * TPM attestation, WebAuthn L3 §8.3.
  *
- * @returns why it is not to be trusted, unless the relying party allows SHA-1
+ * @returns a reason not to trust it, unless the relying party allows SHA-1
  * @throws Refusal attestation-invalid
  */
 export function verifyTpm(attestation: Attestation): Distrust | undefined {
@@ -75,7 +75,7 @@ function nameOf(pubArea: Uint8Array, nameAlg: number): Buffer {
   return Buffer.concat([number, createHash(hash).update(pubArea).digest()]);
 }
 
-/** §8.3 has a TPMT_SIGNATURE here; Windows and the specification’s own vectors send what is in it. @throws Refusal */
+/** §8.3 has a TPMT_SIGNATURE here; Windows and the specification’s own vectors send its content. @throws Refusal */
 function demandTpmSignature(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: unknown): void {
   const wrapped = sig instanceof Uint8Array ? readTpmSignature(sig) : undefined;
   demandSignature(

@@ -8,12 +8,12 @@ interface Verifier {
   readonly key: KeyObject;
 }
 
-/** What a key takes besides its bytes, measured with ML-DSA-44, which takes the most. */
+/** A key takes so much besides its bytes, measured with ML-DSA-44, which takes the most. */
 const KEY_OBJECT_BYTES = 4_200;
 
 /**
- * Imported keys by the bytes of their COSE_Key, so that no other key can ever stand for them; the longest unused goes
- * first. Importing an ECDSA key costs a third of verifying with it.
+ * Holds imported keys by the bytes of their COSE_Key, so no other key can ever stand for them; the longest unused goes first.
+ * An import of an ECDSA key costs a third of a verification with it.
  */
 export class VerifierCache {
   readonly #verifiers = new Map<string, Verifier>();
@@ -24,7 +24,7 @@ export class VerifierCache {
     this.#maxBytes = maxBytes;
   }
 
-  /** How much memory the keys take, about. */
+  /** About how much memory the keys take. */
   get bytes(): number {
     return this.#bytes;
   }

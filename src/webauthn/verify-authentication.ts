@@ -12,7 +12,7 @@ export interface AuthenticationExpectation {
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly challenge: Buffer;
   readonly requireUserVerification: boolean;
-  /** Whether a credential may become backup eligible after its registration. */
+  /** Decides if a credential may become backup eligible after its registration. */
   readonly allowBackupGrowth: boolean;
   /** The credential record that was looked up. */
   readonly credential: {

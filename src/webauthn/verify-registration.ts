@@ -27,7 +27,7 @@ export interface RegistrationExpectation {
   readonly formats: readonly string[];
   /** The roots (PEM) that an attestation of this format and model may end in. */
   readonly roots: (format: string, aaguid: string) => readonly string[];
-  /** Lets a TPM’s attestation be trusted that rests on SHA-1. */
+  /** Allows trust in a TPM’s attestation that rests on SHA-1. */
   readonly allowSha1Tpm: boolean;
   /** When the certificates must be valid. */
   readonly now: Date;
@@ -46,8 +46,8 @@ export interface VerifiedRegistration {
 }
 
 /**
- * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. Whether the attestation statement is true (step 22) and whether its
- * certificates are trusted (step 24) are two questions, asked one after the other.
+ * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. It asks two questions one after the other: is the attestation statement
+ * true (step 22), and are its certificates trusted (step 24)?
  *
  * @throws Refusal
  */

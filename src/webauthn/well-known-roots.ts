@@ -4,7 +4,7 @@ export interface ShippedRoot {
   readonly use: 'apple' | 'android-key' | 'FIDO metadata';
   /** Where its owner publishes it. */
   readonly source: string;
-  /** The day on which it was compared with that. */
+  /** The day on which we compared it with that. */
   readonly asOf: string;
   /** SHA-256 of the certificate, to compare it with what the owner publishes. */
   readonly fingerprint: string;
@@ -12,9 +12,9 @@ export interface ShippedRoot {
 }
 
 /**
- * Google's are those of github.com/android/keyattestation, a mirror of the source, at commit 47f970d; of the RSA root the
- * edition that lasts longest, which stands for the older ones because an anchor is a name and a key. Apple's and
- * GlobalSign's are also what SimpleWebAuthn 14.0.3 carries.
+ * Google's are those of github.com/android/keyattestation, a mirror of the source, at commit 47f970d. The RSA root is the edition
+ * that lasts longest, which covers the older ones because an anchor is a name and a key. SimpleWebAuthn 14.0.3 has Apple's and
+ * GlobalSign's, too.
  */
 export const SHIPPED_ROOTS: readonly ShippedRoot[] = [
   {

@@ -2,7 +2,7 @@ import type { HealthIndicatorFunction, HealthIndicatorResult, HealthIndicatorSer
 import type { WorkerPool } from './worker-pool.js';
 import type { WorkerProcess } from './worker-process.js';
 
-/** For a worker's answer, which it gives within a second: milliseconds. */
+/** How long a probe waits for a worker's answer, which comes within a second: milliseconds. */
 const PATIENCE_MS = 1_500;
 
 /** An indicator for each of the `count` workers that there should be: what it says of its own readiness. */

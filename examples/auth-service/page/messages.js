@@ -64,11 +64,11 @@ const TEXTS = {
   'password-wrong': ['That did not match', 'The e-mail or the password is wrong. Check both and try again.'],
   'too-many-attempts': [
     'Too many wrong passwords',
-    'For the next minutes no password is taken for this e-mail. Sign in with your passkey, or try again later.',
+    'We accept no password for this e-mail for some minutes. Sign in with your passkey, or try again later.',
   ],
   'passkey-of-another': [
     'That passkey belongs to another account',
-    'It was revoked, and nothing was added to yours. Sign out, sign in again and create a new one.',
+    'We revoked it, and added nothing to your account. Sign out, sign in again and create a new one.',
   ],
   'signed-out': ['You are signed out', 'The session has ended. Sign in again.'],
   'rate-limited': ['Too many requests at once', 'Wait a few seconds and try again.'],

@@ -46,7 +46,7 @@ interface Session {
   readonly turn: boolean;
 }
 
-/** The turn is a lock that only the owner may take and that readers and writers do not meet, until the session ends. */
+/** The turn is a lock that only the owner may take. Readers and writers do not meet it. It lasts until the session ends. */
 async function take(session: QueryRunner): Promise<Session | undefined> {
   const [taken] = (await session.query(
     `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role

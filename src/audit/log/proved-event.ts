@@ -7,7 +7,7 @@ import { openCheckpoint, type SignedCheckpoint } from './signed-checkpoint.js';
 import type { VerifierKey } from './verifier-key.js';
 import { sameHash, verifyInclusion } from './verify-proof.js';
 
-/** What an event and its inclusion proof prove: that this event, and no other, has this place in the log. */
+/** An event and its inclusion proof prove that this event, and no other, has this place in the log. */
 export interface ProvedEvent {
   readonly leafIndex: number;
   readonly id: string;
@@ -45,8 +45,8 @@ export function proveEvent(eventText: string, proofText: string, keys: readonly 
 }
 
 /**
- * The record as it was logged. The service shows an event with its place in the log, and its user by the id that callers
- * know: there `uid_alt` is what was logged.
+ * The record as it was logged. The service adds the event's place in the log, and shows the user by the id that callers
+ * know: `uid_alt` has the name that was logged.
  */
 function restoreRecord(shown: Members): Members {
   if (shown['kind'] === 'event') return demandObject(shown['event']);

@@ -7,7 +7,7 @@ const REFRESH_MS = 200;
 const BAR_WIDTH = 24;
 const MEGABYTE = 1e6;
 
-/** A bar on the terminal, where there is one. */
+/** Shows a bar on the terminal, where there is one. */
 export function makeProgressBar(path: string): (bytes: number, lines: number) => void {
   const total = path === '-' ? undefined : statSync(path).size;
   const start = performance.now();

@@ -55,7 +55,7 @@ export class Review {
   readonly refusals = new Tally<Sightings>(sightings);
   readonly denied = new Tally<Sightings>(sightings);
   readonly handshakes = new Tally<Sightings>(sightings);
-  /** Those that were counted and have no record of their own. */
+  /** How many were counted and have no record of their own. */
   unrecordedDenials = 0;
   unrecordedHandshakes = 0;
   readonly readers = new Tally<Readings>(() => ({ reads: 0, exports: 0, last: -Infinity }));

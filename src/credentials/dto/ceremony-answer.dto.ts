@@ -24,10 +24,10 @@ const BASE64URL_OR_EMPTY = /^[A-Za-z0-9_-]{0,65536}$/;
 
 /*
  * A browser writes these objects (`PublicKeyCredential.toJSON()`, WebAuthn L3 §5.1). Browsers grow: a member that is not
- * declared here is dropped, and null is absent wherever a member may be absent. What is declared is typed and bounded.
+ * declared here is dropped, and null is absent wherever a member may be absent. Declared members are typed and bounded.
  */
 
-/** WebAuthn L3 §10.1.3; the other outputs, secrets of the prf extension among them, end here. */
+/** WebAuthn L3 §10.1.3. The other outputs end here, the secrets of the prf extension too. */
 @BrowserWritten()
 class ClientExtensionResultsDto {
   /** A value of another type counts as none: an output that no one asked for refuses no passkey (WebAuthn L3 §7.1 step 18). */

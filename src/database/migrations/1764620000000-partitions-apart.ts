@@ -1,16 +1,16 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The log's months are made without anybody waiting for long: each lock is waited for 50 ms at most, and turns are taken
- * by a lock that only the owner of the table may take. PostgreSQL reads the default partition whole before it takes a new
- * one, with everybody locked out, so a month is refused as long as there is much in it.
+ * Makes the log's months without long waits: it waits 50 ms at most for each lock, and takes turns by a lock that only the
+ * owner of the table may take. PostgreSQL reads the whole default partition before it takes a new one, with everybody
+ * locked out, so a month is refused as long as there is much in it.
  *
  * `audit_empty_default` gives the events in the default partition months of their own, one bounded step a call:
  *
  * 1. It makes `audit_event_moving` beside the log, with the months that are missing, and a trigger that writes new events
  *    of the default partition there too.
- * 2. It copies what was there before, in the order of the ids. Events never change, so a copy stays true, and they are
- *    read from the default partition until the end.
+ * 2. It copies the events that were there before, in the order of the ids. Events never change, so a copy stays true, and
+ *    readers find them in the default partition until the end.
  * 3. With everybody locked out for a moment, the copies take the place of the default partition.
  */
 export class PartitionsApart1764620000000 implements MigrationInterface {
@@ -71,7 +71,7 @@ const MAKE_PARTITIONS = `
       RETURN made;
     END $$`;
 
-/** Those of events in the default partition, up to a month, that are in no partition and were not archived. */
+/** The months of events in the default partition, up to a month, that have no partition and were not archived. */
 const MISSING_MONTHS = `
   CREATE FUNCTION audit_missing_months(until_month date) RETURNS SETOF date
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, public, pg_temp AS $$
@@ -103,7 +103,7 @@ const MOVE_TOO = `
       RETURN NULL;
     END $$`;
 
-/** @returns whether there is more to do */
+/** @returns true while there is more to do */
 const EMPTY_DEFAULT = `
   CREATE FUNCTION audit_empty_default(until_month date) RETURNS boolean ${AS_OWNER} AS $$
     DECLARE

@@ -1,10 +1,10 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Finds a user by the handle that an authenticator tells, where the credential that it names is not there.
+ * Finds a user by the handle that an authenticator sends, where the credential that it names is not there.
  *
- * Where the table is large already, make the index before the migration without locking anybody out: CREATE INDEX
- * CONCURRENTLY, by its name. The migration takes over what is there.
+ * If the table is large already, make the index before the migration without locking anybody out, by CREATE INDEX
+ * CONCURRENTLY and its name. The migration takes over an index that is there.
  */
 export class UserHandleLookup1764700000000 implements MigrationInterface {
   name = 'UserHandleLookup1764700000000';

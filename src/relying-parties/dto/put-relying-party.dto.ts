@@ -19,8 +19,8 @@ import { IsRpId } from '../../contract/rp-id.js';
 import { PolicyDto } from './policy.dto.js';
 
 /**
- * What was got can be put: `rpId`, `createdAt`, `updatedAt` and `warnings` are taken and not written, `version` guards the
- * write.
+ * A caller can put what it got: `rpId`, `createdAt`, `updatedAt` and `warnings` are accepted and not written, and `version`
+ * guards the write.
  */
 export class PutRelyingPartyDto {
   @Optional()

@@ -22,7 +22,7 @@ export class RelyingPartyResponse {
   }
 }
 
-/** What a PUT would do. */
+/** Shows what a PUT would do. */
 export interface DryRunResponse extends RelyingPartyResponse {
   readonly wouldRefuse: WouldRefuse[];
 }
