@@ -40,7 +40,7 @@ export interface paths {
          * @description Returns the options for `navigator.credentials.get()`. Without `userId` the authenticator offers the discoverable
          *     credentials it holds and `allowCredentials` is empty. For a user who is unknown or has no passkey,
          *     `allowCredentials` holds decoys that are stable for that user and look like the passkeys of other users, so the reply
-         *     does not tell who exists. Transports are sorted.
+         *     does not show which users exist. Transports are sorted.
          */
         post: operations["issueAuthenticationChallenge"];
         delete?: never;
@@ -193,8 +193,8 @@ export interface paths {
         /**
          * Get the arguments for the browser's WebAuthn Signal API
          * @description For `PublicKeyCredential.signalAllAcceptedCredentials()`. A suspended passkey is listed, so that the authenticator keeps it.
-         *     The browser removes what is not listed. So while a record of the user fails its integrity check, a revoked one
-         *     included, there is no list: `unavailable`.
+         *     The browser removes passkeys that are not listed. So there is no list (`unavailable`) while a record of the user, even a
+         *     revoked one, fails its integrity check.
          */
         get: operations["getUserSignals"];
         put?: never;
@@ -222,9 +222,9 @@ export interface paths {
         post?: never;
         /**
          * Erase a user's data
-         * @description Removes the user's passkeys and handle at this relying party for good. Erasing a user who is unknown succeeds.
-         *     To have the browser remove the passkeys, too, get the signals before: afterwards nothing knows the user handle. Once
-         *     the user is erased, signal `allAcceptedCredentials` of before with no `allAcceptedCredentialIds`.
+         * @description Removes the user's passkeys and handle at this relying party for good. Erasing an unknown user succeeds.
+         *     To have the browser remove the passkeys, too, first get the signals: nothing knows the user handle afterwards. Once the
+         *     user is erased, signal the earlier `allAcceptedCredentials` with no `allAcceptedCredentialIds`.
          */
         delete: operations["eraseUser"];
         options?: never;
@@ -265,8 +265,8 @@ export interface paths {
          * @description Idempotent. The body is the whole setting: a member that is left out gets its default, not its former value. What was
          *     read can be written back; when the body carries `version`, it must be the current one.
          *
-         *     `warnings` name what browsers and authenticators will not do under these settings. With `dryRun=true` nothing is
-         *     stored, and the answer says besides which passkeys would be refused at their next sign-in.
+         *     `warnings` name what browsers and authenticators will not do under these settings. With `dryRun=true` the
+         *     service stores nothing, and also answers which passkeys it would refuse at their next sign-in.
          */
         put: operations["putRelyingParty"];
         post?: never;
@@ -304,8 +304,8 @@ export interface paths {
         };
         /**
          * List audit events
-         * @description Newest first. Reading the audit log is itself recorded, without the id of the user whose events were asked for. A text
-         *     in an event that names the event's own user holds `{user.uid}` there.
+         * @description The newest event comes first. Reading the audit log is itself recorded, without the id of the user in the query. A text
+         *     in an event holds `{user.uid}` where it names the event's own user.
          */
         get: operations["listAuditEvents"];
         put?: never;
@@ -348,7 +348,7 @@ export interface paths {
         };
         /**
          * Prove that an event is in the log
-         * @description An inclusion proof (RFC 6962 §2.1.1) against a signed checkpoint. The leaf is the hash of the record as the export has it; `user.uid_alt` of an event that is read is `user.uid` there. Verify it by `npm run audit:verify -- EVENT --proof PROOF --key FILE`. `unavailable` for the moment in which a transaction that is older than the event is still open.
+         * @description An inclusion proof (RFC 6962 §2.1.1) against a signed checkpoint. The leaf is the hash of the record as the export has it, where `user.uid` is the `user.uid_alt` of the event that the service shows. Verify it by `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The answer is `unavailable` until the event has its place in the log, for about a second.
          */
         get: operations["proveAuditEvent"];
         put?: never;
@@ -636,7 +636,7 @@ export interface components {
             userVerification: components["schemas"]["Requirement"];
             hints?: components["schemas"]["Hints"];
         };
-        /** @description The service reads `credProps.rk`, drops every other result, secrets of the prf extension among them, and keeps none. */
+        /** @description The service reads `credProps.rk`, and drops every other result, the secrets of the prf extension too. */
         ClientExtensionResults: {
             /** @description WebAuthn Level 3 §10.1.3. A value of another type counts as absent. */
             credProps?: unknown;
@@ -647,7 +647,7 @@ export interface components {
          * @example platform
          */
         ResponseAttachment: string | null;
-        /** @description WebAuthn Level 3 §5.1, what `PublicKeyCredential.toJSON()` gives after `navigator.credentials.create()`. The browser writes it: members that are not listed are dropped, and null counts as absent. */
+        /** @description WebAuthn Level 3 §5.1, the result of `PublicKeyCredential.toJSON()` after `navigator.credentials.create()`. The browser writes it: the service drops members that are not listed, and takes null as absent. */
         RegistrationResponseJSON: {
             id: components["schemas"]["Base64url"];
             rawId: components["schemas"]["Base64url"];
@@ -660,7 +660,7 @@ export interface components {
                 attestationObject: components["schemas"]["Base64url"];
                 /** @description Ignored; the attestation object holds it. */
                 authenticatorData?: components["schemas"]["IgnoredBase64url"];
-                /** @description The first 16 that are 1 to 32 visible ASCII characters are kept, also ones that are not known yet. */
+                /** @description The service keeps the first 16 values of 1 to 32 visible ASCII characters, unknown ones too. */
                 transports?: string[] | null;
                 /** @description Ignored; the attestation object holds it. */
                 publicKey?: components["schemas"]["IgnoredBase64url"];
@@ -668,7 +668,7 @@ export interface components {
                 publicKeyAlgorithm?: number | null;
             };
         };
-        /** @description WebAuthn Level 3 §5.1, what `PublicKeyCredential.toJSON()` gives after `navigator.credentials.get()`. The browser writes it: members that are not listed are dropped, and null counts as absent. */
+        /** @description WebAuthn Level 3 §5.1, the result of `PublicKeyCredential.toJSON()` after `navigator.credentials.get()`. The browser writes it: the service drops members that are not listed, and takes null as absent. */
         AuthenticationResponseJSON: {
             id: components["schemas"]["Base64url"];
             rawId: components["schemas"]["Base64url"];
@@ -922,11 +922,11 @@ export interface components {
         /** @enum {string} */
         SignCountRegressionRule: "reject" | "flag";
         /**
-         * @description What happens when a passkey that could not be backed up at registration can be now (WebAuthn Level 3 §7.2 step 19). `accept-growth` accepts it, tells so in `risks` and keeps the new state; the opposite change is always refused.
+         * @description Decides about a passkey that could not be backed up at registration and can be now (WebAuthn Level 3 §7.2 step 19). `accept-growth` accepts it, names it in `risks` and keeps the new state; the opposite change is always refused.
          * @enum {string}
          */
         BackupEligibilityChangeRule: "reject" | "accept-growth";
-        /** @description Whether the attestation of a TPM that rests on SHA-1 can be trusted. Every Windows Hello attests so; while this is false, its attestation is `untrusted`. */
+        /** @description True to trust the attestation of a TPM that rests on SHA-1. Every Windows Hello attests so; while this is false, its attestation is `untrusted`. */
         AllowSha1Tpm: boolean;
         /** @description Where a cross-origin ceremony may be embedded. */
         TopOrigins: components["schemas"]["Origin"][];
@@ -952,11 +952,11 @@ export interface components {
             policy?: components["schemas"]["PolicySettings"];
             /** @description When present, it must be the current version. */
             version?: number;
-            /** @description Accepted so that what was read can be written; ignored. */
+            /** @description Ignored. A caller may send back the value that it read. */
             createdAt?: components["schemas"]["Time"];
-            /** @description Accepted so that what was read can be written; ignored. */
+            /** @description Ignored. A caller may send back the value that it read. */
             updatedAt?: components["schemas"]["Time"];
-            /** @description Accepted so that what was read can be written; ignored. */
+            /** @description Ignored. A caller may send back the value that it read. */
             warnings?: {
                 [key: string]: unknown;
             }[];
@@ -1031,7 +1031,7 @@ export interface components {
             updatedAt: components["schemas"]["Time"];
             warnings: components["schemas"]["PolicyWarnings"];
         };
-        /** @description What the relying party would become, and which passkeys would no longer sign in. */
+        /** @description The relying party as it would become, with the passkeys that could no longer sign in. */
         RelyingPartyDryRun: {
             rpId: components["schemas"]["RpId"];
             name: components["schemas"]["RelyingPartyName"];
@@ -1045,14 +1045,14 @@ export interface components {
             /** @description Active passkeys that the policy refuses, by model, the most frequent first. */
             wouldRefuse: {
                 aaguid: components["schemas"]["Aaguid"];
-                /** @description The model's. */
+                /** @description The model's name. */
                 name: string | null;
-                /** @description How many. */
+                /** @description How many passkeys. */
                 credentials: number;
                 reason: components["schemas"]["CeremonyReason"];
             }[];
         };
-        /** @description What browsers and authenticators will not do under these settings, and what to change. */
+        /** @description Names what browsers and authenticators will not do under these settings, and what to change. */
         PolicyWarnings: {
             /** @description JSON pointer into the settings (RFC 6901). */
             pointer: string;
@@ -1163,7 +1163,7 @@ export interface components {
             /** @description The request's id. */
             instance: string;
             reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"] | components["schemas"]["UserLimitReason"];
-            /** @description What the caller can do about it, for a developer to read. */
+            /** @description Says what the caller can do about it, for a developer to read. */
             advice?: string;
             invalid?: {
                 /** @description A JSON Pointer into the body; a parameter is `/name`. */
@@ -1720,7 +1720,7 @@ export interface operations {
             415: components["responses"]["MediaTypeUnsupported"];
             /**
              * @description `authentication-rejected`, with the `reason`. The challenge is used up. With the reason `credential-unknown`,
-             *     `signal` is present only when that credential id certainly does not exist for the relying party: not while
+             *     `signal` is present only when that credential id certainly does not exist for the relying party. It is absent while
              *     a record that could be the passkey's, or any of the user's, fails its integrity check.
              */
             422: {
@@ -2010,7 +2010,7 @@ export interface operations {
     putRelyingParty: {
         parameters: {
             query?: {
-                /** @description Whether to answer what would happen, and store nothing. */
+                /** @description True to answer what would happen, and store nothing. */
                 dryRun?: boolean;
             };
             header?: never;
@@ -2039,7 +2039,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The relying party was replaced, or was already so; or, with `dryRun=true`, it would become this. */
+            /** @description The relying party was replaced, or was already so. With `dryRun=true`, it would become this. */
             200: {
                 headers: {
                     [name: string]: unknown;
