@@ -1,0 +1,224 @@
+#!/usr/bin/env bash
+# The exponent of a TPM's RSA key is read backwards; 65537 is a palindrome and hides it
+#
+# One would expect: the exponent of TPMS_RSA_PARMS (TPM 2.0 Part 2 §12.2.3.5, a UINT32) to be compared with "e" of the
+#   COSE key, which is a big-endian number (RFC 8230 §4).
+# What happens: the library adds the bytes of "e" up from the wrong end. 01 00 01 and 03 read the same from both ends. A
+#   key with the exponent 65539 (01 00 03) is refused: "Unexpected public key exp 196609, expected 65539".
+# Seen with: @simplewebauthn/server 14.0.3.
+# Why it matters: exponents other than 65537 are optional for a TPM and rare, but a fleet that has them cannot attest,
+#   and tests with 65537 and 3 cannot show it.
+set -euo pipefail
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+echo '{ "private": true }' > package.json
+npm install --silent --no-audit --no-fund --save-exact \
+  @levischuck/tiny-cbor@0.2.11 @peculiar/x509@2.2.0 @simplewebauthn/server@14.0.3 cborg@6.1.5 \
+  reflect-metadata@0.2.2 > /dev/null
+
+cat > finding.mjs <<'JS'
+import 'reflect-metadata';
+import { KeyObject, createHash, generateKeyPairSync, sign, webcrypto } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import { SettingsService, verifyRegistrationResponse } from '@simplewebauthn/server';
+import { encode } from 'cborg';
+import { readFileSync } from 'node:fs';
+
+const version = (name) => `${name} ${JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')).version}`;
+let changed = false;
+function tell(what, seen, stated) {
+  const same = String(seen) === String(stated);
+  changed ||= !same;
+  console.log(`${same ? 'as stated' : 'CHANGED'} | ${what}: ${seen}${same ? '' : ` (stated: ${stated})`}`);
+}
+
+console.log(`Node.js ${process.versions.node}, ${version('@simplewebauthn/server')}`);
+
+const sha256 = (data) => createHash('sha256').update(data).digest();
+const base64url = (bytes) => Buffer.from(bytes).toString('base64url');
+const id = Buffer.alloc(16, 7);
+/** WebAuthn L3 §6.1 */
+function authenticatorData(key, { aaguid = Buffer.alloc(16), outputs } = {}) {
+  const flags = 0x05 | (key ? 0x40 : 0) | (outputs ? 0x80 : 0);
+  const attested = key ? [aaguid, Buffer.from([0, id.length]), id, encode(key)] : [];
+  return Buffer.concat([
+    sha256('example.com'),
+    Buffer.from([flags, 0, 0, 0, 0]),
+    ...attested,
+    outputs ?? Buffer.alloc(0),
+  ]);
+}
+/** A COSE_Key of the type EC2 */
+function ec2(publicKey, alg = -7, crv = 1) {
+  const { x, y } = publicKey.export({ format: 'jwk' });
+  return new Map([
+    [1, 2],
+    [3, alg],
+    [-1, crv],
+    [-2, Buffer.from(x, 'base64url')],
+    [-3, Buffer.from(y, 'base64url')],
+  ]);
+}
+const clientData = (type) =>
+  Buffer.from(JSON.stringify({ type, challenge: 'AAAA', origin: 'https://example.com', crossOrigin: false }));
+const envelope = (response) => ({
+  id: base64url(id),
+  rawId: base64url(id),
+  type: 'public-key',
+  clientExtensionResults: {},
+  response,
+});
+const expected = { expectedChallenge: 'AAAA', expectedOrigin: 'https://example.com', expectedRPID: 'example.com' };
+/** "verified", "not verified", or the texts of the error and its causes. */
+async function outcome(verification) {
+  try {
+    return (await verification).verified ? 'verified' : 'not verified';
+  } catch (error) {
+    const texts = [];
+    for (let cause = error; cause; cause = cause.cause) texts.push(cause.message);
+    return texts.join(' <- ');
+  }
+}
+
+async function register(fmt, data, statement) {
+  const client = clientData('webauthn.create');
+  const attStmt = await statement(Buffer.concat([data, sha256(client)]), sha256(client));
+  return verifyRegistrationResponse({
+    ...expected,
+    response: envelope({
+      clientDataJSON: base64url(client),
+      attestationObject: base64url(encode({ fmt, attStmt, authData: data })),
+    }),
+    supportedAlgorithmIDs: [-7, -8, -9, -19, -35, -36, -39, -47, -51, -257],
+  });
+}
+
+x509.cryptoProvider.set(webcrypto);
+const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const newKeys = (algorithm = P256) => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+const pem = (label, der) =>
+  `-----BEGIN ${label}-----\n${Buffer.from(der)
+    .toString('base64')
+    .match(/.{1,64}/g)
+    .join('\n')}\n-----END ${label}-----\n`;
+let serialNumber = 0x41000000;
+async function issue(
+  subject,
+  { issuer, keys, ca = false, identifiers = true, extensions = [], algorithm = P256 } = {},
+) {
+  keys ??= await newKeys(algorithm);
+  const cert = await x509.X509CertificateGenerator.create({
+    serialNumber: (++serialNumber).toString(16),
+    subject,
+    issuer: issuer?.cert.subject ?? subject,
+    notBefore: new Date(Date.now() - 86_400_000),
+    notAfter: new Date(Date.now() + 86_400_000),
+    publicKey: keys.publicKey,
+    signingKey: (issuer?.keys ?? keys).privateKey,
+    signingAlgorithm: issuer?.algorithm ?? algorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(ca, undefined, true),
+      ...(identifiers ? [await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)] : []),
+      ...(identifiers ? [await x509.AuthorityKeyIdentifierExtension.create((issuer?.keys ?? keys).publicKey)] : []),
+      ...extensions,
+    ],
+  });
+  const privateKey = KeyObject.from(keys.privateKey);
+  return { cert, keys, algorithm, privateKey, der: Buffer.from(cert.rawData), pem: pem('CERTIFICATE', cert.rawData) };
+}
+
+const trust = (identifier, ...authorities) =>
+  SettingsService.setRootCertificates({ identifier, certificates: authorities.map((authority) => authority.pem) });
+
+function der(tag, ...parts) {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  const { length } = body;
+  const size = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from([tag].flat()), Buffer.from(size), body]);
+}
+
+function oid(text) {
+  const [first, second, ...rest] = text.split('.').map(Number);
+  const septets = (n) => (n < 128 ? [n] : [...septets(n >> 7).map((septet) => septet | 128), n & 127]);
+  return der(6, [first * 40 + second, ...rest.flatMap(septets)]);
+}
+
+const u16 = (n) => Buffer.from([n >> 8, n & 255]);
+const sized = (bytes) => Buffer.concat([u16(bytes.length), bytes]);
+const NULL = u16(0x0010);
+/** TPMT_PUBLIC: TPM 2.0 Part 2 §12.2.4, with objectAttributes of a signing key, no policy and no symmetric algorithm */
+const publicArea = (type, scheme, rest) =>
+  Buffer.concat([u16(type), u16(0x000b), Buffer.from('00060472', 'hex'), u16(0), NULL, scheme, ...rest]);
+const eccArea = (x, y, scheme = NULL) => publicArea(0x0023, scheme, [u16(0x0003), NULL, sized(x), sized(y)]);
+/** TPMS_ATTEST of the type TPM_ST_ATTEST_CERTIFY */
+function certifyInfo(extraData, area) {
+  const name = Buffer.concat([u16(0x000b), sha256(area)]);
+  const header = Buffer.from('ff5443478017', 'hex');
+  return Buffer.concat([
+    header,
+    sized(Buffer.alloc(34)),
+    sized(extraData),
+    Buffer.alloc(25),
+    sized(name),
+    sized(Buffer.alloc(34)),
+  ]);
+}
+const attribute = (type, value) => der(0x31, der(0x30, oid(type), der(0x0c, value)));
+const directoryName = (manufacturer = 'id:49465800') =>
+  der(
+    0xa4,
+    der(
+      0x30,
+      attribute('2.23.133.2.1', manufacturer),
+      attribute('2.23.133.2.2', 'SLB'),
+      attribute('2.23.133.2.3', 'id:0D'),
+    ),
+  );
+const AIK = '2.23.133.8.3';
+const names = (...generalNames) => new x509.Extension('2.5.29.17', true, der(0x30, ...generalNames));
+const usages = (...purposes) => new x509.Extension('2.5.29.37', false, der(0x30, ...purposes.map(oid)));
+const root = await issue('CN=TPM root', { ca: true });
+trust('tpm', root);
+/** WebAuthn L3 §8.3 */
+async function attest({
+  key,
+  area,
+  extensions = [names(directoryName()), usages(AIK)],
+  keys,
+  alg = -7,
+  wrap = (sig) => sig,
+}) {
+  const aik = await issue('', { issuer: root, extensions, keys });
+  return outcome(
+    register('tpm', authenticatorData(key), (signed) => {
+      const certInfo = certifyInfo(sha256(signed), area);
+      const sig = wrap(sign('sha256', certInfo, aik.privateKey));
+      return { ver: '2.0', alg, x5c: [aik.der], sig, certInfo, pubArea: area };
+    }),
+  );
+}
+
+for (const [exponent, stated] of [
+  [65537, 'verified'],
+  [3, 'verified'],
+  [65539, 'Unexpected public key exp 196609, expected 65539 (TPM|RSA)'],
+]) {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: exponent });
+  const { n, e } = rsa.publicKey.export({ format: 'jwk' });
+  const key = new Map([
+    [1, 3],
+    [3, -257],
+    [-1, Buffer.from(n, 'base64url')],
+    [-2, Buffer.from(e, 'base64url')],
+  ]);
+  const number = Buffer.alloc(4);
+  number.writeUInt32BE(exponent);
+  const area = publicArea(0x0001, NULL, [u16(2048), number, sized(Buffer.from(n, 'base64url'))]);
+  tell(`the exponent ${exponent}`, await attest({ key, area }), stated);
+}
+
+process.exitCode = changed ? 1 : 0;
+JS
+node --disable-warning=ExperimentalWarning finding.mjs
