@@ -146,7 +146,7 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
   });
 });
 
-describe('what stands for a user in the log', () => {
+describe('the stand-in for a user in the log', () => {
   it('is another name at another relying party, also before the user exists and in another month', async () => {
     const names = async (): Promise<string[]> => {
       const rows = await service.sql<{ uid: string }>(

@@ -101,7 +101,7 @@ describe('when the password of the service’s role is changed', () => {
 });
 
 describe('after a failover that leaves the sessions alive', () => {
-  /** What lived before only reads from now on; a new session reaches a server that writes. */
+  /** Sessions from before only read from now on; a new session reaches a server that writes. */
   async function demote(): Promise<void> {
     await superuser.query('ALTER ROLE passkey_manager SET default_transaction_read_only = off');
     await superuser.query('ALTER SYSTEM SET default_transaction_read_only = on');

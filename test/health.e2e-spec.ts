@@ -43,7 +43,7 @@ describe('the management listener', () => {
   });
 });
 
-describe('whoever holds connections to the management listener', () => {
+describe('a client that holds connections to the management listener', () => {
   const held: Socket[] = [];
   let server: Server;
   beforeAll(() => {

@@ -105,13 +105,13 @@ describe('the running listener', () => {
       Object.assign(server, { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000 });
     });
 
-    it('ends a connection on which comes nothing, without an answer', async () => {
+    it('ends a connection that brings nothing, without an answer', async () => {
       await late['nothing']!.closed;
       expect(late['nothing']!.received).toBe('');
     });
 
     it.each(['half a head', 'a head byte by byte', 'half a body', 'a body byte by byte', 'chunks byte by byte'])(
-      'ends a connection on which comes %s, and says so',
+      'ends a connection that brings %s, and says so',
       async (name) => {
         const connection = late[name]!;
         await connection.closed;
@@ -124,7 +124,7 @@ describe('the running listener', () => {
     ); // prettier-ignore
 
     it.each(['a request, and nothing more', 'a request, and empty lines'])(
-      'ends a connection on which comes %s',
+      'ends a connection that brings %s',
       async (name) => {
         await late[name]!.closed;
         expect(late[name]!.statuses).toEqual([200]);

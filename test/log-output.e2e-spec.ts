@@ -77,7 +77,7 @@ async function readiness(): Promise<{ status: number; details: Record<string, Re
   return { status: response?.status ?? 0, details: body?.details ?? {} };
 }
 
-/** What the processes say of their logs. */
+/** The state of the processes' logs. */
 async function logs(): Promise<unknown[]> {
   const { details } = await readiness();
   return details['log'] ? [details['log']] : [details['worker-1']?.['log'], details['worker-2']?.['log']];

@@ -57,7 +57,7 @@ describe('the head of a request', () => {
   });
 });
 
-describe('what follows a request on its connection', () => {
+describe('the input behind a request on its connection', () => {
   it.each([
     ['no HTTP', 'nonsense\r\n\r\n'],
     ['a CONNECT', 'CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
@@ -70,7 +70,7 @@ describe('what follows a request on its connection', () => {
     expect(live.body).toMatchObject({ type: 'urn:passkey-manager:problem:request-malformed' });
   });
 
-  it('waits, so that thousands of requests at once are answered and none is shed', async () => {
+  it('waits: thousands of requests at once are answered and none is shed', async () => {
     const all = await Promise.all(Array.from({ length: 4 }, () => connection('auth-service')));
     for (const { socket } of all) socket.write(GET.repeat(500));
     for (const live of all) expect(new Set(await live.answers(500))).toEqual(new Set([200]));
@@ -102,7 +102,7 @@ describe('a body that is too large', () => {
   it.each([
     ['announced', `Content-Length: ${String(2 * MIB)}\r\n\r\n`],
     ['in chunks', `Transfer-Encoding: chunked\r\n\r\n${(2 * MIB).toString(16)}\r\n`],
-  ])('is refused by an answer that a client sees which sends 2 MiB first: %s', async (_, framing) => {
+  ])('is refused by an answer that a client sees even if it sends 2 MiB first: %s', async (_, framing) => {
     const live = await connection();
     live.socket.pause();
     live.socket.write(PUT + framing);

@@ -17,7 +17,7 @@ interface Route {
   readonly path: string;
   /** A request that is well-formed, whatever else it is. */
   readonly body: Record<string, unknown>;
-  /** Members that the browser may leave out, write as null or empty, or fill as it likes: what they hold is tried elsewhere. */
+  /** Members that the browser may leave out, write as null or empty, or fill as it likes: other tests try their values. */
   readonly open?: readonly string[];
   /** The object that the browser writes, which may have members that the contract does not know. */
   readonly browser?: string;

@@ -28,10 +28,10 @@ describe('npm run names: a list of names, and the table that it refreshes', () =
     ['a name with a line break', ONE, { name: 'One\nTwo' }],
     ['an empty name', ONE, { name: '' }],
     ['a name of 65 characters', ONE, { name: 'x'.repeat(65) }],
-  ])('skips %s and tells it, and takes the rest', (_, key, entry) => {
+  ])('skips %s and reports it, and takes the rest', (_, key, entry) => {
     const { names: merged, changes } = mergeNames({}, { [key]: entry, [TWO]: { name: 'Two' } });
     expect(merged).toEqual(TABLE);
-    expect(changes).toEqual([`added ${TWO}: Two`, `skipped "${key}": it is no AAGUID with a name`]);
+    expect(changes).toEqual([`added ${TWO}: Two`, `skipped "${key}": it is not an AAGUID with a name`]);
   });
 
   it.each([{}, [], null, 'text', { x: 1 }])('refuses a list without names: %j', (list) => {

@@ -29,7 +29,7 @@ const probe = async (name = 'ready'): Promise<{ status: number; details: Details
   return { status: response.status, details };
 };
 
-/** What was found is told for a second before it is looked for anew. */
+/** Readiness repeats a finding for a second before it looks anew. */
 const becomes = (status: number): Promise<Details> =>
   until(async () => {
     const answer = await probe();

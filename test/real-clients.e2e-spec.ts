@@ -4,7 +4,7 @@ import { authenticationRejected, problem } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
-/** What browsers, extensions and authenticators write, where WebAuthn Level 3 lets them. */
+/** Members that browsers, extensions and authenticators write, where WebAuthn Level 3 lets them. */
 
 let service: TestService;
 let login: Ceremonies<string>;

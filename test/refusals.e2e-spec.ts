@@ -26,7 +26,7 @@ interface Recorded {
   refused: number;
 }
 
-/** What the log says, after the service has stopped. */
+/** Returns the refusals in the log, after the service has stopped. */
 async function recorded(type: string): Promise<Recorded[]> {
   await service.running.stop();
   return service.sql<Recorded>(

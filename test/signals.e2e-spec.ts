@@ -8,7 +8,7 @@ import { type Credential, problem } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
-/** A browser that gets a signal removes passkeys. So none goes out that a change of the database by SQL could have made. */
+/** A browser that gets a signal removes passkeys. So no signal goes out that a change of the database by SQL could cause. */
 
 let service: TestService;
 let log: AuditLog;
@@ -77,7 +77,7 @@ describe('GET /v1/users/{userId}/signals', () => {
 });
 
 describe('the erasure of a user', () => {
-  it('leaves a signal, for who asked before, by which the browser removes every passkey of the user', async () => {
+  it('leaves a signal, for a caller that asked before, by which the browser removes every passkey of the user', async () => {
     const client = join(import.meta.dirname, '../clients/typescript/client.ts');
     const { signalsAfterErasure } = (await import(client)) as { signalsAfterErasure: (before: Signals) => Signals };
     const before = succeeded(await signals(), 200);

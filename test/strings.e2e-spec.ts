@@ -78,7 +78,7 @@ class Speller {
   }
 }
 
-/** The life of a user, by every route. @returns the texts that the log should have, by what it calls them */
+/** Lives the life of a user, by every route. @returns the texts that the log should have, by their names there */
 async function live({ id, ...strings }: Strings, speller: Speller): Promise<Record<string, string[]>> {
   const authenticator = new Authenticator();
   const { name, displayName, method, reference, passkey, renamed, reasons, party } = strings;
@@ -229,7 +229,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-describe('what is no text', () => {
+describe('a value that is not text', () => {
   const asked = (member: string, json: string): [string, string, string, string] => {
     const user = { id: '"u-1"', name: '"n"', displayName: '"n"', ...(member in { id: 0, name: 0, displayName: 0 } && { [member]: json }) };
     const proof = { method: '"m"', verifiedAt: '"2026-01-01T00:00:00Z"', reference: '"r"', ...(member in { method: 0, reference: 0 } && { [member]: json }) };

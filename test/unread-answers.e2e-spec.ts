@@ -43,14 +43,14 @@ async function read({ socket }: RawConnection, bytes: number): Promise<void> {
   socket.pause();
 }
 
-/** Whether the service has ended it; a client that reads nothing learns of it by writing. */
+/** True if the service has ended it; a client that reads nothing learns that by writing. */
 async function isCut({ socket }: RawConnection): Promise<boolean> {
   if (!socket.destroyed) socket.write('\r\n');
   await sleep(100);
   return socket.destroyed;
 }
 
-/** In which the service looks at its connections once. */
+/** The time in which the service looks at its connections once. */
 const round = (): Promise<void> => sleep(1_200);
 
 describe('an answer that its caller does not read', () => {

@@ -7,20 +7,21 @@ const MAX_CHARACTERS = 64;
 type Names = Readonly<Record<string, string>>;
 
 export interface MergedNames {
-  /** By AAGUID, in order. */
+  /** The names by AAGUID, in order. */
   readonly names: Names;
   /** A line for each entry of the list that was added, renamed or skipped. */
   readonly changes: readonly string[];
 }
 
 /**
- * The table with what a list says besides. A bad entry is skipped, because no name decides anything; no model ever goes.
+ * Adds the names of a list to the table. It skips a bad entry, because no name decides anything, and never removes a model.
  *
  * @param list AAGUIDs, each with an object that has a `name`
  * @throws Error when it is not such a list, or holds no name: its owner announces that it will be emptied one day
  */
 export function mergeNames(table: Names, list: unknown): MergedNames {
-  if (typeof list !== 'object' || list === null || Array.isArray(list)) throw new Error('the list is no JSON object');
+  if (typeof list !== 'object' || list === null || Array.isArray(list))
+    throw new Error('the list is not a JSON object');
   const entries = Object.entries(list).map(([key, entry]) => [key.toLowerCase(), nameIn(entry)] as const);
   const named = entries.flatMap(([aaguid, name]) =>
     AAGUID.test(aaguid) && name !== undefined ? [[aaguid, name] as const] : [],
@@ -35,7 +36,7 @@ export function mergeNames(table: Names, list: unknown): MergedNames {
       ...named
         .filter(([aaguid, name]) => Object.hasOwn(table, aaguid) && table[aaguid] !== name)
         .map(([aaguid, name]) => `renamed ${aaguid}: ${String(table[aaguid])} to ${name}`),
-      ...skipped.map(([aaguid]) => `skipped ${JSON.stringify(aaguid.slice(0, 64))}: it is no AAGUID with a name`),
+      ...skipped.map(([aaguid]) => `skipped ${JSON.stringify(aaguid.slice(0, 64))}: it is not an AAGUID with a name`),
     ],
   };
 }

@@ -1,8 +1,8 @@
 /**
  * `npm run names -- FILE`: takes the names of passkey providers from FILE, a JSON object of AAGUIDs with a `name` each, such
  * as `aaguid.json` of github.com/passkeydeveloper/passkey-authenticator-aaguids, into src/authenticators/aaguid-names.json.
- * It takes names alone, fetches nothing, and skips and prints an entry that it cannot read. A model that FILE does not list
- * keeps its name: relying parties may let in known models alone, and a name that goes would lock out its users.
+ * It takes only names, fetches nothing, and skips and prints an entry that it cannot read. A model that FILE does not list keeps
+ * its name: relying parties may let in known models alone, and a removed name would lock out its users.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mergeNames } from './merge-names.js';

@@ -131,7 +131,7 @@ describe('the access policy', () => {
     expect(detail).toHaveLength(500);
   });
 
-  it.each([0, 1])('is told without half of a character at the cut (%i)', async (shift) => {
+  it.each([0, 1])('is reported without half of a character at the cut (%i)', async (shift) => {
     await start();
     const { detail } = await replace(policy(`  - { ${'x'.repeat(shift)}${'😀'.repeat(600)}: 1 }\n`));
     expect((detail as string).isWellFormed()).toBe(true);

@@ -106,7 +106,7 @@ describe('a certificate', () => {
     risks.identified(named('auth-service', { fingerprint, twinFingerprint }));
   };
 
-  it('that comes with both of its signatures is told, once', async () => {
+  it('that comes with both of its signatures is reported, once', async () => {
     come('issued', 'altered');
     come('issued', 'altered');
     come('renewed', 'not seen');

@@ -126,7 +126,7 @@ describe('a row for a statement of its own', () => {
   });
 });
 
-describe('what has happened whether or not it can be recorded', () => {
+describe('an event that happened even if it cannot be recorded', () => {
   it('is recorded once when the answer to its commit is lost, and holds up nothing behind it', async () => {
     let lost = 0;
     const through = {

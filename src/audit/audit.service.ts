@@ -63,7 +63,7 @@ export class AuditService implements BeforeApplicationShutdown {
   }
 
   /**
-   * For what has happened whether or not it can be recorded now, such as a revocation list that came into force: the
+   * For an event that happened even if it cannot be recorded now, such as a revocation list that came into force: the
    * event keeps its time and is written as soon as the log takes it.
    */
   recordEventually(entry: AuditEntry): void {

@@ -18,7 +18,7 @@ beforeAll(async () => {
 let years = 0;
 beforeEach(async () => {
   await log.reset();
-  // Of which no month has been made.
+  // No month after this time has been made.
   log.clock.advance((years += 3) * 365 * DAY);
 });
 afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
@@ -46,7 +46,7 @@ async function openReader(): Promise<pg.Client> {
   return reader;
 }
 
-/** To the first of the next month. */
+/** Returns the first of the next month. */
 function turnMonth(): void {
   const now = log.clock.now();
   const next = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1, 0, 0, 1);
@@ -143,7 +143,7 @@ describe('the months of the log', () => {
   }); // prettier-ignore
 });
 
-/** Has each new partition refused. */
+/** Makes the database refuse each new partition. */
 function raising(code?: string): string {
   return code === undefined
     ? 'DROP EVENT TRIGGER refuse; DROP FUNCTION refuse'

@@ -41,7 +41,7 @@ describe('the refusals of one key', () => {
     expect(records.unrecorded).toBe(97);
   });
 
-  it('are told by the next record, exactly', async () => {
+  it('are reported by the next record, exactly', async () => {
     await refuse('a', 100);
     now += 60_000;
     await refuse('a', 1);
@@ -49,7 +49,7 @@ describe('the refusals of one key', () => {
     expect(total()).toBe(101);
   });
 
-  it('are told by the newest one with its own time, when no other follows', async () => {
+  it('are reported by the newest one with its own time, when no other follows', async () => {
     await refuse('a', 99);
     now += 5_000;
     await refuse('a', 1);

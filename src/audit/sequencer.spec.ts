@@ -214,7 +214,7 @@ describe('an event whose row is gone before it has its place', () => {
   });
 });
 
-describe('what waits beside many dead rows, which an old snapshot keeps', () => {
+describe('an event that waits beside many dead rows, which an old snapshot keeps', () => {
   afterEach(() => log.sql('ALTER TABLE audit_pending RESET (fillfactor); TRUNCATE audit_pending'));
 
   it('is found wherever it lies', async () => {

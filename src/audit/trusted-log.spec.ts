@@ -63,7 +63,7 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
   ['it is empty', 'TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint', undefined, 'log-truncated'],
 ]; // prettier-ignore
 
-/** Of a turn that has something to do. */
+/** The outcome of a turn that has something to do. */
 async function faultOf(replica = log.replica): Promise<string | undefined> {
   await replica.record(1);
   try {
@@ -98,7 +98,7 @@ describe('a log is not continued when', () => {
     await other.record(1);
     await other.settle();
     for (let turn = 0; turn < 2; turn += 1) expect(await faultOf()).toBe('log-truncated');
-    // Nobody who has not seen it can tell, but for the checkpoints that are kept elsewhere.
+    // A process that has not seen it cannot know it, except from the checkpoints that are kept elsewhere.
     expect(await faultOf(log.newReplica())).toBeUndefined();
   });
 

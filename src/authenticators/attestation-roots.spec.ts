@@ -39,7 +39,7 @@ async function holding(bundle: string): Promise<AttestationRoots> {
   await writeFile(file, bundle);
   return opened();
 }
-/** What cannot be used is looked at twice before it is reported. */
+/** The service looks twice at a file that it cannot use before it reports it. */
 async function changedTo(roots: AttestationRoots, bundle: string): Promise<void> {
   await writeFile(file, bundle);
   await roots.refresh();

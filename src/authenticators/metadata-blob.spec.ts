@@ -162,8 +162,8 @@ describe('the payload of a BLOB', () => {
 
   const REVOKED = { aaguid: AAGUID, statusReports: [{ status: 'REVOKED' }] };
   it.each<[string, unknown[], string]>([
-    ['an entry whose AAGUID is none', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is none'],
-    ['one whose AAGUID is not text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is none'],
+    ['an entry whose AAGUID is none', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
+    ['one whose AAGUID is not text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
     ['status reports that are no list', [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }], 'entries[1]: statusReports is not a list'],
     ['a status report without a status', [{ aaguid: AAGUID, statusReports: [{}, null, { status: 'REVOKED' }] }], 'entries[0]: statusReports[0] has no status'],
   ])('is taken without %s, reports that, and keeps the reports about other models', (_, entries, told) => {

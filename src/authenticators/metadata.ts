@@ -59,7 +59,7 @@ export function readMetadata(payload: unknown): Metadata {
     if (AAGUID.test(aaguid)) {
       const model = modelOf(entry, place, certificates, skipped);
       models.set(aaguid, withReports(model, models.get(aaguid)));
-    } else skipped.push(`${place}: its aaguid is none`);
+    } else skipped.push(`${place}: its aaguid is not an AAGUID`);
   }
   return { no, nextUpdate: day, models, skipped };
 }

@@ -88,7 +88,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(2);
 }
 
-/** Of several answers on a connection the last one. */
+/** Returns the last of several answers on a connection. */
 function lastOf(answers: string): { head: string; body: Record<string, unknown> } {
   const [head = '', body = ''] = answers.slice(answers.lastIndexOf('HTTP/1.1 ')).split('\r\n\r\n');
   expect(head).toMatch(new RegExp(`content-length: ${String(Buffer.byteLength(body))}`, 'i'));
@@ -111,7 +111,7 @@ const NOT_HTTP = {
   instance: expect.stringMatching(/^[0-9a-f-]{36}$/),
 };
 
-describe('a connection on which comes what the HTTP parser cannot read', () => {
+describe('a connection that brings bytes which the HTTP parser cannot read', () => {
   it.each(UNREADABLE)('answers a problem and ends: %s', async (_, text) => {
     const socket = await open();
     socket.write(text);

@@ -48,7 +48,7 @@ const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('a password file', () => {
-  it('is read for each new connection, so that a changed password needs no restart', async () => {
+  it('is read for each new connection: a changed password needs no restart', async () => {
     const passwordFile = join(directory, 'password');
     await writeFile(passwordFile, 'first\n');
     const pool = new DatabasePool({ connectionString: roleUrl.href, passwordFile, max: 1, maxUses: 1 });

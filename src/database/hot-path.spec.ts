@@ -278,7 +278,7 @@ describe('commits', () => {
   }); // prettier-ignore
 });
 
-describe('whatever the hot statements have recorded', () => {
+describe('every event that the hot statements record', () => {
   it('waits for its place in the log, with its hash, and nothing else does', async () => {
     const differing = await database.sql(
       `SELECT FROM audit_event e FULL JOIN audit_pending p ON event_id = id WHERE e.leaf_hash IS DISTINCT FROM p.leaf_hash`,

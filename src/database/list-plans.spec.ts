@@ -96,7 +96,7 @@ async function rowsRead(): Promise<number> {
   };
   const session = database.dataSource.createQueryRunner();
   for (const { text, parameters } of statements.slice()) {
-    // As it was planned: in its transaction, by its settings.
+    // It is planned as in the service: in its transaction, by its settings.
     if (!text.startsWith('SELECT')) await session.query(text, parameters);
     else {
       const explain = `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`;

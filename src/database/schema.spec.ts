@@ -36,7 +36,7 @@ describe('the entities and the migrations', () => {
     const { upQueries } = await database.dataSource.driver.createSchemaBuilder().log();
     const beyondEntities = /^(DROP INDEX|ALTER TABLE "\w+" (DROP CONSTRAINT|ALTER COLUMN "audit_uid")) /;
     expect(upQueries.map(({ query }) => query).filter((query) => !beyondEntities.test(query))).toEqual([
-      // For replicas of the version before, which put the log in order by them.
+      // These are for replicas of the version before, which put the log in order by them.
       'ALTER TABLE "audit_checkpoint" DROP COLUMN "last_tx"',
       'ALTER TABLE "audit_event" DROP COLUMN "tx"',
     ]);

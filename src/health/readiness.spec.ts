@@ -67,7 +67,7 @@ async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]):
   };
 }
 
-describe('what is tried of the database', () => {
+describe('the readiness of the database', () => {
   it('is up when nothing is wrong with it, and shows how the log is', async () => {
     expect(await readiness.database()).toEqual({
       database: { status: 'up' },

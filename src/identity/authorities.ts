@@ -17,7 +17,7 @@ export function authoritiesOf(pem: Buffer): X509Certificate[] {
   const authorities = certificatesOf(pem);
   if (authorities.length === 0) throw mistake('holds no certificate (PEM)');
   for (const authority of authorities) {
-    if (!authority.ca) throw mistake(`${describe(authority)} is no certificate authority`);
+    if (!authority.ca) throw mistake(`${describe(authority)} is not a certificate authority`);
     if (!signsLists(authority)) throw mistake(`${describe(authority)} may not sign revocation lists`);
     if (!leadsToRoot(authority, authorities)) throw mistake(`${describe(authority)} leads to no root in the file`);
   }

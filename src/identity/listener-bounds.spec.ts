@@ -78,7 +78,7 @@ describe('a listener', () => {
     return answer.toString();
   }
 
-  it('takes a caller, whoever holds all unfinished handshakes, at the same address too', async () => {
+  it('takes a caller while others hold all unfinished handshakes, even at the same address', async () => {
     await listen();
     await openSilently(HANDSHAKES + 20);
     while ((await closed()) < 20) await sleep(5);

@@ -36,7 +36,7 @@ async function reload(material: Lists, ...before: Lists[]): Promise<ListsInForce
   return listsInForce(material, NOW, held);
 }
 
-/** What was taken at an earlier time. */
+/** The material that was taken at an earlier time. */
 const heldSince = (lists: Lists): ListsInForce => ({ ...lists, newest: lists.revocationLists });
 
 /** The numbers of the lists in force, after a reload from what was held. */

@@ -74,7 +74,7 @@ async function listsOfOthers(
   for (const list of revocationLists) {
     if (await isSigned(list, authorities)) continue;
     if (before.some((other) => areOfOne(list, other) && isOlder(list, other))) {
-      const signer = 'where its own is wrong, put the authority into PASSKEY_TLS_CA_FILE, so that signatures decide';
+      const signer = 'where its own is wrong, put the authority into PASSKEY_TLS_CA_FILE, to let signatures decide';
       throw mistake(`the list of ${describeName(list.issuer)} is older than the one in use; ${signer}`);
     }
     const known = newest.findIndex((other) => areOfOne(list, other));

@@ -124,7 +124,7 @@ describe('a connection that closes', () => {
 });
 
 describe('reads', () => {
-  it('have a bound of their own, whoever reads, and hold up nothing else', async () => {
+  it('have a bound of their own for all callers, and hold up nothing else', async () => {
     const reads = [ask('a', { isRead: true }), ask('b', { isRead: true })];
     const write = ask('b');
     await settled();

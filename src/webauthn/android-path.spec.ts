@@ -67,7 +67,7 @@ describe('what Google excuses (docs/adr/0007-attestation-formats.md)', () => {
     expect(verdictOf(chainOf(FACTORY), '2030-01-01')).toBe(RSA_ROOT);
     expect(verdictOf(chainOf(FACTORY), '2030-01-01', GOOGLE, () => ({ leafIssuer: true }))).toMatch('not-valid-now');
     expect(verdictOf(chainOf(FACTORY), '2030-01-01', GOOGLE, () => ({ ended: true }))).toMatch(
-      'no certificate authority',
+      'not a certificate authority',
     );
   });
 
@@ -95,6 +95,6 @@ describe('what Google excuses (docs/adr/0007-attestation-formats.md)', () => {
     const chain = [await issue({}, batch), batch, intermediate].map(({ certificate }: Issued) => certificate);
     expect(root.certificate.subject).toBe(RSA_ROOT);
     const today = new Date().toISOString().slice(0, 10);
-    expect(verdictOf(chain, today, [root.certificate])).toMatch('no certificate authority');
+    expect(verdictOf(chain, today, [root.certificate])).toMatch('not a certificate authority');
   });
 });

@@ -17,7 +17,7 @@ beforeAll(async () => {
 interface Ceremony {
   algorithm?: 'ES256' | 'ES384';
   profile?: (nonce: Buffer) => Profile;
-  /** Whose key the certificate has. */
+  /** The key that the certificate has. */
   certified?: ReturnType<typeof generateKey>;
   statement?: (x5c: Buffer[]) => Record<string, unknown>;
 }

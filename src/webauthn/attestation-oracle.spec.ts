@@ -75,7 +75,7 @@ afterAll(() => {
   network.open();
 });
 
-/** SimpleWebAuthn verifies the same statements in its own way: what it refuses, nothing here may accept. */
+/** SimpleWebAuthn verifies the same statements in its own way: the service may accept none that it refuses. */
 describe('an attestation statement, and SimpleWebAuthn as the oracle', () => {
   const MAKERS: [string, string, () => Promise<Attestation>][] = [
     ['none', ZEROS, () => Promise.resolve(noAttestation)],

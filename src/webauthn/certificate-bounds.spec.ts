@@ -20,7 +20,7 @@ const extension = (value: Buffer, index = 0): x509.Extension =>
 const extensions = (count: number): x509.Extension[] =>
   Array.from({ length: count }, (_, at) => extension(NULLS(1), at));
 
-/** What WebAuthn L3 §8.2.1 asks of the subject. */
+/** The subject that WebAuthn L3 §8.2.1 demands. */
 const SUBJECT = 'CN=Model One, OU=Authenticator Attestation, O=Example, C=XX';
 const SOME = 1_000;
 

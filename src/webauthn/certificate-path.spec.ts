@@ -80,9 +80,9 @@ describe('RFC 5280 §6.1: a certification path', () => {
       ['with an expired leaf', /"CN=Leaf" is not valid/, () => nextTo({ notAfter: YESTERDAY })],
       ['with a leaf that is not valid yet', /"CN=Leaf" is not valid at this time: it begins at/, () => nextTo({ notBefore: TOMORROW })],
       ['with an expired intermediate', /"CN=Between" is not valid/, () => through({ notAfter: YESTERDAY })],
-      ['through what is no authority', '"CN=Between" is no certificate authority', () => through({ ca: false })],
-      ['through what is none, though its key may sign', /no certificate authority/, () => through({ ca: false, keyUsage: x509.KeyUsageFlags.keyCertSign })],
-      ['through an authority whose key must not sign', /no certificate authority|did not issue/, () => through({ keyUsage: x509.KeyUsageFlags.digitalSignature })],
+      ['through what is no authority', '"CN=Between" is not a certificate authority', () => through({ ca: false })],
+      ['through what is none, though its key may sign', /not a certificate authority/, () => through({ ca: false, keyUsage: x509.KeyUsageFlags.keyCertSign })],
+      ['through an authority whose key must not sign', /not a certificate authority|did not issue/, () => through({ keyUsage: x509.KeyUsageFlags.digitalSignature })],
       ['with SHA-1', /broken hash/, () => nextTo({ hash: 'SHA-1' })],
       ['with a short RSA key', 'an RSA key has 1024 bits', () => nextTo({ key: WEAK_RSA })],
       ['through an authority with a critical extension that nobody knows', /1\.3\.6\.1\.4\.1\.99999\.1/, () => through({ extensions: [unknownExtension] })],
@@ -98,8 +98,8 @@ describe('RFC 5280 §6.1: a certification path', () => {
 
     it('to a root that is no authority: a leaf of FIDO metadata signs nothing', async () => {
       const below = await issue({ subject: 'CN=Below' }, leaf);
-      expect(verdictOf([below], [leaf])).toBe('"CN=Leaf" is no certificate authority');
-      expect(verdictOf([below, leaf], [leaf])).toBe('"CN=Leaf" is no certificate authority');
+      expect(verdictOf([below], [leaf])).toBe('"CN=Leaf" is not a certificate authority');
+      expect(verdictOf([below, leaf], [leaf])).toBe('"CN=Leaf" is not a certificate authority');
     });
 
     it('without roots', () => {

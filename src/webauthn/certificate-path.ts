@@ -115,7 +115,7 @@ function flawOfDates(certificate: X509Certificate, now: Date, isLeaf: boolean, e
 
 /** `checkIssued` compares names and key identifiers, and asks the issuer's key usage for keyCertSign. */
 function flawOfLink(subject: X509Certificate, issuer: X509Certificate, byAny: boolean): string | undefined {
-  if (!issuer.ca && !byAny) return `${nameOf(issuer)} is no certificate authority`;
+  if (!issuer.ca && !byAny) return `${nameOf(issuer)} is not a certificate authority`;
   const issued = byAny && !issuer.ca ? subject.issuer === issuer.subject : subject.checkIssued(issuer);
   if (!issued) return `${nameOf(issuer)} did not issue ${nameOf(subject)}`;
   if (/md[245]|sha-?1\b/i.test(subject.signatureAlgorithm ?? ''))

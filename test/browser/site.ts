@@ -14,7 +14,7 @@ import { CHROMIUM_ARGUMENTS, CHROMIUM_PATH, type StoredPasskey } from './stage.t
 
 type DeviceOptions = Parameters<typeof addDevice>[1];
 
-/** What a test changes of a ceremony. */
+/** The parts of a ceremony that a test changes. */
 interface CeremonyOptions {
   /** Members of the challenge request to add. */
   readonly challenge?: object;
@@ -91,7 +91,7 @@ export class Site {
     return new Party(this, rpId, await this.plugIn(device));
   }
 
-  /** In place of those that were plugged in before, but for some. */
+  /** Plugs in a device, and unplugs the ones from before, except for some. */
   async plugIn(options: DeviceOptions, beside: readonly Device[] = []): Promise<Device> {
     for (const device of this.#devices.filter((other) => !beside.includes(other))) await device.unplug();
     const device = await Device.plugIn(this.#parts.session, options);
@@ -104,7 +104,7 @@ export class Site {
     this.#parts.pages.related.set(host, document);
   }
 
-  /** Behind the service's back, as one who may do everything. */
+  /** Runs SQL behind the service's back, as a superuser. */
   async sql(text: string, values: unknown[]): Promise<void> {
     const home = join(this.#parts.dataDir, 'postgres');
     const password = (await readFile(join(home, 'password'), 'utf8')).trim();
@@ -162,7 +162,7 @@ export class Party {
   }
 }
 
-/** Runs in the page what a page runs: nothing of the options or the answer is changed on the way. */
+/** Runs a page's own script in the page, and changes neither the options nor the answer on the way. */
 export function create(frame: Page | Frame, options: object): Promise<Schemas['RegistrationResponseJSON']> {
   return frame.evaluate(async (json) => {
     const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(json as PublicKeyCredentialCreationOptionsJSON);
@@ -179,7 +179,7 @@ export function get(frame: Page | Frame, options: object): Promise<Schemas['Auth
   }, options);
 }
 
-/** The reason by which the service refuses what `run` does. */
+/** Returns the reason for which the service refuses `run`. */
 export async function refusal(run: Promise<unknown>): Promise<string | undefined> {
   try {
     await run;

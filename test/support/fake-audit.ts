@@ -31,7 +31,7 @@ export class FakeAudit {
   }
 }
 
-/** How many refusals the records tell of. */
+/** How many refusals the records report. */
 export function refusedIn({ entries }: Pick<FakeAudit, 'entries'>): number {
   return entries.reduce((sum, { facts }) => sum + 1 + Number(facts?.['refused_before_unrecorded'] ?? 0), 0);
 }

@@ -51,7 +51,7 @@ interface RegistrationProfile {
   readonly model: Partial<Model>;
   readonly interference?: CreationInterference;
   readonly challenge?: Buffer;
-  /** Where the attestation must lead to: what is true and not trusted counts as refused. */
+  /** The roots to which the attestation must lead: a true one that is not trusted counts as refused. */
   readonly roots?: readonly string[];
 }
 
@@ -121,7 +121,7 @@ function authenticationTarget(algorithm: AlgorithmName): Target {
 const selfAttested = (algorithm: AlgorithmName): Target =>
   registrationTarget(algorithm, { model: { algorithm, attestation: packedSelf } });
 
-/** Statements with certificates: what they rest on is the certificates' bytes, too. */
+/** Statements with certificates: they rest on the certificates' bytes, too. */
 async function attestedTargets(): Promise<Target[]> {
   const maker = await createAttestationAuthority();
   const [tpm, phone] = [await Tpm.create(), await AndroidDevice.create()];
@@ -137,7 +137,7 @@ async function attestedTargets(): Promise<Target[]> {
   ];
 }
 
-/** The certificate names the client data's hash, so that is made first. */
+/** The certificate names the client data's hash, so the client data is made first. */
 async function androidTarget(phone: AndroidDevice): Promise<Target> {
   const [key, challenge] = [generateKey('ES256'), randomBytes(32)];
   const clientDataJson = JSON.stringify({

@@ -33,7 +33,7 @@ export class RawConnection {
     return connection;
   }
 
-  /** Of all answers so far. */
+  /** The text of all answers so far. */
   get statuses(): number[] {
     return Array.from(this.received.matchAll(STATUS), ([, status]) => Number(status));
   }

@@ -19,7 +19,7 @@ export interface ListProfile {
   critical?: string;
   /** Extensions beside the number, as DER. */
   extensions?: readonly Buffer[];
-  /** Of the entries of `serials`: extensions, as DER. */
+  /** The extensions of the entries in `serials`, as DER. */
   entryExtensions?: readonly Buffer[];
   /** What comes behind the extensions, as DER. */
   tail?: Buffer;

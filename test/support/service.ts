@@ -95,7 +95,7 @@ export class TestService {
     return succeeded(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
   }
 
-  /** What a metric of the service says now, summed over its labels. */
+  /** Returns the present value of a metric of the service, summed over its labels. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.running.managementUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** What has a meaning somewhere on a string's way: as a pattern, in JSON, in a URL, in SQL, in HTML, in the log, to an eye. */
+/** Strings that mean something somewhere on their way: as a pattern, in JSON, a URL, SQL, HTML, the log, or to an eye. */
 const MEANING = [
   ...['$&', '$$', '$`', "$'", '$1', '$<name>', '.*', '[', '(?', '^', '%s', '%%', '%2F', '%zz', '%00', '+', '&', '=', '?', '#', '/', '\\'],
   ...['"', '\\"', '\\u0041', '\\n', '"uid":"', '"ceremony":"registration"', '{user.uid}', "'", "'; --", '||', '_', ',', '{}', 'null'],
@@ -30,7 +30,7 @@ function isTaken(text: string): boolean {
   return !['', '.', '..'].includes(text) && text.isWellFormed() && !CONTROL.test(text);
 }
 
-/** Ways to spell a string, of which its reader must make the same. */
+/** Ways to spell a string that its reader must read as the same. */
 export interface Spelling {
   readonly json: (text: string) => string;
   readonly url: (text: string) => string;
@@ -66,7 +66,7 @@ export function spelled(value: unknown, { json }: Spelling): string {
   return `{${members.map(([name, member]) => `${json(name)}:${spelled(member, { json, url: json })}`).join()}}`;
 }
 
-/** What no route takes for text. */
+/** Values that no route takes for text. */
 export const REFUSED_TEXTS: readonly [string, string][] = [
   ['nothing', '""'],
   ['half of a character', '"a\\ud83d"'],

@@ -18,7 +18,7 @@ export class AttackerProcess {
     this.child.send({ attack, target: this.target } satisfies AttackerMessage);
   }
 
-  /** @returns what the attack counted */
+  /** @returns the counts of the attack */
   async stop(): Promise<Counts> {
     const done = new AbortController();
     const reported = once(this.child, 'message', { signal: done.signal });

@@ -1,5 +1,5 @@
 /**
- * The attacker runs in a process of its own and at the lowest priority, so that its work does not delay the welcome callers.
+ * The attacker runs in a process of its own and at the lowest priority: its work does not delay the welcome callers.
  * It ends when the siege does, however that ends.
  */
 import { setPriority } from 'node:os';

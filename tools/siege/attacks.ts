@@ -2,7 +2,7 @@ import { get as httpGet } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Identity, keepOpen, openTcp, openTls, pause, type Tally, type Target, trickle } from './sockets.js';
 
-/** What an attack is given, in the attacker's process. */
+/** The input of an attack, in the attacker's process. */
 export interface AttackContext {
   readonly target: Target;
   readonly tally: Tally;
@@ -11,7 +11,7 @@ export interface AttackContext {
 
 export interface Attack {
   readonly name: string;
-  /** How long it takes to show what it does. */
+  /** How long it takes to show its effect. */
   readonly seconds: { readonly short: number; readonly full: number };
   /** The service closes some of its connections within the full time. */
   readonly isCut: boolean;
@@ -25,7 +25,7 @@ const REQUEST = `${HEAD}\r\n`;
 /** A request that its caller may not make. */
 const DENIED = 'GET /v1/audit/events HTTP/1.1\r\nhost: localhost\r\n\r\n';
 const TRICKLE_MS = 300;
-/** A second. What is attacked is the service's patience, not the processor, which each handshake takes for some milliseconds. */
+/** How many a second. They attack the service's patience, not the processor: each handshake takes it for some milliseconds. */
 const HANDSHAKES = 60;
 /** Half of them are of a caller that no policy names, half of one that it names. */
 const EITHER: readonly Identity[] = ['stranger', 'operator'];
@@ -128,7 +128,7 @@ function reset(socket: Socket): void {
   socket.destroy();
 }
 
-/** One request after the other on each connection, as fast as they are answered. */
+/** Sends one request after the other on each connection, as fast as they are answered. */
 const DENIALS: Attack = {
   name: 'requests that are denied',
   seconds: { short: 5, full: 20 },
@@ -168,7 +168,7 @@ const EXPORTS: Attack = {
     ),
 };
 
-/** 150 probes at a time, beside connections to the management listener that say nothing. */
+/** Sends 150 probes at a time, beside connections to the management listener that say nothing. */
 const PROBES: Attack = {
   name: 'readiness probes',
   seconds: { short: 5, full: 20 },

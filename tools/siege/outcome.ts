@@ -2,7 +2,7 @@ import { areReleased, type Resources } from './resources.js';
 import type { Counts } from './sockets.js';
 import { p99, type SignIns } from './sign-ins.js';
 
-/** What happens to the welcome callers and to the service's process under an attack. */
+/** The effects of an attack on the welcome callers and on the service's process. */
 export interface Outcome {
   readonly attack: string;
   /** The p99 without an attack, in milliseconds. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a process holds. */
+/** The resources that a process holds. */
 export interface Resources {
   /** MiB, resident. */
   readonly memory: number;
@@ -22,7 +22,7 @@ export function areReleased(now: Resources, before: Resources): boolean {
   return now.memory <= before.memory * 1.25 + SPARE_MEMORY && now.descriptors <= before.descriptors + SPARE_DESCRIPTORS;
 }
 
-/** Waits until a process holds no more than before. @returns what it holds then, or when so many seconds are over */
+/** Waits until a process holds no more than before, or so many seconds are over. @returns its resources then */
 export async function settle(pid: number, before: Resources, seconds: number): Promise<Resources> {
   const deadline = performance.now() + seconds * 1_000;
   let now = readResources(pid);

@@ -15,7 +15,7 @@ const PATIENCE_MS = 20_000;
 export interface SignIns {
   readonly done: number;
   readonly failures: readonly string[];
-  /** Of whole sign-ins, with the handshake where there was one, in milliseconds. */
+  /** The times of whole sign-ins, with the handshake where there was one, in milliseconds. */
   readonly latencies: readonly number[];
 }
 
@@ -23,7 +23,7 @@ export function p99(latencies: readonly number[]): number {
   return quantile(Float64Array.from(latencies).sort(), 0.99);
 }
 
-/** auth-service's users, who sign in all the time. */
+/** The users of auth-service, which sign in all the time. */
 export class WelcomeCallers {
   private readonly callers: readonly WelcomeCaller[];
   private readonly connect: () => LiveConnection;

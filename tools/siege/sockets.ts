@@ -17,7 +17,7 @@ export type Counts = Readonly<Record<string, number>>;
 
 export const [CONNECTED, CLOSED] = ['connected', 'closed by the service'] as const;
 
-/** Counts what an attack does and what it meets. */
+/** Counts the actions of an attack and the service's reactions. */
 export class Tally {
   readonly counts: Record<string, number> = {};
 
@@ -46,7 +46,7 @@ export function openTls({ port, ca, certificates }: Target, number: number, iden
   return connectTls({ socket, host: HOST, ca, ALPNProtocols: ['http/1.1'], ...certificate });
 }
 
-/** Keeps so many sockets open until it is stopped, and opens again what is closed, at most so many a second. */
+/** Keeps so many sockets open until it is stopped, and reopens closed ones, at most so many a second. */
 export async function keepOpen(
   { sockets, perSecond }: { readonly sockets: number; readonly perSecond: number },
   open: (number: number) => Socket,

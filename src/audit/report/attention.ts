@@ -37,7 +37,7 @@ export function attention(review: Review, proved: ProvedExport | undefined): Rem
   add('act', ofType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
   add('act', ofType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
   add('look', ofType(signs, 'risk.signal'), 'Risk signals', 'signs');
-  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', failed(type), `${type} refused, so that the old one stayed in force`, 'changes');
+  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', failed(type), `${type} refused, and the old one stayed in force`, 'changes');
   const suspicious = review.refusals.ranked(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
   for (const { key, value } of suspicious) add('look', value.count, `${key[0] ?? ''} refused as ${key[1] ?? ''}`, 'refusals');
   add('look', total(review.denied) + review.unrecordedDenials, 'Calls denied', 'denied');

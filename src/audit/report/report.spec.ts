@@ -83,7 +83,7 @@ describe('a report', () => {
       'act Passkey records that fail their integrity check: 1',
       'act Failures of the audit log: 1',
       'look Risk signals: 1',
-      'look trust.reload refused, so that the old one stayed in force: 1',
+      'look trust.reload refused, and the old one stayed in force: 1',
       'look credential.verify refused as sign-count-regressed: 1',
       'look Calls denied: 34',
       'look Handshakes refused: 20',

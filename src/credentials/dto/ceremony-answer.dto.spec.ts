@@ -6,7 +6,7 @@ import { RegisterCredentialDto, VerifyAuthenticationDto } from './ceremony-answe
 
 /*
  * The dictionaries that a browser writes, member by member. docs/webauthn-conformance.md is made from the titles: a
- * `describe` is a member and what the clause says of it.
+ * `describe` names a member and quotes its clause.
  */
 
 type Members = Record<string, unknown>;
@@ -20,7 +20,7 @@ const long = (length: number): string => 'A'.repeat(length);
 const taken = (body: object, metatype: new () => object): Promise<Members> =>
   strictValidation().transform(body, { type: 'body', metatype }) as Promise<Members>;
 
-/** What the service sees of the members of `PublicKeyCredential.toJSON()`, in each ceremony. */
+/** The members of `PublicKeyCredential.toJSON()` that the service sees, in each ceremony. */
 const ofCredential = (members: Members) =>
   Promise.all([
     taken({ challengeId, response: { ...credential, response: created, ...members } }, RegisterCredentialDto),
