@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { noAttestation, packedBy, packedSelf } from './support/authenticator/attestation.js';
+import { type Attestation, noAttestation, packedBy, packedSelf } from './support/authenticator/attestation.js';
 import {
   type AttestationAuthority,
   createAttestationAuthority,
@@ -96,10 +96,15 @@ describe('a relying party that demands a trusted attestation', () => {
   });
 
   it('refuses every other one', async () => {
-    const attestations = [packedBy(await other.issue({ aaguid: AAGUID })), packedSelf, noAttestation];
-    for (const attestation of attestations) {
+    const attestations: [Attestation, string][] = [
+      [packedBy(await other.issue({ aaguid: AAGUID })), 'this one is not trusted: it ends in no known root'],
+      [packedSelf, 'by the passkey’s own key'],
+      [noAttestation, 'this answer has none'],
+    ];
+    for (const [attestation, detail] of attestations) {
       const answer = await trusting.register('eve', new Authenticator({ aaguid: AAGUID, attestation }));
       expect(answer).toMatchObject(registrationRejected('attestation-untrusted'));
+      expect(answer.body).toMatchObject({ detail: expect.stringContaining(detail) });
     }
   });
 

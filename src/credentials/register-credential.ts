@@ -207,8 +207,14 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   step(
     !trustNeeded || attestation.trust === 'trusted',
     'attestation-untrusted',
-    `the policy demands a trusted attestation; this one is ${attestation.trust}${attestation.distrust === undefined ? '' : `: ${attestation.distrust.detail}`}`,
+    `the policy demands an attestation by a maker whom the service trusts; ${distrustOf(attestation)}`,
   );
+}
+
+function distrustOf({ trust, distrust }: VerifiedRegistration['attestation']): string {
+  if (trust === 'none') return 'this answer has none, as when attestation.conveyance of the policy asks for none';
+  if (trust === 'self') return 'this one is by the passkey’s own key, so that it names no maker';
+  return `this one is not trusted: ${distrust?.detail ?? ''}`;
 }
 
 function attachmentOf({ authenticatorAttachment }: RegistrationResponseDto): string | null {

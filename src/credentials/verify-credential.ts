@@ -103,7 +103,7 @@ export class VerifyCredential {
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
-    // Of what the passkey is now, not of what it was: it may have become eligible.
+    // The passkey may have become eligible, so what it is now counts.
     demandBackup(policy.backup, backupEligible);
     const { bindingMac } = grown
       ? this.bindings.seal(Object.assign(new CredentialEntity(), credential, { backupEligible }))

@@ -21,7 +21,7 @@ export const ADVICE: Readonly<Record<Reason, string>> = {
   'attestation-format-denied': 'Let the user take another authenticator, or add the format to the policy’s attestation.formats.',
   'attestation-invalid': 'Let the user try again, then take another authenticator. If a whole model fails, tell its maker.',
   'attestation-untrusted':
-    'If you want this model, give the service its maker’s root (PASSKEY_ATTESTATION_ROOTS_FILE) or FIDO metadata (PASSKEY_MDS_BLOB_FILE).',
+    'Let the user take another authenticator. If you trust the maker of this one, give the service its root (PASSKEY_ATTESTATION_ROOTS_FILE) or FIDO metadata (PASSKEY_MDS_BLOB_FILE).',
   'authenticator-denied': 'Let the user take an authenticator that the policy allows.',
   'authenticator-compromised': 'Let the user register a passkey on another authenticator, and revoke those on this one.',
   'signature-invalid': 'Let the user try again. If it fails again, revoke the passkey and register a new one.',

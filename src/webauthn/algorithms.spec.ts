@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { packedSelf } from '../../test/support/authenticator/attestation.js';
 import { type AlgorithmName, COSE } from '../../test/support/authenticator/keys.js';
 import { authentication, registration } from '../../test/support/pure-ceremonies.js';
-import { ALGORITHMS, COSE_ALGORITHMS } from './algorithms.js';
+import { ALGORITHMS, COSE_ALGORITHMS, nameOfAlgorithm } from './algorithms.js';
 
 const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
 
@@ -17,6 +17,16 @@ describe('the algorithms', () => {
 
   it('are known by the identifiers of the COSE registry', () => {
     expect(new Set(COSE_ALGORITHMS)).toEqual(new Set(NAMES.map((name) => COSE[name])));
+  });
+
+  it.each<[unknown, string]>([
+    [-7, 'ES256 (-7)'],
+    [-47, 'the algorithm -47'],
+    [-(2n ** 60n), 'the algorithm -1152921504606846976'],
+    ['x'.repeat(40_000), 'an algorithm that is not a number'],
+    [undefined, 'an algorithm that is not a number'],
+  ])('are named for a person, in a few words: %#', (cose, name) => {
+    expect(nameOfAlgorithm(cose)).toBe(name);
   });
 
   it.each(NAMES)('%s registers', async (algorithm) => {

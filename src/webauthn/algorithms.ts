@@ -33,3 +33,10 @@ export const ALGORITHMS: readonly Algorithm[] = [
 ];
 
 export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => cose);
+
+/** Such as `ES256 (-7)`, for a person. What is not a number is not shown: it may be anything, and of any length. */
+export function nameOfAlgorithm(cose: unknown): string {
+  if (typeof cose !== 'number' && typeof cose !== 'bigint') return 'an algorithm that is not a number';
+  const name = ALGORITHMS.find((algorithm) => algorithm.cose === cose)?.name;
+  return name === undefined ? `the algorithm ${String(cose)}` : `${name} (${String(cose)})`;
+}

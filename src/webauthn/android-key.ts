@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { type Attestation, attestedBytes, type Distrust } from './attestation.js';
+import { nameOfAlgorithm } from './algorithms.js';
 import { attestationAlgorithm, demandSignature } from './attestation-algorithms.js';
 import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
 import { ID_KEY_DESCRIPTION, type KeyDescription, readKeyDescription } from './key-description.js';
@@ -26,7 +27,8 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   const { statement, certificates, algorithm, credential } = attestation;
   const leaf = certificates[0]!;
   const alg = statement.get('alg');
-  step(alg === algorithm, 'attestation-invalid', `alg is ${String(alg)}, not the credential’s, ${String(algorithm)}`);
+  const other = `the statement is signed by ${nameOfAlgorithm(alg)}, not by the key’s ${nameOfAlgorithm(algorithm)}`;
+  step(alg === algorithm, 'attestation-invalid', other);
   const own = leaf.publicKey.equals(publicKeyOf(credential.key));
   step(own, 'attestation-invalid', 'the certificate’s key is not the key of the credential');
   const signature = attestationAlgorithm(alg, leaf.publicKey);
@@ -39,7 +41,11 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   step(ours, 'attestation-invalid', 'the attestation challenge is another one than the hash of the client data');
   demandAuthorizations(description);
   if (isHardwareEnforced(description)) return undefined;
-  return { code: 'unguarded', detail: 'no trusted environment enforces what the key is for' };
+  return {
+    code: 'unguarded',
+    detail:
+      'Android keeps the key in software, or does not say that its trusted environment enforces what the key is for',
+  };
 }
 
 function descriptionOf(certificate: X509Certificate): KeyDescription | undefined {
@@ -55,11 +61,19 @@ function descriptionOf(certificate: X509Certificate): KeyDescription | undefined
 function demandAuthorizations({ softwareEnforced, hardwareEnforced }: KeyDescription): void {
   const union = [softwareEnforced, hardwareEnforced];
   const scoped = union.every(({ allApplications }) => !allApplications);
-  step(scoped, 'attestation-invalid', 'the key is for all applications');
+  step(
+    scoped,
+    'attestation-invalid',
+    'Android says that every app may use the key (allApplications), not the browser alone',
+  );
   const generated = union.every(({ origin }) => origin === undefined || origin === GENERATED);
-  step(generated, 'attestation-invalid', 'the key was not generated where it is');
+  step(
+    generated,
+    'attestation-invalid',
+    'Android says that the key was brought into the device (origin), not generated there',
+  );
   const signs = union.every(({ purpose }) => purpose === undefined || isSignOnly(purpose));
-  step(signs, 'attestation-invalid', 'the key is for more than signing');
+  step(signs, 'attestation-invalid', 'Android says that the key may do something else than sign (purpose)');
 }
 
 function isHardwareEnforced(description: KeyDescription): boolean {

@@ -38,12 +38,10 @@ function demandAaguid(extensions: readonly Extension[], aaguid: string): void {
     'the attestation certificate’s extension for the AAGUID is critical',
   );
   const value = bytesOfExtension(extension).toString('hex');
-  const own = value === `0410${aaguid.replaceAll('-', '')}`;
-  step(
-    own,
-    'attestation-invalid',
-    `the attestation certificate is for another model than ${aaguid}: ${value.slice(0, 64)}`,
-  );
+  const [, ...parts] = /^0410(.{8})(.{4})(.{4})(.{4})(.{12})$/.exec(value) ?? [];
+  const model = parts.length > 0 ? `the model ${parts.join('-')}` : 'a model that cannot be read';
+  const detail = `the attestation certificate is for ${model}, and the authenticator says that it is ${aaguid}`;
+  step(parts.join('-') === aaguid, 'attestation-invalid', detail);
 }
 
 export function findExtension(extensions: readonly Extension[], oid: string): Extension | undefined {

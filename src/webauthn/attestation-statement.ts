@@ -62,7 +62,7 @@ function certificatesOf(format: AttestationFormat, statement: Statement): X509Ce
   if (format === 'none') return [];
   const chain = statement.get('x5c');
   if (chain === undefined) {
-    step(format === 'packed', 'attestation-invalid', `${format} without certificates`);
+    step(format === 'packed', 'attestation-invalid', `the statement of the format ${format} has no certificates (x5c)`);
     return [];
   }
   return readBoundedChain(chain).map(certificateAt);

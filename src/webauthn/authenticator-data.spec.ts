@@ -99,14 +99,17 @@ describe('authenticator data (WebAuthn L3 §6.1)', () => {
     ['authenticator data has 1 bytes too many', authenticatorData(0, Buffer.alloc(1))],
     ['the authenticator data ends within the new credential', authenticatorData(at, attestedData().subarray(0, 17))],
     ['the authenticator data ends within the new credential', authenticatorData(at, attestedData(ID, Buffer.alloc(0)))],
-    ['its length is 1024 bytes', authenticatorData(at, attestedData(Buffer.alloc(1_024)))],
+    ['the credential id has 1024 bytes, not 1 to 1,023', authenticatorData(at, attestedData(Buffer.alloc(1_024)))],
     [
       'the credential public key is not a CBOR map (COSE_Key)',
       authenticatorData(at, attestedData(ID, Buffer.from([0x80]))),
     ],
-    ['credential public key: not well-formed CBOR', authenticatorData(at, attestedData(ID, Buffer.from([0xff])))],
+    [
+      'credential public key: not CBOR in CTAP2’s canonical form',
+      authenticatorData(at, attestedData(ID, Buffer.from([0xff]))),
+    ],
     ['the extension outputs of the authenticator data are not a CBOR map', authenticatorData(ed, Buffer.from([0x80]))],
-    ['extensions: not well-formed CBOR', authenticatorData(ed, Buffer.from([0xff]))],
+    ['extensions: not CBOR in CTAP2’s canonical form', authenticatorData(ed, Buffer.from([0xff]))],
   ])('tells what was wrong: %s', (detail, bytes) => {
     expect(() => parseAuthenticatorData(bytes)).toThrow(expect.objectContaining({ detail }));
   });

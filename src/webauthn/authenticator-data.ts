@@ -66,7 +66,7 @@ function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
   const idLength = bytes.readUInt16BE(16);
   const keyStart = ATTESTED_HEADER_BYTES + idLength;
   if (idLength === 0 || idLength > 1_023)
-    throw new Refusal('credential-id-invalid', `its length is ${String(idLength)} bytes`);
+    throw new Refusal('credential-id-invalid', `the credential id has ${String(idLength)} bytes, not 1 to 1,023`);
   step(bytes.length > keyStart, 'malformed', 'the authenticator data ends within the new credential');
   const [key, rest] = decodeFirst(bytes.subarray(keyStart), 'credential public key');
   step(key instanceof Map, 'malformed', 'the credential public key is not a CBOR map (COSE_Key)');

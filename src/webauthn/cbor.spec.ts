@@ -71,7 +71,7 @@ describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
     ['an unassigned simple value', 'e0'],
     ['a reserved additional information', '1c'],
   ])('%s is refused', (_, bytes) => {
-    expect(() => decodeFirst(hex(bytes), 'it')).toThrow('malformed: it: not well-formed CBOR');
+    expect(() => decodeFirst(hex(bytes), 'it')).toThrow('malformed: it: not CBOR in CTAP2’s canonical form');
   });
 
   it('takes as many items as it must', () => {

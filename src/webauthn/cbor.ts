@@ -35,7 +35,7 @@ export function decodeFirst(bytes: Buffer, what: string): [unknown, Buffer] {
     return [value, bytes.subarray(bytes.length - rest.length)];
   } catch (error) {
     if (error instanceof Refusal) throw new Refusal('malformed', `${what}: ${error.detail}`);
-    throw new Refusal('malformed', `${what}: not well-formed CBOR`);
+    throw new Refusal('malformed', `${what}: not CBOR in CTAP2’s canonical form`);
   }
 }
 

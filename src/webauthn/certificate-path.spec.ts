@@ -96,6 +96,11 @@ describe('RFC 5280 §6.1: a certification path', () => {
       expect(verdictOf([await issue({}, old)], [old])).toMatch(/^"CN=Old" is not valid at this time: it ended at /);
     });
 
+    it('by a certificate without a subject, such as a TPM’s, which is named by its serial number', async () => {
+      const chain = [await issue({ subject: '', serialNumber: '1234abcd', notAfter: YESTERDAY }, root)];
+      expect(verdictOf(chain, [root])).toMatch(/^the certificate 1234ABCD is not valid at this time: it ended at /);
+    });
+
     it('to a root that is no authority: a leaf of FIDO metadata signs nothing', async () => {
       const below = await issue({ subject: 'CN=Below' }, leaf);
       expect(verdictOf([below], [leaf])).toBe('"CN=Leaf" is not a certificate authority');

@@ -147,9 +147,10 @@ function flawOfExtensions(
   return intermediates > allowed ? `${nameOf(certificate)} allows no path of this length` : undefined;
 }
 
-/** The subject, on one line and at most 200 characters of it. */
-export function nameOf({ subject }: X509Certificate): string {
-  return `"${nameInOneLine(subject)}"`;
+/** The subject, on one line and at most 200 characters of it; the serial number where it is empty, as a TPM’s is. */
+export function nameOf({ subject, serialNumber }: X509Certificate): string {
+  const name = nameInOneLine(subject);
+  return name === '' ? `the certificate ${serialNumber}` : `"${name}"`;
 }
 
 /** At most 200 characters. @param name as node:crypto gives it: undefined for an empty one, against its types */

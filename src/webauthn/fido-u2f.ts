@@ -1,3 +1,4 @@
+import { nameOfAlgorithm } from './algorithms.js';
 import type { Attestation, Distrust } from './attestation.js';
 import { attestationAlgorithm, demandSignature, describeKey } from './attestation-algorithms.js';
 import { step } from './verdict.js';
@@ -26,7 +27,11 @@ export function verifyFidoU2f({
     'attestation-invalid',
     `the key of a fido-u2f certificate is on P-256; this is ${describeKey(publicKey)}`,
   );
-  step(algorithm === ES256, 'attestation-invalid', `fido-u2f attests ES256 keys, not those of ${String(algorithm)}`);
+  step(
+    algorithm === ES256,
+    'attestation-invalid',
+    `fido-u2f is for keys of ES256 (-7), not of ${nameOfAlgorithm(algorithm)}`,
+  );
   const { credentialId, aaguid, key } = credential;
   // The key is known to be on P-256, so both coordinates have 32 bytes.
   const point = [Buffer.from([0x04]), key.get(-2) as Uint8Array, key.get(-3) as Uint8Array];

@@ -1,3 +1,4 @@
+import { nameOfAlgorithm } from './algorithms.js';
 import { type Attestation, attestedBytes } from './attestation.js';
 import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
 import { attributesOf, demandAttestationLeaf, readCertificate } from './attestation-certificate.js';
@@ -14,7 +15,7 @@ export function verifyPacked(attestation: Attestation): void {
   const [leaf] = certificates;
   const [alg, sig] = [statement.get('alg'), statement.get('sig')];
   if (!leaf) {
-    const own = `self attestation is in the algorithm ${String(alg)}, not in the key’s, ${String(algorithm)}`;
+    const own = `the statement is signed by ${nameOfAlgorithm(alg)}, not by the key’s ${nameOfAlgorithm(algorithm)}`;
     step(alg === algorithm, 'attestation-invalid', own);
     const key = publicKeyOf(credential.key);
     demandSignature(attestationAlgorithm(alg, key), key, attestedBytes(attestation), sig);

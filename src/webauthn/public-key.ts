@@ -61,11 +61,11 @@ export function publicKeyOf(key: CoseKey): KeyObject {
     const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
     const bits = publicKey.asymmetricKeyDetails?.modulusLength;
     if (bits !== undefined)
-      step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `RSA of ${String(bits)} bits`);
+      step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `the RSA key has ${String(bits)} bits, not 2,048 to 8,192`); // prettier-ignore
     return publicKey;
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal('public-key-invalid', `no ${algorithm.name} key can be made of it`);
+    throw new Refusal('public-key-invalid', `the numbers of the key do not make a key for ${algorithm.name}`);
   }
 }
 
@@ -121,7 +121,7 @@ function member(key: CoseKey, label: number, bytes?: number): Uint8Array {
   step(
     value instanceof Uint8Array && (bytes === undefined || value.length === bytes),
     'public-key-invalid',
-    `member ${String(label)} is no byte string${bytes === undefined ? '' : ` of ${String(bytes)} bytes`}`,
+    `the key’s member ${String(label)} is not a byte string${bytes === undefined ? '' : ` of ${String(bytes)} bytes`}`,
   );
   return value;
 }

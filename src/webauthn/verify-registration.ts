@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
+import { nameOfAlgorithm } from './algorithms.js';
 import type { Statement } from './attestation.js';
 import { ATTESTATION_FORMATS, type AttestationFormat, verifyStatement } from './attestation-statement.js';
 import { assessTrust, type AttestationVerdict } from './attestation-trust.js';
@@ -116,7 +117,7 @@ function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly numb
   step(
     wasOffered,
     'algorithm-denied',
-    `the key is for the algorithm ${String(algorithm)}; offered were ${offered.join(', ')}`,
+    `the key is for ${nameOfAlgorithm(algorithm)}; the options offered ${offered.map(nameOfAlgorithm).join(', ')}`,
   );
   verifyPublicKey(key);
   return algorithm;
