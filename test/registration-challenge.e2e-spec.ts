@@ -129,7 +129,9 @@ describe('POST /v1/challenges/registration', () => {
   it('refuses a user who has as many passkeys as the policy allows', async () => {
     const few = await service.relyingParty('few.example.com', { maxCredentialsPerUser: 1 });
     const credential = await few.registered('ada', new Authenticator());
-    expect(await few.requestRegistration('ada')).toMatchObject(policyRejected('too-many-credentials'));
+    const refused = await few.requestRegistration('ada');
+    expect(refused).toMatchObject(policyRejected('too-many-credentials'));
+    expect(refused.body).toMatchObject({ advice: expect.stringContaining('maxCredentialsPerUser') });
     const revoke = `/v1/credentials/${credential.id}/revoke`;
     await service.client.call('auth-service', 'POST', revoke, { reason: 'makes room' });
     expect(await few.requestRegistration('ada')).toMatchObject({ status: 201 });

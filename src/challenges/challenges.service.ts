@@ -153,6 +153,7 @@ export function demandRoom(credentials: number, maxCredentialsPerUser: number): 
   throw new Problem('policy-rejected', {
     reason: 'too-many-credentials',
     detail: `the user has ${String(credentials)} passkeys; the policy allows ${String(max)}`,
+    advice: 'Let the user choose a passkey to revoke. Or raise the policy’s maxCredentialsPerUser, to at most 64.',
   });
 }
 

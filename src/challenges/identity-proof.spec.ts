@@ -11,7 +11,11 @@ const ask = (verifiedAt: string | undefined, policy = POLICY) => {
   };
 };
 
-const refusal = (reason: string): unknown => expect.objectContaining({ slug: 'policy-rejected', members: { reason, detail: expect.any(String) } }); // prettier-ignore
+const refusal = (reason: string, advice: string): unknown =>
+  expect.objectContaining({
+    slug: 'policy-rejected',
+    members: { reason, detail: expect.any(String), advice: expect.stringContaining(advice) },
+  });
 
 describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () => {
   it.each([
@@ -26,14 +30,19 @@ describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () =>
   });
 
   it.each([
-    ['more than 15 minutes ago', '2026-06-30T11:44:59.999Z', 'identity-proof-too-old'],
-    ['yesterday', '2026-06-29T12:00:00Z', 'identity-proof-too-old'],
-    ['an hour ago, which reads like now', '2026-06-30T12:00:00+01:00', 'identity-proof-too-old'],
-    ['more than a minute ahead', '2026-06-30T12:01:00.001Z', 'identity-proof-invalid'],
-    ['an hour ahead, which reads like now', '2026-06-30T12:00:00-01:00', 'identity-proof-invalid'],
-    ['never', undefined, 'identity-proof-missing'],
-  ])('%s is not', (_, verifiedAt, reason) => {
-    expect(ask(verifiedAt)).toThrow(refusal(reason));
+    ['more than 15 minutes ago', '2026-06-30T11:44:59.999Z', 'identity-proof-too-old', 'Identify the user now'],
+    ['yesterday', '2026-06-29T12:00:00Z', 'identity-proof-too-old', 'Identify the user now'],
+    [
+      'an hour ago, which reads like now',
+      '2026-06-30T12:00:00+01:00',
+      'identity-proof-too-old',
+      'Identify the user now',
+    ],
+    ['more than a minute ahead', '2026-06-30T12:01:00.001Z', 'identity-proof-invalid', 'Set the clock'],
+    ['an hour ahead, which reads like now', '2026-06-30T12:00:00-01:00', 'identity-proof-invalid', 'Set the clock'],
+    ['never', undefined, 'identity-proof-missing', 'Identify the user now'],
+  ])('%s is not', (_, verifiedAt, reason, advice) => {
+    expect(ask(verifiedAt)).toThrow(refusal(reason, advice));
   });
 
   it('is as long ago as the policy says', () => {

@@ -4,6 +4,9 @@ import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 /** How far a caller's clock may be ahead of ours, in milliseconds. */
 const CLOCK_SKEW_MS = 60_000;
 
+const IDENTIFY = 'Identify the user now, and ask for a challenge with the time and the method of that.';
+const SET_CLOCK = 'Set the clock of the service that identifies users.';
+
 /**
  * A passkey is a way in, so whoever adds one must have been identified just now (PCI DSS 8.3.3).
  *
@@ -15,17 +18,18 @@ export function demandIdentityProof(
   now: Date,
 ): void {
   if (!policy.required) return;
-  if (!proof) reject('identity-proof-missing', 'the policy demands identityProof');
+  if (!proof) reject('identity-proof-missing', 'the request has no identityProof, which the policy demands', IDENTIFY);
   const age = now.getTime() - Date.parse(proof.verifiedAt.toUpperCase());
-  if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt lies in the future');
+  if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt lies in the future', SET_CLOCK);
   if (age > policy.maxAgeSeconds * 1_000) {
     reject(
       'identity-proof-too-old',
       `identityProof.verifiedAt is more than ${String(policy.maxAgeSeconds)} seconds ago`,
+      IDENTIFY,
     );
   }
 }
 
-function reject(reason: string, detail: string): never {
-  throw new Problem('policy-rejected', { reason, detail });
+function reject(reason: string, detail: string, advice: string): never {
+  throw new Problem('policy-rejected', { reason, detail, advice });
 }
