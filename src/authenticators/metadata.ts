@@ -36,7 +36,7 @@ const ICON = /^data:image\/[a-z+.-]+;base64,[A-Za-z0-9+/]+=*$/;
 const MAX_ICON_CHARACTERS = 64 * 1_024;
 
 /**
- * The serial number and the date decide whether the file is taken: a mistake there refuses the whole. An entry, a status report
+ * The file is taken by its serial number and its date: a mistake there refuses the whole. An entry, a status report
  * or a member of a statement that cannot be read is skipped and reported, and keeps no report about another model out. Entries
  * without AAGUID (UAF, U2F) are passed over.
  *

@@ -162,7 +162,7 @@ class Exchanges {
     return isStopped === true || (this.open.length >= MAX_READ_AHEAD && this.newest?.complete === true);
   }
 
-  /** The limit of node:http begins anew with each byte, and an empty line is no request. */
+  /** The limit of node:http begins anew with each byte, and an empty line is not a request. */
   private awaitNext(): void {
     this.speaks = false;
     clearTimeout(this.idle);

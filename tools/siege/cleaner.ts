@@ -1,6 +1,6 @@
 /**
  * Cleans up after the siege, also when that is killed: it ends the service, where it still runs, and removes its data. The
- * siege forks this process with the data's directory as its argument, tells it the service's process, and disconnects.
+ * siege forks this process with the data's directory as its argument, sends it the service's process, and disconnects.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
