@@ -22,6 +22,8 @@ const FORMATS = [
   '§8.7 None attestation',
   '§8.8 Apple anonymous attestation',
 ];
+/** What a caller fills in. */
+const OPTIONS = ['§5.4 and §5.5 options, where they come from a caller'];
 /** The dictionaries that a browser writes. */
 const DICTIONARIES = [
   '§5.1 RegistrationResponseJSON and AuthenticationResponseJSON',
@@ -30,7 +32,7 @@ const DICTIONARIES = [
   '§5.8.1 CollectedClientData',
 ];
 const SPECS =
-  'src/webauthn/(verify-|collected-client-data|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/credentials/dto/ceremony-answer';
+  'src/webauthn/(verify-|collected-client-data|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/(credentials/dto/ceremony-answer|challenges/dto/options-in)';
 const PAGE = 'docs/webauthn-conformance.md';
 
 interface Test {
@@ -127,6 +129,12 @@ const page = [
   'demands beyond these steps is in the tests of [src/credentials](../src/credentials) and [test](../test).',
   '',
   ...Object.entries(SECTIONS).flatMap(([name, steps]) => section(name, steps, tests)),
+  '## §5 What a caller asks for, member by member',
+  '',
+  'The other members of the options are the service’s own: the RP ID of the relying party, a user handle and a challenge of 32',
+  'random bytes each, and the user’s passkeys, 64 at most.',
+  '',
+  ...OPTIONS.flatMap((name) => fields(name, tests)),
   '## §5 What a browser writes, member by member',
   '',
   'The browser’s part of a request may grow; the caller’s part is strict. The steps above judge the values of the members.',
