@@ -60,6 +60,14 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
     expect((await tryOut({})).wouldRefuse).toEqual([]);
   }); // prettier-ignore
 
+  it('counts every active passkey when it would switch the relying party off', async () => {
+    const off = await tryOut({}, { enabled: false });
+    expect(off.wouldRefuse).toMatchObject([
+      { aaguid: SYNCED, credentials: 2, reason: 'relying-party-denied' },
+      { aaguid: BOUND, credentials: 1, reason: 'relying-party-denied' },
+    ]);
+  });
+
   it('says what the real PUT then does', async () => {
     const policy = { authenticators: { deny: [SYNCED] } };
     const [model] = (await tryOut(policy)).wouldRefuse;

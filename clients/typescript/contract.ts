@@ -1042,14 +1042,15 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
             warnings: components["schemas"]["PolicyWarnings"];
-            /** @description Active passkeys that the policy refuses, by model, the most frequent first. */
+            /** @description Active passkeys that the settings refuse, by model, the most frequent first. */
             wouldRefuse: {
                 aaguid: components["schemas"]["Aaguid"];
                 /** @description The model's name. */
                 name: string | null;
                 /** @description How many passkeys. */
                 credentials: number;
-                reason: components["schemas"]["CeremonyReason"];
+                /** @description A reason of `authentication-rejected`, or `relying-party-denied` when `enabled` is false. */
+                reason: components["schemas"]["CeremonyReason"] | "relying-party-denied";
             }[];
         };
         /** @description Names what browsers and authenticators will not do under these settings, and what to change. */

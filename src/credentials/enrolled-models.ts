@@ -9,6 +9,8 @@ import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy
 import { type Reason, Refusal } from '../webauthn/verdict.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 
+type Settings = Parameters<EnrolledCredentials['refusedBy']>[0];
+
 interface EnrolledModel {
   readonly aaguid: string;
   readonly backup_eligible: boolean;
@@ -26,14 +28,14 @@ export class EnrolledModels extends EnrolledCredentials {
     super();
   }
 
-  async refusedBy(rpId: string, policy: RelyingPartyPolicy): Promise<WouldRefuse[]> {
+  async refusedBy({ rpId, enabled, policy }: Settings): Promise<WouldRefuse[]> {
     const models = await this.dataSource.query<EnrolledModel[]>(
       `SELECT aaguid, backup_eligible, count(*)::float8 AS credentials FROM credential
         WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`,
       [rpId],
     );
     return models.flatMap((model) => {
-      const reason = this.refusalOf(model, policy);
+      const reason = enabled ? this.refusalOf(model, policy) : 'relying-party-denied';
       if (reason === undefined) return [];
       const { aaguid, credentials } = model;
       return [{ aaguid, name: this.authenticators.nameOf(aaguid)?.name ?? null, credentials, reason }];

@@ -46,7 +46,7 @@ export class RelyingPartiesController {
     }
     if (dryRun === 'true') {
       const party = await this.parties.propose(rpId, settings);
-      const wouldRefuse = await this.enrolled.refusedBy(rpId, party.policy);
+      const wouldRefuse = await this.enrolled.refusedBy(party);
       return Object.assign(RelyingPartyResponse.of(party), { wouldRefuse });
     }
     const { party, created } = await this.parties.put(context, rpId, settings);
