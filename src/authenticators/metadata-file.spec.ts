@@ -69,7 +69,7 @@ describe('the file of FIDO metadata', () => {
   it('stops the boot when it has more than 64 MiB, unread', async () => {
     await writeFile(path, '');
     await truncate(path, MAX_BLOB_BYTES + 1);
-    await expect(opened()).rejects.toThrow('more than 67108864 bytes');
+    await expect(opened()).rejects.toThrow('larger than 67108864 bytes');
   });
 
   it('says how much of it could not be read, and serves the rest', async () => {
@@ -132,7 +132,7 @@ describe('the file of FIDO metadata', () => {
       ['the same no with other content', () => writeFile(path, blob(5, 'Other')), 'its no 5 is not higher than 5'],
       ['half a file', () => writeFile(path, blob(6).slice(0, -10)), 'the signature does not hold'],
       ['no file', () => rm(path), 'ENOENT'],
-      ['a directory', () => rm(path).then(() => mkdir(path)), 'EISDIR'],
+      ['a directory', () => rm(path).then(() => mkdir(path)), 'is no file'],
     ])('to %s changes nothing and is told', async (_, change, refused) => {
       await writeFile(path, blob(5));
       const file = await opened();

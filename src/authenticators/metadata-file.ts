@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import {
   type OnModuleDestroy,
   Inject,
@@ -11,6 +10,7 @@ import {
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
+import { readDated } from '../config/read-bounded.js';
 import { type FileReports, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { MAX_BLOB_BYTES, verifyMetadataBlob } from './metadata-blob.js';
@@ -122,7 +122,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
 
   /** @throws MetadataError, or the file system's error */
   private async read(path: string, held: Loaded | undefined): Promise<Loaded> {
-    const { bytes, writtenAt } = await contentOf(path);
+    const { bytes, writtenAt } = await readDated(path, MAX_BLOB_BYTES);
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (digest === held?.digest) return held;
     const metadata = verifyMetadataBlob(bytes, this.roots, this.clock.now());
@@ -141,16 +141,5 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private show({ no, nextUpdate }: Loaded): void {
     this.metrics.metadataNextUpdate.reset();
     this.metrics.metadataNextUpdate.set({ no }, nextUpdate.getTime() / 1_000);
-  }
-}
-
-async function contentOf(path: string): Promise<{ bytes: Buffer; writtenAt: Date }> {
-  const file = await open(path);
-  try {
-    const { size, mtime } = await file.stat();
-    if (size > MAX_BLOB_BYTES) throw new MetadataError(`the file has more than ${String(MAX_BLOB_BYTES)} bytes`);
-    return { bytes: await file.readFile(), writtenAt: mtime };
-  } finally {
-    await file.close();
   }
 }

@@ -1,0 +1,44 @@
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readBounded } from './read-bounded.js';
+
+const MAX_BYTES = 8;
+
+let directory: string;
+let path: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-bounded-'));
+  path = join(directory, 'file');
+});
+afterEach(async () => {
+  // Lets go of anyone who waits for the pipe's writer, so that a failure does not hang.
+  const writer = await open(path, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined);
+  await writer?.close();
+  await rm(directory, { recursive: true });
+});
+
+describe('a named pipe to which nobody writes', () => {
+  it('is refused at once', async () => {
+    execFileSync('mkfifo', [path]);
+    await expect(readBounded(path, MAX_BYTES)).rejects.toThrow('is no file');
+  }, 5_000);
+});
+
+describe('a file', () => {
+  it.each([
+    ['of as many bytes as it may have is read', MAX_BYTES],
+    ['of none is read', 0],
+  ])('%s', async (_, size) => {
+    await writeFile(path, 'a'.repeat(size));
+    expect(await readBounded(path, MAX_BYTES)).toHaveLength(size);
+  });
+
+  it('of one byte more is refused', async () => {
+    await writeFile(path, 'a'.repeat(MAX_BYTES + 1));
+    await expect(readBounded(path, MAX_BYTES)).rejects.toThrow('is larger than 8 bytes');
+  });
+});
