@@ -70,6 +70,20 @@ describe('WebAuthn L3 §8.6 FIDO U2F attestation', () => {
     it('refuses a key for ES384', () => refuses(by(maker), { key: generateKey('ES384') }));
   });
 
+  describe('the flags and the sign count: not named by the clause, and not signed', () => {
+    it.each<[string, object]>([
+      ['the flag UP alone and a count of 0, as U2F has them', { flags: { UV: false, BE: false, BS: false } }],
+      ['other flags, as the client wrote them', { flags: { UV: true, BE: true, BS: true } }],
+      ['another count', { signCount: 7 }],
+    ])('accepts %s', async (_, claims) => {
+      const verified = registration({
+        interference: { attestation: by(maker), ...claims },
+        expected: { roots: () => [root.pem], requireUserVerification: false },
+      });
+      expect(await verified).toMatchObject({ attestation: { trust: 'trusted' } });
+    });
+  });
+
   describe('the AAGUID: not named by the clause, and not signed', () => {
     it('accepts zeros', async () => {
       expect(await attested(by(maker))).toMatchObject({ trust: 'trusted' });

@@ -53,6 +53,8 @@ interface RegistrationProfile {
   readonly challenge?: Buffer;
   /** The roots to which the attestation must lead: a true one that is not trusted counts as refused. */
   readonly roots?: readonly string[];
+  /** The statement signs neither the flags nor the sign count: an answer that differs in them alone is as good as another. */
+  readonly countsUnsigned?: true;
 }
 
 function registrationTarget(name: string, profile: RegistrationProfile): Target {
@@ -87,13 +89,24 @@ function registrationTarget(name: string, profile: RegistrationProfile): Target 
       }),
     attack: async (changes) => {
       const mutated = mutate(honest, other, changes);
-      return mutated
-        ? outcomeOf(() => {
-            verify(mutated);
-          })
-        : 'unchanged';
+      if (!mutated || (profile.countsUnsigned && withoutCounts(mutated) === withoutCounts(honest))) return 'unchanged';
+      return outcomeOf(() => {
+        verify(mutated);
+      });
     },
   };
+}
+
+/** The answer with zeros for the flags and the sign count of its authenticator data. */
+function withoutCounts({
+  id,
+  rawId,
+  response: { clientDataJSON, attestationObject },
+}: RegistrationResponseJSON): string {
+  const object = Buffer.from(attestationObject, 'base64url');
+  const rpIdHash = object.indexOf(sha256(RP_ID));
+  if (rpIdHash >= 0) object.subarray(rpIdHash + 32, rpIdHash + 37).fill(0);
+  return JSON.stringify([id, rawId, clientDataJSON, object.toString('hex')]);
 }
 
 function authenticationTarget(algorithm: AlgorithmName): Target {
@@ -131,7 +144,11 @@ async function attestedTargets(): Promise<Target[]> {
       model: { attestation: packedBy(await maker.issue({ aaguid: AAGUID })), aaguid: AAGUID },
       ...byMaker,
     }),
-    registrationTarget('fido-u2f', { model: { attestation: fidoU2fBy(await maker.issue()) }, ...byMaker }),
+    registrationTarget('fido-u2f', {
+      model: { attestation: fidoU2fBy(await maker.issue()) },
+      countsUnsigned: true,
+      ...byMaker,
+    }),
     registrationTarget('tpm', { model: { attestation: tpm.attest(-7) }, roots: [tpm.root.pem] }),
     await androidTarget(phone),
   ];
