@@ -10,6 +10,8 @@ describe('the user’s own id', () => {
     ['u-123', 'session of u-123', `session of ${REDACTED}`],
     ['u-123', 'u-123u-1234', `${REDACTED}${REDACTED}4`],
     ['ada@example.com', 'https://idp/?user=ada%40example.com', `https://idp/?user=${REDACTED}`],
+    ['Zoë/1', '?user=Zo%c3%ab%2f1', `?user=${REDACTED}`],
+    ['a"da', String.raw`{"user":"a\"da"}`, `{"user":"${REDACTED}"}`],
     ['$&', '$& and $$&', `${REDACTED} and $${REDACTED}`],
     ['{user.uid}', 'of {user.uid}', `of ${REDACTED}`],
     ['🔑', 'the 🔑', `the ${REDACTED}`],

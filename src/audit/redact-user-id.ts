@@ -31,10 +31,15 @@ function redactMembers(members: Readonly<Record<string, unknown>>, userId: strin
   );
 }
 
-/** Looks for the id as it is and as a URL has it. */
 function withoutId(text: string, userId: string): string {
-  const [redacted, encoded] = [without(text, userId), encodeURIComponent(userId)];
-  return encoded === userId ? redacted : without(redacted, encoded);
+  return [...spellingsOf(userId)].reduce((rest, spelling) => without(rest, spelling), text);
+}
+
+/** The id as it is, as a URL has it, whose hex digits may be of either case, and as JSON has it. */
+function spellingsOf(id: string): Set<string> {
+  const encoded = encodeURIComponent(id);
+  const inLowerCase = encoded.replace(/%../g, (byte) => byte.toLowerCase());
+  return new Set([id, encoded, inLowerCase, JSON.stringify(id).slice(1, -1)]);
 }
 
 /** Finds a short id only where it is a word of its own. */
