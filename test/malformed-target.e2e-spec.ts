@@ -175,6 +175,16 @@ describe('headers', () => {
     expect(await service.client.call('auth-service', 'GET', '/v1/credentials')).toMatchObject({ status: 200 });
   });
 
+  it('of more than 64 are refused, and the answer says so', async () => {
+    const headers = Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`x-${String(at)}`, '']));
+    const answer = await service.client.send('auth-service', 'GET', '/v1/credentials', { headers });
+    const body = {
+      type: 'urn:passkey-manager:problem:request-too-large',
+      detail: expect.stringContaining('more than 64'),
+    };
+    expect(answer).toMatchObject({ status: 413, body });
+  });
+
   it.each([
     ['method override', { 'x-http-method-override': 'DELETE' }],
     ['another forwarded host', { 'x-forwarded-host': 'evil.example' }],
