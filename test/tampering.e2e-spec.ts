@@ -1,3 +1,4 @@
+import { Refusals } from '../src/audit/refusals.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
@@ -33,6 +34,23 @@ async function expectReport(): Promise<void> {
   const events = await log.events({ type: 'credential.tampered' });
   expect(JSON.stringify(events)).toContain(credential.id);
 }
+
+describe('a changed row that is read again and again', () => {
+  it('costs ten records a minute, which say how often it was refused', async () => {
+    await service.sql(`UPDATE credential SET aaguid = gen_random_uuid() WHERE id = $1`, [credential.id]);
+    for (let read = 0; read < 25; read += 1) {
+      const { status } = await service.client.call('auth-service', 'GET', `/v1/credentials/${credential.id}`);
+      expect(status).toBe(404);
+    }
+    const ofRow = async () =>
+      (await log.events({ type: 'credential.tampered', credentialId: credential.credentialId })).map(({ unmapped }) =>
+        Number(unmapped?.['refused_before_unrecorded'] ?? 0),
+      );
+    expect(await ofRow()).toHaveLength(10);
+    await service.running.app.get(Refusals).write();
+    expect((await ofRow()).reduce((sum, before) => sum + 1 + before, 0)).toBe(25);
+  });
+});
 
 describe('a row that was rebound by SQL', () => {
   const rebind = (assignment: string, values: unknown[] = []): Promise<unknown> =>

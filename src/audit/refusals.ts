@@ -15,6 +15,8 @@ const NAMED = { records: 60, answers: 600, keys: 2_000, writing: 32 };
 const STRANGERS = { records: 60, answers: 600, keys: 16, writing: 8 };
 /** The bounds for addresses. A refused handshake has no answer. */
 const HANDSHAKES = { records: 20, answers: Infinity, keys: 16, writing: 8 };
+/** The bounds for credential rows that fail their integrity check. Each read of such a row refuses it again. */
+const TAMPERED_ROWS = { records: 10, answers: Infinity, keys: 1_000, writing: 8 };
 
 /**
  * Records refusals before their answers go out, up to a number a minute. Anyone can be refused as often as they like, so each
@@ -26,6 +28,7 @@ export class Refusals implements OnApplicationBootstrap {
   private readonly named: RefusalRecords;
   private readonly strangers: RefusalRecords;
   private readonly handshakes: RefusalRecords;
+  private readonly tamperedRows: RefusalRecords;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -37,6 +40,7 @@ export class Refusals implements OnApplicationBootstrap {
     this.named = new RefusalRecords(NAMED, record);
     this.strangers = new RefusalRecords(STRANGERS, record);
     this.handshakes = new RefusalRecords(HANDSHAKES, record);
+    this.tamperedRows = new RefusalRecords(TAMPERED_ROWS, record);
   }
 
   onApplicationBootstrap(): void {
@@ -73,10 +77,16 @@ export class Refusals implements OnApplicationBootstrap {
     await this.handshakes.refuse(context.source.ip, { context, entry, time: this.clock.now() });
   }
 
+  /** @param id the row's */
+  async refuseRow(context: RequestContext, id: string, entry: AuditEntry): Promise<void> {
+    await this.tamperedRows.refuse(id, { context, entry, time: this.clock.now() });
+  }
+
   /** Records the refusals that are only counted so far. */
   async write(): Promise<void> {
     const now = this.clock.now();
-    for (const records of [this.named, this.strangers, this.handshakes]) await records.write(now);
+    const { named, strangers, handshakes, tamperedRows } = this;
+    for (const records of [named, strangers, handshakes, tamperedRows]) await records.write(now);
   }
 
   /** Ends the records, when nothing is refused any more. */
@@ -88,7 +98,8 @@ export class Refusals implements OnApplicationBootstrap {
   }
 
   private counted(): Record<string, number> {
-    const { named, strangers, handshakes } = this;
-    return { requests: named.unrecorded + strangers.unrecorded, handshakes: handshakes.unrecorded };
+    const { named, strangers, handshakes, tamperedRows } = this;
+    const requests = named.unrecorded + strangers.unrecorded;
+    return { requests, handshakes: handshakes.unrecorded, rows: tamperedRows.unrecorded };
   }
 }

@@ -32,6 +32,9 @@ describe('RFC 9112 §3.2', () => {
     'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
     'GET / HTTP/1.1\r\nX: host\r\nhost: HOST\r\nConnection: close\r\n\r\n',
     'GET / HTTP/1.0\r\nHOST: localhost\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: pm.internal_1:8443\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: [::1]:8443\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: 127.0.0.1:\r\n\r\n',
   ])('serves a request that names its host: %j', async (head) => {
     expect(await answerTo(head)).toMatch(/^HTTP\/1\.1 200 .*\{"served":true\}$/s);
   });
@@ -43,7 +46,11 @@ describe('RFC 9112 §3.2', () => {
     'GET / HTTP/1.1\r\nX: host\r\nConnection: close\r\n\r\n',
     'GET / HTTP/1.0\r\n\r\n',
     'GET /\r\n\r\n',
-  ])('refuses one that names none, or several: %j', async (head) => {
+    'GET / HTTP/1.0\r\nHost: \r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: a b/c@d\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: user@localhost\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: a:port\r\n\r\n',
+  ])('refuses one that names none, several, or what cannot be a host: %j', async (head) => {
     const answer = await answerTo(head);
     expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/problem\+json/s);
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({

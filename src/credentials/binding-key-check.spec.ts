@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await database.sql('TRUNCATE credential');
-  bindings = new CredentialBindings(TEST_KEYS, new FakeAudit().service);
+  bindings = new CredentialBindings(TEST_KEYS, new FakeAudit().refusals);
   check = new BindingKeyCheck(database.dataSource.getRepository(CredentialEntity), bindings);
 });
 afterAll(() => database.close());
@@ -32,7 +32,7 @@ async function register(count: number, by = bindings): Promise<void> {
   await database.dataSource.getRepository(CredentialEntity).insert(sealed);
 }
 const other = (): CredentialBindings =>
-  new CredentialBindings({ ...TEST_KEYS, binding: Buffer.alloc(32, 99) }, new FakeAudit().service);
+  new CredentialBindings({ ...TEST_KEYS, binding: Buffer.alloc(32, 99) }, new FakeAudit().refusals);
 const fitting = (): boolean | undefined => check.sample && fits(check.sample);
 const alter = (count: number): Promise<unknown> =>
   database.sql(

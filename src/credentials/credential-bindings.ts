@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { AuditService } from '../audit/audit.service.js';
+import { Refusals } from '../audit/refusals.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { RequestContext } from '../identity/request-context.js';
 import { bindingHolds, bindingMac } from './binding.js';
@@ -14,7 +14,7 @@ export class CredentialBindings {
 
   constructor(
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
-    private readonly audit: AuditService,
+    private readonly refusals: Refusals,
   ) {}
 
   seal<T extends Omit<CredentialEntity, 'bindingMac'>>(credential: T): T & { bindingMac: Buffer } {
@@ -25,7 +25,10 @@ export class CredentialBindings {
     return bindingHolds(this.keys.binding, credential);
   }
 
-  /** Whether the row is as the service wrote it. When it is not, that is in the audit log before this returns. */
+  /**
+   * Whether the row is as the service wrote it. When it is not, the audit log says so before this returns; of a row that fails
+   * again and again, it has the number (docs/adr/0017-refusals-are-counted.md).
+   */
   async holds(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
     this.failures += 1;
@@ -36,7 +39,7 @@ export class CredentialBindings {
       rpId,
       id,
     });
-    await this.audit.record(context, {
+    await this.refusals.refuseRow(context, id, {
       type: 'credential.tampered',
       outcome: 'failure',
       detail: 'the row was changed by something other than this service',

@@ -53,7 +53,7 @@ beforeAll(async () => {
   } as unknown as Logger;
   dataSource.setOptions({ logging: ['query'] });
   dataSource.logger = logger;
-  const { service } = new FakeAudit();
+  const { service, refusals } = new FakeAudit();
   const clock = { now: () => new Date() };
   events = new AuditReader(
     dataSource.getRepository(AuditEventEntity),
@@ -65,7 +65,7 @@ beforeAll(async () => {
   credentials = new CredentialsService(
     dataSource.getRepository(CredentialEntity),
     clock,
-    new CredentialBindings(TEST_KEYS, service),
+    new CredentialBindings(TEST_KEYS, refusals),
     {} as AuthenticatorsService,
     service,
   );

@@ -47,7 +47,10 @@ function problemOf(error: unknown): Problem | undefined {
   if (status === undefined || status < 400 || status > 499) return undefined;
   const slug = BY_STATUS[status] ?? 'request-malformed';
   if (slug !== 'request-malformed') return new Problem(slug);
-  return new Problem(slug, { invalid: [{ pointer: '', detail: (error as Error).message }] });
+  const { code, message } = error as Error & { code?: unknown };
+  // Fastify repeats the path in its message.
+  const detail = code === 'FST_ERR_BAD_URL' ? 'the path is not percent-encoded UTF-8' : message;
+  return new Problem(slug, { invalid: [{ pointer: '', detail }] });
 }
 
 /**
