@@ -1,5 +1,10 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { AnchorTarget } from './anchor.js';
+
+const { O_APPEND, O_CREAT, O_WRONLY } = constants;
+/** Without `O_NONBLOCK`, opening a named pipe waits for a reader, without end. Windows does not have it. */
+const APPEND = O_WRONLY | O_APPEND | O_CREAT | (process.platform === 'win32' ? 0 : constants.O_NONBLOCK);
 
 /**
  * Appends notes to a file, for storage that lets nobody change what was written (WORM). A note that could not be written
@@ -11,7 +16,7 @@ export class AnchorFile implements AnchorTarget {
   constructor(private readonly path: string) {}
 
   async deliver(note: string): Promise<void> {
-    const file = await open(this.path, 'a', 0o640);
+    const file = await open(this.path, APPEND, 0o640);
     try {
       const { size } = await file.stat();
       try {

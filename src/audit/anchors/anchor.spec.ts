@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -154,6 +155,14 @@ describe('an anchor by file', () => {
     await mkdir(directory);
     await until(() => anchored.length > 0);
     expect(await notes()).toEqual([checkpoint(2).note]);
+  });
+
+  it('says that a named pipe in its place has no reader, and waits for none', async () => {
+    execFileSync('mkfifo', [path]);
+    const anchor = anchorOf(new AnchorFile(path));
+    anchor.push(checkpoint(1));
+    await until(() => anchor.failure !== undefined);
+    expect(anchor.failure).toMatch(/ENXIO/);
   });
 });
 
