@@ -13,9 +13,10 @@ const PORTION = 1_000;
 const INTERVAL_MS = 1_000;
 /** The time between two passes through the whole log. */
 const PAUSE_MS = 86_400_000;
-/** Replicas of the version before write events that do not wait in `audit_pending`: the check looks for the newest often. */
+/** Replicas of the version before write events that do not wait in `audit_pending`: the check looks at each event once, at this age. */
+const RECENT_AGE_MS = 5_000;
+/** The age of the oldest event that the first look is for. */
 const RECENT_MS = 20_000;
-const RECENT_INTERVAL_MS = 5_000;
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** A record names so many altered events at most. */
 const MAX_NAMED = 100;
@@ -44,11 +45,11 @@ const HOLD = named<Portion>(
           ARRAY(SELECT id FROM held WHERE placeless EXCEPT SELECT event_id FROM audit_pending) AS placeless`,
 );
 
-/** $1: from this id on */
+/** $1: from this id on, $2: and before this one */
 const RECENT = named<{ readonly id: string }>(
   'audit-check-recent',
   `WITH placeless AS MATERIALIZED (
-     SELECT id FROM audit_event WHERE id >= $1::uuid AND ${hasNoLeaf('id')} LIMIT ${String(BATCH)})
+     SELECT id FROM audit_event WHERE id >= $1::uuid AND id < $2::uuid AND ${hasNoLeaf('id')} LIMIT ${String(BATCH)})
    SELECT id FROM placeless EXCEPT SELECT event_id FROM audit_pending`,
 );
 
@@ -73,7 +74,8 @@ export class LogCheck {
   private readonly logger = new Logger(LogCheck.name);
   private next = LAST_ID;
   private dueAt = -Infinity;
-  private recentAt = -Infinity;
+  /** Events before it have been looked at; undefined: none yet. */
+  private recentUntil: number | undefined;
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -84,13 +86,18 @@ export class LogCheck {
   /** Does the looks that are due. */
   async run(): Promise<void> {
     const now = this.clock.now().getTime();
-    if (Math.abs(now - this.recentAt) >= RECENT_INTERVAL_MS) {
-      this.recentAt = now;
-      const placeless = await RECENT.run(this.dataSource, [firstIdAt(now - RECENT_MS)]);
-      await this.adopt(placeless.map(({ id }) => id));
-    }
+    await this.recent(now - RECENT_AGE_MS);
     if (now < this.dueAt && this.dueAt - now <= PAUSE_MS) return;
     await this.portion(now);
+  }
+
+  /** After the clock went back it begins anew. */
+  private async recent(until: number): Promise<void> {
+    const { recentUntil = Infinity } = this;
+    const from = recentUntil <= until ? recentUntil : until + RECENT_AGE_MS - RECENT_MS;
+    const placeless = await RECENT.run(this.dataSource, [firstIdAt(from), firstIdAt(until)]);
+    await this.adopt(placeless.map(({ id }) => id));
+    this.recentUntil = placeless.length < BATCH ? until : from;
   }
 
   private async portion(now: number): Promise<void> {
