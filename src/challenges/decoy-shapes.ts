@@ -2,11 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { LAST_USED_FIRST } from '../database/descriptors.js';
+import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { createListShape, type ListShape } from './decoy.js';
 
 const KEPT_MS = 600_000;
-/** Lists show no more passkeys of a user than this. */
-const MAX_DESCRIPTORS = 64;
 
 /**
  * SQL: the most frequent shapes of a relying party's lists, and how many users have each. It counts all of up to 1,000 users;
@@ -21,7 +21,7 @@ const SHAPES = `
        users AS (SELECT user_id FROM first WHERE (SELECT count(*) FROM first) <= 1000 UNION ALL SELECT user_id FROM sampled),
        lists AS (
          SELECT jsonb_agg(jsonb_build_object('bytes', octet_length(credential_id), 'transports', ARRAY(SELECT unnest(transports) COLLATE "C" AS transport ORDER BY transport))
-                          ORDER BY coalesce(last_used_at, created_at) DESC, id DESC) AS list
+                          ORDER BY ${LAST_USED_FIRST}) AS list
            FROM users JOIN credential USING (user_id)
           WHERE rp_id = $1 AND status = 'active' GROUP BY user_id)
   SELECT list, count(*)::integer AS users FROM lists GROUP BY list ORDER BY users DESC, list LIMIT 64`;
@@ -62,7 +62,7 @@ export class DecoyShapes {
   private async query(rpId: string): Promise<readonly ListShape[]> {
     const readAt = this.clock.now().getTime();
     const rows = await this.dataSource.query<Pick<ListShape, 'list' | 'users'>[]>(SHAPES, [rpId]);
-    const shapes = rows.map(({ list, users }) => createListShape(list.slice(0, MAX_DESCRIPTORS), users));
+    const shapes = rows.map(({ list, users }) => createListShape(list.slice(0, MAX_CREDENTIALS_PER_USER), users));
     this.held.set(rpId, { shapes, readAt });
     return shapes;
   }

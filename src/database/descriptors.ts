@@ -6,7 +6,8 @@ export interface Descriptor {
   readonly transports: string[];
 }
 
-const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC`;
+/** SQL: the order of a user's list, which real lists and decoys share. */
+export const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC`;
 
 /**
  * SQL: the descriptors of the credentials that meet the condition, as a JSON array, the most recently used first, and no more
