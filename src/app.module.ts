@@ -19,13 +19,16 @@ import { OpenApiController } from './openapi/openapi.controller.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
 
-/** What is read before there is an application, because its listener needs it, and watched from then on. */
+/**
+ * The files that are read before the application exists, because its listener needs them, and that are watched
+ * afterwards.
+ */
 export interface WatchedSettings {
   readonly trust: WatchedFiles<TrustMaterial>;
   readonly policy: WatchedFiles<AccessPolicy>;
 }
 
-/** The table of contents. */
+/** Imports every module of the service: the table of contents. */
 @Global()
 @Module({
   imports: [

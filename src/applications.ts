@@ -43,14 +43,14 @@ import { PinoLogger } from './telemetry/pino-logger.js';
 import { logRequests } from './telemetry/request-log.js';
 import { cutUnread } from './unread-answers.js';
 
-/** The service's own application, behind mutual TLS (docs/adr/0006-two-listeners.md). */
+/** Creates the application that serves callers over mutual TLS (docs/adr/0006-two-listeners.md). */
 export async function createApp(
   module: DynamicModule,
   { trust }: WatchedSettings,
   pino: Logger,
 ): Promise<NestFastifyApplication> {
   const problems = new ProblemFilter();
-  /** What Fastify refuses before its hooks run: a path that cannot be read, a parameter that is too long. */
+  /** Answers what Fastify refuses before its hooks run: an unreadable path or a parameter that is too long. */
   const refuse = (error: Error, request: FastifyRequest, reply: FastifyReply): void => {
     const answer = (reason: unknown): void => {
       problems.render(reason, request, reply);
@@ -109,7 +109,7 @@ function isNamed(name: string, certificate: X509Certificate): boolean {
   return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
 }
 
-/** The operators' application over a service's. */
+/** Creates the application for operators, which reports on the application for callers. */
 export function createManagement(
   app: NestFastifyApplication,
   clock: Clock,
@@ -136,10 +136,13 @@ export function createManagement(
   return createOperators(ManagementModule.over(service), pino);
 }
 
-/** Nobody sends as many probes at once. */
+/** Far more than the probes that come at the same time. */
 const MAX_MANAGEMENT_CONNECTIONS = 512;
 
-/** Nest's logger is the process's: the second application must name the same one. */
+/**
+ * Creates an application for operators. Nest has one logger per process, so a second application must be given the same
+ * one.
+ */
 export async function createOperators(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({ forceCloseConnections: true });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
@@ -153,8 +156,10 @@ export async function createOperators(module: DynamicModule, pino: Logger): Prom
 }
 
 /**
+ * Starts to listen.
+ *
  * @returns the URL
- * @throws ConfigError when the address cannot be had
+ * @throws ConfigError when the address is not available
  */
 export async function listen(app: NestFastifyApplication, { host, port }: Listener, scheme: string): Promise<string> {
   await app.listen(port, host).catch((error: unknown) => {

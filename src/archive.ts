@@ -6,10 +6,13 @@ import { failureText, monthText, showProgress } from './audit/archive/archive-re
 import { thinCheckpoints } from './audit/archive/thin-checkpoints.js';
 
 /**
- * `npm run audit:archive -- --before 2026-01-01 --key audit.pub [--to DIRECTORY] [--dry-run]`, in a container
- * `node dist/src/archive.js`: moves whole months of the audit log out of the database of DATABASE_URL, as the role that
- * owns its schema, into files that are proved before the rows go. Ends with 1 where something keeps it from that; what
- * was done stays done, and the next run goes on.
+ * Moves whole months of the audit log out of the database of DATABASE_URL into files, as the role that owns the schema.
+ * Each file is proved before its rows are deleted. In a container the command is `node dist/src/archive.js`.
+ *
+ *     npm run audit:archive -- --before 2026-01-01 --key audit.pub [--to DIRECTORY] [--dry-run]
+ *
+ * The exit code is 1 if the command could not finish. Months that it has archived stay archived, and the next run
+ * continues.
  */
 try {
   const url = process.env['DATABASE_URL'];
@@ -28,7 +31,7 @@ try {
       if (months === 0) console.log('No month to archive.');
       const thinned = dryRun ? 0 : await thinCheckpoints(dataSource);
       if (thinned > 0)
-        console.log(`${String(thinned)} checkpoints of archived months went; the last of each hour stays.`);
+        console.log(`${String(thinned)} checkpoints of archived months were deleted; the last one of each hour stays.`);
     },
     passwordFile,
   );

@@ -1,9 +1,13 @@
 /**
- * `npm run audit:report -- EXPORT [--key FILE] [--checkpoints NOTES] [--from TIME] [--to TIME] [--html PAGE]`, in a
- * container `node dist/src/audit-report.js`: reports what happened from an export of the audit log, for the daily review
- * (PCI DSS 4.0.1 10.4.1.1). It needs no database and no network. EXPORT may be `-`, standard input. With a key it proves the
- * export as it reads, and reports nothing of one that does not hold; without one the report says that nothing is proved. PAGE
- * is one HTML file that needs nothing else. Exit code 0: it reported; 1: the export does not hold; 2: it could not run.
+ * Reports what happened, from an export of the audit log, for the daily review (PCI DSS 4.0.1 10.4.1.1).
+ *
+ *     npm run audit:report -- EXPORT [--key FILE] [--checkpoints NOTES] [--from TIME] [--to TIME] [--html PAGE]
+ *
+ * In a container the command is `node dist/src/audit-report.js`. It needs no database and no network. EXPORT may be `-`
+ * for standard input. With a key, the command proves the export as it reads, and prints no report if the export does
+ * not hold. Without a key, the report says that nothing is proved. PAGE is one HTML file that needs no other file.
+ *
+ * Exit code 0: the report is printed; 1: the export does not hold; 2: the command could not run.
  */
 import { createReadStream, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -35,9 +39,9 @@ function readRequest(): Request {
   const options = { key: option, checkpoints: option, from: option, to: option, html: option };
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
   const [path, ...rest] = positionals;
-  if (path === undefined || rest.length > 0) throw new Error('one EXPORT is needed');
+  if (path === undefined || rest.length > 0) throw new Error('name one EXPORT');
   const { key, checkpoints, html } = values;
-  if (checkpoints !== undefined && key === undefined) throw new Error('--checkpoints goes with --key');
+  if (checkpoints !== undefined && key === undefined) throw new Error('--checkpoints needs --key');
   const period = { from: timeOf('--from', values.from) ?? -Infinity, to: timeOf('--to', values.to) ?? Infinity };
   return { path, key, checkpoints, html, period };
 }

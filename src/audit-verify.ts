@@ -7,17 +7,24 @@ import { verifyExport } from './audit/log/verify-export.js';
 import { clearProgress, formatProvedEvent, formatExport, makeProgressBar } from './audit/log/verify-text.js';
 
 /**
- * `npm run audit:verify -- EXPORT --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES]
- * [--retained-since TIME]`, in a container `node dist/src/audit-verify.js`: proves an export of the audit log, without a
- * database and without a network. EXPORT may be `-`, standard input. Every verifier key of FILE must have signed.
- * `--since` is an earlier checkpoint, and PROOF the answer of GET /v1/audit/consistency from its size to this tree's. PROOF is
- * needed where that size is outside of the exported range. NOTES are the checkpoints that were signed over time, one after
- * another; they show more closely which lines were altered. No event from TIME on may be erased.
+ * Proves an export of the audit log, or one event of it, without a database and without a network. In a container the
+ * command is `node dist/src/audit-verify.js`.
  *
- * `npm run audit:verify -- EVENT --proof PROOF --key FILE` proves that one event is in the log: EVENT is the answer of
- * GET /v1/audit/events/{id}, or the event's line of an export, PROOF that of GET /v1/audit/events/{id}/proof.
+ *     npm run audit:verify -- EXPORT --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES]
+ *       [--retained-since TIME]
  *
- * Exit code 0: it holds, and the output says what it proves; 1: it does not hold, and the output says where; 2: it could not run.
+ * EXPORT may be `-` for standard input. Every verifier key in FILE must have signed. CHECKPOINT is an earlier
+ * checkpoint, and PROOF is the answer of GET /v1/audit/consistency from its size to the size of this tree. PROOF is
+ * needed when the earlier size is outside the exported range. NOTES holds checkpoints that were signed over time, one
+ * after another; they narrow down which lines were altered. No event from TIME on may be erased.
+ *
+ *     npm run audit:verify -- EVENT --proof PROOF --key FILE
+ *
+ * EVENT is the answer of GET /v1/audit/events/{id}, or the line of the event in an export. PROOF is the answer of GET
+ * /v1/audit/events/{id}/proof.
+ *
+ * Exit code 0: it holds, and the output says what it proves; 1: it does not hold, and the output says where; 2: the
+ * command could not run.
  */
 async function verify({ path, keys, proof, options }: VerifyCommand): Promise<string> {
   if (proof !== undefined) {

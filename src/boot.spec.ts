@@ -26,7 +26,7 @@ beforeEach(() => {
 
 const pki = (name: string): string => join(dataDir, 'pki', name);
 
-/** Before there is a database: what is wrong with the files is told first. */
+/** Gives the error of a start without a database: mistakes in the files are reported first. */
 async function refusal(env: NodeJS.ProcessEnv = {}): Promise<unknown> {
   const config = readConfig({
     PASSKEY_DATA_DIR: dataDir,

@@ -19,19 +19,20 @@ export interface RunningService extends Serving {
   readonly managementUrl: string;
 }
 
-/** The service and what is known of it, without a listener for operators. */
+/** A service that serves callers. Its application for operators is ready but does not listen. */
 export interface Serving {
   readonly app: NestFastifyApplication;
   readonly management: NestFastifyApplication;
   readonly httpsUrl: string;
-  /** Answers what was asked, records the stop, closes the listeners, the pool and the embedded database. */
+  /** Answers the open requests, records the stop, and closes the listeners, the pool and the embedded database. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the service whole: database, schema, both listeners. Stops again what it started when a part fails.
+ * Starts the whole service: database, schema and both listeners. If a part fails, it stops the parts that it has
+ * started.
  *
- * @param metadataRoots PEM; to one of them the signer of FIDO metadata leads
+ * @param metadataRoots the roots that the signer of FIDO metadata must lead to, PEM
  */
 export async function startService(
   config: Config,
@@ -49,7 +50,7 @@ export async function startService(
   }
 }
 
-/** Serves as one of several processes, on a database that is ready. */
+/** Starts one worker of several, on a database that is ready. */
 export async function startWorker(config: Config): Promise<Serving> {
   const watched = await watchSettings(config, systemClock);
   const stops: Stop[] = [];
@@ -63,12 +64,12 @@ export async function startWorker(config: Config): Promise<Serving> {
 
 type Stop = () => Promise<void>;
 
-/** The last first. */
+/** Stops the parts in the reverse order of their start. */
 async function stopAll(stops: Stop[]): Promise<void> {
   for (const close of stops.splice(0).reverse()) await close();
 }
 
-/** @param stops gets what is to be stopped, also when this fails */
+/** @param stops receives a function for each part that has started, also when a later part fails */
 async function serve(
   config: Config,
   clock: Clock,
@@ -102,12 +103,14 @@ async function serve(
   return { app, management, httpsUrl, managementUrl, stop: () => stopAll(stops) };
 }
 
-/** Which process starts or stops, and whether it stands in for one that was lost: that one could not record its stop. */
+/**
+ * Names the process that starts or stops, and the lost worker that it replaces, which could not record its own stop.
+ */
 function workerFacts({ worker }: Config): Record<string, unknown> {
   return worker ? { worker: worker.number, workers: worker.of, pid: process.pid, replaces: worker.replaces } : {};
 }
 
-/** @throws ConfigError, AccessPolicyError */
+/** Reads the trust material and the access policy. @throws ConfigError, AccessPolicyError */
 export async function watchSettings(config: Config, clock: Clock): Promise<WatchedSettings> {
   const { tls, accessPolicyFile } = config;
   try {
@@ -124,7 +127,7 @@ export async function watchSettings(config: Config, clock: Clock): Promise<Watch
   }
 }
 
-/** Production uses nothing that development generated, neither at a start nor after it. @throws ConfigError */
+/** Refuses development files in production, at the start and at each reload. @throws ConfigError */
 function demandOwn(config: Config, trust: TrustMaterial, trustDomain: string): void {
   if (!config.production || config.allowDevelopment) return;
   const mistakes = findDevelopment(config, trust, trustDomain);

@@ -1,13 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 
-/** For what is under way: a request has 15 s to come whole (tls-options.ts), an orchestrator kills after 30. */
+/**
+ * Milliseconds that open requests get. A request must arrive within 15 s (contract/request-timeouts.ts), and an
+ * orchestrator kills the process after 30 s.
+ */
 const PATIENCE_MS = 20_000;
 
 /**
- * While the service stops, each answer is its connection's last. A connection that was busy when the others were closed
- * would otherwise stay as long as an idle one may, and a caller that says nothing could hold the stop up for ever.
+ * Closes each connection after its next answer once the service begins to stop. Otherwise a connection that was busy
+ * when the idle ones were closed would stay open, and a silent caller could delay the stop for ever.
  *
- * @param patience milliseconds after which what is still open is cut off
+ * @param patience milliseconds after which the remaining connections are cut off
  */
 export function drainOnClose(fastify: FastifyInstance, patience = PATIENCE_MS): void {
   let closing = false;
@@ -25,7 +28,7 @@ export function drainOnClose(fastify: FastifyInstance, patience = PATIENCE_MS): 
     if (closing) reply.header('connection', 'close');
     done(null, payload);
   });
-  // The head of a long answer may have gone before.
+  // A long answer may have sent its head before the stop began.
   fastify.addHook('onResponse', (request, _, done) => {
     if (closing) request.raw.socket.destroySoon();
     done();

@@ -4,8 +4,12 @@ import { takeInventory } from './inventory/inventory.js';
 import { inventoryTable } from './inventory/table.js';
 
 /**
- * `npm run inventory`, in a container `node dist/src/inventory.js [--json]`: the cryptographic inventory of the
- * configuration that the environment names, as the service would read it. Ends with 1 where a part could not be read.
+ * Prints the cryptographic inventory of the configuration in the environment, as the service would read it. In a
+ * container the command is `node dist/src/inventory.js [--json]`.
+ *
+ *     npm run inventory -- [--json]
+ *
+ * The exit code is 1 if a part could not be read.
  */
 try {
   const config = readConfig(process.env);

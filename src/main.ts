@@ -20,7 +20,7 @@ interface Running {
   stop(): Promise<void>;
 }
 
-/** What a person at a terminal wants to know first. The first line names the ports, in every environment. */
+/** Prints what a person at a terminal needs first. In every environment, the first line names the ports. */
 function announce(service: Running, config: Config): void {
   const { httpsUrl, managementUrl } = service;
   if (config.production) {
@@ -48,7 +48,7 @@ Try it:
 
   curl --cacert ${pki}/ca.crt --cert ${pki}/auth-service.crt --key ${pki}/auth-service.key ${localhost}/v1/credentials
 
-A page to click on: npm run demo. Stop: Ctrl-C.
+For a page in the browser: npm run demo. To stop: Ctrl-C.
 `);
 }
 
@@ -78,8 +78,9 @@ function fail(error: unknown): never {
 }
 
 /**
- * V8 allocates in the old generation what survived while the service started, from then on and for each request; such
- * objects die at once, but keep all that they refer to alive until the next major collection, of up to 100 ms.
+ * V8 learns which objects survived while the service started, and allocates their kind in the old generation for each
+ * request. Such objects die at once, but keep everything that they refer to alive until the next major collection,
+ * which takes up to 100 ms.
  */
 setFlagsFromString('--no-allocation-site-pretenuring');
 

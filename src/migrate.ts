@@ -2,7 +2,10 @@ import type { DataSource } from 'typeorm';
 import { beginLog } from './audit/begin-log.js';
 import { migrate } from './database/data-source.js';
 
-/** `npm run migration:run`: brings the database of DATABASE_URL to this version's schema, and records that in its audit log. */
+/**
+ * `npm run migration:run` migrates the database of DATABASE_URL to the schema of this version, and records that in its
+ * audit log.
+ */
 const url = process.env['DATABASE_URL'];
 if (!url) {
   console.error('DATABASE_URL is not set: name the database to migrate, with the role that owns its schema.');

@@ -1,9 +1,10 @@
 import { copyServiceFiles, prepareDevelopment } from './config/development.js';
 
 /**
- * `node dist/src/prepare.js <directory> [<service directory>]`: makes the files that a trial needs and that the first directory
- * lacks (development PKI, access policy, keys). It copies those that the service reads to the second: no key of the CA or of
- * callers.
+ * Makes the files that a trial needs (development PKI, access policy, keys), unless the directory has them. It copies
+ * those that the service reads, and no key of the CA or of a caller, to the service directory.
+ *
+ *     node dist/src/prepare.js <directory> [<service directory>]
  */
 const [directory, serviceDirectory] = process.argv.slice(2);
 if (!directory) {

@@ -1,2 +1,4 @@
-/** Each stops the service in order. A terminal that closes sends SIGHUP, which ends a process by itself. */
+/**
+ * Signals that stop the service in order. SIGHUP comes from a closed terminal, and by default ends the process at once.
+ */
 export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -2,7 +2,7 @@ import type { Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from './config/clock.js';
 
-/** A caller that reads nothing for so long does not read. */
+/** A caller that reads nothing for this long is cut off: milliseconds. */
 const PATIENCE_MS = 30_000;
 const INTERVAL_MS = 1_000;
 
@@ -12,8 +12,8 @@ interface Progress {
 }
 
 /**
- * Cuts connections whose answers nobody reads, because an answer stays in memory until it is read. A slow reader stays: some of
- * the answer must go out, at any speed.
+ * Cuts connections whose callers do not read their answers, because an answer stays in memory until it is read. A slow
+ * reader stays: it only has to read something, at any speed.
  */
 export function cutUnread(server: Server, clock: Clock): void {
   const stalled = new Map<TLSSocket, Progress>();

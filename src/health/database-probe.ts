@@ -5,18 +5,18 @@ import { AuditService, RECORD } from '../audit/audit.service.js';
 import { findPendingMigrations } from '../database/data-source.js';
 import { shareOutcome } from './share-outcome.js';
 
-/** The one connection of the probe. */
+/** The pool of the probe, which has one connection. */
 export const PROBE_POOL = Symbol('PROBE_POOL');
 
-/** Milliseconds. A probe gets its answer even when the database gives none. */
+/** Milliseconds after which the probe answers without the database. */
 const PATIENCE_MS = 1_000;
-/** How long a finding is good, in milliseconds. */
+/** Milliseconds for which a finding is reused. */
 const SHARED_MS = 1_000;
 
 /** SQLSTATE read_only_sql_transaction */
 const READ_ONLY = '25006';
 
-/** The fault of each part; undefined: it holds. */
+/** The fault of each part; undefined if it has none. */
 export interface DatabaseFindings {
   readonly database: string | undefined;
   readonly migrations: string | undefined;
@@ -24,14 +24,14 @@ export interface DatabaseFindings {
 }
 
 /**
- * Tries the needs of every change: a session of the service's role on a server that takes writes, this version's schema, and a
- * record in the audit log, written where the next event would go and rolled back. Its own connection neither waits for those
- * that serve nor keeps them waiting. It does not use a failed connection again, nor an old one: every few seconds the server
- * must let the service in anew.
+ * Tries what every change needs: a session of the service's role on a server that takes writes, the schema of this
+ * version, and an audit record, which is written where the next event would go and rolled back. The probe has its own
+ * connection, so it neither waits for requests nor delays them. It does not reuse a failed or an old connection: every
+ * few seconds the server must accept the service anew.
  */
 @Injectable()
 export class DatabaseProbe implements OnApplicationShutdown {
-  /** Asks the database once a second at most, however many probes ask. Never throws. */
+  /** Asks the database at most once a second, however many probes come. Never throws. */
   readonly run = shareOutcome(() => this.probeInTime(), SHARED_MS);
 
   constructor(
@@ -94,7 +94,7 @@ function failAll(reason: string): DatabaseFindings {
   return { database: reason, migrations: reason, audit: reason };
 }
 
-/** Adds the SQLSTATE, where the server gave one. */
+/** Adds the SQLSTATE if the server gave one. */
 function describeError(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string };
   return [message, code && `(${code})`].filter(Boolean).join(' ');

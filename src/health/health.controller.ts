@@ -20,14 +20,14 @@ export class HealthController {
     this.checkReadiness = shareOutcome(() => health.check(indicators));
   }
 
-  /** The process answers. It asks nobody, least of all the database. */
+  /** Reports that the process answers. It checks nothing else, least of all the database. */
   @Get('live')
   @HealthCheck()
   live(): Promise<HealthCheckResult> {
     return this.health.check([]);
   }
 
-  /** The service can do its work. Probes that ask at the same time get one answer. */
+  /** Reports whether the service can do its work. Probes that come at the same time share one answer. */
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {

@@ -20,10 +20,13 @@ import {
   Readiness,
 } from './readiness.js';
 
-/** The operators' listener: plain HTTP, on loopback unless set otherwise, an application of its own beside the service. */
+/**
+ * The application for operators: plain HTTP, on loopback unless configured otherwise, beside the application for
+ * callers.
+ */
 @Module({})
 export class ManagementModule {
-  /** Of the process that serves. */
+  /** For a process that serves callers itself. */
   static over(service: {
     config: Config;
     audit: AuditService;
@@ -52,7 +55,7 @@ export class ManagementModule {
     ]);
   }
 
-  /** Of the primary, which asks its workers. */
+  /** For the primary, which asks its workers. */
   static overWorkers(workers: {
     indicators: (check: HealthIndicatorService) => HealthIndicatorFunction[];
     exposition: Exposition;

@@ -1,7 +1,7 @@
 import { Controller, Get, Header, Inject } from '@nestjs/common';
 import { shareOutcome } from './share-outcome.js';
 
-/** In Prometheus' text format. */
+/** Gives all metrics in Prometheus' text format. */
 export type Exposition = () => Promise<string>;
 export const EXPOSITION = Symbol('Exposition');
 

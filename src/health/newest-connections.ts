@@ -1,8 +1,8 @@
 import type { Server, Socket } from 'node:net';
 
 /**
- * Bounds the connections of a server that does not know its callers. The oldest one makes room for a new one, so a client that
- * holds many cannot keep a probe out.
+ * Bounds the connections of a server that does not identify its callers. A new connection replaces the oldest one, so a
+ * client that holds many cannot keep a probe out.
  */
 export function keepNewestConnections(server: Server, max: number): void {
   const open = new Set<Socket>();

@@ -13,7 +13,7 @@ import { type AuditLogReading, type IdentityReading, Readiness } from './readine
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
 const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_000);
 
-/** Terminus says by its own words what an indicator says. */
+/** Copies the shape of the results of terminus. */
 const indicators = {
   check: (key: string) => ({
     up: (detail: object) => ({ [key]: { status: 'up', ...detail } }),

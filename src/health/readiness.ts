@@ -28,15 +28,15 @@ export type IdentityReading = () => {
 };
 export const IDENTITY = Symbol('IdentityReading');
 
-/** undefined where another process keeps the log. */
+/** undefined if another process runs the log. */
 export type AuditLogReading = () => LogState | undefined;
 export const AUDIT_LOG = Symbol('AuditLogReading');
 
-/** A sample of the credential rows, tried with the binding key; undefined: none was taken yet. */
+/** The result of checking a sample of the credential rows with the binding key; undefined before the first sample. */
 export type BindingKeyReading = () => BindingKeySample | undefined;
 export const BINDING_KEY = Symbol('BindingKeyReading');
 
-/** What must hold for the service to be of use. */
+/** Checks every condition that the service needs in order to be useful. */
 @Injectable()
 export class Readiness {
   constructor(
@@ -63,13 +63,13 @@ export class Readiness {
     ];
   }
 
-  /** Tries the database: `database`, `migrations` and `audit`. */
+  /** Probes the database: `database`, `migrations` and `audit`. */
   async database(): Promise<HealthIndicatorResult> {
     const { database, migrations, audit } = await this.probe.run();
     return { ...this.found('database', database), ...this.found('migrations', migrations), ...this.audit(audit) };
   }
 
-  /** Down when the log takes no record, and when records have waited for their places in it for too long. */
+  /** Down when the log takes no record, or when records have been pending for too long. */
   private audit(wrong: string | undefined): HealthIndicatorResult {
     const log = this.readLog();
     const check = this.indicators.check('audit');
@@ -78,8 +78,9 @@ export class Readiness {
   }
 
   /**
-   * Down when no caller can be served: the service's own certificate or the last authority has ended or, because the clock went
-   * back, has not begun. Files that cannot be used leave the old ones in force: the detail says so, and the service goes on.
+   * Down when no caller can be served: the service's own certificate or the last authority has ended, or has not begun
+   * because the clock went back. If new files cannot be used, the service continues with the old ones and the detail
+   * says so.
    */
   certificate(): HealthIndicatorResult {
     const { material, epoch, refused } = this.identity().trust;
@@ -90,7 +91,7 @@ export class Readiness {
     return this.within('certificate', begin, new Date(end), { epoch, refused });
   }
 
-  /** Beyond the end of a list its authority's certificates are refused, so a service that has one is not ready. */
+  /** Down when a list has ended: OpenSSL then refuses every certificate of the list's authority. */
   crl(): HealthIndicatorResult {
     const { revocationLists, authorities } = this.identity().trust.material;
     const now = this.clock.now();
@@ -101,7 +102,7 @@ export class Readiness {
     return this.within('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
   }
 
-  /** Down when it takes no further connection. */
+  /** Down when the listener takes no further connection. */
   listener(): HealthIndicatorResult {
     const { connections, isFull } = this.identity().bounds;
     const check = this.indicators.check('listener');
@@ -113,7 +114,7 @@ export class Readiness {
     return this.indicators.check('access_policy').up({ digest: policy.digest, refused });
   }
 
-  /** Old metadata is better than no service: this reports it, and is never down. */
+  /** Reports the metadata and is never down: old metadata is better than no service. */
   metadata(): HealthIndicatorResult {
     const check = this.indicators.check('metadata');
     const state = this.files.metadata();
@@ -121,24 +122,24 @@ export class Readiness {
     return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
   }
 
-  /** A file that cannot be used leaves the roots in force as they are. */
+  /** If a new file cannot be used, the service keeps the roots that it has. */
   attestationRoots(): HealthIndicatorResult {
     const check = this.indicators.check('attestation_roots');
     const state = this.files.attestationRoots();
     return state ? check.up({ ...state }) : check.up('not configured');
   }
 
-  /** A service that cannot write its log still serves. */
+  /** Reports lost log lines and is never down: a service that cannot write its log still serves. */
   log(): HealthIndicatorResult {
     const { lost, failure } = standardOutput;
     return this.indicators.check('log').up({ lost, failure });
   }
 
-  /** With a key that sealed other rows, every credential is unknown. */
+  /** Down when the key did not seal the rows: every credential would be unknown. */
   bindingKey(): HealthIndicatorResult {
     const check = this.indicators.check('binding_key');
     const sample = this.readBindingKey();
-    if (!sample) return check.down('it was not held against the credential rows yet');
+    if (!sample) return check.down('it has not been checked against the credential rows yet');
     return fits(sample) ? check.up() : check.down({ message: 'it does not fit the credential rows', ...sample });
   }
 

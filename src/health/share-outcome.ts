@@ -1,6 +1,6 @@
 /**
- * Runs `work` once for everybody who asks while it runs, and gives its outcome, good or bad, to everybody who asks in the next
- * `ms` milliseconds.
+ * Runs `work` once for all calls that come while it runs, and gives its outcome, success or failure, to all calls of
+ * the next `ms` milliseconds.
  */
 export function shareOutcome<Outcome>(work: () => Promise<Outcome>, ms = 0): () => Promise<Outcome> {
   let latest: Promise<Outcome> | undefined;

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js';
 
-/** What the primary tells a worker. */
+/** A message from the primary to a worker. */
 export type Order =
   | { readonly kind: 'start'; readonly config: Config }
   | { readonly kind: 'stop' }
@@ -11,7 +11,10 @@ export interface Question {
   readonly about: 'readiness' | 'metrics';
 }
 
-/** What a worker tells the primary. It speaks first: what is sent to a process that does not listen yet is lost. */
+/**
+ * A message from a worker to the primary. The worker speaks first, because a message to a process that does not listen
+ * yet is lost.
+ */
 export type Report =
   | { readonly kind: 'here' }
   | { readonly kind: 'serving'; readonly url: string }

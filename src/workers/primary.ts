@@ -15,15 +15,17 @@ import { WorkersMetrics } from './workers-metrics.js';
 export interface RunningWorkers {
   readonly httpsUrl: string;
   readonly managementUrl: string;
-  /** Rejects when no worker serves and none can. */
+  /** Rejects when no worker serves and none can be started. */
   readonly failure: Promise<never>;
-  /** Closes the management listener, lets the workers answer what was asked, and stops the embedded database. */
+  /**
+   * Closes the listener for operators, lets the workers answer their open requests, and stops the embedded database.
+   */
   stop(): Promise<void>;
 }
 
 /**
- * The primary of several workers. What is to be done once it does: it validates the settings, opens the database and
- * has the management listener. It answers no caller and holds no key.
+ * Starts the primary and its workers. The primary does what must happen once: it validates the settings, opens the
+ * database and has the listener for operators. It answers no caller and holds no key.
  *
  * @throws ConfigError, AccessPolicyError, WorkerError
  */

@@ -4,26 +4,27 @@ import type { Config } from '../config/config.js';
 import type { WorkerEnd } from '../config/worker.js';
 import { WorkerError, WorkerProcess } from './worker-process.js';
 
-/** A worker that lived so long ended by an accident: milliseconds. */
+/** A worker that lived this long was healthy, and ended by accident: milliseconds. */
 const STEADY_MS = 10_000;
-/** Before the second replacement in a row; doubled with each further one: milliseconds. */
+/** The pause before the second replacement in a row, which doubles with each further one: milliseconds. */
 const BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
 
-/** One of the places that are to be filled. */
+/** A number that must always have a worker. */
 interface Place {
   worker: WorkerProcess;
-  /** In a row, each soon after its start. */
+  /** Consecutive deaths, each soon after a start. */
   deaths: number;
   replacing?: NodeJS.Timeout;
 }
 
 /**
- * The workers that serve. Their number is kept: one that ends is replaced at once, and where that ends soon too, after a
- * pause that grows. Connections go to them in turns, also few and long-lived ones (docs/adr/0013-workers.md).
+ * Keeps the configured number of workers serving. A worker that ends is replaced at once; if its successor ends soon
+ * too, the next replacement waits, longer each time. Connections go to the workers in turn, even if they are few and
+ * long-lived (docs/adr/0013-workers.md).
  */
 export class WorkerPool {
-  /** Rejects when nobody serves and nobody can: a start that failed, or the replacement of the last one. */
+  /** Rejects when no worker serves and none can: after a failed start, or when the last worker cannot be replaced. */
   readonly failure: Promise<never>;
   private readonly fail: (error: unknown) => void;
   private readonly places: Place[] = [];
@@ -36,23 +37,24 @@ export class WorkerPool {
     private readonly died: (worker: WorkerProcess) => void,
   ) {
     cluster.schedulingPolicy = cluster.SCHED_RR;
-    // Among the values of metrics are some that JSON does not know.
+    // Metrics have values that JSON cannot express.
     cluster.setupPrimary({ serialization: 'advanced' });
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => undefined);
     [this.failure, this.fail] = [promise, reject];
   }
 
-  /** In the order of their numbers, which begin at 1; one that ended stays until it is replaced. */
+  /** Sorted by their numbers, which begin at 1. A worker that has ended stays until it is replaced. */
   get workers(): readonly WorkerProcess[] {
     return this.places.map(({ worker }) => worker);
   }
 
   /**
-   * The first worker starts alone, so that what is to be done once is done, and what is wrong is told, once.
+   * Starts the workers. The first one starts alone, so that a task for one worker runs once, and a mistake is reported
+   * once.
    *
-   * @returns the URL at which all serve
-   * @throws WorkerError with what the worker said
+   * @returns the URL at which all workers serve
+   * @throws WorkerError with what the worker reported
    */
   async start(): Promise<string> {
     const url = await Promise.race([this.occupy(1), this.failure]);
@@ -62,7 +64,7 @@ export class WorkerPool {
     return url;
   }
 
-  /** Each answers what it was asked. */
+  /** Lets each worker answer its open requests. */
   async stop(): Promise<void> {
     this.phase = 'stopping';
     for (const { worker, replacing } of this.places) {
@@ -102,7 +104,7 @@ export class WorkerPool {
     const pause = pauseAfter(place.deaths);
     const reason = error instanceof Error ? error.message : undefined;
     this.logger.error({ worker: number, ended: end, reason, pause }, 'a worker has ended and is replaced');
-    // What is to be told is how the last one ended that served.
+    // The replacement reports how the last worker that served ended.
     const lost = error === undefined ? end : (replaces ?? end);
     place.replacing = setTimeout(() => {
       place.worker = this.fork(number, lost);
@@ -114,18 +116,19 @@ export class WorkerPool {
     return !this.workers.some(({ state }) => state === 'serving');
   }
 
-  /** Port 0 stands for one port as long as a worker serves there. */
+  /** Port 0 stands for the same port as long as a worker serves there. */
   private keepUrl(url: string): void {
     this.url ??= url;
-    if (url !== this.url) this.fail(new WorkerError(`No worker is left at ${this.url}, and port 0 is now another one`));
+    if (url !== this.url)
+      this.fail(new WorkerError(`No worker is left at ${this.url}, and port 0 now stands for another port`));
   }
 }
 
-/** @param deaths in a row @returns milliseconds before the next replacement */
+/** @param deaths consecutive ones @returns milliseconds before the next replacement */
 export function pauseAfter(deaths: number): number {
   return deaths === 1 ? 0 : Math.min(BACKOFF_MS * 2 ** (deaths - 2), MAX_BACKOFF_MS);
 }
 
 function noop(): void {
-  // Told elsewhere.
+  // The caller handles this outcome elsewhere.
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import type { WorkerEnd } from '../config/worker.js';
 import type { Order, Question, Report } from './messages.js';
 
-/** Why a worker does not serve. */
+/** The reason why a worker does not serve. */
 export class WorkerError extends Error {
   override name = 'WorkerError';
 }
@@ -26,7 +26,7 @@ export class WorkerProcess {
   constructor(private readonly config: Config) {
     this.worker = cluster.fork();
     this.pid = this.worker.process.pid!;
-    // What cannot be sent to a process that has just ended: its end is told by 'exit'.
+    // Sending to a process that has just ended fails, and 'exit' reports its end.
     this.worker.on('error', () => undefined);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     this.serving = promise;
@@ -52,12 +52,12 @@ export class WorkerProcess {
     return this.config.worker?.replaces;
   }
 
-  /** Since the fork: milliseconds. */
+  /** Milliseconds since the fork. */
   get age(): number {
     return performance.now() - this.forkedAt;
   }
 
-  /** @returns undefined when it does not answer within `patience` milliseconds */
+  /** Asks the worker a question. @returns undefined if it does not answer within `patience` milliseconds */
   ask(about: Question['about'], patience: number): Promise<unknown> {
     if (this.state !== 'serving') return Promise.resolve(undefined);
     const id = (this.asked += 1);
@@ -73,7 +73,7 @@ export class WorkerProcess {
     });
   }
 
-  /** It answers what it was asked, and ends. */
+  /** Lets the worker answer its open requests and end. */
   stop(): void {
     this.stopping = true;
     if (this.here) this.send({ kind: 'stop' });

@@ -8,13 +8,13 @@ import { STOP_SIGNALS } from '../stop-signals.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { Order, Question, Report } from './messages.js';
 
-/** For what was asked of a worker whose primary is gone: milliseconds. */
+/** Milliseconds for the open requests of a worker that has lost its primary. */
 const LAST_MS = 10_000;
 
 /**
- * The life of a worker: it starts with what the primary tells it, answers the primary's questions, and ends when the
- * primary says so or is gone. Signals are the primary's: a Ctrl-C reaches the whole process group, and a worker that took
- * it as its own would end before the primary knows.
+ * Runs a worker: it starts with the configuration that the primary sends, answers the questions of the primary, and
+ * ends when the primary says so or is gone. It ignores signals, because a Ctrl-C reaches the whole process group, and a
+ * worker that obeyed it would end before the primary knows.
  */
 export function runWorker(): void {
   let starting: Promise<Serving> | undefined;
@@ -42,7 +42,9 @@ function start(config: Config): Promise<Serving> {
   return starting;
 }
 
-/** By itself, a cluster's worker would end at once where its primary is lost, with what it was asked unanswered. */
+/**
+ * Answers the open requests before the end. By default, a worker of a cluster ends at once when its primary is lost.
+ */
 function stopWithPrimary(stop: () => void): void {
   const { worker } = cluster;
   worker?.once('disconnect', () => {
@@ -58,12 +60,12 @@ async function answer({ app, management }: Serving, { id, about }: Question): Pr
   report({ kind: 'answer', id, answer: await asked.catch(resultOf) });
 }
 
-/** What terminus throws where something is down holds what it would give back. */
+/** Takes the health result out of the error that terminus throws when an indicator is down. */
 function resultOf(error: unknown): unknown {
   return (error as { getResponse?(): unknown }).getResponse?.() ?? { status: 'error', details: { error: { message: String(error) } } }; // prettier-ignore
 }
 
-/** A start that failed is told by the primary, once. */
+/** Lets the primary report the failed start, so that it is reported once. */
 function fail(error: unknown): void {
   const expected = [ConfigError, AccessPolicyError].some((kind) => error instanceof kind);
   report({ kind: 'failed', message: expected ? (error as Error).message : inspect(error) }, () => process.exit(1));

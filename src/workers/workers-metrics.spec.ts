@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Metrics } from '../telemetry/metrics.js';
 import { WorkersMetrics } from './workers-metrics.js';
 
-/** A worker with metrics of its own, in this process. */
+/** A worker in this process, with its own metrics. */
 class FakeWorker {
   state: 'serving' | 'ended' = 'serving';
   hangs = false;

@@ -10,17 +10,18 @@ import {
 import { countLostLines } from '../telemetry/log-output.js';
 import type { WorkerProcess } from './worker-process.js';
 
-/** What a worker is asked for here. */
+/** The part of a worker that is used here. */
 type Counting = Pick<WorkerProcess, 'state' | 'ask'>;
 
 type Snapshot = MetricObjectWithValues<MetricValue<string>>[];
 
-/** For a worker's answer: milliseconds. */
+/** Milliseconds that a worker has to answer. */
 const PATIENCE_MS = 2_000;
 
 /**
- * The metrics of all workers as one, and the primary's own. What a worker counted until it was last asked outlives it, so
- * that a counter never falls: a fall would read as a restart, and everything before it as new.
+ * Sums up the metrics of all workers and of the primary. What a dead worker had counted when it was last asked stays in
+ * the sums, so that a counter never falls: Prometheus would take a fall for a restart, and count everything before it
+ * again.
  */
 export class WorkersMetrics {
   private readonly own = new Registry();
@@ -29,7 +30,7 @@ export class WorkersMetrics {
 
   private readonly deaths = new Counter({
     name: 'passkey_worker_deaths_total',
-    help: 'Workers that ended though nobody asked them to',
+    help: 'Workers that ended without being asked to',
     registers: [this.own],
   });
 
@@ -51,7 +52,7 @@ export class WorkersMetrics {
     this.departed = this.departed.then((before) => sumOf([before, counted]));
   }
 
-  /** In Prometheus' text format. A worker that does not answer counts as when it did. */
+  /** Gives the metrics in Prometheus' text format. A worker that does not answer counts with its latest answer. */
   async exposition(workers: readonly Counting[]): Promise<string> {
     const living = workers.filter(({ state }) => state === 'serving');
     this.serving.set(living.length);
@@ -70,12 +71,12 @@ function sumOf(snapshots: Snapshot[]): Promise<Snapshot> {
   return AggregatorRegistry.aggregate(snapshots).getMetricsAsJSON();
 }
 
-/** In prom-client's words, and against its types: the type of a metric is its name there. */
+/** Accepts the type as a name: prom-client reports it so, although its types declare an enum. */
 function isCounted({ type }: Snapshot[number]): boolean {
   return ['counter', 'histogram'].includes(String(type));
 }
 
-/** The primary's memory, CPU and files are the service's too; its event loop and heap do not serve. */
+/** Keeps the primary's memory, CPU and files, which belong to the service. Its event loop and heap serve no caller. */
 function isOfProcess({ name }: Snapshot[number]): boolean {
   return !name.startsWith('nodejs_');
 }

@@ -2,10 +2,10 @@ import type { HealthIndicatorFunction, HealthIndicatorResult, HealthIndicatorSer
 import type { WorkerPool } from './worker-pool.js';
 import type { WorkerProcess } from './worker-process.js';
 
-/** How long a probe waits for a worker's answer, which comes within a second: milliseconds. */
+/** Milliseconds that a probe waits for a worker's answer, which comes within a second. */
 const PATIENCE_MS = 1_500;
 
-/** An indicator for each of the `count` workers that there should be: what it says of its own readiness. */
+/** Makes an indicator for each of the `count` expected workers, which shows the readiness that the worker reports. */
 export function indicatorsOf(
   pool: WorkerPool,
   count: number,
