@@ -5,13 +5,19 @@ import { describe, expect, it } from '@jest/globals';
 const CITING = ['docs/threat-model.md', 'docs/compliance.md'];
 const PAGES = [...CITING, 'README.md', 'docs/runbook.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 
-/** In backticks: below a folder of the repository, or one of its files at the top. Patterns name no file. */
+/** A path in backticks, below a folder of the repository or of a file at its top. A pattern does not match. */
 const PATH =
   /`((?:src|test|tools|docs|deploy|bench|clients|examples|dist)\/[^`\s*…{}]*|[\w.-]+\.(?:json|yml|md|js)|Dockerfile)`/g;
 const LINK = /\]\((?!https?:|#)([^)#\s]+)(#[^)\s]+)?\)/g;
-/** A file of tests, and the names that follow it up to the next code span or cell. */
+/** A file of tests, and the names that follow it up to the next code span or line. */
 const CITATION = /`([^`]+spec\.ts)`((?:[,;]? “[^”]+”)+)/g;
-/** What a build or a start makes. */
+/** The header of a table whose rows need evidence. */
+const TABLE = /^\| (?:no\.|number|control) /;
+/** A row that needs no evidence. */
+const EXEMPT = /Not applicable|All of it\./;
+/** An item of the list below such a table: the row's first cell, and at least one line of code or tests. */
+const EVIDENCE = /^- \*\*([^*]+)\*\*.*\n {2}- /gm;
+/** Files that a build or a start makes. */
 const MADE = /^(?:openapi\.json|audit\.pub)$/;
 
 const read = (page: string): string => readFileSync(page, 'utf8');
@@ -45,10 +51,28 @@ describe.each(CITING)('%s', (page) => {
     expect(citations).toHaveLength(cited ?? 0);
   });
 
+  it('gives code or tests for each row of its tables, in their order', () => {
+    const items = [...read(page).matchAll(EVIDENCE)].map(([, row]) => row);
+    expect(items).toEqual(listRows(page));
+  });
+
   it.each(citations)('%s has the test “%s”', (file, name) => {
     expect(titlesOf(file)).toContain(name);
   });
 });
+
+/** The first cells of the rows that need evidence. */
+function listRows(page: string): string[] {
+  let isTable = false;
+  return read(page)
+    .split('\n')
+    .filter((line) => {
+      const isHeader = TABLE.test(line);
+      isTable = isHeader || (isTable && line.startsWith('|'));
+      return isTable && !isHeader && !line.startsWith('| --') && !EXEMPT.test(line);
+    })
+    .map((line) => line.split('|')[1]!.trim());
+}
 
 /** The titles in a file of tests and the names in its tables, as they are written there. */
 function titlesOf(file: string): string[] {
@@ -57,7 +81,7 @@ function titlesOf(file: string): string[] {
   );
 }
 
-/** As GitHub makes them of headings. */
+/** The anchors that GitHub makes of headings. */
 function anchorsOf(page: string): string[] {
   return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
