@@ -86,7 +86,7 @@ describe('query parameters of a route that takes none', () => {
       const target = `${path.replaceAll('{rpId}', 'login.example.com').replaceAll('{id}', NOWHERE)}?a~b=1&rpId=x`;
       const identity = identityOf(String(document['x-permission']));
       const { status, body } = await service.client.send<Problem>(identity, method, target);
-      const detail = 'is not a parameter that the contract knows';
+      const detail = 'is not a parameter of the contract';
       expect({ target, status, invalid: body.invalid }).toEqual({
         ...{ target, status: 400 },
         invalid: [

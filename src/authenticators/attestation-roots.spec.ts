@@ -100,7 +100,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       ['half a file', () => writeFile(file, `${two}${one.slice(0, 200)}`), 'not a whole certificate'],
       ['nothing', () => writeFile(file, ''), 'has no certificate'],
       ['no file', () => rm(file), 'ENOENT'],
-      ['a directory', () => rm(file).then(() => mkdir(file)), 'is no file'],
+      ['a directory', () => rm(file).then(() => mkdir(file)), 'is not a file'],
       ['more than 4 MiB', () => writeFile(file, Buffer.alloc(4 * 2 ** 20 + 1, 0x20)), 'is larger than'],
     ])('to %s is refused whole: the roots in force stay, and it is reported', async (_, change, refused) => {
       const roots = await holding(one);

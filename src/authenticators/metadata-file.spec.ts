@@ -132,7 +132,7 @@ describe('the file of FIDO metadata', () => {
       ['the same no with other content', () => writeFile(path, blob(5, 'Other')), 'its no 5 is not higher than 5'],
       ['half a file', () => writeFile(path, blob(6).slice(0, -10)), 'the signature does not hold'],
       ['no file', () => rm(path), 'ENOENT'],
-      ['a directory', () => rm(path).then(() => mkdir(path)), 'is no file'],
+      ['a directory', () => rm(path).then(() => mkdir(path)), 'is not a file'],
     ])('to %s changes nothing and is told', async (_, change, refused) => {
       await writeFile(path, blob(5));
       const file = await opened();

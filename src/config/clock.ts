@@ -1,4 +1,4 @@
-/** The service's only source of time, so that tests can turn it. */
+/** The service's only source of time, so that tests can set it. */
 export interface Clock {
   now(): Date;
 }

@@ -42,7 +42,7 @@ function mistakesOf(env: NodeJS.ProcessEnv): readonly string[] {
   return [];
 }
 
-/** Every object in it, itself first. */
+/** Lists a value and every object in it, the value first. */
 function objectsIn(value: object): object[] {
   const inner = Object.values(value).filter(
     (member): member is object => typeof member === 'object' && member !== null,
@@ -182,7 +182,7 @@ describe('the share of a caller', () => {
 
   it.each(['0', '101', '-1', '0.25', '25%', ' 25', '1e1'])('may not be "%s"', (text) => {
     expect(mistakesOf({ PASSKEY_CALLER_SHARE: text })).toEqual([
-      `PASSKEY_CALLER_SHARE is "${text}"; it must be a number of percent from 1 to 100`,
+      `PASSKEY_CALLER_SHARE is "${text}"; it must be a percentage from 1 to 100`,
     ]);
   });
 });

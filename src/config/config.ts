@@ -3,53 +3,53 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { WorkerNumber } from './worker.js';
 
-/** All settings of the service, read once at boot and frozen. */
+/** All settings of the service. They are read once at boot and frozen. */
 export interface Config {
   readonly production: boolean;
-  /** Allows development's CA, policy and keys in production, and development beyond loopback. */
+  /** True to allow the development CA, policy and keys in production, and development beyond loopback. */
   readonly allowDevelopment: boolean;
   readonly dataDir: string;
-  /** PostgreSQL 15 or later; undefined: the embedded database in `dataDir`. */
+  /** The URL of PostgreSQL 15 or later; undefined for the embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined;
-  /** Holds the password where the URL has none. */
+  /** The file of the database password, for a URL without one. */
   readonly databasePasswordFile?: string | undefined;
   readonly https: Listener;
   readonly management: Listener;
   readonly tls: TlsFiles;
   readonly accessPolicyFile: string;
   readonly relyingPartiesFile: string | undefined;
-  /** Certificates (PEM) that attestations may end in, beside the well-known ones. */
+  /** PEM certificates that the service accepts as attestation roots, besides the well-known ones. */
   readonly attestationRootsFile: string | undefined;
   readonly auditKeyFile: string;
-  /** Of encrypted audit keys; undefined: they are not encrypted. */
+  /** The passphrase of the audit keys; undefined if they are not encrypted. */
   readonly auditKeyPassphraseFile?: string | undefined;
-  /** Names the audit log: its checkpoints are those of `passkey-manager/<name>`. */
+  /** The name of the audit log: its checkpoints have the origin `passkey-manager/<name>`. */
   readonly deploymentName: string;
-  /** Appended to by the service: the log's checkpoints. */
+  /** The service appends the log's checkpoints to this file. */
   readonly auditAnchorFile?: string | undefined;
-  /** Where the log's checkpoints are posted to. */
+  /** The service posts the log's checkpoints to this URL. */
   readonly auditAnchorUrl?: string | undefined;
   readonly bindingKeyFile: string;
-  /** FIDO metadata, the BLOB as it is published; undefined: none. */
+  /** The FIDO metadata BLOB as FIDO publishes it; undefined if there is none. */
   readonly metadataBlobFile: string | undefined;
-  /** Processes that serve; 1: this one. */
+  /** The number of processes that serve. With 1, the process that reads the settings serves. */
   readonly workers: number;
-  /** The percentage of a process's running requests that one identity may have. */
+  /** The percentage of a process's running requests that one caller may have. */
   readonly callerShare: number;
-  /** Told by the primary; undefined: the only process. */
+  /** The primary sets this; undefined in the only process. */
   readonly worker?: WorkerNumber | undefined;
 }
 
 export interface Listener {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 for any free port. */
   readonly port: number;
 }
 
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
-  /** Of an encrypted key; undefined: the key is not encrypted. */
+  /** The passphrase of the key; undefined if the key is not encrypted. */
   readonly keyPassphraseFile?: string | undefined;
   readonly caFile: string;
   readonly crlFile: string;
@@ -57,10 +57,10 @@ export interface TlsFiles {
 
 export const CONFIG = Symbol('Config');
 
-/** More is a mistake sooner than a machine. */
+/** A higher number is more likely a mistake than a larger machine. */
 const MAX_WORKERS = 64;
 
-/** Every mistake in the settings, so that one start tells them all. */
+/** Carries every mistake in the settings, so that one start reports them all. */
 export class ConfigError extends Error {
   constructor(readonly mistakes: readonly string[]) {
     super(`The settings do not allow a start:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`);
@@ -70,7 +70,7 @@ export class ConfigError extends Error {
 
 /**
  * @param env the process environment; an empty value counts as absent
- * @throws ConfigError naming every setting that is missing or wrong
+ * @throws ConfigError that names every setting that is missing or wrong
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const settings = new Settings(env);
@@ -130,7 +130,7 @@ class Settings {
     return value;
   }
 
-  /** auto: as many as the process may use cores */
+  /** Reads a number of workers; `auto` is the number of cores that the process may use. */
   workers(name: string): number {
     const value = this.env[name] || '1';
     const count = value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(value);
@@ -143,7 +143,7 @@ class Settings {
     const value = this.env[name] || String(fallback);
     const percent = Number(value);
     if (!/^\d{1,3}$/.test(value) || percent < 1 || percent > 100)
-      this.mistakes.push(`${name} is "${value}"; it must be a number of percent from 1 to 100`);
+      this.mistakes.push(`${name} is "${value}"; it must be a percentage from 1 to 100`);
     return percent;
   }
 
@@ -156,7 +156,7 @@ class Settings {
     return Object.freeze({ host: this.env[`${prefix}_HOST`] || '127.0.0.1', port });
   }
 
-  /** @param fallback where development keeps a generated file; undefined: the setting is required */
+  /** @param fallback the path of the file that development generates; undefined if the setting is required */
   file(name: string, fallback: string | undefined): string {
     const path = this.optionalFile(name) ?? fallback;
     if (path === undefined) this.mistakes.push(`${name} is not set; NODE_ENV=production uses no generated default`);
@@ -176,7 +176,7 @@ class Settings {
     return path;
   }
 
-  /** It need not be there yet, but its directory must. */
+  /** The file need not exist yet, but its directory must. */
   appendedFile(name: string): string | undefined {
     const value = this.env[name];
     if (!value) return undefined;
@@ -191,7 +191,7 @@ class Settings {
     return path;
   }
 
-  /** Many machines have development's certificates and keys: they protect nothing that others can reach. */
+  /** Development certificates and keys are no protection against other machines, so development stays on this one. */
   demandLoopback({ https, management, databaseUrl }: Config): void {
     const hosts = [
       ['PASSKEY_HTTPS_HOST', https.host],
@@ -201,13 +201,13 @@ class Settings {
     for (const [name, host] of hosts) {
       if (isLoopback(host)) continue;
       const ways = 'set NODE_ENV=production, or PASSKEY_ALLOW_DEVELOPMENT=true';
-      this.mistakes.push(`${name} leaves this machine ("${host}"), which development does not: ${ways}`);
+      this.mistakes.push(`${name} leaves this machine ("${host}"), which development does not allow: ${ways}`);
     }
   }
 
-  /** Reads the URL as node-postgres does; a path is a socket's. */
+  /** Reads the URL as node-postgres does; a path names a Unix socket. */
   private databaseHost(databaseUrl: string): string {
-    if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // another mistake
+    if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // reported already
     const { hostname, searchParams } = new URL(databaseUrl);
     return searchParams.get('host') || hostname || this.env['PGHOST'] || 'localhost';
   }
@@ -217,7 +217,7 @@ class Settings {
     if (!value) return undefined;
     const url = URL.canParse(value) ? new URL(value) : undefined;
     const plain = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-    if (!plain) this.mistakes.push(`${name} must be a URL of http or https, without a user and a password`);
+    if (!plain) this.mistakes.push(`${name} must be an http or https URL without a user and a password`);
     return value;
   }
 
@@ -239,9 +239,9 @@ class Settings {
     const path = this.optionalFile(name);
     if (path === undefined) return undefined;
     const url = this.env['DATABASE_URL'] || '';
-    if (!url) this.mistakes.push(`${name} goes with DATABASE_URL, which is not set`);
+    if (!url) this.mistakes.push(`${name} needs DATABASE_URL, which is not set`);
     else if (URL.canParse(url) && new URL(url).password !== '')
-      this.mistakes.push(`${name} is set, and DATABASE_URL has a password, too: leave one of them out`);
+      this.mistakes.push(`${name} is set, and DATABASE_URL has a password too: remove one of them`);
     return path;
   }
 }

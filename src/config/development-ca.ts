@@ -17,7 +17,7 @@ export interface IssuedCertificate {
   readonly keyPem: string;
 }
 
-/** The certificate authority of a development machine: it exists so that mutual TLS is real from the first start on. */
+/** The certificate authority of a development machine. It makes mutual TLS real from the first start. */
 export class DevelopmentCa {
   readonly keyPem: string;
   private readonly certificate: x509.X509Certificate;
@@ -56,7 +56,7 @@ export class DevelopmentCa {
     return `${this.certificate.toString('pem')}\n`;
   }
 
-  /** An X.509-SVID: one URI SAN, client authentication only (SPIFFE X509-SVID §4). */
+  /** Issues an X.509-SVID: one URI SAN, client authentication only (SPIFFE X509-SVID §4). */
   issueService(spiffeId: string): Promise<IssuedCertificate> {
     return this.issue(
       spiffeId.slice(spiffeId.lastIndexOf('/') + 1),
@@ -115,17 +115,17 @@ export class DevelopmentCa {
   }
 }
 
-/** True if a development machine's authority issued the certificate, or is its subject. */
+/** Reports whether a certificate comes from a development CA, or is the certificate of one. */
 export function isOfDevelopment({ issuer }: NodeCertificate): boolean {
   return issuer === NAME;
 }
 
-/** Whether a certificate has less than 30 days to live. */
+/** Reports whether a certificate expires within 30 days. */
 export function expiresSoon(certificate: Buffer): boolean {
   return new NodeCertificate(certificate).validToDate.getTime() < Date.now() + RENEW_DAYS * DAY_MS;
 }
 
-/** RFC 5280 §4.1.2.2: positive, at most 20 octets, not guessable. */
+/** Generates a serial number as RFC 5280 §4.1.2.2 wants it: positive, at most 20 octets, not guessable. */
 function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;

@@ -28,14 +28,14 @@ afterEach(() => {
 const path = (name: string): string => join(directory, name);
 const certificate = (name: string): X509Certificate => new X509Certificate(readFileSync(path(`pki/${name}.crt`)));
 
-/** Every file by its name. */
+/** Reads every file, by name. */
 function contents(): Record<string, string> {
   const names = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = names.map(({ parentPath, name }) => join(parentPath, name).slice(directory.length + 1)).sort();
   return Object.fromEntries(paths.map((name) => [name, readFileSync(path(name), 'utf8')]));
 }
 
-/** Which files a further start changes. */
+/** Lists the files that another start changes. */
 async function changedByStart(): Promise<string[]> {
   const before = contents();
   await prepareDevelopment(directory);
@@ -45,7 +45,7 @@ async function changedByStart(): Promise<string[]> {
     .sort();
 }
 
-/** All that a handshake needs: keys that fit, an authority that signed, a list that it signed. */
+/** Checks what a handshake needs: every key fits its certificate, and the CA signed the certificates and the CRL. */
 async function expectWhole(): Promise<void> {
   const ca = certificate('ca');
   expect(ca.verify(ca.publicKey)).toBe(true);
@@ -58,7 +58,7 @@ async function expectWhole(): Promise<void> {
   expect(await list.verify({ publicKey: new x509.X509Certificate(readFileSync(path('pki/ca.crt'), 'utf8')).publicKey })).toBe(true); // prettier-ignore
 }
 
-/** Replaces a certificate by one with this many days to live, for the same key. */
+/** Replaces a certificate by one for the same key that expires after this many days. */
 async function shorten(name: string, days: number): Promise<void> {
   x509.cryptoProvider.set(webcrypto);
   const der = x509.PemConverter.decodeFirst(readFileSync(path('pki/ca.key'), 'utf8'));

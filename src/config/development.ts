@@ -8,7 +8,7 @@ export const DEVELOPMENT_TRUST_DOMAIN = 'passkey-manager.local';
 
 const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'] as const;
 
-const ACCESS_POLICY = `# Who may call, and what for. Deny by default; every key and permission is checked at boot.
+const ACCESS_POLICY = `# Callers and their permissions. The service denies all else, and checks every key and permission at boot.
 version: 1
 trustDomain: ${DEVELOPMENT_TRUST_DOMAIN}
 services:
@@ -20,13 +20,13 @@ services:
     permissions: [audit:read, audit:export]
 `;
 
-/** The relying party that a development database starts with. */
+/** The relying party of a new development database. */
 export const DEVELOPMENT_RELYING_PARTY = { rpId: 'localhost', name: 'Development', origins: ['http://localhost:3000'] };
 
 /**
- * Makes what a development start needs and lacks in `dataDir`: a certificate authority with its CRL, a server
- * certificate, four client identities, the access policy and the keys. What is there is kept; certificates and the
- * CRL are renewed in their last 30 days.
+ * Creates the files that a development start needs and does not find in `dataDir`: a certificate authority with its
+ * CRL, a server certificate, four client identities, the access policy and the keys. It keeps existing files, but
+ * renews certificates and the CRL in their last 30 days.
  */
 export async function prepareDevelopment(dataDir: string): Promise<void> {
   await preparePki(join(dataDir, 'pki'));
@@ -39,11 +39,11 @@ export async function prepareDevelopment(dataDir: string): Promise<void> {
   );
 }
 
-/** The first bytes of a key that a development start generated; their number divides by three, so base64 shows them. */
+/** Development keys begin with these bytes. Their number is a multiple of three, so base64 shows them. */
 const MARK = 'Passkey Manager development key.';
 const MARKED_BYTES = Buffer.from(`${MARK} `);
 
-/** Names the settings whose files development generated. */
+/** Describes the settings whose files development generated, one text each. */
 export function findDevelopment(
   { bindingKeyFile, auditKeyFile }: Config,
   trust: { readonly certificate: X509Certificate; readonly authorities: readonly X509Certificate[] },
@@ -58,23 +58,26 @@ export function findDevelopment(
   };
   return Object.entries(found)
     .filter(([, isDevelopment]) => isDevelopment)
-    .map(([name]) => `${name} is what development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`);
+    .map(([name]) => `${name} names a file that development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`);
 }
 
-/** The files that the service reads, and no more: it has no use for the keys of the CA and of callers. */
+/** The files that the service reads. It does not need the keys of the CA and of callers. */
 const SERVICE_FILES = [
   ...['pki/server.key', 'pki/server.crt', 'pki/ca.crl', 'pki/ca.crt'],
   ...['access-policy.yaml', 'binding.key', 'audit.key'],
 ];
 
-/** Copies the files that the service reads from a prepared directory to one that it may see. */
+/** Copies the files that the service reads from a prepared directory to one that the service may read. */
 export function copyServiceFiles(from: string, to: string): void {
   for (const name of SERVICE_FILES) {
     write(join(to, name), readFileSync(join(from, name), 'utf8'), name.endsWith('.key') ? 0o600 : 0o644);
   }
 }
 
-/** A certificate is taken away before its key is replaced and written last: what has none is made again, whole. */
+/**
+ * Removes a certificate before it replaces the key, and writes the new certificate last. So if a start is killed
+ * half-way, the certificate is missing and the next start makes the pair again.
+ */
 async function preparePki(directory: string): Promise<void> {
   const path = (name: string): string => join(directory, name);
   const renew = !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || expiresSoon(readFileSync(path('ca.crt')));
@@ -106,7 +109,7 @@ function keep(path: string, make: () => string, mode = 0o600): void {
   if (!existsSync(path)) write(path, make(), mode);
 }
 
-/** Appears whole or not at all, so that a start that is killed leaves nothing half-written. */
+/** Writes a file whole or not at all, so that a start that is killed leaves nothing half-written. */
 function write(path: string, content: string, mode = 0o600): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, content, { mode });

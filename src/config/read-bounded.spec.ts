@@ -15,7 +15,7 @@ beforeEach(async () => {
   path = join(directory, 'file');
 });
 afterEach(async () => {
-  // Lets go of anyone who waits for the pipe's writer, so that a failure does not hang.
+  // Opening the pipe for writing releases a reader that waits for it, so that a failing test does not hang.
   const writer = await open(path, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined);
   await writer?.close();
   await rm(directory, { recursive: true });
@@ -24,7 +24,7 @@ afterEach(async () => {
 describe('a named pipe to which nobody writes', () => {
   it('is refused at once', async () => {
     execFileSync('mkfifo', [path]);
-    await expect(readBounded(path, MAX_BYTES)).rejects.toThrow('is no file');
+    await expect(readBounded(path, MAX_BYTES)).rejects.toThrow('is not a file');
   }, 5_000);
 });
 

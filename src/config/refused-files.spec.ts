@@ -80,7 +80,7 @@ describe('files that cannot be used', () => {
   it('whatever is thrown, never throw', async () => {
     const thrown = ['no Error'];
     const files = await pair.open((held) =>
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what a library might throw
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a library might throw a string
       held === undefined ? Promise.resolve('1') : Promise.reject(thrown),
     );
     await pair.bothSay('2');

@@ -2,13 +2,15 @@ import { hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from './config.js';
 
-/** Keys for one purpose each, derived from PASSKEY_BINDING_KEY_FILE (RFC 5869). */
+/** The service derives each key for one purpose from PASSKEY_BINDING_KEY_FILE, by HKDF (RFC 5869). */
 export interface SecretKeys {
-  /** Of the credential-row MAC. */
+  /** The key of the credential-row MAC. */
   readonly binding: Buffer;
-  /** Of the credential ids that are shown for users without passkeys. */
+  /** The key of the decoy credential ids for users without passkeys. */
   readonly decoy: Buffer;
-  /** Of what stands in the audit log for somebody who is no user of a relying party. */
+  /**
+   * The key of strangers' stand-ins: a stranger is a subject in the audit log that is not a user of a relying party.
+   */
   readonly auditSubject: Buffer;
 }
 
@@ -16,7 +18,7 @@ export const SECRET_KEYS = Symbol('SecretKeys');
 
 const MIN_KEY_BYTES = 32;
 
-/** @throws ConfigError naming the setting whose file holds no usable key */
+/** @throws ConfigError that names the setting whose file does not hold a usable key */
 export function readSecretKeys(config: Config): SecretKeys {
   const text = readFileSync(config.bindingKeyFile, 'utf8').trim();
   const master = Buffer.from(text, 'base64');

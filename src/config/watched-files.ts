@@ -1,27 +1,30 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One stat(2) each: it sees a file written in place, a rename over it and a symbolic link turned, on any file system. */
+/**
+ * The time between two looks at the files. A look is one stat(2) for each file. It notices a write in place, a rename
+ * over the file and a changed symbolic link, on any file system.
+ */
 const INTERVAL_MS = 500;
-/** What is being written is left alone until it has rested so long, but for at most so many times. */
+/** A look waits until the files have not changed for REST_MS, but waits at most MAX_RESTS times. */
 const REST_MS = 100;
 const MAX_RESTS = 10;
-/** Files that were refused are tried again each so many looks: their time may come, or a fault of the disk pass. */
+/** Refused files are read again after this many looks: a certificate may become valid, or a disk fault may pass. */
 const LOOKS_PER_RETRY = 10;
 
 export interface FileReports<Value> {
-  /** What it throws refuses the value: the previous one stays. */
+  /** Receives a new value. If it throws, the value is refused and the previous one stays. */
   taken(value: Value, previous: Value): void;
   refused(reason: string): void;
 }
 
 /**
- * What a few files say, kept current. A change is read whole, beside the work, and taken between two requests; files
- * that cannot be used change nothing. Files are often replaced one after the other, so what cannot be used is looked at
- * again before it is reported.
+ * Keeps the value that a few files describe current. A change is read completely while the service goes on, and
+ * replaces the value between two requests. Files that cannot be used change nothing. Operators often replace several
+ * files one after the other, so unusable files are read once more before they are reported.
  */
 export class WatchedFiles<Value> {
-  /** Why the files that lie there now are not the ones that are used. */
+  /** The reason why the current files are refused; undefined if they are in use. */
   refused: string | undefined;
   private doubted = false;
   private looksSinceRefusal = 0;
@@ -36,8 +39,8 @@ export class WatchedFiles<Value> {
   ) {}
 
   /**
-   * @param read gives `held` back when the files say what they said before
-   * @throws what `read` throws: the first reading must succeed
+   * @param read returns `held` itself if the files describe the same value as before
+   * @throws the error of `read`: the first reading must succeed
    */
   static async open<Value>(
     paths: readonly string[],
@@ -62,7 +65,7 @@ export class WatchedFiles<Value> {
     await this.looking;
   }
 
-  /** Takes the files if they are others than last time. Never throws. */
+  /** Reads the files if they have changed since the last look. Never throws. */
   async look(reports: FileReports<Value>): Promise<void> {
     const seen = await this.atRest();
     const changed = seen !== this.seen;
@@ -92,7 +95,7 @@ export class WatchedFiles<Value> {
     return this.looksSinceRefusal % LOOKS_PER_RETRY === 0;
   }
 
-  /** @returns why the files are refused */
+  /** @returns the reason why the files are refused; undefined if they are in use now */
   private async take(reports: FileReports<Value>): Promise<string | undefined> {
     const previous = this.held;
     try {

@@ -1,9 +1,9 @@
-/** Which of several processes this is. They serve one port. */
+/** Identifies one of several processes that serve the same port. */
 export interface WorkerNumber {
-  /** From 1. Its replacement has the same. */
+  /** Counts from 1. A replacement gets the number of its predecessor. */
   readonly number: number;
   readonly of: number;
-  /** How its predecessor ended, which should not have. */
+  /** How the predecessor ended unexpectedly; undefined for the first process with this number. */
   readonly replaces?: WorkerEnd | undefined;
 }
 

@@ -1,8 +1,8 @@
 const BROWSER_WRITTEN = new WeakSet<object>();
 
 /**
- * Marks a class of members that a browser writes, not the caller: browsers add members over the years (WebAuthn L3 §5.1
- * dictionaries grow), so a member that the class does not declare is dropped instead of refused.
+ * Marks a class whose members a browser writes, not the caller. Browsers add members over the years (the dictionaries
+ * of WebAuthn L3 §5.1 grow), so the service drops a member that the class does not declare, and does not refuse it.
  */
 export function BrowserWritten(): ClassDecorator {
   return (target) => {

@@ -22,7 +22,7 @@ const HOT: [name: string, dto: new () => object, valid: object][] = [
   ['RenameCredentialDto', RenameCredentialDto, { name: 'n' }],
 ]; // prettier-ignore
 
-/** class-validator's own answer, as strict as the service asks for it. */
+/** Validates with class-validator itself, as strictly as the service does. */
 async function slowInstanceOf(dto: new () => object, body: unknown): Promise<object | undefined> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined;
   const instance = plainToInstance(dto, withoutUnknown(dto, body) as object);
@@ -30,7 +30,7 @@ async function slowInstanceOf(dto: new () => object, body: unknown): Promise<obj
   return errors.length === 0 ? instance : undefined;
 }
 
-/** The bodies that differ from this one in one place, at any depth. */
+/** Generates bodies that differ from this one in one place, at any depth. */
 const variantsOf = (body: unknown): fc.Arbitrary<unknown> => {
   const strange = fc.oneof(
     fc.jsonValue(),

@@ -17,11 +17,11 @@ const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\
 const GET_WAITING = 'GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n';
 
 let fastify: FastifyInstance;
-/** Lets the requests of /waiting be answered. */
+/** Releases the handlers of /waiting. */
 let answer: PromiseWithResolvers<void>;
-/** Lets requests pass their first hook. */
+/** Releases requests from their first hook. */
 let admit: PromiseWithResolvers<void>;
-/** Handlers that have begun, and requests that were answered, by their ids. */
+/** Request ids: of handlers that have begun, and of requests that were answered. */
 let begun: number;
 let logged: string[];
 const sockets: Socket[] = [];
@@ -74,10 +74,10 @@ async function open(allowHalfOpen = false): Promise<Socket> {
   return socket;
 }
 
-/** Everything that comes until the connection closes. */
+/** Reads everything until the connection closes. */
 async function received(socket: Socket): Promise<string> {
   let text = '';
-  // A client that still writes as the server closes may see a reset, after the answers.
+  // A client that still writes when the server closes may see a reset after the answers.
   const closed = new Promise((resolve) => socket.once('close', resolve).on('error', () => undefined));
   socket.setEncoding('utf8').on('data', (part: string) => (text += part)).resume(); // prettier-ignore
   await closed;
@@ -107,7 +107,7 @@ const UNREADABLE: [string, string][] = [
 ]; // prettier-ignore
 const NOT_HTTP = {
   ...{ type: 'urn:passkey-manager:problem:request-malformed', status: 400 },
-  invalid: [{ pointer: '', detail: 'it is not HTTP/1.1' }],
+  invalid: [{ pointer: '', detail: 'the request is not HTTP/1.1' }],
   instance: expect.stringMatching(/^[0-9a-f-]{36}$/),
 };
 
@@ -138,7 +138,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
     await until(() => begun === 1);
     answer.resolve();
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
-    expect(lastOf(await answers).body).toMatchObject({ invalid: [{ detail: 'CONNECT is not taken' }] });
+    expect(lastOf(await answers).body).toMatchObject({ invalid: [{ detail: 'the CONNECT method is not supported' }] });
   });
 
   it('answers it once where the request before it is not whole', async () => {

@@ -6,25 +6,25 @@ import { v7 as uuidv7 } from 'uuid';
 import { Problem } from '../problems/problem.js';
 import { BODY_LIMIT_BYTES } from './json-body.js';
 
-/** How many requests of a connection are read while an earlier one is being answered. */
+/** The number of a connection's requests that are read before an earlier one is answered. */
 export const MAX_READ_AHEAD = 8;
-/** How much, and for how long, a client may go on sending after its last answer: bytes, milliseconds. */
+/** How many bytes, and for how long, a client may go on sending after its last answer. */
 const MAX_DROPPED_BYTES = 4 * 1_024 * 1_024;
 const MAX_LINGER_MS = 5_000;
-/** node:http adds this to `keepAliveTimeout`: milliseconds. */
+/** node:http adds this to `keepAliveTimeout`. */
 const KEEP_ALIVE_GRACE_MS = 1_000;
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
-/** Where a request carries its id. */
+/** The member of a request that holds its id. */
 const ID = Symbol('request id');
 
 const connections = new WeakMap<Socket, Exchanges>();
 
 /**
- * Keeps the exchanges (requests and their answers) of each connection in order. By itself node:http reads all requests that
- * are there, answers a request that it cannot read before the answers that are due, and closes a connection while its client
- * still sends: that client never sees the answer.
+ * Keeps the exchanges (requests and their answers) of each connection in order. On its own, node:http reads all
+ * requests that have arrived, answers an unreadable request before the answers that are due, and closes a connection
+ * while its client still sends, so that the client never sees the answer.
  *
  * @param maxLinger how long a client may go on sending after its last answer: milliseconds
  */
@@ -36,16 +36,16 @@ export function watchExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     connections.get(request.socket)?.begin(request, response);
   });
-  // Without a listener, node:http cuts the connection off, with the answers that are due.
+  // Without a listener, node:http cuts off the connection, and the answers that are due are lost.
   server.on('connect', ({ socket }: IncomingMessage) => {
     socket.on('error', () => undefined);
-    refuseConnection(socket, malformed('CONNECT is not taken'));
+    refuseConnection(socket, malformed('the CONNECT method is not supported'));
   });
   fastify.addHook('preHandler', ({ raw }, _reply, done) => {
-    if (raw.socket.destroyed) done(malformed('its connection is closed'));
+    if (raw.socket.destroyed) done(malformed('the connection is closed'));
     else done();
   });
-  // Before the next request, the rest of this one has to be read.
+  // The rest of this request would have to be read before the next one.
   fastify.addHook('onSend', ({ raw }, reply, payload, done) => {
     const isShort = Number(raw.headers['content-length']) <= BODY_LIMIT_BYTES;
     if (!raw.complete && !isShort) reply.header('connection', 'close');
@@ -54,8 +54,8 @@ export function watchExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_
 }
 
 /**
- * Refuses bytes on a connection that are not a request. It answers in turn, after the requests before, and the connection
- * ends. A connection without exchanges, whose TLS handshake has failed, ends at once.
+ * Refuses bytes that are not a request. It answers after the earlier requests of the connection, and then ends the
+ * connection. A connection without exchanges, because its TLS handshake failed, ends at once.
  */
 export function refuseConnection(socket: Socket, problem?: Problem): void {
   const exchanges = connections.get(socket);
@@ -63,7 +63,7 @@ export function refuseConnection(socket: Socket, problem?: Problem): void {
   else exchanges.refuse(problem);
 }
 
-/** Names a request: an answer that Fastify does not give then has the id that the log has. */
+/** Gives a request its id. Answers that do not come from Fastify then carry the same id as the log. */
 export function nameRequest(request: IncomingMessage & { [ID]?: string }): string {
   return (request[ID] = uuidv7());
 }
@@ -76,12 +76,12 @@ interface Exchange {
 class Exchanges {
   /** The exchanges that are not answered yet, in order. */
   private readonly open: Exchange[] = [];
-  /** node:http's listener, which parses. */
+  /** The listener of node:http that parses the bytes. */
   private readonly parse: (bytes: Buffer) => void;
   private newest: IncomingMessage | undefined;
   private state: 'reading' | 'refused' | 'ending' = 'reading';
   private waits = false;
-  /** True if something has come since the last request was answered. */
+  /** True if bytes other than line ends have arrived since the last answer. */
   private speaks = false;
   private dropped = 0;
   private idle: NodeJS.Timeout | undefined;
@@ -123,7 +123,7 @@ class Exchanges {
     this.socket.pause();
     const last = this.open.at(-1);
     if (!this.socket.writable) this.socket.destroy();
-    // A client that is about to send its first request would take it for the answer.
+    // A client that is about to send a request would take the problem for its answer.
     else if (!this.speaks) this.end();
     else if (last && !last.request.complete && !last.response.headersSent) answer(last, problem);
     else if (last)
@@ -131,7 +131,9 @@ class Exchanges {
     else this.endWith(problem);
   }
 
-  /** Gives the parser one head at a time, because it cannot be stopped between two. The rest waits where it was. */
+  /**
+   * Gives the parser one head at a time, because it cannot be stopped between two. The rest goes back to the socket.
+   */
   private take(bytes: Buffer): void {
     if (bytes.some(isText)) {
       this.speaks = true;
@@ -156,13 +158,18 @@ class Exchanges {
     this.socket.resume();
   }
 
-  /** Reads a body to its end, whatever waits before it. node:http stops where nobody reads its answers. */
+  /**
+   * True if no further request is read now. A body is always read to its end. node:http also pauses the parser while
+   * the client does not read its answers.
+   */
   private get isFull(): boolean {
     const { _paused: isStopped } = this.socket as Socket & { _paused?: boolean };
     return isStopped === true || (this.open.length >= MAX_READ_AHEAD && this.newest?.complete === true);
   }
 
-  /** The limit of node:http begins anew with each byte, and an empty line is not a request. */
+  /**
+   * Limits the wait for the next request. The limit of node:http starts again with each byte, even of an empty line.
+   */
   private awaitNext(): void {
     this.speaks = false;
     clearTimeout(this.idle);
@@ -171,14 +178,14 @@ class Exchanges {
   }
 
   private endWith(problem: Problem): void {
-    // A request that is answered before its end gets no second answer.
+    // A request that was answered before its end gets no second answer.
     if (this.newest?.complete !== false) this.socket.write(textOf(problem));
     this.end();
   }
 
   /**
-   * Shows the client that nothing more comes, and drops the bytes that it still sends. The kernel throws the last answer away
-   * when a connection closes before everything is read (RFC 9112 §9.6).
+   * Ends the sending side, and drops the bytes that the client still sends. If a connection closes before all bytes are
+   * read, the kernel can discard the last answer (RFC 9112 §9.6).
    */
   private end(): void {
     if (this.state === 'ending') return;
@@ -210,7 +217,7 @@ function answer({ request, response }: Exchange, problem: Problem): void {
   response.end(body);
 }
 
-/** Where no request exists, only a socket. */
+/** Renders an answer as bytes, for a socket without a request. */
 function textOf(problem: Problem): string {
   const body = JSON.stringify(problem.body(uuidv7()));
   const phrase = `${String(problem.status)} ${STATUS_CODES[problem.status] ?? ''}`;

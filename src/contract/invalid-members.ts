@@ -5,14 +5,14 @@ import { pointerOf } from './json-pointer.js';
 type ValidationMetadata = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 
 const MAX_DETAIL = 512;
-/** A value of another type fails every other check as well: the answer names only its type, the first of these. */
+/** A value of the wrong type fails every other check too, so the answer reports only the first of these. */
 const TYPES = ['isDefined', 'isArray', 'isObject', 'isString', 'isInt', 'isBoolean'];
-/** The answer names no more elements of one list than this: the caller mends the mistake that they share. */
+/** The answer reports at most so many elements of a list: they usually share one mistake. */
 const MAX_ELEMENTS = 8;
 
 /**
- * Describes the findings of class-validator in words: each wrong member by its JSON pointer, an element of a list by its index.
- * It does not repeat the value, which may be a secret. The errors must carry their target and their value.
+ * Describes the findings of class-validator: each wrong member by its JSON pointer, an element of a list by its index.
+ * The description does not repeat the value, which may be a secret. The errors must carry their target and their value.
  */
 export function invalidMembers(errors: readonly ValidationError[], parent = ''): InvalidMember[] {
   return errors.flatMap((error) => {
@@ -25,7 +25,7 @@ export function invalidMembers(errors: readonly ValidationError[], parent = ''):
 
 function ownMistakes(error: ValidationError, pointer: string): InvalidMember[] {
   const { constraints = {} } = error;
-  if ('whitelistValidation' in constraints) return [{ pointer, detail: 'is not a member that the contract knows' }];
+  if ('whitelistValidation' in constraints) return [{ pointer, detail: 'is not a member of the contract' }];
   const mistakes = Object.entries(constraints).flatMap(([name, message]): Mistake[] => {
     const elements = wrongElements(error, name);
     if (elements.length === 0) return [{ name, pointer, detail: message }];
@@ -41,7 +41,7 @@ function ownMistakes(error: ValidationError, pointer: string): InvalidMember[] {
     .map(({ pointer: place, detail }) => ({ pointer: place, detail: detail.slice(0, MAX_DETAIL).toWellFormed() }));
 }
 
-/** A mistake with the name of the check that found it. */
+/** A mistake, with the name of the check that found it. */
 type Mistake = InvalidMember & { readonly name: string };
 
 function ofTypeFirst(mistakes: readonly Mistake[]): readonly Mistake[] {
@@ -49,7 +49,7 @@ function ofTypeFirst(mistakes: readonly Mistake[]): readonly Mistake[] {
   return type ? [type] : mistakes;
 }
 
-/** Lists the indexes of the elements that a check refuses; none where it is about the list as a whole. */
+/** Lists the indexes of the elements that a check refuses; empty if the check is about the list as a whole. */
 function wrongElements(error: ValidationError, check: string): number[] {
   const list: unknown = error.value;
   if (!Array.isArray(list)) return [];

@@ -1,8 +1,8 @@
 import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
 
 /**
- * A string of `min` to `max` characters (Unicode code points) that PostgreSQL can store and that means the same
- * everywhere: no control characters, no lone surrogates.
+ * Accepts a string of `min` to `max` characters (Unicode code points) that PostgreSQL can store and that every program
+ * reads the same way: without control characters and lone surrogates.
  */
 export function IsText(min: number, max: number, options?: ValidationOptions): PropertyDecorator {
   return ValidateBy(
@@ -23,7 +23,7 @@ export function IsText(min: number, max: number, options?: ValidationOptions): P
 
 export function isText(value: unknown, min: number, max: number): value is string {
   if (typeof value !== 'string' || value.length > max * 2 || !value.isWellFormed()) return false;
-  // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+  // eslint-disable-next-line no-control-regex -- the pattern finds control characters
   if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return false;
   const characters = Array.from(value).length;
   return characters >= min && characters <= max;

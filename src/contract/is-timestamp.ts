@@ -2,7 +2,7 @@ import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validato
 
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt](?!24)\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Date.parse() alone takes 24:00 for the next day and the 30th of February for the 2nd of March. */
+/** Date.parse() alone would read 24:00 as the next day, and 30 February as 2 March. */
 export function isTimestamp(value: unknown): value is string {
   if (typeof value !== 'string') return false;
   const day = RFC_3339.exec(value)?.[1];
@@ -10,7 +10,7 @@ export function isTimestamp(value: unknown): value is string {
   return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 
-/** A time as RFC 3339 §5.6 writes it. */
+/** Accepts a time in the format of RFC 3339 §5.6. */
 export function IsTimestamp(options?: ValidationOptions): PropertyDecorator {
   return ValidateBy(
     {

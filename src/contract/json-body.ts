@@ -4,12 +4,12 @@ import { pointerOf } from './json-pointer.js';
 
 export const BODY_LIMIT_BYTES = 65_536;
 
-/** The deepest value of the contract is at 6; browsers may nest extension results further. */
+/** The deepest value of the contract is at level 6. Browsers may nest extension results deeper. */
 const MAX_DEPTH = 16;
 
 /**
- * Bodies are JSON in UTF-8, uncompressed, no deeper than the contract has use for, and name no member twice. A DELETE has
- * none; that many clients give it a media type all the same is no mistake.
+ * Accepts bodies that are JSON in UTF-8, uncompressed, at most MAX_DEPTH levels deep, and without duplicate members. A
+ * DELETE has no body, but may have a media type, because many clients send one.
  */
 export function acceptJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
@@ -24,11 +24,11 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
       }
       const { 'content-encoding': encoding, 'content-type': mediaType = '' } = request.headers;
       if (/;\s*charset=(?!"?utf-8"?\s*(;|$))/i.test(mediaType)) {
-        done(new Problem('media-type-unsupported', { detail: 'JSON is taken in UTF-8' }));
+        done(new Problem('media-type-unsupported', { detail: 'the charset must be UTF-8' }));
         return;
       }
       if (encoding !== undefined && encoding !== 'identity') {
-        done(new Problem('media-type-unsupported', { detail: 'compressed bodies are not taken' }));
+        done(new Problem('media-type-unsupported', { detail: 'the body must not be compressed' }));
         return;
       }
       const text = decode(body as Buffer);
@@ -67,10 +67,10 @@ const OPENING = new Set(Array.from('[{', (character) => character.charCodeAt(0))
 const CLOSING = new Set(Array.from(']}', (character) => character.charCodeAt(0)));
 
 /**
- * Counts the colons outside of strings, of which each member has one, and the brackets, so that a deep text is refused
- * before anything recurses into it.
+ * Counts the members of a JSON text by the colons outside strings. It also follows the brackets, so that a deep text is
+ * refused before any function recurses into it.
  *
- * @returns undefined: it is deeper than MAX_DEPTH
+ * @returns undefined if the text is deeper than MAX_DEPTH
  */
 function membersWritten(text: string): number | undefined {
   let members = 0;
@@ -86,7 +86,7 @@ function membersWritten(text: string): number | undefined {
   return members;
 }
 
-/** Where the string that begins at `start` has its closing quote; without one, the end of the text. */
+/** Finds the closing quote of the string that begins at `start`; without one, the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let escapes = 0;
@@ -98,18 +98,24 @@ function endOfString(text: string, start: number): number {
 
 function flawOf(value: unknown, written: number): Problem | null {
   const path = inheritedMember(value);
-  if (path !== undefined) return malformed('is not a member that the contract knows', path.reduce(pointerOf, ''));
+  if (path !== undefined) return malformed('is not a member of the contract', path.reduce(pointerOf, ''));
   return membersOf(value) < written ? malformed('names a member twice') : null;
 }
 
-/** Of members with one name the parser keeps the last, others the first: where there are fewer than were written, some had. */
+/**
+ * Counts the members of a parsed value. The parser keeps one of several members with the same name, so fewer than in
+ * the text means a duplicate.
+ */
 function membersOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const members = Object.values(value);
   return members.reduce<number>((sum, member) => sum + membersOf(member), Array.isArray(value) ? 0 : members.length);
 }
 
-/** The path to a member named as one that every object inherits: class-transformer drops it, so no one could refuse it. */
+/**
+ * Finds the path to a member with an inherited name, such as `constructor`. class-transformer drops it before
+ * validation.
+ */
 function inheritedMember(value: unknown): string[] | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {

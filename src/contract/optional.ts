@@ -1,6 +1,6 @@
 import { ValidateIf } from 'class-validator';
 
-/** A member that may be absent. Unlike IsOptional, null is not absent. */
+/** Marks a member that may be absent. Unlike with IsOptional, null does not count as absent. */
 export function Optional(): PropertyDecorator {
   return ValidateIf((_object, value) => value !== undefined);
 }

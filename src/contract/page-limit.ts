@@ -2,11 +2,14 @@ import { applyDecorators } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { IsInt, Max, Min } from 'class-validator';
 
-/** The form of a cursor, as a page gives it in `nextCursor`. */
+/** The pattern of a cursor in `nextCursor`. */
 export const CURSOR = /^[A-Za-z0-9_-]{1,512}$/;
 export const CURSOR_WORDS = 'the nextCursor of an earlier page';
 
-/** How many entries a page may have, 1 to 200: decimal digits and nothing that Number() would take besides. */
+/**
+ * The most entries of a page, 1 to 200. It accepts decimal digits only: Number() would also accept ` 7`, `1e2` and
+ * `0x10`.
+ */
 export function PageLimit(): PropertyDecorator {
   return applyDecorators(
     Transform(({ value }: { value: unknown }) =>

@@ -11,7 +11,7 @@ const page = (from: readonly string[], limit: number) =>
     (row) => ({ id: row }),
   );
 
-/** Reads a list to its end, as a client does. */
+/** Reads a list to its end, like a client. */
 function readAll(limit: number): { ids: string[]; pages: number } {
   const ids: string[] = [];
   for (let cursor: string | null | undefined, pages = 1; ; pages += 1) {

@@ -1,13 +1,13 @@
 import { UUID } from './id.param.js';
 import { Problem } from '../problems/problem.js';
 
-/** A page of a list that is read by key: `nextCursor` is null on the last one. */
+/** A page of a list that is read by key. `nextCursor` is null on the last page. */
 export interface Page<T> {
   readonly data: T[];
   readonly nextCursor: string | null;
 }
 
-/** @param rows up to `limit + 1` rows: one more than the page shows tells that there is a next one */
+/** @param rows up to `limit + 1` rows: a row beyond the limit means that there is a next page */
 export function pageOf<Row, T>(
   rows: Row[],
   limit: number,
@@ -22,12 +22,12 @@ export function pageOf<Row, T>(
   };
 }
 
-/** @throws Problem request-malformed for a cursor that no list gave out */
+/** @throws Problem request-malformed for a cursor that no list issued */
 export function keyOfCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
   const key = Buffer.from(cursor, 'base64url').toString('latin1');
   if (UUID.test(key)) return key;
   throw new Problem('request-malformed', {
-    invalid: [{ pointer: '/cursor', detail: 'is no cursor that a list of this service gave out' }],
+    invalid: [{ pointer: '/cursor', detail: 'is not a cursor that this service issued' }],
   });
 }

@@ -1,6 +1,6 @@
 import { type Document, parseDocument, visit } from 'yaml';
 
-/** Holds every mistake of a YAML file, without the text around it: the file may be the wrong one, such as a key. */
+/** Holds every mistake of a YAML file, but no text of it: the file may be the wrong one and hold a key. */
 export class PlainYamlError extends Error {
   constructor(readonly mistakes: readonly string[]) {
     super(mistakes.join('; '));
@@ -9,8 +9,8 @@ export class PlainYamlError extends Error {
 }
 
 /**
- * Reads YAML 1.2 that means what an operator sees. It refuses directives (under `%YAML 1.1`, `010` is 8 and `<<` merges),
- * anchors, aliases, tags and second documents.
+ * Reads YAML 1.2 in which every value means what an operator sees. It refuses directives (under `%YAML 1.1`, `010` is 8
+ * and `<<` merges), anchors, aliases, tags and second documents.
  *
  * @throws PlainYamlError
  */
@@ -22,7 +22,7 @@ export function parsePlainYaml(text: string): unknown {
   return document.toJS({ maxAliasCount: 0 });
 }
 
-/** Lists the features that give a value another meaning than its text. */
+/** Finds the features that give a value another meaning than its text. */
 function findSpecials(document: Document.Parsed): string[] {
   const { yaml, tags } = document.directives;
   const specials = new Set<string>();

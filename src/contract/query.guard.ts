@@ -6,8 +6,8 @@ import { Problem } from '../problems/problem.js';
 import { pointerOf } from './json-pointer.js';
 
 /**
- * Refuses query parameters where a route takes none. Those of a route that takes some are validated by its class, except
- * ones that are named as what every object inherits: class-transformer drops them, so no one else could refuse them.
+ * Refuses the query parameters of a route that takes none. If a route takes some, its class validates them, and this
+ * guard refuses only inherited names such as `constructor`, because class-transformer drops them before validation.
  */
 export class QueryGuard implements CanActivate {
   /** @throws Problem request-malformed */
@@ -16,7 +16,7 @@ export class QueryGuard implements CanActivate {
     if (names.length === 0) return true;
     const unknown = takesQuery(execution) ? names.filter((name) => name in Object.prototype) : names;
     if (unknown.length === 0) return true;
-    const detail = 'is not a parameter that the contract knows';
+    const detail = 'is not a parameter of the contract';
     const invalid = unknown.map((name) => ({ pointer: pointerOf('', name), detail }));
     throw new Problem('request-malformed', { invalid });
   }

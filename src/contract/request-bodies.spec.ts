@@ -32,7 +32,7 @@ const credential = { id: 'AAAA', rawId: 'AAAA', type: 'public-key', clientExtens
 const created = { ...credential, response: { clientDataJSON: 'AAAA', attestationObject: 'AAAA' } };
 const got = { ...credential, response: { clientDataJSON: 'AAAA', authenticatorData: 'AAAA', signature: 'AAAA' } };
 
-/** Bodies at both sides of each bound; the service and the published document must agree about every one. */
+/** Bodies on both sides of each bound. The service and the published document must agree about every one. */
 const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
   [
     'RelyingPartySettings',

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => fastify.close());
 
-/** The status, the problem's pointer or detail. */
+/** Returns the status, and the pointer or detail of the problem. */
 async function answerTo(head: string, body = ''): Promise<[status: number, about: unknown]> {
   const socket = connect((fastify.server.address() as AddressInfo).port, '127.0.0.1');
   let answer = '';

@@ -2,18 +2,18 @@ import type { FastifyInstance } from 'fastify';
 import { Problem } from '../problems/problem.js';
 
 /**
- * Refuses heads that node:http reads in its own way, and that others in front of it may read differently. node:http takes the
- * first of two media types, hands over a body as it was encoded for the transfer, and answers an expectation by an empty
- * 417 (unless `checkExpectation` gives it to a handler).
+ * Refuses heads that node:http reads in its own way, and that a proxy in front of it may read differently. node:http
+ * takes the first of two media types, does not decode a body with another transfer coding than chunked, and answers an
+ * unknown expectation with an empty 417 unless `checkExpectation` passes it to a handler.
  */
 export function refuseOddHeads(fastify: FastifyInstance): void {
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
   fastify.addHook('onRequest', ({ raw: { headers, rawHeaders } }, _reply, done) => {
     const { 'transfer-encoding': coding = 'chunked', expect = '100-continue' } = headers;
-    if (countOf('content-type', rawHeaders) > 1) done(malformed('/content-type', 'must be there once at most'));
+    if (countOf('content-type', rawHeaders) > 1) done(malformed('/content-type', 'must be present at most once'));
     else if (coding.toLowerCase() !== 'chunked') {
-      done(new Problem('media-type-unsupported', { detail: 'the only transfer coding that is taken is chunked' }));
-    } else if (expect.toLowerCase() !== '100-continue') done(malformed('/expect', 'can be 100-continue alone'));
+      done(new Problem('media-type-unsupported', { detail: 'chunked is the only supported transfer coding' }));
+    } else if (expect.toLowerCase() !== '100-continue') done(malformed('/expect', 'must be 100-continue'));
     else done();
   });
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Problem } from '../problems/problem.js';
 
-/** Refuses a query that is not percent-encoded UTF-8, which the query parser would take as it stands. */
+/** Refuses a query that is not percent-encoded UTF-8. The query parser would accept it undecoded. */
 export function refuseBadEncoding(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', (request, _reply, done) => {
     try {
@@ -14,10 +14,10 @@ export function refuseBadEncoding(fastify: FastifyInstance): void {
 }
 
 /**
- * Refuses a target in absolute form (RFC 9112 §3.2.2) that names another host than the service or the Host header does: the
- * router looks at its path alone.
+ * Refuses a target in absolute form (RFC 9112 §3.2.2) whose host is not the service's or differs from the Host header.
+ * The router would look only at its path.
  *
- * @param isOwn says if the service's certificate has this DNS name or IP address
+ * @param isOwn reports whether the service's certificate has this DNS name or IP address
  */
 export function refuseForeignTargets(fastify: FastifyInstance, isOwn: (name: string) => boolean): void {
   fastify.addHook('onRequest', ({ raw: { url = '', headers } }, _reply, done) => {
@@ -29,7 +29,7 @@ export function refuseForeignTargets(fastify: FastifyInstance, isOwn: (name: str
     const isWhole = target?.protocol === 'https:' && target.username === '' && target.password === '';
     const host = URL.parse(`https://${headers.host ?? ''}`)?.host;
     if (isWhole && target.host === host && isOwn(target.hostname.replace(/^\[|\]$/g, ''))) done();
-    else done(malformed('the request target names another host, or another scheme than https'));
+    else done(malformed('the request target names another host or a scheme other than https'));
   });
 }
 

@@ -1,20 +1,20 @@
 import type { Server } from 'node:http';
 
-/** Milliseconds. */
+/** Time limits of a request, in milliseconds. */
 export const REQUEST_TIMEOUTS = {
-  /** The time from a connection's first moment, or a request's first byte, to the end of its head. */
+  /** From the start of the connection, or the first byte of a later request, to the end of the head. */
   headersTimeout: 10_000,
-  /** The time to the end of its body. */
+  /** From the same start to the end of the body. */
   requestTimeout: 15_000,
-  /** Answers promise it; node:http adds a second. */
+  /** From an answer to the next request. Answers announce it; node:http adds a second. */
   keepAliveTimeout: 65_000,
-  /** How often node:http looks for requests that are late. */
+  /** The interval at which node:http looks for late requests. */
   connectionsCheckingInterval: 2_000,
 } as const;
 
 /**
- * Puts the timeouts in force on a server that does not listen yet. Options of a server are not enough: Fastify replaces
- * `requestTimeout` (by 0, which waits for ever) and `keepAliveTimeout` after it has made the server from its options.
+ * Sets the timeouts on a server that does not listen yet. Server options are not enough: after Fastify has made the
+ * server, it replaces `requestTimeout` (by 0, which waits for ever) and `keepAliveTimeout`.
  */
 export function limitRequestTimes(server: Server): void {
   Object.assign(server, REQUEST_TIMEOUTS);

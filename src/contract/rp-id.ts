@@ -2,7 +2,7 @@ import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validato
 
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 
-/** An RP ID (WebAuthn L3 §4): a domain in lower case, as ASCII, without a trailing dot, and no address. */
+/** Accepts an RP ID (WebAuthn L3 §4): a lower-case ASCII domain, without a trailing dot, that is not an IP address. */
 export function isRpId(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 253) return false;
   const labels = value.split('.');
@@ -16,7 +16,7 @@ export function IsRpId(options?: ValidationOptions): PropertyDecorator {
       validator: {
         validate: isRpId,
         defaultMessage: buildMessage(
-          (each) => `${each}$property must be a domain in lower case, such as login.example.com`,
+          (each) => `${each}$property must be a lower-case domain, such as login.example.com`,
           options,
         ),
       },

@@ -68,7 +68,7 @@ class Root {
 const pipe = strictValidation();
 const validate = (body: unknown): Promise<unknown> => pipe.transform(body, { type: 'body', metatype: Root }) as never;
 
-/** The pointers of what is wrong, in order. */
+/** Lists the pointers of the wrong members, in order. */
 async function pointersOf(body: unknown): Promise<string[]> {
   const problem = (await validate(body).catch((error: unknown) => error)) as Problem;
   expect(problem).toMatchObject({ slug: 'request-malformed' });
@@ -169,6 +169,6 @@ describe('strict validation', () => {
 
   it('speaks of members, not of properties of classes', async () => {
     const problem = (await validate({ name: 'a', extra: 1 }).catch((error: unknown) => error)) as Problem;
-    expect(problem.members.invalid).toEqual([{ pointer: '/extra', detail: 'is not a member that the contract knows' }]);
+    expect(problem.members.invalid).toEqual([{ pointer: '/extra', detail: 'is not a member of the contract' }]);
   });
 });

@@ -4,8 +4,8 @@ import { instanceOf, withoutUnknown } from './compiled-validation.js';
 import { invalidMembers } from './invalid-members.js';
 
 /**
- * Refuses unknown members, except where a browser wrote the object (browser-written.ts), and names every wrong member by its
- * JSON pointer.
+ * Refuses unknown members, except in an object that a browser wrote (browser-written.ts), and reports every wrong
+ * member by its JSON pointer.
  */
 export function strictValidation(): ValidationPipe {
   return new StrictValidation({

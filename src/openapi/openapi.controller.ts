@@ -3,7 +3,7 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { parse } from 'yaml';
 import { Requires } from '../access/requires.js';
 
-/** The contract as it is written in openapi.yaml; tests hold it against the routes. */
+/** Serves the contract in openapi.yaml. Tests check it against the routes. */
 @Controller()
 export class OpenApiController {
   private readonly document = JSON.stringify(parse(readFileSync(new URL('openapi.yaml', import.meta.url), 'utf8')));

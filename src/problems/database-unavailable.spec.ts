@@ -89,7 +89,7 @@ describe('what node-postgres really throws', () => {
     await database.drop();
   });
 
-  /** Jest gives tests an Error of their own, which Node's errors are no instances of. */
+  /** Jest gives tests their own Error class. Errors of Node are not instances of it. */
   const ofThisRealm = (error: unknown): unknown =>
     error instanceof Error ? error : Object.setPrototypeOf(error, Error.prototype);
 

@@ -1,7 +1,7 @@
 /**
- * SQLSTATEs that say "not now" and leave nothing changed: connection, resources, operator, serialization, read-only, lock,
- * a transaction that the server ended because it took too long, and a role that may not write (the audit log, say), which
- * is the operator's to mend.
+ * SQLSTATEs that mean "not now" and leave nothing changed: connection, resources, operator intervention, serialization,
+ * read-only, lock, a transaction that the server ended because it took too long, and a role that may not write (to the
+ * audit log, for example), which an operator must correct.
  */
 const TRANSIENT = /^(08|53|57|58|40|25006|25P03|25P04|55P03|42501)/;
 
@@ -18,18 +18,18 @@ const SOCKET_ERRORS = new Set([
 ]);
 
 /**
- * node-postgres gives these without a code; the last is TypeORM's, of a transaction whose connection ended between two
- * statements.
+ * Messages of node-postgres errors that have no code. The last is from TypeORM, for a transaction whose connection
+ * ended between two statements.
  */
 const WITHOUT_CODE =
   /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable|query read timeout|connection is not established|cannot use a pool after calling end|query runner (already|was already) released/i;
 
 /**
- * A connection to the database could not be made. The reason does not matter to a caller: a password that was changed, a
- * certificate that has ended, a server that takes no connections now. Each is over when it is mended.
+ * The service could not connect to the database: its password has changed, its certificate has expired, it accepts no
+ * connections now. A caller can retry in each case, because each ends when an operator corrects it.
  */
 export class DatabaseUnreachable extends Error {
-  /** The code of the cause: an SQLSTATE, or a socket's. */
+  /** The code of the cause: an SQLSTATE, or the code of a socket error. */
   readonly code: string | undefined;
 
   constructor(cause: Error & { readonly code?: string }) {
@@ -39,7 +39,7 @@ export class DatabaseUnreachable extends Error {
   }
 }
 
-/** Whether an error means that the database cannot be reached or cannot take the write right now. */
+/** Reports whether an error means that the database cannot be reached or cannot accept the write now. */
 export function databaseUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   if (error instanceof DatabaseUnreachable) return true;

@@ -9,7 +9,7 @@ const BY_STATUS: Readonly<Record<number, ProblemSlug>> = {
   415: 'media-type-unsupported',
 };
 
-/** The one place where a failure becomes an answer: RFC 9457, or a bare 500 that tells nothing but the request's id. */
+/** Turns every failure into an answer: a problem (RFC 9457), or a bare 500 that reveals only the request's id. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger(ProblemFilter.name);
@@ -21,7 +21,7 @@ export class ProblemFilter implements ExceptionFilter {
 
   render(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = problemOf(error);
-    // A Problem was thrown on purpose; what is behind any other failure is for the log alone.
+    // A Problem was thrown on purpose. The cause of any other failure goes only to the log.
     if (!problem || (problem.slug === 'unavailable' && problem !== error)) {
       this.logger.error({ message: 'request failed', requestId: request.id, error: describe(error) });
     }
@@ -48,14 +48,15 @@ function problemOf(error: unknown): Problem | undefined {
   const slug = BY_STATUS[status] ?? 'request-malformed';
   if (slug !== 'request-malformed') return new Problem(slug);
   const { code, message } = error as Error & { code?: unknown };
-  // Fastify repeats the path in its message.
+  // Fastify's message would repeat the path.
   const detail = code === 'FST_ERR_BAD_URL' ? 'the path is not percent-encoded UTF-8' : message;
   return new Problem(slug, { invalid: [{ pointer: '', detail }] });
 }
 
 /**
- * Fastify's own errors (body too large, not JSON, wrong media type) carry the status that they mean, and so does what it
- * makes of a connection that broke in the middle of a body. That of a database carries none.
+ * Returns the status that Fastify sets on its own errors (body too large, not JSON, wrong media type) and on the error
+ * of a connection that broke in the middle of a body. A broken database connection also gives ECONNRESET, but no
+ * status.
  */
 function statusCodeOf(error: unknown): number | undefined {
   const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };

@@ -7,7 +7,7 @@ import { PROBLEMS, type ProblemSlug } from './problem.js';
 const SLUGS = Object.keys(PROBLEMS) as ProblemSlug[];
 const CHALLENGES = new URL('../challenges/', import.meta.url);
 
-/** The text under each heading of the second level, by the heading. */
+/** Maps each second-level heading to the text below it. */
 const sections = new Map(
   readFileSync(new URL('../../docs/problems.md', import.meta.url), 'utf8')
     .split(/^## /m)
@@ -15,12 +15,12 @@ const sections = new Map(
     .map((section) => [section.slice(0, section.indexOf('\n')), section.slice(section.indexOf('\n')).trim()]),
 );
 
-/** The first column of the table under a heading. */
+/** Reads the first column of the table below a heading. */
 function reasonsUnder(heading: string): string[] {
   return [...(sections.get(heading) ?? '').matchAll(/^\| `([^`]+)` /gm)].map(([, reason]) => reason!);
 }
 
-/** The reasons that src/challenges gives its refusals, wherever one is thrown. */
+/** Finds every reason that src/challenges gives to a refusal. */
 function policyReasons(): string[] {
   const files = readdirSync(CHALLENGES).filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
   const source = files.map((name) => readFileSync(new URL(name, CHALLENGES), 'utf8')).join('\n');

@@ -1,35 +1,35 @@
-/** Every way in which a request can fail on purpose. Rendered by ProblemFilter, documented in docs/problems.md. */
+/** Every way in which a request can fail on purpose. ProblemFilter renders them; docs/problems.md documents them. */
 export const PROBLEMS = {
-  'request-malformed': { status: 400, title: 'The request is not of the form that the contract gives' },
-  'caller-unidentified': { status: 401, title: 'The client certificate is no valid service identity' },
+  'request-malformed': { status: 400, title: 'The request does not match the contract' },
+  'caller-unidentified': { status: 401, title: 'The client certificate is not a valid service identity' },
   'permission-denied': { status: 403, title: 'The caller lacks the permission' },
   'relying-party-denied': { status: 403, title: 'The caller may not act for this relying party' },
   'relying-party-unknown': { status: 404, title: 'There is no such relying party' },
   'credential-unknown': { status: 404, title: 'There is no such credential' },
   'event-unknown': { status: 404, title: 'There is no such audit event' },
-  'not-found': { status: 404, title: 'There is nothing here' },
+  'not-found': { status: 404, title: 'There is no such resource' },
   'challenge-spent': { status: 409, title: 'The challenge was never issued, has expired or was already used' },
   'credential-exists': { status: 409, title: 'The credential is already registered' },
   'credential-state': { status: 409, title: 'The credential is in a state that does not allow this' },
   'relying-party-conflict': { status: 409, title: 'The relying party has changed since it was read' },
   'request-too-large': { status: 413, title: 'The request is too large' },
-  'media-type-unsupported': { status: 415, title: 'Only uncompressed application/json in UTF-8 is understood' },
+  'media-type-unsupported': { status: 415, title: 'The body must be uncompressed application/json in UTF-8' },
   'registration-rejected': { status: 422, title: 'The registration was refused' },
   'authentication-rejected': { status: 422, title: 'The authentication was refused' },
   'policy-rejected': { status: 422, title: "The relying party's policy forbids this" },
-  'rate-limited': { status: 429, title: "There are more requests than the caller's grant or the user's limits allow" },
+  'rate-limited': { status: 429, title: "The requests exceed the caller's grant or the user's limits" },
   unavailable: { status: 503, title: 'Nothing was changed; the service cannot write right now' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemSlug = keyof typeof PROBLEMS;
 
-/** A member of the request that is wrong: `pointer` is an RFC 6901 JSON pointer (a parameter is `/name`). */
+/** A wrong member of the request. `pointer` is an RFC 6901 JSON pointer; a parameter is `/name`. */
 export interface InvalidMember {
   readonly pointer: string;
   readonly detail: string;
 }
 
-/** What a problem can carry besides its slug (RFC 9457 §3.2 extension members). */
+/** The members of a problem besides its type, title and status (RFC 9457 §3.2 extension members, and `detail`). */
 export interface ProblemMembers {
   readonly detail?: string;
   readonly reason?: string;
@@ -42,7 +42,7 @@ export interface ProblemMembers {
   readonly retryAfter?: number;
 }
 
-/** Tools run it by plain Node, which knows no parameter properties. */
+/** Fields, not parameter properties: tools run this file in plain Node, which does not support parameter properties. */
 export class Problem extends Error {
   readonly slug: ProblemSlug;
   readonly members: ProblemMembers;
@@ -56,7 +56,7 @@ export class Problem extends Error {
     this.status = PROBLEMS[slug].status;
   }
 
-  /** RFC 9457 body. */
+  /** Builds the RFC 9457 body. */
   body(requestId: string): Record<string, unknown> {
     const { retryAfter, ...members } = this.members;
     const { status, title } = PROBLEMS[this.slug];

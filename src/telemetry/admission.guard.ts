@@ -9,8 +9,8 @@ const ADMITTED = Symbol('admitted');
 type Raw = FastifyRequest['raw'] & { [ADMITTED]?: Admitted | undefined };
 
 /**
- * Admits a request behind all other guards: its body has been read and its permission is granted. Its answer ends its turn,
- * because a handler that has settled sends one, even if nobody is there to read it.
+ * Admits a request. It runs after all other guards, so the body has been read and the permission is granted. The answer
+ * ends the request's turn: a handler that has settled always sends one, even if the caller has gone.
  */
 export class AdmissionGuard implements CanActivate {
   private readonly unread = new WeakMap<Socket, Set<() => void>>();
@@ -45,7 +45,9 @@ export class AdmissionGuard implements CanActivate {
     }
   }
 
-  /** A pipelined answer that waits behind another one never learns that its connection has closed. */
+  /**
+   * Also watches the socket: a pipelined answer that waits behind another one gets no event when the connection closes.
+   */
   private whenRead(socket: Socket, { raw: response }: FastifyReply, { leave }: Admitted): void {
     if (socket.destroyed) {
       leave();

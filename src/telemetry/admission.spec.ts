@@ -20,7 +20,7 @@ interface Asked {
   refusal?: unknown;
 }
 
-/** Asks, and keeps the answer when it comes. */
+/** Asks for admission, and keeps the answer when it comes. */
 function ask(identity: string, { socket = connection(), isRead = false } = {}): Asked {
   const asked: Asked = {};
   admission.admit(identity, isRead, socket).then(

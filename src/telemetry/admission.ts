@@ -2,34 +2,34 @@ import type { Socket } from 'node:net';
 import { Problem } from '../problems/problem.js';
 import type { Metrics } from './metrics.js';
 
-/** How much one process takes on at a time. */
+/** How many requests one process handles at a time. */
 export interface AdmissionBounds {
   /** Requests whose handler runs. */
   readonly running: number;
-  /** How many of these are of one identity. */
+  /** Running requests of one caller. */
   readonly share: number;
-  /** How many of these are reads: lists, audit queries and proofs must never use every connection to the database. */
+  /** Running reads of all callers: lists, audit queries and proofs must never use every database connection. */
   readonly reads: number;
-  /** Requests of one identity that run, wait for their turn, or have an answer that the caller has not read yet. */
+  /** Requests of one caller that run, wait for their turn, or have an answer that the caller has not read yet. */
   readonly open: number;
-  /** Milliseconds that a request waits for its turn. */
+  /** The longest time that a request waits for its turn: milliseconds. */
   readonly patience: number;
 }
 
 const RUNNING = 256;
 
-/** @param share percent of the requests that run at a time, for one identity */
+/** @param share the percentage of the running requests that one caller may have */
 export function admissionBounds(share: number, workers: number): AdmissionBounds {
   return {
     running: RUNNING,
     share: Math.max(1, Math.floor((RUNNING * share) / 100)),
-    reads: workers === 1 ? 4 : 1, // of 10 and of 2 connections: src/database/data-source.ts
+    reads: workers === 1 ? 4 : 1, // of 10 or 2 connections: src/database/data-source.ts
     open: 256,
     patience: 3_000,
   };
 }
 
-/** An identity's reads and its other requests stand in two lines. */
+/** A queue of requests. Each caller has one line for its reads and one for its other requests. */
 interface Line {
   readonly key: string;
   readonly isRead: boolean;
@@ -44,24 +44,24 @@ interface Turn {
   readonly refuse: (problem: Problem) => void;
 }
 
-/** A request that was admitted. */
+/** What the owner of an admitted request must call. */
 export interface Admitted {
-  /** The handler has settled: the next request may run. */
+  /** Call this when the handler has settled: the next request may run. */
   readonly settle: () => void;
-  /** The answer is read, or never will be. */
+  /** Call this when the caller has read the answer, or never will. */
   readonly leave: () => void;
 }
 
 /**
- * Decides which requests run, once their body is there and their permission is granted. An identity that sends more than its
- * share waits only for itself: the lines take turns, and nobody else's requests wait for it. A turn ends when its handler
- * settles, not when its connection closes, because the work goes on until then.
+ * Decides which requests run, once their body has been read and their permission is granted. A caller that sends more
+ * than its share delays only its own requests, because the lines take turns. A turn ends when the handler settles, not
+ * when the connection closes, because the work goes on until then.
  */
 export class Admission {
   private running = 0;
   private reads = 0;
   private readIsDue = false;
-  /** The lines in the order of their turns. Only identities that the access policy names get here. */
+  /** The lines in the order of their turns. Only callers that the access policy names get here. */
   private readonly lines = new Map<string, Line>();
 
   constructor(
@@ -69,7 +69,7 @@ export class Admission {
     private readonly bounds: AdmissionBounds,
   ) {}
 
-  /** @throws Problem unavailable: too many are open, the wait was too long, or the caller has gone meanwhile */
+  /** @throws Problem unavailable if too many requests are open, the wait was too long, or the caller has gone */
   async admit(identity: string, isRead: boolean, socket: Socket): Promise<Admitted> {
     const line = this.lineOf(identity, isRead);
     if (line.open >= this.bounds.open) throw this.shed('too many requests of this caller are being answered');
@@ -151,7 +151,10 @@ export class Admission {
     });
   }
 
-  /** Runs after the event loop's other work; it begins one read in each turn of the loop, because reads can take long of it. */
+  /**
+   * Runs after the event loop's other work. It begins one read per turn of the loop, because a read can occupy it for
+   * long.
+   */
   private beginSoon(isRead: boolean): void {
     if (isRead && this.readIsDue) return;
     this.readIsDue ||= isRead;
@@ -162,9 +165,9 @@ export class Admission {
   }
 
   /**
-   * Gives a turn to the line that has waited longest, and drops the work of a connection that has closed.
+   * Gives a turn to the line that has waited longest, and drops the requests of connections that have closed.
    *
-   * @returns true if there was one
+   * @returns true if a request began
    */
   private beginNext(): boolean {
     for (const line of this.lines.values()) {

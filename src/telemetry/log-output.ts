@@ -1,24 +1,27 @@
 import { write, writeSync } from 'node:fs';
 import { Counter, type Registry } from 'prom-client';
 
-/** Each write goes through a thread of its own and costs half a millisecond, more than many lines. Bytes, milliseconds. */
+/**
+ * Lines are written together, when they have so many bytes or after this pause: each write needs a thread and costs
+ * half a millisecond, more than many lines.
+ */
 const ENOUGH_BYTES = 65_536;
 const PAUSE_MS = 200;
-/** Lines that wait beyond this are lost: somebody has stopped reading them. Bytes. */
+/** Lines beyond so many waiting bytes are lost, because the reader has stalled. */
 const MOST_BYTES = 1_048_576;
-/** The time until a pipe that was full is tried again: milliseconds. */
+/** The time until a write to a full pipe is tried again. */
 const FULL_PIPE_MS = 50;
 
 /**
- * Writes lines to a file descriptor. It may be full, closed, or read by nobody: that loses lines, which are counted, and neither
- * ends the process nor keeps it waiting. Lines wait for each other, for a moment, before they are written.
+ * Writes lines to a file descriptor. If the disk is full, the descriptor is closed or its reader has stalled, lines are
+ * lost and counted, and the process goes on without waiting. Lines are collected for a moment and written together.
  *
- * pino's own destination does not serve here: its `flushSync` tries for ever, and blocks, when the disk is full.
+ * It replaces pino's own destination, whose `flushSync` blocks and retries for ever when the disk is full.
  */
 export class LogOutput {
-  /** How many lines could not be written since the start. */
+  /** The number of lines since the start that could not be written. */
   lost = 0;
-  /** Why lines are being lost, such as ENOSPC; undefined: the last write succeeded. */
+  /** The reason why lines are lost, such as ENOSPC; undefined if the last write succeeded. */
   failure: string | undefined;
   private waiting = '';
   private bytes = 0;
@@ -30,11 +33,11 @@ export class LogOutput {
 
   constructor(private readonly fd: number) {}
 
-  /** @param line with its line end */
+  /** @param line a line with its line end */
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
     if (this.bytes + bytes > MOST_BYTES) {
-      this.lose(1, 'nobody reads');
+      this.lose(1, 'the reader has stalled');
       return;
     }
     this.waiting += line;
@@ -46,7 +49,7 @@ export class LogOutput {
       }, PAUSE_MS).unref();
   }
 
-  /** Begins to write the lines that wait. */
+  /** Begins to write the waiting lines. */
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -54,12 +57,12 @@ export class LogOutput {
     if (!this.writing && this.bytes > 0) this.put(this.take());
   }
 
-  /** Writes the lines that wait before it returns, for the end of the process, when nothing else runs any more. */
+  /** Writes the waiting lines synchronously, for the end of the process, when nothing else runs any more. */
   flushAtExit(): void {
     try {
       for (let rest = this.take(); rest.length > 0;) rest = rest.subarray(writeSync(this.fd, rest));
     } catch {
-      // Nobody is left to read about it.
+      // The process ends: a report of this error would be lost too.
     }
   }
 
@@ -108,15 +111,15 @@ function countLines(bytes: Buffer): number {
   return lines;
 }
 
-/** The process's log goes here. */
+/** The output of the process's log. */
 export const standardOutput = new LogOutput(1);
 process.once('exit', () => {
   standardOutput.flushAtExit();
 });
 
 /**
- * Node ends a process whose standard output or error cannot be written, because the disk is full or its reader is gone.
- * This one goes on: console.log and the warnings of Node write there, too.
+ * Keeps the process alive when its standard output or error cannot be written, because the disk is full or the reader
+ * has gone. Node would end it: console.log and Node's own warnings write there too.
  */
 export function surviveStandardStreams(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -126,11 +129,11 @@ export function surviveStandardStreams(): void {
   }
 }
 
-/** Adds a metric of the process's own log. */
+/** Adds the metric of lost log lines. */
 export function countLostLines(registry: Registry): void {
   new Counter({
     name: 'passkey_log_lines_lost_total',
-    help: 'Lines of the log that could not be written',
+    help: 'Log lines that could not be written',
     registers: [registry],
     collect() {
       this.reset();

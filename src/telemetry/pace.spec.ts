@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-/** @returns how many are answered so far */
+/** @returns a function that counts the answers so far */
 function ask(path: string, times: number): () => number {
   let answered = 0;
   for (let time = 0; time < times; time += 1) {

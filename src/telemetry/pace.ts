@@ -1,15 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 import { contextOf } from '../identity/request-context.js';
 
-/** One caller gets so many answers a second that it sends too much. */
+/** One caller gets at most so many "too much" answers a second. */
 const PER_SECOND = 100;
 const MAX_HOLD_MS = 2_000;
-/** If there are more callers, those whose turn is over are forgotten. */
+/** Beyond so many callers, those whose turn has passed are forgotten. */
 const MAX_CALLERS = 1_000;
 
 /**
- * Holds the answers that only say that the caller sends too much. A caller that ignores `Retry-After` waits for these: if they
- * came at once, it would send as fast as it is refused, and take the time of all others.
+ * Delays the answers that only say that the caller sends too much. A caller that ignores `Retry-After` has to wait for
+ * them. If they came at once, it would send as fast as it is refused and use the time of all other callers.
  */
 export function holdExcess(fastify: FastifyInstance): void {
   const next = new Map<string, number>();

@@ -3,7 +3,7 @@ import { type Logger, type LoggerOptions, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { type LogOutput, standardOutput } from './log-output.js';
 
-/** For a person at a terminal in development; production writes JSON. */
+/** The format for a person at a terminal in development. Production writes JSON. */
 const PRETTY = { translateTime: 'HH:MM:ss', ignore: 'pid,hostname', singleLine: true };
 
 const WARN = 40;
@@ -15,9 +15,10 @@ export function createLogger(production: boolean): Logger {
 }
 
 /**
- * Lines wait for each other, for a moment; a warning and an error do not.
+ * Creates a logger whose lines are collected for a moment and written together. A warning or an error is written at
+ * once.
  *
- * @param format turns a line of JSON into the text that is written
+ * @param format turns a line of JSON into the text to write
  */
 export function bufferedLogger(output: LogOutput, options: LoggerOptions, format?: (line: string) => string): Logger {
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
@@ -34,11 +35,16 @@ export function bufferedLogger(output: LogOutput, options: LoggerOptions, format
   return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime, hooks: { logMethod } }, destination);
 }
 
-/** Nest's logger in terms of pino's: an object is fields, its `message` the message. */
+/**
+ * Nest's logger, written by pino. The members of a logged object become fields, except `message`, which is the text.
+ */
 export class PinoLogger implements LoggerService {
   constructor(private readonly pino: Logger) {}
 
-  /** The service logs objects. Texts are Nest's, about its start, and no operator needs them. */
+  /**
+   * Logs an object at `info` and a text at `debug`: only Nest logs texts, about its start, and operators do not need
+   * them.
+   */
   log(message: unknown, ...context: unknown[]): void {
     this.write(typeof message === 'object' ? 'info' : 'debug', message, context);
   }

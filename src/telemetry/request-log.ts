@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { contextOf } from '../identity/request-context.js';
 import type { Metrics } from './metrics.js';
 
-/** One line and one measurement for each answer. */
+/** Writes one log line and one measurement for each answer. */
 export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onResponse', (request, reply, done) => {
     const { caller, decision, epoch, requestId, source } = contextOf(request);
