@@ -1,6 +1,6 @@
 import type { Reason } from './verdict.js';
 
-/** Advises the developers of auth-service on each reason of a refusal, beside the detail. */
+/** The advice to auth-service's developers for each reason of a refusal. A response has it beside the detail. */
 export const ADVICE: Readonly<Record<Reason, string>> = {
   malformed:
     'Send the answer exactly as PublicKeyCredential.toJSON() gives it. If you do, let the user try another browser or authenticator.',

@@ -5,21 +5,24 @@ export interface SignatureAlgorithm {
   readonly name: string;
   /** COSE key type: 1 OKP, 2 EC2, 3 RSA, 7 AKP. */
   readonly keyType: number;
-  /** COSE curve, where the key type has one. */
+  /** COSE curve; absent when the key type has none. */
   readonly curve?: number;
-  /** What the signature is made over; undefined: over the data itself. */
+  /** The hash that is signed; absent when the algorithm signs the data itself. */
   readonly hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   /** RSASSA-PSS instead of PKCS #1 v1.5; the salt is as long as the hash (RFC 8230 §2). */
   readonly pss?: true;
 }
 
-/** One that a credential can be registered with and later verified by. */
+/** An algorithm that a credential may have. */
 export interface Algorithm extends SignatureAlgorithm {
-  /** Whether a relying party offers it when its policy does not say. */
+  /** A relying party offers it by default. */
   readonly offered: boolean;
 }
 
-/** In order of preference. Ed448 and ES256K are absent: what cannot be verified later must not be registered. */
+/**
+ * In order of preference. Ed448 and ES256K are absent: a credential must not be registered if its signatures cannot be
+ * verified.
+ */
 export const ALGORITHMS: readonly Algorithm[] = [
   { cose: -48, name: 'ML-DSA-44', keyType: 7, offered: true },
   { cose: -8, name: 'EdDSA', keyType: 1, curve: 6, offered: true },
@@ -34,7 +37,10 @@ export const ALGORITHMS: readonly Algorithm[] = [
 
 export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => cose);
 
-/** Such as `ES256 (-7)`, for a person. What is not a number is not shown: it may be anything, and of any length. */
+/**
+ * The algorithm for people, such as `ES256 (-7)`. It does not show a value that is not a number, which could have any
+ * length.
+ */
 export function nameOfAlgorithm(cose: unknown): string {
   if (typeof cose !== 'number' && typeof cose !== 'bigint') return 'an algorithm that is not a number';
   const name = ALGORITHMS.find((algorithm) => algorithm.cose === cose)?.name;

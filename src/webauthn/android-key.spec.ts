@@ -43,7 +43,7 @@ interface Ceremony {
   roots?: string[];
 }
 
-/** The client data is fixed before the certificate is made, which holds its hash. */
+/** The client data comes first, because the certificate holds its hash. */
 async function ceremony(what: Ceremony = {}): Promise<VerifiedRegistration> {
   const { key = generateKey('ES256'), by = device, falsify = (each: Attestation) => each } = what;
   const challenge = randomBytes(32);
@@ -72,7 +72,7 @@ const statement = (change: (attStmt: Record<string, unknown>) => Record<string, 
   falsify: (attestation) => falsified(attestation, ({ fmt, attStmt }) => ({ fmt, attStmt: change(attStmt) })),
 });
 
-/** An honest description whose elements are changed; the lists are its seventh and eighth. */
+/** An honest description with changed elements. The lists are the seventh and the eighth element. */
 const described =
   (change: (fields: Sequence['valueBlock']['value']) => void) => async (): Promise<VerifiedRegistration> => {
     const key = generateKey('ES256');

@@ -7,20 +7,20 @@ import { ID_KEY_DESCRIPTION, type KeyDescription, readKeyDescription } from './k
 import { publicKeyOf } from './public-key.js';
 import { Refusal, step } from './verdict.js';
 
-/** Android's Keymaster: KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN. */
+/** KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN of Android's Keymaster. */
 const GENERATED = 0;
 const SIGN = 2;
-/** TrustedEnvironment and StrongBox. A later level may not be hardware. */
+/** TrustedEnvironment and StrongBox. A level that Android adds later may not be hardware. */
 const HARDWARE_LEVELS: readonly number[] = [1, 2];
 
 /**
- * Android Key attestation, WebAuthn L3 §8.4. The key description must be the leaf's alone: a key that is itself attested
- * could sign a certificate with any description below its own.
+ * Verifies Android Key attestation, WebAuthn L3 §8.4. Only the leaf may have a key description: an attested key could
+ * sign a certificate below its own with any description.
  *
- * A key is accepted on the union of both authorization lists. What neither list says is not held against it, as in the
- * specification's own test vector; but only what the trusted environment enforces makes it trustworthy.
+ * A key is judged by the union of both authorization lists. As in the specification's own test vector, a field may be
+ * absent from both lists. But the key is trusted only if the trusted environment enforces its origin and purpose.
  *
- * @returns why the key is not to be trusted, whoever signed the chain
+ * @returns a reason not to trust the key, even if its chain leads to a known root
  * @throws Refusal attestation-invalid
  */
 export function verifyAndroidKey(attestation: Attestation): Distrust | undefined {

@@ -20,7 +20,7 @@ function chainOf(device: string): X509Certificate[] {
   return blocks.map((pem) => new X509Certificate(pem));
 }
 
-/** The subject of the anchor, or why there is none. */
+/** The subject of the anchor, or the reason why there is none. */
 function verdictOf(chain: readonly X509Certificate[], day: string, anchors = GOOGLE, excuse = androidExcuse): string {
   const verdict = certificatePath(chain, anchors, new Date(`${day}T12:00:00Z`), { excuse });
   return 'anchor' in verdict ? verdict.anchor.subject : `${verdict.code}: ${verdict.cause}`;

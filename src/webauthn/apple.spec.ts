@@ -17,12 +17,15 @@ beforeAll(async () => {
 interface Ceremony {
   algorithm?: 'ES256' | 'ES384';
   profile?: (nonce: Buffer) => Profile;
-  /** The key that the certificate has. */
+  /** The key in the certificate. */
   certified?: ReturnType<typeof generateKey>;
   statement?: (x5c: Buffer[]) => Record<string, unknown>;
 }
 
-/** The certificate holds a hash of the authenticator data: the ceremony runs once to learn it, and once more with it. */
+/**
+ * The certificate holds a hash of the authenticator data, so the ceremony runs once to learn the data and once more
+ * with it.
+ */
 async function ceremony(what: Ceremony = {}): Promise<AttestationVerdict> {
   const { algorithm = 'ES256', profile = (nonce) => ({ extensions: [appleNonce(nonce)] }), statement } = what;
   const key = generateKey(algorithm);

@@ -5,10 +5,10 @@ import { publicKeyOf } from './public-key.js';
 import { step } from './verdict.js';
 
 const APPLE_NONCE = '1.2.840.113635.100.8.2';
-/** SEQUENCE { [1] EXPLICIT OCTET STRING of 32 bytes }. */
+/** The DER header before the nonce: SEQUENCE { [1] EXPLICIT OCTET STRING of 32 bytes }. */
 const BEFORE_NONCE = '3024a1220420';
 
-/** Apple anonymous attestation, WebAuthn L3 §8.8. @throws Refusal attestation-invalid */
+/** Verifies Apple anonymous attestation, WebAuthn L3 §8.8. @throws Refusal attestation-invalid */
 export function verifyApple(attestation: Attestation): void {
   const leaf = attestation.certificates[0]!;
   const extension = findExtension(readCertificate(leaf).extensions, APPLE_NONCE);

@@ -3,10 +3,10 @@ import { ALGORITHMS, type SignatureAlgorithm } from './algorithms.js';
 import { verifyWith } from './signature.js';
 import { Refusal, step } from './verdict.js';
 
-/** RSASSA-PKCS1-v1_5 with SHA-1: the TPMs of Windows attest with it. No other format may. */
+/** RSASSA-PKCS1-v1_5 with SHA-1. TPMs of Windows attest with it. No other format may use it. */
 export const RS1 = -65_535;
 
-/** Makers sign statements with the algorithms of credentials, and with these. */
+/** Makers sign statements with the algorithms of credentials and with these. */
 const ATTESTATION_ALGORITHMS: readonly SignatureAlgorithm[] = [
   ...ALGORITHMS,
   { cose: -9, name: 'ESP256', keyType: 2, curve: 1, hash: 'sha256' },
@@ -24,7 +24,7 @@ const ATTESTATION_ALGORITHMS: readonly SignatureAlgorithm[] = [
 const CURVES: Readonly<Record<number, string>> = { 1: 'prime256v1', 2: 'secp384r1', 3: 'secp521r1' };
 
 /**
- * The algorithm that a statement names as `alg`, when the certificate's key is one for it.
+ * Finds the algorithm that a statement names as `alg`, which must fit the certificate's key.
  *
  * @throws Refusal attestation-invalid
  */
@@ -52,7 +52,7 @@ function signatureHolds(algorithm: SignatureAlgorithm, key: KeyObject, signed: B
   try {
     return verifyWith(algorithm, key, signed, sig);
   } catch {
-    // A signature that cannot be parsed.
+    // OpenSSL cannot parse the signature.
     return false;
   }
 }
@@ -71,7 +71,7 @@ function fitsKey({ keyType, curve, pss, name }: SignatureAlgorithm, key: KeyObje
   }
 }
 
-/** Such as `a key of type ec on secp384r1`. */
+/** Describes a key to a person, for example `a key of type ec on secp384r1`. */
 export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
   const { namedCurve, modulusLength } = asymmetricKeyDetails ?? {};
   const detail = namedCurve === undefined ? '' : ` on ${namedCurve}`;

@@ -17,7 +17,7 @@ export function readCertificate(certificate: X509Certificate): CertificateFields
   }
 }
 
-/** Checks the demands that §8.2.1 and §8.3.1 share. @throws Refusal attestation-invalid */
+/** Checks the requirements that §8.2.1 and §8.3.1 share. @throws Refusal attestation-invalid */
 export function demandAttestationLeaf(fields: CertificateFields, aaguid: string): void {
   const { version, extensions } = fields;
   step(version === V3, 'attestation-invalid', `the attestation certificate has version ${String(version)}, not 3`);
@@ -26,7 +26,7 @@ export function demandAttestationLeaf(fields: CertificateFields, aaguid: string)
   demandAaguid(extensions, aaguid);
 }
 
-/** A model in the certificate must be the one of the authenticator data. */
+/** If the certificate names a model, the authenticator data must name the same one. */
 function demandAaguid(extensions: readonly Extension[], aaguid: string): void {
   const named = extensions.filter(({ extnID }) => extnID === ID_FIDO_GEN_CE_AAGUID);
   step(named.length < 2, 'attestation-invalid', 'the attestation certificate names its model twice');
@@ -48,7 +48,7 @@ export function findExtension(extensions: readonly Extension[], oid: string): Ex
   return extensions.find(({ extnID }) => extnID === oid);
 }
 
-/** @returns undefined where the certificate lacks it. @throws Refusal attestation-invalid */
+/** @returns undefined if the certificate lacks the extension. @throws Refusal attestation-invalid */
 export function readExtension<T>({ extensions }: CertificateFields, oid: string, type: new () => T): T | undefined {
   const extension = findExtension(extensions, oid);
   try {
@@ -63,7 +63,9 @@ export function bytesOfExtension({ extnValue }: Extension): Buffer {
   return Buffer.from(extnValue.buffer);
 }
 
-/** The values of an attribute, by object identifier: names may have it in a set of its own, or with others. */
+/**
+ * The values of the attribute with this object identifier, which may be in a set of its own or with other attributes.
+ */
 export function attributesOf(name: Name, oid: string): string[] {
   return [...name].flatMap((set) => [...set].filter(({ type }) => type === oid).map(({ value }) => value.toString()));
 }

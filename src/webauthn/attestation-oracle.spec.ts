@@ -55,8 +55,8 @@ async function library(answer: Answer): Promise<boolean> {
 }
 
 /**
- * The oracle asks more of two parts: of certificates, whose every bit the issuer's signature guards here, and of the AAGUID of
- * fido-u2f, which must be zero there and keeps an attestation from being trusted here.
+ * The oracle is stricter about two parts. It checks every bit of a certificate, which here only the issuer's signature
+ * covers. It refuses a fido-u2f statement with an AAGUID, which this service accepts but does not trust.
  */
 function isExempt(name: string, bytes: Buffer, at: number): boolean {
   const authData = bytes.indexOf('authData');
@@ -75,7 +75,9 @@ afterAll(() => {
   network.open();
 });
 
-/** SimpleWebAuthn verifies the same statements in its own way: the service may accept none that it refuses. */
+/**
+ * SimpleWebAuthn verifies the same statements in its own way. The service must refuse every statement that it refuses.
+ */
 describe('an attestation statement, and SimpleWebAuthn as the oracle', () => {
   const MAKERS: [string, string, () => Promise<Attestation>][] = [
     ['none', ZEROS, () => Promise.resolve(noAttestation)],

@@ -8,17 +8,17 @@ import { verifyPacked } from './packed.js';
 import { verifyTpm } from './tpm.js';
 import { Refusal, step } from './verdict.js';
 
-/** The attestation statement formats that are verified (WebAuthn L3 §8). */
+/** The attestation statement formats that this service verifies (WebAuthn L3 §8). */
 export const ATTESTATION_FORMATS = ['none', 'packed', 'fido-u2f', 'tpm', 'apple', 'android-key'] as const;
 
 export type AttestationFormat = (typeof ATTESTATION_FORMATS)[number];
 
-/** A statement that is true. The trust in its certificates is a later question. */
+/** A statement that is true. Trust in its certificates is a separate question. */
 export interface VerifiedStatement {
   readonly format: string;
-  /** Leaf first; none for `none` and self attestation. */
+  /** Leaf first; empty for `none` and self attestation. */
   readonly certificates: readonly X509Certificate[];
-  /** A reason not to trust it, even if its chain leads to a known root. */
+  /** A reason not to trust the statement, even if its chain leads to a known root. */
   readonly weakness: Distrust | undefined;
 }
 
@@ -44,8 +44,8 @@ const VERIFIERS: Readonly<Record<AttestationFormat, Verifier>> = {
 };
 
 /**
- * WebAuthn L3 §7.1 step 22, by one file for each format. It does not ask when certificates end: truth and trust are two
- * questions, by the same rule for every format.
+ * WebAuthn L3 §7.1 step 22. One file verifies each format. This step ignores the dates of certificates, which concern
+ * the trust in a statement and not its truth. `assessTrust` decides on trust, by the same rule for every format.
  *
  * @throws Refusal attestation-invalid
  */
@@ -57,7 +57,7 @@ export function verifyStatement(
   return { format, certificates, weakness: VERIFIERS[format]({ ...about, certificates }) };
 }
 
-/** x5c, which every format but `none` and packed self attestation has. @throws Refusal attestation-invalid */
+/** Reads x5c, which every format has except `none` and packed self attestation. @throws Refusal attestation-invalid */
 function certificatesOf(format: AttestationFormat, statement: Statement): X509Certificate[] {
   if (format === 'none') return [];
   const chain = statement.get('x5c');

@@ -5,11 +5,11 @@ import type { VerifiedStatement } from './attestation-statement.js';
 import { certificatePath, nameInOneLine, type PathFlaw, type PathRules } from './certificate-path.js';
 import type { AttestationTrust } from './verdict.js';
 
-/** How far an attestation is trusted (WebAuthn L3 §7.1 steps 23 and 24). */
+/** The trust in an attestation (WebAuthn L3 §7.1 steps 23 and 24). */
 export interface AttestationVerdict {
   readonly format: string;
   readonly trust: AttestationTrust;
-  /** Subject of the anchor that a trusted attestation ends in. */
+  /** The subject of a trusted attestation's anchor. */
   readonly root?: string;
   /** The reason not to trust an attestation with certificates. */
   readonly distrust?: Distrust;
@@ -18,7 +18,7 @@ export interface AttestationVerdict {
 const RULES: Readonly<Record<string, PathRules>> = { 'android-key': { excuse: androidExcuse } };
 
 /**
- * @param roots PEM; each may hold one certificate
+ * @param roots in PEM, one certificate each
  * @param allowSha1Tpm accepts the SHA-1 of a TPM
  */
 export function assessTrust(
@@ -34,7 +34,7 @@ export function assessTrust(
   return { format, trust: 'trusted', root: nameInOneLine(path.anchor.subject) };
 }
 
-/** A maker’s new root shows here first, so the detail has its name. */
+/** A maker's new root shows up here first, so the detail names the last issuer. */
 function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certificate[]): Distrust {
   if (code !== 'root-unknown') return { code, detail: cause };
   const issuer = nameInOneLine(certificates.at(-1)?.issuer);
@@ -44,7 +44,7 @@ function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certi
   };
 }
 
-/** A root that cannot be read is no root: whoever configures roots says so where they are configured. */
+/** Skips roots that cannot be read. The code that loads the roots reports them. */
 function certificatesIn(roots: readonly string[]): X509Certificate[] {
   return roots.flatMap((pem) => {
     try {

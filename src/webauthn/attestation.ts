@@ -1,13 +1,13 @@
 import type { X509Certificate } from 'node:crypto';
 import type { AttestedCredentialData } from './authenticator-data.js';
 
-/** attStmt, decoded. Members that its format does not define are ignored. */
+/** The decoded attStmt. Members that its format does not define are ignored. */
 export type Statement = ReadonlyMap<unknown, unknown>;
 
-/** A statement and all that it may be about (WebAuthn L3 §8). */
+/** A statement and the values that it may attest (WebAuthn L3 §8). */
 export interface Attestation {
   readonly statement: Statement;
-  /** x5c, the leaf first; none for `none` and self attestation. */
+  /** x5c, leaf first; empty for `none` and self attestation. */
   readonly certificates: readonly X509Certificate[];
   readonly credential: AttestedCredentialData;
   /** The COSE algorithm of the credential key. */
@@ -17,7 +17,7 @@ export interface Attestation {
   readonly clientDataHash: Buffer;
 }
 
-/** Reasons not to trust an attestation that is true: the metric’s closed list. */
+/** The reasons not to trust an attestation that is true. The metric has the same closed list. */
 export const DISTRUSTS = [
   'root-unknown',
   'not-valid-now',
@@ -29,11 +29,11 @@ export const DISTRUSTS = [
 
 export interface Distrust {
   readonly code: (typeof DISTRUSTS)[number];
-  /** Explains to a person what came, what was expected and what to do. */
+  /** Tells a person what was received, what was expected and what to do. */
   readonly detail: string;
 }
 
-/** The authenticator data and the client data hash, one behind the other: most statements sign them. */
+/** The authenticator data followed by the client data hash: most statements sign these bytes. */
 export function attestedBytes({ authData, clientDataHash }: Attestation): Buffer {
   return Buffer.concat([authData, clientDataHash]);
 }

@@ -15,11 +15,11 @@ const bits = (...names: (keyof Flags)[]): number => {
   return names.reduce((sum, name) => sum | Number(values[name]), 0);
 };
 
-/** §6.1, byte by byte. */
+/** Builds authenticator data byte by byte (§6.1). */
 const authenticatorData = (flags: number, ...rest: Buffer[]): Buffer =>
   Buffer.concat([sha256(RP_ID), Buffer.from([flags]), Buffer.from('000000ff', 'hex'), ...rest]);
 
-/** §6.5.1, byte by byte. */
+/** Builds attested credential data byte by byte (§6.5.1). */
 const attestedData = (id = ID, key: Buffer = cose, length = id.length): Buffer =>
   Buffer.concat([Buffer.from(AAGUID.replaceAll('-', ''), 'hex'), Buffer.from([length >> 8, length & 255]), id, key]);
 

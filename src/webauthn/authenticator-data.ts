@@ -3,7 +3,7 @@ import { decodeFirst } from './cbor.js';
 import { MAX_KEY_BYTES } from './public-key.js';
 import { at, Refusal, type Section, step } from './verdict.js';
 
-/** Authenticator data (WebAuthn L3 §6.1), decoded to its last byte. */
+/** The decoded authenticator data (WebAuthn L3 §6.1). */
 export interface AuthenticatorData {
   readonly rpIdHash: Buffer;
   readonly userPresent: boolean;
@@ -14,13 +14,14 @@ export interface AuthenticatorData {
   readonly attested: AttestedCredentialData | undefined;
 }
 
-/** WebAuthn L3 §6.5.1. */
+/** The attested credential data (WebAuthn L3 §6.5.1). */
 export interface AttestedCredentialData {
   /** Lower-case UUID. */
   readonly aaguid: string;
   readonly credentialId: Buffer;
-  /** The COSE_Key's bytes and its members. */
+  /** The bytes of the COSE_Key. */
   readonly publicKey: Buffer;
+  /** The members of the COSE_Key. */
   readonly key: ReadonlyMap<unknown, unknown>;
 }
 
@@ -85,10 +86,15 @@ function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
   ];
 }
 
-/** The first of the four steps that both ceremonies ask of authenticator data, in the same order. */
+/** The number of the first of the four steps that both ceremonies have for authenticator data, in the same order. */
 const FIRST_STEP: Readonly<Record<Section, number>> = { '§7.1': 14, '§7.2': 15 };
 
-/** The RP ID, user presence, user verification and the backup flags: WebAuthn L3 §7.1 steps 14-17, §7.2 steps 15-18. @throws Refusal */
+/**
+ * Verifies the RP ID, user presence, user verification and the backup flags: WebAuthn L3 §7.1 steps 14-17, §7.2 steps
+ * 15-18.
+ *
+ * @throws Refusal
+ */
 export function verifyAuthenticatorData(
   section: Section,
   data: AuthenticatorData,

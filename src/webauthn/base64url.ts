@@ -1,6 +1,10 @@
 import { step } from './verdict.js';
 
-/** Decodes base64url without padding, strictly (RFC 4648 §5 and §3.5: no foreign characters, no stray bits). @throws Refusal malformed */
+/**
+ * Decodes base64url without padding. It is strict: no other characters and no stray bits (RFC 4648 §5 and §3.5).
+ *
+ * @throws Refusal malformed
+ */
 export function bytesOf(encoded: string, member: string): Buffer {
   const bytes = Buffer.from(encoded, 'base64url');
   step(bytes.toString('base64url') === encoded, 'malformed', `${member} is not base64url`);

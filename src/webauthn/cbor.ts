@@ -2,8 +2,8 @@ import { decodeFirst as cborgDecodeFirst, type DecodeOptions, type Token, Tokeni
 import { Refusal } from './verdict.js';
 
 /**
- * CTAP2 canonical form, as far as it protects: definite lengths, the shortest integers, no duplicate keys, no tags. An
- * extension output may hold any value besides: an integer beyond 2^53 is a bigint.
+ * The rules of CTAP2's canonical form that protect a reader: definite lengths, the shortest integers, no duplicate
+ * keys, no tags. Otherwise an extension output may hold any value: an integer beyond 2^53 becomes a bigint.
  */
 const STRICT: DecodeOptions = {
   allowIndefinite: false,
@@ -13,10 +13,13 @@ const STRICT: DecodeOptions = {
   rejectDuplicateMapKeys: true,
 };
 
-/** An attestation object with 8 certificates has 35 items, and no registered authenticator extension comes near this bound. */
+/**
+ * An attestation object with 8 certificates has 35 items, and no registered authenticator extension comes near this
+ * limit.
+ */
 export const MAX_ITEMS = 256;
 
-/** Ends the decoding before many items cost anything: each one becomes an object, here and in the library. */
+/** Stops decoding after MAX_ITEMS items, each of which becomes an object here and in the library. */
 class BoundedTokenizer extends Tokenizer {
   #items = 0;
 
@@ -27,7 +30,7 @@ class BoundedTokenizer extends Tokenizer {
   }
 }
 
-/** The first CBOR item and the bytes behind it. @throws Refusal malformed */
+/** Decodes the first CBOR item. @returns the item and the bytes after it. @throws Refusal malformed */
 export function decodeFirst(bytes: Buffer, what: string): [unknown, Buffer] {
   try {
     const tokenizer = new BoundedTokenizer(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), STRICT);
@@ -39,7 +42,7 @@ export function decodeFirst(bytes: Buffer, what: string): [unknown, Buffer] {
   }
 }
 
-/** The one CBOR item that fills the bytes. @throws Refusal malformed */
+/** Decodes the one CBOR item that the bytes must consist of. @throws Refusal malformed */
 export function decodeWhole(bytes: Buffer, what: string): unknown {
   const [value, rest] = decodeFirst(bytes, what);
   if (rest.length > 0) throw new Refusal('malformed', `${what}: ${String(rest.length)} bytes after the CBOR item`);

@@ -24,7 +24,7 @@ const extensions = (count: number): x509.Extension[] =>
 const SUBJECT = 'CN=Model One, OU=Authenticator Attestation, O=Example, C=XX';
 const SOME = 1_000;
 
-/** Certificates that a parser takes, made to be costly. Two of the extensions are always there. */
+/** Makes costly certificates that a parser accepts. Two of the extensions are always there. */
 const COSTLY: [what: string, detail: string, profile: Profile][] = [
   ['8,193 bytes', 'bytes', { extensions: [extension(Buffer.alloc(8_193))] }],
   ['65 extensions', '65 extensions', { extensions: extensions(63) }],

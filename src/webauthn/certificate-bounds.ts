@@ -2,15 +2,15 @@ import type { KeyObject } from 'node:crypto';
 import { Refusal, step } from './verdict.js';
 
 /**
- * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers. So this file
- * measures the certificates by their headers alone before a parser sees them. Certificates that authenticators send have up to
- * 2 KB, 12 extensions and 150 elements.
+ * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers. So this
+ * file first measures the certificates by their headers alone. Certificates from real authenticators have up to 2 KB,
+ * 12 extensions and 150 elements.
  */
 export const MAX_CERTIFICATES = 8;
 export const MAX_CERTIFICATE_BYTES = 8_192;
 export const MAX_EXTENSIONS = 64;
 export const MAX_CERTIFICATE_ELEMENTS = 512;
-/** The bound for all certificates together. */
+/** The limit for all certificates together. */
 export const MAX_CHAIN_ELEMENTS = 1_024;
 
 /** The key types of node:crypto that a certificate of x5c may have. */
@@ -24,7 +24,7 @@ const OCTET_STRING = 0x04;
 /** `[3] EXPLICIT`, the extensions of a TBSCertificate (RFC 5280 §4.1). */
 const EXTENSIONS = 0xa3;
 
-/** The first byte of a BER element's tag (X.690 §8.1), and where its content lies. */
+/** The first byte of a BER element's tag (X.690 §8.1), and the offsets of its content. */
 interface Element {
   readonly tag: number;
   readonly content: number;
@@ -56,7 +56,8 @@ export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
 }
 
 /**
- * A signature by DSA, or by RSA with a long modulus or exponent, takes many times as long to verify as others do.
+ * Demands a key of bounded cost. A DSA signature, or an RSA signature with a long modulus or exponent, takes many times
+ * as long to verify as any other.
  *
  * @throws Refusal attestation-invalid
  */
@@ -105,7 +106,7 @@ function countElements(der: Buffer, from: number, to: number, counter: { element
   }
 }
 
-/** Parsers try to read the content of a string, as far as it is BER. */
+/** Counts the elements inside a string: parsers read its content as far as it is BER. */
 function countInside(der: Buffer, from: number, to: number, counter: { elements: number }): void {
   try {
     countElements(der, from, to, counter);
@@ -114,7 +115,7 @@ function countInside(der: Buffer, from: number, to: number, counter: { elements:
   }
 }
 
-/** An element of indefinite length counts as one that fills its parent: its end marks count too. @throws RangeError */
+/** Reads a header. An element of indefinite length fills its parent, so its end marks count, too. @throws RangeError */
 function readElement(der: Buffer, at: number, limit: number): Element {
   const tag = der.readUInt8(at);
   let content = at + 1;

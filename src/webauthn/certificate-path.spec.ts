@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 const certificates = (issued: Issued[]): X509Certificate[] => issued.map(({ certificate }) => certificate);
 
-/** The subject of the anchor, or why there is none. */
+/** The subject of the anchor, or the reason why there is none. */
 function verdictOf(chain: Issued[], anchors: Issued[], now = NOW): string {
   const verdict = certificatePath(certificates(chain), certificates(anchors), now);
   return 'anchor' in verdict ? verdict.anchor.subject : verdict.cause;

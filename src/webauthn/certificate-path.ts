@@ -4,10 +4,10 @@ import { BasicConstraints, id_ce_basicConstraints } from '@peculiar/asn1-x509';
 import { parseCertificate } from './parsed-certificate.js';
 
 /**
- * Certification paths (RFC 5280 §6.1) of attestation certificates. The chain comes leaf first and in order, with or
- * without its root. An anchor is a name and a key, so that a root which was sent in an older or cross-signed edition is
- * replaced by the configured one; it may be an intermediate, or, as FIDO metadata does, the attestation certificate
- * itself. Policies are not processed, and nothing is ever fetched: what is revoked, FIDO metadata says.
+ * The validation of a certification path (RFC 5280 §6.1) for attestation certificates. The chain is in order, leaf
+ * first, with or without its root. An anchor is a subject and a key, so the configured root replaces an older or
+ * cross-signed edition in the chain. An anchor may be an intermediate or, as in FIDO metadata, the attestation
+ * certificate itself. This file processes no policies and fetches nothing: FIDO metadata reports revoked certificates.
  */
 export type PathVerdict =
   | { readonly anchor: X509Certificate; /** From the leaf to the anchor. */ readonly path: readonly X509Certificate[] }
@@ -18,30 +18,33 @@ export interface PathFlaw {
   readonly cause: string;
 }
 
-/** Rules that a path need not meet, because the owner of its anchor says so. */
+/** Rules that a path need not meet, because its anchor's owner ignores them. */
 export interface Excuse {
-  /** The leaf’s dates are not judged. */
+  /** The leaf's dates are ignored. */
   readonly leafDates?: boolean;
-  /** Certificates may have ended. */
+  /** Certificates may have expired. */
   readonly ended?: boolean;
-  /** The certificate above the leaf need not be an authority's. */
+  /** The issuer of the leaf need not be a certificate authority. */
   readonly leafIssuer?: boolean;
 }
 
 export interface PathRules {
-  /** Critical extensions, by object identifier, that the caller answers for. */
+  /** The object identifiers of critical extensions that the caller processes. */
   readonly alsoUnderstood?: readonly string[];
-  /** Asked for each path that leads to an anchor by its names. */
+  /** Called for each path whose names lead to an anchor. */
   readonly excuse?: (path: readonly X509Certificate[]) => Excuse;
 }
 
-/** Critical extensions that are understood, or that cannot weaken a path: any other one ends it (RFC 5280 §4.2). */
+/**
+ * The critical extensions that this file processes or that cannot weaken a path. Any other one is a flaw (RFC 5280
+ * §4.2).
+ */
 const UNDERSTOOD = new Set([
   '2.5.29.15', // keyUsage
   '2.5.29.17', // subjectAltName
   '2.5.29.19', // basicConstraints
   '2.5.29.32', // certificatePolicies: every policy is acceptable
-  '2.5.29.37', // extKeyUsage: the statement's format asks for it
+  '2.5.29.37', // extKeyUsage: the verifier of the statement's format checks it
 ]);
 const MIN_RSA_BITS = 2_048;
 
@@ -67,7 +70,10 @@ export function certificatePath(
 
 const invalid = (cause: string): PathFlaw => ({ code: 'path-invalid', cause });
 
-/** The certificates from the leaf to the anchor, if their names lead there; what was sent beyond the anchor is left out. */
+/**
+ * The certificates from the leaf to the anchor, if their names lead there. It omits the part of the chain beyond the
+ * anchor.
+ */
 function pathTo(anchor: X509Certificate, chain: readonly X509Certificate[]): X509Certificate[] | undefined {
   const sent = chain.findIndex(
     (certificate, index) => certificate.raw.equals(anchor.raw) || (index > 0 && isSameAuthority(certificate, anchor)),
@@ -82,7 +88,7 @@ function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean 
   return one.subject === other.subject && one.publicKey.equals(other.publicKey);
 }
 
-/** Goes from the anchor down: it parses no certificate further, and uses no key, before the certificate's issuer has signed it. */
+/** Goes from the anchor down, so it verifies the issuer's signature before it parses a certificate or uses its key. */
 function flawOf(path: readonly X509Certificate[], now: Date, rules: PathRules): PathFlaw | undefined {
   try {
     const excuse = rules.excuse?.(path) ?? {};
@@ -113,7 +119,7 @@ function flawOfDates(certificate: X509Certificate, now: Date, isLeaf: boolean, e
   return now > validToDate && !excuse.ended ? `${wrong} ended at ${validToDate.toISOString()}` : undefined;
 }
 
-/** `checkIssued` compares names and key identifiers, and asks the issuer's key usage for keyCertSign. */
+/** `checkIssued` compares names and key identifiers, and demands keyCertSign of the issuer's key usage. */
 function flawOfLink(subject: X509Certificate, issuer: X509Certificate, byAny: boolean): string | undefined {
   if (!issuer.ca && !byAny) return `${nameOf(issuer)} is not a certificate authority`;
   const issued = byAny && !issuer.ca ? subject.issuer === issuer.subject : subject.checkIssued(issuer);
@@ -129,7 +135,10 @@ function flawOfKey({ publicKey }: X509Certificate): string | undefined {
   return bits < MIN_RSA_BITS ? `an RSA key has ${String(bits)} bits` : undefined;
 }
 
-/** @param intermediates how many that are not self-issued stand between the leaf and this certificate; -1: it is the leaf */
+/**
+ * @param intermediates the number of certificates between the leaf and this one that are not self-issued; -1 for the
+ * leaf
+ */
 function flawOfExtensions(
   certificate: X509Certificate,
   intermediates: number,
@@ -147,13 +156,17 @@ function flawOfExtensions(
   return intermediates > allowed ? `${nameOf(certificate)} allows no path of this length` : undefined;
 }
 
-/** The subject, on one line and at most 200 characters of it; the serial number where it is empty, as a TPM’s is. */
+/** The subject in one line of at most 200 characters, or the serial number if the subject is empty, as a TPM's is. */
 export function nameOf({ subject, serialNumber }: X509Certificate): string {
   const name = nameInOneLine(subject);
   return name === '' ? `the certificate ${serialNumber}` : `"${name}"`;
 }
 
-/** At most 200 characters. @param name as node:crypto gives it: undefined for an empty one, against its types */
+/**
+ * At most 200 characters.
+ *
+ * @param name from node:crypto, which returns undefined for an empty name, against its types
+ */
 export function nameInOneLine(name: string | undefined): string {
   return name?.replaceAll('\n', ', ').slice(0, 200).toWellFormed() ?? '';
 }

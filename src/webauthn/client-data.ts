@@ -1,7 +1,7 @@
 import { bytesOf } from './base64url.js';
 import { at, Refusal, step } from './verdict.js';
 
-/** What a ceremony expects of its client data. */
+/** The values that a ceremony expects in its client data. */
 export interface ClientDataExpectation {
   readonly type: 'webauthn.create' | 'webauthn.get';
   readonly challenge: Buffer;
@@ -9,7 +9,7 @@ export interface ClientDataExpectation {
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
 }
 
-/** CollectedClientData (WebAuthn L3 §5.8.1), of which a null counts as absent where the dictionary lets a member be absent. */
+/** CollectedClientData (WebAuthn L3 §5.8.1). An optional member that is null counts as absent. */
 interface ClientData {
   readonly type: unknown;
   readonly challenge: unknown;
@@ -18,14 +18,14 @@ interface ClientData {
   readonly topOrigin?: unknown;
 }
 
-/** The first of the seven steps that both ceremonies ask of client data, in the same order. */
+/** The number of the first of the seven steps that both ceremonies have for client data, in the same order. */
 const SECTIONS = {
   'webauthn.create': { section: '§7.1', first: 5 },
   'webauthn.get': { section: '§7.2', first: 8 },
 } as const;
 
 /**
- * WebAuthn L3 §7.1 steps 5-11 and §7.2 steps 8-14.
+ * Verifies the client data: WebAuthn L3 §7.1 steps 5-11 and §7.2 steps 8-14.
  *
  * @returns the top origin of a cross-origin ceremony that the policy allows
  * @throws Refusal
@@ -106,8 +106,8 @@ function parse(text: string): ClientData {
 }
 
 /**
- * Whether JSON, well-formed as it is, names a member twice: readers disagree on which one counts. Each member that was
- * written has a colon outside of strings; of those with one name the parser keeps the last.
+ * Tells if well-formed JSON names a member twice, because readers disagree on which one counts. Each written member has
+ * a colon outside of strings, and the parser keeps only the last member of a name.
  */
 function repeatsMember(text: string, value: unknown): boolean {
   const written = text.replace(/"(?:[^"\\]|\\.)*"/gs, '').split(':').length - 1;
@@ -122,7 +122,7 @@ function repeatsMember(text: string, value: unknown): boolean {
   return members < written;
 }
 
-/** At most 200 characters of a received value, as JSON. */
+/** A received value as JSON, at most 200 characters. */
 function shown(value: unknown): string {
   return value === undefined ? 'absent' : JSON.stringify(value).slice(0, 200);
 }

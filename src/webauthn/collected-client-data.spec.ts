@@ -4,8 +4,8 @@ import { authentication, expectRefusal, registration } from '../../test/support/
 import type { Reason } from './verdict.js';
 
 /*
- * The client data, member by member, in both ceremonies. docs/webauthn-conformance.md is made from the titles: a `describe`
- * is a member and what the clause says of it.
+ * The client data, member by member, in both ceremonies. docs/webauthn-conformance.md is generated from the titles:
+ * each `describe` names a member and the clause's requirement.
  */
 
 type Change = Pick<AssertionInterference, 'clientData' | 'clientDataJson'>;

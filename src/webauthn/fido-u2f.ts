@@ -7,7 +7,8 @@ const ES256 = -7;
 const NO_AAGUID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * FIDO U2F attestation, WebAuthn L3 §8.6. U2F signs no AAGUID, so an attestation that names a model is not trusted.
+ * Verifies FIDO U2F attestation, WebAuthn L3 §8.6. U2F signs no AAGUID, so an attestation that names a model is not
+ * trusted.
  *
  * @throws Refusal attestation-invalid
  */
@@ -33,7 +34,7 @@ export function verifyFidoU2f({
     `fido-u2f is for keys of ES256 (-7), not of ${nameOfAlgorithm(algorithm)}`,
   );
   const { credentialId, aaguid, key } = credential;
-  // The key is known to be on P-256, so both coordinates have 32 bytes.
+  // ES256 keys are on P-256, so both coordinates have 32 bytes.
   const point = [Buffer.from([0x04]), key.get(-2) as Uint8Array, key.get(-3) as Uint8Array];
   const signed = Buffer.concat([Buffer.from([0x00]), about.rpIdHash, about.clientDataHash, credentialId, ...point]);
   demandSignature(attestationAlgorithm(ES256, publicKey), publicKey, signed, statement.get('sig'));

@@ -1,4 +1,4 @@
-/** The JSON that browsers and relying parties exchange (WebAuthn L3 §5.1), as the library types it. */
+/** The library's types of the JSON that browsers and relying parties exchange (WebAuthn L3 §5.1). */
 export type {
   AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,

@@ -1,6 +1,6 @@
 import { fromBER, Constructed, Integer, OctetString, Sequence, Set as AsnSet, type AsnType } from 'asn1js';
 
-/** The part of Android’s key attestation extension that WebAuthn L3 §8.4 names. */
+/** The fields of Android's key attestation extension that WebAuthn L3 §8.4 names. */
 export interface KeyDescription {
   readonly attestationSecurityLevel: number;
   readonly keymasterSecurityLevel: number;
@@ -10,7 +10,7 @@ export interface KeyDescription {
 }
 
 export interface AuthorizationList {
-  /** Numbers of Android’s Keymaster; undefined: the list does not say. */
+  /** Numbers of Android's Keymaster; undefined if the list does not have the field. */
   readonly purpose: readonly number[] | undefined;
   readonly allApplications: boolean;
   readonly origin: number | undefined;
@@ -22,10 +22,10 @@ const CONTEXT_SPECIFIC = 3;
 const TAGS = { purpose: 1, allApplications: 600, origin: 702 } as const;
 
 /**
- * Android adds fields with each version, so this reads only the fields that §8.4 names. It skips everything behind the two
- * lists, and all other fields in them, at any depth. A field that §8.4 names must be there at most once.
+ * Reads only the fields that §8.4 names, because Android adds fields with each version. It skips everything after the
+ * two lists, and all other fields in them, at any depth. A field that §8.4 names may appear at most once.
  *
- * @throws Error when one of them cannot be read
+ * @throws Error when such a field cannot be read
  */
 export function readKeyDescription(der: Buffer): KeyDescription {
   const { offset, result } = fromBER(der);
@@ -71,7 +71,7 @@ function childrenOf(element: AsnType | undefined, kind: typeof Constructed): Asn
   return element.valueBlock.value;
 }
 
-/** INTEGER and ENUMERATED. */
+/** Reads an INTEGER or an ENUMERATED. */
 function integerOf(element: AsnType | undefined): number {
   if (!(element instanceof Integer)) throw new Error('an element is not an integer');
   return Number(element.toBigInt());

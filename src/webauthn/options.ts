@@ -8,7 +8,7 @@ import {
 
 type Attachment = 'platform' | 'cross-platform';
 
-/** The members of a relying party that its options show to a client. */
+/** The members of a relying party that its options reveal to a client. */
 export interface OptionsPolicy {
   readonly userVerification: 'required' | 'preferred' | 'discouraged';
   readonly residentKey: 'required' | 'preferred' | 'discouraged';
@@ -17,7 +17,7 @@ export interface OptionsPolicy {
   readonly challengeTtlSeconds: number;
 }
 
-/** JSON as `PublicKeyCredential.parseCreationOptionsFromJSON()` takes it (WebAuthn L3 §5.1.9), level 3 members included. */
+/** JSON for `PublicKeyCredential.parseCreationOptionsFromJSON()` (WebAuthn L3 §5.1.9), with the members of level 3. */
 export type CreationOptions = Omit<PublicKeyCredentialCreationOptionsJSON, 'attestation'> & {
   attestation: 'none' | 'indirect' | 'direct' | 'enterprise';
 };
@@ -29,7 +29,7 @@ export async function creationOptions(ceremony: {
   policy: OptionsPolicy;
   exclude: PublicKeyCredentialDescriptorJSON[];
   attachment: Attachment | undefined;
-  /** A conditional create asks the user for nothing, so the client answers without user verification (WebAuthn L3 §5.1.3). */
+  /** A conditional create asks the user for nothing, so it cannot require user verification (WebAuthn L3 §5.1.3). */
   conditional: boolean;
   hints: string[] | undefined;
 }): Promise<CreationOptions> {
@@ -49,7 +49,7 @@ export async function creationOptions(ceremony: {
   return { ...options, attestation: policy.attestation.conveyance, ...hintsOf(ceremony) };
 }
 
-/** The user verification that a registration asks for. */
+/** The user verification that a registration asks for: a conditional one cannot require it. */
 export function registrationVerification<Demand extends string>(
   { userVerification }: { readonly userVerification: Demand },
   conditional: boolean,
@@ -57,7 +57,7 @@ export function registrationVerification<Demand extends string>(
   return conditional && userVerification === 'required' ? 'preferred' : userVerification;
 }
 
-/** JSON as `PublicKeyCredential.parseRequestOptionsFromJSON()` takes it (WebAuthn L3 §5.1.10). */
+/** JSON for `PublicKeyCredential.parseRequestOptionsFromJSON()` (WebAuthn L3 §5.1.10). */
 export async function requestOptions(ceremony: {
   rpId: string;
   challenge: Buffer;

@@ -9,7 +9,7 @@ import { Refusal, step } from './verdict.js';
 const SUBJECT = { country: '2.5.4.6', organization: '2.5.4.10', unit: '2.5.4.11', commonName: '2.5.4.3' } as const;
 const UNIT = 'Authenticator Attestation';
 
-/** Packed attestation, WebAuthn L3 §8.2. @throws Refusal attestation-invalid */
+/** Verifies packed attestation, WebAuthn L3 §8.2. @throws Refusal attestation-invalid */
 export function verifyPacked(attestation: Attestation): void {
   const { statement, certificates, credential, algorithm } = attestation;
   const [leaf] = certificates;
@@ -26,7 +26,7 @@ export function verifyPacked(attestation: Attestation): void {
   demandPackedLeaf(readCertificate(leaf), credential.aaguid);
 }
 
-/** §8.2.1. @throws Refusal attestation-invalid */
+/** Checks the requirements of §8.2.1. @throws Refusal attestation-invalid */
 function demandPackedLeaf(fields: CertificateFields, aaguid: string): void {
   demandAttestationLeaf(fields, aaguid);
   const demand = (oid: string, holds: (value: string) => boolean, what: string): void => {

@@ -3,9 +3,9 @@ import type { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { Certificate, type Extension, type Name } from '@peculiar/asn1-x509';
 
-/** The fields of a certificate that node:crypto does not show. */
+/** The fields of a certificate that node:crypto does not expose. */
 export interface CertificateFields {
-  /** 3 for version 3, which is 2 on the wire. */
+  /** The version's name: 3 for version 3, which is encoded as 2. */
   readonly version: number;
   readonly subject: Name;
   readonly extensions: readonly Extension[];
@@ -13,7 +13,7 @@ export interface CertificateFields {
 
 const PARSED = new WeakMap<X509Certificate, CertificateFields>();
 
-/** Each object is parsed once. @throws Error */
+/** Parses each X509Certificate object once. @throws Error */
 export function parseCertificate(certificate: X509Certificate): CertificateFields {
   const parsed = PARSED.get(certificate) ?? fieldsOf(certificate);
   PARSED.set(certificate, parsed);

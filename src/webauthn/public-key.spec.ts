@@ -35,7 +35,7 @@ const modulusOf = (modulusLength: number): Buffer => {
   return Buffer.from(publicKey.export({ format: 'jwk' }).n!, 'base64url');
 };
 
-/** y of the points of small order (RFC 7748 §6.1 warns of their like), as encodings of 32 bytes, little endian. */
+/** The y coordinates of the points of small order in 32 little-endian bytes. RFC 7748 §6.1 warns of such points. */
 const SMALL_ORDER = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',

@@ -9,16 +9,19 @@ const CURVES: Readonly<Record<number, { name: string; bytes: number }>> = {
   2: { name: 'P-384', bytes: 48 },
   3: { name: 'P-521', bytes: 66 },
 };
-/** The length of a public key (FIPS 204 table 2), by name. */
+/** The length of a public key by the algorithm's name (FIPS 204 table 2). */
 const ML_DSA_BYTES: Readonly<Record<string, number>> = { 'ML-DSA-44': 1_312, 'ML-DSA-65': 1_952, 'ML-DSA-87': 2_592 };
-/** The labels of each COSE key type: a credential's key has no other member (WebAuthn L3 §6.5.1). */
+/** The labels by COSE key type. A credential's key must not have other members (WebAuthn L3 §6.5.1). */
 const LABELS: Readonly<Record<number, readonly number[]>> = { 1: [1, 3, -1, -2], 2: [1, 3, -1, -2, -3], 3: [1, 3, -1, -2], 7: [1, 3, -1] }; // prettier-ignore
-/** An ML-DSA-87 key has 2,603 bytes, one of RSA with 8,192 bits 1,044. */
+/** An ML-DSA-87 key has 2,603 bytes, an RSA key with 8,192 bits has 1,044. */
 export const MAX_KEY_BYTES = 4_096;
 const MIN_RSA_BITS = 2_048;
 const MAX_RSA_BITS = 8_192;
 
-/** The y coordinates of Ed25519's points of small order, in both encodings, sign bit cleared: keys that anyone can sign for. */
+/**
+ * The y coordinates of Ed25519's points of small order, in both encodings, without the sign bit. Anyone can sign for
+ * such keys.
+ */
 const SMALL_ORDER = new Set([
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',
@@ -34,8 +37,8 @@ const P = 2n ** 255n - 19n;
 const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 
 /**
- * Makes sure that signatures by this COSE_Key (RFC 9052 §7) can be verified later: its algorithm, key type and curve go
- * together, and node:crypto takes it.
+ * Demands that signatures by this COSE_Key (RFC 9052 §7) can be verified later: its algorithm, key type and curve fit
+ * each other, and node:crypto accepts the key.
  *
  * @returns the COSE algorithm identifier
  * @throws Refusal public-key-invalid
@@ -48,7 +51,7 @@ export function verifyPublicKey(key: CoseKey): number {
   return key.get(3) as number;
 }
 
-/** The same key as node:crypto knows it. @throws Refusal public-key-invalid */
+/** Converts a COSE_Key for node:crypto. @throws Refusal public-key-invalid */
 export function publicKeyOf(key: CoseKey): KeyObject {
   const algorithm = ALGORITHMS.find(({ cose }) => cose === key.get(3));
   step(algorithm !== undefined, 'public-key-invalid', 'the key names no algorithm that this service can verify');
@@ -101,7 +104,10 @@ function ed25519Point(point: Uint8Array): string {
   return encode(point);
 }
 
-/** Whether a point has this y: x² = (y² − 1) / (dy² + 1) must be a square (RFC 8032 §5.1.3). OpenSSL asks when it verifies. */
+/**
+ * Tells if a point has this y: x² = (y² − 1) / (dy² + 1) must be a square (RFC 8032 §5.1.3). OpenSSL checks it only
+ * when it verifies.
+ */
 function isOnEd25519(y: bigint): boolean {
   const square = (y * y) % P;
   return y < P && power(((square - 1n) * (D * square + 1n)) % P, (P - 1n) / 2n) === 1n;

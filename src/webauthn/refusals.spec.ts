@@ -8,16 +8,16 @@ import { authentication, ORIGIN, registration, RP_ID } from '../../test/support/
 import type { Reason } from './verdict.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
-/** What both ceremonies tell of a refusal: the step of the specification that asks for it, and what was received. */
+/** In both ceremonies a refusal names the specification's step and the received value. */
 
 const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
 
-/** An attestation object with other members than it should have. */
+/** An attestation object with replaced members. */
 const object = (members: { fmt?: unknown; attStmt?: unknown }): CreationInterference => ({
   attestation: (): never => ({ fmt: 'none', attStmt: {}, ...members }) as never,
 });
 
-/** The signature with a bit of its last byte turned. */
+/** The signature with one bit of its last byte flipped. */
 const flipped = (bytes: Buffer): Buffer =>
   Buffer.from(bytes.map((byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte)));
 

@@ -25,7 +25,7 @@ const sampleOf = (algorithm: AlgorithmName): Sample => {
   return { key, other, signature: signWith(key, DATA) };
 };
 
-/** The library's answer, which throws for what it cannot parse. */
+/** The library's result. The library throws if it cannot parse its input. */
 const libraryHolds = (coseKey: Buffer, signed: Buffer, signature: Buffer): Promise<boolean> =>
   verifySignature({
     credentialPublicKey: new Uint8Array(coseKey),

@@ -5,22 +5,22 @@ import { VerifierCache } from './verifier-cache.js';
 const VERIFIERS = new VerifierCache(40 * 1_024 * 1_024);
 
 /**
- * WebAuthn L3 §7.2 step 21, for a key that was accepted at registration.
+ * WebAuthn L3 §7.2 step 21, for a key that registration accepted.
  *
  * @param coseKey the COSE_Key's bytes
- * @param signed authenticator data and the hash of the client data, one behind the other
+ * @param signed the authenticator data followed by the hash of the client data
  */
 export function signatureHolds(coseKey: Buffer, signed: Buffer, signature: Buffer): boolean {
   try {
     const { algorithm, key } = VERIFIERS.get(coseKey);
     return verifyWith(algorithm, key, signed, signature);
   } catch {
-    // A signature or a stored key that cannot be parsed.
+    // The signature or the stored key cannot be parsed.
     return false;
   }
 }
 
-/** Verifies a signature in this algorithm. @throws an Error of OpenSSL where it cannot be parsed */
+/** @throws Error of OpenSSL when the signature cannot be parsed */
 export function verifyWith(
   algorithm: SignatureAlgorithm,
   key: KeyObject,

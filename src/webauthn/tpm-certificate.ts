@@ -7,10 +7,13 @@ const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
 const TCG_KP_AIK_CERTIFICATE = '2.23.133.8.3';
 
-/** TPMv2 EK Credential Profile §3.2.9. It takes any vendor’s id, because the path shows the maker of a TPM. */
+/**
+ * TPMv2 EK Credential Profile §3.2.9. Any vendor id is accepted, because the certification path shows the maker of a
+ * TPM.
+ */
 const TPM_ATTRIBUTES = { manufacturer: '2.23.133.2.1', model: '2.23.133.2.2', version: '2.23.133.2.3' } as const;
 
-/** The certificate of an attestation identity key, WebAuthn L3 §8.3.1. @throws Refusal attestation-invalid */
+/** Checks the certificate of an attestation identity key, WebAuthn L3 §8.3.1. @throws Refusal attestation-invalid */
 export function demandAikCertificate(leaf: X509Certificate, aaguid: string): void {
   const fields = readCertificate(leaf);
   demandAttestationLeaf(fields, aaguid);
@@ -24,7 +27,7 @@ export function demandAikCertificate(leaf: X509Certificate, aaguid: string): voi
   step(described, 'attestation-invalid', 'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version'); // prettier-ignore
 }
 
-/** Reads attributes in sets of their own, as the profile has them, or in one set, as some makers write them. */
+/** Finds the attributes in sets of their own, as the profile says, or in one set, as some makers write them. */
 function isTpm(name: Name): boolean {
   return Object.values(TPM_ATTRIBUTES).every((oid) => attributesOf(name, oid).some((value) => value !== ''));
 }

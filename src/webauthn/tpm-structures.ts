@@ -2,31 +2,34 @@ import type { webcrypto } from 'node:crypto';
 import { Refusal } from './verdict.js';
 
 /*
- * Structures of the TPM 2.0 Library, Part 2, big-endian, read to their last byte. Part 2 defines the form of schemes and
- * coordinates: a key with a scheme carries the scheme’s hash, and coordinates come without leading zeros.
+ * Reads structures of the TPM 2.0 Library, Part 2, which are big-endian. No byte may be left over. A key with a scheme
+ * has the scheme's hash after it, and coordinates have no leading zeros.
  */
 
-/** TPMT_PUBLIC (§12.2.4): the name’s hash algorithm and the key. */
+/** TPMT_PUBLIC (§12.2.4): the hash algorithm of the name, and the key. */
 export interface PublicArea {
   readonly nameAlg: number;
   readonly key: webcrypto.JsonWebKey;
 }
 
-/** TPMS_ATTEST (§10.12.8), with a TPMS_CERTIFY_INFO (§10.12.3). */
+/** TPMS_ATTEST (§10.12.8) with a TPMS_CERTIFY_INFO (§10.12.3). */
 export interface CertifyInfo {
   readonly extraData: Buffer;
-  /** TPM2B_NAME: the hash algorithm’s number and the hash. */
+  /** TPM2B_NAME: the number of the hash algorithm, and the hash. */
   readonly name: Buffer;
 }
 
-/** TPMT_SIGNATURE (§11.3.4): the bytes that OpenSSL calls the signature, and for ECDSA its r and s. */
+/** TPMT_SIGNATURE (§11.3.4): an RSA signature as OpenSSL takes it, or r and s of an ECDSA signature. */
 export type TpmSignature = { readonly rsa: Buffer } | { readonly r: Buffer; readonly s: Buffer };
 
 const TPM_GENERATED_VALUE = 0xff544347;
 const TPM_ST_ATTEST_CERTIFY = 0x8017;
 const ALG = { rsa: 0x0001, null: 0x0010, rsassa: 0x0014, rsapss: 0x0016, ecdsa: 0x0018, ecc: 0x0023 } as const;
 
-/** How many bytes follow a scheme’s number (§11.2.1.5, §11.2.2.2, §11.2.3.3): the hash; for ECDAA a count, too. */
+/**
+ * The number of bytes after a scheme's number (§11.2.1.5, §11.2.2.2, §11.2.3.3): a hash algorithm; ECDAA also has a
+ * count.
+ */
 const SCHEME_BYTES: Readonly<Record<number, number>> = {
   [ALG.null]: 0,
   [ALG.rsassa]: 2,
@@ -40,9 +43,9 @@ const SCHEME_BYTES: Readonly<Record<number, number>> = {
   0x001c: 2, // ECSCHNORR
   0x001d: 2, // ECMQV
 };
-/** TPMT_KDF_SCHEME (§11.2.3.1): MGF1 and the three KDFs have a hash. */
+/** The same for TPMT_KDF_SCHEME (§11.2.3.1): MGF1 and the three KDFs have a hash algorithm. */
 const KDF_BYTES: Readonly<Record<number, number>> = { [ALG.null]: 0, 0x0007: 2, 0x0020: 2, 0x0021: 2, 0x0022: 2 };
-/** TPMT_SYM_DEF_OBJECT (§11.1.7): TDES, AES, SM4 and Camellia have a key length and a mode. */
+/** The same for TPMT_SYM_DEF_OBJECT (§11.1.7): TDES, AES, SM4 and Camellia have a key length and a mode. */
 const SYMMETRIC_BYTES: Readonly<Record<number, number>> = { [ALG.null]: 0, 0x0003: 4, 0x0006: 4, 0x0013: 4, 0x0026: 4 };
 /** TPM_ECC_CURVE (§6.4). */
 const CURVES: Readonly<Record<number, { crv: string; bytes: number }>> = {
@@ -50,9 +53,9 @@ const CURVES: Readonly<Record<number, { crv: string; bytes: number }>> = {
   0x0004: { crv: 'P-384', bytes: 48 },
   0x0005: { crv: 'P-521', bytes: 66 },
 };
-/** An exponent of 0 stands for it (§12.2.3.5). */
+/** The value of an exponent that is encoded as 0 (§12.2.3.5). */
 const DEFAULT_EXPONENT = 65_537;
-/** clockInfo and firmwareVersion (§10.11.1). */
+/** The length of clockInfo and firmwareVersion (§10.11.1). */
 const CLOCK_AND_FIRMWARE_BYTES = 17 + 8;
 
 /** @throws Refusal attestation-invalid */
@@ -105,7 +108,7 @@ export function readCertifyInfo(bytes: Uint8Array): CertifyInfo {
   return { extraData, name };
 }
 
-/** undefined: the bytes are another form, such as the bare signature that Windows sends. */
+/** @returns undefined when the bytes have another form, such as the bare signature that Windows sends */
 export function readTpmSignature(bytes: Uint8Array): TpmSignature | undefined {
   try {
     const reader = new Reader(bytes, 'sig');
@@ -141,7 +144,7 @@ class Reader {
     return this.take(2).readUInt16BE();
   }
 
-  /** A TPM2B: its size, and as many bytes. */
+  /** Reads a TPM2B: a size, then that many bytes. */
   sized(): Buffer {
     return this.take(this.uint16());
   }

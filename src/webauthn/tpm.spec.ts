@@ -47,7 +47,7 @@ const shaped = (shape: TpmShape, what: Ceremony = {}): Ceremony => ({ ...what, s
 const statement = (members: Record<string, unknown>): Ceremony => shaped({ statement: members });
 const withAik = async (profile: Profile): Promise<Ceremony> => ({ by: await Tpm.create(profile) });
 
-/** A key of which a coordinate begins with a zero. */
+/** A key with a coordinate that begins with a zero. */
 function keyWithZero(): CredentialKey {
   for (;;) {
     const key = generateKey('ES256');

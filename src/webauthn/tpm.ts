@@ -8,7 +8,7 @@ import { demandAikCertificate } from './tpm-certificate.js';
 import { readCertifyInfo, readPublicArea, readTpmSignature } from './tpm-structures.js';
 import { Refusal, step } from './verdict.js';
 
-/** TPM_ALG_ID of the hashes that an object’s name can be made with. */
+/** The hash algorithms of an object's name by TPM_ALG_ID. */
 const NAME_HASHES: Readonly<Record<number, string>> = {
   0x0004: 'sha1',
   0x000b: 'sha256',
@@ -22,9 +22,9 @@ const SHA1: Distrust = {
 };
 
 /**
- * TPM attestation, WebAuthn L3 §8.3.
+ * Verifies TPM attestation, WebAuthn L3 §8.3.
  *
- * @returns a reason not to trust it, unless the relying party allows SHA-1
+ * @returns SHA-1 as a reason not to trust it, which the relying party's policy may accept
  * @throws Refusal attestation-invalid
  */
 export function verifyTpm(attestation: Attestation): Distrust | undefined {
@@ -65,7 +65,11 @@ function keyOf(jwk: webcrypto.JsonWebKey): KeyObject | undefined {
   }
 }
 
-/** TPM 2.0 Part 1 §16: the number of the hash, and the hash of the public area. @throws Refusal attestation-invalid */
+/**
+ * TPM 2.0 Part 1 §16: the number of the hash algorithm, and the hash of the public area.
+ *
+ * @throws Refusal attestation-invalid
+ */
 function nameOf(pubArea: Uint8Array, nameAlg: number): Buffer {
   const hash = NAME_HASHES[nameAlg];
   if (hash === undefined)
@@ -75,7 +79,11 @@ function nameOf(pubArea: Uint8Array, nameAlg: number): Buffer {
   return Buffer.concat([number, createHash(hash).update(pubArea).digest()]);
 }
 
-/** §8.3 has a TPMT_SIGNATURE here; Windows and the specification’s own vectors send its content. @throws Refusal */
+/**
+ * §8.3 defines sig as a TPMT_SIGNATURE, but Windows and the specification's own vectors send its content.
+ *
+ * @throws Refusal
+ */
 function demandTpmSignature(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: unknown): void {
   const wrapped = sig instanceof Uint8Array ? readTpmSignature(sig) : undefined;
   demandSignature(
@@ -86,7 +94,7 @@ function demandTpmSignature(algorithm: SignatureAlgorithm, key: KeyObject, signe
   );
 }
 
-/** ECDSA-Sig-Value (RFC 3279 §2.2.3). */
+/** Encodes an ECDSA-Sig-Value (RFC 3279 §2.2.3). */
 function derOf({ r, s }: { r: Buffer; s: Buffer }): Buffer {
   const value = [r, s].map((number) => Integer.fromBigInt(BigInt(`0x0${number.toString('hex')}`)));
   return Buffer.from(new Sequence({ value }).toBER());

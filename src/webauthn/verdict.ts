@@ -1,4 +1,4 @@
-/** Why a ceremony was refused: the contract's closed list. */
+/** The reasons to refuse a ceremony: the contract's closed list. */
 export const REASONS = [
   'malformed',
   'type-mismatch',
@@ -35,13 +35,14 @@ export type Reason = (typeof REASONS)[number];
 export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
 
 /**
- * A step of a ceremony that does not hold. `detail` says what was expected and received, never a secret. It is well-formed
- * Unicode, whatever was received and wherever that was cut: the audit log hashes nothing else.
+ * A step of a ceremony that does not hold. `detail` says what was expected and what was received, but never a secret.
+ * It is well-formed Unicode, even if the received text is not or was cut within a character: the audit log hashes
+ * nothing else.
  */
 export class Refusal extends Error {
   readonly reason: Reason;
   readonly detail: string;
-  /** Where WebAuthn Level 3 asks for it, such as `§7.1 step 14`; absent where only the policy does. */
+  /** The clause of WebAuthn Level 3, such as `§7.1 step 14`; absent when only the policy refuses. */
   clause?: string;
 
   constructor(reason: Reason, detail: string) {
@@ -55,7 +56,7 @@ export class Refusal extends Error {
 /** The section of a ceremony: §7.1 registers, §7.2 authenticates. */
 export type Section = '§7.1' | '§7.2';
 
-/** Runs one numbered step of a ceremony: a refusal in it carries the number. @throws Refusal */
+/** Runs one numbered step of a ceremony and adds its number to a refusal. @throws Refusal */
 export function at<T>(section: Section, number: number, run: () => T): T {
   const name = (error: unknown): never => {
     if (error instanceof Refusal) error.clause ??= `${section} step ${String(number)}`;
@@ -69,7 +70,7 @@ export function at<T>(section: Section, number: number, run: () => T): T {
   }
 }
 
-/** @throws Refusal when what is asked does not hold */
+/** Asserts a condition of a ceremony. @throws Refusal unless it holds */
 export function step(holds: boolean, reason: Reason, detail: string): asserts holds {
   if (!holds) throw new Refusal(reason, detail);
 }

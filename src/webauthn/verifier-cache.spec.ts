@@ -5,7 +5,7 @@ import { VerifierCache } from './verifier-cache.js';
 
 const MAX_BYTES = 100_000;
 
-/** A key with a foreign member, as keys were stored before such members were refused. */
+/** A key with a foreign member. Older versions of the service stored such keys. */
 function keyOf(member: number, bytes = 0): Buffer {
   const { cose } = generateKey('ES256');
   const more = encode(new Map([[100 + member, Buffer.alloc(bytes)]])).subarray(1);

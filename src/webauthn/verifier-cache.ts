@@ -8,12 +8,12 @@ interface Verifier {
   readonly key: KeyObject;
 }
 
-/** A key takes so much besides its bytes, measured with ML-DSA-44, which takes the most. */
+/** The memory of a key besides its bytes. Measured with ML-DSA-44, which takes the most. */
 const KEY_OBJECT_BYTES = 4_200;
 
 /**
- * Holds imported keys by the bytes of their COSE_Key, so no other key can ever stand for them; the longest unused goes first.
- * An import of an ECDSA key costs a third of a verification with it.
+ * Caches imported keys, because importing an ECDSA key takes a third of the time of a verification. The cache key is
+ * all bytes of the COSE_Key, so two keys can never be confused. It evicts the least recently used key first.
  */
 export class VerifierCache {
   readonly #verifiers = new Map<string, Verifier>();
@@ -24,7 +24,7 @@ export class VerifierCache {
     this.#maxBytes = maxBytes;
   }
 
-  /** About how much memory the keys take. */
+  /** The approximate memory of the keys. */
   get bytes(): number {
     return this.#bytes;
   }

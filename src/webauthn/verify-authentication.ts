@@ -12,9 +12,9 @@ export interface AuthenticationExpectation {
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly challenge: Buffer;
   readonly requireUserVerification: boolean;
-  /** Decides if a credential may become backup eligible after its registration. */
+  /** Lets a credential become backup eligible after its registration. */
   readonly allowBackupGrowth: boolean;
-  /** The credential record that was looked up. */
+  /** The stored credential record. */
   readonly credential: {
     readonly credentialId: Buffer;
     readonly publicKey: Buffer;
@@ -30,8 +30,8 @@ export interface VerifiedAuthentication {
 }
 
 /**
- * Authentication ceremony, WebAuthn L3 §7.2 steps 7-21. The sign count (step 22) is the caller's: it is judged where it
- * is stored, after the signature holds.
+ * Verifies an authentication, WebAuthn L3 §7.2 steps 6-21. The caller checks the sign count (step 22) where it stores
+ * it, once the signature is verified.
  *
  * @throws Refusal
  */

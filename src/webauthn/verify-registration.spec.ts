@@ -11,7 +11,7 @@ import type { RegistrationExpectation } from './verify-registration.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 
-/** What an attacker does, and the reason it is refused for. */
+/** An attack and the reason of its refusal. */
 type Attack = [what: string, interference: CreationInterference];
 
 const refuses = (reason: Reason, attacks: Attack[], expected: Partial<RegistrationExpectation> = {}): void => {
@@ -22,11 +22,11 @@ const refuses = (reason: Reason, attacks: Attack[], expected: Partial<Registrati
 
 const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
 
-/** JSON that is in order but for one text, which these bytes make up. */
+/** Valid JSON except for one string, which consists of these bytes. */
 const textOf = (...bytes: number[]): Buffer =>
   Buffer.concat([Buffer.from('{"type":"webauthn.create","text":"'), Buffer.from(bytes), Buffer.from('"}')]);
 
-/** An attestation object with other members than it should have. */
+/** An attestation object with replaced members. */
 const object = (members: { fmt?: unknown; attStmt?: unknown }): CreationInterference => ({
   attestation: (): never => ({ fmt: 'none', attStmt: {}, ...members }) as never,
 });

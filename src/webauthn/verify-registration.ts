@@ -21,16 +21,16 @@ export interface RegistrationExpectation {
   readonly origins: readonly string[];
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly challenge: Buffer;
-  /** From `mediation: conditional` of the challenge, never of the answer: user presence may be absent. */
+  /** The challenge had `mediation: conditional`, so user presence may be absent. The answer never decides this. */
   readonly conditional: boolean;
   readonly requireUserVerification: boolean;
   readonly algorithms: readonly number[];
   readonly formats: readonly string[];
-  /** The roots (PEM) that an attestation of this format and model may end in. */
+  /** The roots (PEM) for attestations of this format and model. */
   readonly roots: (format: string, aaguid: string) => readonly string[];
-  /** Allows trust in a TPM’s attestation that rests on SHA-1. */
+  /** Trusts a TPM attestation even if it uses SHA-1. */
   readonly allowSha1Tpm: boolean;
-  /** When the certificates must be valid. */
+  /** The time at which the certificates must be valid. */
   readonly now: Date;
 }
 
@@ -47,8 +47,8 @@ export interface VerifiedRegistration {
 }
 
 /**
- * Registration ceremony, WebAuthn L3 §7.1 steps 5-24. It asks two questions one after the other: is the attestation statement
- * true (step 22), and are its certificates trusted (step 24)?
+ * Verifies a registration, WebAuthn L3 §7.1 steps 5-24. Step 22 asks if the attestation statement is true, step 24 if
+ * its certificates are trusted.
  *
  * @throws Refusal
  */
@@ -92,7 +92,7 @@ interface AttestationObject {
   readonly authData: Buffer;
 }
 
-/** §7.1 step 13, down to the attested credential. */
+/** §7.1 step 13: decodes the attestation object, its authenticator data and the attested credential data. */
 function decodeAttestation(encoded: string): {
   object: AttestationObject;
   data: AuthenticatorData;
@@ -110,7 +110,7 @@ function decodeAttestation(encoded: string): {
   return { object: { format, statement: statement as Statement, authData }, data, attested: data.attested };
 }
 
-/** §7.1 step 20, and that signatures in this algorithm can be verified by this key later. */
+/** §7.1 step 20. It also demands that the service can verify signatures by this key later. */
 function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly number[]): number {
   const algorithm = key.get(3);
   const wasOffered = typeof algorithm === 'number' && offered.includes(algorithm);
@@ -123,7 +123,7 @@ function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly numb
   return algorithm;
 }
 
-/** §7.1 step 21, and that the relying party’s policy takes the format. */
+/** §7.1 step 21. The relying party's policy must also allow the format. */
 function demandFormat(name: string, allowed: readonly string[]): AttestationFormat {
   const format = ATTESTATION_FORMATS.find((known) => known === name);
   if (format !== undefined && allowed.includes(format)) return format;

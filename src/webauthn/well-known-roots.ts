@@ -1,10 +1,10 @@
-/** A root that its owner publishes, as it ships with the service. */
+/** A public root certificate that ships with the service. */
 export interface ShippedRoot {
-  /** It anchors attestations of this format, or the signer of FIDO metadata. */
+  /** The root anchors attestations of this format, or the signer of FIDO metadata. */
   readonly use: 'apple' | 'android-key' | 'FIDO metadata';
-  /** Where its owner publishes it. */
+  /** The page on which its owner publishes it. */
   readonly source: string;
-  /** The day on which we compared it with that. */
+  /** The day of our last comparison with that page. */
   readonly asOf: string;
   /** SHA-256 of the certificate, to compare it with what the owner publishes. */
   readonly fingerprint: string;
@@ -12,9 +12,9 @@ export interface ShippedRoot {
 }
 
 /**
- * Google's are those of github.com/android/keyattestation, a mirror of the source, at commit 47f970d. The RSA root is the edition
- * that lasts longest, which covers the older ones because an anchor is a name and a key. SimpleWebAuthn 14.0.3 has Apple's and
- * GlobalSign's, too.
+ * Google's roots come from github.com/android/keyattestation, a mirror of the source, at commit 47f970d. The RSA root
+ * is the edition that expires last. It covers the older editions, because an anchor is a subject and a key.
+ * SimpleWebAuthn 14.0.3 also has Apple's and GlobalSign's roots.
  */
 export const SHIPPED_ROOTS: readonly ShippedRoot[] = [
   {
@@ -168,5 +168,5 @@ export const WELL_KNOWN_ROOTS: Readonly<Record<string, readonly string[]>> = Obj
   'android-key': rootsFor('android-key'),
 });
 
-/** GlobalSign's Root CA R3 and Root R46 (PEM), to which the signer of FIDO metadata leads. */
+/** GlobalSign's Root CA R3 and Root R46 (PEM), which anchor the signer of FIDO metadata. */
 export const FIDO_METADATA_ROOTS: readonly string[] = rootsFor('FIDO metadata');

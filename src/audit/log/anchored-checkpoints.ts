@@ -6,7 +6,7 @@ import type { VerifierKey } from './verifier-key.js';
 
 const SIGNATURE = '\u2014 ';
 
-/** The notes of a file that they were appended to; blank lines between them are allowed, and not needed. */
+/** Splits a file of appended notes into single notes. Blank lines between the notes are optional. */
 export async function* readNotes(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
   let note = '';
   let signed = false;
@@ -22,7 +22,7 @@ export async function* readNotes(chunks: AsyncIterable<Uint8Array | string>): As
   if (note !== '') yield note;
 }
 
-/** In the order of the file. @throws ExportError naming the checkpoint by its number, from 1 */
+/** Opens the notes in their order. @throws ExportError that names the checkpoint by its number, from 1 */
 export async function* openCheckpoints(
   notes: AsyncIterable<string>,
   keys: readonly VerifierKey[],

@@ -4,14 +4,15 @@ import type { SignedCheckpoint } from './signed-checkpoint.js';
 import { sameHash } from './verify-proof.js';
 
 /**
- * Checkpoints that were signed over time, held against the leaves of an export as these go by: where one's size is
- * reached, the leaves so far must have its root. What was altered is then among the leaves between two checkpoints.
- * In an export from 0 that shows at once; in another one when the hashes to its left are there, in its last line.
+ * Checks an export against the checkpoints that were signed over time. When the export reaches the size of a
+ * checkpoint, the leaves so far must have its root. If they do not, the alteration is between the checkpoint before and
+ * this one. An export from leaf 0 shows that at once. Any other export shows it in its last line, which has the hashes
+ * on its left.
  */
 export class CheckpointTrail {
-  /** How many leaves the next checkpoint has. */
+  /** The size of the next checkpoint in leaves. */
   nextSize = Infinity;
-  /** How many checkpoints hold, and how many are outside of the exported range or newer than the export. */
+  /** The numbers of checkpoints that hold, that are outside the exported range and that are newer than the export. */
   held = 0;
   outside = 0;
   newer = 0;
@@ -22,12 +23,12 @@ export class CheckpointTrail {
   #heldTo = 0;
   readonly #deferred: { readonly checkpoint: SignedCheckpoint; readonly range: CompactRange }[] = [];
 
-  /** @param checkpoints in the order in which they were signed */
+  /** @param checkpoints oldest first */
   constructor(checkpoints: AsyncIterable<SignedCheckpoint>) {
     this.#checkpoints = checkpoints[Symbol.asyncIterator]();
   }
 
-  /** Before the first leaf. */
+  /** Call it before the first leaf. @throws ExportError */
   async start(range: CompactRange): Promise<void> {
     this.#begin = this.#heldTo = range.begin;
     await this.#advance();
@@ -38,7 +39,7 @@ export class CheckpointTrail {
     await this.reach(range);
   }
 
-  /** When as many leaves are there as the next checkpoint has. @throws ExportError */
+  /** Call it when the range has reached the size of the next checkpoint. @throws ExportError */
   async reach(range: CompactRange): Promise<void> {
     while (this.#next?.size === range.end) {
       if (this.#begin === 0) this.#hold(range, this.#next);
@@ -47,17 +48,17 @@ export class CheckpointTrail {
     }
   }
 
-  /** @param left the leaves before the export. @throws ExportError */
+  /** Checks the deferred checkpoints. @param left the leaves before the export. @throws ExportError */
   settle(left: CompactRange): void {
     for (const { checkpoint, range } of this.#deferred.splice(0)) this.#hold(left.join(range), checkpoint);
   }
 
-  /** The first line that no checkpoint holds. */
+  /** The first line of the export that no checkpoint has confirmed yet. */
   get firstDoubtful(): number {
     return this.#heldTo - this.#begin + 1;
   }
 
-  /** The checkpoints beyond the range. @throws ExportError when one proves that the log had more leaves */
+  /** Checks the checkpoints beyond the range. @throws ExportError when one proves that the log had more leaves */
   async finish(tree: SignedCheckpoint, proofLine: number): Promise<void> {
     this.#demandOrigin(tree.origin);
     while (this.#next) {

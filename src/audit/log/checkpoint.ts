@@ -4,18 +4,18 @@ import { decodeBase64 } from './signed-note.js';
 
 /** C2SP tlog-checkpoint: the root of a log's first `size` leaves. */
 export interface Checkpoint {
-  /** Which log; `passkey-manager/<deployment name>`. */
+  /** The name of the log: `passkey-manager/<deployment name>`. */
   readonly origin: string;
   readonly size: number;
   readonly root: Buffer;
-  /** Further lines, which have no meaning here. */
+  /** Further lines. This service gives them no meaning. */
   readonly extensions: readonly string[];
 }
 
-/** In bytes: C2SP tlog-cosignature has one byte for its length. */
+/** C2SP tlog-cosignature stores the length of an origin in one byte. */
 const MAX_ORIGIN_BYTES = 255;
 
-/** The text of the note that is signed. @throws NoteError when it could not be parsed again */
+/** Writes the text that the note signs. @throws NoteError when `parseCheckpoint` would refuse the text */
 export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint): string {
   const text = [origin, String(size), root.toString('base64'), ...extensions].map((line) => `${line}\n`).join('');
   parseCheckpoint(text);

@@ -1,13 +1,13 @@
 import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './merkle-hash.js';
 import { foldRight, perfectSubtrees } from './subtrees.js';
 
-/** Told each perfect subtree of two or more leaves when its last leaf is appended, smaller ones first. */
+/** Receives each perfect subtree of two or more leaves when its last leaf is appended, smaller subtrees first. */
 export type SubtreeCompleted = (level: number, index: number, hash: Buffer) => void;
 
 /**
- * A run of leaves [begin, end) of a log as the hashes of the largest perfect subtrees that cover it, left to right: at
- * most 2·log2(end) of them, and for a run from 0 as many as `end` has ones in binary. It grows at its end, leaf by leaf
- * or by the run that follows; one that begins at 0 is the frontier of a tree and has its root.
+ * The leaves [begin, end) of a log, kept as the hashes of the largest perfect subtrees that cover them, left to right.
+ * There are at most 2·log2(end) hashes; a range from 0 has as many as `end` has ones in binary. A range grows at its
+ * end, by a leaf or by the next range. A range from 0 is the frontier of a tree and has its root.
  */
 export class CompactRange {
   readonly begin: number;
@@ -20,7 +20,7 @@ export class CompactRange {
     [this.#levels, this.#hashes] = [[], []];
   }
 
-  /** @throws RangeError when these are not as many hashes as cover [begin, end) */
+  /** @throws RangeError when the number of hashes does not fit [begin, end) */
   static of(begin: number, end: number, hashes: readonly Uint8Array[]): CompactRange {
     const range = new CompactRange(begin);
     const subtrees = perfectSubtrees(begin, end);
@@ -34,14 +34,14 @@ export class CompactRange {
     return range;
   }
 
-  /** The opposite of `serialise`. @throws RangeError when these are not the bytes of [begin, end) */
+  /** The opposite of `serialise`. @throws RangeError when the number of bytes does not fit [begin, end) */
   static parse(begin: number, end: number, bytes: Uint8Array): CompactRange {
     const whole = Math.ceil(bytes.length / HASH_BYTES);
     const hashes = Array.from({ length: whole }, (_, i) => bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
     return CompactRange.of(begin, end, hashes);
   }
 
-  /** The hashes one after another; `begin` and `end` are the caller's to keep. */
+  /** The concatenated hashes. The caller must store `begin` and `end`. */
   serialise(): Buffer {
     return Buffer.concat(this.#hashes);
   }
@@ -59,10 +59,14 @@ export class CompactRange {
     this.#push(0, leafHash, completed);
   }
 
-  /** This run and the next one as one run; neither is changed. @throws RangeError unless `next` begins where this ends */
+  /**
+   * Returns this range and the next one as one; changes neither.
+   *
+   * @throws RangeError unless `next` begins where this ends
+   */
   join(next: CompactRange): CompactRange {
     if (next.begin !== this.#end) {
-      throw new RangeError(`a run from ${String(next.begin)} does not follow one to ${String(this.#end)}`);
+      throw new RangeError(`a range from ${String(next.begin)} does not follow a range to ${String(this.#end)}`);
     }
     const joined = CompactRange.of(this.begin, this.#end, this.#hashes);
     next.#hashes.forEach((hash, index) => {
@@ -75,9 +79,9 @@ export class CompactRange {
     return this.join(new CompactRange(this.#end));
   }
 
-  /** RFC 6962 §2.1: the root of the tree of these leaves. @throws RangeError unless they begin at 0 */
+  /** RFC 6962 §2.1: the root of the tree of these leaves. @throws RangeError unless the range begins at 0 */
   root(): Buffer {
-    if (this.begin !== 0) throw new RangeError('only a run from 0 has the root of a tree');
+    if (this.begin !== 0) throw new RangeError('only a range from 0 has the root of a tree');
     return this.#hashes.length === 0 ? EMPTY_ROOT : foldRight(this.#hashes);
   }
 

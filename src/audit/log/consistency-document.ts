@@ -2,7 +2,10 @@ import { parseUnambiguous } from './canonical-json.js';
 import { ExportError, LineFault } from './export-error.js';
 import { demandCount, demandHash, demandObject } from './export-lines.js';
 
-/** That the tree of `to` leaves begins with those of the tree of `from`, as the service answers it; base64url. */
+/**
+ * A consistency proof as the API returns it: the tree of `to` leaves extends the tree of `from` leaves. Hashes in
+ * base64url.
+ */
 export interface ConsistencyDocument {
   readonly from: number;
   readonly to: number;

@@ -15,10 +15,11 @@ export function openOlder(note: string, keys: readonly VerifierKey[]): SignedChe
 }
 
 /**
- * That the log is the one of the older checkpoint, continued. A consistency proof says so; without one the export must
- * hold the leaf where that one ended, or end there itself, so that the older root was made of its leaves.
+ * Demands that the log of an export continues the log of an older checkpoint. A consistency proof shows this. Without
+ * one, the older size must lie within the exported range, where the trail of checkpoints has compared the roots, or the
+ * two trees must have the same size.
  *
- * @throws LineFault of the proof's line
+ * @throws LineFault about the proof's line
  */
 export function demandContinuation(
   since: SignedCheckpoint,

@@ -1,14 +1,14 @@
 import { NoteError } from './note-error.js';
 import type { Checkpoint } from './checkpoint.js';
 
-/** C2SP tlog-cosignature: what stands before an ML-DSA-44 signature, seconds since 1970 in eight bytes. */
+/** C2SP tlog-cosignature: the length of the timestamp before an ML-DSA-44 signature, in seconds since 1970. */
 export const TIMESTAMP_BYTES = 8;
 
 /**
- * What an ML-DSA-44 key signs of a checkpoint: `cosigned_message` of C2SP tlog-cosignature, of the whole tree. The
+ * The message that an ML-DSA-44 key signs: `cosigned_message` of C2SP tlog-cosignature over the whole tree. The
  * signed-note specification has no plain ML-DSA signature of a note's text, and tlog-checkpoint says that a log should
- * sign its own checkpoints with this one (type 0x06). It holds the time, which orders checkpoints, and not the extension
- * lines, which a log of this service does not write and Ed25519 signs.
+ * sign its own checkpoints with this type (0x06). The message holds the time, which orders checkpoints. It does not
+ * hold the extension lines: this service writes none, and the Ed25519 signature covers them.
  *
  * @param time in seconds since 1970
  */

@@ -2,8 +2,9 @@ import { ExportError } from './export-error.js';
 import type { LeafLine } from './export-lines.js';
 
 /**
- * Retention takes the oldest events first: none is erased while one that is as old or older is kept. So an event whose
- * row was deleted is told from one whose retention had ended, where the line says when the event was.
+ * Distinguishes a deleted event from one whose retention had ended. Retention erases the oldest events first: it erases
+ * no event while it keeps another one that is as old or older. This works only for lines that have the time of their
+ * event.
  */
 export class Erasures {
   readonly #retainedSince: number;
@@ -11,12 +12,12 @@ export class Erasures {
   #newestErased = -Infinity;
   #newestErasedLine = 0;
 
-  /** @param retainedSince no event from then on may be erased */
+  /** @param retainedSince no event of this time or later may be erased */
   constructor(retainedSince?: Date) {
     this.#retainedSince = retainedSince?.getTime() ?? Infinity;
   }
 
-  /** @throws ExportError of the line whose event should be there */
+  /** @throws ExportError about the line whose event should exist */
   add({ kind, time }: LeafLine, line: number): void {
     if (time === undefined) return;
     if (kind === 'event') {

@@ -1,14 +1,14 @@
-/** Why a line does not hold; who reads the lines adds which one it is. */
+/** The reason why a line does not hold. The reader of the lines adds the line's number. */
 export class LineFault extends Error {
   override readonly name = 'LineFault';
 }
 
-/** What of an export, or of what it is held against, does not hold. */
+/** The reason why an export, or the evidence that it is checked against, does not hold. */
 export class ExportError extends Error {
   override readonly name = 'ExportError';
-  /** The first line of the export that does not hold, from 1; absent when the fault is not in the export. */
+  /** The first line that does not hold, from 1; undefined when the fault is not in the export. */
   readonly line: number | undefined;
-  /** The last line that may not hold, when it is not known more closely. */
+  /** The last line of the range that holds the fault; the same as `line` when the line is known. */
   readonly lastLine: number | undefined;
 
   constructor(reason: string, line?: number, lastLine = line) {

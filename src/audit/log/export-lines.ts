@@ -3,18 +3,21 @@ import { LineFault } from './export-error.js';
 import { HASH_BYTES, leafHash } from './merkle-hash.js';
 import type { RangeProof } from './proofs.js';
 
-/** A leaf of the log in an export: an event, or one whose event is past its retention. */
+/** A leaf of the log in an export: an event, or the hash of an event that retention has erased. */
 export interface LeafLine {
   readonly kind: 'event' | 'erased';
   readonly leafIndex: number;
   readonly hash: Buffer;
-  /** When the event was, in milliseconds since 1970, if the line says so; proved of an event, told of an erased one. */
+  /**
+   * The time of the event in milliseconds since 1970, if the line has it. The leaf's hash covers it, unless the event
+   * is erased.
+   */
   readonly time: number | undefined;
-  /** What the log stored as the hash of the 256 leaves that this one completes, base64url. */
+  /** The stored hash of the 256 leaves that this leaf completes, base64url. */
   readonly subtree: string | undefined;
 }
 
-/** The last line of an export: its leaves are [from, to) of the `treeSize` leaves that the checkpoint signs. */
+/** The last line of an export, which has the leaves [from, to) of the `treeSize` leaves that the checkpoint signs. */
 export interface ProofLine extends RangeProof {
   readonly kind: 'proof';
   readonly treeSize: number;
@@ -23,16 +26,18 @@ export interface ProofLine extends RangeProof {
   readonly checkpoint: string;
 }
 
-/** What the log stored of a leaf beside its event, which lets a verifier tell which line was altered. */
+/** The hashes that the log stores for a leaf. They let a verifier name the altered line. */
 export interface StoredLeaf {
   readonly leafHash: Uint8Array;
-  /** Of a leaf whose index is 255 modulo 256, where all the 256 are in the export: the stored hash of level 8. */
+  /**
+   * The stored hash of level 8. Only leaves with an index of 255 modulo 256 have it, if the export has all 256 leaves.
+   */
   readonly subtree?: Uint8Array | undefined;
-  /** What the log should hold of those 256 leaves is gone. */
+  /** The stored hash of those 256 leaves is missing. */
   readonly subtreeMissing?: boolean;
 }
 
-/** @param event RFC 8785, as it was logged */
+/** @param event RFC 8785 JSON, as it was logged */
 export function formatEvent(leafIndex: number, event: string, stored?: StoredLeaf): string {
   const leaf = stored ? `"leafHash":"${base64url(stored.leafHash)}",` : '';
   const hash = stored?.subtree && `"${base64url(stored.subtree)}"`;
@@ -40,12 +45,12 @@ export function formatEvent(leafIndex: number, event: string, stored?: StoredLea
   return `{"kind":"event","leafIndex":${String(leafIndex)},${leaf}${subtree}"event":${event}}\n`;
 }
 
-/** @param eventId the event's UUIDv7, whose time says whether its retention had ended; no hash covers it */
+/** @param eventId the event's UUIDv7; its time shows if retention had ended, but no hash covers it */
 export function formatErased(leafIndex: number, stored: StoredLeaf, eventId?: string): string {
   return formatBare('erased', leafIndex, stored, eventId);
 }
 
-/** Of an event that should be there, and is not: no export with such a line holds. */
+/** Writes the line of an event that should exist but does not. An export with such a line does not hold. */
 export function formatMissing(leafIndex: number, stored: StoredLeaf, eventId: string): string {
   return formatBare('missing', leafIndex, stored, eventId);
 }
@@ -67,7 +72,9 @@ export function parseExportLine(text: string): LeafLine | ProofLine {
 
 const CANONICAL_EVENT = /^\{"kind":"event","leafIndex":(0|[1-9]\d{0,15}),(?:"leafHash":"([\w-]{43})",)?(?:"subtree":"([\w-]{43})",)?"event":(?=\{)/; // prettier-ignore
 
-/** An event line as `formatEvent` writes it; what is otherwise takes the long way. */
+/**
+ * Parses an event line as `formatEvent` writes it. Returns undefined for any other line, which `parseAnyLine` takes.
+ */
 function parseCanonicalEvent(text: string): LeafLine | undefined {
   const [start, leafIndex, stored, subtree] = CANONICAL_EVENT.exec(text) ?? [];
   if (start === undefined || !text.endsWith('}')) return undefined;
@@ -165,7 +172,7 @@ export function demandCount(line: Members, name: string): number {
   return count as number;
 }
 
-/** base64url without padding, in the one way that encodes these bytes. */
+/** base64url without padding, in its only valid spelling. @throws LineFault */
 export function demandHash(value: unknown): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'base64url') : Buffer.of();
   if (bytes.length !== HASH_BYTES || base64url(bytes) !== value) throw new LineFault('has a hash that is none');
@@ -174,7 +181,7 @@ export function demandHash(value: unknown): Buffer {
 
 const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** RFC 9562 §5.7: a UUIDv7 begins with its milliseconds. */
+/** RFC 9562 §5.7: a UUIDv7 begins with its time in milliseconds. */
 function timeOfUuid(id: unknown): number | undefined {
   if (id === undefined) return undefined;
   const uuid = typeof id === 'string' ? UUID_V7.exec(id) : null;

@@ -12,7 +12,7 @@ import type { VerifierKey } from './verifier-key.js';
 import type { ProvedExport, VerifyOptions } from './verify-export.js';
 import { rootOfRange, sameHash } from './verify-proof.js';
 
-/** Takes the lines of an export one after another, each of which must hold. */
+/** Verifies the lines of an export one after another. Every line must hold. */
 export class ExportVerifier {
   line = 0;
   readonly #keys: readonly VerifierKey[];
@@ -32,7 +32,7 @@ export class ExportVerifier {
   constructor(keys: readonly VerifierKey[], options: VerifyOptions) {
     [this.#keys, this.#options] = [keys, options];
     this.#erasures = new Erasures(options.retainedSince);
-    // Where both tell of a fault, these tell more closely where it is.
+    // The anchored checkpoints come first: if both trails find a fault, they locate it more closely.
     if (options.anchored) {
       this.#trails.push((this.#anchoredTrail = new CheckpointTrail(openCheckpoints(options.anchored, keys))));
     }
@@ -82,7 +82,7 @@ export class ExportVerifier {
 
   #leaf(range: CompactRange, leaf: LeafLine): void {
     const { leafIndex, hash, kind, time, subtree } = leaf;
-    // The second line alone cannot tell whether the first one is where it should be; the first leaf of all is.
+    // A gap at the second line may be the fault of the first one, unless that is leaf 0.
     const first = this.line === 2 && range.begin > 0 ? 1 : this.line;
     if (leafIndex !== range.end) throw new ExportError(misplaced(leafIndex, range.end), first, this.line);
     this.#storedSubtree = subtree;

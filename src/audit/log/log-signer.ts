@@ -13,8 +13,8 @@ const PUBLIC = 'PUBLIC KEY';
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
 
 /**
- * The keys of a file in PEM: PKCS #8, in clear or encrypted, one of Ed25519, one of ML-DSA-44, or one of each in either
- * order. Public keys between them are passed over.
+ * Reads the signing keys of a PEM file: one Ed25519 key, one ML-DSA-44 key, or one of each in either order, as clear or
+ * encrypted PKCS #8. It skips public keys.
  *
  * @param name the origin of the log
  * @throws NoteError
@@ -38,7 +38,7 @@ export function readLogSigners(pem: string, name: string, passphrase?: string): 
   return byAlgorithm;
 }
 
-/** The public keys of a key file: of those that signed the log before, or will. @throws NoteError */
+/** Reads the public keys of a key file: keys that signed the log before, or will sign it. @throws NoteError */
 export function readFormerKeys(pem: string, name: string): VerifierKey[] {
   const blocks = blocksOf(pem).filter(([, label]) => label === PUBLIC);
   return blocks.map(([key]) => {

@@ -5,7 +5,7 @@ export const HASH_BYTES = 32;
 /** RFC 6962 §2.1: the hash of an empty list. */
 export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer');
 
-/** RFC 6962 §2.1: the hash of a leaf; a text is hashed as UTF-8. */
+/** RFC 6962 §2.1: the hash of a leaf. A string is hashed as UTF-8. */
 export function leafHash(leaf: string | Uint8Array): Buffer {
   return hash('sha256', typeof leaf === 'string' ? `\0${leaf}` : Buffer.concat([LEAF_PREFIX, leaf]), 'buffer');
 }

@@ -11,7 +11,9 @@ const same = (some: readonly Buffer[], others: readonly Buffer[]): boolean =>
   some.length === others.length && Buffer.concat(some).equals(Buffer.concat(others));
 const hexes = (hashes: readonly Uint8Array[]): string[] => hashes.map((hash) => Buffer.from(hash).toString('hex'));
 
-/** The leaves and the roots of the trees of 1 to 8 of them that Certificate Transparency's implementations share. */
+/**
+ * Eight leaves, and the roots of the trees of 1 to 8 of them, which implementations of Certificate Transparency share.
+ */
 const CT_LEAVES = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'];
 const CT_ROOTS = [
   '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -24,7 +26,7 @@ const CT_ROOTS = [
   '5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328',
 ];
 
-/** RFC 6962 §2.1 as it is written there, of leaf hashes. */
+/** RFC 6962 §2.1, word for word, over leaf hashes. */
 function mth(hashes: readonly Buffer[]): Buffer {
   if (hashes.length === 0) return EMPTY_ROOT;
   if (hashes.length === 1) return hashes[0]!;
@@ -32,7 +34,7 @@ function mth(hashes: readonly Buffer[]): Buffer {
   return nodeHash(mth(hashes.slice(0, k)), mth(hashes.slice(k)));
 }
 
-/** RFC 6962 §2.1.1 as it is written there. */
+/** RFC 6962 §2.1.1, word for word. */
 function path(m: number, hashes: readonly Buffer[]): Buffer[] {
   if (hashes.length === 1) return [];
   const k = 2 ** Math.ceil(Math.log2(hashes.length) - 1);
@@ -40,7 +42,7 @@ function path(m: number, hashes: readonly Buffer[]): Buffer[] {
   return m < k ? [...path(m, before), mth(after)] : [...path(m - k, after), mth(before)];
 }
 
-/** RFC 6962 §2.1.2 as it is written there. */
+/** RFC 6962 §2.1.2, word for word. */
 function subproof(m: number, hashes: readonly Buffer[], whole: boolean): Buffer[] {
   if (m === hashes.length) return whole ? [] : [mth(hashes)];
   const k = 2 ** Math.ceil(Math.log2(hashes.length) - 1);
@@ -48,7 +50,7 @@ function subproof(m: number, hashes: readonly Buffer[], whole: boolean): Buffer[
   return m <= k ? [...subproof(m, before, whole), mth(after)] : [...subproof(m - k, after, false), mth(before)];
 }
 
-/** A log that keeps its stored levels, and counts what is read of them. */
+/** A log that keeps its stored levels and counts the reads. */
 class StoredLog implements HashReader {
   readonly levels = new Map<number, Buffer[]>([[0, []]]);
   readonly frontier = new CompactRange();

@@ -1,4 +1,4 @@
-/** Why a note, a checkpoint, a verifier key or a key file is not what it should be. Never holds a secret. */
+/** The reason why a note, a checkpoint, a verifier key or a key file is invalid. It never holds a secret. */
 export class NoteError extends Error {
   override readonly name = 'NoteError';
 }

@@ -8,7 +8,7 @@ export interface RangeProof {
   readonly right: readonly Buffer[];
 }
 
-/** Leaves [begin, end): a subtree of the log. */
+/** The leaves [begin, end) of a subtree. */
 type Leaves = readonly [begin: number, end: number];
 
 /** RFC 6962 §2.1: the root of the first `size` leaves. */
@@ -17,13 +17,13 @@ export async function rootAt(reader: HashReader, size: number): Promise<Buffer> 
   return size === 0 ? EMPTY_ROOT : subtreeHash(new SubtreeReader(reader, size), [0, size]);
 }
 
-/** RFC 6962 §2.1.1: from the leaf to the root. */
+/** RFC 6962 §2.1.1: the hashes beside the path from the leaf to the root. */
 export async function inclusionProof(reader: HashReader, index: number, size: number): Promise<Buffer[]> {
   demandOrder([0, index, size - 1]);
   return subtreeHashes(reader, size, inclusionPath(index, [0, size]));
 }
 
-/** RFC 6962 §2.1.2; empty from 0 and from `to` itself. */
+/** RFC 6962 §2.1.2. The proof is empty when `from` is 0 or `to`. */
 export async function consistencyProof(reader: HashReader, from: number, to: number): Promise<Buffer[]> {
   demandOrder([0, from, to]);
   return from === 0 ? [] : subtreeHashes(reader, to, consistencyPath(from, [0, to], true));

@@ -7,7 +7,7 @@ import { openCheckpoint, type SignedCheckpoint } from './signed-checkpoint.js';
 import type { VerifierKey } from './verifier-key.js';
 import { sameHash, verifyInclusion } from './verify-proof.js';
 
-/** An event and its inclusion proof prove that this event, and no other, has this place in the log. */
+/** The result of an event and its inclusion proof: this event, and no other, has this place in the log. */
 export interface ProvedEvent {
   readonly leafIndex: number;
   readonly id: string;
@@ -20,9 +20,9 @@ export interface ProvedEvent {
 type Members = Readonly<Record<string, unknown>>;
 
 /**
- * @param eventText the answer of GET /v1/audit/events/{id}, or the event's line of an export
- * @param proofText the answer of GET /v1/audit/events/{id}/proof
- * @throws ExportError saying what does not hold
+ * @param eventText the response of GET /v1/audit/events/{id}, or the event's line of an export
+ * @param proofText the response of GET /v1/audit/events/{id}/proof
+ * @throws ExportError
  */
 export function proveEvent(eventText: string, proofText: string, keys: readonly VerifierKey[]): ProvedEvent {
   const shown = explain('the event', () => demandObject(parseUnambiguous(eventText)));
@@ -45,8 +45,8 @@ export function proveEvent(eventText: string, proofText: string, keys: readonly 
 }
 
 /**
- * The record as it was logged. The service adds the event's place in the log, and shows the user by the id that callers
- * know: `uid_alt` has the name that was logged.
+ * Restores the record as it was logged. The API adds the event's place in the log and replaces the user's pseudonym
+ * with the user id: `uid_alt` has the pseudonym.
  */
 function restoreRecord(shown: Members): Members {
   if (shown['kind'] === 'event') return demandObject(shown['event']);

@@ -8,19 +8,19 @@ import { rangeProof, rootAt } from './proofs.js';
 import { signCheckpoint } from './signed-checkpoint.js';
 import { type HashReader, TILE_HEIGHT } from './stored-hashes.js';
 
-/** For tests: a log of events, one a second, whose rows can be altered as the owner of a database can. */
+/** A log for tests, with one event per second. Tests alter its rows as the owner of a database could. */
 export class SampleLog {
   static readonly ORIGIN = 'passkey-manager/test';
   static readonly START = Date.UTC(2026, 0, 1);
   static readonly SIGNERS: readonly LogSigner[] = readLogSigners(newKeyFile(), SampleLog.ORIGIN);
 
-  /** Null: the row is gone. */
+  /** The rows; null for a deleted one. */
   readonly events: (string | null)[];
   readonly leaves: Buffer[];
   /** The stored hashes of level 8. */
   readonly subtrees: Buffer[] = [];
 
-  /** @param events how many, or which, as RFC 8785 JSON */
+  /** @param events the number of events, or the events as RFC 8785 JSON */
   constructor(events: number | readonly string[]) {
     this.events =
       typeof events === 'number'
@@ -49,7 +49,7 @@ export class SampleLog {
     return signCheckpoint({ origin: SampleLog.ORIGIN, size, root, extensions: [] }, SampleLog.SIGNERS, time);
   }
 
-  /** As the service answers it. `bare`: by a writer who knows the three kinds of lines and nothing more. */
+  /** The export as the API returns it. With `bare`, the lines have their required members alone. */
   async export(from: number, to: number, checkpoint: string, size: number, bare = false): Promise<string[]> {
     const lines = this.events.slice(from, to).map((event, offset) => {
       const index = from + offset;

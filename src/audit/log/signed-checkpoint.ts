@@ -6,17 +6,17 @@ import { NoteError } from './note-error.js';
 import { formatNote, type NoteSignature, parseNote } from './signed-note.js';
 import type { VerifierKey } from './verifier-key.js';
 
-/** The last second that a Date can tell. */
+/** The last second that a Date can hold. */
 const MAX_SECONDS = 8_640_000_000_000n;
 
-/** A checkpoint whose signatures hold. */
+/** A checkpoint whose signatures are verified. */
 export interface SignedCheckpoint extends Checkpoint {
-  /** When it was signed, to the second, by the ML-DSA-44 signature; Ed25519's says no time. */
+  /** The time of the ML-DSA-44 signature, to the second. An Ed25519 signature has no time. */
   readonly time: Date | undefined;
   readonly keys: readonly VerifierKey[];
 }
 
-/** The note, signed by every signer. @throws NoteError when the checkpoint cannot be written */
+/** Writes the note with the signature of every signer. @throws NoteError when the checkpoint is invalid */
 export function signCheckpoint(checkpoint: Checkpoint, signers: readonly LogSigner[], time: Date): string {
   const text = formatCheckpoint(checkpoint);
   const seconds = BigInt(Math.floor(time.getTime() / 1000));
@@ -31,8 +31,8 @@ export function signCheckpoint(checkpoint: Checkpoint, signers: readonly LogSign
 }
 
 /**
- * Every one of the keys must have signed, so that to take a signature away is to break the note, and one of them must
- * bear the origin's name; signatures of other keys are passed over.
+ * Verifies a note. Every key must have signed it, so that a removed signature invalidates the note. One key must have
+ * the origin as its name. Signatures by other keys are ignored.
  *
  * @throws NoteError
  */
@@ -50,7 +50,7 @@ export function openCheckpoint(note: string, keys: readonly VerifierKey[]): Sign
   return { ...checkpoint, time: times.find((time) => time !== undefined), keys };
 }
 
-/** @returns when it was signed, if the signature says so */
+/** @returns the time of the signature, if it has one */
 function verifySignature(key: VerifierKey, text: string, checkpoint: Checkpoint, signature: Buffer): Date | undefined {
   if (key.algorithm === 'ed25519') {
     demand(verify(null, Buffer.from(text), key.publicKey, signature), key);

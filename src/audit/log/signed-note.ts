@@ -2,7 +2,7 @@ import { NoteError } from './note-error.js';
 
 /** C2SP signed-note: a text and the signatures under it. */
 export interface SignedNote {
-  /** With its last newline, without the blank line. */
+  /** The text with its last newline, without the blank line. */
   readonly text: string;
   readonly signatures: readonly NoteSignature[];
 }
@@ -11,11 +11,11 @@ export interface NoteSignature {
   readonly name: string;
   /** Eight hexadecimal digits. */
   readonly keyId: string;
-  /** Without the key id. */
+  /** The signature without the key id before it. */
   readonly signature: Buffer;
 }
 
-/** In characters. C2SP signed-note asks for room for 16 signatures, and those of ML-DSA take up to 5 kB. */
+/** In characters. C2SP signed-note asks for room for 16 signatures, and an ML-DSA signature takes up to 5 kB. */
 export const MAX_NOTE_LENGTH = 2 ** 19;
 const MAX_SIGNATURES = 64;
 const KEY_ID_BYTES = 4;
@@ -42,12 +42,12 @@ export function parseNote(note: string): SignedNote {
   return { text: note.slice(0, blank + 1), signatures: lines.map(parseSignature) };
 }
 
-/** C2SP signed-note: neither empty nor with a Unicode space or a plus. */
+/** C2SP signed-note: a key name is not empty and has no Unicode space and no plus. */
 export function isKeyName(name: string): boolean {
   return name !== '' && name.isWellFormed() && !/[\s+\0-\x20\x85\u200b]/u.test(name);
 }
 
-/** RFC 4648 §4, in the one way that encodes these bytes. @throws NoteError */
+/** RFC 4648 §4, in its only valid spelling. @throws NoteError */
 export function decodeBase64(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
   if (text === '' || bytes.toString('base64') !== text) throw new NoteError('that is not base64');

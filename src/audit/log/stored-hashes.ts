@@ -2,8 +2,8 @@ import { HASH_BYTES } from './merkle-hash.js';
 import { foldRight, type Subtree } from './subtrees.js';
 
 /**
- * Of a log's hashes those of level 0, the leaves, and of every eighth level above are stored, each when its subtree is
- * complete: 1 + 1/256 + 1/65,536 + … hashes a leaf. What lies between is made again from one tile, the at most 256
+ * The log stores the hashes of level 0, the leaves, and of every eighth level above, each when its subtree is complete:
+ * 1 + 1/256 + 1/65,536 + … hashes per leaf. A reader computes a hash between these levels from one tile: the up to 256
  * stored hashes under one stored hash, as in C2SP tlog-tiles. A proof in a log of 16 million leaves reads six tiles.
  */
 export const TILE_HEIGHT = 8;
@@ -16,7 +16,7 @@ export interface HashReader {
   read(level: number, fromIndex: number, count: number): Promise<readonly Uint8Array[]>;
 }
 
-/** Makes the hashes of the perfect subtrees of a tree of `size` leaves, reading each tile at most once. */
+/** Computes the hashes of perfect subtrees of a tree of `size` leaves. It reads each tile at most once. */
 export class SubtreeReader {
   readonly #reader: HashReader;
   readonly #size: number;

@@ -19,8 +19,9 @@ export function perfectSubtrees(begin: number, end: number): Subtree[] {
 }
 
 /**
- * The hash of the leaves that these perfect subtrees cover, where that is a subtree of the log: a perfect one, or one at
- * its right edge. RFC 6962 §2.1 splits at the largest power of two, so the rightmost two are joined first.
+ * Joins the hashes of perfect subtrees to the hash of the subtree that they cover, which must be perfect or at the
+ * right edge of the log. RFC 6962 §2.1 splits at the largest power of two, so the rightmost two hashes are joined
+ * first.
  */
 export function foldRight(hashes: readonly Uint8Array[]): Buffer {
   const joined = hashes.reduceRight((right, left) => nodeHash(left, right));

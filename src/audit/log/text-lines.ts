@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { ExportError } from './export-error.js';
 
-/** In bytes, without its newline. */
+/** The limit for a line without its newline. */
 export const MAX_LINE_BYTES = 2 ** 20;
 const NEWLINE = 0x0a;
 
-/** Cuts a stream of bytes into lines of UTF-8; the last one may lack its newline. */
+/** Splits a stream of bytes into lines of UTF-8. The last line may lack its newline. */
 export class LineSplitter {
   #line = 1;
   #parts: Uint8Array[] = [];
@@ -23,7 +23,7 @@ export class LineSplitter {
     this.#keep(bytes.subarray(start));
   }
 
-  /** What is left. */
+  /** The last line, if it lacks its newline. @throws ExportError */
   *end(): Generator<string> {
     if (this.#length > 0) yield this.#take(Buffer.of());
   }

@@ -2,10 +2,10 @@ import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { NoteError } from './note-error.js';
 import { decodeBase64, isKeyName } from './signed-note.js';
 
-/** Node's names. */
+/** The algorithms' names in node:crypto. */
 export type LogAlgorithm = 'ed25519' | 'ml-dsa-44';
 
-/** C2SP signed-note: a public key under the name of who signs with it. */
+/** C2SP signed-note: a public key with the name of its signer. */
 export interface VerifierKey {
   readonly name: string;
   /** Eight hexadecimal digits. */
@@ -14,13 +14,13 @@ export interface VerifierKey {
   readonly publicKey: KeyObject;
 }
 
-/** C2SP signed-note's signature types, and the bytes of a public key (RFC 8032, FIPS 204). */
+/** The signature type in C2SP signed-note, and the length of a public key (RFC 8032, FIPS 204). */
 const TYPES: Readonly<Record<LogAlgorithm, { readonly type: number; readonly keyBytes: number }>> = {
   ed25519: { type: 0x01, keyBytes: 32 },
   'ml-dsa-44': { type: 0x06, keyBytes: 1312 },
 };
 
-/** @throws NoteError when the name cannot be that of a key */
+/** @throws NoteError when the name is not a valid key name */
 export function verifierKey(name: string, algorithm: LogAlgorithm, publicKey: KeyObject): VerifierKey {
   if (!isKeyName(name)) throw new NoteError('the name of a key has no spaces and no plus, and is not empty');
   const typed = typedKey(algorithm, publicKey.export({ format: 'raw-public' }));
@@ -49,7 +49,7 @@ export function parseVerifierKey(text: string): VerifierKey {
   return key;
 }
 
-/** One key a line. @throws NoteError naming the line */
+/** Reads one key per line. @throws NoteError that names the line */
 export function parseVerifierKeys(text: string): VerifierKey[] {
   const lines = text.split(/\r?\n/).map((line, index) => ({ line, number: String(index + 1) }));
   const keys = lines

@@ -10,15 +10,15 @@ export const USAGE = `usage: npm run audit:verify -- EXPORT|- --key FILE [--sinc
 const CHUNK_BYTES = 2 ** 20;
 
 export interface VerifyCommand {
-  /** The file of an export or an event; `-` is standard input. */
+  /** The file of an export or an event; `-` for standard input. */
   readonly path: string;
   readonly keys: readonly VerifierKey[];
-  /** The file of the event's proof; undefined: it is an export. */
+  /** The file of the event's proof; undefined for an export. */
   readonly proof: string | undefined;
   readonly options: VerifyOptions;
 }
 
-/** @throws Error saying which part of the command is wrong */
+/** @throws Error that says which part of the command is wrong */
 export function readVerifyCommand(args: string[]): VerifyCommand {
   const text = { type: 'string' } as const;
   const known = { key: text, proof: text, since: text, consistency: text, checkpoints: text, 'retained-since': text };

@@ -5,18 +5,21 @@ import { LineSplitter } from './text-lines.js';
 import type { VerifierKey } from './verifier-key.js';
 
 export interface VerifyOptions {
-  /** The note of a checkpoint that was signed before. */
+  /** The note of an older checkpoint. */
   readonly since?: string | undefined;
-  /** That the log continues the one of `since`; needed where that one's size is outside of the exported range. */
+  /**
+   * The proof that the log continues the checkpoint of `since`. Needed when the size of `since` is outside the exported
+   * range.
+   */
   readonly consistency?: { readonly from: number; readonly to: number; readonly proof: readonly Buffer[] } | undefined;
-  /** The notes that were signed over time, in that order. */
+  /** The notes of the checkpoints that were signed over time, oldest first. */
   readonly anchored?: AsyncIterable<string> | undefined;
-  /** No event from then on may be erased. */
+  /** No event of this time or later may be erased. */
   readonly retainedSince?: Date | undefined;
   readonly onProgress?: ((bytes: number, lines: number) => void) | undefined;
 }
 
-/** What an export proves. */
+/** The facts that an export proves. */
 export interface ProvedExport {
   /** The leaves [from, to) of the tree that the checkpoint signs. */
   readonly from: number;
@@ -24,17 +27,18 @@ export interface ProvedExport {
   readonly events: number;
   readonly erased: number;
   readonly checkpoint: SignedCheckpoint;
-  /** Of the oldest and the newest event. */
+  /** The times of the oldest and the newest event. */
   readonly span: readonly [Date, Date] | undefined;
   readonly since: SignedCheckpoint | undefined;
   readonly anchored: Pick<CheckpointTrail, 'held' | 'outside' | 'newer'> | undefined;
 }
 
 /**
- * Proves an export of the log: NDJSON, its leaves in order, then their proof. Memory does not grow with its length.
+ * Verifies an export of the log: NDJSON with the leaves in order and then their proof. Memory use does not grow with
+ * the length of the export.
  *
- * @param chunks the file's bytes, cut anywhere
- * @throws ExportError naming the first line that does not hold
+ * @param chunks the bytes of the file in chunks of any size
+ * @throws ExportError that names the first line that does not hold
  */
 export async function verifyExport(
   chunks: AsyncIterable<Uint8Array | string>,

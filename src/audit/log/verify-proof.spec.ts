@@ -18,7 +18,7 @@ const LOG: HashReader = {
 };
 const ROOTS = await Promise.all(Array.from({ length: 301 }, (_, size) => rootAt(LOG, size)));
 
-/** Every way to spoil a list of hashes by one step, at a place that the seeds choose. */
+/** Every way to spoil a list of hashes in one step, at a place that the seeds choose. */
 function* spoilt(proof: readonly Buffer[], seed: number): Generator<[string, Buffer[]]> {
   yield ['one more at the end', [...proof, EMPTY_ROOT]];
   yield ['one more at the start', [EMPTY_ROOT, ...proof]];

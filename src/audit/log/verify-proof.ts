@@ -31,7 +31,7 @@ export function verifyInclusion({ index, size, leafHash, proof, root }: Inclusio
   return walk.atRoot && sameHash(hash, root);
 }
 
-/** RFC 9162 §2.1.4.2; every tree continues the empty one. */
+/** RFC 9162 §2.1.4.2. Every tree continues the empty one. */
 export function verifyConsistency({ from, to, proof, fromRoot, toRoot }: ConsistencyProof): boolean {
   if (!areSizes(from, to) || from > to || !areHashes(proof)) return false;
   if (from === to) return proof.length === 0 && sameHash(fromRoot, toRoot);
@@ -52,9 +52,10 @@ export function verifyConsistency({ from, to, proof, fromRoot, toRoot }: Consist
 }
 
 /**
- * The root of the tree of `size` leaves of which `range` are some and `left` and `right` cover those before and after.
+ * Computes the root of a tree of `size` leaves. `left` and `right` are the hashes of the perfect subtrees that cover
+ * the leaves before and after `range`.
  *
- * @throws RangeError when the hashes are not as many as cover those leaves, or not hashes
+ * @throws RangeError when `left` or `right` has the wrong number of hashes or an invalid hash
  */
 export function rootOfRange(
   range: CompactRange,
@@ -71,7 +72,7 @@ export function sameHash(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
 }
 
-/** The way from a node to the root beside the way from the last node of its level: fn and sn of RFC 9162 §2.1.3.2. */
+/** Climbs from a node and from the last node of its level to the root: fn and sn of RFC 9162 §2.1.3.2. */
 class EdgeWalk {
   #node: number;
   #last: number;
@@ -84,7 +85,7 @@ class EdgeWalk {
     return this.#last === 0;
   }
 
-  /** Whether the sibling is on the left; a node at the right edge without a sibling is lifted until it has one. */
+  /** Tells if the sibling is on the left. A node at the right edge without a sibling climbs until it has one. */
   isRight(): boolean {
     if (this.#node % 2 === 1) return true;
     if (this.#node !== this.#last) return false;

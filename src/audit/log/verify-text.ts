@@ -7,7 +7,7 @@ const REFRESH_MS = 200;
 const BAR_WIDTH = 24;
 const MEGABYTE = 1e6;
 
-/** Shows a bar on the terminal, where there is one. */
+/** Shows a progress bar on standard error if it is a terminal. */
 export function makeProgressBar(path: string): (bytes: number, lines: number) => void {
   const total = path === '-' ? undefined : statSync(path).size;
   const start = performance.now();

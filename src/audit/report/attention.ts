@@ -6,11 +6,11 @@ import { rate, whole } from './wording.js';
 export interface Remark {
   readonly level: 'act' | 'look' | 'note';
   readonly text: string;
-  /** Where more is told. */
+  /** The id of the section with the details. */
   readonly section?: string;
 }
 
-/** Of ceremonies: what nobody mistypes. */
+/** The reasons for refused ceremonies that an honest mistake does not explain. */
 const SUSPICIOUS: readonly string[] = [
   'sign-count-regressed',
   'signature-invalid',
@@ -19,11 +19,11 @@ const SUSPICIOUS: readonly string[] = [
   'user-handle-mismatch',
   'authenticator-compromised',
 ];
-/** Of this many authentications or more, a share of refusals says something. */
+/** The least number of authentications for which a share of refusals is meaningful. */
 const ENOUGH = 100;
 const REFUSED_SHARE = 0.1;
 
-/** What the person who reviews the log should not overlook, the gravest first. */
+/** Lists the findings that a reviewer must not overlook, the gravest first. */
 export function attention(review: Review, proved: ProvedExport | undefined): Remark[] {
   const remarks: Remark[] = [];
   const add = (level: Remark['level'], count: number, text: string, section?: string): void => {

@@ -1,10 +1,10 @@
 import type { LoggedEvent } from './logged-event.js';
 
 const MAX_FACTS = 6;
-/** Told elsewhere of the event, or too long to be read. */
+/** Facts that the report shows elsewhere or that are too long to read. */
 const OMITTED: ReadonlySet<string> = new Set([...['permission', 'epoch', 'policy', 'trust', 'previous_digest', 'credential'], 'policy_digest']); // prettier-ignore
 
-/** One line of what an event says beside its type: the reason, the detail, and its facts in few words. */
+/** Describes an event in one line: its relying party, reason, detail and first few facts. */
 export function changeText({ reason, detail, rpId, facts }: LoggedEvent): string {
   const told = Object.entries(facts).flatMap(([name, value]) => {
     if (OMITTED.has(name) || name === 'rp_id') return [];

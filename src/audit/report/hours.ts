@@ -10,7 +10,7 @@ export interface Bucket extends Readonly<HourCounts> {
 
 export interface Series {
   readonly buckets: readonly Bucket[];
-  /** Of each bucket, in hours. */
+  /** The width of each bucket in hours. */
   readonly hours: number;
 }
 
@@ -19,11 +19,13 @@ const WIDTHS = [1, 3, 6, 12, 24, 24 * 7, 24 * 28];
 /** Ten years. */
 const MAX_HOURS = 87_660;
 
-/** What happened in each hour (UTC). Memory grows with the hours, ten years at most, not with the events. */
+/**
+ * Counts the events of each hour (UTC). Memory grows with the hours, up to ten years of them, and not with the events.
+ */
 export class Hours {
   readonly #hours = new Map<number, HourCounts>();
 
-  /** undefined: the event says no time, or is of more hours than are told apart. */
+  /** The counts of the hour; undefined when the time is not a number or ten years of hours are in use. */
   at(time: number): HourCounts | undefined {
     const hour = Math.floor(time / HOUR_MS);
     const known = this.#hours.get(hour);
@@ -38,7 +40,7 @@ export class Hours {
     return hours.slice(0, count).map(([hour, counts]) => ({ start: new Date(hour * HOUR_MS), ...counts }));
   }
 
-  /** All of the time from the first hour to the last, in the narrowest buckets that are not more than so many. */
+  /** The time from the first hour to the last, in the narrowest buckets of which there are at most `maxBuckets`. */
   series(maxBuckets: number): Series {
     let [first, last] = [Infinity, -Infinity];
     for (const hour of this.#hours.keys()) [first, last] = [Math.min(first, hour), Math.max(last, hour)];

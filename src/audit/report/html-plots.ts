@@ -11,12 +11,12 @@ const GAP = 0.18;
 const BAR_HEIGHT = 24;
 const LABEL_WIDTH = 320;
 const COUNT_WIDTH = 70;
-/** Of labels under the columns. */
+/** The number of labels under the columns. */
 const X_LABELS = 7;
 const Y_LINES = 4;
 const MAX_LABEL = 48;
 
-/** The plot of a section, with what it shows in words for who does not see it; its numbers are in the table. */
+/** Draws the plot of a section with a description for screen readers. The table has the numbers. */
 export function plotOf({ id, plot }: Section): Markup {
   if (!plot) return markup``;
   return plot.kind === 'columns' ? columnsOf(id, plot) : barsOf(id, plot);
@@ -56,7 +56,7 @@ function scale(top: number, y: (count: number) => number): Markup[] {
     });
 } // prettier-ignore
 
-/** Where days are told apart, at their beginnings. */
+/** Labels the columns with dates: the beginnings of days in a series of more than two days. */
 function dates(starts: readonly Date[], hours: number, width: number): Markup[] {
   const byDay = hours < 24 && starts.length * hours > 48;
   const marks = starts.flatMap((start, index) => (byDay && start.getUTCHours() > 0 ? [] : [{ start, index }]));
@@ -95,7 +95,7 @@ function spanText(hours: number): string {
   return hours < 24 ? `${String(hours)} hours` : `${String(Math.round(hours / 24))} days`;
 }
 
-/** The next of 4, 8, 12, 20, 40, 80, 120, 200, …: four lines then stand at whole numbers. */
+/** Rounds up to 4, 8, 12, 20, 40, 80, 120, 200, …, so that the four lines of the scale are at whole numbers. */
 function niceCeiling(count: number): number {
   const power = 10 ** Math.max(0, Math.floor(Math.log10(count / 4)));
   return [4, 8, 12, 20, 40].map((step) => step * power).find((step) => step >= count)!;

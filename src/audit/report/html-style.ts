@@ -1,6 +1,6 @@
 import { Markup } from './markup.js';
 
-/** Light and dark by the reader's own setting; on paper without what is only for the screen. */
+/** Follows the reader's setting for light or dark, and omits on paper the parts for the screen. */
 export const STYLE = new Markup(`
 :root {
   --ground: #f6f7f9; --sheet: #ffffff; --ink: #1a2330; --quiet: #586474; --line: #dbe0e7;

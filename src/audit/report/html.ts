@@ -5,7 +5,7 @@ import type { Report, Section } from './report.js';
 
 const LEVELS = { act: 'Act', look: 'Look', note: 'Note' } as const;
 
-/** The report as one page that needs nothing else: no script, no font and no picture from elsewhere. */
+/** Writes the report as one self-contained page: it has no script and loads no font and no picture. */
 export function htmlOf(report: Report): string {
   const { title, sections } = report;
   const page = markup`<!doctype html>

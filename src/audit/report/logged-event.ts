@@ -1,6 +1,6 @@
 import { AUDIT_EVENTS, type AuditEventType } from '../audit-entry.js';
 
-/** What a review asks of an event of the log. */
+/** The members of a logged event that a review uses. */
 export interface LoggedEvent {
   readonly type: string;
   readonly success: boolean;
@@ -8,7 +8,7 @@ export interface LoggedEvent {
   readonly detail: string;
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** SPIFFE ID; `unidentified`, or who acted without being asked. */
+  /** The caller's SPIFFE ID, `unidentified`, or the name of the program that acted on its own. */
   readonly caller: string;
   readonly address: string;
   readonly rpId: string;
@@ -22,7 +22,7 @@ const membersOf = (value: unknown): Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {};
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** @param event OCSF; what it lacks is empty here */
+/** @param event an OCSF event; missing members become empty */
 export function loggedEvent(event: unknown): LoggedEvent {
   const members = membersOf(event);
   const [actor, source, facts] = [membersOf(members['actor']), membersOf(members['src_endpoint']), membersOf(members['unmapped'])]; // prettier-ignore

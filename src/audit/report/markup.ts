@@ -1,6 +1,6 @@
 import { seen } from './wording.js';
 
-/** HTML that is safe to show: only `markup` makes it. */
+/** HTML that is safe to show. Only `markup` and fixed texts make it. */
 export class Markup {
   readonly html: string;
 
@@ -19,7 +19,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** The literal text stands as it is; of what is put in, only Markup does. */
+/** Tags a template as HTML: it keeps the literal text and Markup parts as they are, and escapes every other part. */
 export function markup(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   return new Markup(String.raw({ raw: literals }, ...parts.map(htmlOf)));
 }

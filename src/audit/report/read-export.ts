@@ -6,10 +6,10 @@ import { loggedEvent } from './logged-event.js';
 import type { Review } from './review.js';
 
 /**
- * Reads an export once, line by line: what is told of it is of the very bytes that were proved.
+ * Reviews and verifies an export in one reading, so the review covers exactly the bytes that are verified.
  *
- * @param keys undefined: nothing is proved
- * @returns what the export proves, when its last line holds
+ * @param keys undefined to review without verification
+ * @returns the facts that the export proves; undefined without keys
  * @throws ExportError
  */
 export async function reviewExport(
@@ -41,7 +41,7 @@ async function* reviewing(chunks: AsyncIterable<Uint8Array>, review: Review): As
   take(splitter.end());
 }
 
-/** undefined: the line is no event, or not one that a verifier lets pass. */
+/** @returns undefined when the line is not an event. @throws ExportError when it is not JSON */
 function eventOf(text: string, number: number): unknown {
   try {
     const line = JSON.parse(text) as { kind?: unknown; event?: unknown } | null;

@@ -20,7 +20,7 @@ beforeAll(async () => {
   lines = await log.export(0, size, await log.checkpoint(size), size);
 });
 
-/** In pieces that end anywhere. */
+/** Splits the lines into chunks of arbitrary size. */
 const chunks = (text = lines.join('')): AsyncIterable<Buffer> => {
   const bytes = Buffer.from(text);
   return Readable.from(Array.from({ length: Math.ceil(bytes.length / 10_007) }, (_, n) => bytes.subarray(n * 10_007, (n + 1) * 10_007))); // prettier-ignore

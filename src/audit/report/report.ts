@@ -10,15 +10,15 @@ export interface Column {
   readonly numeric?: boolean;
 }
 
-/** A table, which has everything; a plot beside it shows the same. */
+/** A table with all data, and perhaps a plot of the same data. */
 export interface Section {
   readonly id: string;
   readonly title: string;
-  /** One sentence; absent where the title says it. */
+  /** One sentence; absent when the title says enough. */
   readonly note?: string;
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly string[])[];
-  /** Where there are no rows. */
+  /** The text when there are no rows. */
   readonly empty: string;
   readonly plot?: Plot | undefined;
 }
@@ -32,11 +32,14 @@ export interface PlottedCount {
   readonly count: 'events' | 'accepted' | 'refused';
 }
 
-/** What is told, to be shown on a terminal or on a page. Every text is as it came: who shows it makes it harmless. */
+/**
+ * The content of a report for a terminal or a page. Its texts are raw: the code that shows them must make them
+ * harmless.
+ */
 export interface Report {
   readonly title: string;
   readonly file: string;
-  /** Whether it is proved that the log is this, with the facts of the proof. */
+  /** The result of the verification and the facts that it proves. */
   readonly proof: {
     readonly holds: boolean;
     readonly text: string;

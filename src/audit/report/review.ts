@@ -7,7 +7,7 @@ export interface Outcomes {
   failure: number;
 }
 
-/** How often, and when first and last. */
+/** The number of events, and the times of the first and the last one in milliseconds since 1970. */
 export interface Sightings {
   count: number;
   first: number;
@@ -45,7 +45,7 @@ const CEREMONIES: ReadonlySet<string> = new Set([
 ]);
 const sightings = (): Sightings => ({ count: 0, first: Infinity, last: -Infinity });
 
-/** What a person who looks through the log every day asks of it (PCI DSS 4.0.1 10.4.1.1). Memory is bounded. */
+/** Collects the answers for the daily review of the log (PCI DSS 4.0.1 10.4.1.1). Memory is bounded. */
 export class Review {
   readonly period: { readonly from: number; readonly to: number };
   events = 0;
@@ -55,7 +55,7 @@ export class Review {
   readonly refusals = new Tally<Sightings>(sightings);
   readonly denied = new Tally<Sightings>(sightings);
   readonly handshakes = new Tally<Sightings>(sightings);
-  /** How many were counted and have no record of their own. */
+  /** The numbers of refusals that were counted and have no record of their own. */
   unrecordedDenials = 0;
   unrecordedHandshakes = 0;
   readonly readers = new Tally<Readings>(() => ({ reads: 0, exports: 0, last: -Infinity }));
@@ -128,7 +128,7 @@ function unrecordedBefore({ refused_before_unrecorded: before }: LoggedEvent['fa
   return typeof before === 'number' ? before : 0;
 }
 
-/** The newest of the events that are few, and how many there were. */
+/** Counts events and keeps the newest of them, for types with few events. */
 export class Listed {
   count = 0;
   failures = 0;
@@ -141,7 +141,7 @@ export class Listed {
     if (this.events.length >= 2 * MAX_LISTED) this.events.splice(0, MAX_LISTED);
   }
 
-  /** The oldest first. */
+  /** The newest events, the oldest of them first. */
   get newest(): readonly LoggedEvent[] {
     return this.events.slice(-MAX_LISTED);
   }

@@ -13,7 +13,7 @@ const MAX_BARS = 12;
 const MAX_BUCKETS = 96;
 const BUSIEST = 5;
 
-/** In the order in which they are read. */
+/** Lists the sections in the order of the report. */
 export function sectionsOf(review: Review, modelName: (aaguid: string) => string | undefined): Section[] {
   return [
     activity(review),

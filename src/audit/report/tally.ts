@@ -3,11 +3,11 @@ export interface Counted<Value> {
   readonly value: Value;
 }
 
-/** So many keys are told apart; what is beyond them is counted as one. */
+/** The number of distinct keys. All further keys count as one. */
 const MAX_KEYS = 10_000;
 const BEYOND = '(all others)';
 
-/** Counts by one or more words. Memory does not grow beyond a bound, whatever the words are. */
+/** Counts by a key of one or more words. Memory is bounded for any number of distinct keys. */
 export class Tally<Value> {
   readonly #values = new Map<string, Value>();
 
@@ -18,7 +18,7 @@ export class Tally<Value> {
     [this.#initial, this.#maxKeys] = [initial, maxKeys];
   }
 
-  /** What is counted under these words, to be added to. */
+  /** The mutable value of this key; makes it if it is new. */
   of(...key: string[]): Value {
     const text = JSON.stringify(key);
     const known = this.#values.get(text);
@@ -29,12 +29,12 @@ export class Tally<Value> {
     return value;
   }
 
-  /** undefined: nothing is. */
+  /** The value of this key; undefined if it has none. */
   find(...key: string[]): Value | undefined {
     return this.#values.get(JSON.stringify(key));
   }
 
-  /** The most first; of equals in the order of their words. */
+  /** All values, the greatest weight first; equal weights in the order of their keys. */
   ranked(weight: (value: Value) => number): Counted<Value>[] {
     const all = [...this.#values].map(([text, value]) => ({ key: JSON.parse(text) as string[], value, text }));
     return all.sort((a, b) => weight(b.value) - weight(a.value) || (a.text < b.text ? -1 : 1));

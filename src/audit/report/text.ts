@@ -6,7 +6,7 @@ const MAX_RULE = 120;
 const RULE = '─';
 const LEVELS = { act: '!!', look: ' !', note: ' ·' } as const;
 
-/** The report on a terminal. */
+/** Writes the report for a terminal. */
 export function textOf(report: Report): string {
   const { title, file, proof, period, figures, remarks, sections } = report;
   const head = [
@@ -39,7 +39,7 @@ function tableOf({ columns, rows, empty, note }: Section): string[] {
   return [...(note ? [note] : []), head, RULE.repeat(Math.min(MAX_RULE, Math.max(...[head, ...lines].map((line) => line.trimEnd().length)))), ...lines];
 } // prettier-ignore
 
-/** Cells under each other; @param numeric columns that end in line */
+/** Pads cells to columns. @param numeric the columns to align on the right */
 function aligned(rows: readonly (readonly string[])[], numeric: readonly number[] = []): string[] {
   const cells = rows.map((row) => row.map((cell, index) => cut(seen(cell), index === row.length - 1)));
   const widths = cells.reduce<number[]>((wide, row) => row.map((cell, index) => Math.max(wide[index] ?? 0, cell.length)), []);

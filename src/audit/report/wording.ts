@@ -2,7 +2,7 @@ export const whole = (count: number): string => count.toLocaleString('en');
 
 export const rate = (part: number, of: number): string => (of === 0 ? '0 %' : `${((100 * part) / of).toFixed(1)} %`);
 
-/** UTC, to the second; empty for no time. */
+/** A time in UTC to the second; empty when it is not finite. */
 export function stamp(time: number): string {
   return Number.isFinite(time)
     ? new Date(time)
@@ -12,18 +12,18 @@ export function stamp(time: number): string {
     : '';
 }
 
-/** The same where a column says that it is UTC. */
+/** The same without `UTC`, which the column's title says. */
 export const second = (time: number): string => stamp(time).slice(0, 19);
 
-/** UTC, to the minute. */
+/** A date in UTC to the minute. */
 export const minute = (date: Date): string => date.toISOString().slice(0, 16).replace('T', ' ');
 
 const MAX_LENGTH = 300;
-/** Control characters, which a terminal obeys, and those that turn the direction of writing. */
+/** Control characters, which a terminal obeys, and characters that are invisible or change the direction of writing. */
 // eslint-disable-next-line no-control-regex
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu;
 
-/** Text of the log that says no more than is seen. */
+/** Shortens a text of the log and replaces every character that a reader would not see. */
 export function seen(text: string): string {
   const short = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
   return short.replace(UNSEEN, '\ufffd');
