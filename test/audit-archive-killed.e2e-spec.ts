@@ -58,7 +58,7 @@ interface Ended {
 /** The command, in a year's time, once every event has its place. @returns what it said, and how it ended */
 async function archive(args: string[], killAfterMs?: number): Promise<Ended> {
   const ended = await run(args, killAfterMs);
-  if (!ended.told.includes('have no place in the log yet')) return ended;
+  if (!ended.told.includes('are not sequenced yet')) return ended;
   await settle();
   return archive(args, killAfterMs);
 }
@@ -128,7 +128,7 @@ describe('the archiving of a month', () => {
     });
     expect(await archive(['--key', 'nowhere'])).toMatchObject({
       code: 1,
-      told: 'nowhere: open failed, it is not there.\n',
+      told: 'nowhere: open failed, it does not exist.\n',
     });
   });
 });

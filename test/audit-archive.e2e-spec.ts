@@ -126,9 +126,7 @@ describe('a year of the log', () => {
     await expect(archive(month, place)).rejects.toMatchObject({ code: 'ENOTDIR' });
     const [first] = await planned(month);
     await writeFile(first!.path, 'something else\n');
-    await expect(archive(month)).rejects.toThrow(
-      /is there already and does not hold \(line 1: is not JSON\): move it away/,
-    );
+    await expect(archive(month)).rejects.toThrow(/exists and does not verify \(line 1: is not JSON\): move it away/);
     await Promise.all([rm(first!.path), rm(place)]);
     expect(await events()).toBe(before);
   });
@@ -146,7 +144,7 @@ describe('a year of the log', () => {
     const proof = formatProof({ treeSize: to, from: 0, to, left: [], right: [], checkpoint });
     await writeFile(first!.path, [...lines, proof].join(''));
     const before = await events();
-    await expect(archive(monthsAgo(10))).rejects.toThrow('is of a log that this one does not continue');
+    await expect(archive(monthsAgo(10))).rejects.toThrow('belongs to a log that this one does not continue');
     expect(await events()).toBe(before);
     await rm(first!.path);
   });
@@ -157,7 +155,7 @@ describe('a year of the log', () => {
     );
     await service.sql('UPDATE audit_event SET event = $2 WHERE id = $1', [row!.id, '{}']);
     await expect(archive(monthsAgo(10))).rejects.toThrow(
-      /stays: what was read from it does not hold: line \d+: the event is not/,
+      /is not archived: its events do not verify: line \d+: the event is not/,
     );
     await service.sql('UPDATE audit_event SET event = $2 WHERE id = $1', [row!.id, row!.event]);
   });
@@ -167,7 +165,7 @@ describe('a year of the log', () => {
       /does not own audit_event/,
     );
     await withArchiveSession(service.database.migratorUrl, async () => {
-      await expect(archive(monthsAgo(9))).rejects.toThrow('archived already, by another session');
+      await expect(archive(monthsAgo(9))).rejects.toThrow('another session is archiving the log');
     });
   });
 

@@ -1,27 +1,30 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** A month of the log whose events left the database for a file. */
+/** A month whose events were moved from the database to an archive file. */
 @Entity('audit_archive')
 export class AuditArchiveEntity {
-  /** The table that it was. */
+  /** Name of the partition that held the month. */
   @PrimaryColumn('text')
   partition: string;
 
-  /** The ids of its events: [lowerId, upperId). */
+  /** Range of its event ids: [lowerId, upperId). */
   @Column('uuid', { name: 'lower_id' })
   lowerId: string;
 
   @Column('uuid', { name: 'upper_id' })
   upperId: string;
 
-  /** The leaves that the file has, [fromLeaf, toLeaf): all that are of this month, and what stands between them. */
+  /**
+   * Range of leaves in the file, [fromLeaf, toLeaf): every leaf of the month, and the leaves of other months between
+   * them.
+   */
   @Column('bigint', { name: 'from_leaf' })
   fromLeaf: number;
 
   @Column('bigint', { name: 'to_leaf' })
   toLeaf: number;
 
-  /** How many left the database. */
+  /** Number of events that were deleted from the database. */
   @Column('bigint')
   events: number;
 

@@ -1,24 +1,24 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** A signed checkpoint, and all that the next one is made from. */
+/** A signed checkpoint, with everything that the next one is computed from. */
 @Entity('audit_checkpoint')
 export class AuditCheckpointEntity {
-  /** Leaves of the tree. */
+  /** Number of leaves in the tree. */
   @PrimaryColumn('bigint')
   size: number;
 
   @Column('bytea')
   root: Buffer;
 
-  /** The hashes of the perfect subtrees that cover the tree, left to right. */
+  /** Hashes of the perfect subtrees that cover the tree, left to right. */
   @Column('bytea')
   frontier: Buffer;
 
-  /** The event of the last leaf. */
+  /** Id of the event at the last leaf. */
   @Column('uuid', { name: 'last_id' })
   lastId: string;
 
-  /** C2SP signed note. */
+  /** The checkpoint as a C2SP signed note. */
   @Column('text')
   note: string;
 

@@ -1,24 +1,24 @@
-/** What a feature tells the audit log: the domain's words, from which ocsf.ts makes the record. */
+/** An event as a feature reports it, in the terms of the domain. `toOcsf` turns it into a record. */
 export interface AuditEntry {
   readonly type: AuditEventType;
   readonly outcome: 'success' | 'failure';
-  /** A reason or problem slug of the contract's closed lists. */
+  /** A slug from the closed lists of reasons and problems. */
   readonly reason?: string | undefined;
-  /** For a person; never a secret, never a key. */
+  /** Text for a human reader. It never holds a secret or a key. */
   readonly detail?: string | undefined;
   readonly rpId?: string | undefined;
   readonly userId?: string | undefined;
   readonly credential?: { readonly id?: string | undefined; readonly credentialId: string } | undefined;
   readonly userVerified?: boolean | undefined;
-  /** Further facts, as OCSF's `unmapped`. */
+  /** Further facts, which become OCSF's `unmapped`. */
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
 }
 
 type OcsfActivity = readonly [categoryUid: number, classUid: number, activityId: number, activityName: string];
 
 /**
- * Every event that is recorded (PCI DSS 4.0.1 10.2.1) with its OCSF 1.8 category, class and activity.
- * The name is the event's `metadata.event_code`.
+ * Every event that is recorded (PCI DSS 4.0.1 10.2.1), with its OCSF 1.8 category, class and activity. The name is the
+ * event's `metadata.event_code`.
  */
 export const AUDIT_EVENTS = {
   'challenge.issue': [3, 3002, 6, 'Preauth'],

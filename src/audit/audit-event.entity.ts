@@ -3,11 +3,11 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 /** One record of the audit log. Rows are inserted and never changed. */
 @Entity('audit_event')
 export class AuditEventEntity {
-  /** UUIDv7, so that the key's order is the order of time. */
+  /** UUIDv7, so ids sort by time. */
   @PrimaryColumn('uuid')
   id: string;
 
-  /** The event as RFC 8785 JSON: exactly what was hashed. */
+  /** The event as RFC 8785 JSON, exactly as it was hashed. */
   @Column('text')
   event: string;
 

@@ -1,6 +1,9 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** The log's order: which event is which leaf. Rows are inserted and never changed; they outlive their events. */
+/**
+ * A leaf of the log, which fixes the position of one event. Rows are inserted and never changed, and they outlive their
+ * events.
+ */
 @Entity('audit_leaf')
 export class AuditLeafEntity {
   @PrimaryColumn('bigint', { name: 'leaf_index' })

@@ -18,10 +18,10 @@ export type OcsfEvent = Record<string, unknown>;
 
 type Select = SelectQueryBuilder<AuditEventEntity>;
 
-/** How far another replica's clock may be ahead. */
+/** How far the clock of another replica may be ahead. */
 const CLOCK_SKEW_MS = 600_000;
 
-/** Reads the log, newest first. Reading it is recorded too (PCI DSS 10.2.1.3), before the answer. */
+/** Reads events, newest first. Each read is itself recorded before it is answered (PCI DSS 10.2.1.3). */
 @Injectable()
 export class AuditReader {
   constructor(
@@ -75,7 +75,7 @@ export class AuditReader {
     return (await this.shown([row]))(row);
   }
 
-  /** The events as they are recorded, with their place in the log, and users by the ids that callers know. */
+  /** Renders events as they were recorded, with their leaf indexes, and with the user ids that callers know. */
   private async shown(rows: readonly AuditEventEntity[]): Promise<(row: AuditEventEntity) => OcsfEvent> {
     const [leaves, users] = await Promise.all([
       this.storage.leavesOf(rows.map(({ id }) => id)),
@@ -92,7 +92,7 @@ export class AuditReader {
     if (!(await this.visible(context).andWhere('e.id = :id', { id }).getExists())) throw new Problem('event-unknown');
   }
 
-  /** The filter without the user's id, which no erasure could remove from the log. */
+  /** Replaces the user id in the recorded filter by a stand-in, because no erasure could remove the id from the log. */
   private recorded({ userId, ...query }: ListEventsQuery): Record<string, unknown> {
     return userId === undefined ? query : { ...query, userId: standInFor({ userId }, this.clock.now(), this.keys) };
   }
@@ -112,8 +112,9 @@ export class AuditReader {
   }
 
   /**
-   * Finds the events of all names of a user in one statement: each name is a range of an index in the order of the page.
-   * PostgreSQL expects few events for each name, and would read and sort them all: so it must not sort.
+   * Finds the events under all pseudonyms of a user in one statement. Each pseudonym is a range of an index that has
+   * the order of the page. PostgreSQL expects few events per pseudonym and would read and sort them all, so sorting is
+   * disabled.
    */
   private async newestOf(
     names: readonly SubjectName[],
@@ -139,8 +140,9 @@ export class AuditReader {
   }
 
   /**
-   * Reads the relying parties of a limited caller one after another. Each is a range of an index in the order of the page;
-   * PostgreSQL would read and sort several at once whole. And one request must not take every connection.
+   * Reads the relying parties of a limited caller one after another. Each is a range of an index that has the order of
+   * the page; for several at once, PostgreSQL would read and sort all events. In parallel, one request would take every
+   * connection.
    */
   private async newest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
     const { take } = select.expressionMap;
@@ -159,8 +161,8 @@ export class AuditReader {
 }
 
 /**
- * The record names the user in members called `uid` and `user_uid`. Readers see the user's own id there, and the name
- * that the record and its proof have in `user.uid_alt`.
+ * Replaces the user's pseudonym in the members `uid` and `user_uid` by the user id. The pseudonym, which the record and
+ * its proof hold, goes into `user.uid_alt`.
  */
 function eventOf({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
   const withUserId = (name: string, value: unknown): unknown =>

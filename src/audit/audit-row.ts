@@ -5,11 +5,11 @@ import { toCanonical } from './log/canonical-json.js';
 import { toOcsf } from './ocsf.js';
 import { redactUserId } from './redact-user-id.js';
 
-/** An event on its way into the log. */
+/** An event that is ready to be inserted. */
 export interface AuditRow {
   readonly id: string;
   readonly entry: AuditEntry;
-  /** In the order of AUDIT_PARAMETERS. */
+  /** Values of the parameters, in the order of AUDIT_PARAMETERS. */
   readonly values: readonly unknown[];
 }
 
@@ -28,10 +28,10 @@ const AUDIT_PARAMETERS = [
 
 type AuditParameter = (typeof AUDIT_PARAMETERS)[number][0];
 
-/** How many parameters a row takes. */
+/** Number of parameters of a row. */
 export const AUDIT_ROW_WIDTH = AUDIT_PARAMETERS.length;
 
-/** SQL: a parameter of a row whose first one has this number. */
+/** SQL: one typed parameter of the row whose first parameter has this number. */
 export function auditParameter(firstParameter: number, name: AuditParameter): string {
   const index = AUDIT_PARAMETERS.findIndex(([parameter]) => parameter === name);
   return `$${String(firstParameter + index)}::${AUDIT_PARAMETERS[index]![1]}`;
@@ -40,26 +40,29 @@ export function auditParameter(firstParameter: number, name: AuditParameter): st
 const EVENT = 1;
 const AUDIT_MEMBERS = AUDIT_PARAMETERS.map(([name]) => `audit_${name}`);
 
-/** SQL: the columns that a row takes in a record set, `audit_id uuid, …`, but for the event, which is a text beside it. */
+/**
+ * SQL: the columns of a row in a record set, `audit_id uuid, …`. The event is not among them: it is passed as text
+ * beside the set.
+ */
 export const AUDIT_COLUMNS = AUDIT_PARAMETERS.filter((_, index) => index !== EVENT)
   .map(([name, type]) => `audit_${name} ${type}`)
   .join(', ');
 
-/** A row as members of a record, for statements that take many rows at once. */
+/** Turns a row into a record without its event, for statements that take many rows at once. */
 export function auditRecord({ values }: AuditRow): Record<string, unknown> {
   const record: Record<string, unknown> = {};
   for (const [index, member] of AUDIT_MEMBERS.entries()) if (index !== EVENT) record[member] = values[index];
   return record;
 }
 
-/** The event: canonical JSON, of one line. */
+/** Returns the event as canonical JSON on one line. */
 export function auditEvent({ values }: AuditRow): string {
   return values[EVENT] as string;
 }
 
 /**
- * SQL: by what the log knows the user of a row: `user_handle.audit_uid`, which is random and gone when the user is
- * erased, and for one who is no user of the relying party the stand-in.
+ * SQL: the user's pseudonym in the audit log. It is `user_handle.audit_uid`, which is random and is deleted with the
+ * user, or the stand-in for anyone who is not a user of the relying party.
  */
 export function auditUid(firstParameter: number): string {
   const [rpId, userId, standIn] = (['rp_id', 'user_id', 'stand_in'] as const).map((name) =>
@@ -69,23 +72,23 @@ export function auditUid(firstParameter: number): string {
   return `coalesce((${known}), ${standIn})`;
 }
 
-/** SQL: an event waits for its place in the log from the moment it is written. */
+/** SQL: makes an event pending in the statement that writes it. */
 const WAIT = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
 
 /**
- * The statement that writes one event; its result is the event's id.
+ * Builds the statement that writes one event and returns its id.
  *
  * @param firstParameter number of the row's first parameter
- * @param source SQL, of one row when the event is to be written, and of none when it is not
+ * @param source SQL that yields one row if the event is to be written, and no row otherwise
  */
 export function auditStatement(firstParameter: number, source = '(SELECT) AS always'): string {
   return `WITH recorded AS (${insertOne(firstParameter, source)}) ${WAIT} RETURNING event_id AS id`;
 }
 
 /**
- * Parts of a WITH that write one event: a change and its record are one statement.
+ * Builds the parts of a WITH that write one event, so that a change and its record are one statement.
  *
- * @param uid SQL: the name by which the log knows the user
+ * @param uid SQL: the user's pseudonym in the audit log
  */
 export function auditParts(firstParameter: number, source: string, uid: string): string {
   const known = `CASE WHEN ${auditParameter(firstParameter, 'user_id')} IS NOT NULL THEN ${uid} END`;
@@ -93,7 +96,7 @@ export function auditParts(firstParameter: number, source: string, uid: string):
 }
 
 /**
- * The same for each row of a record set.
+ * Builds the parts of a WITH that write an event for each row of a record set.
  *
  * @param source SQL, with AUDIT_COLUMNS
  */
@@ -110,9 +113,9 @@ function insertOne(firstParameter: number, source: string, uid = auditUid(firstP
 }
 
 /**
- * In members whose name ends in `uid`, the name by which the log knows the user replaces the stand-in. It touches no text of a
- * caller: JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps PostgreSQL from
- * computing either again wherever it is used.
+ * Replaces the stand-in by the user's pseudonym in members whose name ends in `uid`. It does not touch text from
+ * callers, because JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps
+ * PostgreSQL from computing either value again at each use.
  */
 function insertOf(value: (name: AuditParameter) => string, source: string, uid: string): string {
   const member = (name: string): string => `'uid":"' || ${name} || '"'`;
@@ -135,7 +138,7 @@ function insertOf(value: (name: AuditParameter) => string, source: string, uid: 
     RETURNING id, leaf_hash`;
 }
 
-/** @param standIn what stands for the user in the event until it is written, and for who is no user also then */
+/** @param standIn represents the user in the event; the INSERT replaces it by the pseudonym of a known user */
 export function auditRow(entry: AuditEntry, context: RequestContext | null, time: Date, standIn?: string): AuditRow {
   const id = uuidv7({ msecs: time.getTime() });
   const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: standIn }, { id, time, context }));

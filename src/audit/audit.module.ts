@@ -57,7 +57,9 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
 })
 export class AuditModule {}
 
-/** In development, whoever looks for the public keys finds them beside the private ones. */
+/**
+ * Reads the log's keys. In development it also writes the public keys to the data directory, beside the private ones.
+ */
 function logKeys(config: Config): LogKeys {
   const keys = readLogKeys(config);
   if (!config.production) writeFileSync(join(config.dataDir, 'audit.pub'), keys.verifierKeys);

@@ -10,17 +10,17 @@ import type { AuditEntry } from './audit-entry.js';
 import { auditStatement, type AuditRow, auditRow } from './audit-row.js';
 import { standInFor } from './subjects.js';
 
-/** Writes a row of `AuditService.row`. */
+/** Writes a row that `AuditService.row` made. */
 export const RECORD = named('audit-record', auditStatement(1));
 const UNIQUE_VIOLATION = '23505';
 const RETRY_MS = 1_000;
-/** Of the service's own events that wait for the database to come back. */
+/** Maximum number of events in memory that wait for the database to come back. */
 const MAX_WAITING = 10_000;
 
 /**
- * Writes down what happened. A change passes its transaction's manager, so that there is no change without its record;
- * a refusal has no change to share and is committed before the answer. When the record cannot be written, the call
- * fails and so does the request.
+ * Records events. A change passes its transaction's manager, so that no change commits without its record. A refusal
+ * has no change to share a transaction with, so its record commits before the answer. If the record cannot be written,
+ * the call fails, and so does the request.
  */
 @Injectable()
 export class AuditService implements BeforeApplicationShutdown {
@@ -37,9 +37,9 @@ export class AuditService implements BeforeApplicationShutdown {
   ) {}
 
   /**
-   * The row of an event, for a statement that writes it together with its change.
+   * Makes the row of an event, for a statement that writes the event together with its change.
    *
-   * @param uid by what the log knows the user, where that is known; else a stand-in gives way to it as the row is written
+   * @param uid the user's pseudonym, if it is known; otherwise a stand-in, which the INSERT replaces by the pseudonym
    */
   row(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now(), uid?: string): AuditRow {
     const standIn =
@@ -63,16 +63,16 @@ export class AuditService implements BeforeApplicationShutdown {
   }
 
   /**
-   * For an event that happened even if it cannot be recorded now, such as a revocation list that came into force: the
-   * event keeps its time and is written as soon as the log takes it.
+   * Records an event that happened even if it cannot be recorded now, such as the reload of a revocation list. The
+   * event keeps its time and is written as soon as the database accepts it.
    */
   recordEventually(entry: AuditEntry): void {
     if (this.waiting.length < MAX_WAITING) this.waiting.push(this.row(null, entry));
-    else this.logger.error({ message: 'an event is lost: too many wait for the audit log', entry });
+    else this.logger.error({ message: 'an event is lost: too many events wait to be recorded', entry });
     this.writing ??= this.writeWaiting();
   }
 
-  /** What waits gets a last try. */
+  /** Tries once more to write the waiting events. */
   async beforeApplicationShutdown(): Promise<void> {
     clearTimeout(this.timer);
     await (this.writing ?? this.writeWaiting());
@@ -89,7 +89,7 @@ export class AuditService implements BeforeApplicationShutdown {
       }
     } catch (error) {
       this.logger.warn({
-        message: 'events wait for the audit log',
+        message: 'events wait to be recorded',
         waiting: this.waiting.length,
         error: String(error),
       });
@@ -101,13 +101,15 @@ export class AuditService implements BeforeApplicationShutdown {
     }
   }
 
-  /** Shows an event that a statement of its own has written in the metrics. */
+  /** Counts an event in the metrics. Call it after a statement has written a row of `row`. */
   count({ entry: { type, outcome, reason = '' } }: AuditRow): void {
     this.metrics.events.inc({ type, outcome, reason });
   }
 }
 
-/** The next try finds a commit whose answer was lost: the event's id is there already. @throws any other error */
+/**
+ * Ignores that the event's id exists: an earlier try has committed, and its answer was lost. @throws any other error
+ */
 function ignoreRecorded(error: unknown): void {
   if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
 }

@@ -8,9 +8,9 @@ const ATTEMPTS = 10;
 const PAUSE_MS = 300;
 
 /**
- * Prepares the log for the first event of a process, even where no service runs yet. First it makes the month's partition,
- * however long ago the last start was; then it records the migrations that ran. If it cannot make the partition now, the
- * events go to the default one until it can.
+ * Prepares the log for the first event of a process, even before any service has run. It makes the partition of the
+ * current month, however long ago the last start was, and then records the migrations that ran. If the partition cannot
+ * be made now, events go to the default partition until it can.
  */
 export async function beginLog(through: Queryable, migrations: readonly string[], time: Date): Promise<void> {
   let { refused, busy } = await makeMonths(through, time);

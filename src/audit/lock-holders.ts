@@ -1,39 +1,42 @@
 import type { Queryable } from '../database/named-statement.js';
 
-/** A session, or a prepared transaction, that holds a lock. */
+/** A session or a prepared transaction that holds a lock. */
 export interface LockHolder {
-  /** null: a prepared transaction has none. */
+  /** null for a prepared transaction. */
   readonly pid: number | null;
   readonly database: string | null;
   readonly role: string | null;
   readonly application: string | null;
-  /** The name of a prepared transaction. */
+  /** Name of the prepared transaction; null for a session. */
   readonly prepared: string | null;
   readonly table: string;
   readonly mode: string;
 }
 
-/** SQL: the tables to which a turn adds, and of which nobody else may have more than a reader's lock. */
+/** SQL: locks that block the sequencer on tables that only the sequencer writes. */
 const WRITTEN = `lock.relation = ANY ('{audit_turn,audit_leaf,audit_node,audit_checkpoint}'::regclass[])
   AND lock.mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')`;
-/** SQL: those which callers' requests write, too. */
+/** SQL: locks that block the sequencer on tables that requests write, too. */
 const SHARED = `(lock.relation = ANY ('{audit_pending,audit_event}'::regclass[])
     OR lock.relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_event'::regclass))
   AND lock.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
-/** SQL: the service's own sessions leave these alone within a moment. */
+/**
+ * SQL: locks of other roles on the tables that partitions are made in. The service's own sessions release theirs within
+ * moments.
+ */
 const PARTITIONED = `lock.relation = ANY ('{audit_event,audit_event_default}'::regclass[]) AND usename IS DISTINCT FROM current_user`;
 
-/** Finds the sessions that hold a lock which the sequencer needs. */
+/** Finds the sessions that hold a lock that the sequencer needs. */
 export function holdersOfLog(through: Queryable): Promise<LockHolder[]> {
   return holdersWhere(through, `(${WRITTEN}) OR (${SHARED})`);
 }
 
-/** Finds the sessions that hold a lock which making a month needs. */
+/** Finds the sessions that hold a lock that is needed to make a partition. */
 export function holdersOfPartitions(through: Queryable): Promise<LockHolder[]> {
   return holdersWhere(through, PARTITIONED);
 }
 
-/** A prepared transaction has no session, and locks its own number as every transaction does. */
+/** A prepared transaction has no session. Like every transaction it locks its own number, and is found by that lock. */
 function holdersWhere(through: Queryable, condition: string): Promise<LockHolder[]> {
   return through.query<LockHolder[]>(
     `SELECT DISTINCT lock.pid, coalesce(datname, prepared.database) AS database, coalesce(usename, owner) AS role,

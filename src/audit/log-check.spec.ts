@@ -12,7 +12,7 @@ beforeAll(async () => {
 beforeEach(() => log.reset());
 afterAll(() => log.close());
 
-/** As a replica of the version before writes it: it does not wait for its place. */
+/** Inserts events as a replica of the previous version does: they are not pending. */
 async function insertAsBefore(ageMs: number, count = 1): Promise<void> {
   await log.sql(
     `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)

@@ -8,29 +8,32 @@ import { LogFailures } from './log-failures.js';
 import { takeTurn } from './log-turn.js';
 import { BATCH, EVENT_HASH, hasNoLeaf } from './pending-events.js';
 
-/** The check compares so many events with their leaves at a time, and so often: at most one event a millisecond. */
+/** Events per step, and the time between steps: the check compares at most one event per millisecond with its leaf. */
 const PORTION = 1_000;
 const INTERVAL_MS = 1_000;
-/** The time between two passes through the whole log. */
+/** Time between two passes through the whole log. */
 const PAUSE_MS = 86_400_000;
-/** Replicas of the version before write events that do not wait in `audit_pending`: the check looks at each event once, at this age. */
+/**
+ * Replicas of the previous version write events without a row in `audit_pending`, so the check looks at each event
+ * once, when it has this age.
+ */
 const RECENT_AGE_MS = 5_000;
-/** The age of the oldest event that the first look is for. */
+/** Age of the oldest event that the first check of recent events looks at. */
 const RECENT_MS = 20_000;
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** A record names so many altered events at most. */
+/** Maximum number of altered events that a record names. */
 const MAX_NAMED = 100;
 
 interface Portion {
-  /** The oldest event that was looked at; null: there was none. */
+  /** Id of the oldest event in this step; null if there was none. */
   readonly last: string | null;
-  /** Events whose leaf has another hash, or has no place in the log. */
+  /** Ids of events whose leaf has another hash or is not covered by the latest checkpoint. */
   readonly altered: string[];
-  /** Events that neither have a leaf nor wait for one. */
+  /** Ids of events that are neither sequenced nor pending. */
   readonly placeless: string[];
 }
 
-/** $1: events with a lower id, the newest first */
+/** $1: the step takes events with lower ids, newest first. */
 const HOLD = named<Portion>(
   'audit-check-portion',
   `WITH portion AS MATERIALIZED (
@@ -45,7 +48,7 @@ const HOLD = named<Portion>(
           ARRAY(SELECT id FROM held WHERE placeless EXCEPT SELECT event_id FROM audit_pending) AS placeless`,
 );
 
-/** $1: from this id on, $2: and before this one */
+/** Ids from $1 (inclusive) to $2 (exclusive). */
 const RECENT = named<{ readonly id: string }>(
   'audit-check-recent',
   `WITH placeless AS MATERIALIZED (
@@ -53,7 +56,7 @@ const RECENT = named<{ readonly id: string }>(
    SELECT id FROM placeless EXCEPT SELECT event_id FROM audit_pending`,
 );
 
-/** $1 ids. A leaf hash of another length cannot be a leaf, so the event is hashed anew. */
+/** $1: event ids. A stored hash of another length cannot be a leaf hash, so the event is hashed again. */
 const ADOPT = named<{ readonly event_id: string }>(
   'audit-check-adopt',
   `INSERT INTO audit_pending (event_id, leaf_hash)
@@ -65,16 +68,16 @@ const ADOPT = named<{ readonly event_id: string }>(
 );
 
 /**
- * Holds the events that are in the database against the log, in every replica: from the newest to the oldest, part by
- * part, from the start of the process and then once a day. Each must have its leaf, or wait for it. An event that does
- * neither is made to wait, at any age.
+ * Compares the events in the database with the log, in every replica: step by step from the newest to the oldest, at
+ * the start of the process and then once a day. Each event must be sequenced or pending. An event that is neither
+ * becomes pending, whatever its age.
  */
 @Injectable()
 export class LogCheck {
   private readonly logger = new Logger(LogCheck.name);
   private next = LAST_ID;
   private dueAt = -Infinity;
-  /** Events before it have been looked at; undefined: none yet. */
+  /** Events before this time were checked, in milliseconds; undefined before the first check. */
   private recentUntil: number | undefined;
 
   constructor(
@@ -83,7 +86,7 @@ export class LogCheck {
     private readonly failures: LogFailures,
   ) {}
 
-  /** Does the looks that are due. */
+  /** Runs the checks that are due. */
   async run(): Promise<void> {
     const now = this.clock.now().getTime();
     await this.recent(now - RECENT_AGE_MS);
@@ -91,7 +94,9 @@ export class LogCheck {
     await this.portion(now);
   }
 
-  /** After the clock went back it begins anew. */
+  /**
+   * Checks the events that have reached RECENT_AGE_MS since the last call. It starts over after the clock went back.
+   */
   private async recent(until: number): Promise<void> {
     const { recentUntil = Infinity } = this;
     const from = recentUntil <= until ? recentUntil : until + RECENT_AGE_MS - RECENT_MS;
@@ -110,7 +115,10 @@ export class LogCheck {
     this.dueAt = now + (last === null ? PAUSE_MS : INTERVAL_MS);
   }
 
-  /** Takes the turn, which keeps others from giving them a place; when another replica has it, the next look finds them. */
+  /**
+   * Makes events pending. It takes the turn, so that no replica sequences them meanwhile. If it does not get the turn,
+   * the next check finds the events again.
+   */
   private async adopt(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const adopted = await this.dataSource.transaction('READ COMMITTED', async (manager) =>
@@ -118,6 +126,10 @@ export class LogCheck {
     );
     if (adopted.length === 0) return;
     const events = adopted.slice(0, MAX_NAMED).map(({ event_id }) => event_id);
-    this.logger.warn({ message: 'events had no place in the log and wait for one now', count: adopted.length, events });
+    this.logger.warn({
+      message: 'events were neither sequenced nor pending and are pending now',
+      count: adopted.length,
+      events,
+    });
   }
 }

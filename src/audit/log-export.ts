@@ -12,10 +12,10 @@ import { LogProofs } from './log-proofs.js';
 import { OpenExports } from './open-exports.js';
 import { streamWhileWelcome } from './while-welcome.js';
 
-/** By how much the log's order may differ from that of the events' times. */
+/** How far the order of the log may differ from the order of the events' times. */
 const DISORDER_MS = 600_000;
 
-/** Exports the log to auditors, by time or by its order. */
+/** Exports the log to auditors, by time or by leaf index. */
 @Injectable()
 export class LogExport {
   private readonly underWay = new OpenExports();
@@ -29,7 +29,7 @@ export class LogExport {
   ) {}
 
   /**
-   * Records the export before its first line goes out.
+   * Opens an export, and records it before the first line is sent.
    *
    * @throws Problem rate-limited
    */
@@ -54,8 +54,9 @@ export class LogExport {
   }
 
   /**
-   * Times take in every event of theirs, and perhaps some that stand between them in the log. OFFSET 0 has PostgreSQL look
-   * at the few events near a time, not go through all leaves in order until one of them is there.
+   * Resolves the bounds to leaves. A range of time covers every event of that time, and perhaps others between them in
+   * the log. `OFFSET 0` makes PostgreSQL read the few events near a time, instead of scanning all leaves in order until
+   * it finds one of them.
    */
   private async rangeOf({ from, to }: { from?: string; to?: string }, size: number): Promise<LeafRange> {
     const end =

@@ -17,8 +17,8 @@ export type LogFailure =
 type Facts = Readonly<Record<string, unknown>>;
 
 /**
- * What is wrong with the log (PCI DSS 10.7). It is in readiness, metrics and the service's own log while it lasts, and in
- * the audit log from when that takes it, with its time; so is its end.
+ * Keeps the current failures of the log (PCI DSS 10.7). Readiness, metrics and the service's own log show a failure
+ * while it lasts. The audit log gets its start and its end, with their times, as soon as it can be written.
  */
 @Injectable()
 export class LogFailures {
@@ -39,13 +39,13 @@ export class LogFailures {
     return this.since.has(failure);
   }
 
-  /** Recorded once, until it is over. */
+  /** Reports a failure that lasts. It is recorded once, until it recovers. */
   failed(failure: LogFailure, facts: Facts): void {
     this.metrics.auditFailures.inc({ failure });
     if (!this.since.has(failure)) this.record(failure, facts);
   }
 
-  /** Recorded each time: what has happened, and is not mended by working again. */
+  /** Reports an incident that no later success undoes. It is recorded each time. */
   happened(failure: LogFailure, facts: Facts): void {
     this.metrics.auditFailures.inc({ failure });
     this.record(failure, facts);

@@ -1,7 +1,10 @@
-/** altered: not what was signed, or not by us; truncated: less than there was. */
+/**
+ * `log-altered`: the stored log is not what was signed, or was not signed by us. `log-truncated`: it has fewer leaves
+ * than before.
+ */
 export type LogFaultKind = 'log-altered' | 'log-truncated';
 
-/** The stored log is not the one that was signed. It must not be continued: that would sign a fork of it. */
+/** The stored log is not the one that was signed. It must not be continued, because that would sign a fork. */
 export class LogFault extends Error {
   override readonly name = 'LogFault';
 

@@ -16,7 +16,7 @@ beforeAll(async () => {
 beforeEach(() => log.reset());
 afterAll(() => log.close());
 
-/** A turn is one second later than the one before. */
+/** Runs turns, each one second after the one before. */
 async function tick(times = 1, replica = log.replica): Promise<void> {
   for (let n = 0; n < times; n += 1) {
     log.clock.advance(1);
@@ -31,7 +31,7 @@ async function until(reached: () => boolean, replica = log.replica): Promise<voi
   }
 }
 
-/** What was recorded about the log itself, once it is: type and reason, oldest first. */
+/** Lists the events that were recorded about the log itself, as type and reason, oldest first. */
 async function recorded(): Promise<string[]> {
   await log.replica.audit.beforeApplicationShutdown();
   const rows = await log.sql<{ event: string }>(
@@ -49,7 +49,7 @@ async function failing(replica = log.replica): Promise<Record<string, number>> {
 const others: pg.Client[] = [];
 afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
 
-/** Somebody else's transaction. */
+/** Opens a transaction of another session. */
 async function hold(sql: string): Promise<pg.Client> {
   const session = new pg.Client({ connectionString: log.database.ownerUrl, application_name: 'somebody else' });
   others.push(session);
@@ -207,7 +207,7 @@ describe('a log that was altered', () => {
     await log.replica.settle();
     await tick(3);
     expect(log.replica.keeper.state().failures).toEqual(['event-altered']);
-    // By the turn that made it a leaf, and by the check that held it against its leaf.
+    // The turn that made it a leaf records it, and so does the check that compares it with its leaf.
     expect(await recorded()).toEqual(['audit.failure event-altered', 'audit.failure event-altered']);
   });
 

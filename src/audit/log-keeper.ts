@@ -13,7 +13,7 @@ import { PendingEvents } from './pending-events.js';
 import { Sequencer } from './sequencer.js';
 import { TrustedLog } from './trusted-log.js';
 
-/** What a turn disproves by how it ends. */
+/** The failures that each outcome of a turn rules out. */
 const DISPROVED: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
   unreachable: [],
   'sequencer-failed': ['unreachable'],
@@ -24,30 +24,30 @@ const DISPROVED: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> 
 
 type TurnFailure = LogFaultKind | 'unreachable' | 'sequencer-failed';
 
-/** For operators. */
+/** State of the log, for operators. */
 export interface LogState {
-  /** Leaves of the latest checkpoint that this replica knows. */
+  /** Number of leaves in the latest checkpoint that this replica knows. */
   readonly size: number;
   readonly checkpointAt: string | undefined;
-  /** How long the oldest event has waited for its place; it grows while the process cannot find that out. */
+  /** How long the oldest event has been pending. It grows while the process cannot find that out. */
   readonly lagSeconds: number;
-  /** Since when the log stands still with something to do, once that exceeds its bound. */
+  /** When the log last made progress, if events are pending and that is longer ago than its bound. */
   readonly standsStillSince: string | undefined;
-  /** Why the last turn did nothing; undefined: it worked, or had nothing to do. */
+  /** Why the last turn did nothing; undefined if it worked or had nothing to do. */
   readonly cause: StandstillCause | undefined;
   readonly failures: readonly LogFailure[];
-  /** undefined: none is configured */
+  /** undefined if no anchor is configured. */
   readonly anchors: readonly AnchorState[] | undefined;
 }
 
 /**
- * Keeps the log going, in every replica: about once a second, under load more often, whoever comes first puts new events
- * in order and signs a checkpoint. What goes wrong is told by LogFailures. Of a replica's workers the first is its keeper:
- * two would sign in turns, and bring their checkpoints to one anchor out of order.
+ * Runs the sequencer in every replica. About once a second, and more often under load, the replica that comes first
+ * sequences the pending events and signs a checkpoint. LogFailures reports what goes wrong. Only the first worker of a
+ * replica does this: two would sign in turns, and deliver their checkpoints to one anchor out of order.
  */
 @Injectable()
 export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
-  /** Whether it is this process that keeps the replica's log. */
+  /** True if this process runs the sequencer for its replica. */
   readonly keeps: boolean;
   private latest: AuditCheckpointEntity | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -83,7 +83,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     }, this.sequencer.intervalMs).unref();
   }
 
-  /** A turn that has begun ends before the process does. */
+  /** Waits for a turn that has begun. */
   async onModuleDestroy(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
@@ -100,7 +100,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     };
   }
 
-  /** One turn. Never throws. */
+  /** Runs one turn. Never throws. */
   async tick(): Promise<void> {
     const end = await this.turn();
     for (const failure of DISPROVED[end]) this.failures.recovered(failure);
@@ -140,7 +140,7 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     else this.failures.recovered('anchor');
   }
 
-  /** The order does not depend on it. */
+  /** Runs the log check. The sequencer does not depend on its result. */
   private async verify(): Promise<void> {
     try {
       await this.check.run();

@@ -3,20 +3,20 @@ import { type Config, ConfigError } from '../config/config.js';
 import { type LogSigner, readFormerKeys, readLogSigners } from './log/log-signer.js';
 import { formatVerifierKey, type VerifierKey } from './log/verifier-key.js';
 
-/** By whom the log's checkpoints are signed. The private keys come from a file and stay in this process. */
+/** The keys that sign the log's checkpoints. The private keys come from a file and stay in this process. */
 export interface LogKeys {
-  /** Which log it is: `passkey-manager/<deployment name>`. */
+  /** Identifies the log: `passkey-manager/<deployment name>`. */
   readonly origin: string;
   readonly signers: readonly LogSigner[];
-  /** Public keys of the key file: a note that they signed may be continued, as after a change of keys. */
+  /** Public keys from the key file. A note that they signed may be continued, as after a change of keys. */
   readonly former: readonly VerifierKey[];
-  /** C2SP verifier keys, one a line. */
+  /** C2SP verifier keys, one per line. */
   readonly verifierKeys: string;
 }
 
 export const LOG_KEYS = Symbol('LogKeys');
 
-/** @throws ConfigError naming the setting whose file holds no usable key */
+/** @throws ConfigError that names the setting whose file holds no usable key */
 export function readLogKeys(config: Config): LogKeys {
   const { auditKeyFile, auditKeyPassphraseFile, deploymentName } = config;
   const origin = `passkey-manager/${deploymentName}`;

@@ -10,11 +10,11 @@ interface ExportedLeaf {
   readonly leaf_index: number;
   readonly leaf_hash: Buffer;
   readonly event_id: string;
-  /** null: archived, or else missing. */
+  /** null if the event is archived or missing. */
   readonly event: string | null;
   readonly archived: boolean;
   readonly rp_id: string | null;
-  /** Of the last of 256 leaves: the hash that is stored of them. */
+  /** Stored hash of 256 leaves, at the last one of them. */
   readonly subtree: Buffer | null;
 }
 
@@ -28,8 +28,8 @@ const PAGE = 500;
 const TILE = 2 ** TILE_HEIGHT;
 
 /**
- * The log as NDJSON, in its order, with the proof that the range is complete as the last line. It is read page by page,
- * each in a statement of its own: memory does not grow with the log, and no open transaction holds up vacuum.
+ * Formats the log as NDJSON in leaf order. The last line proves that the range is complete. Each page is read by a
+ * statement of its own, so memory does not grow with the log and no open transaction holds up vacuum.
  */
 @Injectable()
 export class LogLines {
@@ -38,7 +38,11 @@ export class LogLines {
     private readonly storage: LogStorage,
   ) {}
 
-  /** The export of a range against a checkpoint, page by page. @param relyingParties null: all; others' events stay closed */
+  /**
+   * Yields the export of a range against a checkpoint, page by page.
+   *
+   * @param relyingParties whose events are shown; null for all
+   */
   async *lines(
     { from, to }: LeafRange,
     { size, note }: { size: number; note: string },
@@ -68,8 +72,8 @@ export class LogLines {
 }
 
 /**
- * What another relying party's event says is not shown, but its place in the log is: so the range proves itself. The
- * hash of 256 leaves is told where all of them are in the range.
+ * Hides the content of another relying party's event but keeps its leaf, so that the range can be proved. The last of
+ * 256 leaves carries their hash if all of them are in the range.
  */
 function lineOf(leaf: ExportedLeaf, from: number, relyingParties: readonly string[] | null): string {
   const complete = leaf.leaf_index % TILE === TILE - 1 && leaf.leaf_index - from >= TILE - 1;

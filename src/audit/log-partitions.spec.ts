@@ -18,7 +18,7 @@ beforeAll(async () => {
 let years = 0;
 beforeEach(async () => {
   await log.reset();
-  // No month after this time has been made.
+  // No partition after this time exists.
   log.clock.advance((years += 3) * 365 * DAY);
 });
 afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
@@ -36,7 +36,7 @@ async function partitionOf(id: string): Promise<string | undefined> {
   return row?.name.replace('audit_event_', '');
 }
 
-/** A transaction that has read the log and stays open, such as a `pg_dump` or an auditor's report. */
+/** Opens a transaction that has read the log and stays open, such as a `pg_dump` or an auditor's report. */
 async function openReader(): Promise<pg.Client> {
   const reader = new pg.Client({ connectionString: log.database.auditorUrl, application_name: 'a report' });
   others.push(reader);
@@ -46,14 +46,14 @@ async function openReader(): Promise<pg.Client> {
   return reader;
 }
 
-/** Returns the first of the next month. */
+/** Advances the clock to the first day of the next month. */
 function turnMonth(): void {
   const now = log.clock.now();
   const next = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1, 0, 0, 1);
   log.clock.advance((next - now.getTime()) / 1_000);
 }
 
-/** Every event has its leaf once, and every leaf its event. */
+/** Checks that every event has exactly one leaf, and every leaf its event. */
 async function demandWhole(): Promise<void> {
   await log.replica.audit.beforeApplicationShutdown();
   await log.replica.settle();
@@ -92,7 +92,7 @@ describe('the months of the log', () => {
     for (let turned = 0; turned < 3; turned += 1) {
       turnMonth();
       const [id] = await log.replica.record(1);
-      // Writers wait no longer than the 50 ms of the months, far below their own patience of 2 s.
+      // Writers wait at most the 50 ms that making a partition waits, far below their own limit of 2 s.
       const writers = Array.from({ length: 20 }, () => log.replica.record(1));
       await Promise.all([tick(), ...writers]);
       const { failures, lagSeconds, standsStillSince } = log.replica.keeper.state();
@@ -107,7 +107,7 @@ describe('the months of the log', () => {
     };
     expect(Object.values(unmapped.refused)).toEqual([expect.stringContaining('lock timeout')]);
     expect(unmapped.heldBy.map(({ application }) => application)).toContain('a report');
-    // A fourth month, for which no partition was made.
+    // This is the fourth month, which has no partition.
     turnMonth();
     const [astray] = await log.replica.record(1);
     await tick();
@@ -143,7 +143,7 @@ describe('the months of the log', () => {
   }); // prettier-ignore
 });
 
-/** Makes the database refuse each new partition. */
+/** Makes the database refuse every new partition. */
 function raising(code?: string): string {
   return code === undefined
     ? 'DROP EVENT TRIGGER refuse; DROP FUNCTION refuse'

@@ -12,9 +12,9 @@ const RETRY_MS = 300_000;
 const DAY_MS = 86_400_000;
 
 /**
- * Makes the log's next months, once a day, months ahead, and apart from everything else. It waits 50 ms at most for a lock, and
- * nobody waits longer for it. The events of a month without a partition go into the default one, are not lost, and get their
- * partition as soon as nobody holds the table.
+ * Makes the partitions of the next months, once a day and independently of everything else. It waits at most 50 ms for
+ * a lock, so that no other session waits longer behind it. Events of a month without a partition go into the default
+ * partition, are not lost, and move to their own partition as soon as no session holds the table.
  */
 @Injectable()
 export class LogPartitions {
@@ -45,7 +45,10 @@ export class LogPartitions {
     await this.running;
   }
 
-  /** Makes the months that are due. Never throws: a month that cannot be made is a failure of its own, and is tried again. */
+  /**
+   * Makes the partitions that are due. Never throws: a partition that cannot be made is a failure of its own and is
+   * tried again.
+   */
   make(): Promise<void> {
     this.making ??= this.makeDue().finally(() => {
       this.making = undefined;
@@ -63,7 +66,10 @@ export class LogPartitions {
     else this.failures.failed('partitions', { refused, heldBy: await this.holders() });
   }
 
-  /** Gives the events in the default partition their months, in steps. After each, others have as much time as it took. */
+  /**
+   * Moves the events of the default partition to their months, in steps. After each step, other sessions get as much
+   * time as the step took.
+   */
   private async emptyDefault(now: Date): Promise<Record<string, string>> {
     const until = firstOfMonth(now, MONTHS_AHEAD);
     try {

@@ -9,7 +9,7 @@ import { LogFault } from './log-fault.js';
 import { LogStorage } from './log-storage.js';
 import { Sequencer } from './sequencer.js';
 
-/** RFC 6962 §2.1.1: that a leaf is in the tree that the checkpoint signs. Hashes are base64url. */
+/** Proof that a leaf is in the tree that the checkpoint signs (RFC 6962 §2.1.1). Hashes are base64url. */
 export interface InclusionDocument {
   readonly leafIndex: number;
   readonly leafHash: string;
@@ -21,7 +21,7 @@ export interface InclusionDocument {
 const ATTEMPTS = 20;
 const PAUSE_MS = 100;
 
-/** Proves what is in the log, from stored hashes: six tiles of 256 for a log of 16 million events. */
+/** Builds proofs from stored hashes. In a log of 16 million events a proof needs six tiles of 256 hashes. */
 @Injectable()
 export class LogProofs {
   constructor(
@@ -35,7 +35,7 @@ export class LogProofs {
   }
 
   /**
-   * The latest checkpoint; made now when nothing was sequenced yet.
+   * Returns the latest checkpoint. It makes the first one if nothing was sequenced yet.
    *
    * @throws Problem unavailable
    */
@@ -43,9 +43,9 @@ export class LogProofs {
     return this.once(() => this.storage.latestCheckpoint(), 'the log has no checkpoint yet');
   }
 
-  /** @throws Problem unavailable: the event has no place yet */
+  /** @throws Problem unavailable if the event is not sequenced yet */
   async inclusion(eventId: string): Promise<InclusionDocument> {
-    const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event has no place in the log yet');
+    const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event is not sequenced yet');
     const { size, note } = await this.checkpoint();
     const [leafHash] = await this.storage.read(0, leafIndex, 1);
     const proof = await inclusionProof(this.storage, leafIndex, size);
@@ -65,7 +65,7 @@ export class LogProofs {
     return consistencyDocument(from, to, await consistencyProof(this.storage, from, to));
   }
 
-  /** Puts what waits in order until there is an answer, for two seconds at most. */
+  /** Repeats a read, and sequences pending events in between, for two seconds at most. */
   private async once<T>(read: () => Promise<T | undefined>, missing: string): Promise<T> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const found = await read();
@@ -77,7 +77,7 @@ export class LogProofs {
   }
 }
 
-/** A log that must not be continued has answers for what is in it. */
+/** Ignores a LogFault: a log that must not be continued can still be read. */
 function unlessFault(error: unknown): void {
   if (!(error instanceof LogFault)) throw error;
 }

@@ -5,38 +5,39 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { timeOfId } from './event-id.js';
 import { holdersOfLog, type LockHolder } from './lock-holders.js';
 
-/** After this time a log that has something to do and does nothing stands still, and an event without its place is late. */
+/** After this time a pending event is late, and a log that makes no progress with events pending stands still. */
 export const MAX_LAG_MS = 30_000;
 
 /** Why the log stands still, as far as it is known. */
 export interface StandstillCause {
-  /** How the last turn failed; undefined: it did not, or another replica has the turn. */
+  /** How the last turn failed; undefined if it did not, or if another replica has the turn. */
   readonly error: string | undefined;
-  /** The sessions that hold a lock that a turn needs. */
+  /** Sessions that hold a lock that a turn needs. */
   readonly heldBy: readonly LockHolder[];
 }
 
-/** The findings of a turn that did not fail. */
+/** State of the log after a turn that did not fail. */
 export interface Found {
-  /** Leaves of the newest checkpoint. */
+  /** Number of leaves in the newest checkpoint. */
   readonly size: number;
-  /** The oldest event that waits; undefined: none does. */
+  /** Id of the oldest pending event; undefined if none is pending. */
   readonly oldest: string | undefined;
 }
 
 /**
- * Knows how long the log is behind, and since when it does not move. A turn that fails finds nothing, so the lag grows.
+ * Measures how far the log is behind, and since when it makes no progress. A turn that fails has no findings, so the
+ * lag grows.
  */
 @Injectable()
 export class LogStandstill {
   cause: StandstillCause | undefined;
   private size = 0;
-  /** Events from before this time have their places. */
+  /** Events before this time are sequenced, in milliseconds. */
   private inOrderUntil: number;
   private movedAt: number;
   private lateTurns = 0;
   private stillTurns = 0;
-  /** The end of the last turn, by a clock that nobody sets. */
+  /** End of the last turn, by the monotonic clock. */
   private turnAt = performance.now();
 
   constructor(
@@ -50,17 +51,26 @@ export class LogStandstill {
     return Math.max(0, this.clock.now().getTime() - this.inOrderUntil);
   }
 
-  /** An event that was written long after it happened may have had no turn yet: it takes two. */
+  /**
+   * Answers `perhaps` after one late turn: an event that was written long after it happened may not have had a turn
+   * yet.
+   */
   get late(): 'yes' | 'no' | 'perhaps' {
     return this.lateTurns > 1 ? 'yes' : this.lateTurns === 0 ? 'no' : 'perhaps';
   }
 
-  /** undefined: it moves, or nothing waits. A turn that does not end is seen, too. */
+  /**
+   * undefined while the log makes progress or nothing is pending. A turn that does not end counts as a standstill, too.
+   */
   get since(): Date | undefined {
     return this.stillTurns > 1 || performance.now() - this.turnAt > MAX_LAG_MS ? new Date(this.movedAt) : undefined;
   }
 
-  /** @param found undefined: the turn failed, by this error */
+  /**
+   * Takes note of the end of a turn.
+   *
+   * @param found undefined if the turn failed, with `error`
+   */
   async turned(found: Found | undefined, error?: Error): Promise<void> {
     const now = this.clock.now().getTime();
     if (found) {

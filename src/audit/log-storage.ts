@@ -14,12 +14,12 @@ export interface LastLeaf {
 
 type Nullable<Row> = { readonly [column in keyof Row]: Row[column] | null };
 
-/** The transparency log as it is stored: leaves, the levels above them, checkpoints. */
+/** Reads the stored transparency log: leaves, the hashes above them, and checkpoints. */
 @Injectable()
 export class LogStorage implements HashReader {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
-  /** undefined: nothing was sequenced yet */
+  /** Returns undefined if nothing was sequenced yet. */
   async latestCheckpoint(
     through: DataSource | DataSource['manager'] = this.dataSource,
   ): Promise<AuditCheckpointEntity | undefined> {
@@ -27,7 +27,7 @@ export class LogStorage implements HashReader {
     return latest;
   }
 
-  /** The newest checkpoint and the last leaf, as they were at one time. */
+  /** Reads the newest checkpoint and the last leaf in one snapshot. */
   async head(
     through: Queryable = this.dataSource,
   ): Promise<{ checkpoint: AuditCheckpointEntity | undefined; lastLeaf: LastLeaf | undefined }> {
@@ -45,7 +45,7 @@ export class LogStorage implements HashReader {
     };
   }
 
-  /** The stored hashes, as a transaction sees them. */
+  /** Returns a reader of the stored hashes as a transaction sees them. */
   through(queryable: Queryable): HashReader {
     return { read: (level, fromIndex, count) => readHashes(queryable, level, fromIndex, count) };
   }
@@ -54,12 +54,12 @@ export class LogStorage implements HashReader {
     return readHashes(this.dataSource, level, fromIndex, count);
   }
 
-  /** The leaf of an event; undefined: it is not sequenced yet. */
+  /** Returns the leaf index of an event, or undefined if the event is not sequenced yet. */
   async leafOf(eventId: string): Promise<number | undefined> {
     return (await this.leavesOf([eventId])).get(eventId);
   }
 
-  /** The leaves of events, by event id. */
+  /** Returns the leaf indexes of events, by event id. Events that are not sequenced yet are missing. */
   async leavesOf(eventIds: readonly string[]): Promise<Map<string, number>> {
     const rows = await this.dataSource.query<{ event_id: string; leaf_index: number }[]>(
       'SELECT event_id, leaf_index FROM audit_leaf WHERE event_id = ANY ($1::uuid[])',
@@ -80,9 +80,9 @@ async function readHashes(through: Queryable, level: number, fromIndex: number, 
 }
 
 /**
- * Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and how far the order has come.
+ * Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and the checkpoint.
  *
- * @param settled for replicas of the version before: below this transaction number every event has its place
+ * @param settled every event below this transaction number is sequenced; replicas of the previous version rely on it
  */
 export async function appendToLog(
   through: Queryable,

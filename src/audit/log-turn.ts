@@ -1,20 +1,23 @@
 import type { EntityManager } from 'typeorm';
 
-/** A turn at putting the log in order, which ends with its transaction. */
+/** A turn as the sequencer of the log. It ends with its transaction. */
 export interface LogTurn {
-  /** When the turn began, every transaction below this number was committed or undone. */
+  /** When the turn began, every transaction below this number was committed or rolled back. */
   readonly xmin: string;
 }
 
-/** The lock by which replicas of the version before take turns. Anybody may take it, so it counts if the service's role has it. */
+/**
+ * The lock by which replicas of the previous version take turns. Any role may take it, so it counts only if the
+ * service's role holds it.
+ */
 const FORMER = `hashtextextended('passkey-manager sequencer', 0)`;
 
 /**
- * The turn is the row of `audit_turn`, which only the service may lock.
+ * Takes the turn by locking the row of `audit_turn`, which only the service may lock.
  *
- * @param wait waits for another replica that has it
- * @param onlyIf SQL, when a turn is worth its transaction number
- * @returns undefined: another replica has it, or it is not worth it
+ * @param wait true to wait while another replica has the turn
+ * @param onlyIf SQL condition under which a turn is worth a transaction number
+ * @returns undefined if another replica has the turn, or the condition does not hold
  */
 export async function takeTurn(manager: EntityManager, wait: boolean, onlyIf: string): Promise<LogTurn | undefined> {
   const [turn] = await manager.query<LogTurn[]>(

@@ -7,7 +7,10 @@ export const PRODUCT = { name: 'Passkey Manager', vendor_name: 'Passkey Manager'
 export const SERVICE = { name: PRODUCT.name };
 export const WEBAUTHN_FACTOR = { factor_type: 'WebAuthn', factor_type_id: 10 };
 
-/** OCSF's `actor`: the caller, and what the access policy decided about it; where nobody asked, the service itself. */
+/**
+ * Builds OCSF's `actor`: the caller with the decision of the access policy, or the service itself if there is no
+ * request.
+ */
 export function actorOf(context: RequestContext | null): Members {
   if (!context) return { app_name: PRODUCT.name };
   const { caller, decision } = context;
@@ -19,7 +22,7 @@ export function actorOf(context: RequestContext | null): Members {
     : { app_name: 'unidentified', authorizations };
 }
 
-/** OCSF's `network_endpoint` of the caller; of a connection that is gone, its address is not known any more. */
+/** Builds OCSF's `network_endpoint` of the caller. The address of a connection that is gone is not known any more. */
 export function sourceOf(context: RequestContext | null): Members {
   if (!context) return { svc_name: SERVICE.name };
   const { ip, port } = context.source;
@@ -34,7 +37,10 @@ export function userOf({ userId, rpId }: AuditEntry): Members {
   return { domain: rpId, name: userId ? undefined : 'unknown', uid: userId };
 }
 
-/** OCSF's `managed_entity`. It has a word of its own for users only; 99 is Other, and `type` says what. */
+/**
+ * Builds OCSF's `managed_entity`. OCSF has a type for users, but none for relying parties and passkeys: these are 99
+ * (Other), and `type` names them.
+ */
 export function entityOf(entry: AuditEntry): Members {
   if (entry.type === 'user.erase') return managed(entry.userId, 'User', 2, userOf(entry));
   return entry.type.startsWith('relying-party.')
@@ -42,7 +48,7 @@ export function entityOf(entry: AuditEntry): Members {
     : managed(entry.credential?.id, 'passkey', 99);
 }
 
-/** OCSF has no entity that has neither a uid nor a name. */
+/** OCSF requires an entity to have a uid or a name. */
 function managed(uid: string | undefined, type: string, type_id: number, user?: Members): Members {
   return { name: uid === undefined ? 'unknown' : undefined, type, type_id, uid, user };
 }
@@ -51,7 +57,7 @@ export function credentialOf({ credential, userId }: AuditEntry): Members | unde
   return credential && { credential_id: credential.credentialId, uid: credential.id, user_uid: userId };
 }
 
-/** RFC 8785 §3.2.3: by UTF-16 code units. */
+/** Sorts members by UTF-16 code units (RFC 8785 §3.2.3). */
 export function inOrder(members: Members): Members {
   const ordered: Members = {};
   for (const name of Object.keys(members).sort()) ordered[name] = members[name];

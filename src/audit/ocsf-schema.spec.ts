@@ -11,7 +11,7 @@ const TYPES = Object.keys(AUDIT_EVENTS) as AuditEventType[];
 const OUTCOMES = ['success', 'failure'] as const;
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 
-/** As it is stored. */
+/** Returns the record as it is stored. */
 const stored = (entry: AuditEntry, context: RequestContext | null = authorizedContext(), time = TIME) =>
   JSON.parse(auditRow(entry, context, time).values[1] as string) as Record<string, unknown>;
 

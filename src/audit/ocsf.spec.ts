@@ -9,7 +9,7 @@ const TYPES = Object.keys(AUDIT_EVENTS) as AuditEventType[];
 const ID = '0199b4e0-0000-7000-8000-000000000001';
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 
-/** As the service makes it: which events have no request behind them. */
+/** Returns the context that the service gives: some events have no request. */
 const contextFor = (type: AuditEventType): RequestContext | null =>
   /^(service|schema)\./.test(type) ? null : authorizedContext();
 
@@ -19,7 +19,7 @@ const ocsf = (entry: Partial<AuditEntry> & Pick<AuditEntry, 'type'>, context = c
     unknown
   >;
 
-/** What OCSF 1.8 requires of each class beside the base event, as paths; of a list in brackets, at least one. */
+/** Paths that OCSF 1.8 requires of each class beside the base event. At least one path of a list is required. */
 const REQUIRED: Readonly<Record<number, (string | string[])[]>> = {
   2004: ['finding_info.uid', 'finding_info.title'],
   3001: [['user.uid', 'user.name']],

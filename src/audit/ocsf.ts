@@ -26,17 +26,17 @@ const CLASSES: Readonly<Record<number, string>> = {
   6002: 'Application Lifecycle',
   6003: 'API Activity',
 };
-/** The classes that have an `actor` by the host profile only. */
+/** Classes that have an `actor` only through the host profile. */
 const WITHOUT_ACTOR: ReadonlySet<number> = new Set([2004, 6002]);
 const OTHER = 99;
 const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'credential.tampered': 'A credential record fails its integrity check',
   'audit.failure': 'The audit log fails',
   'audit.recovery': 'The audit log works again',
-  'risk.signal': 'A sign that something is wrong with a caller',
+  'risk.signal': 'Suspicious activity of a caller',
 };
 
-/** Where and when an entry was made; the context is absent for what the service does on its own. */
+/** When an entry was made, and for which request. `context` is null for what the service does on its own. */
 export interface EventOrigin {
   readonly id: string;
   readonly time: Date;
@@ -44,8 +44,8 @@ export interface EventOrigin {
 }
 
 /**
- * The OCSF 1.8 record of an entry, as it is hashed, stored and shown. Members stand in the order of RFC 8785 §3.2.3
- * wherever that is known here, so that to write the record is to write its canonical form.
+ * Converts an entry to its OCSF 1.8 record, as it is hashed, stored and shown. Members are in the order of RFC 8785
+ * §3.2.3 wherever that is known here, so that writing the record writes its canonical form.
  */
 export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, unknown> {
   const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[entry.type];
@@ -83,7 +83,8 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
     status: failed ? 'Failure' : 'Success',
     status_code: entry.reason,
     status_detail: entry.detail,
-    // A finding's `status_id` is that of its workflow (2 is In Progress): there, how it ended is Other, and a word.
+    // In a finding, `status_id` is the state of its workflow (2 is In Progress). So it is Other here, and `status` names
+    // the outcome.
     status_id: isFinding ? OTHER : failed ? 2 : 1,
     time: time.getTime(),
     time_dt: time.toISOString(),
@@ -94,7 +95,7 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
   };
 }
 
-/** Ours, and the facts of whoever recorded: in order by name. */
+/** Merges our members and the entry's facts, in the order of their names. */
 function unmappedOf(entry: AuditEntry, context: RequestContext | null): Record<string, unknown> {
   const { decision } = context ?? {};
   const own = {

@@ -1,20 +1,25 @@
 import { Problem } from '../problems/problem.js';
 
-/** An export keeps a page of the log in memory and asks the database for the next one, for as long as it is read. */
+/**
+ * Maximum number of open exports per identity. An open export holds a page of the log in memory and queries the
+ * database for the next one until it is read.
+ */
 const MAX_OPEN = 2;
 
-/** The exports of each identity that are under way in this process. */
+/** Limits the exports that each identity has open in this process. */
 export class OpenExports {
   private readonly open = new Map<string, number>();
 
   /**
-   * @returns a function that ends it
+   * Counts a new export of an identity.
+   *
+   * @returns a function that ends the export
    * @throws Problem rate-limited
    */
   begin(identity: string): () => void {
     const open = this.open.get(identity) ?? 0;
     if (open >= MAX_OPEN) {
-      const detail = `the caller has ${String(open)} exports under way: it may have ${String(MAX_OPEN)} at a time`;
+      const detail = `the caller already has ${String(open)} open exports; the limit is ${String(MAX_OPEN)}`;
       throw new Problem('rate-limited', { retryAfter: 10, detail });
     }
     this.open.set(identity, open + 1);

@@ -14,29 +14,29 @@ export interface PendingEvent {
 /** Events in the order in which they become leaves. */
 export interface TakenEvents {
   readonly events: readonly PendingEvent[];
-  /** More events wait than one batch takes. */
+  /** True if more events are pending than one batch takes. */
   readonly more: boolean;
 }
 
-/** How many events are sequenced at a time. */
+/** Maximum number of events in a batch. */
 export const BATCH = 2_000;
 
 /** SQL: the RFC 6962 leaf hash of an event. */
 export const EVENT_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
-/** SQL. It is not an anti-join, because a plan that reads all of the leaves would be slow. */
+/** SQL: true if an event has no leaf. It is not an anti-join, because a plan that reads all leaves would be slow. */
 export const hasNoLeaf = (id: string): string => `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${id}) IS NULL`;
 
 /**
- * Dead rows stay while anybody keeps an old snapshot, and reading past a million of them takes 30 ms. Once the table has more
- * than so many pages, reads from its beginning take at most a tenth of the time, and reads between them begin where the first
- * row was.
+ * Dead rows stay while any session keeps an old snapshot, and reading past a million of them takes 30 ms. Once the
+ * table has more than this many pages, reads from its beginning take at most a tenth of the time, and the reads between
+ * them begin at the page of the first row.
  */
 const MANY_PAGES = 8_192;
 const PART_OF_TIME = 10;
 
 /**
- * $1: from this place on. An event that has its leaf already was sequenced by a replica of the version before, and one
- * that is there twice becomes one leaf.
+ * $1: the ctid to begin at. An event that already has a leaf was sequenced by a replica of the previous version, and an
+ * event with two rows becomes one leaf.
  */
 const TAKE = named<PendingEvent & { readonly taken: number }>(
   'audit-pending-take',
@@ -51,7 +51,7 @@ const TAKE = named<PendingEvent & { readonly taken: number }>(
     ORDER BY event_id, intact DESC`,
 );
 
-/** $1: from this place on */
+/** $1: the ctid to begin at. */
 const FIRST = named<{ readonly oldest: string | null; readonly page: number; readonly pages: number }>(
   'audit-pending-first',
   `SELECT min(event_id::text COLLATE "C") AS oldest, pages,
@@ -61,27 +61,27 @@ const FIRST = named<{ readonly oldest: string | null; readonly page: number; rea
     GROUP BY pages`,
 );
 
-/** The events that wait for their place in the log: those committed to `audit_pending`, whenever their transactions began. */
+/** The pending events: those that are committed to `audit_pending`, whenever their transactions began. */
 @Injectable()
 export class PendingEvents {
-  /** The page of the first row, when the table was last read from its beginning. */
+  /** Page of the first row at the last read, at which the next reads begin; 0 while the table is small. */
   private page = 0;
   private wholeAgainAt = 0;
 
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
-  /** SQL: true if an event waits. */
+  /** SQL: true if an event is pending. */
   get exist(): string {
     return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${placeOf(this.page)}'::tid)`;
   }
 
-  /** Takes a batch at most. The events stop waiting when the transaction is committed. */
+  /** Takes a batch at most. The events stop being pending when the transaction commits. */
   async take(manager: EntityManager): Promise<TakenEvents> {
     const events = await TAKE.run(manager, [placeOf(this.page)]);
     return { events, more: events[0]?.taken === BATCH };
   }
 
-  /** The oldest one; undefined: none waits. */
+  /** Returns the id of the oldest pending event, or undefined if none is pending. */
   async oldest(): Promise<string | undefined> {
     const began = performance.now();
     const whole = this.page === 0 || began >= this.wholeAgainAt;

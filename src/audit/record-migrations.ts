@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/named-statement.js';
 import { auditStatement, auditRow } from './audit-row.js';
 
-/** Records the migrations that were run, also where no service runs yet. */
+/** Records the migrations that ran, even before any service has run. */
 export async function recordMigrations(through: Queryable, names: readonly string[], time: Date): Promise<void> {
   for (const migration of names) {
     const { values } = auditRow({ type: 'schema.migrate', outcome: 'success', facts: { migration } }, null, time);

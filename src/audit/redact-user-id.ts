@@ -1,17 +1,17 @@
 import type { AuditEntry } from './audit-entry.js';
 
-/** Replaces the name of the event's own user in a text: `user.uid` gives the id. */
+/** Replaces the id of the event's own user in a text. The event's `user.uid` identifies the user. */
 export const REDACTED = '{user.uid}';
 
-/** The facts that callers write; identity proofs have a time beside these members. */
+/** Facts that callers write. An identity proof has a time beside these members. */
 const WRITTEN_BY_CALLERS: ReadonlySet<string> = new Set(['method', 'purpose', 'reference', 'status_reason']);
 
-/** An id this short is likely to be part of other words. */
+/** An id shorter than this is likely to be part of other words. */
 const SHORT = 4;
 const WORD = /[\p{L}\p{N}]$/u;
 const WORD_BEGINS = /^[\p{L}\p{N}]/u;
 
-/** Takes the user's id out of the texts that people and callers wrote, so an erasure reaches them, too. */
+/** Removes the user's id from texts that people and callers wrote, so that an erasure covers them, too. */
 export function redactUserId(entry: AuditEntry): AuditEntry {
   const { userId, detail, facts } = entry;
   if (!userId) return entry;
@@ -35,14 +35,14 @@ function withoutId(text: string, userId: string): string {
   return [...spellingsOf(userId)].reduce((rest, spelling) => without(rest, spelling), text);
 }
 
-/** The id as it is, as a URL has it, whose hex digits may be of either case, and as JSON has it. */
+/** Lists the spellings of an id: as it is, URL-encoded with hexadecimal digits of either case, and JSON-escaped. */
 function spellingsOf(id: string): Set<string> {
   const encoded = encodeURIComponent(id);
   const inLowerCase = encoded.replace(/%../g, (byte) => byte.toLowerCase());
   return new Set([id, encoded, inLowerCase, JSON.stringify(id).slice(1, -1)]);
 }
 
-/** Finds a short id only where it is a word of its own. */
+/** Redacts an id in a text. A short id is redacted only where it is a word of its own. */
 function without(text: string, id: string): string {
   const [first = '', ...rest] = text.split(id);
   return rest.reduce((before, after) => {

@@ -19,7 +19,7 @@ function record(refusal: Refusal): Promise<void> {
   return Promise.resolve();
 }
 
-/** Refuses so many requests of a key. @returns what the last one was answered */
+/** Refuses requests of a key. @returns the answer to the last one */
 async function refuse(key: string, times: number): Promise<number> {
   let retryAfter = 0;
   for (let time = 0; time < times; time += 1) {

@@ -2,17 +2,17 @@ import type { RequestContext } from '../identity/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 
 export interface RefusalBounds {
-  /** How many records one key has in a minute. */
+  /** Maximum number of records per key and minute. */
   readonly records: number;
-  /** How many refusals of one key in a minute still say what was wrong. */
+  /** Maximum number of refusals per key and minute that still say what was wrong. */
   readonly answers: number;
-  /** How many keys are counted apart; the refusals of all further ones are counted together. */
+  /** Maximum number of keys with a count of their own. All further keys share one count. */
   readonly keys: number;
-  /** How many records are written at a time. */
+  /** Maximum number of records that are written at a time. */
   readonly writing: number;
 }
 
-/** The content of an event, and when it happened. */
+/** The content of an event, and the time of the refusal. */
 export interface Refusal {
   readonly context: RequestContext;
   readonly entry: AuditEntry;
@@ -20,12 +20,12 @@ export interface Refusal {
 }
 
 interface Count {
-  /** When its minute began, in milliseconds. */
+  /** Start of the count's minute, in milliseconds. */
   since: number;
   refused: number;
   recorded: number;
   unrecorded: number;
-  /** The newest of those. */
+  /** The newest unrecorded refusal. */
   last?: Refusal | undefined;
 }
 
@@ -33,8 +33,8 @@ const MINUTE_MS = 60_000;
 const FURTHER = '';
 
 /**
- * Records a number of refusals a minute for each key, and counts the rest. The next record of the key says how many there were
- * before it (`refused_before_unrecorded`), so the records and these numbers add up to all refusals.
+ * Records a limited number of refusals per key and minute, and counts the rest. The key's next record says how many
+ * were counted before it (`refused_before_unrecorded`), so the records and these numbers add up to all refusals.
  */
 export class RefusalRecords {
   private readonly counts = new Map<string, Count>();
@@ -46,10 +46,10 @@ export class RefusalRecords {
   ) {}
 
   /**
-   * Resolves when the refusal is in the log, or counted.
+   * Resolves when the refusal is recorded or counted.
    *
    * @param key the identity or address whose refusals are counted together
-   * @returns 0, or the seconds until the key's minute ends, when it is refused too often for an answer that says why
+   * @returns 0, or the seconds until the key's minute ends if the key is refused too often for an answer that says why
    */
   async refuse(key: string, refusal: Refusal): Promise<number> {
     const { bounds } = this;
@@ -66,12 +66,12 @@ export class RefusalRecords {
     return retryAfter;
   }
 
-  /** How many refusals are counted and not recorded. */
+  /** Number of refusals that are counted and not recorded. */
   get unrecorded(): number {
     return [...this.counts.values()].reduce((sum, { unrecorded }) => sum + unrecorded, 0);
   }
 
-  /** Records the counted refusals: the newest one of each key, and how many there were before it. */
+  /** Records the counted refusals: the newest one of each key, with the number of those before it. */
   async write(now: Date): Promise<void> {
     await Promise.allSettled(this.writing);
     for (const [key, count] of this.counts) {
@@ -89,7 +89,7 @@ export class RefusalRecords {
     return count;
   }
 
-  /** A refusal that cannot be written stays counted. */
+  /** Writes one record for the counted refusals. If that fails, they stay counted. */
   private async writeOne(count: Count): Promise<void> {
     const { unrecorded, last } = count;
     if (!last) return;

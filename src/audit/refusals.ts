@@ -6,21 +6,25 @@ import type { AuditEntry } from './audit-entry.js';
 import { AuditService } from './audit.service.js';
 import { type Refusal, RefusalRecords } from './refusal-records.js';
 
-/** A process that is killed loses the refusals that it counted in this time and did not write. */
+/**
+ * Interval at which counted refusals are written. A process that is killed loses those that it counted since the last
+ * write.
+ */
 const WRITE_MS = 10_000;
 
-/** The bounds for callers that the access policy names. It may name some 1,500. */
+/** Bounds for callers that the access policy names, which may be some 1,500. */
 const NAMED = { records: 60, answers: 600, keys: 2_000, writing: 32 };
-/** All others together can't write more than this. */
+/** Bounds for all other callers together. */
 const STRANGERS = { records: 60, answers: 600, keys: 16, writing: 8 };
-/** The bounds for addresses. A refused handshake has no answer. */
+/** Bounds for addresses whose handshakes are refused. A refused handshake has no answer. */
 const HANDSHAKES = { records: 20, answers: Infinity, keys: 16, writing: 8 };
-/** The bounds for credential rows that fail their integrity check. Each read of such a row refuses it again. */
+/** Bounds for credential rows that fail their integrity check. Each read of such a row refuses it again. */
 const TAMPERED_ROWS = { records: 10, answers: Infinity, keys: 1_000, writing: 8 };
 
 /**
- * Records refusals before their answers go out, up to a number a minute. Anyone can be refused as often as they like, so each
- * refusal must not cost a row of a log that is kept for years. The others are counted (docs/adr/0017-refusals-are-counted.md).
+ * Records refusals before they are answered, up to a number per minute, and counts the others. Anyone can be refused as
+ * often as they like, so not every refusal may cost a row in a log that is kept for years
+ * (docs/adr/0017-refusals-are-counted.md).
  */
 @Injectable()
 export class Refusals implements OnApplicationBootstrap {
@@ -47,7 +51,7 @@ export class Refusals implements OnApplicationBootstrap {
     this.timer = setInterval(() => {
       this.write().catch((error: unknown) => {
         this.logger.warn({
-          message: 'counted refusals wait for the audit log',
+          message: 'counted refusals wait to be recorded',
           ...this.counted(),
           error: String(error),
         });
@@ -59,7 +63,7 @@ export class Refusals implements OnApplicationBootstrap {
    * Refuses a request.
    *
    * @param isNamed true if the access policy names the caller
-   * @throws Problem the one that is given; rate-limited when the caller is refused too often
+   * @throws Problem the given one, or rate-limited if the caller is refused too often
    */
   async refuse(context: RequestContext, problem: Problem, isNamed: boolean, rpId?: string): Promise<never> {
     const { slug: reason, members } = problem;
@@ -70,14 +74,14 @@ export class Refusals implements OnApplicationBootstrap {
     const retryAfter = await records.refuse(key, { context, entry, time: this.clock.now() });
     if (retryAfter === 0) throw problem;
     context.excessOf = isNamed ? key : '';
-    throw new Problem('rate-limited', { retryAfter, detail: 'too many requests of this caller were refused' });
+    throw new Problem('rate-limited', { retryAfter, detail: 'too many requests from this caller were refused' });
   }
 
   async refuseHandshake(context: RequestContext, entry: AuditEntry): Promise<void> {
     await this.handshakes.refuse(context.source.ip, { context, entry, time: this.clock.now() });
   }
 
-  /** @param id the row's */
+  /** @param id id of the row */
   async refuseRow(context: RequestContext, id: string, entry: AuditEntry): Promise<void> {
     await this.tamperedRows.refuse(id, { context, entry, time: this.clock.now() });
   }
@@ -89,7 +93,7 @@ export class Refusals implements OnApplicationBootstrap {
     for (const records of [named, strangers, handshakes, tamperedRows]) await records.write(now);
   }
 
-  /** Ends the records, when nothing is refused any more. */
+  /** Stops the timer and writes the counted refusals. Call it when nothing is refused any more. */
   async end(): Promise<void> {
     clearInterval(this.timer);
     await this.write().catch((error: unknown) => {

@@ -26,7 +26,7 @@ class Cluster {
   private constructor(
     readonly directory: string,
     private postgres: EmbeddedPostgres,
-    /** A superuser. */
+    /** Session of a superuser. */
     private session: pg.Client,
   ) {}
 
@@ -40,7 +40,7 @@ class Cluster {
     return cluster;
   }
 
-  /** The service's. */
+  /** URL of the service's role. */
   get url(): string {
     return Object.assign(new URL(this.postgres.url), { password: PASSWORD }).href;
   }
@@ -63,7 +63,7 @@ class Cluster {
     return Number(row?.number);
   }
 
-  /** As from a dump: everything is here that is there. */
+  /** Copies the tables of another cluster, as restoring a dump does. */
   async restore(from: Cluster): Promise<void> {
     await this.sql(`TRUNCATE ${TABLES.join()}`);
     for (const table of TABLES) {
@@ -72,7 +72,7 @@ class Cluster {
     }
   }
 
-  /** Every event has its leaf, and the newest checkpoint is that of the leaves. */
+  /** Checks that every event has its leaf, and that the newest checkpoint matches the leaves. */
   async demandWhole(): Promise<void> {
     const leaves = await this.sql<{ index: number; hash: Buffer; whole: boolean }>(
       `SELECT leaf_index::integer AS index, l.leaf_hash AS hash, e.leaf_hash = l.leaf_hash AS whole
@@ -128,7 +128,7 @@ afterAll(async () => {
   await Promise.all([old.stop(), other.stop()]);
 });
 
-/** A process that starts on a cluster. */
+/** Starts a process on a cluster. */
 async function startOn(cluster: Cluster): Promise<[LogReplica, DataSource]> {
   const dataSource = await openDataSource(cluster.url);
   open.push(dataSource);

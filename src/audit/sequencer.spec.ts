@@ -17,7 +17,7 @@ beforeAll(async () => {
 beforeEach(() => log.reset());
 afterAll(() => log.close());
 
-/** Every checkpoint is signed, and of the leaves that are there. */
+/** Checks that every checkpoint is signed and matches the leaves. @returns the number of leaves */
 async function demandWhole(): Promise<number> {
   const leaves = await log.leaves();
   const checkpoints = await log.sql<{ size: string; note: string }>(
@@ -37,7 +37,7 @@ async function demandWhole(): Promise<number> {
   return leaves.length;
 }
 
-/** Events of one transaction, by another writer than the service. */
+/** Inserts events in one transaction, as a writer other than the service. */
 async function insert(count: number): Promise<void> {
   const event = `format('{"n":%s}', n)`;
   await log.sql(
@@ -198,7 +198,7 @@ describe('a batch', () => {
     const [other] = await log.replica.record(1);
     await log.sql(`UPDATE audit_event SET leaf_hash = sha256('') WHERE id = $1`, [other]);
     await log.replica.settle();
-    // It is recorded after the batch, in its own time.
+    // It is recorded some time after the batch.
     while ((await told()).length < 2) await log.replica.settle();
     await demandWhole();
   });
@@ -235,7 +235,7 @@ describe('an event that waits beside many dead rows, which an old snapshot keeps
       await log.replica.settle();
       expect(await log.leaves()).toEqual([...inPlace].sort());
     }
-    // Vacuum gives places back at the beginning.
+    // Vacuum frees places at the beginning of the table.
     await log.sql('VACUUM audit_pending');
     inPlace.push(...(await log.replica.record(2)));
     const deadline = Date.now() + 10_000;
@@ -269,7 +269,7 @@ describe('a turn', () => {
     const after = `SELECT id FROM audit_event, (SELECT last_tx, last_id FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS last
       WHERE tx::text::numeric > last_tx`;
     expect((await log.sql<{ id: string }>(after)).map(({ id }) => id)).toContain(slow);
-    // Another suite's transaction, on the same server, may keep the number where it is.
+    // A transaction of another suite on the same server may hold the number back.
     const deadline = Date.now() + 20_000;
     do {
       await log.replica.record(1);

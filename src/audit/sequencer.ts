@@ -14,32 +14,35 @@ import { TrustedLog } from './trusted-log.js';
 import { type LogTurn, takeTurn } from './log-turn.js';
 import { type PendingEvent, PendingEvents, type TakenEvents } from './pending-events.js';
 
-/** What a batch did to the log. */
+/** The result of a batch. */
 export interface Batch {
   readonly checkpoint: AuditCheckpointEntity;
-  /** Ids of events that were changed between their writing and now. */
+  /** Ids of events that were changed after they were written. */
   readonly altered: readonly string[];
-  /** More events wait than one batch takes. */
+  /** True if more events are pending than one batch takes. */
   readonly more: boolean;
 }
 
-/** A checkpoint is signed about every second, by whichever replica comes first. */
+/** About every second, the replica that comes first signs a checkpoint. */
 const INTERVAL_MS = 1_000;
-/** Under load sooner, once about so many events wait: requests wait behind a batch, and behind a large one for long. */
+/**
+ * Under load a batch is due sooner, once about this many events are pending. Requests wait behind a batch, and behind a
+ * large one they wait long.
+ */
 const PORTION = 250;
 const MIN_INTERVAL_MS = 200;
-/** A timer comes early. In parts of the interval. */
+/** How early a timer may fire, as a fraction of the interval. */
 const TOLERANCE = 0.1;
-/** Of altered events, in the record of it. */
+/** Maximum number of altered events that a record names. */
 const MAX_NAMED = 100;
 /** SQLSTATE unique_violation */
 const UNIQUE_VIOLATION = '23505';
 
 /**
- * Puts the log in order: events are written by any number of transactions at once, and become leaves here, one replica
- * at a time, in the order in which it sees them committed, and within a batch by their ids. A batch is all or nothing: events
- * leave `audit_pending` and become leaves, with stored hashes and the signed checkpoint that says how far the order has come.
- * The next batch begins there, in any replica, and after a crash, too.
+ * Sequences pending events. Any number of transactions write events at once. One replica at a time turns them into
+ * leaves, in the order in which it sees them committed, and by id within a batch. A batch is all or nothing: its events
+ * leave `audit_pending` and become leaves, together with the stored hashes and a signed checkpoint of the new size. The
+ * next batch begins there, in any replica, even after a crash.
  */
 @Injectable()
 export class Sequencer {
@@ -56,9 +59,11 @@ export class Sequencer {
   ) {}
 
   /**
-   * @param wait for another replica that is at it, and do not wait for the interval to be over
-   * @returns undefined when there was nothing to do, or another replica does it
-   * @throws LogFault when what is there must not be continued
+   * Sequences one batch.
+   *
+   * @param wait true to wait for another replica's turn, and not to wait for the interval to end
+   * @returns undefined if there was nothing to do, or another replica does it
+   * @throws LogFault if the stored log must not be continued
    */
   async sequence(wait = false): Promise<Batch | undefined> {
     const { intervalMs } = this;
@@ -114,15 +119,15 @@ export class Sequencer {
   }
 }
 
-/** In which a portion comes together, when so many events did in `ms`. */
+/** Returns the interval in which a portion arrives, given that this many events arrived in `ms`. */
 function intervalFor(events: number, ms: number): number {
   return Math.min(INTERVAL_MS, Math.max(MIN_INTERVAL_MS, (PORTION * ms) / events));
 }
 
-/** What is to come next is there already, and not by us. */
+/** Reports that a row of the next batch exists already: another writer has added it. */
 function refuseFork(error: unknown): never {
   const { code, detail = '' } = (error as { driverError?: { code?: string; detail?: string } }).driverError ?? {};
   throw code === UNIQUE_VIOLATION
-    ? new LogFault('log-altered', `the log has what it should not have yet: ${detail}`)
+    ? new LogFault('log-altered', `the log already has a row that this batch adds: ${detail}`)
     : error;
 }

@@ -6,15 +6,16 @@ import { firstIdAt } from './event-id.js';
 
 const STAND_IN_BYTES = 16;
 
-/** A user id at a relying party, or without one. */
+/** A user id, at a relying party or without one. */
 interface Subject {
   readonly rpId?: string | undefined;
   readonly userId: string;
 }
 
 /**
- * The log has this for a user id that belongs to no user of the relying party. It is the same for the same id at one relying
- * party within a month. Without the service's key nobody finds the id, or that two stand-ins are of one id.
+ * Derives the stand-in for a user id that does not belong to a user of the relying party. It is the same for an id at
+ * one relying party within a month. Without the service's key it reveals neither the id nor that two stand-ins belong
+ * to one id.
  */
 export function standInFor(
   { rpId = '', userId }: Subject,
@@ -26,7 +27,7 @@ export function standInFor(
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
 }
 
-/** A name by which the log knows a user, in events with ids from `since` to before `until`. */
+/** A pseudonym or stand-in of a user, in events with ids in [since, until). */
 export interface SubjectName {
   readonly uid: string;
   readonly since: string;
@@ -36,10 +37,11 @@ export interface SubjectName {
 const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
 
 /**
- * All names by which the log may know a user id, at each relying party: those of a user and those of a stranger.
+ * Lists all names that the log may have for a user id at each relying party: the pseudonym of a user and the stand-ins
+ * of a stranger.
  *
- * @param relyingParties null: all
- * @param period the period of the events, in milliseconds; both ends belong to it
+ * @param relyingParties null for all
+ * @param period time of the events, in milliseconds; both ends are included
  */
 export async function namesOf(
   through: Queryable,
@@ -64,7 +66,7 @@ export async function namesOf(
   ]);
 }
 
-/** Each month with the one after it, UTC. */
+/** Lists the months of a period, each with the month after it, in UTC. */
 function monthsOf({ from, to }: { readonly from: number; readonly to: number }): [Date, Date][] {
   const months: [Date, Date][] = [];
   const begin = new Date(from);
@@ -77,7 +79,7 @@ function monthsOf({ from, to }: { readonly from: number; readonly to: number }):
   }
 }
 
-/** The user ids behind what the log knows users by; those who were erased are in no answer. */
+/** Finds the user ids of pseudonyms. Erased users are missing from the result. */
 export async function userIdsOf(through: Queryable, uids: readonly (string | null)[]): Promise<Map<string, string>> {
   const known = [...new Set(uids)].filter((uid) => uid !== null && UUID.test(uid));
   if (known.length === 0) return new Map();

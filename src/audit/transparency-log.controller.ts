@@ -11,7 +11,7 @@ import { type InclusionDocument, LogProofs } from './log-proofs.js';
 
 const TEXT = 'text/plain; charset=utf-8';
 
-/** What an auditor checks the log by, without trusting the service. */
+/** Serves everything that an auditor needs to verify the log without trusting the service. */
 @Controller('v1/audit')
 export class TransparencyLogController {
   constructor(

@@ -42,7 +42,10 @@ const edit = (set: string) => `UPDATE audit_checkpoint SET ${set} WHERE size = $
 const cut = `DELETE FROM audit_checkpoint WHERE size > ${OLDER};
   DELETE FROM audit_leaf WHERE leaf_index >= ${OLDER}; DELETE FROM audit_node`;
 
-/** What was done to the log, and as what it is refused by a process that starts then, and by one that has seen it before. */
+/**
+ * Each alteration of the log, with the fault that is reported by a process that starts afterwards, and by one that saw
+ * the log before.
+ */
 const ALTERATIONS: [what: string, sql: string, starting: string | undefined, running: string][] = [
   ['the root is another', edit(`root = ${flipped('root')}`), 'log-altered', 'log-altered'],
   ['the frontier is another', edit(`frontier = ${flipped('frontier')}`), 'log-altered', 'log-altered'],
@@ -63,7 +66,7 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
   ['it is empty', 'TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint', undefined, 'log-truncated'],
 ]; // prettier-ignore
 
-/** The outcome of a turn that has something to do. */
+/** Runs a turn with a pending event, and returns the kind of its fault. */
 async function faultOf(replica = log.replica): Promise<string | undefined> {
   await replica.record(1);
   try {
@@ -98,7 +101,7 @@ describe('a log is not continued when', () => {
     await other.record(1);
     await other.settle();
     for (let turn = 0; turn < 2; turn += 1) expect(await faultOf()).toBe('log-truncated');
-    // A process that has not seen it cannot know it, except from the checkpoints that are kept elsewhere.
+    // A process that has not seen the older state can detect this only by checkpoints that are kept elsewhere.
     expect(await faultOf(log.newReplica())).toBeUndefined();
   });
 

@@ -16,15 +16,16 @@ import { type LastLeaf, LogStorage } from './log-storage.js';
 /**
  * Decides if the newest checkpoint in the database may be continued. It must
  *
- * 1. continue the newest one that this process has seen, by a proof of consistency (RFC 9162), which a log that was cut and
- *    has grown again does not have, and be the very same one where it is as large;
- * 2. be signed by every key of ours. After a change of keys, a note of the keys before is taken instead, when the key
- *    file names them: by a key of each algorithm among them, so that taking a signature away does not help;
- * 3. be of our origin, of the size and the root that stand beside the note, and the stored frontier must have that root;
+ * 1. continue the newest checkpoint that this process has seen, by a consistency proof (RFC 9162). A log that was cut
+ *    and has grown again has no such proof. If both are of the same size, they must be identical;
+ * 2. be signed by each of our keys. After a change of keys, a note of the former keys is accepted if the key file names
+ *    them and a former key of each algorithm has signed it, so that removing a signature does not help;
+ * 3. have our origin, and the size and the root that are stored beside the note. The stored frontier must have that
+ *    root;
  * 4. end with the last leaf, and the leaves must begin with 0.
  *
- * What the process has seen ends with it. Whoever restores an older database on purpose starts the service anew; the
- * checkpoints that are kept elsewhere tell of it (log/anchored-checkpoints.ts).
+ * The process forgets what it has seen when it ends. Anyone who restores an older database on purpose restarts the
+ * service; the checkpoints that are kept elsewhere reveal it (log/anchored-checkpoints.ts).
  */
 @Injectable()
 export class TrustedLog {
@@ -35,9 +36,9 @@ export class TrustedLog {
     private readonly storage: LogStorage,
   ) {}
 
-  /** The newest checkpoint; undefined: nothing was sequenced yet. @throws LogFault */
+  /** Returns the newest checkpoint, or undefined if nothing was sequenced yet. @throws LogFault */
   async latest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
-    // What is remembered while the database answers may be newer than its answer.
+    // This is read first: a checkpoint that is remembered while the database answers may be newer than its answer.
     const known = this.newest;
     const { checkpoint, lastLeaf } = await this.storage.head(through);
     demandKept(known, checkpoint);
@@ -50,7 +51,7 @@ export class TrustedLog {
     return checkpoint;
   }
 
-  /** Of a checkpoint that is committed. */
+  /** Remembers a checkpoint that is committed. */
   remember(checkpoint: AuditCheckpointEntity | undefined): void {
     if (checkpoint && checkpoint.size >= (this.newest?.size ?? 0)) this.newest = checkpoint;
   }
@@ -58,9 +59,9 @@ export class TrustedLog {
   private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
     try {
       const { origin, ...signed } = openCheckpoint(note, this.keysOf(note));
-      demand(origin === this.keys.origin, `the newest checkpoint is of ${origin}`);
+      demand(origin === this.keys.origin, `the newest checkpoint has the origin ${origin}`);
       demand(signed.size === size, `the checkpoint of ${String(size)} leaves was signed for ${String(signed.size)}`);
-      demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the one that was signed`);
+      demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the signed one`);
       const stored = CompactRange.parse(0, size, frontier).root();
       demand(stored.equals(root), `the frontier at ${String(size)} leaves has another root`);
     } catch (error) {
@@ -80,7 +81,7 @@ export class TrustedLog {
     if (verifyConsistency({ from, to, proof, fromRoot: known.root, toRoot: latest.root })) return;
     throw new LogFault(
       'log-truncated',
-      `the log of ${String(to)} leaves does not continue the one of ${String(from)} that was there`,
+      `the log of ${String(to)} leaves does not continue the earlier log of ${String(from)} leaves`,
     );
   }
 
@@ -99,16 +100,16 @@ export class TrustedLog {
 function demandKept(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
   if (!known) return;
   const [then, now] = [known.size, latest?.size ?? 0];
-  if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and has ${String(now)}`);
+  if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and now has ${String(now)}`);
   const same = now > then || (latest !== undefined && isDeepStrictEqual(columnsOf(known), columnsOf(latest)));
-  demand(same, `the checkpoint of ${String(now)} leaves is not the one that was there`);
+  demand(same, `the checkpoint of ${String(now)} leaves was replaced`);
 }
 
 function columnsOf({ size, root, frontier, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
   return [size, root, frontier, lastId, note, createdAt];
 }
 
-/** Stored hashes that are missing. */
+/** Turns the error for missing stored hashes into a LogFault. */
 function demandWhole(error: unknown): never {
   throw error instanceof RangeError ? new LogFault('log-altered', error.message) : error;
 }
@@ -117,8 +118,8 @@ function demandLastLeaf(checkpoint: AuditCheckpointEntity | undefined, leaf: Las
   const [size, leaves] = [checkpoint?.size ?? 0, leaf ? leaf.leafIndex + 1 : 0];
   const told = `${String(leaves)} leaves are stored, and ${String(size)} were signed`;
   if (leaves !== size) throw new LogFault(leaves < size || size === 0 ? 'log-truncated' : 'log-altered', told);
-  demand((leaf?.firstIndex ?? 0) === 0, `the first leaf is ${String(leaf?.firstIndex)}`);
-  demand(leaf?.eventId === checkpoint?.lastId, `the last leaf is of another event than the checkpoint says`);
+  demand((leaf?.firstIndex ?? 0) === 0, `the log begins with leaf ${String(leaf?.firstIndex)}`);
+  demand(leaf?.eventId === checkpoint?.lastId, `the last leaf belongs to another event than the checkpoint says`);
 }
 
 function demand(holds: boolean, reason: string): asserts holds {

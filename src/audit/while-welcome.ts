@@ -1,20 +1,20 @@
 import { Readable } from 'node:stream';
 import { Problem } from '../problems/problem.js';
 
-/** A reader that takes a piece within the listener's patience is slow, and stays. */
+/** A slow reader stays connected if it takes one piece within the listener's timeout. */
 const PIECE_BYTES = 16_384;
 const INTERVAL_MS = 1_000;
 
-/** A caller that was welcome when its request came and no longer is. */
+/** The caller was authorized when its request came, and no longer is. */
 export class NoLongerWelcome extends Problem {
   constructor() {
-    super('permission-denied', { detail: 'the caller is no longer welcome' });
+    super('permission-denied', { detail: 'the caller is no longer authorized' });
   }
 }
 
 /**
- * Verifies the caller of a long answer like that of many requests: before each part is made, and every second while the caller
- * does not read. Nothing goes out after a refusal.
+ * Authorizes the caller of a long answer as if it sent many requests: before each part is sent, and every second while
+ * the caller does not read. Nothing is sent after a refusal.
  *
  * @returns a stream that fails with NoLongerWelcome
  */

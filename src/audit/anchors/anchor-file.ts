@@ -3,12 +3,12 @@ import { open } from 'node:fs/promises';
 import type { AnchorTarget } from './anchor.js';
 
 const { O_APPEND, O_CREAT, O_WRONLY } = constants;
-/** Without `O_NONBLOCK`, opening a named pipe waits for a reader, without end. Windows does not have it. */
+/** Without `O_NONBLOCK`, opening a named pipe waits forever for a reader. Windows does not have the flag. */
 const APPEND = O_WRONLY | O_APPEND | O_CREAT | (process.platform === 'win32' ? 0 : constants.O_NONBLOCK);
 
 /**
- * Appends notes to a file, for storage that lets nobody change what was written (WORM). A note that could not be written
- * whole is taken back, so that the file stays one of whole notes.
+ * Appends notes to a file, for storage where written data cannot be changed (WORM). A note that could not be written
+ * whole is removed, so that the file holds only whole notes.
  */
 export class AnchorFile implements AnchorTarget {
   readonly name = 'file';

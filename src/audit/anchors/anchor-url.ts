@@ -1,6 +1,6 @@
 import type { AnchorTarget } from './anchor.js';
 
-/** Posts notes. An answer of 200 to 299 says that the receiver has kept it. */
+/** Posts notes to a URL. A status from 200 to 299 says that the receiver has stored the note. */
 export class AnchorUrl implements AnchorTarget {
   readonly name = 'url';
 

@@ -39,7 +39,7 @@ function anchorOf(target: AnchorTarget): Anchor {
 async function until(holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!holds()) {
-    if (Date.now() > deadline) throw new Error('it did not come to that');
+    if (Date.now() > deadline) throw new Error('the condition did not hold within 10 s');
     await sleep(5);
   }
 }
@@ -171,6 +171,6 @@ describe('an anchor', () => {
     const anchor = anchorOf({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
     anchor.push(checkpoint(1));
     await until(() => anchor.failure !== undefined);
-    expect(anchor.failure).toBe('it does not come to an end');
+    expect(anchor.failure).toBe('the delivery does not end');
   });
 });

@@ -1,41 +1,42 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 
-/** What a checkpoint is anchored by. */
+/** The parts of a checkpoint that are anchored. */
 export interface AnchoredCheckpoint {
   readonly size: number;
   readonly note: string;
   readonly createdAt: Date;
 }
 
-/** A place that the service does not control. */
+/** Storage that the service does not control. */
 export interface AnchorTarget {
   readonly name: 'file' | 'url';
-  /** Resolves when the place has taken the note for good. */
+  /** Resolves when the target has stored the note durably. */
   deliver(note: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface AnchorTiming {
-  /** Before the second try; doubled with each further one, and then shortened by up to a half at random. */
+  /** Delay before the second try. It doubles with each further try, and is then shortened at random by up to half. */
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
-  /** For one delivery. */
+  /** Time limit of one delivery. */
   readonly timeoutMs: number;
 }
 
 export const ANCHOR_TIMING: AnchorTiming = { backoffMs: 1_000, maxBackoffMs: 60_000, timeoutMs: 10_000 };
 
-/** An anchor that fails once mends itself; one that fails so many times in a row is told of. */
+/** A failing anchor is reported after more than this many failures in a row. A single failure mends itself. */
 const TOLERATED_FAILURES = 2;
-/** What is under way when the service ends has so long. */
+/** How long a running delivery may take when the service ends. */
 const LAST_MS = 1_000;
 
 /**
- * Brings checkpoints to one place, in the background, one after another and in the order of their sizes. While the place
- * is away only the newest waits: it commits to every leaf of those before, so they are passed over, not made up for.
+ * Delivers checkpoints to one target, in the background, one after another and in the order of their sizes. While the
+ * target is unavailable, only the newest checkpoint waits. It commits to every leaf of the earlier ones, so they are
+ * skipped and not delivered later.
  */
 export class Anchor {
-  /** Of what the place has. */
+  /** The newest checkpoint that the target has. */
   anchored: AnchoredCheckpoint | undefined;
   private waiting: AnchoredCheckpoint | undefined;
   private failures = 0;
@@ -52,7 +53,10 @@ export class Anchor {
     private readonly timing: AnchorTiming = ANCHOR_TIMING,
   ) {}
 
-  /** Returns at once. What is no newer than what the place has, or is to have, is passed over. */
+  /**
+   * Queues a checkpoint and returns at once. It skips a checkpoint that is not newer than the delivered or the waiting
+   * one.
+   */
   push(checkpoint: AnchoredCheckpoint): void {
     const newest = this.waiting ?? this.anchored;
     if (newest && checkpoint.size <= newest.size) return;
@@ -60,11 +64,14 @@ export class Anchor {
     if (this.timer === undefined) this.delivering ??= this.deliverWaiting();
   }
 
-  /** Why the last tries failed; undefined: they did not. What can't be ended, such as a write to a disk, may hang. */
+  /**
+   * Why the last tries failed; undefined if they did not. A delivery that cannot be aborted, such as a write to a disk,
+   * may hang.
+   */
   get failure(): string | undefined {
     if (this.failures > TOLERATED_FAILURES) return this.reason;
     const hangs = this.delivering && performance.now() - this.since > this.timing.timeoutMs * (TOLERATED_FAILURES + 1);
-    return hangs ? 'it does not come to an end' : undefined;
+    return hangs ? 'the delivery does not end' : undefined;
   }
 
   async close(): Promise<void> {

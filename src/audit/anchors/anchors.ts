@@ -5,18 +5,18 @@ import { Anchor, type AnchoredCheckpoint, type AnchorTarget } from './anchor.js'
 import { AnchorFile } from './anchor-file.js';
 import { AnchorUrl } from './anchor-url.js';
 
-/** For operators. */
+/** State of an anchor, for operators. */
 export interface AnchorState {
   readonly anchor: AnchorTarget['name'];
-  /** Of the last checkpoint that is there: leaves, and when it was signed. */
+  /** Size of the last anchored checkpoint in leaves (0 before the first one), and when it was signed. */
   readonly size: number;
   readonly checkpointAt: string | undefined;
   readonly failure: string | undefined;
 }
 
 /**
- * Brings checkpoints to places that the service does not control, so that who has its keys and its database cannot
- * rewrite the log unseen. No request waits for them.
+ * Delivers checkpoints to storage that the service does not control, so that anyone who has its keys and its database
+ * cannot rewrite the log unnoticed. No request waits for a delivery.
  */
 @Injectable()
 export class Anchors implements OnModuleDestroy {
@@ -42,7 +42,7 @@ export class Anchors implements OnModuleDestroy {
     for (const anchor of this.anchors) anchor.push(checkpoint);
   }
 
-  /** undefined: none is configured. */
+  /** Returns undefined if no anchor is configured. */
   state(): readonly AnchorState[] | undefined {
     if (this.anchors.length === 0) return undefined;
     return this.anchors.map(({ target, anchored, failure }) => {

@@ -48,7 +48,7 @@ describe('audit:archive', () => {
 
   it.each([
     ['ENOSPC', 'write', 'the disk is full'],
-    ['EACCES', 'mkdir', 'this user may not'],
+    ['EACCES', 'mkdir', 'permission denied'],
     ['EROFS', 'open', 'the file system is read-only'],
   ])('tells an operator of %s', (code, syscall, told) => {
     const error = Object.assign(new Error('?'), { code, syscall, path: '/worm/a.ndjson' });

@@ -8,14 +8,14 @@ import type { ArchiveRequest } from './log-archive.js';
 
 export const USAGE = 'usage: npm run audit:archive -- --before YYYY-MM-01 --key FILE [--to DIRECTORY] [--dry-run]';
 
-/** PCI DSS 4.0.1 10.5.1: at least so many months are at hand for analysis. */
+/** At least this many months stay available for analysis (PCI DSS 4.0.1 10.5.1). */
 const MONTHS_ONLINE = 3;
 
 export interface ArchiveCommand extends Pick<ArchiveRequest, 'before' | 'directory' | 'keys'> {
   readonly dryRun: boolean;
 }
 
-/** @throws ArchiveError telling what of the command cannot be done */
+/** @throws ArchiveError that says what is wrong with the command */
 export function readArchiveCommand(args: string[], now: Date): ArchiveCommand {
   const { before, key, to, 'dry-run': dryRun } = parse(args);
   if (before === undefined || key === undefined) throw new ArchiveError(USAGE);

@@ -7,15 +7,15 @@ import { type ProvedExport, verifyExport } from '../log/verify-export.js';
 import type { LeafRange } from '../log-lines.js';
 import { ArchiveError } from './archive-error.js';
 
-/** What a file of the archive proves, and which one it is. */
+/** What an archive file proves, and its digest. */
 export interface ProvedFile {
   readonly proved: ProvedExport;
-  /** SHA-256. */
+  /** SHA-256 of the file. */
   readonly digest: Buffer;
 }
 
 const CHUNK_BYTES = 2 ** 20;
-/** More than the last line of an export, which has at most 128 hashes and a checkpoint. */
+/** Upper bound for the last line of an export, which has at most 128 hashes and a checkpoint. */
 const PROOF_BYTES = 2 ** 16;
 
 export async function exists(path: string): Promise<boolean> {
@@ -27,7 +27,11 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** The whole file or none: it has its name when its bytes are on the disk. @param check of what was written, before */
+/**
+ * Writes a file whole or not at all: it gets its name when its bytes are on the disk.
+ *
+ * @param check checks the written file before it gets its name
+ */
 export async function writeWhole(
   path: string,
   content: AsyncIterable<Buffer> | string,
@@ -48,10 +52,10 @@ export async function writeWhole(
 }
 
 /**
- * Proves an archive as it lies there.
+ * Verifies an archive file on the disk.
  *
- * @param since when its first event may have been: no event from then on may lack
- * @throws ExportError, ArchiveError when it is one of other leaves
+ * @param since earliest time of its first event; no event from this time on may be missing
+ * @throws ExportError if the file does not verify, ArchiveError if it has other leaves
  */
 export async function proveFile(
   path: string,
@@ -70,14 +74,14 @@ export async function proveFile(
   return { proved, digest: digest.digest() };
 }
 
-/** What the file is proved by lies beside it: its checkpoint and the public keys. */
+/** Writes what a verifier of the file needs beside it: its checkpoint and the public keys. */
 export async function writeEvidence(path: string, keys: readonly VerifierKey[]): Promise<void> {
   const stem = path.replace(/\.ndjson$/, '');
   await writeWhole(`${stem}.checkpoint`, await checkpointOf(path));
   await writeWhole(`${stem}.pub`, keys.map((key) => `${formatVerifierKey(key)}\n`).join(''));
 }
 
-/** The note of the last line. */
+/** Reads the checkpoint in the last line. */
 async function checkpointOf(path: string): Promise<string> {
   const { size } = await stat(path);
   const stream = createReadStream(path, { start: Math.max(0, size - PROOF_BYTES), encoding: 'utf8' });
@@ -92,7 +96,7 @@ async function* hashed(chunks: AsyncIterable<Buffer>, digest: Hash): AsyncGenera
   }
 }
 
-/** That a name is there after a power cut. Windows has no such call, and opens no directory. */
+/** Ensures that a name survives a power cut. Windows has no such call, and cannot open a directory. */
 async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');

@@ -6,7 +6,7 @@ const BAR_WIDTH = 24;
 
 let shownAt = 0;
 
-/** A bar on the terminal, where there is one. */
+/** Shows a progress bar if standard error is a terminal. */
 export const showProgress: NonNullable<ArchiveRequest['onProgress']> = (step, leaves, of) => {
   const now = performance.now();
   if (!process.stderr.isTTY || now - shownAt < REFRESH_MS) return;
@@ -16,7 +16,7 @@ export const showProgress: NonNullable<ArchiveRequest['onProgress']> = (step, le
   process.stderr.write(`\r\x1b[K[${bar}] ${step} ${leaves.toLocaleString('en')} of ${of.toLocaleString('en')}`);
 };
 
-/** What was done with a month, or what would be. */
+/** Describes what was done with a month, or what would be done. */
 export function monthText({ partition, extent: { events, from, to }, path, file }: ArchivedMonth): string {
   const clear = process.stderr.isTTY ? '\r\x1b[K' : '';
   const what = `${events.toLocaleString('en')} events, leaves [${String(from)}, ${String(to)})`;
@@ -25,18 +25,20 @@ export function monthText({ partition, extent: { events, from, to }, path, file 
 }
 
 const FILE_ERRORS: Readonly<Record<string, string>> = {
-  EACCES: 'this user may not',
-  EPERM: 'this user may not',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
   EDQUOT: 'the quota is used up',
-  ENOENT: 'it is not there',
-  ENOTDIR: 'a part of the path is no directory',
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'a part of the path is not a directory',
   EISDIR: 'it is a directory',
-  EEXIST: 'it is there and no directory',
+  EEXIST: 'it exists and is not a directory',
 };
 
-/** For the operator: one line for what was foreseen, and all there is of the rest. */
+/**
+ * Describes an error for the operator: an expected one in one line, any other with everything that is known about it.
+ */
 export function failureText(error: unknown): string {
   if (error instanceof ArchiveError) return error.message;
   const { code = '', path, syscall = '', message, stack } = error as NodeJS.ErrnoException;

@@ -4,14 +4,14 @@ import { commandOptions } from '../../database/data-source.js';
 import { AuditCheckpointEntity } from '../audit-checkpoint.entity.js';
 import { ArchiveError } from './archive-error.js';
 
-/** A session that has just been left may take a moment to end. */
+/** A session that was just closed may take a moment to end. */
 const ATTEMPTS = 10;
 const PAUSE_MS = 100;
-/** SQLSTATE */
+/** SQLSTATE lock_not_available */
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
- * Connects as the role that owns the log, and keeps every other archiving out meanwhile.
+ * Runs work in a session of the role that owns the log, and excludes other archiving sessions meanwhile.
  *
  * @throws ArchiveError
  */
@@ -33,7 +33,7 @@ export async function withArchiveSession<T>(
     }
     if (!session?.owner)
       throw new ArchiveError(`${session?.role ?? '?'} does not own audit_event: connect as the migrator`);
-    if (!session.turn) throw new ArchiveError('the log is being archived already, by another session');
+    if (!session.turn) throw new ArchiveError('another session is archiving the log');
     return await work(dataSource);
   } finally {
     await dataSource.destroy();
@@ -46,7 +46,10 @@ interface Session {
   readonly turn: boolean;
 }
 
-/** The turn is a lock that only the owner may take. Readers and writers do not meet it. It lasts until the session ends. */
+/**
+ * Checks the role and takes the turn. The turn is a lock that only the owner may take. It blocks no reader or writer,
+ * and lasts until the session ends.
+ */
 async function take(session: QueryRunner): Promise<Session | undefined> {
   const [taken] = (await session.query(
     `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role

@@ -3,36 +3,36 @@ import { firstIdAt, timeOfId } from '../event-id.js';
 import type { LeafRange } from '../log-lines.js';
 import { ArchiveError } from './archive-error.js';
 
-/** A month of the log, or several, to which nothing is added any more. */
+/** A partition of one or more months to which nothing is added any more. */
 export interface ClosedPartition {
   readonly name: string;
-  /** `2026-01`, or `until-2026-01` of the one that has all events of before partitions were made by month. */
+  /** `2026-01`, or `until-2026-01` for the partition of all events from before partitions were monthly. */
   readonly months: string;
   readonly lowerId: string;
   readonly upperId: string;
 }
 
-/** What of the log is in a partition. */
+/** The leaves and the number of events of a partition. */
 export interface Extent extends LeafRange {
   readonly events: number;
 }
 
 const NAME = /^audit_event_[a-z0-9_]+$/;
 
-/** Those that end before a time, oldest first: retention takes the oldest events first. */
+/** Lists the partitions that end before a time, oldest first, because retention takes the oldest events first. */
 export async function closedPartitions(through: Queryable, before: Date): Promise<ClosedPartition[]> {
   const rows = await through.query<{ name: string; lower_id: string; upper_id: string }[]>(
     'SELECT name, lower_id, upper_id FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id',
     [firstIdAt(before.getTime())],
   );
   return rows.map(({ name, lower_id: lowerId, upper_id: upperId }) => {
-    if (!NAME.test(name)) throw new ArchiveError(`${name} is no partition that this service made`);
+    if (!NAME.test(name)) throw new ArchiveError(`the partition ${name} was not made by this service`);
     const last = new Date(timeOfId(upperId) - 1).toISOString().slice(0, 7);
     return { name, months: timeOfId(lowerId) === 0 ? `until-${last}` : last, lowerId, upperId };
   });
 }
 
-/** @throws ArchiveError when an event has no place in the log, or one as old is in no partition of a month */
+/** @throws ArchiveError if an event is not sequenced, or the default partition has an event that is as old */
 export async function extentOf(through: Queryable, { name, lowerId, upperId }: ClosedPartition): Promise<Extent> {
   const [row] = await through.query<
     { events: number; leaves: number; first: number | null; last: number | null; before: number; astray: boolean }[]
@@ -45,9 +45,7 @@ export async function extentOf(through: Queryable, { name, lowerId, upperId }: C
   );
   const { events, leaves, first, last, before, astray } = row!;
   if (leaves < events) {
-    throw new ArchiveError(
-      `${String(events - leaves)} events of ${name} have no place in the log yet: let the service run`,
-    );
+    throw new ArchiveError(`${String(events - leaves)} events of ${name} are not sequenced yet: let the service run`);
   }
   if (astray) {
     throw new ArchiveError(

@@ -4,18 +4,18 @@ import { auditStatement, auditRow } from '../audit-row.js';
 import { ArchiveError } from './archive-error.js';
 import { type ClosedPartition, type Extent, extentOf } from './closed-partitions.js';
 
-/** A partition whose events are in a file that was proved. */
+/** A partition whose events are in a verified file. */
 export interface Archived {
   readonly partition: ClosedPartition;
   readonly extent: Extent;
-  /** Without its directory. */
+  /** Name of the file, without its directory. */
   readonly file: string;
   readonly digest: Buffer;
-  /** Leaves of the tree that the file is proved against. */
+  /** Number of leaves in the tree that the file is proved against. */
   readonly treeSize: number;
 }
 
-/** Less than the service waits for a lock: what stands behind this in the queue does not fail. */
+/** Shorter than the service waits for a lock, so that nothing that queues behind this lock fails. */
 const LOCK_TIMEOUT = '500ms';
 const PAUSE_MS = 1_000;
 const ATTEMPTS = 60;
@@ -23,10 +23,10 @@ const ATTEMPTS = 60;
 const BUSY: ReadonlySet<string | undefined> = new Set(['55P03', '40P01']);
 
 /**
- * Lets an archived partition go, and says so in the log, in one transaction that takes seconds at most. It gives way to
- * every other session, and asks again.
+ * Drops an archived partition and records that, in one transaction that takes seconds at most. It gives way to every
+ * other session and tries again.
  *
- * @throws ArchiveError when the partition is not any more what was archived, or other sessions do not let go of the log
+ * @throws ArchiveError if the partition is not what was archived, or other sessions keep the log locked
  */
 export async function dropArchived(dataSource: DataSource, archived: Archived, now: () => Date): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
@@ -36,7 +36,7 @@ export async function dropArchived(dataSource: DataSource, archived: Archived, n
     } catch (error) {
       if (!BUSY.has((error as { code?: string }).code)) throw error;
       if (attempt === ATTEMPTS)
-        throw new ArchiveError('other sessions keep audit_event in use: end their long queries');
+        throw new ArchiveError('other sessions keep audit_event locked: end their long queries');
       await sleep(PAUSE_MS * (0.5 + Math.random()));
     }
   }
@@ -46,11 +46,11 @@ async function drop(manager: EntityManager, archived: Archived, now: Date): Prom
   const { partition, extent, digest } = archived;
   const { name, lowerId, upperId } = partition;
   await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
-  // From here on nothing is written into this month.
+  // This lock keeps writers out of the month.
   await manager.query(`LOCK TABLE ${name} IN SHARE MODE`);
   const { from, to, events } = await extentOf(manager, partition);
   if (from !== extent.from || to !== extent.to || events !== extent.events) {
-    throw new ArchiveError(`${name} was written to while it was archived: move the file away and begin again`);
+    throw new ArchiveError(`${name} was written to while it was archived: move the file away and start again`);
   }
   await manager.query(`ALTER TABLE audit_event DETACH PARTITION ${name}`);
   await manager.query(`DROP TABLE ${name}`);

@@ -13,28 +13,28 @@ import { type ClosedPartition, closedPartitions, type Extent, extentOf } from '.
 import { dropArchived } from './drop-archived.js';
 
 export interface ArchiveRequest {
-  /** Whole months before. */
+  /** Months that end before this time are archived. */
   readonly before: Date;
   readonly directory: string;
-  /** All of which must have signed the log's checkpoint. */
+  /** All of these keys must have signed the log's checkpoint. */
   readonly keys: readonly VerifierKey[];
   readonly now: () => Date;
   readonly onProgress?: (step: 'writing' | 'verifying', leaves: number, of: number) => void;
 }
 
-/** A month that is to leave the database, or has. */
+/** A month that was archived or is to be. */
 export interface ArchivedMonth {
   readonly partition: ClosedPartition;
   readonly extent: Extent;
   readonly path: string;
-  /** undefined: nothing was done yet. */
+  /** undefined if nothing was done yet. */
   readonly file: ProvedFile | undefined;
 }
 
 /**
- * Moves old months of the log out of the database. A month is written to a file, the file is proved as it lies on the
- * disk, and only then the rows go; leaves and stored hashes stay, so that old proofs hold and the log can still be
- * exported whole. Whatever ends this on the way, the next run goes on: it takes a file that is whole for what it is.
+ * Moves old months of the log out of the database. It writes a month to a file, verifies the file as it lies on the
+ * disk, and only then deletes the rows. Leaves and stored hashes stay, so that old proofs hold and the log can still be
+ * exported whole. If a run is interrupted, the next one continues and accepts a file that is whole.
  */
 export class LogArchive {
   private readonly storage: LogStorage;
@@ -48,7 +48,7 @@ export class LogArchive {
     this.log = new LogLines(dataSource, this.storage);
   }
 
-  /** What would be archived, without doing it. @throws ArchiveError */
+  /** Lists what would be archived, without doing it. @throws ArchiveError */
   async *plan(): AsyncGenerator<ArchivedMonth> {
     const origin = this.origin();
     for (const partition of await closedPartitions(this.dataSource, this.request.before)) {
@@ -57,7 +57,7 @@ export class LogArchive {
     }
   }
 
-  /** Archives month by month, and tells of each when it is done. @throws ArchiveError */
+  /** Archives month by month, and yields each one when it is done. @throws ArchiveError */
   async *run(): AsyncGenerator<ArchivedMonth> {
     for await (const month of this.plan()) {
       const { partition, extent, path } = month;
@@ -69,13 +69,13 @@ export class LogArchive {
     }
   }
 
-  /** Of a run that was ended before its rows went. */
+  /** Verifies the file of a run that was interrupted before it deleted the rows. */
   private async proveExisting(month: ArchivedMonth): Promise<ProvedFile> {
     try {
       return await this.prove(month, month.path);
     } catch (error) {
       if (!(error instanceof ExportError)) throw error;
-      throw new ArchiveError(`${month.path} is there already and does not hold (${error.message}): move it away`);
+      throw new ArchiveError(`${month.path} exists and does not verify (${error.message}): move it away`);
     }
   }
 
@@ -91,9 +91,7 @@ export class LogArchive {
           file = await this.prove(month, partial);
         } catch (error) {
           if (!(error instanceof ExportError)) throw error;
-          throw new ArchiveError(
-            `${month.partition.name} stays: what was read from it does not hold: ${error.message}`,
-          );
+          throw new ArchiveError(`${month.partition.name} is not archived: its events do not verify: ${error.message}`);
         }
       },
     );
@@ -121,12 +119,15 @@ export class LogArchive {
     return file;
   }
 
-  /** A file may be of a log that was signed with these keys, and then cut or restored: its tree must be one of this log. */
+  /**
+   * Refuses a file of another log. A file may come from a log that was signed with these keys and then cut or restored,
+   * so its tree must be one of this log.
+   */
   private async demandSameLog(path: string, { proved: { checkpoint } }: ProvedFile): Promise<void> {
     const latest = await this.storage.latestCheckpoint();
     const known = latest && checkpoint.size <= latest.size;
     if (known && sameHash(await rootAt(this.storage, checkpoint.size), checkpoint.root)) return;
-    throw new ArchiveError(`${path} is of a log that this one does not continue: move it away`);
+    throw new ArchiveError(`${path} belongs to a log that this one does not continue: move it away`);
   }
 
   private origin(): string {

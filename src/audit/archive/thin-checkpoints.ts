@@ -5,15 +5,15 @@ interface Step {
   readonly thinned: number;
 }
 
-/** Rows at a time, each time in a transaction of its own: the sequencer waits for none for long. */
+/** Rows per transaction, so that the sequencer never waits long for one. */
 const WINDOW = 5_000;
 
 /**
- * Of the checkpoints of archived months the last of each hour stays, and with it the last of each day. Nothing is proved
- * by the others that these do not prove: consistency is made from leaves, for every size.
+ * Deletes the checkpoints of archived months, except the last one of each hour, which includes the last one of each
+ * day. The others prove nothing more, because a consistency proof is made from leaves, for every size.
  *
- * @param window how many are looked at in one statement, two or more
- * @returns how many rows went
+ * @param window rows per statement, two or more
+ * @returns the number of deleted rows
  */
 export async function thinCheckpoints(through: Queryable, window = WINDOW): Promise<number> {
   const ranges = await through.query<{ from_leaf: number; to_leaf: number }[]>(
@@ -30,8 +30,9 @@ export async function thinCheckpoints(through: Queryable, window = WINDOW): Prom
 }
 
 /**
- * $1 and $2 the sizes, inclusive, $3 rows. A checkpoint goes when the next one is of the same hour; the last of the
- * rows, whose next one is not among them, is the first of the next step. `last` is null when there is no next step.
+ * $1 and $2: sizes, inclusive; $3: number of rows. A checkpoint is deleted if the next one is of the same hour. The
+ * last of the rows, whose next one is not among them, is the first row of the next step. `last` is null if there is no
+ * next step.
  */
 const THIN = `
   WITH step AS MATERIALIZED (

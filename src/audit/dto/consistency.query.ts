@@ -1,6 +1,6 @@
 import { HasForm } from '../../contract/has-form.js';
 
-/** Sizes of the log, in leaves. */
+/** A size of the log, in leaves. */
 const SIZE = /^(0|[1-9]\d{0,14})$/;
 const WORDS = 'a size of the log, in digits';
 

@@ -4,10 +4,10 @@ import { isTimestamp } from '../../contract/is-timestamp.js';
 
 const LEAF_INDEX = /^(0|[1-9]\d{0,14})$/;
 
-/** Whether a bound of an export is a place in the log, and no time. */
+/** True if a bound of an export is a leaf index and not a time. */
 export const isLeafIndex = (bound: unknown): bound is string => typeof bound === 'string' && LEAF_INDEX.test(bound);
 
-/** A time, or a place in the log. */
+/** Accepts an RFC 3339 time or a leaf index. */
 function IsBound(): PropertyDecorator {
   return ValidateBy({
     name: 'isBound',
