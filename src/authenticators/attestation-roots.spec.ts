@@ -39,7 +39,7 @@ async function holding(bundle: string): Promise<AttestationRoots> {
   await writeFile(file, bundle);
   return opened();
 }
-/** The service looks twice at a file that it cannot use before it reports it. */
+/** The service reads a file twice before it reports that it cannot use it. */
 async function changedTo(roots: AttestationRoots, bundle: string): Promise<void> {
   await writeFile(file, bundle);
   await roots.refresh();

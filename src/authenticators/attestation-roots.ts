@@ -26,16 +26,17 @@ interface Roots {
   readonly subjects: readonly string[];
 }
 
-/** Names the file in force, and says why the present one is not. */
+/** The roots file that is in use, and the reason why a newer file is not. */
 export interface RootsState {
   readonly digest: string;
   readonly refused: string | undefined;
 }
 
 /**
- * Attestations may lead to the well-known roots of their format and to those of PASSKEY_ATTESTATION_ROOTS_FILE. The file decides
- * trust, so the service takes it whole or not at all: one bad entry stops the boot, and later leaves the roots in force as they
- * are. A new file counts from the next registration on; credentials keep the trust that they were registered with.
+ * Holds the roots that attestations may lead to: the well-known roots of the format and those of
+ * PASSKEY_ATTESTATION_ROOTS_FILE. The file decides trust, so the service takes it whole or not at all: one bad entry
+ * stops the boot, and later keeps the previous roots in use. A new file applies from the next registration on. A
+ * credential keeps the trust that it was registered with.
  */
 @Injectable()
 export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
@@ -48,7 +49,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     private readonly audit: AuditService,
   ) {}
 
-  /** @throws ConfigError when the file holds anything but certificates */
+  /** @throws ConfigError if the file holds anything but certificates */
   async onModuleInit(): Promise<void> {
     const { attestationRootsFile: path } = this.config;
     if (path === undefined) return;
@@ -73,17 +74,19 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     return [...(WELL_KNOWN_ROOTS[format] ?? []), ...(this.files?.value.pem ?? [])];
   }
 
-  /** The state for operators; undefined: no file is configured. */
+  /** The state that operators see; undefined: no file is configured. */
   state(): RootsState | undefined {
     return this.files && { digest: this.files.value.digest, refused: this.files.refused };
   }
 
-  /** Takes the file if it has changed and is whole. Never throws. */
+  /** Reloads the file if it has changed. A file with a mistake changes nothing. Never throws. */
   async refresh(): Promise<void> {
     await this.files?.look(this.reports);
   }
 
-  /** Counts it even if a policy then refuses it, so a maker’s new root shows on the day it appears. */
+  /**
+   * Counts an attestation even if a policy then refuses it, so that a new root of a maker shows on the day it appears.
+   */
   count({ format, trust, root = '', distrust }: AttestationVerdict): void {
     this.metrics.attestations.inc({ format, trust, root, cause: distrust?.code ?? '' });
   }
@@ -93,12 +96,12 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
       const added = subjects.filter((subject) => !previous.subjects.includes(subject));
       const removed = previous.subjects.filter((subject) => !subjects.includes(subject));
       this.report('success', { facts: { digest, previous_digest: previous.digest, added, removed } });
-      this.logger.log({ message: 'new attestation roots are in force', digest, roots: subjects.length });
+      this.logger.log({ message: 'new attestation roots are in use', digest, roots: subjects.length });
     },
     refused: (detail) => {
       this.report('failure', { reason: 'unusable', detail: detail.slice(0, 500).toWellFormed(), facts: {} });
       this.logger.error({
-        message: 'the attestation roots cannot be used; the old ones stay in force',
+        message: 'the attestation roots file cannot be used; the previous roots stay in use',
         reason: detail,
       });
     },
@@ -111,7 +114,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
   }
 }
 
-/** @throws Error that says what is wrong with the file */
+/** @throws Error whose message says what is wrong with the file */
 async function readRoots(path: string, held: Roots | undefined): Promise<Roots> {
   const bytes = await readBounded(path, MAX_BYTES);
   const digest = createHash('sha256').update(bytes).digest('hex');
@@ -130,7 +133,7 @@ function subjectAt(pem: string, index: number): string {
     const { subject, publicKey } = new X509Certificate(pem);
     if (publicKey.type === 'public') return nameInOneLine(subject);
   } catch {
-    // Refused below.
+    // The error below refuses it.
   }
   throw new Error(`cannot be used: its certificate ${String(index + 1)} cannot be read; replace or remove it`);
 }

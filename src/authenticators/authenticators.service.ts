@@ -3,21 +3,21 @@ import { authenticatorName } from './authenticator-names.js';
 import { MetadataFile } from './metadata-file.js';
 import { certificationOf, type Standing, standingOf } from './status-reports.js';
 
-/** What an authenticator model is called, and its icon as a `data:` URL. */
+/** The name of an authenticator model, and its icon as a `data:` URL. */
 export interface AuthenticatorLabel {
   readonly name: string;
   readonly icon?: string;
 }
 
 /**
- * What is known of authenticator models. An AAGUID without trusted attestation is a claim: good for a label and for a
- * refusal, never for trust.
+ * Answers questions about authenticator models. Without a trusted attestation an AAGUID is only a claim: good enough
+ * for a label and for a refusal, never for trust.
  */
 @Injectable()
 export class AuthenticatorsService {
   constructor(@Inject(MetadataFile) private readonly metadata: Pick<MetadataFile, 'modelOf'>) {}
 
-  /** FIDO metadata says it better than the project's own list, which has the passkey providers that metadata lacks. */
+  /** Prefers the name in FIDO metadata. The list of this project adds the passkey providers that metadata lacks. */
   nameOf(aaguid: string): AuthenticatorLabel | null {
     const model = this.metadata.modelOf(aaguid);
     const name = model?.description ?? authenticatorName(aaguid);
@@ -29,22 +29,25 @@ export class AuthenticatorsService {
     return this.metadata.modelOf(aaguid) !== undefined || authenticatorName(aaguid) !== undefined;
   }
 
-  /** PEM: what an attestation of this model may lead to, or be. Empty where metadata does not name the model. */
+  /**
+   * Certificates in PEM that an attestation of this model may lead to, or be. Empty if metadata does not name the
+   * model.
+   */
   rootsOf(aaguid: string): readonly string[] {
     return this.metadata.modelOf(aaguid)?.roots ?? [];
   }
 
-  /** As the registry spells them: `basic_full`, `basic_surrogate`, `attca`, … */
+  /** Attestation types as the FIDO registry spells them: `basic_full`, `basic_surrogate`, `attca`, … */
   attestationTypesOf(aaguid: string): readonly string[] {
     return this.metadata.modelOf(aaguid)?.attestationTypes ?? [];
   }
 
-  /** Of a model that metadata does not name, nothing bad is known. */
+  /** The standing of a model; good if metadata does not name it. */
   standing(aaguid: string, now: Date): Standing {
     return standingOf(this.metadata.modelOf(aaguid)?.reports ?? [], now);
   }
 
-  /** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus, or null. */
+  /** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null: none. */
   certificationLevel(aaguid: string, now: Date): string | null {
     return certificationOf(this.metadata.modelOf(aaguid)?.reports ?? [], now);
   }

@@ -101,7 +101,7 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     ['no chain, but a URL', { x5c: undefined, x5u: 'https://mds.example/chain.pem' }, 'no chain'],
     ['an empty chain', { x5c: [] }, 'the chain is empty'],
     ['a chain that is none', { x5c: [1] }, 'no chain'],
-    ['a certificate that is none', { x5c: ['bm9uZQ=='] }, 'no certificate'],
+    ['a certificate that is none', { x5c: ['bm9uZQ=='] }, 'is not a certificate'],
     ['the leaf alone', { x5c: x5c.slice(0, 1) }, 'no known root'],
     ['the chain in another order', { x5c: x5c.toReversed() }, 'the signer'],
   ];

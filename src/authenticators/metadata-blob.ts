@@ -4,13 +4,13 @@ import { type Metadata, readMetadata } from './metadata.js';
 import { verifySigner } from './signer-chain.js';
 
 /*
- * FIDO Metadata Service v3.1 §3.1.7 and §3.2: the BLOB is a JWS in compact serialization (RFC 7515 §7.1). Its header names
- * an algorithm and carries the signer's chain (x5c); the chain leads to a root, the signature holds for the chain's first
- * certificate, and only then is the payload looked at. What a header could ask for besides is refused or left alone:
- * extensions (crit) are refused, a URL (x5u) is never fetched, a key of its own (jwk) is not read.
+ * FIDO Metadata Service v3.1 §3.1.7 and §3.2. The BLOB is a JWS in compact serialization (RFC 7515 §7.1) whose header
+ * names an algorithm and carries the chain of the signer (x5c). The chain must lead to a root, and the signature must
+ * verify with its first certificate. Only then is the payload read. A header with extensions (crit) is refused, a URL
+ * (x5u) is never fetched, and a key in the header (jwk) is not read.
  */
 
-/** Of the whole file. FIDO's has some 8 MiB. */
+/** Limit for the whole file. FIDO's has about 8 MiB. */
 export const MAX_BLOB_BYTES = 64 * 1_024 * 1_024;
 
 const SIGNER = 'mds.fidoalliance.org';
@@ -54,9 +54,9 @@ interface Parts {
 function partsOf(file: Buffer): Parts {
   const text = file.toString('latin1').trim();
   const [header = '', payload = '', signature = '', ...more] = text.split('.');
-  if (more.length > 0 || header.length > MAX_HEADER_CHARACTERS) throw new MetadataError('the file is no JWS');
+  if (more.length > 0 || header.length > MAX_HEADER_CHARACTERS) throw new MetadataError('the file is not a JWS');
   if (![header, payload, signature].every((part) => BASE64URL.test(part))) {
-    throw new MetadataError('the file is no JWS');
+    throw new MetadataError('the file is not a JWS');
   }
   return {
     signed: Buffer.from(`${header}.${payload}`, 'latin1'),
@@ -83,6 +83,6 @@ function parseJson(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
   } catch (cause) {
-    throw new MetadataError(`${what} is no JSON`, { cause });
+    throw new MetadataError(`${what} is not JSON`, { cause });
   }
 }

@@ -1,4 +1,4 @@
-/** A metadata file that is not used. The message says why, in the field's words, for whoever provides the file. */
+/** A metadata file that cannot be used. The message tells its provider why, in the words of the specification. */
 export class MetadataError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -59,7 +59,7 @@ describe('the file of FIDO metadata', () => {
   it.each(['', 'no JWS'])('stops the boot with %j', async (content) => {
     await writeFile(path, content);
     await expect(opened()).rejects.toThrow(ConfigError);
-    await expect(opened()).rejects.toThrow('PASSKEY_MDS_BLOB_FILE: the file is no JWS');
+    await expect(opened()).rejects.toThrow('PASSKEY_MDS_BLOB_FILE: the file is not a JWS');
   });
 
   it('stops the boot when it is not there', async () => {
@@ -161,7 +161,7 @@ describe('the file of FIDO metadata', () => {
       await writeFile(path, 'no JWS');
       await file.refresh();
       await file.refresh();
-      expect(file.state()?.refused).toBe('the file is no JWS');
+      expect(file.state()?.refused).toBe('the file is not a JWS');
     });
 
     it('is in the metrics, with its serial number', async () => {

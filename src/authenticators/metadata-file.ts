@@ -19,7 +19,7 @@ import { METADATA_ROOTS } from './metadata-roots.js';
 import type { AuthenticatorModel, Metadata } from './metadata.js';
 
 const DAY_MS = 86_400_000;
-/** A line of the log names so many parts at most. */
+/** One line of the log names at most this many parts. */
 const MAX_TOLD = 20;
 
 interface Loaded extends Metadata {
@@ -27,24 +27,24 @@ interface Loaded extends Metadata {
   readonly writtenAt: Date;
 }
 
-/** For operators. */
+/** The state that operators see. */
 export interface MetadataState {
   readonly no: number;
   readonly nextUpdate: Date;
-  /** Since the file that is used was written. */
+  /** Age of the file in use, by its modification time. */
   readonly ageSeconds: number;
-  /** Past the day of nextUpdate. */
+  /** True after the day of nextUpdate. */
   readonly stale: boolean;
-  /** How many of its entries and status reports could not be read. */
+  /** The number of entries and status reports that could not be read. */
   readonly skipped: number;
-  /** Why the file that lies there now is not the one that is used. */
+  /** The reason why the present file is not the one in use; undefined: it is. */
   readonly refused: string | undefined;
 }
 
 /**
- * The BLOB in the file that PASSKEY_MDS_BLOB_FILE names. A file that cannot be used stops the boot; later it changes
- * nothing but the log and the readiness detail, and the metadata in use stays. A new BLOB is taken whole, between two
- * requests, and only one with a higher `no`.
+ * Holds the BLOB of PASSKEY_MDS_BLOB_FILE. A file that cannot be used stops the boot. Later it changes only the log and
+ * the readiness detail, and the metadata in use stays. A new BLOB is taken whole, between two requests, and only if its
+ * `no` is higher.
  */
 @Injectable()
 export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
@@ -64,7 +64,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     this.worker = worker?.number;
   }
 
-  /** @throws ConfigError when the file cannot be used */
+  /** @throws ConfigError if the file cannot be used */
   async onModuleInit(): Promise<void> {
     const { path } = this;
     if (path === undefined) return;
@@ -89,7 +89,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     return this.files?.value.models.get(aaguid);
   }
 
-  /** undefined: none is configured */
+  /** @returns undefined if no file is configured */
   state(): MetadataState | undefined {
     if (!this.files) return undefined;
     const now = this.clock.now().getTime();
@@ -99,7 +99,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     return { no, nextUpdate, ageSeconds, stale, skipped: skipped.length, refused: this.files.refused };
   }
 
-  /** Looks whether the file is another one than last time, and takes it if it is to be trusted. Never throws. */
+  /** Reloads the file if it has changed and can be trusted. Never throws. */
   async refresh(): Promise<void> {
     await this.files?.look(this.reports);
   }
@@ -120,7 +120,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     },
   };
 
-  /** @throws MetadataError, or the file system's error */
+  /** @throws MetadataError, or an error of the file system */
   private async read(path: string, held: Loaded | undefined): Promise<Loaded> {
     const { bytes, writtenAt } = await readDated(path, MAX_BLOB_BYTES);
     const digest = createHash('sha256').update(bytes).digest('hex');

@@ -1,2 +1,2 @@
-/** The roots, PEM, to one of which the signer of FIDO metadata must lead. */
+/** The roots in PEM. The signer of FIDO metadata must lead to one of them. */
 export const METADATA_ROOTS = Symbol('MetadataRoots');

@@ -3,27 +3,27 @@ import { isText } from '../contract/is-text.js';
 import { MetadataError } from './metadata-error.js';
 import { inOrder, type StatusReport } from './status-reports.js';
 
-/** What is kept of a BLOB's payload (FIDO Metadata Service v3.1 §3.1.6). */
+/** The part of a BLOB's payload that the service keeps (FIDO Metadata Service v3.1 §3.1.6). */
 export interface Metadata {
-  /** Serial number; each BLOB has a higher one than the one before. */
+  /** Serial number. Each BLOB has a higher one than the BLOB before. */
   readonly no: number;
-  /** The day, at midnight UTC, on which the next BLOB is there at the latest. */
+  /** The day, at midnight UTC, by which the next BLOB appears. */
   readonly nextUpdate: Date;
-  /** By AAGUID, in lower case. */
+  /** Keys are AAGUIDs in lower case. */
   readonly models: ReadonlyMap<string, AuthenticatorModel>;
-  /** A line for each part that could not be read. */
+  /** One line for each part that could not be read. */
   readonly skipped: readonly string[];
 }
 
-/** What is kept of an entry and its metadata statement (FIDO Metadata Statement v3.1 §4). */
+/** The parts of an entry and its metadata statement that the service keeps (FIDO Metadata Statement v3.1 §4). */
 export interface AuthenticatorModel {
   readonly description: string | undefined;
   /** A `data:` URL of an image. */
   readonly icon: string | undefined;
-  /** attestationRootCertificates, PEM: roots, and also the attestation certificates themselves. */
+  /** attestationRootCertificates in PEM: roots, or the attestation certificates themselves. */
   readonly roots: readonly string[];
   readonly attestationTypes: readonly string[];
-  /** In order (status-reports.ts). */
+  /** Sorted by date (status-reports.ts). */
   readonly reports: readonly StatusReport[];
 }
 
@@ -32,22 +32,23 @@ type Members = Readonly<Record<string, unknown>>;
 const AAGUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const ICON = /^data:image\/[a-z+.-]+;base64,[A-Za-z0-9+/]+=*$/;
-/** A longer one is left out: it would be in every answer that shows a credential. */
+/** Longer icons are left out, because every answer that shows a credential carries the icon. */
 const MAX_ICON_CHARACTERS = 64 * 1_024;
 
 /**
- * The file is taken by its serial number and its date: a mistake there refuses the whole. An entry, a status report
- * or a member of a statement that cannot be read is skipped and reported, and keeps no report about another model out. Entries
- * without AAGUID (UAF, U2F) are passed over.
+ * Reads a payload. A mistake in its serial number or its date refuses all of it. An entry, a status report or a member
+ * of a statement that cannot be read is skipped and reported, so that reports about other models are not lost. Entries
+ * without an AAGUID (UAF, U2F) are ignored.
  *
  * @throws MetadataError
  */
 export function readMetadata(payload: unknown): Metadata {
   const { no, nextUpdate, entries } = membersOf(payload);
-  if (typeof no !== 'number' || !Number.isSafeInteger(no) || no < 0) throw new MetadataError('no is no serial number');
+  if (typeof no !== 'number' || !Number.isSafeInteger(no) || no < 0)
+    throw new MetadataError('no is not a serial number');
   const day = dayOf(nextUpdate);
-  if (day === null) throw new MetadataError('nextUpdate is no date');
-  if (!Array.isArray(entries)) throw new MetadataError('entries is no list');
+  if (day === null) throw new MetadataError('nextUpdate is not a date');
+  if (!Array.isArray(entries)) throw new MetadataError('entries is not a list');
   const models = new Map<string, AuthenticatorModel>();
   const skipped: string[] = [];
   const certificates = new Map<string, string | undefined>();
@@ -64,7 +65,7 @@ export function readMetadata(payload: unknown): Metadata {
   return { no, nextUpdate: day, models, skipped };
 }
 
-/** The first of two entries for one model describes it, and the reports of both count. */
+/** Merges a second entry for a model: the first entry describes the model, and the reports of both count. */
 function withReports(model: AuthenticatorModel, first: AuthenticatorModel | undefined): AuthenticatorModel {
   return first ? { ...first, reports: inOrder([...first.reports, ...model.reports]) } : model;
 }
@@ -93,7 +94,7 @@ function modelOf(
   };
 }
 
-/** An absent list is an empty one. */
+/** Reads status reports. An absent list counts as empty. */
 function reportsOf(reports: unknown, place: string, skipped: string[]): StatusReport[] {
   if (reports !== undefined && !Array.isArray(reports)) skipped.push(`${place}: statusReports is not a list`);
   const list: unknown[] = Array.isArray(reports) ? reports : [];
@@ -110,7 +111,7 @@ function dayOf(value: unknown): Date | null {
   return date && !Number.isNaN(date.getTime()) ? date : null;
 }
 
-/** Makers use one root for many models: each is parsed and kept once. */
+/** Parses a certificate once and keeps the result, because makers use one root for many models. */
 function pemOf(base64: string, certificates: Map<string, string | undefined>): string | undefined {
   if (!certificates.has(base64)) {
     try {

@@ -3,10 +3,10 @@ import { certificatePath, nameOf } from '../webauthn/certificate-path.js';
 import { MetadataError } from './metadata-error.js';
 
 /**
- * The certificate that signed, once its chain leads to a root and it is for one host name. Nothing is fetched: the lists of
- * what is revoked are behind URLs that the chain itself names.
+ * Verifies the chain of the signer: it must lead to a root, and the leaf must be for the host name. Nothing is fetched:
+ * revocation lists are behind URLs that the chain itself names.
  *
- * @param chain x5c: the leaf first, DER
+ * @param chain x5c in DER, the leaf first
  * @param roots PEM
  * @throws MetadataError
  */
@@ -26,7 +26,7 @@ export function verifySigner(
     throw new MetadataError(`the signer’s chain: ${path.cause}${advice}`);
   }
   if (leaf.ca) throw new MetadataError(`the signer ${nameOf(leaf)} is a certificate authority`);
-  // The dNSName; the CN where there is no dNSName.
+  // Checks the dNSName, or the CN if there is no dNSName.
   if (leaf.checkHost(hostname, { subject: 'default', wildcards: false }) === undefined) {
     throw new MetadataError(`the signer ${nameOf(leaf)} is not ${hostname}`);
   }
@@ -37,6 +37,6 @@ function parseCertificate(der: Buffer): X509Certificate {
   try {
     return new X509Certificate(der);
   } catch (cause) {
-    throw new MetadataError('x5c holds what is no certificate', { cause });
+    throw new MetadataError('an entry of x5c is not a certificate', { cause });
   }
 }

@@ -1,22 +1,24 @@
 /*
- * What the status reports of a model say about it now (FIDO Metadata Service v3.1 §3.1.3 and §3.1.4).
+ * Decides the present standing of a model from its status reports (FIDO Metadata Service v3.1 §3.1.3 and §3.1.4).
  *
- * The specification: the latest report reflects the current status; UPDATE_AVAILABLE is intended to address at least all
- * issues reported before; a report without a date is effective while it is present. From that, read with care:
+ * The specification says: the latest report reflects the current status; UPDATE_AVAILABLE is intended to address at
+ * least all issues reported before; a report without a date is effective while it is present. The service reads that
+ * strictly:
  *
- * 1. Reports count in the order of effectiveDate, those of one day in the order of the file; those of the future not yet.
- * 2. The four compromises are lifted by a later UPDATE_AVAILABLE or FIDO_CERTIFIED…; REVOKED, which is said of a model
- *    that is fraudulent or has a back door, by a later FIDO_CERTIFIED… only. Other statuses are no word on security and
- *    lift nothing: NOT_FIDO_CERTIFIED, SELF_ASSERTION_SUBMITTED, RETIRED, and those that are not known here.
- * 3. A compromise without a date is never lifted while it is present; nothing else without a date lifts anything.
+ * 1. Reports count in the order of effectiveDate. Reports of one day keep the order of the file. Reports of the future
+ *    do not count yet.
+ * 2. A later UPDATE_AVAILABLE or FIDO_CERTIFIED… lifts the four compromises. REVOKED means that a model is fraudulent
+ *    or has a back door, and only a later FIDO_CERTIFIED… lifts it. Other statuses say nothing about security and lift
+ *    nothing: NOT_FIDO_CERTIFIED, SELF_ASSERTION_SUBMITTED, RETIRED and unknown ones.
+ * 3. A compromise without a date is never lifted while it is present. No other report without a date lifts anything.
  *
- * A report may be about one firmware version or one attestation certificate. An authentication tells neither, so each
- * report is about the whole model.
+ * A report may be about one firmware version or one attestation certificate. An authentication reveals neither, so each
+ * report counts for the whole model.
  */
 
 export interface StatusReport {
   readonly status: string;
-  /** Midnight UTC of the day; null: effective while present. */
+  /** Midnight UTC of the day; null: the report is effective while it is present. */
   readonly effectiveDate: Date | null;
 }
 
@@ -31,7 +33,7 @@ export type Undesired = (typeof COMPROMISES)[number] | 'REVOKED';
 
 export type Standing = { readonly verdict: 'good' } | { readonly verdict: 'compromised'; readonly status: Undesired };
 
-/** In the order in which standingOf and certificationOf want them. */
+/** Sorts reports into the order that standingOf and certificationOf expect. */
 export function inOrder(reports: readonly StatusReport[]): readonly StatusReport[] {
   return reports
     .map((report) => ({ report, rank: rankOf(report) }))
@@ -52,7 +54,7 @@ export function standingOf(ordered: readonly StatusReport[], now: Date): Standin
   return status === undefined ? { verdict: 'good' } : { verdict: 'compromised', status };
 }
 
-/** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null for none, or none any more. */
+/** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null: the model has no certification, or no longer. */
 export function certificationOf(ordered: readonly StatusReport[], now: Date): string | null {
   const latest = effective(ordered, now).findLast(
     ({ status }) => isCertification(status) || status === 'NOT_FIDO_CERTIFIED' || status === 'REVOKED',

@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 export type Ceremony = 'registration' | 'authentication';
 
-/** A challenge that waits for its one answer. */
+/** An issued challenge. It is redeemed once, by the first answer. */
 @Entity('challenge')
 export class ChallengeEntity {
   @PrimaryColumn('uuid')
@@ -11,7 +11,7 @@ export class ChallengeEntity {
   @Column('text', { name: 'rp_id' })
   rpId: string;
 
-  /** null: any user, by a discoverable credential. */
+  /** null: the challenge is for any user, who answers with a discoverable credential. */
   @Column('text', { name: 'user_id', nullable: true })
   userId: string | null;
 
@@ -25,15 +25,15 @@ export class ChallengeEntity {
   @Column('bytea')
   challenge: Buffer;
 
-  /** SPIFFE ID of the service that asked: nobody else can answer. */
+  /** SPIFFE ID of the caller that asked for the challenge. No other caller can redeem it. */
   @Column('text', { name: 'issued_to' })
   issuedTo: string;
 
-  /** Asked for by `mediation: conditional`: user presence may be absent (WebAuthn L3 §7.1 step 15). */
+  /** True for `mediation: conditional`, where user presence may be absent (WebAuthn L3 §7.1 step 15). */
   @Column('boolean')
   conditional: boolean;
 
-  /** The authenticator attachment that was asked for. */
+  /** The authenticator attachment that the caller asked for; null: any. */
   @Column('text', { nullable: true })
   attachment: string | null;
 

@@ -26,7 +26,7 @@ import { UserLimits } from './user-limits.js';
 const CHALLENGE_BYTES = 32;
 const USER_HANDLE_BYTES = 32;
 
-/** Issues challenges and redeems them, each once. */
+/** Issues challenges and redeems each of them once. */
 @Injectable()
 export class ChallengesService {
   constructor(
@@ -118,10 +118,10 @@ export class ChallengesService {
   }
 
   /**
-   * Uses a challenge up. Of any number of concurrent answers one gets it; a challenge that was issued to another
-   * identity, or for a relying party that the caller may not act for, stays where it is.
+   * Redeems a challenge. If several answers come at once, one of them gets it. A challenge that was issued to another
+   * caller, or for a relying party that this caller may not act for, stays stored.
    *
-   * @param credentialId of the answer, to load what it is judged by
+   * @param credentialId the credential id in the answer; that credential is loaded with the challenge
    * @throws Problem challenge-spent
    */
   async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<Redeemed> {
@@ -132,12 +132,12 @@ export class ChallengesService {
     return redeemed;
   }
 
-  /** They are made for every user, so the time does not show which user needs them. */
+  /** Makes decoys for every user, so that the response time does not show which users have no passkeys. */
   private async decoysOf(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
     return decoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.of(rpId));
   }
 
-  /** The user's passkeys that are not revoked. */
+  /** Lists the user's passkeys that are not revoked. */
   private async descriptors(rpId: string, userId: string): Promise<Descriptor[]> {
     const condition = `rp_id = $1 AND user_id = $2 AND status <> 'revoked'`;
     const sql = `SELECT ${descriptorsWhere(condition)} AS descriptors`;

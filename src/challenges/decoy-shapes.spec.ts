@@ -29,7 +29,7 @@ interface Kind {
   status?: string;
 }
 
-/** Users, each with passkeys of these kinds, the last one used last. */
+/** Stores users who each have passkeys of these kinds, the last one used last. */
 async function haveUsers(count: number, kinds: Kind[], { rpId = RP, prefix = 'u' } = {}): Promise<void> {
   await database.sql(
     `INSERT INTO user_handle SELECT $1, $2 || i, sha256(($2 || i)::bytea), now() FROM generate_series(1, $3::integer) i`,

@@ -9,9 +9,10 @@ import { createListShape, type ListShape } from './decoy.js';
 const KEPT_MS = 600_000;
 
 /**
- * SQL: the most frequent shapes of a relying party's lists, and how many users have each. It counts all of up to 1,000 users;
- * of more, those among the deployment's 10,000 users with the lowest `audit_uid`. That is random, so they are a fair sample.
- * It is the same for all replicas, and nobody can choose to be in it.
+ * SQL: the 64 most frequent shapes of a relying party's lists, with the number of users who have each. A relying party
+ * with up to 1,000 users is counted whole. For a larger one, the statement counts at most 1,000 of its users, from the
+ * deployment's 10,000 users with the lowest `audit_uid`. That id is random, so the sample is fair; it is the same in
+ * all replicas, and no user can choose to be in it.
  */
 const SHAPES = `
   WITH first AS MATERIALIZED (SELECT user_id FROM user_handle WHERE rp_id = $1 LIMIT 1001),
@@ -31,7 +32,7 @@ interface Held {
   readonly readAt: number;
 }
 
-/** Holds the shapes of each relying party's lists, as of the last ten minutes or so. */
+/** Caches the shapes of each relying party's lists for ten minutes. */
 @Injectable()
 export class DecoyShapes {
   private readonly held = new Map<string, Held>();
@@ -42,13 +43,16 @@ export class DecoyShapes {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** Only the first call for a relying party waits for the database. */
+  /**
+   * Waits for the database only on the first call for a relying party. Later calls get the cached shapes and renew them
+   * in the background.
+   */
   async of(rpId: string): Promise<readonly ListShape[]> {
     const held = this.held.get(rpId);
     if (held && this.clock.now().getTime() < held.readAt + KEPT_MS) return held.shapes;
     const read = this.reading.get(rpId) ?? this.read(rpId);
     if (!held) return read;
-    // A later call tries again.
+    // If this read fails, a later call reads again.
     read.catch(() => undefined);
     return held.shapes;
   }

@@ -17,11 +17,11 @@ const MIXED = [
   createListShape([OLD_FOB, OLD_FOB, PHONE], 10),
 ];
 
-/** The shape of a list that was shown. */
+/** The shape of a list of descriptors, as JSON. */
 const shapeOf = (list: ReturnType<typeof decoys>): string =>
   JSON.stringify(list.map(({ id, transports }) => ({ bytes: bytesOf(id).length, transports })));
 
-/** How many users see lists of each shape. */
+/** Counts the users who see a list of each shape. */
 function tally(shapes: readonly ListShape[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const user of users) {

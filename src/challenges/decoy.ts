@@ -3,17 +3,17 @@ import type { PublicKeyCredentialDescriptorJSON } from '../webauthn/json.js';
 
 /** A descriptor without its id. */
 interface DescriptorShape {
-  /** The length of the id. */
+  /** Length of the credential id in bytes. */
   readonly bytes: number;
   /** Sorted. */
   readonly transports: readonly string[];
 }
 
-/** The shape of a user's list of passkeys, and how many users have such a list. */
+/** The shape of a user's list of passkeys, and the number of users who have such a list. */
 export interface ListShape {
   readonly list: readonly DescriptorShape[];
   readonly users: number;
-  /** Distinguishes the shape from others. */
+  /** The first 32 bits of the SHA-256 of the list: the part of a bid that differs between shapes. */
   readonly salt: number;
 }
 
@@ -21,21 +21,21 @@ export function createListShape(list: readonly DescriptorShape[], users: number)
   return { list, users, salt: hash('sha256', JSON.stringify(list), 'buffer').readUInt32BE() };
 }
 
-/** Sorts them as browsers do (WebAuthn L3 §5.2.1.1), in descriptors of passkeys and of decoys alike. */
+/** Sorts transports as browsers do (WebAuthn L3 §5.2.1.1). Real descriptors and decoys both use it. */
 export function sortTransports(transports: readonly string[]): string[] {
   return [...transports].sort();
 }
 
-/** One passkey of a large provider, for a relying party that has no user with a passkey yet. */
+/** Lists of one passkey as large providers make it, for a relying party where no user has a passkey yet. */
 const USUAL: readonly ListShape[] = [16, 20, 32].map((bytes) =>
   createListShape([{ bytes, transports: ['hybrid', 'internal'] }], 1),
 );
 
 /**
- * Makes the descriptors for a user without passkeys. They are the same each time, cannot be derived without the key, and have
- * the shapes of real lists, as often as these have them.
+ * Makes the descriptors that a user without passkeys is shown. They are the same each time, nobody can derive them
+ * without the key, and their shapes occur as often as those of real lists.
  *
- * @param shapes the shapes of the relying party's lists; a change of them changes as few decoys as it can
+ * @param shapes the shapes of the relying party's lists; when they change, as few decoys as possible change
  */
 export function decoyDescriptors(
   key: Buffer,
@@ -45,15 +45,18 @@ export function decoyDescriptors(
   const name = ['decoy', user.rpId, user.userId];
   const seed = createHmac('sha256', key).update(JSON.stringify(name)).digest().readUInt32BE();
   return drawShape(seed, shapes.length > 0 ? shapes : USUAL).list.map(({ bytes, transports }, index) => {
-    // Another length and other transports make it another credential, as a real id keeps its own. Node.js takes at most
-    // 1,024 bytes of information, and a user id alone may be as long: so this is its hash.
+    // The id depends on the length and the transports, because a real credential never changes these under the same id.
+    // HKDF in Node.js takes at most 1,024 bytes of info, and a user id alone can be that long, so the info is a hash.
     const info = hash('sha256', JSON.stringify([...name, index, bytes, transports]), 'buffer');
     const id = Buffer.from(hkdfSync('sha256', key, '', info, bytes)).toString('base64url');
     return { type: 'public-key', id, transports: [...transports] };
   });
 }
 
-/** Weighted rendezvous hashing: each shape bids by the seed, and the lowest bid wins as often as the shape's weight says. */
+/**
+ * Weighted rendezvous hashing: each shape makes a bid from the seed, and the lowest bid wins. A shape wins as often as
+ * its weight says.
+ */
 function drawShape(seed: number, shapes: readonly ListShape[]): ListShape {
   const bids = shapes.map(({ salt, users }) => -Math.log((mix(seed ^ salt) + 0.5) / 2 ** 32) / users);
   return shapes[bids.indexOf(Math.min(...bids))]!;

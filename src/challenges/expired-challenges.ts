@@ -12,7 +12,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 const INTERVAL_MS = 10_000;
 const BATCH = 1_000;
 
-/** Clears away the challenges that nobody answered, in small batches, in every replica at once without waiting for each other. */
+/** Deletes expired challenges in small batches. Every replica does this, and none waits for another. */
 @Injectable()
 export class ExpiredChallenges implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(ExpiredChallenges.name);
@@ -41,7 +41,7 @@ export class ExpiredChallenges implements OnApplicationBootstrap, BeforeApplicat
     await this.running;
   }
 
-  /** @returns how many were deleted */
+  /** @returns the number of deleted challenges */
   async purge(): Promise<number> {
     let total = 0;
     for (;;) {

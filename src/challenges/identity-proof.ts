@@ -1,14 +1,15 @@
 import { Problem } from '../problems/problem.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
-/** How far a caller's clock may be ahead of ours, in milliseconds. */
+/** How far a caller's clock may be ahead of the service's, in milliseconds. */
 const CLOCK_SKEW_MS = 60_000;
 
-const IDENTIFY = 'Identify the user now, and ask for a challenge with the time and the method of that.';
+const IDENTIFY = 'Identify the user now, and ask for a challenge with the time and the method of that identification.';
 const SET_CLOCK = 'Set the clock of the service that identifies users.';
 
 /**
- * A passkey is a way in, so whoever adds one must have been identified just now (PCI DSS 8.3.3).
+ * Demands that the caller identified the user a short time ago, as PCI DSS 8.3.3 requires before a user gets a new
+ * authentication factor.
  *
  * @throws Problem policy-rejected
  */
@@ -20,7 +21,7 @@ export function demandIdentityProof(
   if (!policy.required) return;
   if (!proof) reject('identity-proof-missing', 'the request has no identityProof, which the policy demands', IDENTIFY);
   const age = now.getTime() - Date.parse(proof.verifiedAt.toUpperCase());
-  if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt lies in the future', SET_CLOCK);
+  if (age < -CLOCK_SKEW_MS) reject('identity-proof-invalid', 'identityProof.verifiedAt is in the future', SET_CLOCK);
   if (age > policy.maxAgeSeconds * 1_000) {
     reject(
       'identity-proof-too-old',

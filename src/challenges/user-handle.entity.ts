@@ -1,6 +1,9 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** The random name by which authenticators know a user (WebAuthn L3 §5.4.3): stable for a user of a relying party. */
+/**
+ * The random user handle by which authenticators know a user (WebAuthn L3 §5.4.3). A user keeps one handle per relying
+ * party.
+ */
 @Entity('user_handle')
 export class UserHandleEntity {
   @PrimaryColumn('text', { name: 'rp_id' })
@@ -13,7 +16,7 @@ export class UserHandleEntity {
   @Column('bytea')
   handle: Buffer;
 
-  /** By which the audit log knows the user: random, and gone with this row. */
+  /** The user's pseudonym in the audit log. It is random, and erasing the user deletes it with this row. */
   @Column('uuid', { name: 'audit_uid', default: () => 'gen_random_uuid()' })
   auditUid: string;
 

@@ -11,22 +11,22 @@ import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';
 
-/** A challenge that was asked for, and what the statement that did not issue it found. */
+/** A challenge that was not issued, and the events that the statement found instead. */
 interface Refused {
-  /** The event that was to tell of it. */
+  /** The event that would have recorded the challenge. */
   readonly entry: AuditEntry;
   readonly inTheWay: InTheWay;
   readonly policy: RelyingPartyPolicy;
-  /** By when it was counted. */
+  /** The time at which the statement counted. */
   readonly now: Date;
 }
 
 type LimitReason = 'too-many-challenges' | 'too-many-refusals';
 
-/** `until` in milliseconds. */
+/** `until` is in milliseconds since the Unix epoch. */
 type Limit = readonly [reason: LimitReason, detail: string, until: number];
 
-/** Refuses challenges to a user who is over a limit, and records it once a minute for each user and ceremony. */
+/** Refuses challenges to a user who is over a limit. It records that once a minute for each user and ceremony. */
 @Injectable()
 export class UserLimits {
   constructor(
@@ -55,7 +55,7 @@ export class UserLimits {
   }
 }
 
-/** The limit that holds the longest. */
+/** Finds the limit that lasts longest. */
 function limitOf(inTheWay: InTheWay, limits: RelyingPartyPolicy['userLimits']): Limit {
   const { challenge_in_the_way: challenge, refusal_in_the_way: refusal } = inTheWay;
   const held: Limit[] = [];

@@ -9,7 +9,7 @@ const LISTED = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
 const STRANGER = '33333333-2222-4333-8444-555555555555';
 const ZEROS = '00000000-0000-0000-0000-000000000000';
 
-/** Metadata of one model, revoked on a day. */
+/** Metadata of one model that is revoked from a certain day on. */
 const models = new AuthenticatorsService({
   modelOf: (aaguid) =>
     aaguid === LISTED

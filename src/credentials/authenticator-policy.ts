@@ -3,8 +3,8 @@ import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy
 import { Refusal, step } from '../webauthn/verdict.js';
 
 /*
- * Both are asked at registration and again at every authentication, so that what the policy denies today stops working
- * today.
+ * Both checks run at registration and again at every authentication, so a model that the policy denies today can no
+ * longer sign in today.
  */
 
 /** @throws Refusal authenticator-denied, authenticator-compromised */
@@ -18,10 +18,14 @@ export function demandAllowedModel(
   step(
     !allow || allow.includes(aaguid),
     'authenticator-denied',
-    `the policy allows some models, and ${aaguid} is not among them`,
+    `the policy has a list of allowed models, and ${aaguid} is not on it`,
   );
   const known = unknown === 'allow' || (allow?.includes(aaguid) ?? false) || models.isKnown(aaguid);
-  step(known, 'authenticator-denied', `the service knows no model ${aaguid}, and the policy denies unknown ones`);
+  step(
+    known,
+    'authenticator-denied',
+    `the service does not know the model ${aaguid}, and the policy denies unknown models`,
+  );
   const standing = models.standing(aaguid, now);
   if (standing.verdict === 'compromised') {
     const detail = `FIDO metadata reports ${standing.status} of the model ${aaguid}`;

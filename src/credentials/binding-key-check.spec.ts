@@ -26,7 +26,7 @@ beforeEach(async () => {
 });
 afterAll(() => database.close());
 
-/** Newer than those before. */
+/** Registers credentials that are newer than all before. */
 async function register(count: number, by = bindings): Promise<void> {
   const sealed = Array.from({ length: count }, () => by.seal(credentialRow({})));
   await database.dataSource.getRepository(CredentialEntity).insert(sealed);

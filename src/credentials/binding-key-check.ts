@@ -4,7 +4,7 @@ import { Repository } from 'typeorm';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
-/** How many rows the sample has, and how many of them do not hold under the binding key. */
+/** The number of rows in the sample, and the number of those whose MAC does not match under the binding key. */
 export interface BindingKeySample {
   readonly rows: number;
   readonly failed: number;
@@ -14,10 +14,10 @@ const SAMPLE_ROWS = 64;
 const INTERVAL_MS = 10_000;
 
 /**
- * Decides by a sample if the binding key is the one that sealed the credential rows. The sample is the oldest rows: a service
- * that runs with a wrong key seals new ones, and these hold under it. It is taken at the start, and again while most of it
- * fails or after a row failed in use. So the service notices a database that is exchanged under it, and a few rows that were
- * changed by SQL do not take it down.
+ * Checks with a sample that the binding key is the one that sealed the credential rows. The sample is the oldest rows,
+ * because a service with a wrong key seals new rows, and these match it. A sample is taken at the start, and again
+ * while most of its rows fail or after a row failed in use. So the service notices that its database was exchanged, and
+ * does not go down because of a few rows that were changed by SQL.
  */
 @Injectable()
 export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -59,7 +59,10 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
       this.latest = { rows: rows.length, failed };
       this.failuresSeen = failures;
     } catch (error) {
-      this.logger.warn({ message: 'the binding key was not held against the credential rows', error: String(error) });
+      this.logger.warn({
+        message: 'the binding key could not be checked against the credential rows',
+        error: String(error),
+      });
       return;
     }
     if (!fits(this.latest)) {
@@ -68,7 +71,7 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
   }
 }
 
-/** True if most rows of the sample hold. */
+/** True if at least half of the rows in the sample match. */
 export function fits({ rows, failed }: BindingKeySample): boolean {
   return 2 * failed <= rows;
 }

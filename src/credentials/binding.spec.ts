@@ -12,7 +12,7 @@ const sealed = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
 };
 const mac = (row: CredentialEntity): string => bindingMac(KEY, row).toString('hex');
 
-/** Of each bound member, another value. */
+/** Another value for each bound member. */
 const TAMPERED: [keyof CredentialEntity, unknown][] = [
   ['rpId', 'b.example'],
   ['id', '0199b4e0-0000-7000-8000-000000000002'],

@@ -7,9 +7,10 @@ type Bound = Pick<
 >;
 
 /**
- * HMAC-SHA-256 over what makes a row somebody's way in. Whoever can write to the table but has no key cannot give a
- * credential to another user, put another public key into it, make it another model or a multi-device one, or bring it
- * back to life. (An old row with its old MAC, put back whole, is not noticed here: the audit log tells.)
+ * Computes the HMAC-SHA-256 over the members that decide who can sign in with a row. Anyone who can write to the table
+ * but lacks the key cannot give a credential to another user, replace its public key, change its model, make it a
+ * multi-device credential or reactivate it. (The MAC does not detect an old row that is restored whole, with its old
+ * MAC. The audit log shows that.)
  */
 export function bindingMac(
   key: Buffer,

@@ -5,11 +5,11 @@ import type { RequestContext } from '../identity/request-context.js';
 import { bindingHolds, bindingMac } from './binding.js';
 import type { CredentialEntity } from './credential.entity.js';
 
-/** Seals credential rows and tells which ones were changed behind the service's back. */
+/** Seals credential rows, and finds rows that something other than this service changed. */
 @Injectable()
 export class CredentialBindings {
   private readonly logger = new Logger(CredentialBindings.name);
-  /** How many times a row failed since the start. */
+  /** The number of failed integrity checks since the start. */
   failures = 0;
 
   constructor(
@@ -26,8 +26,8 @@ export class CredentialBindings {
   }
 
   /**
-   * Whether the row is as the service wrote it. When it is not, the audit log says so before this returns; of a row that fails
-   * again and again, it has the number (docs/adr/0017-refusals-are-counted.md).
+   * True if the row is as the service wrote it. If it is not, the audit log records that before this returns. For a row
+   * that fails again and again, the log counts the failures (docs/adr/0017-refusals-are-counted.md).
    */
   async holds(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
@@ -48,14 +48,14 @@ export class CredentialBindings {
     return false;
   }
 
-  /** The rows that hold; the others are reported and left out. */
+  /** Keeps the rows that pass the integrity check. Each of the others is reported. */
   async only(context: RequestContext, credentials: CredentialEntity[]): Promise<CredentialEntity[]> {
     const held: CredentialEntity[] = [];
     for (const credential of credentials) if (await this.holds(context, credential)) held.push(credential);
     return held;
   }
 
-  /** True if every row is as the service wrote it; reports those that are not. */
+  /** True if every row is as the service wrote it. Each of the others is reported. */
   async allHold(context: RequestContext, credentials: CredentialEntity[]): Promise<boolean> {
     return (await this.only(context, credentials)).length === credentials.length;
   }

@@ -3,7 +3,7 @@ import type { AttestationTrust } from '../webauthn/verdict.js';
 
 export type CredentialStatus = 'active' | 'suspended' | 'revoked';
 
-/** A passkey (WebAuthn L3 §4, credential record) and its life. */
+/** A passkey (WebAuthn L3 §4, credential record) with its status. */
 @Entity('credential')
 export class CredentialEntity {
   @PrimaryColumn('text', { name: 'rp_id' })
@@ -18,7 +18,7 @@ export class CredentialEntity {
   @Column('bytea', { name: 'credential_id' })
   credentialId: Buffer;
 
-  /** COSE_Key, as the authenticator gave it. */
+  /** COSE_Key as the authenticator returned it. */
   @Column('bytea', { name: 'public_key' })
   publicKey: Buffer;
 
@@ -57,7 +57,7 @@ export class CredentialEntity {
   @Column('boolean', { name: 'backed_up' })
   backedUp: boolean;
 
-  /** Whether the user was verified at registration. */
+  /** True if the user was verified at registration. */
   @Column('boolean', { name: 'user_verified' })
   userVerified: boolean;
 
@@ -73,14 +73,14 @@ export class CredentialEntity {
   @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
   createdAt: Date;
 
-  /** SPIFFE ID of the service that registered it. */
+  /** SPIFFE ID of the caller that registered it. */
   @Column('text', { name: 'created_by' })
   createdBy: string;
 
   @Column({ type: 'timestamptz', name: 'last_used_at', precision: 3, nullable: true })
   lastUsedAt: Date | null;
 
-  /** HMAC-SHA-256 over what must never be rebound behind the service's back; see binding.ts. */
+  /** HMAC-SHA-256 over the members that only this service may change (binding.ts). */
   @Column('bytea', { name: 'binding_mac' })
   bindingMac: Buffer;
 }

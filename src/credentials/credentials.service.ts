@@ -14,7 +14,10 @@ import { CredentialResponse } from './dto/credential.response.js';
 import type { ListCredentialsQuery } from './dto/list-credentials.query.js';
 import { TRANSITIONS, type TransitionName } from './transitions.js';
 
-/** Reads credentials and leads them through their life. Everything keeps to the relying parties of the caller. */
+/**
+ * Reads credentials, renames them and changes their status. Every method is limited to the relying parties of the
+ * caller.
+ */
 @Injectable()
 export class CredentialsService {
   constructor(
@@ -25,7 +28,7 @@ export class CredentialsService {
     private readonly audit: AuditService,
   ) {}
 
-  /** Oldest first. A row that fails its integrity check is reported and left out. */
+  /** Lists credentials, the oldest first. A row that fails its integrity check is reported and left out. */
   async list(context: AuthorizedContext, query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
     const { limit, cursor, rpId, ...filters } = query;
     const after = keyOfCursor(cursor);
@@ -56,7 +59,7 @@ export class CredentialsService {
     return this.demandGenuine(context, await this.credentials.findOneBy({ ...visibleTo(context), id }));
   }
 
-  /** @throws Problem credential-unknown, credential-state for a revoked one */
+  /** @throws Problem credential-unknown; credential-state if the credential is revoked */
   rename(context: AuthorizedContext, id: string, name: string): Promise<CredentialEntity> {
     return this.change(context, id, 'credential.rename', (credential) => {
       if (credential.status === 'revoked') throw stateProblem(credential, 'renamed');
@@ -65,7 +68,7 @@ export class CredentialsService {
     });
   }
 
-  /** @throws Problem credential-unknown, credential-state when no transition leads there */
+  /** @throws Problem credential-unknown; credential-state if its status does not allow the transition */
   transition(
     context: AuthorizedContext,
     id: string,
@@ -115,7 +118,7 @@ export class CredentialsService {
   }
 }
 
-/** Limits a query to the caller's relying parties, also where the caller names one. */
+/** Limits a query to the relying parties of the caller, even if the caller names one. */
 function visibleTo({ relyingParties }: AuthorizedContext, rpId?: string): FindOptionsWhere<CredentialEntity> {
   const limits = [
     ...(rpId === undefined ? [] : [Equal(rpId)]),

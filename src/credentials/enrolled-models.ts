@@ -17,7 +17,7 @@ interface EnrolledModel {
   readonly credentials: number;
 }
 
-/** Compares the passkeys of a relying party with a policy by the rules of a sign-in, one model at a time. */
+/** Checks the active passkeys of a relying party against a policy, by the rules of a sign-in, one model at a time. */
 @Injectable()
 export class EnrolledModels extends EnrolledCredentials {
   constructor(
@@ -54,7 +54,9 @@ export class EnrolledModels extends EnrolledCredentials {
   }
 }
 
-/** Gives relying parties their EnrolledCredentials. It is global because RelyingPartiesModule cannot import credentials. */
+/**
+ * Provides EnrolledCredentials to the relying parties module. It is global because that module cannot import this one.
+ */
 @Global()
 @Module({
   imports: [AuthenticatorsModule],

@@ -5,24 +5,24 @@ import type { AuthorizedContext } from '../identity/request-context.js';
 import { Problem } from '../problems/problem.js';
 import { Refusal } from '../webauthn/verdict.js';
 
-/** What is known of an answer that was refused. */
+/** A refused answer, with everything that is known about it. */
 interface RefusedAnswer {
   readonly type: 'credential.register' | 'credential.verify';
   readonly credentialId: string;
   readonly redeemed: Redeemed | undefined;
-  /** What refused it: its step of the specification goes into the record. */
+  /** The error that refused it. The record names its step of the specification. */
   readonly error: unknown;
 }
 
-/** The base64url of 1,023 bytes, the longest credential id. */
+/** Length of the longest credential id, 1,023 bytes, in base64url. */
 const MAX_CREDENTIAL_ID = 1_364;
 
-/** Records why an answer was refused, before the caller learns of it. */
+/** Records why an answer was refused, before the caller gets the problem. */
 @Injectable()
 export class RefusedAnswers {
   constructor(private readonly audit: AuditService) {}
 
-  /** A failure of the service itself is no refusal, and leaves no record. */
+  /** Records the refusal. A failure of the service itself is not a refusal and leaves no record. */
   async record(context: AuthorizedContext, problem: unknown, answer: RefusedAnswer): Promise<void> {
     if (!(problem instanceof Problem) || problem.status >= 500) return;
     const { type, credentialId, redeemed, error } = answer;

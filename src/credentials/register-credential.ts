@@ -23,17 +23,17 @@ import { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswers } from './refused-answers.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
-/** The contract's longest name of a passkey; that of a model can be longer. */
+/** The longest name of a passkey in the contract. The name of a model can be longer. */
 const MAX_NAME_CHARACTERS = 64;
 
-/** A redeemed challenge whose relying party is there and switched on. */
+/** A redeemed challenge whose relying party exists and is enabled. */
 type Ceremony = Redeemed & {
   readonly user_id: string;
   readonly origins: string[];
   readonly policy: RelyingPartyPolicy;
 };
 
-/** Ends a registration: redeems the challenge, verifies the answer (WebAuthn L3 §7.1) and keeps the credential. */
+/** Ends a registration: redeems the challenge, verifies the answer (WebAuthn L3 §7.1) and stores the credential. */
 @Injectable()
 export class RegisterCredential {
   constructor(
@@ -80,7 +80,7 @@ export class RegisterCredential {
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
       roots: (format, aaguid) => [...this.roots.of(format), ...this.authenticators.rootsOf(aaguid)],
-      // The row of a relying party may lack members that a later version added to policies.
+      // A policy that an earlier version stored may lack newer members.
       allowSha1Tpm: wholePolicy(policy).allowSha1Tpm,
       now: this.clock.now(),
     });
@@ -122,7 +122,10 @@ export class RegisterCredential {
     return Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('');
   }
 
-  /** The user's handle row is the lock by which registrations of one user take turns, also with the user's erasure. */
+  /**
+   * Stores the credential and its event. The user's handle row is the lock that serializes the registrations of one
+   * user, and these with the user's erasure.
+   */
   private keep(
     context: AuthorizedContext,
     ceremony: Ceremony,
@@ -135,7 +138,7 @@ export class RegisterCredential {
         where: { rpId, userId },
         lock: { mode: 'pessimistic_write' },
       });
-      if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased meanwhile' });
+      if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased in the meantime' });
       const count = await manager.countBy(CredentialEntity, { rpId, userId, status: Not('revoked' as const) });
       demandRoom(count, ceremony.policy.maxCredentialsPerUser);
       await this.insert(manager, credential);
@@ -186,7 +189,11 @@ function ceremonyOf(redeemed: Redeemed): Ceremony {
   return { ...redeemed, policy, origins, user_id };
 }
 
-/** What the relying party demands beyond the specification's steps. @throws Refusal */
+/**
+ * Checks the demands of the relying party that go beyond the steps of the specification.
+ *
+ * @throws Refusal
+ */
 function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegistration, ceremony: Ceremony): void {
   const { policy, attachment } = ceremony;
   const { backupEligible, attestation } = verified;
@@ -194,26 +201,26 @@ function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegis
   step(
     !attachment || !answered || answered === attachment,
     'authenticator-denied',
-    `a ${String(attachment)} authenticator was asked for; the answer is from a ${String(answered)} one`,
+    `the challenge asked for a ${String(attachment)} authenticator; the answer is from a ${String(answered)} one`,
   );
   const discoverable = policy.residentKey !== 'required' || discoverableOf(response) !== false;
   step(
     discoverable,
     'authenticator-denied',
-    'the passkey is not discoverable (credProps.rk is false); the policy’s residentKey demands it',
+    'the passkey is not discoverable (credProps.rk is false); residentKey in the policy demands that it is',
   );
   demandBackup(policy.backup, backupEligible);
   const trustNeeded = policy.attestation.trust === 'trusted' || policy.backup === 'device-bound';
   step(
     !trustNeeded || attestation.trust === 'trusted',
     'attestation-untrusted',
-    `the policy demands an attestation by a maker whom the service trusts; ${distrustOf(attestation)}`,
+    `the policy demands an attestation by a maker that the service trusts; ${distrustOf(attestation)}`,
   );
 }
 
 function distrustOf({ trust, distrust }: VerifiedRegistration['attestation']): string {
-  if (trust === 'none') return 'this answer has none, as when attestation.conveyance of the policy asks for none';
-  if (trust === 'self') return 'this one is by the passkey’s own key, so that it names no maker';
+  if (trust === 'none') return 'this answer has none, which is normal if attestation.conveyance in the policy is none';
+  if (trust === 'self') return 'this one is signed with the passkey’s own key, so it names no maker';
   return `this one is not trusted: ${distrust?.detail ?? ''}`;
 }
 
@@ -221,13 +228,13 @@ function attachmentOf({ authenticatorAttachment }: RegistrationResponseDto): str
   return ['platform', 'cross-platform'].find((known) => known === authenticatorAttachment) ?? null;
 }
 
-/** `credProps.rk` (WebAuthn L3 §10.1.3), when the client tells it. */
+/** Reads `credProps.rk` (WebAuthn L3 §10.1.3). null: the client does not report it. */
 function discoverableOf({ clientExtensionResults }: RegistrationResponseDto): boolean | null {
   const credProps = (clientExtensionResults?.credProps ?? {}) as { rk?: unknown };
   return typeof credProps.rk === 'boolean' ? credProps.rk : null;
 }
 
-/** Fits everything that clients write today, such as `hybrid` or `smart-card`, and longer values of tomorrow. */
+/** Matches all values that clients send today, such as `hybrid` or `smart-card`, and leaves room for longer ones. */
 const TRANSPORT = /^[\x21-\x7e]{1,32}$/;
 const MAX_TRANSPORTS = 16;
 

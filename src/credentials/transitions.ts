@@ -5,7 +5,7 @@ interface Transition {
   readonly to: CredentialStatus;
 }
 
-/** The life of a credential, whole. `revoked` is final: nothing leads out of it. */
+/** All status changes of a credential. `revoked` is final: no transition leads out of it. */
 export const TRANSITIONS = {
   suspend: { from: ['active'], to: 'suspended' },
   reinstate: { from: ['suspended'], to: 'active' },

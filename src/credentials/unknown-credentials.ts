@@ -7,13 +7,13 @@ import type { RequestContext } from '../identity/request-context.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
-/** The ids that an answer names, base64url. */
+/** The ids in an answer, base64url. */
 interface Named {
   readonly id: string;
   readonly response: { readonly userHandle?: string | null };
 }
 
-/** Decides if a browser may be signalled to forget a passkey (`signalUnknownCredential()`, WebAuthn L3 §5.1.10). */
+/** Decides if a browser may be told to forget a passkey (`signalUnknownCredential()`, WebAuthn L3 §5.1.10). */
 @Injectable()
 export class UnknownCredentials {
   constructor(
@@ -23,9 +23,9 @@ export class UnknownCredentials {
   ) {}
 
   /**
-   * True if the credential certainly does not exist for the relying party. A row that something other than the service
-   * changed may be the credential's own, under another id, user or relying party. So every row of the user must hold, and
-   * every row with this credential id. The service reports those that do not.
+   * True if it is certain that the relying party has no such credential. A row that something other than the service
+   * changed may be this credential under another id, user or relying party. So every row of the user and every row with
+   * this credential id must pass the integrity check. Rows that fail are reported.
    */
   async isUnknown(context: RequestContext, redeemed: Redeemed, { id, response }: Named): Promise<boolean> {
     if (credentialOf(redeemed) !== undefined) return false;

@@ -10,15 +10,15 @@ import { RelyingPartiesService } from '../relying-parties/relying-parties.servic
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
-/** An argument of `PublicKeyCredential.signalAllAcceptedCredentials()` (WebAuthn L3 §5.1.10). */
+/** The argument of `PublicKeyCredential.signalAllAcceptedCredentials()` (WebAuthn L3 §5.1.10). */
 export interface UserSignals {
   allAcceptedCredentials: { rpId: string; userId: string; allAcceptedCredentialIds: string[] };
 }
 
-/** An operator has to mend the row first. */
+/** An operator has to repair the row first, so an earlier attempt fails, too. */
 const RETRY_SECONDS = 60;
 
-/** What concerns a user of a relying party as a whole. */
+/** Operations on a user of a relying party as a whole. */
 @Injectable()
 export class UsersService {
   constructor(
@@ -30,8 +30,9 @@ export class UsersService {
   ) {}
 
   /**
-   * A suspended credential is still accepted: the client must not forget it. The client forgets passkeys that are not listed,
-   * so there is a list only if every row of the user is as the service wrote it, revoked ones included.
+   * Lists the credentials that a client keeps. A suspended one is still listed, because the client must not forget it.
+   * The client forgets passkeys that are not listed, so there is a list only if every row of the user is as the service
+   * wrote it, revoked ones included.
    *
    * @throws Problem relying-party-unknown; not-found for a user who never began a registration; unavailable
    */
@@ -41,7 +42,8 @@ export class UsersService {
     if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
     const rows = await this.credentials.find({ where: { rpId, userId }, order: { id: 'ASC' } });
     if (!(await this.bindings.allHold(context, rows))) {
-      const detail = 'a credential record of the user fails its integrity check: which passkeys to keep is not known';
+      const detail =
+        'a credential record of the user fails its integrity check, so the list of passkeys to keep is unknown';
       throw new Problem('unavailable', { detail, retryAfter: RETRY_SECONDS });
     }
     const accepted = rows.filter(({ status }) => status !== 'revoked');
@@ -50,8 +52,8 @@ export class UsersService {
   }
 
   /**
-   * Deletes the user's credentials, challenges and handle, and with the handle what tells the user's events in the audit
-   * log from those of others. Erasing nobody is no error, and recorded just the same.
+   * Deletes the user's credentials, challenges and handle. The pseudonym goes with the handle, so nobody can tell the
+   * user's events in the audit log from those of others. The erasure of an unknown user succeeds and is recorded, too.
    *
    * @throws Problem relying-party-unknown
    */
@@ -61,7 +63,7 @@ export class UsersService {
       await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
       const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
       await manager.delete(ChallengeEntity, { rpId, userId });
-      // While the log still knows the user by the name that goes with the handle.
+      // The event is recorded before the handle is deleted, so that it carries the pseudonym of the user.
       const facts = { credentials: affected ?? 0 };
       await this.audit.record(context, { type: 'user.erase', outcome: 'success', rpId, userId, facts }, manager);
       await manager.delete(UserHandleEntity, { rpId, userId });

@@ -24,10 +24,13 @@ import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/c
 import type { VerifiedResponse } from './dto/verified.response.js';
 import { CredentialResponse } from './dto/credential.response.js';
 
-/** A redeemed challenge whose relying party is there and switched on. */
+/** A redeemed challenge whose relying party exists and is enabled. */
 type Ceremony = Redeemed & { readonly origins: string[]; readonly policy: RelyingPartyPolicy };
 
-/** Ends an authentication: redeems the challenge, verifies the answer (WebAuthn L3 §7.2) and keeps what it tells. */
+/**
+ * Ends an authentication: redeems the challenge, verifies the answer (WebAuthn L3 §7.2) and stores the new state of the
+ * credential.
+ */
 @Injectable()
 export class VerifyCredential {
   constructor(
@@ -71,7 +74,12 @@ export class VerifyCredential {
     }
   }
 
-  /** The credential that the answer names, when it may be used at all: §7.2 steps 5 and 6, and its life. @throws Refusal */
+  /**
+   * Finds the credential that the answer names, and checks that it may be used: its integrity, §7.2 step 6, its status
+   * and its model.
+   *
+   * @throws Refusal
+   */
   private async identify(
     context: AuthorizedContext,
     ceremony: Ceremony,
@@ -92,7 +100,11 @@ export class VerifyCredential {
     return credential;
   }
 
-  /** §7.2 step 22 and after: compare and set, with the event, in one statement. @throws Refusal */
+  /**
+   * Updates the credential and records the event in one compare-and-set statement (§7.2 step 22 and after).
+   *
+   * @throws Refusal
+   */
   private async accept(
     context: AuthorizedContext,
     { purpose, policy, audit_uid: uid }: Ceremony,
@@ -103,7 +115,7 @@ export class VerifyCredential {
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
-    // The passkey may have become eligible, so what it is now counts.
+    // The passkey may have become backup eligible, so its new state counts.
     demandBackup(policy.backup, backupEligible);
     const { bindingMac } = grown
       ? this.bindings.seal(Object.assign(new CredentialEntity(), credential, { backupEligible }))
@@ -138,7 +150,7 @@ export class VerifyCredential {
     };
   }
 
-  /** Signals the client to forget a credential only if it certainly does not exist here. */
+  /** Adds the signal to forget the credential only if it is certain that the credential does not exist. */
   private async rejected(
     context: AuthorizedContext,
     { reason, detail }: Refusal,
@@ -153,7 +165,12 @@ export class VerifyCredential {
     return new Problem('authentication-rejected', members);
   }
 
-  /** Why the compare-and-set did not take: the life of the credential went on while the signature was verified, or its count did. */
+  /**
+   * Explains why the compare-and-set changed nothing: while the signature was verified, the status or the sign count of
+   * the credential changed.
+   *
+   * @throws Refusal
+   */
   private async explain({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
     const current = await this.credentials.findOneBy({ rpId, id });
     step(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
@@ -176,25 +193,30 @@ function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
   step(
     redeemed.purpose === (purpose ?? null),
     'purpose-mismatch',
-    `the purpose is ${purpose ?? 'absent'}; the challenge's is ${redeemed.purpose ?? 'absent'}`,
+    `the purpose is ${purpose ?? 'absent'}; the purpose of the challenge is ${redeemed.purpose ?? 'absent'}`,
   );
   const { policy, origins, enabled } = redeemed;
   if (!enabled || !policy || !origins) throw new Problem('relying-party-denied');
   return { ...redeemed, policy, origins };
 }
 
-/** The user is the challenge's, or, where that is for any user, the one that the authenticator tells. @throws Refusal */
+/**
+ * Checks that the credential belongs to the user of the challenge. If the challenge is for any user, the answer must
+ * carry the user handle.
+ *
+ * @throws Refusal
+ */
 function demandUser({ user_id, handle }: Ceremony, { userId }: CredentialEntity, userHandle: string | undefined): void {
   step(
     user_id === null || user_id === userId,
     'credential-not-allowed',
-    'the passkey belongs to another user than the challenge was issued for',
+    'the challenge was issued for another user than the owner of the passkey',
   );
   const told = userHandle !== undefined || user_id !== null;
   step(
     told,
     'user-handle-mismatch',
-    'the answer has no user handle, and the challenge names no user: nothing says whose passkey it is',
+    'neither the answer nor the challenge names a user, so the owner of the passkey cannot be checked',
   );
   const matches = userHandle === undefined || userHandle === handle?.toString('base64url');
   step(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
@@ -214,7 +236,7 @@ function demandActive({ status, statusReason }: CredentialEntity): void {
   );
 }
 
-/** Whether a sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
+/** True if the sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
 function regressed(stored: number, received: number): boolean {
   return (stored !== 0 || received !== 0) && received <= stored;
 }

@@ -1,17 +1,20 @@
 import type { RelyingPartyEntity } from './relying-party.entity.js';
 
-/** Passkeys of one model that a relying party’s settings would refuse at their next sign-in. */
+/** The active passkeys of one model that new settings would refuse at the next sign-in. */
 export interface WouldRefuse {
   readonly aaguid: string;
-  /** The model's name; null: it is not known. */
+  /** Name of the model; null: unknown. */
   readonly name: string | null;
   readonly credentials: number;
-  /** Why the sign-in would be refused: a reason of `authentication-rejected`, or `relying-party-denied`. */
+  /** The reason for the refusal: a reason of `authentication-rejected`, or `relying-party-denied`. */
   readonly reason: string;
 }
 
-/** Relying parties ask the credentials through this, because credentials know relying parties and not the other way round. */
+/**
+ * The interface through which relying parties look at credentials. The credentials module implements it, because it
+ * imports the relying parties module and not the other way round.
+ */
 export abstract class EnrolledCredentials {
-  /** Finds the active passkeys that these settings refuse, by model. */
+  /** Finds the active passkeys that these settings refuse, grouped by model. */
   abstract refusedBy(settings: Pick<RelyingPartyEntity, 'rpId' | 'enabled' | 'policy'>): Promise<WouldRefuse[]>;
 }

@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const entities = () => database.dataSource.getRepository(RelyingPartyEntity);
 
-/** Boots with this file, or none. */
+/** Boots with a file of this text, or without a file. */
 async function boot(text: string | undefined, production = true): Promise<RelyingPartyEntity[]> {
   const file = join(directory, 'relying-parties.yaml');
   if (text !== undefined) writeFileSync(file, text);

@@ -10,14 +10,14 @@ import { Problem } from '../problems/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 
-/** The version of what does not exist: of replicas that start together, one creates. */
+/** The version of a relying party that does not exist. When replicas start together, it lets one of them create it. */
 const NOT_YET = 0;
 
 type Settings = PutRelyingPartyDto & { rpId: string };
 
 /**
- * Creates at boot the relying parties of PASSKEY_RELYING_PARTIES_FILE (YAML or JSON: a list of what PUT takes, each with
- * its `rpId`) that do not exist yet. What exists is the operator's, and is left alone.
+ * Creates the relying parties of PASSKEY_RELYING_PARTIES_FILE at boot, unless they exist. The file is YAML or JSON: a
+ * list of PUT bodies, each with its `rpId`. The operator owns a relying party that exists, so boot does not change it.
  */
 @Injectable()
 export class InitialRelyingParties implements OnApplicationBootstrap {
@@ -44,7 +44,8 @@ function exists(error: unknown): void {
 }
 
 /**
- * Origins and policies decide trust: one bad entry refuses the whole file, and the error names every mistake of every entry.
+ * Reads the settings in the file. Origins and policies decide trust, so one bad entry refuses the whole file. The error
+ * names every mistake of every entry.
  *
  * @throws ConfigError
  */

@@ -1,14 +1,17 @@
 import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
 
-/** SHA-256 of an Android app's signing certificate, as Credential Manager puts it in the client data's origin. */
+/**
+ * An Android app's origin as Credential Manager writes it into the client data: the SHA-256 of the app's signing
+ * certificate in base64url.
+ */
 const ANDROID_APP = /^android:apk-key-hash:[A-Za-z0-9_-]{43}$/;
 
-/** The URL parser takes more for a host than a domain or an IPv4 address: `*` is one. */
+/** A domain or an IPv4 address. The URL parser accepts more as a host, such as `*`. */
 const HOST = /^[a-z0-9.-]+$/;
 
 /**
- * An origin exactly as a client writes it into the client data (RFC 6454 §6.2): https, or http for a loopback name,
- * or an Android app.
+ * True for an origin exactly as a client writes it into the client data (RFC 6454 §6.2): https, http with a loopback
+ * name, or an Android app.
  */
 export function isOrigin(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 512) return false;

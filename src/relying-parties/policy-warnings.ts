@@ -1,7 +1,7 @@
 import { MAX_RELATED_NAMES, relatedNames, strangeOrigins } from './related-origins.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
 
-/** An effect of a setting that its author may not want. The setting is in force all the same. */
+/** An effect of a setting that its author may not want. The setting applies nevertheless. */
 export interface PolicyWarning {
   /** JSON pointer into the settings. */
   readonly pointer: string;
@@ -14,13 +14,13 @@ interface Settings {
   readonly policy: RelyingPartyPolicy;
 }
 
-/** Firefox reads no more descriptors than this (Chromium throws from the 65th on). */
+/** The number of descriptors that Firefox reads. (Chromium throws from the 65th on.) */
 const FIREFOX_DESCRIPTORS = 20;
 
-/** ES256 and RS256: every authenticator in use makes one of them. */
+/** ES256 and RS256. Every authenticator in use makes keys of one of them. */
 const COMMON_ALGORITHMS = [-7, -257];
 
-/** Says what browsers and authenticators will not do under these settings, and what to change. */
+/** Lists what browsers and authenticators will not do under these settings, and what to change. */
 export function warningsOf({ rpId, origins, policy }: Settings): PolicyWarning[] {
   return [
     ...warningsOfOrigins(rpId, origins),
@@ -39,8 +39,8 @@ function warningsOfOrigins(rpId: string, origins: readonly string[]): PolicyWarn
       `browsers follow related origins under ${String(MAX_RELATED_NAMES)} names and ignore the rest: ` +
         `${listed(beyond)}; use fewer domains, or another relying party for them`,
     strange.length > 0 &&
-      `no browser lets a page use the passkeys of ${rpId} at ${listed(strange)}: the host is not on that domain, and has ` +
-        'no registered domain of its own by which it could be a related origin; remove it, or use another relying party',
+      `no browser lets a page use the passkeys of ${rpId} at ${listed(strange)}: the host is not on that domain, and ` +
+        'has no registered domain that could make it a related origin; remove it, or use another relying party',
   ];
   return details.filter((detail) => detail !== false).map((detail) => ({ pointer: '/origins', detail }));
 }
@@ -52,7 +52,10 @@ function listed(names: readonly string[]): string {
   return `${names.slice(0, MAX_LISTED).join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`;
 }
 
-/** Warns of settings that the conveyance none makes impossible: the client then replaces the attestation (WebAuthn L3 §5.1.3). */
+/**
+ * Warns of settings that the conveyance `none` makes impossible, because the client then replaces the attestation
+ * (WebAuthn L3 §5.1.3).
+ */
 function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): PolicyWarning[] {
   const { conveyance, trust, formats } = attestation;
   const warnings: PolicyWarning[] = [];
@@ -80,7 +83,9 @@ function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): Pol
   return warnings;
 }
 
-/** What makes registration impossible where one format alone is left that can prove anything. */
+/**
+ * Warns of settings that make registration impossible when only one attestation format is left that can prove anything.
+ */
 function warningsOfFormats(policy: RelyingPartyPolicy): PolicyWarning[] {
   const { attestation, backup, userVerification, residentKey, algorithms, allowSha1Tpm } = policy;
   const { conveyance, trust, formats } = attestation;
@@ -127,7 +132,7 @@ function warningsOfOptions({ algorithms, maxCredentialsPerUser, crossOrigin }: R
     warnings.push({ pointer: '/policy/algorithms', detail });
   }
   if (maxCredentialsPerUser > FIREFOX_DESCRIPTORS) {
-    const detail = `Firefox reads the first ${String(FIREFOX_DESCRIPTORS)} descriptors only; the passkeys that were used last come first`;
+    const detail = `Firefox reads the first ${String(FIREFOX_DESCRIPTORS)} descriptors only; the passkeys used most recently come first`;
     warnings.push({ pointer: '/policy/maxCredentialsPerUser', detail });
   }
   if (!crossOrigin.allow && crossOrigin.topOrigins.length > 0) {

@@ -1,19 +1,19 @@
 import { getDomainWithoutSuffix } from 'tldts';
 
-/** A browser follows so many names: WebAuthn L3 §5.11.1 demands five, and Chromium follows no more. */
+/** The number of names that a browser follows: WebAuthn L3 §5.11.1 demands five, and Chromium follows no more. */
 export const MAX_RELATED_NAMES = 5;
 
 /**
- * The origins that the document at /.well-known/webauthn must list (WebAuthn L3 §5.11), in the order of the settings. An
- * origin on the RP ID's own domain needs no listing, and its name would count against the browser's limit.
+ * Lists the origins for the document at /.well-known/webauthn (WebAuthn L3 §5.11), in the order of the settings. An
+ * origin on the domain of the RP ID needs no listing, and its name would count against the limit of the browser.
  */
 export function relatedOrigins(rpId: string, origins: readonly string[]): string[] {
   return origins.filter((origin) => origin.startsWith('https://') && !isOwn(rpId, new URL(origin).hostname));
 }
 
 /**
- * The origins at which no browser lets the RP ID be used (WebAuthn L3 §5.11.1): their host is neither the RP ID nor below it,
- * and has no registrable domain by which it could be related. Apps are not judged.
+ * Lists the origins where no browser accepts the RP ID (WebAuthn L3 §5.11.1): the host is neither the RP ID nor below
+ * it, and has no registrable domain that could make it a related origin. Origins of apps are never listed.
  */
 export function strangeOrigins(rpId: string, origins: readonly string[]): string[] {
   return origins.filter((origin) => {
@@ -23,13 +23,13 @@ export function strangeOrigins(rpId: string, origins: readonly string[]): string
   });
 }
 
-/** The names by which a browser counts related origins: `example` for https://login.example.co.uk. */
+/** Lists the names that a browser counts for related origins, such as `example` for https://login.example.co.uk. */
 export function relatedNames(rpId: string, origins: readonly string[]): string[] {
   const names = relatedOrigins(rpId, origins).map((origin) => nameOf(new URL(origin).hostname));
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
-/** undefined: the host is a public suffix, an address or a name of no public domain. */
+/** @returns undefined if the host is a public suffix, an address or a name outside the public domains */
 function nameOf(hostname: string): string | undefined {
   return getDomainWithoutSuffix(hostname, { allowPrivateDomains: true }) || undefined;
 }

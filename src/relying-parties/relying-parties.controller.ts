@@ -42,7 +42,9 @@ export class RelyingPartiesController {
   ): Promise<RelyingPartyResponse | DryRunResponse> {
     await this.access.demandRelyingParty(context, rpId);
     if ((settings.rpId ?? rpId) !== rpId) {
-      throw new Problem('request-malformed', { invalid: [{ pointer: '/rpId', detail: 'is not the one in the path' }] });
+      throw new Problem('request-malformed', {
+        invalid: [{ pointer: '/rpId', detail: 'is not the RP ID in the path' }],
+      });
     }
     if (dryRun === 'true') {
       const party = await this.parties.propose(rpId, settings);
@@ -54,7 +56,7 @@ export class RelyingPartiesController {
     return RelyingPartyResponse.of(party);
   }
 
-  /** The document to serve at https://{rpId}/.well-known/webauthn (WebAuthn L3 §5.11). */
+  /** Makes the document that the operator serves at https://{rpId}/.well-known/webauthn (WebAuthn L3 §5.11). */
   @Get(':rpId/related-origins')
   @Requires('relying-parties:read')
   async relatedOrigins(

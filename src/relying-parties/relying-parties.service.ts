@@ -11,7 +11,7 @@ import { warningsOf } from './policy-warnings.js';
 import { type RelyingPartyPolicy, wholePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 
-/** Relying parties, their origins and their ceremony policy. */
+/** Stores relying parties with their origins and their policy for ceremonies. */
 @Injectable()
 export class RelyingPartiesService {
   private readonly logger = new Logger(RelyingPartiesService.name);
@@ -34,7 +34,7 @@ export class RelyingPartiesService {
     return party;
   }
 
-  /** @throws Problem relying-party-unknown, relying-party-denied when it is switched off */
+  /** @throws Problem relying-party-unknown; relying-party-denied if it is switched off */
   async getEnabled(rpId: string): Promise<RelyingPartyEntity> {
     const party = await this.get(rpId);
     if (!party.enabled) throw new Problem('relying-party-denied', { detail: `${rpId} is switched off` });
@@ -42,10 +42,10 @@ export class RelyingPartiesService {
   }
 
   /**
-   * Creates the relying party, or makes it what `settings` says; members that are absent take their defaults. The same
-   * settings again change nothing.
+   * Creates the relying party, or replaces its settings. Members that are absent take their defaults. Settings equal to
+   * the stored ones change nothing.
    *
-   * @throws Problem relying-party-conflict when `settings.version` is not the stored one
+   * @throws Problem relying-party-conflict if `settings.version` is not the stored version
    */
   put(
     context: RequestContext | null,
@@ -64,21 +64,21 @@ export class RelyingPartiesService {
       const facts = { version: party.version, ...wantedOf(party), warnings: warned };
       await this.audit.record(context, { type, outcome: 'success', rpId, facts }, manager);
       if (warnings.length > 0)
-        this.logger.warn({ message: 'a relying party’s settings deserve a look', rpId, warnings });
+        this.logger.warn({ message: 'the settings of a relying party have warnings', rpId, warnings });
       return { party, created: !stored };
     });
   }
 
   /**
-   * Returns what `put` would make of the relying party, and stores nothing.
+   * Returns the relying party as `put` would store it, and stores nothing.
    *
-   * @throws Problem relying-party-conflict as `put` would
+   * @throws Problem relying-party-conflict in the same cases as `put`
    */
   async propose(rpId: string, settings: PutRelyingPartyDto): Promise<RelyingPartyEntity> {
     return this.changed(rpId, await this.parties.findOneBy({ rpId }), settings);
   }
 
-  /** @returns `stored` itself when the settings change nothing */
+  /** @returns `stored` itself if the settings change nothing */
   private changed(rpId: string, stored: RelyingPartyEntity | null, settings: PutRelyingPartyDto): RelyingPartyEntity {
     if (settings.version !== undefined && settings.version !== (stored?.version ?? 0)) {
       throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });

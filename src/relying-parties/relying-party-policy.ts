@@ -3,7 +3,10 @@ import { ATTESTATION_FORMATS } from '../webauthn/attestation-statement.js';
 
 type Demand = 'required' | 'preferred' | 'discouraged';
 
-/** What a relying party demands of its ceremonies; enforced on the options and again on the answers. */
+/**
+ * A relying party's demands on its ceremonies. The service puts them into the options and checks the answers against
+ * them.
+ */
 export interface RelyingPartyPolicy {
   readonly userVerification: Demand;
   readonly residentKey: Demand;
@@ -13,7 +16,7 @@ export interface RelyingPartyPolicy {
     readonly formats: readonly string[];
   };
   readonly authenticators: {
-    /** AAGUIDs; absent: every model. */
+    /** AAGUIDs; absent: every model is allowed. */
     readonly allow?: readonly string[];
     readonly deny?: readonly string[];
     readonly unknown: 'allow' | 'deny';
@@ -24,17 +27,26 @@ export interface RelyingPartyPolicy {
   readonly maxCredentialsPerUser: number;
   readonly challengeTtlSeconds: number;
   readonly signCountRegression: 'reject' | 'flag';
-  /** Decides if a credential that becomes backup eligible after its registration is refused (WebAuthn L3 §7.2 step 19). */
+  /**
+   * `reject` refuses a credential that has become backup eligible since its registration (WebAuthn L3 §7.2 step 19).
+   */
   readonly backupEligibilityChange: 'reject' | 'accept-growth';
-  /** Allows trust in a TPM’s attestation that rests on SHA-1, as nearly every Windows Hello sends it. */
+  /**
+   * True if a TPM attestation that relies on SHA-1 may be trusted. Nearly every Windows Hello sends such attestations.
+   */
   readonly allowSha1Tpm: boolean;
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
-  /** Of ceremonies that name a user: src/database/user-limits.ts. PCI DSS 8.3.4 asks for 10 refusals at most. */
+  /**
+   * The limits of ceremonies that name a user (src/database/user-limits.ts). PCI DSS 8.3.4 allows at most 10 refusals.
+   */
   readonly userLimits: { readonly challengesPerMinute: number; readonly refusalsPerHalfHour: number };
 }
 
-/** Chromium throws a RangeError from the 65th descriptor on, so a user with more could neither sign in nor register. */
+/**
+ * Chromium throws a RangeError from the 65th descriptor on, so a user with more passkeys could neither sign in nor
+ * register.
+ */
 export const MAX_CREDENTIALS_PER_USER = 64;
 
 export const DEFAULT_POLICY: RelyingPartyPolicy = {
@@ -55,8 +67,8 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
 };
 
 /**
- * Fills a policy with a default for every absent member, at both levels, and within today's bounds: a caller can put a policy
- * that was stored under wider ones as it got it.
+ * Gives every absent member of a policy its default, at both levels, and keeps the values within the present bounds. So
+ * a caller can PUT a policy as it got it, even if the policy was stored under wider bounds.
  */
 export function wholePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
   const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {

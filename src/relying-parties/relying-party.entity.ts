@@ -15,11 +15,11 @@ export class RelyingPartyEntity {
   @Column('boolean')
   enabled: boolean;
 
-  /** Read whole: what was stored before a member was added has that member's default. */
+  /** The whole policy. A member that was added after the row was stored has its default. */
   @Column('jsonb', { transformer: { from: wholePolicy, to: (policy: RelyingPartyPolicy) => policy } })
   policy: RelyingPartyPolicy;
 
-  /** Counts the changes, from 1 on. */
+  /** The number of changes, from 1. */
   @Column('integer')
   version: number;
 

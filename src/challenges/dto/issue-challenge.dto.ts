@@ -19,7 +19,10 @@ export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
 export const PURPOSE_WORDS = '1 to 64 letters, digits and . _ : / -';
 
 class UserDto {
-  /** The caller's id of the user, opaque to us; but it must be possible to name it in a path. */
+  /**
+   * The caller's id for the user, opaque to the service. `.` and `..` are refused because the id is a path segment in
+   * other requests.
+   */
   @NotEquals('.')
   @NotEquals('..')
   @IsText(1, 256)
@@ -28,12 +31,12 @@ class UserDto {
   @IsText(1, 256)
   name: string;
 
-  /** Empty where the caller has none (WebAuthn L3 §5.4.3). */
+  /** Empty if the caller has no display name (WebAuthn L3 §5.4.3). */
   @IsText(0, 256)
   displayName: string;
 }
 
-/** How the caller knows that it is the user (PCI DSS 8.3.3). */
+/** How and when the caller identified the user (PCI DSS 8.3.3). */
 export class IdentityProofDto {
   @IsText(1, 64)
   method: string;

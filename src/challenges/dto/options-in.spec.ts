@@ -6,8 +6,8 @@ import { PutRelyingPartyDto } from '../../relying-parties/dto/put-relying-party.
 import { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './issue-challenge.dto.js';
 
 /*
- * The members of the options that come from a caller, by the request that holds them. docs/webauthn-conformance.md is made
- * from the titles: a `describe` is a member and what the clause says of it.
+ * The members of the options that come from a caller, grouped by the request that holds them. `npm run conformance`
+ * makes docs/webauthn-conformance.md from the titles: a `describe` names a member and quotes its clause.
  */
 
 type Members = Record<string, unknown>;

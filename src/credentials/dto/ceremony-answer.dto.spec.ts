@@ -5,8 +5,8 @@ import { Problem } from '../../problems/problem.js';
 import { RegisterCredentialDto, VerifyAuthenticationDto } from './ceremony-answer.dto.js';
 
 /*
- * The dictionaries that a browser writes, member by member. docs/webauthn-conformance.md is made from the titles: a
- * `describe` names a member and quotes its clause.
+ * The dictionaries that a browser writes, member by member. `npm run conformance` makes docs/webauthn-conformance.md
+ * from the titles: a `describe` names a member and quotes its clause.
  */
 
 type Members = Record<string, unknown>;
@@ -20,7 +20,7 @@ const long = (length: number): string => 'A'.repeat(length);
 const taken = (body: object, metatype: new () => object): Promise<Members> =>
   strictValidation().transform(body, { type: 'body', metatype }) as Promise<Members>;
 
-/** The members of `PublicKeyCredential.toJSON()` that the service sees, in each ceremony. */
+/** Validates members of `PublicKeyCredential.toJSON()` in the answers of both ceremonies. */
 const ofCredential = (members: Members) =>
   Promise.all([
     taken({ challengeId, response: { ...credential, response: created, ...members } }, RegisterCredentialDto),
@@ -41,7 +41,7 @@ async function refused(place: Place, members: Members, name: string): Promise<vo
   expect((problem as Problem).members.invalid?.map(({ pointer }) => pointer.split('/').includes(name))).toContain(true);
 }
 
-/** Tests of a member that is a text in base64url and must be there. */
+/** Tests a required member that is text in base64url. */
 function describeBytes(place: Place, name: string): void {
   it('accepts 1 to 65,536 characters', async () => {
     await place({ [name]: 'A' });
@@ -59,7 +59,7 @@ function describeBytes(place: Place, name: string): void {
     refused(place, { [name]: long(65_537) }, name));
 }
 
-/** Tests of a member that the service has from elsewhere and does not read. */
+/** Tests a member that the service does not read, because it has the value from elsewhere. */
 function describeUnread(place: Place, name: string): void {
   it.each<[string, unknown]>([
     ['an absent one', undefined],
@@ -151,7 +151,8 @@ describe('WebAuthn L3 §5.1 RegistrationResponseJSON and AuthenticationResponseJ
       }
     });
     it('is stricter than the clause for every parser’s sake: names that every object inherits are refused as the body is read', async () => {
-      // Refused in src/contract/json-body.ts, before any class sees the body; here they change no prototype.
+      // src/contract/json-body.ts refuses these names before a class sees the body. Here they must not change a
+      // prototype.
       for (const seen of await ofCredential({ toString: 'x' })) expect(Object.hasOwn(seen, 'toString')).toBe(false);
     });
   });

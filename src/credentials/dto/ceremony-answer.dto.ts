@@ -23,14 +23,18 @@ const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters'
 const BASE64URL_OR_EMPTY = /^[A-Za-z0-9_-]{0,65536}$/;
 
 /*
- * A browser writes these objects (`PublicKeyCredential.toJSON()`, WebAuthn L3 §5.1). Browsers grow: a member that is not
- * declared here is dropped, and null is absent wherever a member may be absent. Declared members are typed and bounded.
+ * A browser writes these objects (`PublicKeyCredential.toJSON()`, WebAuthn L3 §5.1). Later browsers may add members: a
+ * member that is not declared here is dropped. A null counts as absent wherever a member may be absent. Declared
+ * members have a type and a bound.
  */
 
-/** WebAuthn L3 §10.1.3. The other outputs end here, the secrets of the prf extension too. */
+/** WebAuthn L3 §10.1.3. All other outputs are dropped here, including the secrets of the prf extension. */
 @BrowserWritten()
 class ClientExtensionResultsDto {
-  /** A value of another type counts as none: an output that no one asked for refuses no passkey (WebAuthn L3 §7.1 step 18). */
+  /**
+   * A value of another type counts as none: an extension output that no caller asked for must not refuse a passkey
+   * (WebAuthn L3 §7.1 step 18).
+   */
   @IsOptional()
   credProps?: unknown;
 }
@@ -45,7 +49,7 @@ abstract class CeremonyResponseDto {
   @Equals('public-key')
   type: 'public-key';
 
-  /** A value that is not known counts as none (WebAuthn L3 §5.1). */
+  /** An unknown value counts as none (WebAuthn L3 §5.1). */
   @IsOptional()
   @IsText(0, 32)
   authenticatorAttachment?: string | null;
@@ -96,7 +100,7 @@ class AssertionResponseDto {
   @HasForm(BASE64URL, BASE64URL_WORDS)
   signature: string;
 
-  /** Some clients write an empty one where the authenticator returns none. */
+  /** Some clients write an empty text if the authenticator returns no user handle. */
   @IsOptional()
   @HasForm(BASE64URL_OR_EMPTY, `${BASE64URL_WORDS}, or empty`)
   userHandle?: string | null;

@@ -32,7 +32,7 @@ export class ListCredentialsQuery {
   cursor?: string;
 }
 
-/** A user of one relying party. */
+/** The path of a route about one user; RelyingPartyQuery names the relying party. */
 export class UserParam {
   @IsText(1, 256)
   userId: string;

@@ -6,7 +6,7 @@ export class RenameCredentialDto {
 }
 
 export class ChangeStatusDto {
-  /** Why, for the audit log and for whoever looks at the credential later. */
+  /** The reason for the change. The audit log and the credential keep it. */
   @IsText(1, 256)
   reason: string;
 }

@@ -7,7 +7,10 @@ export interface VerifiedResponse {
   purpose: string | null;
   userVerified: boolean;
   credential: CredentialResponse;
-  /** What does not refuse the user but deserves a look: `sign-count-regressed`. */
+  /**
+   * Observations that do not refuse the user but deserve attention: `sign-count-regressed`,
+   * `backup-eligibility-changed`.
+   */
   risks: string[];
   verifiedAt: Date;
   auditId: string;

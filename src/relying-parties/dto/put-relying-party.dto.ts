@@ -19,8 +19,8 @@ import { IsRpId } from '../../contract/rp-id.js';
 import { PolicyDto } from './policy.dto.js';
 
 /**
- * A caller can put what it got: `rpId`, `createdAt`, `updatedAt` and `warnings` are accepted and not written, and `version`
- * guards the write.
+ * A caller can PUT what it got by GET: `rpId`, `createdAt`, `updatedAt` and `warnings` are accepted and not written. A
+ * `version` must equal the stored one.
  */
 export class PutRelyingPartyDto {
   @Optional()

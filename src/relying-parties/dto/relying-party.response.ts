@@ -14,7 +14,7 @@ export class RelyingPartyResponse {
   updatedAt: Date;
   warnings: PolicyWarning[];
 
-  /** A row that an earlier version wrote lacks the newer members of the policy. */
+  /** Fills in the members of the policy that a row lacks because an earlier version wrote it. */
   static of(entity: RelyingPartyEntity): RelyingPartyResponse {
     const { rpId, name, origins, enabled, policy, version, createdAt, updatedAt } = entity;
     const warnings = warningsOf(entity);
@@ -22,7 +22,9 @@ export class RelyingPartyResponse {
   }
 }
 
-/** Shows what a PUT would do. */
+/**
+ * The result of `PUT …?dryRun=true`: the settings as a PUT would store them, and the passkeys that they would refuse.
+ */
 export interface DryRunResponse extends RelyingPartyResponse {
   readonly wouldRefuse: WouldRefuse[];
 }
