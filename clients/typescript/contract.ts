@@ -14,10 +14,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Issue a challenge for the registration of a passkey
-         * @description Returns the options for `navigator.credentials.create()`. The user handle in `publicKey.user.id` is random, stable for
-         *     the user of this relying party, and never derived from the caller's id. `excludeCredentials` lists the user's
-         *     passkeys that are not revoked.
+         * Issue a registration challenge
+         * @description Returns the options for `navigator.credentials.create()`. The user handle in `publicKey.user.id` is random,
+         *     stays the same for the user at this relying party, and is never derived from the caller's user id.
+         *     `excludeCredentials` lists the user's passkeys that are not revoked.
          */
         post: operations["issueRegistrationChallenge"];
         delete?: never;
@@ -36,11 +36,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Issue a challenge for an authentication
-         * @description Returns the options for `navigator.credentials.get()`. Without `userId` the authenticator offers the discoverable
-         *     credentials it holds and `allowCredentials` is empty. For a user who is unknown or has no passkey,
-         *     `allowCredentials` holds decoys that are stable for that user and look like the passkeys of other users, so the reply
-         *     does not show which users exist. Transports are sorted.
+         * Issue an authentication challenge
+         * @description Returns the options for `navigator.credentials.get()`. Without `userId`, `allowCredentials` is empty and the
+         *     authenticator offers its discoverable credentials. For an unknown user, or a user without passkeys,
+         *     `allowCredentials` holds decoys. They stay the same for that user and look like the passkeys of other users, so
+         *     the reply does not show which users exist. Transports are sorted.
          */
         post: operations["issueAuthenticationChallenge"];
         delete?: never;
@@ -58,11 +58,11 @@ export interface paths {
         };
         /**
          * List credentials
-         * @description Oldest first. Every filter narrows the list; without any, it holds all that the caller may see.
+         * @description The oldest credential comes first. Each filter narrows the list. Without filters, it holds every credential that the caller may see.
          */
         get: operations["listCredentials"];
         put?: never;
-        /** Register the passkey that answers a registration challenge */
+        /** Verify the answer to a registration challenge and register the passkey */
         post: operations["registerCredential"];
         delete?: never;
         options?: never;
@@ -81,8 +81,8 @@ export interface paths {
         put?: never;
         /**
          * Verify the answer to an authentication challenge
-         * @description A 200 says that this user holds this passkey now, for this purpose. Everything else is a problem: there is no reply
-         *     with `verified: false`.
+         * @description A 200 means that the user has just used this passkey for this purpose. Every other outcome is a problem: no
+         *     reply has `verified: false`.
          */
         post: operations["verifyAuthentication"];
         delete?: never;
@@ -96,7 +96,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -117,7 +117,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -126,7 +126,7 @@ export interface paths {
         put?: never;
         /**
          * Suspend an active credential
-         * @description It is refused at every authentication until it is reinstated.
+         * @description The service refuses the credential at every authentication until it is reinstated.
          */
         post: operations["suspendCredential"];
         delete?: never;
@@ -140,7 +140,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -160,7 +160,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -169,7 +169,7 @@ export interface paths {
         put?: never;
         /**
          * Revoke a credential
-         * @description Final. A revoked credential never verifies again and stays listed as revoked.
+         * @description A revocation is final. The service refuses a revoked credential at every authentication, and still lists it as revoked.
          */
         post: operations["revokeCredential"];
         delete?: never;
@@ -185,16 +185,16 @@ export interface paths {
             };
             header?: never;
             path: {
-                /** @description The caller's own id of the user, percent-encoded. */
+                /** @description The caller's own id for the user, percent-encoded. */
                 userId: components["parameters"]["UserId"];
             };
             cookie?: never;
         };
         /**
          * Get the arguments for the browser's WebAuthn Signal API
-         * @description For `PublicKeyCredential.signalAllAcceptedCredentials()`. A suspended passkey is listed, so that the authenticator keeps it.
-         *     The browser removes passkeys that are not listed. So there is no list (`unavailable`) while a record of the user, even a
-         *     revoked one, fails its integrity check.
+         * @description Returns the arguments for `PublicKeyCredential.signalAllAcceptedCredentials()`. The browser removes passkeys
+         *     that are not in the list. So the list contains suspended passkeys, and the reply is `unavailable` while a record
+         *     of the user, even a revoked one, fails its integrity check.
          */
         get: operations["getUserSignals"];
         put?: never;
@@ -212,7 +212,7 @@ export interface paths {
             };
             header?: never;
             path: {
-                /** @description The caller's own id of the user, percent-encoded. */
+                /** @description The caller's own id for the user, percent-encoded. */
                 userId: components["parameters"]["UserId"];
             };
             cookie?: never;
@@ -222,9 +222,12 @@ export interface paths {
         post?: never;
         /**
          * Erase a user's data
-         * @description Removes the user's passkeys and handle at this relying party for good. Erasing an unknown user succeeds.
-         *     To have the browser remove the passkeys, too, first get the signals: nothing knows the user handle afterwards. Once the
-         *     user is erased, signal the earlier `allAcceptedCredentials` with no `allAcceptedCredentialIds`.
+         * @description Deletes the user's passkeys and user handle at this relying party permanently. The erasure of an unknown user
+         *     succeeds.
+         *
+         *     To make the browser remove the passkeys too, get the signals before the erasure, because it deletes the user
+         *     handle. After the erasure, send the browser the same `allAcceptedCredentials` with an empty
+         *     `allAcceptedCredentialIds`.
          */
         delete: operations["eraseUser"];
         options?: never;
@@ -262,11 +265,12 @@ export interface paths {
         get: operations["getRelyingParty"];
         /**
          * Create or replace a relying party
-         * @description Idempotent. The body is the whole setting: a member that is left out gets its default, not its former value. What was
-         *     read can be written back; when the body carries `version`, it must be the current one.
+         * @description The operation is idempotent. The body replaces all settings: an absent member gets its default, not its previous
+         *     value. A caller may send back the settings that it read. If the body contains `version`, it must be the current
+         *     version.
          *
-         *     `warnings` name what browsers and authenticators will not do under these settings. With `dryRun=true` the
-         *     service stores nothing, and also answers which passkeys it would refuse at their next sign-in.
+         *     `warnings` describes what browsers and authenticators will not do under these settings. With `dryRun=true`, the
+         *     service stores nothing, and also returns the passkeys that it would refuse at their next sign-in.
          */
         put: operations["putRelyingParty"];
         post?: never;
@@ -304,8 +308,8 @@ export interface paths {
         };
         /**
          * List audit events
-         * @description The newest event comes first. Reading the audit log is itself recorded, without the id of the user in the query. A text
-         *     in an event holds `{user.uid}` where it names the event's own user.
+         * @description The newest event comes first. The service records every read of the audit log, without the user id in the query.
+         *     A text in an event contains `{user.uid}` in place of the id of the event's own user.
          */
         get: operations["listAuditEvents"];
         put?: never;
@@ -321,7 +325,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The event's id, as in `metadata.uid`. */
+                /** @description The id of the event, as in `metadata.uid`. */
                 id: components["schemas"]["Id"];
             };
             cookie?: never;
@@ -341,14 +345,14 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The event's id, as in `metadata.uid`. */
+                /** @description The id of the event, as in `metadata.uid`. */
                 id: components["schemas"]["Id"];
             };
             cookie?: never;
         };
         /**
          * Prove that an event is in the log
-         * @description An inclusion proof (RFC 6962 §2.1.1) against a signed checkpoint. The leaf is the hash of the record as the export has it, where `user.uid` is the `user.uid_alt` of the event that the service shows. Verify it by `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The answer is `unavailable` until the event has its place in the log, for about a second.
+         * @description Returns an inclusion proof (RFC 6962 §2.1.1) for a signed checkpoint. The leaf is the hash of the record in the export; its `user.uid` is the `user.uid_alt` of the event in this API. Verify the proof with `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The reply is `unavailable` until the event is sequenced, for about a second.
          */
         get: operations["proveAuditEvent"];
         put?: never;
@@ -368,7 +372,7 @@ export interface paths {
         };
         /**
          * Get the latest checkpoint
-         * @description A C2SP tlog-checkpoint, signed by Ed25519 and, where there is such a key, by ML-DSA-44.
+         * @description Returns a C2SP tlog-checkpoint, signed with Ed25519 and, if the service has such a key, with ML-DSA-44.
          */
         get: operations["getAuditCheckpoint"];
         put?: never;
@@ -386,7 +390,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the keys that checkpoints are verified by */
+        /** Get the keys that verify checkpoints */
         get: operations["getAuditKeys"];
         put?: never;
         post?: never;
@@ -404,8 +408,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Prove that the log only grew
-         * @description That the first `from` leaves of the tree of `to` leaves are those of the tree of `from` (RFC 6962 §2.1.2).
+         * Prove that the log has only grown
+         * @description Returns a consistency proof (RFC 6962 §2.1.2): the first `from` leaves of the tree of `to` leaves are the leaves of the tree of `from` leaves.
          */
         get: operations["proveAuditConsistency"];
         put?: never;
@@ -425,7 +429,7 @@ export interface paths {
         };
         /**
          * Export the log
-         * @description Streams the records in the log's order, one a line: `event` with its `leafIndex`, `erased` where the record is past its retention (or another relying party's), and at last `proof`, by which the range proves itself complete. Verify it by `npm run audit:verify`.
+         * @description Streams the records in the order of the log, one per line. A line is an `event` with its `leafIndex`, or `erased` if the record is past its retention or belongs to another relying party. The last line is a `proof` that the range is complete. Verify the export with `npm run audit:verify`.
          */
         get: operations["exportAuditLog"];
         put?: never;
@@ -473,7 +477,7 @@ export interface components {
          */
         RpId: string;
         /**
-         * @description The caller's own id of the user. Opaque to this service; `.` and `..` cannot be named in a path.
+         * @description The caller's own id for the user. It is opaque to this service. `.` and `..` are not allowed, because a path cannot contain them.
          * @example u-123
          */
         UserId: string;
@@ -481,13 +485,13 @@ export interface components {
         SpiffeId: string;
         /**
          * Format: uuid
-         * @description The authenticator's model, as it says itself. Proves nothing without a trusted attestation.
+         * @description The model that the authenticator claims to be. Only a trusted attestation proves it.
          * @example ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4
          */
         Aaguid: string;
         Cursor: string;
         /**
-         * @description What the ceremony is for. The answer must name the same.
+         * @description The purpose of the ceremony. The answer must name the purpose of the challenge.
          * @example sign-in
          * @example payment:4711
          */
@@ -500,7 +504,7 @@ export interface components {
          */
         CoseAlgorithm: number;
         /**
-         * @description How the authenticator can be reached, as it says itself.
+         * @description The ways to reach the authenticator, as the authenticator reports them.
          * @example [
          *       "internal",
          *       "hybrid"
@@ -514,7 +518,7 @@ export interface components {
         /** @enum {string} */
         AttestationConveyance: "none" | "indirect" | "direct" | "enterprise";
         /**
-         * @description A name of the IANA registry "WebAuthn Attestation Statement Format Identifiers".
+         * @description A name from the IANA registry "WebAuthn Attestation Statement Format Identifiers".
          * @example packed
          */
         AttestationFormat: string;
@@ -522,11 +526,11 @@ export interface components {
         /** @enum {string} */
         CredentialStatus: "active" | "suspended" | "revoked";
         /**
-         * @description A web origin (`http` for localhost only) or an Android app's key hash.
+         * @description A web origin (`http` only for localhost), or the key hash of an Android app.
          * @example https://login.example.com
          */
         Origin: string;
-        /** @description How the caller knows that it is the user (PCI DSS 8.3.3). */
+        /** @description How and when the caller verified the identity of the user (PCI DSS 8.3.3). */
         IdentityProof: {
             /** @example password+otp */
             method: string;
@@ -541,17 +545,17 @@ export interface components {
                 /** @example ada@example.com */
                 name: string;
                 /**
-                 * @description A name for people to read; empty where the caller has none.
+                 * @description A name for people to read. It may be empty.
                  * @example Ada Lovelace
                  */
                 displayName: string;
             };
-            /** @description Required unless the relying party's policy says otherwise. */
+            /** @description Required, unless the relying party's policy makes it optional. */
             identityProof?: components["schemas"]["IdentityProof"];
             authenticatorAttachment?: components["schemas"]["Attachment"];
             hints?: components["schemas"]["Hints"];
             /**
-             * @description For `mediation:conditional` in the browser, where the passkey is created without a gesture of the user.
+             * @description For `mediation:conditional` in the browser, which creates the passkey without a user gesture.
              * @constant
              */
             mediation?: "conditional";
@@ -576,13 +580,13 @@ export interface components {
         RegistrationRequest: {
             challengeId: components["schemas"]["Id"];
             response: components["schemas"]["RegistrationResponseJSON"];
-            /** @description What the user calls the passkey. Without it, the service chooses one. */
+            /** @description The user's name for the passkey. If it is absent, the service chooses one. */
             name?: components["schemas"]["CredentialName"];
         };
         AuthenticationRequest: {
             challengeId: components["schemas"]["Id"];
             response: components["schemas"]["AuthenticationResponseJSON"];
-            /** @description Must equal the challenge's; left out when the challenge had none. */
+            /** @description The purpose of the challenge. It must be absent if the challenge had none. */
             purpose?: components["schemas"]["Purpose"];
         };
         PublicKeyCredentialDescriptorJSON: {
@@ -591,7 +595,7 @@ export interface components {
             id: components["schemas"]["Base64url"];
             transports?: components["schemas"]["Transports"];
         };
-        /** @description WebAuthn Level 3 §5.4, for `PublicKeyCredential.parseCreationOptionsFromJSON()`. */
+        /** @description The options of WebAuthn Level 3 §5.4, for `PublicKeyCredential.parseCreationOptionsFromJSON()`. */
         PublicKeyCredentialCreationOptionsJSON: {
             rp: {
                 id: components["schemas"]["RpId"];
@@ -609,7 +613,7 @@ export interface components {
                 type: "public-key";
                 alg: components["schemas"]["CoseAlgorithm"];
             }[];
-            /** @description Milliseconds. */
+            /** @description The time limit for the ceremony in milliseconds. */
             timeout: number;
             excludeCredentials: components["schemas"]["PublicKeyCredentialDescriptorJSON"][];
             authenticatorSelection: {
@@ -626,28 +630,28 @@ export interface components {
                 credProps: true;
             };
         };
-        /** @description WebAuthn Level 3 §5.5, for `PublicKeyCredential.parseRequestOptionsFromJSON()`. */
+        /** @description The options of WebAuthn Level 3 §5.5, for `PublicKeyCredential.parseRequestOptionsFromJSON()`. */
         PublicKeyCredentialRequestOptionsJSON: {
             challenge: components["schemas"]["Base64url"];
             rpId: components["schemas"]["RpId"];
-            /** @description Milliseconds. */
+            /** @description The time limit for the ceremony in milliseconds. */
             timeout: number;
             allowCredentials: components["schemas"]["PublicKeyCredentialDescriptorJSON"][];
             userVerification: components["schemas"]["Requirement"];
             hints?: components["schemas"]["Hints"];
         };
-        /** @description The service reads `credProps.rk`, and drops every other result, the secrets of the prf extension too. */
+        /** @description The service reads only `credProps.rk`. It drops every other result, including the secrets of the prf extension. */
         ClientExtensionResults: {
-            /** @description WebAuthn Level 3 §10.1.3. A value of another type counts as absent. */
+            /** @description The result of WebAuthn Level 3 §10.1.3. A value of another type counts as absent. */
             credProps?: unknown;
             appidExclude?: boolean;
         } | null;
         /**
-         * @description As the browser says; a value that is not known counts as none.
+         * @description The attachment that the browser reports. An unknown value counts as absent.
          * @example platform
          */
         ResponseAttachment: string | null;
-        /** @description WebAuthn Level 3 §5.1, the result of `PublicKeyCredential.toJSON()` after `navigator.credentials.create()`. The browser writes it: the service drops members that are not listed, and takes null as absent. */
+        /** @description The result of `PublicKeyCredential.toJSON()` after `navigator.credentials.create()` (WebAuthn Level 3 §5.1). Because the browser writes it, the service drops members that are not listed, and treats null as absent. */
         RegistrationResponseJSON: {
             id: components["schemas"]["Base64url"];
             rawId: components["schemas"]["Base64url"];
@@ -658,17 +662,17 @@ export interface components {
             response: {
                 clientDataJSON: components["schemas"]["Base64url"];
                 attestationObject: components["schemas"]["Base64url"];
-                /** @description Ignored; the attestation object holds it. */
+                /** @description Ignored. The service reads it from the attestation object. */
                 authenticatorData?: components["schemas"]["IgnoredBase64url"];
-                /** @description The service keeps the first 16 values of 1 to 32 visible ASCII characters, unknown ones too. */
+                /** @description The service keeps the first 16 values that have 1 to 32 visible ASCII characters, including unknown ones. */
                 transports?: string[] | null;
-                /** @description Ignored; the attestation object holds it. */
+                /** @description Ignored. The service reads it from the attestation object. */
                 publicKey?: components["schemas"]["IgnoredBase64url"];
-                /** @description Ignored; the attestation object holds it. */
+                /** @description Ignored. The service reads it from the attestation object. */
                 publicKeyAlgorithm?: number | null;
             };
         };
-        /** @description WebAuthn Level 3 §5.1, the result of `PublicKeyCredential.toJSON()` after `navigator.credentials.get()`. The browser writes it: the service drops members that are not listed, and takes null as absent. */
+        /** @description The result of `PublicKeyCredential.toJSON()` after `navigator.credentials.get()` (WebAuthn Level 3 §5.1). Because the browser writes it, the service drops members that are not listed, and treats null as absent. */
         AuthenticationResponseJSON: {
             id: components["schemas"]["Base64url"];
             rawId: components["schemas"]["Base64url"];
@@ -680,7 +684,7 @@ export interface components {
                 clientDataJSON: components["schemas"]["Base64url"];
                 authenticatorData: components["schemas"]["Base64url"];
                 signature: components["schemas"]["Base64url"];
-                /** @description Null or empty counts as absent. */
+                /** @description Null and the empty string count as absent. */
                 userHandle?: string | null;
             };
         };
@@ -729,30 +733,30 @@ export interface components {
          */
         Credential: {
             id: components["schemas"]["Id"];
-            /** @description WebAuthn's credential id. */
+            /** @description The WebAuthn credential id. */
             credentialId: components["schemas"]["Base64url"];
             rpId: components["schemas"]["RpId"];
             userId: components["schemas"]["UserId"];
             name: components["schemas"]["CredentialName"];
             status: components["schemas"]["CredentialStatus"];
             aaguid: components["schemas"]["Aaguid"];
-            /** @description What the AAGUID stands for, when it is known. */
+            /** @description The authenticator model of the AAGUID; `null` if it is unknown. */
             authenticator: {
                 name: string;
-                /** @description A `data:` URL of an image. */
+                /** @description An image as a `data:` URL. */
                 icon?: string;
             } | null;
             algorithm: components["schemas"]["CoseAlgorithm"];
             /** @enum {string|null} */
             attachment: "platform" | "cross-platform" | null;
             transports: components["schemas"]["Transports"];
-            /** @description Whether it is a discoverable credential; `null` when the browser did not say. */
+            /** @description True for a discoverable credential; `null` if the browser did not report it. */
             discoverable: boolean | null;
-            /** @description Whether it is a multi-device passkey. */
+            /** @description True if the passkey can be backed up (a multi-device credential). */
             backupEligible: boolean;
-            /** @description Whether it was backed up when it was last used. */
+            /** @description True if the passkey was backed up at its last use. */
             backedUp: boolean;
-            /** @description Whether the user was verified when it was registered or has been since. */
+            /** @description True if the authenticator verified the user at registration or at any later use. */
             userVerified: boolean;
             attestation: {
                 format: components["schemas"]["AttestationFormat"];
@@ -761,23 +765,23 @@ export interface components {
             };
             signCount: number;
             createdAt: components["schemas"]["Time"];
-            /** @description The service that registered it. */
+            /** @description The SPIFFE ID of the service that registered it. */
             createdBy: components["schemas"]["SpiffeId"];
             /**
              * Format: date-time
-             * @description `null` until it is used.
+             * @description The time of the last use; `null` if it was never used.
              */
             lastUsedAt: string | null;
-            /** @description When `status` became what it is. */
+            /** @description The time of the last change of `status`. */
             statusChangedAt: components["schemas"]["Time"];
-            /** @description Why; `null` since registration. */
+            /** @description The reason for the last change of `status`; `null` if it has not changed since registration. */
             statusReason: string | null;
         };
         CredentialPage: {
             data: components["schemas"]["Credential"][];
             nextCursor: components["schemas"]["NextCursor"];
         };
-        /** @description `null` on the last page. */
+        /** @description The cursor of the next page; `null` on the last page. */
         NextCursor: string | null;
         Verification: {
             /** @constant */
@@ -785,13 +789,13 @@ export interface components {
             rpId: components["schemas"]["RpId"];
             userId: components["schemas"]["UserId"];
             purpose: string | null;
-            /** @description Whether the authenticator verified the user in this authentication. */
+            /** @description True if the authenticator verified the user in this authentication. */
             userVerified: boolean;
             credential: components["schemas"]["Credential"];
-            /** @description What speaks against trusting this authentication blindly, where the policy flags instead of rejecting. */
+            /** @description Findings that the relying party's policy accepts but flags. */
             risks: ("sign-count-regressed" | "backup-eligibility-changed")[];
             verifiedAt: components["schemas"]["Time"];
-            /** @description The audit event that records this. */
+            /** @description The id of the audit event that records this authentication. */
             auditId: components["schemas"]["Id"];
         };
         UserSignals: {
@@ -802,7 +806,7 @@ export interface components {
                 allAcceptedCredentialIds: components["schemas"]["Base64url"][];
             };
         };
-        /** @description The ceremony policy. A member that is left out has its default. */
+        /** @description The ceremony policy. An absent member has its default. */
         PolicySettings: {
             /** @default required */
             userVerification?: components["schemas"]["Requirement"];
@@ -855,8 +859,8 @@ export interface components {
                 maxAgeSeconds?: components["schemas"]["MaxAgeSeconds"];
             };
             /**
-             * @description What may be done in the name of one user, counted over all replicas. An authentication that names nobody is not
-             *     limited, and no answer to a challenge is.
+             * @description Limits for each user, counted over all replicas. They do not limit authentications without `userId`, and
+             *     they do not limit answers to challenges.
              */
             userLimits?: {
                 /** @default 120 */
@@ -865,7 +869,7 @@ export interface components {
                 refusalsPerHalfHour?: components["schemas"]["RefusalsPerHalfHour"];
             };
         };
-        /** @description The ceremony policy in force. */
+        /** @description The current ceremony policy. */
         Policy: {
             userVerification: components["schemas"]["Requirement"];
             residentKey: components["schemas"]["Requirement"];
@@ -900,57 +904,57 @@ export interface components {
             };
         };
         /**
-         * @description `trusted` accepts only an attestation that ends in a known root.
+         * @description `trusted` accepts only an attestation whose certificate path ends in a known root.
          * @enum {string}
          */
         AttestationTrustRule: "any" | "trusted";
-        /** @description The formats that are accepted. By default every one that the service verifies. */
+        /** @description The accepted formats. The default is every format that the service verifies. */
         AttestationFormats: ("none" | "packed" | "fido-u2f" | "tpm" | "apple" | "android-key")[];
         Aaguids: components["schemas"]["Aaguid"][];
         /**
-         * @description Authenticators that are in neither list.
+         * @description The rule for authenticators that are in neither list.
          * @enum {string}
          */
         UnknownAuthenticatorRule: "allow" | "deny";
-        /** @description COSE algorithm identifiers, the preferred first. Sent to the authenticator and enforced on its answer. */
+        /** @description COSE algorithm identifiers, with the preferred one first. The service sends them to the authenticator and enforces them on its answer. */
         Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37 | -49 | -50)[];
         /** @enum {string} */
         BackupRule: "any" | "device-bound" | "synced";
-        /** @description Browsers take 64 descriptors in one ceremony. */
+        /** @description The maximum number of passkeys of a user. Browsers accept at most 64 descriptors in one ceremony. */
         MaxCredentialsPerUser: number;
         ChallengeTtlSeconds: number;
         /** @enum {string} */
         SignCountRegressionRule: "reject" | "flag";
         /**
-         * @description Decides about a passkey that could not be backed up at registration and can be now (WebAuthn Level 3 §7.2 step 19). `accept-growth` accepts it, names it in `risks` and keeps the new state; the opposite change is always refused.
+         * @description The rule for a passkey that could not be backed up at registration and now can be (WebAuthn Level 3 §7.2 step 19). `accept-growth` accepts it, reports it in `risks` and stores the new state. The service always refuses the opposite change.
          * @enum {string}
          */
         BackupEligibilityChangeRule: "reject" | "accept-growth";
-        /** @description True to trust the attestation of a TPM that rests on SHA-1. Every Windows Hello attests so; while this is false, its attestation is `untrusted`. */
+        /** @description True to trust TPM attestations that use SHA-1. Every Windows Hello attestation uses it, and is `untrusted` while this is false. */
         AllowSha1Tpm: boolean;
-        /** @description Where a cross-origin ceremony may be embedded. */
+        /** @description The top-level origins that may embed a cross-origin ceremony. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
-        /** @description How many challenges are issued to a user within a minute, for each of the two ceremonies. */
+        /** @description The maximum number of challenges for a user in a minute, for each of the two ceremonies. */
         ChallengesPerMinute: number;
         /**
-         * @description After so many refused authentications of a user in a row, within an hour at most, the next challenge that names the
-         *     user for an authentication is issued half an hour after the last of them, or once the user has signed in. PCI DSS
-         *     4.0.1 8.3.4 asks for 10 at most.
+         * @description The maximum number of consecutive refused authentications of a user within an hour. After that, the service
+         *     issues no authentication challenge that names the user until half an hour after the last refusal, or until the
+         *     user has signed in. PCI DSS 4.0.1 8.3.4 requires at most 10.
          */
         RefusalsPerHalfHour: number;
         /** @example Example */
         RelyingPartyName: string;
         Origins: components["schemas"]["Origin"][];
         RelyingPartySettings: {
-            /** @description Must equal the path's. */
+            /** @description It must equal the RP ID in the path. */
             rpId?: components["schemas"]["RpId"];
             name: components["schemas"]["RelyingPartyName"];
             origins: components["schemas"]["Origins"];
             /** @default true */
             enabled?: boolean;
             policy?: components["schemas"]["PolicySettings"];
-            /** @description When present, it must be the current version. */
+            /** @description If present, it must be the current version. */
             version?: number;
             /** @description Ignored. A caller may send back the value that it read. */
             createdAt?: components["schemas"]["Time"];
@@ -1023,7 +1027,7 @@ export interface components {
             rpId: components["schemas"]["RpId"];
             name: components["schemas"]["RelyingPartyName"];
             origins: components["schemas"]["Origins"];
-            /** @description A disabled relying party takes part in no ceremony. */
+            /** @description The service refuses every ceremony of a disabled relying party. */
             enabled: boolean;
             policy: components["schemas"]["Policy"];
             version: number;
@@ -1031,7 +1035,7 @@ export interface components {
             updatedAt: components["schemas"]["Time"];
             warnings: components["schemas"]["PolicyWarnings"];
         };
-        /** @description The relying party as it would become, with the passkeys that could no longer sign in. */
+        /** @description The relying party as the settings would make it, with the passkeys that could no longer sign in. */
         RelyingPartyDryRun: {
             rpId: components["schemas"]["RpId"];
             name: components["schemas"]["RelyingPartyName"];
@@ -1042,18 +1046,18 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
             warnings: components["schemas"]["PolicyWarnings"];
-            /** @description Active passkeys that the settings refuse, by model, the most frequent first. */
+            /** @description The active passkeys that the settings would refuse, by model, with the most frequent model first. */
             wouldRefuse: {
                 aaguid: components["schemas"]["Aaguid"];
-                /** @description The model's name. */
+                /** @description The name of the model. */
                 name: string | null;
-                /** @description How many passkeys. */
+                /** @description The number of passkeys. */
                 credentials: number;
-                /** @description A reason of `authentication-rejected`, or `relying-party-denied` when `enabled` is false. */
+                /** @description A reason of `authentication-rejected`, or `relying-party-denied` if `enabled` is false. */
                 reason: components["schemas"]["CeremonyReason"] | "relying-party-denied";
             }[];
         };
-        /** @description Names what browsers and authenticators will not do under these settings, and what to change. */
+        /** @description What browsers and authenticators will not do under these settings, and what to change. */
         PolicyWarnings: {
             /** @description JSON pointer into the settings (RFC 6901). */
             pointer: string;
@@ -1066,41 +1070,41 @@ export interface components {
             origins: components["schemas"]["Origin"][];
         };
         /**
-         * @description An OCSF 1.8 event. The members named here are always of these types; OCSF defines the others. Times in an event are
-         *     milliseconds since the Unix epoch, as OCSF has them.
+         * @description An OCSF 1.8 event. The members listed here always have these types; OCSF defines the others. As in OCSF, times
+         *     in an event are milliseconds since the Unix epoch.
          */
         AuditEvent: {
-            /** @description 3001 Account Change, 3002 Authentication, 3004 Entity Management, 6003 API Activity, and others. */
+            /** @description 3001 Account Change, 3002 Authentication, 3004 Entity Management, 6003 API Activity or another one. */
             class_uid: number;
             category_uid: number;
             activity_id: number;
             type_uid: number;
             severity_id: number;
             time: number;
-            /** @description 1 success. 2 failure. 99 a finding, of which `status` says it. */
+            /** @description 1 for success, 2 for failure, 99 for a finding that `status` names. */
             status_id: number;
-            /** @description The outcome's code: a problem's slug or reason. */
+            /** @description The slug or reason of the problem. */
             status_code?: string;
             status_detail?: string;
             message?: string;
             metadata: {
-                /** @description The event's id. */
+                /** @description The id of the event. */
                 uid: components["schemas"]["Id"];
                 version: string;
                 product: {
                     [key: string]: unknown;
                 };
-                /** @description What happened, in the words of this service. */
+                /** @description The type of the event in this service. */
                 event_code?: string;
-                /** @description The index of its leaf in the log. */
+                /** @description The index of the event's leaf in the log. */
                 sequence?: number;
-                /** @description The request's id. */
+                /** @description The id of the request. */
                 correlation_uid?: string;
             } & {
                 [key: string]: unknown;
             };
             actor?: {
-                /** @description The caller's SPIFFE ID. */
+                /** @description The SPIFFE ID of the caller. */
                 app_uid?: string;
             } & {
                 [key: string]: unknown;
@@ -1116,15 +1120,15 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** @description SHA-256, base64url. */
+        /** @description A SHA-256 hash in base64url. */
         Hash: string;
         InclusionProof: {
             leafIndex: number;
             leafHash: components["schemas"]["Hash"];
             treeSize: number;
-            /** @description From the leaf to the root. */
+            /** @description The hashes of the inclusion proof, from the leaf to the root. */
             proof: components["schemas"]["Hash"][];
-            /** @description The signed note of the tree. */
+            /** @description The checkpoint of the tree, a signed note. */
             checkpoint: string;
         };
         ConsistencyProof: {
@@ -1137,37 +1141,37 @@ export interface components {
             nextCursor: components["schemas"]["NextCursor"];
         };
         /**
-         * @description Why a registration or an authentication was rejected.
+         * @description The reason why a registration or an authentication was refused.
          * @enum {string}
          */
         CeremonyReason: "malformed" | "type-mismatch" | "challenge-mismatch" | "origin-mismatch" | "cross-origin-denied" | "rp-id-mismatch" | "user-presence-missing" | "user-verification-missing" | "backup-flags-invalid" | "backup-eligibility-changed" | "backup-state-denied" | "algorithm-denied" | "public-key-invalid" | "credential-id-invalid" | "attestation-format-denied" | "attestation-invalid" | "attestation-untrusted" | "authenticator-denied" | "authenticator-compromised" | "signature-invalid" | "credential-unknown" | "credential-suspended" | "credential-revoked" | "credential-not-allowed" | "user-handle-mismatch" | "sign-count-regressed" | "purpose-mismatch" | "ceremony-mismatch";
         /**
-         * @description Which rule of the relying party's policy forbids the request.
+         * @description The rule of the relying party's policy that forbids the request.
          * @enum {string}
          */
         PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials";
         /**
-         * @description Which limit of the user's the request is over.
+         * @description The user limit that the request exceeds.
          * @enum {string}
          */
         UserLimitReason: "too-many-challenges" | "too-many-refusals";
-        /** @description RFC 9457. */
+        /** @description An RFC 9457 problem. */
         Problem: {
             /**
-             * @description `about:blank` only for a failure nobody foresaw.
+             * @description The type of the problem; `about:blank` only for an unexpected failure.
              * @enum {string}
              */
             type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
             title: string;
             status: number;
             detail?: string;
-            /** @description The request's id. */
+            /** @description The id of the request. */
             instance: string;
             reason?: components["schemas"]["CeremonyReason"] | components["schemas"]["PolicyReason"] | components["schemas"]["UserLimitReason"];
-            /** @description Says what the caller can do about it, for a developer to read. */
+            /** @description Tells a developer what the caller can do about the problem. */
             advice?: string;
             invalid?: {
-                /** @description A JSON Pointer into the body; a parameter is `/name`. */
+                /** @description A JSON Pointer into the body. A parameter is `/name`. */
                 pointer: string;
                 detail: string;
             }[];
@@ -1202,7 +1206,7 @@ export interface components {
                 "application/json": components["schemas"]["Credential"];
             };
         };
-        /** @description `request-malformed`: not JSON, an unknown member or parameter, a member twice, a wrong type. `invalid` says where. */
+        /** @description `request-malformed`: the body is not JSON, or the request has an unknown member or parameter, a duplicate member or a value of the wrong type. `invalid` names the place. */
         RequestMalformed: {
             headers: {
                 [name: string]: unknown;
@@ -1211,7 +1215,7 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:passkey-manager:problem:request-malformed",
-                 *       "title": "The request is not of the form that the contract gives",
+                 *       "title": "The request does not match the contract",
                  *       "status": 400,
                  *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f",
                  *       "invalid": [
@@ -1225,7 +1229,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `caller-unidentified`: the certificate is no service identity, or is no longer valid. */
+        /** @description `caller-unidentified`: the certificate is not a service identity, or is no longer valid. */
         CallerUnidentified: {
             headers: {
                 [name: string]: unknown;
@@ -1234,7 +1238,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `permission-denied`: the identity lacks the permission. `relying-party-denied`: it may not act for this relying party. */
+        /** @description `permission-denied`: the caller lacks the permission. `relying-party-denied`: the caller may not act for this relying party. */
         Denied: {
             headers: {
                 [name: string]: unknown;
@@ -1243,7 +1247,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `relying-party-unknown`. */
+        /** @description `relying-party-unknown`: there is no such relying party. */
         RelyingPartyUnknown: {
             headers: {
                 [name: string]: unknown;
@@ -1252,7 +1256,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `credential-unknown`. */
+        /** @description `credential-unknown`: there is no such credential. */
         CredentialUnknown: {
             headers: {
                 [name: string]: unknown;
@@ -1261,7 +1265,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `challenge-spent`: never issued, expired or already used. */
+        /** @description `challenge-spent`: the challenge was never issued, has expired or was already used. */
         ChallengeSpent: {
             headers: {
                 [name: string]: unknown;
@@ -1270,7 +1274,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `credential-state`: the credential's status does not allow it. */
+        /** @description `credential-state`: the status of the credential does not allow the change. */
         CredentialState: {
             headers: {
                 [name: string]: unknown;
@@ -1297,7 +1301,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `policy-rejected`: the relying party's policy forbids it; `reason` says which rule. */
+        /** @description `policy-rejected`: the relying party's policy forbids the request. `reason` names the rule. */
         PolicyRejected: {
             headers: {
                 [name: string]: unknown;
@@ -1316,8 +1320,8 @@ export interface components {
             };
         };
         /**
-         * @description `rate-limited`: with a `reason`, the user is over a limit of the relying party's policy; without one, the caller is
-         *     over the rate of its grant.
+         * @description `rate-limited`: with a `reason`, the user has exceeded a limit of the relying party's policy. Without one, the
+         *     caller has exceeded the rate of its grant.
          */
         UserLimited: {
             headers: {
@@ -1329,7 +1333,7 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:passkey-manager:problem:rate-limited",
-                 *       "title": "There are more requests than the caller's grant or the user's limits allow",
+                 *       "title": "The requests exceed the caller's grant or the user's limits",
                  *       "status": 429,
                  *       "reason": "too-many-refusals",
                  *       "detail": "the last 10 authentications of the user were refused",
@@ -1339,7 +1343,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `rate-limited`. */
+        /** @description `rate-limited`: the caller has exceeded the rate of its grant. */
         RateLimited: {
             headers: {
                 /** @description Seconds to wait. */
@@ -1350,7 +1354,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `unavailable`: the database or the audit log cannot be written. Nothing was changed. */
+        /** @description `unavailable`: the service cannot write to the database or the audit log. Nothing was changed. */
         Unavailable: {
             headers: {
                 /** @description Seconds to wait. */
@@ -1361,7 +1365,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A failure nobody foresaw. `instance` finds it in the log. */
+        /** @description An unexpected failure. Use `instance` to find it in the log. */
         Unexpected: {
             headers: {
                 [name: string]: unknown;
@@ -1372,15 +1376,15 @@ export interface components {
         };
     };
     parameters: {
-        /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+        /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
         CredentialId: components["schemas"]["Id"];
-        /** @description The caller's own id of the user, percent-encoded. */
+        /** @description The caller's own id for the user, percent-encoded. */
         UserId: components["schemas"]["UserId"];
         RpId: components["schemas"]["RpId"];
         RequiredRpId: components["schemas"]["RpId"];
-        /** @description At most this many entries in the page. */
+        /** @description The maximum number of entries in the page. */
         Limit: number;
-        /** @description The `nextCursor` of the page before, as it was given. */
+        /** @description The `nextCursor` of the previous page, unchanged. */
         Cursor: components["schemas"]["Cursor"];
     };
     requestBodies: {
@@ -1428,7 +1432,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The challenge was issued. */
+            /** @description The service has issued the challenge. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1515,7 +1519,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The challenge was issued. */
+            /** @description The service has issued the challenge. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1555,9 +1559,9 @@ export interface operations {
                 userId?: components["schemas"]["UserId"];
                 status?: components["schemas"]["CredentialStatus"];
                 aaguid?: components["schemas"]["Aaguid"];
-                /** @description At most this many entries in the page. */
+                /** @description The maximum number of entries in the page. */
                 limit?: components["parameters"]["Limit"];
-                /** @description The `nextCursor` of the page before, as it was given. */
+                /** @description The `nextCursor` of the previous page, unchanged. */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
@@ -1625,7 +1629,7 @@ export interface operations {
             201: {
                 headers: {
                     /**
-                     * @description The credential's path.
+                     * @description The path of the credential.
                      * @example /v1/credentials/0195511f-03b2-7c11-8d0e-5b7a90a4c3d2
                      */
                     Location: string;
@@ -1638,7 +1642,7 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
-            /** @description `challenge-spent`: never issued, expired or already used. `credential-exists`: that credential id is registered already. */
+            /** @description `challenge-spent`: the challenge was never issued, has expired or was already used. `credential-exists`: the credential id is already registered. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1649,7 +1653,7 @@ export interface operations {
             };
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
-            /** @description `registration-rejected` or `policy-rejected`, with the `reason`. The challenge is used up. */
+            /** @description `registration-rejected` or `policy-rejected`, with a `reason`. The challenge is used up. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1704,7 +1708,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The authentication is verified. */
+            /** @description The service has verified the authentication. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1720,9 +1724,9 @@ export interface operations {
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
             /**
-             * @description `authentication-rejected`, with the `reason`. The challenge is used up. With the reason `credential-unknown`,
-             *     `signal` is present only when that credential id certainly does not exist for the relying party. It is absent while
-             *     a record that could be the passkey's, or any of the user's, fails its integrity check.
+             * @description `authentication-rejected`, with a `reason`. The challenge is used up. With the reason `credential-unknown`,
+             *     `signal` is present only if the credential id certainly does not exist at the relying party. It is absent
+             *     while a record that could be this passkey, or any record of the user, fails its integrity check.
              */
             422: {
                 headers: {
@@ -1757,7 +1761,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -1779,7 +1783,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -1813,7 +1817,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -1838,7 +1842,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -1863,7 +1867,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The credential's `id`, a UUID. Not its WebAuthn credential id. */
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
                 id: components["parameters"]["CredentialId"];
             };
             cookie?: never;
@@ -1890,14 +1894,14 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The caller's own id of the user, percent-encoded. */
+                /** @description The caller's own id for the user, percent-encoded. */
                 userId: components["parameters"]["UserId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The signal's arguments. */
+            /** @description The arguments of the signal. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1909,7 +1913,7 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
-            /** @description `relying-party-unknown`. `not-found`: it has no such user, because no challenge was ever issued to register one. */
+            /** @description `relying-party-unknown`, or `not-found`: the relying party does not have this user, because it never received a registration challenge for the user. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1930,14 +1934,14 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The caller's own id of the user, percent-encoded. */
+                /** @description The caller's own id for the user, percent-encoded. */
                 userId: components["parameters"]["UserId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Nothing of the user is left. */
+            /** @description The service has deleted the user's data. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2011,7 +2015,7 @@ export interface operations {
     putRelyingParty: {
         parameters: {
             query?: {
-                /** @description True to answer what would happen, and store nothing. */
+                /** @description True to return the result without storing it. */
                 dryRun?: boolean;
             };
             header?: never;
@@ -2040,7 +2044,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The relying party was replaced, or was already so. With `dryRun=true`, it would become this. */
+            /** @description The relying party was replaced, or already had these settings. With `dryRun=true`, the relying party as the settings would make it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2053,7 +2057,7 @@ export interface operations {
             201: {
                 headers: {
                     /**
-                     * @description The relying party's path.
+                     * @description The path of the relying party.
                      * @example /v1/relying-parties/login.example.com
                      */
                     Location?: string;
@@ -2066,7 +2070,7 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
-            /** @description `relying-party-conflict`: it was changed since the `version` in the body. */
+            /** @description `relying-party-conflict`: the relying party has changed since the `version` in the body. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2122,24 +2126,24 @@ export interface operations {
     listAuditEvents: {
         parameters: {
             query?: {
-                /** @description At or after this time. */
+                /** @description Only events at or after this time. */
                 from?: components["schemas"]["Time"];
-                /** @description Before this time. */
+                /** @description Only events before this time. */
                 to?: components["schemas"]["Time"];
                 /**
-                 * @description The event's type, as in `metadata.event_code`.
+                 * @description The type of the event, as in `metadata.event_code`.
                  * @example credential.verify
                  */
                 type?: string;
-                /** @description The caller's SPIFFE ID. */
+                /** @description The SPIFFE ID of the caller. */
                 actor?: components["schemas"]["SpiffeId"];
                 userId?: components["schemas"]["UserId"];
-                /** @description The credential's `id` or its `credentialId`. */
+                /** @description The `id` or the `credentialId` of the credential. */
                 credentialId?: string;
                 outcome?: "success" | "failure";
-                /** @description At most this many entries in the page. */
+                /** @description The maximum number of entries in the page. */
                 limit?: components["parameters"]["Limit"];
-                /** @description The `nextCursor` of the page before, as it was given. */
+                /** @description The `nextCursor` of the previous page, unchanged. */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
@@ -2170,7 +2174,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The event's id, as in `metadata.uid`. */
+                /** @description The id of the event, as in `metadata.uid`. */
                 id: components["schemas"]["Id"];
             };
             cookie?: never;
@@ -2189,7 +2193,7 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
-            /** @description `event-unknown`. */
+            /** @description `event-unknown`: there is no such audit event. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2208,7 +2212,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The event's id, as in `metadata.uid`. */
+                /** @description The id of the event, as in `metadata.uid`. */
                 id: components["schemas"]["Id"];
             };
             cookie?: never;
@@ -2227,7 +2231,7 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
-            /** @description `event-unknown`. */
+            /** @description `event-unknown`: there is no such audit event. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2276,7 +2280,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description C2SP verifier keys, one a line (`name+hash+base64`). */
+            /** @description C2SP verifier keys (`name+hash+base64`), one per line. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2295,9 +2299,9 @@ export interface operations {
     proveAuditConsistency: {
         parameters: {
             query: {
-                /** @description A size of the log, in leaves. */
+                /** @description The size of the earlier tree, in leaves. */
                 from: string;
-                /** @description A size of the log, at most that of the latest checkpoint. */
+                /** @description The size of the later tree, in leaves. It is at most the size of the latest checkpoint. */
                 to: string;
             };
             header?: never;
@@ -2326,9 +2330,9 @@ export interface operations {
     exportAuditLog: {
         parameters: {
             query?: {
-                /** @description Every event at or after this time; or the first leaf, as where an export ended that this one continues. */
+                /** @description The time from which to export every event, or the index of the first leaf. To continue an earlier export, use the index after its last leaf. */
                 from?: components["schemas"]["Time"] | string;
-                /** @description Every event before this time; or the leaf after the last. */
+                /** @description The time before which to export every event, or the index after the last leaf. */
                 to?: components["schemas"]["Time"] | string;
             };
             header?: never;
@@ -2337,7 +2341,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description NDJSON. */
+            /** @description The records and the proof, as NDJSON. */
             200: {
                 headers: {
                     [name: string]: unknown;
