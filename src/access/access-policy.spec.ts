@@ -27,7 +27,7 @@ deny:
   - { id: "spiffe://bank.example/ns/test/sa/auth-service" }
 `;
 
-/** A policy of one service, with lines behind it. */
+/** Writes a policy of one service, followed by `rest`. */
 const policy = (service: string, rest = ''): string =>
   `version: 1\ntrustDomain: bank.example\nservices:\n  - ${service.replaceAll('\n', '\n    ')}\n${rest}`;
 const GOOD = 'id: spiffe://bank.example/a\npermissions: [audit:read]';
@@ -103,7 +103,9 @@ describe('an access policy', () => {
     expect(mistakesOf(policy(GOOD, 'deny: []\n'))).toHaveLength(1);
     expect(mistakesOf(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
     expect(mistakesOf(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
-      expect.stringMatching(/"audit:reed" is no permission; there are passkeys:register, .*, audit:export$/),
+      expect.stringMatching(
+        /"audit:reed" is not a permission; the permissions are passkeys:register, .*, audit:export$/,
+      ),
     ]);
   });
 
@@ -167,8 +169,8 @@ describe('an access policy is refused when', () => {
     ['permissions are absent', 'id: spiffe://bank.example/a', /\.permissions must be a list/],
     ['permissions are none', 'id: spiffe://bank.example/a\npermissions: []', /\.permissions must be a list/],
     ['permissions are text', 'id: spiffe://bank.example/a\npermissions: audit:read', /\.permissions must be a list/],
-    ['a permission does not exist', GOOD.replace('audit:read', 'audit:write'), /"audit:write" is no permission/],
-    ['a permission is in capitals', GOOD.replace('audit:read', 'Audit:Read'), /"Audit:Read" is no permission/],
+    ['a permission does not exist', GOOD.replace('audit:read', 'audit:write'), /"audit:write" is not a permission/],
+    ['a permission is in capitals', GOOD.replace('audit:read', 'Audit:Read'), /"Audit:Read" is not a permission/],
     ['a permission is a wildcard', GOOD.replace('audit:read', '"audit:*"'), /\.permissions/],
     ['a permission is everything', GOOD.replace('audit:read', '"*"'), /\.permissions/],
     ['a permission comes twice', GOOD.replace('audit:read', 'audit:read, audit:read'), /has an entry twice/],

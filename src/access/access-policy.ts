@@ -4,11 +4,11 @@ import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
 import { isRpId } from '../contract/rp-id.js';
 import { PERMISSIONS, type Permission } from './permissions.js';
 
-/** What one service identity may do. */
+/** The rights of one service identity. */
 export interface Grant {
   readonly id: string;
   readonly permissions: ReadonlySet<Permission>;
-  /** null: every relying party. */
+  /** null: all relying parties. */
   readonly relyingParties: readonly string[] | null;
   /** null: no limit. */
   readonly requestsPerSecond: number | null;
@@ -26,11 +26,11 @@ export interface AccessPolicy {
   readonly trustDomain: string;
   readonly grants: ReadonlyMap<string, Grant>;
   readonly deny: readonly Denial[];
-  /** SHA-256 of the file, hexadecimal: which policy a decision was made under. */
+  /** Lower-case hexadecimal SHA-256 of the file. It identifies the policy of a decision. */
   readonly digest: string;
 }
 
-/** Every mistake of an access policy, each with the path of the value that is wrong. */
+/** Lists every mistake of an access policy, each with the path of the wrong value. */
 export class AccessPolicyError extends Error {
   constructor(readonly mistakes: readonly string[]) {
     super(`The access policy cannot be used:\n${mistakes.map((mistake) => `  - ${mistake}`).join('\n')}`);
@@ -39,9 +39,9 @@ export class AccessPolicyError extends Error {
 }
 
 /**
- * Strict: an unknown key, an unknown permission, a wildcard or a duplicate refuses the whole file.
+ * Parses strictly: an unknown key, an unknown permission, a wildcard or a duplicate refuses the whole file.
  *
- * @throws AccessPolicyError naming everything that is wrong
+ * @throws AccessPolicyError with every mistake
  */
 export function parseAccessPolicy(text: string): AccessPolicy {
   const reader = new PolicyReader();
@@ -58,14 +58,14 @@ function readYaml(text: string): unknown {
   }
 }
 
-/** SPIFFE-ID §2: a path of segments, none of them empty, `.` or `..`. */
+/** SPIFFE-ID §2: the path has segments, and none is empty, `.` or `..`. */
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
 
-/** Hexadecimal, with colons or without, as tools show it. */
+/** Hexadecimal with or without colons, as tools print it. */
 const SERIAL = /^[0-9a-f]{2}(:?[0-9a-f]{2}){0,20}$/i;
 const SHA_256 = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
 
-/** The members by which an entry of the deny list names a caller. */
+/** The members that can identify a denied caller. */
 const DENIALS = ['id', 'serial', 'fingerprint', 'publicKey'];
 
 type Members = Record<string, unknown>;
@@ -95,7 +95,10 @@ class PolicyReader {
     const permissions = this.texts(service['permissions'], `${path}.permissions`);
     for (const permission of permissions) {
       if (!(PERMISSIONS as readonly string[]).includes(permission)) {
-        this.mistake(`${path}.permissions`, `"${permission}" is no permission; there are ${PERMISSIONS.join(', ')}`);
+        this.mistake(
+          `${path}.permissions`,
+          `"${permission}" is not a permission; the permissions are ${PERMISSIONS.join(', ')}`,
+        );
       }
     }
     return {
@@ -110,7 +113,7 @@ class PolicyReader {
     };
   }
 
-  /** One that cannot match anything is a mistake: whoever wrote it believes that somebody is locked out. */
+  /** Refuses an entry that can never match, because its author believes that it locks somebody out. */
   private denial(value: unknown, path: string, trustDomain: string): Denial {
     const denial = this.members(value, path, DENIALS);
     if (Object.keys(denial).length !== 1) this.mistake(path, `must have exactly one of ${DENIALS.join(', ')}`);

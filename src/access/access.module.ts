@@ -13,7 +13,7 @@ import { PermissionGuard } from './permission.guard.js';
 import { PolicyInForce } from './policy-in-force.js';
 import { RiskSignals } from './risk-signals.js';
 
-/** The order of the guards is the order in which they run: who calls, then what it may do. */
+/** Nest runs the guards in this order: the first one identifies the caller, the second one checks its permission. */
 @Global()
 @Module({
   imports: [DiscoveryModule],

@@ -34,7 +34,7 @@ ${rest}`);
   return new AccessService({ policy } as PolicyInForce, clock, audit.refusals, risks, metrics);
 }
 
-/** A request that CallerGuard has let through: nobody has looked into the policy yet. */
+/** A request that has passed CallerGuard and has no decision yet. */
 function request(caller: Partial<Caller> = {}): AuthorizedContext {
   const { relyingParties, ...context } = authorizedContext(caller);
   return context as AuthorizedContext;

@@ -11,8 +11,8 @@ import { RequestRate } from './request-rate.js';
 import { RiskSignals } from './risk-signals.js';
 
 /**
- * Decides by the access policy, at every request anew. Every decision is in the request's log line and in the audit
- * event of what came of it; a denial is in the audit log before the caller learns of it, or counted there.
+ * Decides each request anew by the access policy. The log line of the request and the audit event of its outcome hold
+ * the decision. A denial is recorded or counted in the audit log before the caller learns of it.
  */
 @Injectable()
 export class AccessService {
@@ -26,13 +26,17 @@ export class AccessService {
     private readonly metrics: Metrics,
   ) {}
 
-  /** @throws Problem permission-denied, rate-limited */
+  /**
+   * Lets the caller through if the policy grants the permission, within its rate.
+   *
+   * @throws Problem permission-denied, rate-limited
+   */
   async demand(context: RequestContext & { caller: Caller }, permission: Permission | 'any'): Promise<void> {
     const { caller } = context;
     const { policy } = this.inForce;
     const now = this.clock.now();
     const denial = policy.deny.find((denial) => matches(denial, caller));
-    // The policy has the fingerprint of the issued certificate, not of its twin: the log shows that one.
+    // The policy denies the issued certificate, not its twin, so the log shows the fingerprint of the issued one.
     if (denial?.fingerprint !== undefined) context.caller = { ...caller, fingerprint: denial.fingerprint };
     const grant = policy.grants.get(caller.spiffeId);
     if (grant) this.risks.identified(caller);
@@ -45,7 +49,7 @@ export class AccessService {
     context.relyingParties = grant.relyingParties;
   }
 
-  /** Whether a request that was allowed would be allowed now: for an answer that takes long. */
+  /** Returns true if an allowed request would still be allowed. Long answers ask this. */
   async stillAllows(context: AuthorizedContext, permission: Permission): Promise<boolean> {
     const { caller } = context;
     const grant = this.inForce.policy.grants.get(caller.spiffeId);
@@ -53,14 +57,14 @@ export class AccessService {
     return flaw === undefined && (await context.stillTrusted?.()) !== false;
   }
 
-  /** @throws Problem relying-party-denied, whether or not the relying party exists */
+  /** @throws Problem relying-party-denied, even if the relying party does not exist */
   async demandRelyingParty(context: AuthorizedContext, rpId: string): Promise<void> {
     if (context.relyingParties === null || context.relyingParties.includes(rpId)) return;
     if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
     await this.refuse(context, 'relying-party-denied', `the caller may not act for ${rpId}`, rpId);
   }
 
-  /** Why the policy does not allow it; undefined: it does. */
+  /** Returns why the policy does not allow the request; undefined if it does. */
   private flawOf(
     grant: Grant | undefined,
     caller: Caller,
@@ -96,7 +100,10 @@ export class AccessService {
   }
 }
 
-/** Looks for both fingerprints that ECDSA allows: one is the issued certificate's, and a caller may present either. */
+/**
+ * Compares both fingerprints that ECDSA allows: only one is that of the issued certificate, and a caller may present
+ * either.
+ */
 function matches(denial: Denial, caller: Caller): boolean {
   return (
     denial.id === caller.spiffeId ||

@@ -34,7 +34,7 @@ class Closed {
     return this.help();
   }
 
-  /** No route: needs no permission. */
+  /** This is not a route, so it needs no permission. */
   help(): string {
     return 'help';
   }

@@ -7,7 +7,7 @@ import { AccessService } from './access.service.js';
 import type { Permission } from './permissions.js';
 import { Requires } from './requires.js';
 
-/** Least privilege: a route without @Requires is closed. Runs behind CallerGuard. */
+/** Enforces least privilege: a route without @Requires is closed. It runs after CallerGuard. */
 @Injectable()
 export class PermissionGuard implements CanActivate {
   constructor(

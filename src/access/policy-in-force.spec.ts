@@ -41,7 +41,7 @@ async function start(text = policy()): Promise<void> {
   inForce.onApplicationBootstrap();
 }
 
-/** Waits until the service has told what it makes of the file. */
+/** Waits until the service has reported the outcome of the reload. */
 async function replace(text: string): Promise<Record<string, unknown>> {
   const before = audit.entries.length;
   await writeFile(path, text);
@@ -110,7 +110,7 @@ describe('the access policy', () => {
   });
 
   it.each([
-    ['a mistake', () => policy(ENTRY.replace('passkeys:read', 'passkeys:everything')), '"passkeys:everything" is no permission'],
+    ['a mistake', () => policy(ENTRY.replace('passkeys:read', 'passkeys:everything')), '"passkeys:everything" is not a permission'],
     ['another trust domain', () => policy(ENTRY, '', 'evil.example').replaceAll('bank.example', 'evil.example'), 'trustDomain cannot change while the service runs: restart it'],
     ['too much', () => policy() + '#'.repeat(262_144), 'the file is larger than 262144 bytes'],
   ])('with %s changes nothing, and is told', async (_, text, told) => {

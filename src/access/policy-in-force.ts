@@ -8,12 +8,12 @@ import { type AccessPolicy, AccessPolicyError, type Denial, type Grant, parseAcc
 
 export const POLICY_FILES = Symbol('WatchedFiles<AccessPolicy>');
 
-/** Some 1,500 services: parsing takes half a second, in which nothing is answered. */
+/** Enough for some 1,500 services, which take half a second to parse. The process answers nothing during that time. */
 const MAX_FILE_BYTES = 256 * 1_024;
 
 /**
- * The access policy in the file, which every decision asks for. A new file is in force for the next request, on live
- * connections too; one with a mistake, or of another trust domain, changes nothing.
+ * Opens the file of the access policy. A new file applies from the next request on, also on live connections. A file
+ * with a mistake or another trust domain changes nothing.
  *
  * @throws AccessPolicyError when the first policy cannot be used
  */
@@ -52,7 +52,7 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
     return this.files.value;
   }
 
-  /** Why the file that lies there now is not in force. */
+  /** The reason why the newest file is not used. */
   get refused(): string | undefined {
     return this.files.refused;
   }
@@ -61,7 +61,7 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
     this.files.watch({
       taken: (policy, previous) => {
         this.report('success', { facts: { digest: policy.digest, ...difference(previous, policy) } });
-        this.logger.log({ message: 'a new access policy is in force', digest: policy.digest });
+        this.logger.log({ message: 'the new access policy is in use', digest: policy.digest });
       },
       refused: (detail) => {
         this.report('failure', {
@@ -69,7 +69,10 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
           detail: detail.slice(0, 500).toWellFormed(),
           facts: { digest: this.policy.digest },
         });
-        this.logger.error({ message: 'the access policy cannot be used; the old one stays in force', reason: detail });
+        this.logger.error({
+          message: 'the new access policy cannot be used; the previous one stays in use',
+          reason: detail,
+        });
       },
     });
   }
@@ -85,7 +88,7 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
-/** What an auditor asks about a change of policy: whom it let in, whom it shut out, and whose rights it changed. */
+/** Tells an auditor which callers a change of policy added, which it removed, and whose rights it changed. */
 function difference(previous: AccessPolicy, policy: AccessPolicy): Record<string, unknown> {
   const ids = (from: AccessPolicy, without: AccessPolicy): string[] =>
     [...from.grants.keys()].filter((id) => !without.grants.has(id));
@@ -106,7 +109,7 @@ function without(denials: readonly Denial[], others: readonly Denial[]): string[
   return denials.map(textOf).filter((denial) => !known.has(denial));
 }
 
-/** As the policy has it: `serial: 5f3a`. */
+/** Writes a denial as the policy has it: `serial: 5f3a`. */
 function textOf(denial: Denial): string {
   return Object.entries(denial).map(([key, value]) => `${key}: ${String(value)}`).join(); // prettier-ignore
 }

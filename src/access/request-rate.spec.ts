@@ -3,7 +3,7 @@ import { RequestRate } from './request-rate.js';
 
 const GRANT = { id: 'a' };
 
-/** How many of `count` requests at one moment are let through. */
+/** Counts how many of `count` simultaneous requests are let through. */
 const taken = (rate: RequestRate, perSecond: number, at: number, count: number, grant = GRANT): number =>
   Array.from({ length: count }, () => rate.take(grant, perSecond, at)).filter((wait) => wait === 0).length;
 

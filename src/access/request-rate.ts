@@ -1,13 +1,13 @@
 /**
- * A token bucket for each grant: `perSecond` on average, a burst of one second's worth. It lives in this process's memory
- * as long as the grant is in force.
+ * Limits the requests of each grant with a token bucket: `perSecond` on average, and a burst of one second. The buckets
+ * are in the memory of this process, and a bucket lives as long as its grant.
  */
 export class RequestRate {
   private readonly buckets = new WeakMap<object, { tokens: number; at: number }>();
 
   /**
    * @param now milliseconds
-   * @returns 0 when the request is within the rate, else the seconds until the next one is
+   * @returns 0 if the request is within the rate, otherwise the seconds until the next one is
    */
   take(grant: object, perSecond: number, now: number): number {
     const burst = Math.max(1, perSecond);

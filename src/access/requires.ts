@@ -1,5 +1,5 @@
 import { Reflector } from '@nestjs/core';
 import type { Permission } from './permissions.js';
 
-/** The permission that a route demands; `any`: an identity that the policy names, whatever its permissions. */
+/** Declares the permission that a route demands; `any` admits every identity that the policy names. */
 export const Requires = Reflector.createDecorator<Permission | 'any'>();

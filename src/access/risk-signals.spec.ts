@@ -119,7 +119,7 @@ describe('a certificate', () => {
         type: 'risk.signal',
         outcome: 'success',
         reason: 'certificate-altered',
-        detail: 'a certificate came with both signatures that ECDSA accepts',
+        detail: 'a certificate was presented with both signatures that ECDSA accepts',
         facts: { identity: expect.any(String), fingerprint: 'altered', twin_fingerprint: 'issued' },
       },
     ]);
@@ -156,7 +156,7 @@ describe('an identity', () => {
         type: 'risk.signal',
         outcome: 'success',
         reason: 'authority-changed',
-        detail: 'the identity came with a certificate of another authority',
+        detail: 'the identity presented a certificate from another authority',
         facts: {
           identity: 'spiffe://bank.example/auth-service',
           fingerprint: 'of-b',

@@ -6,13 +6,13 @@ import { Metrics } from '../telemetry/metrics.js';
 
 export type RiskSignal = 'denial-spike' | 'authority-changed' | 'certificate-altered' | 'sign-count-regressed';
 
-/** So many denials of one identity in so long a time are no accident of its configuration. */
+/** One identity does not have this many denials in this time because of a wrong configuration alone. */
 const SPIKE_DENIALS = 20;
 const SPIKE_MS = 60_000;
-/** So many identities are remembered, and so many authorities of each; beyond that the oldest are forgotten. */
+/** Bounds of the memory: identities, and authorities of each. Beyond them, the oldest are forgotten. */
 const MAX_IDENTITIES = 10_000;
 const MAX_AUTHORITIES = 8;
-/** How many certificates are remembered. */
+/** The bound of the memory of certificates. */
 const MAX_CERTIFICATES = 10_000;
 
 interface Denials {
@@ -21,14 +21,14 @@ interface Denials {
 }
 
 /**
- * Signs that something is wrong though every single request was decided by the rules: each is counted, and an event of
- * the audit log. What a process has seen of an identity is in its memory alone: a restart forgets it.
+ * Finds signs that something is wrong although every single decision followed the rules. Each signal is counted and
+ * recorded in the audit log. What a process knows about an identity is in its memory only, and a restart forgets it.
  */
 @Injectable()
 export class RiskSignals {
   private readonly denials = new Map<string, Denials>();
   private readonly authorities = new Map<string, Set<string>>();
-  /** Fingerprints. */
+  /** Fingerprints of the certificates that were presented. */
   private readonly certificates = new Set<string>();
 
   constructor(
@@ -37,7 +37,7 @@ export class RiskSignals {
     private readonly metrics: Metrics,
   ) {}
 
-  /** A spike is told once in each window. */
+  /** Counts a denial, and reports a spike once in each window. */
   denied({ spiffeId }: Caller): void {
     const now = this.clock.now().getTime();
     const known = this.denials.get(spiffeId);
@@ -53,8 +53,8 @@ export class RiskSignals {
   }
 
   /**
-   * An identity that comes with a certificate of another authority: a rotation of authorities, or a rogue one. Each
-   * authority is told once, because in a rotation an identity comes with certificates of the old and the new by turns.
+   * Reports an identity that presents a certificate from another authority: either the authorities rotate or one is
+   * rogue. Each authority is reported once, because during a rotation the certificates of both alternate.
    */
   identified(caller: Caller): void {
     this.lookForTwin(caller);
@@ -69,20 +69,25 @@ export class RiskSignals {
     const facts = { identity: spiffeId, fingerprint, authority, previous_authorities: [...known] };
     known.add(authority);
     forgetOldest(known, MAX_AUTHORITIES);
-    this.raise('authority-changed', 'the identity came with a certificate of another authority', facts);
+    this.raise('authority-changed', 'the identity presented a certificate from another authority', facts);
   }
 
-  /** An honest caller never turns its certificate's signature into the other one that ECDSA accepts: see signature-twin.ts. */
+  /**
+   * Reports a certificate that comes with both signatures that ECDSA accepts. An honest caller never turns one into the
+   * other: see signature-twin.ts.
+   */
   private lookForTwin({ spiffeId, fingerprint, twinFingerprint }: Caller): void {
     if (twinFingerprint === undefined || this.certificates.has(fingerprint)) return;
     this.certificates.add(fingerprint);
     forgetOldest(this.certificates, MAX_CERTIFICATES);
     if (!this.certificates.has(twinFingerprint)) return;
     const facts = { identity: spiffeId, fingerprint, twin_fingerprint: twinFingerprint };
-    this.raise('certificate-altered', 'a certificate came with both signatures that ECDSA accepts', facts);
+    this.raise('certificate-altered', 'a certificate was presented with both signatures that ECDSA accepts', facts);
   }
 
-  /** A passkey's copy, or an authenticator that lost its count; the authentication's own event tells of whom. */
+  /**
+   * Counts a copied passkey, or an authenticator that lost its count. The event of the authentication names the user.
+   */
   signCountRegressed(): void {
     this.metrics.riskSignals.inc({ signal: 'sign-count-regressed' satisfies RiskSignal });
   }
@@ -93,7 +98,7 @@ export class RiskSignals {
   }
 }
 
-/** Of a map or a set, which keep the order in which their entries came. */
+/** Forgets the oldest entries: maps and sets keep the order of insertion. */
 function forgetOldest(memory: Map<string, unknown> | Set<string>, max: number): void {
   for (const oldest of memory.keys()) {
     if (memory.size <= max) return;

@@ -8,18 +8,18 @@ import { type PostQuantum, postQuantumOf } from './post-quantum.js';
 export interface Signed {
   readonly what: string;
   readonly where: string;
-  /** Of a revocation list: whose certificates it lists. */
+  /** The authority whose certificates a revocation list covers. */
   readonly subject: string;
   readonly issuer: string;
-  /** Of a revocation list its number, where it has one. */
+  /** The serial number of a certificate, or the number of a revocation list if it has one. */
   readonly serial: string;
   readonly notBefore: string;
   readonly notAfter: string;
   readonly daysLeft: number;
   readonly signature: string;
-  /** Of a revocation list: how many certificates it revokes. */
+  /** The key of a certificate, or how many certificates a revocation list revokes. */
   readonly holds: string;
-  /** SHA-256 of its DER. */
+  /** Lower-case hexadecimal SHA-256 of the DER. */
   readonly fingerprint: string;
   readonly postQuantum: PostQuantum;
 }
@@ -27,7 +27,7 @@ export interface Signed {
 const CERTIFICATES = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 const DAY_MS = 86_400_000;
 
-/** @throws Error when one cannot be parsed */
+/** Describes the certificates in a file. @throws Error when one cannot be parsed */
 export function certificatesIn(pem: string, what: string, where: string, now: Date): Signed[] {
   return (pem.match(CERTIFICATES) ?? []).map((block) => {
     const certificate = new X509Certificate(block);
@@ -43,7 +43,7 @@ export function certificatesIn(pem: string, what: string, where: string, now: Da
   });
 }
 
-/** @throws Error when one cannot be parsed */
+/** Describes the revocation lists in a file. @throws Error when one cannot be parsed */
 export async function revocationListsIn(pem: string, what: string, where: string, now: Date): Promise<Signed[]> {
   const lists = await parseRevocationLists(pem);
   return lists.map(({ issuer, number, size, signature: { name, hash }, der, ...list }) => {
@@ -58,7 +58,7 @@ export async function revocationListsIn(pem: string, what: string, where: string
   });
 }
 
-/** Its algorithm and its size, as a reader of key lengths wants them. */
+/** Names the algorithm and the size of a key in the usual units of key length. */
 export function describeKey(key: KeyObject): { algorithm: string; size: string } {
   const { asymmetricKeyType: type = '', asymmetricKeyDetails: { modulusLength, namedCurve } = {} } = key;
   if (type === 'ec') return { algorithm: 'EC', size: CURVES[namedCurve ?? ''] ?? namedCurve ?? '' };
@@ -68,7 +68,7 @@ export function describeKey(key: KeyObject): { algorithm: string; size: string }
   return { algorithm: type.toUpperCase(), size: `${String(bytes)} bytes` };
 }
 
-/** Of a SubjectPublicKeyInfo around the bytes of a lattice's public key (RFC 9881 §4). */
+/** The length of a SubjectPublicKeyInfo before the bytes of a lattice-based public key (RFC 9881 §4). */
 const SPKI_HEADER_BYTES = 22;
 const CURVES: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
 const EDWARDS = { ed25519: '256 bit', ed448: '456 bit' } as const;

@@ -4,16 +4,16 @@ import { DatabaseSession } from '../database/database-session.js';
 export interface DatabaseConnection {
   readonly server: string;
   readonly role: string;
-  /** `sslmode` and its certificates, as DATABASE_URL has them. */
+  /** `sslmode` and its certificates, from DATABASE_URL. */
   readonly settings: string;
-  /** What a connection agreed to, as PostgreSQL tells it; absent where none was possible. */
+  /** What a connection negotiated, as PostgreSQL reports it, or why there was none; empty for the embedded database. */
   readonly agreed: string;
 }
 
 const TLS_SETTINGS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'channel_binding'];
 const PATIENCE_MS = 3_000;
 
-/** @param url undefined: the embedded database of development */
+/** Describes how the service reaches its database. @param url undefined: the embedded database of development */
 export async function databaseConnection(url: string | undefined, passwordFile?: string): Promise<DatabaseConnection> {
   if (url === undefined) {
     return { server: 'embedded, on loopback', role: '', settings: 'no TLS: development only', agreed: '' };
@@ -25,7 +25,7 @@ export async function databaseConnection(url: string | undefined, passwordFile?:
   return {
     server: `${hostname}:${port || '5432'}${pathname}`,
     role: username,
-    settings: settings.join(' ') || 'none: no TLS is asked for',
+    settings: settings.join(' ') || 'none: TLS is not requested',
     agreed: await agreed(url, passwordFile),
   };
 }

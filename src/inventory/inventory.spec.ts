@@ -129,7 +129,7 @@ describe('the database', () => {
 
   it('that answers tells whether the connection is encrypted', async () => {
     const { database } = await take({ DATABASE_URL: process.env['PASSKEY_TEST_DATABASE_URL'] });
-    expect(database).toMatchObject({ settings: 'none: no TLS is asked for', agreed: 'no TLS' });
+    expect(database).toMatchObject({ settings: 'none: TLS is not requested', agreed: 'no TLS' });
   });
 });
 

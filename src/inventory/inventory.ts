@@ -21,7 +21,7 @@ export interface Use {
 export interface Inventory {
   readonly time: string;
   readonly software: Readonly<Record<string, string>>;
-  /** What the service presents to callers; absent where its files cannot be used. */
+  /** What the service offers to callers; undefined if its files cannot be used. */
   readonly listener: ListenerOffers | undefined;
   readonly database: DatabaseConnection;
   readonly webauthn: readonly (Use & { readonly cose: number })[];
@@ -29,7 +29,7 @@ export interface Inventory {
   readonly keys: readonly HeldKey[];
   readonly certificates: readonly Signed[];
   readonly revocationLists: readonly Signed[];
-  /** What could not be read, and so is missing above. */
+  /** The parts that could not be read, and so are missing above. */
   readonly faults: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
     ),
     database: await databaseConnection(config.databaseUrl, config.databasePasswordFile),
     webauthn: ALGORITHMS.map(({ cose, name, offered }) => ({
-      ...{ cose, what: offered ? 'offered by default' : 'where a relying party’s policy lists it', algorithm: name },
+      ...{ cose, what: offered ? 'offered by default' : 'if a relying party’s policy lists it', algorithm: name },
       ...{ where: 'src/webauthn/algorithms.ts', postQuantum: postQuantumOf(name) },
     })),
     service: SERVICE_ALGORITHMS.map((use) => ({ ...use, postQuantum: postQuantumOf(use.algorithm) })),
@@ -88,7 +88,10 @@ async function listsOf(file: string, now: Date, faults: string[]): Promise<Signe
   }
 }
 
-/** What cannot be read is told, and the rest is taken: an inventory is needed most where something is wrong. */
+/**
+ * Reports a part that cannot be read and continues with the rest: people need an inventory most when something is
+ * wrong.
+ */
 function attempt<Entry>(faults: string[], setting: string, read: () => Entry[]): Entry[] {
   try {
     return read();

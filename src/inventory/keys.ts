@@ -4,43 +4,46 @@ import type { Config } from '../config/config.js';
 import { describeKey, sha256 } from './certificates.js';
 import { type PostQuantum, postQuantumOf } from './post-quantum.js';
 
-/** A key that the service holds. Of a private key its public part is described; of a secret one, nothing but its size. */
+/**
+ * A key that the service holds. The entry describes the public part of a private key, and only the size of a secret
+ * key.
+ */
 export interface HeldKey {
   readonly what: string;
   readonly where: string;
   readonly algorithm: string;
   readonly size: string;
-  /** SHA-256 of the public key's DER; a secret key has none. */
+  /** Lower-case hexadecimal SHA-256 of the public key's DER; a secret key has none. */
   readonly fingerprint: string;
   readonly postQuantum: PostQuantum;
 }
 
 const PRIVATE_KEYS = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[^-]*-----END \1-----/g;
 
-/** @throws Error when a key does not open; the message says nothing of what the file holds */
+/** Describes the keys of the TLS server. @throws Error when a key cannot be opened, without any content of the file */
 export function serverKeys({ tls }: Config): HeldKey[] {
-  return privateKeys(tls.keyFile, 'proves the server to callers (TLS)', passphraseOf(tls.keyPassphraseFile));
+  return privateKeys(tls.keyFile, 'authenticates the server to callers (TLS)', passphraseOf(tls.keyPassphraseFile));
 }
 
 function passphraseOf(file: string | undefined): string | undefined {
   return file && readFileSync(file, 'utf8').replace(/\r?\n$/, '');
 }
 
-/** @throws Error when a key does not open */
+/** Describes the keys that sign the audit log. @throws Error when a key cannot be opened */
 export function auditKeys({ auditKeyFile, auditKeyPassphraseFile }: Config): HeldKey[] {
   return privateKeys(auditKeyFile, 'signs the audit log', passphraseOf(auditKeyPassphraseFile));
 }
 
-/** The file's own key, and those that are derived from it. */
+/** Describes the key in the file and the keys that are derived from it. */
 export function bindingKeys({ bindingKeyFile }: Config): HeldKey[] {
   const bytes = Buffer.from(readFileSync(bindingKeyFile, 'utf8').trim(), 'base64').length;
   const secret = { where: bindingKeyFile, fingerprint: '', postQuantum: 'yes' } as const;
   const derived = { ...secret, algorithm: 'HMAC-SHA-256', size: '256 bit' };
   return [
-    { ...secret, what: 'gives the three keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
+    { ...secret, what: 'source of the three keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
     { ...derived, what: 'seals credential rows (MAC)' },
     { ...derived, what: 'makes decoys for users without passkeys' },
-    { ...derived, what: 'stands in the audit log for ids that are no user’s' },
+    { ...derived, what: 'makes stand-ins in the audit log for ids of no user' },
   ];
 }
 

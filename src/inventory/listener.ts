@@ -8,25 +8,28 @@ export interface Offer {
   readonly postQuantum: PostQuantum;
 }
 
-/** What the listener agrees to, each in its own order of preference. */
+/** What the listener offers, each list in its own order of preference. */
 export interface ListenerOffers {
   readonly protocols: readonly string[];
   readonly cipherSuites: readonly Offer[];
   readonly keyExchange: readonly Offer[];
-  /** By which callers may prove that they hold their key, and by which their certificates may be signed. */
+  /** The algorithms that callers may use to prove possession of their key, and that may sign their certificates. */
   readonly signatures: readonly Offer[];
   readonly alpn: readonly string[];
 }
 
 const PROTOCOLS: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const EVERY_SUITE = 'ALL:@SECLEVEL=0';
-/** Beside those that the context names: what OpenSSL knows and a misconfiguration could offer. */
+/** Groups that OpenSSL knows and a misconfiguration could offer, beside those of the context. */
 const GROUPS = [
   ...['SecP256r1MLKEM768', 'SecP384r1MLKEM1024', 'MLKEM512', 'MLKEM768', 'MLKEM1024', 'X448', 'P-521'],
   ...['brainpoolP256r1tls13', 'brainpoolP384r1tls13', 'ffdhe2048', 'ffdhe3072', 'ffdhe4096'],
 ];
 
-/** Asks it by handshakes, in memory: no port is opened, so that nobody else meets a listener that wants no certificate. */
+/**
+ * Finds what the listener offers by handshakes in memory. It opens no port, so no other client meets a listener that
+ * demands no certificate.
+ */
 export async function offersOf(context: TlsContext): Promise<ListenerOffers> {
   const server = createServer({ ...tlsOptions(context), rejectUnauthorized: false });
   const protocols: string[] = [];
@@ -55,7 +58,7 @@ function offer(name: string): Offer {
   return { name, postQuantum: postQuantumOf(name) };
 }
 
-/** The server chooses: asked for all that are left, it names the one that it prefers. */
+/** Offers all remaining suites again and again: each time, the server chooses the one that it prefers. */
 async function cipherSuitesOf(server: Server, client: ConnectionOptions): Promise<string[]> {
   let left = getCiphers().map((name) => name.toUpperCase());
   const chosen: string[] = [];
@@ -68,12 +71,12 @@ async function cipherSuitesOf(server: Server, client: ConnectionOptions): Promis
 }
 
 interface Agreed {
-  /** As OpenSSL names it. */
+  /** The name that OpenSSL gives it. */
   readonly cipherSuite: string;
   readonly signatures: string[];
 }
 
-/** @returns undefined where the two do not come together */
+/** @returns undefined if the two do not agree */
 async function handshake(server: Server, client: ConnectionOptions): Promise<Agreed | undefined> {
   const [here, there] = duplexPair();
   const { promise, resolve } = Promise.withResolvers<Agreed | undefined>();
@@ -98,10 +101,10 @@ async function handshake(server: Server, client: ConnectionOptions): Promise<Agr
   }
 }
 
-/** A caller that gives up before it has said a word leaves the listener waiting. */
+/** Milliseconds. A client that gives up before its first message leaves the server waiting. */
 const PATIENCE_MS = 20;
 
-/** `id-ml-dsa-65+UNDEF` is ML-DSA-65, `ECDSA+SHA256` stays. */
+/** Turns `id-ml-dsa-65+UNDEF` into `ML-DSA-65` and leaves `ECDSA+SHA256` as it is. */
 function signatureName(name: string): string {
   return name.replace('+UNDEF', '').replace(/^id-ml-dsa-/, 'ML-DSA-');
 }

@@ -19,7 +19,7 @@ const SIGNED: Columns<Signed> = {
 
 const PQ = { 'post-quantum': ({ postQuantum }: { postQuantum: string }) => postQuantum };
 
-/** For a person: a section for each kind, a line for each entry. */
+/** Formats the inventory for a person: a section for each kind, a line for each entry. */
 export function inventoryTable(inventory: Inventory): string {
   const { software, database, webauthn, service, keys, certificates, revocationLists, faults } = inventory;
   const sections = [
@@ -27,16 +27,16 @@ export function inventoryTable(inventory: Inventory): string {
       '': ([name]) => name,
       version: ([, version]) => version,
     }),
-    section('The listener for callers, in its order', offersOf(inventory), {
+    section('Listener for callers, in order of preference', offersOf(inventory), {
       '': ({ what }) => what,
       algorithm: ({ name }) => name,
       ...PQ,
     }),
-    section('The database', [database], {
+    section('Database', [database], {
       server: ({ server }) => server,
       role: ({ role }) => role,
-      'asked for': ({ settings }) => settings,
-      'agreed to': ({ agreed }) => agreed,
+      requested: ({ settings }) => settings,
+      negotiated: ({ agreed }) => agreed,
     }),
     section('Signatures of passkeys', webauthn, {
       algorithm: ({ algorithm }) => algorithm,
@@ -44,7 +44,7 @@ export function inventoryTable(inventory: Inventory): string {
       '': ({ what }) => what,
       ...PQ,
     }),
-    section('The service’s own', service, {
+    section('Algorithms of the service', service, {
       '': ({ what }) => what,
       algorithm: ({ algorithm }) => algorithm,
       ...PQ,
@@ -77,7 +77,7 @@ function offersOf({ listener }: Inventory): { what: string; name: string; postQu
   ];
 }
 
-/** Nothing where there is nothing to tell. */
+/** Formats one section; an empty one gives an empty string. */
 function section<Entry>(title: string, entries: readonly Entry[], columns: Columns<Entry>): string {
   if (entries.length === 0) return '';
   const head = Object.keys(columns);
