@@ -4,12 +4,12 @@ import * as x509 from '@peculiar/x509';
 import { pemBlocks } from './pem.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
-/** OpenSSL reads these labels alike. */
+/** OpenSSL treats these labels alike. */
 const CERTIFICATE = '(?:TRUSTED |X509 )?CERTIFICATE';
 
 /**
- * The certificate authorities in a file. One whose callers OpenSSL would refuse all, because it leads to no root or may
- * not sign revocation lists, is a mistake.
+ * Reads the certificate authorities in a file. It refuses an authority whose callers OpenSSL would all refuse, because
+ * it leads to no root or may not sign revocation lists.
  *
  * @throws TrustMaterialError
  */
@@ -28,7 +28,7 @@ export function isRoot(authority: X509Certificate): boolean {
   return authority.checkIssued(authority);
 }
 
-/** A certificate's subject, on one line. */
+/** Formats a certificate's subject on one line. */
 export function describe({ subject }: X509Certificate): string {
   return `"${(subject as string | undefined)?.replaceAll('\n', ', ') ?? ''}"`;
 }
@@ -41,13 +41,13 @@ function certificatesOf(pem: Buffer): X509Certificate[] {
   }
 }
 
-/** RFC 5280 §6.3.3 (f): cRLSign, where there is a key usage. */
+/** Checks for cRLSign if the certificate has a key usage (RFC 5280 §6.3.3 (f)). */
 function signsLists({ raw }: X509Certificate): boolean {
   const keyUsage = new x509.X509Certificate(new Uint8Array(raw)).getExtension(x509.KeyUsagesExtension);
   return !keyUsage || (keyUsage.usages & x509.KeyUsageFlags.cRLSign) !== 0;
 }
 
-/** True if a path of the authorities leads from this one to a root. */
+/** Returns true if a path through the authorities leads from this one to a root. */
 export function leadsToRoot(authority: X509Certificate, authorities: readonly X509Certificate[]): boolean {
   const reached = new Set([authority]);
   for (const one of reached) {

@@ -13,19 +13,22 @@ import {
   withoutLeadingZeros,
 } from './der.js';
 
-/** AuthorityKeyIdentifier, RFC 5280 §4.2.1.1: a key, or the certificate of a key. Hexadecimal. */
+/**
+ * AuthorityKeyIdentifier, RFC 5280 §4.2.1.1: identifies a key, or the certificate of a key. All members are
+ * hexadecimal.
+ */
 export interface AuthorityKey {
   readonly keyId: string | undefined;
-  /** The issuer of the authority's certificate, DER. */
+  /** The issuer of the authority's certificate, as DER. */
   readonly issuer: string | undefined;
   /** The serial number of the authority's certificate. */
   readonly serialNumber: string | undefined;
 }
 
-/** Tags of the members (implicit), and of a directoryName among GeneralNames. */
+/** The tags of the members, which are implicit, and of a directoryName among GeneralNames. */
 const [KEY_ID, ISSUER, SERIAL_NUMBER, DIRECTORY_NAME] = [0x80, contextTag(1), 0x82, contextTag(4)];
 
-/** @param value the extension's OCTET STRING @throws Error */
+/** @param value the extension's OCTET STRING @throws Error when it is malformed */
 export function readAuthorityKey(der: Buffer, value: DerElement): AuthorityKey {
   const members = childrenOf(der, expectTag(elementAt(der, value.content, value.end), DER.sequence));
   const find = (tag: number): DerElement | undefined => members.find((member) => member.tag === tag);
@@ -38,7 +41,10 @@ export function readAuthorityKey(der: Buffer, value: DerElement): AuthorityKey {
   };
 }
 
-/** True if the identifier fits this edition of the authority's certificate. A part that either leaves out fits. */
+/**
+ * Returns true if the identifier fits this edition of the authority's certificate. A part that either of them lacks
+ * fits.
+ */
 export function isKeyOf(key: AuthorityKey | undefined, authority: X509Certificate): boolean {
   if (!key) return true;
   const { keyId, issuer, serialNumber } = key;
@@ -48,12 +54,15 @@ export function isKeyOf(key: AuthorityKey | undefined, authority: X509Certificat
   return serialNumber === undefined || serialNumber === withoutLeadingZeros(authority.serialNumber.toLowerCase());
 }
 
-/** Hexadecimal. */
+/** Returns the subject key identifier in lower-case hexadecimal. */
 export function subjectKeyIdOf({ raw }: X509Certificate): string | undefined {
   return new x509.X509Certificate(new Uint8Array(raw)).getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
 }
 
-/** The distinguished names of a certificate, comparable with a list's: DER in hexadecimal. */
+/**
+ * Returns the distinguished names of a certificate as DER in hexadecimal, so that they compare with those of a
+ * revocation list.
+ */
 export function namesOf({ raw }: X509Certificate): { readonly issuer: string; readonly subject: string } {
   const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
   const offset = members[0]?.tag === contextTag(0) ? 1 : 0;
@@ -64,7 +73,7 @@ export function namesOf({ raw }: X509Certificate): { readonly issuer: string; re
   return { issuer: name(2), subject: name(4) };
 }
 
-/** A distinguished name (DER, hexadecimal) as text, in quotation marks. */
+/** Formats a distinguished name (DER in hexadecimal) as text in quotation marks. */
 export function describeName(name: string): string {
   return `"${new x509.Name(Buffer.from(name, 'hex')).toString()}"`;
 }

@@ -7,12 +7,13 @@ import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
 import { contextOf, type RequestContext } from './request-context.js';
 
-/** Headers by which a proxy would vouch for a caller. Nobody vouches here: the connection is the identity. */
+/** Headers with which a proxy would vouch for a caller. We accept none: the connection is the identity. */
 const FORWARDED_CERTIFICATES = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];
 
 /**
- * Identifies the caller by the certificate of its connection and verifies it again, or answers 401 and hangs up: before
- * anything of the request is read, and, as Nest's guards do, when it has been read, which may have taken its time.
+ * Identifies the caller by the certificate of its connection and verifies it, or answers 401 and closes the connection.
+ * It does so before the service reads anything of the request, and again in Nest's guards once the request has arrived,
+ * which may take some time.
  */
 @Injectable()
 export class CallerGuard implements CanActivate {
@@ -32,7 +33,7 @@ export class CallerGuard implements CanActivate {
     return true;
   }
 
-  /** @throws Problem, once the refusal is recorded or counted */
+  /** Sets the caller of the request. @throws Problem after the refusal is recorded or counted */
   async identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const context = contextOf(request);
     const connection = this.connections.of(request.raw.socket as TLSSocket);
@@ -53,7 +54,7 @@ export class CallerGuard implements CanActivate {
     }
   }
 
-  /** The access policy was not asked yet. */
+  /** Passes `isNamed` as false, because the access policy has not been asked yet. */
   private refuse(context: RequestContext, problem: Problem): Promise<never> {
     return this.refusals.refuse(context, problem, false);
   }

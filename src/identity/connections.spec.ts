@@ -39,13 +39,13 @@ afterEach(() => {
   files.remove();
 });
 
-/** The end of a connection as node:tls gives it, without a network. */
+/** A socket as node:tls gives it, without a network. */
 function socketOf(raw = peer.certificate.raw, issuer = files.root.certificate.raw): TLSSocket & EventEmitter {
   const getPeerCertificate = () => ({ raw, issuerCertificate: { raw: issuer } });
   return Object.assign(new EventEmitter(), { getPeerCertificate }) as unknown as TLSSocket & EventEmitter;
 }
 
-/** Of a peer that nobody is: there are many at once, and nothing is to be parsed. */
+/** A socket without a certificate. Tests open many of them, and there is nothing to parse. */
 const nobody = (): TLSSocket & EventEmitter =>
   Object.assign(socketOf(), { getPeerCertificate: () => ({}) }) as TLSSocket & EventEmitter;
 

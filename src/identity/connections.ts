@@ -11,31 +11,41 @@ import { twinFingerprint } from './signature-twin.js';
 import { parseSvid, SvidError } from './svid.js';
 import { TRUST_DOMAIN } from './trust-domain.js';
 
-/** A live connection. Its certificate is parsed once; what may change since is verified again at every request. */
+/** A live connection. Its certificate is parsed once. What can change afterwards is verified at every request. */
 export interface Connection {
   readonly caller: Caller | SvidError;
   readonly chain: readonly X509Certificate[];
-  /** Unix time, ms. */
+  /** Unix time in milliseconds. */
   readonly beganAt: number;
-  /** When its next answer is its last (Unix time, ms). */
+  /** The time after which its next answer is its last (Unix time in milliseconds). */
   readonly endsAt: number;
-  /** One too many of its caller's. */
+  /** The caller has too many connections, and this is one of the excess. */
   readonly excess: boolean;
-  /** The identity epoch under which it was last found trusted. */
+  /** The identity epoch in which it was last found trusted. */
   epoch: number;
-  /** When its path is to be verified again (Unix time, ms); 0: it was not yet. */
+  /**
+   * The time after which its path must be verified again (Unix time in milliseconds); 0: it has not been verified yet.
+   */
   trustedUntil: number;
-  /** It was found trusted under a newer epoch than its own: its next answer is its last. */
+  /** It was found trusted in a newer epoch than its own, so its next answer is its last. */
   draining: boolean;
 }
 
-/** A connection ends at an age between four fifths of this and the whole, so that a fleet does not come back as one. */
+/**
+ * A connection ends at an age between 80 % and 100 % of this, so that the connections of a fleet do not all return at
+ * once.
+ */
 const MAX_AGE_MS = 15 * 60_000;
 const JITTER = 0.2;
 const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
-/** The bound for all callers together that the access policy does not name: the authority may certify many more services. */
+/**
+ * The bound of all callers together that the access policy does not name: the authority may certify many more services.
+ */
 const MAX_CONNECTIONS_OF_STRANGERS = 100;
-/** Time to ask, and to learn that there are too many; without it one caller's idle connections could fill the server. */
+/**
+ * Milliseconds in which an excess connection can send a request and learn that there are too many. Without this limit,
+ * idle connections of one caller could fill the server.
+ */
 const EXCESS_MS = 1_000;
 const MAX_REQUESTS_PER_CONNECTION = 100_000;
 const MAX_HEADERS = 64;
@@ -43,7 +53,7 @@ const MAX_HEADERS = 64;
 @Injectable()
 export class Connections {
   private readonly connections = new WeakMap<object, Connection>();
-  /** Of each TCP connection, the epoch of the context in which its handshake began. */
+  /** The epoch in which the handshake of each TCP connection began. */
   private readonly begun = new WeakMap<object, number>();
   private readonly open = new Map<string, number>();
 
@@ -54,7 +64,7 @@ export class Connections {
     @Inject(NAMED_CALLERS) private readonly isNamed: NamedCallers,
   ) {}
 
-  /** Bounds the server, and knows its connections from now on. */
+  /** Bounds the requests and headers of the server, and follows its connections. */
   serve(server: Server): void {
     server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
     server.maxHeadersCount = MAX_HEADERS;
@@ -102,7 +112,7 @@ export class Connections {
     return this.count(socket, caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY;
   }
 
-  /** @returns how many connections the identity has, this one among them */
+  /** Counts a connection until it closes. @returns how many the identity has, including this one */
   private count(socket: TLSSocket, identity: string): number {
     const open = (this.open.get(identity) ?? 0) + 1;
     this.open.set(identity, open);

@@ -7,14 +7,14 @@ import type { Caller } from './request-context.js';
 import { SvidError } from './svid.js';
 
 export type Standing =
-  /** `last`: the caller is welcome, its connection is not to be used again. */
+  /** `last`: the caller is trusted, but this answer is the last on its connection. */
   { readonly caller: Caller; readonly last: boolean } | { readonly refusal: string; readonly caller?: Caller };
 
 /**
- * What is asked of a connection at every request, because it may have changed since the handshake: is the certificate
- * valid now, has a certificate or a revocation list of its path ended, and has the trust material changed? If one has,
- * the path is verified again by what is in force now. A caller that is still welcome gets its answer, and its client
- * then a new connection.
+ * Verifies a connection at every request, because its trust may have changed since the handshake. Is the certificate
+ * valid now? Has a certificate or a revocation list in its path ended? Has the trust material changed? If either of the
+ * last two holds, the whole path is verified again with the current material. A caller that is still trusted gets its
+ * answer, and then its client opens a new connection.
  */
 @Injectable()
 export class ContinuousVerification {
@@ -40,7 +40,7 @@ export class ContinuousVerification {
     return { caller, last: connection.draining || this.isOver(connection, now.getTime()) };
   }
 
-  /** A connection whose age the clock cannot tell, because it went back, is over as well. */
+  /** A connection also ends if the clock went back before its beginning, because then its age is unknown. */
   private isOver({ beganAt, endsAt }: Connection, now: number): boolean {
     return now >= endsAt || now < beganAt;
   }

@@ -1,4 +1,4 @@
-/** One element of DER (X.690 §8.1): its tag, and where it, its content and its end lie. */
+/** One element of DER (X.690 §8.1): its tag, and the offsets of its start, its content and its end. */
 export interface DerElement {
   readonly tag: number;
   readonly start: number;
@@ -17,10 +17,10 @@ export const DER = {
   sequence: 0x30,
 } as const;
 
-/** Explicitly tagged, constructed: `[n]`. */
+/** The tag of an explicitly tagged, constructed element `[n]`. */
 export const contextTag = (number: number): number => 0xa0 | number;
 
-/** X.690 §8.1 */
+/** Encodes an element (X.690 §8.1). */
 export function encodeDer(tag: number, ...contents: Buffer[]): Buffer {
   const content = Buffer.concat(contents);
   if (content.length < 0x80) return Buffer.concat([Buffer.from([tag, content.length]), content]);
@@ -29,7 +29,7 @@ export function encodeDer(tag: number, ...contents: Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([tag, 0x80 | length.length]), length, content]);
 }
 
-/** @throws Error when no element lies there whole before `limit` */
+/** Reads the element at an offset. @throws Error when no whole element ends at or before `limit` */
 export function elementAt(der: Buffer, start: number, limit: number): DerElement {
   let content = start + 2;
   if (content > limit) throw new Error('malformed DER');
@@ -45,7 +45,7 @@ export function elementAt(der: Buffer, start: number, limit: number): DerElement
   return { tag: der[start]!, start, content, end };
 }
 
-/** The elements that fill an element's content. @throws Error */
+/** Reads the elements of an element's content. @throws Error when they do not fill it */
 export function childrenOf(der: Buffer, parent: DerElement): DerElement[] {
   const children: DerElement[] = [];
   for (let at = parent.content; at < parent.end; at = children.at(-1)!.end) {
@@ -54,20 +54,20 @@ export function childrenOf(der: Buffer, parent: DerElement): DerElement[] {
   return children;
 }
 
-/** @throws Error when it is another one, or missing */
+/** Returns the element if it has one of the tags. @throws Error when it has another one or is missing */
 export function expectTag(element: DerElement | undefined, ...tags: number[]): DerElement {
   if (!element || !tags.includes(element.tag)) throw new Error('malformed DER');
   return element;
 }
 
-/** The one element that the bytes are, and its children. @throws Error */
+/** Reads the children of a SEQUENCE that fills the bytes exactly. @throws Error when it does not */
 export function wholeSequence(der: Buffer): DerElement[] {
   const outer = expectTag(elementAt(der, 0, der.length), DER.sequence);
   if (outer.end !== der.length) throw new Error('malformed DER');
   return childrenOf(der, outer);
 }
 
-/** An INTEGER in hexadecimal without leading zeros, as tools show it. @throws Error */
+/** Formats an INTEGER as hexadecimal without leading zeros, as tools do. @throws Error when it is empty */
 export function integerText(der: Buffer, { content, end }: DerElement): string {
   if (content === end) throw new Error('malformed DER');
   if (der[content]! >= 0x80) {
@@ -83,7 +83,10 @@ export function withoutLeadingZeros(hexadecimal: string): string {
   return hexadecimal.replace(/^(-?)0+(?=.)/, '$1');
 }
 
-/** RFC 5280 §4.1.2.5: UTCTime until 2049, GeneralizedTime from then on; both in Zulu, with seconds. @throws Error */
+/**
+ * Reads a time (RFC 5280 §4.1.2.5): UTCTime until 2049, GeneralizedTime afterwards, both in UTC with seconds. @throws
+ * Error when it has another form
+ */
 export function timeOf(der: Buffer, element: DerElement): Date {
   const text = der.toString('latin1', element.content, element.end);
   const century = element.tag === DER.utcTime ? (text < '50' ? '20' : '19') : '';

@@ -1,14 +1,14 @@
 import { childrenOf, DER, type DerElement, elementAt, expectTag } from './der.js';
 
 export interface Extension {
-  /** Object identifier, DER in hexadecimal. */
+  /** The object identifier as DER in hexadecimal. */
   readonly identifier: string;
   readonly isCritical: boolean;
-  /** The OCTET STRING. */
+  /** The OCTET STRING of the extension. */
   readonly value: DerElement;
 }
 
-/** Extension, RFC 5280 §4.1. @throws Error */
+/** Reads an Extension (RFC 5280 §4.1). @throws Error when it is malformed */
 export function readExtension(der: Buffer, extension: DerElement): Extension {
   const [identifier, ...rest] = childrenOf(der, expectTag(extension, DER.sequence));
   const { content, end } = expectTag(identifier, DER.objectIdentifier);
@@ -20,14 +20,14 @@ export function readExtension(der: Buffer, extension: DerElement): Extension {
 }
 
 const CERTIFICATE_ISSUER = '551d1d';
-/** The bytes that most entries have before the reason itself: a reasonCode (RFC 5280 §5.3.1). */
+/** The bytes before the reason in the usual entry, whose only extension is a reasonCode (RFC 5280 §5.3.1). */
 const REASON_ALONE = Buffer.from('300c300a0603551d1504030a01', 'hex');
 
 /**
- * Refuses an entry of another issuer's certificate, and one with a critical extension: OpenSSL knows none, and would
- * refuse the whole list (RFC 5280 §5.3).
+ * Refuses an entry for a certificate of another issuer, and an entry with a critical extension. OpenSSL knows no
+ * critical extension of entries, and would refuse the whole list (RFC 5280 §5.3).
  *
- * @param start where the extensions of the entry begin, if it has any
+ * @param start the offset of the extensions of the entry, if it has any
  * @throws Error
  */
 export function demandPlainEntry(der: Buffer, start: number, end: number): void {

@@ -4,29 +4,35 @@ import { Injectable } from '@nestjs/common';
 import { Metrics } from '../telemetry/metrics.js';
 
 const MAX_CONNECTIONS = 4_000;
-/** The share of them for connections whose TLS handshake is not over. */
+/** The share of them that unfinished TLS handshakes may take. */
 const MAX_HANDSHAKES = 500;
 const MAX_HANDSHAKES_PER_ADDRESS = 64;
-/** A fleet behind one address may begin many at once, and needs less than this for all of them: milliseconds. */
+/**
+ * Milliseconds that each handshake has before the bound of its address applies. A fleet behind one address may begin
+ * many at once, and needs less than this for all of them.
+ */
 const GRACE_MS = 1_000;
 
-/** Why the listener closes a connection before its handshake is over. The audit log has `code` as the reason. */
+/**
+ * The reason why the listener closes a connection before its handshake has finished. The audit log records `code` as
+ * the reason.
+ */
 class ConnectionRefused extends Error {
   constructor(readonly code: 'listener-full' | 'too-many-handshakes') {
-    super(code === 'listener-full' ? 'too many connections are open' : 'too many handshakes are not over');
+    super(code === 'listener-full' ? 'too many connections are open' : 'too many handshakes are unfinished');
   }
 }
 
 interface Peer {
   readonly address: string;
-  /** The oldest first. */
+  /** Sorted by age, the oldest first. */
   readonly handshakes: Set<Socket>;
 }
 
 /**
- * Bounds the connections of the process. Anyone who reaches the port can begin a handshake, so unfinished ones have a share
- * of their own. When it is full, the address that has most of them loses one: the oldest that got no answer. A caller's
- * handshake goes on at once and survives, even at the same address.
+ * Bounds the connections of the process. Anyone who reaches the port can begin a handshake, so unfinished handshakes
+ * have a share of their own. When the share is full, the address with the most of them loses one: the oldest that has
+ * had no answer. The handshake of a caller proceeds at once, so it survives even at the same address.
  */
 @Injectable()
 export class ListenerBounds {
@@ -40,7 +46,8 @@ export class ListenerBounds {
 
   serve(server: Server): void {
     server.maxConnections = MAX_CONNECTIONS;
-    // Without it, a full worker hands connections back to the primary, and full workers pass them round without end.
+    // Without this option, a full worker hands a connection back to the primary, and full workers pass it around for
+    // ever.
     Object.assign(server, { dropMaxConnection: true });
     server.on('drop', () => {
       this.metrics.connectionsRefused.inc({ reason: 'listener-full' });
@@ -55,12 +62,12 @@ export class ListenerBounds {
     });
   }
 
-  /** How many connections have a caller. */
+  /** The number of connections with a finished handshake. */
   get connections(): number {
     return this.established.size;
   }
 
-  /** True while no caller can connect. */
+  /** True while no further caller can connect. */
   get isFull(): boolean {
     return this.established.size >= MAX_CONNECTIONS - MAX_HANDSHAKES;
   }
@@ -104,7 +111,7 @@ export class ListenerBounds {
     return peer;
   }
 
-  /** @returns false: it was not among them */
+  /** @returns false if the handshake had finished or the socket is unknown */
   private removeHandshake(socket: Socket): boolean {
     const peer = this.unfinished.get(socket);
     if (!peer) return false;

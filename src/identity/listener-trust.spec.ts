@@ -40,7 +40,7 @@ afterEach(async () => {
   files.remove();
 });
 
-/** What the files say now, as the watch would see it. */
+/** Takes the present content of the files, as the watch would. */
 async function reload(): Promise<void> {
   const before = trust.epoch;
   const failures = audit.entries.length;
@@ -51,7 +51,7 @@ async function reload(): Promise<void> {
   if (Date.now() >= deadline) throw new Error('nobody noticed');
 }
 
-/** The subject of the server's certificate, or `refused`. */
+/** Returns the subject of the server's certificate, or `refused`. */
 function handshake(peer: Issued, root = files.root): Promise<string> {
   return new Promise((resolve) => {
     const { port } = server.address() as AddressInfo;

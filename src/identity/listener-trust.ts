@@ -10,13 +10,13 @@ import { TrustMaterialError } from './trust-material-error.js';
 export const TRUST_FILES = Symbol('WatchedFiles<TrustMaterial>');
 
 /**
- * The trust material that is in force. A reload is one step: new handshakes meet the new certificate, authorities and
- * revocation lists, and the identity epoch moves on, so that each connection of an older epoch is verified again before
+ * Holds the current trust material. A reload is one step: new handshakes use the new certificate, authorities and
+ * revocation lists, and the identity epoch increases. Each connection of an older epoch is then verified again before
  * its next request (continuous-verification.ts). Files that cannot be used change nothing.
  */
 @Injectable()
 export class ListenerTrust implements OnModuleDestroy {
-  /** Counts from 1. */
+  /** The identity epoch: 1 at the start, one more after each reload. */
   epoch = 1;
   private readonly logger = new Logger(ListenerTrust.name);
 
@@ -33,12 +33,12 @@ export class ListenerTrust implements OnModuleDestroy {
     return this.files.value;
   }
 
-  /** Why the files that lie there now are not in force. */
+  /** The reason why the newest files are not used. */
   get refused(): string | undefined {
     return this.files.refused;
   }
 
-  /** Keeps the server's context current from now on. */
+  /** Gives the server new trust material at each reload. */
   serve(server: Server): void {
     const worker = this.config.worker?.number;
     this.files.watch({
@@ -46,7 +46,7 @@ export class ListenerTrust implements OnModuleDestroy {
         replaceContext(server, material);
         this.epoch += 1;
         this.show();
-        this.logger.log({ message: 'new trust material is in force', epoch: this.epoch, digest: material.digest });
+        this.logger.log({ message: 'the new trust material is in use', epoch: this.epoch, digest: material.digest });
         this.audit.recordEventually({
           type: 'trust.reload',
           outcome: 'success',
@@ -55,7 +55,10 @@ export class ListenerTrust implements OnModuleDestroy {
       },
       refused: (reason) => {
         this.metrics.reloads.inc({ what: 'trust', outcome: 'failure' });
-        this.logger.error({ message: 'the trust material cannot be used; the old one stays in force', reason });
+        this.logger.error({
+          message: 'the new trust material cannot be used; the previous material stays in use',
+          reason,
+        });
         this.audit.recordEventually({
           type: 'trust.reload',
           outcome: 'failure',
@@ -83,7 +86,7 @@ export class ListenerTrust implements OnModuleDestroy {
   }
 }
 
-/** @throws TrustMaterialError when OpenSSL does not take what was validated, such as a list with an ill-formed entry */
+/** @throws TrustMaterialError when OpenSSL refuses validated material, such as a list with a malformed entry */
 function replaceContext(server: Server, { context }: TrustMaterial): void {
   try {
     server.setSecureContext(context);
@@ -92,7 +95,7 @@ function replaceContext(server: Server, { context }: TrustMaterial): void {
   }
 }
 
-/** What an auditor wants to know of trust material; never a key. */
+/** Describes trust material for an auditor, without any key. */
 export function factsOf({ digest, certificate, authorities, revocationLists }: TrustMaterial): Record<string, unknown> {
   return {
     digest,

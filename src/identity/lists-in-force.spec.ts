@@ -29,17 +29,17 @@ async function lists(authorities: Issued[], of: [Issued, ListProfile?][]): Promi
   };
 }
 
-/** The lists in force after a reload from each of the others in turn. */
+/** Reloads the other material one after another, then the material, and returns the lists in use. */
 async function reload(material: Lists, ...before: Lists[]): Promise<ListsInForce> {
   let held: ListsInForce | undefined;
   for (const lists of before) held = await listsInForce(lists, NOW, held);
   return listsInForce(material, NOW, held);
 }
 
-/** The material that was taken at an earlier time. */
+/** The given lists as material that is already in use. */
 const heldSince = (lists: Lists): ListsInForce => ({ ...lists, newest: lists.revocationLists });
 
-/** The numbers of the lists in force, after a reload from what was held. */
+/** Returns the numbers of the lists in use after a reload from `held`. */
 async function inForce(material: Lists, held?: Lists): Promise<(bigint | undefined)[]> {
   const { revocationLists } = await listsInForce(material, NOW, held && heldSince(held));
   return revocationLists.map(({ number }) => number).sort();
@@ -174,7 +174,7 @@ describe('in operation, of an authority that the file does not hold', () => {
   ])('a list of %s does not replace the one in use', async (_, profile) => {
     const refused = reload(await ofBetween(profile), await ofBetween(HELD));
     await expect(refused).rejects.toThrow(
-      'the list of "CN=Between" is older than the one in use; where its own is wrong, put the authority into PASSKEY_TLS_CA_FILE',
+      'the list of "CN=Between" is older than the one in use; if the list in use is not genuine, add the authority to PASSKEY_TLS_CA_FILE',
     );
   });
 
@@ -245,7 +245,7 @@ describe('a list that OpenSSL would not apply is refused', () => {
   ])('because the lists of %s', async (_, first, second) => {
     const [one, two] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
     const material = await lists([one, two], [[one, first], [two, second]]); // prettier-ignore
-    await expect(listsInForce(material, NOW)).rejects.toThrow('two authorities go by the name "CN=Root"');
+    await expect(listsInForce(material, NOW)).rejects.toThrow('two authorities have the name "CN=Root"');
   });
 
   it('unless the other authority of its name has ended', async () => {

@@ -9,21 +9,21 @@ export interface Lists {
   readonly revocationLists: readonly RevocationList[];
 }
 
-/** The authorities and lists in force of a CA and a CRL file. */
+/** The authorities and revocation lists that the service uses, out of a CA and a CRL file. */
 export interface ListsInForce extends Lists {
-  /** The newest list of each authority since the start, in force or not: no older one may follow it. */
+  /** The newest list of each authority since the start, used or not. No older list may follow it. */
   readonly newest: readonly RevocationList[];
 }
 
 /**
- * Chooses the revocation lists that count: the newest of each authority that has not ended, and the newest of each
- * authority that the file does not hold, such as an intermediate, whose signatures nobody can verify here.
+ * Chooses the revocation lists to use: the newest list of each authority that has not ended, and the newest list of
+ * each authority that the file lacks, such as an intermediate, whose signatures we cannot verify here.
  *
- * OpenSSL refuses every certificate of an authority that has no current list, or a list that it takes for the authority's
- * though another key signed it. So each authority must have one. An authority whose list has ended in operation does not keep
- * another's new list out.
+ * OpenSSL refuses every certificate of an authority if it finds no current list for it, or takes a list for it that
+ * another key signed. So each authority must have its own list. If the list of one authority ends in operation, a new
+ * list of another authority is still accepted.
  *
- * @param held what is in use
+ * @param held the material in use
  * @throws TrustMaterialError
  */
 export async function listsInForce(material: Lists, now: Date, held?: ListsInForce): Promise<ListsInForce> {
@@ -41,7 +41,7 @@ export async function listsInForce(material: Lists, now: Date, held?: ListsInFor
   return { authorities, revocationLists, newest };
 }
 
-/** Whether a list is of an authority that may still be somebody's. */
+/** Returns true if a list may belong to an authority that still has callers. */
 export function isInUse({ issuer }: RevocationList, authorities: readonly X509Certificate[], now: Date): boolean {
   const named = authorities.filter((authority) => namesOf(authority).subject === issuer);
   return named.length === 0 || named.some((authority) => isLiving(authority, now));
@@ -50,8 +50,9 @@ export function isInUse({ issuer }: RevocationList, authorities: readonly X509Ce
 const isLiving = ({ validToDate }: X509Certificate, now: Date): boolean => now <= validToDate;
 
 /**
- * Leaves out an edition of an authority's certificate whose list names another edition of the same name and key, by issuer
- * and serial number: OpenSSL would apply the list to that one alone, and may choose either for a caller's path.
+ * Leaves out an edition of an authority's certificate if the list names another edition with the same name and key, by
+ * issuer and serial number. OpenSSL would apply the list to the named edition only, and may choose either one for a
+ * caller's path.
  */
 async function leaveOutUnlisted(material: Lists, now: Date): Promise<X509Certificate[]> {
   const listed = new Set<X509Certificate>();
@@ -65,7 +66,7 @@ function isEditionOf(one: X509Certificate, other: X509Certificate): boolean {
   return namesOf(one).subject === namesOf(other).subject && one.publicKey.equals(other.publicKey);
 }
 
-/** The newest list of each authority that the file does not hold, by names and key identifiers. */
+/** Finds the newest list of each authority that the file lacks, by names and key identifiers. */
 async function listsOfOthers(
   { authorities, revocationLists }: Lists,
   before: readonly RevocationList[],
@@ -74,7 +75,8 @@ async function listsOfOthers(
   for (const list of revocationLists) {
     if (await isSigned(list, authorities)) continue;
     if (before.some((other) => areOfOne(list, other) && isOlder(list, other))) {
-      const signer = 'where its own is wrong, put the authority into PASSKEY_TLS_CA_FILE, to let signatures decide';
+      const signer =
+        'if the list in use is not genuine, add the authority to PASSKEY_TLS_CA_FILE so that signatures decide';
       throw mistake(`the list of ${describeName(list.issuer)} is older than the one in use; ${signer}`);
     }
     const known = newest.findIndex((other) => areOfOne(list, other));
@@ -89,7 +91,7 @@ function areOfOne(one: RevocationList, other: RevocationList): boolean {
   return one.issuer === other.issuer && (key === undefined || otherKey === undefined || key === otherKey);
 }
 
-/** The lists that no list in force follows. */
+/** Keeps the earlier lists that no list in use follows. */
 async function keepNewest(
   before: readonly RevocationList[],
   authorities: readonly X509Certificate[],
@@ -129,7 +131,7 @@ function isHeld(authority: X509Certificate, held: Lists | undefined): boolean {
   return held?.authorities.some(({ raw }) => raw.equals(authority.raw)) ?? false;
 }
 
-/** Why an authority has no list that OpenSSL would apply to its certificates. */
+/** Explains why OpenSSL would apply no list to the certificates of an authority. */
 async function whyMissing(authority: X509Certificate, { revocationLists }: Lists): Promise<string> {
   const signed = await newestSignedBy(authority, revocationLists);
   if (!signed) return 'is missing';
@@ -137,19 +139,22 @@ async function whyMissing(authority: X509Certificate, { revocationLists }: Lists
   if (keyId !== undefined && !isKeyOf({ keyId, issuer: undefined, serialNumber: undefined }, authority)) {
     return 'names another key as its authority’s (authority key identifier)';
   }
-  return 'names another certificate of its authority, by issuer and serial number (authority key identifier): keep that certificate in PASSKEY_TLS_CA_FILE until there is a list that names the new one, or none';
+  return 'names another certificate of its authority, by issuer and serial number (authority key identifier): keep that certificate in PASSKEY_TLS_CA_FILE until a list names the new one, or none';
 }
 
-/** OpenSSL chooses by names and key identifiers alone, and then refuses a list that another key has signed. */
+/**
+ * Refuses a list that OpenSSL would take for the authority's although another key signed it. OpenSSL chooses a list by
+ * names and key identifiers only, and then refuses its signature.
+ */
 async function demandOwn(authority: X509Certificate, lists: readonly RevocationList[]): Promise<void> {
   for (const list of lists) {
     if (!list.names(authority) || (await list.isOf(authority))) continue;
-    const cause = 'its list and theirs must have authority key identifiers';
-    throw mistake(`two authorities go by the name ${describe(authority)}: ${cause}`);
+    const cause = 'their lists must have authority key identifiers';
+    throw mistake(`two authorities have the name ${describe(authority)}: ${cause}`);
   }
 }
 
-/** The newest list that an authority has signed, and that OpenSSL applies to its certificates. */
+/** Finds the newest list that the authority signed and that OpenSSL applies to its certificates. */
 export async function listOf(
   authority: X509Certificate,
   { revocationLists }: Pick<Lists, 'revocationLists'>,
@@ -160,7 +165,7 @@ export async function listOf(
   );
 }
 
-/** The lists that an authority's key has signed in its name, for any edition of its certificate. */
+/** Finds the lists that the authority's key signed under its name, for any edition of its certificate. */
 export async function listsSignedBy(
   authority: X509Certificate,
   { revocationLists }: Pick<Lists, 'revocationLists'>,
@@ -178,7 +183,7 @@ async function newestSignedBy(
   return others.reduce((newest, list) => (newest && isOlder(newest, list) ? list : newest), first);
 }
 
-/** @returns false: no authority of the file has the list's name */
+/** @returns false if no authority in the file has the name in the list */
 async function isSigned(list: RevocationList, authorities: readonly X509Certificate[]): Promise<boolean> {
   const named = authorities.filter((authority) => namesOf(authority).subject === list.issuer);
   for (const authority of named) if (await list.isOf(authority)) return true;
@@ -186,7 +191,7 @@ async function isSigned(list: RevocationList, authorities: readonly X509Certific
   return false;
 }
 
-/** Why a list is not current. */
+/** Returns why a list is not current; undefined if it is. */
 export function flawOf({ thisUpdate, nextUpdate }: RevocationList, now: Date): string | undefined {
   if (!nextUpdate) return 'has no nextUpdate';
   if (now > nextUpdate) return `ended on ${nextUpdate.toISOString()}`;

@@ -1,3 +1,3 @@
-/** True if the access policy in force names the SPIFFE ID. */
+/** Returns true if the current access policy names the SPIFFE ID. */
 export type NamedCallers = (spiffeId: string) => boolean;
 export const NAMED_CALLERS = Symbol('NamedCallers');

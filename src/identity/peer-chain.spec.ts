@@ -35,7 +35,7 @@ async function material(authorities: Issued[], lists: [Issued, ListProfile?][]):
   return { authorities: certificates(authorities), revocationLists: await parseRevocationLists(file) };
 }
 
-/** Why the peer is not trusted, or `trusted`. */
+/** Returns why the peer is not trusted, or `trusted`. */
 async function verdict(chain: Issued[], trusted: Lists, now = NOW): Promise<string> {
   const outcome = await verifyPeer(certificates(chain), trusted, now);
   return 'flaw' in outcome ? outcome.flaw : 'trusted';
@@ -193,7 +193,7 @@ describe('a peer is not trusted', () => {
 });
 
 describe('the certificates that a peer proved itself by', () => {
-  /** As node:tls gives them: each with its issuer, the root with itself. */
+  /** Links certificates as node:tls does: each one to its issuer, and the root to itself. */
   function socketOf(issued: readonly Issued[]): Parameters<typeof peerChain>[0] {
     const links: { raw: Buffer; issuerCertificate?: object }[] = certificates(issued).map(({ raw }) => ({ raw }));
     links.forEach((link, index) => (link.issuerCertificate = links[index + 1] ?? link));

@@ -4,11 +4,13 @@ import { certificatePath } from '../webauthn/certificate-path.js';
 import { isRoot } from './authorities.js';
 import { type Lists, listOf, listsSignedBy } from './lists-in-force.js';
 
-/** Constraints of an intermediate, which OpenSSL held against the leaf in the handshake and which do not change. */
+/**
+ * Extensions that constrain an intermediate. OpenSSL applied them to the leaf in the handshake, and they do not change.
+ */
 const HELD_IN_THE_HANDSHAKE = ['2.5.29.30', '2.5.29.36', '2.5.29.54'];
 const MAX_CHAIN = 10;
 
-/** The certificates that a connection's peer proved itself by, leaf first. */
+/** Returns the certificates that a connection's peer presented, leaf first. */
 export function peerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let certificate = socket.getPeerCertificate(true) as DetailedPeerCertificate | undefined;
@@ -22,12 +24,12 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
 
 export type PeerVerdict =
   | { readonly flaw: string }
-  /** When a certificate or a revocation list of the path ends. */
+  /** The time at which the first certificate or revocation list of the path ends. */
   | { readonly until: Date };
 
 /**
- * Asks of a live connection what a new handshake would: a path to a root that is trusted now, and no certificate of it
- * revoked.
+ * Verifies a live connection as a new handshake would: it needs a path to a current root, without a revoked
+ * certificate.
  */
 export async function verifyPeer(chain: readonly X509Certificate[], material: Lists, now: Date): Promise<PeerVerdict> {
   const current = chain.map((certificate) => editionInForce(certificate, material.authorities));
@@ -38,7 +40,10 @@ export async function verifyPeer(chain: readonly X509Certificate[], material: Li
   return verifyRevocation(verdict.path, material, now);
 }
 
-/** The part of it that a handshake under the same material leaves to be asked: until when its answer holds. */
+/**
+ * Does the part of the verification that remains after a handshake with the same material: it finds the time until
+ * which the result holds.
+ */
 export async function verifyRevocation(
   chain: readonly X509Certificate[],
   material: Lists,
@@ -53,7 +58,8 @@ export async function verifyRevocation(
     if (!list.nextUpdate || now > list.nextUpdate) return { flaw: 'the revocation list has ended' };
     if (now < list.thisUpdate) return { flaw: 'the revocation list has not begun' };
     const { serialNumber } = path[index]!;
-    // A newer list may name another edition of the authority's certificate, and still revokes what it lists.
+    // A newer list may name another edition of the authority's certificate. It still revokes the certificates that it
+    // lists.
     if ((await listsSignedBy(authority, material)).some((signed) => signed.revokes(serialNumber))) {
       return { flaw: 'the certificate was revoked' };
     }
@@ -62,7 +68,10 @@ export async function verifyRevocation(
   return { until: new Date(Math.min(...ends)) };
 }
 
-/** As OpenSSL does, what is trusted comes before what was sent: an intermediate that was issued anew replaces the old. */
+/**
+ * Prefers a trusted certificate to the one that the peer sent, as OpenSSL does: a reissued intermediate replaces the
+ * old one.
+ */
 function editionInForce(certificate: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate {
   const edition = authorities.find(
     ({ subject, publicKey }) => subject === certificate.subject && publicKey.equals(certificate.publicKey),

@@ -1,21 +1,21 @@
 export interface PemBlock {
-  /** With its frame. */
+  /** The block with its BEGIN and END lines. */
   readonly text: string;
   readonly der: Buffer;
 }
 
 /**
- * The blocks of a label in a file (RFC 7468); what else is in the file is passed over.
+ * Reads the blocks with a label in a file (RFC 7468) and skips everything else.
  *
  * @param label a regular expression
- * @throws Error when a block has no end, as in a file that is half written, or no lines of its own: OpenSSL would pass
- *   over such a one, and all that come after it, without a word
+ * @throws Error when a block has no end, as in a half-written file, or shares a line with other text: OpenSSL would
+ *   silently skip such a block and all that follow it
  */
 export function pemBlocks(file: string, label: string): PemBlock[] {
   const frame = `^-----BEGIN (?:${label})-----[ \\t]*\\r?\\n([^-]+)^-----END (?:${label})-----[ \\t\\r]*$`;
   const blocks = [...file.matchAll(new RegExp(frame, 'gm'))];
   const begun = file.match(new RegExp(`-----BEGIN (?:${label})`, 'g')) ?? [];
-  if (begun.length > blocks.length) throw new Error('it is cut off, or its frame has no lines of its own');
+  if (begun.length > blocks.length) throw new Error('it is cut off, or its BEGIN or END is not on a line of its own');
   return blocks.map(([text, base64]) => ({ text, der: Buffer.from(base64!, 'base64') }));
 }
 

@@ -5,8 +5,8 @@ import type { Refusals } from '../audit/refusals.js';
 import type { Metrics } from '../telemetry/metrics.js';
 
 /**
- * Records refused handshakes, with the reason and the address, which only the connection's first moment tells. What is
- * over the limit of an address is counted, and the next record says how many there were.
+ * Records refused handshakes with the reason and the address, which is known only when the connection begins. Refusals
+ * over the limit of an address are counted, and the next record gives their number.
  */
 export function watchHandshakes(server: Server, refusals: Refusals, metrics: Metrics): void {
   const logger = new Logger('RefusedHandshakes');
@@ -31,7 +31,10 @@ export function watchHandshakes(server: Server, refusals: Refusals, metrics: Met
   });
 }
 
-/** Why the client's certificate was refused, where it was; the error says no more than that the connection is gone. */
+/**
+ * Returns why the certificate of the client was refused; undefined if it was not. The error itself only says that the
+ * connection is gone.
+ */
 function refusalOf(socket: { authorizationError?: Error | string | null }): string | undefined {
   return socket.authorizationError ? String(socket.authorizationError) : undefined;
 }

@@ -1,61 +1,67 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
-/** A service that a client certificate identified. */
+/** A service, identified by its client certificate. */
 export interface Caller {
   readonly spiffeId: string;
-  /** SHA-256 of the certificate's DER, lower-case hexadecimal. */
+  /** Lower-case hexadecimal SHA-256 of the certificate's DER. */
   readonly fingerprint: string;
   /** The fingerprint of the same certificate with the other signature that ECDSA accepts: see signature-twin.ts. */
   readonly twinFingerprint?: string | undefined;
-  /** SHA-256 of the public key (SubjectPublicKeyInfo, DER), lower-case hexadecimal. */
+  /** Lower-case hexadecimal SHA-256 of the public key (SubjectPublicKeyInfo, DER). */
   readonly publicKey: string;
-  /** Hexadecimal, lower case. */
+  /** Lower-case hexadecimal serial number. */
   readonly serialNumber: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** Who issued the certificate: its authority key identifier, hexadecimal; a digest of the issuer's name without one. */
+  /** The issuing authority: its authority key identifier in hexadecimal, or a digest of its name without one. */
   readonly authority: string;
 }
 
-/** What the access policy said to a request, and which policy that was. */
+/** The decision of the access policy on a request, and which policy decided. */
 export interface AccessDecision {
   readonly outcome: 'allowed' | 'denied';
   /** A permission of the contract, or `any`. */
   readonly permission: string;
-  /** SHA-256 of the access policy, hexadecimal. */
+  /** Lower-case hexadecimal SHA-256 of the access policy. */
   readonly policyDigest: string;
-  /** Of the identity: counts the reloads of the trust material since the start. */
+  /** The identity epoch, which counts the reloads of the trust material since the start. */
   readonly epoch: number;
 }
 
-/** Who asks, from where and under which request id: what every decision and every audit event needs to know. */
+/** The caller, its address and the request id, which every decision and every audit event needs. */
 export interface RequestContext {
   readonly requestId: string;
-  /** The method and the route, never what stands in its place: nobody writes into the log by a path. */
+  /**
+   * The method and the pattern of the route, never the path itself: a caller must not write into the log through a
+   * path.
+   */
   readonly operation: string;
   readonly source: { readonly ip: string; readonly port: number };
   caller?: Caller;
-  /** Set by PermissionGuard. */
+  /** The decision of the access policy. PermissionGuard sets it. */
   decision?: AccessDecision;
-  /** The identity epoch under which the connection was last found trusted. Set by CallerGuard. */
+  /** The identity epoch in which the connection was last found trusted. CallerGuard sets it. */
   epoch?: number;
-  /** Verifies the connection again, while an answer takes long. Set by CallerGuard. */
+  /** Verifies the connection again during a long answer. CallerGuard sets it. */
   stillTrusted?: () => Promise<boolean>;
-  /** The identity whose request is refused because it sends too much; '': one that no policy names. */
+  /**
+   * The identity whose request is refused because it sends too many; an empty string stands for those that no policy
+   * names.
+   */
   excessOf?: string;
-  /** The relying parties that the caller may act for; null: all. Set by PermissionGuard. */
+  /** The relying parties for which the caller may act; null: all. PermissionGuard sets it. */
   relyingParties?: readonly string[] | null;
 }
 
-/** Where a request carries its context. In a WeakMap, a context and what it refers to would outlive the scavenges of V8. */
+/** The property of a request that holds its context. A WeakMap would keep contexts alive beyond the scavenges of V8. */
 const CONTEXT = Symbol('request context');
 
 interface WithContext {
   [CONTEXT]?: RequestContext;
 }
 
-/** The context of a request, made when it is first asked for. */
+/** Returns the context of a request, and creates it at the first call. */
 export function contextOf(request: FastifyRequest): RequestContext {
   const { [CONTEXT]: known, socket } = request.raw as typeof request.raw & WithContext;
   if (known) return known;
@@ -69,10 +75,10 @@ export function contextOf(request: FastifyRequest): RequestContext {
   return context;
 }
 
-/** A request context behind both guards: the caller is known and its grant is in force. */
+/** A request context after both guards: the caller is known and has a grant. */
 export type AuthorizedContext = RequestContext & Required<Pick<RequestContext, 'caller' | 'relyingParties'>>;
 
-/** Injects the AuthorizedContext into a controller's method. */
+/** Injects the AuthorizedContext into a method of a controller. */
 export const Context = createParamDecorator((_data: unknown, execution: ExecutionContext) =>
   contextOf(execution.switchToHttp().getRequest<FastifyRequest>()),
 );

@@ -18,33 +18,39 @@ import { pemBlocks } from './pem.js';
 
 /** A certificate revocation list (RFC 5280 §5). */
 export interface RevocationList {
-  /** Distinguished name of the authority whose certificates it lists, as DER in hexadecimal. */
+  /** The distinguished name of the authority whose certificates it lists, as DER in hexadecimal. */
   readonly issuer: string;
   readonly number: bigint | undefined;
   readonly thisUpdate: Date;
-  /** undefined: the list does not say, which RFC 5280 §5.1.2.5 forbids. */
+  /** undefined if the list does not say, which RFC 5280 §5.1.2.5 forbids. */
   readonly nextUpdate: Date | undefined;
   readonly signature: Signature;
-  /** The authority key that it names; undefined: it names its issuer alone. */
+  /** The authority key that the list names; undefined if it names only its issuer. */
   readonly authorityKey: AuthorityKey | undefined;
   readonly der: Buffer;
-  /** How many certificates it revokes. */
+  /** The number of certificates that it revokes. */
   readonly size: number;
-  /** @param serialNumber hexadecimal, as X509Certificate has it */
+  /** @param serialNumber hexadecimal, as in X509Certificate */
   revokes(serialNumber: string): boolean;
-  /** True if OpenSSL takes it for the authority's, by names and key identifiers, even if another key signed it. */
+  /**
+   * Returns true if OpenSSL takes the list for the authority's, by names and key identifiers, even if another key
+   * signed it.
+   */
   names(authority: X509Certificate): boolean;
-  /** Whether the authority's name and key made the list; the signature is verified once for each authority. */
+  /**
+   * Returns true if the list has the authority's name and its key signed it. The signature is verified once for each
+   * authority.
+   */
   isOf(authority: X509Certificate): Promise<boolean>;
 }
 
-/** How a list is signed; without a hash where the algorithm has its own. */
+/** The signature algorithm of a list; `hash` is null if the algorithm has its own. */
 export interface Signature {
   readonly name: string;
   readonly hash: string | null;
 }
 
-/** By object identifier (DER, hexadecimal). */
+/** The known algorithms by object identifier (DER in hexadecimal). */
 const SIGNATURES = new Map<string, Signature>([
   ['2a8648ce3d040302', { name: 'ECDSA', hash: 'SHA-256' }],
   ['2a8648ce3d040303', { name: 'ECDSA', hash: 'SHA-384' }],
@@ -57,25 +63,28 @@ const SIGNATURES = new Map<string, Signature>([
 ]);
 const CRL_NUMBER = '551d14';
 const AUTHORITY_KEY_IDENTIFIER = '551d23';
-/** Extensions that say that a list is not the whole one, for all certificates of its issuer (RFC 5280 §5.2.4, §5.2.5). */
+/**
+ * Extensions that mark a list as incomplete: it does not cover all certificates of its issuer (RFC 5280 §5.2.4,
+ * §5.2.5).
+ */
 const PARTIAL = new Map([
   ['551d1b', 'it has a delta indicator'],
   ['551d1c', 'it has an issuing distribution point'],
 ]);
-/** RFC 5280 §5.3.1: reasonCode removeFromCRL, as an entry has it. */
+/** The reasonCode removeFromCRL as it stands in an entry (RFC 5280 §5.3.1). */
 const REMOVE_FROM_CRL = Buffer.from('0603551d1504030a0108', 'hex');
 
-/** A list may be of a million entries: requests are answered in between. */
+/** A list may have a million entries, so the parser lets requests run after this many. */
 const ENTRIES_AT_A_TIME = 5_000;
 
-/** @throws Error telling why a list cannot be used */
+/** @throws Error with the reason why a list cannot be used */
 export async function parseRevocationLists(pem: string): Promise<RevocationList[]> {
   const lists: RevocationList[] = [];
   for (const { der } of pemBlocks(pem, 'X509 CRL')) lists.push(await revocationList(der));
   return lists;
 }
 
-/** CertificateList, RFC 5280 §5.1: the list without its signature, the signature's algorithm, the signature. */
+/** Parses a CertificateList (RFC 5280 §5.1): the list without its signature, the signature algorithm, the signature. */
 async function revocationList(der: Buffer): Promise<RevocationList> {
   const [list, algorithm, bits] = wholeSequence(der);
   const signed = expectTag(list, DER.sequence);
@@ -103,11 +112,11 @@ async function revocationList(der: Buffer): Promise<RevocationList> {
 function signatureOf(der: Buffer, algorithm: DerElement): Signature {
   const { content, end } = expectTag(childrenOf(der, algorithm)[0], DER.objectIdentifier);
   const signature = SIGNATURES.get(der.toString('hex', content, end));
-  if (!signature) throw new Error('its signature is of an unknown kind');
+  if (!signature) throw new Error('its signature algorithm is unknown');
   return signature;
 }
 
-/** TBSCertList, RFC 5280 §5.1.2: version, algorithm, issuer, thisUpdate, nextUpdate, the entries, extensions. */
+/** Reads a TBSCertList (RFC 5280 §5.1.2): version, algorithm, issuer, thisUpdate, nextUpdate, entries, extensions. */
 function membersOf(
   der: Buffer,
   signed: DerElement,
@@ -132,7 +141,10 @@ function membersOf(
   };
 }
 
-/** Keeps an entry's serial number, and looks in the rest for anything that takes the entry back or changes its meaning. */
+/**
+ * Collects the serial numbers of the entries. It searches the rest of each entry for anything that withdraws the entry
+ * or changes its meaning.
+ */
 async function revokedBy(der: Buffer, entries: DerElement): Promise<Set<string>> {
   const revoked = new Set<string>();
   const takesBack = der.subarray(entries.start, entries.end).includes(REMOVE_FROM_CRL);
@@ -155,8 +167,8 @@ interface Extensions {
 }
 
 /**
- * OpenSSL applies no list that has a critical extension which it does not know, and none that is partial, critical or
- * not: it would refuse all callers of the authority.
+ * Refuses a list with an unknown critical extension, and a partial list, critical or not. OpenSSL applies neither, and
+ * would refuse all callers of the authority.
  */
 function readExtensions(der: Buffer, tagged: DerElement | undefined): Extensions {
   let number: bigint | undefined;

@@ -2,14 +2,19 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { pemBlocks } from './pem.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
-/** How far another machine's clock may be ahead: a certificate that was made this instant is none of the future. */
+/**
+ * The most that the clock of another machine may be ahead: a certificate that was made a moment ago must not count as
+ * one of the future.
+ */
 const CLOCK_SKEW_MS = 300_000;
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
 /**
- * The service's own certificate, the first one in the file, if callers will accept it and the key is its.
+ * Reads the service's own certificate, which is the first one in the file. Callers must be able to accept it, and the
+ * key must belong to it.
  *
- * @param held the one in use: it may have ended, because that must not keep a revocation list from being replaced
+ * @param held the certificate in use; it may have ended, because an ended certificate must not block a new revocation
+ *   list
  * @throws TrustMaterialError
  */
 export function serverCertificate(

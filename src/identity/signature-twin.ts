@@ -3,12 +3,12 @@ import { childrenOf, DER, encodeDer, expectTag, integerText, wholeSequence } fro
 import { SvidError } from './svid.js';
 
 /**
- * Computes the SHA-256 of a certificate's twin, lower-case hexadecimal. ECDSA accepts (r, n − s) wherever it accepts (r, s),
- * so anyone can turn one certificate into another with the same names, key and serial number, but another fingerprint. There
- * are only these two forms: the rest is signed, and OpenSSL gives it in DER.
+ * Computes the lower-case hexadecimal SHA-256 of a certificate's twin. ECDSA accepts (r, n − s) wherever it accepts (r,
+ * s), so anyone can turn one certificate into another with the same names, key and serial number, but another
+ * fingerprint. Only these two forms exist: the signature covers the rest, and OpenSSL gives it in DER.
  *
  * @param issuer the next certificate in the peer's chain
- * @returns undefined: the certificate is not signed by ECDSA, so it has no twin
+ * @returns undefined if ECDSA did not sign the certificate, so that it has no twin
  * @throws SvidError when ECDSA signed it, but not with the issuer's key
  */
 export function twinFingerprint(certificate: X509Certificate, issuer: X509Certificate | undefined): string | undefined {
@@ -26,20 +26,23 @@ export function twinFingerprint(certificate: X509Certificate, issuer: X509Certif
   return createHash('sha256').update(twin).digest('hex');
 }
 
-/** ecdsa-with-SHA1 and ecdsa-with-SHA2 (RFC 5758 §3.2), AlgorithmIdentifier without parameters or with NULL. */
+/**
+ * The AlgorithmIdentifiers of ecdsa-with-SHA1 and ecdsa-with-SHA2 (RFC 5758 §3.2), before the parameters, which are
+ * absent or NULL.
+ */
 const ECDSA = [Buffer.from('06072a8648ce3d0401', 'hex'), Buffer.from('06082a8648ce3d0403', 'hex')];
 
 const isEcdsa = (algorithm: Buffer): boolean =>
   ECDSA.some((identifier) => algorithm.subarray(2, 2 + identifier.length).equals(identifier));
 
-/** ECDSA-Sig-Value (RFC 3279 §2.2.3) with n − s in the place of s. */
+/** Replaces s by n − s in an ECDSA-Sig-Value (RFC 3279 §2.2.3). */
 function turnSignature(signature: Buffer, order: bigint): Buffer {
   const [r, s] = wholeSequence(signature);
   const turned = order - BigInt(`0x${integerText(signature, expectTag(s, DER.integer))}`);
   return encodeDer(DER.sequence, signature.subarray(r!.start, r!.end), encodeDer(DER.integer, unsignedContent(turned)));
 }
 
-/** X.690 §8.3: in the fewest octets, the first bit 0. */
+/** Encodes a positive INTEGER in the fewest octets, with the first bit 0 (X.690 §8.3). */
 function unsignedContent(value: bigint): Buffer {
   const digits = value.toString(16);
   const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
@@ -48,10 +51,10 @@ function unsignedContent(value: bigint): Buffer {
 
 const orders = new Map<string, bigint>();
 
-/** n of the curve that an issuer's key is on, as OpenSSL writes it out in explicit parameters (SEC 1 §C.2). */
+/** Returns the order n of the curve of the issuer's key, as OpenSSL writes it into explicit parameters (SEC 1 §C.2). */
 function curveOrder({ publicKey }: X509Certificate): bigint {
   const namedCurve = publicKey.asymmetricKeyDetails?.namedCurve;
-  if (namedCurve === undefined) throw new SvidError('the certificate’s issuer has a key on no named curve');
+  if (namedCurve === undefined) throw new SvidError('the certificate’s issuer has a key that is not on a named curve');
   let order = orders.get(namedCurve);
   if (order === undefined) {
     const publicKeyEncoding = { type: 'spki', format: 'der' } as const;

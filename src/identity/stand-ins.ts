@@ -12,24 +12,24 @@ interface KeyPair {
 
 const generateKeyPair: (type: string, options: object) => Promise<KeyPair> = promisify(generate) as never;
 
-/** An authority and the list of it that is in force, if there is one. */
+/** An authority and its revocation list in use, if it has one. */
 export interface ListedAuthority {
   readonly authority: X509Certificate;
   readonly list: RevocationList | undefined;
 }
 
-/** All in PEM. */
+/** Copies of the trust material, in PEM. */
 export interface StandIns {
   readonly ca: string;
   readonly crl: string;
-  /** A caller's certificate by the copy of an authority that has a list. */
+  /** Issues a certificate for a caller, signed by the copy of an authority that has a list. */
   certify(listed: ListedAuthority): Promise<{ readonly cert: string; readonly key: string }>;
 }
 
 /**
- * Copies authorities and their revocation lists byte by byte, but with new keys, and so with new signatures. The private keys
- * of the copies can issue a caller's certificate, and by it OpenSSL judges everything that the copies share with the real
- * ones. Nobody trusts the copies.
+ * Copies authorities and their revocation lists byte by byte, but with new keys and therefore new signatures. We hold
+ * the private keys of the copies, so we can issue a certificate for a caller. With it, OpenSSL judges everything that
+ * the copies share with the real ones. No listener trusts the copies.
  *
  * @throws Error when a key is of a kind that cannot be generated
  */
@@ -65,10 +65,10 @@ const isIssuer = (issuer: X509Certificate, authority: X509Certificate): boolean 
 
 const spkiOf = ({ publicKey }: X509Certificate): Buffer => publicKey.export({ type: 'spki', format: 'der' });
 
-/** The keys that were generated, by kind: an RSA key takes a second. */
+/** The generated keys by kind, for reuse: an RSA key takes a second. */
 const pool = new Map<string, KeyPair[]>();
 
-/** Makes another key of the same kind and size for each key of the authorities. */
+/** Generates a key of the same kind and size for each key of the authorities. */
 async function keysLike(authorities: readonly X509Certificate[]): Promise<Map<string, KeyPair>> {
   const keys = new Map<string, KeyPair>();
   const used = new Map<string, number>();
@@ -87,12 +87,12 @@ async function keysLike(authorities: readonly X509Certificate[]): Promise<Map<st
   return keys;
 }
 
-/** The signed part, the AlgorithmIdentifier, the signature. */
+/** Splits a signed structure into the signed part, the AlgorithmIdentifier and the signature. */
 function partsOf(der: Buffer): [Buffer, Buffer, Buffer] {
   return wholeSequence(der).map(({ start, end }) => der.subarray(start, end)) as [Buffer, Buffer, Buffer];
 }
 
-/** TBSCertificate, RFC 5280 §4.1: the version (left out: v1), five members, the public key, and the rest. */
+/** Copies a TBSCertificate (RFC 5280 §4.1): the version (absent in v1), five members, the public key, and the rest. */
 function copyCertificate({ raw }: X509Certificate, key: KeyPair, issuerKey: KeyPair): Buffer {
   const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
   const first = members[0]?.tag === contextTag(0) ? 1 : 0;
@@ -106,7 +106,7 @@ function copyCertificate({ raw }: X509Certificate, key: KeyPair, issuerKey: KeyP
   return signed(encodeDer(DER.sequence, ...copied), usable, issuerKey);
 }
 
-/** SubjectPublicKeyInfo with the parameters as they stand: OpenSSL refuses curves that are written out. */
+/** Copies a SubjectPublicKeyInfo with its parameters unchanged, because OpenSSL refuses curves that are written out. */
 function copyPublicKey(raw: Buffer, { start, end }: DerElement, { publicKey }: KeyPair): Buffer {
   const [algorithm] = partsOf(raw.subarray(start, end));
   return encodeDer(DER.sequence, algorithm, partsOf(publicKey.export({ type: 'spki', format: 'der' }))[1]);
@@ -117,7 +117,7 @@ function copyList({ der }: RevocationList, key: KeyPair): Buffer {
   return signed(list, algorithm, key);
 }
 
-/** Without names, because name constraints could forbid any. */
+/** Builds the TBSCertificate of a caller. It has no names, because name constraints could forbid any name. */
 function callersCertificate(authority: X509Certificate, publicKey: KeyObject, algorithm: Buffer): Buffer {
   const keyId = subjectKeyIdOf(authority);
   const authorityKey = keyId !== undefined && encodeDer(DER.sequence, encodeDer(0x80, Buffer.from(keyId, 'hex')));
@@ -159,7 +159,7 @@ function signed(content: Buffer, algorithm: Buffer, { privateKey }: KeyPair): Bu
   return encodeDer(DER.sequence, content, algorithm, encodeDer(DER.bitString, Buffer.from([0]), signature));
 }
 
-/** By object identifier (DER, hexadecimal); null: the algorithm has its own. */
+/** The hash of each algorithm by object identifier (DER in hexadecimal); null: the algorithm has its own. */
 const HASHES = new Map<string, string | null>([
   ['2a8648ce3d0401', 'sha1'],
   ['2a8648ce3d040302', 'sha256'],
@@ -173,13 +173,16 @@ const HASHES = new Map<string, string | null>([
   ['2b6571', null],
 ]);
 
-/** @returns undefined: it cannot sign a copy */
+/** @returns undefined if the algorithm cannot sign a copy */
 function hashOf(algorithm: Buffer): string | null | undefined {
   const { content, end } = expectTag(wholeSequence(algorithm)[0], DER.objectIdentifier);
   return HASHES.get(algorithm.toString('hex', content, end));
 }
 
-/** Where a certificate is signed by RSASSA-PSS, for example, its copy is signed by an algorithm that the issuer's key has. */
+/**
+ * Returns an algorithm of the issuer's key for a certificate whose own algorithm cannot sign a copy, for example
+ * RSASSA-PSS.
+ */
 function defaultAlgorithm({ publicKey: { asymmetricKeyType } }: KeyPair): Buffer {
   return Buffer.from(
     asymmetricKeyType === 'rsa' ? '300d06092a864886f70d01010b0500' : '300a06082a8648ce3d040302',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import type { Caller } from './request-context.js';
 
-/** A certificate that the handshake accepted but that is no X.509-SVID of our trust domain. */
+/** A certificate that passed the handshake but is not an X.509-SVID of our trust domain. */
 export class SvidError extends Error {}
 
 const MAX_ID_BYTES = 2_048;
@@ -10,10 +10,10 @@ const PATH_SEGMENT = /^[A-Za-z0-9._-]+$/;
 const { KeyUsageFlags } = x509;
 
 /**
- * Reads a caller's identity from its certificate's DER, never from text that a subject could forge.
- * The rules are SPIFFE X509-SVID §3-§5 and SPIFFE-ID §2.
+ * Reads a caller's identity from the DER of its certificate, never from text, which a subject could forge. The rules
+ * are SPIFFE X509-SVID §3-§5 and SPIFFE-ID §2.
  *
- * @throws SvidError naming the rule that does not hold
+ * @throws SvidError with the rule that the certificate breaks
  */
 export function parseSvid(der: Buffer, trustDomain: string): Caller {
   const certificate = new x509.X509Certificate(new Uint8Array(der));
@@ -31,7 +31,7 @@ export function parseSvid(der: Buffer, trustDomain: string): Caller {
 
 const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
-/** Of two authorities that go by one name, the key tells which it was. */
+/** Identifies the authority by its key, because two authorities may have the same name. */
 function authorityOf(certificate: x509.X509Certificate): string {
   const { keyId } = certificate.getExtension(x509.AuthorityKeyIdentifierExtension) ?? {};
   return keyId ?? sha256(Buffer.from(certificate.issuer));

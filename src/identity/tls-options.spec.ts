@@ -42,7 +42,9 @@ interface Connected {
   readonly session: Buffer | undefined;
 }
 
-/** Connects as a client does, as often as asked, and waits for each answer: in TLS 1.3 a refusal comes after the handshake. */
+/**
+ * Connects as a client as often as asked, and waits for each answer: in TLS 1.3, a refusal comes after the handshake.
+ */
 async function handshake(
   client: ConnectionOptions,
   changed: Partial<TlsFiles> = {},

@@ -7,7 +7,7 @@ export interface TlsFileContents {
   readonly key: Buffer;
   readonly ca: Buffer;
   readonly crl: Buffer;
-  /** Of an encrypted key. */
+  /** The passphrase of an encrypted key. */
   readonly passphrase?: string | undefined;
 }
 
@@ -18,7 +18,10 @@ export interface TlsContext extends TlsFileContents {
   readonly secureOptions: number;
 }
 
-/** In handshakes and in certificates: OpenSSL's own, without SHA-224. What a build does not know (`?`), it leaves out. */
+/**
+ * The signature algorithms for handshakes and certificates: those of OpenSSL without SHA-224. OpenSSL skips an
+ * algorithm with `?` if its build does not know it.
+ */
 const SIGNATURES = [
   ...['?mldsa65', '?mldsa87', '?mldsa44', 'ecdsa_secp256r1_sha256', 'ecdsa_secp384r1_sha384', 'ecdsa_secp521r1_sha512'],
   ...['ed25519', 'ed448', 'rsa_pss_rsae_sha256', 'rsa_pss_rsae_sha384', 'rsa_pss_rsae_sha512'],
@@ -27,8 +30,8 @@ const SIGNATURES = [
 ];
 
 /**
- * Whom the listener trusts and how it speaks: TLS 1.3 alone, no session resumption (a resumed session would outlive its
- * certificate), revocation checked. Always built whole, because a context without `crl` checks no revocation.
+ * Builds the TLS context: TLS 1.3 only, no session resumption (a resumed session would outlive its certificate), and
+ * revocation checks. Every caller builds the whole context, because a context without `crl` checks no revocation.
  */
 export function tlsContext(contents: TlsFileContents): TlsContext {
   return {
@@ -40,7 +43,10 @@ export function tlsContext(contents: TlsFileContents): TlsContext {
   };
 }
 
-/** How the listener speaks: mutual TLS and one protocol. After the handshake, other timeouts hold (contract/request-timeouts.ts). */
+/**
+ * Builds the options of the listener: mutual TLS and one protocol. Other timeouts apply after the handshake
+ * (contract/request-timeouts.ts).
+ */
 export function tlsOptions(context: TlsContext): ServerOptions {
   return {
     ...context,
@@ -49,6 +55,6 @@ export function tlsOptions(context: TlsContext): ServerOptions {
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: 10_000,
     maxHeaderSize: 16_384,
-    requireHostHeader: false, // src/contract/host.ts demands it, and says so
+    requireHostHeader: false, // src/contract/host.ts demands it, and explains the refusal
   };
 }

@@ -9,15 +9,15 @@ import { TrustMaterialError } from './trust-material-error.js';
 /** The material to try. */
 export interface Trial {
   readonly authorities: readonly ListedAuthority[];
-  /** The lists of authorities that are not known. */
+  /** The lists of authorities that the file lacks. */
   readonly otherLists: readonly RevocationList[];
   /** The authorities whose callers must be served. */
   readonly mustServe: readonly ListedAuthority[];
 }
 
 /**
- * Shakes hands with itself, in memory, as a caller of each authority. It finds material by which OpenSSL would refuse every
- * caller before that is in force (docs/adr/0019-trial-handshake.md).
+ * Makes handshakes with itself, in memory, as a caller of each authority. This finds material with which OpenSSL would
+ * refuse every caller, before the material is used (docs/adr/0019-trial-handshake.md).
  *
  * @throws TrustMaterialError
  */
@@ -45,12 +45,12 @@ function serve(context: TlsContext): ReturnType<typeof createServer> {
   }
 }
 
-/** A server's socket whose peer was refused. It has no reason where the handshake itself failed. */
+/** The server's socket of a refused peer. It has no reason if the handshake itself failed. */
 interface Refused {
   readonly authorizationError?: Error | string | null;
 }
 
-/** @returns why it was refused */
+/** @returns why the server refused the caller; undefined if it did not */
 async function shakeHands(
   server: ReturnType<typeof createServer>,
   caller: { readonly cert: string; readonly key: string },

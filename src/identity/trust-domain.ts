@@ -1,2 +1,2 @@
-/** The SPIFFE trust domain of the listener, as the access policy names it. */
+/** The SPIFFE trust domain of the listener, from the access policy. */
 export const TRUST_DOMAIN = Symbol('TrustDomain');

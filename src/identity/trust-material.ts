@@ -11,29 +11,32 @@ import { tlsContext, type TlsContext } from './tls-options.js';
 import { type Trial, tryHandshakes } from './trial-handshake.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
-/** What the listener shows and what it trusts: read together, validated together, used together. */
+/**
+ * The credentials that the listener presents and the authorities that it trusts. They are read, validated and used as a
+ * whole.
+ */
 export interface TrustMaterial extends ListsInForce {
   readonly context: TlsContext;
-  /** The service's own. */
+  /** The service's own certificate. */
   readonly certificate: X509Certificate;
-  /** SHA-256 over the SHA-256 of the certificate's, the authorities' and the revocation lists' file, hexadecimal. */
+  /** Lower-case hexadecimal SHA-256 over the SHA-256 of the certificate file, the CA file and the CRL file. */
   readonly digest: string;
 }
 
 const MAX_FILE_BYTES = 32 * 1_024 * 1_024;
 
-/** The files that make up the trust material. */
+/** Lists the files of the trust material. */
 export function trustFiles({ certFile, keyFile, caFile, crlFile, keyPassphraseFile }: TlsFiles): string[] {
   return [certFile, keyFile, caFile, crlFile, ...(keyPassphraseFile === undefined ? [] : [keyPassphraseFile])];
 }
 
 /**
- * Reads and validates the whole: what OpenSSL would take without a word and then refuse every caller by (an expired
- * list, a list of another authority, an authority without a list) is refused here by its own rule, and any other fault of the
- * kind by a trial handshake. OpenSSL gets only validated material.
+ * Reads and validates the whole trust material. OpenSSL accepts some material silently and then refuses every caller:
+ * an expired list, a list of another authority, an authority without a list. Rules of our own refuse these faults, and
+ * a trial handshake finds any other of the kind. OpenSSL only gets validated material.
  *
- * @param held what is in use: given back when the files say the same; no older revocation list replaces one of its
- *   lists, and what has ended in it already keeps nothing else from being replaced
+ * @param held the material in use. It is returned if the files have not changed. No older revocation list replaces one
+ *   of its lists. A part of it that has already ended does not block the replacement of another part.
  * @throws TrustMaterialError
  */
 export async function readTrustMaterial(files: TlsFiles, now: Date, held?: TrustMaterial): Promise<TrustMaterial> {
@@ -78,7 +81,10 @@ async function listsOf(pem: Buffer): Promise<RevocationList[]> {
 
 const pemOfList = ({ der }: RevocationList): string => pemOf('X509 CRL', der);
 
-/** A new handshake must serve callers of these: each valid authority up to a root, with current lists and not revoked. */
+/**
+ * Lists the authorities whose callers a new handshake must serve: each valid authority with a current list, not
+ * revoked, and with a path of such authorities to a root.
+ */
 async function trialOf(lists: ListsInForce, now: Date): Promise<Trial> {
   const authorities: ListedAuthority[] = [];
   for (const authority of lists.authorities) authorities.push({ authority, list: await listOf(authority, lists) });

@@ -65,7 +65,7 @@ await test('Revocation lists that OpenSSL would refuse every caller by change no
     await service.refused(async () => {
       await files.write('svid_bundle.pem', both);
       await writeLists(await lists('list_without_key'));
-    }, /CRL_FILE: two authorities go by the name "O=Bank, CN=root"/);
+    }, /CRL_FILE: two authorities have the name "O=Bank, CN=root"/);
     assert.equal(await outcome(), 200);
     await service.reloaded(async () => writeLists(await lists('list')));
     assert.equal(await outcome(), 200);
