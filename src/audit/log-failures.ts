@@ -18,7 +18,7 @@ type Facts = Readonly<Record<string, unknown>>;
 
 /**
  * Keeps the current failures of the log (PCI DSS 10.7). Readiness, metrics and the service's own log show a failure
- * while it lasts. The audit log gets its start and its end, with their times, as soon as it can be written.
+ * while it lasts. The audit log records when it began and when it ended, as soon as it can be written.
  */
 @Injectable()
 export class LogFailures {

@@ -1,6 +1,6 @@
 /**
- * `log-altered`: the stored log is not what was signed, or was not signed by us. `log-truncated`: it has fewer leaves
- * than before.
+ * `log-altered`: the stored log is not what was signed, or not signed by us. `log-truncated`: it has fewer leaves than
+ * it had or than were signed.
  */
 export type LogFaultKind = 'log-altered' | 'log-truncated';
 

@@ -29,9 +29,12 @@ export interface LogState {
   /** Number of leaves in the latest checkpoint that this replica knows. */
   readonly size: number;
   readonly checkpointAt: string | undefined;
-  /** How long the oldest event has been pending. It grows while the process cannot find that out. */
+  /** How long the oldest event has been pending. It grows while the process cannot determine it. */
   readonly lagSeconds: number;
-  /** When the log last made progress, if events are pending and that is longer ago than its bound. */
+  /**
+   * When the log stopped making progress although events are pending; undefined until that lasts longer than
+   * MAX_LAG_MS.
+   */
   readonly standsStillSince: string | undefined;
   /** Why the last turn did nothing; undefined if it worked or had nothing to do. */
   readonly cause: StandstillCause | undefined;

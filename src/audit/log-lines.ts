@@ -41,7 +41,7 @@ export class LogLines {
   /**
    * Yields the export of a range against a checkpoint, page by page.
    *
-   * @param relyingParties whose events are shown; null for all
+   * @param relyingParties relying parties whose events are shown; null for all
    */
   async *lines(
     { from, to }: LeafRange,
