@@ -3,7 +3,15 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
 const CITING = ['docs/threat-model.md', 'docs/compliance.md'];
-const PAGES = [...CITING, 'README.md', 'docs/runbook.md', 'CONTRIBUTING.md', 'SECURITY.md'];
+const PAGES = [
+  ...CITING,
+  'README.md',
+  'docs/runbook.md',
+  'docs/problems.md',
+  'docs/glossary.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+];
 
 /** A path in backticks, below a folder of the repository or of a file at its top. A pattern does not match. */
 const PATH =
@@ -58,6 +66,36 @@ describe.each(CITING)('%s', (page) => {
 
   it.each(citations)('%s has the test “%s”', (file, name) => {
     expect(titlesOf(file)).toContain(name);
+  });
+});
+
+describe('docs/runbook.md', () => {
+  const runbook = read('docs/runbook.md');
+  const rules = [...runbook.matchAll(/- alert: (\w+).*?runbook: (\S+)#(\S+) \}/gs)];
+  const [index = ''] = /^## What to do when …$.*?(?=^### )/ms.exec(runbook) ?? [];
+
+  it('gives each alert its page, in the rule and in the index', () => {
+    expect(rules).toHaveLength(runbook.match(/- alert: /g)?.length ?? 0);
+    const wrong = rules.filter(
+      ([, alert = '', page = '', anchor = '']) =>
+        !anchorsOf(page).includes(anchor) || !new RegExp(`^\\| \`${alert}\` .*\\(#${anchor}\\)`, 'm').test(index),
+    );
+    expect(wrong.map(([, alert]) => alert)).toEqual([]);
+  });
+
+  it('links from its pages to headings that it has', () => {
+    const own = [...runbook.matchAll(/\]\(#([^)\s]+)\)/g)].map(([, anchor = '']) => anchor);
+    const anchors = anchorsOf('docs/runbook.md');
+    expect(own.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
+  });
+});
+
+describe('docs/glossary.md', () => {
+  const terms = [...read('docs/glossary.md').matchAll(/^\| \*\*(.+?)\*\* /gm)].map(([, term = '']) => term);
+
+  it('defines each term once, in alphabetical order', () => {
+    const sorted = [...new Set(terms)].toSorted((a, b) => a.localeCompare(b, 'en'));
+    expect(terms).toEqual(sorted);
   });
 });
 
