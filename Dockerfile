@@ -1,10 +1,10 @@
-# Node.js 24.11 or later with npm. For a build that can be repeated, give an image by its digest.
+# The image needs Node.js 24.11 or later with npm. Name it by its digest to make the build repeatable.
 ARG NODE_IMAGE=node:26-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The compiler needs no package's install script, so none runs.
+# The compiler needs no install script of a package, so the build runs none.
 RUN npm ci --ignore-scripts
 COPY nest-cli.json tsconfig.json tsconfig.build.json ormconfig.ts ./
 COPY src ./src
@@ -13,7 +13,7 @@ RUN npm run build
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# Optional is the embedded PostgreSQL, which NODE_ENV=production refuses.
+# The embedded PostgreSQL is the optional dependency; NODE_ENV=production refuses it.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM ${NODE_IMAGE}
@@ -24,15 +24,15 @@ LABEL org.opencontainers.image.title="Passkey Manager" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Whatever the process reads is root's and it cannot change it; it writes nothing. The directories are for mounted volumes,
-# the second one for what prepare.js makes.
+# Root owns every file that the process reads, so the process cannot change them. It writes no file. The directories are mount
+# points for volumes; the second one takes the output of prepare.js.
 RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/passkey-manager /var/lib/passkey-manager-prepared
 WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 COPY package.json LICENSE ./
-# A container's loopback is nobody's, so the mutual TLS listener is on every address. The management listener is not:
-# PASSKEY_MANAGEMENT_HOST opens it to whoever scrapes it.
+# Nothing outside a container reaches its loopback, so the mutual TLS listener binds every address. The management listener
+# stays on loopback: set PASSKEY_MANAGEMENT_HOST to let Prometheus and probes reach it.
 ENV NODE_ENV=production \
     PASSKEY_HTTPS_HOST=0.0.0.0
 EXPOSE 8443 8081

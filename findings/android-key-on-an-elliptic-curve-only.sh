@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # An Android key attestation of an RSA or Ed25519 key never verifies
 #
-# One would expect: WebAuthn L3 §8.4 to hold for each kind of key that Android attests and that the relying party lists:
+# One would expect WebAuthn L3 §8.4 to hold for each kind of key that Android attests and that the relying party lists:
 #   "the public key in the first certificate in x5c matches the credentialPublicKey".
-# What happens: the library writes the COSE key as 04 || x || y and compares that with the certificate's key. For RSA it
+# Instead, the library writes the COSE key as 04 || x || y and compares that with the certificate's key. For RSA it
 #   compares 04 || e, for Ed25519 04 || x. Both give "Credential public key does not equal leaf cert public key", though
 #   the keys are equal, and though the same two algorithms verify in the other formats.
 # Seen with: @simplewebauthn/server 14.0.3.
-# Why it matters: a relying party that offers RS256 or EdDSA to Android gets a text which reads like an attack.
+# Why it matters: a relying party that offers RS256 or EdDSA to Android gets an error that reads like an attack.
 set -euo pipefail
 
 folder=$(mktemp -d)

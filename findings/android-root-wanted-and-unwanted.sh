@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # An Android's chain must hold its root, unless metadata is loaded: then it must not
 #
-# One would expect: the same chain of a phone to be judged in the same way whether or not a metadata statement for its
+# One would expect the same chain of a phone to be judged in the same way whether or not a metadata statement for its
 #   AAGUID is loaded. X.509 leaves it open whether a chain holds its root; phones with factory keys send Google's, those
 #   with remotely provisioned keys do not.
-# What happens: without a statement the library takes the last certificate for the root, so a chain that ends below the
+# Instead, without a statement the library takes the last certificate for the root, so a chain that ends below the
 #   trusted root is refused. With a statement (FIDO's list has one for Android's AAGUID b93fd961-…, with Google's roots)
 #   the other shape is refused: a root that is both in the chain and in the statement is "duplicate certificates". An
 #   attestation with one certificate below the root, the shape of W3C's test vector, ends in an error about

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # One tag that is not known yet makes an Android's whole key description unreadable
 #
-# One would expect: a reader of Android's AuthorizationList to skip what it does not know: each version of KeyMint has
+# One would expect a reader of Android's AuthorizationList to skip what it does not know: each version of KeyMint has
 #   added tags ([723] in 3.0, [724] in 4.0), and each member is tagged and optional. WebAuthn L3 §8.4 judges four named
 #   fields.
-# What happens: @peculiar/asn1-android knows the tags up to [724]. Any further one, in the list of the hardware or of
+# Instead, @peculiar/asn1-android knows the tags up to [724]. Any further one, in the list of the hardware or of
 #   the software, throws "Data does not match to AuthorizationList ASN1 schema", and with it @simplewebauthn/server
 #   refuses the registration. The library's NonStandardKeyDescription, made for lists out of order, refuses it as well.
 # Seen with: @peculiar/asn1-android 2.10.0, @peculiar/asn1-schema 2.11.1, @simplewebauthn/server 14.0.3.

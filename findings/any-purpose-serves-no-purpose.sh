@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A certificate for any purpose may do nothing; one without purposes may do everything
 #
-# One would expect: anyExtendedKeyUsage (RFC 5280 §4.2.1.12, "any purpose" in Windows' certificate services) to include
+# One would expect anyExtendedKeyUsage (RFC 5280 §4.2.1.12, "any purpose" in Windows' certificate services) to include
 #   client authentication, as it does in Go and in Java.
-# What happens: OpenSSL looks for clientAuth itself. A client, or an intermediate authority, whose only purpose is
+# Instead, OpenSSL looks for clientAuth itself. A client, or an intermediate authority, whose only purpose is
 #   anyExtendedKeyUsage is refused with INVALID_PURPOSE, while the same certificate without the extension is authorized.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.
 # Why it matters: the broadest template of an enterprise's authority is the one that a service over mutual TLS refuses.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Algorithms that a passkey may use are refused for the attestation of a passkey
+# Algorithms that a passkey may use are refused for its attestation
 #
-# One would expect: an attestation certificate to be able to use the algorithms that the library verifies passkeys and
+# One would expect an attestation certificate to be able to use the algorithms that the library verifies passkeys and
 #   certificates with: ES512 on P-521, EdDSA, PS256. WebAuthn L3 §8.2 restricts nothing.
-# What happens: a P-521 or Ed25519 key in the certificate throws, while an attestation by a root on P-521 or Ed25519
+# Instead, a P-521 or Ed25519 key in the certificate throws, while an attestation by a root on P-521 or Ed25519
 #   verifies. A P-256 key whose point is compressed (RFC 5480 §2.2) throws a text that begins with TODO. With an RSA key
 #   the signature is always checked as RSASSA-PKCS1-v1_5, whatever "alg" says: a PS256 statement gives `verified: false`
 #   without an error.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A client with the same name as its authority counts as self-signed, although the authority has signed it
 #
-# One would expect: a certificate to be self-signed when its own key has signed it. SPIFFE puts the identity into a URI
+# One would expect a certificate to be self-signed when its own key has signed it. SPIFFE puts the identity into a URI
 #   and cares for no subject, so a small authority gives itself and its workloads the same subject, such as O=Acme.
-# What happens: without key identifiers OpenSSL tells issuer and subject apart by name alone. It takes the client's
+# Instead, without key identifiers OpenSSL distinguishes issuer and subject by name alone. It takes the client's
 #   certificate for its own issuer and refuses it with DEPTH_ZERO_SELF_SIGNED_CERT, though the trusted root has signed
 #   it. The root's signature is never tried. With key identifiers, or another subject, the same client is authorized.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.
-# Why it matters: the error sends the operators of a service over mutual TLS on the search for a self-signed certificate
+# Why it matters: the error makes the operators of a service over mutual TLS search for a self-signed certificate
 #   that does not exist.
 set -euo pipefail
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # A revocation list with a distribution point works only where the root names that point, too
 #
-# One would expect: a complete list with an issuing distribution point (RFC 5280 §5.2.5; some private authorities write
+# One would expect a complete list with an issuing distribution point (RFC 5280 §5.2.5; some private authorities write
 #   it into each list, to keep partitions apart) to serve the certificates which name the same point in their
 #   cRLDistributionPoints. Path validation (§6.1) does not ask whether the trust anchor itself is revoked.
-# What happens: with the option `crl`, Node.js asks for the revocation of each certificate of the path, the self-signed
+# Instead, with the option `crl`, Node.js asks for the revocation of each certificate of the path, the self-signed
 #   root included. A root names no distribution point, so the list is out of its scope, and every client is refused with
 #   UNABLE_TO_GET_CRL, although the list is there and covers the client. The same list is taken when the root names the
 #   point as well, and so is a list without the extension.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.
 # Why it matters: the list of an authority that is trusted directly is unusable, and the error says that it is missing.
-#   To switch partitioned lists on at an authority locks all callers of a service over mutual TLS out.
+#   An authority that switches to partitioned lists locks all callers out of a service over mutual TLS.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Names that X.509 holds for equal break a chain in @peculiar/x509, and not in OpenSSL
+# Names that X.509 treats as equal break a chain in @peculiar/x509, and not in OpenSSL
 #
-# One would expect: the name of an issuer to be compared as RFC 5280 §7.1 says: without regard to case and to doubled
+# One would expect the name of an issuer to be compared as RFC 5280 §7.1 says: without regard to case and to doubled
 #   spaces. OpenSSL does, so Node.js says that the one certificate has issued the other.
-# What happens: X509ChainBuilder compares the names as texts. An issuer in capitals, or with two spaces, is not found;
+# Instead, X509ChainBuilder compares the names as texts. An issuer in capitals, or with two spaces, is not found;
 #   the chain ends with the leaf, and @simplewebauthn/server refuses the attestation: "could not be chained to any
 #   specified trust anchor". Each signature holds.
 # Seen with: @peculiar/x509 2.2.0, @simplewebauthn/server 14.0.3.
-# Why it matters: where a service has both libraries at work, its mutual TLS accepts an authority whose attestations it
+# Why it matters: if a service uses both libraries, its mutual TLS accepts an authority whose attestations it
 #   refuses.
 set -euo pipefail
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A root that is renewed with the same key and name, by another tool, orphans every certificate
 #
-# One would expect: key identifiers to help to find an issuer (RFC 5280 §4.2.1.1: "a means of identifying the public
+# One would expect key identifiers to help to find an issuer (RFC 5280 §4.2.1.1: "a means of identifying the public
 #   key"). Path validation (§6.1) does not compare them; with the same name and the same key each signature still holds.
-# What happens: OpenSSL takes a certificate for the issuer only if its subject key identifier equals the authority key
+# Instead, OpenSSL takes a certificate for the issuer only if its subject key identifier equals the authority key
 #   identifier below. §4.2.1.2 leaves open how it is made (SHA-1, a part of it, or SHA-256 cut short by RFC 7093), and
 #   tools differ. After a renewal by another tool all clients are refused with UNABLE_TO_VERIFY_LEAF_SIGNATURE, a text
 #   about a signature that holds.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A revocation list stops working when the root is renewed, even where the old root stays trusted
 #
-# One would expect: a root that was renewed with its key and name to be the same authority for its lists: RFC 5280
+# One would expect a root that was renewed with its key and name to be the same authority for its lists: RFC 5280
 #   §6.3.3 (f) and (g) ask for the key that verifies the list.
-# What happens: OpenSSL holds the list's authority key identifier against the certificate of the issuer that it chose,
+# Instead, OpenSSL holds the list's authority key identifier against the certificate of the issuer that it chose,
 #   member by member. A list that names its issuer by name and serial number beside the key identifier
 #   ("keyid:always,issuer:always", as easy-rsa's [crl_ext] writes) names the old certificate. Every client is refused
 #   with UNABLE_TO_GET_CRL when the renewed root is trusted, and also when both are and the renewed one comes first.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # @peculiar/x509 writes revocation lists that Node.js cannot read
 #
-# One would expect: `X509Crl.toString('pem')` to give what the option `crl` of a TLS server takes; with certificates the
+# One would expect `X509Crl.toString('pem')` to give what the option `crl` of a TLS server takes; with certificates the
 #   two go together.
-# What happens: the library labels a list "BEGIN CRL". RFC 7468 §6 says "X509 CRL", and OpenSSL knows no other label, so
+# Instead, the library labels a list "BEGIN CRL". RFC 7468 §6 says "X509 CRL", and OpenSSL knows no other label, so
 #   Node.js fails with "Failed to parse CRL". The same bytes under the other label are taken.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.
 # Why it matters: an authority in TypeScript that hands its list to a service over mutual TLS stops it from starting,

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # When FIDO publishes its metadata a day late, registrations fail
 #
-# One would expect: a metadata list whose nextUpdate has passed to be asked for again, and, while the server still has
+# One would expect a metadata list whose nextUpdate has passed to be asked for again, and, while the server still has
 #   the same one, to stay in use. FIDO's Metadata Service says of a list with the same number that it is to be ignored:
 #   the new file, not the authenticators.
-# What happens: from the beginning of the day that nextUpdate names, each registration of an authenticator in the list
+# Instead, from the beginning of the day that nextUpdate names, each registration of an authenticator in the list
 #   downloads it anew, and while its number has not grown, the registration itself throws "Latest BLOB no. 7 is not
 #   greater than previous no. 7". When the server cannot be reached, it throws "fetch failed". Authenticators that are
 #   not in the list register.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A FIDO metadata statement that names PS512 makes its authenticator fail with a TypeError
 #
-# One would expect: the algorithms in a metadata statement (FIDO Registry of Predefined Values §3.6.1, such as
+# One would expect the algorithms in a metadata statement (FIDO Registry of Predefined Values §3.6.1, such as
 #   rsassa_pss_sha512_raw) to be matched with the passkey's, and a name that is not known to be passed over.
-# What happens: the library's table has PS256 and PS384, and no PS512. A passkey in PS512 whose metadata allows just
+# Instead, the library's table has PS256 and PS384, and no PS512. A passkey in PS512 whose metadata allows just
 #   that is not matched, and while the library writes the message that should say so, the name that it does not know
 #   makes it throw "Cannot destructure property 'kty' of 'info' as it is undefined".
 # Seen with: @simplewebauthn/server 14.0.3.

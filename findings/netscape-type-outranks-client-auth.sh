@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # An extension that Netscape invented in the 1990s outranks clientAuth
 #
-# One would expect: the purpose of a certificate to be decided by extendedKeyUsage (RFC 5280 §4.2.1.12). The
+# One would expect the purpose of a certificate to be decided by extendedKeyUsage (RFC 5280 §4.2.1.12). The
 #   non-critical nsCertType (2.16.840.1.113730.1.1) is in no RFC, and no browser reads it any more.
-# What happens: OpenSSL 3.5 still demands that nsCertType, where it is present, allows the purpose as well. A client
+# Instead, OpenSSL 3.5 still demands that nsCertType, where it is present, allows the purpose as well. A client
 #   with extendedKeyUsage clientAuth and nsCertType "server", which scripts for OpenVPN and old openssl.cnf templates
 #   write into certificates that servers use in both directions, is refused with INVALID_PURPOSE.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.

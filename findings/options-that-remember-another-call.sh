@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Registration options for one user keep what another user asked for
 #
-# One would expect: `generateRegistrationOptions` to depend on its arguments alone.
-# What happens: where authenticatorSelection is left out, the library takes a default that is one object for the whole
+# One would expect `generateRegistrationOptions` to depend on its arguments alone.
+# Instead, where authenticatorSelection is left out, the library takes a default that is one object for the whole
 #   process, and writes into it. After one call with preferredAuthenticatorType "securityKey", each later call without
 #   either argument asks for authenticatorAttachment "cross-platform", until the process ends or another preference
 #   overwrites it. Where the caller passes an object of its own, that object is written to.
 # Seen with: @simplewebauthn/server 14.0.3.
-# Why it matters: one user who chooses "use a security key" keeps the users behind from registering the phone or laptop
-#   in their hands, on that replica alone, until it is started anew; no test of one call can show it.
+# Why it matters: one user who chooses "use a security key" keeps every later user from registering the phone or laptop
+#   in their hands, on that replica alone, until it restarts; no test of one call can show it.
 set -euo pipefail
 
 folder=$(mktemp -d)

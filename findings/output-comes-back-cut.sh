@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A text in an extension output comes back cut, from a registration that is verified
 #
-# One would expect: authenticatorExtensionResults of a registration with `verified: true` to hold what the authenticator
+# One would expect authenticatorExtensionResults of a registration with `verified: true` to hold what the authenticator
 #   has signed.
-# What happens: the library decodes the outputs, encodes them again, and decodes the result. The encoder writes the
+# Instead, the library decodes the outputs, encodes them again, and decodes the result. The encoder writes the
 #   length of a text in UTF-16 units where CBOR counts bytes. "größe" comes back as "grö" and half a letter; where an
 #   output follows, its name is read from the middle of the text, and the registration fails with "Map is not supported
 #   or well formed". From 12 such letters on it fails with "Leftover bytes".

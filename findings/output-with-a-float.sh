@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # One float in an extension output keeps a passkey from registering and from signing in
 #
-# One would expect: extension outputs which the relying party does not know to be ignored, or refused by its policy
+# One would expect extension outputs which the relying party does not know to be ignored, or refused by its policy
 #   (WebAuthn L3 §7.1, §9), whatever well-formed CBOR they are made of. CTAP2's canonical form does not change how a
 #   float is written, and the outputs of the registered extension "loc" (WebAuthn L1, a position) are floats.
-# What happens: the library finds the end of the outputs by decoding them, encoding the result again and counting the
+# Instead, the library finds the end of the outputs by decoding them, encoding the result again and counting the
 #   bytes that come out. A float64 that fits into 32 bits and a float32 that is a whole number shrink: "Leftover bytes".
 #   A float16 and an integer from 2^53 on cannot be read at all. 0.1 passes, 1.5 does not; the data is signed and well
 #   formed.

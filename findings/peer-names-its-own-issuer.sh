@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # issuerCertificate is the certificate that the peer sent, not the one that it was verified with
 #
-# One would expect: `getPeerCertificate(true).issuerCertificate` and `getPeerX509Certificate().issuerCertificate`, on a
+# One would expect `getPeerCertificate(true).issuerCertificate` and `getPeerX509Certificate().issuerCertificate`, on a
 #   socket whose peer is `authorized`, to be links of the path that OpenSSL verified, up to an authority in `ca`.
-# What happens: after an authority was renewed with its key and name, the server trusts the new certificate alone. A
+# Instead, after an authority was renewed with its key and name, the server trusts the new certificate alone. A
 #   client that still sends the old one is authorized, and Node.js reports the old one, which is in no file of the
 #   server.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A client that the server refuses sees a successful handshake, and no alert
 #
-# One would expect: a server with `rejectUnauthorized: true` to refuse a certificate of an unknown authority by a TLS
+# One would expect a server with `rejectUnauthorized: true` to refuse a certificate of an unknown authority by a TLS
 #   alert (RFC 8446 §4.4.2.4 and §6.2: unknown_ca, bad_certificate), as OpenSSL's own servers do, so that the client's
 #   side knows.
-# What happens: Node.js finishes the handshake and then closes the socket. With TLS 1.3 the client gets `secureConnect`
+# Instead, Node.js finishes the handshake and then closes the socket. With TLS 1.3 the client gets `secureConnect`
 #   with `authorized: true` (its own verdict on the server), and then an ordinary end of stream without any error. With
 #   TLS 1.2 it gets ECONNRESET. On the server `tlsClientError` says "socket hang up"; the reason is in the socket's
 #   `authorizationError` alone.

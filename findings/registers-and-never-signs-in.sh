@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Passkeys in four registered algorithms register, and can never sign in
 #
-# One would expect: a relying party that lists an algorithm in supportedAlgorithmIDs, and whose user's passkey registers
+# One would expect a relying party that lists an algorithm in supportedAlgorithmIDs, and whose user's passkey registers
 #   with `verified: true`, to be able to verify that passkey's signatures. COSEALG, the library's own list, has ES256K
 #   (-47), and its metadata code maps secp256k1 to it.
-# What happens: with attestation "none" the registration only reads the key's number. The first sign-in throws: for
+# Instead, with attestation "none" the registration only reads the key's number. The first sign-in throws: for
 #   ES256K because of the curve, for ESP256 (-9), ESP384 (-51) and Ed25519 (-19), the fully-specified algorithms of RFC
 #   9864, because of the number, though key and signature are those of ES256, ES384 and EdDSA, which work.
 # Seen with: @simplewebauthn/server 14.0.3.

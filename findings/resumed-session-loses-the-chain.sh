@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A resumed session keeps the client's certificate, and loses the chain above it
 #
-# One would expect: a resumed TLS session to tell as much of the peer as the session that it resumes. It does tell
+# One would expect a resumed TLS session to say as much about the peer as the session that it resumes. It does say
 #   `authorized: true` and the peer's own certificate.
-# What happens: the intermediate that the client sent is gone. In the first connection `getPeerCertificate(true)` leads
+# Instead, the intermediate that the client sent is gone. In the first connection `getPeerCertificate(true)` leads
 #   to the root; in the resumed one it ends with the client's own certificate, without an error. OpenSSL's sessions hold
 #   the leaf alone.
 # Seen with: Node.js 26.10.0 with OpenSSL 3.5.8 (npm package node@26.10.0); certificates made by @peculiar/x509 2.2.0.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Statements like those in W3C's own test vectors are refused
 #
-# One would expect: a registration built like a test vector of WebAuthn L3 §16 to verify, with the attestation's root
+# One would expect a registration built like a test vector of WebAuthn L3 §16 to verify, with the attestation's root
 #   trusted.
-# What happens: two of the published shapes do not. The vector for "tpm" has the manufacturer id:00000000, which the
+# Instead, two of the published shapes do not. The vector for "tpm" has the manufacturer id:00000000, which the
 #   registry of the TCG does not have, and the library looks there. The vector for "fido-u2f" has an AAGUID that is not
 #   zero; §8.6 does not look at the AAGUID, the library demands zeros (as FIDO's conformance tests do) and prints the
 #   AAGUID as a number such as 2.3e+38. The statements here are made anew, with other keys and values.

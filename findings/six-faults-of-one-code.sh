@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Six faults that have nothing in common reach the server as the same "UNSPECIFIED"
 #
-# One would expect: `authorizationError` to name the fault, as it does for CERT_HAS_EXPIRED or INVALID_PURPOSE, and
+# One would expect `authorizationError` to name the fault, as it does for CERT_HAS_EXPIRED or INVALID_PURPOSE, and
 #   OpenSSL has a name and a number for each fault.
-# What happens: Node.js knows the names of some thirty faults. The others become UNSPECIFIED, and a server gets no error
+# Instead, Node.js knows the names of some thirty faults. The others become UNSPECIFIED, and a server gets no error
 #   object whose message would have OpenSSL's text: a client with a small key, a client with a critical extension that
 #   is not known, a name outside of a constraint, an authority that may not sign certificates, one that may not sign
 #   lists, and a list with a critical extension that is not known all look alike.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A SPIFFE identity is refused because its common name looks like a host's
 #
-# One would expect: a DNS name constraint of an authority to bind DNS names. RFC 5280 §4.2.1.10 applies it to
+# One would expect a DNS name constraint of an authority to bind DNS names. RFC 5280 §4.2.1.10 applies it to
 #   subjectAltName; a SPIFFE workload's certificate has one name there, a URI, which the constraint does not cover, and
 #   no server reads the common name of a client.
-# What happens: when a certificate has no DNS name in subjectAltName, OpenSSL holds the common name against DNS
+# Instead, when a certificate has no DNS name in subjectAltName, OpenSSL holds the common name against DNS
 #   constraints if it looks like a host name, for clients as well. CN=payments.internal is refused, CN=payments and
 #   CN=Payments service pass, and so does CN=payments.internal when any permitted DNS name stands beside the URI.
 #   Node.js calls it UNSPECIFIED.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # An attestation certificate is refused for how its subject is cut into sets
 #
-# One would expect: WebAuthn L3 §8.2.1 to be met by a subject that has C, O, CN and the OU "Authenticator Attestation".
+# One would expect WebAuthn L3 §8.2.1 to be met by a subject that has C, O, CN and the OU "Authenticator Attestation".
 #   In X.501 a relative distinguished name is a set, which may hold two attributes, and a subject may have another OU
 #   beside.
-# What happens: the library reads the first attribute of each set, and of two OUs the last. CN and OU in one set are
+# Instead, the library reads the first attribute of each set, and of two OUs the last. CN and OU in one set are
 #   "Certificate OU was not …"; a second OU behind the right one is, too, and before it is not. For TPMs the same
 #   library reads all attributes of a set, because both shapes "have been seen in the wild".
 # Seen with: @simplewebauthn/server 14.0.3.

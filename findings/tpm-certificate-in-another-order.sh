@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A TPM's certificate is refused because the right purpose, or the right name, is the second in its list
 #
-# One would expect: WebAuthn L3 §8.3.1 to be met by a certificate whose extended key usage contains
+# One would expect WebAuthn L3 §8.3.1 to be met by a certificate whose extended key usage contains
 #   tcg-kp-AIKCertificate ("MUST contain"), and whose subject alternative name contains a directoryName with
 #   manufacturer, model and version. Neither list has an order (RFC 5280 §4.2.1.6 and §4.2.1.12).
-# What happens: the library looks at the first element of each. Another purpose before the AIK's is "Unexpected
+# Instead, the library looks at the first element of each. Another purpose before the AIK's is "Unexpected
 #   extKeyUsage"; another name before the directoryName is "directoryName was empty".
 # Seen with: @simplewebauthn/server 14.0.3.
 # Why it matters: an enterprise's authority that adds a purpose or a host name of its own to the identity keys of its

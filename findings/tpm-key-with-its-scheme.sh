@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A TPM key that names its signing scheme, or a coordinate of 31 bytes, is "not the same" key
 #
-# One would expect: TPMT_PUBLIC to be read as TPM 2.0 Part 2 writes it. §12.2.3.5 and §12.2.3.6: a scheme that is not
+# One would expect TPMT_PUBLIC to be read as TPM 2.0 Part 2 writes it. §12.2.3.5 and §12.2.3.6: a scheme that is not
 #   TPM_ALG_NULL is followed by its hash. §11.2.5.1: a TPM2B_ECC_PARAMETER has a size, and a TPM may leave out leading
 #   zeros.
-# What happens: the library skips two bytes for the scheme, whatever it is. With TPM_ALG_ECDSA or TPM_ALG_RSASSA the
+# Instead, the library skips two bytes for the scheme, whatever it is. With TPM_ALG_ECDSA or TPM_ALG_RSASSA the
 #   hash is read as the curve or the size of the key, and all that follows is off. Coordinates are joined and compared
 #   byte by byte, so one key in 128 fails on a TPM that strips zeros. Both end in "PubArea unique is not same", as if
 #   the statement were forged.

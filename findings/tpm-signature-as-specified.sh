@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The signature of a TPM statement, exactly as the specification says, is refused
 #
-# One would expect: "sig" to be "in the form of a TPMT_SIGNATURE structure" (WebAuthn L3 §8.3, TPM 2.0 Part 2 §11.3.4):
+# One would expect "sig" to be "in the form of a TPMT_SIGNATURE structure" (WebAuthn L3 §8.3, TPM 2.0 Part 2 §11.3.4):
 #   the algorithm, the hash, and then the signature with its size.
-# What happens: the library takes the bare signature alone, as Windows sends it and as W3C's own test vector in §16 has
+# Instead, the library takes the bare signature alone, as Windows sends it and as W3C's own test vector in §16 has
 #   it. An RSA signature in the structure gives `verified: false` without any error; an ECDSA signature in the structure
 #   throws an error about ASN.1.
 # Seen with: @simplewebauthn/server 14.0.3.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The order of two trust anchors decides whether a statement verifies
 #
-# One would expect: the trusted roots of a format, or the attestationRootCertificates of a metadata statement, to be a
+# One would expect the trusted roots of a format, or the attestationRootCertificates of a metadata statement, to be a
 #   set. FIDO's metadata may list an intermediate beside the root (FIDO Metadata Statement,
 #   attestationRootCertificates).
-# What happens: the library tries one anchor after the other, and stops with "found duplicate certificates" at the first
+# Instead, the library tries one anchor after the other, and stops with "found duplicate certificates" at the first
 #   one that is itself in the chain, instead of trying the next. With the root first the statement verifies; with the
 #   intermediate first it does not, although trusting more than the root should not take trust away. A chain that holds
 #   the one trusted root is refused likewise, and so is a certificate which is itself the one that is trusted, though

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Only the first of two trusted roots with one name counts
 #
-# One would expect: `ca` to be a set. During the change to a new key both roots are trusted, and a client's certificate
+# One would expect `ca` to be a set. During the change to a new key both roots are trusted, and a client's certificate
 #   is verified by whichever of them has signed it.
-# What happens: OpenSSL looks an issuer up by name. Where certificates have no key identifiers (RFC 5280 demands them of
+# Instead, OpenSSL looks an issuer up by name. Where certificates have no key identifiers (RFC 5280 demands them of
 #   conforming authorities, not of trust anchors made by hand), it takes the first root of that name that is valid and
 #   does not try the next when the signature does not hold. The clients of the other root are refused with
 #   CERT_SIGNATURE_FAILURE; turn the two around and it is the others.

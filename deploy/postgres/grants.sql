@@ -1,5 +1,6 @@
--- Who but their owner may do what with the tables. Run by the migrator after each migration; may be repeated. A table
--- that is not named is closed, and fails src/database/privileges.spec.ts. Partitions are reached by their table alone.
+-- Grants privileges on the tables to roles other than their owner. The migrator runs this after each migration, and may
+-- repeat it. A table that is not named here stays closed, and fails src/database/privileges.spec.ts. The roles reach a
+-- partition only through its table.
 BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
@@ -8,19 +9,20 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, passkey_manager, passk
 GRANT SELECT, INSERT, UPDATE ON relying_party TO passkey_manager;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manager;
 GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;
--- SELECT … FOR UPDATE asks for UPDATE of some column.
+-- SELECT … FOR UPDATE needs the privilege to UPDATE a column.
 GRANT UPDATE (id) ON challenge TO passkey_manager;
--- What is in the log, the service itself cannot alter or remove.
+-- The service can add to the log, but cannot alter or remove what is in it.
 GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
--- Events that have no place in the log yet.
+-- Events that are pending.
 GRANT SELECT, INSERT, DELETE ON audit_pending TO passkey_manager;
--- The replica that locks its row puts the log in order.
+-- The replica that locks the row of this table sequences the log.
 GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
--- Which months are archived is for the migrator to say: it archives them.
+-- Only the migrator archives months.
 GRANT SELECT ON audit_archive TO passkey_manager;
--- These make the log's next months, and give the events in the default partition their months. Only the table's owner can.
+-- They create the partitions of the next months, and move events from the default partition to their months. Only the table's
+-- owner has the rights for that, so they run with the owner's.
 GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager;
--- Which migrations were run is the migrator's to say.
+-- Only the migrator records migrations.
 GRANT SELECT ON schema_migration TO passkey_manager;
 
 GRANT SELECT ON audit_event, audit_leaf, audit_node, audit_checkpoint, audit_archive TO passkey_auditor;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run once by the postgres image, after roles.sql. The auditor has no password, and so no access, until it is given one:
-# \password passkey_auditor
+# The postgres image runs this once, after roles.sql. The auditor has no password and so no access. To give it one, run
+# \password passkey_auditor in psql.
 set -eu
 psql --set ON_ERROR_STOP=1 --no-password --no-psqlrc --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
   --set migrator_password="$MIGRATOR_PASSWORD" --set service_password="$SERVICE_PASSWORD" <<'SQL'

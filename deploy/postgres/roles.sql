@@ -1,9 +1,9 @@
--- The roles of the service's database. Run on that database by an administrator, before the first migration; may be
--- repeated. Passwords are set apart. What the roles may do with the tables is in grants.sql.
+-- Makes the roles of the service's database. An administrator runs this on that database before the first migration, and may
+-- repeat it. It sets no passwords. grants.sql grants the roles their privileges on the tables.
 --
---   passkey_migrator  owns the schema; nothing but migrations and grants.sql uses it
---   passkey_manager   the service
---   passkey_auditor   reads the audit log where it is: an auditor's own SQL, or a SIEM
+--   passkey_migrator  owns the schema; only migrations and grants.sql use it
+--   passkey_manager   runs the service
+--   passkey_auditor   reads the audit log in the database: an auditor's own SQL, or a SIEM
 BEGIN;
 
 DO $$
@@ -20,7 +20,7 @@ BEGIN
       RAISE EXCEPTION '% has SUPERUSER, REPLICATION, BYPASSRLS or is a member of another role: take that from it', name;
     END IF;
   END LOOP;
-  -- Default privileges are set by the role itself, its members and superusers.
+  -- Only the role itself, its members and superusers can set its default privileges.
   IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     GRANT passkey_migrator TO CURRENT_USER;
   END IF;
@@ -32,8 +32,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
 GRANT USAGE, CREATE ON SCHEMA public TO passkey_migrator;
 GRANT USAGE ON SCHEMA public TO passkey_manager, passkey_auditor;
 
--- A session that holds an advisory lock holds up those that ask for it, a migration for one. In a new database everybody may
--- take one; only a superuser can change that.
+-- A session that holds an advisory lock holds up every session that asks for it, such as a migration. In a new database every
+-- role may take one; only a superuser can change that.
 DO $$
 DECLARE
   routine regprocedure;
@@ -47,17 +47,17 @@ BEGIN
   END IF;
 END $$;
 
--- What a migration makes is closed until grants.sql opens it. Functions would be open to PUBLIC.
+-- Objects that a migration makes stay closed until grants.sql opens them. By default PUBLIC could execute functions.
 ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator IN SCHEMA public
   REVOKE ALL ON TABLES FROM PUBLIC, passkey_manager, passkey_auditor;
 
--- As the service's pool asks for itself.
+-- The service's pool asks for the same timeouts.
 ALTER ROLE passkey_manager SET statement_timeout = '5s';
 ALTER ROLE passkey_manager SET lock_timeout = '2s';
 ALTER ROLE passkey_manager SET idle_in_transaction_session_timeout = '10s';
 
--- An auditor's query must not keep vacuum from the hot tables, nor its tool the service from its connections.
+-- An auditor's query must not keep vacuum from the hot tables, and its tool must not take the service's connections.
 ALTER ROLE passkey_auditor CONNECTION LIMIT 4;
 ALTER ROLE passkey_auditor SET default_transaction_read_only = on;
 ALTER ROLE passkey_auditor SET statement_timeout = '60s';
