@@ -9,16 +9,18 @@ type Query<Name extends keyof operations> = NonNullable<operations[Name]['parame
 
 export interface PasskeyManagerOptions {
   url: string;
-  /** PEM files: this service's certificate with its chain, its private key, and the CA of Passkey Manager's certificate. */
+  /**
+   * PEM files: the caller's certificate with its chain, its private key, and the CA of Passkey Manager's certificate.
+   */
   certFile: string;
   keyFile: string;
   caFile: string;
-  /** For a whole request, connecting included. */
+  /** The time limit for a whole request, including the connection: milliseconds. 10,000 by default. */
   timeoutMs?: number;
   connections?: number;
 }
 
-/** One method per operation of the contract. A reply that is not a success is thrown as a PasskeyProblem. */
+/** Has one method per operation of the contract. Each throws a PasskeyProblem for a reply that is not a success. */
 export class PasskeyManager {
   readonly #options: PasskeyManagerOptions;
   #agent: Agent;
@@ -74,7 +76,7 @@ export class PasskeyManager {
     return this.#call('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
   }
 
-  /** First get the signals that signalsAfterErasure() takes. */
+  /** Get the signals for signalsAfterErasure() before you call this. */
   eraseUser(userId: string, rpId: string): Promise<void> {
     return this.#call('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
   }
@@ -83,7 +85,7 @@ export class PasskeyManager {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { body });
   }
 
-  /** Returns what `putRelyingParty` would store, and which passkeys could not sign in afterwards. Nothing is stored. */
+  /** Returns what `putRelyingParty` would store, and the passkeys that could no longer sign in. It stores nothing. */
   tryRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingPartyDryRun']> {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { query: { dryRun: true }, body });
   }
@@ -112,7 +114,7 @@ export class PasskeyManager {
     return this.#call('GET', '/openapi.json');
   }
 
-  /** After a rotation: reads the files again. Requests under way end on the connections that they began on. */
+  /** Reads the files again, after a rotation. Running requests finish on their old connections. */
   async reload(): Promise<void> {
     const former = this.#agent;
     this.#agent = connect(this.#options);
@@ -142,10 +144,11 @@ export class PasskeyManager {
 }
 
 /**
- * Makes the signal by which the browser of an erased user forgets every passkey: for
- * `PublicKeyCredential.signalAllAcceptedCredentials()`, once eraseUser() has succeeded.
+ * Makes the signal that removes every passkey of an erased user from the browser. Pass it to
+ * `PublicKeyCredential.signalAllAcceptedCredentials()` after eraseUser() has succeeded.
  *
- * @param signals the answer of getUserSignals() before the erasure, which deletes the user handle that the browser knows
+ * @param signals the result of getUserSignals() before the erasure, which deletes the user handle that the browser
+ * knows
  */
 export function signalsAfterErasure({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
   return { allAcceptedCredentials: { ...allAcceptedCredentials, allAcceptedCredentialIds: [] } };
@@ -162,7 +165,7 @@ function connect({ certFile, keyFile, caFile, connections = 32 }: PasskeyManager
 }
 
 function path(parts: TemplateStringsArray, ...values: string[]): string {
-  // URL resolves these two away, percent-encoded or not, and the request would go elsewhere.
-  if (values.includes('.') || values.includes('..')) throw new TypeError('an id of dots cannot be part of a path');
+  // The URL class removes these two segments, even percent-encoded ones, and the request would go to another path.
+  if (values.includes('.') || values.includes('..')) throw new TypeError('a path cannot contain the ids "." and ".."');
   return String.raw({ raw: parts }, ...values.map(encodeURIComponent));
 }

@@ -4,19 +4,22 @@ type Body = components['schemas']['Problem'];
 
 const PREFIX = 'urn:passkey-manager:problem:';
 
-/** Every reply that is not a success. `slug` and `reason` are the closed lists of the contract; decide by them, never by the text. */
+/**
+ * A reply that is not a success. Decide by `slug` and `reason`, which are closed lists of the contract, never by the
+ * text.
+ */
 export class PasskeyProblem extends Error {
   override readonly name = 'PasskeyProblem';
   readonly status: number;
-  /** `unexpected` for a reply that is none of the contract's problems, such as a proxy's error page. */
+  /** A slug of the contract; `unexpected` for any other reply, such as the error page of a proxy. */
   readonly slug: string;
   readonly detail: string | undefined;
-  /** Says what to do about it, for a developer to read. */
+  /** Tells a developer what to do about the problem. */
   readonly advice: string | undefined;
   readonly reason: Body['reason'];
   readonly invalid: Body['invalid'];
   readonly signal: Body['signal'];
-  /** Finds the request in the service's log and audit trail. */
+  /** The id of the request in the service's log and in the audit log. */
   readonly requestId: string | undefined;
   readonly retryAfterSeconds: number | undefined;
 

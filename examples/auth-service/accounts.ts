@@ -4,20 +4,20 @@ import { dirname } from 'node:path';
 import { Refusal } from './refusal.ts';
 
 export interface Account {
-  /** What Passkey Manager knows the user by. Never shown to anyone, never reused. */
+  /** Passkey Manager's `userId` of the user. It is never shown and never reused. */
   readonly id: string;
   readonly email: string;
   readonly name: string;
   readonly password: { readonly salt: string; readonly hash: string };
 }
 
-/** OWASP's cost for scrypt: 128 MiB and about half a second for each guess. */
+/** The scrypt cost that OWASP recommends: 128 MiB and about half a second for each guess. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 
 const MAX_DERIVING = 8;
 let deriving = 0;
 
-/** The users, in one JSON file. */
+/** Keeps the users in one JSON file. */
 export class Accounts {
   readonly #byEmail: Map<string, Account>;
   readonly #file: string;
@@ -31,7 +31,7 @@ export class Accounts {
     return [...this.#byEmail.values()].find((account) => account.id === id);
   }
 
-  /** @returns undefined when the address has an account already */
+  /** @returns undefined if the address already has an account */
   async signUp(email: string, name: string, password: string): Promise<Account | undefined> {
     const salt = randomBytes(16);
     const hash = await derive(password, salt);
@@ -47,7 +47,7 @@ export class Accounts {
     return account;
   }
 
-  /** Takes as long for an address that has no account. */
+  /** Takes the same time for an address without an account, so that the time does not reveal it. */
   async signIn(email: string, password: string): Promise<Account | undefined> {
     const account = this.#byEmail.get(email);
     const hash = await derive(password, Buffer.from(account?.password.salt ?? '', 'base64'));
@@ -71,7 +71,7 @@ function read(file: string): Account[] {
   }
 }
 
-/** @throws Refusal when many passwords are being checked: each takes a processor and memory */
+/** @throws Refusal if too many passwords are being checked, because each check occupies a processor and 128 MiB */
 function derive(password: string, salt: Buffer): Promise<Buffer> {
   if (deriving >= MAX_DERIVING) throw new Refusal(429, 'rate-limited', { retryAfterSeconds: 1 });
   deriving += 1;

@@ -7,8 +7,8 @@ import { rpId } from './settings.ts';
 const SHOWN = 30;
 
 /**
- * What the audit log holds about the signed-in user. For the demonstration only: in production auth-service has no
- * such permission and no such identity, and only auditors read the log.
+ * Shows the audit events of the signed-in user. Only the demo does this: in production, auth-service has neither the
+ * permission nor the auditor's certificate, and only auditors read the log.
  */
 export function auditRoutes(auditor: PasskeyManager, passkeys: PasskeyManager, accounts: Accounts): Routes {
   return {

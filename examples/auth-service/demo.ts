@@ -12,7 +12,9 @@ async function demo(): Promise<void> {
     PASSKEY_MANAGEMENT_PORT: Number(process.env['PASSKEY_MANAGEMENT_PORT'] ?? 8081),
     AUTH_SERVICE_PORT: port,
   });
-  console.log('Starting Passkey Manager. The first start makes a database and certificates; it takes some seconds.');
+  console.log(
+    'Starting Passkey Manager. The first start creates a database and certificates, which takes a few seconds.',
+  );
   const logFile = join(dataDir, 'demo.log');
   const passkeyManager = await launchPasskeyManager(process.env, logFile);
   if (!(await watch(passkeyManager))) return;
@@ -25,20 +27,22 @@ async function demo(): Promise<void> {
     1. Create an account: any name, e-mail and password will do.
     2. Create a passkey. Your browser asks for your face, your finger or a PIN.
     3. Sign out, click into the e-mail field and choose the passkey.
-    4. Rename, suspend or revoke it, and see in "Audit" what was written down.
+    4. Rename, suspend or revoke it, and see in "Audit" what was recorded.
 
-  No such device at hand? Chrome and Edge have one in DevTools: ⋮ > More tools > WebAuthn.
+  No such device? Chrome and Edge have a virtual one in DevTools: ⋮ > More tools > WebAuthn.
 
   Passkey Manager   ${passkeyManager.url} (mutual TLS)
   Health, metrics   ${passkeyManager.managementUrl}/health/ready, /metrics
-  Its log           ${logFile}
-  Its data          ${dataDir}
+  Log               ${logFile}
+  Data              ${dataDir}
 
-  Ctrl-C ends everything; the passkeys stay for the next time.
+  Press Ctrl-C to stop both services. The passkeys are kept.
 `);
 }
 
-/** The page's origin is the development default unless AUTH_SERVICE_PORT says otherwise; then an operator adds it. */
+/**
+ * Adds the page's origin to the relying party, as an operator, if AUTH_SERVICE_PORT makes it differ from the default.
+ */
 async function allowOrigin(url: string): Promise<void> {
   const operator = connectAs('operator', url);
   try {
@@ -55,7 +59,7 @@ async function requireFreePorts(ports: Record<string, number>): Promise<void> {
     const free = await isFree(wanted);
     if (!free) {
       throw new Error(
-        `Port ${String(wanted)} is in use. End what uses it, or choose another: ${setting}=${String(wanted + 1000)} npm run demo`,
+        `Port ${String(wanted)} is in use. Free it, or choose another one: ${setting}=${String(wanted + 1000)} npm run demo`,
       );
     }
   }
@@ -75,7 +79,7 @@ function isFree(wanted: number): Promise<boolean> {
   });
 }
 
-/** @returns false when the end was asked for while it was starting */
+/** @returns false if someone stopped the demo while the program was starting */
 async function watch(launched: Launched): Promise<boolean> {
   if (ending) {
     await launched.stop();
@@ -85,7 +89,7 @@ async function watch(launched: Launched): Promise<boolean> {
   void launched.ended.then((code) => {
     if (ending) return;
     console.error(
-      `${launched.name} has ended (exit code ${String(code)}). The last it said:\n${launched.output().slice(-2_000)}`,
+      `${launched.name} has ended (exit code ${String(code)}). Its last output:\n${launched.output().slice(-2_000)}`,
     );
     void end(1);
   });
@@ -101,7 +105,7 @@ async function end(exitCode: number): Promise<void> {
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    if (!ending) console.log('\nEnding …');
+    if (!ending) console.log('\nStopping …');
     void end(0);
   });
 }

@@ -6,12 +6,15 @@ export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly session: Session;
-  /** The UUID in the path, where the route has one. */
+  /** The UUID in the path; empty if the path has none. */
   readonly id: string;
   readonly body: Record<string, unknown>;
 }
 
-/** By method and path, `POST /api/sign-out`; a UUID in the path is `:id`. What is returned is sent as JSON. */
+/**
+ * Maps a method and path, such as `POST /api/sign-out`, to a handler. `:id` stands for a UUID. The result is sent as
+ * JSON.
+ */
 export type Routes = Record<string, (exchange: Exchange) => unknown>;
 
 const MAX_BODY_BYTES = 100_000;
@@ -48,7 +51,7 @@ export async function readJson(request: IncomingMessage): Promise<Record<string,
     const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
     if (typeof body === 'object' && body !== null) return { ...body };
   } catch {
-    // not JSON: refused below
+    // The body is not JSON. It is refused below.
   }
   throw new Refusal(400, 'malformed');
 }

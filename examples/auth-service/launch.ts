@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 export interface Launched {
   readonly name: string;
-  /** What the program printed so far. */
+  /** Returns what the program has printed so far. */
   readonly output: () => string;
   readonly running: () => boolean;
-  /** Settles when the program has ended, with its exit code. */
+  /** Resolves to the exit code when the program has ended. */
   readonly ended: Promise<number | null>;
-  /** Asks it to end, and waits until it has. */
+  /** Sends SIGTERM and waits until the program has ended. */
   stop(): Promise<number | null>;
 }
 
@@ -37,7 +37,7 @@ export async function launchAuthService(env: NodeJS.ProcessEnv): Promise<Launche
 
 function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: string): Launched {
   let output = '';
-  // In a group of its own: Ctrl-C in a terminal goes to the whole group, and one signal is enough.
+  // Ctrl-C in a terminal signals the whole process group. In its own group, the child gets only the signal of stop().
   const child = spawn(process.execPath, [fileURLToPath(script)], {
     env,
     detached: true,

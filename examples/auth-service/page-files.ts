@@ -16,7 +16,7 @@ const FOLDERS = {
   '/': new URL('./page/', import.meta.url),
 };
 
-/** The page as it lies on disk: no build step. */
+/** Sends a file of the page from disk. There is no build step. */
 export async function sendFile(response: ServerResponse, path: string): Promise<void> {
   const [prefix, folder] = Object.entries(FOLDERS).find(([prefix]) => path.startsWith(prefix)) ?? ['/', FOLDERS['/']];
   const file = new URL(path === '/' ? 'index.html' : `./${path.slice(prefix.length)}`, folder);
@@ -26,6 +26,6 @@ export async function sendFile(response: ServerResponse, path: string): Promise<
     const content = await readFile(fileURLToPath(file));
     response.writeHead(200, { ...SECURITY_HEADERS, 'content-type': type, 'cache-control': 'no-cache' }).end(content);
   } catch {
-    response.writeHead(404, { ...SECURITY_HEADERS, 'content-type': 'text/plain' }).end('There is nothing here.\n');
+    response.writeHead(404, { ...SECURITY_HEADERS, 'content-type': 'text/plain' }).end('There is no such page.\n');
   }
 }

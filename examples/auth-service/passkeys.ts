@@ -5,7 +5,7 @@ import { Refusal } from './refusal.ts';
 import type { Sessions, SignIn } from './sessions.ts';
 import { rpId } from './settings.ts';
 
-/** The signed-in user's own passkeys. */
+/** Routes for the passkeys of the signed-in user. */
 export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sessions: Sessions): Routes {
   function signedIn({ session: { signIn } }: Exchange): SignIn & { account: Account } {
     const account = signIn && accounts.find(signIn.accountId);
@@ -13,7 +13,7 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
     return { ...signIn, account };
   }
 
-  /** Passkey Manager lets auth-service manage every user's passkeys: whose this one is, is for auth-service to check. */
+  /** Auth-service may manage every user's passkeys, so it must check that this one belongs to the signed-in user. */
   async function own(exchange: Exchange): Promise<string> {
     const { account } = signedIn(exchange);
     const credential = await passkeys.getCredential(exchange.id);
@@ -45,7 +45,10 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
       const response = exchange.body['response'] as Schemas['RegistrationResponseJSON'];
       const credential = await passkeys.registerCredential({ challengeId, response, name });
       if (credential.userId !== account.id || credential.rpId !== rpId) {
-        await passkeys.revokeCredential(credential.id, 'it was registered for another user than the signed-in one');
+        await passkeys.revokeCredential(
+          credential.id,
+          'the passkey was registered for a user other than the signed-in one',
+        );
         throw new Refusal(409, 'passkey-of-another');
       }
       return show(credential);
@@ -55,19 +58,21 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
       show(await passkeys.renameCredential(await own(exchange), text(exchange.body, 'name', 1, 64))),
 
     'POST /api/passkeys/:id/suspend': async (exchange) =>
-      show(await passkeys.suspendCredential(await own(exchange), 'the user suspended it on the account page')),
+      show(await passkeys.suspendCredential(await own(exchange), 'the user suspended the passkey on the account page')),
 
     'POST /api/passkeys/:id/reinstate': async (exchange) =>
-      show(await passkeys.reinstateCredential(await own(exchange), 'the user reinstated it on the account page')),
+      show(
+        await passkeys.reinstateCredential(await own(exchange), 'the user reinstated the passkey on the account page'),
+      ),
 
     'POST /api/passkeys/:id/revoke': async (exchange) =>
-      show(await passkeys.revokeCredential(await own(exchange), 'the user revoked it on the account page')),
+      show(await passkeys.revokeCredential(await own(exchange), 'the user revoked the passkey on the account page')),
 
     'GET /api/signals': (exchange) => passkeys.getUserSignals(signedIn(exchange).account.id, rpId),
   };
 }
 
-/** What the page shows, and no more. */
+/** Picks the members that the page shows. */
 function show(credential: Schemas['Credential']) {
   const { id, name, status, authenticator, attachment, transports, algorithm, backedUp } = credential;
   const { createdAt, lastUsedAt, statusChangedAt } = credential;

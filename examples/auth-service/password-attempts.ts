@@ -10,8 +10,8 @@ interface Attempts {
 }
 
 /**
- * Limits how often a password can be guessed: ten attempts for an e-mail address in 15 minutes, even without an account.
- * Anyone who knows an address can exhaust these; the user still signs in by passkey.
+ * Limits password guesses to ten attempts in 15 minutes for each e-mail address, even if it has no account. Anyone who
+ * knows an address can exhaust its attempts, but the user can still sign in with a passkey.
  */
 export class PasswordAttempts {
   readonly #attempts = new Map<string, Attempts>();
@@ -22,7 +22,7 @@ export class PasswordAttempts {
   }
 
   /**
-   * Counts the attempt before the password is checked, so that attempts at the same time count too. A success clears them.
+   * Counts the attempt before the check, so that concurrent attempts count too. A success clears the attempts.
    *
    * @throws Refusal too-many-attempts
    */

@@ -1,6 +1,6 @@
 import { PasskeyProblem } from '../../clients/typescript/client.ts';
 
-/** What the page is told when something is refused. `code` is what it decides by. */
+/** A refused request, as the page receives it. The page decides by `code`. */
 export class Refusal extends Error {
   readonly status: number;
   readonly body: Record<string, unknown>;
@@ -12,7 +12,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Passes on what concerns the user; keeps to itself what is between the two services. */
+/** Passes on problems that concern the user. Problems between the two services go only to the log. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof PasskeyProblem) {

@@ -25,7 +25,7 @@ const routes: Routes = {
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname } = new URL(request.url ?? '/', origin);
-  // Passkeys belong to a name, not to an address; and a name that is not ours must not reach us by DNS rebinding.
+  // Passkeys belong to a host name, not to an address. The check also stops foreign names (DNS rebinding).
   if (request.headers.host !== new URL(origin).host) {
     redirect(response, origin);
     return;
@@ -52,7 +52,7 @@ const server = createServer((request, response) => {
 
 server.once('error', (error: NodeJS.ErrnoException) => {
   const taken = error.code === 'EADDRINUSE';
-  console.error(taken ? `Port ${String(port)} is in use. Set AUTH_SERVICE_PORT to another one.` : error.message);
+  console.error(taken ? `Port ${String(port)} is in use. Set AUTH_SERVICE_PORT to another port.` : error.message);
   process.exitCode = 1;
 });
 server.listen(port, '127.0.0.1', () => {

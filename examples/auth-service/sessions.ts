@@ -7,13 +7,13 @@ export interface SignIn {
   readonly at: Date;
 }
 
-/** One browser, signed in or not. */
+/** The session of one browser, signed in or not. */
 export interface Session {
   readonly id: string;
-  /** Names the session to others; unlike `id` it opens nothing. */
+  /** Identifies the session to other services. Unlike `id`, it grants no access. */
   readonly reference: string;
   readonly signIn: SignIn | undefined;
-  /** Challenges that were issued to this browser and no other: an answer from elsewhere is not taken. */
+  /** Challenges that were issued to this browser. An answer from another browser is refused. */
   readonly challenges: Set<string>;
   readonly expiresAt: number;
 }
@@ -23,18 +23,18 @@ const OPEN_CHALLENGES = 10;
 const SESSIONS_OF_ACCOUNT = 10;
 const MAX_SESSIONS = 10_000;
 
-/** Sessions by cookie, in memory: a restart signs everyone out. */
+/** Keeps sessions in memory, by cookie. A restart signs everyone out. */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
 
-  /** Returns the browser's session, or a new one, which takes no memory until there is something to remember. */
+  /** Returns the browser's session, or a new one, which is stored only when it gets a challenge or a sign-in. */
   of(request: IncomingMessage): Session {
     const id = /(?:^|;\s*)session=([\w-]{43})(?:;|$)/.exec(request.headers.cookie ?? '')?.[1];
     const session = id === undefined ? undefined : this.#sessions.get(id);
     return session && session.expiresAt > Date.now() ? session : create(undefined);
   }
 
-  /** A new id for the session whenever its rights change, so that an id from before is worth nothing. */
+  /** Replaces the session id when the rights of the session change, so that an older id is worthless. */
   renew(former: Session, response: ServerResponse, signIn: SignIn | undefined): Session {
     this.#sessions.delete(former.id);
     const session = create(signIn);
@@ -55,12 +55,15 @@ export class Sessions {
     for (const [id, { expiresAt }] of this.#sessions) if (expiresAt <= now) this.#sessions.delete(id);
     this.#makeRoom(session.signIn?.accountId);
     this.#sessions.set(session.id, session);
-    // A real one is `__Host-session` with Secure, which plain http to localhost does not allow in every browser.
+    // In production, use `__Host-session` with Secure. Not every browser allows that for plain http to localhost.
     const cookie = `session=${session.id}; HttpOnly; SameSite=Lax; Path=/; Max-Age=${String(LIFETIME_MS / 1000)}`;
     response.setHeader('set-cookie', cookie);
   }
 
-  /** Ends the account's oldest session when it has many. When the store is full, it ends the oldest without a sign-in. */
+  /**
+   * Ends the oldest session of an account that has too many. If the store is full, ends the oldest one without a
+   * sign-in.
+   */
   #makeRoom(accountId: string | undefined): void {
     const sessions = [...this.#sessions.values()];
     const own = sessions.filter(({ signIn }) => signIn !== undefined && signIn.accountId === accountId);

@@ -5,19 +5,19 @@ import { PasskeyManager } from '../../clients/typescript/client.ts';
 export const dataDir = resolve(process.env['PASSKEY_DATA_DIR'] ?? '.data');
 
 export const port = Number(process.env['AUTH_SERVICE_PORT'] ?? 3000);
-/** What the browser says it is at: sign-ins and passkeys work here and nowhere else. */
+/** The origin of the page in the browser. Sign-ins and passkeys work only here. */
 export const origin = `http://localhost:${String(port)}`;
-/** The relying party that Passkey Manager has in development. */
+/** Passkey Manager's development relying party. */
 export const rpId = 'localhost';
 export const accountsFile = join(dataDir, 'auth-service', 'accounts.json');
 const passkeyManagerUrl = process.env['PASSKEY_URL'] ?? 'https://localhost:8443';
 
-/** @param identity a name of the development PKI; a real service has one identity, issued by its platform */
+/** @param identity a name in the development PKI; a real service has one identity, which its platform issues */
 export function connectAs(identity: 'auth-service' | 'auditor' | 'operator', url = passkeyManagerUrl): PasskeyManager {
   const file = (name: string) => join(dataDir, 'pki', name);
   if (!existsSync(file(`${identity}.crt`))) {
     throw new Error(
-      `There is no ${file(`${identity}.crt`)}. Start Passkey Manager first: it makes the development certificates.`,
+      `There is no ${file(`${identity}.crt`)}. Start Passkey Manager first: it creates the development certificates.`,
     );
   }
   return new PasskeyManager({

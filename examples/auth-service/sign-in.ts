@@ -8,7 +8,7 @@ import { rpId } from './settings.ts';
 
 const PURPOSE = 'sign-in';
 
-/** Sign-up and sign-in: by password, and by passkey. */
+/** Routes for sign-up and sign-in, by password and by passkey. */
 export function signInRoutes(
   passkeys: PasskeyManager,
   accounts: Accounts,

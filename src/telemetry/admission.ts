@@ -44,7 +44,7 @@ interface Turn {
   readonly refuse: (problem: Problem) => void;
 }
 
-/** What the owner of an admitted request must call. */
+/** The callbacks that end the turn of an admitted request. */
 export interface Admitted {
   /** Call this when the handler has settled: the next request may run. */
   readonly settle: () => void;

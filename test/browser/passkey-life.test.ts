@@ -79,7 +79,7 @@ await test('The life of a passkey, in a browser', async (life) => {
     await signOut();
     await press('Sign in with a passkey');
     await text('That passkey has been revoked');
-    await text('Use another passkey, or your password.');
+    await text('Use another passkey or your password.');
   });
 
   await life.test('has left its story in the audit log', async () => {
@@ -87,8 +87,8 @@ await test('The life of a passkey, in a browser', async (life) => {
     await device.clear();
     await page.getByLabel('E-mail').and(page.locator(':visible')).fill(EMAIL);
     await page.getByLabel('Password').and(page.locator(':visible')).fill(PASSWORD);
-    await press('Sign in with the password');
-    await text('What Passkey Manager has written down about you.');
+    await press('Sign in with your password');
+    await text('What Passkey Manager has recorded about you.');
     const story = page.getByRole('region', { name: 'Audit' }).getByRole('listitem');
     await story.first().waitFor();
     const told = (await story.getByRole('paragraph').and(page.locator(':not(.facts)')).allTextContents()).reverse();
@@ -105,7 +105,7 @@ await test('The life of a passkey, in a browser', async (life) => {
     ]);
     await page
       .getByRole('region', { name: 'Audit' })
-      .getByText('In production nobody but an auditor can read this.')
+      .getByText('In production, only an auditor can read this.')
       .waitFor();
   });
 });

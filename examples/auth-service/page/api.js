@@ -1,4 +1,4 @@
-/** A request that auth-service refused; `code` and `reason` say why, messages.js puts it into words. */
+/** A request that auth-service refused. messages.js turns `code` and `reason` into a text. */
 export class Refused extends Error {
   constructor(status, body) {
     super(body.code);

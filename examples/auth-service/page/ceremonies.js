@@ -8,7 +8,7 @@ export async function createPasskey() {
   try {
     return await call('POST', '/api/passkeys', { challengeId, response, name: deviceName() });
   } finally {
-    await signalAccepted(); // should it have been refused, the device need not keep it
+    await signalAccepted(); // if the service has refused the passkey, the device can remove it
   }
 }
 
@@ -21,9 +21,10 @@ export async function signInWithPasskey() {
 const RENEW_BEFORE_EXPIRY_MS = 30_000;
 
 /**
- * Lets the e-mail field offer passkeys until one is chosen, with a fresh challenge whenever the last is about to expire.
+ * Lets the e-mail field offer passkeys until the user chooses one. It gets a new challenge whenever the last one is
+ * about to expire.
  *
- * @returns who signed in; undefined when autofill is not supported or another ceremony took over
+ * @returns the user who signed in; undefined if the browser does not support autofill or another ceremony took over
  */
 export async function signInByAutofill() {
   if (!(await webauthn.browserSupportsWebAuthnAutofill())) return undefined;
@@ -64,7 +65,7 @@ async function answer(challengeId, response) {
   }
 }
 
-/** Tells the browser which passkeys are still good, so that it can put away the others. */
+/** Tells the browser which passkeys the service accepts, so that it can remove the others. */
 export async function signalAccepted() {
   if (!globalThis.PublicKeyCredential?.signalAllAcceptedCredentials) return;
   const { allAcceptedCredentials } = await call('GET', '/api/signals');
@@ -92,7 +93,7 @@ function requireSupport() {
 
 const BROWSERS = ['Edge', 'Opera', 'Firefox', 'Chrome', 'Chromium', 'Safari'];
 
-/** What the passkey is called until the user renames it. */
+/** Returns the name of a new passkey until the user renames it. */
 function deviceName() {
   const { userAgentData, userAgent, platform } = window.navigator;
   const known = `${userAgentData?.brands.map(({ brand }) => brand).join(' ')} ${userAgent}`.replace('Edg/', 'Edge/');

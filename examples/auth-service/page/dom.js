@@ -1,6 +1,6 @@
 export const $ = (id) => document.getElementById(id);
 
-/** An element with properties and children; strings become text, never markup. */
+/** Creates an element with properties and children. Strings become text, never markup. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -36,7 +36,7 @@ export function when(time) {
   return h('time', { dateTime: time, title: absolute.format(new Date(time)) }, text);
 }
 
-/** Runs a button's action once at a time. */
+/** Runs the action of a button, and disables the button until it ends. */
 export async function busy(button, action) {
   button.disabled = true;
   button.setAttribute('aria-busy', 'true');

@@ -1,88 +1,85 @@
 import { $, h, icon } from './dom.js';
 
-/** Why Passkey Manager refused a passkey, as the end of a sentence; the slugs are its contract's. */
+/** Describes the reasons of Passkey Manager's contract, each as the end of a sentence. */
 const REASONS = {
   'credential-revoked': 'the passkey has been revoked',
   'credential-suspended': 'the passkey is suspended',
-  'credential-unknown': 'the passkey is not known here',
-  'user-verification-missing': 'the device did not check that it is you',
-  'user-presence-missing': 'nobody confirmed it on the device',
-  'signature-invalid': 'the signature does not fit the passkey',
+  'credential-unknown': 'this site does not know the passkey',
+  'user-verification-missing': 'the device did not verify that it is you',
+  'user-presence-missing': 'the request was not confirmed on the device',
+  'signature-invalid': 'the signature does not match the passkey',
   'sign-count-regressed': 'the passkey may have been copied',
-  'origin-mismatch': 'it was made for another site',
+  'origin-mismatch': 'the answer was made for another site',
   'attestation-untrusted': 'this kind of passkey is not trusted here',
   'authenticator-denied': 'this kind of passkey is not allowed here',
   'authenticator-compromised': 'this kind of passkey is no longer safe',
-  'algorithm-denied': 'its kind of signature is not allowed here',
-  'challenge-spent': 'it was answered too late, or twice',
+  'algorithm-denied': 'its signature algorithm is not allowed here',
+  'challenge-spent': 'the answer came too late or twice',
   'identity-proof-too-old': 'the sign-in was too long ago',
-  'identity-proof-missing': 'the site did not say how it knows you',
-  'too-many-credentials': 'there are as many passkeys as allowed',
+  'identity-proof-missing': 'the site did not report how it verified you',
+  'too-many-credentials': 'you already have the maximum number of passkeys',
 };
 
 export const reasonInWords = (reason) => REASONS[reason] ?? (reason ?? 'no reason given').replaceAll('-', ' ');
 
-/** What happened, and what to do about it. Looked up by `code/reason`, then by `code`. */
+/** Titles and advice, by `code/reason` or else by `code`. */
 const TEXTS = {
   'authentication-rejected/credential-revoked': [
     'That passkey has been revoked',
-    'It was switched off for good and cannot sign in any more. Use another passkey, or your password.',
+    'It is switched off permanently and cannot sign you in. Use another passkey or your password.',
   ],
   'authentication-rejected/credential-suspended': [
     'That passkey is suspended',
     'Sign in with another passkey or your password, and reinstate it on your account page.',
   ],
   'authentication-rejected/credential-unknown': [
-    'That passkey is not known here',
-    'Its account may be gone. Your browser has been told, so that it stops offering it. Sign in another way.',
+    'This site does not know that passkey',
+    'Its account may have been deleted. We asked your browser to stop offering it. Sign in another way.',
   ],
   'authentication-rejected/sign-count-regressed': [
     'This passkey may have been copied',
-    'To be safe it was refused. Sign in with your password, revoke the passkey and create a new one.',
+    'We refused it to be safe. Sign in with your password, revoke the passkey and create a new one.',
   ],
   'policy-rejected/identity-proof-too-old': [
     'Please sign in again first',
-    'You signed in more than 15 minutes ago. A new passkey is only added for someone who has just shown who they are.',
+    'You signed in more than 15 minutes ago. Sign in again to add a passkey.',
   ],
   'policy-rejected/too-many-credentials': [
-    'You have as many passkeys as allowed',
+    'You have the maximum number of passkeys',
     'Revoke one that you no longer use, then create the new one.',
   ],
-  'challenge-spent': [
-    'That took too long',
-    'A request to the passkey can be answered once, within five minutes. Try again.',
+  'challenge-spent': ['That took too long', 'Your passkey must answer within five minutes, and only once. Try again.'],
+  'credential-exists': ['This passkey is already registered', 'It is in your list. You do not have to do anything.'],
+  'credential-state': ['The passkey has changed in the meantime', 'We have updated the list. Check it and try again.'],
+  'credential-unknown': ['That passkey is no longer yours', 'We have updated the list.'],
+  'account-gone': [
+    'The account no longer exists',
+    'The passkey is valid, but this demo has lost its account. Create it again.',
   ],
-  'credential-exists': ['This passkey is registered already', 'It is in your list; there is nothing to do.'],
-  'credential-state': [
-    'The passkey has changed meanwhile',
-    'The list has been brought up to date. Look at it and try again.',
-  ],
-  'credential-unknown': ['That passkey is not yours any more', 'The list has been brought up to date.'],
-  'account-gone': ['The passkey is fine, the account is gone', 'This demo no longer has its account. Create it again.'],
-  'email-taken': ['There is an account with this e-mail', 'Sign in to it, or create one with another address.'],
-  'email-malformed': ['That is no e-mail address', 'It should look like ada@example.com.'],
-  'password-wrong': ['That did not match', 'The e-mail or the password is wrong. Check both and try again.'],
+  'email-taken': ['This e-mail already has an account', 'Sign in to it, or create one with another address.'],
+  'email-malformed': ['That is not an e-mail address', 'It should look like ada@example.com.'],
+  'password-wrong': ['The sign-in failed', 'The e-mail or the password is wrong. Check both and try again.'],
   'too-many-attempts': [
     'Too many wrong passwords',
-    'We accept no password for this e-mail for some minutes. Sign in with your passkey, or try again later.',
+    'For some minutes, we accept no password for this e-mail. Sign in with your passkey, or try again later.',
   ],
   'passkey-of-another': [
     'That passkey belongs to another account',
-    'We revoked it, and added nothing to your account. Sign out, sign in again and create a new one.',
+    'We revoked it and added nothing to your account. Sign out, sign in again and create a new one.',
   ],
   'signed-out': ['You are signed out', 'The session has ended. Sign in again.'],
   'rate-limited': ['Too many requests at once', 'Wait a few seconds and try again.'],
   'passkeys-unavailable': [
-    'Passkeys are unavailable for a moment',
+    'Passkeys are temporarily unavailable',
     'Nothing was changed. Try again shortly, or use your password.',
   ],
   'passkeys-unreachable': [
     'Passkey Manager cannot be reached',
-    'Nothing was changed. Is it running? Until then, your password works.',
+    'Nothing was changed. Check that it is running. Your password still works.',
   ],
   'passkeys-refused': [
     'Passkey Manager does not accept this site',
-    "The site's certificate or its permissions are not in order. Whoever runs it finds the details in its log.",
+    "The site's certificate or its permissions are wrong. Its log has the details.",
   ],
   'auth-service-unreachable': [
     'This site cannot be reached',
@@ -90,27 +87,30 @@ const TEXTS = {
   ],
   'device-cancelled': [
     'The passkey was not used',
-    'It was cancelled, or nothing was confirmed in time. Try again when you are ready.',
+    'You cancelled, or did not confirm in time. Try again when you are ready.',
   ],
   'device-has-passkey': [
-    'This device has a passkey for you already',
+    'This device already has a passkey for you',
     'It is in your list. Use another device or a security key for a second one.',
   ],
   'device-unable': [
-    'This device cannot keep such a passkey',
-    'It has no screen lock, PIN, face or finger set up. Set one up, or use a phone or a security key.',
+    'This device cannot keep a passkey',
+    'It has no screen lock. Set up a PIN, a face or a fingerprint, or use a phone or a security key.',
   ],
-  'browser-unable': ['This browser has no passkeys', 'Use a current version of Chrome, Edge, Firefox or Safari.'],
+  'browser-unable': [
+    'This browser does not support passkeys',
+    'Use a current version of Chrome, Edge, Firefox or Safari.',
+  ],
 };
 
-/** For the reasons that have no text of their own. */
+/** Titles and advice for the reasons without their own text. */
 const REJECTED = {
   'authentication-rejected': ['The sign-in was refused', 'Try another way.'],
   'registration-rejected': ['The passkey was refused', 'Nothing was added.'],
   'policy-rejected': ['That is not allowed here', 'Nothing was changed.'],
 };
 
-/** What the browser says by the names of @simplewebauthn/browser and of the DOM. */
+/** Codes for the errors of @simplewebauthn/browser and of the DOM, by name. */
 const DEVICE = {
   ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED: 'device-has-passkey',
   ERROR_AUTHENTICATOR_MISSING_USER_VERIFICATION_SUPPORT: 'device-unable',
@@ -123,10 +123,7 @@ function textOf(error) {
   const text = TEXTS[`${code}/${error.reason}`] ?? TEXTS[code];
   if (text) return text;
   if (!(code in REJECTED)) {
-    return [
-      'That did not work',
-      'Something unforeseen happened. Try again; if it stays, whoever runs the site has it in the log.',
-    ];
+    return ['That did not work', 'An unexpected error occurred. Try again. The details are in the log of the site.'];
   }
   const [title, advice] = REJECTED[code];
   return [title, `Because ${reasonInWords(error.reason)}. ${advice}`];

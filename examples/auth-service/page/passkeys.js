@@ -3,10 +3,10 @@ import { createPasskey, signalAccepted } from './ceremonies.js';
 import { $, busy, h, icon, when } from './dom.js';
 import { clearMessage, showError, showSuccess } from './messages.js';
 
-/** COSE's number of it. */
+/** The COSE algorithm identifier of ML-DSA-44. */
 const ML_DSA_44 = -48;
 
-/** @param changed called after every attempt to change something */
+/** @param changed a callback after every attempt to change a passkey */
 export function setUpPasskeys(changed) {
   const attempt = (button, action) =>
     busy(button, async () => {
@@ -17,13 +17,16 @@ export function setUpPasskeys(changed) {
         showError(error);
       }
       await changed();
-      if (document.activeElement === document.body) $('passkeys-title').focus(); // the button may be gone
+      if (document.activeElement === document.body) $('passkeys-title').focus(); // the button may no longer exist
     });
 
   $('create-passkey').addEventListener('click', ({ currentTarget }) =>
     attempt(currentTarget, async () => {
       const { name } = await createPasskey();
-      showSuccess('Your passkey is ready', `It is called “${name}”. Sign out and try it: there is nothing to type.`);
+      showSuccess(
+        'Your passkey is ready',
+        `It is called “${name}”. Sign out and try it. You do not have to type anything.`,
+      );
     }),
   );
 
@@ -48,10 +51,7 @@ export function setUpPasskeys(changed) {
 const DONE = {
   suspend: (name) => [`“${name}” is suspended`, 'It cannot sign you in until you reinstate it.'],
   reinstate: (name) => [`“${name}” is active again`, 'It can sign you in as before.'],
-  revoke: (name) => [
-    `“${name}” is revoked`,
-    'It will never sign you in again. Your browser has been asked to remove it.',
-  ],
+  revoke: (name) => [`“${name}” is revoked`, 'It will never sign you in again. We asked your browser to remove it.'],
 };
 
 function showPasskeys(passkeys, actions) {

@@ -3,14 +3,14 @@ import { cancelAutofill, signInByAutofill, signInWithPasskey } from './ceremonie
 import { $, busy } from './dom.js';
 import { clearMessage, showError } from './messages.js';
 
-/** @param signedIn told who signed in */
+/** @param signedIn a callback that receives the user who signed in */
 export function setUpSignIn(signedIn) {
   const offerAutofill = async () => {
     try {
       const who = await signInByAutofill();
       if (who) signedIn(who);
     } catch (error) {
-      if ($('welcome').hidden) return; // signed in another way meanwhile
+      if ($('welcome').hidden) return; // the user has signed in another way
       showError(error);
       $('sign-in-email').addEventListener('focus', offerAutofill, { once: true });
     }
@@ -45,7 +45,7 @@ export function setUpSignIn(signedIn) {
   return offerAutofill;
 }
 
-/** Tabs as the ARIA Authoring Practices describe them: arrows move, the panel follows. */
+/** Sets up the tabs like the ARIA Authoring Practices: an arrow key selects a tab and shows its panel. */
 function setUpTabs() {
   const tabs = [$('tab-sign-in'), $('tab-sign-up')];
   for (const tab of tabs) {
