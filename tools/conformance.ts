@@ -1,19 +1,20 @@
 /**
- * `npm run conformance`: runs the specs of both ceremonies, of the dictionaries that a browser writes and of the attestation
- * formats, and writes docs/webauthn-conformance.md from their titles. `--check` writes nothing and fails when the page differs from
- * the titles, or when a step or a field has no test.
+ * `npm run conformance` runs the specs of both ceremonies, of the dictionaries that a browser writes and of the attestation
+ * formats, and writes docs/webauthn-conformance.md from their titles. With `--check` it writes nothing, and fails when the
+ * page differs from the titles. It always fails when a step or a field has no test.
  *
- * In the spec of a format or a dictionary, a `describe` names a field and quotes its clause, and a test begins with `accepts`,
- * `refuses` or `is stricter than the clause for`.
+ * In the spec of a ceremony, a `describe` names its step (`step 5: …`, `steps 10 and 11: …`). In the spec of a format or a
+ * dictionary, a `describe` names a field and quotes its clause, and a test begins with `accepts`, `refuses` or
+ * `is stricter than the clause for`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** How many steps each section has. */
+/** The number of steps in each section. */
 const SECTIONS = { '§7.1 Registering a New Credential': 29, '§7.2 Verifying an Authentication Assertion': 25 };
-/** A spec for each attestation format, in the order of §8. */
+/** The attestation formats, in the order of §8; each has a spec. */
 const FORMATS = [
   '§8.2 Packed attestation',
   '§8.3 TPM attestation',
@@ -22,7 +23,7 @@ const FORMATS = [
   '§8.7 None attestation',
   '§8.8 Apple anonymous attestation',
 ];
-/** What a caller fills in. */
+/** The members that a caller fills in. */
 const OPTIONS = ['§5.4 and §5.5 options, where they come from a caller'];
 /** The dictionaries that a browser writes. */
 const DICTIONARIES = [
@@ -62,100 +63,131 @@ function run(): Test[] {
   }
 }
 
-/** The numbers in `step 5: …`, `steps 10 and 11: …`, `steps 1 to 4: …`. */
-function numbersOf(title: string): number[] {
-  const [, first, word, last] = /^steps? (\d+)(?: (to|and) (\d+))?:/.exec(title) ?? [];
-  if (first === undefined) return [];
-  if (word === undefined) return [Number(first)];
-  const [from, to] = [Number(first), Number(last)];
-  return Array.from({ length: to - from + 1 }, (_, offset) => from + offset);
+/** Splits `step 5: …`, `steps 10 and 11: …` and `steps 1 to 4: …` into label, numbers and clause. */
+function parseStep(title: string): { label: string; numbers: number[]; clause: string } {
+  const [, label, first, word, last, clause] = /^steps? ((\d+)(?: (to|and) (\d+))?): (.*)$/s.exec(title) ?? [];
+  if (label === undefined || clause === undefined) return { label: '', numbers: [], clause: title };
+  const [from, to] = [Number(first), Number(word === undefined ? first : last)];
+  return { label, numbers: Array.from({ length: to - from + 1 }, (_, offset) => from + offset), clause };
 }
 
-/** Random values have no place in a page that is compared. */
+/** Escapes a title for a cell or an item of Markdown. */
 function escape(title: string): string {
   return title.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('*', '\\*').replaceAll('_', '\\_');
 }
 
-function section(name: string, steps: number, tests: Test[]): string[] {
+/** Returns the tests of a section by their `describe`. @throws Error when one fails */
+function groupTests(name: string, tests: Test[]): Map<string, Test[]> {
   const own = tests.filter(({ ancestorTitles }) => ancestorTitles[0] === `WebAuthn L3 ${name}`);
-  const groups = Map.groupBy(own, ({ ancestorTitles }) => ancestorTitles[1] ?? 'besides');
-  const covered = new Set([...groups.keys()].flatMap(numbersOf));
-  const missing = Array.from({ length: steps }, (_, index) => index + 1).filter((step) => !covered.has(step));
-  if (missing.length > 0) throw new Error(`${name}: no test names step ${missing.join(', ')}`);
   const failed = own.filter(({ status }) => status !== 'passed');
   if (failed.length > 0) throw new Error(`${name}: ${String(failed.length)} tests fail`);
-  const rows = [...groups].map(([title, group]) => {
-    const shown = group.map((test) => escape([...test.ancestorTitles.slice(2), test.title].join(', ')));
-    return `| ${escape(title)} | ${shown.join('<br>')} |`;
-  });
-  return [`## ${name}`, '', '| step | tests |', '| --- | --- |', ...rows, ''];
+  return Map.groupBy(own, ({ ancestorTitles }) => ancestorTitles[1] ?? '');
+}
+
+const REJECTS = /^rejects (.*): ([a-z]+(?:-[a-z]+)+|malformed)$/s;
+
+/** Lists the tests of a step: first the refused answers by their reason, then the others. */
+function listTests(group: Test[]): string[] {
+  const shown = group.map(({ ancestorTitles, title }) => [...ancestorTitles.slice(2), title].join(', '));
+  const rejected = Map.groupBy(
+    shown.filter((title) => REJECTS.test(title)),
+    (title) => REJECTS.exec(title)![2]!,
+  );
+  return [
+    ...[...rejected].map(([reason, titles]) => {
+      const answers = titles.map((title) => escape(REJECTS.exec(title)![1]!));
+      return `  - rejects as \`${reason}\`: ${answers.join('; ')}`;
+    }),
+    ...shown.filter((title) => !REJECTS.test(title)).map((title) => `  - ${escape(title)}`),
+  ];
+}
+
+/** A row for each step with the number of its tests, and the tests below the table. */
+function describeSteps(name: string, steps: number, tests: Test[]): string[] {
+  const groups = [...groupTests(name, tests)].map(([title, group]) => ({ ...parseStep(title), group }));
+  const covered = new Set(groups.flatMap(({ numbers }) => numbers));
+  const missing = Array.from({ length: steps }, (_, index) => index + 1).filter((step) => !covered.has(step));
+  if (missing.length > 0) throw new Error(`${name}: no test names step ${missing.join(', ')}`);
+  const named = groups.map(({ label, clause, group }) => ({ label, clause: clause || 'beyond the steps', group }));
+  const rows = named.map(({ label, clause, group }) => `| ${label} | ${escape(clause)} | ${String(group.length)} |`);
+  const items = named.flatMap(({ label, clause, group }) => [
+    `- **${label && `${label}: `}${escape(clause)}**`,
+    ...listTests(group),
+  ]);
+  return [`## ${name}`, '', '| step | clause | tests |', '| --- | --- | --- |', ...rows, '', ...items, ''];
 }
 
 const KINDS = ['accepts ', 'refuses ', 'is stricter than the clause for '] as const;
+const LABELS = ['accepts', 'refuses', 'is stricter than the clause for'];
 
-/** A row for each field of a format or a dictionary: what the clause says, what is accepted, what is refused, where we are stricter. */
-function fields(name: string, tests: Test[]): string[] {
-  const own = tests.filter(
-    ({ ancestorTitles }) => ancestorTitles[0] === `WebAuthn L3 ${name}` && ancestorTitles.length > 1,
-  );
-  const failed = own.filter(({ status }) => status !== 'passed');
-  if (failed.length > 0) throw new Error(`${name}: ${String(failed.length)} tests fail`);
-  const groups = Map.groupBy(own, ({ ancestorTitles }) => ancestorTitles[1]!);
-  if (groups.size === 0) throw new Error(`${name}: no test names a field`);
-  const rows = [...groups].map(([title, group]) => {
+/** A row for each field with its clause and the number of its tests, and the tests below the table. */
+function describeFields(name: string, tests: Test[]): string[] {
+  const groups = [...groupTests(name, tests)].filter(([title]) => title !== '');
+  if (groups.length === 0) throw new Error(`${name}: no test names a field`);
+  const fields = groups.map(([title, group]) => {
     const [field, clause] = title.split(/: (.*)/s);
-    if (!field || !clause) throw new Error(`${name}: “${title}” does not say what the clause says of the field`);
+    if (!field || !clause) throw new Error(`${name}: “${title}” does not quote the clause of the field`);
     const odd = group.find((test) => !KINDS.some((kind) => test.title.startsWith(kind)));
-    if (odd) throw new Error(`${name}, ${title}: “${odd.title}” says neither what is accepted nor what is refused`);
-    const cells = KINDS.map((kind) => {
+    if (odd) throw new Error(`${name}, ${title}: “${odd.title}” begins with none of “${LABELS.join('”, “')}”`);
+    const details = KINDS.flatMap((kind, index) => {
       const titles = group.filter((test) => test.title.startsWith(kind)).map((test) => test.title.slice(kind.length));
-      return escape(titles.join('; '));
+      return titles.length === 0 ? [] : [`  - ${LABELS[index]!}: ${escape(titles.join('; '))}`];
     });
-    return `| ${escape(field)} | ${escape(clause)} | ${cells.join(' | ')} |`;
+    return {
+      row: `| ${escape(field)} | ${escape(clause)} | ${String(group.length)} |`,
+      item: [`- **${escape(field)}**`, ...details],
+    };
   });
-  const head = [
-    '| field | the clause | accepted | refused | stricter than the clause, for |',
-    '| --- | --- | --- | --- | --- |',
-  ];
-  return [`### ${name}`, '', ...head, ...rows, ''];
+  const head = ['| field | clause | tests |', '| --- | --- | --- |'];
+  return [`### ${name}`, '', ...head, ...fields.map(({ row }) => row), '', ...fields.flatMap(({ item }) => item), ''];
 }
 
 const tests = run();
 const page = [
   '# WebAuthn Level 3, step by step',
   '',
-  'Made from the tests by `npm run conformance`: every step of the two ceremonies of [WebAuthn Level 3](https://www.w3.org/TR/webauthn-3/)',
-  'with the tests that hold it. A refusal names its step in the audit log (`webauthn_step`). What a relying party’s policy',
-  'demands beyond these steps is in the tests of [src/credentials](../src/credentials) and [test](../test).',
+  'This page says how the service follows [WebAuthn Level 3](https://www.w3.org/TR/webauthn-3/), and which tests show it.',
+  '`npm run conformance` writes it from the titles of the tests; do not edit it by hand.',
   '',
-  ...Object.entries(SECTIONS).flatMap(([name, steps]) => section(name, steps, tests)),
-  '## §5 What a caller asks for, member by member',
+  '- §7.1 and §7.2 list every step of the two ceremonies. A refusal has its step in the audit log (`webauthn_step`).',
+  '- §5 and §8 list every member and field: the clause in our words, and the values that the service accepts and refuses.',
+  '  “Is stricter than the clause for” gives the reason where the service refuses a value that the clause allows.',
+  '- Each table is an overview with the number of tests; the list below it has the tests.',
   '',
-  'The other members of the options are the service’s own: the RP ID of the relying party, a user handle and a challenge of 32',
-  'random bytes each, and the user’s passkeys, 64 at most.',
+  'The tests of [src/credentials](../src/credentials) and [test](../test) cover the further requirements of a relying party’s',
+  'policy.',
   '',
-  ...OPTIONS.flatMap((name) => fields(name, tests)),
-  '## §5 What a browser writes, member by member',
+  ...Object.entries(SECTIONS).flatMap(([name, steps]) => describeSteps(name, steps, tests)),
+  '## §5 Members that a caller sends',
   '',
-  'The browser’s part of a request may grow; the caller’s part is strict. The steps above judge the values of the members.',
+  'The service itself sets the other members of the options: the RP ID of the relying party, a user handle and a challenge of 32',
+  'random bytes each, and the user’s passkeys, at most 64.',
   '',
-  ...DICTIONARIES.flatMap((name) => fields(name, tests)),
+  ...OPTIONS.flatMap((name) => describeFields(name, tests)),
+  '## §5 Members that a browser sends',
+  '',
+  'The service ignores unknown members in the browser’s part of a request, and refuses them in the caller’s part. The steps above',
+  'judge the values of the members.',
+  '',
+  ...DICTIONARIES.flatMap((name) => describeFields(name, tests)),
   '## §8 Attestation statement formats, field by field',
   '',
-  'These tables ask whether a statement is true. Its trust is a question apart: a statement that is accepted “as untrusted” is',
-  'registered unless the policy asks for trust. The service ignores members of a statement that its clause does not define. It',
+  'These tables ask if a statement is true. Its trust is a separate question: the service registers a statement that it accepts',
+  '“as untrusted” unless the policy requires trust. It ignores members of a statement that its clause does not define. It',
   'bounds fields that a clause does not bound: at most eight certificates of 8 KiB each',
   '([certificate-bounds.ts](../src/webauthn/certificate-bounds.ts)).',
   '',
-  ...FORMATS.flatMap((name) => fields(name, tests)),
-  '## What is not verified, and so not registered',
+  ...FORMATS.flatMap((name) => describeFields(name, tests)),
+  '## Algorithms and formats that the service does not verify',
   '',
-  '| what | why |',
+  'The service does not register passkeys with them.',
+  '',
+  '| algorithm or format | reason |',
   '| --- | --- |',
-  '| Ed448 (COSE -53) | No authenticator that we know of has it; only the specification’s own test vector does. |',
-  '| ES256K (COSE -47) | The same. |',
-  '| `compound` | No client that we know of sends it. |',
-  '| `android-safetynet` | Withdrawn by its maker. |',
+  '| Ed448 (COSE -53) | We know of no authenticator that has it; only the specification’s own test vector does. |',
+  '| ES256K (COSE -47) | We know of no authenticator that has it; only the specification’s own test vector does. |',
+  '| `compound` | We know of no client that sends it. |',
+  '| `android-safetynet` | Google has retired it. |',
   '',
 ].join('\n');
 
@@ -163,6 +195,6 @@ if (!process.argv.includes('--check')) {
   writeFileSync(PAGE, page);
   console.log(`${PAGE}: ${String(tests.length)} tests`);
 } else if (readFileSync(PAGE, 'utf8') !== page) {
-  console.error(`${PAGE} is not what the tests say: npm run conformance`);
+  console.error(`${PAGE} differs from the titles of the tests: run npm run conformance`);
   process.exit(1);
 }
