@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: ceremonies per second, latencies and CPU of this service and of others, in turn, in the same run and
- * on the same PostgreSQL; and of the floor under all of them. How it measures: see README.md here.
+ * `npm run bench` measures ceremonies per second, latencies and CPU of this service, of others and of the floor under all of
+ * them, in turn, in one run and on one PostgreSQL. README.md in this directory describes the method.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ import { keepResults } from './report/results.js';
 import { soak } from './soak/soak.js';
 import { table, warnings } from './report/table.js';
 
-/** Seconds of load that nobody measures, in which code becomes machine code. */
+/** Seconds of unmeasured load, in which code becomes machine code. */
 const WARM_UP = 3;
 
 const directory = mkdtempSync(join(tmpdir(), 'passkey-bench-'));
@@ -27,7 +27,7 @@ const stops: (() => Promise<void> | void)[] = [];
 
 let stopping: Promise<void> | undefined;
 
-/** Whatever ends the run, a signal or its end or both: everything is stopped once, and waited for. */
+/** Stops everything once and waits for it, after a signal, the end of the run, or both. */
 function stopAll(): Promise<void> {
   const all = async (): Promise<void> => {
     for (const stop of stops.splice(0).reverse()) await stop();
@@ -55,7 +55,7 @@ async function startContestants(options: Options, database: Database): Promise<C
   return contestants;
 }
 
-/** @returns whether the figures count */
+/** @returns true if the figures are valid */
 async function compare(options: Options, database: Database, contestants: Contestant[]): Promise<boolean> {
   const on = conditions(directory, database.version);
   const cells = await measureAll(contestants, options, progress);
@@ -70,7 +70,7 @@ async function compare(options: Options, database: Database, contestants: Contes
 async function main(): Promise<boolean> {
   const options = readOptions(process.argv.slice(2));
   if (options.workers) pinNothing();
-  progress('installing what the service is compared with');
+  progress('installing the other contenders');
   installPeers(options.contenders);
   progress('starting PostgreSQL');
   const database = await startDatabase(join(directory, 'database'));

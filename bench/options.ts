@@ -5,30 +5,30 @@ import { type Scenario, SCENARIOS } from './load/scenarios.js';
 const USAGE = `npm run bench -- [options]
 
   --quick              one short round of authentications at 32 clients: about a minute
-  --scenario a,b       of ${SCENARIOS.join(', ')}
-  --contender a,b      of ${Object.keys(CONTENDERS).join(', ')}
-  --clients 1,8,32     of the closed loops
-  --share 0.25,0.5     of the open loops, in parts of what the contender can do; 0: none
-  --seconds N          of each measurement
-  --rounds N           of each measurement; medians are shown
-  --users N            who are enrolled
-  --profile            where the service's CPU goes, instead of a comparison
-  --workers            one process of the service against one for each core, instead of a comparison; nothing pinned
-  --growth             how the service does with more and more data, instead of a comparison
-  --sizes a,b          of --growth: how many credentials, and as many audit events
-  --soak               how the service does in the long run, instead of a comparison
-  --minutes N          of --soak
+  --scenario a,b       scenarios: ${SCENARIOS.join(', ')}
+  --contender a,b      contenders: ${Object.keys(CONTENDERS).join(', ')}
+  --clients 1,8,32     clients of the closed loops
+  --share 0.25,0.5     loads of the open loops, as parts of the contender's capacity; 0 runs no open loop
+  --seconds N          length of each measurement
+  --rounds N           rounds of each measurement; the table has the medians
+  --users N            users to enrol
+  --profile            show where the service spends its CPU, instead of a comparison
+  --workers            compare one process of the service with one for each core; nothing is pinned
+  --growth             measure the service with more and more data, instead of a comparison
+  --sizes a,b          numbers of credentials for --growth, with as many audit events
+  --soak               measure the service over a long time, instead of a comparison
+  --minutes N          length of --soak
   --every N            seconds between the samples of --soak`;
 
 const SIZES = ['10000', '1000000', '10000000'];
 
 export interface Options {
   readonly scenarios: readonly Scenario[];
-  /** Scenarios that are measured at every load; the others with 32 clients alone. */
+  /** Scenarios to measure at every load; the others run with 32 clients only. */
   readonly thorough: readonly Scenario[];
   readonly contenders: readonly string[];
   readonly clients: readonly number[];
-  /** Of the open loops, in parts of what the contender can do. */
+  /** Loads of the open loops, as parts of the contender's capacity. */
   readonly shares: readonly number[];
   readonly seconds: number;
   readonly rounds: number;
@@ -37,16 +37,16 @@ export interface Options {
   readonly profile: boolean;
   readonly workers: boolean;
   readonly growth: boolean;
-  /** Of growth: how many credentials, and as many audit events, the smallest first. */
+  /** Numbers of credentials for the growth, with as many audit events, in ascending order. */
   readonly sizes: readonly number[];
   readonly soak: boolean;
-  /** Of the soak. */
+  /** Length of the soak. */
   readonly minutes: number;
   /** Seconds between the samples of the soak. */
   readonly every: number;
 }
 
-/** Ends the process on a mistake, or when asked for help. */
+/** Reads the options. Ends the process on a mistake, or after printing the help. */
 export function readOptions(args: readonly string[]): Options {
   try {
     return parse(args);
@@ -80,7 +80,7 @@ function parse(args: readonly string[]): Options {
   });
   const { quick, profile, workers, growth, soak } = values;
   const minutes = number(values.minutes);
-  if (values.help) throw new Error('Ceremonies per second, latencies and CPU, of this service and of others.');
+  if (values.help) throw new Error('Measures ceremonies per second, latencies and CPU of this service and of others.');
   const asked = list(values.scenario)?.map(scenario);
   const contenders =
     list(values.contender) ?? (workers ? ['service', 'workers'] : profile || growth || soak ? ['service'] : COMPARED);
@@ -105,12 +105,12 @@ const list = (text: string | undefined): string[] | undefined => text?.split(','
 
 function number(text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new Error(`"${text}" is no number above zero`);
+  if (!(value > 0)) throw new Error(`"${text}" is not a number above zero`);
   return value;
 }
 
 function scenario(text: string): Scenario {
   const found = SCENARIOS.find((each) => each === text);
-  if (!found) throw new Error(`"${text}" is no scenario; there are ${SCENARIOS.join(', ')}`);
+  if (!found) throw new Error(`"${text}" is not a scenario; choose from ${SCENARIOS.join(', ')}`);
   return found;
 }

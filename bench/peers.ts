@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PEERS } from './contenders/contenders.js';
 
-/** What the service is compared with is installed once, when it is first asked for: from the registry, without scripts. */
+/** Installs the other contenders once, at their first use, from the registry and without scripts. */
 export function installPeers(contenders: readonly string[]): void {
   const installed = existsSync(join(import.meta.dirname, 'node_modules/.package-lock.json'));
   if (installed || !contenders.some((name) => PEERS.includes(name))) return;

@@ -7,12 +7,12 @@ const root = join(import.meta.dirname, '..');
 export interface Service {
   readonly url: string;
   readonly pid: number;
-  /** What is in force: the identity epoch and the digest of the access policy. */
+  /** Returns the current identity epoch and the digest of the current access policy. */
   inForce(): Promise<{ epoch: number; policy: string }>;
   stop(): Promise<void>;
 }
 
-/** The built service, as a process of its own. */
+/** Starts the built service in a process of its own. */
 export async function startService(env: Record<string, string>): Promise<Service> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'dist/src/main.js'], {
     cwd: root,
@@ -45,7 +45,7 @@ export async function startService(env: Record<string, string>): Promise<Service
   };
 }
 
-/** The first line of standard output names them. */
+/** Reads the addresses of both listeners from the first line of output. */
 async function addresses(child: ChildProcess): Promise<[string, string]> {
   const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
   let said = '';

@@ -1,6 +1,6 @@
 /**
- * `npm run fuzz -- 100000`: that many mutated ceremonies through the pure functions. None may be accepted, none may fail
- * in another way than by a closed reason, and memory must not grow. Tells its seed; `npm run fuzz -- 100000 SEED` repeats a run.
+ * `npm run fuzz -- 100000` runs that many mutated ceremonies through the pure functions. They must refuse each by a reason of
+ * the closed list, and memory must not grow. The program prints its seed; `npm run fuzz -- 100000 SEED` repeats a run.
  */
 import fc from 'fast-check';
 import { targets } from '../test/support/mutated-ceremonies.js';

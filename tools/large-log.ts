@@ -1,6 +1,6 @@
 /**
- * `npm run large-log [-- EVENTS]`: fills the audit log with events (1,000,000), lets the service put them in order, and
- * exports the log through the service's own door while its memory is watched. The export is verified as it arrives.
+ * `npm run large-log [-- EVENTS]` fills the audit log with events (1,000,000), lets the service sequence them, and exports
+ * the log over the service's listener. It watches the service's memory, and verifies the export as it arrives.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
@@ -27,7 +27,7 @@ await session.connect();
 const say = (text: string): void => void process.stdout.write(`\r\x1b[K${text}`);
 const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MiB`;
 
-/** Resident memory of the service, in bytes. */
+/** Reads the resident memory of the service, in bytes. */
 function resident(): number {
   const status = readFileSync(`/proc/${String(service.pid)}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
@@ -38,7 +38,7 @@ async function number(sql: string): Promise<number> {
   return Number(rows[0]?.n ?? 0);
 }
 
-/** Copies of a real event, each with an id of its own, which keeps them canonical. */
+/** Writes copies of a real event. Each has an id of its own, and so stays canonical. */
 async function fill(): Promise<void> {
   const { rows } = await session.query<{ id: string; event: string }>('SELECT id, event FROM audit_event LIMIT 1');
   for (let made = 0; made < EVENTS; made += CHUNK) {
@@ -61,7 +61,7 @@ async function ordered(): Promise<void> {
   for (let size = 0; size < EVENTS;) {
     await sleep(500);
     size = await number('SELECT max(size) AS n FROM audit_checkpoint');
-    say(`${String(size)} events in order, ${megabytes(resident())} resident`);
+    say(`${String(size)} events sequenced, ${megabytes(resident())} resident`);
   }
 }
 
@@ -93,7 +93,7 @@ try {
   console.log();
   const started = Date.now();
   await ordered();
-  console.log(`\nordered    ${(EVENTS / ((Date.now() - started) / 1_000)).toFixed(0)} events/s`);
+  console.log(`\nsequenced  ${(EVENTS / ((Date.now() - started) / 1_000)).toFixed(0)} events/s`);
   await exported();
 } finally {
   await session.end();

@@ -1,7 +1,7 @@
 import { isText } from '../src/contract/is-text.js';
 
 const AAGUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** As long as the name of a credential. */
+/** The maximum length of a credential's name. */
 const MAX_CHARACTERS = 64;
 
 type Names = Readonly<Record<string, string>>;
@@ -9,7 +9,7 @@ type Names = Readonly<Record<string, string>>;
 export interface MergedNames {
   /** The names by AAGUID, in order. */
   readonly names: Names;
-  /** A line for each entry of the list that was added, renamed or skipped. */
+  /** One line for each added, renamed or skipped entry of the list. */
   readonly changes: readonly string[];
 }
 
@@ -17,7 +17,7 @@ export interface MergedNames {
  * Adds the names of a list to the table. It skips a bad entry, because no name decides anything, and never removes a model.
  *
  * @param list AAGUIDs, each with an object that has a `name`
- * @throws Error when it is not such a list, or holds no name: its owner announces that it will be emptied one day
+ * @throws Error when it is not such a list, or has no names: its owner announces that it will be empty one day
  */
 export function mergeNames(table: Names, list: unknown): MergedNames {
   if (typeof list !== 'object' || list === null || Array.isArray(list))

@@ -1,8 +1,9 @@
 /**
- * `npm run names -- FILE`: takes the names of passkey providers from FILE, a JSON object of AAGUIDs with a `name` each, such
- * as `aaguid.json` of github.com/passkeydeveloper/passkey-authenticator-aaguids, into src/authenticators/aaguid-names.json.
- * It takes only names, fetches nothing, and skips and prints an entry that it cannot read. A model that FILE does not list keeps
- * its name: relying parties may let in known models alone, and a removed name would lock out its users.
+ * `npm run names -- FILE` copies the names of passkey providers from FILE to src/authenticators/aaguid-names.json. FILE is a
+ * JSON object of AAGUIDs with a `name` each, such as `aaguid.json` of
+ * github.com/passkeydeveloper/passkey-authenticator-aaguids. The program takes only names, fetches nothing, and skips and
+ * prints an entry that it cannot read. A model that FILE does not list keeps its name: a relying party may accept only known
+ * models, and a removed name would lock out its users.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mergeNames } from './merge-names.js';

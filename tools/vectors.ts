@@ -1,9 +1,8 @@
 /**
- * `npm run vectors -- FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…`: verifies recorded ceremonies by the
- * service's own pure functions and holds each outcome against what FILE, a JSON list of `VectorCase`, expects. Every
- * algorithm and format is allowed, and a cross-origin ceremony where the case is one. `--time` is when certificates must be
- * valid. `--except` names a case that is known not to come out as
- * expected. Exit code 1: something else than that happened.
+ * `npm run vectors -- FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…` verifies recorded ceremonies by the
+ * service's own pure functions. It compares each outcome with the expectation in FILE, a JSON list of `VectorCase`. It allows
+ * every algorithm and format, and a cross-origin ceremony where the case is one. Certificates must be valid at `--time`.
+ * `--except` names a case with a known other outcome. Any further difference gives exit code 1.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -22,15 +21,15 @@ interface VectorCase {
   readonly origin: string;
   readonly challenge_b64url: string;
   readonly expectedUserVerification?: string;
-  /** `ok`, or anything else: a refusal. */
+  /** `ok`; any other value expects a refusal. */
   readonly expect: string;
-  /** `policy`: both outcomes are right. */
+  /** With `policy`, both outcomes are right. */
   readonly tier?: string;
   readonly requires?: readonly string[];
   readonly crossOrigin?: boolean;
   readonly topOrigin?: string;
   readonly flags?: { readonly be: boolean };
-  /** Of an authentication: the case that made the credential, and its key. */
+  /** For an authentication: the case that made the credential, and its key. */
   readonly registration?: string;
   readonly credentialPublicKey_b64url?: string;
   readonly response: unknown;
@@ -59,7 +58,7 @@ if (positionals.length !== 1 || Number.isNaN(now.getTime())) {
 const cases = JSON.parse(readFileSync(positionals[0]!, 'utf8')) as VectorCase[];
 const roots = values.root.flatMap((path) => readFileSync(path, 'latin1').match(CERTIFICATES) ?? []);
 
-/** What both ceremonies expect. */
+/** Returns the expectations of both ceremonies. */
 const expectationOf = (vector: VectorCase) => ({
   ...{ rpId: vector.rpId, origins: [vector.origin], challenge: bytes(vector.challenge_b64url) },
   crossOrigin: { allow: vector.crossOrigin === true, topOrigins: vector.topOrigin ? [vector.topOrigin] : [] },
@@ -90,7 +89,7 @@ function authenticate(vector: VectorCase): string {
   return userVerified ? 'user verified' : 'user present';
 }
 
-/** Anything but a Refusal is a defect, and ends the run. */
+/** Runs a case. Any error but a Refusal is a defect and ends the run. */
 function outcomeOf(vector: VectorCase): Outcome {
   try {
     return { verified: true, told: vector.kind === 'registration' ? register(vector) : authenticate(vector) };

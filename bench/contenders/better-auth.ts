@@ -10,8 +10,8 @@ const PATH = '/api/auth/passkey';
 const FROM_PAGE = `origin: ${ORIGIN}\r\n`;
 
 /**
- * Better Auth with its passkey plugin: plain HTTP, challenges in PostgreSQL; creating the session is part of its job. It
- * does not ask who signs in, so that both kinds of authentication are the discoverable one.
+ * Better Auth with its passkey plugin: plain HTTP, challenges in PostgreSQL. It also creates the session. It does not ask who
+ * signs in, so both kinds of authentication are discoverable.
  */
 export const betterAuth: Contender = {
   title: 'Better Auth',

@@ -11,7 +11,7 @@ export function runBuild(program: string, args: readonly string[], env: NodeJS.P
   });
 }
 
-/** Certificates, keys and an access policy without rates, as for a trial. */
+/** Makes certificates, keys and an access policy without rates, as for a trial. */
 export function preparePki(directory: string): void {
   runBuild('prepare.js', [directory]);
 }

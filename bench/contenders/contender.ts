@@ -3,21 +3,21 @@ import type { Scenario } from '../load/scenarios.js';
 import type { User } from '../load/users.js';
 import type { ServerProcess } from '../measure/server-process.js';
 
-/** What a contender may use when it starts. */
+/** The resources of a contender at its start. */
 export interface Site {
-  /** Its own. */
+  /** Its own directory. */
   readonly directory: string;
-  /** Empty, its own. */
+  /** The URL of its own, empty database. */
   readonly databaseUrl: string;
   readonly users: number;
-  /** Options of Node, such as the inspector's. */
+  /** Node's options, such as the inspector's. */
   readonly nodeOptions: readonly string[];
 }
 
-/** Plays a user and the caller in between. */
+/** Plays a user and the caller between user and contender. */
 export interface Driver {
   register(connection: Connection, user: User): Promise<void>;
-  /** @param named whether the user says who they are before the challenge */
+  /** @param named true if the request for the challenge names the user */
   authenticate(connection: Connection, user: User, named: boolean): Promise<void>;
   list?(connection: Connection, user: User): Promise<void>;
   get?(connection: Connection, user: User): Promise<void>;

@@ -13,14 +13,14 @@ export const CONTENDERS: Readonly<Record<string, Contender>> = {
   workers,
 };
 
-/** The others are for comparisons of their own. */
+/** The contenders of the comparison. The others serve separate comparisons. */
 export const COMPARED: readonly string[] = Object.keys(CONTENDERS).filter((name) => name !== 'workers');
 
-/** Those that need bench/node_modules. */
+/** The contenders that need bench/node_modules. */
 export const PEERS: readonly string[] = ['better-auth', 'tutorial'];
 
 export function contenderOf(name: string): Contender {
   const contender = CONTENDERS[name];
-  if (!contender) throw new Error(`"${name}" is no contender; there are ${Object.keys(CONTENDERS).join(', ')}`);
+  if (!contender) throw new Error(`"${name}" is not a contender; choose from ${Object.keys(CONTENDERS).join(', ')}`);
   return contender;
 }

@@ -7,7 +7,7 @@ import { type Contender, ORIGIN, RP_ID } from './contender.js';
 /** An answer of the usual size; the floor does not look at it. */
 const RESPONSE = someResponse();
 
-/** What an authentication costs on this stack before anything is decided: see servers/floor.ts. */
+/** The cost of an authentication on this stack before any decision: see servers/floor.ts. */
 export const floor: Contender = {
   title: 'The floor',
   scenarios: ['authentication'],

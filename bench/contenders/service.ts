@@ -10,7 +10,7 @@ import { startServer } from '../measure/server-process.js';
 import { preparePki, runBuild } from './build.js';
 import { type Contender, type Driver, ORIGIN, RP_ID, type Running, type Site } from './contender.js';
 
-/** This service: the build in production, one process, mutual TLS, audit and request log as in production. */
+/** This service: the production build in one process, with mutual TLS, audit and request log as in production. */
 export const service: Contender = {
   title: 'Passkey Manager',
   scenarios: SCENARIOS,
@@ -18,7 +18,7 @@ export const service: Contender = {
   start: (site) => start(site),
 };
 
-/** The same with a process for each core. */
+/** This service with a process for each core. */
 export const workers: Contender = {
   title: 'Passkey Manager, a worker for each core',
   scenarios: SCENARIOS,
@@ -26,7 +26,7 @@ export const workers: Contender = {
   start: (site) => start(site, 'auto'),
 };
 
-/** The same without the events of the audit log (servers/without-audit.mjs): what they cost is the difference. */
+/** This service without audit events (servers/without-audit.mjs): the difference is their cost. */
 export const unaudited: Contender = {
   title: 'Passkey Manager without audit events',
   scenarios: ['authentication'],

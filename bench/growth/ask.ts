@@ -6,17 +6,17 @@ import { QUERIES, type Query } from './queries.js';
 
 const TURNS = 15;
 
-/** What a query took at each size, in the order of the sizes: milliseconds, or why it failed. */
+/** The time of a query at each size, in the order of the sizes: milliseconds, or the reason of its failure. */
 export interface Asked {
   readonly name: string;
   readonly ms: readonly (number | string)[];
 }
 
-/** Each query again and again, the sizes in turn, one at a time. */
+/** Sends each query repeatedly, one at a time, to the sizes in turn. */
 export async function askAll(grown: readonly Grown[], progress: (text: string) => void): Promise<Asked[]> {
   const all: Asked[] = [];
   for (const query of QUERIES) {
-    progress(`asking for ${query.name}`);
+    progress(`querying ${query.name}`);
     all.push({ name: query.name, ms: await askInTurn(grown, query) });
   }
   return all;
@@ -39,12 +39,12 @@ async function askInTurn(grown: readonly Grown[], query: Query): Promise<(number
   return times.map((each, size) => failures[size] ?? median(each));
 }
 
-/** A connection for one query: one that waits for its turn is given up by the service. */
+/** Opens a connection for one query, because the service closes a connection that waits for its turn. */
 export function callerOf({ identity }: Query, target: Target): Promise<Connection> {
   return Connection.open({ ...target, identity });
 }
 
-/** @returns why there was no answer; undefined: there was */
+/** @returns the reason why there was no answer; undefined after an answer */
 export async function ask(caller: Connection, path: string): Promise<string | undefined> {
   try {
     await caller.read(path);

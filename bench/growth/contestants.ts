@@ -10,21 +10,21 @@ import { type Template, writtenTemplates } from './templates.js';
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 
-/** The service with a population of its own behind it. */
+/** The service with a population of its own. */
 export interface Grown {
   readonly population: Population;
   readonly contestant: Contestant;
-  /** Seconds that the load took. */
+  /** Seconds of the loading. */
   readonly loadSeconds: number;
 }
 
-/** Who reads the audit log of the small relying party alone. */
+/** The auditor of the small relying party alone. */
 const LIMITED_AUDITOR = `  - id: spiffe://passkey-manager.local/stranger
     permissions: [audit:read]
     relyingParties: [${SMALL_RP_ID}]
 `;
 
-/** Lets the service write one event of each kind, in a database that is dropped with all others. */
+/** Lets the service write one event of each kind, in a database that the end of the run drops. */
 export async function makeTemplates(database: Database, directory: string): Promise<Template[]> {
   const own = join(directory, 'templates');
   mkdirSync(own);

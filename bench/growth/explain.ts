@@ -9,28 +9,28 @@ import { LoadedUsers } from './loaded-users.js';
 import { type Executed, explainFromNow, PlanLog } from './plan-log.js';
 import { QUERIES } from './queries.js';
 
-/** Milliseconds after the start in which the sequencer takes its first look, and whatever else is done by itself. */
+/** Milliseconds after the start in which the sequencer and the other background tasks run first. */
 const BACKGROUND = 15_000;
-/** PostgreSQL plans a prepared statement for its parameters five times, and then may plan once for all. */
+/** PostgreSQL plans a prepared statement for its parameters five times, and may then keep one generic plan. */
 const CEREMONIES = 12;
 const TURNS = 3;
 
-/** What is asked of the service, and what that made PostgreSQL read at each size, in the order of the sizes. */
+/** A request to the service, and what PostgreSQL reads for it at each size, in the order of the sizes. */
 export interface Plan {
   readonly name: string;
-  /** Of a query: see there. */
+  /** See `Query.combined`. */
   readonly combined: boolean;
   readonly sizes: readonly Reading[];
 }
 
 export interface Reading {
-  /** Of the statement that looked into the most. */
+  /** Pages of the statement that read the most. */
   readonly pages: number;
-  /** Of the tables that were read from end to end, the one with the most rows. */
+  /** The largest table that the statement scanned whole. */
   readonly scan: { readonly table: string; readonly rows: number } | undefined;
 }
 
-/** Starts the service anew on each size and has PostgreSQL write down how it executed what the service sent. */
+/** Starts the service anew on each size and lets PostgreSQL log the plans of the service's statements. */
 export async function explainAll(
   grown: readonly Grown[],
   { log }: Database,
@@ -93,7 +93,7 @@ function add(executed: Map<string, Executed[]>, name: string, more: readonly Exe
   executed.set(name, [...(executed.get(name) ?? []), ...more]);
 }
 
-/** A hot statement by its name, any other by how it begins. */
+/** Names a hot statement by its name, and any other by its beginning. */
 function nameOf(text: string): string {
   const hot = HOT_STATEMENTS.find(({ statement }) => statement.text === text);
   return (

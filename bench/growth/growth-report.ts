@@ -5,29 +5,29 @@ import type { Asked } from './ask.js';
 import type { Grown } from './contestants.js';
 import type { Plan, Reading } from './explain.js';
 
-/** What was found, each by size in the order of the sizes. */
+/** The results by size, in the order of the sizes. */
 export interface Growth {
   readonly cells: readonly Cell[];
-  /** Milliseconds that the oldest event waited for its place in the log. */
+  /** Milliseconds for which the oldest event was pending. */
   readonly lag: readonly { readonly median: number; readonly max: number }[];
   readonly asked: readonly Asked[];
   readonly plans: readonly Plan[];
 }
 
-/** Parts of the throughput at the smallest size that the largest may lack. */
+/** The part of the smallest size's throughput that the largest may lose. */
 const MAX_LOSS = 0.15;
-/** Milliseconds: an event that waits longer is a failure of the log. */
+/** Milliseconds for which an event may be pending. */
 const MAX_LAG = 30_000;
-/** A page of a list is fifty rows, each perhaps on a page of its own, and indexes grow by a level or two. */
+/** Pages: a page of a list has fifty rows, each perhaps on a page of its own, and indexes grow by a level or two. */
 const mayRead = (smallest: number): number => 2 * smallest + 400;
-/** The log's check takes so many events (PORTION) and their leaves, each perhaps on a page of its own. */
+/** The log's check reads a portion of events (PORTION) and their leaves, each perhaps on a page of its own. */
 const CHECK = { plan: 'WITH portion AS MATERIALIZED', pages: 8_000 };
-/** Milliseconds for an answer to who asks by hand. */
+/** Milliseconds for an answer to a person. */
 const MAX_ANSWER = 1_000;
-/** Rows of a table that may be read from end to end, as of a month that is empty. */
+/** Rows of a table that a statement may scan whole, such as an empty month. */
 const FEW = 1_000;
 
-/** The figures that the growth is measured for, of each size as a part of the smallest's. */
+/** The figures of each size as parts of the smallest size's. */
 export interface Findings {
   readonly sizes: readonly number[];
   readonly perSecond: Readonly<Record<string, readonly number[]>>;
@@ -51,14 +51,14 @@ export function findings(grown: readonly Grown[], { cells }: Growth): Findings {
   };
 }
 
-/** What grows with the data and should not. */
+/** Lists the figures that grow with the data and should not. */
 export function verdicts(grown: readonly Grown[], growth: Growth): string[] {
   const { perSecond } = findings(grown, growth);
   const slower = Object.entries(perSecond).flatMap(([scenario, ratios]) =>
     ratios.at(-1)! < 1 - MAX_LOSS ? [`${scenario}: ${percent(ratios.at(-1)!)} of the smallest size's throughput`] : [],
   );
   const late = growth.lag.flatMap(({ max }, size) =>
-    max > MAX_LAG ? [`${nameOf(grown[size]!)}: an event waited ${(max / 1_000).toFixed(0)} s for its place`] : [],
+    max > MAX_LAG ? [`${nameOf(grown[size]!)}: an event was pending for ${(max / 1_000).toFixed(0)} s`] : [],
   );
   const failed = growth.asked.flatMap(({ name, ms }) =>
     ms.flatMap((each) => {
@@ -74,14 +74,14 @@ function planVerdicts({ name, sizes }: Plan): string[] {
   const { scan } = largest;
   const allowed = mayRead(smallest.pages) + (name.startsWith(CHECK.plan) ? CHECK.pages : 0);
   return [
-    ...(scan && scan.rows > FEW ? [`${name}: reads ${String(scan.rows)} rows of ${scan.table} from end to end`] : []),
+    ...(scan && scan.rows > FEW ? [`${name}: scans all ${String(scan.rows)} rows of ${scan.table}`] : []),
     ...(largest.pages > allowed
       ? [`${name}: grows from ${String(smallest.pages)} pages to ${String(largest.pages)}`]
       : []),
   ];
 }
 
-/** Throughput and p99 as ratios, the sequencer's lag, and of each query what it took and read at each size. */
+/** Renders throughput and p99 as ratios, the sequencer's lag, and the time and pages of each query at each size. */
 export function growthTable(grown: readonly Grown[], growth: Growth): string {
   const { perSecond, p99 } = findings(grown, growth);
   const sizes = grown.map(nameOf);

@@ -13,22 +13,22 @@ import { explainAll } from './explain.js';
 import { findings, growthTable, verdicts } from './growth-report.js';
 
 const SCENARIOS: readonly Scenario[] = ['authentication', 'discoverable'];
-/** Seconds of load that nobody measures. */
+/** Seconds of unmeasured load. */
 const WARM_UP = 5;
 
 interface Place {
   readonly database: Database;
   readonly directory: string;
   readonly progress: (text: string) => void;
-  /** Told what must be stopped in the end. */
+  /** Collects what the end of the run must stop. */
   readonly stops: (() => Promise<void> | void)[];
 }
 
-/** How the service does with more and more data: all sizes in turn, round by round. @returns whether it holds */
+/** Measures the service with more and more data: all sizes in turn, round by round. @returns true if it holds */
 export async function measureGrowth(options: Options, place: Place): Promise<boolean> {
   const { database, directory, progress } = place;
   demandRoom(directory, options.sizes);
-  progress('writing the events that are copied');
+  progress('writing the template events');
   const templates = await makeTemplates(database, directory);
   const grown: Grown[] = [];
   for (const size of options.sizes) {

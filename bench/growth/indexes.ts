@@ -1,10 +1,10 @@
 import type pg from 'pg';
 
 const TABLES = ['user_handle', 'credential', 'audit_event', 'audit_leaf'];
-/** Their entries come in order, and the load is not slower for them. */
+/** Indexes with entries in order: they do not slow the load. */
 const IN_ORDER = ['audit_event_tx', 'credential_id'];
 
-/** Drops the indexes into which a load would write here and there. @returns makes them again, one by one */
+/** Drops the indexes into which a load would write at random. @returns statements that make them again, one by one */
 export async function dropIndexes(session: pg.Client): Promise<(() => Promise<unknown>)[]> {
   const constraints = await session.query<{ drop: string; make: string }>(
     `SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS drop,

@@ -5,7 +5,7 @@ import { quantile } from '../load/latency.js';
 
 const INTERVAL = 200;
 
-/** For how long the oldest audit event has waited for its place in the log, looked at again and again. */
+/** Samples for how long the oldest audit event has been pending. */
 export class LagProbe {
   private readonly session: pg.Client;
   private seen: number[] = [];
@@ -15,7 +15,7 @@ export class LagProbe {
   private constructor(session: pg.Client) {
     this.session = session;
     this.ended = this.probe();
-    // Told by stop(): nobody waits for it before.
+    // stop() reports the error, because nothing awaits it before.
     this.ended.catch(() => undefined);
   }
 
@@ -25,7 +25,7 @@ export class LagProbe {
     return new LagProbe(session);
   }
 
-  /** Milliseconds since the last time that this was asked for. */
+  /** Returns median and maximum of the samples since the last call, in milliseconds. */
   take(): { readonly median: number; readonly max: number } {
     const sorted = Float64Array.from(this.seen).sort();
     this.seen = [];

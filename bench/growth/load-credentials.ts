@@ -6,13 +6,13 @@ import type * as SecretKeysModule from '../../src/config/secret-keys.js';
 import { bindingMac } from '../../src/credentials/binding.js';
 import { type Member, memberOf, type Population } from './population.js';
 
-/** Of the build, as TypeScript that Node cannot strip stands in its way. */
+/** Comes from the build, because Node cannot strip all TypeScript of the sources. */
 const SECRET_KEYS = join(import.meta.dirname, '../../dist/src/config/secret-keys.js');
 
 const CHUNK = 5_000;
 const AAGUID = '00000000-0000-0000-0000-000000000000';
 
-/** Of a chunk the columns that are not the same in every row, in the order of the statement's parameters. */
+/** The columns of a chunk that differ between rows, in the order of the statement's parameters. */
 interface Columns {
   readonly rpId: string[];
   readonly id: string[];
@@ -43,7 +43,7 @@ const INSERT = `
     'none', 'not-verified', 0, created_at, 'spiffe://passkey-manager.local/auth-service', created_at, binding_mac
   FROM member`;
 
-/** One user, handle and credential each, sealed with the service's key by the service's own function. */
+/** Loads a user, a handle and a credential for each member, sealed by the service's own function with its key. */
 export async function loadCredentials(
   session: pg.Client,
   population: Population,

@@ -13,9 +13,9 @@ const CHUNK = 50_000;
 const ORIGIN = 'passkey-manager/default';
 
 /**
- * Of event $1… the kind of template and the number of the active user. Events come in pairs, a challenge and its answer.
- * Of a hundred pairs one is refused, and one is of a user whose sign-in a robot tries all day; of a thousand one begins
- * without a user at a small relying party, and one ends in a renaming; of five thousand one in an auditor's reading.
+ * The kind of template and the number of the active user, for each event from $1. Events come in pairs, a challenge and its
+ * answer. In a hundred pairs, one is refused and one belongs to a user whose sign-in a robot tries all day. In a thousand, one
+ * begins without a user at a small relying party and one ends in a rename. In five thousand, one ends in an auditor's read.
  */
 const PLAN = `
   SELECT j, $3::bigint + (j * $4::float8)::bigint AS time,
@@ -28,7 +28,7 @@ const PLAN = `
          CASE WHEN j / 2 % 100 = 1 THEN 0 ELSE j / 2 * 7919 % $5::bigint END AS n
     FROM generate_series($1::bigint, $2::bigint - 1) AS j`;
 
-/** A chunk of events and their leaves in one statement. The ids are UUIDv7 in the order of the events. */
+/** Writes a chunk of events and their leaves. The ids are UUIDv7 in the order of the events. */
 const INSERT = `
   WITH event AS (
     SELECT *, format(template.event, id, time, ${iso('time')}, audit_uid, credential_uid, credential_id) AS text
@@ -64,8 +64,8 @@ interface Written {
 }
 
 /**
- * Copies of real events with ids, times, users and credentials of their own, and the log over them: leaves, stored
- * hashes and a checkpoint for each chunk, by the functions of the sequencer, so that it goes on from there.
+ * Loads copies of real events with ids, times, users and credentials of their own, and the log over them: leaves, stored
+ * hashes and a checkpoint for each chunk. The functions of the sequencer make them, so the sequencer continues from there.
  */
 export async function loadEvents(
   session: pg.Client,
@@ -95,7 +95,7 @@ export async function loadEvents(
   }
 }
 
-/** What the statement joins, in tables of this session. */
+/** Writes the tables that the statement joins, as temporary tables of this session. */
 async function prepare(session: pg.Client, templates: readonly Template[]): Promise<void> {
   await session.query(
     `CREATE TEMPORARY TABLE template AS

@@ -8,13 +8,13 @@ import type { Template } from './templates.js';
 /** Milliseconds between two lines of progress. */
 const PAUSE = 2_000;
 
-/** What the loader works with: a migrated database that no service has used, and the directory with the service's keys. */
+/** The input of the loader: a migrated, unused database, and the directory with the service's keys. */
 export interface Site {
   readonly databaseUrl: string;
   readonly directory: string;
 }
 
-/** Fills a database as a service would have in the population's time; indexes are made at the end, statistics too. */
+/** Fills a database as a service would have in the population's time. Indexes and statistics come at the end. */
 export async function load(
   { databaseUrl, directory }: Site,
   population: Population,
@@ -43,8 +43,8 @@ export async function load(
 }
 
 /**
- * Months as in the database of a service that began then: its first partition ends with its first month. What the
- * migrations recorded goes, as nothing was sequenced yet.
+ * Makes the months of a service that began then: its first partition ends with its first month. The events of the
+ * migrations go, because none is sequenced yet.
  */
 async function backdatePartitions(session: pg.Client, since: Date): Promise<void> {
   const first = new Date(Date.UTC(since.getUTCFullYear(), since.getUTCMonth() + 1)).toISOString().slice(0, 10);

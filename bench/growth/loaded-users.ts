@@ -5,10 +5,10 @@ import { RP_ID } from '../contenders/contender.js';
 import { newUser, type User, type UserSource } from '../load/users.js';
 import { keysOf, memberOf, type Population } from './population.js';
 
-/** A prime above any size that is sensible: a walk in such strides meets each member equally often, neighbours rarely. */
+/** A prime above any sensible size: a walk in such strides meets each member equally often, and rarely neighbours. */
 const STRIDE = 15_485_863;
 
-/** The active members of a population, in an order that has nothing to do with that of the table, and newcomers. */
+/** The active members of a population, in an order independent of the table's, and newcomers. */
 export class LoadedUsers implements UserSource {
   readonly enrolled: User[] = [];
   readonly population: Population;

@@ -1,12 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import pg from 'pg';
 
-/** A statement as it was executed: auto_explain's record of it. */
+/** auto_explain's record of an executed statement. */
 export interface Executed {
   readonly text: string;
-  /** Pages that it looked into, in memory or not. */
+  /** Pages that it read, from memory or disk. */
   readonly pages: number;
-  /** Tables that it read from end to end, and how many rows that were. */
+  /** Tables that it scanned whole, with their rows. */
   readonly scanned: readonly { readonly table: string; readonly rows: number }[];
 }
 
@@ -31,7 +31,7 @@ const SETTINGS = {
 };
 const RECORD = /plan:\n((?:\t.*\n)+)/g;
 
-/** Lets PostgreSQL write down the plan of every statement of the sessions that begin in a database from now on. */
+/** Lets PostgreSQL log the plan of every statement, in new sessions of a database. */
 export async function explainFromNow(databaseUrl: string): Promise<() => Promise<void>> {
   const session = new pg.Client({ connectionString: databaseUrl });
   await session.connect();
@@ -45,7 +45,7 @@ export async function explainFromNow(databaseUrl: string): Promise<() => Promise
   };
 }
 
-/** Reads the statements that PostgreSQL's log has gained since the last time. */
+/** Reads the statements that PostgreSQL's log has gained since the last call. */
 export class PlanLog {
   private readonly path: string;
   private offset: number;
@@ -77,7 +77,7 @@ export class PlanLog {
 
 const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 
-/** A node's pages have in them its children's, but those of an INSERT that nothing reads from. */
+/** A node's pages include its children's, except those of an INSERT that nothing reads from. */
 function pagesOf(root: Node): number {
   const own = ({ 'Shared Hit Blocks': hit = 0, 'Shared Read Blocks': read = 0 }: Node): number => hit + read;
   const alone = (node: Node): number => own(node) - (node.Plans ?? []).reduce((sum, child) => sum + own(child), 0);

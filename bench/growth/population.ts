@@ -2,13 +2,13 @@ import { createPrivateKey, createPublicKey, hash } from 'node:crypto';
 import { RP_ID } from '../contenders/contender.js';
 import { type CredentialKey, generateKey } from '../../test/support/authenticator/keys.js';
 
-/** Credentials that were loaded and not enrolled. Who and what each is follows from its number, so nothing else is kept. */
+/** Loaded credentials, which nobody enrolled. The number of a member determines all its data. */
 export interface Population {
   readonly size: number;
-  /** Milliseconds since 1970: credentials and events are spread evenly over the time between. */
+  /** Milliseconds since 1970: credentials and events spread evenly over the time between. */
   readonly since: number;
   readonly until: number;
-  /** By turns, as making ten million would take a day: COSE_Key and PKCS #8, base64. */
+  /** Keys that members use in turn, because making ten million takes a day: COSE_Key and PKCS #8, base64. */
   readonly keys: readonly { readonly cose: string; readonly pkcs8: string }[];
 }
 
@@ -17,7 +17,7 @@ export interface Member {
   readonly rpId: string;
   readonly userId: string;
   readonly handle: Buffer;
-  /** By which the audit log knows the user. */
+  /** The user's pseudonym in the audit log. */
   readonly auditUid: string;
   readonly id: string;
   readonly credentialId: Buffer;
@@ -28,7 +28,7 @@ export interface Member {
 
 const KEYS = 64;
 export const SMALL_RP_ID = 'small.example';
-/** Every tenth member is in the audit log. */
+/** The audit log has every tenth member. */
 export const ACTIVE_EVERY = 10;
 
 export function newPopulation(size: number, since: number, until: number): Population {
@@ -55,13 +55,13 @@ export function memberOf(index: number, { size, since, until }: Population): Mem
   };
 }
 
-/** RFC 9562 §4: of 32 hexadecimal digits. */
+/** Formats 32 hexadecimal digits as a UUID (RFC 9562 §4). */
 function uuid(hex: string, version: string): string {
   const parts = [hex.slice(0, 8), hex.slice(8, 12), version + hex.slice(13, 16), `a${hex.slice(17, 20)}`];
   return [...parts, hex.slice(20)].join('-');
 }
 
-/** The keys by their turn, ready to sign. */
+/** Imports the keys for signing, in their order. */
 export function keysOf({ keys }: Population): CredentialKey[] {
   return keys.map(({ cose, pkcs8 }) => {
     const privateKey = createPrivateKey({ key: Buffer.from(pkcs8, 'base64'), type: 'pkcs8', format: 'der' });

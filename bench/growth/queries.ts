@@ -2,17 +2,17 @@ import { firstIdAt } from '../../src/audit/event-id.js';
 import { RP_ID } from '../contenders/contender.js';
 import { ACTIVE_EVERY, memberOf, type Population, SMALL_RP_ID } from './population.js';
 
-/** What operators and auditors ask, at any size of the tables. */
+/** A query of operators and auditors. */
 export interface Query {
   readonly name: string;
-  /** Whose certificate: `stranger` is an auditor of the small relying party alone. */
+  /** The caller's certificate; `stranger` is an auditor of the small relying party alone. */
   readonly identity: 'auth-service' | 'auditor' | 'stranger';
   /**
-   * By two columns, of which the plan takes the better one and filters by the other: what is read may be as much as all
-   * that the better one has, and only the time is judged.
+   * True for a query by two columns. The plan takes the better column and filters by the other, so it may read all rows of
+   * the better one. The report judges only the time.
    */
   readonly combined?: boolean;
-  /** @param turn another user, credential or event in each turn */
+  /** @param turn selects another user, credential or event in each turn */
   path(population: Population, turn: number): string;
 }
 
@@ -20,7 +20,7 @@ const STRIDE = 15_485_863;
 const cursorAt = (id: string): string => Buffer.from(id).toString('base64url');
 const textAt = ({ since, until }: Population, share: number, plus = 0): string =>
   new Date(Math.floor(since + (until - since) * share) + plus).toISOString();
-/** Of a user who is in the log, and not of the robot. */
+/** Returns a user who is in the log and is not the robot's. */
 const activeAt = (population: Population, turn: number): ReturnType<typeof memberOf> => {
   const active = Math.ceil(population.size / ACTIVE_EVERY);
   return memberOf((1 + ((turn * STRIDE) % (active - 1))) * ACTIVE_EVERY, population);

@@ -7,7 +7,7 @@ import { Connection } from '../load/connection.js';
 import { Users } from '../load/users.js';
 import { SMALL_RP_ID } from './population.js';
 
-/** An event that the service wrote, as a template of SQL's format(): of its id, time, user and credential. */
+/** An event of the service as a template of SQL's format(), with places for id, time, user and credential. */
 export interface Template {
   readonly event: string;
   readonly type: string;
@@ -25,7 +25,7 @@ interface Written extends Omit<Template, 'of_user' | 'of_credential'> {
   readonly credential_id: string | null;
 }
 
-/** One of each kind; loaded are as many as PLAN in load-events.ts says. */
+/** One condition for each kind. PLAN in load-events.ts gives the numbers of copies. */
 const KINDS = [
   `type = 'challenge.issue' AND user_id IS NOT NULL`,
   `type = 'credential.verify' AND outcome = 'success'`,
@@ -34,10 +34,10 @@ const KINDS = [
   `type = 'challenge.issue' AND user_id IS NULL`,
   `type = 'audit.read'`,
 ];
-/** Whose kind belongs to the small relying party. */
+/** The kinds of the small relying party. */
 const OF_SMALL_RP = 4;
 
-/** Lets a running service write the events that the loaded ones are copies of. */
+/** Lets a running service write the template events. */
 export async function writtenTemplates({ target }: Running, databaseUrl: string): Promise<Template[]> {
   await writeEvents(await Connection.open(target), await Connection.open({ ...target, identity: 'auditor' }));
   const session = new pg.Client({ connectionString: databaseUrl });
@@ -69,7 +69,7 @@ async function writeEvents(caller: Connection, auditor: Connection): Promise<voi
 
 const ISSUE = '/v1/challenges/authentication';
 
-/** format()'s %1$s is the id, 2 and 3 the time as a number and as text, 4 the user, 5 and 6 the credential's two ids. */
+/** In format(), %1$s is the id, 2 and 3 are the time as number and text, 4 is the user, 5 and 6 are the credential's ids. */
 function templateOf(written: Written, small: boolean): Template {
   const { id, event, user_id: user, credential_uid: uid, credential_id: credentialId } = written;
   const { time, time_dt: timeText } = JSON.parse(event) as { time: number; time_dt: string };

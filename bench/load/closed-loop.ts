@@ -4,12 +4,12 @@ import type { Connection } from './connection.js';
 import type { Operation } from './scenarios.js';
 import type { Tally } from './tally.js';
 
-/** What `Retry-After` says. */
+/** The value of `Retry-After`. */
 const RETRY_MS = 1_000;
 
 /**
- * Each client begins its next operation when its last one has ended: what the contender can do, not how long it takes.
- * A client that was refused because the server is full comes back after a second.
+ * Each client begins its next operation when its last one has ended. This shows the contender's capacity, not its latency.
+ * A client that a full server refuses comes back after a second.
  */
 export async function closedLoop(connections: Connection[], operation: Operation, tally: Tally): Promise<void> {
   const client = async (connection: Connection): Promise<void> => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { parseReply, type Reply } from './http-reply.js';
 
-/** Where a contender listens; with a PKI over mutual TLS, as auth-service unless it is said to be another. */
+/** The address of a contender. With a PKI the connection is mutual TLS, as auth-service unless `identity` names another. */
 export interface Target {
   readonly url: string;
   readonly pki?: string;
@@ -17,7 +17,7 @@ interface Answer<Body> {
   readonly cookies: string;
 }
 
-/** 503: the server has taken as much as it can, and done nothing. */
+/** The server answered 503: it is full, and has done nothing. */
 export class Shed extends Error {}
 
 /** A keep-alive HTTP/1.1 connection with one request in flight, as cheap as Node allows. */
@@ -49,7 +49,7 @@ export class Connection {
     return new Connection(socket, target);
   }
 
-  /** Another one where the server has given this one up, as it does with one that nothing comes over. */
+  /** Returns a new connection if the server has closed this one, as it does with an idle one. */
   async usable(): Promise<Connection> {
     return this.socket.destroyed || !this.socket.writable ? Connection.open(this.target) : this;
   }
@@ -64,7 +64,7 @@ export class Connection {
     return { body: JSON.parse(text) as Body, cookies };
   }
 
-  /** What may be no JSON. @throws Error unless the answer is a 2xx */
+  /** Returns an answer that need not be JSON. @throws Error unless the answer is a 2xx */
   async read(path: string): Promise<string> {
     return (await this.succeed('GET', path, undefined, '')).text;
   }
@@ -77,7 +77,7 @@ export class Connection {
     return reply;
   }
 
-  /** @param headers whole lines, each with its CRLF */
+  /** @param headers whole lines, each with CRLF */
   private exchange(method: string, path: string, body: unknown, headers: string): Promise<Reply> {
     const text = body === undefined ? '' : JSON.stringify(body);
     const entity =

@@ -10,12 +10,12 @@ interface Answer {
   readonly error?: string;
 }
 
-/** The generator of one contender, seen from the benchmark. */
+/** The benchmark's handle of one contender's generator. */
 export class GeneratorProcess {
   readonly pid: number;
   private readonly child: ChildProcess;
 
-  /** @param users how many to enrol, or the file of a population that is loaded */
+  /** @param users the number to enrol, or the file of a loaded population */
   constructor(contender: string, target: Target, users: number | string) {
     const hooks = ['--import', join(import.meta.dirname, '../../test/support/typescript-resolution.mjs')];
     const program = [...hooks, join(import.meta.dirname, 'generator.ts')];
@@ -28,7 +28,7 @@ export class GeneratorProcess {
     await this.tell({ enrol: true });
   }
 
-  /** Before each run, so that no connection is one that the server has given up meanwhile. */
+  /** Reconnects before each run, because the server may have closed connections meanwhile. */
   async connect(load: Load): Promise<void> {
     await this.tell({ connect: load });
   }

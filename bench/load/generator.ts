@@ -1,8 +1,8 @@
 /**
- * The load on one contender, in a process of its own, told by its parent what to do (generator-process.ts). It signs as
- * authenticators do, so none of that is the contender's time.
+ * Puts load on one contender, in a process of its own that its parent controls (generator-process.ts). It signs like
+ * authenticators, so signing does not take the contender's time.
  *
- * Arguments: the contender, its target as JSON, the number of users or the file of a population that is loaded.
+ * Arguments: the contender, its target as JSON, the number of users or the file of a loaded population.
  */
 import { contenderOf } from '../contenders/contenders.js';
 import { LoadedUsers } from '../growth/loaded-users.js';
@@ -13,7 +13,7 @@ import { operationOf, type Scenario } from './scenarios.js';
 import { type Observed, Tally } from './tally.js';
 import { Users } from './users.js';
 
-/** In flight at most, when operations come at a rate. */
+/** Maximum of operations in flight in an open loop. */
 const OPEN_LOOP_CONNECTIONS = 128;
 const ENROLMENT_CONNECTIONS = 16;
 

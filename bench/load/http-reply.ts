@@ -1,14 +1,14 @@
-/** An answer as the generator needs it: parsing more would cost the core that it shares with the database. */
+/** The parts of an answer that the generator needs. Parsing more would cost time of the core that the database shares. */
 export interface Reply {
   readonly status: number;
   readonly text: string;
-  /** What a browser would send back, ready to be a Cookie header. */
+  /** The cookies that a browser would send back, as the value of a Cookie header. */
   readonly cookies: string;
 }
 
 const HEAD_END = '\r\n\r\n';
 
-/** One HTTP/1.1 answer, or undefined while `bytes` do not hold all of it. */
+/** Parses one HTTP/1.1 answer. Returns undefined while `bytes` are incomplete. */
 export function parseReply(bytes: Buffer): Reply | undefined {
   const headEnd = bytes.indexOf(HEAD_END);
   if (headEnd < 0) return undefined;
@@ -25,7 +25,7 @@ function bodyOf(head: string, rest: Buffer): string | undefined {
   return rest.length < length ? undefined : rest.toString('utf8', 0, length);
 }
 
-/** RFC 9112 §7.1, without trailers. */
+/** Decodes chunks (RFC 9112 §7.1) without trailers. */
 function unchunked(rest: Buffer): string | undefined {
   const chunks: Buffer[] = [];
   for (let at = 0; ;) {

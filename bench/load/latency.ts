@@ -1,4 +1,4 @@
-/** Exact quantile, by the nearest rank. NaN of nothing. */
+/** Returns the exact quantile by the nearest rank; NaN for an empty list. */
 export function quantile(sorted: Float64Array, q: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? NaN;
 }

@@ -5,8 +5,8 @@ import type { Operation } from './scenarios.js';
 import type { Tally } from './tally.js';
 
 /**
- * Operations begin when they are due, whether or not earlier ones have ended, and what they wait for a free connection
- * counts: a server that stalls is charged for all who would have come meanwhile (no coordinated omission).
+ * Operations begin when they are due, even if earlier ones have not ended. Their wait for a free connection counts, so a
+ * server that stalls pays for all operations that were due meanwhile (no coordinated omission).
  */
 export async function openLoop(
   connections: Connection[],
@@ -43,8 +43,8 @@ export async function openLoop(
 }
 
 /**
- * When operations are due, in milliseconds: a Poisson process, as of many callers who know nothing of each other. The
- * same for the same arguments.
+ * Returns the due times of operations in milliseconds: a Poisson process, like many independent callers. The same arguments
+ * give the same times.
  */
 export function arrivals(perSecond: number, length: number): number[] {
   const random = seeded(20_260_101);
@@ -56,7 +56,7 @@ export function arrivals(perSecond: number, length: number): number[] {
   }
 }
 
-/** mulberry32: uniform in [0, 1). */
+/** Returns a mulberry32 generator: uniform in [0, 1). */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {

@@ -2,7 +2,7 @@ import type { Driver } from '../contenders/contender.js';
 import type { Connection } from './connection.js';
 import type { UserSource } from './users.js';
 
-/** `mix`: 95 authentications to 5 registrations. `list`, `get`: a user's credentials, a credential by its id. */
+/** `mix` has 95 authentications to 5 registrations. `list` reads a user's credentials, `get` a credential by its id. */
 export const SCENARIOS = ['authentication', 'discoverable', 'registration', 'mix', 'list', 'get'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 

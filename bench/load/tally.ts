@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { Shed } from './connection.js';
 import { quantile } from './latency.js';
 
-/** What one run of the generator has seen, in the window that is measured. Times in milliseconds. */
+/** The results of one run of the generator in the measured window. Times are in milliseconds. */
 export interface Observed {
   /** Operations that ended in the window. */
   readonly completed: number;
@@ -10,14 +10,14 @@ export interface Observed {
   readonly p95: number;
   readonly p99: number;
   readonly max: number;
-  /** Operations of which a request was refused because the server was full, in the window. */
+  /** Operations in the window that a full server refused. */
   readonly shed: number;
-  /** Of the whole run: lead, window and what was in flight at its end. */
+  /** Counts over the whole run: lead, window and the operations in flight at its end. */
   readonly errors: number;
   readonly firstError?: string;
 }
 
-/** Counts operations; those that belong to the lead before the window, and what ends after it, count for nothing. */
+/** Counts the operations of the window. Those of the lead before it, and those that end after it, do not count. */
 export class Tally {
   readonly begin: number;
   readonly end: number;
@@ -36,9 +36,9 @@ export class Tally {
   /**
    * Runs an operation and counts it.
    *
-   * @param intended since when its caller waits; the default: since now, and then the operation belongs to the window
-   *   when it ends there, otherwise when it was due there
-   * @returns whether the server took it
+   * @param intended the time since which its caller waits. Such an operation belongs to the window if it was due there.
+   *   Without it, the caller waits from now, and the operation belongs to the window if it ends there.
+   * @returns true if the server accepted it
    */
   async count(operation: () => Promise<void>, intended?: number): Promise<boolean> {
     const since = intended ?? performance.now();

@@ -1,27 +1,27 @@
 import { Authenticator } from '../../test/support/authenticator/authenticator.js';
 import { type CredentialKey, generateKey } from '../../test/support/authenticator/keys.js';
 
-/** Somebody with one passkey. */
+/** A user with one passkey. */
 export interface User {
   readonly id: string;
   readonly authenticator: Authenticator;
   readonly key: CredentialKey;
-  /** The credential's id at the contender. */
+  /** The contender's id of the credential. */
   credential?: string;
 }
 
-/** Coprime to any number of users that is sensible, so that a walk in such strides meets each of them equally often. */
+/** Coprime to any sensible number of users, so a walk in such strides meets each of them equally often. */
 const STRIDE = 7_919;
 
-/** Whom the load is made in the name of. */
+/** The users of the load. */
 export interface UserSource {
-  /** Those who must be enrolled before the measurement. */
+  /** The users to enrol before the measurement. */
   readonly enrolled: readonly User[];
   next(): User;
   newcomer(): User;
 }
 
-/** Those who are enrolled before the measurement, and newcomers without end. */
+/** The users that were enrolled before the measurement, and endless newcomers. */
 export class Users implements UserSource {
   readonly enrolled: User[];
   private turn = 0;
@@ -36,7 +36,7 @@ export class Users implements UserSource {
     return this.enrolled[this.turn]!;
   }
 
-  /** With the key of somebody else: making keys is no part of what is measured. */
+  /** Returns a newcomer with another user's key, because the measurement excludes making keys. */
   newcomer(): User {
     this.newcomers += 1;
     const id = `newcomer-${String(process.pid)}-${String(this.newcomers)}`;

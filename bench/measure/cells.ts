@@ -7,7 +7,7 @@ import type { Contestant, Measured } from './contestant.js';
 /** One line of the table: all rounds of one contender under one load. */
 export interface Cell {
   readonly scenario: Scenario;
-  /** Clients of a closed loop, or the share of its own capacity that the contender is offered. */
+  /** The clients of a closed loop, or the offered share of the contender's own capacity. */
   readonly load: { readonly clients: number } | { readonly share: number };
   readonly contender: string;
   readonly rounds: readonly Measured[];
@@ -15,7 +15,7 @@ export interface Cell {
 
 type Step = Pick<Cell, 'scenario' | 'load'>;
 
-/** Loads that all contenders bear in turn, round by round, so that what the machine does meanwhile hits all alike. */
+/** Runs each load on all contenders in turn, round by round, so that other work of the machine affects all alike. */
 export async function measureAll(
   contestants: readonly Contestant[],
   options: Options,
@@ -37,7 +37,7 @@ export async function measureAll(
   return cells;
 }
 
-/** Closed loops first: what they show is the measure of the open ones. */
+/** Runs closed loops first, because they find the capacity for the open ones. */
 function stepsOf({ scenarios, thorough, clients, shares }: Options): Step[] {
   return scenarios.flatMap((scenario) => {
     if (!thorough.includes(scenario)) return [{ scenario, load: { clients: 32 } }];
@@ -53,7 +53,7 @@ function loadOf({ scenario, load }: Step, contender: string, cells: readonly Cel
   return { perSecond: load.share * capacity(cells, scenario, contender) };
 }
 
-/** Operations per second at the closed loop that the contender did most in. */
+/** Returns the operations per second of the contender's best closed loop. */
 export function capacity(cells: readonly Cell[], scenario: Scenario, contender: string): number {
   const closed = cells.filter(
     (cell) => cell.scenario === scenario && cell.contender === contender && 'clients' in cell.load,
@@ -61,7 +61,7 @@ export function capacity(cells: readonly Cell[], scenario: Scenario, contender: 
   return Math.max(...closed.map((cell) => typical(cell, ({ perSecond }) => perSecond)));
 }
 
-/** The median over the rounds of a cell. */
+/** Returns the median over the rounds of a cell. */
 export function typical({ rounds }: Cell, of: (measured: Measured) => number): number {
   return median(rounds.map(of));
 }

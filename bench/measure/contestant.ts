@@ -17,14 +17,14 @@ interface Site extends ContenderSite {
 /** Milliseconds of load before a window opens, in which queues fill and pools connect. */
 const LEAD = 500;
 
-/** What one run has shown of one contender. */
+/** The results of one run of one contender. */
 export interface Measured extends Observed {
   readonly perSecond: number;
-  /** Milliseconds of CPU for an operation. */
+  /** CPU milliseconds for an operation. */
   readonly cpu: Groups;
-  /** Cores that were busy, on average. */
+  /** Busy cores, on average. */
   readonly busy: Groups;
-  /** MiB: of the contender resident; of the database, what is shared counted once. */
+  /** MiB: resident for the contender; for the database, shared memory counts once. */
   readonly memory: { readonly service: number; readonly database: number };
 }
 
@@ -34,20 +34,20 @@ export interface Groups {
   readonly generator: number;
 }
 
-/** What a contestant is started with. */
+/** The options of a contestant's start. */
 export interface Start {
   readonly directory: string;
   readonly users: number;
   readonly nodeOptions?: string[];
-  /** Of several contestants of one contender, the name of this one. */
+  /** The name of this contestant, if one contender has several. */
   readonly as?: string;
-  /** Before it runs, in the directory and the database that it will have. @returns the file of the loaded population */
+  /** Prepares its directory and its database before its start. @returns the file of the loaded population */
   readonly load?: (site: { directory: string; databaseUrl: string }) => Promise<string>;
 }
 
-/** A contender that runs, with its database and its generator. */
+/** A running contender with its database and its generator. */
 export class Contestant {
-  /** In the table. */
+  /** Its name in the table. */
   readonly name: string;
   readonly contender: Contender;
   readonly running: Running;
@@ -80,7 +80,7 @@ export class Contestant {
     await this.generator.enrol();
   }
 
-  /** @param during what else happens in the window: it begins with the window, and the window does not wait for it */
+  /** @param during further work, which begins with the window; the window does not wait for its end */
   async measure(scenario: Scenario, load: Load, seconds: number, during?: () => unknown): Promise<Measured> {
     await this.generator.connect(load);
     const length = seconds * 1_000;

@@ -7,11 +7,11 @@ import { freePort, readPostmaster, stopPostmaster } from '../../src/database/emb
 import { pin } from './placement.js';
 import { descendants, parentOf } from './processes.js';
 
-/** Of 16 MiB. */
+/** Files of 16 MiB. */
 const WAL_SEGMENTS = 320;
 
 /**
- * As on a machine of its own: everything committed is flushed, a quarter of the memory is PostgreSQL's, and no checkpoint
+ * The settings of a machine of its own: PostgreSQL flushes every commit and has a quarter of the memory, and no checkpoint
  * falls into a short measurement.
  */
 const SETTINGS = {
@@ -25,20 +25,20 @@ const SETTINGS = {
   timezone: 'UTC',
 };
 
-/** The PostgreSQL of all contenders: each has a database of its own on it. */
+/** The PostgreSQL of all contenders. Each has a database of its own on it. */
 export interface Database {
-  /** And whether its buffers are huge pages, where it can tell (PostgreSQL 17). */
+  /** The version, and from PostgreSQL 17 on a note if its buffers are huge pages. */
   readonly version: string;
-  /** undefined: it runs on another machine. */
+  /** Undefined if it runs on another machine. */
   readonly postmaster: number | undefined;
-  /** The file of its log; undefined: it is another's server. */
+  /** The file of its log; undefined for a server that the benchmark did not start. */
   readonly log: string | undefined;
-  /** A new, empty database. */
+  /** Creates an empty database. */
   create(name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** DATABASE_URL's server, or the embedded one in `directory`. */
+/** Uses DATABASE_URL's server, or starts the embedded one in `directory`. */
 export async function startDatabase(directory: string): Promise<Database> {
   const given = process.env['DATABASE_URL'];
   return given ? await over(given, () => Promise.resolve()) : await startOwn(directory);
@@ -60,8 +60,8 @@ async function startOwn(directory: string): Promise<Database> {
 }
 
 /**
- * A server that has run for a while writes over WAL files that it has. A new one makes each, 16 MiB of zeros, and all
- * commits wait meanwhile: 50 ms every few seconds, which are nobody's latency.
+ * Makes the WAL files in advance. A server that has run for a while reuses its WAL files. A new one makes each, 16 MiB of zeros, and all
+ * commits wait meanwhile: 50 ms every few seconds, which belong to no contender's latency.
  */
 async function recycleWal(url: string): Promise<void> {
   const session = new pg.Client({ connectionString: url });

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 
 /**
- * The contender has the first core to itself, as one worker of it would in production, where neither its database nor
- * its callers run beside it. The generator has the last core; the database what lies between, or the last core too.
- * Nothing is pinned where there is one core, or no taskset.
+ * The contender has the first core to itself, like one worker in production, where neither its database nor its callers run
+ * beside it. The generator has the last core. The database has the cores between, or shares the last one. With a single core or
+ * without taskset, nothing is pinned.
  */
 export type Part = 'service' | 'database' | 'generator';
 
@@ -18,27 +18,27 @@ const CORES: Record<Part, string> = {
 
 let pinning = count > 1 && spawnSync('taskset', ['-p', String(process.pid)]).status === 0;
 
-/** From now on every process uses the core that the system gives it. */
+/** Ends the pinning: further processes use any core. */
 export function pinNothing(): void {
   pinning = false;
 }
 
-/** undefined: nothing is pinned. */
+/** Returns the cores of a part; undefined if nothing is pinned. */
 export function placement(): Readonly<Record<Part, string>> | undefined {
   return pinning ? CORES : undefined;
 }
 
-/** How many cores database and generator have. */
+/** Returns the number of cores of database and generator. */
 export function otherCores(): number {
   return pinning ? last : count;
 }
 
-/** The command that runs Node with `args` where that part belongs. */
+/** Returns the command that runs Node with `args` on the cores of that part. */
 export function pinned(part: Part, args: readonly string[]): [string, string[]] {
   return pinning ? ['taskset', ['-c', CORES[part], process.execPath, ...args]] : [process.execPath, [...args]];
 }
 
-/** Moves processes that run already. */
+/** Moves running processes to the cores of a part. */
 export function pin(part: Part, pids: readonly number[]): void {
   if (!pinning) return;
   for (const pid of pids) spawnSync('taskset', ['-a', '-c', '-p', CORES[part], String(pid)]);

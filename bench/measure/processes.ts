@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Clock ticks a second, as /proc counts them (USER_HZ: 100 on every architecture that Node supports). */
+/** Clock ticks a second in /proc (USER_HZ: 100 on every architecture that Node supports). */
 const TICKS_PER_SECOND = 100;
 
 interface Process {
   readonly pid: number;
   readonly parent: number;
-  /** Seconds, with those of children that have ended. */
+  /** CPU seconds, including those of ended children. */
   readonly cpu: number;
 }
 
@@ -22,7 +22,7 @@ function processes(): Process[] {
     });
 }
 
-/** Fields after the name: proc(5) numbers 3 (state) and up; 14 to 17 are utime, stime, cutime, cstime. */
+/** Reads the fields after the name: in proc(5), 3 is the state, and 14 to 17 are utime, stime, cutime and cstime. */
 function parse(pid: number, stat: string): Process {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
@@ -34,7 +34,7 @@ function treeOf(root: number, all: readonly Process[]): Process[] {
   return [...self, ...all.filter(({ parent }) => parent === root).flatMap(({ pid }) => treeOf(pid, all))];
 }
 
-/** Seconds of CPU that each of these processes and all its descendants, living and ended, have used; NaN if unknown. */
+/** Returns the CPU seconds of each process and all its descendants, living and ended; NaN if unknown. */
 export function cpuSeconds(roots: readonly (number | undefined)[]): number[] {
   if (process.platform !== 'linux') return roots.map(() => NaN);
   const all = processes();
@@ -45,7 +45,7 @@ export function descendants(root: number): number[] {
   return process.platform === 'linux' ? treeOf(root, processes()).map(({ pid }) => pid) : [root];
 }
 
-/** MiB of a process and its descendants. `Pss` divides what several share, such as PostgreSQL's buffers. */
+/** Returns the MiB of a process and its descendants. `Pss` divides shared memory, such as PostgreSQL's buffers. */
 export function memory(root: number | undefined, kind: 'Rss' | 'Pss'): number {
   if (root === undefined || process.platform !== 'linux') return NaN;
   const sizes = descendants(root).map((pid) => {
@@ -59,7 +59,7 @@ export function memory(root: number | undefined, kind: 'Rss' | 'Pss'): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** The parent of a process: of a backend of PostgreSQL, the postmaster. */
+/** Returns the parent of a process. For a backend of PostgreSQL, that is the postmaster. */
 export function parentOf(pid: number): number | undefined {
   if (process.platform !== 'linux') return undefined;
   return processes().find((each) => each.pid === pid)?.parent;

@@ -7,14 +7,14 @@ import { pinned } from './placement.js';
 export interface ServerProcess {
   readonly pid: number;
   readonly url: string;
-  /** Where its output goes, as a log goes in production. */
+  /** The file of its output, like a log in production. */
   readonly log: string;
-  /** Of its debugger, when it was started with one. */
+  /** The URL of its debugger, if it has one. */
   readonly debuggerUrl: string | undefined;
   stop(): Promise<void>;
 }
 
-/** Starts a program of Node on the contender's core and waits for the first URL in its output. */
+/** Starts a Node program on the contender's core and waits for the first URL in its output. */
 export async function startServer(
   args: readonly string[],
   env: NodeJS.ProcessEnv,

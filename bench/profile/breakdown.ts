@@ -1,13 +1,13 @@
 import type { CpuProfile, ProfileNode } from './inspector.js';
 
-/** A share of the profile: a function, a package or a room. */
+/** A share of the profile: a function, a package or a folder. */
 export interface Share {
   readonly name: string;
-  /** Microseconds in the code itself, not in what it calls. */
+  /** Microseconds in the code itself, without its callees. */
   readonly self: number;
 }
 
-/** Time by what `nameOf` says of the place where it was spent, the most first. Without the first sample: the profiler's start. */
+/** Sums the time by `nameOf` of its place, the most first. Omits the first sample, the profiler's start. */
 export function breakdown(profile: CpuProfile, nameOf: (node: ProfileNode) => string): Share[] {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const times = new Map<string, number>();
@@ -24,7 +24,7 @@ export function functionName({ callFrame: { functionName, url, lineNumber } }: P
   return `${functionName || '(anonymous)'}  ${file}${url ? `:${String(lineNumber + 1)}` : ''}`;
 }
 
-/** The package, for this service's own code the room; native code has no address, and belongs to who called it. */
+/** Names the package, or the folder for the service's own code. Native code has no address and counts for its caller. */
 export function packageNames(profile: CpuProfile): (node: ProfileNode) => string {
   const parents = new Map(
     profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node] as const)),

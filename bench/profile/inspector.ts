@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { WebSocket } from 'undici';
 
-/** A CPU profile as V8 writes it (`.cpuprofile`): samples of the main thread's stack. */
+/** A CPU profile of V8 (`.cpuprofile`): samples of the main thread's stack. */
 export interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
-  /** Ids of nodes, one for each sample. */
+  /** The node id of each sample. */
   readonly samples: readonly number[];
   /** Microseconds before each sample. */
   readonly timeDeltas: readonly number[];
@@ -16,7 +16,7 @@ export interface ProfileNode {
   readonly children?: readonly number[];
 }
 
-/** The debugger's protocol, as far as a profile needs it. */
+/** The part of the debugger's protocol that a profile needs. */
 export class Inspector {
   private readonly socket: WebSocket;
   private requests = 0;
@@ -25,7 +25,7 @@ export class Inspector {
     this.socket = socket;
   }
 
-  /** @param url of a program that runs with `--inspect` */
+  /** @param url the address of a program that runs with `--inspect` */
   static async attach(url: string): Promise<Inspector> {
     const socket = new WebSocket(url);
     await once(socket as unknown as EventTarget, 'open');

@@ -11,7 +11,7 @@ import { threadSeconds } from './threads.js';
 const INTERVAL = 500;
 const SHOWN = 40;
 
-/** Where the CPU of a ceremony goes: functions and packages by the time spent in themselves, for one operation. */
+/** Shows where a ceremony spends its CPU: functions and packages by their own time, for one operation. */
 export async function profileService(
   contestant: Contestant,
   { scenarios: [scenario = 'authentication'], clients: [clients = 32], seconds }: Options,
@@ -52,7 +52,7 @@ export async function profileService(
   );
 }
 
-/** The profiler's own start, which is the first sample's delta, stops the service: nothing is done in that time. */
+/** The profiler's start, the first sample's delta, stops the service: no operation runs in that time. */
 function operationsDuring(
   { timeDeltas: [start = 0, ...deltas] }: CpuProfile,
   completed: number,
@@ -62,7 +62,7 @@ function operationsDuring(
   return (completed * sampled) / (seconds - start / 1e6);
 }
 
-/** A sampler tells where the thread was, also while it waited for a core: its time is scaled to the CPU really used. */
+/** The sampler also counts the time in which the thread waits for a core, so this scales the times to the used CPU. */
 function ofCpu(shares: readonly Share[], used: number): Share[] {
   const busy = shares.filter(({ name }) => !name.startsWith('(idle)'));
   const sampled = busy.reduce((sum, { self }) => sum + self, 0);

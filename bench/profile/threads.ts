@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Seconds of CPU of a process's threads by their name. Nothing where there is no /proc. */
+/** Returns the CPU seconds of a process's threads by name; empty without /proc. */
 export function threadSeconds(pid: number): Map<string, number> {
   const seconds = new Map<string, number>();
   if (process.platform !== 'linux') return seconds;

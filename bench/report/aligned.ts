@@ -1,4 +1,4 @@
-/** Lines of as many columns: the first is aligned to the left, the others to the right. */
+/** Aligns the first column to the left and the others to the right. All lines have as many columns. */
 export function aligned(lines: readonly (readonly string[])[]): string {
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   const padded = (text: string, column: number): string =>

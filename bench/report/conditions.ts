@@ -6,11 +6,11 @@ import { performance } from 'node:perf_hooks';
 import { median } from '../load/latency.js';
 import { placement } from '../measure/placement.js';
 
-/** What the figures depend on besides the code. */
+/** The conditions of the figures besides the code. */
 export interface Conditions {
   readonly at: string;
   readonly commit: string;
-  /** Whether the working tree differs from the commit. */
+  /** True if the working tree differs from the commit. */
   readonly modified: boolean;
   readonly cpu: string;
   readonly cores: number;
@@ -18,12 +18,12 @@ export interface Conditions {
   readonly kernel: string;
   readonly node: string;
   readonly postgres: string;
-  /** Milliseconds that the disk takes to keep 8 KiB. */
+  /** Milliseconds that the disk takes to flush 8 KiB. */
   readonly flushMs: number;
   readonly pinned: Readonly<Record<string, string>> | null;
 }
 
-/** @param directory on the disk of the database */
+/** @param directory a directory on the disk of the database */
 export function conditions(directory: string, postgres: string): Conditions {
   return {
     at: new Date().toISOString(),

@@ -1,7 +1,7 @@
 import { type Cell, typical } from '../measure/cells.js';
 import type { Measured } from '../measure/contestant.js';
 
-/** The figures that the comparison is made for. NaN where a cell was not measured. */
+/** The figures of the comparison. NaN where a cell was not measured. */
 export interface Findings {
   readonly perSecond: number;
   readonly timesBetterAuth: number;
@@ -9,13 +9,13 @@ export interface Findings {
   /** Milliseconds. */
   readonly cpu: number;
   readonly timesFloor: number;
-  /** The part of the throughput that the audit events take: 0.2 is a fifth. */
+  /** The part of the throughput that audit events cost: 0.2 is a fifth. */
   readonly audit: number;
-  /** At half of the capacity, milliseconds. */
+  /** Milliseconds at half of the capacity. */
   readonly p99: number;
 }
 
-/** Of authentications with 32 clients. */
+/** Computes the figures from authentications with 32 clients. */
 export function findings(cells: readonly Cell[]): Findings {
   const figure = (contender: string, wanted: Cell['load'], of: (measured: Measured) => number): number => {
     const cell = cells.find(

@@ -10,7 +10,7 @@ const [WIDTH, PANEL, TOP, BOTTOM, LEFT, RIGHT] = [820, 170, 36, 30, 80, 20];
 const HEIGHT = PANEL - TOP - BOTTOM;
 const TICKS = [0, 0.5, 1];
 
-/** Curves one below the other, each from zero, so that what is flat looks flat. */
+/** Draws curves one below the other, each from zero, so that a flat curve looks flat. */
 export function linePlot(panels: readonly Panel[], caption: string): string {
   const height = String(panels.length * PANEL + 30);
   const width = String(WIDTH);
@@ -46,7 +46,7 @@ function drawn({ title, unit, x, y }: Panel): string {
 const text = (x: number, y: number, content: string, anchor: string, size: number): string =>
   `<text x="${String(x)}" y="${String(y)}" text-anchor="${anchor}" font-size="${String(size)}">${content}</text>`;
 
-/** The next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten above what is drawn. */
+/** Returns the next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten above the drawn values. */
 function ceiling(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

@@ -4,7 +4,7 @@ import type { Conditions } from './conditions.js';
 
 interface Bar {
   readonly label: string;
-  /** Drawn one on top of the other. */
+  /** The parts of a bar, drawn on top of each other. */
   readonly parts: readonly number[];
 }
 
@@ -12,7 +12,7 @@ interface Panel {
   readonly title: string;
   readonly unit: string;
   readonly digits: number;
-  /** Of the parts. */
+  /** The names of the parts. */
   readonly legend: readonly string[];
   readonly bars: readonly Bar[];
 }
@@ -21,7 +21,7 @@ const [WIDTH, PANEL, TOP, BOTTOM, LEFT] = [820, 300, 60, 40, 70];
 const HEIGHT = PANEL - TOP - BOTTOM;
 const COLOURS = ['#2f6f8f', '#e09f3e', '#b7b7a4'];
 
-/** The comparison as an SVG: what each contender does, what an authentication costs it, how long one takes. */
+/** Draws the comparison as an SVG: the throughput, the CPU and the latency of each contender. */
 export function plot(cells: readonly Cell[], { cpu, cores, commit, at }: Conditions): string {
   const of = cells.filter(({ scenario }) => scenario === 'authentication');
   const at32 = of.filter(({ load }) => 'clients' in load && load.clients === 32);
@@ -85,13 +85,13 @@ function drawn({ title, unit, digits, legend, bars }: Panel): string {
 const text = (x: number, y: number, content: string, anchor = 'middle', size = 13): string =>
   `<text x="${String(x)}" y="${String(y)}" text-anchor="${anchor}" font-size="${String(size)}">${content}</text>`;
 
-/** Words on lines of twenty characters, as wide as a bar has room. */
+/** Breaks words into lines of twenty characters, the width of a bar. */
 const lines = (label: string): string[] => label.match(/\S.{0,19}(?= |$)/g) ?? [];
 
-/** What cannot be drawn, a figure that was not measured or of nothing, is drawn as none. */
+/** Draws a missing or non-finite figure as zero. */
 const sound = (value: number): number => (Number.isFinite(value) ? value : 0);
 
-/** The next of 1, 1.6, 2, 3.2, 4, 6, 8 times a power of ten above what is drawn and its label. */
+/** Returns the next of 1, 1.6, 2, 3.2, 4, 6, 8 times a power of ten above the drawn values and their labels. */
 function ceiling(value: number): number {
   const wanted = value > 0 ? value * 1.12 : 1;
   const power = 10 ** Math.floor(Math.log10(wanted));

@@ -9,13 +9,13 @@ import { plot } from './plot.js';
 
 const directory = join(import.meta.dirname, '../results');
 
-/** A path in bench/results for what was measured now. */
+/** Returns a path in bench/results for the results of now. */
 export function resultPath({ at, commit }: Conditions, extension: string): string {
   mkdirSync(directory, { recursive: true });
   return join(directory, `${at.slice(0, 10)}-${commit}${extension}`);
 }
 
-/** Every round, so that a reader can judge the spread; and the picture. Returns the paths. */
+/** Writes every round, so that a reader can judge the spread, and the picture. @returns the paths */
 export async function keepResults(
   on: Conditions,
   options: Options,

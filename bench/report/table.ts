@@ -18,7 +18,7 @@ const COLUMNS: readonly [title: string, digits: number, value: (cell: Cell) => n
   ['errors', 0, errorsOf],
 ];
 
-/** One block for each load, one line for each contender. */
+/** Renders one block for each load, with one line for each contender. */
 export function table(cells: readonly Cell[]): string {
   const titles = ['', ...COLUMNS.map(([title]) => title)];
   const blocks = Object.entries(Object.groupBy(cells, nameOf)).map(([name, block = []]) => ({
@@ -36,7 +36,7 @@ export function errorsOf({ rounds }: Cell): number {
   return rounds.reduce((sum, { errors }) => sum + errors, 0);
 }
 
-/** What must be known before a figure of these cells is believed. */
+/** Lists the reservations about the figures of these cells. */
 export function warnings(cells: readonly Cell[]): string[] {
   return cells.flatMap((cell) => {
     const where = `${nameOf(cell)}, ${cell.contender}`;
@@ -47,7 +47,7 @@ export function warnings(cells: readonly Cell[]): string[] {
     const limited = (crowded || busy(({ generator }) => generator) > 0.95) && busy(({ service }) => service) < 0.9;
     return [
       ...(errors > 0
-        ? [`${where}: ${String(errors)} ERRORS, so nothing of it counts; the first: ${String(first)}`]
+        ? [`${where}: ${String(errors)} ERRORS, so its figures do not count; the first: ${String(first)}`]
         : []),
       ...(limited ? [`${where}: the database or the generator was the limit, not the contender`] : []),
     ];

@@ -1,7 +1,7 @@
 /**
- * The floor: what any service on this stack pays for an authentication before it decides anything. The same listener
- * (Node, Fastify, mutual TLS 1.3), two requests, the three statements of the hot path with an audit row each time, one
- * ES256 verification with a key that is ready; no Nest, no validation, no checks, no log.
+ * The floor is the cost of an authentication that any service on this stack pays before it decides anything: the same
+ * listener (Node, Fastify, mutual TLS 1.3), two requests, the three statements of the hot path with an audit row each time, and
+ * one ES256 verification with an imported key. It has no Nest, no validation, no checks and no log.
  *
  * Arguments: the directory of the PKI, the number of users. The first line of its output is its URL.
  */
@@ -21,7 +21,7 @@ const RP_ID = 'localhost';
 const CALLER = 'spiffe://passkey-manager.local/auth-service';
 const MAC = Buffer.alloc(32, 1);
 
-/** Ready but for their ids. */
+/** Returns both events without their ids. */
 const eventsOf = (userId: string): Record<'issued' | 'verified', AuditRow> => {
   const credential = { id: uuidv7(), credentialId: Buffer.alloc(32).toString('base64url') };
   const entry = { outcome: 'success', rpId: RP_ID, userId, credential } as const;
@@ -41,10 +41,10 @@ const signature = sign('sha256', data, privateKey);
 
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: 16 });
 const through = throughPool(pool);
-/** The event, with an id of its own. */
+/** Gives the event an id of its own. */
 const anew = (event: AuditRow): AuditRow => ({ ...event, values: [uuidv7(), ...event.values.slice(1)] });
 
-/** Users 0 … count - 1, each with a credential whose id is their number. */
+/** Inserts users 0 … count - 1. The id of a user's credential is the user's number. */
 await pool.query(
   `INSERT INTO relying_party VALUES ('${RP_ID}', '', '{http://localhost:3000}', TRUE, '{"challengeTtlSeconds": 300}', 1, now(), now());
    INSERT INTO user_handle SELECT '${RP_ID}', 'user-' || n, int4send(n), now() FROM generate_series(0, ${count} - 1) n;
@@ -89,7 +89,7 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
   return { verified };
 });
 
-/** As PostgreSQL's int4send. */
+/** Encodes like PostgreSQL's int4send. */
 function int4(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RP_ID } from '../contenders/contender.js';
 import { Connection, type Target } from '../load/connection.js';
 
-/** Sign-ins that nobody ends, as most that a page begins by itself: their challenges wait for their end. */
+/** Begins sign-ins that nobody ends, like most that a page begins by itself: their challenges stay until they expire. */
 export class AbandonedSignIns {
   private connection: Connection;
   private readonly pause: number;
@@ -13,7 +13,7 @@ export class AbandonedSignIns {
     this.connection = connection;
     this.pause = 1_000 / perSecond;
     this.ended = this.begin();
-    // Told by stop(): nobody waits for it before.
+    // stop() reports the error, because nothing awaits it before.
     this.ended.catch(() => undefined);
   }
 

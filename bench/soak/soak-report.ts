@@ -5,7 +5,7 @@ import type { Sample } from './soak.js';
 import { type TABLES } from './tables.js';
 
 const MIB = 2 ** 20;
-/** Lines of the table at most: the plot has all samples. */
+/** Maximum of lines in the table; the plot has all samples. */
 const SHOWN = 20;
 
 /** A curve of the soak. */
@@ -13,7 +13,7 @@ interface Curve {
   readonly name: string;
   readonly unit: string;
   readonly of: (sample: Sample) => number;
-  /** By how much of itself, and by how much besides, it may be higher at the end; undefined: it is meant to grow. */
+  /** The growth allowed by the end, as a part of itself plus a constant; undefined if it should grow. */
   readonly may?: { readonly factor: number; readonly plus: number };
 }
 
@@ -22,7 +22,7 @@ const total =
   (sample: Sample): number =>
     (sample.tables[table].heap + sample.tables[table].indexes) / MIB;
 
-/** What a query takes varies more than a size does. A table of a few pages doubles without meaning anything. */
+/** Query times vary more than sizes do. A table of a few pages may double without a cause. */
 const CURVES: readonly Curve[] = [
   {
     name: 'RSS of the service',
@@ -37,7 +37,7 @@ const CURVES: readonly Curve[] = [
   { name: 'dead rows of challenge', unit: 'rows', of: ({ tables }) => tables.challenge.dead },
   { name: 'dead rows of credential', unit: 'rows', of: ({ tables }) => tables.credential.dead },
   { name: 'audit log', unit: 'MiB', of: (sample) => LOG.reduce((sum, table) => sum + total(table)(sample), 0) },
-  { name: 'of it checkpoints', unit: 'MiB', of: total('audit_checkpoint') },
+  { name: 'checkpoints in the log', unit: 'MiB', of: total('audit_checkpoint') },
   { name: 'WAL for an authentication', unit: 'KiB', of: ({ wal, measured }) => wal / 1_024 / measured.completed },
 ];
 const LOG = ['audit_event', 'audit_leaf', 'audit_node', 'audit_checkpoint'] as const;
@@ -45,7 +45,7 @@ const LOG = ['audit_event', 'audit_leaf', 'audit_node', 'audit_checkpoint'] as c
 export interface Verdict {
   readonly name: string;
   readonly flat: boolean;
-  /** The medians of the second and of the last quarter; the first is for the warm-up. */
+  /** Medians of the second and the last quarter; the first quarter is the warm-up. */
   readonly early: string;
   readonly late: string;
 }
@@ -70,7 +70,7 @@ export function soakTable(samples: readonly Sample[]): string {
     sample.measured.perSecond.toFixed(0),
     ...CURVES.map(({ of }) => of(sample).toFixed(1)),
   ]);
-  // One line for each curve, as there are more curves than fit beside each other.
+  // Each curve has a line, because the curves do not fit beside each other.
   const turned = titles.map((title, column) => [title, ...lines.map((line) => line[column]!)]);
   return aligned(turned);
 }

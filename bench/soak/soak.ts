@@ -12,10 +12,10 @@ import { tableSizes, walWritten } from './tables.js';
 
 /** Seconds of the closed loop that finds the capacity. */
 const CAPACITY_SECONDS = 10;
-/** Of the sign-ins that are begun, in parts of those that are ended. */
+/** Abandoned sign-ins, as a part of the completed ones. */
 const ABANDONED = 0.1;
 
-/** What one stretch of the soak has shown. */
+/** The results of one stretch of the soak. */
 export interface Sample {
   /** Seconds since the beginning, at the end of the stretch. */
   readonly at: number;
@@ -23,11 +23,11 @@ export interface Sample {
   /** Milliseconds. */
   readonly lag: { readonly median: number; readonly max: number };
   readonly tables: Awaited<ReturnType<typeof tableSizes>>;
-  /** Bytes in the stretch. */
+  /** Bytes written in the stretch. */
   readonly wal: number;
 }
 
-/** A constant load for a long time, in stretches that are measured one by one. @returns whether everything stays flat */
+/** Runs a constant load for a long time and measures it stretch by stretch. @returns true if everything stays flat */
 export async function soak(
   contestant: Contestant,
   options: Options,

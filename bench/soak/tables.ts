@@ -1,11 +1,11 @@
 import type pg from 'pg';
 
-/** Of one table, with all its partitions: bytes without and of its indexes, and the rows that vacuum has yet to take. */
+/** One table with all its partitions: its bytes without indexes, its indexes' bytes, and the dead rows before vacuum. */
 export interface TableSize {
   readonly heap: number;
   readonly indexes: number;
   readonly dead: number;
-  /** How often autovacuum has been there. */
+  /** The number of autovacuum runs. */
   readonly vacuums: number;
 }
 
@@ -43,7 +43,7 @@ export async function tableSizes(session: pg.Client): Promise<Record<Table, Tabl
   return Object.fromEntries(sizes) as Record<Table, TableSize>;
 }
 
-/** Bytes of WAL since the cluster was made. */
+/** Returns the bytes of WAL since the creation of the cluster. */
 export async function walWritten(session: pg.Client): Promise<number> {
   const { rows } = await session.query<{ bytes: string }>(`SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS bytes`);
   return Number(rows[0]!.bytes);

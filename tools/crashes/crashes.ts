@@ -1,8 +1,8 @@
 /**
- * `npm run crashes`: kills the service or its database (kill -9) again and again under load, a thousand times, and holds
- * what is left against what was acknowledged: no change without its event, no event without its change, every passkey in
- * the state that its events tell, and the whole log as every checkpoint that was ever answered has signed it. Brings its
- * own PostgreSQL, whose commits are durable. Needs no network.
+ * `npm run crashes` kills the service or its database (kill -9) a thousand times under load, and compares the rest with the
+ * acknowledged changes. No change may lack its event, and no event its change. Every passkey must have the state that its
+ * events give, and the whole log must fit every checkpoint that the service ever answered. The program starts its own
+ * PostgreSQL with durable commits, and needs no network.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,12 +23,12 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '1000' },
     callers: { type: 'string', default: '8' },
     every: { type: 'string', default: '50' },
-    /** Where the database lies; memory, where there is a file system in it. */
+    /** The directory of the database: in memory, if the system has a file system there. */
     directory: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
   },
 });
 const [ROUNDS, CALLERS, EVERY] = [Number(values.rounds), Number(values.callers), Number(values.every)];
-/** The load runs for so long before the kill, once a service that has just started answers. */
+/** The time of load before the kill, after a new service has begun to answer. */
 const [SHORTEST_MS, LONGEST_MS] = [50, 400];
 const WARM_MS = 2_000;
 const PATIENCE_MS = 30_000;
@@ -88,7 +88,7 @@ async function crashAndComeBack(
   return service;
 }
 
-/** Callers that do not know of it, until the crash and a little longer. */
+/** Kills under load. The callers go on until after the crash. */
 async function crash(service: ServiceProcess, kill: Kill): Promise<void> {
   const load = new AbortController();
   const callers = Array.from({ length: CALLERS }, () => live(service, ledger, load.signal));
@@ -106,12 +106,12 @@ function postmaster(): number {
   return Number.parseInt(readFileSync(join(dataDir, 'database/postgres/data/postmaster.pid'), 'utf8'), 10);
 }
 
-/** The database, after its recovery. */
+/** Waits until the database answers after its recovery. */
 async function answering(database: pg.Pool): Promise<void> {
   await patiently(async () => (await database.query('SELECT 1').catch(() => undefined)) !== undefined);
 }
 
-/** The service, which was not started again. */
+/** Waits until the running service answers again. */
 async function recovered({ client }: ServiceProcess): Promise<void> {
   await patiently(async () => (await client.call('auth-service', 'GET', '/v1/credentials?limit=1')).status === 200);
 }
@@ -119,7 +119,7 @@ async function recovered({ client }: ServiceProcess): Promise<void> {
 async function patiently(done: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!(await done())) {
-    if (performance.now() > deadline) throw new Error('it does not come back');
+    if (performance.now() > deadline) throw new Error('no answer within 30 s after the crash');
     await sleep(10);
   }
 }
@@ -134,7 +134,7 @@ async function check(service: ServiceProcess, database: pg.Pool): Promise<void> 
   checks += 1;
 }
 
-/** A terminal shows every one, a log those that are milestones. */
+/** Shows every line on a terminal, and only milestones in a log. */
 function progress(text: string, milestone = false): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   else if (milestone) console.error(text);

@@ -2,19 +2,19 @@ import type { Credential } from '../../test/support/bodies.js';
 
 export type Change = 'rename' | 'suspend' | 'reinstate' | 'revoke';
 
-/** What auth-service was told of one passkey. */
+/** The answers that auth-service got about one passkey. */
 export interface Life {
   readonly id: string;
   readonly credentialId: string;
   readonly acknowledged: Record<Change, number>;
-  /** `auditId`s of the authentications that were acknowledged. */
+  /** `auditId`s of the acknowledged authentications. */
   readonly verified: string[];
   status: Credential['status'];
-  /** The last request has no answer: what it asked for may have happened. Nothing is asked of this passkey after it. */
+  /** The last request, if it has no answer: the service may have executed it. No request follows it. */
   uncertain: Change | 'verify' | undefined;
 }
 
-/** Everything that was acknowledged, and what should never have been answered. */
+/** All acknowledged changes, and the answers that should never occur. */
 export class Ledger {
   readonly lives: Life[] = [];
   readonly faults: string[] = [];

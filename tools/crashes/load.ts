@@ -5,7 +5,7 @@ import type { Answer } from '../../test/support/client.js';
 import type { ServiceProcess } from '../../test/support/service-process.js';
 import type { Change, Ledger, Life } from './ledger.js';
 
-/** A crash came between a request and its answer, or the service said that it can't do it now. */
+/** A crash came between a request and its answer, or the service answered 503. */
 class Unanswered extends Error {
   override readonly name = 'Unanswered';
 }
@@ -16,11 +16,11 @@ const AFTER: Readonly<Record<Exclude<Change, 'rename'>, Credential['status']>> =
   revoke: 'revoked',
 };
 const PAUSE_MS = 20;
-/** Of how many authentications the proof is asked for. */
+/** The share of authentications after which the auditor asks for a proof. */
 const PROOFS = 0.3;
 let users = 0;
 
-/** Registers, authenticates, renames, suspends, reinstates and revokes until it is told to stop; asks nothing twice. */
+/** Registers, authenticates, renames, suspends, reinstates and revokes until `stopped`. It repeats no request. */
 export async function live(service: ServiceProcess, ledger: Ledger, stopped: AbortSignal): Promise<void> {
   while (!stopped.aborted) {
     try {
@@ -33,7 +33,7 @@ export async function live(service: ServiceProcess, ledger: Ledger, stopped: Abo
   }
 }
 
-/** Every checkpoint that is answered, in their order. */
+/** Collects every checkpoint that the service answers, in order. */
 export async function watchCheckpoints(service: ServiceProcess, seen: string[], stopped: AbortSignal): Promise<void> {
   while (!stopped.aborted) {
     const answer = await service.client.call<string>('auditor', 'GET', '/v1/audit/checkpoint').catch(() => undefined);
@@ -73,7 +73,7 @@ async function authenticate(
   life.uncertain = undefined;
   life.verified.push(auditId);
   ledger.acknowledged += 1;
-  // Whoever asks for a proof has the log put in order at once: that crashes, too.
+  // A request for a proof sequences the log at once, so crashes hit that, too.
   if (Math.random() < PROOFS) await client.call('auditor', 'GET', `/v1/audit/events/${auditId}/proof`).catch(() => undefined); // prettier-ignore
 }
 

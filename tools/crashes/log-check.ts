@@ -11,7 +11,7 @@ import type { ServiceProcess } from '../../test/support/service-process.js';
 
 const PATIENCE_MS = 30_000;
 
-/** Until every event has its place. */
+/** Waits until every event is sequenced. */
 export async function sequenced(database: pg.Pool): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -19,12 +19,12 @@ export async function sequenced(database: pg.Pool): Promise<void> {
       `SELECT FROM audit_event e WHERE NOT EXISTS (SELECT FROM audit_leaf WHERE event_id = e.id) LIMIT 1`,
     );
     if (rowCount === 0) return;
-    if (performance.now() > deadline) throw new Error('events wait for their place in the log');
+    if (performance.now() > deadline) throw new Error('events are still pending after 30 s');
     await sleep(200);
   }
 }
 
-/** The whole log, exported and held against every checkpoint that was ever answered. @throws ExportError */
+/** Exports the whole log and verifies it against every checkpoint that the service answered. @throws ExportError */
 export async function verifyLog(service: ServiceProcess, pki: Pki, seen: readonly string[]): Promise<ProvedExport> {
   const keys = parseVerifierKeys((await service.client.call<string>('auditor', 'GET', '/v1/audit/key')).body);
   const outgoing = request(`${service.url}/v1/audit/export`, { ca: pki.ca, ...pki.certificateOf('auditor') });

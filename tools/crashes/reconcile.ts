@@ -37,9 +37,9 @@ const STATUS: Readonly<Record<string, Credential['status']>> = {
 };
 
 /**
- * Holds every row against its events, and every acknowledged change against both.
+ * Compares every row with its events, and every acknowledged change with both.
  *
- * @returns what does not fit
+ * @returns the contradictions
  */
 export async function reconcile(database: pg.Pool, lives: readonly Life[]): Promise<string[]> {
   const { rows } = await database.query<Told>(TOLD);
@@ -48,15 +48,15 @@ export async function reconcile(database: pg.Pool, lives: readonly Life[]): Prom
   for (const life of lives) {
     const found = told.get(life.id);
     faults.push(
-      ...(found ? forgotten(life, found) : ['acknowledged, and gone']).map((fault) => `${life.id}: ${fault}`),
+      ...(found ? forgotten(life, found) : ['acknowledged, but gone']).map((fault) => `${life.id}: ${fault}`),
     );
   }
   return faults;
 }
 
-/** A change without its event, or an event without its change: the row must follow from the events. */
+/** Finds changes without their event and events without their change: the row must follow from the events. */
 function unexplained({ row, events }: Told): string[] {
-  if (!row) return [`events of no credential: ${events.map(({ type }) => type).join()}`];
+  if (!row) return [`events without a credential: ${events.map(({ type }) => type).join()}`];
   const of = (type: string): Told['events'] => events.filter((event) => event.type === `credential.${type}`);
   const verified = of('verify').at(-1);
   const renames = of('rename').length;
@@ -72,23 +72,24 @@ function unexplained({ row, events }: Told): string[] {
   const unsequenced = events.filter(({ leaf }) => leaf === null).length;
   const actual: Record<string, unknown> = { ...row, registrations: of('register').length, unsequenced };
   return Object.entries(expected).flatMap(([name, value]) =>
-    actual[name] === value ? [] : [`${name} is ${String(actual[name])}, and follows as ${String(value)}`],
+    actual[name] === value ? [] : [`${name} is ${String(actual[name])}, but its events give ${String(value)}`],
   );
 }
 
-/** What was acknowledged, and is not there; or what is there, and nobody asked for it. */
+/** Finds acknowledged changes that are missing, and changes that nobody requested. */
 function forgotten({ acknowledged, verified, status, uncertain }: Life, { row, events }: Told): string[] {
   const faults: string[] = [];
   const count = (type: string): number => events.filter((event) => event.type === `credential.${type}`).length;
   const compare = (type: Change | 'verify', asked: number): void => {
     const [found, most] = [count(type), asked + (uncertain === type ? 1 : 0)];
-    if (found < asked || found > most) faults.push(`${String(found)} of ${String(asked)} acknowledged ${type}`);
+    if (found < asked || found > most)
+      faults.push(`${String(asked)} acknowledged ${type}, but ${String(found)} events`);
   };
   for (const change of ['rename', 'suspend', 'reinstate', 'revoke'] as const) compare(change, acknowledged[change]);
   compare('verify', verified.length);
   const ids = new Set(events.map(({ id }) => id));
   faults.push(...verified.filter((id) => !ids.has(id)).map((id) => `the authentication ${id} has no event`));
   if (uncertain === undefined && row?.status !== status)
-    faults.push(`${String(row?.status)}, acknowledged as ${status}`);
+    faults.push(`status ${String(row?.status)}, but acknowledged as ${status}`);
   return faults;
 }

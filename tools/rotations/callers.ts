@@ -10,12 +10,12 @@ const ORIGIN = 'http://localhost:3000';
 const RP_ID = 'localhost';
 const PAUSE_MS = 5;
 
-/** What became of requests, by kind; nothing is ever tried again. */
+/** Counts the outcomes of requests by kind. It repeats no request. */
 export class Tally {
   served = 0;
   readonly failed = new Map<string, number>();
 
-  /** @returns the answer, where it is a good one */
+  /** @returns the answer, if it is a 2xx */
   async count(what: string, request: Promise<LiveAnswer>): Promise<LiveAnswer | undefined> {
     try {
       const answer = await request;
@@ -36,14 +36,14 @@ export class Tally {
   }
 }
 
-/** A caller that nobody revokes, on one connection, with a user who has a passkey. */
+/** A caller that stays welcome, on one connection, with a user who has a passkey. */
 export interface WelcomeCaller {
   readonly connection: LiveConnection;
   readonly authenticator: Authenticator;
   readonly credentialId: string;
 }
 
-/** Authenticates the user and reads the credential, until it is told to stop. */
+/** Authenticates the user and reads the credential until it is stopped. */
 export async function callAllTheTime(
   { connection, authenticator, credentialId }: WelcomeCaller,
   tally: Tally,
@@ -64,7 +64,7 @@ export async function callAllTheTime(
   }
 }
 
-/** @throws Error where there is no passkey to begin with */
+/** @throws Error when the registration fails */
 export async function enrol(connection: LiveConnection, userId: string): Promise<WelcomeCaller> {
   const authenticator = new Authenticator();
   const challenge = await connection.post('/v1/challenges/registration', {
@@ -82,9 +82,9 @@ export async function enrol(connection: LiveConnection, userId: string): Promise
   return { connection, authenticator, credentialId: String(body['id']) };
 }
 
-/** A caller that is shut out while its connection lives, and goes on trying. */
+/** A caller that loses its rights while its connection is open, and keeps trying. */
 export class Victim {
-  /** Milliseconds from the change of the file to the first answer that is no good one. */
+  /** Milliseconds from the change of the file to the first request that fails. */
   lasted: number | undefined;
   servedAfterwards = 0;
   private changed = Infinity;
@@ -94,10 +94,10 @@ export class Victim {
     this.connection = connection;
   }
 
-  /** @throws Error where it is not served to begin with */
+  /** @throws Error when its first request is refused */
   async connect(): Promise<void> {
     const { status } = await this.connection.get('/v1/credentials?limit=1');
-    if (status !== 200) throw new Error(`a victim that was not welcome: ${String(status)}`);
+    if (status !== 200) throw new Error(`the victim was refused before the change: ${String(status)}`);
   }
 
   shutOut(): void {

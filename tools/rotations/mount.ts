@@ -1,13 +1,13 @@
 import { cpSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The ways in which files come to be replaced under a running service. */
+/** The ways in which an operator replaces files of a running service. */
 export const DELIVERIES = ['in place', 'by rename', 'by directory swap'] as const;
 export type Delivery = (typeof DELIVERIES)[number];
 
 /**
- * A directory as Kubernetes mounts a secret: each name is a link to `..data/NAME`, and `..data` a link to the version
- * that counts.
+ * A directory like a secret that Kubernetes mounts: each name is a link to `..data/NAME`, and `..data` is a link to the
+ * current version.
  */
 export class Mount {
   readonly directory: string;

@@ -10,7 +10,7 @@ export interface Identity {
 export interface Rotation {
   readonly kind: (typeof KINDS)[number];
   readonly how: string;
-  /** Until then nothing has changed. */
+  /** Writes the files. Nothing changes before this call. */
   write(): void;
 }
 
@@ -18,7 +18,7 @@ const KINDS = ['certificate', 'crl', 'policy'] as const;
 const TRUST_DOMAIN = 'passkey-manager.local';
 const PERMISSIONS = 'passkeys:register, passkeys:authenticate, passkeys:read';
 
-/** What the files say, as their owner changes it: certificate, revocation list and access policy in turn, in each way. */
+/** Makes the changes of the files: certificate, revocation list and access policy in turn, in each way. */
 export class Rotations {
   private readonly mount: Mount;
   private readonly authority: DevelopmentCa;
@@ -33,7 +33,7 @@ export class Rotations {
     this.granted = grantsOf(granted);
   }
 
-  /** @param victim whom a revocation list or a policy shuts out; a certificate nobody */
+  /** @param victim the caller that a revocation list or a policy shuts out; a new server certificate shuts nobody out */
   async next(number: number, victim: Identity | undefined): Promise<Rotation> {
     const kind = kindOf(number);
     const delivery = DELIVERIES[Math.floor(number / KINDS.length) % DELIVERIES.length]!;
@@ -83,7 +83,7 @@ export function spiffeId(name: string): string {
   return `spiffe://${TRUST_DOMAIN}/${name}`;
 }
 
-/** The policy that everything begins with. */
+/** Returns the first policy. */
 export function firstPolicy(ids: readonly string[]): string {
   return policyOf(grantsOf(ids), []);
 }

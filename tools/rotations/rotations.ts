@@ -1,7 +1,7 @@
 /**
- * `npm run rotations`: replaces the server's certificate, the revocation list and the access policy of a running service
- * a hundred times, under load. No caller that is still welcome may lose a request, though none is ever tried again; who is
- * revoked or denied must be refused on its live connection within 5 seconds, for good. Needs no network.
+ * `npm run rotations` replaces the server's certificate, the revocation list and the access policy of a running service a
+ * hundred times under load. No welcome caller may lose a request, and no caller repeats one. The service must refuse a revoked
+ * or denied caller on its open connection within 5 seconds, for good. The program needs no network.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,10 +22,10 @@ const { values } = parseArgs({
 });
 const ROTATIONS = Number(values.rotations);
 const CONNECTIONS = Number(values.connections);
-/** How long what was revoked may still be served. */
+/** The time within which the service must refuse a revoked caller. */
 const DEADLINE_MS = 5_000;
 
-/** Every second revocation list and policy shuts somebody out. */
+/** Every second revocation list and policy shuts a caller out. */
 const hasVictim = (number: number): boolean => kindOf(number) !== 'certificate' && Math.floor(number / 3) % 2 === 0;
 const victimOf = (number: number): string => spiffeId(`victim-${String(number)}`);
 
@@ -39,7 +39,7 @@ const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 };
 
-/** Between two looks of the service at its files at any moment: a rotation follows another by up to so much. */
+/** The longest pause between two rotations: they fall anywhere between two looks of the service at its files. */
 const PAUSE_MS = 600;
 
 async function main(): Promise<boolean> {

@@ -1,6 +1,6 @@
 /**
  * The attacker runs in a process of its own and at the lowest priority: its work does not delay the welcome callers.
- * It ends when the siege does, however that ends.
+ * It always ends with the siege.
  */
 import { setPriority } from 'node:os';
 import { ATTACKS } from './attacks.js';

@@ -11,7 +11,7 @@ export interface AttackContext {
 
 export interface Attack {
   readonly name: string;
-  /** How long it takes to show its effect. */
+  /** The time until the attack shows its effect. */
   readonly seconds: { readonly short: number; readonly full: number };
   /** The service closes some of its connections within the full time. */
   readonly isCut: boolean;
@@ -25,13 +25,13 @@ const REQUEST = `${HEAD}\r\n`;
 /** A request that its caller may not make. */
 const DENIED = 'GET /v1/audit/events HTTP/1.1\r\nhost: localhost\r\n\r\n';
 const TRICKLE_MS = 300;
-/** How many a second. They attack the service's patience, not the processor: each handshake takes it for some milliseconds. */
+/** Handshakes a second. They attack the service's patience, not the processor: each costs some milliseconds. */
 const HANDSHAKES = 60;
-/** Half of them are of a caller that no policy names, half of one that it names. */
+/** The policy names the caller of one half, and no policy names the caller of the other half. */
 const EITHER: readonly Identity[] = ['stranger', 'operator'];
 const either = (number: number): Identity => EITHER[number % 2]!;
 
-/** Half of the connections say nothing, the others a part of a TLS record. */
+/** Half of the connections send nothing, the others send a part of a TLS record. */
 const SILENT: Attack = {
   name: 'silent connections',
   seconds: { short: 13, full: 25 },
@@ -56,7 +56,7 @@ const REFUSED_HANDSHAKES: Attack = {
     keepOpen({ sockets: 50, perSecond: HANDSHAKES }, (number) => openTls(context.target, number).resume(), context),
 };
 
-/** Half of the connections send a part and stop, the others go on byte by byte without an end. */
+/** Half of the connections send a part and stop, the others go on byte by byte and never end. */
 const begin = (part: string, rest: string): Attack['run'] => {
   return (context) =>
     keepOpen(
@@ -128,7 +128,7 @@ function reset(socket: Socket): void {
   socket.destroy();
 }
 
-/** Sends one request after the other on each connection, as fast as they are answered. */
+/** Sends one request after the other on each connection, as fast as the service answers. */
 const DENIALS: Attack = {
   name: 'requests that are denied',
   seconds: { short: 5, full: 20 },
@@ -142,7 +142,7 @@ const DENIALS: Attack = {
           context.tally.count('requests');
           socket.write(DENIED);
         };
-        // An answer is one chunk or two; asking once for each is a little more than one after the other.
+        // An answer is one or two chunks. One request for each chunk is a little more than one after the other.
         return socket.once('secureConnect', ask).on('data', () => setTimeout(ask, 5));
       },
       context,
@@ -160,7 +160,7 @@ const EXPORTS: Attack = {
         const socket = openTls(context.target, number, 'auditor').pause();
         return socket.once('secureConnect', () => {
           socket.write('GET /v1/audit/export HTTP/1.1\r\nhost: localhost\r\n\r\n');
-          // A socket that reads nothing learns that it is closed when it writes.
+          // A socket that reads nothing notices its end only when it writes.
           trickle(socket, '\r\n'.repeat(100), 5_000);
         });
       },
@@ -168,7 +168,7 @@ const EXPORTS: Attack = {
     ),
 };
 
-/** Sends 150 probes at a time, beside connections to the management listener that say nothing. */
+/** Sends 150 probes at a time, beside silent connections to the management listener. */
 const PROBES: Attack = {
   name: 'readiness probes',
   seconds: { short: 5, full: 20 },

@@ -1,5 +1,5 @@
 /**
- * Cleans up after the siege, also when that is killed: it ends the service, where it still runs, and removes its data. The
+ * Cleans up after the siege, even after a kill: it ends the service, if it still runs, and removes its data. The
  * siege forks this process with the data's directory as its argument, sends it the service's process, and disconnects.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';

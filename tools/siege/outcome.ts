@@ -11,7 +11,7 @@ export interface Outcome {
   readonly before: Resources;
   readonly after: Resources;
   readonly counts: Counts;
-  /** Faults beside those of the sign-ins and of the process. */
+  /** Further faults, besides those of the sign-ins and of the process. */
   readonly others: readonly string[];
 }
 
@@ -21,15 +21,15 @@ export function isTooSlow({ calm, signIns }: Outcome): boolean {
   return !(p99(signIns.latencies) <= MAX_SLOWDOWN * calm);
 }
 
-/** @returns why the service does not hold against the attack; none when it does */
+/** @returns why the service fails against the attack; empty when it holds */
 export function faultsOf(outcome: Outcome): string[] {
   const { signIns, before, after } = outcome;
   const kinds = Map.groupBy(signIns.failures, (failure) => failure);
   return [
     ...[...kinds].map(([failure, { length }]) => `${String(length)} sign-ins failed: ${failure}`),
     ...(signIns.done === 0 ? ['no sign-in succeeded'] : []),
-    ...(isTooSlow(outcome) ? [`sign-ins were slower than ${String(MAX_SLOWDOWN)} times`] : []),
-    ...(areReleased(after, before) ? [] : ['memory or descriptors are not back']),
+    ...(isTooSlow(outcome) ? [`sign-ins took more than ${String(MAX_SLOWDOWN)} times as long`] : []),
+    ...(areReleased(after, before) ? [] : ['memory or descriptors were not released']),
     ...outcome.others,
   ];
 }

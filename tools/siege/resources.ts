@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The resources that a process holds. */
 export interface Resources {
-  /** MiB, resident. */
+  /** Resident MiB. */
   readonly memory: number;
   readonly descriptors: number;
 }
@@ -14,7 +14,7 @@ export function readResources(pid: number): Resources {
   return { memory: kibibytes / 1_024, descriptors: readdirSync(`/proc/${String(pid)}/fd`).length };
 }
 
-/** The garbage collector and the allocator keep some; the pools of connections open and close as they like. */
+/** Tolerances: the garbage collector and the allocator keep memory, and connection pools open and close sockets. */
 const SPARE_MEMORY = 64;
 const SPARE_DESCRIPTORS = 12;
 
@@ -22,7 +22,7 @@ export function areReleased(now: Resources, before: Resources): boolean {
   return now.memory <= before.memory * 1.25 + SPARE_MEMORY && now.descriptors <= before.descriptors + SPARE_DESCRIPTORS;
 }
 
-/** Waits until a process holds no more than before, or so many seconds are over. @returns its resources then */
+/** Waits until a process holds no more than before, at most for the given seconds. @returns its resources then */
 export async function settle(pid: number, before: Resources, seconds: number): Promise<Resources> {
   const deadline = performance.now() + seconds * 1_000;
   let now = readResources(pid);

@@ -1,10 +1,10 @@
 /**
- * `npm run siege`: attacks a running service from outside in one way after the other: connections and handshakes that lead
+ * `npm run siege` attacks a running service from outside in one way after the other: connections and handshakes that lead
  * nowhere, requests that stall, pipelines, denials, exports that nobody reads, probes. During each attack the welcome
- * callers' sign-ins must go on: none fails, and their p99 is at most three times the p99 without an attack. A minute later
- * the service's process must hold no more memory and descriptors than before. It needs no network.
+ * callers' sign-ins must go on: none may fail, and their p99 may be at most three times the p99 without an attack. A minute
+ * later the service's process must hold no more memory and descriptors than before. The program needs no network.
  *
- * `--short` takes about two minutes: it attacks for a shorter time. `--attack NAME` runs one attack alone.
+ * `--short` attacks for a shorter time, about two minutes in all. `--attack NAME` runs one attack alone.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,9 +27,9 @@ const { values } = parseArgs({
   options: { short: { type: 'boolean', default: false }, attack: { type: 'string', multiple: true } },
 });
 const FORM = values.short ? 'short' : 'full';
-/** Seconds. A connection whose answers nobody reads is cut off after 30 of them, so the short form waits for that too. */
+/** Seconds. The service cuts off unread answers after 30 s, and the short form waits for that too. */
 const TIMES = { short: { warm: 6, calm: 2, settle: 45 }, full: { warm: 20, calm: 5, settle: 60 } }[FORM];
-/** Other work on the machine slows sign-ins down, too: an attack that was only too slow runs again. */
+/** Other work on the machine also slows sign-ins down, so an attack with nothing but slow sign-ins runs again. */
 const TRIES = 3;
 /** The log records a bounded number of refusals a minute and counts the rest. */
 const MAX_RECORDS = 400;
@@ -130,7 +130,7 @@ class Siege {
       records += body.data.length;
       cursor = body.nextCursor ? `&cursor=${body.nextCursor}` : '';
     } while (cursor !== '' && records <= MAX_RECORDS);
-    return records > MAX_RECORDS ? [`more than ${String(MAX_RECORDS)} refusals were recorded each`] : [];
+    return records > MAX_RECORDS ? [`more than ${String(MAX_RECORDS)} refusals have a record each`] : [];
   }
 
   private async findReadinessFaults(): Promise<string[]> {

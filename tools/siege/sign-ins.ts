@@ -5,17 +5,17 @@ import type { ClientCertificate } from '../../test/support/client.js';
 import { type LiveAnswer, LiveConnection } from '../../test/support/live-connection.js';
 import { enrol, type WelcomeCaller } from '../rotations/callers.js';
 
-/** Callers that keep their connection, and callers that come anew for each sign-in. */
+/** The numbers of callers that keep their connection, and of callers that connect anew for each sign-in. */
 const KEEPING = 3;
 const COMING = 3;
 const PACE_MS = 60;
 const PATIENCE_MS = 20_000;
 
-/** The sign-ins of a while. */
+/** The sign-ins of a period. */
 export interface SignIns {
   readonly done: number;
   readonly failures: readonly string[];
-  /** The times of whole sign-ins, with the handshake where there was one, in milliseconds. */
+  /** Milliseconds of each whole sign-in, with its handshake if it made one. */
   readonly latencies: readonly number[];
 }
 
@@ -39,7 +39,7 @@ export class WelcomeCallers {
     return new WelcomeCallers(await Promise.all(users), connect);
   }
 
-  /** Signs in until it is stopped. */
+  /** Signs in until `stop`. */
   async signIn(stopped: AbortSignal): Promise<SignIns> {
     const [latencies, failures] = [[] as number[], [] as string[]];
     const run = async (caller: WelcomeCaller, index: number): Promise<void> => {
@@ -62,7 +62,7 @@ export class WelcomeCallers {
   }
 }
 
-/** @returns why it failed */
+/** @returns the reason of a failure */
 async function signInOnce({ connection, authenticator }: WelcomeCaller): Promise<string | undefined> {
   try {
     const issued = await connection.post('/v1/challenges/authentication', { rpId: 'localhost' });

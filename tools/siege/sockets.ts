@@ -30,7 +30,7 @@ const HOST = '127.0.0.1';
 const ADDRESSES = 200;
 const TICK_MS = 100;
 
-/** Loopback has many addresses: the limits of one address must not be what saves the service. */
+/** Spreads connections over loopback addresses: the limits of one address must not be the only defence. */
 function addressOf(number: number): string {
   return `127.0.0.${String(2 + (number % ADDRESSES))}`;
 }
@@ -39,14 +39,14 @@ export function openTcp(port: number, number: number): Socket {
   return connectTcp({ host: HOST, port, localAddress: addressOf(number) });
 }
 
-/** @param identity undefined: without a certificate */
+/** @param identity without it, the connection has no certificate */
 export function openTls({ port, ca, certificates }: Target, number: number, identity?: Identity): TLSSocket {
   const certificate = identity === undefined ? {} : certificates[identity];
   const socket = openTcp(port, number).setNoDelay();
   return connectTls({ socket, host: HOST, ca, ALPNProtocols: ['http/1.1'], ...certificate });
 }
 
-/** Keeps so many sockets open until it is stopped, and reopens closed ones, at most so many a second. */
+/** Keeps the given number of sockets open until it is stopped, and reopens closed ones at the given rate. */
 export async function keepOpen(
   { sockets, perSecond }: { readonly sockets: number; readonly perSecond: number },
   open: (number: number) => Socket,
