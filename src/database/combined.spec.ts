@@ -13,12 +13,12 @@ import { hotPathPool } from './data-source.js';
 import { HotPath } from './hot-path.service.js';
 import type { RowsStatement } from './rows-statement.js';
 
-/** Two turns: in one of them what is asked for is sent. */
+/** Waits for two turns of the event loop: the batch is sent in one of them. */
 const turnOfTheLoop = async (): Promise<void> => {
   for (let n = 0; n < 2; n += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A statement whose runs end when the test says so. */
+/** A statement whose runs end when the test ends them. */
 class FakeStatement implements RowsStatement<string, string> {
   readonly name = 'fake';
   readonly text = '';

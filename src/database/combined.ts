@@ -12,28 +12,31 @@ interface Waiting<Row, Result> {
 
 const MOST_ROWS = 64;
 const MOST_IN_FLIGHT = 2;
-/** Twice the requests that run at a time (src/telemetry/admission.ts): so many wait only when something is wrong. */
+/**
+ * Twice the number of requests that run at a time (src/telemetry/admission.ts). So many wait only if something is
+ * wrong.
+ */
 const MOST_WAITING = 512;
-/** A statement that has taken so long waits for a lock, or for the network: it must not hold up everybody. */
+/** A statement that takes longer waits for a lock or for the network, and must not hold up other rows. Milliseconds. */
 const PATIENCE_MS = 100;
 
 /**
- * Combines concurrent runs of a statement: what is asked for while one is in flight waits for the next one, and goes with
- * it as one row of many. A run that nothing is in flight for goes at once, at the end of the event loop's turn. What waits
- * for a statement that takes long goes beside it.
+ * Batches concurrent runs of a statement. Rows that arrive while a statement is in flight wait, and go together in the
+ * next one. If none is in flight, the rows go at the end of the present turn of the event loop. If a statement takes
+ * long, a second one starts beside it.
  *
- * Rows of one key never go together: what the first one changes, the second one must see. Nobody fails for another's row:
- * when a statement of many rows fails, it has changed nothing, and each row runs again alone. When the database has gone
- * away, that cannot be known, and all of them fail.
+ * Rows with the same key never go together, because the second one must see what the first one changes. No row fails
+ * because of another: if a statement with many rows fails, it has changed nothing, and each row runs again alone. The
+ * exception is a lost database, which may have committed the statement; then all rows fail.
  */
 export class Combined<Row, Result> {
   private waiting: Waiting<Row, Result>[] = [];
   private inFlight = 0;
-  /** Of those. */
+  /** The number of statements in flight that take long. */
   private slow = 0;
   private due = false;
 
-  /** @param keyOf undefined: the row meets no other */
+  /** @param keyOf undefined: the row may go with any other */
   constructor(
     private readonly statement: RowsStatement<Row, Result>,
     private readonly through: Queryable,
@@ -41,12 +44,14 @@ export class Combined<Row, Result> {
   ) {}
 
   /**
-   * @returns undefined: the row has no result
-   * @throws Problem unavailable: too many wait
+   * @returns undefined if the row has no result
+   * @throws Problem unavailable if too many rows wait
    */
   run(row: Row): Promise<Result | undefined> {
     if (this.waiting.length >= MOST_WAITING) {
-      return Promise.reject(new Problem('unavailable', { retryAfter: 1, detail: 'too much waits for the database' }));
+      return Promise.reject(
+        new Problem('unavailable', { retryAfter: 1, detail: 'too many requests wait for the database' }),
+      );
     }
     return new Promise((resolve, reject) => {
       this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
@@ -67,7 +72,7 @@ export class Combined<Row, Result> {
     return this.waiting.length > 0 && this.inFlight === this.slow && this.inFlight < MOST_IN_FLIGHT;
   }
 
-  /** The next rows, in the order in which they came, as many as may go together. */
+  /** Takes the next rows in the order of their arrival, as many as may go together. */
   private take(): Waiting<Row, Result>[] {
     const [taken, left, keys] = [[] as Waiting<Row, Result>[], [] as Waiting<Row, Result>[], new Set<string>()];
     for (const each of this.waiting) {
@@ -107,7 +112,10 @@ export class Combined<Row, Result> {
   }
 }
 
-/** SQLSTATEs 40 and 55P03: a deadlock, a lock that somebody holds. One row's, and the statement is undone. */
+/**
+ * SQLSTATEs 40… (deadlock, serialization failure) and 55P03 (lock not available). One row caused it, and the statement
+ * was rolled back.
+ */
 const OF_ONE_ROW = /^(40|55P03)/;
 
 function hasChangedNothing(error: unknown): boolean {

@@ -5,7 +5,7 @@ import { databaseConnection } from '../inventory/database.js';
 import { dataSourceOptions, hotPathPool } from './data-source.js';
 import { runRoleScript } from './role-scripts.js';
 
-/** A message of PostgreSQL's protocol: its type, its length with these four bytes, its body. */
+/** Encodes a message of the PostgreSQL protocol: its type, its length including these four bytes, its body. */
 function message(type: string, body: string): Buffer {
   const bytes = Buffer.alloc(5 + body.length);
   bytes.write(type);
@@ -19,7 +19,7 @@ const READY_FOR_QUERY = message('Z', 'I');
 const POSTMASTER_EXIT = 'terminating connection due to unexpected postmaster exit';
 const FATAL = message('E', `SFATAL\0VFATAL\0C57P01\0M${POSTMASTER_EXIT}\0\0`);
 
-/** Dies as a session begins: all that it says comes in one piece. */
+/** A server that dies while a session begins. All its messages arrive in one piece. */
 let dying: Server;
 let url: string;
 beforeAll(async () => {
@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => new Promise((resolve) => dying.close(resolve)));
 
-/** Errors that nobody listens to end the process, in a test as everywhere. */
+/** An unhandled error ends the process, in a test as in the service. */
 describe('a database that ends as a session begins', () => {
   it('fails the statement, and leaves the process alone', async () => {
     await expect(new DataSource(dataSourceOptions(url)).initialize()).rejects.toThrow();

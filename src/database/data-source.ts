@@ -25,23 +25,23 @@ const MIGRATIONS = [
 const MIGRATIONS_TABLE = 'schema_migration';
 
 /**
- * A statement that is prepared while a table is empty, as each month's partition is at first, keeps the plan that reads
- * it whole until the table is analyzed, which is a minute or a million rows later. Every statement here has its index. And
- * none of them is worth compiling.
+ * Statements are prepared while tables are empty, as each month's partition is at first. Without this setting such a
+ * statement keeps the plan that reads the whole table until the table is analyzed, a minute or a million rows later.
+ * Every statement of the service has an index. None of them is worth JIT compilation.
  */
 const PLANNING = '-c enable_seqscan=off -c jit=off';
 
-/** Beyond so many workers each has fewer connections: the embedded server holds a hundred. */
+/** With more workers each gets fewer connections, because the embedded server accepts a hundred. */
 const MANY_WORKERS = 8;
 
-/** Connections of one process: for the hot statements two each, of which no more are sent (combined.ts), and for the rest. */
+/** Counts the connections of one process. The batcher (combined.ts) uses at most two for each hot statement. */
 export function connectionsOf(workers: number): { readonly hot: number; readonly rest: number } {
   return { hot: workers > MANY_WORKERS ? 3 : 6, rest: workers === 1 ? 10 : 2 };
 }
 
 /**
- * Gives up rather than hangs: 3 s for a connection, 5 s for a statement, 2 s for a lock, 8 s for an answer of a server that
- * does not keep to that itself.
+ * The service gives up instead of hanging: after 3 s for a connection, 5 s for a statement, 2 s for a lock, and 8 s for
+ * an answer of a server that does not keep to these limits itself.
  */
 const SESSION = {
   connectionTimeoutMillis: 3_000,
@@ -53,7 +53,7 @@ const SESSION = {
 
 const APPLICATION = 'passkey-manager';
 
-/** Readiness answers within a second: each step of it gives up before that. */
+/** Readiness answers within a second, so each of its steps gives up earlier. */
 const PROBE_SESSION = {
   connectionTimeoutMillis: 900,
   statement_timeout: 800,
@@ -61,7 +61,7 @@ const PROBE_SESSION = {
   lock_timeout: 500,
   idle_in_transaction_session_timeout: 1_000,
 };
-/** After so many seconds the probe connects anew, to see that the service still may. */
+/** After this many seconds the probe connects anew, to see that the service still may connect. */
 const PROBE_LIFETIME = 10;
 
 /** @param url PostgreSQL 15 or later */
@@ -83,9 +83,9 @@ export function dataSourceOptions(url: string, workers = 1, passwordFile?: strin
 }
 
 /**
- * The connections of the hot statements, which are prepared once and planned once: with a plan for each run, PostgreSQL
- * would spend more on planning than on running them. And a list or an export never holds up a sign-in. The pool is used as
- * it is: TypeORM makes a query runner and an entity manager for each statement.
+ * Makes the pool of the hot statements, which PostgreSQL prepares and plans once per connection. With a plan per run it
+ * would spend more time on planning than on running. The pool is separate, so a list or an export never holds up a
+ * sign-in. It is used without TypeORM, which makes a query runner and an entity manager for each statement.
  */
 export function hotPathPool(url: string, workers = 1, passwordFile?: string): pg.Pool {
   pg.defaults.parseInt8 = true;
@@ -99,7 +99,7 @@ export function hotPathPool(url: string, workers = 1, passwordFile?: string): pg
   });
 }
 
-/** The one connection of readiness, apart from those that serve. */
+/** Makes the pool of readiness: one connection, apart from those that serve requests. */
 export function probePool(url: string, passwordFile?: string): pg.Pool {
   return new DatabasePool({
     connectionString: url,
@@ -119,7 +119,7 @@ export async function findPendingMigrations(through: Pick<pg.ClientBase, 'query'
   return MIGRATIONS.map((Migration) => new Migration().name).filter((name) => !run.has(name));
 }
 
-/** For what an operator runs: its statements take as long as they take. */
+/** Options for the commands that an operator runs. Their statements have no time limit. */
 export function commandOptions(url: string, passwordFile?: string): DataSourceOptions {
   return {
     ...dataSourceOptions(url),
@@ -128,10 +128,10 @@ export function commandOptions(url: string, passwordFile?: string): DataSourceOp
 }
 
 /**
- * Brings a database to this version's schema.
+ * Migrates a database to the schema of this version.
  *
- * @param record told which migrations were run, before the connection closes
- * @returns the names of the migrations that were run now
+ * @param record called with the names of the migrations that ran, before the connection closes
+ * @returns the names of the migrations that ran
  */
 export async function migrate(
   url: string,
@@ -140,7 +140,7 @@ export async function migrate(
 ): Promise<string[]> {
   const dataSource = await new DataSource(commandOptions(url, passwordFile)).initialize();
   try {
-    // Replicas that start together take turns: the last to come finds everything done.
+    // Replicas that start together take turns, and the later ones find everything done.
     const turn = dataSource.createQueryRunner();
     await turn.query(`SELECT pg_advisory_lock(hashtextextended('passkey-manager migrations', 0))`);
     const names = (await dataSource.runMigrations()).map(({ name }) => name);

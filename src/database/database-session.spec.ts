@@ -13,7 +13,7 @@ import { DatabasePool, DatabaseSession } from './database-session.js';
 
 let directory: string;
 let database: TestDatabase;
-/** A role of this file's own, whose password nobody else needs. */
+/** A role for this spec alone, because it changes the password. */
 let role: string;
 let roleUrl: URL;
 
@@ -155,7 +155,7 @@ describe('a pool', () => {
   const pidOf = async (session: pg.ClientBase): Promise<unknown> =>
     (await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
 
-  /** @returns the processes behind two uses of a pool of one, between which something happens on the first */
+  /** @returns the process ids of two sessions of a pool with one connection; the statement runs in the first session */
   async function processesAround(sql: string, options: pg.PoolConfig = {}): Promise<[unknown, unknown]> {
     const pool = new DatabasePool({ connectionString: database.url, max: 1, ...options });
     const first = await pool.connect();

@@ -4,22 +4,23 @@ import { DatabaseUnreachable } from '../problems/database-unavailable.js';
 import { Problem } from '../problems/problem.js';
 
 export interface SessionSettings extends pg.ClientConfig {
-  /** Read for each new connection: a password may change while the service runs. */
+  /** The password file is read for each new connection, so the password may change while the service runs. */
   readonly passwordFile?: string | undefined;
 }
 
 type Connected = (error: Error | null, session?: pg.Client) => void;
 
-/** SQLSTATE read_only_sql_transaction: the server is a standby, or was demoted while the session lived on. */
+/** SQLSTATE read_only_sql_transaction: the server is a standby, or was demoted during the session. */
 const READ_ONLY = '25006';
 const MAX_PASSWORD_BYTES = 4_096;
 
 /**
- * The session with PostgreSQL that everything here uses. A `pg.Client` by itself ends the process when it is lost while
- * nobody uses it. It also throws where a pool does not expect it, when a certificate file of its URL cannot be read.
+ * The PostgreSQL client that the whole service uses. A plain `pg.Client` ends the process if its connection is lost
+ * while it is idle. It also throws in the constructor, where a pool does not expect it, if a certificate file in its
+ * URL cannot be read.
  */
 export class DatabaseSession extends pg.Client {
-  /** True once a statement failed in a way that makes the next one fail, too: a pool does not keep such a session. */
+  /** True after a statement failed in a way that makes the next one fail, too. A pool does not keep such a session. */
   spoiled = false;
   private readonly unusable: Error | undefined;
 
@@ -28,7 +29,8 @@ export class DatabaseSession extends pg.Client {
     super(unusable ? {} : settings);
     this.unusable = unusable;
     const { passwordFile } = settings;
-    // pg takes a function here, which its types allow in the settings alone, where the URL's empty password would win.
+    // pg accepts a function here. Its types allow one only in the settings, where the empty password of the URL would
+    // win.
     if (passwordFile !== undefined) Object.assign(this, { password: () => readPassword(passwordFile) });
     this.on('error', () => undefined);
     this.noticeFailures();
@@ -52,14 +54,18 @@ export class DatabaseSession extends pg.Client {
       });
     } else {
       super.connect((error: Error | null) => {
-        // pg leaves it open when the password cannot be read, and it would take a place at the server until that gives up.
+        // pg leaves the connection open if the password cannot be read. It would occupy a slot of the server until the
+        // server gives up.
         if (error) this.connection.stream.destroy();
         connected(error && new DatabaseUnreachable(error), this);
       });
     }
   }
 
-  /** A pool learns by itself of failures in its own `pool.query`, and not of those in its users' sessions. */
+  /**
+   * Marks the session as spoiled when a query fails. A pool sees the failures of its own `pool.query`, but not those in
+   * the sessions it lends.
+   */
   private noticeFailures(): void {
     const query = this.query.bind(this) as (...values: unknown[]) => unknown;
     const noticing = (...values: unknown[]): unknown => {
@@ -75,41 +81,47 @@ export class DatabaseSession extends pg.Client {
   }
 }
 
-/** Twice the requests that run at a time (src/telemetry/admission.ts): so many wait only when something is wrong. */
+/**
+ * Twice the number of requests that run at a time (src/telemetry/admission.ts). So many wait only if something is
+ * wrong.
+ */
 const MOST_WAITING = 512;
 
 type Lent = (error: Error | undefined, session: pg.PoolClient | undefined, done: (release?: unknown) => void) => void;
 
-/** Keeps sessions for the next statement, unless they are spoiled. */
+/** A pool that does not keep spoiled sessions. */
 export class DatabasePool extends pg.Pool {
   constructor(settings: SessionSettings & pg.PoolConfig) {
     super({ ...settings, Client: DatabaseSession as never });
     this.on('release', (_error, session) => {
       if ((session as unknown as DatabaseSession).spoiled) void (session as unknown as pg.Client).end();
     });
-    // When a session is lost while nobody uses it, the pool makes another one for the next statement.
+    // If an idle session is lost, the pool makes another one for the next statement.
     this.on('error', () => undefined);
   }
 
-  /** @throws Problem unavailable: too many wait for a session */
+  /** @throws Problem unavailable if too many requests wait for a session */
   override connect(): Promise<pg.PoolClient>;
   override connect(lent: Lent): void;
   override connect(lent?: Lent): Promise<pg.PoolClient> | void {
     const isFull = this.waitingCount >= MOST_WAITING;
     const full = (): Problem =>
-      new Problem('unavailable', { retryAfter: 1, detail: 'too much waits for the database' });
+      new Problem('unavailable', { retryAfter: 1, detail: 'too many requests wait for the database' });
     if (!lent) return isFull ? Promise.reject(full()) : super.connect();
     if (isFull) setImmediate(lent, full(), undefined, () => undefined);
     else super.connect(lent);
   }
 }
 
-/** A refusal by the server leaves the session as it was. No answer, or a standby's answer, spoils it. */
+/**
+ * True if the error spoils the session: the server did not answer, or a standby answered. An error that the server
+ * reports leaves the session as it was.
+ */
 function spoils(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || error.code === READ_ONLY;
 }
 
-/** A URL may name files. */
+/** Finds a mistake in the settings: a file that the URL names cannot be read. */
 function findMistake(settings: SessionSettings): Error | undefined {
   try {
     new pg.Client(settings);

@@ -4,7 +4,10 @@ import { CONFIG, type Config } from '../config/config.js';
 import { dataSourceOptions, hotPathPool } from './data-source.js';
 import { HOT_POOL, HotPath } from './hot-path.service.js';
 
-/** The pools. Their URL is the configuration's, or the embedded server's that boot.ts started and put there. */
+/**
+ * Provides the pools. Their URL is the one in the configuration, or the URL of the embedded server, which boot.ts puts
+ * there.
+ */
 @Global()
 @Module({
   imports: [

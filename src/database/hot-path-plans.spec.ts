@@ -45,7 +45,7 @@ describe('plans do not grow with the tables', () => {
   async function planOf(text: string, parameters: number): Promise<Plan[]> {
     return database.dataSource.transaction(async (manager) => {
       await manager.query('SET LOCAL plan_cache_mode = force_generic_plan');
-      // With every parameter NULL, no partition would be left to look into.
+      // All parameters are NULL, and with pruning no partition would be left to scan.
       await manager.query('SET LOCAL enable_partition_pruning = off');
       await manager.query(`PREPARE explained AS ${text}`);
       const nulls = Array.from({ length: parameters }, () => 'NULL').join();
@@ -105,7 +105,7 @@ describe('a plan that was made while the tables were empty', () => {
     run(ACCEPT_AUTHENTICATION, toAccept({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
   ];
 
-  /** What a statement would be sent with. */
+  /** Captures the text and the arguments that a statement would send. */
   function run<Row>(statement: RowsStatement<Row, unknown>, row: Row): { text: string; arguments: Promise<string> } {
     const sent = new Promise<string>((resolve) => {
       const query = (_: unknown, values: unknown[]): Promise<never> => {

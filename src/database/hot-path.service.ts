@@ -4,10 +4,10 @@ import { Combined } from './combined.js';
 import { throughPool } from './named-statement.js';
 import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from './hot-path.js';
 
-/** The connections of the hot statements. */
+/** Token of the pool for the hot statements. */
 export const HOT_POOL = Symbol('HOT_POOL');
 
-/** The statements of an authentication, combined over the requests of this process. */
+/** Runs the three statements of an authentication, batched over the requests of this process. */
 @Injectable()
 export class HotPath implements OnApplicationShutdown {
   readonly issueAuthentication;
@@ -16,7 +16,7 @@ export class HotPath implements OnApplicationShutdown {
 
   constructor(@Inject(HOT_POOL) private readonly pool: Pick<pg.Pool, 'query' | 'end'>) {
     const through = throughPool(pool);
-    // A user's challenges are counted before each.
+    // Challenges of one user go one after the other, because each statement counts those before.
     this.issueAuthentication = new Combined(ISSUE_AUTHENTICATION, through, ({ rpId, userId }) =>
       userId === undefined ? undefined : JSON.stringify([rpId, userId]),
     );
@@ -24,7 +24,7 @@ export class HotPath implements OnApplicationShutdown {
     this.accept = new Combined(ACCEPT_AUTHENTICATION, through, ({ credential }) => credential.id);
   }
 
-  /** When nothing is asked any more. */
+  /** Closes the pool after the last request. */
   async onApplicationShutdown(): Promise<void> {
     await this.pool.end();
   }

@@ -17,26 +17,29 @@ import {
 /**
  * An authentication is three statements and one flush to disk:
  *
- * 1. ISSUE_AUTHENTICATION stores the challenge and its audit event and returns what the options need. Its commit is
- *    asynchronous: a challenge that a crash loses is a ceremony begun again, never a hole.
- * 2. REDEEM deletes the challenge, which only one of any number of concurrent answers can, and returns it with all that
- *    the answer is judged by. Asynchronous too: WAL is in order, so the commit of 3 makes it durable before anyone is
- *    told of success.
+ * 1. ISSUE_AUTHENTICATION stores the challenge and its audit event, and returns the data for the options. It commits
+ *    asynchronously: if a crash loses a challenge, the user begins again, and no attacker gains anything.
+ * 2. REDEEM deletes the challenge and returns it with everything that the answer is checked against. Of several
+ *    concurrent answers only one can delete it. It commits asynchronously, too: WAL is in order, so the commit of step
+ *    3 makes this one durable before the caller hears of success.
  * 3. ACCEPT_AUTHENTICATION compares and sets the sign count, and writes the audit event if and only if that succeeded.
  *
- * Each does its work for many ceremonies at once (combined.ts), with locks taken in one order or not waited for, so that
+ * Each statement works on many ceremonies at once (combined.ts). It takes locks in one order or skips locked rows, so
  * overlapping statements do not deadlock.
  *
- * Several indexes of credentials begin with the relying party. On a new table PostgreSQL cannot tell which of them is the
- * one to use, so a credential is found by an id of its own alone, behind OFFSET 0, and then held against the rest.
+ * Several indexes of the credential table begin with the relying party, and on a new table PostgreSQL cannot tell which
+ * one to use. So a statement finds a credential by its id alone, behind OFFSET 0, and then checks the other conditions.
  *
- * A registration begins with ISSUE_REGISTRATION and REDEEM and ends in a transaction of its own.
+ * A registration begins with ISSUE_REGISTRATION and REDEEM, and ends in a transaction of its own.
  */
 
-/** Must be joined to be evaluated; commits the statement's own transaction without waiting for the disk. */
+/**
+ * SQL: commits the transaction of the statement without waiting for the disk. It takes effect only if the statement
+ * joins it.
+ */
 const ASYNCHRONOUS = `asynchronous AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
 
-/** The audit events because of which a user's challenge was not issued (user-limits.ts); both null: it was. */
+/** The audit events that block a challenge (user-limits.ts). Both null: the challenge was issued. */
 export interface InTheWay {
   readonly challenge_in_the_way: string | null;
   readonly refusal_in_the_way: string | null;
@@ -52,7 +55,7 @@ interface IssuedRegistration extends InTheWay {
   readonly handle: Buffer | null;
 }
 
-/** SQL: a limit of the relying party; one that was stored before there were limits has the default. */
+/** SQL: a limit of the relying party. A policy that was stored before there were limits has the default. */
 function userLimit(name: keyof RelyingPartyPolicy['userLimits']): string {
   return `coalesce((policy #>> '{userLimits,${name}}')::integer, ${String(DEFAULT_POLICY.userLimits[name])})`;
 }
@@ -64,7 +67,7 @@ export interface AuthenticationToIssue {
   readonly rpId: string;
   readonly userId: string | undefined;
   readonly purpose: string | undefined;
-  /** SPIFFE ID */
+  /** SPIFFE ID of the caller. */
   readonly issuedTo: string;
   readonly challenge: Buffer;
   readonly now: Date;
@@ -74,8 +77,10 @@ export interface AuthenticationToIssue {
 const ASKED = { rpId: 'asked.rp_id', uid: 'asked.uid' };
 
 /**
- * $3 challengesSince, $4 and $5 refusalsSince, $6 countedUntil, of the first row: rows that go together are of one moment.
- * No result: the relying party does not exist or is switched off. No expiry: the user is over a limit, nothing was stored.
+ * $3 challengesSince, $4 and $5 refusalsSince, $6 countedUntil, all for the first row: rows that go together are of one
+ * moment.
+ * No result: the relying party does not exist or is disabled. No expiry: the user is over a limit, and nothing was
+ * stored.
  */
 export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthentication>({
   name: 'challenge-issue-authentication',
@@ -110,10 +115,10 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
 });
 
 /**
- * $1 id, $2 RP ID, $3 user id, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 expiry, $8 conditional,
- * $9 attachment or null, $10 new user handle, $11 now, $12 challenges per minute, $13 challengesSince, $14 countedUntil,
- * $15… audit row.
- * No handle: the user is over the limit, nothing was stored.
+ * $1 id, $2 RP ID, $3 user id, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 expiry, $8 conditional, $9 attachment
+ * or null, $10 new user handle, $11 now, $12 challenges per minute, $13 challengesSince, $14 countedUntil, $15… audit
+ * row.
+ * No handle: the user is over the limit, and nothing was stored.
  */
 export const ISSUE_REGISTRATION = named<IssuedRegistration>(
   'challenge-issue-registration',
@@ -134,7 +139,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
-/** The credential's columns by the entity's members; a redeemed challenge brings them with the prefix `c_`. */
+/** The columns of a credential by the members of the entity. REDEEM returns them with the prefix `c_`. */
 const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
   rpId: 'rp_id',
   id: 'id',
@@ -162,7 +167,10 @@ const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
   bindingMac: 'binding_mac',
 };
 
-/** What an answer is judged by: the challenge, the relying party as it is now and the handle of the user in question. */
+/**
+ * A redeemed challenge with the data that the answer is checked against: the present relying party, the credential that
+ * the answer names (prefix `c_`) and the handle of its user.
+ */
 export interface Redeemed {
   readonly rp_id: string;
   readonly user_id: string | null;
@@ -176,7 +184,7 @@ export interface Redeemed {
   readonly enabled: boolean | null;
   readonly policy: RelyingPartyPolicy | null;
   readonly handle: Buffer | null;
-  /** By what the log knows the user. */
+  /** The user's pseudonym in the audit log. */
   readonly audit_uid: string | null;
   readonly c_id: string | null;
 }
@@ -185,7 +193,7 @@ const CREDENTIAL_MEMBERS = Object.entries(CREDENTIAL_COLUMNS).map(
   ([member, column]) => [member, `c_${column}`] as const,
 );
 
-/** The credential that the answer names, when the relying party has it. */
+/** The credential that the answer names; undefined: the relying party has none with this id. */
 export function credentialOf(redeemed: Redeemed): CredentialEntity | undefined {
   if (redeemed.c_id === null) return undefined;
   const row = redeemed as unknown as Readonly<Record<string, unknown>>;
@@ -196,17 +204,18 @@ export function credentialOf(redeemed: Redeemed): CredentialEntity | undefined {
 
 export interface ToRedeem {
   readonly challengeId: string;
-  /** Of the caller, to whom the challenge must have been issued. */
+  /** SPIFFE ID of the caller. The challenge must have been issued to it. */
   readonly spiffeId: string;
-  /** The caller's; null: all. */
+  /** Relying parties that the caller may act for; null: all. */
   readonly relyingParties: readonly string[] | null;
-  /** Of the answer. */
+  /** Credential id in the answer. */
   readonly credentialId: Buffer;
 }
 
 /**
- * A challenge that another statement is redeeming is gone: nobody waits for the outcome. What is locked here has its place
- * in the table until the end, so it is deleted by that. No result: the challenge is not there.
+ * A challenge that another statement is redeeming counts as gone, so no statement waits for another. Rows that are
+ * locked here keep their ctid until the end of the transaction, so they are deleted by ctid. No result: the challenge
+ * does not exist.
  */
 export const REDEEM = forRows<ToRedeem, Redeemed>({
   name: 'challenge-redeem',
@@ -242,17 +251,17 @@ export interface ToAccept {
   readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
-  /** The new state, and the MAC of the row with it. */
+  /** The new backup eligibility. `bindingMac` is the MAC of the row with it. */
   readonly backupEligible: boolean;
   readonly bindingMac: Buffer;
   readonly now: Date;
-  /** Whether a sign count that does not grow is only flagged. */
+  /** True if a sign count that does not grow is only flagged (signCountRegression). */
   readonly flag: boolean;
-  /** It names the user as the log does: nothing stands in. */
+  /** Carries the pseudonym of the user, so the statement does not look it up. */
   readonly event: AuditRow;
 }
 
-/** No result: the credential has changed since it was read, or its sign count did not grow. */
+/** No result: the credential has changed since REDEEM read it, or its sign count did not grow. */
 export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: number }>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
@@ -279,7 +288,7 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
   line: ({ event }) => auditEvent(event),
 });
 
-/** The statements whose plans must not grow with the tables, with how many parameters each takes. */
+/** The statements whose plans must not grow with the tables, and the number of parameters of each. */
 export const HOT_STATEMENTS = [
   { statement: ISSUE_AUTHENTICATION, parameters: ISSUE_AUTHENTICATION.parameters },
   { statement: ISSUE_REGISTRATION, parameters: 14 + AUDIT_ROW_WIDTH },

@@ -19,7 +19,7 @@ import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexe
 
 const ROWS = 20_000;
 const PAGE = 50;
-/** Of user_handle.audit_uid, by which the log knows the user of two relying parties. */
+/** Values of user_handle.audit_uid: the pseudonyms of one user at two relying parties. */
 const [UID, OTHER_UID] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
 
 let database: TestDataSource;
@@ -28,7 +28,7 @@ let events: AuditReader;
 let credentials: CredentialsService;
 
 beforeAll(async () => {
-  // None of the rows is sealed, and the service would tell of each.
+  // No row is sealed, and the service would log each of them.
   Log.overrideLogger(false);
   database = await openTestDataSource();
   await database.sql(`
@@ -85,7 +85,7 @@ interface Plan {
   readonly Plans?: Plan[];
 }
 
-/** How many rows of the large tables the statements so far have taken in hand, whether or not they kept them. */
+/** Counts the rows of the large tables that the statements so far have read, whether or not they kept them. */
 async function rowsRead(): Promise<number> {
   let rows = 0;
   const count = (plan: Plan): void => {
@@ -96,7 +96,7 @@ async function rowsRead(): Promise<number> {
   };
   const session = database.dataSource.createQueryRunner();
   for (const { text, parameters } of statements.slice()) {
-    // It is planned as in the service: in its transaction, by its settings.
+    // Statements are planned as in the service: in the same transaction, with the same settings.
     if (!text.startsWith('SELECT')) await session.query(text, parameters);
     else {
       const explain = `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`;
@@ -120,7 +120,7 @@ describe('a page of the audit log reads no more than pages', () => {
     ['to an auditor of a large and a small one', {}, ['rp', 'rare']],
   ])('%s', async (_, query, relyingParties) => {
     await events.list(context(relyingParties), { ...query, limit: PAGE });
-    // And the oldest event.
+    // One more row for the oldest event.
     expect(await rowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 1);
   });
 
@@ -166,7 +166,7 @@ describe('a list of credentials', () => {
 });
 
 describe('the range of an export', () => {
-  /** One each half an hour: a year and more. */
+  /** One leaf each half hour, for more than a year. */
   const at = (leaf: number): string => new Date(Date.UTC(2026, 0, 1) + leaf * 1_800_000).toISOString();
 
   beforeAll(async () => {

@@ -10,8 +10,8 @@ export interface NamedStatement<Row> {
 }
 
 /**
- * A statement that PostgreSQL parses and plans once for each connection. TypeORM hands its first argument to `pg` as it
- * is, and `pg` takes `{ name, text }`; TypeORM's types do not know that, so this file is the only place that relies on it.
+ * Makes a statement that PostgreSQL parses and plans once per connection. TypeORM passes its first argument to `pg`
+ * unchanged, and `pg` accepts `{ name, text }`. The types of TypeORM do not know that, so only this file relies on it.
  */
 export function named<Row = unknown>(name: string, text: string): NamedStatement<Row> {
   return {
@@ -21,7 +21,7 @@ export function named<Row = unknown>(name: string, text: string): NamedStatement
   };
 }
 
-/** A pool, for statements that do without TypeORM. */
+/** Adapts a pool for statements that do not need TypeORM. */
 export function throughPool(pool: Pick<pg.Pool, 'query'>): Queryable {
   return {
     query: (statement: unknown, values?: unknown[]) =>

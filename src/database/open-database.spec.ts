@@ -36,7 +36,7 @@ describe('the service’s role', () => {
     await asOwner('DELETE FROM schema_migration');
     await expect(open(false, database.url)).rejects.toThrow(new ConfigError([NOT_ALLOWED]));
     await expect(open(true, database.url)).rejects.toThrow(/lacks migrations of this version/);
-    // Once for each of the two that opened, without migrations.
+    // One call for each of the two that opened; neither ran a migration.
     expect(told).toEqual([[], []]);
   });
 

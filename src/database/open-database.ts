@@ -13,11 +13,11 @@ export interface OpenDatabase {
 type Begin = (dataSource: DataSource, migrations: string[]) => Promise<void>;
 
 /**
- * The database that the configuration names, or the embedded one. Development migrates it; production expects that
- * `npm run migration:run` has, and refuses to serve on a schema that lacks something (one that has more is a later
- * version's, and fits).
+ * Opens the database in the configuration, or the embedded one. In development it migrates the database. In production
+ * `npm run migration:run` must have run before: a schema that lacks a migration of this version stops the boot. (A
+ * schema with more migrations belongs to a later version, and fits.)
  *
- * @param begin gets the migrations that ran, before anything else is recorded
+ * @param begin called with the migrations that ran, before anything else is recorded
  */
 export async function openDatabase(config: Config, begin: Begin): Promise<OpenDatabase> {
   const embedded =
@@ -35,7 +35,10 @@ export async function openDatabase(config: Config, begin: Begin): Promise<OpenDa
   }
 }
 
-/** A first connection that fails is the operator's to mend: where the database is, or who may use it. */
+/**
+ * Turns a failed first connection into a ConfigError, because the operator has to correct the address of the database
+ * or the access to it.
+ */
 function unreachable(error: unknown): ConfigError | undefined {
   const { code = '', message } = error as Error & { code?: string };
   return databaseUnavailable(error)

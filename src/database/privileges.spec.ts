@@ -5,7 +5,7 @@ import { runRoleScript } from './role-scripts.js';
 
 const ALL = 'SELECT INSERT UPDATE DELETE TRUNCATE';
 
-/** Every table of the schema, and who may do what with it. */
+/** Every table of the schema, and the privileges of each role on it. */
 const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: string }> = {
   relying_party: { service: 'SELECT INSERT UPDATE', auditor: '', migrator: ALL },
   user_handle: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
@@ -21,7 +21,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };
 
-/** Functions and procedures that anybody but their owner may call. */
+/** The functions and procedures that others than their owner may call. */
 const ROUTINES = ['audit_empty_default(date)', 'audit_make_partitions(date,integer)'];
 
 const ROLES: DatabaseRole[] = ['service', 'auditor', 'migrator'];
@@ -30,7 +30,7 @@ const { named } = testRoles();
 let roles: RoleSessions;
 beforeAll(async () => {
   roles = await RoleSessions.open();
-  // What somebody once opened is closed by the scripts, which are run a second time here.
+  // Grants everything, because the scripts must take back what anyone granted. They run a second time here.
   await roles.query(
     'owner',
     `GRANT ALL ON DATABASE ${new URL(roles.database.url).pathname.slice(1)} TO PUBLIC, passkey_manager, passkey_auditor;
@@ -45,7 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => roles.close());
 
-/** Statements that need the privilege of their name, on the whole table, and no other. */
+/** Statements on the whole table that each need the privilege of their name and no other. */
 const statements = async (table: string): Promise<[string, string][]> => [
   ['SELECT', `SELECT * FROM ${table} LIMIT 0`],
   ['INSERT', `INSERT INTO ${table} SELECT (NULL::${table}).* WHERE false`],

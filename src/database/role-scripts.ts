@@ -4,10 +4,10 @@ import { pathToFileURL } from 'node:url';
 import type pg from 'pg';
 import { DatabaseSession } from './database-session.js';
 
-/** What operators run by psql. The container image, which makes no roles, does not carry it. */
+/** Scripts that operators run with psql. The container image does not carry them, because it makes no roles. */
 export type RoleScript = 'roles.sql' | 'grants.sql';
 
-/** @param edit of the script's text, for roles of other names */
+/** @param edit changes the text of the script, for roles with other names */
 export async function runRoleScript(
   script: RoleScript,
   url: string | pg.ClientConfig,

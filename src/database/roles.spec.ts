@@ -126,7 +126,7 @@ describe('the auditor’s role', () => {
   ])('takes no lock by which others take turns, where a superuser ran roles.sql: pg_%s', async (name) => {
     const [ran] = await roles.query<{ superuser: boolean }>('owner', 'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user'); // prettier-ignore
     expect(await roles.attempt('auditor', `SELECT pg_${name}(1)`)).toBe(ran?.superuser ? '42501' : 'done');
-    // A session's lock outlives the transaction.
+    // A session-level lock outlives the transaction.
     expect(await roles.attempt('service', `SELECT pg_${name}(2), pg_advisory_unlock_all()`)).toBe('done');
     expect(await roles.attempt('migrator', `SELECT pg_${name}(2), pg_advisory_unlock_all()`)).toBe('done');
     await roles.query('auditor', 'SELECT pg_advisory_unlock_all()');

@@ -1,45 +1,45 @@
 import { named, type Queryable } from './named-statement.js';
 
-/** A named statement that does for many rows at once, in one transaction, what it would do for each. */
+/** A named statement that handles many rows at once, in one transaction, with the same effect as one run per row. */
 export interface RowsStatement<Row, Result> {
   readonly name: string;
   readonly text: string;
-  /** How many parameters it takes. */
+  /** The number of its parameters. */
   readonly parameters: number;
-  /** The result of each row in its place; undefined: it has none. */
+  /** Returns the result of each row, in the order of the rows. undefined: the row has no result. */
   run(through: Queryable, rows: readonly Row[]): Promise<(Result | undefined)[]>;
 }
 
 interface Shape<Row> {
   readonly name: string;
   readonly text: string;
-  /** A row as it goes to PostgreSQL: the members of a record. */
+  /** Encodes a row for PostgreSQL as the members of a JSON record. */
   readonly record: (row: Row) => Readonly<Record<string, unknown>>;
-  /** $2, where rows have one: a text of one line, which is long and goes as it is. */
+  /** $2, if rows have one: a long text without line breaks, which is sent outside the JSON. */
   readonly line?: (row: Row) => string;
-  /** $2 or $3, …: what goes for all rows. */
+  /** $2 or $3 and later: the values that all rows share. */
   readonly shared?: (rows: readonly [Row, ...Row[]]) => readonly unknown[];
 }
 
-/** SQL: the rows, as $1 holds them, with their number in `ordinality`. */
+/** SQL: the rows of $1, with their number in `ordinality`. */
 export function rowsOf(columns: string): string {
   return `ROWS FROM (json_to_recordset($1::json) AS (${columns})) WITH ORDINALITY`;
 }
 
-/** SQL: the same with the line of each, from $2, in this column. */
+/** SQL: the same rows, with the line of each from $2 in the column `line`. */
 export function rowsWithLine(columns: string, line: string): string {
   return `(SELECT *, string_to_table AS ${line}
              FROM ROWS FROM (json_to_recordset($1::json) AS (${columns}), string_to_table($2::text, E'\\n')) WITH ORDINALITY)`;
 }
 
-/** PostgreSQL's text form of bytes, which JSON has none for. */
+/** Encodes bytes in PostgreSQL's text form, because JSON has none. */
 export function hex(bytes: Buffer): string {
   return `\\x${bytes.toString('hex')}`;
 }
 
 /**
- * All rows are one parameter, JSON: it takes JavaScript and PostgreSQL less time than arrays do. A result names its row by
- * the row's `ordinality`, as `n`.
+ * Makes a statement whose rows are one JSON parameter. JavaScript and PostgreSQL take less time for JSON than for
+ * arrays. A result names its row by its `ordinality`, as `n`.
  */
 export function forRows<Row, Result>({ name, text, record, line, shared }: Shape<Row>): RowsStatement<Row, Result> {
   const statement = named<Result & { readonly n: number }>(name, text);

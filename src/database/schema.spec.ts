@@ -5,7 +5,7 @@ import { createTestDatabase, type TestDatabase } from '../../test/support/databa
 import { ENTITIES, openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { dataSourceOptions, migrate } from './data-source.js';
 
-/** TypeORM prints a migration that fails, which one here is meant to. */
+/** Hides the output of TypeORM, which prints a failed migration. One migration here fails on purpose. */
 class Silence extends AbstractLogger {
   protected override writeLog(): void {
     return undefined;
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-/** Tables, columns, constraints and indexes, as the database describes them. */
+/** Reads tables, columns, constraints and indexes as the database describes them. */
 const structureOf = (dataSource: DataSource): Promise<unknown[]> =>
   dataSource.query(`
     SELECT 'column' AS kind, table_name || '.' || column_name AS name,
@@ -36,7 +36,7 @@ describe('the entities and the migrations', () => {
     const { upQueries } = await database.dataSource.driver.createSchemaBuilder().log();
     const beyondEntities = /^(DROP INDEX|ALTER TABLE "\w+" (DROP CONSTRAINT|ALTER COLUMN "audit_uid")) /;
     expect(upQueries.map(({ query }) => query).filter((query) => !beyondEntities.test(query))).toEqual([
-      // These are for replicas of the version before, which put the log in order by them.
+      // The previous version orders the log by these columns, and its replicas may still run.
       'ALTER TABLE "audit_checkpoint" DROP COLUMN "last_tx"',
       'ALTER TABLE "audit_event" DROP COLUMN "tx"',
     ]);

@@ -19,7 +19,7 @@ const NOW = new Date('2026-06-30T12:00:00.000Z');
 const ago = (ms: number): Date => new Date(NOW.getTime() - ms);
 const MINUTE = 60_000;
 const RP = 'a.example';
-/** What a user is called in the log need not be what the caller calls the user. */
+/** The pseudonym of a user in the log differs from the user id of the caller. */
 const USER = 'u-1';
 const PSEUDONYM = 'pseudonym of u-1';
 const [CHALLENGES, REFUSALS] = [3, 4];
@@ -51,7 +51,7 @@ const eventOf = (entry: Partial<AuditEntry>, at: Date) => {
   return auditRow(whole, authorizedContext(), at, whole.userId);
 };
 
-/** Events of the past, each so many milliseconds ago. */
+/** Stores past events, each so many milliseconds ago. */
 async function past(entry: Partial<AuditEntry>, ...times: number[]): Promise<string[]> {
   const rows = times.map((ms) => eventOf(entry, ago(ms)));
   for (const { values } of rows) await database.dataSource.query(auditStatement(1), [...values]);

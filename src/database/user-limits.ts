@@ -4,23 +4,23 @@ import type { Ceremony } from '../challenges/challenge.entity.js';
 import { named } from './named-statement.js';
 
 /**
- * How much may be done in the name of one user, counted in the audit log: it is written anyway, and every replica
- * reads the same one. What is counted by:
+ * Limits on what may be done in the name of one user. They count in the audit log, which is written anyway and is the
+ * same for every replica. The rules:
  *
- * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were within the last minute for the same
- *    ceremony. Strangers begin authentications, so these do not count against a registration.
+ * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were issued within the last minute for the
+ *    same ceremony. Strangers can begin authentications, so these do not count against a registration.
  * 2. An authentication that names a user begins unless the user's last `refusalsPerHalfHour` answers were refused, all
- *    within an hour, and the last of them less than half an hour ago. So whoever is refused as often within half an hour
- *    rests for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a success ends the
- *    row (NIST SP 800-63B counts consecutive failures).
+ *    within an hour, and the last of them less than half an hour ago. So a user with that many refusals within half an
+ *    hour is blocked for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a
+ *    success ends the sequence (NIST SP 800-63B counts consecutive failures).
  *
- * Anyone who knows a user id can exhaust the limits of an authentication, and must not lock the user out by that. So an
- * authentication that names nobody is never limited, nor is the answer to a challenge, and neither challenges for
- * authentications nor refusals keep an identified user from registering a passkey.
+ * Anyone who knows a user id can exhaust both limits of an authentication, and must not lock the user out that way. So
+ * an authentication that names no user is never limited, nor is the answer to a challenge. Neither challenges for
+ * authentications nor refusals stop an identified user from registering a passkey.
  *
- * Each count is one range of an index of its own (audit_event_issued, audit_event_refused), is bounded by its limit and
- * begins at an id. Statements that run at once do not see each other: a limit is exceeded by what is in flight, and
- * refusals by the answers to challenges that were open.
+ * Each count reads one range of its own index (audit_event_issued, audit_event_refused), begins at an id and is bounded
+ * by its limit. Concurrent statements do not see each other: a limit can be exceeded by the challenges in flight, and
+ * the limit of refusals by the answers to open challenges.
  */
 
 const MINUTE_MS = 60_000;
@@ -28,19 +28,21 @@ export const CHALLENGES_COUNT_MS = MINUTE_MS;
 export const REFUSALS_REST_MS = 30 * MINUTE_MS;
 const REFUSALS_COUNT_MS = 2 * REFUSALS_REST_MS;
 
-/** The smallest id of the challenges that count now. */
+/** The smallest id of the challenges that still count. */
 export function challengesSince(now: Date): string {
   return firstIdAt(now.getTime() - CHALLENGES_COUNT_MS + 1);
 }
 
-/** The smallest id of a last refusal that makes a user rest now, and of those that count with it. */
+/**
+ * The smallest id of a last refusal that still blocks the user, and the smallest id of the refusals that count with it.
+ */
 export function refusalsSince(now: Date): [rest: string, count: string] {
   return [firstIdAt(now.getTime() - REFUSALS_REST_MS + 1), firstIdAt(now.getTime() - REFUSALS_COUNT_MS + 1)];
 }
 
 /**
- * The first id that is of no event yet, whatever the replicas' clocks: with it, one month's partition is read and not all
- * that are to come.
+ * An id above those of all events, whatever the clocks of the replicas show. With this bound a statement reads the
+ * partitions of one or two months and not all future ones.
  */
 export function countedUntil(now: Date): string {
   return firstIdAt(now.getTime() + REFUSALS_COUNT_MS);
@@ -49,10 +51,10 @@ export function countedUntil(now: Date): string {
 const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
 
 interface Limited {
-  /** SQL: the relying party, and by what the log knows the user. */
+  /** SQL: the relying party, and the user's pseudonym in the audit log. */
   readonly rpId: string;
   readonly uid: string;
-  /** SQL: how many are allowed. */
+  /** SQL: the limit. */
   readonly limit: string;
 }
 
@@ -63,8 +65,8 @@ interface Window {
 }
 
 /**
- * SQL: true if an event is about this ceremony. In canonical JSON only a member is written like that: in a text the quotation
- * marks are escaped. The events that it passes over are of the same window, which also has a limited number of them.
+ * SQL: true if an event is about this ceremony. Canonical JSON contains this text only as a member, because quotation
+ * marks inside a text are escaped. Events that do not match are in the same window, which bounds their number.
  *
  * @param ceremony SQL
  */
@@ -72,7 +74,7 @@ function isOf(ceremony: string): string {
   return `strpos(event, '"ceremony":"' || ${ceremony} || '"') > 0`;
 }
 
-/** SQL: the issued challenge that must leave the window before the user is given another; null: none must. */
+/** SQL: the issued challenge that must leave the window before the user gets another; null: none must. */
 export function challengeInTheWay({ rpId, uid, limit }: Limited, ceremony: Ceremony, { since, until }: Window): string {
   return `(SELECT id FROM audit_event
             WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
@@ -81,7 +83,7 @@ export function challengeInTheWay({ rpId, uid, limit }: Limited, ceremony: Cerem
 }
 
 /**
- * SQL: the refusal after which the user rests; null: they need not.
+ * SQL: the last of the refusals that block the user; null: the user is not blocked.
  *
  * @param userId SQL
  */
@@ -102,10 +104,10 @@ export function refusalInTheWay(
 }
 
 /**
- * Records that a user is over a limit, unless that was recorded within the last minute for the same ceremony: a flood
- * must not fill the log.
+ * Records that a user is over a limit, unless an event within the last minute says so for the same ceremony. So a flood
+ * of requests does not fill the log.
  *
- * $1… audit row, challengesSince and the ceremony. A row: the event was written.
+ * $1… audit row, challengesSince and the ceremony. A row in the result: the event was written.
  */
 export const RECORD_LIMIT = named<{ readonly id: string }>(
   'challenge-limit-record',

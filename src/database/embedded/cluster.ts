@@ -5,27 +5,30 @@ import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
 import { platformBinaries, type PostgresBinaries } from './platform-binaries.js';
 import { requireNamedUser, run, type Run, type ServerAccount, serverAccount } from './server-account.js';
 
-/** The superuser: of initdb, of the lock connection, never of the service. */
+/** The superuser. initdb and the lock connection use it, the service never does. */
 export const SUPERUSER = 'postgres';
 
-/** For copies of the programs that root's server account can reach. Only root can write there. */
+/**
+ * Directory for copies of the programs that the account of the server can reach if the service runs as root. Only root
+ * can write to it.
+ */
 const ROOTS_SHELF = '/var/cache/passkey-manager';
 
 const UNFINISHED = /^postgres\.initialising-(\d+)-/;
 
-/** One data directory of PostgreSQL and what it takes to run a server in it. */
+/** A data directory of PostgreSQL with everything that a server in it needs. */
 export interface Cluster {
   /** Holds `data` (PGDATA), `server.log` and `password`; mode 0700, owned by the account. */
   readonly home: string;
   readonly account: ServerAccount;
   readonly binaries: PostgresBinaries;
-  /** False: a crash of the machine may cost everything. */
+  /** False: nothing is flushed to disk, and a crash of the machine may lose all data. */
   readonly durable: boolean;
-  /** Of the superuser. */
+  /** Password of the superuser. */
   readonly password: string;
 }
 
-/** Finds the cluster in `directory`, or makes it. */
+/** Opens the cluster in `directory`, or makes it. */
 export async function openCluster(directory: string, durable: boolean): Promise<Cluster> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await removeUnfinished(directory);
@@ -49,9 +52,9 @@ export async function openCluster(directory: string, durable: boolean): Promise<
 }
 
 /**
- * Runs initdb or pg_ctl on the cluster, in its PGDATA. For root on Linux, PGDATA is named by /proc/self/cwd: the
- * server then works in a directory that its account owns but could not reach by its path, such as one below /root.
- * Paths beside it are given relative (`../server.log`) for the same reason.
+ * Runs initdb or pg_ctl on the cluster, in its PGDATA. For root on Linux, PGDATA is /proc/self/cwd: the server then
+ * works in a directory that its account owns but cannot reach by its path, such as one below /root. Paths beside it are
+ * relative (`../server.log`) for the same reason.
  */
 export function runOn(
   { home, account }: Cluster,
@@ -64,7 +67,10 @@ export function runOn(
   return run(account, program, [...args, '-D', named], { cwd, ...options });
 }
 
-/** In a sibling that gets its name when all is there: a killed start leaves nothing that looks like a database. */
+/**
+ * Initialises the cluster in a sibling directory and renames it at the end, so a killed start leaves nothing that looks
+ * like a database.
+ */
 async function initialise(directory: string, cluster: Cluster): Promise<void> {
   const suffix = `${String(process.pid)}-${randomBytes(4).toString('hex')}`;
   const unfinished = { ...cluster, home: join(directory, `postgres.initialising-${suffix}`) };
@@ -74,7 +80,7 @@ async function initialise(directory: string, cluster: Cluster): Promise<void> {
     if (cluster.durable) await syncDirectory(directory);
   } catch (error) {
     await rm(unfinished.home, { recursive: true, force: true });
-    // Another process was first, and the name is taken: its database is the one.
+    // If another process made the database first, the name is taken, and its database is used.
     if (!(await stat(cluster.home).catch(() => undefined))) throw error;
   }
 }
@@ -100,7 +106,7 @@ async function runInitdb(cluster: Cluster): Promise<void> {
     throw new EmbeddedPostgresError(`The embedded database could not be initialised. initdb said:\n${output}`);
 }
 
-/** A rename outlives a power failure once its directory is on disk. Windows has no such call and needs none. */
+/** Flushes a directory, so that a rename in it survives a power failure. Windows has no such call and needs none. */
 async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(directory, 'r');
@@ -110,7 +116,8 @@ async function syncDirectory(directory: string): Promise<void> {
 async function removeUnfinished(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const pid = UNFINISHED.exec(name)?.[1];
-    // What can't be removed now (an initdb that outlives its service for a moment) is removed by a later start.
+    // A later start removes what cannot be removed now, such as the files of an initdb that outlives its service for a
+    // moment.
     if (pid && !isAlive(Number(pid))) {
       await rm(join(directory, name), { recursive: true, force: true }).catch(() => undefined);
     }

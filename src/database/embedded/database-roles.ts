@@ -3,10 +3,10 @@ import { runRoleScript } from '../role-scripts.js';
 import { type Cluster, SUPERUSER } from './cluster.js';
 import type { OwnedServer } from './ownership.js';
 
-/** Of deploy/postgres/roles.sql. */
+/** The roles in deploy/postgres/roles.sql. */
 const [MIGRATOR, SERVICE] = ['passkey_migrator', 'passkey_manager'];
 
-/** Makes the database and its roles where absent, and gives the roles passwords that are new at every start. */
+/** Makes the database and its roles if they are absent, and sets new passwords for the roles at every start. */
 export async function prepareDatabase(
   { password }: Cluster,
   { lock, port }: OwnedServer,
@@ -15,7 +15,7 @@ export async function prepareDatabase(
   const found = await lock.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
   if (found.rowCount === 0) await lock.query(`CREATE DATABASE ${lock.escapeIdentifier(database)}`);
   const superuser = { host: '127.0.0.1', port, user: SUPERUSER, password, database, ssl: false };
-  // The service owns nothing, not even in a directory where it once did.
+  // The role of the service owns nothing, not even in a directory where it once did.
   await runRoleScript('roles.sql', superuser, (sql) => `${sql}; REASSIGN OWNED BY ${SERVICE} TO ${MIGRATOR}`);
   const urlOf = async (role: string): Promise<string> => {
     const secret = randomBytes(24).toString('base64url');

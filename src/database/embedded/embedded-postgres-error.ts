@@ -1,7 +1,7 @@
-/** Ends every message about a machine on which the embedded database can't work. */
+/** The end of every message about a machine where the embedded database cannot run. */
 export const WAY_OUT = 'Or set DATABASE_URL to use a PostgreSQL 15 or newer.';
 
-/** The embedded database can't serve, for a reason that its user can do something about. The message says what. */
+/** The embedded database cannot run, and the user can correct the reason. The message says how. */
 export class EmbeddedPostgresError extends Error {
   override readonly name = 'EmbeddedPostgresError';
 }

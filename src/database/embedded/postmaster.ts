@@ -8,32 +8,41 @@ import { text } from 'node:stream/consumers';
 import { type Cluster, isAlive, runOn } from './cluster.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 
-/** A running server's postmaster.pid, which it writes first and removes last. Lines: PostgreSQL, miscadmin.h. */
+/**
+ * The postmaster.pid of a running server, which writes it first and removes it last. PostgreSQL's miscadmin.h documents
+ * its lines.
+ */
 export interface Postmaster {
   readonly pid: number;
-  /** Absent for a moment while the server starts. */
+  /** undefined for a moment while the server starts. */
   readonly port: number | undefined;
-  /** Its text. */
+  /** Text of the file. */
   readonly file: string;
 }
 
-/** The log is appended to, and emptied at a start that finds it larger: 1 MiB. */
+/** A start empties a log that is larger. 1 MiB. */
 const LOG_LIMIT = 1024 * 1024;
 
-/** What a server says that may start at a second attempt: another has the directory, or the port. */
+/** Messages after which a second attempt may succeed: another server has the directory or the port. */
 const TRY_AGAIN = [
   'lock file "postmaster.pid" already exists',
   'pre-existing shared memory block',
   'could not create any TCP/IP sockets',
 ];
 
-/** Begins the names of the servers of a directory. By inode, because a copied directory brings the same password. */
+/**
+ * Makes the prefix of the names of all servers in a directory. It uses the inode, because a copied directory has the
+ * same password.
+ */
 export async function directoryName({ home }: Cluster): Promise<string> {
   const { dev, ino } = await stat(join(home, 'data'), { bigint: true });
   return `passkey-manager-${String(dev)}-${String(ino)}-`;
 }
 
-/** PostgreSQL's cluster_name, shown by ps: the directory, and a digest of the programs and settings. 63 characters. */
+/**
+ * Makes the cluster_name of PostgreSQL, which ps shows: the directory and a digest of the programs and settings. At
+ * most 63 characters.
+ */
 export async function serverName(cluster: Cluster): Promise<string> {
   const made = JSON.stringify([cluster.binaries, settingsOf(cluster)]);
   return (await directoryName(cluster)) + createHash('sha256').update(made).digest('hex').slice(0, 8);
@@ -49,9 +58,9 @@ export async function readPostmaster({ home }: Cluster): Promise<Postmaster | un
 }
 
 /**
- * Removes the postmaster.pid of a server that is gone, though its pid belongs to another process of the same user:
- * the one case where PostgreSQL would not start. Should the server live after all, its shared memory keeps a second
- * one out of the directory.
+ * Removes the postmaster.pid of a server that is gone while its pid belongs to another process of the same user: the
+ * one case where PostgreSQL refuses to start. If the server lives after all, its shared memory keeps a second one out
+ * of the directory.
  */
 export async function forgetPostmaster(cluster: Cluster, stale: Postmaster): Promise<void> {
   if ((await readPostmaster(cluster))?.file !== stale.file) return;
@@ -59,8 +68,10 @@ export async function forgetPostmaster(cluster: Cluster, stale: Postmaster): Pro
 }
 
 /**
- * Starts a server in a session of its own, so that Ctrl-C in the terminal ends the service first and the service its
- * database. False: not started, and a second attempt may succeed.
+ * Starts a server in a session of its own, so that Ctrl-C in the terminal ends the service first, and the service then
+ * stops its database.
+ *
+ * @returns false if the server did not start and a second attempt may succeed
  */
 export async function startPostmaster(cluster: Cluster, port: number): Promise<boolean> {
   const log = join(cluster.home, 'server.log');
@@ -83,7 +94,10 @@ export async function startPostmaster(cluster: Cluster, port: number): Promise<b
   throw new EmbeddedPostgresError(`The embedded database did not start. ${output}\n${log} ends:\n${lastLines(said)}`);
 }
 
-/** Loopback only, by TCP: Unix sockets limit the length of paths, and TypeORM's URLs have no place for them. */
+/**
+ * The server listens on TCP loopback only: Unix sockets limit the length of paths, and the URLs of TypeORM cannot name
+ * them.
+ */
 function settingsOf({ durable }: Cluster): Record<string, string | number> {
   return {
     listen_addresses: '127.0.0.1',
@@ -98,7 +112,10 @@ function settingsOf({ durable }: Cluster): Record<string, string | number> {
   };
 }
 
-/** Sessions are ended, transactions in flight rolled back, everything committed is on disk. Waits for the end. */
+/**
+ * Stops the server and waits for its end. Sessions are ended, transactions in flight are rolled back, and everything
+ * committed is on disk.
+ */
 export async function stopPostmaster(cluster: Cluster, pid: number): Promise<void> {
   for (const mode of ['fast', 'immediate']) {
     if ((await readPostmaster(cluster))?.pid !== pid || !isAlive(pid)) return;
@@ -111,7 +128,7 @@ export async function stopPostmaster(cluster: Cluster, pid: number): Promise<voi
   }
 }
 
-/** The end of the server's log, for messages. */
+/** Reads the last lines of the server's log, for messages. */
 export async function logTail({ home }: Cluster): Promise<string> {
   return lastLines(await readFrom(join(home, 'server.log'), 0).catch(() => ''));
 }
@@ -124,7 +141,9 @@ function readFrom(path: string, start: number): Promise<string> {
   return text(createReadStream(path, { start }));
 }
 
-/** Free now; should another process take it before the server does, the start is tried again with another. */
+/**
+ * Finds a free port. If another process takes it before the server does, the start is tried again with another port.
+ */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');

@@ -4,22 +4,23 @@ import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
 
-/** The account that PostgreSQL's processes run under; without a uid, the service's own. */
+/** The account that PostgreSQL's processes run under. Without a uid it is the account of the service. */
 export interface ServerAccount {
   readonly uid?: number;
   readonly gid?: number;
 }
 
 export interface Run {
-  /** null: ended by a signal. */
+  /** null: a signal ended it. */
   readonly code: number | null;
-  /** Standard output and standard error, as they came. */
+  /** Standard output and standard error, in the order of arrival. */
   readonly output: string;
 }
 
 /**
- * PostgreSQL refuses to run as uid 0. For root it runs as whoever the data belong to already, else as `nobody`:
- * an account that exists everywhere, owns nothing, and has the passwd entry that initdb asks for.
+ * Chooses the account of the server. PostgreSQL refuses to run as uid 0. If the service runs as root, the server runs
+ * as the owner of the data, or else as `nobody`: an account that exists everywhere, owns nothing, and has the passwd
+ * entry that initdb needs.
  */
 export async function serverAccount(home: string): Promise<ServerAccount> {
   const owner = await stat(home).catch(() => undefined);
@@ -28,7 +29,7 @@ export async function serverAccount(home: string): Promise<ServerAccount> {
   }
   if (owner && process.getuid && owner.uid !== process.getuid()) {
     throw new EmbeddedPostgresError(
-      `${home} belongs to uid ${String(owner.uid)}, not to uid ${String(process.getuid())} that runs this service: run it as that user, or choose another PASSKEY_DATA_DIR. ${WAY_OUT}`,
+      `${home} belongs to uid ${String(owner.uid)}, not to uid ${String(process.getuid())}, which runs this service: run it as that user, or choose another PASSKEY_DATA_DIR. ${WAY_OUT}`,
     );
   }
   return {};
@@ -51,11 +52,13 @@ async function nobody(home: string, exists: boolean): Promise<ServerAccount> {
 
 async function idOf(flag: '-u' | '-g'): Promise<number> {
   const { stdout } = await promisify(execFile)('id', [flag, 'nobody']);
-  // macOS prints 4294967294 where spawn and chown want -2.
+  // macOS prints 4294967294, but spawn and chown want -2.
   return Number(stdout) | 0;
 }
 
-/** initdb asks the system for its user's name, and fails under a uid that has none (docker run --user 12345). */
+/**
+ * Demands that the user has a name. initdb looks it up, and fails under a uid without one (docker run --user 12345).
+ */
 export function requireNamedUser(): void {
   if (process.platform === 'win32' || process.getuid?.() === 0) return;
   try {
@@ -68,8 +71,8 @@ export function requireNamedUser(): void {
 }
 
 /**
- * Runs a program of PostgreSQL to its end. The working directory is entered before the uid changes, so it may lie
- * below a directory that the account can't traverse. `detached`: out of reach of the terminal's Ctrl-C.
+ * Runs a program of PostgreSQL to its end. The working directory is entered before the uid changes, so it may be below
+ * a directory that the account cannot traverse. With `detached`, Ctrl-C in the terminal does not reach it.
  */
 export function run(
   account: ServerAccount,
@@ -95,12 +98,15 @@ export function run(
   };
   child.once('error', reject);
   child.once('close', done);
-  // On Windows the server that pg_ctl leaves behind may hold the pipes open: 'close' then never comes.
+  // On Windows the server that pg_ctl leaves behind may hold the pipes open, and then `close` never comes.
   child.once('exit', (code) => setTimeout(done, 500, code).unref());
   return promise;
 }
 
-/** Nothing of the service's environment reaches the server: no secrets, no PG* variables. Messages in English. */
+/**
+ * Makes the environment of the server. It gets no secrets and no PG* variables of the service. Its messages are in
+ * English.
+ */
 export function environment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'SystemRoot', 'TEMP', 'TMP'].flatMap((name) => {
     const value = process.env[name];

@@ -2,10 +2,10 @@ import { type Cluster } from './cluster.js';
 import { type OwnedServer, takeServer } from './ownership.js';
 import { stopPostmaster } from './postmaster.js';
 
-/** Watches over a server from its start to its stop. Holds nothing that keeps the process from ending. */
+/** Restarts a server that dies, from its start to its stop. It holds nothing that keeps the process alive. */
 export class ServerGuard {
   readonly #cluster: Cluster;
-  /** Undefined: lost, and not to be had again. */
+  /** undefined: the server is lost and cannot be restarted. */
   #server: OwnedServer | undefined;
   #recovery: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
@@ -33,11 +33,14 @@ export class ServerGuard {
     server.lock.once('end', () => {
       if (!this.#stopped) this.#recovery = this.#recover(server);
     });
-    // Part of pg's Client, not of its declarations.
+    // pg.Client has this method, but its types do not declare it.
     (server.lock as unknown as { unref(): void }).unref();
   }
 
-  /** The session ended, so the server did: all of it, or one backend in a way that made it end every session. */
+  /**
+   * Takes the server again after its session ended: the server ended, or one backend crashed in a way that made the
+   * server end every session.
+   */
   async #recover(lost: OwnedServer): Promise<void> {
     try {
       this.#watch(await takeServer(this.#cluster, lost.port));
@@ -47,12 +50,15 @@ export class ServerGuard {
     }
   }
 
-  /** SIGINT asks PostgreSQL for a fast shutdown; on Windows it ends it at once, and the next start recovers. */
+  /**
+   * Ends the server with the process. SIGINT asks PostgreSQL for a fast shutdown. On Windows it ends the server at
+   * once, and the next start recovers.
+   */
   readonly #endWithProcess = (): void => {
     try {
       if (this.#server) process.kill(this.#server.pid, 'SIGINT');
     } catch {
-      // It had ended already.
+      // The server had ended already.
     }
   };
 }

@@ -1,8 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Keys begin with the relying party and there is no foreign key from a hot row to its relying party, so that the tables
- * can be distributed. A challenge is the exception: its answer names nothing but its id.
+ * Makes the first tables. Keys begin with the relying party, and no foreign key leads from a hot row to its relying
+ * party, so that the tables can be distributed. Challenges are the exception, because an answer names its challenge by
+ * id alone.
  */
 export class Initial1764000000000 implements MigrationInterface {
   name = 'Initial1764000000000';

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What the limits of a user count, each a range of its own index: the challenges issued to the user, and what was
- * refused. The first takes one entry for each ceremony, the second none while all goes well.
+ * Makes the indexes for the limits of a user. Each limit counts one range of one index: the challenges issued to the
+ * user, or the refusals. The first index gets one entry per ceremony, the second one only when something is refused.
  */
 export class UserLimits1764100000000 implements MigrationInterface {
   name = 'UserLimits1764100000000';

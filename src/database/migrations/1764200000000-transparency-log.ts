@@ -1,11 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The audit log becomes a transparency log. `audit_event` is partitioned by month of its key, a UUIDv7; what came before
- * is its first partition. `audit_leaf` is the log's order, `audit_node` the stored hashes of the levels above it (8, 16,
- * …), and each row of `audit_checkpoint` says how far the order has come, with the root and the signed note.
+ * Makes the audit log a transparency log. `audit_event` is partitioned by the month of its key, a UUIDv7; the events
+ * from before are in its first partition. `audit_leaf` holds the order of the log, `audit_node` the stored hashes of
+ * the levels above it (8, 16, …), and each row of `audit_checkpoint` the size of the log at a time, with its root and
+ * the signed note.
  *
- * `user_handle.audit_uid` stands for the user in the log: random, and gone when the user is erased.
+ * `user_handle.audit_uid` is the pseudonym of the user in the log. It is random, and erasing the user deletes it.
  */
 export class TransparencyLog1764200000000 implements MigrationInterface {
   name = 'TransparencyLog1764200000000';

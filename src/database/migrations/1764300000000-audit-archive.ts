@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Which partitions of `audit_event` were archived: their events are in a file, and only its digest is here. */
+/**
+ * Makes the table of the archived partitions of `audit_event`. Their events are in a file, and the table keeps the
+ * digest of it.
+ */
 export class AuditArchive1764300000000 implements MigrationInterface {
   name = 'AuditArchive1764300000000';
 

@@ -1,13 +1,13 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What lists would read from end to end without an index of their own: credentials that are not active, and the events
- * of one relying party, for an auditor who is limited to it. The first takes no entry while all goes well, the second
- * one for each event.
+ * Makes indexes for two lists that would read a whole table without them: credentials that are not active, and the
+ * events of one relying party, for an auditor who is limited to it. The first index has no entry while every credential
+ * is active, the second has one per event.
  *
- * Where the tables are large already, make the indexes before the migration without locking anybody out: CREATE INDEX
- * CONCURRENTLY on `credential` by its name, and on each partition of `audit_event` by any. The migration takes over what
- * is there.
+ * If the tables are large already, make the indexes before the migration with CREATE INDEX CONCURRENTLY, which locks
+ * nobody out: on `credential` by the name below, and on each partition of `audit_event` by any name. The migration uses
+ * an index that exists.
  */
 export class ListIndexes1764400000000 implements MigrationInterface {
   name = 'ListIndexes1764400000000';

@@ -1,12 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A relying party's credential is found by its credential id first. With the relying party first, like three other
- * indexes, PostgreSQL took whichever was the last to be made while the table was new, and read all of the relying party
- * for each answer until the table was analyzed.
+ * Puts the credential id first in the index that finds a credential of a relying party. The old index began with the
+ * relying party, like three others. While the table was new, PostgreSQL used whichever of them was made last, and read
+ * all rows of the relying party for each answer until the table was analyzed.
  *
- * Where the table is large already, make the index before the migration without locking anybody out: CREATE UNIQUE INDEX
- * CONCURRENTLY, by its name. The migration takes over what is there.
+ * If the table is large already, make the index before the migration with CREATE UNIQUE INDEX CONCURRENTLY, by the name
+ * below, which locks nobody out. The migration uses an index that exists.
  */
 export class CredentialLookup1764500000000 implements MigrationInterface {
   name = 'CredentialLookup1764500000000';

@@ -1,14 +1,15 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `audit_pending` has an event from when it is written until it has its place in the log: the same statement writes both,
- * and the sequencer deletes the row in the transaction that makes the leaf. It has no index, and vacuum never locks it
- * to give pages back. The replica that locks the one row of `audit_turn` puts the log in order; only the service may.
+ * Makes `audit_pending`, which holds each event from its record until the sequencer gives it a place in the log. One
+ * statement writes the event and its pending row, and the sequencer deletes the row in the transaction that makes the
+ * leaf. The table has no index, and vacuum never locks it to give pages back. The replica that locks the one row of
+ * `audit_turn` puts the log in order. Only the service may lock it.
  *
- * `audit_event.tx` with its index and `audit_checkpoint.last_tx` are for replicas of the version before; the next version
- * drops them.
+ * Replicas of the previous version still use `audit_event.tx` with its index and `audit_checkpoint.last_tx`. The next
+ * version drops them.
  *
- * Constraints are not validated here, because that would read the whole log: they hold for new rows.
+ * The constraints are not validated here, because that would read the whole log. They hold for new rows.
  */
 export class PendingEvents1764610000000 implements MigrationInterface {
   name = 'PendingEvents1764610000000';

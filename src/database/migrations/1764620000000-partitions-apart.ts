@@ -1,17 +1,17 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Makes the log's months without long waits: it waits 50 ms at most for each lock, and takes turns by a lock that only the
- * owner of the table may take. PostgreSQL reads the whole default partition before it takes a new one, with everybody
- * locked out, so a month is refused as long as there is much in it.
+ * Makes the months of the log without long waits: it waits at most 50 ms for each lock, and replicas take turns by a
+ * lock that only the owner of the table may take. PostgreSQL reads the whole default partition before it accepts a new
+ * one, and locks everyone out meanwhile. So a month is refused as long as the default partition is large.
  *
- * `audit_empty_default` gives the events in the default partition months of their own, one bounded step a call:
+ * `audit_empty_default` moves the events in the default partition to months of their own, one bounded step per call:
  *
- * 1. It makes `audit_event_moving` beside the log, with the months that are missing, and a trigger that writes new events
- *    of the default partition there too.
- * 2. It copies the events that were there before, in the order of the ids. Events never change, so a copy stays true, and
- *    readers find them in the default partition until the end.
- * 3. With everybody locked out for a moment, the copies take the place of the default partition.
+ * 1. It makes `audit_event_moving` beside the log, with the months that are missing, and a trigger that also writes new
+ *    events of the default partition there.
+ * 2. It copies the older events, in the order of their ids. Events never change, so a copy stays true, and readers find
+ *    the events in the default partition until the end.
+ * 3. It locks everyone out for a moment and puts the copies in the place of the default partition.
  */
 export class PartitionsApart1764620000000 implements MigrationInterface {
   name = 'PartitionsApart1764620000000';
@@ -23,7 +23,7 @@ export class PartitionsApart1764620000000 implements MigrationInterface {
     await runner.query(EMPTY_DEFAULT);
   }
 
-  /** The function of the version before may stay: it has the same signature, and does the same. */
+  /** Keeps the new audit_make_partitions: it has the signature of the previous one and the same result. */
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       DROP FUNCTION audit_empty_default, audit_missing_months;
@@ -71,7 +71,10 @@ const MAKE_PARTITIONS = `
       RETURN made;
     END $$`;
 
-/** The months of events in the default partition, up to a month, that have no partition and were not archived. */
+/**
+ * SQL: lists the months up to a given one whose events are in the default partition, and that have no partition and are
+ * not archived.
+ */
 const MISSING_MONTHS = `
   CREATE FUNCTION audit_missing_months(until_month date) RETURNS SETOF date
     LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, public, pg_temp AS $$
@@ -103,7 +106,7 @@ const MOVE_TOO = `
       RETURN NULL;
     END $$`;
 
-/** @returns true while there is more to do */
+/** SQL: does one step, and returns true while there is more to do. */
 const EMPTY_DEFAULT = `
   CREATE FUNCTION audit_empty_default(until_month date) RETURNS boolean ${AS_OWNER} AS $$
     DECLARE

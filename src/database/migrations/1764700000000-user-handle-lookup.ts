@@ -1,10 +1,11 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Finds a user by the handle that an authenticator sends, where the credential that it names is not there.
+ * Makes the index that finds a user by the handle that an authenticator sends, for answers whose credential does not
+ * exist.
  *
- * If the table is large already, make the index before the migration without locking anybody out, by CREATE INDEX
- * CONCURRENTLY and its name. The migration takes over an index that is there.
+ * If the table is large already, make the index before the migration with CREATE INDEX CONCURRENTLY, by the name below,
+ * which locks nobody out. The migration uses an index that exists.
  */
 export class UserHandleLookup1764700000000 implements MigrationInterface {
   name = 'UserHandleLookup1764700000000';
