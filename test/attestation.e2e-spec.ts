@@ -97,7 +97,7 @@ describe('a relying party that demands a trusted attestation', () => {
 
   it('refuses every other one', async () => {
     const attestations: [Attestation, string][] = [
-      [packedBy(await other.issue({ aaguid: AAGUID })), 'this one is not trusted: it ends in no known root'],
+      [packedBy(await other.issue({ aaguid: AAGUID })), 'this one is not trusted: it does not end in a known root'],
       [packedSelf, 'signed with the passkey’s own key'],
       [noAttestation, 'this answer has none'],
     ];

@@ -144,7 +144,7 @@ describe('a refusal is in the log before the answer', () => {
     expect(entry).toMatchObject({
       unmapped: { webauthn_step: '§7.2 step 17' },
       status_detail:
-        'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0); the policy demands it',
+        'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0), which the policy demands',
     });
     expect(entry?.metadata.correlation_uid).toBe((body as unknown as { instance: string }).instance);
   });

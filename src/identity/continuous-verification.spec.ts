@@ -164,7 +164,7 @@ describe('when the trust material was replaced', () => {
   it('a caller whose authority is gone is refused', async () => {
     const live = await reloaded(await material([], at(90), await authority({ subject: 'CN=Other' })));
     const standing = await verify(live);
-    expect(standing).toMatchObject(refused('the certificate is no longer trusted: it ends in no known root'));
+    expect(standing).toMatchObject(refused('the certificate is no longer trusted: it does not end in a known root'));
   });
 
   it('a connection whose handshake began before is verified too, at its first request', async () => {
@@ -179,7 +179,7 @@ describe('when the trust material was replaced', () => {
     const { revocationLists } = await material();
     trust.material = { ...other, revocationLists: [...other.revocationLists, ...revocationLists] };
     const standing = await verify(connection({ epoch: 2 }));
-    expect(standing).toMatchObject(refused('the certificate is no longer trusted: it ends in no known root'));
+    expect(standing).toMatchObject(refused('the certificate is no longer trusted: it does not end in a known root'));
   });
 
   it('a connection that began since is not drained', async () => {

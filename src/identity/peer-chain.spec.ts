@@ -176,7 +176,7 @@ describe('a peer is not trusted', () => {
 
   it('when only its intermediate is trusted, not the root: OpenSSL refuses that too', async () => {
     expect(await verdict([leaf, between, root], await material([between], [[between], [root]]))).toMatch(
-      'is no longer trusted: it ends in no known root',
+      'is no longer trusted: it does not end in a known root',
     );
   });
 

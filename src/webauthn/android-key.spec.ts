@@ -220,13 +220,13 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
 
   it.each<[string, () => Ceremony]>([
     ['the certificate’s key is not the key of the credential', () => ({ attested: generateKey('ES256') })],
-    ['the attestation challenge is another one than the hash of the client data', () => ({ claims: { challenge: OTHER_HASH } })],
+    ['the attestation challenge is not the hash of the client data', () => ({ claims: { challenge: OTHER_HASH } })],
     ['Android says that every app may use the key (allApplications), not the browser alone', () => ({ claims: { software: { allApplications: null } } })],
-    ['Android says that the key was brought into the device (origin), not generated there', () => ({ claims: { software: { origin: 2 } } })],
-    ['Android says that the key may do something else than sign (purpose)', () => ({ claims: { software: { purpose: new IntegerSet([7]) } } })],
+    ['Android says that the key was imported into the device (origin), not generated there', () => ({ claims: { software: { origin: 2 } } })],
+    ['Android says that the key may do more than sign (purpose)', () => ({ claims: { software: { purpose: new IntegerSet([7]) } } })],
     ['the certificate lacks Android’s key description', () => ({ claims: [] })],
     ['the signature of the attestation statement was not made over this authenticator data and client data', () => statement((attStmt) => ({ ...attStmt, sig: Buffer.alloc(70, 1) }))],
-    ['the statement is signed by PS256 (-37), not by the key’s RS256 (-257)', () => ({ key: generateKey('RS256'), ...statement((attStmt) => ({ ...attStmt, alg: COSE.PS256 })) })],
+    ['the statement is signed with PS256 (-37), not with the key’s RS256 (-257)', () => ({ key: generateKey('RS256'), ...statement((attStmt) => ({ ...attStmt, alg: COSE.PS256 })) })],
   ])('says why it is refused: %s', async (detail, what) => {
     await expect(ceremony(what())).rejects.toMatchObject({ detail, clause: '§7.1 step 22' });
   }); // prettier-ignore

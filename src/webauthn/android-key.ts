@@ -27,7 +27,7 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   const { statement, certificates, algorithm, credential } = attestation;
   const leaf = certificates[0]!;
   const alg = statement.get('alg');
-  const other = `the statement is signed by ${nameOfAlgorithm(alg)}, not by the key’s ${nameOfAlgorithm(algorithm)}`;
+  const other = `the statement is signed with ${nameOfAlgorithm(alg)}, not with the key’s ${nameOfAlgorithm(algorithm)}`;
   step(alg === algorithm, 'attestation-invalid', other);
   const own = leaf.publicKey.equals(publicKeyOf(credential.key));
   step(own, 'attestation-invalid', 'the certificate’s key is not the key of the credential');
@@ -38,13 +38,13 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   const alone = others.every((other) => other === undefined);
   step(alone, 'attestation-invalid', 'a certificate that signed the key describes a key itself');
   const ours = description.attestationChallenge.equals(attestation.clientDataHash);
-  step(ours, 'attestation-invalid', 'the attestation challenge is another one than the hash of the client data');
+  step(ours, 'attestation-invalid', 'the attestation challenge is not the hash of the client data');
   demandAuthorizations(description);
   if (isHardwareEnforced(description)) return undefined;
   return {
     code: 'unguarded',
     detail:
-      'Android keeps the key in software, or does not say that its trusted environment enforces what the key is for',
+      'Android keeps the key in software, or does not say that its trusted environment enforces the origin and the purpose of the key',
   };
 }
 
@@ -70,10 +70,10 @@ function demandAuthorizations({ softwareEnforced, hardwareEnforced }: KeyDescrip
   step(
     generated,
     'attestation-invalid',
-    'Android says that the key was brought into the device (origin), not generated there',
+    'Android says that the key was imported into the device (origin), not generated there',
   );
   const signs = union.every(({ purpose }) => purpose === undefined || isSignOnly(purpose));
-  step(signs, 'attestation-invalid', 'Android says that the key may do something else than sign (purpose)');
+  step(signs, 'attestation-invalid', 'Android says that the key may do more than sign (purpose)');
 }
 
 function isHardwareEnforced(description: KeyDescription): boolean {

@@ -31,7 +31,7 @@ const CURVES: Readonly<Record<number, string>> = { 1: 'prime256v1', 2: 'secp384r
 export function attestationAlgorithm(alg: unknown, key: KeyObject): SignatureAlgorithm {
   const algorithm = ATTESTATION_ALGORITHMS.find(({ cose }) => cose === alg);
   if (algorithm === undefined) {
-    throw new Refusal('attestation-invalid', `alg is ${shown(alg)}, which no known signature algorithm has`);
+    throw new Refusal('attestation-invalid', `alg is ${shown(alg)}, not a known signature algorithm`);
   }
   const detail = `alg is ${shown(alg)} (${algorithm.name}), but the attestation certificate has ${describeKey(key)}`;
   step(fitsKey(algorithm, key), 'attestation-invalid', detail);

@@ -22,7 +22,7 @@ export function demandAttestationLeaf(fields: CertificateFields, aaguid: string)
   const { version, extensions } = fields;
   step(version === V3, 'attestation-invalid', `the attestation certificate has version ${String(version)}, not 3`);
   const authority = readExtension(fields, BASIC_CONSTRAINTS, BasicConstraints)?.cA === true;
-  step(!authority, 'attestation-invalid', 'the attestation certificate is one of an authority (cA is true)');
+  step(!authority, 'attestation-invalid', 'the attestation certificate belongs to an authority (cA is true)');
   demandAaguid(extensions, aaguid);
 }
 
@@ -40,7 +40,7 @@ function demandAaguid(extensions: readonly Extension[], aaguid: string): void {
   const value = bytesOfExtension(extension).toString('hex');
   const [, ...parts] = /^0410(.{8})(.{4})(.{4})(.{4})(.{12})$/.exec(value) ?? [];
   const model = parts.length > 0 ? `the model ${parts.join('-')}` : 'a model that cannot be read';
-  const detail = `the attestation certificate is for ${model}, and the authenticator says that it is ${aaguid}`;
+  const detail = `the attestation certificate is for ${model}, but the authenticator says that it is ${aaguid}`;
   step(parts.join('-') === aaguid, 'attestation-invalid', detail);
 }
 

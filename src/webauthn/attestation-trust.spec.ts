@@ -59,9 +59,9 @@ describe('WebAuthn L3 §7.1 step 24: how far the attestation is trusted', () => 
   });
 
   it.each<[string, () => string[], string]>([
-    ['without roots', () => [], 'it ends in no known root'],
-    ['by another maker', () => [other.rootPem], 'it ends in no known root'],
-    ['with a root that is none', () => ['no certificate'], 'it ends in no known root'],
+    ['without roots', () => [], 'it does not end in a known root'],
+    ['by another maker', () => [other.rootPem], 'it does not end in a known root'],
+    ['with a root that is none', () => ['no certificate'], 'it does not end in a known root'],
   ])('is untrusted %s', async (_, roots, cause) => {
     const distrust = { code: 'root-unknown', detail: expect.stringContaining(cause) };
     expect(await attested(packedBy(leaf), { roots })).toEqual({ format: 'packed', trust: 'untrusted', distrust });

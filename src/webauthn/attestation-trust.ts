@@ -40,7 +40,7 @@ function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certi
   const issuer = nameInOneLine(certificates.at(-1)?.issuer);
   return {
     code,
-    detail: `${cause}: its last certificate is issued by "${issuer}". If that is a root of a maker whom you trust, add it to PASSKEY_ATTESTATION_ROOTS_FILE`, // prettier-ignore
+    detail: `${cause}: its last certificate is issued by "${issuer}". If that is the root of a maker that you trust, add it to PASSKEY_ATTESTATION_ROOTS_FILE`, // prettier-ignore
   };
 }
 

@@ -109,21 +109,21 @@ export function verifyAuthenticatorData(
     step(
       data.userPresent || !expected.requireUserPresence,
       'user-presence-missing',
-      'the authenticator did not test that a user is there (the flag UP is 0); the ceremony demands it',
+      'the authenticator did not test that a user is present (the flag UP is 0), which the ceremony demands',
     );
   });
   at(section, first + 2, () => {
     step(
       data.userVerified || !expected.requireUserVerification,
       'user-verification-missing',
-      'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0); the policy demands it',
+      'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0), which the policy demands',
     );
   });
   at(section, first + 3, () => {
     step(
       data.backupEligible || !data.backedUp,
       'backup-flags-invalid',
-      'the authenticator says that the passkey is backed up (BS is 1) and cannot be (BE is 0)',
+      'the authenticator says that the passkey is backed up (BS is 1), but that it cannot be (BE is 0)',
     );
   });
 }

@@ -69,7 +69,11 @@ export function demandBoundedKey({ asymmetricKeyType: type, asymmetricKeyDetails
   );
   const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {};
   const bounded = modulusLength <= MAX_RSA_BITS && publicExponent < 2n ** 32n;
-  step(bounded, 'attestation-invalid', `a certificate of x5c has an RSA key that is longer than any in use`);
+  step(
+    bounded,
+    'attestation-invalid',
+    `a certificate of x5c has an RSA key with a longer modulus or exponent than any in use`,
+  );
 }
 
 /** @returns the number of elements. @throws Refusal */

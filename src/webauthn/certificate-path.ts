@@ -55,9 +55,9 @@ export function certificatePath(
   rules: PathRules = {},
 ): PathVerdict {
   if (new Set(chain.map(({ fingerprint256 }) => fingerprint256)).size < chain.length) {
-    return invalid('a certificate comes twice');
+    return invalid('a certificate appears twice');
   }
-  let flaw: PathFlaw = { code: 'root-unknown', cause: 'it ends in no known root' };
+  let flaw: PathFlaw = { code: 'root-unknown', cause: 'it does not end in a known root' };
   for (const anchor of anchors) {
     const path = pathTo(anchor, chain);
     if (!path) continue;
@@ -125,7 +125,7 @@ function flawOfLink(subject: X509Certificate, issuer: X509Certificate, byAny: bo
   const issued = byAny && !issuer.ca ? subject.issuer === issuer.subject : subject.checkIssued(issuer);
   if (!issued) return `${nameOf(issuer)} did not issue ${nameOf(subject)}`;
   if (/md[245]|sha-?1\b/i.test(subject.signatureAlgorithm ?? ''))
-    return `${nameOf(subject)} is signed by a broken hash`;
+    return `${nameOf(subject)} is signed with a broken hash`;
   if (!subject.verify(issuer.publicKey)) return `the signature of ${nameOf(subject)} does not hold`;
   return undefined;
 }

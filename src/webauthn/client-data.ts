@@ -42,7 +42,7 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
     step(
       challenge === issued,
       'challenge-mismatch',
-      'the answer is to another challenge than the one with this challengeId',
+      'the answer is for another challenge than the one with this challengeId',
     );
   });
   at(section, first + 4, () => {
@@ -53,7 +53,7 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
     step(
       crossOrigin !== true || expected.crossOrigin.allow,
       'cross-origin-denied',
-      'the ceremony ran in a frame of a page of another origin, which the policy does not allow',
+      'the ceremony ran in a cross-origin frame, which the policy does not allow',
     );
   });
   return at(section, first + 6, () => {
@@ -67,11 +67,11 @@ function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: read
     step(
       topOrigin === undefined,
       'cross-origin-denied',
-      'the client data has a topOrigin, which only a ceremony in a frame of another origin has',
+      'the client data has a topOrigin, but the ceremony did not run in a cross-origin frame',
     );
     return;
   }
-  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is not a text');
+  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is not a string');
   step(
     allowed.length === 0 || (topOrigin !== undefined && allowed.includes(topOrigin)),
     'cross-origin-denied',

@@ -90,7 +90,7 @@ describe('WebAuthn L3 §8.6 FIDO U2F attestation', () => {
     });
     it('accepts another one, as untrusted', async () => {
       const verdict = await attested(by(maker), { aaguid: AAGUID });
-      const detail = `it names the model ${AAGUID}, which fido-u2f does not sign: it must be zero`;
+      const detail = `it names the model ${AAGUID}, which fido-u2f does not sign: the AAGUID must be zero`;
       expect(verdict).toEqual({
         format: 'fido-u2f',
         trust: 'untrusted',

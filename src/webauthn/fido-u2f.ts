@@ -41,6 +41,6 @@ export function verifyFidoU2f({
   if (aaguid === NO_AAGUID) return undefined;
   return {
     code: 'aaguid-unsigned',
-    detail: `it names the model ${aaguid}, which fido-u2f does not sign: it must be zero`,
+    detail: `it names the model ${aaguid}, which fido-u2f does not sign: the AAGUID must be zero`,
   };
 }

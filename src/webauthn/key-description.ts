@@ -48,7 +48,7 @@ function readList(element: AsnType | undefined): AuthorizationList {
     const [found, ...more] = entries.filter(
       ({ idBlock }) => idBlock.tagClass === CONTEXT_SPECIFIC && idBlock.tagNumber === tag,
     );
-    if (more.length > 0) throw new Error(`the tag ${String(tag)} comes twice`);
+    if (more.length > 0) throw new Error(`the tag ${String(tag)} appears twice`);
     return found && onlyChildOf(found);
   };
   const [purpose, origin] = [find(TAGS.purpose), find(TAGS.origin)];

@@ -197,7 +197,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
     const named = (hex: string) => [new x509.Extension('1.3.6.1.4.1.45724.1.1.4', false, Buffer.from(hex, 'hex'))];
     const refusal = async (hex: string) => attested(packed(await leaf({ extensions: named(hex) })));
     await expect(refusal(`0410${'11'.repeat(16)}`)).rejects.toMatchObject({
-      detail: `the attestation certificate is for the model 11111111-1111-1111-1111-111111111111, and the authenticator says that it is ${AAGUID}`,
+      detail: `the attestation certificate is for the model 11111111-1111-1111-1111-111111111111, but the authenticator says that it is ${AAGUID}`,
     });
     await expect(refusal('0500')).rejects.toMatchObject({ detail: expect.stringContaining('a model that cannot be read') });
   }); // prettier-ignore

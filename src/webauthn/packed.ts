@@ -15,13 +15,13 @@ export function verifyPacked(attestation: Attestation): void {
   const [leaf] = certificates;
   const [alg, sig] = [statement.get('alg'), statement.get('sig')];
   if (!leaf) {
-    const own = `the statement is signed by ${nameOfAlgorithm(alg)}, not by the key’s ${nameOfAlgorithm(algorithm)}`;
+    const own = `the statement is signed with ${nameOfAlgorithm(alg)}, not with the key’s ${nameOfAlgorithm(algorithm)}`;
     step(alg === algorithm, 'attestation-invalid', own);
     const key = publicKeyOf(credential.key);
     demandSignature(attestationAlgorithm(alg, key), key, attestedBytes(attestation), sig);
     return;
   }
-  step(alg !== RS1, 'attestation-invalid', 'packed is signed with SHA-1 (RS1), which only tpm may be');
+  step(alg !== RS1, 'attestation-invalid', 'packed is signed with SHA-1 (RS1), which only tpm may use');
   demandSignature(attestationAlgorithm(alg, leaf.publicKey), leaf.publicKey, attestedBytes(attestation), sig);
   demandPackedLeaf(readCertificate(leaf), credential.aaguid);
 }

@@ -68,7 +68,7 @@ export function publicKeyOf(key: CoseKey): KeyObject {
     return publicKey;
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    throw new Refusal('public-key-invalid', `the numbers of the key do not make a key for ${algorithm.name}`);
+    throw new Refusal('public-key-invalid', `the numbers of the key are not a valid key for ${algorithm.name}`);
   }
 }
 

@@ -66,7 +66,7 @@ export function readPublicArea(bytes: Uint8Array): PublicArea {
   reader.take(4); // objectAttributes
   reader.sized(); // authPolicy
   if (type !== ALG.rsa && type !== ALG.ecc)
-    reader.refuse(`is of the type ${hex(type)}, not RSA (0x0001) or ECC (0x0023)`);
+    reader.refuse(`has the type ${hex(type)}, not RSA (0x0001) or ECC (0x0023)`);
   reader.skipDetails(SYMMETRIC_BYTES, 'symmetric algorithm');
   reader.skipDetails(SCHEME_BYTES, 'scheme');
   const key = type === ALG.rsa ? readRsaKey(reader) : readEccKey(reader);
@@ -98,7 +98,7 @@ export function readCertifyInfo(bytes: Uint8Array): CertifyInfo {
   const reader = new Reader(bytes, 'certInfo');
   const [magic, type] = [reader.take(4).readUInt32BE(), reader.uint16()];
   if (magic !== TPM_GENERATED_VALUE) reader.refuse(`begins with ${hex(magic)}, not TPM_GENERATED_VALUE (0xff544347)`);
-  if (type !== TPM_ST_ATTEST_CERTIFY) reader.refuse(`is of the type ${hex(type)}, not TPM_ST_ATTEST_CERTIFY (0x8017)`);
+  if (type !== TPM_ST_ATTEST_CERTIFY) reader.refuse(`has the type ${hex(type)}, not TPM_ST_ATTEST_CERTIFY (0x8017)`);
   reader.sized(); // qualifiedSigner
   const extraData = reader.sized();
   reader.take(CLOCK_AND_FIRMWARE_BYTES);

@@ -270,7 +270,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
   });
 
   it('says in words what came and what was expected', async () => {
-    const detail = 'certInfo is of the type 0x8018, not TPM_ST_ATTEST_CERTIFY (0x8017)';
+    const detail = 'certInfo has the type 0x8018, not TPM_ST_ATTEST_CERTIFY (0x8017)';
     await expect(ceremony(shaped({ attestType: 0x8018 }))).rejects.toMatchObject({ detail, clause: '§7.1 step 22' });
     const usage = 'is not for attestation identity keys (2.23.133.8.3), but for nothing';
     const without = await withAik({ extensions: [alternativeName(directoryName(TPM_NAME))] });

@@ -34,7 +34,7 @@ export function verifyTpm(attestation: Attestation): Distrust | undefined {
   const [pubArea, certInfo] = [bytesIn(attestation, 'pubArea'), bytesIn(attestation, 'certInfo')];
   const { nameAlg, key } = readPublicArea(pubArea);
   const same = keyOf(key)?.equals(publicKeyOf(credential.key)) === true;
-  step(same, 'attestation-invalid', 'pubArea is of another key than the credential’s');
+  step(same, 'attestation-invalid', 'pubArea holds another key than the credential’s');
   const { extraData, name } = readCertifyInfo(certInfo);
   const algorithm = attestationAlgorithm(statement.get('alg'), leaf.publicKey);
   const { hash } = algorithm;

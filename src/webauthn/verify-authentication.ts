@@ -61,9 +61,9 @@ export function verifyAuthentication(
       now === before || (now && expected.allowBackupGrowth),
       'backup-eligibility-changed',
       now
-        ? 'the passkey can be backed up now (BE is set) and could not be at registration; the relying party’s policy can ' +
-            'allow that by backupEligibilityChange: accept-growth'
-        : 'the passkey cannot be backed up now (BE is not set) and could be at registration; an authenticator does not do ' +
+        ? 'the passkey can be backed up now (BE is set), but could not be at registration; the relying party’s policy can ' +
+            'allow this with backupEligibilityChange: accept-growth'
+        : 'the passkey cannot be backed up now (BE is not set), but could be at registration; an authenticator never does ' +
             'that, so the user should register a new passkey',
     );
   });

@@ -101,7 +101,7 @@ function decodeAttestation(encoded: string): {
   const decoded = decodeWhole(bytesOf(encoded, 'attestationObject'), 'attestationObject');
   step(decoded instanceof Map, 'malformed', 'attestationObject is not a CBOR map');
   const [format, statement, bytes] = ['fmt', 'attStmt', 'authData'].map((key): unknown => decoded.get(key));
-  step(typeof format === 'string', 'malformed', 'fmt of the attestation object is not a text');
+  step(typeof format === 'string', 'malformed', 'fmt of the attestation object is not a text string');
   step(statement instanceof Map, 'malformed', 'attStmt of the attestation object is not a CBOR map');
   step(bytes instanceof Uint8Array, 'malformed', 'authData of the attestation object is not a byte string');
   const authData = Buffer.from(bytes);

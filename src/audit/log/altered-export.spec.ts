@@ -78,7 +78,7 @@ describe('an export file that was altered', () => {
     ['a name twice in a line', edit(9, '"leafIndex":9', '"leafIndex":8,"leafIndex":9'), 10, 'twice'],
     ['a member that proves nothing', edit(9, '"leafIndex":9', '"leafIndex":9,"note":"fine"'), 10, '"note"'],
     ['a member missing', edit(9, '"leafIndex":9,', ''), 10, 'lacks leafIndex'],
-    ['a kind that there is not', edit(9, 'event', 'other'), 10, 'neither'],
+    ['a kind that there is not', edit(9, 'event', 'other'), 10, 'is not an event, an erased event or the proof'],
     [
       'an event that is missing',
       FULL.with(9, formatMissing(9, { leafHash: LOG.leaves[9]! }, '')),
@@ -88,7 +88,7 @@ describe('an export file that was altered', () => {
     ['a stored hash that is missing', FULL.with(255, formatErased(255, { leafHash: LOG.leaves[255]!, subtreeMissing: true })), 256, 'is gone'], // prettier-ignore
     ['an event that is none', edit(9, /"event":.*/, '"event":"text"}'), 10, 'not an object'],
     ['a leaf index in words', edit(9, '"leafIndex":9', '"leafIndex":"9"'), 10, 'not a count'],
-    ['a stored hash of leaves that are not all there', FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]!, subtree: LOG.subtrees[0] })), 10, 'not all before it'], // prettier-ignore
+    ['a stored hash of leaves that are not all there', FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]!, subtree: LOG.subtrees[0] })), 10, 'does not complete them'], // prettier-ignore
     ['a time with loose digits', edit(9, /("time":\d+)/, '$1.00000001'), 10, 'number'],
     ['a lone surrogate', edit(9, '😀', '\\ud83d'), 10, 'canonical'],
     ['a list for a line', FULL.with(9, '[]\n'), 10, 'not an object'],
@@ -101,15 +101,15 @@ describe('an export file that was altered', () => {
     ['the proof in the middle', FULL.toSpliced(9, 0, FULL.at(-1)!), 10, 'leaf 9 should be here'],
     ['the first line deleted', FULL.slice(1), 1, 'leaf 0 should be here'],
     ['a proof of another range', proof({ to: SIZE - 1 }), SIZE + 1, ''],
-    ['a proof of another size', proof({ treeSize: SIZE + 1 }), SIZE + 1, 'its checkpoint of'],
-    ['a proof beyond its tree', proof({ treeSize: 3 }), SIZE + 1, 'no range'],
+    ['a proof of another size', proof({ treeSize: SIZE + 1 }), SIZE + 1, 'its checkpoint is for'],
+    ['a proof beyond its tree', proof({ treeSize: 3 }), SIZE + 1, 'not in its tree'],
     [
       'a proof with a hash too many',
       proof({ left: [LOG.leaves[0]!.toString('base64url')] }),
       SIZE + 1,
       'does not cover',
     ],
-    ['a proof with a hash that is none', proof({ right: ['x'] }), SIZE + 1, 'a hash that is none'],
+    ['a proof with a hash that is none', proof({ right: ['x'] }), SIZE + 1, 'a malformed hash'],
     ['a proof without hashes', proof({ right: null }), SIZE + 1, 'lacks'],
     ['a checkpoint that is none', proof({ checkpoint: 'x' }), SIZE + 1, 'blank line'],
   ])('is refused with %s', async (_, lines, line, reason) => {

@@ -71,7 +71,7 @@ describe('npm run audit:verify', () => {
     const { code, stdout } = await run([EXPORT, '--key', KEY, '--since', OLDER, '--checkpoints', ANCHORED]);
     expect(code).toBe(0);
     expect(stdout).toContain('since    continues the checkpoint of 10 leaves\n');
-    expect(stdout).toContain('anchored 4 checkpoints hold, 0 are outside of the range, 0 are newer\n');
+    expect(stdout).toContain('anchored 4 checkpoints hold, 0 are outside the range, 0 are newer\n');
     const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER, '--consistency', CONSISTENCY]);
     expect(part).toMatchObject({ code: 0, stdout: expect.stringContaining('leaves [20, 30), of 40: 10 events') });
   });
@@ -126,7 +126,7 @@ describe('npm run audit:verify', () => {
     expect(holds.stdout).toContain('place    leaf 7 of 40\n');
     expect(await run(['-', '--proof', path, '--key', KEY], LOG.events[at]!)).toMatchObject({ code: 0 });
     const other = await run(['-', '--proof', path, '--key', KEY], LOG.events[at + 1]!);
-    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not hold: the proof is of another event\n' });
+    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not hold: the proof is for another event\n' });
   });
 
   it.each([
@@ -137,7 +137,7 @@ describe('npm run audit:verify', () => {
     [
       'a proof of an event with what goes with an export',
       [EXPORT, '--key', KEY, '--proof', CONSISTENCY, '--since', OLDER],
-      '--proof goes with',
+      '--proof allows only',
     ],
     ['a consistency proof of nothing older', [EXPORT, '--key', KEY, '--consistency', CONSISTENCY], '--since'],
     ['a time that is none', [EXPORT, '--key', KEY, '--retained-since', 'soon'], '--retained-since'],

@@ -78,7 +78,8 @@ export class CheckpointTrail {
   #hold(whole: CompactRange, checkpoint: SignedCheckpoint): void {
     if (!sameHash(whole.root(), checkpoint.root)) {
       const [first, last] = [this.firstDoubtful, Math.max(1, checkpoint.size - this.#begin)];
-      const left = this.#begin === 0 ? '' : ', or the proof’s hashes on their left are not those of the leaves before';
+      const left =
+        this.#begin === 0 ? '' : ', or the proof’s hashes on their left do not belong to the leaves before them';
       const reason = `these are not the leaves that were signed at size ${String(checkpoint.size)}${left}`;
       throw new ExportError(reason, Math.min(first, last), last);
     }
@@ -99,11 +100,12 @@ export class CheckpointTrail {
 
   #demandOrigin(origin: string): void {
     this.#origin ??= origin;
-    if (origin !== this.#origin) throw new ExportError(`one checkpoint is of ${this.#origin}, another of ${origin}`);
+    if (origin !== this.#origin)
+      throw new ExportError(`one checkpoint belongs to ${this.#origin}, another to ${origin}`);
   }
 }
 
 function disagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
   if (size === tree.size) return `two checkpoints of ${String(size)} leaves have different roots`;
-  return `a checkpoint of ${String(size)} leaves was signed, and this tree has ${String(tree.size)}: the log was cut, or the export is older`; // prettier-ignore
+  return `a checkpoint of ${String(size)} leaves was signed, but this tree has ${String(tree.size)}: the log was cut, or the export is older`; // prettier-ignore
 }

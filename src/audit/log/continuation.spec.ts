@@ -54,7 +54,7 @@ describe('an export and checkpoints of before', () => {
       async () => ({ since: await LOG.checkpoint(99) }),
       'needs a consistency proof',
     ],
-    ['a consistency proof of another size', async () => ({ since: await LOG.checkpoint(99), consistency: await consistency(98) }), '600 after 98'], // prettier-ignore
+    ['a consistency proof of another size', async () => ({ since: await LOG.checkpoint(99), consistency: await consistency(98) }), 'goes from 98 to 600'], // prettier-ignore
     ['a consistency proof of another log', async () => ({ since: await LOG.checkpoint(99), consistency: { ...(await consistency(98)), from: 99 } }), 'does not continue'], // prettier-ignore
     ['an older checkpoint with a bit of its signature changed', async () => ({ since: (await LOG.checkpoint(99)).replace(/\w=+\n$/, (end) => (end.startsWith('A') ? 'Q' : 'A') + end.slice(1)) }), 'the older checkpoint'], // prettier-ignore
     ['an older checkpoint of other leaves', async () => ({ since: await otherLeaves() }), ''], // prettier-ignore

@@ -28,23 +28,25 @@ export function demandContinuation(
 ): void {
   const [older, newer] = [String(since.size), String(checkpoint.size)];
   if (since.origin !== checkpoint.origin) {
-    throw new LineFault(`is of ${checkpoint.origin}, and the older checkpoint of ${since.origin}`);
+    throw new LineFault(`belongs to ${checkpoint.origin}, but the older checkpoint belongs to ${since.origin}`);
   }
   if (since.size > checkpoint.size) {
-    throw new LineFault(`is of ${newer} leaves, and the older checkpoint of ${older}: the log was cut`);
+    throw new LineFault(`has ${newer} leaves, but the older checkpoint has ${older}: the log was cut`);
   }
   if (!consistency) {
     const within = (since.size >= from && since.size <= to) || since.size === checkpoint.size;
     if (within) return;
     throw new LineFault(
-      `needs a consistency proof: the older checkpoint, of ${older} leaves, ends outside of the lines`,
+      `needs a consistency proof: the older checkpoint of ${older} leaves ends outside the exported range`,
     );
   }
   if (consistency.from !== since.size || consistency.to !== checkpoint.size) {
     const [begin, end] = [String(consistency.from), String(consistency.to)];
-    throw new LineFault(`is of ${newer} leaves after ${older}, and the consistency proof of ${end} after ${begin}`);
+    throw new LineFault(
+      `goes from ${older} to ${newer} leaves, but the consistency proof goes from ${begin} to ${end}`,
+    );
   }
   if (!verifyConsistency({ ...consistency, fromRoot: since.root, toRoot: checkpoint.root })) {
-    throw new LineFault(`is of a log that does not continue the one of the older checkpoint, or the consistency proof is not theirs`); // prettier-ignore
+    throw new LineFault(`belongs to a log that does not continue the older checkpoint, or the consistency proof is for other trees`); // prettier-ignore
   }
 }

@@ -1,7 +1,7 @@
 import { NoteError } from './note-error.js';
 import type { Checkpoint } from './checkpoint.js';
 
-/** C2SP tlog-cosignature: the length of the timestamp before an ML-DSA-44 signature, in seconds since 1970. */
+/** C2SP tlog-cosignature: the length of the timestamp before an ML-DSA-44 signature, which counts seconds since 1970. */
 export const TIMESTAMP_BYTES = 8;
 
 /**

@@ -32,5 +32,5 @@ export class Erasures {
 
 function deleted(line: number, time: number): ExportError {
   const when = new Date(time).toISOString();
-  return new ExportError(`the event, of ${when}, is erased, and its retention had not ended`, line);
+  return new ExportError(`the event of ${when} is erased, but its retention had not ended`, line);
 }

@@ -101,7 +101,7 @@ function parseAnyLine(text: string): LeafLine | ProofLine {
     case 'proof':
       return parseProof(demandMembers(line, ['kind', 'treeSize', 'from', 'to', 'left', 'right', 'checkpoint'], []));
     default:
-      throw new LineFault('is neither an event nor an erased one nor the proof');
+      throw new LineFault('is not an event, an erased event or the proof');
   }
 }
 
@@ -123,7 +123,7 @@ function parseProof(line: Members): ProofLine {
   if (!Array.isArray(left) || !Array.isArray(right) || typeof checkpoint !== 'string') {
     throw new LineFault('lacks its hashes or its checkpoint');
   }
-  if (from > to || to > treeSize) throw new LineFault('is of no range of its tree');
+  if (from > to || to > treeSize) throw new LineFault('has a range that is not in its tree');
   const hashes = { left: left.map(demandHash), right: right.map(demandHash) };
   return { kind: 'proof', treeSize, from, to, ...hashes, checkpoint };
 }
@@ -136,7 +136,7 @@ function leafOf(
 ): LeafLine {
   const hash = leafHash(event);
   if (stored !== undefined && stored !== base64url(hash)) {
-    throw new LineFault('the event is not the one whose hash the log holds for this leaf');
+    throw new LineFault('the event does not match the hash that the log stores for this leaf');
   }
   return { kind: 'event', leafIndex, hash, time: isTime(time) ? time : undefined, subtree };
 }
@@ -162,7 +162,7 @@ function demandMembers(line: Members, required: readonly string[], optional: rea
   const missing = required.find((name) => !Object.hasOwn(line, name));
   if (missing !== undefined) throw new LineFault(`lacks ${missing}`);
   const unknown = Object.keys(line).find((name) => !required.includes(name) && !optional.includes(name));
-  if (unknown !== undefined) throw new LineFault(`has ${JSON.stringify(unknown)}, which proves nothing`);
+  if (unknown !== undefined) throw new LineFault(`has the unknown member ${JSON.stringify(unknown)}`);
   return line;
 }
 
@@ -175,7 +175,7 @@ export function demandCount(line: Members, name: string): number {
 /** base64url without padding, in its only valid spelling. @throws LineFault */
 export function demandHash(value: unknown): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'base64url') : Buffer.of();
-  if (bytes.length !== HASH_BYTES || base64url(bytes) !== value) throw new LineFault('has a hash that is none');
+  if (bytes.length !== HASH_BYTES || base64url(bytes) !== value) throw new LineFault('has a malformed hash');
   return bytes;
 }
 

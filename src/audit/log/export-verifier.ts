@@ -98,7 +98,7 @@ export class ExportVerifier {
   readonly #completed = (level: number, _index: number, hash: Buffer): void => {
     if (level !== TILE_HEIGHT || this.#storedSubtree === undefined) return;
     if (hash.toString('base64url') !== this.#storedSubtree) {
-      const reason = 'these are not the 256 leaves whose hash the log holds';
+      const reason = 'these 256 leaves do not match the hash that the log stores for them';
       throw new ExportError(reason, this.line - 2 ** TILE_HEIGHT + 1, this.line);
     }
     this.#storedSubtree = undefined;
@@ -110,12 +110,12 @@ export class ExportVerifier {
     const { begin: from, end: to } = range;
     if (proof.from !== from) throw new ExportError(misplaced(from, proof.from), 1);
     if (this.#unprovedSubtree !== undefined) {
-      throw new ExportError('has the hash of leaves that are not all before it', this.#unprovedSubtree);
+      throw new ExportError('has the hash of 256 leaves, but does not complete them', this.#unprovedSubtree);
     }
-    if (proof.to !== to) throw new LineFault(`is the proof, and leaf ${String(to)} should be here`);
+    if (proof.to !== to) throw new LineFault(`is the proof, but leaf ${String(to)} should be here`);
     if (proof.treeSize !== checkpoint.size) {
       const [size, signed] = [String(proof.treeSize), String(checkpoint.size)];
-      throw new LineFault(`is of a tree of ${size}, and its checkpoint of ${signed}`);
+      throw new LineFault(`is for a tree of ${size} leaves, but its checkpoint is for ${signed}`);
     }
     const root = this.#rootOf(range, proof);
     for (const trail of this.#trails) trail.settle(CompactRange.of(0, from, proof.left));
@@ -160,5 +160,5 @@ async function* only(checkpoint: SignedCheckpoint): AsyncGenerator<SignedCheckpo
 }
 
 function misplaced(leafIndex: number, expected: number): string {
-  return `is leaf ${String(leafIndex)}, and leaf ${String(expected)} should be here`;
+  return `is leaf ${String(leafIndex)}, but leaf ${String(expected)} should be here`;
 }

@@ -55,7 +55,7 @@ function blocksOf(pem: string): RegExpExecArray[] {
 
 function algorithmOf(key: KeyObject): LogAlgorithm {
   const algorithm = ALGORITHMS.find((known) => known === key.asymmetricKeyType);
-  if (algorithm === undefined) throw new NoteError(`is of ${String(key.asymmetricKeyType)}, not of ${ALGORITHMS.join(' or ')}`); // prettier-ignore
+  if (algorithm === undefined) throw new NoteError(`has the type ${String(key.asymmetricKeyType)}, not ${ALGORITHMS.join(' or ')}`); // prettier-ignore
   return algorithm;
 }
 
@@ -64,7 +64,7 @@ function readSigner(block: string, label: string, name: string, passphrase: stri
     throw new NoteError(`is a ${label}, not a private key in PKCS #8`);
   }
   const encrypted = label === 'ENCRYPTED PRIVATE KEY';
-  if (encrypted && passphrase === undefined) throw new NoteError('is encrypted, and there is no passphrase');
+  if (encrypted && passphrase === undefined) throw new NoteError('is encrypted, but there is no passphrase');
   const privateKey = openPrivateKey(block, encrypted ? passphrase : undefined);
   const algorithm = algorithmOf(privateKey);
   return { key: verifierKey(name, algorithm, createPublicKey(privateKey)), privateKey };

@@ -33,9 +33,9 @@ export function proveEvent(eventText: string, proofText: string, keys: readonly 
     const [leafIndex, treeSize] = [demandCount(document, 'leafIndex'), demandCount(document, 'treeSize')];
     const { proof, checkpoint: note } = document;
     if (!Array.isArray(proof) || typeof note !== 'string') throw new LineFault('lacks its hashes or its checkpoint');
-    if (!sameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is of another event');
+    if (!sameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is for another event');
     const checkpoint = openCheckpoint(note, keys);
-    if (checkpoint.size !== treeSize) throw new LineFault('is of another tree than its checkpoint');
+    if (checkpoint.size !== treeSize) throw new LineFault('is for another tree than its checkpoint');
     const inclusion = { index: leafIndex, size: treeSize, leafHash: hash, root: checkpoint.root };
     if (!verifyInclusion({ ...inclusion, proof: proof.map(demandHash) })) {
       throw new LineFault('does not lead from the event to the root that its checkpoint signs');

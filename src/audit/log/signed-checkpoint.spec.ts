@@ -135,9 +135,7 @@ describe('a signed checkpoint', () => {
     const staging = readLogSigners(pem(ED25519) + pem(ML_DSA_44), 'passkey-manager/staging');
     expect(() => openCheckpoint(signCheckpoint(CHECKPOINT, staging, TIME), KEYS)).toThrow('lacks');
     const foreign = signCheckpoint({ ...CHECKPOINT, origin: 'passkey-manager/staging' }, SIGNERS, TIME);
-    expect(() => openCheckpoint(foreign, KEYS)).toThrow(
-      'passkey-manager/staging, which is the name of none of the keys',
-    );
+    expect(() => openCheckpoint(foreign, KEYS)).toThrow('passkey-manager/staging, but no key has that name');
   });
 
   it('does not hold without keys', () => {
@@ -172,7 +170,7 @@ describe('the key file', () => {
     ],
     ['a public key', KEYS[0]!.publicKey.export({ type: 'spki', format: 'pem' }), undefined, 'the key file does not hold whole private keys'], // prettier-ignore
     ['a key in SEC 1', p256.export({ type: 'sec1', format: 'pem' }), undefined, 'is a EC PRIVATE KEY'],
-    ['an RSA key', pem(ED25519) + pem(rsa), undefined, 'key 2 of the key file is of rsa'],
+    ['an RSA key', pem(ED25519) + pem(rsa), undefined, 'key 2 of the key file has the type rsa'],
     ['two Ed25519 keys', pem(ED25519) + pem(ED25519), undefined, 'more than one key of ed25519'],
     ['an encrypted key and no passphrase', pem(ED25519, 'secret'), undefined, 'key 1 of the key file is encrypted'],
     ['an encrypted key and another passphrase', pem(ED25519, 'secret'), 'other', 'does not open with the passphrase'],

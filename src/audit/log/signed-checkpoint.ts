@@ -40,7 +40,7 @@ export function openCheckpoint(note: string, keys: readonly VerifierKey[]): Sign
   const { text, signatures } = parseNote(note);
   const checkpoint = parseCheckpoint(text);
   if (!keys.some(({ name }) => name === checkpoint.origin)) {
-    throw new NoteError(`the checkpoint is of ${checkpoint.origin}, which is the name of none of the keys`);
+    throw new NoteError(`the checkpoint belongs to ${checkpoint.origin}, but no key has that name`);
   }
   const times = keys.flatMap((key) => {
     const own = signatures.filter(({ name, keyId }) => name === key.name && keyId === key.keyId);

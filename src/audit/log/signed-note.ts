@@ -50,7 +50,7 @@ export function isKeyName(name: string): boolean {
 /** RFC 4648 §4, in its only valid spelling. @throws NoteError */
 export function decodeBase64(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
-  if (text === '' || bytes.toString('base64') !== text) throw new NoteError('that is not base64');
+  if (text === '' || bytes.toString('base64') !== text) throw new NoteError('the text is not base64');
   return bytes;
 }
 

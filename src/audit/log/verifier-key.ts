@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<LogAlgorithm, { readonly type: number; readonly key
 
 /** @throws NoteError when the name is not a valid key name */
 export function verifierKey(name: string, algorithm: LogAlgorithm, publicKey: KeyObject): VerifierKey {
-  if (!isKeyName(name)) throw new NoteError('the name of a key has no spaces and no plus, and is not empty');
+  if (!isKeyName(name)) throw new NoteError('the name of a key must not be empty and must not have spaces or a plus');
   const typed = typedKey(algorithm, publicKey.export({ format: 'raw-public' }));
   const keyId = hash('sha256', Buffer.concat([Buffer.from(`${name}\n`), typed]), 'hex').slice(0, 8);
   return { name, keyId, algorithm, publicKey };
@@ -40,9 +40,8 @@ export function parseVerifierKey(text: string): VerifierKey {
   }
   const [type, bytes] = [decodeBase64(base64)[0], decodeBase64(base64).subarray(1)];
   const algorithm = (Object.keys(TYPES) as LogAlgorithm[]).find((known) => TYPES[known].type === type);
-  if (algorithm === undefined) throw new NoteError(`keys of type ${String(type)} are not known here`);
-  if (bytes.length !== TYPES[algorithm].keyBytes)
-    throw new NoteError(`that is not the length of a key of ${algorithm}`);
+  if (algorithm === undefined) throw new NoteError(`the key type ${String(type)} is unknown`);
+  if (bytes.length !== TYPES[algorithm].keyBytes) throw new NoteError(`the key has the wrong length for ${algorithm}`);
   const publicKey = createPublicKey({ key: bytes, format: 'raw-public', asymmetricKeyType: algorithm });
   const key = verifierKey(name, algorithm, publicKey);
   if (key.keyId !== keyId) throw new NoteError(`${keyId} is not the hash of the key of ${name}`);
@@ -62,7 +61,7 @@ export function parseVerifierKeys(text: string): VerifierKey[] {
       }
     });
   if (keys.length === 0) throw new NoteError('there is no verifier key');
-  if (new Set(keys.map(formatVerifierKey)).size < keys.length) throw new NoteError('a verifier key is there twice');
+  if (new Set(keys.map(formatVerifierKey)).size < keys.length) throw new NoteError('a verifier key appears twice');
   return keys;
 }
 

@@ -26,10 +26,9 @@ export function readVerifyCommand(args: string[]): VerifyCommand {
   const { key, proof, since, consistency, checkpoints, 'retained-since': retained } = values;
   const [path, ...rest] = positionals;
   if (path === undefined || rest.length > 0 || key === undefined)
-    throw new Error('one EXPORT or EVENT and a --key are needed');
-  if (proof !== undefined && Object.keys(values).length > 2)
-    throw new Error('--proof goes with an EVENT and --key alone');
-  if (consistency !== undefined && since === undefined) throw new Error('--consistency goes with --since');
+    throw new Error('give one EXPORT or EVENT and a --key');
+  if (proof !== undefined && Object.keys(values).length > 2) throw new Error('--proof allows only an EVENT and --key');
+  if (consistency !== undefined && since === undefined) throw new Error('--consistency requires --since');
   const retainedSince = retained === undefined ? undefined : new Date(retained);
   if (Number.isNaN(retainedSince?.getTime())) throw new Error('--retained-since is not a time');
   const options: VerifyOptions = {

@@ -72,5 +72,5 @@ function formatTable(rows: readonly (readonly [string, string | undefined])[]): 
 }
 
 function formatAnchored({ held, outside, newer }: NonNullable<ProvedExport['anchored']>): string {
-  return `${String(held)} checkpoints hold, ${String(outside)} are outside of the range, ${String(newer)} are newer`;
+  return `${String(held)} checkpoints hold, ${String(outside)} are outside the range, ${String(newer)} are newer`;
 }

@@ -37,14 +37,14 @@ export function attention(review: Review, proved: ProvedExport | undefined): Rem
   add('act', ofType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
   add('act', ofType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
   add('look', ofType(signs, 'risk.signal'), 'Risk signals', 'signs');
-  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', failed(type), `${type} refused, and the old one stayed in force`, 'changes');
+  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', failed(type), `${type} refused; the old version stays active`, 'changes');
   const suspicious = review.refusals.ranked(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
   for (const { key, value } of suspicious) add('look', value.count, `${key[0] ?? ''} refused as ${key[1] ?? ''}`, 'refusals');
   add('look', total(review.denied) + review.unrecordedDenials, 'Calls denied', 'denied');
   add('look', total(review.handshakes) + review.unrecordedHandshakes, 'Handshakes refused', 'handshakes');
   addRefusedShare(review, remarks);
-  for (const type of ['policy.reload', 'trust.reload', 'attestation-roots.reload', 'relying-party.create', 'relying-party.update', 'schema.migrate']) add('note', made(type), `Was each one meant? ${type}`, 'changes');
-  if (proved) add('note', proved.erased, 'Events that are in the archive, and not told of here');
+  for (const type of ['policy.reload', 'trust.reload', 'attestation-roots.reload', 'relying-party.create', 'relying-party.update', 'schema.migrate']) add('note', made(type), `Confirm that each ${type} was intended`, 'changes');
+  if (proved) add('note', proved.erased, 'Events that only the archive has, not this report');
   return remarks;
 } // prettier-ignore
 

@@ -20,7 +20,7 @@ export function htmlOf(report: Report): string {
 <style>${STYLE}</style>
 </head>
 <body>
-<a class="skip" href="#remarks">To what needs a look</a>
+<a class="skip" href="#remarks">Skip to the remarks</a>
 <header>
 <h1>${title}</h1>
 <p class="period">${report.period}</p>
@@ -32,7 +32,7 @@ ${remarksOf(report)}
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
 ${sections.map(sectionOf)}
 </main>
-<footer><p>Made from ${report.file}. All times are UTC.</p></footer>
+<footer><p>Generated from ${report.file}. All times are UTC.</p></footer>
 </body>
 </html>
 `;

@@ -55,8 +55,12 @@ describe('a report', () => {
     expect(cells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
     expect(section(report, 'denied').rows).toEqual([['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01']]); // prettier-ignore
     expect(cells(report, 'handshakes', 3)).toEqual([['203.0.113.9', 'CERT_REVOKED', '3']]);
-    expect(section(report, 'denied').note).toBe('Besides these, 30 were over what is recorded of a minute.');
-    expect(section(report, 'handshakes').note).toBe('Besides these, 17 were over what is recorded of a minute.');
+    expect(section(report, 'denied').note).toBe(
+      'Another 30 exceeded the limit of records per minute and have no record of their own.',
+    );
+    expect(section(report, 'handshakes').note).toBe(
+      'Another 17 exceeded the limit of records per minute and have no record of their own.',
+    );
   });
 
   it('tells changes, signs, readers and models', async () => {
@@ -83,23 +87,23 @@ describe('a report', () => {
       'act Passkey records that fail their integrity check: 1',
       'act Failures of the audit log: 1',
       'look Risk signals: 1',
-      'look trust.reload refused, and the old one stayed in force: 1',
+      'look trust.reload refused; the old version stays active: 1',
       'look credential.verify refused as sign-count-regressed: 1',
       'look Calls denied: 34',
       'look Handshakes refused: 20',
       'look Share of authentications that were refused: 10.5 %',
-      'note Was each one meant? policy.reload: 1',
-      'note Was each one meant? relying-party.create: 1',
+      'note Confirm that each policy.reload was intended: 1',
+      'note Confirm that each relying-party.create was intended: 1',
     ]);
   });
 
   it('is of the time that is asked for', async () => {
     const report = await told({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
-    expect(report.period).toBe('2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not told of'); // prettier-ignore
+    expect(report.period).toBe('2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report'); // prettier-ignore
     expect(report.figures[0]?.value).toBe('151');
     expect(cells(report, 'authentications', 1)).toEqual([['2026-01-06']]);
     const never = await told({ from: 0, to: 1 });
-    expect([never.period, section(never, 'activity').rows]).toEqual(['No event in the period that was asked for', []]);
+    expect([never.period, section(never, 'activity').rows]).toEqual(['No events in the requested period', []]);
   });
 
   it('says whether the export was proved, and is not made of one that does not hold', async () => {
@@ -155,7 +159,7 @@ describe('the page', () => {
     );
     const report = reportOf(review, { file: '-', proved, modelName });
     expect(htmlOf(report)).not.toContain('<svg');
-    expect(textOf(report)).toContain('Nobody did.');
+    expect(textOf(report)).toContain('Nobody read it.');
   });
 });
 

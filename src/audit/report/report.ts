@@ -72,7 +72,8 @@ export function reportOf(review: Review, sources: ReportSources): Report {
 
 function proofOf(proved: ProvedExport | undefined): Report['proof'] {
   if (!proved) {
-    const text = 'NOT VERIFIED: no key was given. Nothing says that these are the events of the log, or all of them.';
+    const text =
+      'NOT VERIFIED: no key was given. Nothing proves that these are the events of the log, or that none is missing.';
     return { holds: false, text, facts: [] };
   }
   const { from, to, events, erased, checkpoint, since, anchored } = proved;
@@ -86,17 +87,17 @@ function proofOf(proved: ProvedExport | undefined): Report['proof'] {
     const { held, outside, newer } = anchored;
     facts.push([
       'Anchored',
-      `${whole(held)} checkpoints hold, ${whole(outside)} are outside of the range, ${whole(newer)} are newer`,
+      `${whole(held)} checkpoints hold, ${whole(outside)} are outside the range, ${whole(newer)} are newer`,
     ]);
   }
   return { holds: true, text: 'Verified: every event is as it was logged, and none of the range is missing.', facts };
 }
 
 function periodOf({ span, period, events, outside }: Review): string {
-  if (events === 0) return `No event${outside > 0 ? ' in the period that was asked for' : ''}`;
+  if (events === 0) return `No events${outside > 0 ? ' in the requested period' : ''}`;
   const from = Number.isFinite(period.from) ? period.from : span.first;
   const to = Number.isFinite(period.to) ? period.to : span.last;
-  const others = outside > 0 ? `; ${whole(outside)} other events of the export are not told of` : '';
+  const others = outside > 0 ? `; ${whole(outside)} other events of the export are not in this report` : '';
   return `${stamp(from)} to ${stamp(to)}${others}`;
 }
 

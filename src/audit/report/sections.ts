@@ -36,7 +36,9 @@ export function sectionsOf(review: Review, modelName: (aaguid: string) => string
 } // prettier-ignore
 
 function unrecorded(count: number): Pick<Section, 'note'> {
-  return count > 0 ? { note: `Besides these, ${whole(count)} were over what is recorded of a minute.` } : {};
+  return count > 0
+    ? { note: `Another ${whole(count)} exceeded the limit of records per minute and have no record of their own.` }
+    : {};
 }
 
 function activity({ hours }: Review): Section {
@@ -55,7 +57,7 @@ function authentications({ hours }: Review): Section {
   return {
     ...{ id: 'authentications', title: 'Authentications by day', columns: [text('Day (UTC)'), number('Accepted'), number('Refused'), number('Share refused')] },
     rows: days.slice(-MAX_ROWS).map(({ start, accepted, refused }) => [start.toISOString().slice(0, 10), whole(accepted), whole(refused), rate(refused, accepted + refused)]),
-    empty: 'There was none.',
+    empty: 'There were none.',
     plot: { kind: 'columns', title: 'Authentications', series, of: [{ name: 'Accepted', count: 'accepted' }, { name: 'Refused', count: 'refused' }] },
   };
 } // prettier-ignore
@@ -90,7 +92,7 @@ function listed(id: string, title: string, list: Listed, note?: string): Section
   const more = list.count > list.newest.length ? `The last ${whole(list.newest.length)} of ${whole(list.count)}.` : '';
   const whom = ({ caller, address }: LoggedEvent): string => caller || address;
   return {
-    ...{ id, title, empty: 'There was none.', columns: [text('Time (UTC)'), text('Event'), text('Outcome'), text('By'), text('What')] },
+    ...{ id, title, empty: 'There were none.', columns: [text('Time (UTC)'), text('Event'), text('Outcome'), text('By'), text('What')] },
     ...((note ?? more) && { note: [note, more].filter(Boolean).join(' ') }),
     rows: list.newest.map((event) => [second(event.time), event.type, event.success ? 'success' : 'failure', whom(event), changeText(event)]),
   };
@@ -99,7 +101,7 @@ function listed(id: string, title: string, list: Listed, note?: string): Section
 function readers({ readers: tally }: Review): Section {
   const rows = tally.ranked(({ reads, exports }) => reads + exports);
   return {
-    ...{ id: 'readers', title: 'Who read the audit log', empty: 'Nobody did.', columns: [text('Caller'), number('Reads'), number('Exports'), text('Last (UTC)')] },
+    ...{ id: 'readers', title: 'Readers of the audit log', empty: 'Nobody read it.', columns: [text('Caller'), number('Reads'), number('Exports'), text('Last (UTC)')] },
     ...moreThan(rows, MAX_ROWS),
     rows: rows.slice(0, MAX_ROWS).map(({ key, value: { reads, exports, last } }) => [key[0] ?? '', whole(reads), whole(exports), second(last)]),
   };
@@ -107,7 +109,7 @@ function readers({ readers: tally }: Review): Section {
 
 function models({ models: tally }: Review, modelName: (aaguid: string) => string | undefined): Section {
   const rows = tally.ranked(({ registered, revoked }) => registered + revoked);
-  const nameOf = (aaguid: string): string => modelName(aaguid) ?? (aaguid === '' ? 'not told' : 'unknown model');
+  const nameOf = (aaguid: string): string => modelName(aaguid) ?? (aaguid === '' ? 'not reported' : 'unknown model');
   return {
     ...{ id: 'models', title: 'Passkeys by authenticator model', empty: 'None was registered or revoked.' },
     columns: [text('Model'), text('AAGUID'), number('Registered'), number('Suspended'), number('Revoked')],
@@ -119,7 +121,7 @@ function models({ models: tally }: Review, modelName: (aaguid: string) => string
 function types({ types: tally }: Review): Section {
   const rows = tally.ranked(({ success, failure }) => success + failure);
   return {
-    ...{ id: 'types', title: 'All events', empty: 'There was none.', columns: [text('Class'), text('Event'), number('Success'), number('Failure')] },
+    ...{ id: 'types', title: 'All events', empty: 'There were none.', columns: [text('Class'), text('Event'), number('Success'), number('Failure')] },
     rows: rows.map(({ key: [className = '', type = ''], value: { success, failure } }) => [className, type, whole(success), whole(failure)]),
   };
 } // prettier-ignore
