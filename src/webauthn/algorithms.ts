@@ -38,7 +38,7 @@ export const ALGORITHMS: readonly Algorithm[] = [
 export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => cose);
 
 /**
- * The algorithm for people, such as `ES256 (-7)`. It does not show a value that is not a number, which could have any
+ * Names an algorithm for people, such as `ES256 (-7)`. A value that is not a number is not shown: it could have any
  * length.
  */
 export function nameOfAlgorithm(cose: unknown): string {

@@ -187,7 +187,7 @@ describe('what a refusal tells', () => {
   ])('is short and clean when the type is %s', (_, value) => {
     const { detail } = refusalOf(`{"type":${value}}`) as Refusal;
     expect(detail.length).toBeLessThan(300);
-    // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+    // eslint-disable-next-line no-control-regex -- it looks for control characters
     expect(detail).not.toMatch(/[\u0000-\u001f]/);
     expect(detail.isWellFormed()).toBe(true);
   });

@@ -6,7 +6,7 @@ export interface ShippedRoot {
   readonly source: string;
   /** The day of our last comparison with that page. */
   readonly asOf: string;
-  /** SHA-256 of the certificate, to compare it with what the owner publishes. */
+  /** SHA-256 of the certificate, to compare with the fingerprint that the owner publishes. */
   readonly fingerprint: string;
   readonly pem: string;
 }

@@ -40,7 +40,7 @@ export class Hours {
     return hours.slice(0, count).map(([hour, counts]) => ({ start: new Date(hour * HOUR_MS), ...counts }));
   }
 
-  /** The time from the first hour to the last, in the narrowest buckets of which there are at most `maxBuckets`. */
+  /** The time from the first hour to the last, in the narrowest buckets that number at most `maxBuckets`. */
   series(maxBuckets: number): Series {
     let [first, last] = [Infinity, -Infinity];
     for (const hour of this.#hours.keys()) [first, last] = [Math.min(first, hour), Math.max(last, hour)];
