@@ -1,22 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { Type } from 'class-transformer';
-import {
-  ArrayMinSize,
-  ArrayUnique,
-  IsArray,
-  IsInt,
-  IsObject,
-  IsString,
-  Max,
-  MaxLength,
-  Min,
-  ValidateNested,
-} from 'class-validator';
+import { ArrayMinSize, ArrayUnique, IsArray, IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
 import { globSync, readFileSync } from 'node:fs';
 import type { Problem } from '../problems/problem.js';
 import { HasForm } from './has-form.js';
 import { IsText } from './is-text.js';
 import { Optional } from './optional.js';
+import { BrowserWritten, Nested } from './request-class.js';
 import { strictValidation } from './validation.js';
 
 class Leaf {
@@ -24,15 +13,21 @@ class Leaf {
   'a~b/c': string;
 }
 
-class Branch {
+abstract class Wood {
+  @Optional()
+  @Nested(() => Leaf)
+  leaf?: Leaf;
+}
+
+class Branch extends Wood {
   @IsInt()
   count: number;
+}
 
-  @Optional()
-  @IsArray()
-  @ValidateNested({ each: true })
-  @Type(() => Leaf)
-  leaves?: Leaf[];
+@BrowserWritten()
+class Nest extends Wood {
+  @IsInt()
+  eggs: number;
 }
 
 class Root {
@@ -59,10 +54,12 @@ class Root {
   words?: string[];
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => Branch)
+  @Nested(() => Branch)
   branch?: Branch;
+
+  @Optional()
+  @Nested(() => Nest)
+  nest?: Nest;
 }
 
 const pipe = strictValidation();
@@ -77,12 +74,26 @@ async function pointersOf(body: unknown): Promise<string[]> {
 
 describe('strict validation', () => {
   it('gives instances of the classes, inside too', async () => {
-    const root = (await validate({ name: 'a', branch: { count: 1, leaves: [{ 'a~b/c': 'x' }] } })) as Root;
-    expect([root, root.branch, root.branch?.leaves?.[0]].map((part) => part?.constructor)).toEqual([
-      Root,
-      Branch,
-      Leaf,
+    const body = { name: 'a', branch: { count: 1, leaf: { 'a~b/c': 'x' } }, nest: { eggs: 2, leaf: { 'a~b/c': 'y' } } };
+    const root = (await validate(body)) as Root;
+    const parts = [root, root.branch, root.branch?.leaf, root.nest, root.nest?.leaf];
+    expect(parts.map((part) => part?.constructor)).toEqual([Root, Branch, Leaf, Nest, Leaf]);
+    expect(JSON.parse(JSON.stringify(root))).toEqual(body);
+  });
+
+  it('drops what a class does not declare only where a browser writes the object', async () => {
+    const { nest } = (await validate({ name: 'a', nest: { eggs: 2, feathers: 9, prototype: 1 } })) as Root;
+    expect(Object.entries(nest!)).toEqual([['eggs', 2]]);
+    expect(await pointersOf({ name: 'a', nest: { eggs: 2, leaf: { 'a~b/c': 'x', stem: 1 } } })).toEqual([
+      '/nest/leaf/stem',
     ]);
+  });
+
+  it('gives a member that every object inherits no chance to change a prototype or a check', async () => {
+    const foul = '"__proto__": {"size": 3}, "constructor": 1, "toString": 1, "hasOwnProperty": 1';
+    const root = (await validate(JSON.parse(`{"name": "a", ${foul}}`))) as Root;
+    expect(Object.entries(root)).toEqual([['name', 'a']]);
+    expect([root.size, Object.getPrototypeOf(root)]).toEqual([undefined, Root.prototype]);
   });
 
   it.each<[string, unknown, string[]]>([
@@ -90,15 +101,16 @@ describe('strict validation', () => {
     ['one that is missing', {}, ['/name']],
     ['each of several', { name: '', branch: { count: 'x' } }, ['/branch/count', '/name']],
     ['one of an inner object', { name: 'a', branch: { count: 1.5 } }, ['/branch/count']],
-    ['one of an object in a list', { name: 'a', branch: { count: 1, leaves: [{ 'a~b/c': 'x' }, { 'a~b/c': 1 }] } }, ['/branch/leaves/1/a~0b~1c']],
+    ['one of an object deep inside', { name: 'a', branch: { count: 1, leaf: { 'a~b/c': 1 } } }, ['/branch/leaf/a~0b~1c']],
     ['an object that is a list', { name: 'a', branch: [] }, ['/branch']],
+    ['an object that is a list of such objects', { name: 'a', branch: [{ count: 1 }, { count: 'x' }, 7] }, ['/branch', '/branch/1/count', '/branch/2']],
     ['an object that is a text', { name: 'a', branch: 'x' }, ['/branch']],
     ['an object that is null', { name: 'a', branch: null }, ['/branch']],
-    ['a list that is an object', { name: 'a', branch: { count: 1, leaves: {} } }, ['/branch/leaves', '/branch/leaves/a~0b~1c']],
-    ['a list of no objects', { name: 'a', branch: { count: 1, leaves: [1, null] } }, ['/branch/leaves/0', '/branch/leaves/1']],
+    ['a list that is an object', { name: 'a', marks: { a: 'a' } }, ['/marks']],
     ['a member that nobody knows', { name: 'a', nmae: 1 }, ['/nmae']],
     ['one that nobody knows, inside', { name: 'a', branch: { count: 1, cuont: 1 } }, ['/branch/cuont']],
     ['one with a name to be escaped', { name: 'a', 'x/y~z': 1 }, ['/x~1y~0z']],
+    ['one named prototype', { name: 'a', prototype: 1 }, ['/prototype']],
     ['one with the name of a symbol', { name: 'a', '': 1 }, ['/']],
   ])('names %s by its JSON pointer', async (_, body, pointers) => {
     expect(await pointersOf(body)).toEqual(pointers);

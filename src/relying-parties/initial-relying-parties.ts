@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
 import { invalidMembers } from '../contract/invalid-members.js';
 import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
+import { toInstance } from '../contract/request-class.js';
 import { Problem } from '../problems/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
@@ -52,7 +52,7 @@ function exists(error: unknown): void {
 function settingsIn(file: string): Settings[] {
   const list = yamlIn(file);
   if (!Array.isArray(list)) throw new ConfigError([`${file} must hold a list of relying parties`]);
-  const parties = list.map((entry: unknown) => plainToInstance(PutRelyingPartyDto, entry ?? {}));
+  const parties = list.map((entry: unknown) => toInstance(PutRelyingPartyDto, entry ?? {}));
   const mistakes = parties.flatMap((settings, index) =>
     mistakesIn(settings).map((mistake) => `${file}, entry ${String(index + 1)}: ${mistake}`),
   );

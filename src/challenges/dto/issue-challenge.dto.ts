@@ -1,18 +1,9 @@
-import { Type } from 'class-transformer';
-import {
-  ArrayMaxSize,
-  ArrayUnique,
-  IsArray,
-  IsDefined,
-  IsIn,
-  IsObject,
-  NotEquals,
-  ValidateNested,
-} from 'class-validator';
+import { ArrayMaxSize, ArrayUnique, IsArray, IsDefined, IsIn, NotEquals } from 'class-validator';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
 import { HasForm } from '../../contract/has-form.js';
 import { Optional } from '../../contract/optional.js';
+import { Nested } from '../../contract/request-class.js';
 import { IsRpId } from '../../contract/rp-id.js';
 
 export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
@@ -67,15 +58,11 @@ abstract class CeremonyDto {
 
 export class IssueRegistrationChallengeDto extends CeremonyDto {
   @IsDefined()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => UserDto)
+  @Nested(() => UserDto)
   user: UserDto;
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => IdentityProofDto)
+  @Nested(() => IdentityProofDto)
   identityProof?: IdentityProofDto;
 
   @Optional()

@@ -1,22 +1,10 @@
-import { Type } from 'class-transformer';
-import {
-  ArrayMaxSize,
-  Equals,
-  IsArray,
-  IsDefined,
-  IsInt,
-  IsObject,
-  IsOptional,
-  IsString,
-  MaxLength,
-  ValidateNested,
-} from 'class-validator';
+import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
 import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
-import { BrowserWritten } from '../../contract/browser-written.js';
 import { HasForm } from '../../contract/has-form.js';
 import { UUID } from '../../contract/id.param.js';
 import { IsText } from '../../contract/is-text.js';
 import { Optional } from '../../contract/optional.js';
+import { BrowserWritten, Nested } from '../../contract/request-class.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
 const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters';
@@ -55,9 +43,7 @@ abstract class CeremonyResponseDto {
   authenticatorAttachment?: string | null;
 
   @IsOptional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => ClientExtensionResultsDto)
+  @Nested(() => ClientExtensionResultsDto)
   clientExtensionResults?: ClientExtensionResultsDto | null;
 }
 
@@ -109,18 +95,14 @@ class AssertionResponseDto {
 @BrowserWritten()
 export class RegistrationResponseDto extends CeremonyResponseDto {
   @IsDefined()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AttestationResponseDto)
+  @Nested(() => AttestationResponseDto)
   response: AttestationResponseDto;
 }
 
 @BrowserWritten()
 export class AuthenticationResponseDto extends CeremonyResponseDto {
   @IsDefined()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AssertionResponseDto)
+  @Nested(() => AssertionResponseDto)
   response: AssertionResponseDto;
 }
 
@@ -129,9 +111,7 @@ export class RegisterCredentialDto {
   challengeId: string;
 
   @IsDefined()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => RegistrationResponseDto)
+  @Nested(() => RegistrationResponseDto)
   response: RegistrationResponseDto;
 
   @Optional()
@@ -144,9 +124,7 @@ export class VerifyAuthenticationDto {
   challengeId: string;
 
   @IsDefined()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AuthenticationResponseDto)
+  @Nested(() => AuthenticationResponseDto)
   response: AuthenticationResponseDto;
 
   @Optional()

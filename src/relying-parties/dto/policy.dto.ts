@@ -1,19 +1,7 @@
-import { Type } from 'class-transformer';
-import {
-  ArrayMaxSize,
-  ArrayMinSize,
-  ArrayUnique,
-  IsArray,
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsObject,
-  Max,
-  Min,
-  ValidateNested,
-} from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsIn, IsInt, Max, Min } from 'class-validator';
 import { HasForm } from '../../contract/has-form.js';
 import { Optional } from '../../contract/optional.js';
+import { Nested } from '../../contract/request-class.js';
 import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';
 import { IsOrigin } from '../origin.js';
@@ -108,15 +96,11 @@ export class PolicyDto {
   residentKey?: RelyingPartyPolicy['residentKey'];
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AttestationPolicyDto)
+  @Nested(() => AttestationPolicyDto)
   attestation?: AttestationPolicyDto;
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => AuthenticatorsPolicyDto)
+  @Nested(() => AuthenticatorsPolicyDto)
   authenticators?: AuthenticatorsPolicyDto;
 
   @Optional()
@@ -155,20 +139,14 @@ export class PolicyDto {
   allowSha1Tpm?: boolean;
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => CrossOriginPolicyDto)
+  @Nested(() => CrossOriginPolicyDto)
   crossOrigin?: CrossOriginPolicyDto;
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => IdentityProofPolicyDto)
+  @Nested(() => IdentityProofPolicyDto)
   identityProof?: IdentityProofPolicyDto;
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => UserLimitsPolicyDto)
+  @Nested(() => UserLimitsPolicyDto)
   userLimits?: UserLimitsPolicyDto;
 }

@@ -1,4 +1,3 @@
-import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
@@ -9,9 +8,9 @@ import {
   IsInt,
   IsObject,
   Min,
-  ValidateNested,
 } from 'class-validator';
 import { Optional } from '../../contract/optional.js';
+import { Nested } from '../../contract/request-class.js';
 import { IsText } from '../../contract/is-text.js';
 import { IsTimestamp } from '../../contract/is-timestamp.js';
 import { IsOrigin } from '../origin.js';
@@ -42,9 +41,7 @@ export class PutRelyingPartyDto {
   enabled?: boolean;
 
   @Optional()
-  @IsObject()
-  @ValidateNested()
-  @Type(() => PolicyDto)
+  @Nested(() => PolicyDto)
   policy?: PolicyDto;
 
   @Optional()
