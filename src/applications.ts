@@ -136,7 +136,7 @@ export function createManagement(
   return createOperators(ManagementModule.over(service), pino);
 }
 
-/** Far more than the probes that come at the same time. */
+/** Far more than the number of simultaneous probes. */
 const MAX_MANAGEMENT_CONNECTIONS = 512;
 
 /**

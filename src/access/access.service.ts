@@ -11,8 +11,8 @@ import { RequestRate } from './request-rate.js';
 import { RiskSignals } from './risk-signals.js';
 
 /**
- * Decides each request anew by the access policy. The log line of the request and the audit event of its outcome hold
- * the decision. A denial is recorded or counted in the audit log before the caller learns of it.
+ * Decides every request by the current access policy. The log line of the request and the audit event of its outcome
+ * hold the decision. A denial is recorded or counted in the audit log before the caller learns of it.
  */
 @Injectable()
 export class AccessService {

@@ -24,10 +24,10 @@ export interface DatabaseFindings {
 }
 
 /**
- * Tries what every change needs: a session of the service's role on a server that takes writes, the schema of this
- * version, and an audit record, which is written where the next event would go and rolled back. The probe has its own
- * connection, so it neither waits for requests nor delays them. It does not reuse a failed or an old connection: every
- * few seconds the server must accept the service anew.
+ * Tries everything that a change needs: a session of the service's role on a server that takes writes, the schema of
+ * this version, and an audit record, which is written where the next event would go and rolled back. The probe has its
+ * own connection, so it neither waits for requests nor delays them. It does not reuse a failed or an old connection:
+ * every few seconds the server must accept a new one.
  */
 @Injectable()
 export class DatabaseProbe implements OnApplicationShutdown {

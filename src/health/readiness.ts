@@ -13,7 +13,7 @@ import type { RevocationList } from '../identity/revocation-list.js';
 import { standardOutput } from '../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
 
-/** The state of the files about authenticators; undefined where none is configured. */
+/** The state of the files about authenticators; undefined if none is configured. */
 export interface AuthenticatorFiles {
   readonly metadata: () => MetadataState | undefined;
   readonly attestationRoots: () => RootsState | undefined;

@@ -6,7 +6,10 @@ export interface DatabaseConnection {
   readonly role: string;
   /** `sslmode` and its certificates, from DATABASE_URL. */
   readonly settings: string;
-  /** What a connection negotiated, as PostgreSQL reports it, or why there was none; empty for the embedded database. */
+  /**
+   * The TLS version and cipher of a connection, as PostgreSQL reports them, or why there is none; empty for the
+   * embedded database.
+   */
   readonly agreed: string;
 }
 

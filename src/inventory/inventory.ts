@@ -21,7 +21,7 @@ export interface Use {
 export interface Inventory {
   readonly time: string;
   readonly software: Readonly<Record<string, string>>;
-  /** What the service offers to callers; undefined if its files cannot be used. */
+  /** The offers of the listener for callers; undefined if its files cannot be used. */
   readonly listener: ListenerOffers | undefined;
   readonly database: DatabaseConnection;
   readonly webauthn: readonly (Use & { readonly cose: number })[];

@@ -8,7 +8,7 @@ export interface Offer {
   readonly postQuantum: PostQuantum;
 }
 
-/** What the listener offers, each list in its own order of preference. */
+/** The offers of the listener, each list in its own order of preference. */
 export interface ListenerOffers {
   readonly protocols: readonly string[];
   readonly cipherSuites: readonly Offer[];
