@@ -8,7 +8,7 @@ const specs = process.env['MUTATION_SPECS'] || everything.testRegex;
  * mutated ceremonies stays out: it asks that every answer has a reason, not which one. Another room than webauthn:
  * `MUTATION_ROOM=access npm run mutation -- --mutate 'src/access/*.ts,!src/access/*.spec.ts'`. A room whose specs open
  * sockets takes hours so; file by file, against the specs that tell of it, it takes minutes:
- * `MUTATION_ROOM=identity MUTATION_SPECS=/svid.spec npm run mutation -- --mutate src/identity/svid.ts`
+ * `MUTATION_ROOM=identity MUTATION_SPECS=/svid.spec npm run mutation -- --mutate src/x509/svid.ts`
  * @type {import('jest').Config}
  */
 export default {

@@ -1,8 +1,9 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { AccessPolicy } from './access/access-policy.js';
 import { AccessModule } from './access/access.module.js';
-import { POLICY_FILES } from './access/policy-in-force.js';
+import { POLICY_FILES } from './access/policy-store.js';
 import { AuditModule } from './audit/audit.module.js';
+import { AuditLogModule } from './audit-log/audit-log.module.js';
 import { AuthenticatorsModule } from './authenticators/authenticators.module.js';
 import { METADATA_ROOTS } from './authenticators/metadata-roots.js';
 import { ChallengesModule } from './challenges/challenges.module.js';
@@ -35,6 +36,7 @@ export interface WatchedSettings {
     DatabaseModule,
     TelemetryModule,
     AuditModule,
+    AuditLogModule,
     AccessModule,
     AuthenticatorsModule,
     RelyingPartiesModule,

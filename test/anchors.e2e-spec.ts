@@ -8,12 +8,12 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditService } from '../src/audit/audit.service.js';
-import { readNotes } from '../src/audit/log/anchored-checkpoints.js';
-import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
-import { verifyExport } from '../src/audit/log/verify-export.js';
-import { LogKeeper } from '../src/audit/log-keeper.js';
-import { LogLines } from '../src/audit/log-lines.js';
-import { LogProofs } from '../src/audit/log-proofs.js';
+import { readNotes } from '../src/tlog/anchored-checkpoints.js';
+import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
+import { verifyExport } from '../src/tlog/verify-export.js';
+import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { LogLines } from '../src/audit-log/log-lines.js';
+import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { TestService } from './support/service.js';
 
 let service: TestService;

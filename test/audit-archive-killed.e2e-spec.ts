@@ -4,12 +4,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { LogKeeper } from '../src/audit/log-keeper.js';
-import { LogProofs } from '../src/audit/log-proofs.js';
-import { LogPartitions } from '../src/audit/log-partitions.js';
-import { PendingEvents } from '../src/audit/pending-events.js';
-import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
-import { verifyExport } from '../src/audit/log/verify-export.js';
+import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { LogProofs } from '../src/audit-log/log-proofs.js';
+import { LogPartitions } from '../src/audit-log/log-partitions.js';
+import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
+import { verifyExport } from '../src/tlog/verify-export.js';
 import { TestService } from './support/service.js';
 
 const YEAR_S = 365 * 86_400;
@@ -73,7 +73,7 @@ function run(args: string[], killAfterMs?: number): Promise<Ended> {
         '--disable-warning=ExperimentalWarning',
         '--import',
         `data:text/javascript,${encodeURIComponent(later)}`,
-        'dist/src/archive.js',
+        'dist/commands/audit-archive.js',
       ],
       ...['--before', before, '--key', join(directory, 'audit.pub'), '--to', join(directory, 'archive'), ...args],
     ],

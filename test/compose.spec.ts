@@ -22,7 +22,7 @@ describe('the composition', () => {
 
   it('gives the service what the job copies for it, read-only', () => {
     expect(services['passkey-manager']?.volumes).toContain('service:/var/lib/passkey-manager:ro');
-    const command = ['node', 'dist/src/prepare.js', '/var/lib/passkey-manager-prepared', '/var/lib/passkey-manager'];
+    const command = ['node', 'dist/dev/prepare.js', '/var/lib/passkey-manager-prepared', '/var/lib/passkey-manager'];
     expect(services['pki']?.command).toEqual(command);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { LogKeeper } from '../src/audit/log-keeper.js';
-import { PendingEvents } from '../src/audit/pending-events.js';
+import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { PendingEvents } from '../src/audit-log/pending-events.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Page } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { ExpiredChallenges } from '../src/challenges/expired-challenges.js';
+import { ExpiredChallenges } from '../src/challenges/expired-challenge-purger.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { LogKeeper } from '../src/audit/log-keeper.js';
-import { LogPartitions } from '../src/audit/log-partitions.js';
-import { PendingEvents } from '../src/audit/pending-events.js';
+import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { LogPartitions } from '../src/audit-log/log-partitions.js';
+import { PendingEvents } from '../src/audit-log/pending-events.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { databaseUrl } from './support/database.js';
 import { TestService } from './support/service.js';

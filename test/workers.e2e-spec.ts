@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import pg from 'pg';
 import { firstIdAt } from '../src/audit/event-id.js';
-import { DevelopmentCa } from '../src/config/development-ca.js';
+import { DevelopmentCa } from '../dev/development-ca.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem, type RegistrationChallenge } from './support/bodies.js';
 import { succeeded } from './support/ceremonies.js';

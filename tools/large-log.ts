@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { parseVerifierKeys } from '../src/audit/log/verifier-key.js';
-import { verifyExport } from '../src/audit/log/verify-export.js';
-import { prepareDevelopment } from '../src/config/development.js';
-import { startEmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
+import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
+import { verifyExport } from '../src/tlog/verify-export.js';
+import { prepareDevelopment } from '../dev/prepare-development.js';
+import { startEmbeddedPostgres } from '../dev/embedded-postgres/embedded-postgres.js';
 import { startService } from './built-service.js';
 
 const EVENTS = Number(process.argv[2] ?? 1_000_000);

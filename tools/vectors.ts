@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { COSE_ALGORITHMS } from '../src/webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../src/webauthn/attestation-statement.js';
-import { Refusal } from '../src/webauthn/verdict.js';
+import { Refusal } from '../src/webauthn/refusal.js';
 import { verifyAuthentication } from '../src/webauthn/verify-authentication.js';
 import { verifyRegistration } from '../src/webauthn/verify-registration.js';
 import { WELL_KNOWN_ROOTS } from '../src/webauthn/well-known-roots.js';

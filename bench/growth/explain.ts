@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '../load/connection.js';
-import { HOT_STATEMENTS } from '../../src/database/hot-path.js';
+import { HOT_STATEMENTS } from '../../test/support/hot-statements.js';
 import type { Database } from '../measure/database.js';
 import { ask, callerOf } from './ask.js';
 import type { Grown } from './contestants.js';

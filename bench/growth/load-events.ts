@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { CompactRange } from '../../src/audit/log/compact-range.js';
-import { readLogSigners } from '../../src/audit/log/log-signer.js';
-import { HASH_BYTES } from '../../src/audit/log/merkle-hash.js';
-import { signCheckpoint } from '../../src/audit/log/signed-checkpoint.js';
-import { isStoredLevel } from '../../src/audit/log/stored-hashes.js';
+import { CompactRange } from '../../src/tlog/compact-range.js';
+import { readLogSigners } from '../../src/tlog/log-signer.js';
+import { HASH_BYTES } from '../../src/tlog/merkle-hash.js';
+import { signCheckpoint } from '../../src/tlog/signed-checkpoint.js';
+import { isStoredLevel } from '../../src/tlog/stored-hashes.js';
 import { ACTIVE_EVERY, type Population } from './population.js';
 import type { Template } from './templates.js';
 

@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { openCluster, runOn, SUPERUSER } from '../../src/database/embedded/cluster.js';
-import { freePort, readPostmaster, stopPostmaster } from '../../src/database/embedded/postmaster.js';
+import { openCluster, runOn, SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
+import { freePort, readPostmaster, stopPostmaster } from '../../dev/embedded-postgres/postmaster.js';
 import { pin } from './placement.js';
 import { descendants, parentOf } from './processes.js';
 

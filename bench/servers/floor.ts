@@ -12,7 +12,8 @@ import Fastify from 'fastify';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { type AuditRow, auditRow } from '../../src/audit/audit-row.js';
-import { ACCEPT_AUTHENTICATION, ISSUE_AUTHENTICATION, REDEEM } from '../../src/database/hot-path.js';
+import { ACCEPT_AUTHENTICATION, REDEEM } from '../../src/credentials/answer.repository.js';
+import { ISSUE_AUTHENTICATION } from '../../src/challenges/challenge.repository.js';
 import { throughPool } from '../../src/database/named-statement.js';
 import { tlsContext, tlsOptions } from '../../src/identity/tls-options.js';
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { prepareDevelopment } from '../config/development.js';
+import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { AccessPolicyError, parseAccessPolicy } from './access-policy.js';
 
 const SERIAL = '5f3a9c0177';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isTimestamp } from '../contract/is-timestamp.js';
-import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
-import { isRpId } from '../contract/rp-id.js';
+import { isTimestamp } from '../http/is-timestamp.js';
+import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
+import { isRpId } from '../http/rp-id.js';
 import { PERMISSIONS, type Permission } from './permissions.js';
 
 /** The rights of one service identity. */

@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule } from '@nestjs/core';
 import { CallerGuard } from '../identity/caller.guard.js';
 import { Connections } from '../identity/connections.js';
 import { ContinuousVerification } from '../identity/continuous-verification.js';
@@ -10,7 +10,7 @@ import { TRUST_DOMAIN } from '../identity/trust-domain.js';
 import { AccessService } from './access.service.js';
 import { DeclaredPermissions } from './declared-permissions.js';
 import { PermissionGuard } from './permission.guard.js';
-import { PolicyInForce } from './policy-in-force.js';
+import { PolicyInForce } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
 
 /** Nest runs the guards in this order: the first one identifies the caller, the second one checks its permission. */
@@ -34,8 +34,7 @@ import { RiskSignals } from './risk-signals.js';
     ContinuousVerification,
     RiskSignals,
     CallerGuard,
-    { provide: APP_GUARD, useExisting: CallerGuard },
-    { provide: APP_GUARD, useClass: PermissionGuard },
+    PermissionGuard,
     AccessService,
     DeclaredPermissions,
   ],

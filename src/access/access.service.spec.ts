@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import type { AuthorizedContext, Caller } from '../identity/request-context.js';
+import type { AuthorizedContext, Caller } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { parseAccessPolicy } from './access-policy.js';
 import { AccessService } from './access.service.js';
 import { type Permission, PERMISSIONS } from './permissions.js';
-import type { PolicyInForce } from './policy-in-force.js';
+import type { PolicyInForce } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');

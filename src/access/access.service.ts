@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { AuthorizedContext, Caller, RequestContext } from '../identity/request-context.js';
-import { Problem, type ProblemSlug } from '../problems/problem.js';
+import type { AuthorizedContext, Caller, RequestContext } from '../http/request-context.js';
+import { Problem, type ProblemSlug } from '../http/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { Denial, Grant } from './access-policy.js';
 import type { Permission } from './permissions.js';
-import { PolicyInForce } from './policy-in-force.js';
+import { PolicyInForce } from './policy-store.js';
 import { RequestRate } from './request-rate.js';
 import { RiskSignals } from './risk-signals.js';
 

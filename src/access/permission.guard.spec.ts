@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AUTH_SERVICE } from '../../test/support/callers.js';
-import { contextOf, type RequestContext } from '../identity/request-context.js';
+import { contextOf, type RequestContext } from '../http/request-context.js';
 import type { AccessService } from './access.service.js';
 import { PermissionGuard } from './permission.guard.js';
 import { Requires } from './requires.js';

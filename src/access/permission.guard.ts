@@ -1,8 +1,8 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { contextOf } from '../identity/request-context.js';
-import { Problem } from '../problems/problem.js';
+import { contextOf } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
 import { AccessService } from './access.service.js';
 import type { Permission } from './permissions.js';
 import { Requires } from './requires.js';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import type { Caller } from '../identity/request-context.js';
+import type { Caller } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { RiskSignals } from './risk-signals.js';
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { Caller } from '../identity/request-context.js';
+import type { Caller } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 
 export type RiskSignal = 'denial-spike' | 'authority-changed' | 'certificate-altered' | 'sign-count-regressed';

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { RequestContext } from '../identity/request-context.js';
+import type { RequestContext } from '../http/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
-import { toCanonical } from './log/canonical-json.js';
+import { toCanonical } from '../tlog/canonical-json.js';
 import { toOcsf } from './ocsf.js';
 import { redactUserId } from './redact-user-id.js';
 

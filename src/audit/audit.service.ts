@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { named, type Queryable } from '../database/named-statement.js';
-import type { RequestContext } from '../identity/request-context.js';
+import type { RequestContext } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
 import { auditStatement, type AuditRow, auditRow } from './audit-row.js';

@@ -1,4 +1,4 @@
-import type { RequestContext } from '../identity/request-context.js';
+import type { RequestContext } from '../http/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 
 type Members = Record<string, unknown>;

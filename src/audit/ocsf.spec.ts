@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import canonicalize from 'canonicalize';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
-import type { RequestContext } from '../identity/request-context.js';
+import type { RequestContext } from '../http/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from './audit-entry.js';
 import { toOcsf } from './ocsf.js';
 

@@ -1,10 +1,10 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { RequestContext } from '../identity/request-context.js';
-import { Problem } from '../problems/problem.js';
+import type { RequestContext } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
 import type { AuditEntry } from './audit-entry.js';
 import { AuditService } from './audit.service.js';
-import { type Refusal, RefusalRecords } from './refusal-records.js';
+import { type Refusal, RefusalRecords } from './refusal-recorder.js';
 
 /**
  * Interval at which counted refusals are written. A process that is killed loses those that it counted since the last

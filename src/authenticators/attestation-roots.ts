@@ -13,7 +13,7 @@ import { readBounded } from '../config/read-bounded.js';
 import { type FileReports, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AttestationVerdict } from '../webauthn/attestation-trust.js';
-import { nameInOneLine } from '../webauthn/certificate-path.js';
+import { nameInOneLine } from '../x509/certificate-path.js';
 import { WELL_KNOWN_ROOTS } from '../webauthn/well-known-roots.js';
 
 const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

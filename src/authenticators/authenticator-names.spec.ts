@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isText } from '../contract/is-text.js';
+import { isText } from '../http/is-text.js';
 import names from './aaguid-names.json' with { type: 'json' };
 import { authenticatorName } from './authenticator-names.js';
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { isText } from '../contract/is-text.js';
+import { isText } from '../http/is-text.js';
 import { MetadataError } from './metadata-error.js';
 import { inOrder, type StatusReport } from './status-reports.js';
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { certificatePath, nameOf } from '../webauthn/certificate-path.js';
+import { certificatePath, nameOf } from '../x509/certificate-path.js';
 import { MetadataError } from './metadata-error.js';
 
 /**

@@ -1,18 +1,19 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
+import { ChallengeRepository } from './challenge.repository.js';
 import { ChallengeEntity } from './challenge.entity.js';
 import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
-import { ExpiredChallenges } from './expired-challenges.js';
+import { ExpiredChallenges } from './expired-challenge-purger.js';
 import { UserHandleEntity } from './user-handle.entity.js';
-import { UserLimits } from './user-limits.js';
+import { UserLimits } from './user-limiter.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
-  providers: [ChallengesService, ExpiredChallenges, UserLimits, DecoyShapes],
+  providers: [ChallengeRepository, ChallengesService, ExpiredChallenges, UserLimits, DecoyShapes],
   exports: [ChallengesService],
 })
 export class ChallengesModule {}

@@ -7,12 +7,11 @@ import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { HotPath } from '../database/hot-path.service.js';
-import { type Descriptor, descriptorsWhere } from '../database/descriptors.js';
-import { ISSUE_REGISTRATION, type Redeemed } from '../database/hot-path.js';
-import { challengesSince, countedUntil } from '../database/user-limits.js';
-import type { AuthorizedContext } from '../identity/request-context.js';
-import { Problem } from '../problems/problem.js';
+import { type Descriptor, descriptorsWhere } from './descriptors.js';
+import { ChallengeRepository, ISSUE_REGISTRATION } from './challenge.repository.js';
+import { challengesSince, countedUntil } from './user-limits.repository.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { type CreationOptions, creationOptions, requestOptions } from '../webauthn/options.js';
@@ -21,7 +20,7 @@ import { decoyDescriptors, sortTransports } from './decoy.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
-import { UserLimits } from './user-limits.js';
+import { UserLimits } from './user-limiter.js';
 
 const CHALLENGE_BYTES = 32;
 const USER_HANDLE_BYTES = 32;
@@ -31,7 +30,7 @@ const USER_HANDLE_BYTES = 32;
 export class ChallengesService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
-    private readonly hotPath: HotPath,
+    private readonly challenges: ChallengeRepository,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     private readonly parties: RelyingPartiesService,
@@ -97,7 +96,7 @@ export class ChallengesService {
     const event = this.audit.row(context, { type: 'challenge.issue', outcome: 'success', rpId, userId, facts }, now);
     const issuedTo = context.caller.spiffeId;
     const asked = { id: challengeId, rpId, userId, purpose, issuedTo, challenge, now, event };
-    const issued = await this.hotPath.issueAuthentication.run(asked);
+    const issued = await this.challenges.issueAuthentication.run(asked);
     if (!issued) {
       await this.parties.getEnabled(rpId);
       throw new Problem('unavailable', { retryAfter: 1 });
@@ -115,21 +114,6 @@ export class ChallengesService {
       hints,
     });
     return { challengeId, expiresAt, publicKey };
-  }
-
-  /**
-   * Redeems a challenge. If several answers come at once, one of them gets it. A challenge that was issued to another
-   * caller, or for a relying party that this caller may not act for, stays stored.
-   *
-   * @param credentialId the credential id in the answer; that credential is loaded with the challenge
-   * @throws Problem challenge-spent
-   */
-  async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<Redeemed> {
-    const { caller, relyingParties } = context;
-    const { spiffeId } = caller;
-    const redeemed = await this.hotPath.redeem.run({ challengeId, spiffeId, relyingParties, credentialId });
-    if (!redeemed || redeemed.expires_at <= this.clock.now()) throw new Problem('challenge-spent');
-    return redeemed;
   }
 
   /** Makes decoys for every user, so that the response time does not show which users have no passkeys. */

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { LAST_USED_FIRST } from '../database/descriptors.js';
+import { LAST_USED_FIRST } from './descriptors.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { createListShape, type ListShape } from './decoy.js';
 

@@ -1,4 +1,4 @@
-import { Problem } from '../problems/problem.js';
+import { Problem } from '../http/problem.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
 /** How far a caller's clock may be ahead of the service's, in milliseconds. */

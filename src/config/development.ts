@@ -1,47 +1,23 @@
-import { generateKeyPairSync, randomBytes, type X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import type { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Config } from './config.js';
-import { DevelopmentCa, expiresSoon, isOfDevelopment } from './development-ca.js';
+
+/*
+ * What a development start generates, as far as the service has to know it: production refuses it. `dev/` generates it, and is
+ * not in the image.
+ */
 
 export const DEVELOPMENT_TRUST_DOMAIN = 'passkey-manager.local';
 
-const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'] as const;
-
-const ACCESS_POLICY = `# Callers and their permissions. The service denies all else, and checks every key and permission at boot.
-version: 1
-trustDomain: ${DEVELOPMENT_TRUST_DOMAIN}
-services:
-  - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auth-service
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
-  - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/operator
-    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
-  - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auditor
-    permissions: [audit:read, audit:export]
-`;
+/** The subject of the development CA. */
+export const DEVELOPMENT_CA_NAME = 'CN=Passkey Manager development CA';
 
 /** The relying party of a new development database. */
 export const DEVELOPMENT_RELYING_PARTY = { rpId: 'localhost', name: 'Development', origins: ['http://localhost:3000'] };
 
-/**
- * Creates the files that a development start needs and does not find in `dataDir`: a certificate authority with its
- * CRL, a server certificate, four client identities, the access policy and the keys. It keeps existing files, but
- * renews certificates and the CRL in their last 30 days.
- */
-export async function prepareDevelopment(dataDir: string): Promise<void> {
-  await preparePki(join(dataDir, 'pki'));
-  keep(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
-  keep(join(dataDir, 'binding.key'), () => `${MARKED_BYTES.toString('base64')}${randomBytes(32).toString('base64')}\n`);
-  keep(join(dataDir, 'audit.key'), () =>
-    [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')]
-      .map(({ privateKey }) => `${MARK}\n${privateKey.export({ type: 'pkcs8', format: 'pem' })}`)
-      .join(''),
-  );
-}
-
 /** Development keys begin with these bytes. Their number is a multiple of three, so base64 shows them. */
-const MARK = 'Passkey Manager development key.';
-const MARKED_BYTES = Buffer.from(`${MARK} `);
+export const MARK = 'Passkey Manager development key.';
+export const MARKED_BYTES = Buffer.from(`${MARK} `);
 
 /** Describes the settings whose files development generated, one text each. */
 export function findDevelopment(
@@ -61,57 +37,7 @@ export function findDevelopment(
     .map(([name]) => `${name} names a file that development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`);
 }
 
-/** The files that the service reads. It does not need the keys of the CA and of callers. */
-const SERVICE_FILES = [
-  ...['pki/server.key', 'pki/server.crt', 'pki/ca.crl', 'pki/ca.crt'],
-  ...['access-policy.yaml', 'binding.key', 'audit.key'],
-];
-
-/** Copies the files that the service reads from a prepared directory to one that the service may read. */
-export function copyServiceFiles(from: string, to: string): void {
-  for (const name of SERVICE_FILES) {
-    write(join(to, name), readFileSync(join(from, name), 'utf8'), name.endsWith('.key') ? 0o600 : 0o644);
-  }
-}
-
-/**
- * Removes a certificate before it replaces the key, and writes the new certificate last. So if a start is killed
- * half-way, the certificate is missing and the next start makes the pair again.
- */
-async function preparePki(directory: string): Promise<void> {
-  const path = (name: string): string => join(directory, name);
-  const renew = !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || expiresSoon(readFileSync(path('ca.crt')));
-  const ca = renew
-    ? await DevelopmentCa.create()
-    : await DevelopmentCa.load(readFileSync(path('ca.crt'), 'utf8'), readFileSync(path('ca.key'), 'utf8'));
-  if (renew) {
-    rmSync(path('ca.crt'), { force: true });
-    write(path('ca.key'), ca.keyPem);
-  }
-  if (renew || !existsSync(path('ca.crl')) || ca.crlExpiresSoon(readFileSync(path('ca.crl'), 'utf8'))) {
-    write(path('ca.crl'), await ca.revocationList(), 0o644);
-  }
-  for (const name of ['server', ...IDENTITIES]) {
-    const [crt, key] = [path(`${name}.crt`), path(`${name}.key`)];
-    if (!renew && existsSync(crt) && existsSync(key) && !expiresSoon(readFileSync(crt))) continue;
-    const leaf =
-      name === 'server'
-        ? await ca.issueServer()
-        : await ca.issueService(`spiffe://${DEVELOPMENT_TRUST_DOMAIN}/${name}`);
-    rmSync(crt, { force: true });
-    write(key, leaf.keyPem);
-    write(crt, leaf.certificatePem, 0o644);
-  }
-  if (renew) write(path('ca.crt'), ca.certificatePem, 0o644);
-}
-
-function keep(path: string, make: () => string, mode = 0o600): void {
-  if (!existsSync(path)) write(path, make(), mode);
-}
-
-/** Writes a file whole or not at all, so that a start that is killed leaves nothing half-written. */
-function write(path: string, content: string, mode = 0o600): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, content, { mode });
-  renameSync(`${path}.new`, path);
+/** Reports whether a certificate comes from a development CA, or is the certificate of one. */
+function isOfDevelopment({ issuer }: X509Certificate): boolean {
+  return issuer === DEVELOPMENT_CA_NAME;
 }

@@ -1,6 +1,6 @@
 import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { Refusal, step } from '../webauthn/verdict.js';
+import { Refusal, step } from '../webauthn/refusal.js';
 
 /*
  * Both checks run at registration and again at every authentication, so a model that the policy denies today can no

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import type { RequestContext } from '../identity/request-context.js';
+import type { RequestContext } from '../http/request-context.js';
 import { bindingHolds, bindingMac } from './binding.js';
 import type { CredentialEntity } from './credential.entity.js';
 

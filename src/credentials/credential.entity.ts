@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { AttestationTrust } from '../webauthn/verdict.js';
+import type { AttestationTrust } from '../webauthn/refusal.js';
 
 export type CredentialStatus = 'active' | 'suspended' | 'revoked';
 

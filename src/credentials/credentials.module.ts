@@ -4,14 +4,15 @@ import { AuthenticatorsModule } from '../authenticators/authenticators.module.js
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
+import { AnswerRepository } from './answer.repository.js';
 import { BindingKeyCheck } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
-import { RefusedAnswers } from './refused-answers.js';
+import { RefusedAnswers } from './refused-answer-recorder.js';
 import { RegisterCredential } from './register-credential.js';
-import { UnknownCredentials } from './unknown-credentials.js';
+import { UnknownCredentials } from './unknown-credential-check.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
 import { VerifyCredential } from './verify-credential.js';
@@ -25,6 +26,7 @@ import { VerifyCredential } from './verify-credential.js';
   ],
   controllers: [CredentialsController, UsersController],
   providers: [
+    AnswerRepository,
     BindingKeyCheck,
     CredentialBindings,
     CredentialsService,

@@ -6,7 +6,7 @@ import { AuthenticatorsService } from '../authenticators/authenticators.service.
 import { CLOCK, type Clock } from '../config/clock.js';
 import { EnrolledCredentials, type WouldRefuse } from '../relying-parties/enrolled-credentials.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { type Reason, Refusal } from '../webauthn/verdict.js';
+import { type Reason, Refusal } from '../webauthn/refusal.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 
 type Settings = Parameters<EnrolledCredentials['refusedBy']>[0];

@@ -6,21 +6,21 @@ import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
-import { ChallengesService, demandRoom } from '../challenges/challenges.service.js';
+import { demandRoom } from '../challenges/challenges.service.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { Redeemed } from '../database/hot-path.js';
-import type { AuthorizedContext } from '../identity/request-context.js';
-import { Problem } from '../problems/problem.js';
+import { AnswerRepository, type Redeemed } from './answer.repository.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
 import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';
 import { ADVICE } from '../webauthn/advice.js';
 import { registrationVerification } from '../webauthn/options.js';
-import { type Reason, Refusal, step } from '../webauthn/verdict.js';
+import { type Reason, Refusal, step } from '../webauthn/refusal.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
-import { RefusedAnswers } from './refused-answers.js';
+import { RefusedAnswers } from './refused-answer-recorder.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
 /** The longest name of a passkey in the contract. The name of a model can be longer. */
@@ -39,7 +39,7 @@ export class RegisterCredential {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
-    private readonly challenges: ChallengesService,
+    private readonly answers: AnswerRepository,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly roots: AttestationRoots,
@@ -52,7 +52,7 @@ export class RegisterCredential {
     const { response } = answer;
     let redeemed: Redeemed | undefined;
     try {
-      redeemed = await this.challenges.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
+      redeemed = await this.answers.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
       const ceremony = ceremonyOf(redeemed);
       const verified = this.verify(response, ceremony);
       return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified), verified);

@@ -5,21 +5,19 @@ import { Repository } from 'typeorm';
 import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
-import { ChallengesService } from '../challenges/challenges.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { HotPath } from '../database/hot-path.service.js';
-import { credentialOf, type Redeemed } from '../database/hot-path.js';
-import type { AuthorizedContext } from '../identity/request-context.js';
-import { Problem } from '../problems/problem.js';
+import { AnswerRepository, credentialOf, type Redeemed } from './answer.repository.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { ADVICE } from '../webauthn/advice.js';
-import { at, Refusal, step } from '../webauthn/verdict.js';
+import { at, Refusal, step } from '../webauthn/refusal.js';
 import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
-import { RefusedAnswers } from './refused-answers.js';
-import { UnknownCredentials } from './unknown-credentials.js';
+import { RefusedAnswers } from './refused-answer-recorder.js';
+import { UnknownCredentials } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import type { VerifiedResponse } from './dto/verified.response.js';
 import { CredentialResponse } from './dto/credential.response.js';
@@ -34,10 +32,9 @@ type Ceremony = Redeemed & { readonly origins: string[]; readonly policy: Relyin
 @Injectable()
 export class VerifyCredential {
   constructor(
-    private readonly hotPath: HotPath,
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
-    private readonly challenges: ChallengesService,
+    private readonly answers: AnswerRepository,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly refused: RefusedAnswers,
@@ -51,7 +48,7 @@ export class VerifyCredential {
     const { response } = answer;
     let redeemed: Redeemed | undefined;
     try {
-      redeemed = await this.challenges.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
+      redeemed = await this.answers.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
       const ceremony = ceremonyOf(redeemed, answer.purpose);
       const credential = await this.identify(context, ceremony, response);
       const { rpId, credentialId, publicKey, backupEligible } = credential;
@@ -134,7 +131,7 @@ export class VerifyCredential {
       now,
       uid ?? undefined,
     );
-    const accepted = await this.hotPath.accept.run({
+    const accepted = await this.answers.accept({
       ...{ credential, signCount, backupEligible, backedUp, bindingMac, now, flag, event },
     });
     if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));

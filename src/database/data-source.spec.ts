@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
-import { databaseConnection } from '../inventory/database.js';
+import { databaseConnection } from '../../commands/inventory/database.js';
 import { dataSourceOptions, hotPathPool } from './data-source.js';
 import { runRoleScript } from './role-scripts.js';
 

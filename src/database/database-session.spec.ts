@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { authority, keyPem, server as certified } from '../../test/support/trust-files.js';
-import { databaseUnavailable, DatabaseUnreachable } from '../problems/database-unavailable.js';
+import { databaseUnavailable, DatabaseUnreachable } from '../http/database-unavailable.js';
 import { DatabasePool, DatabaseSession } from './database-session.js';
 
 let directory: string;

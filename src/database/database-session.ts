@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { readBounded } from '../config/read-bounded.js';
-import { DatabaseUnreachable } from '../problems/database-unavailable.js';
-import { Problem } from '../problems/problem.js';
+import { DatabaseUnreachable } from '../http/database-unavailable.js';
+import { Problem } from '../http/problem.js';
 
 export interface SessionSettings extends pg.ClientConfig {
   /** The password file is read for each new connection, so the password may change while the service runs. */
@@ -82,7 +82,7 @@ export class DatabaseSession extends pg.Client {
 }
 
 /**
- * Twice the number of requests that run at a time (src/telemetry/admission.ts). So many wait only if something is
+ * Twice the number of requests that run at a time (src/http/admission.ts). So many wait only if something is
  * wrong.
  */
 const MOST_WAITING = 512;

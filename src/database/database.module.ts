@@ -1,11 +1,11 @@
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
-import { dataSourceOptions, hotPathPool } from './data-source.js';
-import { HOT_POOL, HotPath } from './hot-path.service.js';
+import { dataSourceOptions } from './data-source.js';
+import { CeremonyPool } from './ceremony-pool.js';
 
 /**
- * Provides the pools. Their URL is the one in the configuration, or the URL of the embedded server, which boot.ts puts
+ * Provides the pools. Their URL is the one in the configuration, or the URL of the embedded server, which start-service.ts puts
  * there.
  */
 @Global()
@@ -20,15 +20,7 @@ import { HOT_POOL, HotPath } from './hot-path.service.js';
       }),
     }),
   ],
-  providers: [
-    HotPath,
-    {
-      provide: HOT_POOL,
-      inject: [CONFIG],
-      useFactory: (config: Config) =>
-        hotPathPool(config.databaseUrl ?? '', config.workers, config.databasePasswordFile),
-    },
-  ],
-  exports: [HotPath],
+  providers: [CeremonyPool],
+  exports: [CeremonyPool],
 })
 export class DatabaseModule {}

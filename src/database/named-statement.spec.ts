@@ -3,7 +3,7 @@ import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { dataSourceOptions } from './data-source.js';
-import { HOT_STATEMENTS } from './hot-path.js';
+import { HOT_STATEMENTS } from '../../test/support/hot-statements.js';
 import { named } from './named-statement.js';
 
 let database: TestDatabase;

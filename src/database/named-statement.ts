@@ -28,3 +28,9 @@ export function throughPool(pool: Pick<pg.Pool, 'query'>): Queryable {
       pool.query(statement as pg.QueryConfig, values).then(({ rows }) => rows as never),
   };
 }
+
+/**
+ * SQL: commits the transaction of the statement without waiting for the disk. It takes effect only if the statement
+ * joins it.
+ */
+export const ASYNCHRONOUS = `asynchronous AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;

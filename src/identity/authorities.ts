@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { pemBlocks } from './pem.js';
+import { pemBlocks } from '../x509/pem.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 /** OpenSSL treats these labels alike. */

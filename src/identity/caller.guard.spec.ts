@@ -6,7 +6,7 @@ import { FakeAudit } from '../../test/support/fake-audit.js';
 import { CallerGuard } from './caller.guard.js';
 import type { Connection, Connections } from './connections.js';
 import type { ContinuousVerification, Standing } from './continuous-verification.js';
-import { contextOf } from './request-context.js';
+import { contextOf } from '../http/request-context.js';
 
 let audit: FakeAudit;
 let standing: Standing;

@@ -2,10 +2,10 @@ import type { TLSSocket } from 'node:tls';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Refusals } from '../audit/refusals.js';
-import { Problem } from '../problems/problem.js';
+import { Problem } from '../http/problem.js';
 import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
-import { contextOf, type RequestContext } from './request-context.js';
+import { contextOf, type RequestContext } from '../http/request-context.js';
 
 /** Headers with which a proxy would vouch for a caller. We accept none: the connection is the identity. */
 const FORWARDED_CERTIFICATES = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];

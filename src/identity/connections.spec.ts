@@ -11,8 +11,8 @@ import { FakeClock } from '../../test/support/fake-clock.js';
 import { authority, caller, keyPem, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
 import { Connections } from './connections.js';
 import type { ListenerTrust } from './listener-trust.js';
-import type { Caller } from './request-context.js';
-import { SvidError } from './svid.js';
+import type { Caller } from '../http/request-context.js';
+import { SvidError } from '../x509/svid.js';
 import { tlsOptions } from './tls-options.js';
 import { readTrustMaterial } from './trust-material.js';
 

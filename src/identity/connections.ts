@@ -6,9 +6,9 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { ListenerTrust } from './listener-trust.js';
 import { NAMED_CALLERS, type NamedCallers } from './named-callers.js';
 import { peerChain } from './peer-chain.js';
-import type { Caller } from './request-context.js';
-import { twinFingerprint } from './signature-twin.js';
-import { parseSvid, SvidError } from './svid.js';
+import type { Caller } from '../http/request-context.js';
+import { twinFingerprint } from '../x509/signature-twin.js';
+import { parseSvid, SvidError } from '../x509/svid.js';
 import { TRUST_DOMAIN } from './trust-domain.js';
 
 /** A live connection. Its certificate is parsed once. What can change afterwards is verified at every request. */

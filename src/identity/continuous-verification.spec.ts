@@ -5,10 +5,10 @@ import { revocationList, serialOf } from '../../test/support/revocation-lists.js
 import { authority, caller } from '../../test/support/trust-files.js';
 import type { Connection } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
-import type { Lists } from './lists-in-force.js';
+import type { Lists } from './select-lists.js';
 import type { ListenerTrust } from './listener-trust.js';
-import { parseRevocationLists } from './revocation-list.js';
-import { parseSvid, SvidError } from './svid.js';
+import { parseRevocationLists } from '../x509/revocation-list.js';
+import { parseSvid, SvidError } from '../x509/svid.js';
 
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
 const MINUTE_MS = 60_000;

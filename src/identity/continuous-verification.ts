@@ -3,8 +3,8 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { Connection } from './connections.js';
 import { ListenerTrust } from './listener-trust.js';
 import { verifyPeer, verifyRevocation } from './peer-chain.js';
-import type { Caller } from './request-context.js';
-import { SvidError } from './svid.js';
+import type { Caller } from '../http/request-context.js';
+import { SvidError } from '../x509/svid.js';
 
 export type Standing =
   /** `last`: the caller is trusted, but this answer is the last on its connection. */

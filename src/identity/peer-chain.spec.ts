@@ -9,9 +9,9 @@ import {
   serialOf,
 } from '../../test/support/revocation-lists.js';
 import { authority, caller } from '../../test/support/trust-files.js';
-import type { Lists } from './lists-in-force.js';
+import type { Lists } from './select-lists.js';
 import { peerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
-import { parseRevocationLists } from './revocation-list.js';
+import { parseRevocationLists } from '../x509/revocation-list.js';
 
 const NOW = new Date();
 const hours = (count: number): Date => new Date(NOW.getTime() + count * 3_600_000);

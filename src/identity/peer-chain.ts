@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
-import { certificatePath } from '../webauthn/certificate-path.js';
+import { certificatePath } from '../x509/certificate-path.js';
 import { isRoot } from './authorities.js';
-import { type Lists, listOf, listsSignedBy } from './lists-in-force.js';
+import { type Lists, listOf, listsSignedBy } from './select-lists.js';
 
 /**
  * Extensions that constrain an intermediate. OpenSSL applied them to the leaf in the handshake, and they do not change.

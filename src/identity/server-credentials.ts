@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { pemBlocks } from './pem.js';
+import { pemBlocks } from '../x509/pem.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 /**

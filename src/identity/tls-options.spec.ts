@@ -10,8 +10,8 @@ import { X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TlsFiles } from '../config/config.js';
-import { DevelopmentCa } from '../config/development-ca.js';
-import { prepareDevelopment } from '../config/development.js';
+import { DevelopmentCa } from '../../dev/development-ca.js';
+import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { tlsContext, tlsOptions } from './tls-options.js';
 
 let directory: string;

@@ -55,6 +55,6 @@ export function tlsOptions(context: TlsContext): ServerOptions {
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: 10_000,
     maxHeaderSize: 16_384,
-    requireHostHeader: false, // src/contract/host.ts demands it, and explains the refusal
+    requireHostHeader: false, // src/http/host.ts demands it, and explains the refusal
   };
 }

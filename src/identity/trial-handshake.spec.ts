@@ -4,7 +4,7 @@ import * as x509 from '@peculiar/x509';
 import type { Issued, KeyAlgorithm, Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { authorityKeyIdentifier, extension, listDer, type ListProfile, revocationList, serialOf, tlv } from '../../test/support/revocation-lists.js'; // prettier-ignore
 import { authority, identifiedAuthority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
-import type { RevocationList } from './revocation-list.js';
+import type { RevocationList } from '../x509/revocation-list.js';
 import { tryHandshakes } from './trial-handshake.js';
 import { readTrustMaterial, type TrustMaterial } from './trust-material.js';
 

@@ -1,8 +1,8 @@
 import { duplexPair } from 'node:stream';
 import { connect, createServer } from 'node:tls';
 import { describe } from './authorities.js';
-import { copyTrust, type ListedAuthority } from './stand-ins.js';
-import type { RevocationList } from './revocation-list.js';
+import { copyTrust, type ListedAuthority } from './trust-copy.js';
+import type { RevocationList } from '../x509/revocation-list.js';
 import { tlsContext, type TlsContext, type TlsFileContents } from './tls-options.js';
 import { TrustMaterialError } from './trust-material-error.js';
 

@@ -5,8 +5,8 @@ import { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
-import { pemBlocks } from './pem.js';
-import { parseRevocationLists } from './revocation-list.js';
+import { pemBlocks } from '../x509/pem.js';
+import { parseRevocationLists } from '../x509/revocation-list.js';
 import { readTrustMaterial, type TrustMaterial, trustFiles } from './trust-material.js';
 import { TrustMaterialError } from './trust-material-error.js';
 

@@ -3,10 +3,10 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { validateSync } from 'class-validator';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
-import { invalidMembers } from '../contract/invalid-members.js';
-import { parsePlainYaml, PlainYamlError } from '../contract/plain-yaml.js';
-import { toInstance } from '../contract/request-class.js';
-import { Problem } from '../problems/problem.js';
+import { invalidMembers } from '../http/invalid-members.js';
+import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
+import { toInstance } from '../http/request-class.js';
+import { Problem } from '../http/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 

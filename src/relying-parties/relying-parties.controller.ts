@@ -2,8 +2,8 @@ import { Body, Controller, Get, HttpStatus, Param, Put, Query, Res } from '@nest
 import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/requires.js';
-import { type AuthorizedContext, Context } from '../identity/request-context.js';
-import { Problem } from '../problems/problem.js';
+import { type AuthorizedContext, Context } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
 import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';
 import { type DryRunResponse, RelyingPartyResponse } from './dto/relying-party.response.js';
 import { EnrolledCredentials } from './enrolled-credentials.js';

@@ -38,7 +38,7 @@ export interface RelyingPartyPolicy {
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
   /**
-   * The limits of ceremonies that name a user (src/database/user-limits.ts). PCI DSS 8.3.4 allows at most 10 refusals.
+   * The limits of ceremonies that name a user (src/challenges/user-limits.repository.ts). PCI DSS 8.3.4 allows at most 10 refusals.
    */
   readonly userLimits: { readonly challengesPerMinute: number; readonly refusalsPerHalfHour: number };
 }

@@ -1,4 +1,4 @@
-import type { Reason } from './verdict.js';
+import type { Reason } from './refusal.js';
 
 /** The advice to auth-service's developers for each reason of a refusal. A response has it beside the detail. */
 export const ADVICE: Readonly<Record<Reason, string>> = {

@@ -5,7 +5,7 @@ import { attestationAlgorithm, demandSignature } from './attestation-algorithms.
 import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
 import { ID_KEY_DESCRIPTION, type KeyDescription, readKeyDescription } from './key-description.js';
 import { publicKeyOf } from './public-key.js';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 /** KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN of Android's Keymaster. */
 const GENERATED = 0;

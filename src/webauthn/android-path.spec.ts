@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { androidExcuse } from './android-path.js';
 import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
-import { certificatePath } from './certificate-path.js';
+import { certificatePath } from '../x509/certificate-path.js';
 import { ID_KEY_DESCRIPTION, readKeyDescription } from './key-description.js';
 import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
 

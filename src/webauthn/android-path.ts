@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { Excuse } from './certificate-path.js';
+import type { Excuse } from '../x509/certificate-path.js';
 import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
 
 /** The subject of Google's RSA root. */

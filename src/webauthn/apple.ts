@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { type Attestation, attestedBytes } from './attestation.js';
 import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
 import { publicKeyOf } from './public-key.js';
-import { step } from './verdict.js';
+import { step } from './refusal.js';
 
 const APPLE_NONCE = '1.2.840.113635.100.8.2';
 /** The DER header before the nonce: SEQUENCE { [1] EXPLICIT OCTET STRING of 32 bytes }. */

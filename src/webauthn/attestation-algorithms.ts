@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { ALGORITHMS, type SignatureAlgorithm } from './algorithms.js';
 import { verifyWith } from './signature.js';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 /** RSASSA-PKCS1-v1_5 with SHA-1. TPMs of Windows attest with it. No other format may use it. */
 export const RS1 = -65_535;

@@ -1,8 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { BasicConstraints, type Extension, type Name } from '@peculiar/asn1-x509';
-import { type CertificateFields, parseCertificate } from './parsed-certificate.js';
-import { Refusal, step } from './verdict.js';
+import { type CertificateFields, parseCertificate } from '../x509/parsed-certificate.js';
+import { Refusal, step } from './refusal.js';
 
 const V3 = 3;
 const BASIC_CONSTRAINTS = '2.5.29.19';

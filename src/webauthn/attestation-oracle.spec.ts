@@ -15,7 +15,7 @@ import { ClosedNetwork } from '../../test/support/closed-network.js';
 import { ORIGIN, RP_ID } from '../../test/support/pure-ceremonies.js';
 import { COSE_ALGORITHMS } from './algorithms.js';
 import { ATTESTATION_FORMATS } from './attestation-statement.js';
-import { Refusal } from './verdict.js';
+import { Refusal } from './refusal.js';
 import { verifyRegistration } from './verify-registration.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';

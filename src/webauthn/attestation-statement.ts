@@ -6,7 +6,7 @@ import { demandBoundedKey, readBoundedChain } from './certificate-bounds.js';
 import { verifyFidoU2f } from './fido-u2f.js';
 import { verifyPacked } from './packed.js';
 import { verifyTpm } from './tpm.js';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 /** The attestation statement formats that this service verifies (WebAuthn L3 §8). */
 export const ATTESTATION_FORMATS = ['none', 'packed', 'fido-u2f', 'tpm', 'apple', 'android-key'] as const;

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { androidExcuse } from './android-path.js';
 import type { Distrust } from './attestation.js';
 import type { VerifiedStatement } from './attestation-statement.js';
-import { certificatePath, nameInOneLine, type PathFlaw, type PathRules } from './certificate-path.js';
-import type { AttestationTrust } from './verdict.js';
+import { certificatePath, nameInOneLine, type PathFlaw, type PathRules } from '../x509/certificate-path.js';
+import type { AttestationTrust } from './refusal.js';
 
 /** The trust in an attestation (WebAuthn L3 §7.1 steps 23 and 24). */
 export interface AttestationVerdict {

@@ -3,7 +3,7 @@ import { encode } from 'cborg';
 import { type Flags, sha256 } from '../../test/support/authenticator/authenticator-data.js';
 import { generateKey } from '../../test/support/authenticator/keys.js';
 import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
-import type { Reason } from './verdict.js';
+import type { Reason } from './refusal.js';
 
 const RP_ID = 'login.example.com';
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';

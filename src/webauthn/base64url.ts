@@ -1,4 +1,4 @@
-import { step } from './verdict.js';
+import { step } from './refusal.js';
 
 /**
  * Decodes base64url without padding. It is strict: no other characters and no stray bits (RFC 4648 §5 and §3.5).

@@ -1,5 +1,5 @@
 import { decodeFirst as cborgDecodeFirst, type DecodeOptions, type Token, Tokenizer } from 'cborg';
-import { Refusal } from './verdict.js';
+import { Refusal } from './refusal.js';
 
 /**
  * The rules of CTAP2's canonical form that protect a reader: definite lengths, the shortest integers, no duplicate

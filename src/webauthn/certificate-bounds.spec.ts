@@ -7,7 +7,7 @@ import { packedBy } from '../../test/support/authenticator/attestation.js';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
 import { demandBoundedKey, readBoundedChain } from './certificate-bounds.js';
-import type { Refusal } from './verdict.js';
+import type { Refusal } from './refusal.js';
 
 const OCTET_STRING = 0x04;
 const SEQUENCE = 0x30;

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 /**
  * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers. So this

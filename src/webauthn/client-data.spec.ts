@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type ClientDataExpectation, verifyClientData } from './client-data.js';
-import { Refusal } from './verdict.js';
+import { Refusal } from './refusal.js';
 
 const ORIGIN = 'https://login.example.com';
 const SHOP = 'https://shop.example';

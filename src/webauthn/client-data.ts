@@ -1,5 +1,5 @@
 import { bytesOf } from './base64url.js';
-import { at, Refusal, step } from './verdict.js';
+import { at, Refusal, step } from './refusal.js';
 
 /** The values that a ceremony expects in its client data. */
 export interface ClientDataExpectation {

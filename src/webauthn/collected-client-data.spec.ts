@@ -1,7 +1,7 @@
 import { describe, it } from '@jest/globals';
 import type { AssertionInterference } from '../../test/support/authenticator/interference.js';
 import { authentication, expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
-import type { Reason } from './verdict.js';
+import type { Reason } from './refusal.js';
 
 /*
  * The client data, member by member, in both ceremonies. docs/webauthn-conformance.md is generated from the titles:

@@ -1,7 +1,7 @@
 import { nameOfAlgorithm } from './algorithms.js';
 import type { Attestation, Distrust } from './attestation.js';
 import { attestationAlgorithm, demandSignature, describeKey } from './attestation-algorithms.js';
-import { step } from './verdict.js';
+import { step } from './refusal.js';
 
 const ES256 = -7;
 const NO_AAGUID = '00000000-0000-0000-0000-000000000000';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { targets } from '../../test/support/mutated-ceremonies.js';
 import { mutations } from '../../test/support/mutations.js';
-import { REASONS } from './verdict.js';
+import { REASONS } from './refusal.js';
 
 /** `npm run fuzz -- 100000` does the same for longer. */
 const RUNS = 300;

@@ -2,9 +2,9 @@ import { nameOfAlgorithm } from './algorithms.js';
 import { type Attestation, attestedBytes } from './attestation.js';
 import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
 import { attributesOf, demandAttestationLeaf, readCertificate } from './attestation-certificate.js';
-import type { CertificateFields } from './parsed-certificate.js';
+import type { CertificateFields } from '../x509/parsed-certificate.js';
 import { publicKeyOf } from './public-key.js';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 const SUBJECT = { country: '2.5.4.6', organization: '2.5.4.10', unit: '2.5.4.11', commonName: '2.5.4.3' } as const;
 const UNIT = 'Authenticator Attestation';

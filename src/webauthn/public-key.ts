@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { type Algorithm, ALGORITHMS } from './algorithms.js';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 type CoseKey = ReadonlyMap<unknown, unknown>;
 

@@ -5,7 +5,7 @@ import { packedSelf } from '../../test/support/authenticator/attestation.js';
 import type { AssertionInterference, CreationInterference } from '../../test/support/authenticator/interference.js';
 import { encodeCose } from '../../test/support/authenticator/keys.js';
 import { authentication, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js';
-import type { Reason } from './verdict.js';
+import type { Reason } from './refusal.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
 /** In both ceremonies a refusal names the specification's step and the received value. */

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { ExtendedKeyUsage, type Name, SubjectAlternativeName } from '@peculiar/asn1-x509';
 import { attributesOf, demandAttestationLeaf, readCertificate, readExtension } from './attestation-certificate.js';
-import { step } from './verdict.js';
+import { step } from './refusal.js';
 
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const EXTENDED_KEY_USAGE = '2.5.29.37';

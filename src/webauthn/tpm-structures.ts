@@ -1,5 +1,5 @@
 import type { webcrypto } from 'node:crypto';
-import { Refusal } from './verdict.js';
+import { Refusal } from './refusal.js';
 
 /*
  * Reads structures of the TPM 2.0 Library, Part 2, which are big-endian. No byte may be left over. A key with a scheme

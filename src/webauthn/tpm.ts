@@ -6,7 +6,7 @@ import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algori
 import { publicKeyOf } from './public-key.js';
 import { demandAikCertificate } from './tpm-certificate.js';
 import { readCertifyInfo, readPublicArea, readTpmSignature } from './tpm-structures.js';
-import { Refusal, step } from './verdict.js';
+import { Refusal, step } from './refusal.js';
 
 /** The hash algorithms of an object's name by TPM_ALG_ID. */
 const NAME_HASHES: Readonly<Record<number, string>> = {

@@ -10,7 +10,7 @@ import {
   ODD_OUTPUTS,
   ORIGIN,
 } from '../../test/support/pure-ceremonies.js';
-import type { Reason } from './verdict.js';
+import type { Reason } from './refusal.js';
 import type { AuthenticationExpectation } from './verify-authentication.js';
 
 type Attack = [what: string, interference: AssertionInterference];
@@ -221,7 +221,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
         authentication({ interference: { signCount: 0, signature: () => hex('00') } }),
         'signature-invalid',
       ));
-    it('is compared and set by the database: hot-path.spec.ts', NOTHING_TO_VERIFY);
+    it('is compared and set by the database: answer.repository.spec.ts', NOTHING_TO_VERIFY);
   });
 
   describe('step 23: extension outputs', () => {

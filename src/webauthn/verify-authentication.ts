@@ -4,7 +4,7 @@ import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator
 import { bytesOf } from './base64url.js';
 import { signatureHolds } from './signature.js';
 import { verifyClientData } from './client-data.js';
-import { at, step } from './verdict.js';
+import { at, step } from './refusal.js';
 
 export interface AuthenticationExpectation {
   readonly rpId: string;

@@ -6,7 +6,7 @@ import type { CreationInterference } from '../../test/support/authenticator/inte
 import { encodeCose, generateKey } from '../../test/support/authenticator/keys.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
 import { expectRefusal, NOTHING_TO_VERIFY, ODD_OUTPUTS, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js'; // prettier-ignore
-import type { Reason } from './verdict.js';
+import type { Reason } from './refusal.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';

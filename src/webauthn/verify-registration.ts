@@ -14,7 +14,7 @@ import { bytesOf } from './base64url.js';
 import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
 import { verifyPublicKey } from './public-key.js';
-import { at, Refusal, step } from './verdict.js';
+import { at, Refusal, step } from './refusal.js';
 
 export interface RegistrationExpectation {
   readonly rpId: string;

@@ -1,4 +1,4 @@
-import type { AuthorizedContext, Caller } from '../../src/identity/request-context.js';
+import type { AuthorizedContext, Caller } from '../../src/http/request-context.js';
 
 export const AUTH_SERVICE: Caller = {
   spiffeId: 'spiffe://bank.example/ns/prod/sa/auth-service',

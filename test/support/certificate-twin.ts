@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type DerElement, wholeSequence } from '../../src/identity/der.js';
+import { type DerElement, wholeSequence } from '../../src/x509/der.js';
 import { tlv } from './revocation-lists.js';
 
 /** Orders of the curves (SP 800-186 §3.2.1). */

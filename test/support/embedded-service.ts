@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 
 const { migratorUrl: url, stop } = await startEmbeddedPostgres({ directory: process.argv[2] ?? '' });
 const requests = new pg.Client({ connectionString: url });

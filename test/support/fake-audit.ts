@@ -2,7 +2,7 @@ import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import type { AuditService } from '../../src/audit/audit.service.js';
 import { Refusals } from '../../src/audit/refusals.js';
 import { type Clock, systemClock } from '../../src/config/clock.js';
-import type { RequestContext } from '../../src/identity/request-context.js';
+import type { RequestContext } from '../../src/http/request-context.js';
 
 /** An audit log in memory, for what is decided without a database. */
 export class FakeAudit {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { auditRow, type AuditRow } from '../../src/audit/audit-row.js';
-import type { AuthenticationToIssue, ToAccept } from '../../src/database/hot-path.js';
+import type { ToAccept } from '../../src/credentials/answer.repository.js';
+import type { AuthenticationToIssue } from '../../src/challenges/challenge.repository.js';
 import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
 import { AUTH_SERVICE, authorizedContext } from './callers.js';

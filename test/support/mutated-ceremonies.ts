@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
-import { type Reason, Refusal, step } from '../../src/webauthn/verdict.js';
+import { type Reason, Refusal, step } from '../../src/webauthn/refusal.js';
 import { verifyAuthentication } from '../../src/webauthn/verify-authentication.js';
 import { verifyRegistration } from '../../src/webauthn/verify-registration.js';
 import type { RegistrationResponseJSON } from '../../src/webauthn/json.js';

@@ -3,7 +3,7 @@ import { randomBytes, webcrypto } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { DevelopmentCa } from '../../src/config/development-ca.js';
+import { DevelopmentCa } from '../../dev/development-ca.js';
 import type { ClientCertificate } from './client.js';
 
 export const { KeyUsageFlags } = x509;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect } from '@jest/globals';
 import { COSE_ALGORITHMS } from '../../src/webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
-import { type Reason, Refusal } from '../../src/webauthn/verdict.js';
+import { type Reason, Refusal } from '../../src/webauthn/refusal.js';
 import {
   type AuthenticationExpectation,
   type VerifiedAuthentication,

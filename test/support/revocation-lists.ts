@@ -1,6 +1,6 @@
 import { sign, type X509Certificate } from 'node:crypto';
-import { pemOf } from '../../src/identity/pem.js';
-import { namesOf } from '../../src/identity/authority-key.js';
+import { pemOf } from '../../src/x509/pem.js';
+import { namesOf } from '../../src/x509/authority-key.js';
 import type { Issued } from './authenticator/certificate-chain.js';
 
 /** What a revocation list says; everything that is left out is as an honest authority makes it. */

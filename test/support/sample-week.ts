@@ -1,6 +1,6 @@
 import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import { auditRow } from '../../src/audit/audit-row.js';
-import type { RequestContext } from '../../src/identity/request-context.js';
+import type { RequestContext } from '../../src/http/request-context.js';
 import { AUTH_SERVICE, authorizedContext } from './callers.js';
 
 const HOUR_MS = 3_600_000;

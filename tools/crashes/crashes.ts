@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 import { Pki } from '../../test/support/pki.js';
 import { ServiceProcess } from '../../test/support/service-process.js';
 import { Ledger } from './ledger.js';

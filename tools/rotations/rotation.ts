@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { DevelopmentCa } from '../../src/config/development-ca.js';
+import type { DevelopmentCa } from '../../dev/development-ca.js';
 import { DELIVERIES, type Mount } from './mount.js';
 
 export interface Identity {

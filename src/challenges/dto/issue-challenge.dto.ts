@@ -1,10 +1,10 @@
 import { ArrayMaxSize, ArrayUnique, IsArray, IsDefined, IsIn, NotEquals } from 'class-validator';
-import { IsText } from '../../contract/is-text.js';
-import { IsTimestamp } from '../../contract/is-timestamp.js';
-import { HasForm } from '../../contract/has-form.js';
-import { Optional } from '../../contract/optional.js';
-import { Nested } from '../../contract/request-class.js';
-import { IsRpId } from '../../contract/rp-id.js';
+import { IsText } from '../../http/is-text.js';
+import { IsTimestamp } from '../../http/is-timestamp.js';
+import { HasForm } from '../../http/has-form.js';
+import { Optional } from '../../http/optional.js';
+import { Nested } from '../../http/request-class.js';
+import { IsRpId } from '../../http/rp-id.js';
 
 export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
 export const PURPOSE_WORDS = '1 to 64 letters, digits and . _ : / -';

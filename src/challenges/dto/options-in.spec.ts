@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
-import { strictValidation } from '../../contract/validation.js';
-import { Problem } from '../../problems/problem.js';
+import { strictValidation } from '../../http/validation.js';
+import { Problem } from '../../http/problem.js';
 import { PutRelyingPartyDto } from '../../relying-parties/dto/put-relying-party.dto.js';
 import { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './issue-challenge.dto.js';
 

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
-import { strictValidation } from '../../contract/validation.js';
-import { Problem } from '../../problems/problem.js';
+import { strictValidation } from '../../http/validation.js';
+import { Problem } from '../../http/problem.js';
 import { RegisterCredentialDto, VerifyAuthenticationDto } from './ceremony-answer.dto.js';
 
 /*
@@ -151,7 +151,7 @@ describe('WebAuthn L3 §5.1 RegistrationResponseJSON and AuthenticationResponseJ
       }
     });
     it('is stricter than the clause for every parser’s sake: names that every object inherits are refused as the body is read', async () => {
-      // src/contract/json-body.ts refuses these names before a class sees the body. Here they must not change a
+      // src/http/json-body.ts refuses these names before a class sees the body. Here they must not change a
       // prototype.
       for (const seen of await ofCredential({ toString: 'x' })) expect(Object.hasOwn(seen, 'toString')).toBe(false);
     });

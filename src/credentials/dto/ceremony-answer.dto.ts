@@ -1,10 +1,10 @@
 import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
 import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
-import { HasForm } from '../../contract/has-form.js';
-import { UUID } from '../../contract/id.param.js';
-import { IsText } from '../../contract/is-text.js';
-import { Optional } from '../../contract/optional.js';
-import { BrowserWritten, Nested } from '../../contract/request-class.js';
+import { HasForm } from '../../http/has-form.js';
+import { UUID } from '../../http/id.param.js';
+import { IsText } from '../../http/is-text.js';
+import { Optional } from '../../http/optional.js';
+import { BrowserWritten, Nested } from '../../http/request-class.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
 const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters';

@@ -1,10 +1,10 @@
 import { IsIn } from 'class-validator';
-import { HasForm } from '../../contract/has-form.js';
-import { UUID } from '../../contract/id.param.js';
-import { IsText } from '../../contract/is-text.js';
-import { Optional } from '../../contract/optional.js';
-import { CURSOR, CURSOR_WORDS, PageLimit } from '../../contract/page-limit.js';
-import { IsRpId } from '../../contract/rp-id.js';
+import { HasForm } from '../../http/has-form.js';
+import { UUID } from '../../http/id.param.js';
+import { IsText } from '../../http/is-text.js';
+import { Optional } from '../../http/optional.js';
+import { CURSOR, CURSOR_WORDS, PageLimit } from '../../http/page-limit.js';
+import { IsRpId } from '../../http/rp-id.js';
 import type { CredentialStatus } from '../credential.entity.js';
 
 export class ListCredentialsQuery {

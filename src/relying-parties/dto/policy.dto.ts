@@ -1,7 +1,7 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsIn, IsInt, Max, Min } from 'class-validator';
-import { HasForm } from '../../contract/has-form.js';
-import { Optional } from '../../contract/optional.js';
-import { Nested } from '../../contract/request-class.js';
+import { HasForm } from '../../http/has-form.js';
+import { Optional } from '../../http/optional.js';
+import { Nested } from '../../http/request-class.js';
 import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';
 import { IsOrigin } from '../origin.js';

@@ -9,12 +9,12 @@ import {
   IsObject,
   Min,
 } from 'class-validator';
-import { Optional } from '../../contract/optional.js';
-import { Nested } from '../../contract/request-class.js';
-import { IsText } from '../../contract/is-text.js';
-import { IsTimestamp } from '../../contract/is-timestamp.js';
+import { Optional } from '../../http/optional.js';
+import { Nested } from '../../http/request-class.js';
+import { IsText } from '../../http/is-text.js';
+import { IsTimestamp } from '../../http/is-timestamp.js';
 import { IsOrigin } from '../origin.js';
-import { IsRpId } from '../../contract/rp-id.js';
+import { IsRpId } from '../../http/rp-id.js';
 import { PolicyDto } from './policy.dto.js';
 
 /**

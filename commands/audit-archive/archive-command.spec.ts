@@ -1,0 +1,57 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SampleLog } from '../../test/support/sample-log.js';
+import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
+import { failureText } from './archive-report.js';
+import { readArchiveCommand } from './archive-command.js';
+
+const NOW = new Date('2026-05-31T12:00:00Z');
+
+let directory: string;
+let key: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-archive-'));
+  key = join(directory, 'audit.pub');
+  await writeFile(key, SampleLog.SIGNERS.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const read = (before: string, ...args: string[]): unknown =>
+  readArchiveCommand(['--before', before, '--key', key, ...args], NOW);
+
+describe('audit:archive', () => {
+  it.each(['2026-02-28', '2026-03-01', '2020-01-15'])('may let go of what is older than %s', (before) => {
+    expect(read(before, '--to', directory)).toMatchObject({
+      ...{ before: new Date(before), directory, dryRun: false },
+      keys: [{ name: SampleLog.ORIGIN }, { name: SampleLog.ORIGIN }],
+    });
+  });
+
+  it.each(['2026-03-04', '2026-05-01', '2027-01-01'])('keeps the last three months: %s', (before) => {
+    expect(() => read(before)).toThrow(/PCI DSS 10\.5\.1/);
+  });
+
+  it.each(['2026-13-01', '2026-02', 'yesterday', '2026-01-01T00:00:00Z', ''])('knows no date %j', (before) => {
+    expect(() => read(before)).toThrow(/is not a date like 2026-01-31/);
+  });
+
+  it('demands a date and verifier keys', async () => {
+    expect(() => readArchiveCommand(['--key', key], NOW)).toThrow(/^usage:/);
+    expect(() => readArchiveCommand(['--before', '2026-01-01'], NOW)).toThrow(/^usage:/);
+    expect(() => readArchiveCommand(['--befor', '2026-01-01'], NOW)).toThrow(/Unknown option.*\n?.*usage:/s);
+    await writeFile(join(directory, 'none.pub'), 'no key\n');
+    const args = ['--before', '2026-01-01', '--key', join(directory, 'none.pub')];
+    expect(() => readArchiveCommand(args, NOW)).toThrow(/none\.pub: line 1: a verifier key is name\+hash\+base64/);
+  });
+
+  it.each([
+    ['ENOSPC', 'write', 'the disk is full'],
+    ['EACCES', 'mkdir', 'permission denied'],
+    ['EROFS', 'open', 'the file system is read-only'],
+  ])('tells an operator of %s', (code, syscall, told) => {
+    const error = Object.assign(new Error('?'), { code, syscall, path: '/worm/a.ndjson' });
+    expect(failureText(error)).toBe(`/worm/a.ndjson: ${syscall} failed, ${told}.`);
+  });
+});

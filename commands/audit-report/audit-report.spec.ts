@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { sampleWeek } from '../../test/support/sample-week.js';
+import { SampleLog } from '../../test/support/sample-log.js';
+import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
+
+let directory: string;
+const path = (name: string): string => join(directory, name);
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-report-'));
+  const log = new SampleLog(sampleWeek());
+  const size = log.events.length;
+  const lines = await log.export(0, size, await log.checkpoint(size), size);
+  await writeFile(path('export.ndjson'), lines.join(''));
+  await writeFile(path('altered.ndjson'), lines.toSpliced(100, 1).join(''));
+  await writeFile(path('notes'), (await Promise.all([10, 500].map((at) => log.checkpoint(at)))).join(''));
+  await writeFile(path('audit.pub'), SampleLog.SIGNERS.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+function report(...args: string[]): Promise<{ code: number; told: string; error: string }> {
+  const node = ['--disable-warning=ExperimentalWarning', 'dist/commands/audit-report.js'];
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...node, ...args], (error, told, complaint) => {
+      resolve({ code: (error?.code as number | undefined) ?? 0, told, error: complaint });
+    });
+  });
+}
+
+describe('npm run audit:report', () => {
+  it('tells of a verified export, on the terminal and on a page', async () => {
+    const args = ['--key', path('audit.pub'), '--checkpoints', path('notes'), '--html', path('page.html')];
+    const { code, told } = await report(path('export.ndjson'), ...args);
+    expect(code).toBe(0);
+    expect(told).toMatch(/^Audit log review: passkey-manager\/test\n/);
+    expect(told).toContain('Verified: every event is as it was logged');
+    expect(told).toContain('2 checkpoints hold, 0 are outside the range, 0 are newer');
+    expect(told).toContain('Windows Hello');
+    expect(await readFile(path('page.html'), 'utf8')).toContain('<h1>Audit log review: passkey-manager/test</h1>');
+  });
+
+  it('tells that nothing is proved without a key', async () => {
+    const { code, told } = await report(path('export.ndjson'), '--from', '2026-01-06', '--to', '2026-01-07');
+    expect([code, told]).toEqual([0, expect.stringContaining('NOT VERIFIED')]);
+    expect(told).toContain('882 other events');
+  });
+
+  it('tells nothing of an export that does not hold', async () => {
+    const { code, told, error } = await report(
+      path('altered.ndjson'),
+      '--key',
+      path('audit.pub'),
+      '--html',
+      path('none'),
+    );
+    expect([code, told]).toEqual([1, '']);
+    expect(error).toMatch(/altered\.ndjson does not hold: line 101: /);
+    await expect(readFile(path('none'))).rejects.toThrow('ENOENT');
+  });
+
+  it.each([[[]], [['nowhere']], [['a', 'b']], [['a', '--from', 'noon']], [['a', '--checkpoints', 'b']]])(
+    'cannot be asked %j',
+    async (args) => {
+      expect(await report(...args)).toMatchObject({ code: 2, told: '', error: expect.stringContaining('usage:') });
+    },
+  );
+});

@@ -1,0 +1,116 @@
+import type { ProvedExport } from '../../src/tlog/verify-export.js';
+import { attention, type Remark } from './remarks.js';
+import type { Series } from './hourly-counts.js';
+import type { Review } from './review.js';
+import { sectionsOf } from './sections.js';
+import { rate, stamp, whole } from './formats.js';
+
+export interface Column {
+  readonly title: string;
+  readonly numeric?: boolean;
+}
+
+/** A table with all data, and perhaps a plot of the same data. */
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  /** One sentence; absent when the title says enough. */
+  readonly note?: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly (readonly string[])[];
+  /** The text when there are no rows. */
+  readonly empty: string;
+  readonly plot?: Plot | undefined;
+}
+
+export type Plot =
+  | { readonly kind: 'columns'; readonly title: string; readonly series: Series; readonly of: readonly PlottedCount[] }
+  | { readonly kind: 'bars'; readonly title: string; readonly bars: readonly { label: string; count: number }[] };
+
+export interface PlottedCount {
+  readonly name: string;
+  readonly count: 'events' | 'accepted' | 'refused';
+}
+
+/**
+ * The content of a report for a terminal or a page. Its texts are raw: the code that shows them must make them
+ * harmless.
+ */
+export interface Report {
+  readonly title: string;
+  readonly file: string;
+  /** The result of the verification and the facts that it proves. */
+  readonly proof: {
+    readonly holds: boolean;
+    readonly text: string;
+    readonly facts: readonly (readonly [string, string])[];
+  };
+  readonly period: string;
+  readonly figures: readonly { readonly name: string; readonly value: string; readonly more?: string }[];
+  readonly remarks: readonly Remark[];
+  readonly sections: readonly Section[];
+}
+
+export interface ReportSources {
+  readonly file: string;
+  readonly proved: ProvedExport | undefined;
+  readonly modelName: (aaguid: string) => string | undefined;
+}
+
+export function reportOf(review: Review, sources: ReportSources): Report {
+  const { file, proved } = sources;
+  return {
+    title: `Audit log review${proved ? `: ${proved.checkpoint.origin}` : ''}`,
+    file,
+    proof: proofOf(proved),
+    period: periodOf(review),
+    figures: figuresOf(review),
+    remarks: attention(review, proved),
+    sections: sectionsOf(review, sources.modelName),
+  };
+}
+
+function proofOf(proved: ProvedExport | undefined): Report['proof'] {
+  if (!proved) {
+    const text =
+      'NOT VERIFIED: no key was given. Nothing proves that these are the events of the log, or that none is missing.';
+    return { holds: false, text, facts: [] };
+  }
+  const { from, to, events, erased, checkpoint, since, anchored } = proved;
+  const facts: [string, string][] = [
+    ['Leaves', `[${String(from)}, ${String(to)}) of ${String(checkpoint.size)}: ${whole(events)} events, ${whole(erased)} erased`],
+    ['Root', checkpoint.root.toString('base64')],
+    ['Signed', `${checkpoint.time ? `${stamp(checkpoint.time.getTime())}, ` : ''}by ${checkpoint.keys.map(({ algorithm, keyId }) => `${algorithm} (${keyId})`).join(' and ')}`],
+  ]; // prettier-ignore
+  if (since) facts.push(['Continues', `the checkpoint of ${whole(since.size)} leaves`]);
+  if (anchored) {
+    const { held, outside, newer } = anchored;
+    facts.push([
+      'Anchored',
+      `${whole(held)} checkpoints hold, ${whole(outside)} are outside the range, ${whole(newer)} are newer`,
+    ]);
+  }
+  return { holds: true, text: 'Verified: every event is as it was logged, and none of the range is missing.', facts };
+}
+
+function periodOf({ span, period, events, outside }: Review): string {
+  if (events === 0) return `No events${outside > 0 ? ' in the requested period' : ''}`;
+  const from = Number.isFinite(period.from) ? period.from : span.first;
+  const to = Number.isFinite(period.to) ? period.to : span.last;
+  const others = outside > 0 ? `; ${whole(outside)} other events of the export are not in this report` : '';
+  return `${stamp(from)} to ${stamp(to)}${others}`;
+}
+
+function figuresOf(review: Review): Report['figures'] {
+  const verified = review.outcomesOf('Authentication', 'credential.verify');
+  const registered = review.outcomesOf('Account Change', 'credential.register');
+  const revoked = review.outcomesOf('Account Change', 'credential.revoke');
+  const denied = review.denied.ranked(() => 0).reduce((sum, { value }) => sum + value.count, review.unrecordedDenials);
+  return [
+    { name: 'Events', value: whole(review.events) },
+    { name: 'Authentications', value: whole(verified.success), more: `${whole(verified.failure)} refused (${rate(verified.failure, verified.success + verified.failure)})` },
+    { name: 'Passkeys registered', value: whole(registered.success), more: `${whole(registered.failure)} refused` },
+    { name: 'Passkeys revoked', value: whole(revoked.success) },
+    { name: 'Calls denied', value: whole(denied) },
+  ]; // prettier-ignore
+}

@@ -1,0 +1,153 @@
+import { Hours } from './hourly-counts.js';
+import { type LoggedEvent } from './logged-event.js';
+import { Tally } from './tally.js';
+
+export interface Outcomes {
+  success: number;
+  failure: number;
+}
+
+/** The number of events, and the times of the first and the last one in milliseconds since 1970. */
+export interface Sightings {
+  count: number;
+  first: number;
+  last: number;
+}
+
+export interface Readings {
+  reads: number;
+  exports: number;
+  last: number;
+}
+
+export interface ModelCounts {
+  registered: number;
+  revoked: number;
+  suspended: number;
+}
+
+const MAX_LISTED = 1_000;
+
+const CHANGES: ReadonlySet<string> = new Set([
+  ...[
+    'policy.reload',
+    'trust.reload',
+    'metadata.reload',
+    'attestation-roots.reload',
+    'relying-party.create',
+    'relying-party.update',
+  ],
+  ...['schema.migrate', 'audit.archive', 'service.start', 'service.stop'],
+]);
+const SIGNS: ReadonlySet<string> = new Set(['risk.signal', 'audit.failure', 'audit.recovery', 'credential.tampered']);
+const CEREMONIES: ReadonlySet<string> = new Set([
+  ...['credential.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],
+]);
+const sightings = (): Sightings => ({ count: 0, first: Infinity, last: -Infinity });
+
+/** Collects the answers for the daily review of the log (PCI DSS 4.0.1 10.4.1.1). Memory is bounded. */
+export class Review {
+  readonly period: { readonly from: number; readonly to: number };
+  events = 0;
+  outside = 0;
+  readonly span = { first: Infinity, last: -Infinity };
+  readonly types = new Tally<Outcomes>(() => ({ success: 0, failure: 0 }));
+  readonly refusals = new Tally<Sightings>(sightings);
+  readonly denied = new Tally<Sightings>(sightings);
+  readonly handshakes = new Tally<Sightings>(sightings);
+  /** The numbers of refusals that were counted and have no record of their own. */
+  unrecordedDenials = 0;
+  unrecordedHandshakes = 0;
+  readonly readers = new Tally<Readings>(() => ({ reads: 0, exports: 0, last: -Infinity }));
+  readonly models = new Tally<ModelCounts>(() => ({ registered: 0, revoked: 0, suspended: 0 }));
+  readonly changes = new Listed();
+  readonly signs = new Listed();
+  readonly hours = new Hours();
+
+  /** @param period [from, to), in milliseconds since 1970 */
+  constructor(period: { readonly from: number; readonly to: number }) {
+    this.period = period;
+  }
+
+  add(event: LoggedEvent): void {
+    const { time, type, success } = event;
+    if (!(time >= this.period.from && time < this.period.to)) {
+      this.outside += 1;
+      return;
+    }
+    this.events += 1;
+    [this.span.first, this.span.last] = [Math.min(this.span.first, time), Math.max(this.span.last, time)];
+    this.types.of(event.className, type)[success ? 'success' : 'failure'] += 1;
+    this.#hour(event);
+    if (CHANGES.has(type)) this.changes.add(event);
+    if (SIGNS.has(type)) this.signs.add(event);
+    if (CEREMONIES.has(type) && !success) see(this.refusals.of(type, event.reason), time);
+    if (type === 'access.denied') this.#denial(event);
+    if (type === 'handshake.refused') this.#handshake(event);
+    if (type === 'audit.read' || type === 'audit.export') this.#reading(event);
+    this.#model(event);
+  }
+
+  outcomesOf(className: string, type: string): Readonly<Outcomes> {
+    return this.types.find(className, type) ?? { success: 0, failure: 0 };
+  }
+
+  #hour({ time, type, success }: LoggedEvent): void {
+    const hour = this.hours.at(time);
+    if (!hour) return;
+    hour.events += 1;
+    if (type === 'credential.verify') hour[success ? 'accepted' : 'refused'] += 1;
+  }
+
+  #denial({ caller, reason, time, facts }: LoggedEvent): void {
+    see(this.denied.of(caller, reason), time);
+    this.unrecordedDenials += unrecordedBefore(facts);
+  }
+
+  #handshake({ address, reason, time, facts }: LoggedEvent): void {
+    see(this.handshakes.of(address, reason), time);
+    this.unrecordedHandshakes += unrecordedBefore(facts);
+  }
+
+  #reading({ caller, type, time }: LoggedEvent): void {
+    const reader = this.readers.of(caller);
+    reader[type === 'audit.read' ? 'reads' : 'exports'] += 1;
+    reader.last = Math.max(reader.last, time);
+  }
+
+  #model({ type, success, facts }: LoggedEvent): void {
+    if (!success) return;
+    const model = (): ModelCounts => this.models.of(typeof facts['aaguid'] === 'string' ? facts['aaguid'] : '');
+    if (type === 'credential.register') model().registered += 1;
+    if (type === 'credential.revoke') model().revoked += 1;
+    if (type === 'credential.suspend') model().suspended += 1;
+  }
+}
+
+function unrecordedBefore({ refused_before_unrecorded: before }: LoggedEvent['facts']): number {
+  return typeof before === 'number' ? before : 0;
+}
+
+/** Counts events and keeps the newest of them, for types with few events. */
+export class Listed {
+  count = 0;
+  failures = 0;
+  readonly events: LoggedEvent[] = [];
+
+  add(event: LoggedEvent): void {
+    this.count += 1;
+    if (!event.success) this.failures += 1;
+    this.events.push(event);
+    if (this.events.length >= 2 * MAX_LISTED) this.events.splice(0, MAX_LISTED);
+  }
+
+  /** The newest events, the oldest of them first. */
+  get newest(): readonly LoggedEvent[] {
+    return this.events.slice(-MAX_LISTED);
+  }
+}
+
+function see(seen: Sightings, time: number): void {
+  seen.count += 1;
+  [seen.first, seen.last] = [Math.min(seen.first, time), Math.max(seen.last, time)];
+}

@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { consistencyDocument } from '../../src/tlog/consistency-document.js';
+import { consistencyProof, inclusionProof } from '../../src/tlog/proofs.js';
+import { SampleLog } from '../../test/support/sample-log.js';
+import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
+
+const DIRECTORY = mkdtempSync(join(tmpdir(), 'audit-verify-'));
+const SIZE = 40;
+const LOG = new SampleLog(SIZE);
+const LINES = await LOG.export(0, SIZE, await LOG.checkpoint(SIZE), SIZE);
+const PART = await LOG.export(20, 30, await LOG.checkpoint(SIZE), SIZE);
+const KEYS = SampleLog.SIGNERS.map(({ key }) => formatVerifierKey(key));
+
+const write = (name: string, text: string): string => {
+  const path = join(DIRECTORY, name);
+  writeFileSync(path, text);
+  return path;
+};
+const EXPORT = write('export.ndjson', LINES.join(''));
+const PART_EXPORT = write('part.ndjson', PART.join(''));
+const KEY = write('audit.pub', `${KEYS.join('\n')}\n`);
+const OLDER = write('older.txt', await LOG.checkpoint(10));
+const proof = consistencyDocument(10, SIZE, await consistencyProof(LOG.reader, 10, SIZE));
+const CONSISTENCY = write('consistency.json', JSON.stringify(proof));
+const notes = await Promise.all([5, 12, 14, 39].map((size) => LOG.checkpoint(size)));
+const ANCHORED = write('anchored.txt', notes.join('\n'));
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(options: readonly string[], input?: string): Promise<Outcome> {
+  const flags = ['--disable-warning=ExperimentalWarning', 'dist/commands/audit-verify.js'];
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [...flags, ...options], (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+    child.stdin?.end(input);
+  });
+}
+
+afterAll(() => {
+  rmSync(DIRECTORY, { recursive: true, force: true });
+});
+
+describe('npm run audit:verify', () => {
+  it('tells what an export proves', async () => {
+    const { code, stdout, stderr } = await run([EXPORT, '--key', KEY]);
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout).toContain(`${EXPORT} holds:\n  log      passkey-manager/test\n`);
+    expect(stdout).toContain('leaves [0, 40), the whole log: 40 events, 0 erased\n');
+    expect(stdout).toContain('from 2026-01-01T00:00:00.000Z to 2026-01-01T00:00:39.000Z\n');
+    expect(stdout).toMatch(/tree {5}40 leaves, root [\w+/]{43}=\n/);
+    const [ed25519, mlDsa] = KEYS.map((key) => key.split('+').slice(0, 2).join('+'));
+    expect(stdout).toContain(`2026-01-01T00:00:40.000Z, by ed25519 (${ed25519!}) and ml-dsa-44 (${mlDsa!})\n`);
+  });
+
+  it('reads standard input', async () => {
+    const { code, stdout } = await run(['-', '--key', KEY], LINES.join(''));
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('- holds:') });
+  });
+
+  it('holds it against an older checkpoint and those that were anchored', async () => {
+    const { code, stdout } = await run([EXPORT, '--key', KEY, '--since', OLDER, '--checkpoints', ANCHORED]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('since    continues the checkpoint of 10 leaves\n');
+    expect(stdout).toContain('anchored 4 checkpoints hold, 0 are outside the range, 0 are newer\n');
+    const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER, '--consistency', CONSISTENCY]);
+    expect(part).toMatchObject({ code: 0, stdout: expect.stringContaining('leaves [20, 30), of 40: 10 events') });
+  });
+
+  it.each([
+    ['an edited event', LINES.with(16, LINES[16]!.replace('é', 'e')), [], 'line 17: '],
+    ['a deleted line', LINES.toSpliced(16, 1), [], 'line 17: '],
+    ['a missing end', LINES.slice(0, 30), [], 'line 31: '],
+    ['an event taken for an erased one', LINES.with(12, LINES[13]!.replace(/"leafHash.*/, '"leafHash":"x"}').replace('event', 'erased')), [], 'line 13: '], // prettier-ignore
+    ['leaves that were altered alike', LINES.map((line) => line.replace(/"leafIndex":12,"leafHash":"[\w-]+"/, '"leafIndex":12').replace('event-12', 'event-x').replace(/00000000000c"/, '00000000000d"')), ['--checkpoints', ANCHORED], 'lines 13\u201314: '], // prettier-ignore
+  ])('names the first line that does not hold: %s', async (_, lines, options, named) => {
+    const path = write('altered.ndjson', lines.join(''));
+    const { code, stdout, stderr } = await run([path, '--key', KEY, ...options]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(`${path} does not hold: ${named}`);
+  });
+
+  it('tells how many events are erased, and holds none to be that should be kept', async () => {
+    const log = new SampleLog(SIZE);
+    log.events.fill(null, 0, 3);
+    const lines = await log.export(0, SIZE, await LOG.checkpoint(SIZE), SIZE);
+    const path = write('erased.ndjson', lines.join(''));
+    const retained = (time: string) => run([path, '--key', KEY, '--retained-since', time]);
+    const holds = await retained('2026-01-01T00:00:03Z');
+    expect(holds).toMatchObject({ code: 0, stdout: expect.stringContaining('37 events, 3 erased') });
+    const gone = await retained('2026-01-01T00:00:02Z');
+    expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('does not hold: line 3: ') });
+  });
+
+  it('does not hold without the checkpoint that an older one needs, or with a key that did not sign', async () => {
+    const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER]);
+    expect(part).toMatchObject({ code: 1, stderr: expect.stringContaining('line 11: needs a consistency proof') });
+    const foreign = write('foreign.pub', `${KEYS[0]!}\nPeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n`); // prettier-ignore
+    const lacking = await run([EXPORT, '--key', foreign]);
+    expect(lacking).toMatchObject({ code: 1, stderr: expect.stringContaining('line 41: the checkpoint lacks the ed25519 signature of PeterNeumann') }); // prettier-ignore
+  });
+
+  it('proves that one event is in the log', async () => {
+    const at = 7;
+    const event = write('event.json', JSON.stringify(JSON.parse(LOG.events[at]!), null, 2));
+    const document = {
+      leafIndex: at,
+      leafHash: LOG.leaves[at]!.toString('base64url'),
+      treeSize: SIZE,
+      proof: (await inclusionProof(LOG.reader, at, SIZE)).map((hash) => hash.toString('base64url')),
+      checkpoint: await LOG.checkpoint(SIZE),
+    };
+    const path = write('proof.json', JSON.stringify(document));
+    const holds = await run([event, '--proof', path, '--key', KEY]);
+    expect(holds).toMatchObject({ code: 0, stderr: '' });
+    expect(holds.stdout).toContain(`${event} holds:\n  log      passkey-manager/test\n`);
+    expect(holds.stdout).toContain('place    leaf 7 of 40\n');
+    expect(await run(['-', '--proof', path, '--key', KEY], LOG.events[at]!)).toMatchObject({ code: 0 });
+    const other = await run(['-', '--proof', path, '--key', KEY], LOG.events[at + 1]!);
+    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not hold: the proof is for another event\n' });
+  });
+
+  it.each([
+    ['no export', ['--key', KEY], 'one EXPORT or EVENT'],
+    ['two exports', [EXPORT, EXPORT, '--key', KEY], 'one EXPORT or EVENT'],
+    ['no key', [EXPORT], '--key'],
+    ['an option that there is not', [EXPORT, '--key', KEY, '--force'], '--force'],
+    [
+      'a proof of an event with what goes with an export',
+      [EXPORT, '--key', KEY, '--proof', CONSISTENCY, '--since', OLDER],
+      '--proof allows only',
+    ],
+    ['a consistency proof of nothing older', [EXPORT, '--key', KEY, '--consistency', CONSISTENCY], '--since'],
+    ['a time that is none', [EXPORT, '--key', KEY, '--retained-since', 'soon'], '--retained-since'],
+    ['an export that is not there', [`${EXPORT}.gone`, '--key', KEY], 'ENOENT'],
+    ['a directory for an export', [DIRECTORY, '--key', KEY], 'EISDIR'],
+    ['a key file that is none', [EXPORT, '--key', EXPORT], 'line 1: a verifier key is name+hash+base64'],
+    ['checkpoints that are not there', [EXPORT, '--key', KEY, '--checkpoints', `${ANCHORED}.gone`], 'ENOENT'],
+  ])('cannot be asked with %s', async (_, options, reason) => {
+    const { code, stdout, stderr } = await run(options);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(reason);
+    expect(stderr).toContain('usage: npm run audit:verify -- ');
+  });
+});

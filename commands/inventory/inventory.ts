@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from '../../src/config/config.js';
+import { readTrustMaterial } from '../../src/identity/trust-material.js';
+import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
+import { FIDO_METADATA_ROOTS, WELL_KNOWN_ROOTS } from '../../src/webauthn/well-known-roots.js';
+import { certificatesIn, revocationListsIn, type Signed } from './certificates.js';
+import { databaseConnection, type DatabaseConnection } from './database.js';
+import { auditKeys, bindingKeys, type HeldKey, serverKeys } from './keys.js';
+import { type ListenerOffers, offersOf } from './listener.js';
+import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+import { SERVICE_ALGORITHMS } from './service-algorithms.js';
+
+export interface Use {
+  readonly what: string;
+  readonly algorithm: string;
+  readonly where: string;
+  readonly postQuantum: PostQuantum;
+}
+
+/** Every algorithm, protocol, key and certificate of a running configuration (PCI DSS 4.0.1, 12.3.3 and 4.2.1.1). */
+export interface Inventory {
+  readonly time: string;
+  readonly software: Readonly<Record<string, string>>;
+  /** The offers of the listener for callers; undefined if its files cannot be used. */
+  readonly listener: ListenerOffers | undefined;
+  readonly database: DatabaseConnection;
+  readonly webauthn: readonly (Use & { readonly cose: number })[];
+  readonly service: readonly Use[];
+  readonly keys: readonly HeldKey[];
+  readonly certificates: readonly Signed[];
+  readonly revocationLists: readonly Signed[];
+  /** The parts that could not be read, and so are missing above. */
+  readonly faults: readonly string[];
+}
+
+export async function takeInventory(config: Config, now: Date): Promise<Inventory> {
+  const faults: string[] = [];
+  const { tls } = config;
+  return {
+    time: now.toISOString(),
+    software: { node: process.versions.node, openssl: process.versions.openssl },
+    listener: await readTrustMaterial(tls, now).then(
+      ({ context }) => offersOf(context),
+      (error: unknown) => void faults.push((error as Error).message),
+    ),
+    database: await databaseConnection(config.databaseUrl, config.databasePasswordFile),
+    webauthn: ALGORITHMS.map(({ cose, name, offered }) => ({
+      ...{ cose, what: offered ? 'offered by default' : 'if a relying party’s policy lists it', algorithm: name },
+      ...{ where: 'src/webauthn/algorithms.ts', postQuantum: postQuantumOf(name) },
+    })),
+    service: SERVICE_ALGORITHMS.map((use) => ({ ...use, postQuantum: postQuantumOf(use.algorithm) })),
+    keys: [
+      ...attempt(faults, 'PASSKEY_TLS_KEY_FILE', () => serverKeys(config)),
+      ...attempt(faults, 'PASSKEY_AUDIT_KEY_FILE', () => auditKeys(config)),
+      ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => bindingKeys(config)),
+    ],
+    certificates: certificatesOf(config, now, faults),
+    revocationLists: await listsOf(tls.crlFile, now, faults),
+    faults,
+  };
+}
+
+function certificatesOf({ tls, attestationRootsFile }: Config, now: Date, faults: string[]): Signed[] {
+  const files = [
+    ['PASSKEY_TLS_CERT_FILE', 'server', tls.certFile],
+    ['PASSKEY_TLS_CA_FILE', 'authority of callers', tls.caFile],
+    ['PASSKEY_ATTESTATION_ROOTS_FILE', 'root of attestations', attestationRootsFile],
+  ] as const;
+  const builtIn = [
+    ...Object.entries(WELL_KNOWN_ROOTS).map(([format, roots]) => [`root of attestations (${format})`, roots] as const),
+    ['root of FIDO metadata', FIDO_METADATA_ROOTS] as const,
+  ];
+  return [
+    ...files.flatMap(([setting, what, file]) =>
+      file === undefined ? [] : attempt(faults, setting, () => certificatesIn(text(file), what, file, now)),
+    ),
+    ...builtIn.flatMap(([what, roots]) => certificatesIn(roots.join('\n'), what, 'built in', now)),
+  ];
+}
+
+async function listsOf(file: string, now: Date, faults: string[]): Promise<Signed[]> {
+  try {
+    return await revocationListsIn(text(file), 'callers', file, now);
+  } catch (error) {
+    return attempt(faults, 'PASSKEY_TLS_CRL_FILE', () => {
+      throw error;
+    });
+  }
+}
+
+/**
+ * Reports a part that cannot be read and continues with the rest: people need an inventory most when something is
+ * wrong.
+ */
+function attempt<Entry>(faults: string[], setting: string, read: () => Entry[]): Entry[] {
+  try {
+    return read();
+  } catch (error) {
+    faults.push(`${setting}: ${error instanceof Error ? error.message : String(error)}`);
+    return [];
+  }
+}
+
+function text(file: string): string {
+  return readFileSync(file, 'latin1');
+}

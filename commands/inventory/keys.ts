@@ -1,0 +1,59 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Config } from '../../src/config/config.js';
+import { describeKey, sha256 } from './certificates.js';
+import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+
+/**
+ * A key that the service holds. The entry describes the public part of a private key, and only the size of a secret
+ * key.
+ */
+export interface HeldKey {
+  readonly what: string;
+  readonly where: string;
+  readonly algorithm: string;
+  readonly size: string;
+  /** Lower-case hexadecimal SHA-256 of the public key's DER; a secret key has none. */
+  readonly fingerprint: string;
+  readonly postQuantum: PostQuantum;
+}
+
+const PRIVATE_KEYS = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[^-]*-----END \1-----/g;
+
+/** Describes the keys of the TLS server. @throws Error when a key cannot be opened, without any content of the file */
+export function serverKeys({ tls }: Config): HeldKey[] {
+  return privateKeys(tls.keyFile, 'authenticates the server to callers (TLS)', passphraseOf(tls.keyPassphraseFile));
+}
+
+function passphraseOf(file: string | undefined): string | undefined {
+  return file && readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+}
+
+/** Describes the keys that sign the audit log. @throws Error when a key cannot be opened */
+export function auditKeys({ auditKeyFile, auditKeyPassphraseFile }: Config): HeldKey[] {
+  return privateKeys(auditKeyFile, 'signs the audit log', passphraseOf(auditKeyPassphraseFile));
+}
+
+/** Describes the key in the file and the keys that are derived from it. */
+export function bindingKeys({ bindingKeyFile }: Config): HeldKey[] {
+  const bytes = Buffer.from(readFileSync(bindingKeyFile, 'utf8').trim(), 'base64').length;
+  const secret = { where: bindingKeyFile, fingerprint: '', postQuantum: 'yes' } as const;
+  const derived = { ...secret, algorithm: 'HMAC-SHA-256', size: '256 bit' };
+  return [
+    { ...secret, what: 'source of the three keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
+    { ...derived, what: 'seals credential rows (MAC)' },
+    { ...derived, what: 'makes decoys for users without passkeys' },
+    { ...derived, what: 'makes stand-ins in the audit log for ids of no user' },
+  ];
+}
+
+function privateKeys(file: string, what: string, passphrase?: string): HeldKey[] {
+  const blocks = readFileSync(file, 'latin1').match(PRIVATE_KEYS) ?? [];
+  if (blocks.length === 0) throw new Error('holds no private key in PEM');
+  return blocks.map((key) => {
+    const publicKey = createPublicKey(createPrivateKey({ key, ...(passphrase ? { passphrase } : {}) }));
+    const { algorithm, size } = describeKey(publicKey);
+    const fingerprint = sha256(publicKey.export({ type: 'spki', format: 'der' }));
+    return { what, where: file, algorithm, size, fingerprint, postQuantum: postQuantumOf(algorithm) };
+  });
+}

@@ -1,0 +1,135 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { startEmbeddedPostgres } from './embedded-postgres.js';
+
+const support = join(import.meta.dirname, '../../test/support');
+
+let directory: string;
+let services: ChildProcess[] = [];
+
+/** Starts a service in a process group of its own, as a terminal does. */
+function launch(): ChildProcess {
+  const service = spawn(
+    process.execPath,
+    ['--import', join(support, 'typescript-resolution.mjs'), join(support, 'embedded-service.ts'), directory],
+    { detached: true, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  services.push(service);
+  return service;
+}
+
+async function lineOf(service: ChildProcess): Promise<string> {
+  const [chunk] = (await once(service.stdout as NonNullable<typeof service.stdout>, 'data')) as [Buffer];
+  return chunk.toString().trim();
+}
+
+async function session(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+async function killed(service: ChildProcess): Promise<void> {
+  service.kill('SIGKILL');
+  await once(service, 'exit');
+}
+
+const postmasterFile = (): string => join(directory, 'postgres/data/postmaster.pid');
+
+/**
+ * Starts on the directory again. Returns the number of rows in `acknowledged`, and true for `ended` if stop() left no
+ * server.
+ */
+async function nextStart(): Promise<{ acknowledged: number; ended: boolean }> {
+  const { migratorUrl, stop } = await startEmbeddedPostgres({ directory });
+  const client = await session(migratorUrl);
+  const { rows } = await client.query<{ acknowledged: number }>(
+    'SELECT count(*)::int AS acknowledged FROM acknowledged',
+  );
+  await stop();
+  const left = await stat(postmasterFile()).catch(() => undefined);
+  return { acknowledged: Number(rows[0]?.acknowledged), ended: left === undefined };
+}
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
+});
+afterEach(async () => {
+  for (const service of services) service.kill('SIGKILL');
+  services = [];
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe('after kill -9 of the service', () => {
+  it('the next start takes over the server that it left behind, and ends it', async () => {
+    const service = launch();
+    const client = await session(await lineOf(service));
+    await client.query('CREATE TABLE acknowledged AS SELECT 1');
+    await killed(service);
+    expect((await client.query('SELECT 1')).rowCount).toBe(1);
+    expect(await nextStart()).toEqual({ acknowledged: 1, ended: true });
+  });
+
+  it('and of its server, the next start recovers, though their process id belongs to another program', async () => {
+    const service = launch();
+    const client = await session(await lineOf(service));
+    await client.query('CREATE TABLE acknowledged AS SELECT 1');
+    await killed(service);
+    const lockFile = await readFile(postmasterFile(), 'utf8');
+    process.kill(Number.parseInt(lockFile), 'SIGKILL');
+    // A living process of the same user: PostgreSQL takes it for a running server.
+    const { uid } = await stat(postmasterFile());
+    const other = spawn('sleep', ['60'], { uid, stdio: 'ignore' });
+    await once(other, 'spawn');
+    await writeFile(postmasterFile(), lockFile.replace(/^\d+/, String(other.pid)));
+    expect(await nextStart()).toEqual({ acknowledged: 1, ended: true });
+    expect(other.exitCode).toBeNull();
+    other.kill();
+  });
+
+  it('during its first start, the next one makes the database', async () => {
+    const service = launch();
+    while ((await readdir(directory)).length === 0) await sleep(5);
+    expect(await readdir(directory)).toEqual([expect.stringMatching(/^postgres\.initialising-/)]);
+    await killed(service);
+    const { url, stop } = await startEmbeddedPostgres({ directory });
+    expect((await (await session(url)).query('SELECT 1')).rowCount).toBe(1);
+    await stop();
+    // An initdb may outlive its service for a moment and write into the directory that is being removed.
+    const left = await readdir(directory);
+    expect(left.filter((name) => !name.includes(`-${String(service.pid)}-`))).toEqual(['postgres']);
+  });
+});
+
+describe('Ctrl-C', () => {
+  it('reaches the whole process group; the server answers until the service has drained, and ends with it', async () => {
+    const service = launch();
+    await lineOf(service);
+    process.kill(-Number(service.pid), 'SIGINT');
+    expect(await lineOf(service)).toBe('drained');
+    expect(await once(service, 'exit')).toEqual([0, null]);
+    await expect(stat(postmasterFile())).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('a process that ends without stop()', () => {
+  it('is not held up by the database, and takes its server along', async () => {
+    const script = `
+      const { startEmbeddedPostgres } = await import(${JSON.stringify(join(import.meta.dirname, 'embedded-postgres.ts'))});
+      await startEmbeddedPostgres({ directory: ${JSON.stringify(directory)}, durable: false });`;
+    const hook = join(support, 'typescript-resolution.mjs');
+    const child = spawn(process.execPath, ['--import', hook, '--input-type=module', '--eval', script], {
+      stdio: 'inherit',
+    });
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    for (let wait = 0; wait < 60 && (await stat(postmasterFile()).catch(() => undefined)); wait += 1) await sleep(50);
+    await expect(stat(postmasterFile())).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});

@@ -1,0 +1,83 @@
+import { type AddressInfo } from 'node:net';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter,type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { PolicyInForce } from '../access/policy-store.js';
+import { AuditService } from '../audit/audit.service.js';
+import { LogKeeper } from '../audit-log/checkpoint-scheduler.js';
+import { AttestationRoots } from '../authenticators/attestation-roots.js';
+import { MetadataFile } from '../authenticators/metadata-file.js';
+import { type Clock } from '../config/clock.js';
+import { CONFIG,type Config,ConfigError,type Listener } from '../config/config.js';
+import { limitRequestTimes } from '../http/request-timeouts.js';
+import { BindingKeyCheck } from '../credentials/binding-key-check.js';
+import { ManagementModule } from './management/management.module.js';
+import { keepNewestConnections } from '../http/newest-connections.js';
+import { ListenerBounds } from '../identity/listener-bounds.js';
+import { ListenerTrust } from '../identity/listener-trust.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { PinoLogger } from '../telemetry/pino-logger.js';
+
+/** Creates the application for operators, which reports on the application for callers. */
+export function createManagement(
+  app: NestFastifyApplication,
+  clock: Clock,
+  pino: Logger,
+): Promise<NestFastifyApplication> {
+  const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
+  const log = app.get(LogKeeper);
+  const bindingKey = app.get(BindingKeyCheck);
+  const identity = {
+    trust: app.get(ListenerTrust),
+    access: app.get(PolicyInForce),
+    bounds: app.get(ListenerBounds),
+  };
+  const service = {
+    config: app.get<Config>(CONFIG),
+    audit: app.get(AuditService),
+    metrics: app.get(Metrics),
+    clock,
+    authenticatorFiles: { metadata: () => metadata.state(), attestationRoots: () => roots.state() },
+    identity: () => identity,
+    bindingKey: () => bindingKey.sample,
+    auditLog: () => (log.keeps ? log.state() : undefined),
+  };
+  return createOperators(ManagementModule.over(service), pino);
+}
+
+/** Far more than the number of simultaneous probes. */
+const MAX_MANAGEMENT_CONNECTIONS = 512;
+
+/**
+ * Creates an application for operators. Nest has one logger per process, so a second application must be given the same
+ * one.
+ */
+export async function createOperators(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    logger: new PinoLogger(pino),
+    abortOnError: false,
+  });
+  const server = app.getHttpServer();
+  limitRequestTimes(server);
+  keepNewestConnections(server, MAX_MANAGEMENT_CONNECTIONS);
+  return app;
+}
+
+/**
+ * Starts to listen.
+ *
+ * @returns the URL
+ * @throws ConfigError when the address is not available
+ */
+export async function listen(app: NestFastifyApplication, { host, port }: Listener, scheme: string): Promise<string> {
+  await app.listen(port, host).catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const setting = scheme === 'https' ? 'PASSKEY_HTTPS' : 'PASSKEY_MANAGEMENT';
+    throw code === undefined ? error : new ConfigError([`${setting}_HOST, _PORT: ${message}`]);
+  });
+  const address = app.getHttpServer().address() as AddressInfo;
+  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `${scheme}://${shown}:${String(address.port)}`;
+}

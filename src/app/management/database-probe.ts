@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type pg from 'pg';
+import { AuditService, RECORD } from '../../audit/audit.service.js';
+import { findPendingMigrations } from '../../database/data-source.js';
+import { shareOutcome } from './share-outcome.js';
+
+/** The pool of the probe, which has one connection. */
+export const PROBE_POOL = Symbol('PROBE_POOL');
+
+/** Milliseconds after which the probe answers without the database. */
+const PATIENCE_MS = 1_000;
+/** Milliseconds for which a finding is reused. */
+const SHARED_MS = 1_000;
+
+/** SQLSTATE read_only_sql_transaction */
+const READ_ONLY = '25006';
+
+/** The fault of each part; undefined if it has none. */
+export interface DatabaseFindings {
+  readonly database: string | undefined;
+  readonly migrations: string | undefined;
+  readonly audit: string | undefined;
+}
+
+/**
+ * Tries everything that a change needs: a session of the service's role on a server that takes writes, the schema of
+ * this version, and an audit record, which is written where the next event would go and rolled back. The probe has its
+ * own connection, so it neither waits for requests nor delays them. It does not reuse a failed or an old connection:
+ * every few seconds the server must accept a new one.
+ */
+@Injectable()
+export class DatabaseProbe implements OnApplicationShutdown {
+  /** Asks the database at most once a second, however many probes come. Never throws. */
+  readonly run = shareOutcome(() => this.probeInTime(), SHARED_MS);
+
+  constructor(
+    @Inject(PROBE_POOL) private readonly pool: Pick<pg.Pool, 'connect' | 'end'>,
+    private readonly audit: AuditService,
+  ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+
+  private async probeInTime(): Promise<DatabaseFindings> {
+    const abort = new AbortController();
+    const late = sleep(PATIENCE_MS, failAll('the database does not answer within a second'), { signal: abort.signal });
+    try {
+      return await Promise.race([this.probe(), late]);
+    } finally {
+      late.catch(() => undefined);
+      abort.abort();
+    }
+  }
+
+  private async probe(): Promise<DatabaseFindings> {
+    let session: pg.PoolClient;
+    try {
+      session = await this.pool.connect();
+    } catch (error) {
+      return failAll(`no connection can be made: ${describeError(error)}`);
+    }
+    const migrations = await describePending(session);
+    const audit = await this.tryRecord(session);
+    session.release(migrations !== undefined || audit !== undefined);
+    const readOnly = audit?.code === READ_ONLY ? 'the server is read-only: a standby, or demoted' : undefined;
+    return { database: readOnly, migrations, audit: audit && `no record can be written: ${describeError(audit)}` };
+  }
+
+  private async tryRecord(session: pg.PoolClient): Promise<(Error & { code?: string }) | undefined> {
+    const row = this.audit.row(null, { type: 'service.start', outcome: 'success' });
+    try {
+      await session.query('BEGIN');
+      await session.query(RECORD.text, [...row.values]);
+      await session.query('ROLLBACK');
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+}
+
+async function describePending(session: pg.PoolClient): Promise<string | undefined> {
+  try {
+    const pending = await findPendingMigrations(session);
+    return pending.length > 0 ? `migrations are pending: ${pending.join(', ')}` : undefined;
+  } catch (error) {
+    return `the schema cannot be read: ${describeError(error)}`;
+  }
+}
+
+function failAll(reason: string): DatabaseFindings {
+  return { database: reason, migrations: reason, audit: reason };
+}
+
+/** Adds the SQLSTATE if the server gave one. */
+function describeError(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return [message, code && `(${code})`].filter(Boolean).join(' ');
+}

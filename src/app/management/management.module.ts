@@ -1,0 +1,77 @@
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { type HealthIndicatorFunction, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
+import { AuditService } from '../../audit/audit.service.js';
+import { CLOCK, type Clock } from '../../config/clock.js';
+import { type Config } from '../../config/config.js';
+import { probePool } from '../../database/data-source.js';
+import { Metrics } from '../../telemetry/metrics.js';
+import { DatabaseProbe, PROBE_POOL } from './database-probe.js';
+import { HealthController, INDICATORS } from './health.controller.js';
+import { EXPOSITION, type Exposition, MetricsController } from './metrics.controller.js';
+import {
+  AUDIT_LOG,
+  type AuditLogReading,
+  AUTHENTICATOR_FILES,
+  type AuthenticatorFiles,
+  BINDING_KEY,
+  type BindingKeyReading,
+  IDENTITY,
+  type IdentityReading,
+  Readiness,
+} from './readiness.js';
+
+/**
+ * The application for operators: plain HTTP, on loopback unless configured otherwise, beside the application for
+ * callers.
+ */
+@Module({})
+export class ManagementModule {
+  /** For a process that serves callers itself. */
+  static over(service: {
+    config: Config;
+    audit: AuditService;
+    metrics: Metrics;
+    authenticatorFiles: AuthenticatorFiles;
+    identity: IdentityReading;
+    auditLog: AuditLogReading;
+    bindingKey: BindingKeyReading;
+    clock: Clock;
+  }): DynamicModule {
+    return management([
+      Readiness,
+      DatabaseProbe,
+      {
+        provide: PROBE_POOL,
+        useFactory: () => probePool(service.config.databaseUrl ?? '', service.config.databasePasswordFile),
+      },
+      { provide: AuditService, useValue: service.audit },
+      { provide: AUTHENTICATOR_FILES, useValue: service.authenticatorFiles },
+      { provide: IDENTITY, useValue: service.identity },
+      { provide: AUDIT_LOG, useValue: service.auditLog },
+      { provide: BINDING_KEY, useValue: service.bindingKey },
+      { provide: CLOCK, useValue: service.clock },
+      { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.all() },
+      { provide: EXPOSITION, useValue: () => service.metrics.registry.metrics() },
+    ]);
+  }
+
+  /** For the primary, which asks its workers. */
+  static overWorkers(workers: {
+    indicators: (check: HealthIndicatorService) => HealthIndicatorFunction[];
+    exposition: Exposition;
+  }): DynamicModule {
+    return management([
+      { provide: INDICATORS, inject: [HealthIndicatorService], useFactory: workers.indicators },
+      { provide: EXPOSITION, useValue: workers.exposition },
+    ]);
+  }
+}
+
+function management(providers: Provider[]): DynamicModule {
+  return {
+    module: ManagementModule,
+    imports: [TerminusModule.forRoot({ logger: false })],
+    controllers: [HealthController, MetricsController],
+    providers,
+  };
+}

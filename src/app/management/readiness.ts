@@ -1,0 +1,173 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type HealthIndicatorFunction, HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import type { PolicyInForce } from '../../access/policy-store.js';
+import type { LogState } from '../../audit-log/checkpoint-scheduler.js';
+import type { RootsState } from '../../authenticators/attestation-roots.js';
+import type { MetadataState } from '../../authenticators/metadata-file.js';
+import { CLOCK, type Clock } from '../../config/clock.js';
+import { type BindingKeySample, fits } from '../../credentials/binding-key-check.js';
+import type { ListenerBounds } from '../../identity/listener-bounds.js';
+import type { ListenerTrust } from '../../identity/listener-trust.js';
+import { isInUse } from '../../identity/select-lists.js';
+import type { RevocationList } from '../../x509/revocation-list.js';
+import { standardOutput } from '../../telemetry/log-output.js';
+import { DatabaseProbe } from './database-probe.js';
+
+/** The state of the files about authenticators; undefined if none is configured. */
+export interface AuthenticatorFiles {
+  readonly metadata: () => MetadataState | undefined;
+  readonly attestationRoots: () => RootsState | undefined;
+}
+export const AUTHENTICATOR_FILES = Symbol('AuthenticatorFiles');
+
+/** The listener's trust material, the access policy and the connections. */
+export type IdentityReading = () => {
+  readonly trust: ListenerTrust;
+  readonly access: PolicyInForce;
+  readonly bounds: ListenerBounds;
+};
+export const IDENTITY = Symbol('IdentityReading');
+
+/** undefined if another process runs the log. */
+export type AuditLogReading = () => LogState | undefined;
+export const AUDIT_LOG = Symbol('AuditLogReading');
+
+/** The result of checking a sample of the credential rows with the binding key; undefined before the first sample. */
+export type BindingKeyReading = () => BindingKeySample | undefined;
+export const BINDING_KEY = Symbol('BindingKeyReading');
+
+/** Checks every condition that the service needs in order to be useful. */
+@Injectable()
+export class Readiness {
+  constructor(
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(IDENTITY) private readonly identity: IdentityReading,
+    @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
+    @Inject(AUTHENTICATOR_FILES) private readonly files: AuthenticatorFiles,
+    @Inject(BINDING_KEY) private readonly readBindingKey: BindingKeyReading,
+    private readonly probe: DatabaseProbe,
+    private readonly indicators: HealthIndicatorService,
+  ) {}
+
+  all(): HealthIndicatorFunction[] {
+    return [
+      () => this.database(),
+      () => this.certificate(),
+      () => this.crl(),
+      () => this.accessPolicy(),
+      () => this.listener(),
+      () => this.metadata(),
+      () => this.log(),
+      () => this.bindingKey(),
+      () => this.attestationRoots(),
+    ];
+  }
+
+  /** Probes the database: `database`, `migrations` and `audit`. */
+  async database(): Promise<HealthIndicatorResult> {
+    const { database, migrations, audit } = await this.probe.run();
+    return { ...this.found('database', database), ...this.found('migrations', migrations), ...this.audit(audit) };
+  }
+
+  /** Down when the log takes no record, or when records have been pending for too long. */
+  private audit(wrong: string | undefined): HealthIndicatorResult {
+    const log = this.readLog();
+    const check = this.indicators.check('audit');
+    if (wrong !== undefined) return check.down({ message: wrong, ...log });
+    return log?.standsStillSince ? check.down({ message: 'the audit log stands still', ...log }) : check.up({ ...log });
+  }
+
+  /**
+   * Down when no caller can be served: the service's own certificate or the last authority has ended, or has not begun
+   * because the clock went back. If new files cannot be used, the service continues with the old ones and the detail
+   * says so.
+   */
+  certificate(): HealthIndicatorResult {
+    const { material, epoch, refused } = this.identity().trust;
+    const authorities = Math.max(...material.authorities.map(({ validToDate }) => validToDate.getTime()));
+    const end = Math.min(material.certificate.validToDate.getTime(), authorities);
+    const firstAuthority = Math.min(...material.authorities.map(({ validFromDate }) => validFromDate.getTime()));
+    const begin = Math.max(material.certificate.validFromDate.getTime(), firstAuthority);
+    return this.within('certificate', begin, new Date(end), { epoch, refused });
+  }
+
+  /** Down when a list has ended: OpenSSL then refuses every certificate of the list's authority. */
+  crl(): HealthIndicatorResult {
+    const { revocationLists, authorities } = this.identity().trust.material;
+    const now = this.clock.now();
+    const inUse = revocationLists.filter((list) => isInUse(list, authorities, now));
+    const [first] = inUse.sort((a, b) => endOf(a) - endOf(b));
+    const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
+    const begin = Math.max(...inUse.map(({ thisUpdate }) => thisUpdate.getTime()));
+    return this.within('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
+  }
+
+  /** Down when the listener takes no further connection. */
+  listener(): HealthIndicatorResult {
+    const { connections, isFull } = this.identity().bounds;
+    const check = this.indicators.check('listener');
+    return isFull ? check.down({ connections, message: 'too many connections are open' }) : check.up({ connections });
+  }
+
+  accessPolicy(): HealthIndicatorResult {
+    const { policy, refused } = this.identity().access;
+    return this.indicators.check('access_policy').up({ digest: policy.digest, refused });
+  }
+
+  /** Reports the metadata and is never down: old metadata is better than no service. */
+  metadata(): HealthIndicatorResult {
+    const check = this.indicators.check('metadata');
+    const state = this.files.metadata();
+    if (!state) return check.up('not configured');
+    return check.up({ ...state, nextUpdate: state.nextUpdate.toISOString().slice(0, 10) });
+  }
+
+  /** If a new file cannot be used, the service keeps the roots that it has. */
+  attestationRoots(): HealthIndicatorResult {
+    const check = this.indicators.check('attestation_roots');
+    const state = this.files.attestationRoots();
+    return state ? check.up({ ...state }) : check.up('not configured');
+  }
+
+  /** Reports lost log lines and is never down: a service that cannot write its log still serves. */
+  log(): HealthIndicatorResult {
+    const { lost, failure } = standardOutput;
+    return this.indicators.check('log').up({ lost, failure });
+  }
+
+  /** Down when the key did not seal the rows: every credential would be unknown. */
+  bindingKey(): HealthIndicatorResult {
+    const check = this.indicators.check('binding_key');
+    const sample = this.readBindingKey();
+    if (!sample) return check.down('it has not been checked against the credential rows yet');
+    return fits(sample) ? check.up() : check.down({ message: 'it does not fit the credential rows', ...sample });
+  }
+
+  private found(key: string, wrong: string | undefined): HealthIndicatorResult {
+    const check = this.indicators.check(key);
+    return wrong === undefined ? check.up() : check.down(wrong);
+  }
+
+  private within(
+    key: string,
+    begin: number,
+    end: Date | undefined,
+    detail: Record<string, unknown>,
+  ): HealthIndicatorResult {
+    const check = this.indicators.check(key);
+    if (!end) return check.down('it does not say when it ends');
+    const told = { until: end.toISOString(), ...detail };
+    if (begin > this.clock.now().getTime()) {
+      return check.down({
+        ...told,
+        from: new Date(begin).toISOString(),
+        message: 'it has not begun: the clock went back',
+      });
+    }
+    return end > this.clock.now() ? check.up(told) : check.down(told);
+  }
+}
+
+function endOf({ nextUpdate }: RevocationList): number {
+  return nextUpdate?.getTime() ?? 0;
+}

@@ -1,0 +1,136 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { watchedPolicy } from '../access/policy-store.js';
+import { AppModule, type WatchedSettings } from '../app.module.js';
+import { createApp } from './service-app.js';
+import { createManagement, listen } from './management-app.js';
+import { AuditService } from '../audit/audit.service.js';
+import { beginLog } from '../audit-log/begin-log.js';
+import { type Clock, systemClock } from '../config/clock.js';
+import { type Config, ConfigError } from '../config/config.js';
+import { findDevelopment } from '../config/development.js';
+import { WatchedFiles } from '../config/watched-files.js';
+import { openDatabase } from './open-database.js';
+import { factsOf } from '../identity/listener-trust.js';
+import { readTrustMaterial, trustFiles, type TrustMaterial } from '../identity/trust-material.js';
+import { TrustMaterialError } from '../identity/trust-material-error.js';
+import { createLogger } from '../telemetry/pino-logger.js';
+import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
+
+export interface RunningService extends Serving {
+  readonly managementUrl: string;
+}
+
+/** A service that serves callers. Its application for operators is ready but does not listen. */
+export interface Serving {
+  readonly app: NestFastifyApplication;
+  readonly management: NestFastifyApplication;
+  readonly httpsUrl: string;
+  /** Answers the open requests, records the stop, and closes the listeners, the pool and the embedded database. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the whole service: database, schema and both listeners. If a part fails, it stops the parts that it has
+ * started.
+ *
+ * @param metadataRoots the roots that the signer of FIDO metadata must lead to, PEM
+ */
+export async function startService(
+  config: Config,
+  clock: Clock = systemClock,
+  metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
+): Promise<RunningService> {
+  const watched = await watchSettings(config, clock);
+  const database = await openDatabase(config, (dataSource, names) => beginLog(dataSource, names, clock.now()));
+  const stops = [database.stop];
+  try {
+    return await serve({ ...config, databaseUrl: database.url }, clock, metadataRoots, watched, stops);
+  } catch (error) {
+    await stopAll(stops);
+    throw error;
+  }
+}
+
+/** Starts one worker of several, on a database that is ready. */
+export async function startWorker(config: Config): Promise<Serving> {
+  const watched = await watchSettings(config, systemClock);
+  const stops: Stop[] = [];
+  try {
+    return await serve(config, systemClock, FIDO_METADATA_ROOTS, watched, stops);
+  } catch (error) {
+    await stopAll(stops);
+    throw error;
+  }
+}
+
+type Stop = () => Promise<void>;
+
+/** Stops the parts in the reverse order of their start. */
+async function stopAll(stops: Stop[]): Promise<void> {
+  for (const close of stops.splice(0).reverse()) await close();
+}
+
+/** @param stops receives a function for each part that has started, also when a later part fails */
+async function serve(
+  config: Config,
+  clock: Clock,
+  metadataRoots: readonly string[],
+  watched: WatchedSettings,
+  stops: Stop[],
+): Promise<RunningService> {
+  const { worker } = config;
+  const logger = createLogger(config.production);
+  const pino = worker ? logger.child({ worker: worker.number }) : logger;
+  const app = await createApp(AppModule.with(config, clock, metadataRoots, watched), watched, pino);
+  stops.push(() => app.close());
+  const audit = app.get(AuditService);
+  const management = await createManagement(app, clock, pino);
+  stops.push(() => management.close());
+  const httpsUrl = await listen(app, config.https, 'https');
+  const managementUrl = worker ? '' : await listen(management, config.management, 'http');
+  const { policy, trust } = watched;
+  const facts = {
+    ...workerFacts(config),
+    https: httpsUrl,
+    policy_digest: policy.value.digest,
+    trust: factsOf(trust.value),
+  };
+  await audit.record(null, { type: 'service.start', outcome: 'success', facts });
+  stops.push(async () => {
+    await audit
+      .record(null, { type: 'service.stop', outcome: 'success', facts: workerFacts(config) })
+      .catch(() => undefined);
+  });
+  return { app, management, httpsUrl, managementUrl, stop: () => stopAll(stops) };
+}
+
+/**
+ * Names the process that starts or stops, and the lost worker that it replaces, which could not record its own stop.
+ */
+function workerFacts({ worker }: Config): Record<string, unknown> {
+  return worker ? { worker: worker.number, workers: worker.of, pid: process.pid, replaces: worker.replaces } : {};
+}
+
+/** Reads the trust material and the access policy. @throws ConfigError, AccessPolicyError */
+export async function watchSettings(config: Config, clock: Clock): Promise<WatchedSettings> {
+  const { tls, accessPolicyFile } = config;
+  try {
+    const trust = await WatchedFiles.open<TrustMaterial>(trustFiles(tls), async (held) => {
+      const material = await readTrustMaterial(tls, clock.now(), held);
+      if (held) demandOwn(config, material, policy.value.trustDomain);
+      return material;
+    });
+    const policy = await watchedPolicy(accessPolicyFile);
+    demandOwn(config, trust.value, policy.value.trustDomain);
+    return { trust, policy };
+  } catch (error) {
+    throw error instanceof TrustMaterialError ? new ConfigError([error.message]) : error;
+  }
+}
+
+/** Refuses development files in production, at the start and at each reload. @throws ConfigError */
+function demandOwn(config: Config, trust: TrustMaterial, trustDomain: string): void {
+  if (!config.production || config.allowDevelopment) return;
+  const mistakes = findDevelopment(config, trust, trustDomain);
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+}

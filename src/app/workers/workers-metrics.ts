@@ -1,0 +1,82 @@
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
+import { countLostLines } from '../../telemetry/log-output.js';
+import type { WorkerProcess } from './worker-process.js';
+
+/** The part of a worker that is used here. */
+type Counting = Pick<WorkerProcess, 'state' | 'ask'>;
+
+type Snapshot = MetricObjectWithValues<MetricValue<string>>[];
+
+/** Milliseconds that a worker has to answer. */
+const PATIENCE_MS = 2_000;
+
+/**
+ * Sums up the metrics of all workers and of the primary. What a dead worker had counted when it was last asked stays in
+ * the sums, so that a counter never falls: Prometheus would take a fall for a restart, and count everything before it
+ * again.
+ */
+export class WorkersMetrics {
+  private readonly own = new Registry();
+  private readonly latest = new Map<Counting, Snapshot>();
+  private departed: Promise<Snapshot> = Promise.resolve([]);
+
+  private readonly deaths = new Counter({
+    name: 'passkey_worker_deaths_total',
+    help: 'Workers that ended without being asked to',
+    registers: [this.own],
+  });
+
+  private readonly serving = new Gauge({
+    name: 'passkey_workers_serving',
+    help: 'Workers that serve',
+    registers: [this.own],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.own });
+    countLostLines(this.own);
+  }
+
+  died(worker: Counting): void {
+    this.deaths.inc();
+    const counted = (this.latest.get(worker) ?? []).filter(isCounted);
+    this.latest.delete(worker);
+    this.departed = this.departed.then((before) => sumOf([before, counted]));
+  }
+
+  /** Gives the metrics in Prometheus' text format. A worker that does not answer counts with its latest answer. */
+  async exposition(workers: readonly Counting[]): Promise<string> {
+    const living = workers.filter(({ state }) => state === 'serving');
+    this.serving.set(living.length);
+    await Promise.all(
+      living.map(async (worker) => {
+        const answer = (await worker.ask('metrics', PATIENCE_MS)) as Snapshot | undefined;
+        if (answer && worker.state === 'serving') this.latest.set(worker, answer);
+      }),
+    );
+    const own = (await this.own.getMetricsAsJSON()).filter(isOfProcess);
+    return AggregatorRegistry.aggregate([own, await this.departed, ...this.latest.values()]).metrics();
+  }
+}
+
+function sumOf(snapshots: Snapshot[]): Promise<Snapshot> {
+  return AggregatorRegistry.aggregate(snapshots).getMetricsAsJSON();
+}
+
+/** Accepts the type as a name: prom-client reports it so, although its types declare an enum. */
+function isCounted({ type }: Snapshot[number]): boolean {
+  return ['counter', 'histogram'].includes(String(type));
+}
+
+/** Keeps the primary's memory, CPU and files, which belong to the service. Its event loop and heap serve no caller. */
+function isOfProcess({ name }: Snapshot[number]): boolean {
+  return !name.startsWith('nodejs_');
+}

@@ -1,0 +1,176 @@
+import { execFileSync } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { readNotes } from '../../tlog/anchored-checkpoints.js';
+import { Anchor, type AnchoredCheckpoint, type AnchorTarget, type AnchorTiming } from './anchor.js';
+import { AnchorFile } from './anchor-file.js';
+import { AnchorUrl } from './anchor-url.js';
+
+const TIMING: AnchorTiming = { backoffMs: 20, maxBackoffMs: 40, timeoutMs: 100 };
+
+const checkpoint = (size: number): AnchoredCheckpoint => ({
+  size,
+  note: `origin\n${String(size)}\nroot\n\n\u2014 origin c2lnbmF0dXJl\n`,
+  createdAt: new Date(size * 1_000),
+});
+
+Logger.overrideLogger(false);
+
+let anchors: Anchor[];
+let anchored: number[];
+beforeEach(() => {
+  [anchors, anchored] = [[], []];
+});
+afterEach(() => Promise.all(anchors.map((anchor) => anchor.close())));
+
+function anchorOf(target: AnchorTarget): Anchor {
+  const anchor = new Anchor(target, ({ size }) => anchored.push(size), TIMING);
+  anchors.push(anchor);
+  return anchor;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error('the condition did not hold within 10 s');
+    await sleep(5);
+  }
+}
+
+describe('an anchor by HTTP', () => {
+  let server: Server;
+  let url: string;
+  let received: string[];
+  let answer: number | 'hang';
+  beforeEach(async () => {
+    [received, answer] = [[], 204];
+    server = createServer((request, response) => {
+      void request.toArray().then((chunks) => {
+        if (answer === 'hang') return;
+        if (answer < 300) received.push(Buffer.concat(chunks as Buffer[]).toString());
+        response.writeHead(answer, { location: '/elsewhere' }).end('thanks');
+      });
+    });
+    await listen(0);
+  });
+  afterEach(async () => {
+    await stopServer();
+  });
+
+  async function listen(port: number): Promise<void> {
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/notes`;
+  }
+
+  async function stopServer(): Promise<void> {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  it('brings each checkpoint as it comes, once', async () => {
+    const anchor = anchorOf(new AnchorUrl(url));
+    for (const size of [1, 2, 2, 1, 3]) {
+      anchor.push(checkpoint(size));
+      await until(() => anchored.includes(size));
+    }
+    expect(received).toEqual([1, 2, 3].map((size) => checkpoint(size).note));
+    expect([anchored, anchor.failure]).toEqual([[1, 2, 3], undefined]);
+  });
+
+  it.each([500, 403, 302, 'hang'] as const)(
+    'tells that the receiver fails (%s), and brings the newest when it is back',
+    async (how) => {
+      answer = how;
+      const anchor = anchorOf(new AnchorUrl(url));
+      for (const size of [1, 2, 3]) anchor.push(checkpoint(size));
+      expect(anchor.failure).toBeUndefined();
+      await until(() => anchor.failure !== undefined);
+      anchor.push(checkpoint(4));
+      expect([received, anchored]).toEqual([[], []]);
+      answer = 200;
+      await until(() => anchored.length > 0);
+      expect([received, anchored, anchor.failure]).toEqual([[checkpoint(4).note], [4], undefined]);
+    },
+  );
+
+  it('goes on when the receiver was away', async () => {
+    const port = Number(new URL(url).port);
+    await stopServer();
+    const anchor = anchorOf(new AnchorUrl(url));
+    anchor.push(checkpoint(1));
+    await until(() => anchor.failure !== undefined);
+    expect(anchor.failure).toMatch(/ECONNREFUSED/);
+    await listen(port);
+    await until(() => anchored.length > 0);
+    expect(received).toEqual([checkpoint(1).note]);
+  });
+
+  it('does not keep the service from its end', async () => {
+    answer = 'hang';
+    const anchor = new Anchor(new AnchorUrl(url), () => undefined, { ...TIMING, timeoutMs: 60_000 });
+    anchor.push(checkpoint(1));
+    const start = performance.now();
+    await anchor.close();
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+});
+
+describe('an anchor by file', () => {
+  let directory: string;
+  let path: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'passkey-anchor-'));
+    path = join(directory, 'notes');
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  async function notes(): Promise<string[]> {
+    const read: string[] = [];
+    for await (const note of readNotes(createReadStream(path))) read.push(note);
+    return read;
+  }
+
+  it('appends each checkpoint to what is there', async () => {
+    for (const size of [1, 2, 3]) {
+      const anchor = anchorOf(new AnchorFile(path));
+      anchor.push(checkpoint(size));
+      await until(() => anchored.includes(size));
+    }
+    expect(await notes()).toEqual([1, 2, 3].map((size) => checkpoint(size).note));
+  });
+
+  it('tells that the file cannot be written, and writes the newest when it can', async () => {
+    await rm(directory, { recursive: true });
+    const anchor = anchorOf(new AnchorFile(path));
+    for (const size of [1, 2]) anchor.push(checkpoint(size));
+    await until(() => anchor.failure !== undefined);
+    expect(anchor.failure).toMatch(/ENOENT/);
+    await mkdir(directory);
+    await until(() => anchored.length > 0);
+    expect(await notes()).toEqual([checkpoint(2).note]);
+  });
+
+  it('says that a named pipe in its place has no reader, and waits for none', async () => {
+    execFileSync('mkfifo', [path]);
+    const anchor = anchorOf(new AnchorFile(path));
+    anchor.push(checkpoint(1));
+    await until(() => anchor.failure !== undefined);
+    expect(anchor.failure).toMatch(/ENXIO/);
+  });
+});
+
+describe('an anchor', () => {
+  it('tells of a place that does not come to an end, and does not wait for it', async () => {
+    const anchor = anchorOf({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
+    anchor.push(checkpoint(1));
+    await until(() => anchor.failure !== undefined);
+    expect(anchor.failure).toBe('the delivery does not end');
+  });
+});

@@ -1,0 +1,63 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Global, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { CONFIG, type Config } from '../config/config.js';
+import { Anchors } from './anchors/anchors.js';
+import { AuditArchiveEntity } from './audit-archive.entity.js';
+import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { AuditController } from './audit.controller.js';
+import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditLeafEntity } from './audit-leaf.entity.js';
+import { AuditNodeEntity } from './audit-node.entity.js';
+import { AuditReader } from './audit-reader.js';
+import { LogCheck } from './log-check.js';
+import { LogExport } from './log-export.js';
+import { LogFailures } from './log-failures.js';
+import { LogKeeper } from './checkpoint-scheduler.js';
+import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
+import { LogPartitions } from './log-partitions.js';
+import { LogLines } from './log-lines.js';
+import { LogStandstill } from './standstill-detector.js';
+import { LogProofs } from './log-proofs.js';
+import { LogStorage } from './log-storage.js';
+import { PendingEvents } from './pending-events.js';
+import { Sequencer } from './sequencer.js';
+import { TransparencyLogController } from './transparency-log.controller.js';
+import { TrustedLog } from './trusted-log.js';
+
+const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
+
+@Global()
+@Module({
+  imports: [TypeOrmModule.forFeature(ENTITIES)],
+  controllers: [TransparencyLogController, AuditController],
+  providers: [
+    { provide: LOG_KEYS, inject: [CONFIG], useFactory: logKeys },
+    AuditReader,
+    LogStorage,
+    TrustedLog,
+    PendingEvents,
+    LogFailures,
+    LogPartitions,
+    LogCheck,
+    LogStandstill,
+    Sequencer,
+    LogProofs,
+    LogLines,
+    LogExport,
+    Anchors,
+    LogKeeper,
+  ],
+  exports: [LogKeeper],
+})
+export class AuditLogModule {}
+
+/**
+ * Reads the log's keys. In development it also writes the public keys to the data directory, beside the private ones.
+ */
+function logKeys(config: Config): LogKeys {
+  const keys = readLogKeys(config);
+  if (!config.production) writeFileSync(join(config.dataDir, 'audit.pub'), keys.verifierKeys);
+  return keys;
+}

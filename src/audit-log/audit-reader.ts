@@ -1,0 +1,177 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Brackets, In, Repository, type SelectQueryBuilder } from 'typeorm';
+import { AuthorizedContext } from '../http/request-context.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import { UUID } from '../http/id.param.js';
+import { keyOfCursor, type Page, pageOf } from '../http/page.js';
+import { Problem } from '../http/problem.js';
+import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditService } from '../audit/audit.service.js';
+import type { ListEventsQuery } from './dto/list-events.query.js';
+import { firstIdAt, timeOfId } from '../audit/event-id.js';
+import { LogStorage } from './log-storage.js';
+import { namesOf, standInFor, type SubjectName, userIdsOf } from '../audit/subjects.js';
+
+export type OcsfEvent = Record<string, unknown>;
+
+type Select = SelectQueryBuilder<AuditEventEntity>;
+
+/** How far the clock of another replica may be ahead. */
+const CLOCK_SKEW_MS = 600_000;
+
+/** Reads events, newest first. Each read is itself recorded before it is answered (PCI DSS 10.2.1.3). */
+@Injectable()
+export class AuditReader {
+  constructor(
+    @InjectRepository(AuditEventEntity) private readonly events: Repository<AuditEventEntity>,
+    private readonly audit: AuditService,
+    private readonly storage: LogStorage,
+    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async list(context: AuthorizedContext, query: ListEventsQuery): Promise<Page<OcsfEvent>> {
+    const { limit, cursor, from, to, credentialId, userId, ...columns } = query;
+    const before = keyOfCursor(cursor);
+    const select = this.events
+      .createQueryBuilder('e')
+      .where('TRUE')
+      .orderBy('e.id', 'DESC')
+      .take(limit + 1);
+    if (before) select.andWhere('e.id < :before', { before });
+    if (from) select.andWhere('e.id >= :from', { from: firstIdAt(Date.parse(from)) });
+    if (to) select.andWhere('e.id < :to', { to: firstIdAt(Date.parse(to)) });
+    if (credentialId) {
+      const column = UUID.test(credentialId) ? 'e.credentialUid' : 'e.credentialId';
+      select.andWhere(`${column} = :credentialId`, { credentialId });
+    }
+    for (const [column, value] of Object.entries(columns) as [string, string | undefined][]) {
+      if (value !== undefined) select.andWhere(`e.${column} = :${column}`, { [column]: value });
+    }
+    const rows =
+      userId === undefined
+        ? await this.newest(select, context)
+        : await this.newestOf(await this.namesOf(context, userId, { from, to }), select, context);
+    await this.audit.record(context, {
+      type: 'audit.read',
+      outcome: 'success',
+      facts: { filter: this.recorded(query) },
+    });
+    const show = await this.shown(rows);
+    return pageOf(rows, limit, (row) => row.id, show);
+  }
+
+  /** @throws Problem event-unknown */
+  async get(context: AuthorizedContext, id: string): Promise<OcsfEvent> {
+    const row = await this.visible(context).andWhere('e.id = :id', { id }).getOne();
+    await this.audit.record(context, {
+      type: 'audit.read',
+      outcome: row ? 'success' : 'failure',
+      facts: { event: id },
+    });
+    if (!row) throw new Problem('event-unknown');
+    return (await this.shown([row]))(row);
+  }
+
+  /** Renders events as they were recorded, with their leaf indexes, and with the user ids that callers know. */
+  private async shown(rows: readonly AuditEventEntity[]): Promise<(row: AuditEventEntity) => OcsfEvent> {
+    const [leaves, users] = await Promise.all([
+      this.storage.leavesOf(rows.map(({ id }) => id)),
+      userIdsOf(
+        this.events.manager,
+        rows.map((row) => row.userId),
+      ),
+    ]);
+    return (row) => eventOf(row, leaves.get(row.id), row.userId === null ? undefined : users.get(row.userId));
+  }
+
+  /** @throws Problem event-unknown */
+  async demandVisible(context: AuthorizedContext, id: string): Promise<void> {
+    if (!(await this.visible(context).andWhere('e.id = :id', { id }).getExists())) throw new Problem('event-unknown');
+  }
+
+  /** Replaces the user id in the recorded filter by a stand-in, because no erasure could remove the id from the log. */
+  private recorded({ userId, ...query }: ListEventsQuery): Record<string, unknown> {
+    return userId === undefined ? query : { ...query, userId: standInFor({ userId }, this.clock.now(), this.keys) };
+  }
+
+  private async namesOf(
+    { relyingParties }: AuthorizedContext,
+    userId: string,
+    { from = '', to = '' }: { from: string | undefined; to: string | undefined },
+  ): Promise<SubjectName[]> {
+    const oldest = await this.events.createQueryBuilder('e').select('e.id').orderBy('e.id').limit(1).getOne();
+    const latest = this.clock.now().getTime() + CLOCK_SKEW_MS;
+    const period = {
+      from: Math.max(oldest ? timeOfId(oldest.id) : latest, Date.parse(from) || 0),
+      to: Math.min(latest, Date.parse(to) || latest),
+    };
+    return namesOf(this.events.manager, { userId, relyingParties }, period, this.keys);
+  }
+
+  /**
+   * Finds the events under all pseudonyms of a user in one statement. Each pseudonym is a range of an index that has
+   * the order of the page. PostgreSQL expects few events per pseudonym and would read and sort them all, so sorting is
+   * disabled.
+   */
+  private async newestOf(
+    names: readonly SubjectName[],
+    select: Select,
+    { relyingParties }: AuthorizedContext,
+  ): Promise<AuditEventEntity[]> {
+    const range = select.clone().select('e.id', 'id');
+    range.andWhere('e.userId = named.uid AND e.id >= named.since AND e.id < named.until');
+    if (relyingParties !== null) range.andWhere('e.rpId IN (:...relyingParties)', { relyingParties });
+    const [text, filters] = range.getQueryAndParameters() as [string, unknown[]];
+    const columns = [names.map(({ uid }) => uid), names.map(({ since }) => since), names.map(({ until }) => until)];
+    const [uid, since, until] = columns.map((_, index) => `$${String(filters.length + index + 1)}`);
+    return this.events.manager.transaction(async (manager) => {
+      await manager.query('SET LOCAL enable_sort = off');
+      const page = await manager.query<{ id: string }[]>(
+        `SELECT page.id FROM unnest(${uid!}::text[], ${since!}::uuid[], ${until!}::uuid[]) AS named (uid, since, until)
+           CROSS JOIN LATERAL (${text}) AS page
+          ORDER BY page.id DESC LIMIT ${String(select.expressionMap.take)}`,
+        [...filters, ...columns],
+      );
+      return manager.find(AuditEventEntity, { where: { id: In(page.map(({ id }) => id)) }, order: { id: 'DESC' } });
+    });
+  }
+
+  /**
+   * Reads the relying parties of a limited caller one after another. Each is a range of an index that has the order of
+   * the page; for several at once, PostgreSQL would read and sort all events. In parallel, one request would take every
+   * connection.
+   */
+  private async newest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
+    const { take } = select.expressionMap;
+    const ranges = relyingParties?.map((rpId) => select.clone().andWhere('e.rpId = :rpId', { rpId }));
+    const found: AuditEventEntity[] = [];
+    for (const range of ranges ?? [select]) found.push(...(await range.getMany()));
+    return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, take);
+  }
+
+  private visible(context: AuthorizedContext): Select {
+    const select = this.events.createQueryBuilder('e').where('TRUE');
+    const { relyingParties } = context;
+    if (relyingParties === null) return select;
+    return select.andWhere(new Brackets((where) => where.where('e.rpId IN (:...relyingParties)', { relyingParties })));
+  }
+}
+
+/**
+ * Replaces the user's pseudonym in the members `uid` and `user_uid` by the user id. The pseudonym, which the record and
+ * its proof hold, goes into `user.uid_alt`.
+ */
+function eventOf({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
+  const withUserId = (name: string, value: unknown): unknown =>
+    value === uid && (name === 'uid' || name === 'user_uid') ? userId : value;
+  const parsed = JSON.parse(event, userId === undefined ? undefined : withUserId) as OcsfEvent;
+  const { metadata, user, ...members } = parsed as OcsfEvent & { metadata: object; user?: object };
+  return {
+    ...members,
+    metadata: leaf === undefined ? metadata : { ...metadata, sequence: leaf },
+    ...(user && { user: userId === undefined ? user : { ...user, uid_alt: uid } }),
+  };
+}

@@ -1,0 +1,167 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { CONFIG, type Config } from '../config/config.js';
+import { type AnchorState, Anchors } from './anchors/anchors.js';
+import { databaseUnavailable } from '../http/database-unavailable.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { LogCheck } from './log-check.js';
+import { type LogFailure, LogFailures } from './log-failures.js';
+import { LogFault, type LogFaultKind } from './log-fault.js';
+import { LogPartitions } from './log-partitions.js';
+import { LogStandstill, type StandstillCause } from './standstill-detector.js';
+import { PendingEvents } from './pending-events.js';
+import { Sequencer } from './sequencer.js';
+import { TrustedLog } from './trusted-log.js';
+
+/** The failures that each outcome of a turn rules out. */
+const DISPROVED: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
+  unreachable: [],
+  'sequencer-failed': ['unreachable'],
+  'log-altered': ['unreachable', 'sequencer-failed', 'log-truncated'],
+  'log-truncated': ['unreachable', 'sequencer-failed', 'log-altered'],
+  none: ['unreachable', 'sequencer-failed', 'log-altered', 'log-truncated'],
+};
+
+type TurnFailure = LogFaultKind | 'unreachable' | 'sequencer-failed';
+
+/** State of the log, for operators. */
+export interface LogState {
+  /** Number of leaves in the latest checkpoint that this replica knows. */
+  readonly size: number;
+  readonly checkpointAt: string | undefined;
+  /** How long the oldest event has been pending. It grows while the process cannot determine it. */
+  readonly lagSeconds: number;
+  /**
+   * When the log stopped making progress although events are pending; undefined until that lasts longer than
+   * MAX_LAG_MS.
+   */
+  readonly standsStillSince: string | undefined;
+  /** Why the last turn did nothing; undefined if it worked or had nothing to do. */
+  readonly cause: StandstillCause | undefined;
+  readonly failures: readonly LogFailure[];
+  /** undefined if no anchor is configured. */
+  readonly anchors: readonly AnchorState[] | undefined;
+}
+
+/**
+ * Runs the sequencer in every replica. About once a second, and more often under load, the replica that comes first
+ * sequences the pending events and signs a checkpoint. LogFailures reports what goes wrong. Only the first worker of a
+ * replica does this: two would sign in turns, and deliver their checkpoints to one anchor out of order.
+ */
+@Injectable()
+export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
+  /** True if this process runs the sequencer for its replica. */
+  readonly keeps: boolean;
+  private latest: AuditCheckpointEntity | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<unknown> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly sequencer: Sequencer,
+    private readonly log: TrustedLog,
+    private readonly pending: PendingEvents,
+    private readonly partitions: LogPartitions,
+    private readonly check: LogCheck,
+    private readonly standstill: LogStandstill,
+    private readonly failures: LogFailures,
+    private readonly metrics: Metrics,
+    private readonly anchors: Anchors,
+    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+  ) {
+    this.keeps = worker === undefined || worker.number === 1;
+  }
+
+  onApplicationBootstrap(): void {
+    if (!this.keeps) return;
+    this.partitions.start();
+    this.tickSoon();
+  }
+
+  private tickSoon(): void {
+    this.timer = setTimeout(() => {
+      this.running = this.tick().finally(() => {
+        if (!this.stopped) this.tickSoon();
+      });
+    }, this.sequencer.intervalMs).unref();
+  }
+
+  /** Waits for a turn that has begun. */
+  async onModuleDestroy(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await Promise.all([this.running, this.partitions.stop()]);
+  }
+
+  state(): LogState {
+    const { size = 0, createdAt } = this.latest ?? {};
+    const { lagMs, since, cause } = this.standstill;
+    return {
+      ...{ size, checkpointAt: createdAt?.toISOString(), lagSeconds: Math.round(lagMs / 1_000) },
+      ...{ standsStillSince: since?.toISOString(), cause },
+      ...{ failures: this.failures.current(), anchors: this.anchors.state() },
+    };
+  }
+
+  /** Runs one turn. Never throws. */
+  async tick(): Promise<void> {
+    const end = await this.turn();
+    for (const failure of DISPROVED[end]) this.failures.recovered(failure);
+    this.tellOfLag();
+    if (end === 'none') await this.verify();
+  }
+
+  private async turn(): Promise<TurnFailure | 'none'> {
+    try {
+      let batch = await this.sequencer.sequence();
+      while (batch) {
+        this.anchors.push(batch.checkpoint);
+        batch = batch.more && !this.stopped ? await this.sequencer.sequence(true) : undefined;
+      }
+      await this.look();
+      return 'none';
+    } catch (error) {
+      const failure = kindOf(error);
+      await this.standstill.turned(undefined, error as Error);
+      this.failures.failed(failure, { error: String(error), heldBy: this.standstill.cause?.heldBy });
+      return failure;
+    }
+  }
+
+  private async look(): Promise<void> {
+    const first = this.latest === undefined;
+    this.latest = await this.log.latest();
+    if (first && this.latest) this.anchors.push(this.latest);
+    const oldest = await this.pending.oldest();
+    await this.standstill.turned({ size: this.latest?.size ?? 0, oldest });
+    if (this.latest) {
+      this.metrics.auditSize.set(this.latest.size);
+      this.metrics.auditCheckpoint.set(this.latest.createdAt.getTime() / 1_000);
+    }
+    const failing = this.anchors.state()?.filter(({ failure }) => failure !== undefined) ?? [];
+    if (failing.length > 0) this.failures.failed('anchor', { anchors: failing });
+    else this.failures.recovered('anchor');
+  }
+
+  /** Runs the log check. The sequencer does not depend on its result. */
+  private async verify(): Promise<void> {
+    try {
+      await this.check.run();
+      this.failures.recovered('self-verification');
+    } catch (error) {
+      this.failures.failed('self-verification', { error: String(error) });
+    }
+  }
+
+  private tellOfLag(): void {
+    const { lagMs, late, since, cause } = this.standstill;
+    this.metrics.auditLag.set(lagMs / 1_000);
+    if (late === 'yes') this.failures.failed('sequencer-lag', { seconds: Math.round(lagMs / 1_000), since, cause });
+    else if (late === 'no') this.failures.recovered('sequencer-lag');
+  }
+}
+
+function kindOf(error: unknown): TurnFailure {
+  if (error instanceof LogFault) return error.kind;
+  return databaseUnavailable(error) ? 'unreachable' : 'sequencer-failed';
+}

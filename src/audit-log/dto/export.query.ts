@@ -1,0 +1,29 @@
+import { ValidateBy } from 'class-validator';
+import { Optional } from '../../http/optional.js';
+import { isTimestamp } from '../../http/is-timestamp.js';
+
+const LEAF_INDEX = /^(0|[1-9]\d{0,14})$/;
+
+/** True if a bound of an export is a leaf index and not a time. */
+export const isLeafIndex = (bound: unknown): bound is string => typeof bound === 'string' && LEAF_INDEX.test(bound);
+
+/** Accepts an RFC 3339 time or a leaf index. */
+function IsBound(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isBound',
+    validator: {
+      validate: (bound) => isTimestamp(bound) || isLeafIndex(bound),
+      defaultMessage: () => '$property must be an RFC 3339 time or a leaf index',
+    },
+  });
+}
+
+export class ExportQuery {
+  @Optional()
+  @IsBound()
+  from?: string;
+
+  @Optional()
+  @IsBound()
+  to?: string;
+}

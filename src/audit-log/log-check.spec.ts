@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { StoredLog } from '../../test/support/stored-log.js';
+import { firstIdAt } from '../audit/event-id.js';
+
+Logger.overrideLogger(false);
+
+let log: StoredLog;
+beforeAll(async () => {
+  log = await StoredLog.open();
+});
+beforeEach(() => log.reset());
+afterAll(() => log.close());
+
+/** Inserts events as a replica of the previous version does: they are not pending. */
+async function insertAsBefore(ageMs: number, count = 1): Promise<void> {
+  await log.sql(
+    `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
+     SELECT (left($1::text, 18) || '-8000-' || lpad(to_hex(n), 12, '0'))::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'audit.read', 'success'
+       FROM (SELECT n, format('{"n":%s}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made`,
+    [firstIdAt(log.clock.now().getTime() - ageMs), count],
+  );
+}
+
+async function tick(times = 1, replica = log.replica): Promise<void> {
+  for (let n = 0; n < times; n += 1) {
+    log.clock.advance(1);
+    await replica.keeper.tick();
+  }
+}
+
+const YEAR_MS = 365 * 86_400_000;
+
+describe('an event that neither has its place nor waits for it', () => {
+  it('gets it within seconds when it is new, as those of replicas of the version before are', async () => {
+    await tick(2);
+    for (let n = 0; n < 3; n += 1) {
+      await insertAsBefore(0, 5);
+      await log.replica.record(2);
+      await tick(7);
+    }
+    expect(new Set(await log.leaves()).size).toBe(21);
+    expect(log.replica.keeper.state()).toMatchObject({ size: 21, failures: [] });
+  });
+
+  it('gets it at any age, in parts', async () => {
+    await log.replica.record(2_500);
+    await insertAsBefore(2 * YEAR_MS, 3);
+    await insertAsBefore(5 * YEAR_MS, 1_200);
+    const sizes: number[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      await tick();
+      sizes.push(log.replica.keeper.state().size);
+    }
+    await tick();
+    expect(sizes.slice(0, 3).every((size) => size <= 2_500)).toBe(true);
+    expect(log.replica.keeper.state()).toMatchObject({ size: 3_703, failures: [] });
+    expect(new Set(await log.leaves()).size).toBe(3_703);
+  });
+
+  it('gets one place, though several replicas find it at once', async () => {
+    await insertAsBefore(YEAR_MS, 50);
+    const replicas = [log.replica, log.newReplica(), log.newReplica()];
+    log.clock.advance(1);
+    await Promise.all(replicas.map(({ keeper }) => keeper.tick()));
+    await Promise.all(replicas.map(({ check }) => check.run()));
+    await log.replica.settle();
+    expect(new Set(await log.leaves()).size).toBe(50);
+    for (const { keeper } of replicas) expect(keeper.state().failures).toEqual([]);
+  });
+
+  it('is found again once a day, when it came after the last pass', async () => {
+    await log.replica.record(1);
+    await tick(3);
+    await insertAsBefore(YEAR_MS);
+    await tick(30);
+    expect(await log.leaves()).toHaveLength(1);
+    log.clock.advance(86_400);
+    await tick(3);
+    expect(await log.leaves()).toHaveLength(2);
+  });
+
+  it('is hashed anew if its own hash has another length', async () => {
+    await insertAsBefore(YEAR_MS);
+    await log.sql(`UPDATE audit_event SET leaf_hash = ''`);
+    await tick(3);
+    const [leaf] = await log.sql(`SELECT leaf.leaf_hash = sha256('\\x00'::bytea || convert_to(event, 'UTF8')) AS holds FROM audit_leaf leaf JOIN audit_event ON event_id = id WHERE leaf_index = 0`); // prettier-ignore
+    expect(leaf).toEqual({ holds: true });
+    expect(log.replica.keeper.state().failures).toEqual(['event-altered']);
+  });
+});
+
+describe('an event whose leaf is not its own', () => {
+  const READ = 'audit.read';
+
+  it.each([
+    ['was altered after it had its place', `UPDATE audit_event SET event = replace(event, '${READ}', 'audit.raed')`],
+    ['has a leaf of another hash', `UPDATE audit_leaf SET leaf_hash = sha256('') WHERE leaf_index = 1`],
+    [
+      'has a leaf outside of the log',
+      `ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index;
+       UPDATE audit_leaf SET leaf_index = leaf_index + 1000 WHERE leaf_index = 1`,
+    ],
+  ])('is reported: it %s', async (_, sql) => {
+    const ids = await log.replica.record(3);
+    await log.replica.settle();
+    await log.sql(sql);
+    await log.replica.check.run();
+    expect(log.replica.failures.current()).toEqual(['event-altered']);
+    await log.replica.audit.beforeApplicationShutdown();
+    const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
+    const { unmapped } = JSON.parse(record!.event) as { unmapped: { events: string[] } };
+    for (const id of unmapped.events) expect(ids).toContain(id);
+  });
+});
+
+describe('a check that cannot be made', () => {
+  it('is a failure of its own, and the order goes on', async () => {
+    await log.sql('ALTER TABLE audit_event RENAME COLUMN event TO event_');
+    await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['self-verification'] });
+    await log.sql('ALTER TABLE audit_event RENAME COLUMN event_ TO event');
+    await tick();
+    expect(log.replica.keeper.state().failures).toEqual([]);
+    await log.replica.audit.beforeApplicationShutdown();
+  });
+});
+
+describe('the leaves', () => {
+  it.each([
+    ['before the first one', `INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`],
+    ['with a hash of another length', `INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')`],
+    ['of an event that has one', `INSERT INTO audit_leaf SELECT 1, event_id, leaf_hash FROM audit_leaf`],
+  ])('take none %s', async (_, sql) => {
+    await log.sql('TRUNCATE audit_leaf; ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index; ALTER TABLE audit_leaf ADD CONSTRAINT audit_leaf_index CHECK (leaf_index >= 0) NOT VALID'); // prettier-ignore
+    await log.replica.record(1);
+    await log.replica.settle();
+    await expect(log.sql(sql)).rejects.toThrow(/violates (check|unique) constraint|duplicate key/);
+  });
+});

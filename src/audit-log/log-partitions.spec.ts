@@ -1,0 +1,236 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import pg from 'pg';
+import { StoredLog } from '../../test/support/stored-log.js';
+import { testRoles } from '../../test/support/test-roles.js';
+import { beginLog } from './begin-log.js';
+import { firstIdAt } from '../audit/event-id.js';
+
+Logger.overrideLogger(false);
+
+const DAY = 86_400;
+
+let log: StoredLog;
+const others: pg.Client[] = [];
+beforeAll(async () => {
+  log = await StoredLog.open();
+});
+let years = 0;
+beforeEach(async () => {
+  await log.reset();
+  // No partition after this time exists.
+  log.clock.advance((years += 3) * 365 * DAY);
+});
+afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
+afterAll(() => log.close());
+
+const monthOf = (time: Date, ahead = 0): string =>
+  new Date(Date.UTC(time.getUTCFullYear(), time.getUTCMonth() + ahead)).toISOString().slice(0, 7).replace('-', '_');
+
+const months = async (): Promise<string[]> =>
+  (await log.sql<{ name: string }>(`SELECT name FROM audit_partitions() WHERE name <> 'audit_event_initial' ORDER BY name`)) // prettier-ignore
+    .map(({ name }) => name.replace('audit_event_', ''));
+
+async function partitionOf(id: string): Promise<string | undefined> {
+  const [row] = await log.sql<{ name: string }>('SELECT tableoid::regclass::text AS name FROM audit_event WHERE id = $1', [id]); // prettier-ignore
+  return row?.name.replace('audit_event_', '');
+}
+
+/** Opens a transaction that has read the log and stays open, such as a `pg_dump` or an auditor's report. */
+async function openReader(): Promise<pg.Client> {
+  const reader = new pg.Client({ connectionString: log.database.auditorUrl, application_name: 'a report' });
+  others.push(reader);
+  await reader.connect();
+  await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+  await reader.query('SELECT count(*) FROM audit_event');
+  return reader;
+}
+
+/** Advances the clock to the first day of the next month. */
+function turnMonth(): void {
+  const now = log.clock.now();
+  const next = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1, 0, 0, 1);
+  log.clock.advance((next - now.getTime()) / 1_000);
+}
+
+/** Checks that every event has exactly one leaf, and every leaf its event. */
+async function demandWhole(): Promise<void> {
+  await log.replica.audit.beforeApplicationShutdown();
+  await log.replica.settle();
+  const [row] = await log.sql<{ events: number; leaves: number; both: number }>(
+    `SELECT (SELECT count(*)::integer FROM audit_event) AS events, (SELECT count(*)::integer FROM audit_leaf) AS leaves,
+            (SELECT count(*)::integer FROM audit_event JOIN audit_leaf ON event_id = id) AS both`,
+  );
+  expect([row!.leaves, row!.both]).toEqual([row!.events, row!.events]);
+}
+
+async function tick(): Promise<void> {
+  log.clock.advance(1);
+  await log.replica.partitions.make();
+  await log.replica.keeper.tick();
+}
+
+describe('the months of the log', () => {
+  it('are made three months ahead, all through a year', async () => {
+    for (let n = 0; n < 370; n += 10) {
+      log.clock.advance(10 * DAY);
+      await tick();
+      expect((await months()).at(-1)).toBe(monthOf(log.clock.now(), 3));
+      const [id] = await log.replica.record(1);
+      expect(await partitionOf(id!)).toBe(monthOf(log.clock.now()));
+    }
+    await tick();
+    expect(log.replica.keeper.state().failures).toEqual([]);
+    await demandWhole();
+  });
+
+  it('turn, and years do, beside an open reader: events get their places, and the failure names the reader', async () => {
+    while (log.clock.now().getUTCMonth() !== 10) turnMonth();
+    await tick();
+    const made = await months();
+    const reader = await openReader();
+    for (let turned = 0; turned < 3; turned += 1) {
+      turnMonth();
+      const [id] = await log.replica.record(1);
+      // Writers wait at most the 50 ms that making a partition waits, far below their own limit of 2 s.
+      const writers = Array.from({ length: 20 }, () => log.replica.record(1));
+      await Promise.all([tick(), ...writers]);
+      const { failures, lagSeconds, standsStillSince } = log.replica.keeper.state();
+      expect([failures, lagSeconds, standsStillSince]).toEqual([['partitions'], 0, undefined]);
+      expect(await partitionOf(id!)).toBe(monthOf(log.clock.now()));
+      expect(await months()).toEqual(made);
+    }
+    await log.replica.audit.beforeApplicationShutdown();
+    const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
+    const { unmapped } = JSON.parse(record!.event) as {
+      unmapped: { refused: object; heldBy: { application: string }[] };
+    };
+    expect(Object.values(unmapped.refused)).toEqual([expect.stringContaining('lock timeout')]);
+    expect(unmapped.heldBy.map(({ application }) => application)).toContain('a report');
+    // This is the fourth month, which has no partition.
+    turnMonth();
+    const [astray] = await log.replica.record(1);
+    await tick();
+    expect(await partitionOf(astray!)).toBe('default');
+    await reader.query('COMMIT');
+    log.clock.advance(600);
+    await tick();
+    expect(await partitionOf(astray!)).toBe(monthOf(log.clock.now()));
+    expect(log.replica.keeper.state().failures).toEqual([]);
+    expect((await months()).at(-1)).toBe(monthOf(log.clock.now(), 3));
+    await demandWhole();
+  });
+
+  it.each([
+    ['a role that may not', `REVOKE EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) FROM passkey_manager`, `GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager`, 'permission denied'],
+    ['a statement that takes too long', raising('57014'), raising(), '57014'],
+    ['a file that is gone', raising('58P01'), raising(), '58P01'],
+  ])('hold up nothing when they cannot be made: %s', async (_, spoil, mend, reason) => {
+    const { named } = testRoles();
+    await tick();
+    await log.sql(named(spoil));
+    turnMonth();
+    await log.replica.record(1);
+    await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
+    await log.replica.audit.beforeApplicationShutdown();
+    const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
+    expect(record?.event).toContain(reason);
+    await log.sql(named(mend));
+    log.clock.advance(600);
+    await tick();
+    expect(log.replica.keeper.state().failures).toEqual([]);
+  }); // prettier-ignore
+});
+
+/** Makes the database refuse every new partition. */
+function raising(code?: string): string {
+  return code === undefined
+    ? 'DROP EVENT TRIGGER refuse; DROP FUNCTION refuse'
+    : `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '${code}' USING ERRCODE = '${code}'; END $$;
+       CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse()`;
+}
+
+describe('a start a year after the last one', () => {
+  it('makes the month before the first event', async () => {
+    await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
+    const [row] = await log.sql<{ name: string }>(`SELECT tableoid::regclass::text AS name FROM audit_event WHERE type = 'schema.migrate'`); // prettier-ignore
+    expect(row?.name).toBe(`audit_event_${monthOf(log.clock.now())}`);
+    await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: [] });
+    await demandWhole();
+  });
+
+  it('goes on where a reader keeps the month from being made, and mends that', async () => {
+    const reader = await openReader();
+    await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
+    const [row] = await log.sql<{ id: string }>(`SELECT id FROM audit_event WHERE type = 'schema.migrate'`);
+    expect(await partitionOf(row!.id)).toBe('default');
+    await tick();
+    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
+    await reader.query('COMMIT');
+    log.clock.advance(600);
+    await tick();
+    expect(await partitionOf(row!.id)).toBe(monthOf(log.clock.now()));
+    expect(log.replica.keeper.state().failures).toEqual([]);
+    await demandWhole();
+  });
+});
+
+describe('events in the default partition', () => {
+  const insert = (from: Date, count: number): Promise<unknown> =>
+    log.sql(
+      `WITH recorded AS (
+         INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
+         SELECT (left($1::text, 14) || '7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'audit.read', 'success'
+           FROM (SELECT n, format('{"n":%s}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made
+         RETURNING id, leaf_hash)
+       INSERT INTO audit_pending SELECT * FROM recorded`,
+      [firstIdAt(from.getTime()), count],
+    );
+
+  it('get their months in bounded steps, are read meanwhile, and those that come meanwhile go with them', async () => {
+    const later = new Date(Date.UTC(2140, 5, 15));
+    await insert(later, 4_500);
+    await insert(new Date(Date.UTC(2140, 7, 1)), 10);
+    const stray = new Date(Date.UTC(2198, 0, 1));
+    await insert(stray, 3);
+    const step = async (): Promise<boolean> => {
+      const rows = await log.database.dataSource.query<{ more: boolean }[]>(`SELECT audit_empty_default('2140-09-01') AS more`); // prettier-ignore
+      return rows[0]!.more;
+    };
+    const counts: number[] = [];
+    const ids: string[] = [];
+    for (let more = true; more;) {
+      log.clock.advance((later.getTime() - log.clock.now().getTime()) / 1_000);
+      ids.push(...(await log.replica.record(1)));
+      more = await step();
+      const [row] = await log.sql<{ count: number }>('SELECT count(*)::integer FROM audit_event');
+      counts.push(row!.count - ids.length);
+    }
+    expect(counts).toEqual([4_513, 4_513, 4_513, 4_513]);
+    expect(await partitionOf(ids[0]!)).toBe('2140_06');
+    expect(new Set(await Promise.all(ids.map(partitionOf)))).toEqual(new Set(['2140_06']));
+    const left = await log.sql<{ id: string }>('SELECT id FROM audit_event_default');
+    expect(left.map(({ id }) => id.slice(0, 13))).toEqual(Array(3).fill(firstIdAt(stray.getTime()).slice(0, 13)));
+    expect((await months()).filter((month) => month.startsWith('2140'))).toEqual(['2140_06', '2140_08']);
+    expect(await step()).toBe(false);
+    expect(
+      await log.sql(
+        `SELECT FROM pg_class WHERE relkind IN ('r', 'p') AND relname ~ '^audit_event_(moving|moved|rest)'`,
+      ),
+    ).toEqual([]);
+    await demandWhole();
+  });
+
+  it('of an archived month stay there, for a person to look at', async () => {
+    const at = new Date(Date.UTC(2141, 2, 3));
+    await log.sql(
+      `INSERT INTO audit_archive VALUES ('audit_event_2141_03', $1, $2, 0, 0, 0, '', now())`,
+      [new Date(Date.UTC(2141, 2)), new Date(Date.UTC(2141, 3))].map((time) => firstIdAt(time.getTime())),
+    );
+    await insert(at, 1);
+    await log.database.dataSource.query(`SELECT audit_empty_default('2141-09-01')`);
+    expect(await months()).not.toContain('2141_03');
+  });
+});

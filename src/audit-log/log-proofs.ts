@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { Problem } from '../http/problem.js';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { type ConsistencyDocument, consistencyDocument } from '../tlog/consistency-document.js';
+import { consistencyProof, inclusionProof } from '../tlog/proofs.js';
+import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { LogFault } from './log-fault.js';
+import { LogStorage } from './log-storage.js';
+import { Sequencer } from './sequencer.js';
+
+/** Proof that a leaf is in the tree that the checkpoint signs (RFC 6962 §2.1.1). Hashes are base64url. */
+export interface InclusionDocument {
+  readonly leafIndex: number;
+  readonly leafHash: string;
+  readonly treeSize: number;
+  readonly proof: readonly string[];
+  readonly checkpoint: string;
+}
+
+const ATTEMPTS = 20;
+const PAUSE_MS = 100;
+
+/** Builds proofs from stored hashes. In a log of 16 million events a proof needs six tiles of 256 hashes. */
+@Injectable()
+export class LogProofs {
+  constructor(
+    private readonly storage: LogStorage,
+    private readonly sequencer: Sequencer,
+    @Inject(LOG_KEYS) private readonly keys: LogKeys,
+  ) {}
+
+  get verifierKeys(): string {
+    return this.keys.verifierKeys;
+  }
+
+  /**
+   * Returns the latest checkpoint. It makes the first one if nothing was sequenced yet.
+   *
+   * @throws Problem unavailable
+   */
+  async checkpoint(): Promise<AuditCheckpointEntity> {
+    return this.once(() => this.storage.latestCheckpoint(), 'the log has no checkpoint yet');
+  }
+
+  /** @throws Problem unavailable if the event is not sequenced yet */
+  async inclusion(eventId: string): Promise<InclusionDocument> {
+    const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event is not sequenced yet');
+    const { size, note } = await this.checkpoint();
+    const [leafHash] = await this.storage.read(0, leafIndex, 1);
+    const proof = await inclusionProof(this.storage, leafIndex, size);
+    return {
+      ...{ leafIndex, leafHash: base64url(leafHash!), treeSize: size },
+      ...{ proof: proof.map(base64url), checkpoint: note },
+    };
+  }
+
+  /** @throws Problem request-malformed */
+  async consistency(from: number, to: number): Promise<ConsistencyDocument> {
+    const { size } = await this.checkpoint();
+    if (from > to || to > size) {
+      const detail = `must be from ${from > to ? '0 to the other size' : `0 to ${String(size)}`}`;
+      throw new Problem('request-malformed', { invalid: [{ pointer: from > to ? '/from' : '/to', detail }] });
+    }
+    return consistencyDocument(from, to, await consistencyProof(this.storage, from, to));
+  }
+
+  /** Repeats a read, and sequences pending events in between, for two seconds at most. */
+  private async once<T>(read: () => Promise<T | undefined>, missing: string): Promise<T> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = await read();
+      if (found !== undefined) return found;
+      if (attempt > 0) await sleep(PAUSE_MS);
+      await this.sequencer.sequence(true).catch(unlessFault);
+    }
+    throw new Problem('unavailable', { retryAfter: 1, detail: missing });
+  }
+}
+
+/** Ignores a LogFault: a log that must not be continued can still be read. */
+function unlessFault(error: unknown): void {
+  if (!(error instanceof LogFault)) throw error;
+}
+
+const base64url = (hash: Buffer): string => hash.toString('base64url');

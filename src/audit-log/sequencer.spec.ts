@@ -1,0 +1,280 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { type LogReplica, LOG_TEST_KEYS, StoredLog } from '../../test/support/stored-log.js';
+import { CompactRange } from '../tlog/compact-range.js';
+import { rootAt } from '../tlog/proofs.js';
+import { openCheckpoint } from '../tlog/signed-checkpoint.js';
+
+const KEYS = LOG_TEST_KEYS.signers.map(({ key }) => key);
+const READ = { type: 'audit.read', outcome: 'success' } as const;
+
+Logger.overrideLogger(false);
+
+let log: StoredLog;
+beforeAll(async () => {
+  log = await StoredLog.open();
+});
+beforeEach(() => log.reset());
+afterAll(() => log.close());
+
+/** Checks that every checkpoint is signed and matches the leaves. @returns the number of leaves */
+async function demandWhole(): Promise<number> {
+  const leaves = await log.leaves();
+  const checkpoints = await log.sql<{ size: string; note: string }>(
+    'SELECT size, note FROM audit_checkpoint ORDER BY size',
+  );
+  for (const { size, note } of checkpoints) {
+    const checkpoint = openCheckpoint(note, KEYS);
+    expect([checkpoint.size, checkpoint.root]).toEqual([Number(size), await rootAt(log.replica.storage, Number(size))]);
+  }
+  const range = new CompactRange();
+  const hashes = await log.sql<{ hash: Buffer }>('SELECT leaf_hash AS hash FROM audit_leaf ORDER BY leaf_index');
+  for (const { hash } of hashes) range.append(hash);
+  const [last] = checkpoints.slice(-1);
+  expect(openCheckpoint(last!.note, KEYS).root).toEqual(range.root());
+  const [events] = await log.sql<{ count: string }>('SELECT count(*) FROM audit_event');
+  expect([leaves.length, new Set(leaves).size]).toEqual([Number(last?.size), Number(events?.count)]);
+  return leaves.length;
+}
+
+/** Inserts events in one transaction, as a writer other than the service. */
+async function insert(count: number): Promise<void> {
+  const event = `format('{"n":%s}', n)`;
+  await log.sql(
+    `WITH recorded AS (
+       INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
+       SELECT gen_random_uuid(), ${event}, sha256('\\x00'::bytea || convert_to(${event}, 'UTF8')), 'audit.read', 'success'
+         FROM generate_series(1, ${String(count)}) AS n
+       RETURNING id, leaf_hash)
+     INSERT INTO audit_pending SELECT * FROM recorded`,
+  );
+}
+
+describe('the order of the log', () => {
+  it('is empty before the first event, and nothing is signed', async () => {
+    expect(await log.replica.sequencer.sequence()).toBeUndefined();
+    expect(await log.replica.storage.latestCheckpoint()).toBeUndefined();
+  });
+
+  it('is that in which events were seen to be committed, and in a batch that of the ids', async () => {
+    const late = log.database.dataSource.createQueryRunner();
+    await late.startTransaction();
+    const slow = await log.replica.audit.record(null, READ, late.manager);
+    const quick = await log.replica.record(3);
+    await log.replica.settle();
+    expect(await log.leaves()).toEqual([...quick].sort());
+    await late.commitTransaction();
+    await late.release();
+    const inOne = await log.database.dataSource.transaction(async (manager) => [
+      await log.replica.audit.record(null, READ, manager),
+      await log.replica.audit.record(null, READ, manager),
+    ]);
+    await log.replica.settle();
+    expect(await log.leaves()).toEqual([...[...quick].sort(), ...[slow, ...inOne].sort()]);
+    await demandWhole();
+  });
+
+  it('has an event once that waits twice, and none that has its place already', async () => {
+    const ids = await log.replica.record(3);
+    await log.sql('INSERT INTO audit_pending TABLE audit_pending');
+    await log.sql('CREATE TABLE copied AS TABLE audit_pending');
+    await log.replica.settle();
+    expect(await log.leaves()).toEqual([...ids].sort());
+    await log.sql('INSERT INTO audit_pending TABLE copied; DROP TABLE copied');
+    await log.replica.record(1);
+    await log.replica.settle();
+    expect(await demandWhole()).toBe(4);
+  });
+
+  it('has no gap for a transaction that was rolled back', async () => {
+    const [before] = await log.replica.record(1);
+    const runner = log.database.dataSource.createQueryRunner();
+    await runner.startTransaction();
+    await log.replica.audit.record(null, READ, runner.manager);
+    await runner.rollbackTransaction();
+    await runner.release();
+    const [after] = await log.replica.record(1);
+    await log.replica.settle();
+    expect(await log.leaves()).toEqual([before, after]);
+  });
+
+  it('is made in batches of 2,000', async () => {
+    await insert(4_500);
+    const sizes: number[] = [];
+    while (sizes.at(-1) !== 4_500) {
+      const batch = await log.replica.sequencer.sequence(true);
+      sizes.push(batch!.checkpoint.size);
+      expect(batch!.more).toBe(batch!.checkpoint.size < 4_500);
+    }
+    expect(sizes).toEqual([2_000, 4_000, 4_500]);
+    expect(await demandWhole()).toBe(4_500);
+    const [nodes] = await log.sql('SELECT count(*)::integer FROM audit_node WHERE level = 8');
+    expect(nodes).toEqual({ count: 17 });
+  });
+
+  it('is one, whichever replica comes first: none forks it, none puts an event in twice', async () => {
+    const replicas = [log.replica, log.newReplica(), log.newReplica()];
+    let writing = true;
+    const write = async (replica: LogReplica): Promise<void> => {
+      for (let n = 0; n < 60; n += 1) await replica.record(1);
+    };
+    const sequence = async ({ sequencer }: LogReplica): Promise<void> => {
+      while (writing) await sequencer.sequence(true);
+    };
+    const sequencing = replicas.map(sequence);
+    await Promise.all([...replicas, ...replicas].map(write));
+    writing = false;
+    await Promise.all(sequencing);
+    await log.replica.settle();
+    expect(await demandWhole()).toBe(360);
+  });
+});
+
+describe('a batch', () => {
+  it('is all or nothing, and the next one begins where the last one ended', async () => {
+    await log.replica.record(3);
+    await log.replica.settle();
+    await log.sql(`
+      CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+      CREATE TRIGGER crash BEFORE INSERT ON audit_checkpoint FOR EACH ROW EXECUTE FUNCTION crash()`);
+    await log.replica.record(300);
+    await expect(log.replica.sequencer.sequence(true)).rejects.toThrow();
+    expect(await log.leaves()).toHaveLength(3);
+    await log.sql('DROP FUNCTION crash CASCADE');
+    await log.newReplica().settle();
+    expect(await demandWhole()).toBe(303);
+  });
+
+  it('comes once a second, unless it is asked for', async () => {
+    log.clock.freeze();
+    await log.replica.record(1);
+    await log.replica.settle();
+    await log.replica.record(1);
+    expect(await log.replica.sequencer.sequence()).toBeUndefined();
+    log.clock.advance(1);
+    while (!(await log.replica.sequencer.sequence()));
+    expect(await log.leaves()).toHaveLength(2);
+  });
+
+  it('comes sooner the more there is, so that none of them is large', async () => {
+    log.clock.freeze();
+    const next = async (): Promise<number> => {
+      while (!(await log.replica.sequencer.sequence()));
+      return log.replica.sequencer.intervalMs;
+    };
+    await insert(1);
+    expect(await next()).toBe(1_000);
+    await insert(500);
+    log.clock.advance(1);
+    expect(await next()).toBe(500);
+    await insert(500);
+    log.clock.advance(0.4);
+    expect(await log.replica.sequencer.sequence()).toBeUndefined();
+    log.clock.advance(0.6);
+    expect(await next()).toBe(500);
+    await insert(1_900);
+    log.clock.advance(0.5);
+    expect(await next()).toBe(200);
+    await insert(1);
+    log.clock.advance(0.2);
+    expect(await next()).toBe(1_000);
+    expect(await demandWhole()).toBe(2_902);
+  });
+
+  it('tells of an event that was altered after it was written, and goes on', async () => {
+    const [id] = await log.replica.record(2);
+    await log.sql(`UPDATE audit_event SET event = replace(event, 'Read', 'Raed') WHERE id = $1`, [id]);
+    await log.replica.settle();
+    expect(log.replica.failures.current()).toEqual(['event-altered']);
+    const told = async (): Promise<unknown[]> => {
+      await log.replica.settle();
+      const rows = await log.sql<{ event: string }>(
+        `SELECT event FROM audit_event WHERE type = 'audit.failure' ORDER BY id`,
+      );
+      return rows.map(({ event }) => (JSON.parse(event) as { unmapped: unknown }).unmapped);
+    };
+    expect(await told()).toEqual([{ count: 1, events: [id] }]);
+    const [other] = await log.replica.record(1);
+    await log.sql(`UPDATE audit_event SET leaf_hash = sha256('') WHERE id = $1`, [other]);
+    await log.replica.settle();
+    // It is recorded some time after the batch.
+    while ((await told()).length < 2) await log.replica.settle();
+    await demandWhole();
+  });
+});
+
+describe('an event whose row is gone before it has its place', () => {
+  it('is a leaf all the same, and is reported', async () => {
+    const [kept, gone] = await log.replica.record(2);
+    await log.sql('DELETE FROM audit_event WHERE id = $1', [gone]);
+    await log.replica.settle();
+    expect((await log.leaves()).slice(0, 2)).toEqual([kept, gone].sort());
+    expect(log.replica.failures.current()).toEqual(['event-altered']);
+  });
+});
+
+describe('an event that waits beside many dead rows, which an old snapshot keeps', () => {
+  afterEach(() => log.sql('ALTER TABLE audit_pending RESET (fillfactor); TRUNCATE audit_pending'));
+
+  it('is found wherever it lies', async () => {
+    await log.sql('ALTER TABLE audit_pending SET (fillfactor = 10, autovacuum_enabled = off)');
+    await log.sql(`INSERT INTO audit_pending SELECT gen_random_uuid(), sha256('') FROM generate_series(1, 100000)`);
+    await log.sql(
+      'DELETE FROM audit_pending WHERE event_id <> (SELECT event_id FROM audit_pending ORDER BY ctid DESC LIMIT 1)',
+    );
+    const [row] = await log.sql<{ pages: number }>(
+      `SELECT (pg_relation_size('audit_pending') / 8192)::integer AS pages`,
+    );
+    expect(row?.pages).toBeGreaterThan(8_192);
+    await log.sql('DELETE FROM audit_pending');
+    const inPlace: string[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      expect(await log.replica.pending.oldest()).toBeUndefined();
+      inPlace.push(...(await log.replica.record(2)));
+      await log.replica.settle();
+      expect(await log.leaves()).toEqual([...inPlace].sort());
+    }
+    // Vacuum frees places at the beginning of the table.
+    await log.sql('VACUUM audit_pending');
+    inPlace.push(...(await log.replica.record(2)));
+    const deadline = Date.now() + 10_000;
+    while ((await log.leaves()).length < 8 && Date.now() < deadline) await log.replica.settle();
+    expect(await log.leaves()).toEqual([...inPlace].sort());
+  });
+});
+
+describe('a turn', () => {
+  const FORMER = `hashtextextended('passkey-manager sequencer', 0)`;
+
+  it('is not taken while a replica of the version before has its own', async () => {
+    await log.replica.record(1);
+    const former = log.database.dataSource.createQueryRunner();
+    await former.startTransaction();
+    await former.query(`SELECT pg_advisory_xact_lock(${FORMER})`);
+    expect(await log.replica.sequencer.sequence(true)).toBeUndefined();
+    await former.rollbackTransaction();
+    await former.release();
+    expect(await log.replica.sequencer.sequence(true)).toBeDefined();
+  });
+
+  it('leaves replicas of the version before nothing to pass over, and nothing to look through', async () => {
+    const late = log.database.dataSource.createQueryRunner();
+    await late.startTransaction();
+    const slow = await log.replica.audit.record(null, READ, late.manager);
+    await log.replica.record(2);
+    await log.replica.settle();
+    await late.commitTransaction();
+    await late.release();
+    const after = `SELECT id FROM audit_event, (SELECT last_tx, last_id FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS last
+      WHERE tx::text::numeric > last_tx`;
+    expect((await log.sql<{ id: string }>(after)).map(({ id }) => id)).toContain(slow);
+    // A transaction of another suite on the same server may hold the number back.
+    const deadline = Date.now() + 20_000;
+    do {
+      await log.replica.record(1);
+      await log.replica.settle();
+    } while ((await log.sql(after)).length > 0 && Date.now() < deadline);
+    expect(await log.sql(after)).toHaveLength(0);
+  });
+});

@@ -1,0 +1,133 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
+import { CLOCK, type Clock } from '../config/clock.js';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { CompactRange } from '../tlog/compact-range.js';
+import { signCheckpoint } from '../tlog/signed-checkpoint.js';
+import { isStoredLevel } from '../tlog/stored-hashes.js';
+import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { appendToLog } from './log-storage.js';
+import { LogFailures } from './log-failures.js';
+import { LogFault } from './log-fault.js';
+import { TrustedLog } from './trusted-log.js';
+import { type LogTurn, takeTurn } from './log-turn.js';
+import { type PendingEvent, PendingEvents, type TakenEvents } from './pending-events.js';
+
+/** The result of a batch. */
+export interface Batch {
+  readonly checkpoint: AuditCheckpointEntity;
+  /** Ids of events that were changed after they were written. */
+  readonly altered: readonly string[];
+  /** True if more events are pending than one batch takes. */
+  readonly more: boolean;
+}
+
+/** About every second, the replica that comes first signs a checkpoint. */
+const INTERVAL_MS = 1_000;
+/**
+ * Under load a batch is due sooner, once about this many events are pending. Requests wait behind a batch, and behind a
+ * large one they wait long.
+ */
+const PORTION = 250;
+const MIN_INTERVAL_MS = 200;
+/** How early a timer may fire, as a fraction of the interval. */
+const TOLERANCE = 0.1;
+/** Maximum number of altered events that a record names. */
+const MAX_NAMED = 100;
+/** SQLSTATE unique_violation */
+const UNIQUE_VIOLATION = '23505';
+
+/**
+ * Sequences pending events. Any number of transactions write events at once. One replica at a time turns them into
+ * leaves, in the order in which it sees them committed, and by id within a batch. A batch is all or nothing: its events
+ * leave `audit_pending` and become leaves, together with the stored hashes and a signed checkpoint of the new size. The
+ * next batch begins there, in any replica, even after a crash.
+ */
+@Injectable()
+export class Sequencer {
+  /** Milliseconds until the next batch is due. */
+  intervalMs = INTERVAL_MS;
+
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOG_KEYS) private readonly keys: LogKeys,
+    private readonly log: TrustedLog,
+    private readonly pending: PendingEvents,
+    private readonly failures: LogFailures,
+  ) {}
+
+  /**
+   * Sequences one batch.
+   *
+   * @param wait true to wait for another replica's turn, and not to wait for the interval to end
+   * @returns undefined if there was nothing to do, or another replica does it
+   * @throws LogFault if the stored log must not be continued
+   */
+  async sequence(wait = false): Promise<Batch | undefined> {
+    const { intervalMs } = this;
+    this.intervalMs = INTERVAL_MS;
+    const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
+      const turn = await takeTurn(manager, wait, this.pending.exist);
+      if (!turn) return undefined;
+      const last = await this.log.latest(manager);
+      const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
+      if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
+      const taken = await this.pending.take(manager);
+      if (taken.events.length === 0) return undefined;
+      this.intervalMs = intervalFor(taken.events.length, age);
+      return this.append(manager, last, taken, turn);
+    });
+    this.log.remember(batch?.checkpoint);
+    if (batch && batch.altered.length > 0) {
+      const { altered } = batch;
+      this.failures.happened('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
+    }
+    return batch;
+  }
+
+  private async append(
+    manager: EntityManager,
+    last: AuditCheckpointEntity | undefined,
+    { events, more }: TakenEvents,
+    { xmin }: LogTurn,
+  ): Promise<Batch> {
+    const firstIndex = last?.size ?? 0;
+    const range = last ? CompactRange.parse(0, last.size, last.frontier) : new CompactRange();
+    const nodes = { levels: [] as number[], indexes: [] as number[], hashes: [] as Buffer[] };
+    for (const { leaf_hash } of events) {
+      range.append(leaf_hash, (level, index, hash) => {
+        if (!isStoredLevel(level)) return;
+        nodes.levels.push(level);
+        nodes.indexes.push(index);
+        nodes.hashes.push(hash);
+      });
+    }
+    const checkpoint = this.checkpoint(range, events.at(-1)!);
+    const leaves = { firstIndex, eventIds: events.map(({ id }) => id), hashes: events.map((event) => event.leaf_hash) };
+    await appendToLog(manager, leaves, nodes, checkpoint, more ? undefined : xmin).catch(refuseFork);
+    const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
+    return { checkpoint, altered, more };
+  }
+
+  private checkpoint(range: CompactRange, { id }: PendingEvent): AuditCheckpointEntity {
+    const { origin, signers } = this.keys;
+    const [size, root, createdAt] = [range.end, range.root(), this.clock.now()];
+    const note = signCheckpoint({ origin, size, root, extensions: [] }, signers, createdAt);
+    return { size, root, frontier: range.serialise(), lastId: id, note, createdAt };
+  }
+}
+
+/** Returns the interval in which a portion arrives, given that this many events arrived in `ms`. */
+function intervalFor(events: number, ms: number): number {
+  return Math.min(INTERVAL_MS, Math.max(MIN_INTERVAL_MS, (PORTION * ms) / events));
+}
+
+/** Reports that a row of the next batch exists already: another writer has added it. */
+function refuseFork(error: unknown): never {
+  const { code, detail = '' } = (error as { driverError?: { code?: string; detail?: string } }).driverError ?? {};
+  throw code === UNIQUE_VIOLATION
+    ? new LogFault('log-altered', `the log already has a row that this batch adds: ${detail}`)
+    : error;
+}

@@ -1,0 +1,127 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Inject, Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { CompactRange } from '../tlog/compact-range.js';
+import { NoteError } from '../tlog/note-error.js';
+import { consistencyProof } from '../tlog/proofs.js';
+import { openCheckpoint } from '../tlog/signed-checkpoint.js';
+import { parseNote } from '../tlog/signed-note.js';
+import { verifyConsistency } from '../tlog/verify-proof.js';
+import type { VerifierKey } from '../tlog/verifier-key.js';
+import { LogFault } from './log-fault.js';
+import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { type LastLeaf, LogStorage } from './log-storage.js';
+
+/**
+ * Decides if the newest checkpoint in the database may be continued. It must
+ *
+ * 1. continue the newest checkpoint that this process has seen, by a consistency proof (RFC 9162). A log that was cut
+ *    and has grown again has no such proof. If both are of the same size, they must be identical;
+ * 2. be signed by each of our keys. After a change of keys, a note of the former keys is accepted if the key file names
+ *    them and a former key of each algorithm has signed it, so that removing a signature does not help;
+ * 3. have our origin, and the size and the root that are stored beside the note. The stored frontier must have that
+ *    root;
+ * 4. end with the last leaf, and the leaves must begin with 0.
+ *
+ * The process forgets what it has seen when it ends. Anyone who restores an older database on purpose restarts the
+ * service; the checkpoints that are kept elsewhere reveal it (log/anchored-checkpoints.ts).
+ */
+@Injectable()
+export class TrustedLog {
+  private newest: AuditCheckpointEntity | undefined;
+
+  constructor(
+    @Inject(LOG_KEYS) private readonly keys: LogKeys,
+    private readonly storage: LogStorage,
+  ) {}
+
+  /** Returns the newest checkpoint, or undefined if nothing was sequenced yet. @throws LogFault */
+  async latest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
+    // This is read first: a checkpoint that is remembered while the database answers may be newer than its answer.
+    const known = this.newest;
+    const { checkpoint, lastLeaf } = await this.storage.head(through);
+    demandKept(known, checkpoint);
+    demandLastLeaf(checkpoint, lastLeaf);
+    if (checkpoint && known?.size !== checkpoint.size) {
+      this.demandSigned(checkpoint);
+      if (known) await this.demandConsistent(known, checkpoint, through);
+    }
+    this.remember(checkpoint);
+    return checkpoint;
+  }
+
+  /** Remembers a checkpoint that is committed. */
+  remember(checkpoint: AuditCheckpointEntity | undefined): void {
+    if (checkpoint && checkpoint.size >= (this.newest?.size ?? 0)) this.newest = checkpoint;
+  }
+
+  private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
+    try {
+      const { origin, ...signed } = openCheckpoint(note, this.keysOf(note));
+      demand(origin === this.keys.origin, `the newest checkpoint has the origin ${origin}`);
+      demand(signed.size === size, `the checkpoint of ${String(size)} leaves was signed for ${String(signed.size)}`);
+      demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the signed one`);
+      const stored = CompactRange.parse(0, size, frontier).root();
+      demand(stored.equals(root), `the frontier at ${String(size)} leaves has another root`);
+    } catch (error) {
+      if (!(error instanceof NoteError || error instanceof RangeError)) throw error;
+      throw new LogFault('log-altered', `the checkpoint of ${String(size)} leaves: ${error.message}`);
+    }
+  }
+
+  private async demandConsistent(
+    known: AuditCheckpointEntity,
+    latest: AuditCheckpointEntity,
+    through?: DataSource | EntityManager,
+  ): Promise<void> {
+    const reader = through ? this.storage.through(through) : this.storage;
+    const [from, to] = [known.size, latest.size];
+    const proof = await consistencyProof(reader, from, to).catch(demandWhole);
+    if (verifyConsistency({ from, to, proof, fromRoot: known.root, toRoot: latest.root })) return;
+    throw new LogFault(
+      'log-truncated',
+      `the log of ${String(to)} leaves does not continue the earlier log of ${String(from)} leaves`,
+    );
+  }
+
+  private keysOf(note: string): VerifierKey[] {
+    const own = this.keys.signers.map(({ key }) => key);
+    const { signatures } = parseNote(note);
+    const hasSigned = (key: VerifierKey): boolean => signatures.some(({ keyId }) => keyId === key.keyId);
+    if (own.some(hasSigned)) return own;
+    const former = this.keys.former.filter(hasSigned);
+    const algorithms = new Set(former.map(({ algorithm }) => algorithm));
+    const all = this.keys.former.every(({ algorithm }) => algorithms.has(algorithm));
+    return all && former.length > 0 ? former : own;
+  }
+}
+
+function demandKept(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
+  if (!known) return;
+  const [then, now] = [known.size, latest?.size ?? 0];
+  if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and now has ${String(now)}`);
+  const same = now > then || (latest !== undefined && isDeepStrictEqual(columnsOf(known), columnsOf(latest)));
+  demand(same, `the checkpoint of ${String(now)} leaves was replaced`);
+}
+
+function columnsOf({ size, root, frontier, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
+  return [size, root, frontier, lastId, note, createdAt];
+}
+
+/** Turns the error for missing stored hashes into a LogFault. */
+function demandWhole(error: unknown): never {
+  throw error instanceof RangeError ? new LogFault('log-altered', error.message) : error;
+}
+
+function demandLastLeaf(checkpoint: AuditCheckpointEntity | undefined, leaf: LastLeaf | undefined): void {
+  const [size, leaves] = [checkpoint?.size ?? 0, leaf ? leaf.leafIndex + 1 : 0];
+  const told = `${String(leaves)} leaves are stored, and ${String(size)} were signed`;
+  if (leaves !== size) throw new LogFault(leaves < size || size === 0 ? 'log-truncated' : 'log-altered', told);
+  demand((leaf?.firstIndex ?? 0) === 0, `the log begins with leaf ${String(leaf?.firstIndex)}`);
+  demand(leaf?.eventId === checkpoint?.lastId, `the last leaf belongs to another event than the checkpoint says`);
+}
+
+function demand(holds: boolean, reason: string): asserts holds {
+  if (!holds) throw new LogFault('log-altered', reason);
+}

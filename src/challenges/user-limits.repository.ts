@@ -1,0 +1,122 @@
+import { AUDIT_ROW_WIDTH, auditStatement, auditParameter, auditUid } from '../audit/audit-row.js';
+import { firstIdAt } from '../audit/event-id.js';
+import type { Ceremony } from './challenge.entity.js';
+import { named } from '../database/named-statement.js';
+
+/**
+ * Limits on what may be done in the name of one user. They count in the audit log, which is written anyway and is the
+ * same for every replica. The rules:
+ *
+ * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were issued within the last minute for the
+ *    same ceremony. Strangers can begin authentications, so these do not count against a registration.
+ * 2. An authentication that names a user begins unless the user's last `refusalsPerHalfHour` answers were refused, all
+ *    within an hour, and the last of them less than half an hour ago. So a user with that many refusals within half an
+ *    hour is blocked for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a
+ *    success ends the sequence (NIST SP 800-63B counts consecutive failures).
+ *
+ * Anyone who knows a user id can exhaust both limits of an authentication, and must not lock the user out that way. So
+ * an authentication that names no user is never limited, nor is the answer to a challenge. Neither challenges for
+ * authentications nor refusals stop an identified user from registering a passkey.
+ *
+ * Each count reads one range of its own index (audit_event_issued, audit_event_refused), begins at an id and is bounded
+ * by its limit. Concurrent statements do not see each other: a limit can be exceeded by the challenges in flight, and
+ * the limit of refusals by the answers to open challenges.
+ */
+
+const MINUTE_MS = 60_000;
+export const CHALLENGES_COUNT_MS = MINUTE_MS;
+export const REFUSALS_REST_MS = 30 * MINUTE_MS;
+const REFUSALS_COUNT_MS = 2 * REFUSALS_REST_MS;
+
+/** The smallest id of the challenges that still count. */
+export function challengesSince(now: Date): string {
+  return firstIdAt(now.getTime() - CHALLENGES_COUNT_MS + 1);
+}
+
+/**
+ * The smallest id of a last refusal that still blocks the user, and the smallest id of the refusals that count with it.
+ */
+export function refusalsSince(now: Date): [rest: string, count: string] {
+  return [firstIdAt(now.getTime() - REFUSALS_REST_MS + 1), firstIdAt(now.getTime() - REFUSALS_COUNT_MS + 1)];
+}
+
+/**
+ * An id above those of all events, whatever the clocks of the replicas show. With this bound a statement reads the
+ * partitions of one or two months and not all future ones.
+ */
+export function countedUntil(now: Date): string {
+  return firstIdAt(now.getTime() + REFUSALS_COUNT_MS);
+}
+
+const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
+
+interface Limited {
+  /** SQL: the relying party, and the user's pseudonym in the audit log. */
+  readonly rpId: string;
+  readonly uid: string;
+  /** SQL: the limit. */
+  readonly limit: string;
+}
+
+/** SQL: challengesSince or refusalsSince, and countedUntil. */
+interface Window {
+  readonly since: string;
+  readonly until: string;
+}
+
+/**
+ * SQL: true if an event is about this ceremony. Canonical JSON contains this text only as a member, because quotation
+ * marks inside a text are escaped. Events that do not match are in the same window, which bounds their number.
+ *
+ * @param ceremony SQL
+ */
+function isOf(ceremony: string): string {
+  return `strpos(event, '"ceremony":"' || ${ceremony} || '"') > 0`;
+}
+
+/** SQL: the issued challenge that must leave the window before the user gets another; null: none must. */
+export function challengeInTheWay({ rpId, uid, limit }: Limited, ceremony: Ceremony, { since, until }: Window): string {
+  return `(SELECT id FROM audit_event
+            WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
+              AND id >= ${since} AND id < ${until} AND ${isOf(`'${ceremony}'`)}
+            ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
+}
+
+/**
+ * SQL: the last of the refusals that block the user; null: the user is not blocked.
+ *
+ * @param userId SQL
+ */
+export function refusalInTheWay(
+  { rpId, uid, limit }: Limited,
+  userId: string,
+  { rest, since, until }: Window & { readonly rest: string },
+): string {
+  return `(SELECT ids[1] FROM (
+             SELECT array_agg(id ORDER BY id DESC) AS ids FROM (
+               SELECT id FROM audit_event
+                WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'credential.verify' AND outcome = 'failure'
+                  AND id >= ${since} AND id < ${until}
+                ORDER BY id DESC LIMIT ${limit}) AS newest) AS refused
+            WHERE array_length(ids, 1) = ${limit} AND ids[1] >= ${rest}
+              AND NOT EXISTS (SELECT FROM credential WHERE rp_id = ${rpId} AND user_id = ${userId}
+                                AND extract(epoch FROM last_used_at) * 1000 > ${timeOf(`ids[${limit}]`)}))`;
+}
+
+/**
+ * Records that a user is over a limit, unless an event within the last minute says so for the same ceremony. So a flood
+ * of requests does not fill the log.
+ *
+ * $1… audit row, challengesSince and the ceremony. A row in the result: the event was written.
+ */
+export const RECORD_LIMIT = named<{ readonly id: string }>(
+  'challenge-limit-record',
+  auditStatement(
+    1,
+    `(SELECT WHERE NOT EXISTS (
+       SELECT FROM audit_event
+        WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
+          AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid
+          AND ${isOf(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
+  ),
+);

@@ -1,0 +1,47 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { type FindOptionsWhere, Repository } from 'typeorm';
+import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import { credentialOf, type Redeemed } from './answer.repository.js';
+import type { RequestContext } from '../http/request-context.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+
+/** The ids in an answer, base64url. */
+interface Named {
+  readonly id: string;
+  readonly response: { readonly userHandle?: string | null };
+}
+
+/** Decides if a browser may be told to forget a passkey (`signalUnknownCredential()`, WebAuthn L3 §5.1.10). */
+@Injectable()
+export class UnknownCredentials {
+  constructor(
+    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
+    private readonly bindings: CredentialBindings,
+  ) {}
+
+  /**
+   * True if it is certain that the relying party has no such credential. A row that something other than the service
+   * changed may be this credential under another id, user or relying party. So every row of the user and every row with
+   * this credential id must pass the integrity check. Rows that fail are reported.
+   */
+  async isUnknown(context: RequestContext, redeemed: Redeemed, { id, response }: Named): Promise<boolean> {
+    if (credentialOf(redeemed) !== undefined) return false;
+    const { rp_id: rpId, user_id: challenged } = redeemed;
+    const { userHandle } = response;
+    if (challenged === null && typeof userHandle !== 'string') return false;
+    const credentialId = Buffer.from(id, 'base64url');
+    const where: FindOptionsWhere<CredentialEntity>[] = [{ credentialId }];
+    if (challenged !== null) where.push({ rpId, userId: challenged });
+    if (typeof userHandle === 'string') {
+      const handle = Buffer.from(userHandle, 'base64url');
+      const user = await this.handles.findOneBy({ rpId, handle });
+      if (user) where.push({ rpId, userId: user.userId });
+    }
+    const rows = await this.credentials.find({ where });
+    if (rows.some((row) => row.rpId === rpId && row.credentialId.equals(credentialId))) return false;
+    return this.bindings.allHold(context, rows);
+  }
+}

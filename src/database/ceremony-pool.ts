@@ -1,0 +1,22 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type pg from 'pg';
+import { CONFIG, type Config } from '../config/config.js';
+import { hotPathPool } from './data-source.js';
+import { type Queryable, throughPool } from './named-statement.js';
+
+/** The connections of the hot statements: those of a sign-in, which the repositories combine. */
+@Injectable()
+export class CeremonyPool implements OnApplicationShutdown {
+  readonly through: Queryable;
+  private readonly pool: pg.Pool;
+
+  constructor(@Inject(CONFIG) { databaseUrl, workers, databasePasswordFile }: Config) {
+    this.pool = hotPathPool(databaseUrl ?? '', workers, databasePasswordFile);
+    this.through = throughPool(this.pool);
+  }
+
+  /** Nest calls it when no request runs any more. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+}

@@ -1,0 +1,299 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { credentialRow } from '../../test/support/credential-rows.js';
+import { authenticationToIssue, CALLER, NOW, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
+import type { TestDataSource } from '../../test/support/test-data-source.js';
+import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { ChallengeEntity } from '../challenges/challenge.entity.js';
+import { CredentialEntity } from '../credentials/credential.entity.js';
+import { Combined } from './statement-batcher.js';
+import { ACCEPT_AUTHENTICATION, AnswerRepository, credentialOf, REDEEM, type ToAccept } from '../credentials/answer.repository.js';
+import { ChallengeRepository, ISSUE_AUTHENTICATION } from '../challenges/challenge.repository.js';
+import type { Config } from '../config/config.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { CeremonyPool } from './ceremony-pool.js';
+import type { RowsStatement } from './rows-statement.js';
+
+/** Waits for two turns of the event loop: the batch is sent in one of them. */
+const turnOfTheLoop = async (): Promise<void> => {
+  for (let n = 0; n < 2; n += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** A statement whose runs end when the test ends them. */
+class FakeStatement implements RowsStatement<string, string> {
+  readonly name = 'fake';
+  readonly text = '';
+  readonly parameters = 1;
+  readonly runs: { rows: readonly string[]; answer(): void; fail(error: Error): void }[] = [];
+
+  run(_through: unknown, rows: readonly string[]): Promise<(string | undefined)[]> {
+    return new Promise((resolve, reject) => {
+      const answer = (): void => {
+        resolve(rows.map((row) => (row === 'none' ? undefined : `result of ${row}`)));
+      };
+      this.runs.push({ rows, answer, fail: reject });
+    });
+  }
+
+  get rows(): (readonly string[])[] {
+    return this.runs.map(({ rows }) => rows);
+  }
+}
+
+const sqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
+
+describe('concurrent runs of a statement', () => {
+  const start = (keyOf: (row: string) => string | undefined = () => undefined) => {
+    const statement = new FakeStatement();
+    return { statement, combined: new Combined(statement, {} as never, keyOf) };
+  };
+
+  it('go together where they begin in one turn of the event loop', async () => {
+    const { statement, combined } = start();
+    const results = Promise.all(['a', 'none', 'b'].map((row) => combined.run(row)));
+    await turnOfTheLoop();
+    expect(statement.rows).toEqual([['a', 'none', 'b']]);
+    statement.runs[0]!.answer();
+    expect(await results).toEqual(['result of a', undefined, 'result of b']);
+  });
+
+  it('are refused beyond 512 that wait, and taken again when some have gone', async () => {
+    const { statement, combined } = start();
+    const taken = [combined.run('in flight')];
+    await turnOfTheLoop();
+    for (let n = 0; n < 512; n += 1) taken.push(combined.run(String(n)));
+    await expect(combined.run('too many')).rejects.toMatchObject({ slug: 'unavailable', members: { retryAfter: 1 } });
+    statement.runs[0]!.answer();
+    await turnOfTheLoop();
+    taken.push(combined.run('late'));
+    for (let run = 1; run <= 9; run += 1) {
+      statement.runs[run]!.answer();
+      await turnOfTheLoop();
+    }
+    expect(await Promise.all(taken)).toHaveLength(514);
+  });
+
+  it('wait while one is in flight, and then go together', async () => {
+    const { statement, combined } = start();
+    const results: Promise<unknown>[] = [];
+    for (const row of ['a', 'b', 'c']) {
+      results.push(combined.run(row));
+      await turnOfTheLoop();
+    }
+    expect(statement.rows).toEqual([['a']]);
+    statement.runs[0]!.answer();
+    await results[0];
+    await turnOfTheLoop();
+    expect(statement.rows).toEqual([['a'], ['b', 'c']]);
+    statement.runs[1]!.answer();
+    expect(await Promise.all(results)).toEqual(['a', 'b', 'c'].map((row) => `result of ${row}`));
+  });
+
+  it('do not wait for one that takes long; two at the most are in flight', async () => {
+    const { statement, combined } = start();
+    const results: Promise<unknown>[] = [];
+    for (const row of ['stuck', 'b']) {
+      results.push(combined.run(row));
+      await turnOfTheLoop();
+    }
+    await sleep(150);
+    expect(statement.rows).toEqual([['stuck'], ['b']]);
+    results.push(combined.run('c'));
+    await sleep(150);
+    expect(statement.rows).toEqual([['stuck'], ['b']]);
+    statement.runs[1]!.answer();
+    await results[1];
+    await turnOfTheLoop();
+    expect(statement.rows).toEqual([['stuck'], ['b'], ['c']]);
+    for (const run of statement.runs) run.answer();
+    expect(await Promise.all(results)).toEqual(['stuck', 'b', 'c'].map((row) => `result of ${row}`));
+  });
+
+  it('of one key go one after the other, and hold up nobody else', async () => {
+    const { statement, combined } = start((row) => row[0]);
+    const results = ['a1', 'a2', 'b1', 'a3', 'c1'].map((row) => combined.run(row));
+    await turnOfTheLoop();
+    expect(statement.rows).toEqual([['a1', 'b1', 'c1']]);
+    statement.runs[0]!.answer();
+    await results[0];
+    await turnOfTheLoop();
+    statement.runs[1]!.answer();
+    await results[1];
+    await turnOfTheLoop();
+    expect(statement.rows.slice(1)).toEqual([['a2'], ['a3']]);
+  });
+
+  it('are 64 at the most', async () => {
+    const { statement, combined } = start();
+    for (let n = 0; n < 150; n += 1) void combined.run(String(n));
+    for (let run = 0; run < 3; run += 1) {
+      await turnOfTheLoop();
+      statement.runs[run]!.answer();
+    }
+    expect(statement.rows.map(({ length }) => length)).toEqual([64, 64, 22]);
+  });
+
+  it.each(['22P02', '23505', '40P01', '40001', '55P03'])('that fail together by %s run again one by one: nobody fails for another', async (code) => {
+    const { statement, combined } = start();
+    const results = ['a', 'bad', 'c'].map((row) => combined.run(row));
+    await turnOfTheLoop();
+    statement.runs[0]!.fail(sqlError(code));
+    await turnOfTheLoop();
+    expect(statement.rows.slice(1)).toEqual([['a'], ['bad'], ['c']]);
+    statement.runs[1]!.answer();
+    statement.runs[2]!.fail(sqlError(code));
+    statement.runs[3]!.answer();
+    const [first, second, third] = await Promise.allSettled(results);
+    expect([first, third]).toMatchObject([{ value: 'result of a' }, { value: 'result of c' }]);
+    expect(second).toMatchObject({ status: 'rejected' });
+  }); // prettier-ignore
+
+  it.each(['57P01', '08006', '53300'])(
+    'that fail by %s have all failed: the database may have done them',
+    async (code) => {
+      const { statement, combined } = start();
+      const results = ['a', 'b'].map((row) => combined.run(row));
+      await turnOfTheLoop();
+      statement.runs[0]!.fail(sqlError(code));
+      expect((await Promise.allSettled(results)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      expect(statement.runs).toHaveLength(1);
+    },
+  );
+
+  it('go on after a failure', async () => {
+    const { statement, combined } = start();
+    const failed = combined.run('a');
+    await turnOfTheLoop();
+    statement.runs[0]!.fail(new Error('connection terminated'));
+    await expect(failed).rejects.toThrow('connection terminated');
+    const next = combined.run('b');
+    await turnOfTheLoop();
+    statement.runs[1]!.answer();
+    expect(await next).toBe('result of b');
+  });
+});
+
+let database: TestDataSource;
+let pool: CeremonyPool;
+beforeAll(async () => {
+  database = await openHotPathDatabase();
+  pool = new CeremonyPool({ databaseUrl: database.url, workers: 1 } as Config);
+});
+afterAll(async () => {
+  await pool.onApplicationShutdown();
+  await database.close();
+});
+
+const isRecorded = (id: string): Promise<boolean> =>
+  database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
+
+async function stored(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
+  const row = credentialRow(changed);
+  await database.dataSource.getRepository(CredentialEntity).insert(row);
+  return row;
+}
+
+async function issueAuthentication() {
+  const row = authenticationToIssue();
+  await ISSUE_AUTHENTICATION.run(database.dataSource, [row]);
+  return row;
+}
+
+describe('many rows at once', () => {
+  it('each have their challenge, their event and their own result, or none', async () => {
+    const [first, second] = [await stored({ userId: 'many-1' }), await stored({ userId: 'many-2' })];
+    const asked = [
+      authenticationToIssue({ userId: 'many-1' }),
+      authenticationToIssue({ rpId: 'unknown.example' }),
+      authenticationToIssue(),
+      authenticationToIssue({ userId: 'many-2' }),
+    ];
+    const results = await ISSUE_AUTHENTICATION.run(database.dataSource, asked);
+    expect(results.map((result) => result?.descriptors?.map(({ id }) => id))).toEqual([
+      [first.credentialId.toString('hex')],
+      undefined,
+      undefined,
+      [second.credentialId.toString('hex')],
+    ]);
+    const expiries = results.map((result) => result?.expires_at?.getTime());
+    expect(expiries).toEqual([0, undefined, 0, 0].map((n) => n === undefined ? n : NOW.getTime() + 120_000)); // prettier-ignore
+    for (const [index, { id, event }] of asked.entries()) {
+      const found = [
+        await database.dataSource.getRepository(ChallengeEntity).existsBy({ id }),
+        await isRecorded(event.id),
+      ];
+      expect(found).toEqual([index !== 1, index !== 1]);
+    }
+  });
+
+  it('are redeemed each with its own credential, and only by who asked for it', async () => {
+    const credentials = [await stored(), await stored(), await stored()];
+    const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
+    const answers = issued.map(({ id }, n) => ({
+      ...{ challengeId: id, credentialId: credentials[n]!.credentialId, relyingParties: null },
+      spiffeId: n === 1 ? 'spiffe://bank.example/other' : CALLER,
+    }));
+    const redeemed = await REDEEM.run(database.dataSource, answers);
+    expect(redeemed.map((row) => row && credentialOf(row)?.id)).toEqual([credentials[0]!.id, undefined, credentials[2]!.id]); // prettier-ignore
+    expect(redeemed.map((row) => row?.challenge)).toEqual([issued[0]!.challenge, undefined, issued[2]!.challenge]);
+  });
+
+  it('are accepted each by its own count', async () => {
+    const credentials = [
+      await stored({ signCount: 5 }),
+      await stored({ signCount: 5 }),
+      await stored({ signCount: 0 }),
+    ];
+    const rows = [toAccept(credentials[0]!, 6), toAccept(credentials[1]!, 5), toAccept(credentials[2]!, 0)];
+    const accepted = await ACCEPT_AUTHENTICATION.run(database.dataSource, rows);
+    expect(accepted.map((result) => result?.sign_count)).toEqual([6, undefined, 0]);
+    expect(await Promise.all(rows.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
+  });
+
+  it('do not deadlock where statements overlap in any order', async () => {
+    const credentials = await Promise.all(Array.from({ length: 12 }, () => stored()));
+    const shuffled = (): ToAccept[] =>
+      credentials
+        .map((credential) => ({ credential, order: Math.random() }))
+        .sort((a, b) => a.order - b.order)
+        .map(({ credential }) => toAccept(credential, 0));
+    const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffled()));
+    expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
+  });
+
+  it('of overlapping redemptions are redeemed once, and nobody waits', async () => {
+    const issued = await Promise.all(Array.from({ length: 12 }, () => issueAuthentication()));
+    const answers = issued.map(({ id }) => ({
+      ...{ challengeId: id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) },
+    }));
+    const runs = Array.from({ length: 20 }, (_, n) => {
+      const turned = [...answers.slice(n % 12), ...answers.slice(0, n % 12)];
+      return REDEEM.run(database.dataSource, n % 2 ? turned : turned.reverse());
+    });
+    expect((await Promise.all(runs)).flat().filter((result) => result !== undefined)).toHaveLength(12);
+  });
+
+  it('of one credential are judged one after the other: of twenty answers with the same count one is taken', async () => {
+    const answers = new AnswerRepository(pool, { now: () => NOW });
+    const credential = await stored({ signCount: 7 });
+    const accepted = await Promise.all(Array.from({ length: 20 }, () => answers.accept(toAccept(credential, 8))));
+    expect(accepted.filter((result) => result !== undefined)).toHaveLength(1);
+  });
+
+  it('of one challenge are answered by one', async () => {
+    const answers = new AnswerRepository(pool, { now: () => NOW });
+    const { id } = await issueAuthentication();
+    const context = { caller: { spiffeId: CALLER }, relyingParties: null } as AuthorizedContext;
+    const redeemed = await Promise.allSettled(
+      Array.from({ length: 50 }, () => answers.redeem(context, id, Buffer.alloc(1))),
+    );
+    expect(redeemed.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('fail alone: one that PostgreSQL cannot take leaves the others theirs', async () => {
+    const { issueAuthentication: issue } = new ChallengeRepository(pool);
+    const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => authenticationToIssue({ userId }));
+    const issued = await Promise.allSettled(rows.map((row) => issue.run(row)));
+    expect(issued.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+});

@@ -1,0 +1,124 @@
+import { databaseUnavailable } from '../http/database-unavailable.js';
+import { Problem } from '../http/problem.js';
+import type { Queryable } from './named-statement.js';
+import type { RowsStatement } from './rows-statement.js';
+
+interface Waiting<Row, Result> {
+  readonly row: Row;
+  readonly key: string | undefined;
+  readonly resolve: (result: Result | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const MOST_ROWS = 64;
+const MOST_IN_FLIGHT = 2;
+/**
+ * Twice the number of requests that run at a time (src/http/admission.ts). So many wait only if something is
+ * wrong.
+ */
+const MOST_WAITING = 512;
+/** A statement that takes longer waits for a lock or for the network, and must not hold up other rows. Milliseconds. */
+const PATIENCE_MS = 100;
+
+/**
+ * Batches concurrent runs of a statement. Rows that arrive while a statement is in flight wait, and go together in the
+ * next one. If none is in flight, the rows go at the end of the present turn of the event loop. If a statement takes
+ * long, a second one starts beside it.
+ *
+ * Rows with the same key never go together, because the second one must see what the first one changes. No row fails
+ * because of another: if a statement with many rows fails, it has changed nothing, and each row runs again alone. The
+ * exception is a lost database, which may have committed the statement; then all rows fail.
+ */
+export class Combined<Row, Result> {
+  private waiting: Waiting<Row, Result>[] = [];
+  private inFlight = 0;
+  /** The number of statements in flight that take long. */
+  private slow = 0;
+  private due = false;
+
+  /** @param keyOf undefined: the row may go with any other */
+  constructor(
+    private readonly statement: RowsStatement<Row, Result>,
+    private readonly through: Queryable,
+    private readonly keyOf: (row: Row) => string | undefined,
+  ) {}
+
+  /**
+   * @returns undefined if the row has no result
+   * @throws Problem unavailable if too many rows wait
+   */
+  run(row: Row): Promise<Result | undefined> {
+    if (this.waiting.length >= MOST_WAITING) {
+      return Promise.reject(
+        new Problem('unavailable', { retryAfter: 1, detail: 'too many requests wait for the database' }),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
+      this.sendSoon();
+    });
+  }
+
+  private sendSoon(): void {
+    if (this.due || !this.mayGo()) return;
+    this.due = true;
+    setImmediate(() => {
+      this.due = false;
+      if (this.mayGo()) void this.send(this.take());
+    });
+  }
+
+  private mayGo(): boolean {
+    return this.waiting.length > 0 && this.inFlight === this.slow && this.inFlight < MOST_IN_FLIGHT;
+  }
+
+  /** Takes the next rows in the order of their arrival, as many as may go together. */
+  private take(): Waiting<Row, Result>[] {
+    const [taken, left, keys] = [[] as Waiting<Row, Result>[], [] as Waiting<Row, Result>[], new Set<string>()];
+    for (const each of this.waiting) {
+      const goes = taken.length < MOST_ROWS && !(each.key !== undefined && keys.has(each.key));
+      if (goes && each.key !== undefined) keys.add(each.key);
+      (goes ? taken : left).push(each);
+    }
+    this.waiting = left;
+    return taken;
+  }
+
+  private async send(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+    let slow = 0;
+    const patience = setTimeout(() => {
+      slow = 1;
+      this.slow += 1;
+      this.sendSoon();
+    }, PATIENCE_MS);
+    this.inFlight += 1;
+    await this.deliver(rows);
+    this.inFlight -= 1;
+    this.slow -= slow;
+    clearTimeout(patience);
+    this.sendSoon();
+  }
+
+  private async deliver(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+    try {
+      const results = await this.statement.run(this.through, rows.map(({ row }) => row)); // prettier-ignore
+      rows.forEach(({ resolve }, index) => {
+        resolve(results[index]);
+      });
+    } catch (error) {
+      if (rows.length > 1 && hasChangedNothing(error)) await Promise.all(rows.map((row) => this.deliver([row])));
+      else for (const { reject } of rows) reject(error);
+    }
+  }
+}
+
+/**
+ * SQLSTATEs 40… (deadlock, serialization failure) and 55P03 (lock not available). One row caused it, and the statement
+ * was rolled back.
+ */
+const OF_ONE_ROW = /^(40|55P03)/;
+
+function hasChangedNothing(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && (OF_ONE_ROW.test(code) || !databaseUnavailable(error));
+}

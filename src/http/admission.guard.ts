@@ -1,0 +1,74 @@
+import type { Socket } from 'node:net';
+import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { contextOf } from './request-context.js';
+import type { Admission, Admitted } from './admission.js';
+
+const ADMITTED = Symbol('admitted');
+
+type Raw = FastifyRequest['raw'] & { [ADMITTED]?: Admitted | undefined };
+
+/**
+ * Admits a request. It runs after all other guards, so the body has been read and the permission is granted. The answer
+ * ends the request's turn: a handler that has settled always sends one, even if the caller has gone.
+ */
+export class AdmissionGuard implements CanActivate {
+  private readonly unread = new WeakMap<Socket, Set<() => void>>();
+
+  constructor(private readonly admission: Admission) {}
+
+  serve(fastify: FastifyInstance): void {
+    fastify.addHook('onSend', (request, reply, payload, done) => {
+      const raw = request.raw as Raw;
+      const { [ADMITTED]: admitted } = raw;
+      if (admitted) {
+        raw[ADMITTED] = undefined;
+        admitted.settle();
+        this.whenRead(raw.socket, reply, admitted);
+      }
+      done(null, payload);
+    });
+  }
+
+  /** @throws Problem unavailable */
+  async canActivate(execution: ExecutionContext): Promise<true> {
+    const request = execution.switchToHttp().getRequest<FastifyRequest>();
+    const context = contextOf(request);
+    const identity = context.caller?.spiffeId ?? '';
+    const { raw, method } = request;
+    try {
+      (raw as Raw)[ADMITTED] = await this.admission.admit(identity, method === 'GET', raw.socket);
+      return true;
+    } catch (problem) {
+      context.excessOf = identity;
+      throw problem;
+    }
+  }
+
+  /**
+   * Also watches the socket: a pipelined answer that waits behind another one gets no event when the connection closes.
+   */
+  private whenRead(socket: Socket, { raw: response }: FastifyReply, { leave }: Admitted): void {
+    if (socket.destroyed) {
+      leave();
+      return;
+    }
+    const unread = this.unreadOf(socket);
+    unread.add(leave);
+    response.once('close', () => {
+      if (unread.delete(leave)) leave();
+    });
+  }
+
+  private unreadOf(socket: Socket): Set<() => void> {
+    const known = this.unread.get(socket);
+    if (known) return known;
+    const unread = new Set<() => void>();
+    this.unread.set(socket, unread);
+    socket.once('close', () => {
+      for (const leave of unread) leave();
+      unread.clear();
+    });
+    return unread;
+  }
+}

@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { fastify, type FastifyInstance } from 'fastify';
+import { contextOf } from './request-context.js';
+import { holdExcess } from './excess-answers.js';
+
+let server: FastifyInstance;
+let url: string;
+beforeEach(async () => {
+  server = fastify();
+  holdExcess(server);
+  server.get('/welcome', () => 'done');
+  server.get('/excess/:caller', (request, reply) => {
+    contextOf(request).excessOf = (request.params as { caller: string }).caller;
+    return reply.status(429).send('too many');
+  });
+  url = await server.listen({ port: 0, host: '127.0.0.1' });
+});
+afterEach(() => server.close());
+
+/** @returns a function that counts the answers so far */
+function ask(path: string, times: number): () => number {
+  let answered = 0;
+  for (let time = 0; time < times; time += 1) {
+    void fetch(`${url}${path}`).then(async (answer) => {
+      await answer.text();
+      answered += 1;
+    });
+  }
+  return () => answered;
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe('answers that only say that their caller sends too much', () => {
+  it('go out at a pace, and everybody else is answered meanwhile', async () => {
+    const excess = ask('/excess/a', 80);
+    const [welcome, other] = [ask('/welcome', 20), ask('/excess/b', 1)];
+    await until(() => welcome() === 20 && other() === 1);
+    expect(excess()).toBeLessThan(60);
+    await until(() => excess() === 80);
+  });
+
+  it('are not held for more than two seconds, however many there are', async () => {
+    const began = performance.now();
+    const excess = ask('/excess/a', 400);
+    await until(() => excess() === 400);
+    expect(performance.now() - began).toBeGreaterThan(1_500);
+    expect(performance.now() - began).toBeLessThan(3_900);
+  });
+});

@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { ADVICE } from '../webauthn/advice.js';
+import { REASONS } from '../webauthn/refusal.js';
+import { PROBLEMS, type ProblemSlug } from './problem.js';
+
+const SLUGS = Object.keys(PROBLEMS) as ProblemSlug[];
+const CHALLENGES = new URL('../challenges/', import.meta.url);
+
+/** Maps each second-level heading to the text below it. */
+const sections = new Map(
+  readFileSync(new URL('../../docs/problems.md', import.meta.url), 'utf8')
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [section.slice(0, section.indexOf('\n')), section.slice(section.indexOf('\n')).trim()]),
+);
+
+/** Reads the first column of the table below a heading. */
+function reasonsUnder(heading: string): string[] {
+  return [...(sections.get(heading) ?? '').matchAll(/^\| `([^`]+)` /gm)].map(([, reason]) => reason!);
+}
+
+/** Finds every reason that src/challenges gives to a refusal. */
+function policyReasons(): string[] {
+  const files = readdirSync(CHALLENGES).filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
+  const source = files.map((name) => readFileSync(new URL(name, CHALLENGES), 'utf8')).join('\n');
+  return [...source.matchAll(/(?:\breason: |\breject\(\s*)'([^']+)'/g)].map(([, reason]) => reason!);
+}
+
+describe('docs/problems.md', () => {
+  it('has a heading for every problem, and for no other', () => {
+    const slugs = [...sections.keys()].filter((heading) => /^[a-z-]+$/.test(heading));
+    expect(slugs).toEqual(SLUGS);
+  });
+
+  it.each(SLUGS)('tells the status and the title of %s', (slug) => {
+    const { status, title } = PROBLEMS[slug];
+    expect(sections.get(slug)?.split('\n')[0]).toBe(`**${String(status)}** · ${title}`);
+  });
+
+  it.each(SLUGS)('shows %s as it is sent', (slug) => {
+    const [, json = ''] = /^```json\n(.*?)^```/ms.exec(sections.get(slug) ?? '') ?? [];
+    const { status, title } = PROBLEMS[slug];
+    expect(JSON.parse(json)).toMatchObject({ type: `urn:passkey-manager:problem:${slug}`, title, status });
+  });
+
+  it.each(SLUGS)('says when %s happens and what to do about it', (slug) => {
+    expect(sections.get(slug)).toMatch(/^When: .+^Do: /ms);
+  });
+
+  it('lists every reason of a refused ceremony, and no other', () => {
+    expect(reasonsUnder('Reasons of a refused ceremony')).toEqual(REASONS);
+  });
+
+  it.each(REASONS)('gives the advice on %s that the answer has', (reason) => {
+    const row = new RegExp(`^\\| \`${reason}\` .*\\| (.*?) +\\|$`, 'm').exec(sections.get('Reasons of a refused ceremony') ?? '');
+    expect(row?.[1]).toBe(ADVICE[reason]);
+  }); // prettier-ignore
+
+  it('lists every reason of a policy that forbids, and no other', () => {
+    const listed = reasonsUnder('Reasons of a policy that forbids');
+    expect(listed.toSorted()).toEqual([...new Set(policyReasons())].toSorted());
+  });
+});

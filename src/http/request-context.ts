@@ -1,0 +1,74 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import type { Svid } from '../x509/svid.js';
+
+/** A service, identified by its client certificate. */
+export interface Caller extends Svid {
+  /** The fingerprint of the same certificate with the other signature that ECDSA accepts: see signature-twin.ts. */
+  readonly twinFingerprint?: string | undefined;
+}
+
+/** The decision of the access policy on a request, and which policy decided. */
+export interface AccessDecision {
+  readonly outcome: 'allowed' | 'denied';
+  /** A permission of the contract, or `any`. */
+  readonly permission: string;
+  /** Lower-case hexadecimal SHA-256 of the access policy. */
+  readonly policyDigest: string;
+  /** The identity epoch, which counts the reloads of the trust material since the start. */
+  readonly epoch: number;
+}
+
+/** The caller, its address and the request id, which every decision and every audit event needs. */
+export interface RequestContext {
+  readonly requestId: string;
+  /**
+   * The method and the pattern of the route, never the path itself: a caller must not write into the log through a
+   * path.
+   */
+  readonly operation: string;
+  readonly source: { readonly ip: string; readonly port: number };
+  caller?: Caller;
+  /** The decision of the access policy. PermissionGuard sets it. */
+  decision?: AccessDecision;
+  /** The identity epoch in which the connection was last found trusted. CallerGuard sets it. */
+  epoch?: number;
+  /** Verifies the connection again during a long answer. CallerGuard sets it. */
+  stillTrusted?: () => Promise<boolean>;
+  /**
+   * The identity whose request is refused because it sends too many; an empty string stands for those that no policy
+   * names.
+   */
+  excessOf?: string;
+  /** The relying parties for which the caller may act; null: all. PermissionGuard sets it. */
+  relyingParties?: readonly string[] | null;
+}
+
+/** The property of a request that holds its context. A WeakMap would keep contexts alive beyond the scavenges of V8. */
+const CONTEXT = Symbol('request context');
+
+interface WithContext {
+  [CONTEXT]?: RequestContext;
+}
+
+/** Returns the context of a request, and creates it at the first call. */
+export function contextOf(request: FastifyRequest): RequestContext {
+  const { [CONTEXT]: known, socket } = request.raw as typeof request.raw & WithContext;
+  if (known) return known;
+  const { remoteAddress = '', remotePort = 0 } = socket;
+  const context: RequestContext = {
+    requestId: request.id,
+    operation: `${request.method} ${request.routeOptions.url ?? '(no route)'}`,
+    source: { ip: remoteAddress, port: remotePort },
+  };
+  (request.raw as WithContext)[CONTEXT] = context;
+  return context;
+}
+
+/** A request context after both guards: the caller is known and has a grant. */
+export type AuthorizedContext = RequestContext & Required<Pick<RequestContext, 'caller' | 'relyingParties'>>;
+
+/** Injects the AuthorizedContext into a method of a controller. */
+export const Context = createParamDecorator((_data: unknown, execution: ExecutionContext) =>
+  contextOf(execution.switchToHttp().getRequest<FastifyRequest>()),
+);

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { ProblemFilter } from './problem.filter.js';
+import { refuseOddHeads } from './request-head.js';
+import { refuseForeignTargets } from './request-target.js';
+
+let fastify: FastifyInstance;
+beforeAll(async () => {
+  const problems = new ProblemFilter();
+  fastify = Fastify();
+  refuseOddHeads(fastify);
+  refuseForeignTargets(fastify, (name) => ['keys.example', '::1'].includes(name));
+  fastify.setErrorHandler((error, request, reply) => {
+    problems.render(error, request, reply);
+  });
+  fastify.all('/v1/things', () => 'served');
+  await fastify.listen({ port: 0, host: '127.0.0.1' });
+});
+afterAll(() => fastify.close());
+
+/** Returns the status, and the pointer or detail of the problem. */
+async function answerTo(head: string, body = ''): Promise<[status: number, about: unknown]> {
+  const socket = connect((fastify.server.address() as AddressInfo).port, '127.0.0.1');
+  let answer = '';
+  socket.setEncoding('latin1').on('data', (part: string) => (answer += part));
+  socket.write(`${head.replaceAll('\n', '\r\n')}\r\nConnection: close\r\n\r\n${body}`);
+  await once(socket, 'close');
+  const [status = '', text = ''] = answer.split('\r\n\r\n');
+  const { detail, invalid } = text.startsWith('{')
+    ? (JSON.parse(text) as { detail?: string; invalid?: { pointer: string; detail: string }[] })
+    : {};
+  return [Number(status.split(' ')[1]), invalid?.[0]?.pointer || invalid?.[0]?.detail || detail];
+}
+
+describe('the head of a request', () => {
+  it('names one media type', async () => {
+    const head = 'POST /v1/things HTTP/1.1\nHost: keys.example\nContent-Length: 2\nContent-Type: application/json';
+    expect(await answerTo(head, '{}')).toEqual([200, undefined]);
+    for (const second of ['Content-Type: application/json', 'content-type: text/plain', 'CONTENT-TYPE:']) {
+      expect(await answerTo(`${head}\n${second}`, '{}')).toEqual([400, '/content-type']);
+    }
+  });
+
+  it.each(['gzip, chunked', 'deflate, chunked', 'chunked, chunked', 'identity, chunked', 'x, chunked'])(
+    'has no transfer coding such as %s',
+    async (coding) => {
+      const head = `POST /v1/things HTTP/1.1\nHost: keys.example\nTransfer-Encoding: ${coding}`;
+      const [status] = await answerTo(head, '0\r\n\r\n');
+      expect([400, 415]).toContain(status);
+    },
+  );
+
+  it.each(['chunked', 'Chunked'])('may have the transfer coding %s', async (coding) => {
+    const head = `POST /v1/things HTTP/1.1\nHost: keys.example\nContent-Type: application/json\nTransfer-Encoding: ${coding}`;
+    expect(await answerTo(head, '2\r\n{}\r\n0\r\n\r\n')).toEqual([200, undefined]);
+  });
+
+  it('expects nothing but to be continued', async () => {
+    const head = 'GET /v1/things HTTP/1.1\nHost: keys.example\nExpect:';
+    expect(await answerTo(`${head} tea`)).toEqual([400, '/expect']);
+    expect(await answerTo(`${head} 100-continue, tea`)).toEqual([100, undefined]);
+  });
+});
+
+describe('a target in absolute form', () => {
+  it.each([
+    ['https://keys.example/v1/things', 'keys.example'],
+    ['https://KEYS.example:443/v1/things?a=b', 'keys.EXAMPLE'],
+    ['https://keys.example:8443/v1/things', 'keys.example:8443'],
+    ['https://[::1]:8443/v1/things', '[::1]:8443'],
+  ])('%s is taken where the host is %s', async (target, host) => {
+    expect(await answerTo(`GET ${target} HTTP/1.1\nHost: ${host}`)).toEqual([200, undefined]);
+  });
+
+  it.each([
+    ['https://evil.example/v1/things', 'keys.example'],
+    ['https://evil.example/v1/things', 'evil.example'],
+    ['https://keys.example/v1/things', 'evil.example'],
+    ['https://keys.example:8443/v1/things', 'keys.example'],
+    ['http://keys.example/v1/things', 'keys.example'],
+    ['https://user@keys.example/v1/things', 'keys.example'],
+    ['https://user:pass@keys.example/v1/things', 'user:pass@keys.example'],
+    ['ftp://keys.example/v1/things', 'keys.example'],
+  ])('%s is refused where the host is %s', async (target, host) => {
+    const [status, about] = await answerTo(`GET ${target} HTTP/1.1\nHost: ${host}`);
+    expect([status, about]).toEqual([400, expect.stringMatching(/^the request target names another host/)]);
+  });
+});

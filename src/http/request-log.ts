@@ -1,0 +1,31 @@
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { contextOf } from './request-context.js';
+import type { Metrics } from '../telemetry/metrics.js';
+
+/** Writes one log line and one measurement for each answer. */
+export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const { caller, decision, epoch, requestId, source } = contextOf(request);
+    const { method } = request;
+    const route = request.routeOptions.url ?? 'none';
+    const status = reply.statusCode;
+    metrics.requests.observe({ method, route, status }, reply.elapsedTime / 1_000);
+    const fields = {
+      requestId,
+      method,
+      route,
+      status,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      caller: caller?.spiffeId,
+      fingerprint: caller?.fingerprint,
+      epoch,
+      permission: decision?.permission,
+      decision: decision?.outcome,
+      policy: decision?.policyDigest,
+      ip: source.ip,
+    };
+    logger.info(fields, 'request');
+    done();
+  });
+}

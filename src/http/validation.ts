@@ -1,0 +1,54 @@
+import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
+import { getMetadataStorage, validate } from 'class-validator';
+import { Problem } from './problem.js';
+import { invalidMembers } from './invalid-members.js';
+import { toInstance } from './request-class.js';
+
+/**
+ * Refuses unknown members, except in an object that a browser wrote (`@BrowserWritten`), and reports every wrong
+ * member by its JSON pointer.
+ */
+export function strictValidation(): ValidationPipe {
+  return new StrictValidation({
+    transform: true,
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    forbidUnknownValues: true,
+    validationError: { target: true, value: true },
+    exceptionFactory: (errors) => new Problem('request-malformed', { invalid: invalidMembers(errors) }),
+  });
+}
+
+/** Makes the instances of bodies itself, because class-transformer costs more than the checks (docs/adr/0021-validation-by-class-validator.md). */
+class StrictValidation extends ValidationPipe {
+  /** @throws Problem request-malformed */
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    const { type, metatype } = metadata;
+    if (type !== 'body' || !metatype || !isObject(value)) return super.transform(value, metadata);
+    const instance = toInstance(metatype as new () => object, value);
+    const errors = await validate(instance, this.validatorOptions);
+    if (errors.length > 0) throw await this.exceptionFactory(errors);
+    return instance;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * class-validator looks through the decorators of all classes for each object that it checks. They do not change once a
+ * class is declared, and no class here uses groups, so what it finds for a class is kept.
+ */
+function keepDecorators(): void {
+  const storage = getMetadataStorage();
+  const collect = storage.getTargetValidationMetadatas.bind(storage);
+  const kept = new Map<unknown, ReturnType<typeof collect>>();
+  storage.getTargetValidationMetadatas = (target, ...options) => {
+    const decorators = kept.get(target) ?? collect(target, ...options);
+    if (decorators.length > 0) kept.set(target, decorators);
+    return decorators;
+  };
+}
+
+keepDecorators();

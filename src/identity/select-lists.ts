@@ -1,0 +1,210 @@
+import type { X509Certificate } from 'node:crypto';
+import { describe } from './authorities.js';
+import { describeName, isKeyOf, namesOf } from '../x509/authority-key.js';
+import type { RevocationList } from '../x509/revocation-list.js';
+import { TrustMaterialError } from './trust-material-error.js';
+
+export interface Lists {
+  readonly authorities: readonly X509Certificate[];
+  readonly revocationLists: readonly RevocationList[];
+}
+
+/** The authorities and revocation lists that the service uses, out of a CA and a CRL file. */
+export interface ListsInForce extends Lists {
+  /** The newest list of each authority since the start, used or not. No older list may follow it. */
+  readonly newest: readonly RevocationList[];
+}
+
+/**
+ * Chooses the revocation lists to use: the newest list of each authority that has not ended, and the newest list of
+ * each authority that the file lacks, such as an intermediate, whose signatures we cannot verify here.
+ *
+ * OpenSSL refuses every certificate of an authority if it finds no current list for it, or takes a list for it that
+ * another key signed. So each authority must have its own list. If the list of one authority ends in operation, a new
+ * list of another authority is still accepted.
+ *
+ * @param held the material in use
+ * @throws TrustMaterialError
+ */
+export async function listsInForce(material: Lists, now: Date, held?: ListsInForce): Promise<ListsInForce> {
+  const authorities = await leaveOutUnlisted(material, now);
+  const living = authorities.filter((authority) => isLiving(authority, now));
+  if (living.length === 0) throw TrustMaterialError.of('CA_FILE', 'every authority has ended');
+  const lists = new Set(await listsOfOthers(material, held?.newest ?? []));
+  for (const authority of living) {
+    const list = await demandCurrent(authority, material, now, held);
+    if (list) lists.add(list);
+  }
+  const revocationLists = [...lists];
+  for (const authority of living) await demandOwn(authority, revocationLists);
+  const newest = [...revocationLists, ...(await keepNewest(held?.newest ?? [], authorities, revocationLists))];
+  return { authorities, revocationLists, newest };
+}
+
+/** Returns true if a list may belong to an authority that still has callers. */
+export function isInUse({ issuer }: RevocationList, authorities: readonly X509Certificate[], now: Date): boolean {
+  const named = authorities.filter((authority) => namesOf(authority).subject === issuer);
+  return named.length === 0 || named.some((authority) => isLiving(authority, now));
+}
+
+const isLiving = ({ validToDate }: X509Certificate, now: Date): boolean => now <= validToDate;
+
+/**
+ * Leaves out an edition of an authority's certificate if the list names another edition with the same name and key, by
+ * issuer and serial number. OpenSSL would apply the list to the named edition only, and may choose either one for a
+ * caller's path.
+ */
+async function leaveOutUnlisted(material: Lists, now: Date): Promise<X509Certificate[]> {
+  const listed = new Set<X509Certificate>();
+  for (const authority of material.authorities) if (await listOf(authority, material)) listed.add(authority);
+  const hasListedEdition = (authority: X509Certificate): boolean =>
+    [...listed].some((other) => isLiving(other, now) && isEditionOf(other, authority));
+  return material.authorities.filter((authority) => listed.has(authority) || !hasListedEdition(authority));
+}
+
+function isEditionOf(one: X509Certificate, other: X509Certificate): boolean {
+  return namesOf(one).subject === namesOf(other).subject && one.publicKey.equals(other.publicKey);
+}
+
+/** Finds the newest list of each authority that the file lacks, by names and key identifiers. */
+async function listsOfOthers(
+  { authorities, revocationLists }: Lists,
+  before: readonly RevocationList[],
+): Promise<RevocationList[]> {
+  const newest: RevocationList[] = [];
+  for (const list of revocationLists) {
+    if (await isSigned(list, authorities)) continue;
+    if (before.some((other) => areOfOne(list, other) && isOlder(list, other))) {
+      const signer =
+        'if the list in use is not genuine, add the authority to PASSKEY_TLS_CA_FILE so that signatures decide';
+      throw mistake(`the list of ${describeName(list.issuer)} is older than the one in use; ${signer}`);
+    }
+    const known = newest.findIndex((other) => areOfOne(list, other));
+    if (known < 0) newest.push(list);
+    else if (isOlder(newest[known]!, list)) newest[known] = list;
+  }
+  return newest;
+}
+
+function areOfOne(one: RevocationList, other: RevocationList): boolean {
+  const [key, otherKey] = [one.authorityKey?.keyId, other.authorityKey?.keyId];
+  return one.issuer === other.issuer && (key === undefined || otherKey === undefined || key === otherKey);
+}
+
+/** Keeps the earlier lists that no list in use follows. */
+async function keepNewest(
+  before: readonly RevocationList[],
+  authorities: readonly X509Certificate[],
+  inForce: readonly RevocationList[],
+): Promise<RevocationList[]> {
+  const kept: RevocationList[] = [];
+  for (const list of before) {
+    const signers: X509Certificate[] = [];
+    for (const authority of authorities) if (await list.isOf(authority)) signers.push(authority);
+    const isFollowed =
+      signers.length > 0
+        ? (await Promise.all(signers.map((authority) => listOf(authority, { revocationLists: inForce })))).some(Boolean)
+        : inForce.some((other) => areOfOne(list, other));
+    if (!isFollowed) kept.push(list);
+  }
+  return kept;
+}
+
+async function demandCurrent(
+  authority: X509Certificate,
+  material: Lists,
+  now: Date,
+  held: ListsInForce | undefined,
+): Promise<RevocationList | undefined> {
+  const list = await listOf(authority, material);
+  const before = held && (await newestSignedBy(authority, held.newest));
+  const flaw = list ? flawOf(list, now) : await whyMissing(authority, material);
+  const wasFlawed = before !== undefined && flawOf(before, now) !== undefined && isHeld(authority, held);
+  if (flaw !== undefined && !wasFlawed) throw mistake(`the list of ${describe(authority)} ${flaw}`);
+  if (list && before && isOlder(list, before)) {
+    throw mistake(`the list of ${describe(authority)} is older than the one in use`);
+  }
+  return list;
+}
+
+function isHeld(authority: X509Certificate, held: Lists | undefined): boolean {
+  return held?.authorities.some(({ raw }) => raw.equals(authority.raw)) ?? false;
+}
+
+/** Explains why OpenSSL would apply no list to the certificates of an authority. */
+async function whyMissing(authority: X509Certificate, { revocationLists }: Lists): Promise<string> {
+  const signed = await newestSignedBy(authority, revocationLists);
+  if (!signed) return 'is missing';
+  const { keyId } = signed.authorityKey ?? {};
+  if (keyId !== undefined && !isKeyOf({ keyId, issuer: undefined, serialNumber: undefined }, authority)) {
+    return 'names another key as its authority’s (authority key identifier)';
+  }
+  return 'names another certificate of its authority, by issuer and serial number (authority key identifier): keep that certificate in PASSKEY_TLS_CA_FILE until a list names the new one, or none';
+}
+
+/**
+ * Refuses a list that OpenSSL would take for the authority's although another key signed it. OpenSSL chooses a list by
+ * names and key identifiers only, and then refuses its signature.
+ */
+async function demandOwn(authority: X509Certificate, lists: readonly RevocationList[]): Promise<void> {
+  for (const list of lists) {
+    if (!list.names(authority) || (await list.isOf(authority))) continue;
+    const cause = 'their lists must have authority key identifiers';
+    throw mistake(`two authorities have the name ${describe(authority)}: ${cause}`);
+  }
+}
+
+/** Finds the newest list that the authority signed and that OpenSSL applies to its certificates. */
+export async function listOf(
+  authority: X509Certificate,
+  { revocationLists }: Pick<Lists, 'revocationLists'>,
+): Promise<RevocationList | undefined> {
+  return newestSignedBy(
+    authority,
+    revocationLists.filter((list) => list.names(authority)),
+  );
+}
+
+/** Finds the lists that the authority's key signed under its name, for any edition of its certificate. */
+export async function listsSignedBy(
+  authority: X509Certificate,
+  { revocationLists }: Pick<Lists, 'revocationLists'>,
+): Promise<RevocationList[]> {
+  const signed: RevocationList[] = [];
+  for (const list of revocationLists) if (await list.isOf(authority)) signed.push(list);
+  return signed;
+}
+
+async function newestSignedBy(
+  authority: X509Certificate,
+  revocationLists: readonly RevocationList[],
+): Promise<RevocationList | undefined> {
+  const [first, ...others] = await listsSignedBy(authority, { revocationLists });
+  return others.reduce((newest, list) => (newest && isOlder(newest, list) ? list : newest), first);
+}
+
+/** @returns false if no authority in the file has the name in the list */
+async function isSigned(list: RevocationList, authorities: readonly X509Certificate[]): Promise<boolean> {
+  const named = authorities.filter((authority) => namesOf(authority).subject === list.issuer);
+  for (const authority of named) if (await list.isOf(authority)) return true;
+  if (named[0]) throw mistake(`holds a list in the name of ${describe(named[0])} that it has not signed`);
+  return false;
+}
+
+/** Returns why a list is not current; undefined if it is. */
+export function flawOf({ thisUpdate, nextUpdate }: RevocationList, now: Date): string | undefined {
+  if (!nextUpdate) return 'has no nextUpdate';
+  if (now > nextUpdate) return `ended on ${nextUpdate.toISOString()}`;
+  return thisUpdate > now ? `begins on ${thisUpdate.toISOString()}` : undefined;
+}
+
+function isOlder(one: RevocationList, other: RevocationList): boolean {
+  if (one.number !== undefined && other.number !== undefined && one.number !== other.number) {
+    return one.number < other.number;
+  }
+  return one.thisUpdate < other.thisUpdate;
+}
+
+function mistake(problem: string): TrustMaterialError {
+  return TrustMaterialError.of('CRL_FILE', problem);
+}

@@ -1,0 +1,70 @@
+import { describe, expect, it } from '@jest/globals';
+import { inclusionProof } from './proofs.js';
+import { proveEvent } from './proved-event.js';
+import { SampleLog } from '../../test/support/sample-log.js';
+
+const SIZE = 300;
+const INDEX = 123;
+const LOG = new SampleLog(SIZE);
+const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
+const CHECKPOINT = await LOG.checkpoint(SIZE);
+const SMALLER = await LOG.checkpoint(SIZE - 1);
+const EVENT = JSON.parse(LOG.events[INDEX]!) as { metadata: object; user: object; time: number };
+
+const PROOF = {
+  leafIndex: INDEX,
+  leafHash: LOG.leaves[INDEX]!.toString('base64url'),
+  treeSize: SIZE,
+  proof: (await inclusionProof(LOG.reader, INDEX, SIZE)).map((hash) => hash.toString('base64url')),
+  checkpoint: CHECKPOINT,
+};
+
+const prove = (event: unknown, proof: unknown = PROOF): unknown =>
+  proveEvent(JSON.stringify(event), JSON.stringify(proof), KEYS);
+
+describe('an event and its inclusion proof', () => {
+  it('prove which place the event has in which tree', () => {
+    expect(prove(EVENT)).toMatchObject({
+      leafIndex: INDEX,
+      time: '2026-01-01T00:02:03.000Z',
+      checkpoint: { size: SIZE },
+    });
+  });
+
+  it.each([
+    ['as the service shows it: with its place, and its user by the id that callers know', { ...EVENT, metadata: { ...EVENT.metadata, sequence: INDEX }, user: { uid: 'ada', uid_alt: 'é😀' } }],
+    ['as a line of an export', { kind: 'event', leafIndex: INDEX, event: EVENT }],
+  ])('hold for the event %s', (_, event) => {
+    expect(prove(event)).toMatchObject({ leafIndex: INDEX });
+  }); // prettier-ignore
+
+  it.each([
+    ['with another time', { ...EVENT, time: EVENT.time + 1 }],
+    ['with a member more', { ...EVENT, severity_id: 1 }],
+    ['of another user', { ...EVENT, user: { uid: 'ada' } }],
+    ['that is its neighbour', JSON.parse(LOG.events[INDEX + 1]!)],
+  ])('do not hold for an event %s', (_, event) => {
+    expect(() => prove(event)).toThrow('the proof is for another event');
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['at another place', { leafIndex: INDEX + 1 }, /does not lead from the event to the root/],
+    ['without one of its hashes', { proof: PROOF.proof.slice(1) }, /does not lead/],
+    ['of another size than its checkpoint', { treeSize: SIZE - 1 }, /another tree than its checkpoint/],
+    ['under the checkpoint of another tree', { checkpoint: SMALLER }, /another tree than its checkpoint/],
+    ['whose checkpoint was altered', { checkpoint: CHECKPOINT.replace('test\n', 'tests\n') }, /passkey-manager\/tests/],
+    ['without a checkpoint', { checkpoint: undefined }, /lacks its hashes or its checkpoint/],
+    ['with a hash that is none', { proof: ['x'] }, /a malformed hash/],
+  ])('do not hold by a proof %s', (_, changes, reason) => {
+    expect(() => prove(EVENT, { ...PROOF, ...changes })).toThrow(reason);
+  }); // prettier-ignore
+
+  it('do not hold without a key that signed', () => {
+    expect(() => proveEvent(JSON.stringify(EVENT), JSON.stringify(PROOF), [])).toThrow(/no key has that name/);
+  });
+
+  it('name what is no JSON', () => {
+    expect(() => proveEvent('x', JSON.stringify(PROOF), KEYS)).toThrow('the event is not JSON');
+    expect(() => proveEvent(JSON.stringify(EVENT), '[]', KEYS)).toThrow('the proof is not an object');
+  });
+});
