@@ -1,8 +1,8 @@
 import { ArchiveError } from './audit-archive/archive-error.js';
 import { readArchiveCommand } from './audit-archive/archive-command.js';
-import { withArchiveSession } from './audit-archive/archive-session.js';
-import { LogArchive } from './audit-archive/log-archiver.js';
-import { failureText, monthText, showProgress } from './audit-archive/archive-report.js';
+import { runInArchiveSession } from './audit-archive/archive-session.js';
+import { LogArchiver } from './audit-archive/log-archiver.js';
+import { describeFailure, describeMonth, showProgress } from './audit-archive/archive-report.js';
 import { thinCheckpoints } from './audit-archive/thin-checkpoints.js';
 
 /**
@@ -19,14 +19,14 @@ try {
   if (!url) throw new ArchiveError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
   const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
   const { dryRun, ...request } = readArchiveCommand(process.argv.slice(2), new Date());
-  await withArchiveSession(
+  await runInArchiveSession(
     url,
     async (dataSource) => {
-      const archive = new LogArchive(dataSource, { ...request, now: () => new Date(), onProgress: showProgress });
+      const archive = new LogArchiver(dataSource, { ...request, now: () => new Date(), onProgress: showProgress });
       let months = 0;
       for await (const month of dryRun ? archive.plan() : archive.run()) {
         months += 1;
-        console.log(monthText(month));
+        console.log(describeMonth(month));
       }
       if (months === 0) console.log('No month to archive.');
       const thinned = dryRun ? 0 : await thinCheckpoints(dataSource);
@@ -36,6 +36,6 @@ try {
     passwordFile,
   );
 } catch (error) {
-  console.error(failureText(error));
+  console.error(describeFailure(error));
   process.exitCode = 1;
 }

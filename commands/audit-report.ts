@@ -14,19 +14,19 @@ import { parseArgs } from 'node:util';
 import { readNotes } from '../src/tlog/anchored-checkpoints.js';
 import { ExportError } from '../src/tlog/export-error.js';
 import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
-import { htmlOf } from './audit-report/html-report.js';
+import { renderHtml } from './audit-report/html-report.js';
 import { reviewExport } from './audit-report/review-export.js';
-import { reportOf } from './audit-report/report.js';
+import { buildReport } from './audit-report/report.js';
 import { Review } from './audit-report/review.js';
-import { textOf } from './audit-report/text-report.js';
-import { authenticatorName } from '../src/authenticators/authenticator-names.js';
+import { renderText } from './audit-report/text-report.js';
+import { findAuthenticatorName } from '../src/authenticators/authenticator-names.js';
 
 const USAGE =
   'usage: npm run audit:report -- EXPORT|- [--key FILE] [--checkpoints NOTES] [--from RFC3339] [--to RFC3339] [--html PAGE]';
 const CHUNK_BYTES = 2 ** 20;
 const REFRESH_MS = 200;
 
-interface Request {
+interface ReportRequest {
   readonly path: string;
   readonly key: string | undefined;
   readonly checkpoints: string | undefined;
@@ -34,7 +34,7 @@ interface Request {
   readonly period: { readonly from: number; readonly to: number };
 }
 
-function readRequest(): Request {
+function readRequest(): ReportRequest {
   const option = { type: 'string' } as const;
   const options = { key: option, checkpoints: option, from: option, to: option, html: option };
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
@@ -42,17 +42,17 @@ function readRequest(): Request {
   if (path === undefined || rest.length > 0) throw new Error('name one EXPORT');
   const { key, checkpoints, html } = values;
   if (checkpoints !== undefined && key === undefined) throw new Error('--checkpoints needs --key');
-  const period = { from: timeOf('--from', values.from) ?? -Infinity, to: timeOf('--to', values.to) ?? Infinity };
+  const period = { from: parseTime('--from', values.from) ?? -Infinity, to: parseTime('--to', values.to) ?? Infinity };
   return { path, key, checkpoints, html, period };
 }
 
-function timeOf(name: string, text: string | undefined): number | undefined {
+function parseTime(name: string, text: string | undefined): number | undefined {
   const time = text === undefined ? undefined : Date.parse(text);
   if (Number.isNaN(time)) throw new Error(`${name} is not a time`);
   return time;
 }
 
-function open(path: string): AsyncIterable<Buffer> {
+function openExport(path: string): AsyncIterable<Buffer> {
   if (path === '-') return process.stdin;
   statSync(path);
   return createReadStream(path, { highWaterMark: CHUNK_BYTES });
@@ -70,25 +70,25 @@ function clearProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }
 
-async function tell({ path, key, checkpoints, html, period }: Request): Promise<void> {
+async function printReport({ path, key, checkpoints, html, period }: ReportRequest): Promise<void> {
   const keys = key === undefined ? undefined : parseVerifierKeys(readFileSync(key, 'utf8'));
-  const anchored = checkpoints === undefined ? undefined : readNotes(open(checkpoints));
+  const anchored = checkpoints === undefined ? undefined : readNotes(openExport(checkpoints));
   const review = new Review(period);
-  const proved = await reviewExport(open(path), review, keys, { anchored, onProgress: showProgress });
+  const proved = await reviewExport(openExport(path), review, keys, { anchored, onProgress: showProgress });
   clearProgress();
   const file = path === '-' ? 'standard input' : path;
-  const report = reportOf(review, { file, proved, modelName: authenticatorName });
-  process.stdout.write(textOf(report));
+  const report = buildReport(review, { file, proved, modelName: findAuthenticatorName });
+  process.stdout.write(renderText(report));
   if (html === undefined) return;
-  writeFileSync(html, htmlOf(report));
+  writeFileSync(html, renderHtml(report));
   console.log(`\nThe page is in ${html}.`);
 }
 
 async function main(): Promise<number> {
-  let request: Request | undefined;
+  let request: ReportRequest | undefined;
   try {
     request = readRequest();
-    await tell(request);
+    await printReport(request);
     return 0;
   } catch (error) {
     clearProgress();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { ExportError } from '../src/tlog/export-error.js';
-import { proveEvent } from '../src/tlog/proved-event.js';
+import { verifyEvent } from '../src/tlog/proved-event.js';
 import { openInput, readVerifyCommand, USAGE, type VerifyCommand } from './audit-verify/verify-command.js';
 import { verifyExport } from '../src/tlog/verify-export.js';
 import { clearProgress, formatProvedEvent, formatExport, makeProgressBar } from './audit-verify/verify-text.js';
@@ -29,7 +29,7 @@ import { clearProgress, formatProvedEvent, formatExport, makeProgressBar } from 
 async function verify({ path, keys, proof, options }: VerifyCommand): Promise<string> {
   if (proof !== undefined) {
     const event = (await buffer(openInput(path))).toString('utf8');
-    return formatProvedEvent(proveEvent(event, readFileSync(proof, 'utf8'), keys));
+    return formatProvedEvent(verifyEvent(event, readFileSync(proof, 'utf8'), keys));
   }
   const proved = await verifyExport(openInput(path), keys, { ...options, onProgress: makeProgressBar(path) });
   clearProgress();

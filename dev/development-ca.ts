@@ -33,7 +33,7 @@ export class DevelopmentCa {
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: serialNumber(),
       name: DEVELOPMENT_CA_NAME,
-      ...validity(CA_DAYS),
+      ...makeValidity(CA_DAYS),
       keys,
       signingAlgorithm: ALGORITHM,
       extensions: [
@@ -42,7 +42,7 @@ export class DevelopmentCa {
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     });
-    return new DevelopmentCa(certificate, keys.privateKey, await pem(keys.privateKey));
+    return new DevelopmentCa(certificate, keys.privateKey, await exportKeyPem(keys.privateKey));
   }
 
   static async load(certificatePem: string, keyPem: string): Promise<DevelopmentCa> {
@@ -74,7 +74,7 @@ export class DevelopmentCa {
   }
 
   /** @param revoked serial numbers in hexadecimal */
-  async revocationList(revoked: readonly string[] = []): Promise<string> {
+  async issueRevocationList(revoked: readonly string[] = []): Promise<string> {
     const now = new Date();
     const crl = await x509.X509CrlGenerator.create({
       issuer: this.certificate.subject,
@@ -87,7 +87,7 @@ export class DevelopmentCa {
     return `${x509.PemConverter.encode(crl.rawData, 'X509 CRL')}\n`;
   }
 
-  crlExpiresSoon(crlPem: string): boolean {
+  isCrlExpiringSoon(crlPem: string): boolean {
     const nextUpdate = new x509.X509Crl(crlPem).nextUpdate;
     return !nextUpdate || nextUpdate.getTime() < Date.now() + RENEW_DAYS * DAY_MS;
   }
@@ -98,7 +98,7 @@ export class DevelopmentCa {
       serialNumber: serialNumber(),
       subject: `CN=${name}`,
       issuer: this.certificate.subject,
-      ...validity(LEAF_DAYS),
+      ...makeValidity(LEAF_DAYS),
       publicKey: keys.publicKey,
       signingKey: this.key,
       signingAlgorithm: ALGORITHM,
@@ -110,12 +110,12 @@ export class DevelopmentCa {
         await x509.AuthorityKeyIdentifierExtension.create(this.certificate),
       ],
     });
-    return { certificatePem: `${certificate.toString('pem')}\n`, keyPem: await pem(keys.privateKey) };
+    return { certificatePem: `${certificate.toString('pem')}\n`, keyPem: await exportKeyPem(keys.privateKey) };
   }
 }
 
 /** Reports whether a certificate expires within 30 days. */
-export function expiresSoon(certificate: Buffer): boolean {
+export function isExpiringSoon(certificate: Buffer): boolean {
   return new NodeCertificate(certificate).validToDate.getTime() < Date.now() + RENEW_DAYS * DAY_MS;
 }
 
@@ -126,7 +126,7 @@ function serialNumber(): string {
   return bytes.toString('hex');
 }
 
-function validity(days: number): { notBefore: Date; notAfter: Date } {
+function makeValidity(days: number): { notBefore: Date; notAfter: Date } {
   const now = Date.now();
   return { notBefore: new Date(now - 60_000), notAfter: new Date(now + days * DAY_MS) };
 }
@@ -135,7 +135,7 @@ function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 }
 
-async function pem(key: CryptoKey): Promise<string> {
+async function exportKeyPem(key: CryptoKey): Promise<string> {
   const der = await webcrypto.subtle.exportKey('pkcs8', key);
   return `${x509.PemConverter.encode(der, 'PRIVATE KEY')}\n`;
 }

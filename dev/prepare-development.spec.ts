@@ -29,24 +29,24 @@ const path = (name: string): string => join(directory, name);
 const certificate = (name: string): X509Certificate => new X509Certificate(readFileSync(path(`pki/${name}.crt`)));
 
 /** Reads every file, by name. */
-function contents(): Record<string, string> {
+function readContents(): Record<string, string> {
   const names = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = names.map(({ parentPath, name }) => join(parentPath, name).slice(directory.length + 1)).sort();
   return Object.fromEntries(paths.map((name) => [name, readFileSync(path(name), 'utf8')]));
 }
 
 /** Lists the files that another start changes. */
-async function changedByStart(): Promise<string[]> {
-  const before = contents();
+async function listChangesOfStart(): Promise<string[]> {
+  const before = readContents();
   await prepareDevelopment(directory);
-  const after = contents();
+  const after = readContents();
   return Object.keys({ ...before, ...after })
     .filter((name) => before[name] !== after[name])
     .sort();
 }
 
 /** Checks what a handshake needs: every key fits its certificate, and the CA signed the certificates and the CRL. */
-async function expectWhole(): Promise<void> {
+async function expectUsablePki(): Promise<void> {
   const ca = certificate('ca');
   expect(ca.verify(ca.publicKey)).toBe(true);
   for (const name of ['ca', ...LEAVES]) {
@@ -84,7 +84,7 @@ describe('the directory of a service', () => {
       const expected = ['access-policy.yaml', 'audit.key', 'binding.key', 'pki/ca.crl', 'pki/ca.crt', 'pki/server.crt', 'pki/server.key']; // prettier-ignore
       expect(names.sort()).toEqual(expected);
       for (const name of expected) {
-        expect([name, readFileSync(join(service, name), 'utf8')]).toEqual([name, contents()[name]]);
+        expect([name, readFileSync(join(service, name), 'utf8')]).toEqual([name, readContents()[name]]);
         expect(statSync(join(service, name)).mode).toBe(statSync(path(name)).mode);
       }
     } finally {
@@ -95,8 +95,8 @@ describe('the directory of a service', () => {
 
 describe('the first start of a development machine', () => {
   it('makes these files', async () => {
-    expect(Object.keys(contents())).toEqual(FILES);
-    await expectWhole();
+    expect(Object.keys(readContents())).toEqual(FILES);
+    await expectUsablePki();
   });
 
   it('lets nobody else read a key', () => {
@@ -107,7 +107,7 @@ describe('the first start of a development machine', () => {
 
   it('makes what the configuration expects', () => {
     const config = readConfig({ PASSKEY_DATA_DIR: directory });
-    expect(Object.keys(contents())).toEqual(expect.arrayContaining(['pki/server.crt', 'pki/ca.crl', 'audit.key']));
+    expect(Object.keys(readContents())).toEqual(expect.arrayContaining(['pki/server.crt', 'pki/ca.crl', 'audit.key']));
     expect(readSecretKeys(config).binding).toHaveLength(32);
     const files = (Object.values(config.tls) as (string | undefined)[]).filter((file) => file !== undefined);
     expect(files).toHaveLength(4);
@@ -170,7 +170,7 @@ describe('the first start of a development machine', () => {
 
 describe('a further start', () => {
   it('uses every byte again', async () => {
-    expect(await changedByStart()).toEqual([]);
+    expect(await listChangesOfStart()).toEqual([]);
   });
 
   it.each(['pki/server.crt', 'pki/server.key', 'pki/auth-service.crt', 'pki/stranger.key'])(
@@ -178,30 +178,30 @@ describe('a further start', () => {
     async (name) => {
       rmSync(path(name));
       const pair = name.replace(/\.(crt|key)$/, '');
-      expect(await changedByStart()).toEqual([`${pair}.crt`, `${pair}.key`]);
-      await expectWhole();
+      expect(await listChangesOfStart()).toEqual([`${pair}.crt`, `${pair}.key`]);
+      await expectUsablePki();
     },
   );
 
   it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key'])('makes %s again when it is gone', async (name) => {
     rmSync(path(name));
-    expect(await changedByStart()).toEqual([name]);
-    await expectWhole();
+    expect(await listChangesOfStart()).toEqual([name]);
+    await expectUsablePki();
   }); // prettier-ignore
 
   it.each(['pki/ca.crt', 'pki/ca.key'])('makes the whole PKI again when %s is gone, and no key of the data', async (name) => {
     rmSync(path(name));
-    expect(await changedByStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
-    await expectWhole();
+    expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
+    await expectUsablePki();
   }); // prettier-ignore
 
   it.each(['server', 'operator'])('renews the certificate of %s in its last 30 days', async (name) => {
     await shorten(name, 31);
-    expect(await changedByStart()).toEqual([]);
+    expect(await listChangesOfStart()).toEqual([]);
     await shorten(name, 29);
-    expect(await changedByStart()).toEqual([`pki/${name}.crt`, `pki/${name}.key`]);
+    expect(await listChangesOfStart()).toEqual([`pki/${name}.crt`, `pki/${name}.key`]);
     expect(certificate(name).validToDate.getTime()).toBeGreaterThan(Date.now() + 390 * DAY_MS);
-    await expectWhole();
+    await expectUsablePki();
   });
 
   it.each([
@@ -217,20 +217,20 @@ describe('a further start', () => {
       signingKey: await webcrypto.subtle.importKey('pkcs8', der, ES256, false, ['sign']),
     });
     writeFileSync(path('pki/ca.crl'), x509.PemConverter.encode(list.rawData, 'X509 CRL'));
-    expect(await changedByStart()).toEqual(renewed);
-    await expectWhole();
+    expect(await listChangesOfStart()).toEqual(renewed);
+    await expectUsablePki();
   });
 
   it('renews what has expired long ago', async () => {
     await shorten('server', -0.5);
-    expect(await changedByStart()).toEqual(['pki/server.crt', 'pki/server.key']);
-    await expectWhole();
+    expect(await listChangesOfStart()).toEqual(['pki/server.crt', 'pki/server.key']);
+    await expectUsablePki();
   });
 
   it('renews the authority with all that it signed', async () => {
     await shorten('ca', 29);
-    expect(await changedByStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
-    await expectWhole();
+    expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
+    await expectUsablePki();
   });
 
   it('keeps what a person has changed', async () => {
@@ -245,13 +245,13 @@ describe('a start that was killed', () => {
     rmSync(path(`pki/${name}.crt`));
     writeFileSync(path(`pki/${name}.key`), readFileSync(path('pki/operator.key')));
     await prepareDevelopment(directory);
-    await expectWhole();
+    await expectUsablePki();
   });
 
   it('in the middle of a file is not hindered by what it left', async () => {
     rmSync(path('pki/server.crt'));
     writeFileSync(path('pki/server.crt.new'), 'half');
     await prepareDevelopment(directory);
-    await expectWhole();
+    await expectUsablePki();
   });
 });

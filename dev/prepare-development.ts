@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DEVELOPMENT_TRUST_DOMAIN, MARK, MARKED_BYTES } from '../src/config/development.js';
-import { DevelopmentCa, expiresSoon } from './development-ca.js';
+import { DevelopmentCa, isExpiringSoon } from './development-ca.js';
 
 const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'] as const;
 
@@ -25,9 +25,12 @@ services:
  */
 export async function prepareDevelopment(dataDir: string): Promise<void> {
   await preparePki(join(dataDir, 'pki'));
-  keep(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
-  keep(join(dataDir, 'binding.key'), () => `${MARKED_BYTES.toString('base64')}${randomBytes(32).toString('base64')}\n`);
-  keep(join(dataDir, 'audit.key'), () =>
+  writeIfAbsent(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
+  writeIfAbsent(
+    join(dataDir, 'binding.key'),
+    () => `${MARKED_BYTES.toString('base64')}${randomBytes(32).toString('base64')}\n`,
+  );
+  writeIfAbsent(join(dataDir, 'audit.key'), () =>
     [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')]
       .map(({ privateKey }) => `${MARK}\n${privateKey.export({ type: 'pkcs8', format: 'pem' })}`)
       .join(''),
@@ -43,7 +46,7 @@ const SERVICE_FILES = [
 /** Copies the files that the service reads from a prepared directory to one that the service may read. */
 export function copyServiceFiles(from: string, to: string): void {
   for (const name of SERVICE_FILES) {
-    write(join(to, name), readFileSync(join(from, name), 'utf8'), name.endsWith('.key') ? 0o600 : 0o644);
+    writeAtomically(join(to, name), readFileSync(join(from, name), 'utf8'), name.endsWith('.key') ? 0o600 : 0o644);
   }
 }
 
@@ -53,37 +56,38 @@ export function copyServiceFiles(from: string, to: string): void {
  */
 async function preparePki(directory: string): Promise<void> {
   const path = (name: string): string => join(directory, name);
-  const renew = !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || expiresSoon(readFileSync(path('ca.crt')));
+  const renew =
+    !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || isExpiringSoon(readFileSync(path('ca.crt')));
   const ca = renew
     ? await DevelopmentCa.create()
     : await DevelopmentCa.load(readFileSync(path('ca.crt'), 'utf8'), readFileSync(path('ca.key'), 'utf8'));
   if (renew) {
     rmSync(path('ca.crt'), { force: true });
-    write(path('ca.key'), ca.keyPem);
+    writeAtomically(path('ca.key'), ca.keyPem);
   }
-  if (renew || !existsSync(path('ca.crl')) || ca.crlExpiresSoon(readFileSync(path('ca.crl'), 'utf8'))) {
-    write(path('ca.crl'), await ca.revocationList(), 0o644);
+  if (renew || !existsSync(path('ca.crl')) || ca.isCrlExpiringSoon(readFileSync(path('ca.crl'), 'utf8'))) {
+    writeAtomically(path('ca.crl'), await ca.issueRevocationList(), 0o644);
   }
   for (const name of ['server', ...IDENTITIES]) {
     const [crt, key] = [path(`${name}.crt`), path(`${name}.key`)];
-    if (!renew && existsSync(crt) && existsSync(key) && !expiresSoon(readFileSync(crt))) continue;
+    if (!renew && existsSync(crt) && existsSync(key) && !isExpiringSoon(readFileSync(crt))) continue;
     const leaf =
       name === 'server'
         ? await ca.issueServer()
         : await ca.issueService(`spiffe://${DEVELOPMENT_TRUST_DOMAIN}/${name}`);
     rmSync(crt, { force: true });
-    write(key, leaf.keyPem);
-    write(crt, leaf.certificatePem, 0o644);
+    writeAtomically(key, leaf.keyPem);
+    writeAtomically(crt, leaf.certificatePem, 0o644);
   }
-  if (renew) write(path('ca.crt'), ca.certificatePem, 0o644);
+  if (renew) writeAtomically(path('ca.crt'), ca.certificatePem, 0o644);
 }
 
-function keep(path: string, make: () => string, mode = 0o600): void {
-  if (!existsSync(path)) write(path, make(), mode);
+function writeIfAbsent(path: string, make: () => string, mode = 0o600): void {
+  if (!existsSync(path)) writeAtomically(path, make(), mode);
 }
 
 /** Writes a file whole or not at all, so that a start that is killed leaves nothing half-written. */
-function write(path: string, content: string, mode = 0o600): void {
+function writeAtomically(path: string, content: string, mode = 0o600): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, content, { mode });
   renameSync(`${path}.new`, path);

@@ -47,7 +47,7 @@ export interface WatchedSettings {
   controllers: [OpenApiController],
 })
 export class AppModule {
-  static with(
+  static forRoot(
     config: Config,
     clock: Clock,
     metadataRoots: readonly string[],

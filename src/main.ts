@@ -6,7 +6,7 @@ import { prepareDevelopment } from './app/development-files.js';
 import { startService } from './app/start-service.js';
 import { type Config, ConfigError, readConfig } from './config/config.js';
 import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN } from './config/development.js';
-import { surviveStandardStreams } from './telemetry/log-output.js';
+import { surviveStreamErrors } from './telemetry/log-output.js';
 import { STOP_SIGNALS } from './app/stop-signals.js';
 import { startWorkers } from './app/workers/primary.js';
 import { runWorker } from './app/workers/worker.js';
@@ -85,6 +85,6 @@ function fail(error: unknown): never {
  */
 setFlagsFromString('--no-allocation-site-pretenuring');
 
-surviveStandardStreams();
+surviveStreamErrors();
 if (cluster.isWorker) runWorker();
 else main().catch(fail);

@@ -11,7 +11,7 @@ import { AuditService } from '../src/audit/audit.service.js';
 import { readNotes } from '../src/tlog/anchored-checkpoints.js';
 import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
 import { verifyExport } from '../src/tlog/verify-export.js';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogLines } from '../src/audit-log/log-lines.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { TestService } from './support/service.js';
@@ -54,12 +54,12 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
     if (turns > 200) throw new Error('it did not come to that');
     await of(AuditService).record(null, { type: 'policy.reload', outcome: 'success' });
     service.clock.advance(1);
-    await of(LogKeeper).tick();
+    await of(CheckpointScheduler).tick();
     await sleep(50);
   }
 }
 
-const states = (): readonly { anchor: string; size: number; failure: string | undefined }[] => of(LogKeeper).state().anchors ?? []; // prettier-ignore
+const states = (): readonly { anchor: string; size: number; failure: string | undefined }[] => of(CheckpointScheduler).getState().anchors ?? []; // prettier-ignore
 const metric = async (anchor: string): Promise<number> => {
   const text = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
   return Number(new RegExp(`passkey_audit_anchored_checkpoint_seconds\\{anchor="${anchor}"\\} (\\S+)`).exec(text)?.[1]);
@@ -68,14 +68,14 @@ const metric = async (anchor: string): Promise<number> => {
 describe('the anchors of the audit log', () => {
   it('have the checkpoints that were signed, and the log is held against them', async () => {
     await until(() => states().every(({ size }) => size > 5) && received.length > 3);
-    const { size, note } = await of(LogProofs).checkpoint();
+    const { size, note } = await of(LogProofs).getCheckpoint();
     const keys = parseVerifierKeys(of(LogProofs).verifierKeys);
     const places = [
       Readable.from(received.map((text) => Buffer.from(text))),
       createReadStream(join(directory, 'worm', 'notes')),
     ];
     for (const notes of places) {
-      const lines = of(LogLines).lines({ from: 0, to: size }, { size, note }, null);
+      const lines = of(LogLines).formatRange({ from: 0, to: size }, { size, note }, null);
       const { anchored } = await verifyExport(lines, keys, { anchored: readNotes(notes) });
       expect(anchored?.held).toBeGreaterThan(3);
     }
@@ -101,10 +101,10 @@ describe('the anchors of the audit log', () => {
     await until(() => states().every(({ failure }) => failure !== undefined));
     expect((await fetch(`${service.running.managementUrl}/health/ready`)).status).toBe(200);
     expect((await service.client.call('operator', 'GET', '/v1/relying-parties')).status).toBe(200);
-    expect(of(LogKeeper).state().failures).toContain('anchor');
+    expect(of(CheckpointScheduler).getState().failures).toContain('anchor');
     away = false;
     await rename(join(directory, 'gone'), join(directory, 'worm'));
-    await until(() => !of(LogKeeper).state().failures.includes('anchor'));
+    await until(() => !of(CheckpointScheduler).getState().failures.includes('anchor'));
     expect(sizeOf(received.at(-1))).toBeGreaterThan(sizeOf(received[before - 1]));
     const rows = await service.sql<{ type: string }>(
       'SELECT type FROM audit_event WHERE event LIKE \'%"status_code":"anchor"%\' ORDER BY id',

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
@@ -44,8 +44,8 @@ afterAll(async () => {
 async function settle(): Promise<void> {
   await of(LogPartitions).make();
   for (let calm = 0; calm < 3; calm += 1) {
-    await of(LogKeeper).tick();
-    if ((await of(PendingEvents).oldest()) !== undefined) calm = 0;
+    await of(CheckpointScheduler).tick();
+    if ((await of(PendingEvents).findOldest()) !== undefined) calm = 0;
     service.clock.advance(1);
   }
 }

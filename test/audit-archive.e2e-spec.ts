@@ -8,19 +8,19 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { AuditEventEntity } from '../src/audit-log/audit-event.entity.js';
 import { AuditService } from '../src/audit/audit.service.js';
-import { withArchiveSession } from '../commands/audit-archive/archive-session.js';
-import { type ArchivedMonth, LogArchive } from '../commands/audit-archive/log-archiver.js';
+import { runInArchiveSession } from '../commands/audit-archive/archive-session.js';
+import { type ArchivedMonth, LogArchiver } from '../commands/audit-archive/log-archiver.js';
 import { thinCheckpoints } from '../commands/audit-archive/thin-checkpoints.js';
 import { CompactRange } from '../src/tlog/compact-range.js';
 import { formatEvent, formatProof } from '../src/tlog/export-lines.js';
-import { leafHash } from '../src/tlog/merkle-hash.js';
+import { hashLeaf } from '../src/tlog/merkle-hash.js';
 import { LOG_KEYS, type LogKeys } from '../src/audit-log/log-keys.js';
-import { firstIdAt } from '../src/audit/event-id.js';
+import { toFirstId } from '../src/audit/event-id.js';
 import { parseVerifierKeys, type VerifierKey } from '../src/tlog/verifier-key.js';
 import { openCheckpoint, signCheckpoint } from '../src/tlog/signed-checkpoint.js';
 import { type ProvedExport, verifyExport } from '../src/tlog/verify-export.js';
 import { verifyConsistency } from '../src/tlog/verify-proof.js';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogLines } from '../src/audit-log/log-lines.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
@@ -41,7 +41,7 @@ beforeAll(async () => {
   for (let month = 0; month < MONTHS; month += 1) {
     for (let count = 0; count < EVENTS_A_MONTH; count += 1) await record(count);
     await settle();
-    notes.push((await of(LogProofs).checkpoint()).note);
+    notes.push((await of(LogProofs).getCheckpoint()).note);
     service.clock.advance((nextMonth() - service.clock.now().getTime()) / 1_000 + 3_600);
     await of(LogPartitions).make();
   }
@@ -60,16 +60,16 @@ async function record(count: number): Promise<void> {
 
 async function planned(before: Date): Promise<ArchivedMonth[]> {
   const request = { before, directory, keys, now: () => service.clock.now() };
-  return withArchiveSession(
+  return runInArchiveSession(
     service.database.migratorUrl,
-    (dataSource) => Readable.from(new LogArchive(dataSource, request).plan()).toArray() as Promise<ArchivedMonth[]>,
+    (dataSource) => Readable.from(new LogArchiver(dataSource, request).plan()).toArray() as Promise<ArchivedMonth[]>,
   );
 }
 
 async function settle(): Promise<void> {
-  while ((await of(PendingEvents).oldest()) !== undefined) {
+  while ((await of(PendingEvents).findOldest()) !== undefined) {
     service.clock.advance(1);
-    await of(LogKeeper).tick();
+    await of(CheckpointScheduler).tick();
   }
 }
 
@@ -86,9 +86,9 @@ function monthsAgo(months: number): Date {
 
 async function archive(before: Date, to = directory): Promise<ArchivedMonth[]> {
   await settle();
-  return withArchiveSession(service.database.migratorUrl, async (dataSource) => {
+  return runInArchiveSession(service.database.migratorUrl, async (dataSource) => {
     const request = { before, directory: to, keys, now: () => service.clock.now() };
-    return Readable.from(new LogArchive(dataSource, request).run()).toArray() as Promise<ArchivedMonth[]>;
+    return Readable.from(new LogArchiver(dataSource, request).run()).toArray() as Promise<ArchivedMonth[]>;
   });
 }
 
@@ -99,8 +99,8 @@ const partitions = async (): Promise<string[]> =>
 
 async function wholeLog(): Promise<ProvedExport> {
   await settle();
-  const { size, note } = await of(LogProofs).checkpoint();
-  return verifyExport(of(LogLines).lines({ from: 0, to: size }, { size, note }, null), keys);
+  const { size, note } = await of(LogProofs).getCheckpoint();
+  return verifyExport(of(LogLines).formatRange({ from: 0, to: size }, { size, note }, null), keys);
 }
 
 const events = async (): Promise<number> => (await service.sql<{ n: string }>('SELECT count(*) AS n FROM audit_event')).map(({ n }) => Number(n))[0]!; // prettier-ignore
@@ -137,10 +137,14 @@ describe('a year of the log', () => {
     const { origin, signers } = service.running.app.get<LogKeys>(LOG_KEYS, { strict: false });
     const range = new CompactRange();
     const lines = Array.from({ length: to }, (_, index) => {
-      range.append(leafHash(`{"n":${String(index)}}`));
+      range.append(hashLeaf(`{"n":${String(index)}}`));
       return formatEvent(index, `{"n":${String(index)}}`);
     });
-    const checkpoint = signCheckpoint({ origin, size: to, root: range.root(), extensions: [] }, signers, new Date());
+    const checkpoint = signCheckpoint(
+      { origin, size: to, root: range.computeRoot(), extensions: [] },
+      signers,
+      new Date(),
+    );
     const proof = formatProof({ treeSize: to, from: 0, to, left: [], right: [], checkpoint });
     await writeFile(first!.path, [...lines, proof].join(''));
     const before = await events();
@@ -161,10 +165,10 @@ describe('a year of the log', () => {
   });
 
   it('is archived by its owner alone, and once at a time', async () => {
-    await expect(withArchiveSession(service.database.url, () => Promise.resolve())).rejects.toThrow(
+    await expect(runInArchiveSession(service.database.url, () => Promise.resolve())).rejects.toThrow(
       /does not own audit_event/,
     );
-    await withArchiveSession(service.database.migratorUrl, async () => {
+    await runInArchiveSession(service.database.migratorUrl, async () => {
       await expect(archive(monthsAgo(9))).rejects.toThrow('another session is archiving the log');
     });
   });
@@ -213,17 +217,17 @@ describe('a year of the log', () => {
   });
 
   it('continues every checkpoint that was signed in it', async () => {
-    const last = openCheckpoint((await of(LogProofs).checkpoint()).note, keys);
+    const last = openCheckpoint((await of(LogProofs).getCheckpoint()).note, keys);
     for (const note of notes) {
       const { size: from, root: fromRoot } = openCheckpoint(note, keys);
-      const { proof } = await of(LogProofs).consistency(from, last.size);
+      const { proof } = await of(LogProofs).proveConsistency(from, last.size);
       const hashes = proof.map((hash) => Buffer.from(hash, 'base64url'));
       expect(verifyConsistency({ from, to: last.size, proof: hashes, fromRoot, toRoot: last.root })).toBe(true);
     }
   });
 
   it('is read from the partitions of the time that is asked for', async () => {
-    const [from, to] = [monthsAgo(2), monthsAgo(1)].map((date) => firstIdAt(date.getTime()));
+    const [from, to] = [monthsAgo(2), monthsAgo(1)].map((date) => toFirstId(date.getTime()));
     const pool = new DataSource({
       type: 'postgres',
       driver: pg,
@@ -260,7 +264,7 @@ describe('a year of the log', () => {
          AND NOT EXISTS (SELECT FROM audit_checkpoint WHERE size = c.size - 1)
        ORDER BY size LIMIT 1`);
     const before = await read();
-    const thinned = await withArchiveSession(service.database.migratorUrl, (dataSource) =>
+    const thinned = await runInArchiveSession(service.database.migratorUrl, (dataSource) =>
       thinCheckpoints(dataSource, 3),
     );
     const after = await read();
@@ -268,11 +272,13 @@ describe('a year of the log', () => {
     expect(after).toEqual(expected);
     expect(thinned).toBe(before.length - after.length);
     expect(thinned).toBeGreaterThan(0);
-    expect(await withArchiveSession(service.database.migratorUrl, (dataSource) => thinCheckpoints(dataSource))).toBe(0);
+    expect(await runInArchiveSession(service.database.migratorUrl, (dataSource) => thinCheckpoints(dataSource))).toBe(
+      0,
+    );
   });
 });
 
 async function partitionsBefore(date: Date): Promise<string[]> {
-  const rows = await service.sql<{ name: string }>('SELECT name FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id', [firstIdAt(date.getTime())]); // prettier-ignore
+  const rows = await service.sql<{ name: string }>('SELECT name FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id', [toFirstId(date.getTime())]); // prettier-ignore
   return rows.map(({ name }) => name);
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Page } from './support/bodies.js';
@@ -54,8 +54,11 @@ async function everything(): Promise<string> {
 
 async function exported(): Promise<string> {
   const app = service.running.app;
-  const [pending, keeper] = [app.get(PendingEvents, { strict: false }), app.get(LogKeeper, { strict: false })];
-  while ((await pending.oldest()) !== undefined) {
+  const [pending, keeper] = [
+    app.get(PendingEvents, { strict: false }),
+    app.get(CheckpointScheduler, { strict: false }),
+  ];
+  while ((await pending.findOldest()) !== undefined) {
     service.clock.advance(1);
     await keeper.tick();
   }

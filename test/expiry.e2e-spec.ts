@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { ExpiredChallenges } from '../src/challenges/expired-challenge-purger.js';
+import { ExpiredChallengePurger } from '../src/challenges/expired-challenge-purger.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
@@ -54,7 +54,7 @@ describe('challenges that nobody answers', () => {
   };
 
   it('are cleared away once they have expired, and not before', async () => {
-    const purge = (): Promise<number> => service.running.app.get(ExpiredChallenges, { strict: false }).purge();
+    const purge = (): Promise<number> => service.running.app.get(ExpiredChallengePurger, { strict: false }).purge();
     service.clock.advance(600);
     await purge();
     for (let count = 0; count < 3; count += 1) await brief.requestAuthentication();

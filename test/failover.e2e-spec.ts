@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { connectionsOf, migrate } from '../src/database/data-source.js';
+import { countConnections, migrate } from '../src/database/data-source.js';
 import { SUPERUSER } from '../dev/embedded-postgres/cluster.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../dev/embedded-postgres/embedded-postgres.js';
 import { runRoleScript } from '../src/database/role-scripts.js';
@@ -116,7 +116,7 @@ describe('after a failover that leaves the sessions alive', () => {
     await load.succeeds(60);
     await load.end();
     const failures = load.statuses.filter((status) => status !== 201);
-    const { hot, rest } = connectionsOf(1);
+    const { hot, rest } = countConnections(1);
     expect(new Set(failures)).toEqual(new Set([503]));
     expect(failures.length).toBeLessThanOrEqual(2 * (hot + rest));
   });

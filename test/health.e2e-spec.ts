@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { limitRequestTimes, REQUEST_TIMEOUTS } from '../src/http/request-timeouts.js';
+import { setRequestTimeouts, REQUEST_TIMEOUTS } from '../src/http/request-timeouts.js';
 import { problem } from './support/bodies.js';
 import { TestService } from './support/service.js';
 
@@ -51,7 +51,7 @@ describe('a client that holds connections to the management listener', () => {
   });
   afterEach(() => {
     for (const socket of held.splice(0)) socket.destroy();
-    limitRequestTimes(server);
+    setRequestTimeouts(server);
   });
   const hold = async (begin: string): Promise<Socket> => {
     const { hostname, port } = new URL(service.running.managementUrl);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
@@ -49,9 +49,9 @@ async function signIn(times: number): Promise<void> {
 
 /** How many events are in which partition, once each has its leaf. */
 async function partitions(): Promise<Record<string, number>> {
-  while ((await of(PendingEvents).oldest()) !== undefined) {
+  while ((await of(PendingEvents).findOldest()) !== undefined) {
     service.clock.advance(1);
-    await of(LogKeeper).tick();
+    await of(CheckpointScheduler).tick();
   }
   const rows = await service.sql<{ name: string; events: number; placed: number }>(
     `SELECT audit_event.tableoid::regclass::text AS name, count(*)::integer AS events, count(leaf_index)::integer AS placed
@@ -75,7 +75,7 @@ describe('a service whose last start is most of a year ago', () => {
     });
     await signIn(3);
     expect(Object.keys(await partitions())).toEqual([month()]);
-    expect(of(LogKeeper).state().failures).toEqual([]);
+    expect(of(CheckpointScheduler).getState().failures).toEqual([]);
   });
 
   it('serves beside a reader that keeps the month from being made, says so, and mends it afterwards', async () => {
@@ -90,7 +90,7 @@ describe('a service whose last start is most of a year ago', () => {
     });
     await signIn(3);
     expect(Object.keys(await partitions())).toEqual(['audit_event_default']);
-    expect(of(LogKeeper).state().failures).toEqual(['partitions']);
+    expect(of(CheckpointScheduler).getState().failures).toEqual(['partitions']);
     const ready = await fetch(`${service.running.managementUrl}/health/ready`);
     expect(ready.status).toBe(200);
     expect(await ready.text()).toContain('"failures":["partitions"]');
@@ -100,6 +100,6 @@ describe('a service whose last start is most of a year ago', () => {
     await of(LogPartitions).make();
     await signIn(1);
     expect(Object.keys(await partitions())).toEqual([month()]);
-    expect(of(LogKeeper).state().failures).toEqual([]);
+    expect(of(CheckpointScheduler).getState().failures).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../src/config/clock.js';
 import { prepareDevelopment } from '../dev/prepare-development.js';
-import { freePort } from '../dev/embedded-postgres/postmaster.js';
+import { findFreePort } from '../dev/embedded-postgres/postmaster.js';
 import { Ceremonies } from './support/ceremonies.js';
 import { Client } from './support/client.js';
 import { Contract } from './support/contract.js';
@@ -41,7 +41,7 @@ afterAll(async () => {
 
 /** The service as it is delivered and as production logs: a line for each request. */
 async function start(output: number | 'pipe', workers: number): Promise<void> {
-  const [httpsPort, managementPort] = [await freePort(), await freePort()];
+  const [httpsPort, managementPort] = [await findFreePort(), await findFreePort()];
   const file = (name: string): string => join(dataDir, name);
   child = spawn(process.execPath, ['dist/src/main.js'], {
     cwd: join(import.meta.dirname, '..'),

@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
 import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
-import { htmlOf } from '../commands/audit-report/html-report.js';
+import { renderHtml } from '../commands/audit-report/html-report.js';
 import { reviewExport } from '../commands/audit-report/review-export.js';
-import { reportOf } from '../commands/audit-report/report.js';
+import { buildReport } from '../commands/audit-report/report.js';
 import { Review } from '../commands/audit-report/review.js';
-import { textOf } from '../commands/audit-report/text-report.js';
+import { renderText } from '../commands/audit-report/text-report.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { AuditEvent, Credential, Page, RegistrationChallenge, Verification } from './support/bodies.js';
 import { problem } from './support/bodies.js';
@@ -162,8 +162,11 @@ const withoutPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: Audi
 
 async function exported(): Promise<string> {
   const { app } = service.running;
-  const [pending, keeper] = [app.get(PendingEvents, { strict: false }), app.get(LogKeeper, { strict: false })];
-  while ((await pending.oldest()) !== undefined) {
+  const [pending, keeper] = [
+    app.get(PendingEvents, { strict: false }),
+    app.get(CheckpointScheduler, { strict: false }),
+  ];
+  while ((await pending.findOldest()) !== undefined) {
     service.clock.advance(1);
     await keeper.tick();
   }
@@ -208,8 +211,8 @@ describe('of all that, an export', () => {
     const keys = parseVerifierKeys(succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/key'), 200));
     const review = new Review({ from: 0, to: Infinity });
     const proved = await reviewExport(Readable.from([Buffer.from(await exported())]), review, keys);
-    const report = reportOf(review, { file: 'export.ndjson', proved, modelName: () => undefined });
-    const [text, page] = [textOf(report), htmlOf(report)];
+    const report = buildReport(review, { file: 'export.ndjson', proved, modelName: () => undefined });
+    const [text, page] = [renderText(report), renderHtml(report)];
     const unseen = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u; // eslint-disable-line no-control-regex
     for (const output of [text, page]) expect([unseen.exec(output), output.isWellFormed()]).toEqual([null, true]);
     expect(page).not.toMatch(/<script|<\/td>[^\n<]*<\/td>/);

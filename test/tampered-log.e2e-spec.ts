@@ -23,7 +23,7 @@ beforeAll(async () => {
   for (let size = 100; size <= SIZE; size += 100) {
     await log.replica.record(100);
     await log.replica.settle();
-    const { note, ...latest } = (await log.replica.storage.latestCheckpoint())!;
+    const { note, ...latest } = (await log.replica.storage.findLatestCheckpoint())!;
     expect(latest.size).toBe(size);
     anchored.push(note);
   }
@@ -39,9 +39,9 @@ async function restore(): Promise<void> {
 
 /** As the service answers it now. */
 async function exported(): Promise<string> {
-  const { size, note } = await log.replica.proofs.checkpoint();
+  const { size, note } = await log.replica.proofs.getCheckpoint();
   let text = '';
-  for await (const page of log.replica.lines.lines({ from: 0, to: size }, { size, note }, null))
+  for await (const page of log.replica.lines.formatRange({ from: 0, to: size }, { size, note }, null))
     text += page.toString();
   return text;
 }

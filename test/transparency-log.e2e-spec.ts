@@ -4,12 +4,12 @@ import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem } from './support/bodies.js';
 import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
 import { openCheckpoint } from '../src/tlog/signed-checkpoint.js';
-import { proveEvent } from '../src/tlog/proved-event.js';
+import { verifyEvent } from '../src/tlog/proved-event.js';
 import { verifyExport } from '../src/tlog/verify-export.js';
 import { parseConsistency } from '../src/tlog/consistency-document.js';
 import { verifyConsistency } from '../src/tlog/verify-proof.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
-import { LogKeeper } from '../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
 
@@ -28,13 +28,13 @@ async function get<Body = Record<string, unknown>>(path: string, identity = 'aud
   const answer = await service.client.call<Body>(identity, 'GET', path);
   return answer.status === 503 ? get(path, identity) : answer;
 }
-const tick = (): Promise<void> => service.running.app.get(LogKeeper, { strict: false }).tick();
+const tick = (): Promise<void> => service.running.app.get(CheckpointScheduler, { strict: false }).tick();
 const text = async (path: string): Promise<string> => (await get<string>(path)).body;
 
 /** Waits until every event has its place. */
 async function settled(): Promise<void> {
   const pending = service.running.app.get(PendingEvents, { strict: false });
-  while ((await pending.oldest()) !== undefined) {
+  while ((await pending.findOldest()) !== undefined) {
     service.clock.advance(1);
     await tick();
   }
@@ -72,9 +72,9 @@ describe('the transparency log', () => {
     const event = JSON.stringify((await get(path)).body);
     const proof = JSON.stringify((await get(`${path}/proof`)).body);
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
-    expect(proveEvent(event, proof, keys)).toMatchObject({ id: metadata.uid, type: 'credential.verify' });
-    expect(() => proveEvent(event.replace('credential.verify', 'credential.revoke'), proof, keys)).toThrow(
-      'of another event',
+    expect(verifyEvent(event, proof, keys)).toMatchObject({ id: metadata.uid, type: 'credential.verify' });
+    expect(() => verifyEvent(event.replace('credential.verify', 'credential.revoke'), proof, keys)).toThrow(
+      'for another event',
     );
   });
 

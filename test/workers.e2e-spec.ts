@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import pg from 'pg';
-import { firstIdAt } from '../src/audit/event-id.js';
+import { toFirstId } from '../src/audit/event-id.js';
 import { DevelopmentCa } from '../dev/development-ca.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem, type RegistrationChallenge } from './support/bodies.js';
@@ -94,7 +94,7 @@ function isAlive(pid: number): boolean {
 async function recorded(type: string, since: number): Promise<Record<string, unknown>[]> {
   const { rows } = await sql.query<{ event: { unmapped: Record<string, unknown> } }>(
     'SELECT event::json AS event FROM audit_event WHERE type = $1 AND id >= $2 ORDER BY id',
-    [type, firstIdAt(since)],
+    [type, toFirstId(since)],
   );
   return rows.map(({ event }) => event.unmapped);
 }

@@ -94,7 +94,8 @@ for (const [path, { length }] of counts) {
 const contributing = readFileSync(CONTRIBUTING, 'utf8');
 const expected = contributing.replace(TABLE, (_, begin: string, end: string) => `${begin}${renderTable()}${end}`);
 if (process.argv.includes('--write')) writeFileSync(CONTRIBUTING, expected);
-else if (contributing !== expected) faults.push(`${CONTRIBUTING} differs from tools/rooms.ts: npm run check:rooms -- --write`);
+else if (contributing !== expected)
+  faults.push(`${CONTRIBUTING} differs from tools/rooms.ts: npm run check:rooms -- --write`);
 
 for (const fault of faults) console.error(fault);
 if (faults.length > 0) process.exitCode = 1;

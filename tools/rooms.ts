@@ -29,7 +29,10 @@ export const FLOORS: readonly Floor[] = [
         holds: 'The ceremonies as pure functions, step by step. It alone imports SimpleWebAuthn.',
         neighbours: ['src/x509'],
       },
-      { path: 'src/tlog', holds: 'The transparency log as a library: Merkle trees, notes, checkpoints, proofs, exports.' },
+      {
+        path: 'src/tlog',
+        holds: 'The transparency log as a library: Merkle trees, notes, checkpoints, proofs, exports.',
+      },
     ],
   },
   {
@@ -90,8 +93,18 @@ export const FLOORS: readonly Floor[] = [
   {
     name: 'Roof: what starts',
     rooms: [
-      { path: 'src', holds: 'The service: main.ts, app.module.ts and src/app (start, stop, pipeline, management, workers).' },
-      { path: 'commands', holds: 'The programs of operators and auditors.' },
+      {
+        path: 'src',
+        holds: 'The service: main.ts, app.module.ts and src/app (start, stop, pipeline, management, workers).',
+      },
+      { path: 'commands/audit-archive', holds: 'Moves old months of the audit log into verified files.' },
+      { path: 'commands/audit-report', holds: 'The daily review, as text and as a page.' },
+      { path: 'commands/inventory', holds: 'The cryptographic inventory.' },
+      {
+        path: 'commands',
+        holds: 'The programs of operators and auditors.',
+        neighbours: ['src', 'commands/audit-archive', 'commands/audit-report', 'commands/inventory'],
+      },
     ],
   },
 ];

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '../load/connection.js';
-import { HOT_STATEMENTS } from '../../test/support/hot-statements.js';
+import { CEREMONY_STATEMENTS } from '../../test/support/hot-statements.js';
 import type { Database } from '../measure/database.js';
 import { ask, callerOf } from './ask.js';
 import type { Grown } from './contestants.js';
@@ -95,7 +95,7 @@ function add(executed: Map<string, Executed[]>, name: string, more: readonly Exe
 
 /** Names a hot statement by its name, and any other by its beginning. */
 function nameOf(text: string): string {
-  const hot = HOT_STATEMENTS.find(({ statement }) => statement.text === text);
+  const hot = CEREMONY_STATEMENTS.find(({ statement }) => statement.text === text);
   return (
     hot?.statement.name ??
     text

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { timeOfId } from '../../src/audit/event-id.js';
+import { parseIdTime } from '../../src/audit/event-id.js';
 import { quantile } from '../load/latency.js';
 
 const INTERVAL = 200;
@@ -43,7 +43,7 @@ export class LagProbe {
       const { rows } = await this.session.query<{ id: string }>(
         'SELECT event_id AS id FROM audit_pending ORDER BY event_id LIMIT 1',
       );
-      this.seen.push(rows[0] ? Math.max(0, Date.now() - timeOfId(rows[0].id)) : 0);
+      this.seen.push(rows[0] ? Math.max(0, Date.now() - parseIdTime(rows[0].id)) : 0);
       await sleep(INTERVAL);
     }
   }

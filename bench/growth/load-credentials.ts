@@ -3,8 +3,8 @@ import { pathToFileURL } from 'node:url';
 import type pg from 'pg';
 import type { Config } from '../../src/config/config.js';
 import type * as SecretKeysModule from '../../src/config/secret-keys.js';
-import { bindingMac } from '../../src/credentials/binding.js';
-import { type Member, memberOf, type Population } from './population.js';
+import { computeBindingMac } from '../../src/credentials/binding.js';
+import { type Member, compileMember, type Population } from './population.js';
 
 /** Comes from the build, because Node cannot strip all TypeScript of the sources. */
 const SECRET_KEYS = join(import.meta.dirname, '../../dist/src/config/secret-keys.js');
@@ -71,7 +71,7 @@ function columnsOf(from: number, to: number, population: Population, publicKeys:
     ...{ handle: [], auditUid: [] },
   };
   for (let index = from; index < to; index += 1) {
-    const member = memberOf(index, population);
+    const member = compileMember(index, population);
     const publicKey = publicKeys[index % publicKeys.length]!;
     const sealed = { ...member, publicKey, bindingMac: macOf(member, publicKey, key) };
     for (const name of Object.keys(columns) as (keyof Columns)[]) (columns[name] as unknown[]).push(sealed[name]);
@@ -80,5 +80,5 @@ function columnsOf(from: number, to: number, population: Population, publicKeys:
 }
 
 function macOf(member: Member, publicKey: Buffer, key: Buffer): Buffer {
-  return bindingMac(key, { ...member, publicKey, aaguid: AAGUID, backupEligible: true });
+  return computeBindingMac(key, { ...member, publicKey, aaguid: AAGUID, backupEligible: true });
 }

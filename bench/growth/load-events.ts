@@ -85,7 +85,7 @@ export async function loadEvents(
     const written = (await session.query<Written>(INSERT, values)).rows[0]!;
     if (written.count !== to - from) throw new Error(`${String(written.count)} events of ${String(to - from)}`);
     await storeNodes(session, range, written.hashes);
-    const [root, now] = [range.root(), new Date()];
+    const [root, now] = [range.computeRoot(), new Date()];
     const note = signCheckpoint({ origin: ORIGIN, size: to, root, extensions: [] }, signers, now);
     await session.query(
       `INSERT INTO audit_checkpoint (size, root, frontier, last_tx, last_id, note, created_at)

@@ -3,7 +3,7 @@ import { Authenticator } from '../../test/support/authenticator/authenticator.js
 import type { CredentialKey } from '../../test/support/authenticator/keys.js';
 import { RP_ID } from '../contenders/contender.js';
 import { newUser, type User, type UserSource } from '../load/users.js';
-import { keysOf, memberOf, type Population } from './population.js';
+import { keysOf, compileMember, type Population } from './population.js';
 
 /** A prime above any sensible size: a walk in such strides meets each member equally often, and rarely neighbours. */
 const STRIDE = 15_485_863;
@@ -28,7 +28,7 @@ export class LoadedUsers implements UserSource {
   next(): User {
     for (;;) {
       this.turn = (this.turn + STRIDE) % this.population.size;
-      const { rpId, status, credentialId, handle, userId, id } = memberOf(this.turn, this.population);
+      const { rpId, status, credentialId, handle, userId, id } = compileMember(this.turn, this.population);
       if (rpId !== RP_ID || status !== 'active') continue;
       const key = this.keys[this.turn % this.keys.length]!;
       const authenticator = new Authenticator();

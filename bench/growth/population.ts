@@ -40,7 +40,7 @@ export function newPopulation(size: number, since: number, until: number): Popul
   return { size, since, until, keys };
 }
 
-export function memberOf(index: number, { size, since, until }: Population): Member {
+export function compileMember(index: number, { size, since, until }: Population): Member {
   const bytes = hash('sha512', `member ${String(index)}`, 'buffer');
   const createdAt = Math.floor(since + ((until - since) * index) / size);
   return {

@@ -1,6 +1,6 @@
-import { firstIdAt } from '../../src/audit/event-id.js';
+import { toFirstId } from '../../src/audit/event-id.js';
 import { RP_ID } from '../contenders/contender.js';
-import { ACTIVE_EVERY, memberOf, type Population, SMALL_RP_ID } from './population.js';
+import { ACTIVE_EVERY, compileMember, type Population, SMALL_RP_ID } from './population.js';
 
 /** A query of operators and auditors. */
 export interface Query {
@@ -21,9 +21,9 @@ const cursorAt = (id: string): string => Buffer.from(id).toString('base64url');
 const textAt = ({ since, until }: Population, share: number, plus = 0): string =>
   new Date(Math.floor(since + (until - since) * share) + plus).toISOString();
 /** Returns a user who is in the log and is not the robot's. */
-const activeAt = (population: Population, turn: number): ReturnType<typeof memberOf> => {
+const activeAt = (population: Population, turn: number): ReturnType<typeof compileMember> => {
   const active = Math.ceil(population.size / ACTIVE_EVERY);
-  return memberOf((1 + ((turn * STRIDE) % (active - 1))) * ACTIVE_EVERY, population);
+  return compileMember((1 + ((turn * STRIDE) % (active - 1))) * ACTIVE_EVERY, population);
 };
 
 const credentials = (name: string, parameters: (population: Population, turn: number) => object): Query => ({
@@ -48,14 +48,14 @@ function search(parameters: object): string {
 }
 
 const deep = (population: Population): string =>
-  cursorAt(firstIdAt(population.since + (population.until - population.since) * 0.1));
+  cursorAt(toFirstId(population.since + (population.until - population.since) * 0.1));
 
 export const QUERIES: readonly Query[] = [
   credentials('of a user', (population, turn) => ({ rpId: RP_ID, userId: activeAt(population, turn).userId })),
   credentials('of a user, any relying party', (population, turn) => ({ userId: activeAt(population, turn).userId })),
   credentials('of a relying party', () => ({ rpId: RP_ID })),
   credentials('of a relying party, deep page', (population) => ({
-    ...{ rpId: RP_ID, cursor: cursorAt(memberOf(Math.floor(population.size * 0.9), population).id) },
+    ...{ rpId: RP_ID, cursor: cursorAt(compileMember(Math.floor(population.size * 0.9), population).id) },
   })),
   credentials('of a small relying party', () => ({ rpId: SMALL_RP_ID })),
   credentials('revoked', () => ({ rpId: RP_ID, status: 'revoked' })),
@@ -72,7 +72,7 @@ export const QUERIES: readonly Query[] = [
   events('by actor', () => ({ actor: 'spiffe://passkey-manager.local/auth-service' })),
   events('by rare actor', () => ({ actor: 'spiffe://passkey-manager.local/auditor' })),
   events('by user', (population, turn) => ({ userId: activeAt(population, turn).userId })),
-  events('by user with many', (population) => ({ userId: memberOf(0, population).userId })),
+  events('by user with many', (population) => ({ userId: compileMember(0, population).userId })),
   events('by credential', (population, turn) => ({ credentialId: activeAt(population, turn).id })),
   events('by credential id', (population, turn) => ({
     credentialId: activeAt(population, turn).credentialId.toString('base64url'),

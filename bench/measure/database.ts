@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { openCluster, runOn, SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
-import { freePort, readPostmaster, stopPostmaster } from '../../dev/embedded-postgres/postmaster.js';
+import { openCluster, runOnCluster, SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
+import { findFreePort, readPostmaster, stopPostmaster } from '../../dev/embedded-postgres/postmaster.js';
 import { pin } from './placement.js';
 import { descendants, parentOf } from './processes.js';
 
@@ -47,10 +47,10 @@ export async function startDatabase(directory: string): Promise<Database> {
 async function startOwn(directory: string): Promise<Database> {
   mkdirSync(directory, { recursive: true });
   const cluster = await openCluster(directory, true);
-  const port = await freePort();
+  const port = await findFreePort();
   const options = Object.entries({ ...SETTINGS, port }).map(([name, value]) => `-c ${name}=${String(value)}`);
   const start = ['start', '--wait', '--silent', '--log=../server.log', `--options=${options.join(' ')}`];
-  const { code, output } = await runOn(cluster, cluster.binaries.pgCtl, start, { detached: true });
+  const { code, output } = await runOnCluster(cluster, cluster.binaries.pgCtl, start, { detached: true });
   if (code !== 0) throw new Error(`PostgreSQL did not start (${join(cluster.home, 'server.log')}): ${output}`);
   const { pid } = (await readPostmaster(cluster))!;
   pin('database', descendants(pid));

@@ -11,11 +11,11 @@ import { join } from 'node:path';
 import Fastify from 'fastify';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { type AuditRow, auditRow } from '../../src/audit/audit-row.js';
+import { type AuditRow, createAuditRow } from '../../src/audit/audit-row.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../../src/credentials/answer.repository.js';
 import { ISSUE_AUTHENTICATION } from '../../src/challenges/challenge.repository.js';
-import { throughPool } from '../../src/database/named-statement.js';
-import { tlsContext, tlsOptions } from '../../src/identity/tls-options.js';
+import { adaptPool } from '../../src/database/named-statement.js';
+import { createTlsContext, createTlsOptions } from '../../src/identity/tls-options.js';
 
 const [pki = '', count = ''] = process.argv.slice(2);
 const RP_ID = 'localhost';
@@ -27,7 +27,7 @@ const eventsOf = (userId: string): Record<'issued' | 'verified', AuditRow> => {
   const credential = { id: uuidv7(), credentialId: Buffer.alloc(32).toString('base64url') };
   const entry = { outcome: 'success', rpId: RP_ID, userId, credential } as const;
   const row = (type: 'challenge.issue' | 'credential.verify'): AuditRow =>
-    auditRow({ type, ...entry }, null, new Date());
+    createAuditRow({ type, ...entry }, null, new Date());
   return { issued: row('challenge.issue'), verified: row('credential.verify') };
 };
 const users = Array.from({ length: Number(count) }, (_, n) => ({
@@ -41,7 +41,7 @@ const data = Buffer.alloc(69, 1);
 const signature = sign('sha256', data, privateKey);
 
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: 16 });
-const through = throughPool(pool);
+const through = adaptPool(pool);
 /** Gives the event an id of its own. */
 const anew = (event: AuditRow): AuditRow => ({ ...event, values: [uuidv7(), ...event.values.slice(1)] });
 
@@ -59,7 +59,7 @@ const nextUser = (): (typeof users)[number] => users[(turn = (turn + 7_919) % us
 
 const read = (name: string): Buffer => readFileSync(join(pki, name));
 const files = { cert: read('server.crt'), key: read('server.key'), ca: read('ca.crt'), crl: read('ca.crl') };
-const app = Fastify({ https: tlsOptions(tlsContext(files)) });
+const app = Fastify({ https: createTlsOptions(createTlsContext(files)) });
 
 app.post('/v1/challenges/authentication', async () => {
   const [id, user] = [uuidv7(), nextUser()];

@@ -6,21 +6,21 @@ import { registerHooks } from 'node:module';
 
 const WITHOUT = `
 import { v7 as uuidv7 } from 'uuid';
-export function auditRow(entry, context, time) {
+export function createAuditRow(entry, context, time) {
   const id = uuidv7({ msecs: time.getTime() });
   return { id, entry, values: [id, ...Array(AUDIT_ROW_WIDTH - 1).fill(null)] };
 }
-export function auditStatement(first, source = '(SELECT) AS always') {
+export function insertEventSql(first, source = '(SELECT) AS always') {
   return nothing(first, source);
 }
-export function auditParts(first, source) {
+export function insertEventPartsSql(first, source) {
   return \`recorded AS (\${nothing(first, source)})\`;
 }
-export function auditPartsEach(source) {
+export function insertEachEventPartsSql(source) {
   return \`recorded AS (SELECT FROM \${source} WHERE FALSE)\`;
 }
 function nothing(first, source) {
-  const values = AUDIT_PARAMETERS.map(([name]) => auditParameter(first, name)).join(', ');
+  const values = AUDIT_PARAMETERS.map(([name]) => auditParameterSql(first, name)).join(', ');
   return \`SELECT \${values} FROM \${source} WHERE FALSE\`;
 }
 `;
@@ -29,7 +29,10 @@ function nothing(first, source) {
 const setAside = (source) =>
   source
     .replace(/import \{ v7 as uuidv7 \} from 'uuid';/, '')
-    .replace(/export function (auditRow|auditStatement|auditParts|auditPartsEach)\(/g, 'function replaced_$1(');
+    .replace(
+      /export function (createAuditRow|insertEventSql|insertEventPartsSql|insertEachEventPartsSql)\(/g,
+      'function replaced_$1(',
+    );
 
 registerHooks({
   load(url, context, nextLoad) {

@@ -27,7 +27,7 @@ export class PasskeyManager {
 
   constructor(options: PasskeyManagerOptions) {
     this.#options = options;
-    this.#agent = connect(options);
+    this.#agent = createAgent(options);
   }
 
   issueRegistrationChallenge(body: Schemas['RegistrationChallengeRequest']): Promise<Schemas['RegistrationChallenge']> {
@@ -86,7 +86,7 @@ export class PasskeyManager {
   }
 
   /** Returns what `putRelyingParty` would store, and the passkeys that could no longer sign in. It stores nothing. */
-  tryRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingPartyDryRun']> {
+  dryRunRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingPartyDryRun']> {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { query: { dryRun: true }, body });
   }
 
@@ -117,7 +117,7 @@ export class PasskeyManager {
   /** Reads the files again, after a rotation. Running requests finish on their old connections. */
   async reload(): Promise<void> {
     const former = this.#agent;
-    this.#agent = connect(this.#options);
+    this.#agent = createAgent(this.#options);
     await former.close();
   }
 
@@ -125,8 +125,8 @@ export class PasskeyManager {
     await this.#agent.close();
   }
 
-  async #call<Reply>(method: string, path: string, { query = {}, body }: Input = {}): Promise<Reply> {
-    const url = new URL(path, this.#options.url);
+  async #call<Reply>(method: string, encodePath: string, { query = {}, body }: Input = {}): Promise<Reply> {
+    const url = new URL(encodePath, this.#options.url);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
@@ -150,7 +150,7 @@ export class PasskeyManager {
  * @param signals the result of getUserSignals() before the erasure, which deletes the user handle that the browser
  * knows
  */
-export function signalsAfterErasure({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
+export function makeErasureSignals({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
   return { allAcceptedCredentials: { ...allAcceptedCredentials, allAcceptedCredentialIds: [] } };
 }
 
@@ -159,7 +159,7 @@ interface Input {
   body?: object;
 }
 
-function connect({ certFile, keyFile, caFile, connections = 32 }: PasskeyManagerOptions): Agent {
+function createAgent({ certFile, keyFile, caFile, connections = 32 }: PasskeyManagerOptions): Agent {
   const [cert, key, ca] = [certFile, keyFile, caFile].map((file) => readFileSync(file));
   return new Agent({ connections, connect: { cert, key, ca, minVersion: 'TLSv1.3' } });
 }

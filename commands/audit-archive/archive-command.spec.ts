@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SampleLog } from '../../test/support/sample-log.js';
 import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
-import { failureText } from './archive-report.js';
+import { describeFailure } from './archive-report.js';
 import { readArchiveCommand } from './archive-command.js';
 
 const NOW = new Date('2026-05-31T12:00:00Z');
@@ -18,23 +18,23 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-const read = (before: string, ...args: string[]): unknown =>
+const readCommand = (before: string, ...args: string[]): unknown =>
   readArchiveCommand(['--before', before, '--key', key, ...args], NOW);
 
 describe('audit:archive', () => {
   it.each(['2026-02-28', '2026-03-01', '2020-01-15'])('may let go of what is older than %s', (before) => {
-    expect(read(before, '--to', directory)).toMatchObject({
+    expect(readCommand(before, '--to', directory)).toMatchObject({
       ...{ before: new Date(before), directory, dryRun: false },
       keys: [{ name: SampleLog.ORIGIN }, { name: SampleLog.ORIGIN }],
     });
   });
 
   it.each(['2026-03-04', '2026-05-01', '2027-01-01'])('keeps the last three months: %s', (before) => {
-    expect(() => read(before)).toThrow(/PCI DSS 10\.5\.1/);
+    expect(() => readCommand(before)).toThrow(/PCI DSS 10\.5\.1/);
   });
 
   it.each(['2026-13-01', '2026-02', 'yesterday', '2026-01-01T00:00:00Z', ''])('knows no date %j', (before) => {
-    expect(() => read(before)).toThrow(/is not a date like 2026-01-31/);
+    expect(() => readCommand(before)).toThrow(/is not a date like 2026-01-31/);
   });
 
   it('demands a date and verifier keys', async () => {
@@ -52,6 +52,6 @@ describe('audit:archive', () => {
     ['EROFS', 'open', 'the file system is read-only'],
   ])('tells an operator of %s', (code, syscall, told) => {
     const error = Object.assign(new Error('?'), { code, syscall, path: '/worm/a.ndjson' });
-    expect(failureText(error)).toBe(`/worm/a.ndjson: ${syscall} failed, ${told}.`);
+    expect(describeFailure(error)).toBe(`/worm/a.ndjson: ${syscall} failed, ${told}.`);
   });
 });

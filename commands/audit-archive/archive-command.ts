@@ -17,12 +17,12 @@ export interface ArchiveCommand extends Pick<ArchiveRequest, 'before' | 'directo
 
 /** @throws ArchiveError that says what is wrong with the command */
 export function readArchiveCommand(args: string[], now: Date): ArchiveCommand {
-  const { before, key, to, 'dry-run': dryRun } = parse(args);
+  const { before, key, to, 'dry-run': dryRun } = parseOptions(args);
   if (before === undefined || key === undefined) throw new ArchiveError(USAGE);
   return { before: readBefore(before, now), directory: resolve(to), keys: readKeys(key), dryRun };
 }
 
-function parse(args: string[]): { before?: string; key?: string; to: string; 'dry-run': boolean } {
+function parseOptions(args: string[]): { before?: string; key?: string; to: string; 'dry-run': boolean } {
   try {
     const options = {
       before: { type: 'string' },

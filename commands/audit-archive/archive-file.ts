@@ -8,7 +8,7 @@ import type { LeafRange } from '../../src/audit-log/log-lines.js';
 import { ArchiveError } from './archive-error.js';
 
 /** What an archive file proves, and its digest. */
-export interface ProvedFile {
+export interface VerifiedFile {
   readonly proved: ProvedExport;
   /** SHA-256 of the file. */
   readonly digest: Buffer;
@@ -18,7 +18,7 @@ const CHUNK_BYTES = 2 ** 20;
 /** Upper bound for the last line of an export, which has at most 128 hashes and a checkpoint. */
 const PROOF_BYTES = 2 ** 16;
 
-export async function exists(path: string): Promise<boolean> {
+export async function isExistingFile(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFile();
   } catch (error) {
@@ -32,7 +32,7 @@ export async function exists(path: string): Promise<boolean> {
  *
  * @param check checks the written file before it gets its name
  */
-export async function writeWhole(
+export async function writeFileAtomically(
   path: string,
   content: AsyncIterable<Buffer> | string,
   check?: (path: string) => Promise<void>,
@@ -57,15 +57,15 @@ export async function writeWhole(
  * @param since earliest time of its first event; no event from this time on may be missing
  * @throws ExportError if the file does not verify, ArchiveError if it has other leaves
  */
-export async function proveFile(
+export async function verifyFile(
   path: string,
   keys: readonly VerifierKey[],
   range: LeafRange,
   since: Date,
   onProgress?: (bytes: number, lines: number) => void,
-): Promise<ProvedFile> {
+): Promise<VerifiedFile> {
   const digest = createHash('sha256');
-  const chunks = hashed(createReadStream(path, { highWaterMark: CHUNK_BYTES }), digest);
+  const chunks = hashChunks(createReadStream(path, { highWaterMark: CHUNK_BYTES }), digest);
   const proved = await verifyExport(chunks, keys, { retainedSince: since, onProgress });
   if (proved.from !== range.from || proved.to !== range.to) {
     const [has, needs] = [proved, range].map(({ from, to }) => `[${String(from)}, ${String(to)})`) as [string, string];
@@ -77,19 +77,19 @@ export async function proveFile(
 /** Writes what a verifier of the file needs beside it: its checkpoint and the public keys. */
 export async function writeEvidence(path: string, keys: readonly VerifierKey[]): Promise<void> {
   const stem = path.replace(/\.ndjson$/, '');
-  await writeWhole(`${stem}.checkpoint`, await checkpointOf(path));
-  await writeWhole(`${stem}.pub`, keys.map((key) => `${formatVerifierKey(key)}\n`).join(''));
+  await writeFileAtomically(`${stem}.checkpoint`, await readCheckpoint(path));
+  await writeFileAtomically(`${stem}.pub`, keys.map((key) => `${formatVerifierKey(key)}\n`).join(''));
 }
 
 /** Reads the checkpoint in the last line. */
-async function checkpointOf(path: string): Promise<string> {
+async function readCheckpoint(path: string): Promise<string> {
   const { size } = await stat(path);
   const stream = createReadStream(path, { start: Math.max(0, size - PROOF_BYTES), encoding: 'utf8' });
   const lines = (await stream.toArray()).join('').trimEnd().split('\n');
   return (JSON.parse(lines.at(-1)!) as { checkpoint: string }).checkpoint;
 }
 
-async function* hashed(chunks: AsyncIterable<Buffer>, digest: Hash): AsyncGenerator<Buffer> {
+async function* hashChunks(chunks: AsyncIterable<Buffer>, digest: Hash): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
     digest.update(chunk);
     yield chunk;

@@ -17,7 +17,7 @@ export const showProgress: NonNullable<ArchiveRequest['onProgress']> = (step, le
 };
 
 /** Describes what was done with a month, or what would be done. */
-export function monthText({ partition, extent: { events, from, to }, path, file }: ArchivedMonth): string {
+export function describeMonth({ partition, extent: { events, from, to }, path, file }: ArchivedMonth): string {
   const clear = process.stderr.isTTY ? '\r\x1b[K' : '';
   const what = `${events.toLocaleString('en')} events, leaves [${String(from)}, ${String(to)})`;
   const sha256 = file ? `, proved, SHA-256 ${file.digest.toString('hex')}` : '';
@@ -39,7 +39,7 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
 /**
  * Describes an error for the operator: an expected one in one line, any other with everything that is known about it.
  */
-export function failureText(error: unknown): string {
+export function describeFailure(error: unknown): string {
   if (error instanceof ArchiveError) return error.message;
   const { code = '', path, syscall = '', message, stack } = error as NodeJS.ErrnoException;
   const told = FILE_ERRORS[code];

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type QueryRunner } from 'typeorm';
-import { commandOptions } from '../../src/database/data-source.js';
+import { createCommandOptions } from '../../src/database/data-source.js';
 import { AuditCheckpointEntity } from '../../src/audit-log/audit-checkpoint.entity.js';
 import { ArchiveError } from './archive-error.js';
 
@@ -15,21 +15,21 @@ const LOCK_NOT_AVAILABLE = '55P03';
  *
  * @throws ArchiveError
  */
-export async function withArchiveSession<T>(
+export async function runInArchiveSession<T>(
   url: string,
   work: (dataSource: DataSource) => Promise<T>,
   passwordFile?: string,
 ): Promise<T> {
   const dataSource = await new DataSource({
-    ...commandOptions(url, passwordFile),
+    ...createCommandOptions(url, passwordFile),
     entities: [AuditCheckpointEntity],
   }).initialize();
   try {
     const turn = dataSource.createQueryRunner();
-    let session = await take(turn);
+    let session = await claimSession(turn);
     for (let attempt = 1; session?.owner && !session.turn && attempt < ATTEMPTS; attempt += 1) {
       await sleep(PAUSE_MS);
-      session = await take(turn);
+      session = await claimSession(turn);
     }
     if (!session?.owner)
       throw new ArchiveError(`${session?.role ?? '?'} does not own audit_event: connect as the migrator`);
@@ -50,15 +50,15 @@ interface Session {
  * Checks the role and takes the turn. The turn is a lock that only the owner may take. It blocks no reader or writer,
  * and lasts until the session ends.
  */
-async function take(session: QueryRunner): Promise<Session | undefined> {
+async function claimSession(session: QueryRunner): Promise<Session | undefined> {
   const [taken] = (await session.query(
     `SELECT pg_has_role(current_user, relowner, 'USAGE') AS owner, current_user AS role
        FROM pg_class WHERE oid = 'public.audit_event'::regclass`,
   )) as Omit<Session, 'turn'>[];
-  return taken && { ...taken, turn: taken.owner && (await takeTurn(session)) };
+  return taken && { ...taken, turn: taken.owner && (await lockArchive(session)) };
 }
 
-async function takeTurn(session: QueryRunner): Promise<boolean> {
+async function lockArchive(session: QueryRunner): Promise<boolean> {
   await session.startTransaction();
   try {
     await session.query('SET LOCAL idle_in_transaction_session_timeout = 0');

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../src/database/named-statement.js';
-import { firstIdAt, timeOfId } from '../../src/audit/event-id.js';
+import { toFirstId, parseIdTime } from '../../src/audit/event-id.js';
 import type { LeafRange } from '../../src/audit-log/log-lines.js';
 import { ArchiveError } from './archive-error.js';
 
@@ -20,20 +20,20 @@ export interface Extent extends LeafRange {
 const NAME = /^audit_event_[a-z0-9_]+$/;
 
 /** Lists the partitions that end before a time, oldest first, because retention takes the oldest events first. */
-export async function closedPartitions(through: Queryable, before: Date): Promise<ClosedPartition[]> {
+export async function listClosedPartitions(through: Queryable, before: Date): Promise<ClosedPartition[]> {
   const rows = await through.query<{ name: string; lower_id: string; upper_id: string }[]>(
     'SELECT name, lower_id, upper_id FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id',
-    [firstIdAt(before.getTime())],
+    [toFirstId(before.getTime())],
   );
   return rows.map(({ name, lower_id: lowerId, upper_id: upperId }) => {
     if (!NAME.test(name)) throw new ArchiveError(`the partition ${name} was not made by this service`);
-    const last = new Date(timeOfId(upperId) - 1).toISOString().slice(0, 7);
-    return { name, months: timeOfId(lowerId) === 0 ? `until-${last}` : last, lowerId, upperId };
+    const last = new Date(parseIdTime(upperId) - 1).toISOString().slice(0, 7);
+    return { name, months: parseIdTime(lowerId) === 0 ? `until-${last}` : last, lowerId, upperId };
   });
 }
 
 /** @throws ArchiveError if an event is not sequenced, or the default partition has an event that is as old */
-export async function extentOf(through: Queryable, { name, lowerId, upperId }: ClosedPartition): Promise<Extent> {
+export async function measureExtent(through: Queryable, { name, lowerId, upperId }: ClosedPartition): Promise<Extent> {
   const [row] = await through.query<
     { events: number; leaves: number; first: number | null; last: number | null; before: number; astray: boolean }[]
   >(

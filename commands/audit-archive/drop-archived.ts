@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
-import { auditStatement, auditRow } from '../../src/audit/audit-row.js';
+import { insertEventSql, createAuditRow } from '../../src/audit/audit-row.js';
 import { ArchiveError } from './archive-error.js';
-import { type ClosedPartition, type Extent, extentOf } from './closed-partitions.js';
+import { type ClosedPartition, type Extent, measureExtent } from './closed-partitions.js';
 
 /** A partition whose events are in a verified file. */
-export interface Archived {
+export interface ArchivedPartition {
   readonly partition: ClosedPartition;
   readonly extent: Extent;
   /** Name of the file, without its directory. */
@@ -28,10 +28,14 @@ const BUSY: ReadonlySet<string | undefined> = new Set(['55P03', '40P01']);
  *
  * @throws ArchiveError if the partition is not what was archived, or other sessions keep the log locked
  */
-export async function dropArchived(dataSource: DataSource, archived: Archived, now: () => Date): Promise<void> {
+export async function dropArchived(
+  dataSource: DataSource,
+  archived: ArchivedPartition,
+  now: () => Date,
+): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await dataSource.transaction((manager) => drop(manager, archived, now()));
+      await dataSource.transaction((manager) => dropPartition(manager, archived, now()));
       return;
     } catch (error) {
       if (!BUSY.has((error as { code?: string }).code)) throw error;
@@ -42,13 +46,13 @@ export async function dropArchived(dataSource: DataSource, archived: Archived, n
   }
 }
 
-async function drop(manager: EntityManager, archived: Archived, now: Date): Promise<void> {
+async function dropPartition(manager: EntityManager, archived: ArchivedPartition, now: Date): Promise<void> {
   const { partition, extent, digest } = archived;
   const { name, lowerId, upperId } = partition;
   await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
   // This lock keeps writers out of the month.
   await manager.query(`LOCK TABLE ${name} IN SHARE MODE`);
-  const { from, to, events } = await extentOf(manager, partition);
+  const { from, to, events } = await measureExtent(manager, partition);
   if (from !== extent.from || to !== extent.to || events !== extent.events) {
     throw new ArchiveError(`${name} was written to while it was archived: move the file away and start again`);
   }
@@ -59,13 +63,13 @@ async function drop(manager: EntityManager, archived: Archived, now: Date): Prom
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [name, lowerId, upperId, from, to, events, digest, now],
   );
-  await manager.query(auditStatement(1), recordOf(archived, now));
+  await manager.query(insertEventSql(1), buildArchiveEvent(archived, now));
 }
 
-function recordOf({ partition, extent, file, digest, treeSize }: Archived, now: Date): unknown[] {
+function buildArchiveEvent({ partition, extent, file, digest, treeSize }: ArchivedPartition, now: Date): unknown[] {
   const facts = {
     ...{ partition: partition.name, events: extent.events, leaves: { from: extent.from, to: extent.to } },
     ...{ file, sha256: digest.toString('hex'), tree_size: treeSize },
   };
-  return [...auditRow({ type: 'audit.archive', outcome: 'success', facts }, null, now).values];
+  return [...createAuditRow({ type: 'audit.archive', outcome: 'success', facts }, null, now).values];
 }

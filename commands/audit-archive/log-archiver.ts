@@ -1,15 +1,15 @@
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
-import { timeOfId } from '../../src/audit/event-id.js';
+import { parseIdTime } from '../../src/audit/event-id.js';
 import { ExportError } from '../../src/tlog/export-error.js';
-import { rootAt } from '../../src/tlog/proofs.js';
+import { readRoot } from '../../src/tlog/proofs.js';
 import type { VerifierKey } from '../../src/tlog/verifier-key.js';
-import { sameHash } from '../../src/tlog/verify-proof.js';
+import { isSameHash } from '../../src/tlog/verify-proof.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
 import { LogStorage } from '../../src/audit-log/log-storage.js';
 import { ArchiveError } from './archive-error.js';
-import { exists, type ProvedFile, proveFile, writeEvidence, writeWhole } from './archive-file.js';
-import { type ClosedPartition, closedPartitions, type Extent, extentOf } from './closed-partitions.js';
+import { isExistingFile, type VerifiedFile, verifyFile, writeEvidence, writeFileAtomically } from './archive-file.js';
+import { type ClosedPartition, listClosedPartitions, type Extent, measureExtent } from './closed-partitions.js';
 import { dropArchived } from './drop-archived.js';
 
 export interface ArchiveRequest {
@@ -28,7 +28,7 @@ export interface ArchivedMonth {
   readonly extent: Extent;
   readonly path: string;
   /** undefined if nothing was done yet. */
-  readonly file: ProvedFile | undefined;
+  readonly file: VerifiedFile | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export interface ArchivedMonth {
  * disk, and only then deletes the rows. Leaves and stored hashes stay, so that old proofs hold and the log can still be
  * exported whole. If a run is interrupted, the next one continues and accepts a file that is whole.
  */
-export class LogArchive {
+export class LogArchiver {
   private readonly storage: LogStorage;
   private readonly log: LogLines;
 
@@ -50,10 +50,10 @@ export class LogArchive {
 
   /** Lists what would be archived, without doing it. @throws ArchiveError */
   async *plan(): AsyncGenerator<ArchivedMonth> {
-    const origin = this.origin();
-    for (const partition of await closedPartitions(this.dataSource, this.request.before)) {
+    const origin = this.getOrigin();
+    for (const partition of await listClosedPartitions(this.dataSource, this.request.before)) {
       const path = join(this.request.directory, `${origin.replaceAll('/', '-')}-${partition.months}.ndjson`);
-      yield { partition, extent: await extentOf(this.dataSource, partition), path, file: undefined };
+      yield { partition, extent: await measureExtent(this.dataSource, partition), path, file: undefined };
     }
   }
 
@@ -61,7 +61,7 @@ export class LogArchive {
   async *run(): AsyncGenerator<ArchivedMonth> {
     for await (const month of this.plan()) {
       const { partition, extent, path } = month;
-      const file = (await exists(path)) ? await this.proveExisting(month) : await this.write(month);
+      const file = (await isExistingFile(path)) ? await this.verifyExisting(month) : await this.writeMonth(month);
       await writeEvidence(path, this.request.keys);
       const archived = { partition, extent, file: basename(path), digest: file.digest };
       await dropArchived(this.dataSource, { ...archived, treeSize: file.proved.checkpoint.size }, this.request.now);
@@ -70,25 +70,25 @@ export class LogArchive {
   }
 
   /** Verifies the file of a run that was interrupted before it deleted the rows. */
-  private async proveExisting(month: ArchivedMonth): Promise<ProvedFile> {
+  private async verifyExisting(month: ArchivedMonth): Promise<VerifiedFile> {
     try {
-      return await this.prove(month, month.path);
+      return await this.verifyMonth(month, month.path);
     } catch (error) {
       if (!(error instanceof ExportError)) throw error;
       throw new ArchiveError(`${month.path} exists and does not verify (${error.message}): move it away`);
     }
   }
 
-  private async write(month: ArchivedMonth): Promise<ProvedFile> {
-    const checkpoint = await this.storage.latestCheckpoint();
+  private async writeMonth(month: ArchivedMonth): Promise<VerifiedFile> {
+    const checkpoint = await this.storage.findLatestCheckpoint();
     if (!checkpoint || checkpoint.size < month.extent.to) throw new ArchiveError('the log has no checkpoint yet');
-    let file: ProvedFile | undefined;
-    await writeWhole(
+    let file: VerifiedFile | undefined;
+    await writeFileAtomically(
       month.path,
-      this.counted(month, this.log.lines(month.extent, checkpoint, null)),
+      this.reportLeaves(month, this.log.formatRange(month.extent, checkpoint, null)),
       async (partial) => {
         try {
-          file = await this.prove(month, partial);
+          file = await this.verifyMonth(month, partial);
         } catch (error) {
           if (!(error instanceof ExportError)) throw error;
           throw new ArchiveError(`${month.partition.name} is not archived: its events do not verify: ${error.message}`);
@@ -98,7 +98,7 @@ export class LogArchive {
     return file!;
   }
 
-  private async *counted(
+  private async *reportLeaves(
     { extent: { from, to } }: ArchivedMonth,
     pages: AsyncIterable<Buffer>,
   ): AsyncGenerator<Buffer> {
@@ -110,11 +110,17 @@ export class LogArchive {
     }
   }
 
-  private async prove({ partition, extent }: ArchivedMonth, path: string): Promise<ProvedFile> {
+  private async verifyMonth({ partition, extent }: ArchivedMonth, path: string): Promise<VerifiedFile> {
     const leaves = extent.to - extent.from;
-    const file = await proveFile(path, this.request.keys, extent, new Date(timeOfId(partition.lowerId)), (_, lines) => {
-      this.request.onProgress?.('verifying', Math.min(lines, leaves), leaves);
-    });
+    const file = await verifyFile(
+      path,
+      this.request.keys,
+      extent,
+      new Date(parseIdTime(partition.lowerId)),
+      (_, lines) => {
+        this.request.onProgress?.('verifying', Math.min(lines, leaves), leaves);
+      },
+    );
     await this.demandSameLog(path, file);
     return file;
   }
@@ -123,14 +129,14 @@ export class LogArchive {
    * Refuses a file of another log. A file may come from a log that was signed with these keys and then cut or restored,
    * so its tree must be one of this log.
    */
-  private async demandSameLog(path: string, { proved: { checkpoint } }: ProvedFile): Promise<void> {
-    const latest = await this.storage.latestCheckpoint();
+  private async demandSameLog(path: string, { proved: { checkpoint } }: VerifiedFile): Promise<void> {
+    const latest = await this.storage.findLatestCheckpoint();
     const known = latest && checkpoint.size <= latest.size;
-    if (known && sameHash(await rootAt(this.storage, checkpoint.size), checkpoint.root)) return;
+    if (known && isSameHash(await readRoot(this.storage, checkpoint.size), checkpoint.root)) return;
     throw new ArchiveError(`${path} belongs to a log that this one does not continue: move it away`);
   }
 
-  private origin(): string {
+  private getOrigin(): string {
     const [key] = this.request.keys;
     if (!key) throw new ArchiveError('there is no verifier key');
     return key.name;

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../src/database/named-statement.js';
 
-interface Step {
+interface ThinningStep {
   readonly last: number | null;
   readonly thinned: number;
 }
@@ -22,7 +22,7 @@ export async function thinCheckpoints(through: Queryable, window = WINDOW): Prom
   let thinned = 0;
   for (const range of ranges) {
     for (let from: number | null = range.from_leaf; from !== null;) {
-      const [step]: Step[] = await through.query<Step[]>(THIN, [from, range.to_leaf, window]);
+      const [step]: ThinningStep[] = await through.query<ThinningStep[]>(THIN, [from, range.to_leaf, window]);
       [from, thinned] = [step!.last, thinned + step!.thinned];
     }
   }

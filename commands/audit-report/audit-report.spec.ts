@@ -13,10 +13,10 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-report-'));
   const log = new SampleLog(sampleWeek());
   const size = log.events.length;
-  const lines = await log.export(0, size, await log.checkpoint(size), size);
+  const lines = await log.export(0, size, await log.makeCheckpoint(size), size);
   await writeFile(path('export.ndjson'), lines.join(''));
   await writeFile(path('altered.ndjson'), lines.toSpliced(100, 1).join(''));
-  await writeFile(path('notes'), (await Promise.all([10, 500].map((at) => log.checkpoint(at)))).join(''));
+  await writeFile(path('notes'), (await Promise.all([10, 500].map((at) => log.makeCheckpoint(at)))).join(''));
   await writeFile(path('audit.pub'), SampleLog.SIGNERS.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));

@@ -22,11 +22,11 @@ const MAX_HOURS = 87_660;
 /**
  * Counts the events of each hour (UTC). Memory grows with the hours, up to ten years of them, and not with the events.
  */
-export class Hours {
+export class HourlyCounts {
   readonly #hours = new Map<number, HourCounts>();
 
   /** The counts of the hour; undefined when the time is not a number or ten years of hours are in use. */
-  at(time: number): HourCounts | undefined {
+  findOrAdd(time: number): HourCounts | undefined {
     const hour = Math.floor(time / HOUR_MS);
     const known = this.#hours.get(hour);
     if (known || Number.isNaN(hour) || this.#hours.size >= MAX_HOURS) return known;
@@ -35,13 +35,13 @@ export class Hours {
     return counts;
   }
 
-  busiest(count: number): Bucket[] {
+  listBusiest(count: number): Bucket[] {
     const hours = [...this.#hours].sort(([a, one], [b, other]) => other.events - one.events || a - b);
     return hours.slice(0, count).map(([hour, counts]) => ({ start: new Date(hour * HOUR_MS), ...counts }));
   }
 
   /** The time from the first hour to the last, in the narrowest buckets that number at most `maxBuckets`. */
-  series(maxBuckets: number): Series {
+  toSeries(maxBuckets: number): Series {
     let [first, last] = [Infinity, -Infinity];
     for (const hour of this.#hours.keys()) [first, last] = [Math.min(first, hour), Math.max(last, hour)];
     if (first > last) return { buckets: [], hours: 1 };

@@ -1,12 +1,12 @@
 import { STYLE } from './html-style.js';
-import { plotOf } from './html-plots.js';
+import { drawPlot } from './html-plots.js';
 import { markup, type Markup } from './markup.js';
 import type { Report, Section } from './report.js';
 
 const LEVELS = { act: 'Act', look: 'Look', note: 'Note' } as const;
 
 /** Writes the report as one self-contained page: it has no script and loads no font and no picture. */
-export function htmlOf(report: Report): string {
+export function renderHtml(report: Report): string {
   const { title, sections } = report;
   const page = markup`<!doctype html>
 <html lang="en">
@@ -24,13 +24,13 @@ export function htmlOf(report: Report): string {
 <header>
 <h1>${title}</h1>
 <p class="period">${report.period}</p>
-${proofOf(report)}
+${renderProof(report)}
 </header>
 <main>
-${figuresOf(report)}
-${remarksOf(report)}
+${renderFigures(report)}
+${renderRemarks(report)}
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => markup`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
-${sections.map(sectionOf)}
+${sections.map(renderSection)}
 </main>
 <footer><p>Generated from ${report.file}. All times are UTC.</p></footer>
 </body>
@@ -39,7 +39,7 @@ ${sections.map(sectionOf)}
   return page.html;
 }
 
-function proofOf({ proof: { holds, text, facts } }: Report): Markup {
+function renderProof({ proof: { holds, text, facts } }: Report): Markup {
   const rows = facts.map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`);
   return markup`<div class="proof ${holds ? 'holds' : 'unproved'}">
 <p><strong>${text}</strong></p>
@@ -47,7 +47,7 @@ ${facts.length > 0 ? markup`<dl>${rows}</dl>` : ''}
 </div>`;
 }
 
-function figuresOf({ figures }: Report): Markup {
+function renderFigures({ figures }: Report): Markup {
   const tiles = figures.map(
     ({ name, value, more }) =>
       markup`<div><dt>${name}</dt><dd>${value}${more ? markup`<small>${more}</small>` : ''}</dd></div>`,
@@ -55,7 +55,7 @@ function figuresOf({ figures }: Report): Markup {
   return markup`<dl class="figures">${tiles}</dl>`;
 }
 
-function remarksOf({ remarks }: Report): Markup {
+function renderRemarks({ remarks }: Report): Markup {
   const items = remarks.map(({ level, text, section }) => {
     const told = section ? markup`<a href="#${section}">${text}</a>` : text;
     return markup`<li class="${level}"><span class="level">${LEVELS[level]}</span> ${told}</li>`;
@@ -65,21 +65,21 @@ ${items.length > 0 ? markup`<ul class="remarks">${items}</ul>` : markup`<p class
 </section>`;
 }
 
-function sectionOf(section: Section): Markup {
+function renderSection(section: Section): Markup {
   const { id, title, note, rows, empty } = section;
   return markup`
 <section id="${id}" aria-labelledby="${id}-title">
 <h2 id="${id}-title">${title}</h2>
-${note ? markup`<p>${note}</p>` : ''}${rows.length > 0 ? plotOf(section) : ''}
-${rows.length > 0 ? tableOf(section) : markup`<p class="empty">${empty}</p>`}
+${note ? markup`<p>${note}</p>` : ''}${rows.length > 0 ? drawPlot(section) : ''}
+${rows.length > 0 ? renderTable(section) : markup`<p class="empty">${empty}</p>`}
 </section>`;
 }
 
-function tableOf({ id, columns, rows }: Section): Markup {
-  const kind = (index: number): string => (columns[index]?.numeric ? 'number' : 'text');
-  const head = columns.map(({ title }, index) => markup`<th scope="col" class="${kind(index)}">${title}</th>`);
+function renderTable({ id, columns, rows }: Section): Markup {
+  const getCellClass = (index: number): string => (columns[index]?.numeric ? 'number' : 'text');
+  const head = columns.map(({ title }, index) => markup`<th scope="col" class="${getCellClass(index)}">${title}</th>`);
   const body = rows.map((row) => {
-    const cells = row.map((cell, index) => markup`<td class="${kind(index)}">${cell}</td>`);
+    const cells = row.map((cell, index) => markup`<td class="${getCellClass(index)}">${cell}</td>`);
     return markup`<tr>${cells}</tr>\n`;
   });
   return markup`<div class="scroll" tabindex="0" role="group" aria-labelledby="${id}-title"><table>

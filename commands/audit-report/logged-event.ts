@@ -18,25 +18,25 @@ export interface LoggedEvent {
 
 type Members = Readonly<Record<string, unknown>>;
 
-const membersOf = (value: unknown): Members =>
+const toMembers = (value: unknown): Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {};
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+const toText = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** @param event an OCSF event; missing members become empty */
-export function loggedEvent(event: unknown): LoggedEvent {
-  const members = membersOf(event);
-  const [actor, source, facts] = [membersOf(members['actor']), membersOf(members['src_endpoint']), membersOf(members['unmapped'])]; // prettier-ignore
+export function readLoggedEvent(event: unknown): LoggedEvent {
+  const members = toMembers(event);
+  const [actor, source, facts] = [toMembers(members['actor']), toMembers(members['src_endpoint']), toMembers(members['unmapped'])]; // prettier-ignore
   const time = members['time'];
   return {
-    type: textOf(membersOf(members['metadata'])['event_code']) || '(unknown)',
+    type: toText(toMembers(members['metadata'])['event_code']) || '(unknown)',
     success: members['status'] !== 'Failure',
-    reason: textOf(members['status_code']),
-    detail: textOf(members['status_detail']),
+    reason: toText(members['status_code']),
+    detail: toText(members['status_detail']),
     time: typeof time === 'number' ? time : Number.NaN,
-    caller: textOf(actor['app_uid']) || textOf(actor['app_name']),
-    address: textOf(source['ip']) || textOf(source['name']),
-    rpId: textOf(facts['rp_id']),
-    className: textOf(members['class_name']) || '(unknown)',
+    caller: toText(actor['app_uid']) || toText(actor['app_name']),
+    address: toText(source['ip']) || toText(source['name']),
+    rpId: toText(facts['rp_id']),
+    className: toText(members['class_name']) || '(unknown)',
     facts,
   };
 }

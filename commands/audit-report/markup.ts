@@ -1,4 +1,4 @@
-import { seen } from './formats.js';
+import { makeVisible } from './formats.js';
 
 /** HTML that is safe to show. Only `markup` and fixed texts make it. */
 export class Markup {
@@ -21,11 +21,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
 
 /** Tags a template as HTML: it keeps the literal text and Markup parts as they are, and escapes every other part. */
 export function markup(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
-  return new Markup(String.raw({ raw: literals }, ...parts.map(htmlOf)));
+  return new Markup(String.raw({ raw: literals }, ...parts.map(escapePart)));
 }
 
-function htmlOf(part: Part): string {
+function escapePart(part: Part): string {
   if (part instanceof Markup) return part.html;
   if (typeof part === 'object') return part.map(({ html }) => html).join('');
-  return seen(String(part)).replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+  return makeVisible(String(part)).replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }

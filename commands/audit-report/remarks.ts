@@ -1,7 +1,7 @@
 import type { ProvedExport } from '../../src/tlog/verify-export.js';
 import type { LoggedEvent } from './logged-event.js';
 import type { Review } from './review.js';
-import { rate, whole } from './formats.js';
+import { formatRate, formatCount } from './formats.js';
 
 export interface Remark {
   readonly level: 'act' | 'look' | 'note';
@@ -24,39 +24,39 @@ const ENOUGH = 100;
 const REFUSED_SHARE = 0.1;
 
 /** Lists the findings that a reviewer must not overlook, the gravest first. */
-export function attention(review: Review, proved: ProvedExport | undefined): Remark[] {
+export function listRemarks(review: Review, proved: ProvedExport | undefined): Remark[] {
   const remarks: Remark[] = [];
   const add = (level: Remark['level'], count: number, text: string, section?: string): void => {
-    if (count > 0) remarks.push({ level, text: `${text}: ${whole(count)}`, ...(section && { section }) });
+    if (count > 0) remarks.push({ level, text: `${text}: ${formatCount(count)}`, ...(section && { section }) });
   };
   const signs = review.signs.newest;
-  const ofType = (events: readonly LoggedEvent[], type: string): number => events.filter((event) => event.type === type).length;
-  const failed = (type: string): number => review.changes.newest.filter((event) => event.type === type && !event.success).length;
-  const made = (type: string): number => ofType(review.changes.newest, type) - failed(type);
+  const countType = (events: readonly LoggedEvent[], type: string): number => events.filter((event) => event.type === type).length;
+  const countFailed = (type: string): number => review.changes.newest.filter((event) => event.type === type && !event.success).length;
+  const countMade = (type: string): number => countType(review.changes.newest, type) - countFailed(type);
 
-  add('act', ofType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
-  add('act', ofType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
-  add('look', ofType(signs, 'risk.signal'), 'Risk signals', 'signs');
-  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', failed(type), `${type} refused; the old version stays active`, 'changes');
-  const suspicious = review.refusals.ranked(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
+  add('act', countType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
+  add('act', countType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
+  add('look', countType(signs, 'risk.signal'), 'Risk signals', 'signs');
+  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', countFailed(type), `${type} refused; the old version stays active`, 'changes');
+  const suspicious = review.refusals.rank(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
   for (const { key, value } of suspicious) add('look', value.count, `${key[0] ?? ''} refused as ${key[1] ?? ''}`, 'refusals');
-  add('look', total(review.denied) + review.unrecordedDenials, 'Calls denied', 'denied');
-  add('look', total(review.handshakes) + review.unrecordedHandshakes, 'Handshakes refused', 'handshakes');
+  add('look', sumCounts(review.denied) + review.unrecordedDenials, 'Calls denied', 'denied');
+  add('look', sumCounts(review.handshakes) + review.unrecordedHandshakes, 'Handshakes refused', 'handshakes');
   addRefusedShare(review, remarks);
-  for (const type of ['policy.reload', 'trust.reload', 'attestation-roots.reload', 'relying-party.create', 'relying-party.update', 'schema.migrate']) add('note', made(type), `Confirm that each ${type} was intended`, 'changes');
+  for (const type of ['policy.reload', 'trust.reload', 'attestation-roots.reload', 'relying-party.create', 'relying-party.update', 'schema.migrate']) add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
   if (proved) add('note', proved.erased, 'Events that only the archive has, not this report');
   return remarks;
 } // prettier-ignore
 
-const total = (tally: Review['denied']): number =>
-  tally.ranked(() => 0).reduce((sum, { value }) => sum + value.count, 0);
+const sumCounts = (tally: Review['denied']): number =>
+  tally.rank(() => 0).reduce((sum, { value }) => sum + value.count, 0);
 
 function addRefusedShare(review: Review, remarks: Remark[]): void {
-  const { success: accepted, failure: refused } = review.outcomesOf('Authentication', 'credential.verify');
+  const { success: accepted, failure: refused } = review.getOutcomes('Authentication', 'credential.verify');
   if (accepted + refused < ENOUGH || refused / (accepted + refused) < REFUSED_SHARE) return;
   remarks.push({
     level: 'look',
-    text: `Share of authentications that were refused: ${rate(refused, accepted + refused)}`,
+    text: `Share of authentications that were refused: ${formatRate(refused, accepted + refused)}`,
     section: 'refusals',
   });
 }

@@ -2,11 +2,11 @@ import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { HOSTILE, sampleWeek, WEEK_START, WINDOWS_HELLO } from '../../test/support/sample-week.js';
 import { SampleLog } from '../../test/support/sample-log.js';
-import { htmlOf } from './html-report.js';
+import { renderHtml } from './html-report.js';
 import { reviewExport } from './review-export.js';
-import { type Report, reportOf, type Section } from './report.js';
+import { type Report, buildReport, type Section } from './report.js';
 import { Review } from './review.js';
-import { textOf } from './text-report.js';
+import { renderText } from './text-report.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
 const ALWAYS = { from: -Infinity, to: Infinity };
@@ -17,27 +17,27 @@ let lines: string[];
 beforeAll(async () => {
   const log = new SampleLog(sampleWeek());
   const size = log.events.length;
-  lines = await log.export(0, size, await log.checkpoint(size), size);
+  lines = await log.export(0, size, await log.makeCheckpoint(size), size);
 });
 
 /** Splits the lines into chunks of arbitrary size. */
-const chunks = (text = lines.join('')): AsyncIterable<Buffer> => {
+const splitIntoChunks = (text = lines.join('')): AsyncIterable<Buffer> => {
   const bytes = Buffer.from(text);
   return Readable.from(Array.from({ length: Math.ceil(bytes.length / 10_007) }, (_, n) => bytes.subarray(n * 10_007, (n + 1) * 10_007))); // prettier-ignore
 };
 
-async function told(period = ALWAYS): Promise<Report> {
+async function buildSampleReport(period = ALWAYS): Promise<Report> {
   const review = new Review(period);
-  const proved = await reviewExport(chunks(), review, KEYS);
-  return reportOf(review, { file: 'export.ndjson', proved, modelName });
+  const proved = await reviewExport(splitIntoChunks(), review, KEYS);
+  return buildReport(review, { file: 'export.ndjson', proved, modelName });
 }
 
-const section = ({ sections }: Report, id: string): Section => sections.find((one) => one.id === id)!;
-const cells = (report: Report, id: string, columns: number): string[][] => section(report, id).rows.map((row) => row.slice(0, columns)); // prettier-ignore
+const findSection = ({ sections }: Report, id: string): Section => sections.find((one) => one.id === id)!;
+const listCells = (report: Report, id: string, columns: number): string[][] => findSection(report, id).rows.map((row) => row.slice(0, columns)); // prettier-ignore
 
 describe('a report', () => {
   it('counts what happened', async () => {
-    expect((await told()).figures).toEqual([
+    expect((await buildSampleReport()).figures).toEqual([
       { name: 'Events', value: '1,033' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
@@ -47,42 +47,47 @@ describe('a report', () => {
   });
 
   it('counts by class, type and outcome', async () => {
-    expect(cells(await told(), 'types', 4)).toContainEqual(['Authentication', 'credential.verify', '452', '53']);
+    expect(listCells(await buildSampleReport(), 'types', 4)).toContainEqual([
+      'Authentication',
+      'credential.verify',
+      '452',
+      '53',
+    ]);
   });
 
   it('tells refusals by reason, denied callers and refused handshakes', async () => {
-    const report = await told();
-    expect(cells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
-    expect(section(report, 'denied').rows).toEqual([['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01']]); // prettier-ignore
-    expect(cells(report, 'handshakes', 3)).toEqual([['203.0.113.9', 'CERT_REVOKED', '3']]);
-    expect(section(report, 'denied').note).toBe(
+    const report = await buildSampleReport();
+    expect(listCells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
+    expect(findSection(report, 'denied').rows).toEqual([['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01']]); // prettier-ignore
+    expect(listCells(report, 'handshakes', 3)).toEqual([['203.0.113.9', 'CERT_REVOKED', '3']]);
+    expect(findSection(report, 'denied').note).toBe(
       'Another 30 exceeded the limit of records per minute and have no record of their own.',
     );
-    expect(section(report, 'handshakes').note).toBe(
+    expect(findSection(report, 'handshakes').note).toBe(
       'Another 17 exceeded the limit of records per minute and have no record of their own.',
     );
   });
 
   it('tells changes, signs, readers and models', async () => {
-    const report = await told();
-    expect(cells(report, 'changes', 4)).toEqual([
+    const report = await buildSampleReport();
+    expect(listCells(report, 'changes', 4)).toEqual([
       ['2026-01-07 12:00:01', 'policy.reload', 'success', 'Passkey Manager'],
       ['2026-01-07 13:00:01', 'trust.reload', 'failure', 'Passkey Manager'],
       ['2026-01-07 14:00:01', 'relying-party.create', 'success', 'spiffe://bank.example/operator'],
     ]);
-    expect(section(report, 'signs').rows.map(([, type]) => type)).toEqual(['credential.tampered', 'risk.signal', 'audit.failure', 'audit.recovery']); // prettier-ignore
-    expect(cells(report, 'readers', 3)).toEqual([
+    expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual(['credential.tampered', 'risk.signal', 'audit.failure', 'audit.recovery']); // prettier-ignore
+    expect(listCells(report, 'readers', 3)).toEqual([
       ['spiffe://bank.example/auditor', '2', '0'],
       ['spiffe://bank.example/siem', '0', '1'],
     ]);
-    expect(section(report, 'models').rows).toEqual([
+    expect(findSection(report, 'models').rows).toEqual([
       ['Windows Hello', WINDOWS_HELLO, '5', '0', '1'],
       ['unknown model', '11111111-2222-3333-4444-555555555555', '1', '0', '0'],
     ]);
   });
 
   it('says what needs a look, the gravest first', async () => {
-    const { remarks } = await told();
+    const { remarks } = await buildSampleReport();
     expect(remarks.map(({ level, text }) => `${level} ${text}`)).toEqual([
       'act Passkey records that fail their integrity check: 1',
       'act Failures of the audit log: 1',
@@ -98,25 +103,27 @@ describe('a report', () => {
   });
 
   it('is of the time that is asked for', async () => {
-    const report = await told({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
+    const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe('2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report'); // prettier-ignore
     expect(report.figures[0]?.value).toBe('151');
-    expect(cells(report, 'authentications', 1)).toEqual([['2026-01-06']]);
-    const never = await told({ from: 0, to: 1 });
-    expect([never.period, section(never, 'activity').rows]).toEqual(['No events in the requested period', []]);
+    expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);
+    const never = await buildSampleReport({ from: 0, to: 1 });
+    expect([never.period, findSection(never, 'activity').rows]).toEqual(['No events in the requested period', []]);
   });
 
   it('says whether the export was proved, and is not made of one that does not hold', async () => {
-    expect((await told()).proof).toMatchObject({ holds: true, text: expect.stringMatching(/^Verified/) });
+    expect((await buildSampleReport()).proof).toMatchObject({ holds: true, text: expect.stringMatching(/^Verified/) });
     const review = new Review(ALWAYS);
-    await expect(reviewExport(chunks(lines.toSpliced(5, 1).join('')), review, KEYS)).rejects.toThrow(/^line 6: /);
-    expect(await reviewExport(chunks(), new Review(ALWAYS))).toBeUndefined();
+    await expect(reviewExport(splitIntoChunks(lines.toSpliced(5, 1).join('')), review, KEYS)).rejects.toThrow(
+      /^line 6: /,
+    );
+    expect(await reviewExport(splitIntoChunks(), new Review(ALWAYS))).toBeUndefined();
   });
 });
 
 describe('the page', () => {
   it('has nothing of what is hostile, and nothing from elsewhere', async () => {
-    const html = htmlOf(await told());
+    const html = renderHtml(await buildSampleReport());
     // eslint-disable-next-line no-control-regex
     expect(html).not.toMatch(/<script|<img|onerror=alert\(2\)>|\u001b|\u202e/);
     expect(html).toContain('&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;');
@@ -125,7 +132,7 @@ describe('the page', () => {
   });
 
   it('is well-formed: every element that opens closes', async () => {
-    const html = htmlOf(await told()).replace(/<style>[^]*<\/style>/, '');
+    const html = renderHtml(await buildSampleReport()).replace(/<style>[^]*<\/style>/, '');
     const open: string[] = [];
     for (const [tag, closing, name = '', rest = ''] of html.matchAll(/<(\/?)([a-z0-9]+)((?:\s+[\w:-]+="[^"]*")*\s*\/?)>/gi)) {
       if (closing) expect([tag, open.pop()]).toEqual([tag, name]);
@@ -136,7 +143,7 @@ describe('the page', () => {
   }); // prettier-ignore
 
   it('has a plot for what is seen better than read, said in words too', async () => {
-    const html = htmlOf(await told());
+    const html = renderHtml(await buildSampleReport());
     expect(html.match(/<svg [^>]*role="img" aria-labelledby="[\w-]+"/g)).toHaveLength(3);
     expect(html).toContain('Authentications per 3 hours: 452 accepted, 53 refused');
     for (const [, id] of html.matchAll(/aria-labelledby="([\w-]+)"/g)) expect(html).toContain(`id="${id!}"`);
@@ -144,28 +151,28 @@ describe('the page', () => {
 
   it('says loudly what was not proved', async () => {
     const review = new Review(ALWAYS);
-    await reviewExport(chunks(), review);
-    const report = reportOf(review, { file: '-', proved: undefined, modelName });
-    for (const shown of [htmlOf(report), textOf(report)]) expect(shown).toContain('NOT VERIFIED');
+    await reviewExport(splitIntoChunks(), review);
+    const report = buildReport(review, { file: '-', proved: undefined, modelName });
+    for (const shown of [renderHtml(report), renderText(report)]) expect(shown).toContain('NOT VERIFIED');
   });
 
   it('is there for an export without an event, too', async () => {
     const log = new SampleLog(3);
     const review = new Review({ from: 0, to: 1 });
     const proved = await reviewExport(
-      chunks((await log.export(0, 3, await log.checkpoint(3), 3)).join('')),
+      splitIntoChunks((await log.export(0, 3, await log.makeCheckpoint(3), 3)).join('')),
       review,
       KEYS,
     );
-    const report = reportOf(review, { file: '-', proved, modelName });
-    expect(htmlOf(report)).not.toContain('<svg');
-    expect(textOf(report)).toContain('Nobody read it.');
+    const report = buildReport(review, { file: '-', proved, modelName });
+    expect(renderHtml(report)).not.toContain('<svg');
+    expect(renderText(report)).toContain('Nobody read it.');
   });
 });
 
 describe('the text', () => {
   it('obeys nobody: it has no control character and no turn of direction', async () => {
-    const text = textOf(await told());
+    const text = renderText(await buildSampleReport());
     // eslint-disable-next-line no-control-regex
     expect(text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/g)).toBeNull();
     expect(text).toContain(HOSTILE.slice(0, 30));

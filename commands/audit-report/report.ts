@@ -1,9 +1,9 @@
 import type { ProvedExport } from '../../src/tlog/verify-export.js';
-import { attention, type Remark } from './remarks.js';
+import { listRemarks, type Remark } from './remarks.js';
 import type { Series } from './hourly-counts.js';
 import type { Review } from './review.js';
-import { sectionsOf } from './sections.js';
-import { rate, stamp, whole } from './formats.js';
+import { listSections } from './sections.js';
+import { formatRate, formatTime, formatCount } from './formats.js';
 
 export interface Column {
   readonly title: string;
@@ -57,20 +57,20 @@ export interface ReportSources {
   readonly modelName: (aaguid: string) => string | undefined;
 }
 
-export function reportOf(review: Review, sources: ReportSources): Report {
+export function buildReport(review: Review, sources: ReportSources): Report {
   const { file, proved } = sources;
   return {
     title: `Audit log review${proved ? `: ${proved.checkpoint.origin}` : ''}`,
     file,
-    proof: proofOf(proved),
-    period: periodOf(review),
-    figures: figuresOf(review),
-    remarks: attention(review, proved),
-    sections: sectionsOf(review, sources.modelName),
+    proof: summarizeProof(proved),
+    period: formatPeriod(review),
+    figures: listFigures(review),
+    remarks: listRemarks(review, proved),
+    sections: listSections(review, sources.modelName),
   };
 }
 
-function proofOf(proved: ProvedExport | undefined): Report['proof'] {
+function summarizeProof(proved: ProvedExport | undefined): Report['proof'] {
   if (!proved) {
     const text =
       'NOT VERIFIED: no key was given. Nothing proves that these are the events of the log, or that none is missing.';
@@ -78,39 +78,39 @@ function proofOf(proved: ProvedExport | undefined): Report['proof'] {
   }
   const { from, to, events, erased, checkpoint, since, anchored } = proved;
   const facts: [string, string][] = [
-    ['Leaves', `[${String(from)}, ${String(to)}) of ${String(checkpoint.size)}: ${whole(events)} events, ${whole(erased)} erased`],
+    ['Leaves', `[${String(from)}, ${String(to)}) of ${String(checkpoint.size)}: ${formatCount(events)} events, ${formatCount(erased)} erased`],
     ['Root', checkpoint.root.toString('base64')],
-    ['Signed', `${checkpoint.time ? `${stamp(checkpoint.time.getTime())}, ` : ''}by ${checkpoint.keys.map(({ algorithm, keyId }) => `${algorithm} (${keyId})`).join(' and ')}`],
+    ['Signed', `${checkpoint.time ? `${formatTime(checkpoint.time.getTime())}, ` : ''}by ${checkpoint.keys.map(({ algorithm, keyId }) => `${algorithm} (${keyId})`).join(' and ')}`],
   ]; // prettier-ignore
-  if (since) facts.push(['Continues', `the checkpoint of ${whole(since.size)} leaves`]);
+  if (since) facts.push(['Continues', `the checkpoint of ${formatCount(since.size)} leaves`]);
   if (anchored) {
     const { held, outside, newer } = anchored;
     facts.push([
       'Anchored',
-      `${whole(held)} checkpoints hold, ${whole(outside)} are outside the range, ${whole(newer)} are newer`,
+      `${formatCount(held)} checkpoints hold, ${formatCount(outside)} are outside the range, ${formatCount(newer)} are newer`,
     ]);
   }
   return { holds: true, text: 'Verified: every event is as it was logged, and none of the range is missing.', facts };
 }
 
-function periodOf({ span, period, events, outside }: Review): string {
+function formatPeriod({ span, period, events, outside }: Review): string {
   if (events === 0) return `No events${outside > 0 ? ' in the requested period' : ''}`;
   const from = Number.isFinite(period.from) ? period.from : span.first;
   const to = Number.isFinite(period.to) ? period.to : span.last;
-  const others = outside > 0 ? `; ${whole(outside)} other events of the export are not in this report` : '';
-  return `${stamp(from)} to ${stamp(to)}${others}`;
+  const others = outside > 0 ? `; ${formatCount(outside)} other events of the export are not in this report` : '';
+  return `${formatTime(from)} to ${formatTime(to)}${others}`;
 }
 
-function figuresOf(review: Review): Report['figures'] {
-  const verified = review.outcomesOf('Authentication', 'credential.verify');
-  const registered = review.outcomesOf('Account Change', 'credential.register');
-  const revoked = review.outcomesOf('Account Change', 'credential.revoke');
-  const denied = review.denied.ranked(() => 0).reduce((sum, { value }) => sum + value.count, review.unrecordedDenials);
+function listFigures(review: Review): Report['figures'] {
+  const verified = review.getOutcomes('Authentication', 'credential.verify');
+  const registered = review.getOutcomes('Account Change', 'credential.register');
+  const revoked = review.getOutcomes('Account Change', 'credential.revoke');
+  const denied = review.denied.rank(() => 0).reduce((sum, { value }) => sum + value.count, review.unrecordedDenials);
   return [
-    { name: 'Events', value: whole(review.events) },
-    { name: 'Authentications', value: whole(verified.success), more: `${whole(verified.failure)} refused (${rate(verified.failure, verified.success + verified.failure)})` },
-    { name: 'Passkeys registered', value: whole(registered.success), more: `${whole(registered.failure)} refused` },
-    { name: 'Passkeys revoked', value: whole(revoked.success) },
-    { name: 'Calls denied', value: whole(denied) },
+    { name: 'Events', value: formatCount(review.events) },
+    { name: 'Authentications', value: formatCount(verified.success), more: `${formatCount(verified.failure)} refused (${formatRate(verified.failure, verified.success + verified.failure)})` },
+    { name: 'Passkeys registered', value: formatCount(registered.success), more: `${formatCount(registered.failure)} refused` },
+    { name: 'Passkeys revoked', value: formatCount(revoked.success) },
+    { name: 'Calls denied', value: formatCount(denied) },
   ]; // prettier-ignore
 }

@@ -2,7 +2,7 @@ import { LineSplitter } from '../../src/tlog/text-lines.js';
 import type { VerifierKey } from '../../src/tlog/verifier-key.js';
 import { type ProvedExport, verifyExport, type VerifyOptions } from '../../src/tlog/verify-export.js';
 import { ExportError } from '../../src/tlog/export-error.js';
-import { loggedEvent } from './logged-event.js';
+import { readLoggedEvent } from './logged-event.js';
 import type { Review } from './review.js';
 
 /**
@@ -18,20 +18,20 @@ export async function reviewExport(
   keys?: readonly VerifierKey[],
   options: VerifyOptions = {},
 ): Promise<ProvedExport | undefined> {
-  const reviewed = reviewing(chunks, review);
+  const reviewed = reviewChunks(chunks, review);
   if (keys) return verifyExport(reviewed, keys, options);
   for await (const chunk of reviewed) options.onProgress?.(chunk.length, review.events);
   return undefined;
 }
 
-async function* reviewing(chunks: AsyncIterable<Uint8Array>, review: Review): AsyncGenerator<Uint8Array> {
+async function* reviewChunks(chunks: AsyncIterable<Uint8Array>, review: Review): AsyncGenerator<Uint8Array> {
   const splitter = new LineSplitter();
   let number = 0;
   const take = (lines: Iterable<string>): void => {
     for (const text of lines) {
       number += 1;
-      const event = eventOf(text, number);
-      if (event !== undefined) review.add(loggedEvent(event));
+      const event = parseLoggedEvent(text, number);
+      if (event !== undefined) review.add(readLoggedEvent(event));
     }
   };
   for await (const chunk of chunks) {
@@ -42,7 +42,7 @@ async function* reviewing(chunks: AsyncIterable<Uint8Array>, review: Review): As
 }
 
 /** @returns undefined when the line is not an event. @throws ExportError when it is not JSON */
-function eventOf(text: string, number: number): unknown {
+function parseLoggedEvent(text: string, number: number): unknown {
   try {
     const line = JSON.parse(text) as { kind?: unknown; event?: unknown } | null;
     return line?.kind === 'event' ? line.event : undefined;

@@ -1,4 +1,4 @@
-import { Hours } from './hourly-counts.js';
+import { HourlyCounts } from './hourly-counts.js';
 import { type LoggedEvent } from './logged-event.js';
 import { Tally } from './tally.js';
 
@@ -43,7 +43,7 @@ const SIGNS: ReadonlySet<string> = new Set(['risk.signal', 'audit.failure', 'aud
 const CEREMONIES: ReadonlySet<string> = new Set([
   ...['credential.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],
 ]);
-const sightings = (): Sightings => ({ count: 0, first: Infinity, last: -Infinity });
+const startSightings = (): Sightings => ({ count: 0, first: Infinity, last: -Infinity });
 
 /** Collects the answers for the daily review of the log (PCI DSS 4.0.1 10.4.1.1). Memory is bounded. */
 export class Review {
@@ -52,17 +52,17 @@ export class Review {
   outside = 0;
   readonly span = { first: Infinity, last: -Infinity };
   readonly types = new Tally<Outcomes>(() => ({ success: 0, failure: 0 }));
-  readonly refusals = new Tally<Sightings>(sightings);
-  readonly denied = new Tally<Sightings>(sightings);
-  readonly handshakes = new Tally<Sightings>(sightings);
+  readonly refusals = new Tally<Sightings>(startSightings);
+  readonly denied = new Tally<Sightings>(startSightings);
+  readonly handshakes = new Tally<Sightings>(startSightings);
   /** The numbers of refusals that were counted and have no record of their own. */
   unrecordedDenials = 0;
   unrecordedHandshakes = 0;
   readonly readers = new Tally<Readings>(() => ({ reads: 0, exports: 0, last: -Infinity }));
   readonly models = new Tally<ModelCounts>(() => ({ registered: 0, revoked: 0, suspended: 0 }));
-  readonly changes = new Listed();
-  readonly signs = new Listed();
-  readonly hours = new Hours();
+  readonly changes = new NewestEvents();
+  readonly signs = new NewestEvents();
+  readonly hours = new HourlyCounts();
 
   /** @param period [from, to), in milliseconds since 1970 */
   constructor(period: { readonly from: number; readonly to: number }) {
@@ -77,59 +77,59 @@ export class Review {
     }
     this.events += 1;
     [this.span.first, this.span.last] = [Math.min(this.span.first, time), Math.max(this.span.last, time)];
-    this.types.of(event.className, type)[success ? 'success' : 'failure'] += 1;
-    this.#hour(event);
+    this.types.findOrAdd(event.className, type)[success ? 'success' : 'failure'] += 1;
+    this.#countHour(event);
     if (CHANGES.has(type)) this.changes.add(event);
     if (SIGNS.has(type)) this.signs.add(event);
-    if (CEREMONIES.has(type) && !success) see(this.refusals.of(type, event.reason), time);
-    if (type === 'access.denied') this.#denial(event);
-    if (type === 'handshake.refused') this.#handshake(event);
-    if (type === 'audit.read' || type === 'audit.export') this.#reading(event);
-    this.#model(event);
+    if (CEREMONIES.has(type) && !success) addSighting(this.refusals.findOrAdd(type, event.reason), time);
+    if (type === 'access.denied') this.#countDenial(event);
+    if (type === 'handshake.refused') this.#countHandshake(event);
+    if (type === 'audit.read' || type === 'audit.export') this.#countReading(event);
+    this.#countModel(event);
   }
 
-  outcomesOf(className: string, type: string): Readonly<Outcomes> {
+  getOutcomes(className: string, type: string): Readonly<Outcomes> {
     return this.types.find(className, type) ?? { success: 0, failure: 0 };
   }
 
-  #hour({ time, type, success }: LoggedEvent): void {
-    const hour = this.hours.at(time);
+  #countHour({ time, type, success }: LoggedEvent): void {
+    const hour = this.hours.findOrAdd(time);
     if (!hour) return;
     hour.events += 1;
     if (type === 'credential.verify') hour[success ? 'accepted' : 'refused'] += 1;
   }
 
-  #denial({ caller, reason, time, facts }: LoggedEvent): void {
-    see(this.denied.of(caller, reason), time);
-    this.unrecordedDenials += unrecordedBefore(facts);
+  #countDenial({ caller, reason, time, facts }: LoggedEvent): void {
+    addSighting(this.denied.findOrAdd(caller, reason), time);
+    this.unrecordedDenials += readUnrecorded(facts);
   }
 
-  #handshake({ address, reason, time, facts }: LoggedEvent): void {
-    see(this.handshakes.of(address, reason), time);
-    this.unrecordedHandshakes += unrecordedBefore(facts);
+  #countHandshake({ address, reason, time, facts }: LoggedEvent): void {
+    addSighting(this.handshakes.findOrAdd(address, reason), time);
+    this.unrecordedHandshakes += readUnrecorded(facts);
   }
 
-  #reading({ caller, type, time }: LoggedEvent): void {
-    const reader = this.readers.of(caller);
+  #countReading({ caller, type, time }: LoggedEvent): void {
+    const reader = this.readers.findOrAdd(caller);
     reader[type === 'audit.read' ? 'reads' : 'exports'] += 1;
     reader.last = Math.max(reader.last, time);
   }
 
-  #model({ type, success, facts }: LoggedEvent): void {
+  #countModel({ type, success, facts }: LoggedEvent): void {
     if (!success) return;
-    const model = (): ModelCounts => this.models.of(typeof facts['aaguid'] === 'string' ? facts['aaguid'] : '');
+    const model = (): ModelCounts => this.models.findOrAdd(typeof facts['aaguid'] === 'string' ? facts['aaguid'] : '');
     if (type === 'credential.register') model().registered += 1;
     if (type === 'credential.revoke') model().revoked += 1;
     if (type === 'credential.suspend') model().suspended += 1;
   }
 }
 
-function unrecordedBefore({ refused_before_unrecorded: before }: LoggedEvent['facts']): number {
+function readUnrecorded({ refused_before_unrecorded: before }: LoggedEvent['facts']): number {
   return typeof before === 'number' ? before : 0;
 }
 
 /** Counts events and keeps the newest of them, for types with few events. */
-export class Listed {
+export class NewestEvents {
   count = 0;
   failures = 0;
   readonly events: LoggedEvent[] = [];
@@ -147,7 +147,7 @@ export class Listed {
   }
 }
 
-function see(seen: Sightings, time: number): void {
+function addSighting(seen: Sightings, time: number): void {
   seen.count += 1;
   [seen.first, seen.last] = [Math.min(seen.first, time), Math.max(seen.last, time)];
 }

@@ -1,70 +1,72 @@
-import { type Hours } from './hourly-counts.js';
-import { changeText } from './change-text.js';
+import { type HourlyCounts } from './hourly-counts.js';
+import { describeChange } from './change-text.js';
 import type { LoggedEvent } from './logged-event.js';
 import type { Section } from './report.js';
-import type { Listed, Review, Sightings } from './review.js';
+import type { NewestEvents, Review, Sightings } from './review.js';
 import type { Counted, Tally } from './tally.js';
-import { minute, rate, second, whole } from './formats.js';
+import { formatMinute, formatRate, formatSecond, formatCount } from './formats.js';
 
-const text = (title: string): { title: string } => ({ title });
-const number = (title: string): { title: string; numeric: true } => ({ title, numeric: true });
+const makeTextColumn = (title: string): { title: string } => ({ title });
+const makeNumberColumn = (title: string): { title: string; numeric: true } => ({ title, numeric: true });
 const MAX_ROWS = 50;
 const MAX_BARS = 12;
 const MAX_BUCKETS = 96;
 const BUSIEST = 5;
 
 /** Lists the sections in the order of the report. */
-export function sectionsOf(review: Review, modelName: (aaguid: string) => string | undefined): Section[] {
+export function listSections(review: Review, modelName: (aaguid: string) => string | undefined): Section[] {
   return [
-    activity(review),
-    authentications(review),
-    refusals(review),
+    buildActivity(review),
+    buildAuthentications(review),
+    buildRefusals(review),
     {
-      ...sighted('denied', 'Denied callers', review.denied, ['Caller', 'Reason'], 'No call was denied.'),
-      ...unrecorded(review.unrecordedDenials),
+      ...buildSightings('denied', 'Denied callers', review.denied, ['Caller', 'Reason'], 'No call was denied.'),
+      ...noteUnrecorded(review.unrecordedDenials),
     },
     {
-      ...sighted('handshakes', 'Handshakes refused', review.handshakes, ['Address', 'Reason'], 'No handshake was refused.'),
-      ...unrecorded(review.unrecordedHandshakes),
+      ...buildSightings('handshakes', 'Handshakes refused', review.handshakes, ['Address', 'Reason'], 'No handshake was refused.'),
+      ...noteUnrecorded(review.unrecordedHandshakes),
     },
-    listed('changes', 'Changes', review.changes, 'Policy, trust material, metadata, relying parties and the service itself.'),
-    listed('signs', 'Risk signals and failures', review.signs),
-    readers(review),
-    models(review, modelName),
-    types(review),
+    buildEventList('changes', 'Changes', review.changes, 'Policy, trust material, metadata, relying parties and the service itself.'),
+    buildEventList('signs', 'Risk signals and failures', review.signs),
+    buildReaders(review),
+    buildModels(review, modelName),
+    buildTypes(review),
   ];
 } // prettier-ignore
 
-function unrecorded(count: number): Pick<Section, 'note'> {
+function noteUnrecorded(count: number): Pick<Section, 'note'> {
   return count > 0
-    ? { note: `Another ${whole(count)} exceeded the limit of records per minute and have no record of their own.` }
+    ? {
+        note: `Another ${formatCount(count)} exceeded the limit of records per minute and have no record of their own.`,
+      }
     : {};
 }
 
-function activity({ hours }: Review): Section {
-  const series = hours.series(MAX_BUCKETS);
+function buildActivity({ hours }: Review): Section {
+  const series = hours.toSeries(MAX_BUCKETS);
   return {
-    ...{ id: 'activity', title: 'Busiest hours', columns: [text('Hour (UTC)'), number('Events'), number('Accepted'), number('Refused')] },
-    rows: hours.busiest(BUSIEST).map(({ start, events, accepted, refused }) => [minute(start), whole(events), whole(accepted), whole(refused)]),
+    ...{ id: 'activity', title: 'Busiest hours', columns: [makeTextColumn('Hour (UTC)'), makeNumberColumn('Events'), makeNumberColumn('Accepted'), makeNumberColumn('Refused')] },
+    rows: hours.listBusiest(BUSIEST).map(({ start, events, accepted, refused }) => [formatMinute(start), formatCount(events), formatCount(accepted), formatCount(refused)]),
     empty: 'Nothing happened.',
     plot: { kind: 'columns', title: 'Events', series, of: [{ name: 'Events', count: 'events' }] },
   };
 } // prettier-ignore
 
-function authentications({ hours }: Review): Section {
-  const series = hours.series(MAX_BUCKETS);
-  const days = days24(hours).filter(({ accepted, refused }) => accepted + refused > 0);
+function buildAuthentications({ hours }: Review): Section {
+  const series = hours.toSeries(MAX_BUCKETS);
+  const days = sumByDay(hours).filter(({ accepted, refused }) => accepted + refused > 0);
   return {
-    ...{ id: 'authentications', title: 'Authentications by day', columns: [text('Day (UTC)'), number('Accepted'), number('Refused'), number('Share refused')] },
-    rows: days.slice(-MAX_ROWS).map(({ start, accepted, refused }) => [start.toISOString().slice(0, 10), whole(accepted), whole(refused), rate(refused, accepted + refused)]),
+    ...{ id: 'authentications', title: 'Authentications by day', columns: [makeTextColumn('Day (UTC)'), makeNumberColumn('Accepted'), makeNumberColumn('Refused'), makeNumberColumn('Share refused')] },
+    rows: days.slice(-MAX_ROWS).map(({ start, accepted, refused }) => [start.toISOString().slice(0, 10), formatCount(accepted), formatCount(refused), formatRate(refused, accepted + refused)]),
     empty: 'There were none.',
     plot: { kind: 'columns', title: 'Authentications', series, of: [{ name: 'Accepted', count: 'accepted' }, { name: 'Refused', count: 'refused' }] },
   };
 } // prettier-ignore
 
-function days24(hours: Hours): readonly { start: Date; accepted: number; refused: number }[] {
+function sumByDay(hours: HourlyCounts): readonly { start: Date; accepted: number; refused: number }[] {
   const days = new Map<string, { start: Date; accepted: number; refused: number }>();
-  for (const { start, accepted, refused } of [...hours.busiest(Infinity)].sort((a, b) => a.start.getTime() - b.start.getTime())) {
+  for (const { start, accepted, refused } of [...hours.listBusiest(Infinity)].sort((a, b) => a.start.getTime() - b.start.getTime())) {
     const day = start.toISOString().slice(0, 10);
     const counts = days.get(day) ?? { start, accepted: 0, refused: 0 };
     days.set(day, { start: counts.start, accepted: counts.accepted + accepted, refused: counts.refused + refused });
@@ -72,59 +74,59 @@ function days24(hours: Hours): readonly { start: Date; accepted: number; refused
   return [...days.values()];
 } // prettier-ignore
 
-function refusals(review: Review): Section {
-  const section = sighted('refusals', 'Refusals by reason', review.refusals, ['Event', 'Reason'], 'Nothing was refused.');
-  const bars = review.refusals.ranked(({ count }) => count).slice(0, MAX_BARS);
+function buildRefusals(review: Review): Section {
+  const section = buildSightings('refusals', 'Refusals by reason', review.refusals, ['Event', 'Reason'], 'Nothing was refused.');
+  const bars = review.refusals.rank(({ count }) => count).slice(0, MAX_BARS);
   const labelled = bars.map(({ key, value: { count } }) => ({ label: `${key[1] || '(none)'} · ${key[0] ?? ''}`, count }));
   return { ...section, plot: { kind: 'bars', title: 'Refusals by reason', bars: labelled } };
 } // prettier-ignore
 
-function sighted(id: string, title: string, tally: Tally<Sightings>, words: readonly string[], empty: string): Section {
-  const rows = tally.ranked(({ count }) => count);
+function buildSightings(id: string, title: string, tally: Tally<Sightings>, words: readonly string[], empty: string): Section {
+  const rows = tally.rank(({ count }) => count);
   return {
-    ...{ id, title, empty, columns: [...words.map(text), number('Count'), text('First (UTC)'), text('Last (UTC)')] },
-    ...moreThan(rows, MAX_ROWS),
-    rows: rows.slice(0, MAX_ROWS).map(({ key, value: { count, first, last } }) => [...key, whole(count), second(first), second(last)]),
+    ...{ id, title, empty, columns: [...words.map(makeTextColumn), makeNumberColumn('Count'), makeTextColumn('First (UTC)'), makeTextColumn('Last (UTC)')] },
+    ...noteShortened(rows, MAX_ROWS),
+    rows: rows.slice(0, MAX_ROWS).map(({ key, value: { count, first, last } }) => [...key, formatCount(count), formatSecond(first), formatSecond(last)]),
   };
 } // prettier-ignore
 
-function listed(id: string, title: string, list: Listed, note?: string): Section {
-  const more = list.count > list.newest.length ? `The last ${whole(list.newest.length)} of ${whole(list.count)}.` : '';
-  const whom = ({ caller, address }: LoggedEvent): string => caller || address;
+function buildEventList(id: string, title: string, list: NewestEvents, note?: string): Section {
+  const more = list.count > list.newest.length ? `The last ${formatCount(list.newest.length)} of ${formatCount(list.count)}.` : '';
+  const getOriginator = ({ caller, address }: LoggedEvent): string => caller || address;
   return {
-    ...{ id, title, empty: 'There were none.', columns: [text('Time (UTC)'), text('Event'), text('Outcome'), text('By'), text('What')] },
+    ...{ id, title, empty: 'There were none.', columns: [makeTextColumn('Time (UTC)'), makeTextColumn('Event'), makeTextColumn('Outcome'), makeTextColumn('By'), makeTextColumn('What')] },
     ...((note ?? more) && { note: [note, more].filter(Boolean).join(' ') }),
-    rows: list.newest.map((event) => [second(event.time), event.type, event.success ? 'success' : 'failure', whom(event), changeText(event)]),
+    rows: list.newest.map((event) => [formatSecond(event.time), event.type, event.success ? 'success' : 'failure', getOriginator(event), describeChange(event)]),
   };
 } // prettier-ignore
 
-function readers({ readers: tally }: Review): Section {
-  const rows = tally.ranked(({ reads, exports }) => reads + exports);
+function buildReaders({ readers: tally }: Review): Section {
+  const rows = tally.rank(({ reads, exports }) => reads + exports);
   return {
-    ...{ id: 'readers', title: 'Readers of the audit log', empty: 'Nobody read it.', columns: [text('Caller'), number('Reads'), number('Exports'), text('Last (UTC)')] },
-    ...moreThan(rows, MAX_ROWS),
-    rows: rows.slice(0, MAX_ROWS).map(({ key, value: { reads, exports, last } }) => [key[0] ?? '', whole(reads), whole(exports), second(last)]),
+    ...{ id: 'readers', title: 'Readers of the audit log', empty: 'Nobody read it.', columns: [makeTextColumn('Caller'), makeNumberColumn('Reads'), makeNumberColumn('Exports'), makeTextColumn('Last (UTC)')] },
+    ...noteShortened(rows, MAX_ROWS),
+    rows: rows.slice(0, MAX_ROWS).map(({ key, value: { reads, exports, last } }) => [key[0] ?? '', formatCount(reads), formatCount(exports), formatSecond(last)]),
   };
 } // prettier-ignore
 
-function models({ models: tally }: Review, modelName: (aaguid: string) => string | undefined): Section {
-  const rows = tally.ranked(({ registered, revoked }) => registered + revoked);
-  const nameOf = (aaguid: string): string => modelName(aaguid) ?? (aaguid === '' ? 'not reported' : 'unknown model');
+function buildModels({ models: tally }: Review, modelName: (aaguid: string) => string | undefined): Section {
+  const rows = tally.rank(({ registered, revoked }) => registered + revoked);
+  const getModelName = (aaguid: string): string => modelName(aaguid) ?? (aaguid === '' ? 'not reported' : 'unknown model');
   return {
     ...{ id: 'models', title: 'Passkeys by authenticator model', empty: 'None was registered or revoked.' },
-    columns: [text('Model'), text('AAGUID'), number('Registered'), number('Suspended'), number('Revoked')],
-    ...moreThan(rows, MAX_ROWS),
-    rows: rows.slice(0, MAX_ROWS).map(({ key: [aaguid = ''], value }) => [nameOf(aaguid), aaguid, whole(value.registered), whole(value.suspended), whole(value.revoked)]),
+    columns: [makeTextColumn('Model'), makeTextColumn('AAGUID'), makeNumberColumn('Registered'), makeNumberColumn('Suspended'), makeNumberColumn('Revoked')],
+    ...noteShortened(rows, MAX_ROWS),
+    rows: rows.slice(0, MAX_ROWS).map(({ key: [aaguid = ''], value }) => [getModelName(aaguid), aaguid, formatCount(value.registered), formatCount(value.suspended), formatCount(value.revoked)]),
   };
 } // prettier-ignore
 
-function types({ types: tally }: Review): Section {
-  const rows = tally.ranked(({ success, failure }) => success + failure);
+function buildTypes({ types: tally }: Review): Section {
+  const rows = tally.rank(({ success, failure }) => success + failure);
   return {
-    ...{ id: 'types', title: 'All events', empty: 'There were none.', columns: [text('Class'), text('Event'), number('Success'), number('Failure')] },
-    rows: rows.map(({ key: [className = '', type = ''], value: { success, failure } }) => [className, type, whole(success), whole(failure)]),
+    ...{ id: 'types', title: 'All events', empty: 'There were none.', columns: [makeTextColumn('Class'), makeTextColumn('Event'), makeNumberColumn('Success'), makeNumberColumn('Failure')] },
+    rows: rows.map(({ key: [className = '', type = ''], value: { success, failure } }) => [className, type, formatCount(success), formatCount(failure)]),
   };
 } // prettier-ignore
 
-const moreThan = (rows: readonly Counted<unknown>[], max: number): { note?: string } =>
-  rows.length > max ? { note: `The first ${whole(max)} of ${whole(rows.length)}.` } : {};
+const noteShortened = (rows: readonly Counted<unknown>[], max: number): { note?: string } =>
+  rows.length > max ? { note: `The first ${formatCount(max)} of ${formatCount(rows.length)}.` } : {};

@@ -19,7 +19,7 @@ export class Tally<Value> {
   }
 
   /** The mutable value of this key; makes it if it is new. */
-  of(...key: string[]): Value {
+  findOrAdd(...key: string[]): Value {
     const text = JSON.stringify(key);
     const known = this.#values.get(text);
     if (known !== undefined) return known;
@@ -35,7 +35,7 @@ export class Tally<Value> {
   }
 
   /** All values, the greatest weight first; equal weights in the order of their keys. */
-  ranked(weight: (value: Value) => number): Counted<Value>[] {
+  rank(weight: (value: Value) => number): Counted<Value>[] {
     const all = [...this.#values].map(([text, value]) => ({ key: JSON.parse(text) as string[], value, text }));
     return all.sort((a, b) => weight(b.value) - weight(a.value) || (a.text < b.text ? -1 : 1));
   }

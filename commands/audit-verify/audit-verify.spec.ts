@@ -3,16 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { consistencyDocument } from '../../src/tlog/consistency-document.js';
-import { consistencyProof, inclusionProof } from '../../src/tlog/proofs.js';
+import { toConsistencyDocument } from '../../src/tlog/consistency-document.js';
+import { makeConsistencyProof, makeInclusionProof } from '../../src/tlog/proofs.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
 
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'audit-verify-'));
 const SIZE = 40;
 const LOG = new SampleLog(SIZE);
-const LINES = await LOG.export(0, SIZE, await LOG.checkpoint(SIZE), SIZE);
-const PART = await LOG.export(20, 30, await LOG.checkpoint(SIZE), SIZE);
+const LINES = await LOG.export(0, SIZE, await LOG.makeCheckpoint(SIZE), SIZE);
+const PART = await LOG.export(20, 30, await LOG.makeCheckpoint(SIZE), SIZE);
 const KEYS = SampleLog.SIGNERS.map(({ key }) => formatVerifierKey(key));
 
 const write = (name: string, text: string): string => {
@@ -23,10 +23,10 @@ const write = (name: string, text: string): string => {
 const EXPORT = write('export.ndjson', LINES.join(''));
 const PART_EXPORT = write('part.ndjson', PART.join(''));
 const KEY = write('audit.pub', `${KEYS.join('\n')}\n`);
-const OLDER = write('older.txt', await LOG.checkpoint(10));
-const proof = consistencyDocument(10, SIZE, await consistencyProof(LOG.reader, 10, SIZE));
+const OLDER = write('older.txt', await LOG.makeCheckpoint(10));
+const proof = toConsistencyDocument(10, SIZE, await makeConsistencyProof(LOG.reader, 10, SIZE));
 const CONSISTENCY = write('consistency.json', JSON.stringify(proof));
-const notes = await Promise.all([5, 12, 14, 39].map((size) => LOG.checkpoint(size)));
+const notes = await Promise.all([5, 12, 14, 39].map((size) => LOG.makeCheckpoint(size)));
 const ANCHORED = write('anchored.txt', notes.join('\n'));
 
 interface Outcome {
@@ -92,7 +92,7 @@ describe('npm run audit:verify', () => {
   it('tells how many events are erased, and holds none to be that should be kept', async () => {
     const log = new SampleLog(SIZE);
     log.events.fill(null, 0, 3);
-    const lines = await log.export(0, SIZE, await LOG.checkpoint(SIZE), SIZE);
+    const lines = await log.export(0, SIZE, await LOG.makeCheckpoint(SIZE), SIZE);
     const path = write('erased.ndjson', lines.join(''));
     const retained = (time: string) => run([path, '--key', KEY, '--retained-since', time]);
     const holds = await retained('2026-01-01T00:00:03Z');
@@ -116,8 +116,8 @@ describe('npm run audit:verify', () => {
       leafIndex: at,
       leafHash: LOG.leaves[at]!.toString('base64url'),
       treeSize: SIZE,
-      proof: (await inclusionProof(LOG.reader, at, SIZE)).map((hash) => hash.toString('base64url')),
-      checkpoint: await LOG.checkpoint(SIZE),
+      proof: (await makeInclusionProof(LOG.reader, at, SIZE)).map((hash) => hash.toString('base64url')),
+      checkpoint: await LOG.makeCheckpoint(SIZE),
     };
     const path = write('proof.json', JSON.stringify(document));
     const holds = await run([event, '--proof', path, '--key', KEY]);

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { parseRevocationLists } from '../../src/x509/revocation-list.js';
-import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
 
 /** A certificate or a revocation list. */
 export interface Signed {
@@ -28,32 +28,32 @@ const CERTIFICATES = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----EN
 const DAY_MS = 86_400_000;
 
 /** Describes the certificates in a file. @throws Error when one cannot be parsed */
-export function certificatesIn(pem: string, what: string, where: string, now: Date): Signed[] {
+export function describeCertificates(pem: string, what: string, where: string, now: Date): Signed[] {
   return (pem.match(CERTIFICATES) ?? []).map((block) => {
     const certificate = new X509Certificate(block);
     const { algorithm, size } = describeKey(certificate.publicKey);
     const signature = certificate.signatureAlgorithm ?? 'unknown';
     return {
-      ...{ what, where, subject: onOneLine(certificate.subject), issuer: onOneLine(certificate.issuer) },
+      ...{ what, where, subject: joinLines(certificate.subject), issuer: joinLines(certificate.issuer) },
       serial: certificate.serialNumber.toLowerCase(),
-      ...validity(certificate.validFromDate, certificate.validToDate, now),
+      ...describeValidity(certificate.validFromDate, certificate.validToDate, now),
       ...{ signature, holds: `${algorithm}, ${size}`, fingerprint: sha256(certificate.raw) },
-      postQuantum: postQuantumOf(algorithm),
+      postQuantum: classifyPostQuantum(algorithm),
     };
   });
 }
 
 /** Describes the revocation lists in a file. @throws Error when one cannot be parsed */
-export async function revocationListsIn(pem: string, what: string, where: string, now: Date): Promise<Signed[]> {
+export async function describeRevocationLists(pem: string, what: string, where: string, now: Date): Promise<Signed[]> {
   const lists = await parseRevocationLists(pem);
   return lists.map(({ issuer, number, size, signature: { name, hash }, der, ...list }) => {
     const authority = new x509.Name(Buffer.from(issuer, 'hex')).toString();
     return {
       ...{ what, where, subject: authority, issuer: authority, serial: number?.toString(16) ?? '' },
-      ...validity(list.thisUpdate, list.nextUpdate ?? new Date(0), now),
+      ...describeValidity(list.thisUpdate, list.nextUpdate ?? new Date(0), now),
       ...{ signature: hash ? `${name} with ${hash}` : name, holds: `${String(size)} revoked` },
       fingerprint: sha256(der),
-      postQuantum: postQuantumOf(name),
+      postQuantum: classifyPostQuantum(name),
     };
   });
 }
@@ -77,7 +77,7 @@ export function sha256(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-function validity(from: Date, to: Date, now: Date): Pick<Signed, 'notBefore' | 'notAfter' | 'daysLeft'> {
+function describeValidity(from: Date, to: Date, now: Date): Pick<Signed, 'notBefore' | 'notAfter' | 'daysLeft'> {
   return {
     notBefore: from.toISOString(),
     notAfter: to.toISOString(),
@@ -85,6 +85,6 @@ function validity(from: Date, to: Date, now: Date): Pick<Signed, 'notBefore' | '
   };
 }
 
-function onOneLine(name: string): string {
+function joinLines(name: string): string {
   return name.replaceAll('\n', ', ');
 }

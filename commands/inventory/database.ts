@@ -17,7 +17,7 @@ const TLS_SETTINGS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotia
 const PATIENCE_MS = 3_000;
 
 /** Describes how the service reaches its database. @param url undefined: the embedded database of development */
-export async function databaseConnection(url: string | undefined, passwordFile?: string): Promise<DatabaseConnection> {
+export async function describeDatabase(url: string | undefined, passwordFile?: string): Promise<DatabaseConnection> {
   if (url === undefined) {
     return { server: 'embedded, on loopback', role: '', settings: 'no TLS: development only', agreed: '' };
   }
@@ -29,11 +29,11 @@ export async function databaseConnection(url: string | undefined, passwordFile?:
     server: `${hostname}:${port || '5432'}${pathname}`,
     role: username,
     settings: settings.join(' ') || 'none: TLS is not requested',
-    agreed: await agreed(url, passwordFile),
+    agreed: await readAgreedTls(url, passwordFile),
   };
 }
 
-async function agreed(url: string, passwordFile: string | undefined): Promise<string> {
+async function readAgreedTls(url: string, passwordFile: string | undefined): Promise<string> {
   const client = new DatabaseSession({
     connectionString: url,
     passwordFile,

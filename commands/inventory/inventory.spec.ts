@@ -9,8 +9,8 @@ import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { readTrustMaterial } from '../../src/identity/trust-material.js';
 import { Pki } from '../../test/support/pki.js';
 import { type Inventory, takeInventory } from './inventory.js';
-import { offersOf } from './listener.js';
-import { inventoryTable } from './table.js';
+import { probeOffers } from './listener.js';
+import { formatInventory } from './table.js';
 
 const NOW = new Date();
 const PASSPHRASE = 'correct horse battery staple';
@@ -52,7 +52,7 @@ describe('the listener', () => {
   it('is asked, not believed: another configuration has another inventory', async () => {
     const { tls } = readConfig({ PASSKEY_DATA_DIR: directory });
     const { context } = await readTrustMaterial(tls, NOW);
-    const offers = await offersOf({ ...context, minVersion: 'TLSv1.2', ecdhCurve: 'P-521' });
+    const offers = await probeOffers({ ...context, minVersion: 'TLSv1.2', ecdhCurve: 'P-521' });
     expect(offers.protocols).toEqual(['TLSv1.2', 'TLSv1.3']);
     expect(offers.keyExchange.map(({ name }) => name)).toEqual(['P-521']);
     expect(offers.cipherSuites).toContainEqual({ name: 'ECDHE-ECDSA-AES256-GCM-SHA384', postQuantum: 'no' });
@@ -136,7 +136,7 @@ describe('the database', () => {
 describe('an inventory', () => {
   it('holds no secret, as JSON or as a table', async () => {
     const inventory = await take({ DATABASE_URL });
-    const told = JSON.stringify(inventory) + inventoryTable(inventory);
+    const told = JSON.stringify(inventory) + formatInventory(inventory);
     const names = (await readdir(directory, { recursive: true })).filter((name) => name.endsWith('.key'));
     const contents = await Promise.all(names.map((name) => readFile(path(name), 'utf8')));
     const secrets = contents.flatMap((pem) => pem.split('\n')).filter((line) => line !== '' && !line.includes('-----'));
@@ -160,7 +160,7 @@ describe('an inventory', () => {
     });
     expect(inventory.listener).toBeUndefined();
     expect(inventory.keys).toHaveLength(5);
-    expect(inventoryTable(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
+    expect(formatInventory(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 
   it('names code that is there', async () => {

@@ -3,11 +3,11 @@ import type { Config } from '../../src/config/config.js';
 import { readTrustMaterial } from '../../src/identity/trust-material.js';
 import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
 import { FIDO_METADATA_ROOTS, WELL_KNOWN_ROOTS } from '../../src/webauthn/well-known-roots.js';
-import { certificatesIn, revocationListsIn, type Signed } from './certificates.js';
-import { databaseConnection, type DatabaseConnection } from './database.js';
-import { auditKeys, bindingKeys, type HeldKey, serverKeys } from './keys.js';
-import { type ListenerOffers, offersOf } from './listener.js';
-import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+import { describeCertificates, describeRevocationLists, type Signed } from './certificates.js';
+import { describeDatabase, type DatabaseConnection } from './database.js';
+import { describeAuditKeys, describeBindingKeys, type HeldKey, describeServerKeys } from './keys.js';
+import { type ListenerOffers, probeOffers } from './listener.js';
+import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
 import { SERVICE_ALGORITHMS } from './service-algorithms.js';
 
 export interface Use {
@@ -40,27 +40,27 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
     time: now.toISOString(),
     software: { node: process.versions.node, openssl: process.versions.openssl },
     listener: await readTrustMaterial(tls, now).then(
-      ({ context }) => offersOf(context),
+      ({ context }) => probeOffers(context),
       (error: unknown) => void faults.push((error as Error).message),
     ),
-    database: await databaseConnection(config.databaseUrl, config.databasePasswordFile),
+    database: await describeDatabase(config.databaseUrl, config.databasePasswordFile),
     webauthn: ALGORITHMS.map(({ cose, name, offered }) => ({
       ...{ cose, what: offered ? 'offered by default' : 'if a relying party’s policy lists it', algorithm: name },
-      ...{ where: 'src/webauthn/algorithms.ts', postQuantum: postQuantumOf(name) },
+      ...{ where: 'src/webauthn/algorithms.ts', postQuantum: classifyPostQuantum(name) },
     })),
-    service: SERVICE_ALGORITHMS.map((use) => ({ ...use, postQuantum: postQuantumOf(use.algorithm) })),
+    service: SERVICE_ALGORITHMS.map((use) => ({ ...use, postQuantum: classifyPostQuantum(use.algorithm) })),
     keys: [
-      ...attempt(faults, 'PASSKEY_TLS_KEY_FILE', () => serverKeys(config)),
-      ...attempt(faults, 'PASSKEY_AUDIT_KEY_FILE', () => auditKeys(config)),
-      ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => bindingKeys(config)),
+      ...attempt(faults, 'PASSKEY_TLS_KEY_FILE', () => describeServerKeys(config)),
+      ...attempt(faults, 'PASSKEY_AUDIT_KEY_FILE', () => describeAuditKeys(config)),
+      ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => describeBindingKeys(config)),
     ],
-    certificates: certificatesOf(config, now, faults),
-    revocationLists: await listsOf(tls.crlFile, now, faults),
+    certificates: listCertificates(config, now, faults),
+    revocationLists: await listRevocationLists(tls.crlFile, now, faults),
     faults,
   };
 }
 
-function certificatesOf({ tls, attestationRootsFile }: Config, now: Date, faults: string[]): Signed[] {
+function listCertificates({ tls, attestationRootsFile }: Config, now: Date, faults: string[]): Signed[] {
   const files = [
     ['PASSKEY_TLS_CERT_FILE', 'server', tls.certFile],
     ['PASSKEY_TLS_CA_FILE', 'authority of callers', tls.caFile],
@@ -72,15 +72,15 @@ function certificatesOf({ tls, attestationRootsFile }: Config, now: Date, faults
   ];
   return [
     ...files.flatMap(([setting, what, file]) =>
-      file === undefined ? [] : attempt(faults, setting, () => certificatesIn(text(file), what, file, now)),
+      file === undefined ? [] : attempt(faults, setting, () => describeCertificates(readPem(file), what, file, now)),
     ),
-    ...builtIn.flatMap(([what, roots]) => certificatesIn(roots.join('\n'), what, 'built in', now)),
+    ...builtIn.flatMap(([what, roots]) => describeCertificates(roots.join('\n'), what, 'built in', now)),
   ];
 }
 
-async function listsOf(file: string, now: Date, faults: string[]): Promise<Signed[]> {
+async function listRevocationLists(file: string, now: Date, faults: string[]): Promise<Signed[]> {
   try {
-    return await revocationListsIn(text(file), 'callers', file, now);
+    return await describeRevocationLists(readPem(file), 'callers', file, now);
   } catch (error) {
     return attempt(faults, 'PASSKEY_TLS_CRL_FILE', () => {
       throw error;
@@ -101,6 +101,6 @@ function attempt<Entry>(faults: string[], setting: string, read: () => Entry[]):
   }
 }
 
-function text(file: string): string {
+function readPem(file: string): string {
   return readFileSync(file, 'latin1');
 }

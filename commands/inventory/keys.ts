@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../src/config/config.js';
 import { describeKey, sha256 } from './certificates.js';
-import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
 
 /**
  * A key that the service holds. The entry describes the public part of a private key, and only the size of a secret
@@ -21,21 +21,25 @@ export interface HeldKey {
 const PRIVATE_KEYS = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[^-]*-----END \1-----/g;
 
 /** Describes the keys of the TLS server. @throws Error when a key cannot be opened, without any content of the file */
-export function serverKeys({ tls }: Config): HeldKey[] {
-  return privateKeys(tls.keyFile, 'authenticates the server to callers (TLS)', passphraseOf(tls.keyPassphraseFile));
+export function describeServerKeys({ tls }: Config): HeldKey[] {
+  return describePrivateKeys(
+    tls.keyFile,
+    'authenticates the server to callers (TLS)',
+    readPassphrase(tls.keyPassphraseFile),
+  );
 }
 
-function passphraseOf(file: string | undefined): string | undefined {
+function readPassphrase(file: string | undefined): string | undefined {
   return file && readFileSync(file, 'utf8').replace(/\r?\n$/, '');
 }
 
 /** Describes the keys that sign the audit log. @throws Error when a key cannot be opened */
-export function auditKeys({ auditKeyFile, auditKeyPassphraseFile }: Config): HeldKey[] {
-  return privateKeys(auditKeyFile, 'signs the audit log', passphraseOf(auditKeyPassphraseFile));
+export function describeAuditKeys({ auditKeyFile, auditKeyPassphraseFile }: Config): HeldKey[] {
+  return describePrivateKeys(auditKeyFile, 'signs the audit log', readPassphrase(auditKeyPassphraseFile));
 }
 
 /** Describes the key in the file and the keys that are derived from it. */
-export function bindingKeys({ bindingKeyFile }: Config): HeldKey[] {
+export function describeBindingKeys({ bindingKeyFile }: Config): HeldKey[] {
   const bytes = Buffer.from(readFileSync(bindingKeyFile, 'utf8').trim(), 'base64').length;
   const secret = { where: bindingKeyFile, fingerprint: '', postQuantum: 'yes' } as const;
   const derived = { ...secret, algorithm: 'HMAC-SHA-256', size: '256 bit' };
@@ -47,13 +51,13 @@ export function bindingKeys({ bindingKeyFile }: Config): HeldKey[] {
   ];
 }
 
-function privateKeys(file: string, what: string, passphrase?: string): HeldKey[] {
+function describePrivateKeys(file: string, what: string, passphrase?: string): HeldKey[] {
   const blocks = readFileSync(file, 'latin1').match(PRIVATE_KEYS) ?? [];
   if (blocks.length === 0) throw new Error('holds no private key in PEM');
   return blocks.map((key) => {
     const publicKey = createPublicKey(createPrivateKey({ key, ...(passphrase ? { passphrase } : {}) }));
     const { algorithm, size } = describeKey(publicKey);
     const fingerprint = sha256(publicKey.export({ type: 'spki', format: 'der' }));
-    return { what, where: file, algorithm, size, fingerprint, postQuantum: postQuantumOf(algorithm) };
+    return { what, where: file, algorithm, size, fingerprint, postQuantum: classifyPostQuantum(algorithm) };
   });
 }

@@ -1,7 +1,7 @@
 import { duplexPair } from 'node:stream';
 import { type ConnectionOptions, connect, createServer, getCiphers, type Server, type SecureVersion } from 'node:tls';
-import { type TlsContext, tlsOptions } from '../../src/identity/tls-options.js';
-import { type PostQuantum, postQuantumOf } from './post-quantum.js';
+import { type TlsContext, createTlsOptions } from '../../src/identity/tls-options.js';
+import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
 
 export interface Offer {
   readonly name: string;
@@ -30,40 +30,40 @@ const GROUPS = [
  * Finds what the listener offers by handshakes in memory. It opens no port, so no other client meets a listener that
  * demands no certificate.
  */
-export async function offersOf(context: TlsContext): Promise<ListenerOffers> {
-  const server = createServer({ ...tlsOptions(context), rejectUnauthorized: false });
+export async function probeOffers(context: TlsContext): Promise<ListenerOffers> {
+  const server = createServer({ ...createTlsOptions(context), rejectUnauthorized: false });
   const protocols: string[] = [];
   const cipherSuites: string[] = [];
   for (const version of PROTOCOLS) {
     const client = { minVersion: version, maxVersion: version };
-    if (!(await handshake(server, { ...client, ciphers: EVERY_SUITE }))) continue;
+    if (!(await tryHandshake(server, { ...client, ciphers: EVERY_SUITE }))) continue;
     protocols.push(version);
-    cipherSuites.push(...(await cipherSuitesOf(server, client)));
+    cipherSuites.push(...(await probeCipherSuites(server, client)));
   }
   const keyExchange: string[] = [];
   for (const group of new Set([...context.ecdhCurve.split(':'), ...GROUPS])) {
-    if (await handshake(server, { ecdhCurve: group })) keyExchange.push(group);
+    if (await tryHandshake(server, { ecdhCurve: group })) keyExchange.push(group);
   }
-  const { signatures = [] } = (await handshake(server, {})) ?? {};
+  const { signatures = [] } = (await tryHandshake(server, {})) ?? {};
   return {
     protocols,
-    cipherSuites: cipherSuites.map(offer),
-    keyExchange: keyExchange.map(offer),
-    signatures: signatures.map(offer),
-    alpn: tlsOptions(context).ALPNProtocols as string[],
+    cipherSuites: cipherSuites.map(toOffer),
+    keyExchange: keyExchange.map(toOffer),
+    signatures: signatures.map(toOffer),
+    alpn: createTlsOptions(context).ALPNProtocols as string[],
   };
 }
 
-function offer(name: string): Offer {
-  return { name, postQuantum: postQuantumOf(name) };
+function toOffer(name: string): Offer {
+  return { name, postQuantum: classifyPostQuantum(name) };
 }
 
 /** Offers all remaining suites again and again: each time, the server chooses the one that it prefers. */
-async function cipherSuitesOf(server: Server, client: ConnectionOptions): Promise<string[]> {
+async function probeCipherSuites(server: Server, client: ConnectionOptions): Promise<string[]> {
   let left = getCiphers().map((name) => name.toUpperCase());
   const chosen: string[] = [];
   for (;;) {
-    const agreed = await handshake(server, { ...client, ciphers: `${left.join(':')}:@SECLEVEL=0` });
+    const agreed = await tryHandshake(server, { ...client, ciphers: `${left.join(':')}:@SECLEVEL=0` });
     if (!agreed) return chosen;
     chosen.push(agreed.cipherSuite);
     left = left.filter((name) => name !== agreed.cipherSuite);
@@ -77,11 +77,11 @@ interface Agreed {
 }
 
 /** @returns undefined if the two do not agree */
-async function handshake(server: Server, client: ConnectionOptions): Promise<Agreed | undefined> {
+async function tryHandshake(server: Server, client: ConnectionOptions): Promise<Agreed | undefined> {
   const [here, there] = duplexPair();
   const { promise, resolve } = Promise.withResolvers<Agreed | undefined>();
   server.once('secureConnection', (socket) => {
-    const signatures = new Set(socket.getSharedSigalgs().map(signatureName));
+    const signatures = new Set(socket.getSharedSigalgs().map(formatSignatureName));
     resolve({ cipherSuite: socket.getCipher().name, signatures: [...signatures] });
   });
   server.once('tlsClientError', () => {
@@ -105,6 +105,6 @@ async function handshake(server: Server, client: ConnectionOptions): Promise<Agr
 const PATIENCE_MS = 20;
 
 /** Turns `id-ml-dsa-65+UNDEF` into `ML-DSA-65` and leaves `ECDSA+SHA256` as it is. */
-function signatureName(name: string): string {
+function formatSignatureName(name: string): string {
   return name.replace('+UNDEF', '').replace(/^id-ml-dsa-/, 'ML-DSA-');
 }

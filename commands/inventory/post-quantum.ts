@@ -9,7 +9,7 @@ const HYBRID = /^(X25519|X448|SecP\d+r1)MLKEM\d+$/i;
 const RESISTANT = /^(ML-?KEM|(id-)?ML-?DSA|(id-)?SLH-?DSA|TLS_(AES|CHACHA20)|HMAC|HKDF|SHA-?(2|3|512|384)|random)/i;
 
 /** @param algorithm its name in OpenSSL, COSE or this inventory */
-export function postQuantumOf(algorithm: string): PostQuantum {
+export function classifyPostQuantum(algorithm: string): PostQuantum {
   if (HYBRID.test(algorithm)) return 'hybrid';
   return RESISTANT.test(algorithm) ? 'yes' : 'no';
 }

@@ -20,37 +20,37 @@ const SIGNED: Columns<Signed> = {
 const PQ = { 'post-quantum': ({ postQuantum }: { postQuantum: string }) => postQuantum };
 
 /** Formats the inventory for a person: a section for each kind, a line for each entry. */
-export function inventoryTable(inventory: Inventory): string {
+export function formatInventory(inventory: Inventory): string {
   const { software, database, webauthn, service, keys, certificates, revocationLists, faults } = inventory;
   const sections = [
-    section('Software', Object.entries({ taken: inventory.time, ...software }), {
+    formatSection('Software', Object.entries({ taken: inventory.time, ...software }), {
       '': ([name]) => name,
       version: ([, version]) => version,
     }),
-    section('Listener for callers, in order of preference', offersOf(inventory), {
+    formatSection('Listener for callers, in order of preference', listOffers(inventory), {
       '': ({ what }) => what,
       algorithm: ({ name }) => name,
       ...PQ,
     }),
-    section('Database', [database], {
+    formatSection('Database', [database], {
       server: ({ server }) => server,
       role: ({ role }) => role,
       requested: ({ settings }) => settings,
       negotiated: ({ agreed }) => agreed,
     }),
-    section('Signatures of passkeys', webauthn, {
+    formatSection('Signatures of passkeys', webauthn, {
       algorithm: ({ algorithm }) => algorithm,
       COSE: ({ cose }) => String(cose),
       '': ({ what }) => what,
       ...PQ,
     }),
-    section('Algorithms of the service', service, {
+    formatSection('Algorithms of the service', service, {
       '': ({ what }) => what,
       algorithm: ({ algorithm }) => algorithm,
       ...PQ,
       where: ({ where }) => where,
     }),
-    section('Keys', keys, {
+    formatSection('Keys', keys, {
       '': ({ what }) => what,
       algorithm: ({ algorithm }) => algorithm,
       size: ({ size }) => size,
@@ -58,14 +58,14 @@ export function inventoryTable(inventory: Inventory): string {
       ...PQ,
       where: ({ where }) => where,
     }),
-    section('Certificates', certificates, SIGNED),
-    section('Revocation lists', revocationLists, SIGNED),
-    section('Faults', faults, { 'could not be read': (fault) => fault }),
+    formatSection('Certificates', certificates, SIGNED),
+    formatSection('Revocation lists', revocationLists, SIGNED),
+    formatSection('Faults', faults, { 'could not be read': (fault) => fault }),
   ];
   return sections.filter((text) => text !== '').join('\n\n');
 }
 
-function offersOf({ listener }: Inventory): { what: string; name: string; postQuantum: string }[] {
+function listOffers({ listener }: Inventory): { what: string; name: string; postQuantum: string }[] {
   if (!listener) return [];
   const named = (what: string, names: readonly string[]) => names.map((name) => ({ what, name, postQuantum: '' }));
   return [
@@ -78,7 +78,7 @@ function offersOf({ listener }: Inventory): { what: string; name: string; postQu
 }
 
 /** Formats one section; an empty one gives an empty string. */
-function section<Entry>(title: string, entries: readonly Entry[], columns: Columns<Entry>): string {
+function formatSection<Entry>(title: string, entries: readonly Entry[], columns: Columns<Entry>): string {
   if (entries.length === 0) return '';
   const head = Object.keys(columns);
   const rows = [head, ...entries.map((entry) => Object.values(columns).map((cellOf) => cellOf(entry)))];

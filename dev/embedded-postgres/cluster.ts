@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
-import { platformBinaries, type PostgresBinaries } from './platform-binaries.js';
-import { requireNamedUser, run, type Run, type ServerAccount, serverAccount } from './server-account.js';
+import { findBinaries, type PostgresBinaries } from './platform-binaries.js';
+import { requireNamedUser, runProgram, type Run, type ServerAccount, chooseServerAccount } from './server-account.js';
 
 /** The superuser. initdb and the lock connection use it, the service never does. */
 export const SUPERUSER = 'postgres';
@@ -33,9 +33,9 @@ export async function openCluster(directory: string, durable: boolean): Promise<
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await removeUnfinished(directory);
   const home = join(directory, 'postgres');
-  const account = await serverAccount(home);
+  const account = await chooseServerAccount(home);
   const shelf = account.uid === undefined ? directory : ROOTS_SHELF;
-  const binaries = await platformBinaries(account, shelf);
+  const binaries = await findBinaries(account, shelf);
   if (!(await stat(home).catch(() => undefined))) {
     requireNamedUser();
     await initialise(directory, { home, account, binaries, durable, password: randomBytes(32).toString('base64url') });
@@ -56,7 +56,7 @@ export async function openCluster(directory: string, durable: boolean): Promise<
  * works in a directory that its account owns but cannot reach by its path, such as one below /root. Paths beside it are
  * relative (`../server.log`) for the same reason.
  */
-export function runOn(
+export function runOnCluster(
   { home, account }: Cluster,
   program: string,
   args: readonly string[],
@@ -64,7 +64,7 @@ export function runOn(
 ): Promise<Run> {
   const cwd = join(home, 'data');
   const named = account.uid !== undefined && process.platform === 'linux' ? '/proc/self/cwd' : cwd;
-  return run(account, program, [...args, '-D', named], { cwd, ...options });
+  return runProgram(account, program, [...args, '-D', named], { cwd, ...options });
 }
 
 /**
@@ -93,7 +93,7 @@ async function runInitdb(cluster: Cluster): Promise<void> {
   if (account.uid !== undefined && account.gid !== undefined) {
     for (const path of [home, data, passwordFile]) await chown(path, account.uid, account.gid);
   }
-  const { code, output } = await runOn(cluster, binaries.initdb, [
+  const { code, output } = await runOnCluster(cluster, binaries.initdb, [
     `--username=${SUPERUSER}`,
     '--pwfile=../password',
     '--auth=scram-sha-256',

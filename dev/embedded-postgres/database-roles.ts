@@ -17,10 +17,10 @@ export async function prepareDatabase(
   const superuser = { host: '127.0.0.1', port, user: SUPERUSER, password, database, ssl: false };
   // The role of the service owns nothing, not even in a directory where it once did.
   await runRoleScript('roles.sql', superuser, (sql) => `${sql}; REASSIGN OWNED BY ${SERVICE} TO ${MIGRATOR}`);
-  const urlOf = async (role: string): Promise<string> => {
+  const renewPassword = async (role: string): Promise<string> => {
     const secret = randomBytes(24).toString('base64url');
     await lock.query(`ALTER ROLE ${role} PASSWORD ${lock.escapeLiteral(secret)}`);
     return `postgresql://${role}:${secret}@127.0.0.1:${String(port)}/${encodeURIComponent(database)}`;
   };
-  return { url: await urlOf(SERVICE), migratorUrl: await urlOf(MIGRATOR) };
+  return { url: await renewPassword(SERVICE), migratorUrl: await renewPassword(MIGRATOR) };
 }

@@ -17,10 +17,10 @@ async function query<Row extends object>(url: string, sql: string): Promise<Row[
   }
 }
 
-const postmasterOf = async (directory: string): Promise<number> =>
+const readPostmasterPid = async (directory: string): Promise<number> =>
   Number.parseInt(await readFile(join(directory, 'postgres/data/postmaster.pid'), 'utf8'));
 
-async function eventually<Result>(attempt: () => Promise<Result>): Promise<Result> {
+async function retry<Result>(attempt: () => Promise<Result>): Promise<Result> {
   const deadline = Date.now() + 10_000;
   for (;;) {
     try {
@@ -126,7 +126,7 @@ describe('the embedded database', () => {
     await session.connect();
     await Promise.all([server.stop(), server.stop()]);
     await expect(query(server.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-    await expect(postmasterOf(directory)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(readPostmasterPid(directory)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('is fresh after its directory was deleted, and of one service at a time', async () => {
@@ -144,10 +144,10 @@ describe('the embedded database', () => {
   it('comes back at the same address after kill -9 of its server', async () => {
     const { url, migratorUrl } = await start();
     await query(migratorUrl, 'CREATE TABLE survivor ()');
-    process.kill(await postmasterOf(directory), 'SIGKILL');
-    expect(
-      await eventually(() => query(url, "SELECT 1 AS one FROM pg_tables WHERE tablename = 'survivor'")),
-    ).toHaveLength(1);
+    process.kill(await readPostmasterPid(directory), 'SIGKILL');
+    expect(await retry(() => query(url, "SELECT 1 AS one FROM pg_tables WHERE tablename = 'survivor'"))).toHaveLength(
+      1,
+    );
   });
 
   it('comes back at the same address after kill -9 of a session', async () => {
@@ -158,7 +158,7 @@ describe('the embedded database', () => {
     const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     process.kill(Number(rows[0]?.pid), 'SIGKILL');
     await expect(session.query('SELECT pg_sleep(5)')).rejects.toThrow();
-    expect(await eventually(() => query(url, 'SELECT 1 AS one'))).toHaveLength(1);
+    expect(await retry(() => query(url, 'SELECT 1 AS one'))).toHaveLength(1);
   });
 
   it('says what its server said when that can not start', async () => {

@@ -24,37 +24,37 @@ function launch(): ChildProcess {
   return service;
 }
 
-async function lineOf(service: ChildProcess): Promise<string> {
+async function readLine(service: ChildProcess): Promise<string> {
   const [chunk] = (await once(service.stdout as NonNullable<typeof service.stdout>, 'data')) as [Buffer];
   return chunk.toString().trim();
 }
 
-async function session(url: string): Promise<pg.Client> {
+async function openSession(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
   return client;
 }
 
-async function killed(service: ChildProcess): Promise<void> {
+async function killService(service: ChildProcess): Promise<void> {
   service.kill('SIGKILL');
   await once(service, 'exit');
 }
 
-const postmasterFile = (): string => join(directory, 'postgres/data/postmaster.pid');
+const getPostmasterPath = (): string => join(directory, 'postgres/data/postmaster.pid');
 
 /**
  * Starts on the directory again. Returns the number of rows in `acknowledged`, and true for `ended` if stop() left no
  * server.
  */
-async function nextStart(): Promise<{ acknowledged: number; ended: boolean }> {
+async function startAgain(): Promise<{ acknowledged: number; ended: boolean }> {
   const { migratorUrl, stop } = await startEmbeddedPostgres({ directory });
-  const client = await session(migratorUrl);
+  const client = await openSession(migratorUrl);
   const { rows } = await client.query<{ acknowledged: number }>(
     'SELECT count(*)::int AS acknowledged FROM acknowledged',
   );
   await stop();
-  const left = await stat(postmasterFile()).catch(() => undefined);
+  const left = await stat(getPostmasterPath()).catch(() => undefined);
   return { acknowledged: Number(rows[0]?.acknowledged), ended: left === undefined };
 }
 
@@ -70,26 +70,26 @@ afterEach(async () => {
 describe('after kill -9 of the service', () => {
   it('the next start takes over the server that it left behind, and ends it', async () => {
     const service = launch();
-    const client = await session(await lineOf(service));
+    const client = await openSession(await readLine(service));
     await client.query('CREATE TABLE acknowledged AS SELECT 1');
-    await killed(service);
+    await killService(service);
     expect((await client.query('SELECT 1')).rowCount).toBe(1);
-    expect(await nextStart()).toEqual({ acknowledged: 1, ended: true });
+    expect(await startAgain()).toEqual({ acknowledged: 1, ended: true });
   });
 
   it('and of its server, the next start recovers, though their process id belongs to another program', async () => {
     const service = launch();
-    const client = await session(await lineOf(service));
+    const client = await openSession(await readLine(service));
     await client.query('CREATE TABLE acknowledged AS SELECT 1');
-    await killed(service);
-    const lockFile = await readFile(postmasterFile(), 'utf8');
+    await killService(service);
+    const lockFile = await readFile(getPostmasterPath(), 'utf8');
     process.kill(Number.parseInt(lockFile), 'SIGKILL');
     // A living process of the same user: PostgreSQL takes it for a running server.
-    const { uid } = await stat(postmasterFile());
+    const { uid } = await stat(getPostmasterPath());
     const other = spawn('sleep', ['60'], { uid, stdio: 'ignore' });
     await once(other, 'spawn');
-    await writeFile(postmasterFile(), lockFile.replace(/^\d+/, String(other.pid)));
-    expect(await nextStart()).toEqual({ acknowledged: 1, ended: true });
+    await writeFile(getPostmasterPath(), lockFile.replace(/^\d+/, String(other.pid)));
+    expect(await startAgain()).toEqual({ acknowledged: 1, ended: true });
     expect(other.exitCode).toBeNull();
     other.kill();
   });
@@ -98,9 +98,9 @@ describe('after kill -9 of the service', () => {
     const service = launch();
     while ((await readdir(directory)).length === 0) await sleep(5);
     expect(await readdir(directory)).toEqual([expect.stringMatching(/^postgres\.initialising-/)]);
-    await killed(service);
+    await killService(service);
     const { url, stop } = await startEmbeddedPostgres({ directory });
-    expect((await (await session(url)).query('SELECT 1')).rowCount).toBe(1);
+    expect((await (await openSession(url)).query('SELECT 1')).rowCount).toBe(1);
     await stop();
     // An initdb may outlive its service for a moment and write into the directory that is being removed.
     const left = await readdir(directory);
@@ -111,11 +111,11 @@ describe('after kill -9 of the service', () => {
 describe('Ctrl-C', () => {
   it('reaches the whole process group; the server answers until the service has drained, and ends with it', async () => {
     const service = launch();
-    await lineOf(service);
+    await readLine(service);
     process.kill(-Number(service.pid), 'SIGINT');
-    expect(await lineOf(service)).toBe('drained');
+    expect(await readLine(service)).toBe('drained');
     expect(await once(service, 'exit')).toEqual([0, null]);
-    await expect(stat(postmasterFile())).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(stat(getPostmasterPath())).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 
@@ -129,7 +129,8 @@ describe('a process that ends without stop()', () => {
       stdio: 'inherit',
     });
     expect(await once(child, 'exit')).toEqual([0, null]);
-    for (let wait = 0; wait < 60 && (await stat(postmasterFile()).catch(() => undefined)); wait += 1) await sleep(50);
-    await expect(stat(postmasterFile())).rejects.toMatchObject({ code: 'ENOENT' });
+    for (let wait = 0; wait < 60 && (await stat(getPostmasterPath()).catch(() => undefined)); wait += 1)
+      await sleep(50);
+    await expect(stat(getPostmasterPath())).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -4,13 +4,13 @@ import { DatabaseSession } from '../../src/database/database-session.js';
 import { type Cluster, isAlive, SUPERUSER } from './cluster.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import {
-  directoryName,
+  makeDirectoryName,
   forgetPostmaster,
-  freePort,
-  logTail,
+  findFreePort,
+  readLogTail,
   type Postmaster,
   readPostmaster,
-  serverName,
+  makeServerName,
   startPostmaster,
   stopPostmaster,
 } from './postmaster.js';
@@ -22,7 +22,7 @@ import {
 export interface OwnedServer {
   readonly pid: number;
   readonly port: number;
-  /** The serverName() of the start that made it. */
+  /** The makeServerName() of the start that made it. */
   readonly name: string;
   readonly lock: pg.Client;
 }
@@ -49,19 +49,19 @@ export async function takeServer(cluster: Cluster, port?: number): Promise<Owned
   while (Date.now() < deadline) {
     const server = await joinServer(cluster, deadline);
     if (!server) {
-      const started = await startPostmaster(cluster, port ?? (await freePort()));
+      const started = await startPostmaster(cluster, port ?? (await findFreePort()));
       if (!started) await sleep(100);
       continue;
     }
     // The session is lost if the server was shutting down.
     const lock = await takeLock(server.lock).catch(() => 'lost');
-    if (lock === 'held') throw await inUse(cluster, server.lock);
-    if (lock === 'taken' && server.name === (await serverName(cluster))) return server;
+    if (lock === 'held') throw await createInUseError(cluster, server.lock);
+    if (lock === 'taken' && server.name === (await makeServerName(cluster))) return server;
     if (lock === 'taken') await stopPostmaster(cluster, server.pid);
     await server.lock.end();
   }
   throw new EmbeddedPostgresError(
-    `The embedded database did not start in time. Its log ends:\n${await logTail(cluster)}`,
+    `The embedded database did not start in time. Its log ends:\n${await readLogTail(cluster)}`,
   );
 }
 
@@ -71,7 +71,7 @@ async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServ
   while (Date.now() < deadline) {
     const postmaster = await readPostmaster(cluster);
     if (!postmaster || !isAlive(postmaster.pid)) return undefined;
-    const attempt = await connect(cluster, postmaster);
+    const attempt = await connectToServer(cluster, postmaster);
     if (typeof attempt === 'object') return attempt;
     if (attempt === 'busy') silentSince = Date.now();
     if (attempt === 'foreign' || Date.now() - silentSince > SILENCE) {
@@ -80,7 +80,9 @@ async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServ
     }
     await sleep(50);
   }
-  throw new EmbeddedPostgresError(`The embedded database does not answer. Its log ends:\n${await logTail(cluster)}`);
+  throw new EmbeddedPostgresError(
+    `The embedded database does not answer. Its log ends:\n${await readLogTail(cluster)}`,
+  );
 }
 
 /**
@@ -89,7 +91,7 @@ async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServ
  */
 type Answer = OwnedServer | 'busy' | 'silent' | 'foreign';
 
-async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Answer> {
+async function connectToServer(cluster: Cluster, { pid, port }: Postmaster): Promise<Answer> {
   if (port === undefined) return 'silent';
   const lock = new DatabaseSession({
     host: '127.0.0.1',
@@ -105,12 +107,12 @@ async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Ans
     await lock.connect();
     const { rows } = await lock.query<{ cluster_name: string }>('SHOW cluster_name');
     const name = rows[0]?.cluster_name ?? '';
-    if (name.startsWith(await directoryName(cluster))) return { pid, port, name, lock };
+    if (name.startsWith(await makeDirectoryName(cluster))) return { pid, port, name, lock };
     await lock.end();
     return 'foreign';
   } catch (error) {
     await lock.end();
-    return meaningOf(error as Error & { code?: string });
+    return classifyError(error as Error & { code?: string });
   }
 }
 
@@ -118,7 +120,7 @@ async function connect(cluster: Cluster, { pid, port }: Postmaster): Promise<Ans
  * Classifies by SQLSTATE class: 28 (authorization), 3D (no such database), 53 (resources), 57 (starting, shutting
  * down).
  */
-function meaningOf({ code, message }: Error & { code?: string }): Answer {
+function classifyError({ code, message }: Error & { code?: string }): Answer {
   if (code === undefined) return message.includes('timeout') ? 'busy' : 'silent';
   if (/^(53|57)/.test(code)) return 'busy';
   return /^(28|3D)/.test(code) ? 'foreign' : 'silent';
@@ -134,7 +136,7 @@ async function takeLock(lock: pg.Client): Promise<'taken' | 'held'> {
   return 'held';
 }
 
-async function inUse({ home }: Cluster, lock: pg.Client): Promise<Error> {
+async function createInUseError({ home }: Cluster, lock: pg.Client): Promise<Error> {
   const { rows } = await lock.query<{ holder: string }>(
     `SELECT application_name AS holder FROM pg_locks JOIN pg_stat_activity USING (pid)
       WHERE locktype = 'advisory' AND objid = ${String(LOCK_KEY)} AND granted`,

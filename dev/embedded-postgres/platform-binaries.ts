@@ -10,7 +10,7 @@ import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, symlink }
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { EmbeddedPostgresError, WAY_OUT } from './embedded-postgres-error.js';
-import { run, type ServerAccount } from './server-account.js';
+import { runProgram, type ServerAccount } from './server-account.js';
 
 export interface PostgresBinaries {
   readonly initdb: string;
@@ -21,13 +21,13 @@ export interface PostgresBinaries {
  * @param shelf directory for a copy, if one is needed
  * @param root directory of the package
  */
-export async function platformBinaries(
+export async function findBinaries(
   account: ServerAccount,
   shelf: string,
-  root = installedPackage(),
+  root = findPackage(),
 ): Promise<PostgresBinaries> {
-  const first = await whyUnusable(root, account);
-  if (first === undefined) return programs(root);
+  const first = await findDefect(root, account);
+  if (first === undefined) return listPrograms(root);
   const { name, version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Record<string, string>;
   const copy = join(shelf, `postgresql-${String(version)}-${process.platform}-${process.arch}`);
   try {
@@ -38,13 +38,13 @@ export async function platformBinaries(
       { cause },
     );
   }
-  const second = await whyUnusable(copy, account);
-  if (second === undefined) return programs(copy);
+  const second = await findDefect(copy, account);
+  if (second === undefined) return listPrograms(copy);
   throw new EmbeddedPostgresError(`The PostgreSQL of ${String(name)} does not run here: ${second}. ${WAY_OUT}`);
 }
 
 /** Finds the directory of the package, which holds `native/bin`, `native/lib` and `native/share`. */
-function installedPackage(): string {
+function findPackage(): string {
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${system}-${process.arch}`;
   try {
@@ -56,20 +56,20 @@ function installedPackage(): string {
   }
 }
 
-function programs(root: string): PostgresBinaries & { postgres: string } {
-  const program = (name: string): string =>
+function listPrograms(root: string): PostgresBinaries & { postgres: string } {
+  const joinProgramPath = (name: string): string =>
     join(root, 'native', 'bin', process.platform === 'win32' ? `${name}.exe` : name);
-  return { initdb: program('initdb'), pgCtl: program('pg_ctl'), postgres: program('postgres') };
+  return { initdb: joinProgramPath('initdb'), pgCtl: joinProgramPath('pg_ctl'), postgres: joinProgramPath('postgres') };
 }
 
 /**
  * Runs a program to see if it works, because permissions, access lists, mount options and a foreign libc can all
  * prevent it. Returns the reason if it does not.
  */
-async function whyUnusable(root: string, account: ServerAccount): Promise<string | undefined> {
+async function findDefect(root: string, account: ServerAccount): Promise<string | undefined> {
   try {
     await makeLibraryLinks(root);
-    const { code, output } = await run(account, programs(root).postgres, ['--version'], { cwd: '/' });
+    const { code, output } = await runProgram(account, listPrograms(root).postgres, ['--version'], { cwd: '/' });
     return code === 0 ? undefined : output;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -85,7 +85,7 @@ async function makeLibraryLinks(root: string): Promise<void> {
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     const link = join(root, target);
     if (await lstat(link).catch(() => undefined)) continue;
-    await symlink(relative(dirname(target), source), link).catch(unlessThere);
+    await symlink(relative(dirname(target), source), link).catch(ignoreExisting);
   }
 }
 
@@ -97,7 +97,7 @@ async function keepCopy(root: string, copy: string): Promise<void> {
   try {
     await makeDirectory(unfinished);
     await copyTree(join(root, 'native'), join(unfinished, 'native'));
-    await rename(unfinished, copy).catch(unlessThere);
+    await rename(unfinished, copy).catch(ignoreExisting);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
@@ -123,6 +123,6 @@ async function makeDirectory(path: string): Promise<void> {
 }
 
 /** Ignores the error if another process made it first. */
-function unlessThere(error: NodeJS.ErrnoException): void {
+function ignoreExisting(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error;
 }

@@ -5,7 +5,7 @@ import { readFile, rm, stat, truncate } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type Cluster, isAlive, runOn } from './cluster.js';
+import { type Cluster, isAlive, runOnCluster } from './cluster.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 
 /**
@@ -34,7 +34,7 @@ const TRY_AGAIN = [
  * Makes the prefix of the names of all servers in a directory. It uses the inode, because a copied directory has the
  * same password.
  */
-export async function directoryName({ home }: Cluster): Promise<string> {
+export async function makeDirectoryName({ home }: Cluster): Promise<string> {
   const { dev, ino } = await stat(join(home, 'data'), { bigint: true });
   return `passkey-manager-${String(dev)}-${String(ino)}-`;
 }
@@ -43,9 +43,9 @@ export async function directoryName({ home }: Cluster): Promise<string> {
  * Makes the cluster_name of PostgreSQL, which ps shows: the directory and a digest of the programs and settings. At
  * most 63 characters.
  */
-export async function serverName(cluster: Cluster): Promise<string> {
-  const made = JSON.stringify([cluster.binaries, settingsOf(cluster)]);
-  return (await directoryName(cluster)) + createHash('sha256').update(made).digest('hex').slice(0, 8);
+export async function makeServerName(cluster: Cluster): Promise<string> {
+  const made = JSON.stringify([cluster.binaries, listSettings(cluster)]);
+  return (await makeDirectoryName(cluster)) + createHash('sha256').update(made).digest('hex').slice(0, 8);
 }
 
 export async function readPostmaster({ home }: Cluster): Promise<Postmaster | undefined> {
@@ -80,9 +80,9 @@ export async function startPostmaster(cluster: Cluster, port: number): Promise<b
     () => 0,
   );
   if (size > LOG_LIMIT) await truncate(log);
-  const settings = { ...settingsOf(cluster), port, cluster_name: await serverName(cluster) };
+  const settings = { ...listSettings(cluster), port, cluster_name: await makeServerName(cluster) };
   const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${String(value)}`);
-  const { code, output } = await runOn(
+  const { code, output } = await runOnCluster(
     cluster,
     cluster.binaries.pgCtl,
     ['start', '--wait', '--silent', '--timeout=120', '--log=../server.log', `--options=${flags.join(' ')}`],
@@ -91,14 +91,16 @@ export async function startPostmaster(cluster: Cluster, port: number): Promise<b
   if (code === 0) return true;
   const said = await readFrom(log, size > LOG_LIMIT ? 0 : size);
   if (TRY_AGAIN.some((message) => said.includes(message))) return false;
-  throw new EmbeddedPostgresError(`The embedded database did not start. ${output}\n${log} ends:\n${lastLines(said)}`);
+  throw new EmbeddedPostgresError(
+    `The embedded database did not start. ${output}\n${log} ends:\n${keepLastLines(said)}`,
+  );
 }
 
 /**
  * The server listens on TCP loopback only: Unix sockets limit the length of paths, and the URLs of TypeORM cannot name
  * them.
  */
-function settingsOf({ durable }: Cluster): Record<string, string | number> {
+function listSettings({ durable }: Cluster): Record<string, string | number> {
   return {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
@@ -120,7 +122,7 @@ export async function stopPostmaster(cluster: Cluster, pid: number): Promise<voi
   for (const mode of ['fast', 'immediate']) {
     if ((await readPostmaster(cluster))?.pid !== pid || !isAlive(pid)) return;
     const args = ['stop', `--mode=${mode}`, '--wait', '--silent', '--timeout=30'];
-    const { code } = await runOn(cluster, cluster.binaries.pgCtl, args, { detached: true });
+    const { code } = await runOnCluster(cluster, cluster.binaries.pgCtl, args, { detached: true });
     if (code === 0) return;
   }
   if ((await readPostmaster(cluster))?.pid === pid && isAlive(pid)) {
@@ -129,11 +131,11 @@ export async function stopPostmaster(cluster: Cluster, pid: number): Promise<voi
 }
 
 /** Reads the last lines of the server's log, for messages. */
-export async function logTail({ home }: Cluster): Promise<string> {
-  return lastLines(await readFrom(join(home, 'server.log'), 0).catch(() => ''));
+export async function readLogTail({ home }: Cluster): Promise<string> {
+  return keepLastLines(await readFrom(join(home, 'server.log'), 0).catch(() => ''));
 }
 
-function lastLines(text: string): string {
+function keepLastLines(text: string): string {
   return text.trimEnd().split('\n').slice(-12).join('\n');
 }
 
@@ -144,7 +146,7 @@ function readFrom(path: string, start: number): Promise<string> {
 /**
  * Finds a free port. If another process takes it before the server does, the start is tried again with another port.
  */
-export async function freePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as AddressInfo;

@@ -22,10 +22,10 @@ export interface Run {
  * as the owner of the data, or else as `nobody`: an account that exists everywhere, owns nothing, and has the passwd
  * entry that initdb needs.
  */
-export async function serverAccount(home: string): Promise<ServerAccount> {
+export async function chooseServerAccount(home: string): Promise<ServerAccount> {
   const owner = await stat(home).catch(() => undefined);
   if (process.getuid?.() === 0) {
-    return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await nobody(home, owner !== undefined);
+    return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await useNobody(home, owner !== undefined);
   }
   if (owner && process.getuid && owner.uid !== process.getuid()) {
     throw new EmbeddedPostgresError(
@@ -35,14 +35,14 @@ export async function serverAccount(home: string): Promise<ServerAccount> {
   return {};
 }
 
-async function nobody(home: string, exists: boolean): Promise<ServerAccount> {
+async function useNobody(home: string, exists: boolean): Promise<ServerAccount> {
   if (exists) {
     throw new EmbeddedPostgresError(
       `${home} belongs to root, and PostgreSQL does not run as root: give it to another user (chown -R nobody ${home}). ${WAY_OUT}`,
     );
   }
   try {
-    return { uid: await idOf('-u'), gid: await idOf('-g') };
+    return { uid: await readIdOfNobody('-u'), gid: await readIdOfNobody('-g') };
   } catch {
     throw new EmbeddedPostgresError(
       `PostgreSQL does not run as root, and there is no user "nobody" to run it as: start the service as an ordinary user. ${WAY_OUT}`,
@@ -50,7 +50,7 @@ async function nobody(home: string, exists: boolean): Promise<ServerAccount> {
   }
 }
 
-async function idOf(flag: '-u' | '-g'): Promise<number> {
+async function readIdOfNobody(flag: '-u' | '-g'): Promise<number> {
   const { stdout } = await promisify(execFile)('id', [flag, 'nobody']);
   // macOS prints 4294967294, but spawn and chown want -2.
   return Number(stdout) | 0;
@@ -74,7 +74,7 @@ export function requireNamedUser(): void {
  * Runs a program of PostgreSQL to its end. The working directory is entered before the uid changes, so it may be below
  * a directory that the account cannot traverse. With `detached`, Ctrl-C in the terminal does not reach it.
  */
-export function run(
+export function runProgram(
   account: ServerAccount,
   program: string,
   args: readonly string[],
@@ -83,7 +83,7 @@ export function run(
   const child = spawn(program, args, {
     ...options,
     ...account,
-    env: environment(),
+    env: createEnvironment(),
     windowsHide: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -91,15 +91,15 @@ export function run(
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => output.push(chunk));
   const { promise, resolve, reject } = Promise.withResolvers<Run>();
-  const done = (code: number | null): void => {
+  const resolveRun = (code: number | null): void => {
     child.stdout.destroy();
     child.stderr.destroy();
     resolve({ code, output: Buffer.concat(output).toString().trim() });
   };
   child.once('error', reject);
-  child.once('close', done);
+  child.once('close', resolveRun);
   // On Windows the server that pg_ctl leaves behind may hold the pipes open, and then `close` never comes.
-  child.once('exit', (code) => setTimeout(done, 500, code).unref());
+  child.once('exit', (code) => setTimeout(resolveRun, 500, code).unref());
   return promise;
 }
 
@@ -107,7 +107,7 @@ export function run(
  * Makes the environment of the server. It gets no secrets and no PG* variables of the service. Its messages are in
  * English.
  */
-export function environment(): NodeJS.ProcessEnv {
+export function createEnvironment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'SystemRoot', 'TEMP', 'TMP'].flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];

@@ -24,17 +24,17 @@ export class Accounts {
 
   constructor(file: string) {
     this.#file = file;
-    this.#byEmail = new Map(read(file).map((account) => [account.email, account]));
+    this.#byEmail = new Map(readAccounts(file).map((account) => [account.email, account]));
   }
 
-  find(id: string): Account | undefined {
+  findById(id: string): Account | undefined {
     return [...this.#byEmail.values()].find((account) => account.id === id);
   }
 
   /** @returns undefined if the address already has an account */
   async signUp(email: string, name: string, password: string): Promise<Account | undefined> {
     const salt = randomBytes(16);
-    const hash = await derive(password, salt);
+    const hash = await deriveHash(password, salt);
     if (this.#byEmail.has(email)) return undefined;
     const account = {
       id: randomUUID(),
@@ -50,7 +50,7 @@ export class Accounts {
   /** Takes the same time for an address without an account, so that the time does not reveal it. */
   async signIn(email: string, password: string): Promise<Account | undefined> {
     const account = this.#byEmail.get(email);
-    const hash = await derive(password, Buffer.from(account?.password.salt ?? '', 'base64'));
+    const hash = await deriveHash(password, Buffer.from(account?.password.salt ?? '', 'base64'));
     return account && timingSafeEqual(hash, Buffer.from(account.password.hash, 'base64')) ? account : undefined;
   }
 
@@ -62,7 +62,7 @@ export class Accounts {
   }
 }
 
-function read(file: string): Account[] {
+function readAccounts(file: string): Account[] {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Account[];
   } catch (error) {
@@ -72,7 +72,7 @@ function read(file: string): Account[] {
 }
 
 /** @throws Refusal if too many passwords are being checked, because each check occupies a processor and 128 MiB */
-function derive(password: string, salt: Buffer): Promise<Buffer> {
+function deriveHash(password: string, salt: Buffer): Promise<Buffer> {
   if (deriving >= MAX_DERIVING) throw new Refusal(429, 'rate-limited', { retryAfterSeconds: 1 });
   deriving += 1;
   return new Promise((resolve, reject) => {

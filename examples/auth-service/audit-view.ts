@@ -10,17 +10,17 @@ const SHOWN = 30;
  * Shows the audit events of the signed-in user. Only the demo does this: in production, auth-service has neither the
  * permission nor the auditor's certificate, and only auditors read the log.
  */
-export function auditRoutes(auditor: PasskeyManager, passkeys: PasskeyManager, accounts: Accounts): Routes {
+export function createAuditRoutes(auditor: PasskeyManager, passkeys: PasskeyManager, accounts: Accounts): Routes {
   return {
     'GET /api/audit': async ({ session: { signIn } }) => {
-      const account = signIn && accounts.find(signIn.accountId);
+      const account = signIn && accounts.findById(signIn.accountId);
       if (!account) throw new Refusal(401, 'signed-out');
       const [events, credentials] = await Promise.all([
         auditor.listAuditEvents({ userId: account.id, limit: SHOWN }),
         passkeys.listCredentials({ rpId, userId: account.id, limit: 200 }),
       ]);
       const names = new Map(credentials.data.map(({ id, name }) => [id, name]));
-      return { events: events.data.map((event) => summary(event, names)) };
+      return { events: events.data.map((event) => summarizeEvent(event, names)) };
     },
   };
 }
@@ -30,7 +30,7 @@ interface Facts {
   identity_proof?: { method?: string };
 }
 
-function summary(event: Schemas['AuditEvent'], names: ReadonlyMap<string, string>) {
+function summarizeEvent(event: Schemas['AuditEvent'], names: ReadonlyMap<string, string>) {
   const { credential, identity_proof: proof } = (event['unmapped'] ?? {}) as Facts;
   return {
     id: event.metadata.uid,

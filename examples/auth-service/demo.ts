@@ -1,12 +1,12 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { type Launched, launchAuthService, launchPasskeyManager } from './launch.ts';
+import { type LaunchedProgram, launchAuthService, launchPasskeyManager } from './launch.ts';
 import { connectAs, dataDir, origin, port, rpId } from './settings.ts';
 
-const started: Launched[] = [];
+const started: LaunchedProgram[] = [];
 let ending = false;
 
-async function demo(): Promise<void> {
+async function runDemo(): Promise<void> {
   await requireFreePorts({
     PASSKEY_HTTPS_PORT: Number(process.env['PASSKEY_HTTPS_PORT'] ?? 8443),
     PASSKEY_MANAGEMENT_PORT: Number(process.env['PASSKEY_MANAGEMENT_PORT'] ?? 8081),
@@ -80,7 +80,7 @@ function isFree(wanted: number): Promise<boolean> {
 }
 
 /** @returns false if someone stopped the demo while the program was starting */
-async function watch(launched: Launched): Promise<boolean> {
+async function watch(launched: LaunchedProgram): Promise<boolean> {
   if (ending) {
     await launched.stop();
     return false;
@@ -91,12 +91,12 @@ async function watch(launched: Launched): Promise<boolean> {
     console.error(
       `${launched.name} has ended (exit code ${String(code)}). Its last output:\n${launched.output().slice(-2_000)}`,
     );
-    void end(1);
+    void stopAll(1);
   });
   return true;
 }
 
-async function end(exitCode: number): Promise<void> {
+async function stopAll(exitCode: number): Promise<void> {
   if (ending) return;
   ending = true;
   for (const launched of started.toReversed()) await launched.stop();
@@ -106,11 +106,11 @@ async function end(exitCode: number): Promise<void> {
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
     if (!ending) console.log('\nStopping …');
-    void end(0);
+    void stopAll(0);
   });
 }
 
-await demo().catch(async (error: unknown) => {
+await runDemo().catch(async (error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
-  await end(1);
+  await stopAll(1);
 });

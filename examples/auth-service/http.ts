@@ -56,7 +56,7 @@ export async function readJson(request: IncomingMessage): Promise<Record<string,
   throw new Refusal(400, 'malformed');
 }
 
-export function text(body: Record<string, unknown>, member: string, min: number, max: number): string {
+export function readText(body: Record<string, unknown>, member: string, min: number, max: number): string {
   const value = body[member];
   if (typeof value === 'string' && value.length >= min && value.length <= max) return value;
   throw new Refusal(400, 'malformed', { member, min, max });

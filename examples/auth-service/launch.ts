@@ -3,18 +3,18 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export interface Launched {
+export interface LaunchedProgram {
   readonly name: string;
   /** Returns what the program has printed so far. */
   readonly output: () => string;
-  readonly running: () => boolean;
+  readonly isRunning: () => boolean;
   /** Resolves to the exit code when the program has ended. */
   readonly ended: Promise<number | null>;
   /** Sends SIGTERM and waits until the program has ended. */
   stop(): Promise<number | null>;
 }
 
-export interface PasskeyManagerProcess extends Launched {
+export interface PasskeyManagerProcess extends LaunchedProgram {
   readonly url: string;
   readonly managementUrl: string;
 }
@@ -23,19 +23,19 @@ const READY_WITHIN_MS = 120_000;
 
 export async function launchPasskeyManager(env: NodeJS.ProcessEnv, logFile?: string): Promise<PasskeyManagerProcess> {
   const launched = launch('Passkey Manager', new URL('../../dist/src/main.js', import.meta.url), env, logFile);
-  const url = await printed(launched, /https:\/\/127\.0\.0\.1:\d+/);
-  const managementUrl = await printed(launched, /http:\/\/127\.0\.0\.1:\d+/);
-  await until(launched, async () => (await fetch(`${managementUrl}/health/ready`)).ok);
+  const url = await waitForOutput(launched, /https:\/\/127\.0\.0\.1:\d+/);
+  const managementUrl = await waitForOutput(launched, /http:\/\/127\.0\.0\.1:\d+/);
+  await waitUntil(launched, async () => (await fetch(`${managementUrl}/health/ready`)).ok);
   return { ...launched, url, managementUrl };
 }
 
-export async function launchAuthService(env: NodeJS.ProcessEnv): Promise<Launched> {
+export async function launchAuthService(env: NodeJS.ProcessEnv): Promise<LaunchedProgram> {
   const launched = launch('auth-service', new URL('./server.ts', import.meta.url), env);
-  await printed(launched, /listens on http:\/\/localhost:\d+/);
+  await waitForOutput(launched, /listens on http:\/\/localhost:\d+/);
   return launched;
 }
 
-function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: string): Launched {
+function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: string): LaunchedProgram {
   let output = '';
   // Ctrl-C in a terminal signals the whole process group. In its own group, the child gets only the signal of stop().
   const child = spawn(process.execPath, [fileURLToPath(script)], {
@@ -57,18 +57,18 @@ function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: str
     return ended;
   };
   const running = () => child.exitCode === null && child.signalCode === null;
-  return { name, output: () => output, running, ended, stop };
+  return { name, output: () => output, isRunning: running, ended, stop };
 }
 
-async function printed(launched: Launched, pattern: RegExp): Promise<string> {
-  await until(launched, () => pattern.test(launched.output()));
+async function waitForOutput(launched: LaunchedProgram, pattern: RegExp): Promise<string> {
+  await waitUntil(launched, () => pattern.test(launched.output()));
   return pattern.exec(launched.output())![0];
 }
 
-async function until(launched: Launched, holds: () => boolean | Promise<boolean>): Promise<void> {
+async function waitUntil(launched: LaunchedProgram, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS;
   while (!(await Promise.resolve(holds()).catch(() => false))) {
-    if (!launched.running()) throw new Error(`${launched.name} ended before it was ready:\n${launched.output()}`);
+    if (!launched.isRunning()) throw new Error(`${launched.name} ended before it was ready:\n${launched.output()}`);
     if (Date.now() > deadline) {
       await launched.stop();
       throw new Error(`${launched.name} was not ready in time:\n${launched.output()}`);

@@ -1,21 +1,21 @@
 import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
 import type { Account, Accounts } from './accounts.ts';
-import { type Exchange, type Routes, text } from './http.ts';
+import { type Exchange, type Routes, readText } from './http.ts';
 import { Refusal } from './refusal.ts';
 import type { Sessions, SignIn } from './sessions.ts';
 import { rpId } from './settings.ts';
 
 /** Routes for the passkeys of the signed-in user. */
-export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sessions: Sessions): Routes {
-  function signedIn({ session: { signIn } }: Exchange): SignIn & { account: Account } {
-    const account = signIn && accounts.find(signIn.accountId);
+export function createPasskeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sessions: Sessions): Routes {
+  function requireSignIn({ session: { signIn } }: Exchange): SignIn & { account: Account } {
+    const account = signIn && accounts.findById(signIn.accountId);
     if (!account) throw new Refusal(401, 'signed-out');
     return { ...signIn, account };
   }
 
   /** Auth-service may manage every user's passkeys, so it must check that this one belongs to the signed-in user. */
-  async function own(exchange: Exchange): Promise<string> {
-    const { account } = signedIn(exchange);
+  async function requireOwnPasskey(exchange: Exchange): Promise<string> {
+    const { account } = requireSignIn(exchange);
     const credential = await passkeys.getCredential(exchange.id);
     if (credential.userId !== account.id || credential.rpId !== rpId) throw new Refusal(404, 'credential-unknown');
     return credential.id;
@@ -23,24 +23,27 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
 
   return {
     'GET /api/passkeys': async (exchange) => {
-      const { data } = await passkeys.listCredentials({ rpId, userId: signedIn(exchange).account.id, limit: 200 });
-      return { passkeys: data.map(show) };
+      const { data } = await passkeys.listCredentials({ rpId, userId: requireSignIn(exchange).account.id, limit: 200 });
+      return { passkeys: data.map(selectShownMembers) };
     },
 
     'POST /api/passkeys/challenge': async (exchange) => {
-      const { account, method, at } = signedIn(exchange);
+      const { account, method, at } = requireSignIn(exchange);
       const challenge = await passkeys.issueRegistrationChallenge({
         rpId,
         user: { id: account.id, name: account.email, displayName: account.name },
         identityProof: { method, verifiedAt: at.toISOString(), reference: exchange.session.reference },
       });
-      sessions.offer(exchange.session, exchange.response, challenge.challengeId);
+      sessions.addChallenge(exchange.session, exchange.response, challenge.challengeId);
       return challenge;
     },
 
     'POST /api/passkeys': async (exchange) => {
-      const { account } = signedIn(exchange);
-      const [challengeId, name] = [text(exchange.body, 'challengeId', 1, 64), text(exchange.body, 'name', 1, 64)];
+      const { account } = requireSignIn(exchange);
+      const [challengeId, name] = [
+        readText(exchange.body, 'challengeId', 1, 64),
+        readText(exchange.body, 'name', 1, 64),
+      ];
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
       const response = exchange.body['response'] as Schemas['RegistrationResponseJSON'];
       const credential = await passkeys.registerCredential({ challengeId, response, name });
@@ -51,29 +54,44 @@ export function passkeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sess
         );
         throw new Refusal(409, 'passkey-of-another');
       }
-      return show(credential);
+      return selectShownMembers(credential);
     },
 
     'POST /api/passkeys/:id/name': async (exchange) =>
-      show(await passkeys.renameCredential(await own(exchange), text(exchange.body, 'name', 1, 64))),
+      selectShownMembers(
+        await passkeys.renameCredential(await requireOwnPasskey(exchange), readText(exchange.body, 'name', 1, 64)),
+      ),
 
     'POST /api/passkeys/:id/suspend': async (exchange) =>
-      show(await passkeys.suspendCredential(await own(exchange), 'the user suspended the passkey on the account page')),
+      selectShownMembers(
+        await passkeys.suspendCredential(
+          await requireOwnPasskey(exchange),
+          'the user suspended the passkey on the account page',
+        ),
+      ),
 
     'POST /api/passkeys/:id/reinstate': async (exchange) =>
-      show(
-        await passkeys.reinstateCredential(await own(exchange), 'the user reinstated the passkey on the account page'),
+      selectShownMembers(
+        await passkeys.reinstateCredential(
+          await requireOwnPasskey(exchange),
+          'the user reinstated the passkey on the account page',
+        ),
       ),
 
     'POST /api/passkeys/:id/revoke': async (exchange) =>
-      show(await passkeys.revokeCredential(await own(exchange), 'the user revoked the passkey on the account page')),
+      selectShownMembers(
+        await passkeys.revokeCredential(
+          await requireOwnPasskey(exchange),
+          'the user revoked the passkey on the account page',
+        ),
+      ),
 
-    'GET /api/signals': (exchange) => passkeys.getUserSignals(signedIn(exchange).account.id, rpId),
+    'GET /api/signals': (exchange) => passkeys.getUserSignals(requireSignIn(exchange).account.id, rpId),
   };
 }
 
 /** Picks the members that the page shows. */
-function show(credential: Schemas['Credential']) {
+function selectShownMembers(credential: Schemas['Credential']) {
   const { id, name, status, authenticator, attachment, transports, algorithm, backedUp } = credential;
   const { createdAt, lastUsedAt, statusChangedAt } = credential;
   const times = { createdAt, lastUsedAt, statusChangedAt };

@@ -27,7 +27,7 @@ export class PasswordAttempts {
    * @throws Refusal too-many-attempts
    */
   async count<T>(email: string, check: () => Promise<T | undefined>): Promise<T | undefined> {
-    const attempts = this.#of(email);
+    const attempts = this.#getAttempts(email);
     if (attempts.count >= MAX_ATTEMPTS) {
       const retryAfterSeconds = Math.ceil((attempts.until - this.#now()) / 1000);
       throw new Refusal(429, 'too-many-attempts', { retryAfterSeconds });
@@ -38,7 +38,7 @@ export class PasswordAttempts {
     return outcome;
   }
 
-  #of(email: string): Attempts {
+  #getAttempts(email: string): Attempts {
     const known = this.#attempts.get(email);
     if (known && known.until > this.#now()) return known;
     const attempts = { count: 0, until: this.#now() + WINDOW_MS };

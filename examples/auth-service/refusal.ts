@@ -13,7 +13,7 @@ export class Refusal extends Error {
 }
 
 /** Passes on problems that concern the user. Problems between the two services go only to the log. */
-export function refusalOf(error: unknown): Refusal {
+export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof PasskeyProblem) {
     const { status, slug: code, reason, signal, requestId, retryAfterSeconds } = error;

@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Accounts } from './accounts.ts';
-import { auditRoutes } from './audit-view.ts';
+import { createAuditRoutes } from './audit-view.ts';
 import { readJson, type Routes, sendJson } from './http.ts';
 import { sendFile } from './page-files.ts';
-import { passkeyRoutes } from './passkeys.ts';
+import { createPasskeyRoutes } from './passkeys.ts';
 import { PasswordAttempts } from './password-attempts.ts';
-import { Refusal, refusalOf } from './refusal.ts';
+import { Refusal, toRefusal } from './refusal.ts';
 import { Sessions } from './sessions.ts';
 import { accountsFile, connectAs, origin, port } from './settings.ts';
-import { signInRoutes } from './sign-in.ts';
+import { createSignInRoutes } from './sign-in.ts';
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
@@ -18,12 +18,12 @@ const accounts = new Accounts(accountsFile);
 const sessions = new Sessions();
 const attempts = new PasswordAttempts();
 const routes: Routes = {
-  ...signInRoutes(passkeys, accounts, sessions, attempts),
-  ...passkeyRoutes(passkeys, accounts, sessions),
-  ...auditRoutes(auditor, passkeys, accounts),
+  ...createSignInRoutes(passkeys, accounts, sessions, attempts),
+  ...createPasskeyRoutes(passkeys, accounts, sessions),
+  ...createAuditRoutes(auditor, passkeys, accounts),
 };
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname } = new URL(request.url ?? '/', origin);
   // Passkeys belong to a host name, not to an address. The check also stops foreign names (DNS rebinding).
   if (request.headers.host !== new URL(origin).host) {
@@ -36,7 +36,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (!route) throw new Refusal(404, 'not-found');
   if (request.method !== 'GET' && request.headers.origin !== origin) throw new Refusal(403, 'origin-foreign');
   const body = await readJson(request);
-  sendJson(response, 200, await route({ request, response, session: sessions.of(request), id, body }));
+  sendJson(response, 200, await route({ request, response, session: sessions.getSession(request), id, body }));
 }
 
 function redirect(response: ServerResponse, location: string): void {
@@ -44,8 +44,8 @@ function redirect(response: ServerResponse, location: string): void {
 }
 
 const server = createServer((request, response) => {
-  answer(request, response).catch((error: unknown) => {
-    const { status, body } = refusalOf(error);
+  answerRequest(request, response).catch((error: unknown) => {
+    const { status, body } = toRefusal(error);
     sendJson(response, status, body);
   });
 });

@@ -28,22 +28,22 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
 
   /** Returns the browser's session, or a new one, which is stored only when it gets a challenge or a sign-in. */
-  of(request: IncomingMessage): Session {
+  getSession(request: IncomingMessage): Session {
     const id = /(?:^|;\s*)session=([\w-]{43})(?:;|$)/.exec(request.headers.cookie ?? '')?.[1];
     const session = id === undefined ? undefined : this.#sessions.get(id);
-    return session && session.expiresAt > Date.now() ? session : create(undefined);
+    return session && session.expiresAt > Date.now() ? session : createSession(undefined);
   }
 
   /** Replaces the session id when the rights of the session change, so that an older id is worthless. */
   renew(former: Session, response: ServerResponse, signIn: SignIn | undefined): Session {
     this.#sessions.delete(former.id);
-    const session = create(signIn);
+    const session = createSession(signIn);
     if (signIn) this.#keep(session, response);
     else response.setHeader('set-cookie', 'session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0');
     return session;
   }
 
-  offer(session: Session, response: ServerResponse, challengeId: string): void {
+  addChallenge(session: Session, response: ServerResponse, challengeId: string): void {
     if (!this.#sessions.has(session.id)) this.#keep(session, response);
     const [oldest] = session.challenges;
     if (oldest !== undefined && session.challenges.size >= OPEN_CHALLENGES) session.challenges.delete(oldest);
@@ -74,7 +74,7 @@ export class Sessions {
   }
 }
 
-function create(signIn: SignIn | undefined): Session {
+function createSession(signIn: SignIn | undefined): Session {
   return {
     id: randomBytes(32).toString('base64url'),
     reference: `session-${randomBytes(6).toString('hex')}`,

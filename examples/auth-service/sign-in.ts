@@ -1,6 +1,6 @@
 import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
 import type { Account, Accounts } from './accounts.ts';
-import { type Exchange, type Routes, text } from './http.ts';
+import { type Exchange, type Routes, readText } from './http.ts';
 import type { PasswordAttempts } from './password-attempts.ts';
 import { Refusal } from './refusal.ts';
 import type { Session, Sessions } from './sessions.ts';
@@ -9,64 +9,69 @@ import { rpId } from './settings.ts';
 const PURPOSE = 'sign-in';
 
 /** Routes for sign-up and sign-in, by password and by passkey. */
-export function signInRoutes(
+export function createSignInRoutes(
   passkeys: PasskeyManager,
   accounts: Accounts,
   sessions: Sessions,
   attempts: PasswordAttempts,
 ): Routes {
-  function begin({ session, response }: Exchange, account: Account, method: 'password' | 'passkey') {
-    return whoIs(sessions.renew(session, response, { accountId: account.id, method, at: new Date() }), account);
+  function beginSession({ session, response }: Exchange, account: Account, method: 'password' | 'passkey') {
+    return describeUser(sessions.renew(session, response, { accountId: account.id, method, at: new Date() }), account);
   }
 
   return {
-    'GET /api/session': ({ session }) => whoIs(session, session.signIn && accounts.find(session.signIn.accountId)),
+    'GET /api/session': ({ session }) =>
+      describeUser(session, session.signIn && accounts.findById(session.signIn.accountId)),
 
     'POST /api/sign-up': async (exchange) => {
-      const [email, name, password] = [address(exchange), text(exchange.body, 'name', 1, 100), passwordOf(exchange)];
+      const [email, name, password] = [
+        readEmail(exchange),
+        readText(exchange.body, 'name', 1, 100),
+        readPassword(exchange),
+      ];
       const account = await accounts.signUp(email, name, password);
       if (!account) throw new Refusal(409, 'email-taken');
-      return begin(exchange, account, 'password');
+      return beginSession(exchange, account, 'password');
     },
 
     'POST /api/sign-in/password': async (exchange) => {
-      const [email, password] = [address(exchange), passwordOf(exchange)];
+      const [email, password] = [readEmail(exchange), readPassword(exchange)];
       const account = await attempts.count(email, () => accounts.signIn(email, password));
       if (!account) throw new Refusal(401, 'password-wrong');
-      return begin(exchange, account, 'password');
+      return beginSession(exchange, account, 'password');
     },
 
     'POST /api/sign-in/passkey/challenge': async ({ session, response }) => {
       const challenge = await passkeys.issueAuthenticationChallenge({ rpId, purpose: PURPOSE });
-      sessions.offer(session, response, challenge.challengeId);
+      sessions.addChallenge(session, response, challenge.challengeId);
       return challenge;
     },
 
     'POST /api/sign-in/passkey': async (exchange) => {
-      const challengeId = text(exchange.body, 'challengeId', 1, 64);
+      const challengeId = readText(exchange.body, 'challengeId', 1, 64);
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
       const response = exchange.body['response'] as Schemas['AuthenticationResponseJSON'];
       const { userId } = await passkeys.verifyAuthentication({ challengeId, purpose: PURPOSE, response });
-      const account = accounts.find(userId);
+      const account = accounts.findById(userId);
       if (!account) throw new Refusal(404, 'account-gone');
-      return begin(exchange, account, 'passkey');
+      return beginSession(exchange, account, 'passkey');
     },
 
-    'POST /api/sign-out': ({ session, response }) => whoIs(sessions.renew(session, response, undefined)),
+    'POST /api/sign-out': ({ session, response }) => describeUser(sessions.renew(session, response, undefined)),
   };
 }
 
-function whoIs({ signIn }: Session, account?: Account) {
+function describeUser({ signIn }: Session, account?: Account) {
   if (!signIn || !account) return { user: null };
   return { user: { email: account.email, name: account.name }, signIn: { method: signIn.method, at: signIn.at } };
 }
 
-function address({ body }: Exchange): string {
-  const email = text(body, 'email', 3, 200).trim().toLowerCase();
+function readEmail({ body }: Exchange): string {
+  const email = readText(body, 'email', 3, 200).trim().toLowerCase();
   if (!/^[^\s@]+@[^\s@]+$/.test(email)) throw new Refusal(400, 'email-malformed');
   return email;
 }
 
-function passwordOf({ body }: Exchange): string {
-  return text(body, 'password', 8, 128);
+function readPassword({ body }: Exchange): string {
+  return readText(body, 'password', 8, 128);
 }

@@ -32,7 +32,7 @@ const policy = (service: string, rest = ''): string =>
   `version: 1\ntrustDomain: bank.example\nservices:\n  - ${service.replaceAll('\n', '\n    ')}\n${rest}`;
 const GOOD = 'id: spiffe://bank.example/a\npermissions: [audit:read]';
 
-function mistakesOf(text: string): readonly string[] {
+function listMistakes(text: string): readonly string[] {
   try {
     parseAccessPolicy(text);
   } catch (error) {
@@ -100,9 +100,9 @@ describe('an access policy', () => {
   });
 
   it('tells a mistake once, and of a permission which ones there are', () => {
-    expect(mistakesOf(policy(GOOD, 'deny: []\n'))).toHaveLength(1);
-    expect(mistakesOf(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
-    expect(mistakesOf(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
+    expect(listMistakes(policy(GOOD, 'deny: []\n'))).toHaveLength(1);
+    expect(listMistakes(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
+    expect(listMistakes(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
       expect.stringMatching(
         /"audit:reed" is not a permission; the permissions are passkeys:register, .*, audit:export$/,
       ),
@@ -111,7 +111,7 @@ describe('an access policy', () => {
 
   it('names every mistake at once', () => {
     const text = policy('id: nonsense\npermissions: [audit:reed]\nrate: 5', 'extra: 1\n').replace('version: 1', '');
-    expect(mistakesOf(text).length).toBeGreaterThanOrEqual(5);
+    expect(listMistakes(text).length).toBeGreaterThanOrEqual(5);
     expect(() => parseAccessPolicy(text)).toThrow(/cannot be used:\n {2}- .*\n {2}- /);
   });
 });
@@ -147,7 +147,7 @@ describe('an access policy is refused when', () => {
     ['it has a merge key', policy(`${GOOD}\n<<: {notAfter: 2027-01-01T00:00:00Z}`), /unknown key "<<"/],
     ['it has a tag', policy(GOOD.replace('spiffe', '!secret spiffe')), /tag/],
   ])('%s', (_, text, mistake) => {
-    expect(mistakesOf(text).join('\n')).toMatch(mistake);
+    expect(listMistakes(text).join('\n')).toMatch(mistake);
   }); // prettier-ignore
 
   it.each<[string, string, RegExp]>([
@@ -207,12 +207,12 @@ describe('an access policy is refused when', () => {
     ['the end is in words', `${GOOD}\nnotAfter: never`, /\.notAfter must be an RFC 3339 time/],
     ['the end is null', `${GOOD}\nnotAfter:`, /\.notAfter must be an RFC 3339 time/],
   ])('%s', (_, service, mistake) => {
-    expect(mistakesOf(policy(service)).join('\n')).toMatch(mistake);
+    expect(listMistakes(policy(service)).join('\n')).toMatch(mistake);
   });
 
   it('an identity comes twice', () => {
     const twice = policy(GOOD).replace(/ {2}- (.|\n)*/, (service) => service + service);
-    expect(mistakesOf(twice)).toEqual(['services[1].id repeats spiffe://bank.example/a']);
+    expect(listMistakes(twice)).toEqual(['services[1].id repeats spiffe://bank.example/a']);
   });
 
   it.each<[string, string, RegExp]>([
@@ -233,7 +233,7 @@ describe('an access policy is refused when', () => {
     ['a denied identity is of another trust domain', 'deny: [{id: "spiffe://other/a"}]', /not in the trust domain/],
     ['a denied identity has a wildcard', 'deny: [{id: "spiffe://bank.example/*"}]', /\.id must be text/],
   ])('%s: it would lock nobody out', (_, deny, mistake) => {
-    expect(mistakesOf(policy(GOOD, `${deny}\n`)).join('\n')).toMatch(mistake);
+    expect(listMistakes(policy(GOOD, `${deny}\n`)).join('\n')).toMatch(mistake);
   });
 });
 

@@ -9,7 +9,7 @@ export interface Grant {
   readonly id: string;
   readonly permissions: ReadonlySet<Permission>;
   /** null: all relying parties. */
-  readonly relyingParties: readonly string[] | null;
+  readonly readRelyingParties: readonly string[] | null;
   /** null: no limit. */
   readonly requestsPerSecond: number | null;
   readonly notAfter: Date | null;
@@ -45,7 +45,7 @@ export class AccessPolicyError extends Error {
  */
 export function parseAccessPolicy(text: string): AccessPolicy {
   const reader = new PolicyReader();
-  const policy = reader.policy(readYaml(text));
+  const policy = reader.readPolicy(readYaml(text));
   if (reader.mistakes.length > 0) throw new AccessPolicyError(reader.mistakes);
   return { ...policy, digest: createHash('sha256').update(text).digest('hex') };
 }
@@ -66,36 +66,36 @@ const SERIAL = /^[0-9a-f]{2}(:?[0-9a-f]{2}){0,20}$/i;
 const SHA_256 = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
 
 /** The members that can identify a denied caller. */
-const DENIALS = ['id', 'serial', 'fingerprint', 'publicKey'];
+const DENIAL_MEMBERS = ['id', 'serial', 'fingerprint', 'publicKey'];
 
 type Members = Record<string, unknown>;
 
 class PolicyReader {
   readonly mistakes: string[] = [];
 
-  policy(value: unknown): Omit<AccessPolicy, 'digest'> {
-    const root = this.members(value, 'the policy', ['version', 'trustDomain', 'services', 'deny']);
-    if (root['version'] !== 1) this.mistake('version', 'must be 1');
-    const trustDomain = this.text(root['trustDomain'], 'trustDomain', /^[a-z0-9._-]{1,255}$/);
+  readPolicy(value: unknown): Omit<AccessPolicy, 'digest'> {
+    const root = this.readMembers(value, 'the policy', ['version', 'trustDomain', 'services', 'deny']);
+    if (root['version'] !== 1) this.addMistake('version', 'must be 1');
+    const trustDomain = this.readText(root['trustDomain'], 'trustDomain', /^[a-z0-9._-]{1,255}$/);
     const grants = new Map<string, Grant>();
-    this.list(root['services'], 'services').forEach((service, index) => {
-      const grant = this.grant(service, `services[${String(index)}]`, trustDomain);
-      if (grants.has(grant.id)) this.mistake(`services[${String(index)}].id`, `repeats ${grant.id}`);
+    this.readList(root['services'], 'services').forEach((service, index) => {
+      const grant = this.readGrant(service, `services[${String(index)}]`, trustDomain);
+      if (grants.has(grant.id)) this.addMistake(`services[${String(index)}].id`, `repeats ${grant.id}`);
       grants.set(grant.id, grant);
     });
-    const deny = root['deny'] === undefined ? [] : this.list(root['deny'], 'deny');
-    const denials = deny.map((denial, index) => this.denial(denial, `deny[${String(index)}]`, trustDomain));
+    const deny = root['deny'] === undefined ? [] : this.readList(root['deny'], 'deny');
+    const denials = deny.map((denial, index) => this.readDenial(denial, `deny[${String(index)}]`, trustDomain));
     return { trustDomain, grants, deny: denials };
   }
 
-  private grant(value: unknown, path: string, trustDomain: string): Grant {
+  private readGrant(value: unknown, path: string, trustDomain: string): Grant {
     const allowed = ['id', 'permissions', 'relyingParties', 'requestsPerSecond', 'notAfter'];
-    const service = this.members(value, path, allowed);
-    const id = this.spiffeId(service['id'], `${path}.id`, trustDomain);
-    const permissions = this.texts(service['permissions'], `${path}.permissions`);
+    const service = this.readMembers(value, path, allowed);
+    const id = this.readSpiffeId(service['id'], `${path}.id`, trustDomain);
+    const permissions = this.readTexts(service['permissions'], `${path}.permissions`);
     for (const permission of permissions) {
       if (!(PERMISSIONS as readonly string[]).includes(permission)) {
-        this.mistake(
+        this.addMistake(
           `${path}.permissions`,
           `"${permission}" is not a permission; the permissions are ${PERMISSIONS.join(', ')}`,
         );
@@ -104,84 +104,86 @@ class PolicyReader {
     return {
       id,
       permissions: new Set(permissions as Permission[]),
-      relyingParties:
+      readRelyingParties:
         service['relyingParties'] === undefined
           ? null
           : this.relyingParties(service['relyingParties'], `${path}.relyingParties`),
-      requestsPerSecond: this.rate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
-      notAfter: this.time(service['notAfter'], `${path}.notAfter`),
+      requestsPerSecond: this.readRate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
+      notAfter: this.readTime(service['notAfter'], `${path}.notAfter`),
     };
   }
 
   /** Refuses an entry that can never match, because its author believes that it locks somebody out. */
-  private denial(value: unknown, path: string, trustDomain: string): Denial {
-    const denial = this.members(value, path, DENIALS);
-    if (Object.keys(denial).length !== 1) this.mistake(path, `must have exactly one of ${DENIALS.join(', ')}`);
+  private readDenial(value: unknown, path: string, trustDomain: string): Denial {
+    const denial = this.readMembers(value, path, DENIAL_MEMBERS);
+    if (Object.keys(denial).length !== 1)
+      this.addMistake(path, `must have exactly one of ${DENIAL_MEMBERS.join(', ')}`);
     const hexadecimal = (key: string, pattern: RegExp): string =>
-      this.text(denial[key], `${path}.${key}`, pattern).replaceAll(':', '').toLowerCase();
-    if ('id' in denial) return { id: this.spiffeId(denial['id'], `${path}.id`, trustDomain) };
+      this.readText(denial[key], `${path}.${key}`, pattern).replaceAll(':', '').toLowerCase();
+    if ('id' in denial) return { id: this.readSpiffeId(denial['id'], `${path}.id`, trustDomain) };
     if ('serial' in denial) return { serial: hexadecimal('serial', SERIAL).replace(/^(00)+(?=..)/, '') };
     if ('fingerprint' in denial) return { fingerprint: hexadecimal('fingerprint', SHA_256) };
     if ('publicKey' in denial) return { publicKey: hexadecimal('publicKey', SHA_256) };
     return {};
   }
 
-  private spiffeId(value: unknown, path: string, trustDomain: string): string {
-    const id = this.text(value, path, SPIFFE_ID);
-    if (!id.startsWith(`spiffe://${trustDomain}/`)) this.mistake(path, 'is not in the trust domain');
+  private readSpiffeId(value: unknown, path: string, trustDomain: string): string {
+    const id = this.readText(value, path, SPIFFE_ID);
+    if (!id.startsWith(`spiffe://${trustDomain}/`)) this.addMistake(path, 'is not in the trust domain');
     return id;
   }
 
-  private members(value: unknown, path: string, allowed: readonly string[]): Members {
+  private readMembers(value: unknown, path: string, allowed: readonly string[]): Members {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      this.mistake(path, 'must be a mapping');
+      this.addMistake(path, 'must be a mapping');
       return {};
     }
-    for (const key of Object.keys(value)) if (!allowed.includes(key)) this.mistake(path, `has an unknown key "${key}"`);
+    for (const key of Object.keys(value))
+      if (!allowed.includes(key)) this.addMistake(path, `has an unknown key "${key}"`);
     return value as Members;
   }
 
-  private list(value: unknown, path: string): unknown[] {
+  private readList(value: unknown, path: string): unknown[] {
     if (Array.isArray(value) && value.length > 0) return value;
-    this.mistake(path, 'must be a list with at least one entry');
+    this.addMistake(path, 'must be a list with at least one entry');
     return [];
   }
 
-  private texts(value: unknown, path: string): string[] {
-    const texts = this.list(value, path).map((text) => this.text(text, path, /^[^*]+$/));
-    if (new Set(texts).size !== texts.length) this.mistake(path, 'has an entry twice');
+  private readTexts(value: unknown, path: string): string[] {
+    const texts = this.readList(value, path).map((text) => this.readText(text, path, /^[^*]+$/));
+    if (new Set(texts).size !== texts.length) this.addMistake(path, 'has an entry twice');
     return texts;
   }
 
   private relyingParties(value: unknown, path: string): string[] {
-    const rpIds = this.texts(value, path);
+    const rpIds = this.readTexts(value, path);
     for (const rpId of rpIds.filter((text): boolean => text !== '' && !isRpId(text))) {
-      this.mistake(path, `"${rpId}" is not an RP ID, a domain in lower case such as login.example.com`);
+      this.addMistake(path, `"${rpId}" is not an RP ID, a domain in lower case such as login.example.com`);
     }
     return rpIds;
   }
 
-  private text(value: unknown, path: string, pattern: RegExp): string {
+  private readText(value: unknown, path: string, pattern: RegExp): string {
     if (typeof value === 'string' && pattern.test(value)) return value;
-    this.mistake(path, `must be text of the form ${String(pattern)}`);
+    this.addMistake(path, `must be text of the form ${String(pattern)}`);
     return '';
   }
 
-  private rate(value: unknown, path: string): number | null {
+  private readRate(value: unknown, path: string): number | null {
     if (value === undefined) return null;
     if (typeof value === 'number' && value > 0 && value <= 1_000_000) return value;
-    this.mistake(path, 'must be a number above 0, at most 1000000');
+    this.addMistake(path, 'must be a number above 0, at most 1000000');
     return null;
   }
 
-  private time(value: unknown, path: string): Date | null {
+  private readTime(value: unknown, path: string): Date | null {
     if (value === undefined) return null;
     if (isTimestamp(value)) return new Date(value.toUpperCase());
-    this.mistake(path, 'must be an RFC 3339 time');
+    this.addMistake(path, 'must be an RFC 3339 time');
     return null;
   }
 
-  private mistake(path: string, problem: string): void {
+  private addMistake(path: string, problem: string): void {
     this.mistakes.push(`${path} ${problem}`);
   }
 }

@@ -10,7 +10,7 @@ import { TRUST_DOMAIN } from '../identity/trust-domain.js';
 import { AccessService } from './access.service.js';
 import { DeclaredPermissions } from './declared-permissions.js';
 import { PermissionGuard } from './permission.guard.js';
-import { PolicyInForce } from './policy-store.js';
+import { PolicyStore } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
 
 /** Nest runs the guards in this order: the first one identifies the caller, the second one checks its permission. */
@@ -18,13 +18,13 @@ import { RiskSignals } from './risk-signals.js';
 @Module({
   imports: [DiscoveryModule],
   providers: [
-    PolicyInForce,
-    { provide: TRUST_DOMAIN, inject: [PolicyInForce], useFactory: ({ policy }: PolicyInForce) => policy.trustDomain },
+    PolicyStore,
+    { provide: TRUST_DOMAIN, inject: [PolicyStore], useFactory: ({ policy }: PolicyStore) => policy.trustDomain },
     {
       provide: NAMED_CALLERS,
-      inject: [PolicyInForce],
+      inject: [PolicyStore],
       useFactory:
-        (inForce: PolicyInForce): NamedCallers =>
+        (inForce: PolicyStore): NamedCallers =>
         (spiffeId) =>
           inForce.policy.grants.has(spiffeId),
     },

@@ -6,7 +6,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { parseAccessPolicy } from './access-policy.js';
 import { AccessService } from './access.service.js';
 import { type Permission, PERMISSIONS } from './permissions.js';
-import type { PolicyInForce } from './policy-store.js';
+import type { PolicyStore } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
@@ -31,7 +31,7 @@ ${rest}`);
   const clock = { now: () => now };
   const metrics = new Metrics();
   const risks = new RiskSignals(clock, audit.service, metrics);
-  return new AccessService({ policy } as PolicyInForce, clock, audit.refusals, risks, metrics);
+  return new AccessService({ policy } as PolicyStore, clock, audit.refusals, risks, metrics);
 }
 
 /** A request that has passed CallerGuard and has no decision yet. */
@@ -47,13 +47,13 @@ const recorded = (detail: string) => [
 
 describe('a permission', () => {
   it.each(PERMISSIONS)('%s is demanded as the policy grants it', async (permission) => {
-    const demand = access().demand(request(), permission);
+    const demand = access().authorize(request(), permission);
     if (GRANTED.includes(permission)) await expect(demand).resolves.toBeUndefined();
     else await expect(demand).rejects.toMatchObject(denied(`the caller lacks ${permission}`));
   });
 
   it('"any" is had by every identity that the policy names', async () => {
-    await expect(access().demand(request(), 'any')).resolves.toBeUndefined();
+    await expect(access().authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
   it.each([
@@ -64,22 +64,22 @@ describe('a permission', () => {
     [''],
   ])('"any" is not had by "%s", which it does not name', async (spiffeId) => {
     const detail = 'the access policy does not name the caller';
-    await expect(access().demand(request({ spiffeId }), 'any')).rejects.toMatchObject(denied(detail));
+    await expect(access().authorize(request({ spiffeId }), 'any')).rejects.toMatchObject(denied(detail));
     expect(audit.entries).toEqual(recorded(detail));
   });
 
   it('that is lacking is in the audit log before the caller learns of it', async () => {
-    await expect(access().demand(request(), 'audit:read')).rejects.toThrow();
+    await expect(access().authorize(request(), 'audit:read')).rejects.toThrow();
     expect(audit.entries).toEqual(recorded('the caller lacks audit:read'));
   });
 
   it('that is lacking fails the request when that cannot be recorded', async () => {
     audit.failure = new Error('the database is gone');
-    await expect(access().demand(request(), 'audit:read')).rejects.toThrow('the database is gone');
+    await expect(access().authorize(request(), 'audit:read')).rejects.toThrow('the database is gone');
   });
 
   it('that is had is no event of its own', async () => {
-    await access().demand(request(), 'passkeys:register');
+    await access().authorize(request(), 'passkeys:register');
     expect(audit.entries).toEqual([]);
   });
 });
@@ -94,8 +94,8 @@ describe('the deny list', () => {
     ['identity', `id: ${AUTH_SERVICE.spiffeId}`],
   ])('stops a caller by its %s', async (_, denial) => {
     const service = access('', `deny: [{${denial}}]`);
-    await expect(service.demand(request(), 'passkeys:register')).rejects.toMatchObject(denied(detail));
-    await expect(service.demand(request(), 'any')).rejects.toMatchObject(denied(detail));
+    await expect(service.authorize(request(), 'passkeys:register')).rejects.toMatchObject(denied(detail));
+    await expect(service.authorize(request(), 'any')).rejects.toMatchObject(denied(detail));
     expect(audit.entries).toEqual([...recorded(detail), ...recorded(detail)]);
   });
 
@@ -107,25 +107,25 @@ describe('the deny list', () => {
     ['identity', 'id: spiffe://bank.example/ns/prod/sa/auth-service2'],
     ['fingerprint, which is its serial number', `fingerprint: "${'5f'.repeat(32)}"`],
   ])('does not stop one of another %s', async (_, denial) => {
-    await expect(access('', `deny: [{${denial}}]`).demand(request(), 'any')).resolves.toBeUndefined();
+    await expect(access('', `deny: [{${denial}}]`).authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
   it('stops a certificate by the fingerprint of its twin, and the log has the fingerprint that the policy names', async () => {
     const issued = '1f'.repeat(32);
     const context = request({ fingerprint: '2e'.repeat(32), twinFingerprint: issued });
-    const demand = access('', `deny: [{ fingerprint: "${issued}" }]`).demand(context, 'any');
+    const demand = access('', `deny: [{ fingerprint: "${issued}" }]`).authorize(context, 'any');
     await expect(demand).rejects.toMatchObject(denied(detail));
     expect(audit.contexts.map((recorded) => recorded?.caller?.fingerprint)).toEqual([issued]);
   });
 
   it('does not stop a certificate that has no twin', async () => {
     const denial = `deny: [{ serial: "01" }, { publicKey: "${'1f'.repeat(32)}" }]`;
-    await expect(access('', denial).demand(request({ twinFingerprint: undefined }), 'any')).resolves.toBeUndefined();
+    await expect(access('', denial).authorize(request({ twinFingerprint: undefined }), 'any')).resolves.toBeUndefined();
   });
 
   it('stops by any of its entries', async () => {
     const service = access('', 'deny: [{serial: "01"}, {serial: "02"}, {serial: "5f3a"}]');
-    await expect(service.demand(request(), 'any')).rejects.toMatchObject(denied(detail));
+    await expect(service.authorize(request(), 'any')).rejects.toMatchObject(denied(detail));
   });
 });
 
@@ -138,16 +138,16 @@ describe('a grant that ends', () => {
     ['now, in another zone', '2026-06-30T14:00:00+02:00', true],
     ['a millisecond ago, in another zone', '2026-06-30T13:59:59.999+02:00', false],
   ])('%s (%s) is in force: %s', async (_, notAfter, inForce) => {
-    const demand = access(`notAfter: ${notAfter}`).demand(request(), 'passkeys:register');
+    const demand = access(`notAfter: ${notAfter}`).authorize(request(), 'passkeys:register');
     if (inForce) await expect(demand).resolves.toBeUndefined();
     else await expect(demand).rejects.toMatchObject(denied('the grant has ended'));
   });
 
   it('ends on the next request, not on the next connection', async () => {
     const service = access('notAfter: 2026-06-30T12:00:00Z');
-    await service.demand(request(), 'any');
+    await service.authorize(request(), 'any');
     now = new Date(NOW.getTime() + 1);
-    await expect(service.demand(request(), 'any')).rejects.toMatchObject(denied('the grant has ended'));
+    await expect(service.authorize(request(), 'any')).rejects.toMatchObject(denied('the grant has ended'));
   });
 });
 
@@ -157,13 +157,13 @@ describe('relying parties', () => {
     ['relyingParties: [a.example, b.example]', ['a.example', 'b.example']],
   ])('are put into the context as the grant has them: "%s"', async (grant, relyingParties) => {
     const context = request();
-    await access(grant).demand(context, 'passkeys:register');
+    await access(grant).authorize(context, 'passkeys:register');
     expect(context.relyingParties).toEqual(relyingParties);
   });
 
   it('are not put there when the demand is refused', async () => {
     const context = request();
-    await expect(access().demand(context, 'audit:read')).rejects.toThrow();
+    await expect(access().authorize(context, 'audit:read')).rejects.toThrow();
     expect(context).not.toHaveProperty('relyingParties');
   });
 
@@ -175,7 +175,7 @@ describe('relying parties', () => {
     [['a.example'], 'login.a.example', false],
     [[], 'a.example', false],
   ])('of %j include "%s": %s', async (relyingParties, rpId, included) => {
-    const demand = access().demandRelyingParty(authorizedContext({}, relyingParties), rpId);
+    const demand = access().authorizeRelyingParty(authorizedContext({}, relyingParties), rpId);
     if (included) return expect(demand).resolves.toBeUndefined();
     const detail = `the caller may not act for ${rpId}`;
     await expect(demand).rejects.toMatchObject({ slug: 'relying-party-denied', members: { detail } });
@@ -186,26 +186,26 @@ describe('relying parties', () => {
 describe('a rate', () => {
   it('is held for each identity, and tells when to come again', async () => {
     const service = access('requestsPerSecond: 2');
-    await service.demand(request(), 'any');
-    await service.demand(request(), 'passkeys:register');
-    await expect(service.demand(request(), 'any')).rejects.toMatchObject({
+    await service.authorize(request(), 'any');
+    await service.authorize(request(), 'passkeys:register');
+    await expect(service.authorize(request(), 'any')).rejects.toMatchObject({
       ...{ slug: 'rate-limited', members: { retryAfter: 0.5 } },
     });
     now = new Date(NOW.getTime() + 500);
-    await expect(service.demand(request(), 'any')).resolves.toBeUndefined();
+    await expect(service.authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
   it('is not spent by what is refused anyway', async () => {
     const service = access('requestsPerSecond: 1');
     for (let count = 0; count < 5; count += 1) {
-      await expect(service.demand(request(), 'audit:read')).rejects.toMatchObject({ slug: 'permission-denied' });
+      await expect(service.authorize(request(), 'audit:read')).rejects.toMatchObject({ slug: 'permission-denied' });
     }
-    await expect(service.demand(request(), 'any')).resolves.toBeUndefined();
+    await expect(service.authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
   it('that is absent limits nothing', async () => {
     const service = access();
-    for (let count = 0; count < 1_000; count += 1) await service.demand(request(), 'any');
+    for (let count = 0; count < 1_000; count += 1) await service.authorize(request(), 'any');
   });
 });
 
@@ -214,7 +214,7 @@ describe('a sign of risk', () => {
 
   it('is a certificate of another authority, of an identity that the policy names', async () => {
     const service = access();
-    for (const authority of ['a', 'b']) await service.demand(request({ authority }), 'any');
+    for (const authority of ['a', 'b']) await service.authorize(request({ authority }), 'any');
     expect(risks()).toEqual(['authority-changed']);
   });
 
@@ -222,7 +222,7 @@ describe('a sign of risk', () => {
     const service = access();
     const spiffeId = 'spiffe://bank.example/stranger';
     for (const authority of ['a', 'b']) {
-      await expect(service.demand(request({ spiffeId, authority }), 'any')).rejects.toThrow();
+      await expect(service.authorize(request({ spiffeId, authority }), 'any')).rejects.toThrow();
     }
     expect(risks()).toEqual([]);
   });
@@ -230,7 +230,7 @@ describe('a sign of risk', () => {
   it('is a denial, twenty times', async () => {
     const service = access();
     for (let denials = 0; denials < 20; denials += 1) {
-      await service.demand(request(), 'audit:read').catch(() => undefined);
+      await service.authorize(request(), 'audit:read').catch(() => undefined);
     }
     expect(risks()).toEqual(['denial-spike']);
   });
@@ -246,13 +246,13 @@ trustDomain: bank.example
 services:
   - { id: ${AUTH_SERVICE.spiffeId}, permissions: [audit:read] }
 `);
-    const service = new AccessService({ policy } as PolicyInForce, clock, audit.refusals, new RiskSignals(clock, audit.service, metrics), metrics); // prettier-ignore
+    const service = new AccessService({ policy } as PolicyStore, clock, audit.refusals, new RiskSignals(clock, audit.service, metrics), metrics); // prettier-ignore
     const context = { ...request(), epoch: 6 };
-    await service.demand(context, 'audit:read');
+    await service.authorize(context, 'audit:read');
     const decision = { permission: 'audit:read', policyDigest: policy.digest, epoch: 6 };
     expect(context.decision).toEqual({ ...decision, outcome: 'allowed' });
     const { epoch: _, ...unknownEpoch } = context;
-    await service.demand(unknownEpoch, 'passkeys:read').catch(() => undefined);
+    await service.authorize(unknownEpoch, 'passkeys:read').catch(() => undefined);
     expect(unknownEpoch.decision).toEqual({ ...decision, permission: 'passkeys:read', outcome: 'denied', epoch: 0 });
     expect((await metrics.decisions.get()).values).toMatchObject([
       { labels: { permission: 'audit:read', outcome: 'allowed' }, value: 1 },
@@ -264,7 +264,7 @@ services:
     const context = { ...authorizedContext({}, ['login.bank.example']) };
     const decision = { outcome: 'allowed', permission: 'any', policyDigest: 'd', epoch: 1 } as const;
     context.decision = decision;
-    await expect(access().demandRelyingParty(context, 'other.example')).rejects.toThrow();
+    await expect(access().authorizeRelyingParty(context, 'other.example')).rejects.toThrow();
     expect(context.decision).toEqual({ ...decision, outcome: 'denied' });
   });
 });
@@ -286,7 +286,7 @@ describe('an answer that takes long', () => {
       'passkeys:register',
     ],
   ])('%s', async (_, allowed, context, permission) => {
-    expect(await access().stillAllows(context, permission)).toBe(allowed);
+    expect(await access().isStillAllowed(context, permission)).toBe(allowed);
     expect(audit.entries).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import { Problem, type ProblemSlug } from '../http/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { Denial, Grant } from './access-policy.js';
 import type { Permission } from './permissions.js';
-import { PolicyInForce } from './policy-store.js';
+import { PolicyStore } from './policy-store.js';
 import { RequestRate } from './request-rate.js';
 import { RiskSignals } from './risk-signals.js';
 
@@ -19,7 +19,7 @@ export class AccessService {
   private readonly rate = new RequestRate();
 
   constructor(
-    private readonly inForce: PolicyInForce,
+    private readonly inForce: PolicyStore,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly refusals: Refusals,
     private readonly risks: RiskSignals,
@@ -31,48 +31,48 @@ export class AccessService {
    *
    * @throws Problem permission-denied, rate-limited
    */
-  async demand(context: RequestContext & { caller: Caller }, permission: Permission | 'any'): Promise<void> {
+  async authorize(context: RequestContext & { caller: Caller }, permission: Permission | 'any'): Promise<void> {
     const { caller } = context;
     const { policy } = this.inForce;
     const now = this.clock.now();
-    const denial = policy.deny.find((denial) => matches(denial, caller));
+    const denial = policy.deny.find((denial) => matchesCaller(denial, caller));
     // The policy denies the issued certificate, not its twin, so the log shows the fingerprint of the issued one.
     if (denial?.fingerprint !== undefined) context.caller = { ...caller, fingerprint: denial.fingerprint };
     const grant = policy.grants.get(caller.spiffeId);
-    if (grant) this.risks.identified(caller);
-    const flaw = this.flawOf(grant, caller, permission, now);
+    if (grant) this.risks.checkIdentity(caller);
+    const flaw = this.findFlaw(grant, caller, permission, now);
     const outcome = flaw === undefined ? 'allowed' : 'denied';
     context.decision = { outcome, permission, policyDigest: policy.digest, epoch: context.epoch ?? 0 };
     this.metrics.decisions.inc({ permission, outcome });
     if (!grant || flaw !== undefined) return this.refuse(context, 'permission-denied', flaw ?? '');
     this.limitRate(context, grant, now);
-    context.relyingParties = grant.relyingParties;
+    context.relyingParties = grant.readRelyingParties;
   }
 
   /** Returns true if an allowed request would still be allowed. Long answers ask this. */
-  async stillAllows(context: AuthorizedContext, permission: Permission): Promise<boolean> {
+  async isStillAllowed(context: AuthorizedContext, permission: Permission): Promise<boolean> {
     const { caller } = context;
     const grant = this.inForce.policy.grants.get(caller.spiffeId);
-    const flaw = this.flawOf(grant, caller, permission, this.clock.now());
+    const flaw = this.findFlaw(grant, caller, permission, this.clock.now());
     return flaw === undefined && (await context.stillTrusted?.()) !== false;
   }
 
   /** @throws Problem relying-party-denied, even if the relying party does not exist */
-  async demandRelyingParty(context: AuthorizedContext, rpId: string): Promise<void> {
+  async authorizeRelyingParty(context: AuthorizedContext, rpId: string): Promise<void> {
     if (context.relyingParties === null || context.relyingParties.includes(rpId)) return;
     if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
     await this.refuse(context, 'relying-party-denied', `the caller may not act for ${rpId}`, rpId);
   }
 
   /** Returns why the policy does not allow the request; undefined if it does. */
-  private flawOf(
+  private findFlaw(
     grant: Grant | undefined,
     caller: Caller,
     permission: Permission | 'any',
     now: Date,
   ): string | undefined {
     if (!grant) return 'the access policy does not name the caller';
-    if (this.inForce.policy.deny.some((denial) => matches(denial, caller))) {
+    if (this.inForce.policy.deny.some((denial) => matchesCaller(denial, caller))) {
       return 'the access policy denies this caller or certificate';
     }
     if (grant.notAfter && now > grant.notAfter) return 'the grant has ended';
@@ -94,7 +94,7 @@ export class AccessService {
     detail: string,
     rpId?: string,
   ): Promise<never> {
-    this.risks.denied(context.caller);
+    this.risks.countDenial(context.caller);
     const isNamed = this.inForce.policy.grants.has(context.caller.spiffeId);
     return this.refusals.refuse(context, new Problem(slug, { detail }), isNamed, rpId);
   }
@@ -104,7 +104,7 @@ export class AccessService {
  * Compares both fingerprints that ECDSA allows: only one is that of the issued certificate, and a caller may present
  * either.
  */
-function matches(denial: Denial, caller: Caller): boolean {
+function matchesCaller(denial: Denial, caller: Caller): boolean {
   return (
     denial.id === caller.spiffeId ||
     denial.serial === caller.serialNumber ||

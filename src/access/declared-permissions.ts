@@ -18,13 +18,13 @@ export class DeclaredPermissions implements OnModuleInit {
       return this.scanner
         .getAllMethodNames(prototype)
         .filter((name) => Reflect.hasMetadata(PATH_METADATA, prototype[name]!))
-        .filter((name) => !this.declares(prototype[name]!))
+        .filter((name) => !this.hasPermission(prototype[name]!))
         .map((name) => `${(metatype as { name: string }).name}.${name}`);
     });
     if (open.length > 0) throw new Error(`Routes without @Requires: ${open.join(', ')}`);
   }
 
-  private declares(route: (...args: unknown[]) => unknown): boolean {
+  private hasPermission(route: (...args: unknown[]) => unknown): boolean {
     return (this.reflector.get(Requires, route) as unknown) !== undefined;
   }
 }

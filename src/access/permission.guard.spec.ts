@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AUTH_SERVICE } from '../../test/support/callers.js';
-import { contextOf, type RequestContext } from '../http/request-context.js';
+import { getContext, type RequestContext } from '../http/request-context.js';
 import type { AccessService } from './access.service.js';
 import { PermissionGuard } from './permission.guard.js';
 import { Requires } from './requires.js';
@@ -29,7 +29,7 @@ beforeEach(() => {
 
 function enter(route: keyof Routes): Promise<true> {
   const access = {
-    demand: (context: RequestContext, permission: string) => {
+    authorize: (context: RequestContext, permission: string) => {
       demanded.push([context, permission]);
       return refusal ? Promise.reject(refusal) : Promise.resolve();
     },
@@ -42,14 +42,14 @@ function enter(route: keyof Routes): Promise<true> {
 
 describe('a route', () => {
   it('is open to a caller that has its permission', async () => {
-    const context = Object.assign(contextOf(request as never), { caller: AUTH_SERVICE });
+    const context = Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
     await expect(enter('declared')).resolves.toBe(true);
     expect(demanded).toEqual([[context, 'passkeys:read']]);
     expect(demanded[0]![0]).toBe(context);
   });
 
   it('is closed to one that lacks it', async () => {
-    Object.assign(contextOf(request as never), { caller: AUTH_SERVICE });
+    Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
     refusal = new Error('denied');
     await expect(enter('declared')).rejects.toBe(refusal);
   });
@@ -60,7 +60,7 @@ describe('a route', () => {
   });
 
   it('is closed when it declares no permission', async () => {
-    Object.assign(contextOf(request as never), { caller: AUTH_SERVICE });
+    Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
     await expect(enter('undeclared')).rejects.toMatchObject({ slug: 'permission-denied' });
     expect(demanded).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { contextOf } from '../http/request-context.js';
+import { getContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { AccessService } from './access.service.js';
 import type { Permission } from './permissions.js';
@@ -16,11 +16,11 @@ export class PermissionGuard implements CanActivate {
   ) {}
 
   async canActivate(execution: ExecutionContext): Promise<true> {
-    const context = contextOf(execution.switchToHttp().getRequest<FastifyRequest>());
+    const context = getContext(execution.switchToHttp().getRequest<FastifyRequest>());
     const permission = this.reflector.get(Requires, execution.getHandler()) as Permission | 'any' | undefined;
     const { caller } = context;
     if (!permission || !caller) throw new Problem('permission-denied');
-    await this.access.demand(Object.assign(context, { caller }), permission);
+    await this.access.authorize(Object.assign(context, { caller }), permission);
     return true;
   }
 }

@@ -8,7 +8,7 @@ import { FakeAudit } from '../../test/support/fake-audit.js';
 import type { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { type AccessPolicy, AccessPolicyError } from './access-policy.js';
-import { PolicyInForce, watchedPolicy } from './policy-store.js';
+import { PolicyStore, openPolicyFile } from './policy-store.js';
 
 Logger.overrideLogger(false);
 
@@ -22,7 +22,7 @@ let path: string;
 let audit: FakeAudit;
 let metrics: Metrics;
 let files: WatchedFiles<AccessPolicy>;
-let inForce: PolicyInForce;
+let inForce: PolicyStore;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-manager-policy-'));
   path = join(directory, 'policy.yaml');
@@ -36,8 +36,8 @@ afterEach(async () => {
 
 async function start(text = policy()): Promise<void> {
   await writeFile(path, text);
-  files = await watchedPolicy(path);
-  inForce = new PolicyInForce(files, audit.service, metrics, {});
+  files = await openPolicyFile(path);
+  inForce = new PolicyStore(files, audit.service, metrics, {});
   inForce.onApplicationBootstrap();
 }
 
@@ -154,7 +154,7 @@ describe('the first policy', () => {
     ['is no YAML', '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG: [\n', 'at line'],
   ])('that %s stops the boot, without the text around the mistake', async (_, text, told) => {
     await writeFile(path, text);
-    const error: unknown = await watchedPolicy(path).catch((thrown: unknown) => thrown);
+    const error: unknown = await openPolicyFile(path).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AccessPolicyError);
     expect(String(error)).toContain(told);
     expect(String(error)).not.toContain('MIGHAgEAMBMG');
@@ -162,6 +162,6 @@ describe('the first policy', () => {
 
   it('that is not there stops the boot', async () => {
     await rm(path);
-    await expect(watchedPolicy(path)).rejects.toThrow(new AccessPolicyError(['the file ENOENT']));
+    await expect(openPolicyFile(path)).rejects.toThrow(new AccessPolicyError(['the file ENOENT']));
   });
 });

@@ -17,9 +17,9 @@ const MAX_FILE_BYTES = 256 * 1_024;
  *
  * @throws AccessPolicyError when the first policy cannot be used
  */
-export function watchedPolicy(path: string): Promise<WatchedFiles<AccessPolicy>> {
+export function openPolicyFile(path: string): Promise<WatchedFiles<AccessPolicy>> {
   return WatchedFiles.open([path], async (held) => {
-    const policy = parseAccessPolicy(await contentOf(path));
+    const policy = parseAccessPolicy(await readPolicyFile(path));
     if (!held) return policy;
     if (policy.trustDomain !== held.trustDomain) {
       throw new AccessPolicyError(['trustDomain cannot change while the service runs: restart it']);
@@ -28,7 +28,7 @@ export function watchedPolicy(path: string): Promise<WatchedFiles<AccessPolicy>>
   });
 }
 
-async function contentOf(path: string): Promise<string> {
+async function readPolicyFile(path: string): Promise<string> {
   try {
     return (await readBounded(path, MAX_FILE_BYTES)).toString('utf8');
   } catch (error) {
@@ -38,8 +38,8 @@ async function contentOf(path: string): Promise<string> {
 }
 
 @Injectable()
-export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(PolicyInForce.name);
+export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(PolicyStore.name);
 
   constructor(
     @Inject(POLICY_FILES) private readonly files: WatchedFiles<AccessPolicy>,
@@ -59,12 +59,12 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
 
   onApplicationBootstrap(): void {
     this.files.watch({
-      taken: (policy, previous) => {
-        this.report('success', { facts: { digest: policy.digest, ...difference(previous, policy) } });
+      onReloaded: (policy, previous) => {
+        this.reportReload('success', { facts: { digest: policy.digest, ...describeChange(previous, policy) } });
         this.logger.log({ message: 'the new access policy is in use', digest: policy.digest });
       },
-      refused: (detail) => {
-        this.report('failure', {
+      onRefused: (detail) => {
+        this.reportReload('failure', {
           reason: 'unusable',
           detail: detail.slice(0, 500).toWellFormed(),
           facts: { digest: this.policy.digest },
@@ -81,7 +81,10 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
     await this.files.close();
   }
 
-  private report(outcome: 'success' | 'failure', members: { reason?: string; detail?: string; facts: object }): void {
+  private reportReload(
+    outcome: 'success' | 'failure',
+    members: { reason?: string; detail?: string; facts: object },
+  ): void {
     this.metrics.reloads.inc({ what: 'policy', outcome });
     const facts = { worker: this.config.worker?.number, ...members.facts };
     this.audit.recordEventually({ type: 'policy.reload', outcome, ...members, facts });
@@ -89,7 +92,7 @@ export class PolicyInForce implements OnApplicationBootstrap, OnModuleDestroy {
 }
 
 /** Tells an auditor which callers a change of policy added, which it removed, and whose rights it changed. */
-function difference(previous: AccessPolicy, policy: AccessPolicy): Record<string, unknown> {
+function describeChange(previous: AccessPolicy, policy: AccessPolicy): Record<string, unknown> {
   const ids = (from: AccessPolicy, without: AccessPolicy): string[] =>
     [...from.grants.keys()].filter((id) => !without.grants.has(id));
   return {
@@ -97,23 +100,26 @@ function difference(previous: AccessPolicy, policy: AccessPolicy): Record<string
     added: ids(policy, previous),
     removed: ids(previous, policy),
     changed: [...policy.grants.values()]
-      .filter((grant) => previous.grants.has(grant.id) && rightsOf(grant) !== rightsOf(previous.grants.get(grant.id)!))
+      .filter(
+        (grant) =>
+          previous.grants.has(grant.id) && serializeRights(grant) !== serializeRights(previous.grants.get(grant.id)!),
+      )
       .map(({ id }) => id),
-    denials_added: without(policy.deny, previous.deny),
-    denials_removed: without(previous.deny, policy.deny),
+    denials_added: listMissingDenials(policy.deny, previous.deny),
+    denials_removed: listMissingDenials(previous.deny, policy.deny),
   };
 }
 
-function without(denials: readonly Denial[], others: readonly Denial[]): string[] {
-  const known = new Set(others.map(textOf));
-  return denials.map(textOf).filter((denial) => !known.has(denial));
+function listMissingDenials(denials: readonly Denial[], others: readonly Denial[]): string[] {
+  const known = new Set(others.map(formatDenial));
+  return denials.map(formatDenial).filter((denial) => !known.has(denial));
 }
 
 /** Writes a denial as the policy has it: `serial: 5f3a`. */
-function textOf(denial: Denial): string {
+function formatDenial(denial: Denial): string {
   return Object.entries(denial).map(([key, value]) => `${key}: ${String(value)}`).join(); // prettier-ignore
 }
 
-function rightsOf({ permissions, ...grant }: Grant): string {
+function serializeRights({ permissions, ...grant }: Grant): string {
   return JSON.stringify([[...permissions].sort(), grant]);
 }

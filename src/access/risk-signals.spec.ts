@@ -28,7 +28,7 @@ const counted = async (signal: string): Promise<number> =>
   (await metrics.riskSignals.get()).values.find(({ labels }) => labels.signal === signal)?.value ?? 0;
 
 function deny(times: number, name = 'auth-service'): void {
-  for (let denials = 0; denials < times; denials += 1) risks.denied(named(name));
+  for (let denials = 0; denials < times; denials += 1) risks.countDenial(named(name));
 }
 
 describe('denials of one identity', () => {
@@ -103,7 +103,7 @@ describe('denials of one identity', () => {
 
 describe('a certificate', () => {
   const come = (fingerprint: string, twinFingerprint?: string): void => {
-    risks.identified(named('auth-service', { fingerprint, twinFingerprint }));
+    risks.checkIdentity(named('auth-service', { fingerprint, twinFingerprint }));
   };
 
   it('that comes with both of its signatures is reported, once', async () => {
@@ -143,7 +143,7 @@ describe('a certificate', () => {
 
 describe('an identity', () => {
   const come = (authority: string, name = 'auth-service'): void => {
-    risks.identified(named(name, { authority, fingerprint: `of-${authority}` }));
+    risks.checkIdentity(named(name, { authority, fingerprint: `of-${authority}` }));
   };
 
   it('that comes with a certificate of another authority is told', async () => {
@@ -203,7 +203,7 @@ describe('an identity', () => {
 
 describe('a sign count that falls back', () => {
   it('is counted; the authentication’s own event tells of whom', async () => {
-    risks.signCountRegressed();
+    risks.countSignCountRegression();
     expect([await counted('sign-count-regressed'), audit.entries]).toEqual([1, []]);
   });
 });

@@ -38,7 +38,7 @@ export class RiskSignals {
   ) {}
 
   /** Counts a denial, and reports a spike once in each window. */
-  denied({ spiffeId }: Caller): void {
+  countDenial({ spiffeId }: Caller): void {
     const now = this.clock.now().getTime();
     const known = this.denials.get(spiffeId);
     if (!known || now - known.since >= SPIKE_MS || now < known.since) {
@@ -56,7 +56,7 @@ export class RiskSignals {
    * Reports an identity that presents a certificate from another authority: either the authorities rotate or one is
    * rogue. Each authority is reported once, because during a rotation the certificates of both alternate.
    */
-  identified(caller: Caller): void {
+  checkIdentity(caller: Caller): void {
     this.lookForTwin(caller);
     const { spiffeId, authority, fingerprint } = caller;
     const known = this.authorities.get(spiffeId);
@@ -88,7 +88,7 @@ export class RiskSignals {
   /**
    * Counts a copied passkey, or an authenticator that lost its count. The event of the authentication names the user.
    */
-  signCountRegressed(): void {
+  countSignCountRegression(): void {
     this.metrics.riskSignals.inc({ signal: 'sign-count-regressed' satisfies RiskSignal });
   }
 

@@ -7,7 +7,9 @@ async function load<Module>(importing: () => Promise<Module>): Promise<Module> {
     return await importing();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    throw new ConfigError(['A development start needs the folder dev, which this build lacks: set NODE_ENV=production']);
+    throw new ConfigError([
+      'A development start needs the folder dev, which this build lacks: set NODE_ENV=production',
+    ]);
   }
 }
 

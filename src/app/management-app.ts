@@ -1,16 +1,16 @@
 import { type AddressInfo } from 'node:net';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter,type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
-import { PolicyInForce } from '../access/policy-store.js';
+import { PolicyStore } from '../access/policy-store.js';
 import { AuditService } from '../audit/audit.service.js';
-import { LogKeeper } from '../audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../audit-log/checkpoint-scheduler.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { MetadataFile } from '../authenticators/metadata-file.js';
 import { type Clock } from '../config/clock.js';
-import { CONFIG,type Config,ConfigError,type Listener } from '../config/config.js';
-import { limitRequestTimes } from '../http/request-timeouts.js';
+import { CONFIG, type Config, ConfigError, type Listener } from '../config/config.js';
+import { setRequestTimeouts } from '../http/request-timeouts.js';
 import { BindingKeyCheck } from '../credentials/binding-key-check.js';
 import { ManagementModule } from './management/management.module.js';
 import { keepNewestConnections } from '../http/newest-connections.js';
@@ -20,17 +20,17 @@ import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
 /** Creates the application for operators, which reports on the application for callers. */
-export function createManagement(
+export function createServiceManagement(
   app: NestFastifyApplication,
   clock: Clock,
   pino: Logger,
 ): Promise<NestFastifyApplication> {
   const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
-  const log = app.get(LogKeeper);
+  const log = app.get(CheckpointScheduler);
   const bindingKey = app.get(BindingKeyCheck);
   const identity = {
     trust: app.get(ListenerTrust),
-    access: app.get(PolicyInForce),
+    access: app.get(PolicyStore),
     bounds: app.get(ListenerBounds),
   };
   const service = {
@@ -38,12 +38,12 @@ export function createManagement(
     audit: app.get(AuditService),
     metrics: app.get(Metrics),
     clock,
-    authenticatorFiles: { metadata: () => metadata.state(), attestationRoots: () => roots.state() },
+    authenticatorFiles: { metadata: () => metadata.describeState(), attestationRoots: () => roots.describeState() },
     identity: () => identity,
     bindingKey: () => bindingKey.sample,
-    auditLog: () => (log.keeps ? log.state() : undefined),
+    auditLog: () => (log.isActive ? log.getState() : undefined),
   };
-  return createOperators(ManagementModule.over(service), pino);
+  return createManagementApp(ManagementModule.forService(service), pino);
 }
 
 /** Far more than the number of simultaneous probes. */
@@ -53,14 +53,14 @@ const MAX_MANAGEMENT_CONNECTIONS = 512;
  * Creates an application for operators. Nest has one logger per process, so a second application must be given the same
  * one.
  */
-export async function createOperators(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
+export async function createManagementApp(module: DynamicModule, pino: Logger): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({ forceCloseConnections: true });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new PinoLogger(pino),
     abortOnError: false,
   });
   const server = app.getHttpServer();
-  limitRequestTimes(server);
+  setRequestTimeouts(server);
   keepNewestConnections(server, MAX_MANAGEMENT_CONNECTIONS);
   return app;
 }

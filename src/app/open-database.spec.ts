@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 const told: string[][] = [];
-const open = async (production: boolean, databaseUrl: string): Promise<void> => {
+const openAndStop = async (production: boolean, databaseUrl: string): Promise<void> => {
   const { stop } = await openDatabase({ production, databaseUrl } as Config, (_, names) => {
     told.push(names);
     return Promise.resolve();
@@ -19,7 +19,7 @@ const open = async (production: boolean, databaseUrl: string): Promise<void> => 
   await stop();
 };
 
-async function asOwner(sql: string): Promise<void> {
+async function runAsOwner(sql: string): Promise<void> {
   const session = new pg.Client({ connectionString: database.ownerUrl });
   await session.connect();
   await session.query(sql).finally(() => session.end());
@@ -29,19 +29,19 @@ const NOT_ALLOWED = 'DATABASE_URL names a database that cannot be used: permissi
 
 describe('the service’s role', () => {
   it.each([false, true])('opens a database that is migrated (production: %s)', async (production) => {
-    await expect(open(production, database.url)).resolves.toBeUndefined();
+    await expect(openAndStop(production, database.url)).resolves.toBeUndefined();
   });
 
   it('does not migrate', async () => {
-    await asOwner('DELETE FROM schema_migration');
-    await expect(open(false, database.url)).rejects.toThrow(new ConfigError([NOT_ALLOWED]));
-    await expect(open(true, database.url)).rejects.toThrow(/lacks migrations of this version/);
+    await runAsOwner('DELETE FROM schema_migration');
+    await expect(openAndStop(false, database.url)).rejects.toThrow(new ConfigError([NOT_ALLOWED]));
+    await expect(openAndStop(true, database.url)).rejects.toThrow(/lacks migrations of this version/);
     // One call for each of the two that opened; neither ran a migration.
     expect(told).toEqual([[], []]);
   });
 
   it('can do nothing in a database that has no schema yet', async () => {
-    await asOwner('DROP TABLE schema_migration');
-    await expect(open(false, database.url)).rejects.toThrow(NOT_ALLOWED);
+    await runAsOwner('DROP TABLE schema_migration');
+    await expect(openAndStop(false, database.url)).rejects.toThrow(NOT_ALLOWED);
   });
 });

@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
 import { type Config, ConfigError } from '../config/config.js';
-import { databaseUnavailable } from '../http/database-unavailable.js';
-import { dataSourceOptions, migrate } from '../database/data-source.js';
+import { isDatabaseUnavailable } from '../http/database-unavailable.js';
+import { createDataSourceOptions, migrate } from '../database/data-source.js';
 import { startEmbeddedPostgres } from './development-files.js';
 import { runRoleScript } from '../database/role-scripts.js';
 
@@ -10,7 +10,7 @@ export interface OpenDatabase {
   readonly stop: () => Promise<void>;
 }
 
-type Begin = (dataSource: DataSource, migrations: string[]) => Promise<void>;
+type RecordStart = (dataSource: DataSource, migrations: string[]) => Promise<void>;
 
 /**
  * Opens the database in the configuration, or the embedded one. In development it migrates the database. In production
@@ -19,9 +19,8 @@ type Begin = (dataSource: DataSource, migrations: string[]) => Promise<void>;
  *
  * @param begin called with the migrations that ran, before anything else is recorded
  */
-export async function openDatabase(config: Config, begin: Begin): Promise<OpenDatabase> {
-  const embedded =
-    config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
+export async function openDatabase(config: Config, begin: RecordStart): Promise<OpenDatabase> {
+  const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();
   try {
@@ -31,7 +30,7 @@ export async function openDatabase(config: Config, begin: Begin): Promise<OpenDa
     return { url, stop };
   } catch (error) {
     await stop();
-    throw unreachable(error) ?? error;
+    throw toConfigError(error) ?? error;
   }
 }
 
@@ -39,15 +38,15 @@ export async function openDatabase(config: Config, begin: Begin): Promise<OpenDa
  * Turns a failed first connection into a ConfigError, because the operator has to correct the address of the database
  * or the access to it.
  */
-function unreachable(error: unknown): ConfigError | undefined {
+function toConfigError(error: unknown): ConfigError | undefined {
   const { code = '', message } = error as Error & { code?: string };
-  return databaseUnavailable(error)
+  return isDatabaseUnavailable(error)
     ? new ConfigError([`DATABASE_URL names a database that cannot be used: ${message || code}`])
     : undefined;
 }
 
-async function demandSchema(url: string, passwordFile: string | undefined, begin: Begin): Promise<void> {
-  const dataSource = await new DataSource(dataSourceOptions(url, 1, passwordFile)).initialize();
+async function demandSchema(url: string, passwordFile: string | undefined, begin: RecordStart): Promise<void> {
+  const dataSource = await new DataSource(createDataSourceOptions(url, 1, passwordFile)).initialize();
   try {
     if (await dataSource.showMigrations()) {
       throw new ConfigError([

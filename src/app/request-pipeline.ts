@@ -2,34 +2,33 @@ import type { X509Certificate } from 'node:crypto';
 import type { Server } from 'node:https';
 import { isIP } from 'node:net';
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { PermissionGuard } from '../access/permission.guard.js';
 import type { WatchedSettings } from '../app.module.js';
 import { Refusals } from '../audit/refusals.js';
-import { type Clock,CLOCK } from '../config/clock.js';
-import { CONFIG,type Config } from '../config/config.js';
-import { watchExchanges } from '../http/exchanges.js';
-import { demandHost } from '../http/host.js';
+import { type Clock, CLOCK } from '../config/clock.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { orderExchanges } from '../http/exchanges.js';
+import { requireHost } from '../http/host.js';
 import { acceptJsonBodies } from '../http/json-body.js';
 import { QueryGuard } from '../http/query.guard.js';
-import { refuseOddHeads } from '../http/request-head.js';
-import { refuseBadEncoding,refuseForeignTargets } from '../http/request-target.js';
-import { limitRequestTimes } from '../http/request-timeouts.js';
-import { strictValidation } from '../http/validation.js';
+import { refuseAmbiguousHeads } from '../http/request-head.js';
+import { refuseBadEncoding, refuseForeignTargets } from '../http/request-target.js';
+import { setRequestTimeouts } from '../http/request-timeouts.js';
+import { createValidationPipe } from '../http/validation.js';
 import { drainOnClose } from '../http/drain.js';
 import { CallerGuard } from '../identity/caller.guard.js';
 import { Connections } from '../identity/connections.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
-import { watchHandshakes } from '../identity/refused-handshakes.js';
-import { ProblemFilter } from '../http/problem.filter.js';
+import { recordRefusedHandshakes } from '../identity/refused-handshakes.js';
+import { type ProblemFilter } from '../http/problem.filter.js';
 import { AdmissionGuard } from '../http/admission.guard.js';
-import { Admission,admissionBounds } from '../http/admission.js';
+import { Admission, computeAdmissionBounds } from '../http/admission.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { holdExcess } from '../http/excess-answers.js';
+import { delayExcessAnswers } from '../http/excess-answers.js';
 import { logRequests } from '../http/request-log.js';
-import { cutUnread } from '../http/stalled-connections.js';
+import { cutStalledConnections } from '../http/stalled-connections.js';
 
 interface Pipeline extends Pick<WatchedSettings, 'trust'> {
   readonly pino: Logger;
@@ -41,22 +40,22 @@ interface Pipeline extends Pick<WatchedSettings, 'trust'> {
  * sockets' listeners, hooks, guards, pipes and filters. Within one stage they run in the order of the list.
  */
 export function installRequestPipeline(app: NestFastifyApplication, { trust, pino, problems }: Pipeline): void {
-  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const fastify = app.getHttpAdapter().getInstance();
   const server = app.getHttpServer() as unknown as Server;
 
   // The socket, before there is a request. Exchanges come first: they keep the answers of a connection in order.
-  watchExchanges(fastify);
-  limitRequestTimes(server);
-  app.get(ListenerBounds).serve(server);
-  app.get(Connections).serve(server);
-  app.get(ListenerTrust).serve(server);
-  watchHandshakes(server, app.get(Refusals), app.get(Metrics));
-  cutUnread(server, app.get<Clock>(CLOCK));
+  orderExchanges(fastify);
+  setRequestTimeouts(server);
+  app.get(ListenerBounds).attachTo(server);
+  app.get(Connections).attachTo(server);
+  app.get(ListenerTrust).attachTo(server);
+  recordRefusedHandshakes(server, app.get(Refusals), app.get(Metrics));
+  cutStalledConnections(server, app.get<Clock>(CLOCK));
 
   // onRequest: the head has arrived, the body has not. CallerGuard is first, so a stranger learns nothing but 401.
-  app.get(CallerGuard).guard(fastify);
-  demandHost(fastify);
-  refuseOddHeads(fastify);
+  app.get(CallerGuard).attachTo(fastify);
+  requireHost(fastify);
+  refuseAmbiguousHeads(fastify);
   refuseForeignTargets(fastify, (name) => isNamed(name, trust.value.certificate));
   refuseBadEncoding(fastify);
 
@@ -66,21 +65,21 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   // Guards: who calls (again, because reading may have taken long), what the caller may do, a query that the route
   // takes. Admission is last: it holds a place from here to the answer, and only for a request that may run.
   const { callerShare, workers } = app.get<Config>(CONFIG);
-  const admission = new AdmissionGuard(new Admission(app.get(Metrics), admissionBounds(callerShare, workers)));
+  const admission = new AdmissionGuard(new Admission(app.get(Metrics), computeAdmissionBounds(callerShare, workers)));
   app.useGlobalGuards(app.get(CallerGuard), app.get(PermissionGuard), new QueryGuard(), admission);
 
   // Pipe: the members of the body and the query. Filter: every failure becomes a problem.
-  app.useGlobalPipes(strictValidation());
+  app.useGlobalPipes(createValidationPipe());
   app.useGlobalFilters(problems);
 
   // onSend and onResponse: the answer. Admission frees its place before an answer that says "too much" is delayed.
   logRequests(fastify, pino, app.get(Metrics));
   drainOnClose(fastify);
-  admission.serve(fastify);
-  holdExcess(fastify);
+  admission.registerHook(fastify);
+  delayExcessAnswers(fastify);
 
   // onClose: no request runs any more, so the counts of refusals are whole.
-  fastify.addHook('onClose', () => app.get(Refusals).end());
+  fastify.addHook('onClose', () => app.get(Refusals).stop());
 }
 
 function isNamed(name: string, certificate: X509Certificate): boolean {

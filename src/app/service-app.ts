@@ -1,16 +1,16 @@
 import { installRequestPipeline } from './request-pipeline.js';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter,type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply,FastifyRequest } from 'fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { WatchedSettings } from '../app.module.js';
-import { nameRequest,refuseConnection } from '../http/exchanges.js';
+import { assignRequestId, refuseConnection } from '../http/exchanges.js';
 import { BODY_LIMIT_BYTES } from '../http/json-body.js';
 import { CallerGuard } from '../identity/caller.guard.js';
-import { tlsOptions } from '../identity/tls-options.js';
+import { createTlsOptions } from '../identity/tls-options.js';
 import { ProblemFilter } from '../http/problem.filter.js';
-import { describeUnparsable } from '../http/unparsable-request.js';
+import { toUnparsableProblem } from '../http/unparsable-request.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
 /** Creates the application that serves callers over mutual TLS (docs/adr/0006-two-listeners.md). */
@@ -28,15 +28,15 @@ export async function createApp(
     app.get(CallerGuard).identify(request, reply).then(() => { answer(error) }, answer); // prettier-ignore
   };
   const adapter = new FastifyAdapter({
-    https: tlsOptions(trust.value.context),
+    https: createTlsOptions(trust.value.context),
     bodyLimit: BODY_LIMIT_BYTES,
-    genReqId: nameRequest,
+    genReqId: assignRequestId,
     requestIdHeader: false,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 3_100 },
     clientErrorHandler: (error, socket) => {
-      refuseConnection(socket, describeUnparsable(error));
+      refuseConnection(socket, toUnparsableProblem(error));
     },
     frameworkErrors: refuse,
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AccessPolicyError } from '../access/access-policy.js';
-import { startService, watchSettings } from './start-service.js';
+import { startService, openSettings } from './start-service.js';
 import { systemClock } from '../config/clock.js';
 import { ConfigError, readConfig } from '../config/config.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
@@ -128,10 +128,10 @@ describe('production', () => {
       }
       writeFileSync(config.bindingKeyFile, Buffer.alloc(32, 7).toString('base64'));
       writeFileSync(config.auditKeyFile, 'a key of its own');
-      const { trust, policy } = await watchSettings(config, systemClock);
+      const { trust, policy } = await openSettings(config, systemClock);
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(join(dataDir, name), own.path(name));
       const refused = Promise.withResolvers<string>();
-      trust.watch({ taken: () => { refused.resolve('taken'); }, refused: refused.resolve });
+      trust.watch({ onReloaded: () => { refused.resolve('taken'); }, onRefused: refused.resolve });
       expect(await refused.promise).toContain(generated('TLS_CA'));
       await Promise.all([trust.close(), policy.close()]);
     } finally {

@@ -1,17 +1,17 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { watchedPolicy } from '../access/policy-store.js';
+import { openPolicyFile } from '../access/policy-store.js';
 import { AppModule, type WatchedSettings } from '../app.module.js';
 import { createApp } from './service-app.js';
-import { createManagement, listen } from './management-app.js';
+import { createServiceManagement, listen } from './management-app.js';
 import { AuditService } from '../audit/audit.service.js';
 import { beginLog } from '../audit-log/begin-log.js';
 import { type Clock, systemClock } from '../config/clock.js';
 import { type Config, ConfigError } from '../config/config.js';
-import { findDevelopment } from '../config/development.js';
+import { describeDevelopmentFiles } from '../config/development.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { openDatabase } from './open-database.js';
-import { factsOf } from '../identity/listener-trust.js';
-import { readTrustMaterial, trustFiles, type TrustMaterial } from '../identity/trust-material.js';
+import { describeTrust } from '../identity/listener-trust.js';
+import { readTrustMaterial, listTrustFiles, type TrustMaterial } from '../identity/trust-material.js';
 import { TrustMaterialError } from '../identity/trust-material-error.js';
 import { createLogger } from '../telemetry/pino-logger.js';
 import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
@@ -40,7 +40,7 @@ export async function startService(
   clock: Clock = systemClock,
   metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
 ): Promise<RunningService> {
-  const watched = await watchSettings(config, clock);
+  const watched = await openSettings(config, clock);
   const database = await openDatabase(config, (dataSource, names) => beginLog(dataSource, names, clock.now()));
   const stops = [database.stop];
   try {
@@ -53,7 +53,7 @@ export async function startService(
 
 /** Starts one worker of several, on a database that is ready. */
 export async function startWorker(config: Config): Promise<Serving> {
-  const watched = await watchSettings(config, systemClock);
+  const watched = await openSettings(config, systemClock);
   const stops: Stop[] = [];
   try {
     return await serve(config, systemClock, FIDO_METADATA_ROOTS, watched, stops);
@@ -81,24 +81,24 @@ async function serve(
   const { worker } = config;
   const logger = createLogger(config.production);
   const pino = worker ? logger.child({ worker: worker.number }) : logger;
-  const app = await createApp(AppModule.with(config, clock, metadataRoots, watched), watched, pino);
+  const app = await createApp(AppModule.forRoot(config, clock, metadataRoots, watched), watched, pino);
   stops.push(() => app.close());
   const audit = app.get(AuditService);
-  const management = await createManagement(app, clock, pino);
+  const management = await createServiceManagement(app, clock, pino);
   stops.push(() => management.close());
   const httpsUrl = await listen(app, config.https, 'https');
   const managementUrl = worker ? '' : await listen(management, config.management, 'http');
   const { policy, trust } = watched;
   const facts = {
-    ...workerFacts(config),
+    ...describeWorker(config),
     https: httpsUrl,
     policy_digest: policy.value.digest,
-    trust: factsOf(trust.value),
+    trust: describeTrust(trust.value),
   };
   await audit.record(null, { type: 'service.start', outcome: 'success', facts });
   stops.push(async () => {
     await audit
-      .record(null, { type: 'service.stop', outcome: 'success', facts: workerFacts(config) })
+      .record(null, { type: 'service.stop', outcome: 'success', facts: describeWorker(config) })
       .catch(() => undefined);
   });
   return { app, management, httpsUrl, managementUrl, stop: () => stopAll(stops) };
@@ -107,21 +107,21 @@ async function serve(
 /**
  * Names the process that starts or stops, and the lost worker that it replaces, which could not record its own stop.
  */
-function workerFacts({ worker }: Config): Record<string, unknown> {
+function describeWorker({ worker }: Config): Record<string, unknown> {
   return worker ? { worker: worker.number, workers: worker.of, pid: process.pid, replaces: worker.replaces } : {};
 }
 
 /** Reads the trust material and the access policy. @throws ConfigError, AccessPolicyError */
-export async function watchSettings(config: Config, clock: Clock): Promise<WatchedSettings> {
+export async function openSettings(config: Config, clock: Clock): Promise<WatchedSettings> {
   const { tls, accessPolicyFile } = config;
   try {
-    const trust = await WatchedFiles.open<TrustMaterial>(trustFiles(tls), async (held) => {
+    const trust = await WatchedFiles.open<TrustMaterial>(listTrustFiles(tls), async (held) => {
       const material = await readTrustMaterial(tls, clock.now(), held);
-      if (held) demandOwn(config, material, policy.value.trustDomain);
+      if (held) refuseDevelopmentFiles(config, material, policy.value.trustDomain);
       return material;
     });
-    const policy = await watchedPolicy(accessPolicyFile);
-    demandOwn(config, trust.value, policy.value.trustDomain);
+    const policy = await openPolicyFile(accessPolicyFile);
+    refuseDevelopmentFiles(config, trust.value, policy.value.trustDomain);
     return { trust, policy };
   } catch (error) {
     throw error instanceof TrustMaterialError ? new ConfigError([error.message]) : error;
@@ -129,8 +129,8 @@ export async function watchSettings(config: Config, clock: Clock): Promise<Watch
 }
 
 /** Refuses development files in production, at the start and at each reload. @throws ConfigError */
-function demandOwn(config: Config, trust: TrustMaterial, trustDomain: string): void {
+function refuseDevelopmentFiles(config: Config, trust: TrustMaterial, trustDomain: string): void {
   if (!config.production || config.allowDevelopment) return;
-  const mistakes = findDevelopment(config, trust, trustDomain);
+  const mistakes = describeDevelopmentFiles(config, trust, trustDomain);
   if (mistakes.length > 0) throw new ConfigError(mistakes);
 }

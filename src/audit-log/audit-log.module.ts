@@ -14,11 +14,11 @@ import { AuditReader } from './audit-reader.js';
 import { LogCheck } from './log-check.js';
 import { LogExport } from './log-export.js';
 import { LogFailures } from './log-failures.js';
-import { LogKeeper } from './checkpoint-scheduler.js';
+import { CheckpointScheduler } from './checkpoint-scheduler.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
 import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
-import { LogStandstill } from './standstill-detector.js';
+import { StandstillDetector } from './standstill-detector.js';
 import { LogProofs } from './log-proofs.js';
 import { LogStorage } from './log-storage.js';
 import { PendingEvents } from './pending-events.js';
@@ -33,7 +33,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
   imports: [TypeOrmModule.forFeature(ENTITIES)],
   controllers: [TransparencyLogController, AuditController],
   providers: [
-    { provide: LOG_KEYS, inject: [CONFIG], useFactory: logKeys },
+    { provide: LOG_KEYS, inject: [CONFIG], useFactory: provideLogKeys },
     AuditReader,
     LogStorage,
     TrustedLog,
@@ -41,22 +41,22 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     LogFailures,
     LogPartitions,
     LogCheck,
-    LogStandstill,
+    StandstillDetector,
     Sequencer,
     LogProofs,
     LogLines,
     LogExport,
     Anchors,
-    LogKeeper,
+    CheckpointScheduler,
   ],
-  exports: [LogKeeper],
+  exports: [CheckpointScheduler],
 })
 export class AuditLogModule {}
 
 /**
  * Reads the log's keys. In development it also writes the public keys to the data directory, beside the private ones.
  */
-function logKeys(config: Config): LogKeys {
+function provideLogKeys(config: Config): LogKeys {
   const keys = readLogKeys(config);
   if (!config.production) writeFileSync(join(config.dataDir, 'audit.pub'), keys.verifierKeys);
   return keys;

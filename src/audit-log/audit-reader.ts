@@ -5,14 +5,14 @@ import { AuthorizedContext } from '../http/request-context.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { UUID } from '../http/id.param.js';
-import { keyOfCursor, type Page, pageOf } from '../http/page.js';
+import { decodeCursor, type Page, toPage } from '../http/page.js';
 import { Problem } from '../http/problem.js';
 import { AuditEventEntity } from './audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
-import { firstIdAt, timeOfId } from '../audit/event-id.js';
+import { toFirstId, parseIdTime } from '../audit/event-id.js';
 import { LogStorage } from './log-storage.js';
-import { namesOf, standInFor, type SubjectName, userIdsOf } from '../audit/subjects.js';
+import { listSubjectNames, deriveStandIn, type SubjectName, findUserIds } from '../audit/subjects.js';
 
 export type OcsfEvent = Record<string, unknown>;
 
@@ -34,15 +34,15 @@ export class AuditReader {
 
   async list(context: AuthorizedContext, query: ListEventsQuery): Promise<Page<OcsfEvent>> {
     const { limit, cursor, from, to, credentialId, userId, ...columns } = query;
-    const before = keyOfCursor(cursor);
+    const before = decodeCursor(cursor);
     const select = this.events
       .createQueryBuilder('e')
       .where('TRUE')
       .orderBy('e.id', 'DESC')
       .take(limit + 1);
     if (before) select.andWhere('e.id < :before', { before });
-    if (from) select.andWhere('e.id >= :from', { from: firstIdAt(Date.parse(from)) });
-    if (to) select.andWhere('e.id < :to', { to: firstIdAt(Date.parse(to)) });
+    if (from) select.andWhere('e.id >= :from', { from: toFirstId(Date.parse(from)) });
+    if (to) select.andWhere('e.id < :to', { to: toFirstId(Date.parse(to)) });
     if (credentialId) {
       const column = UUID.test(credentialId) ? 'e.credentialUid' : 'e.credentialId';
       select.andWhere(`${column} = :credentialId`, { credentialId });
@@ -52,52 +52,53 @@ export class AuditReader {
     }
     const rows =
       userId === undefined
-        ? await this.newest(select, context)
-        : await this.newestOf(await this.namesOf(context, userId, { from, to }), select, context);
+        ? await this.findNewest(select, context)
+        : await this.findNewestByNames(await this.listNames(context, userId, { from, to }), select, context);
     await this.audit.record(context, {
       type: 'audit.read',
       outcome: 'success',
-      facts: { filter: this.recorded(query) },
+      facts: { filter: this.redactFilter(query) },
     });
-    const show = await this.shown(rows);
-    return pageOf(rows, limit, (row) => row.id, show);
+    const show = await this.createRenderer(rows);
+    return toPage(rows, limit, (row) => row.id, show);
   }
 
   /** @throws Problem event-unknown */
   async get(context: AuthorizedContext, id: string): Promise<OcsfEvent> {
-    const row = await this.visible(context).andWhere('e.id = :id', { id }).getOne();
+    const row = await this.selectVisible(context).andWhere('e.id = :id', { id }).getOne();
     await this.audit.record(context, {
       type: 'audit.read',
       outcome: row ? 'success' : 'failure',
       facts: { event: id },
     });
     if (!row) throw new Problem('event-unknown');
-    return (await this.shown([row]))(row);
+    return (await this.createRenderer([row]))(row);
   }
 
   /** Renders events as they were recorded, with their leaf indexes, and with the user ids that callers know. */
-  private async shown(rows: readonly AuditEventEntity[]): Promise<(row: AuditEventEntity) => OcsfEvent> {
+  private async createRenderer(rows: readonly AuditEventEntity[]): Promise<(row: AuditEventEntity) => OcsfEvent> {
     const [leaves, users] = await Promise.all([
-      this.storage.leavesOf(rows.map(({ id }) => id)),
-      userIdsOf(
+      this.storage.findLeafIndexes(rows.map(({ id }) => id)),
+      findUserIds(
         this.events.manager,
         rows.map((row) => row.userId),
       ),
     ]);
-    return (row) => eventOf(row, leaves.get(row.id), row.userId === null ? undefined : users.get(row.userId));
+    return (row) => renderEvent(row, leaves.get(row.id), row.userId === null ? undefined : users.get(row.userId));
   }
 
   /** @throws Problem event-unknown */
   async demandVisible(context: AuthorizedContext, id: string): Promise<void> {
-    if (!(await this.visible(context).andWhere('e.id = :id', { id }).getExists())) throw new Problem('event-unknown');
+    if (!(await this.selectVisible(context).andWhere('e.id = :id', { id }).getExists()))
+      throw new Problem('event-unknown');
   }
 
   /** Replaces the user id in the recorded filter by a stand-in, because no erasure could remove the id from the log. */
-  private recorded({ userId, ...query }: ListEventsQuery): Record<string, unknown> {
-    return userId === undefined ? query : { ...query, userId: standInFor({ userId }, this.clock.now(), this.keys) };
+  private redactFilter({ userId, ...query }: ListEventsQuery): Record<string, unknown> {
+    return userId === undefined ? query : { ...query, userId: deriveStandIn({ userId }, this.clock.now(), this.keys) };
   }
 
-  private async namesOf(
+  private async listNames(
     { relyingParties }: AuthorizedContext,
     userId: string,
     { from = '', to = '' }: { from: string | undefined; to: string | undefined },
@@ -105,10 +106,10 @@ export class AuditReader {
     const oldest = await this.events.createQueryBuilder('e').select('e.id').orderBy('e.id').limit(1).getOne();
     const latest = this.clock.now().getTime() + CLOCK_SKEW_MS;
     const period = {
-      from: Math.max(oldest ? timeOfId(oldest.id) : latest, Date.parse(from) || 0),
+      from: Math.max(oldest ? parseIdTime(oldest.id) : latest, Date.parse(from) || 0),
       to: Math.min(latest, Date.parse(to) || latest),
     };
-    return namesOf(this.events.manager, { userId, relyingParties }, period, this.keys);
+    return listSubjectNames(this.events.manager, { userId, relyingParties }, period, this.keys);
   }
 
   /**
@@ -116,7 +117,7 @@ export class AuditReader {
    * the order of the page. PostgreSQL expects few events per pseudonym and would read and sort them all, so sorting is
    * disabled.
    */
-  private async newestOf(
+  private async findNewestByNames(
     names: readonly SubjectName[],
     select: Select,
     { relyingParties }: AuthorizedContext,
@@ -144,7 +145,7 @@ export class AuditReader {
    * the page; for several at once, PostgreSQL would read and sort all events. In parallel, one request would take every
    * connection.
    */
-  private async newest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
+  private async findNewest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
     const { take } = select.expressionMap;
     const ranges = relyingParties?.map((rpId) => select.clone().andWhere('e.rpId = :rpId', { rpId }));
     const found: AuditEventEntity[] = [];
@@ -152,7 +153,7 @@ export class AuditReader {
     return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, take);
   }
 
-  private visible(context: AuthorizedContext): Select {
+  private selectVisible(context: AuthorizedContext): Select {
     const select = this.events.createQueryBuilder('e').where('TRUE');
     const { relyingParties } = context;
     if (relyingParties === null) return select;
@@ -164,7 +165,7 @@ export class AuditReader {
  * Replaces the user's pseudonym in the members `uid` and `user_uid` by the user id. The pseudonym, which the record and
  * its proof hold, goes into `user.uid_alt`.
  */
-function eventOf({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
+function renderEvent({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
   const withUserId = (name: string, value: unknown): unknown =>
     value === uid && (name === 'uid' || name === 'user_uid') ? userId : value;
   const parsed = JSON.parse(event, userId === undefined ? undefined : withUserId) as OcsfEvent;

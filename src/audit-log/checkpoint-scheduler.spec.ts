@@ -5,7 +5,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Severable } from '../../test/support/severable.js';
 import { LogReplica, StoredLog } from '../../test/support/stored-log.js';
 import { ENTITIES } from '../../test/support/test-data-source.js';
-import { dataSourceOptions } from '../database/data-source.js';
+import { createDataSourceOptions } from '../database/data-source.js';
 
 Logger.overrideLogger(false);
 
@@ -24,15 +24,15 @@ async function tick(times = 1, replica = log.replica): Promise<void> {
   }
 }
 
-async function until(reached: () => boolean, replica = log.replica): Promise<void> {
+async function tickUntil(reached: () => boolean, replica = log.replica): Promise<void> {
   for (let turns = 0; !reached(); turns += 1) {
-    if (turns === 100) throw new Error(`after 100 turns: ${JSON.stringify(replica.keeper.state())}`);
+    if (turns === 100) throw new Error(`after 100 turns: ${JSON.stringify(replica.keeper.getState())}`);
     await tick(1, replica);
   }
 }
 
 /** Lists the events that were recorded about the log itself, as type and reason, oldest first. */
-async function recorded(): Promise<string[]> {
+async function listRecorded(): Promise<string[]> {
   await log.replica.audit.beforeApplicationShutdown();
   const rows = await log.sql<{ event: string }>(
     `SELECT type || ' ' || (event::jsonb ->> 'status_code') AS event FROM audit_event
@@ -41,7 +41,7 @@ async function recorded(): Promise<string[]> {
   return rows.map(({ event }) => event);
 }
 
-async function failing(replica = log.replica): Promise<Record<string, number>> {
+async function readFailing(replica = log.replica): Promise<Record<string, number>> {
   const { values } = await replica.metrics.auditFailing.get();
   return Object.fromEntries(values.map(({ labels, value }) => [String(labels.failure), value]));
 }
@@ -50,7 +50,7 @@ const others: pg.Client[] = [];
 afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
 
 /** Opens a transaction of another session. */
-async function hold(sql: string): Promise<pg.Client> {
+async function holdTransaction(sql: string): Promise<pg.Client> {
   const session = new pg.Client({ connectionString: log.database.ownerUrl, application_name: 'somebody else' });
   others.push(session);
   await session.connect();
@@ -61,11 +61,11 @@ async function hold(sql: string): Promise<pg.Client> {
 describe('a turn', () => {
   it('puts all that waits in order, more than one batch of it', async () => {
     await log.replica.record(2_100);
-    await until(() => log.replica.keeper.state().size >= 2_000);
+    await tickUntil(() => log.replica.keeper.getState().size >= 2_000);
     await log.replica.settle();
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ size: 2_100, lagSeconds: 0, failures: [] });
-    expect(log.replica.keeper.state().checkpointAt).toBe((await log.replica.storage.latestCheckpoint())?.createdAt.toISOString()); // prettier-ignore
+    expect(log.replica.keeper.getState()).toMatchObject({ size: 2_100, lagSeconds: 0, failures: [] });
+    expect(log.replica.keeper.getState().checkpointAt).toBe((await log.replica.storage.findLatestCheckpoint())?.createdAt.toISOString()); // prettier-ignore
     const [size] = (await log.replica.metrics.auditSize.get()).values;
     expect(size?.value).toBe(2_100);
   });
@@ -78,20 +78,20 @@ describe('the lag', () => {
     await log.replica.audit.record(null, { type: 'audit.read', outcome: 'success' }, open.manager);
     await log.replica.record(1);
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ size: 1, lagSeconds: 0, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ size: 1, lagSeconds: 0, failures: [] });
     await open.rollbackTransaction();
     await open.release();
   });
 
   it('is shown, is a failure after 30 seconds, names the session that holds the log up, and is recorded when it is over', async () => {
-    const holder = await hold('SELECT FROM audit_turn FOR UPDATE');
+    const holder = await holdTransaction('SELECT FROM audit_turn FOR UPDATE');
     log.clock.freeze();
     await log.replica.record(1);
     await tick(20);
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 20, standsStillSince: undefined, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 20, standsStillSince: undefined, failures: [] });
     const began = log.clock.now().getTime() - 20_000;
     await tick(15);
-    const state = log.replica.keeper.state();
+    const state = log.replica.keeper.getState();
     expect(state).toMatchObject({ lagSeconds: 35, failures: ['sequencer-lag'] });
     expect(Date.parse(state.standsStillSince ?? '') - began).toBeLessThan(2_000);
     const { pid, database, user } = (await holder.query<object>('SELECT pg_backend_pid() AS pid, current_database() AS database, current_user AS user')).rows[0] as Record<string, unknown>; // prettier-ignore
@@ -99,34 +99,38 @@ describe('the lag', () => {
       error: undefined,
       heldBy: [{ pid, database, role: user, application: 'somebody else', prepared: null, table: 'audit_turn', mode: 'RowShareLock' }],
     }); // prettier-ignore
-    expect(await failing()).toEqual({ 'sequencer-lag': 1 });
+    expect(await readFailing()).toEqual({ 'sequencer-lag': 1 });
     await holder.query('COMMIT');
-    await until(() => log.replica.keeper.state().failures.length === 0);
+    await tickUntil(() => log.replica.keeper.getState().failures.length === 0);
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, standsStillSince: undefined, cause: undefined });
-    expect(await failing()).toEqual({ 'sequencer-lag': 0 });
-    expect(await recorded()).toEqual(['audit.failure sequencer-lag', 'audit.recovery sequencer-lag']);
+    expect(log.replica.keeper.getState()).toMatchObject({
+      lagSeconds: 0,
+      standsStillSince: undefined,
+      cause: undefined,
+    });
+    expect(await readFailing()).toEqual({ 'sequencer-lag': 0 });
+    expect(await listRecorded()).toEqual(['audit.failure sequencer-lag', 'audit.recovery sequencer-lag']);
   });
 
   it('grows while turns fail, and the failure names the session that makes them fail', async () => {
-    const options = dataSourceOptions(log.database.url) as DataSourceOptions & { extra: object };
+    const options = createDataSourceOptions(log.database.url) as DataSourceOptions & { extra: object };
     const impatient = { ...options, entities: ENTITIES, extra: { ...options.extra, lock_timeout: 20 } };
     const dataSource = await new DataSource(impatient).initialize();
     const replica = new LogReplica(dataSource, log.clock);
     await tick(1, replica);
     log.clock.freeze();
-    const holder = await hold('LOCK TABLE audit_leaf IN SHARE MODE');
+    const holder = await holdTransaction('LOCK TABLE audit_leaf IN SHARE MODE');
     await log.replica.record(1);
     await tick(40, replica);
     const [lag] = (await replica.metrics.auditLag.get()).values;
     expect(lag?.value).toBeCloseTo(40, 1);
-    const { lagSeconds, standsStillSince, cause, failures } = replica.keeper.state();
+    const { lagSeconds, standsStillSince, cause, failures } = replica.keeper.getState();
     expect([lagSeconds, failures]).toEqual([40, ['unreachable', 'sequencer-lag']]);
     expect(standsStillSince).toBeDefined();
     expect(cause?.error).toContain('lock timeout');
     expect(cause?.heldBy).toMatchObject([{ application: 'somebody else', table: 'audit_leaf', mode: 'ShareLock' }]);
     await holder.query('COMMIT');
-    await until(() => replica.keeper.state().failures.length === 0, replica);
+    await tickUntil(() => replica.keeper.getState().failures.length === 0, replica);
     await dataSource.destroy();
   });
 
@@ -135,7 +139,7 @@ describe('the lag', () => {
     await log.replica.record(1);
     log.clock.advance(3_600);
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ standsStillSince: undefined, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ standsStillSince: undefined, failures: [] });
   });
 });
 
@@ -152,7 +156,7 @@ describe('a role that only reads', () => {
     await auditor.query('BEGIN');
     await auditor.query('SELECT pg_current_xact_id(), count(*) FROM audit_event');
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ size: 1, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ size: 1, failures: [] });
     await expect(auditor.query('SELECT FROM audit_turn FOR UPDATE')).rejects.toMatchObject({ code: '42501' });
   });
 });
@@ -160,17 +164,17 @@ describe('a role that only reads', () => {
 describe('a database that cannot be reached', () => {
   it('is told, and recorded once the log is back, with the time', async () => {
     const wire = await Severable.before(log.database.url);
-    const dataSource = await new DataSource({ ...dataSourceOptions(wire.url), entities: ENTITIES }).initialize();
+    const dataSource = await new DataSource({ ...createDataSourceOptions(wire.url), entities: ENTITIES }).initialize();
     const replica = new LogReplica(dataSource, log.clock);
     await tick(1, replica);
     wire.cut();
     await tick(2, replica);
-    expect(replica.keeper.state().failures).toEqual(['unreachable']);
-    expect(await failing(replica)).toEqual({ unreachable: 1 });
+    expect(replica.keeper.getState().failures).toEqual(['unreachable']);
+    expect(await readFailing(replica)).toEqual({ unreachable: 1 });
     wire.restore();
-    await until(() => replica.keeper.state().failures.length === 0, replica);
+    await tickUntil(() => replica.keeper.getState().failures.length === 0, replica);
     await replica.audit.beforeApplicationShutdown();
-    expect(await recorded()).toEqual(['audit.failure unreachable', 'audit.recovery unreachable']);
+    expect(await listRecorded()).toEqual(['audit.failure unreachable', 'audit.recovery unreachable']);
     await dataSource.destroy();
     await wire.close();
   });
@@ -182,12 +186,12 @@ describe('a log that was altered', () => {
     await log.replica.settle();
     await log.sql('UPDATE audit_checkpoint SET frontier = set_byte(frontier, 0, get_byte(frontier, 0) # 1)');
     await tick(2);
-    expect(log.replica.keeper.state().failures).toEqual(['log-altered']);
+    expect(log.replica.keeper.getState().failures).toEqual(['log-altered']);
     expect(await log.leaves()).toHaveLength(3);
     await log.sql('UPDATE audit_checkpoint SET frontier = set_byte(frontier, 0, get_byte(frontier, 0) # 1)');
-    await until(() => log.replica.keeper.state().failures.length === 0);
+    await tickUntil(() => log.replica.keeper.getState().failures.length === 0);
     await tick();
-    expect(await recorded()).toEqual(['audit.failure log-altered', 'audit.recovery log-altered']);
+    expect(await listRecorded()).toEqual(['audit.failure log-altered', 'audit.recovery log-altered']);
   });
 
   it('is seen by a replica that another one leaves nothing to do', async () => {
@@ -197,7 +201,7 @@ describe('a log that was altered', () => {
     await tick(1, other);
     await log.sql('DELETE FROM audit_leaf; DELETE FROM audit_checkpoint');
     await tick(1, other);
-    expect(other.keeper.state().failures).toEqual(['log-truncated']);
+    expect(other.keeper.getState().failures).toEqual(['log-truncated']);
     await other.audit.beforeApplicationShutdown();
   });
 
@@ -206,18 +210,18 @@ describe('a log that was altered', () => {
     await log.sql(`UPDATE audit_event SET event = '{}' WHERE id = $1`, [id]);
     await log.replica.settle();
     await tick(3);
-    expect(log.replica.keeper.state().failures).toEqual(['event-altered']);
+    expect(log.replica.keeper.getState().failures).toEqual(['event-altered']);
     // The turn that made it a leaf records it, and so does the check that compares it with its leaf.
-    expect(await recorded()).toEqual(['audit.failure event-altered', 'audit.failure event-altered']);
+    expect(await listRecorded()).toEqual(['audit.failure event-altered', 'audit.failure event-altered']);
   });
 
   it('of which the database refuses the next batch for another reason, too', async () => {
     await log.sql('ALTER TABLE audit_leaf ADD CONSTRAINT refused CHECK (leaf_index < 0) NOT VALID');
     await log.replica.record(1);
-    await until(() => log.replica.keeper.state().failures.length > 0);
-    expect(log.replica.keeper.state().failures).toEqual(['sequencer-failed']);
+    await tickUntil(() => log.replica.keeper.getState().failures.length > 0);
+    expect(log.replica.keeper.getState().failures).toEqual(['sequencer-failed']);
     await log.sql('ALTER TABLE audit_leaf DROP CONSTRAINT refused');
     await tick();
-    expect(log.replica.keeper.state().failures).toEqual([]);
+    expect(log.replica.keeper.getState().failures).toEqual([]);
   });
 });

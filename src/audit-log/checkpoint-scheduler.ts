@@ -1,20 +1,20 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config.js';
 import { type AnchorState, Anchors } from './anchors/anchors.js';
-import { databaseUnavailable } from '../http/database-unavailable.js';
+import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { LogCheck } from './log-check.js';
 import { type LogFailure, LogFailures } from './log-failures.js';
 import { LogFault, type LogFaultKind } from './log-fault.js';
 import { LogPartitions } from './log-partitions.js';
-import { LogStandstill, type StandstillCause } from './standstill-detector.js';
+import { StandstillDetector, type StandstillCause } from './standstill-detector.js';
 import { PendingEvents } from './pending-events.js';
 import { Sequencer } from './sequencer.js';
 import { TrustedLog } from './trusted-log.js';
 
 /** The failures that each outcome of a turn rules out. */
-const DISPROVED: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
+const RULED_OUT: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
   unreachable: [],
   'sequencer-failed': ['unreachable'],
   'log-altered': ['unreachable', 'sequencer-failed', 'log-truncated'],
@@ -49,9 +49,9 @@ export interface LogState {
  * replica does this: two would sign in turns, and deliver their checkpoints to one anchor out of order.
  */
 @Injectable()
-export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
+export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDestroy {
   /** True if this process runs the sequencer for its replica. */
-  readonly keeps: boolean;
+  readonly isActive: boolean;
   private latest: AuditCheckpointEntity | undefined;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
@@ -63,25 +63,25 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly pending: PendingEvents,
     private readonly partitions: LogPartitions,
     private readonly check: LogCheck,
-    private readonly standstill: LogStandstill,
+    private readonly standstill: StandstillDetector,
     private readonly failures: LogFailures,
     private readonly metrics: Metrics,
     private readonly anchors: Anchors,
     @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
   ) {
-    this.keeps = worker === undefined || worker.number === 1;
+    this.isActive = worker === undefined || worker.number === 1;
   }
 
   onApplicationBootstrap(): void {
-    if (!this.keeps) return;
+    if (!this.isActive) return;
     this.partitions.start();
-    this.tickSoon();
+    this.scheduleTick();
   }
 
-  private tickSoon(): void {
+  private scheduleTick(): void {
     this.timer = setTimeout(() => {
       this.running = this.tick().finally(() => {
-        if (!this.stopped) this.tickSoon();
+        if (!this.stopped) this.scheduleTick();
       });
     }, this.sequencer.intervalMs).unref();
   }
@@ -93,75 +93,76 @@ export class LogKeeper implements OnApplicationBootstrap, OnModuleDestroy {
     await Promise.all([this.running, this.partitions.stop()]);
   }
 
-  state(): LogState {
+  getState(): LogState {
     const { size = 0, createdAt } = this.latest ?? {};
     const { lagMs, since, cause } = this.standstill;
     return {
       ...{ size, checkpointAt: createdAt?.toISOString(), lagSeconds: Math.round(lagMs / 1_000) },
       ...{ standsStillSince: since?.toISOString(), cause },
-      ...{ failures: this.failures.current(), anchors: this.anchors.state() },
+      ...{ failures: this.failures.listCurrent(), anchors: this.anchors.getState() },
     };
   }
 
   /** Runs one turn. Never throws. */
   async tick(): Promise<void> {
-    const end = await this.turn();
-    for (const failure of DISPROVED[end]) this.failures.recovered(failure);
-    this.tellOfLag();
-    if (end === 'none') await this.verify();
+    const end = await this.runTurn();
+    for (const failure of RULED_OUT[end]) this.failures.reportRecovery(failure);
+    this.reportLag();
+    if (end === 'none') await this.runCheck();
   }
 
-  private async turn(): Promise<TurnFailure | 'none'> {
+  private async runTurn(): Promise<TurnFailure | 'none'> {
     try {
       let batch = await this.sequencer.sequence();
       while (batch) {
         this.anchors.push(batch.checkpoint);
         batch = batch.more && !this.stopped ? await this.sequencer.sequence(true) : undefined;
       }
-      await this.look();
+      await this.updateState();
       return 'none';
     } catch (error) {
-      const failure = kindOf(error);
-      await this.standstill.turned(undefined, error as Error);
-      this.failures.failed(failure, { error: String(error), heldBy: this.standstill.cause?.heldBy });
+      const failure = toTurnFailure(error);
+      await this.standstill.noteTurn(undefined, error as Error);
+      this.failures.reportFailure(failure, { error: String(error), heldBy: this.standstill.cause?.heldBy });
       return failure;
     }
   }
 
-  private async look(): Promise<void> {
+  private async updateState(): Promise<void> {
     const first = this.latest === undefined;
-    this.latest = await this.log.latest();
+    this.latest = await this.log.readLatest();
     if (first && this.latest) this.anchors.push(this.latest);
-    const oldest = await this.pending.oldest();
-    await this.standstill.turned({ size: this.latest?.size ?? 0, oldest });
+    const oldest = await this.pending.findOldest();
+    await this.standstill.noteTurn({ size: this.latest?.size ?? 0, oldest });
     if (this.latest) {
       this.metrics.auditSize.set(this.latest.size);
       this.metrics.auditCheckpoint.set(this.latest.createdAt.getTime() / 1_000);
     }
-    const failing = this.anchors.state()?.filter(({ failure }) => failure !== undefined) ?? [];
-    if (failing.length > 0) this.failures.failed('anchor', { anchors: failing });
-    else this.failures.recovered('anchor');
+    const failing = this.anchors.getState()?.filter(({ failure }) => failure !== undefined) ?? [];
+    if (failing.length > 0) this.failures.reportFailure('anchor', { anchors: failing });
+    else this.failures.reportRecovery('anchor');
   }
 
   /** Runs the log check. The sequencer does not depend on its result. */
-  private async verify(): Promise<void> {
+  private async runCheck(): Promise<void> {
     try {
       await this.check.run();
-      this.failures.recovered('self-verification');
+      this.failures.reportRecovery('self-verification');
     } catch (error) {
-      this.failures.failed('self-verification', { error: String(error) });
+      this.failures.reportFailure('self-verification', { error: String(error) });
     }
   }
 
-  private tellOfLag(): void {
+  private reportLag(): void {
     const { lagMs, late, since, cause } = this.standstill;
     this.metrics.auditLag.set(lagMs / 1_000);
-    if (late === 'yes') this.failures.failed('sequencer-lag', { seconds: Math.round(lagMs / 1_000), since, cause });
-    else if (late === 'no') this.failures.recovered('sequencer-lag');
+    if (late === 'yes')
+      this.failures.reportFailure('sequencer-lag', { seconds: Math.round(lagMs / 1_000), since, cause });
+    else if (late === 'no') this.failures.reportRecovery('sequencer-lag');
   }
 }
 
-function kindOf(error: unknown): TurnFailure {
+function toTurnFailure(error: unknown): TurnFailure {
   if (error instanceof LogFault) return error.kind;
-  return databaseUnavailable(error) ? 'unreachable' : 'sequencer-failed';
+  return isDatabaseUnavailable(error) ? 'unreachable' : 'sequencer-failed';
 }

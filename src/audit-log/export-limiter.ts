@@ -7,7 +7,7 @@ import { Problem } from '../http/problem.js';
 const MAX_OPEN = 2;
 
 /** Limits the exports that each identity has open in this process. */
-export class OpenExports {
+export class ExportLimiter {
   private readonly open = new Map<string, number>();
 
   /**

@@ -14,30 +14,30 @@ export interface LockHolder {
 }
 
 /** SQL: locks that block the sequencer on tables that only the sequencer writes. */
-const WRITTEN = `lock.relation = ANY ('{audit_turn,audit_leaf,audit_node,audit_checkpoint}'::regclass[])
+const SEQUENCER_TABLE_LOCKS = `lock.relation = ANY ('{audit_turn,audit_leaf,audit_node,audit_checkpoint}'::regclass[])
   AND lock.mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')`;
 /** SQL: locks that block the sequencer on tables that requests write, too. */
-const SHARED = `(lock.relation = ANY ('{audit_pending,audit_event}'::regclass[])
+const SHARED_TABLE_LOCKS = `(lock.relation = ANY ('{audit_pending,audit_event}'::regclass[])
     OR lock.relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_event'::regclass))
   AND lock.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
 /**
  * SQL: locks of other roles on the tables that partitions are made in. The service's own sessions release theirs within
  * moments.
  */
-const PARTITIONED = `lock.relation = ANY ('{audit_event,audit_event_default}'::regclass[]) AND usename IS DISTINCT FROM current_user`;
+const PARTITION_LOCKS = `lock.relation = ANY ('{audit_event,audit_event_default}'::regclass[]) AND usename IS DISTINCT FROM current_user`;
 
 /** Finds the sessions that hold a lock that the sequencer needs. */
-export function holdersOfLog(through: Queryable): Promise<LockHolder[]> {
-  return holdersWhere(through, `(${WRITTEN}) OR (${SHARED})`);
+export function findLogLockHolders(through: Queryable): Promise<LockHolder[]> {
+  return findLockHolders(through, `(${SEQUENCER_TABLE_LOCKS}) OR (${SHARED_TABLE_LOCKS})`);
 }
 
 /** Finds the sessions that hold a lock that is needed to make a partition. */
-export function holdersOfPartitions(through: Queryable): Promise<LockHolder[]> {
-  return holdersWhere(through, PARTITIONED);
+export function findPartitionLockHolders(through: Queryable): Promise<LockHolder[]> {
+  return findLockHolders(through, PARTITION_LOCKS);
 }
 
 /** A prepared transaction has no session. Like every transaction it locks its own number, and is found by that lock. */
-function holdersWhere(through: Queryable, condition: string): Promise<LockHolder[]> {
+function findLockHolders(through: Queryable, condition: string): Promise<LockHolder[]> {
   return through.query<LockHolder[]>(
     `SELECT DISTINCT lock.pid, coalesce(datname, prepared.database) AS database, coalesce(usename, owner) AS role,
             application_name AS application, gid AS prepared, lock.relation::regclass::text AS table, lock.mode

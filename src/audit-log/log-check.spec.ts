@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { StoredLog } from '../../test/support/stored-log.js';
-import { firstIdAt } from '../audit/event-id.js';
+import { toFirstId } from '../audit/event-id.js';
 
 Logger.overrideLogger(false);
 
@@ -13,12 +13,12 @@ beforeEach(() => log.reset());
 afterAll(() => log.close());
 
 /** Inserts events as a replica of the previous version does: they are not pending. */
-async function insertAsBefore(ageMs: number, count = 1): Promise<void> {
+async function insertAsPreviousVersion(ageMs: number, count = 1): Promise<void> {
   await log.sql(
     `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
      SELECT (left($1::text, 18) || '-8000-' || lpad(to_hex(n), 12, '0'))::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'audit.read', 'success'
        FROM (SELECT n, format('{"n":%s}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made`,
-    [firstIdAt(log.clock.now().getTime() - ageMs), count],
+    [toFirstId(log.clock.now().getTime() - ageMs), count],
   );
 }
 
@@ -35,44 +35,44 @@ describe('an event that neither has its place nor waits for it', () => {
   it('gets it within seconds when it is new, as those of replicas of the version before are', async () => {
     await tick(2);
     for (let n = 0; n < 3; n += 1) {
-      await insertAsBefore(0, 5);
+      await insertAsPreviousVersion(0, 5);
       await log.replica.record(2);
       await tick(7);
     }
     expect(new Set(await log.leaves()).size).toBe(21);
-    expect(log.replica.keeper.state()).toMatchObject({ size: 21, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ size: 21, failures: [] });
   });
 
   it('gets it at any age, in parts', async () => {
     await log.replica.record(2_500);
-    await insertAsBefore(2 * YEAR_MS, 3);
-    await insertAsBefore(5 * YEAR_MS, 1_200);
+    await insertAsPreviousVersion(2 * YEAR_MS, 3);
+    await insertAsPreviousVersion(5 * YEAR_MS, 1_200);
     const sizes: number[] = [];
     for (let n = 0; n < 6; n += 1) {
       await tick();
-      sizes.push(log.replica.keeper.state().size);
+      sizes.push(log.replica.keeper.getState().size);
     }
     await tick();
     expect(sizes.slice(0, 3).every((size) => size <= 2_500)).toBe(true);
-    expect(log.replica.keeper.state()).toMatchObject({ size: 3_703, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ size: 3_703, failures: [] });
     expect(new Set(await log.leaves()).size).toBe(3_703);
   });
 
   it('gets one place, though several replicas find it at once', async () => {
-    await insertAsBefore(YEAR_MS, 50);
+    await insertAsPreviousVersion(YEAR_MS, 50);
     const replicas = [log.replica, log.newReplica(), log.newReplica()];
     log.clock.advance(1);
     await Promise.all(replicas.map(({ keeper }) => keeper.tick()));
     await Promise.all(replicas.map(({ check }) => check.run()));
     await log.replica.settle();
     expect(new Set(await log.leaves()).size).toBe(50);
-    for (const { keeper } of replicas) expect(keeper.state().failures).toEqual([]);
+    for (const { keeper } of replicas) expect(keeper.getState().failures).toEqual([]);
   });
 
   it('is found again once a day, when it came after the last pass', async () => {
     await log.replica.record(1);
     await tick(3);
-    await insertAsBefore(YEAR_MS);
+    await insertAsPreviousVersion(YEAR_MS);
     await tick(30);
     expect(await log.leaves()).toHaveLength(1);
     log.clock.advance(86_400);
@@ -81,12 +81,12 @@ describe('an event that neither has its place nor waits for it', () => {
   });
 
   it('is hashed anew if its own hash has another length', async () => {
-    await insertAsBefore(YEAR_MS);
+    await insertAsPreviousVersion(YEAR_MS);
     await log.sql(`UPDATE audit_event SET leaf_hash = ''`);
     await tick(3);
     const [leaf] = await log.sql(`SELECT leaf.leaf_hash = sha256('\\x00'::bytea || convert_to(event, 'UTF8')) AS holds FROM audit_leaf leaf JOIN audit_event ON event_id = id WHERE leaf_index = 0`); // prettier-ignore
     expect(leaf).toEqual({ holds: true });
-    expect(log.replica.keeper.state().failures).toEqual(['event-altered']);
+    expect(log.replica.keeper.getState().failures).toEqual(['event-altered']);
   });
 });
 
@@ -106,7 +106,7 @@ describe('an event whose leaf is not its own', () => {
     await log.replica.settle();
     await log.sql(sql);
     await log.replica.check.run();
-    expect(log.replica.failures.current()).toEqual(['event-altered']);
+    expect(log.replica.failures.listCurrent()).toEqual(['event-altered']);
     await log.replica.audit.beforeApplicationShutdown();
     const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
     const { unmapped } = JSON.parse(record!.event) as { unmapped: { events: string[] } };
@@ -118,10 +118,10 @@ describe('a check that cannot be made', () => {
   it('is a failure of its own, and the order goes on', async () => {
     await log.sql('ALTER TABLE audit_event RENAME COLUMN event TO event_');
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['self-verification'] });
+    expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: ['self-verification'] });
     await log.sql('ALTER TABLE audit_event RENAME COLUMN event_ TO event');
     await tick();
-    expect(log.replica.keeper.state().failures).toEqual([]);
+    expect(log.replica.keeper.getState().failures).toEqual([]);
     await log.replica.audit.beforeApplicationShutdown();
   });
 });

@@ -2,11 +2,11 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { named } from '../database/named-statement.js';
-import { firstIdAt } from '../audit/event-id.js';
+import { nameStatement } from '../database/named-statement.js';
+import { toFirstId } from '../audit/event-id.js';
 import { LogFailures } from './log-failures.js';
 import { takeTurn } from './log-turn.js';
-import { BATCH, EVENT_HASH, hasNoLeaf } from './pending-events.js';
+import { BATCH, EVENT_HASH_SQL, hasNoLeafSql } from './pending-events.js';
 
 /** Events per step, and the time between steps: the check compares at most one event per millisecond with its leaf. */
 const PORTION = 1_000;
@@ -34,12 +34,12 @@ interface Portion {
 }
 
 /** $1: the step takes events with lower ids, newest first. */
-const HOLD = named<Portion>(
+const CHECK_PORTION = nameStatement<Portion>(
   'audit-check-portion',
   `WITH portion AS MATERIALIZED (
      SELECT id, event FROM audit_event WHERE id < $1::uuid ORDER BY id DESC LIMIT ${String(PORTION)}),
    held AS MATERIALIZED (
-     SELECT id, leaf_index IS NULL AS placeless, leaf_hash = ${EVENT_HASH} AND leaf_index >= 0
+     SELECT id, leaf_index IS NULL AS placeless, leaf_hash = ${EVENT_HASH_SQL} AND leaf_index >= 0
               AND leaf_index < (SELECT size FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS holds
        FROM portion
        LEFT JOIN LATERAL (SELECT leaf_index, leaf_hash FROM audit_leaf WHERE event_id = id OFFSET 0) AS leaf ON TRUE)
@@ -49,21 +49,21 @@ const HOLD = named<Portion>(
 );
 
 /** Ids from $1 (inclusive) to $2 (exclusive). */
-const RECENT = named<{ readonly id: string }>(
+const FIND_RECENT = nameStatement<{ readonly id: string }>(
   'audit-check-recent',
   `WITH placeless AS MATERIALIZED (
-     SELECT id FROM audit_event WHERE id >= $1::uuid AND id < $2::uuid AND ${hasNoLeaf('id')} LIMIT ${String(BATCH)})
+     SELECT id FROM audit_event WHERE id >= $1::uuid AND id < $2::uuid AND ${hasNoLeafSql('id')} LIMIT ${String(BATCH)})
    SELECT id FROM placeless EXCEPT SELECT event_id FROM audit_pending`,
 );
 
 /** $1: event ids. A stored hash of another length cannot be a leaf hash, so the event is hashed again. */
-const ADOPT = named<{ readonly event_id: string }>(
+const ADOPT = nameStatement<{ readonly event_id: string }>(
   'audit-check-adopt',
   `INSERT INTO audit_pending (event_id, leaf_hash)
-   SELECT id, CASE WHEN octet_length(leaf_hash) = 32 THEN leaf_hash ELSE ${EVENT_HASH} END
+   SELECT id, CASE WHEN octet_length(leaf_hash) = 32 THEN leaf_hash ELSE ${EVENT_HASH_SQL} END
      FROM (SELECT unnest($1::uuid[]) AS id EXCEPT SELECT event_id FROM audit_pending) AS placeless
      JOIN audit_event USING (id)
-    WHERE ${hasNoLeaf('id')}
+    WHERE ${hasNoLeafSql('id')}
    RETURNING event_id`,
 );
 
@@ -89,26 +89,26 @@ export class LogCheck {
   /** Runs the checks that are due. */
   async run(): Promise<void> {
     const now = this.clock.now().getTime();
-    await this.recent(now - RECENT_AGE_MS);
+    await this.checkRecent(now - RECENT_AGE_MS);
     if (now < this.dueAt && this.dueAt - now <= PAUSE_MS) return;
-    await this.portion(now);
+    await this.checkPortion(now);
   }
 
   /**
    * Checks the events that have reached RECENT_AGE_MS since the last call. It starts over after the clock went back.
    */
-  private async recent(until: number): Promise<void> {
+  private async checkRecent(until: number): Promise<void> {
     const { recentUntil = Infinity } = this;
     const from = recentUntil <= until ? recentUntil : until + RECENT_AGE_MS - RECENT_MS;
-    const placeless = await RECENT.run(this.dataSource, [firstIdAt(from), firstIdAt(until)]);
+    const placeless = await FIND_RECENT.run(this.dataSource, [toFirstId(from), toFirstId(until)]);
     await this.adopt(placeless.map(({ id }) => id));
     this.recentUntil = placeless.length < BATCH ? until : from;
   }
 
-  private async portion(now: number): Promise<void> {
-    const { last, altered, placeless } = (await HOLD.run(this.dataSource, [this.next]))[0]!;
+  private async checkPortion(now: number): Promise<void> {
+    const { last, altered, placeless } = (await CHECK_PORTION.run(this.dataSource, [this.next]))[0]!;
     if (altered.length > 0) {
-      this.failures.happened('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
+      this.failures.reportIncident('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
     }
     await this.adopt(placeless);
     this.next = last ?? LAST_ID;

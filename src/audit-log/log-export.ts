@@ -6,11 +6,11 @@ import { AccessService } from '../access/access.service.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { AuditService } from '../audit/audit.service.js';
 import { isLeafIndex } from './dto/export.query.js';
-import { firstIdAt } from '../audit/event-id.js';
+import { toFirstId } from '../audit/event-id.js';
 import { type LeafRange, LogLines } from './log-lines.js';
 import { LogProofs } from './log-proofs.js';
-import { OpenExports } from './export-limiter.js';
-import { streamWhileWelcome } from './reauthorize-stream.js';
+import { ExportLimiter } from './export-limiter.js';
+import { reauthorizeStream } from './reauthorize-stream.js';
 
 /** How far the order of the log may differ from the order of the events' times. */
 const DISORDER_MS = 600_000;
@@ -18,7 +18,7 @@ const DISORDER_MS = 600_000;
 /** Exports the log to auditors, by time or by leaf index. */
 @Injectable()
 export class LogExport {
-  private readonly underWay = new OpenExports();
+  private readonly underWay = new ExportLimiter();
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -44,13 +44,13 @@ export class LogExport {
   }
 
   private async read(context: AuthorizedContext, filter: { from?: string; to?: string }): Promise<Readable> {
-    const { size, note } = await this.proofs.checkpoint();
-    const range = await this.rangeOf(filter, size);
+    const { size, note } = await this.proofs.getCheckpoint();
+    const range = await this.resolveRange(filter, size);
     const facts = { filter, leaves: range, tree_size: size };
     await this.audit.record(context, { type: 'audit.export', outcome: 'success', facts });
-    const lines = this.log.lines(range, { size, note }, context.relyingParties);
-    const isWelcome = (): Promise<boolean> => this.access.stillAllows(context, 'audit:export');
-    return streamWhileWelcome(lines, isWelcome);
+    const lines = this.log.formatRange(range, { size, note }, context.relyingParties);
+    const isAuthorized = (): Promise<boolean> => this.access.isStillAllowed(context, 'audit:export');
+    return reauthorizeStream(lines, isAuthorized);
   }
 
   /**
@@ -58,15 +58,15 @@ export class LogExport {
    * the log. `OFFSET 0` makes PostgreSQL read the few events near a time, instead of scanning all leaves in order until
    * it finds one of them.
    */
-  private async rangeOf({ from, to }: { from?: string; to?: string }, size: number): Promise<LeafRange> {
+  private async resolveRange({ from, to }: { from?: string; to?: string }, size: number): Promise<LeafRange> {
     const end =
-      to === undefined ? size : Math.min(size, isLeafIndex(to) ? Number(to) : await this.endBefore(Date.parse(to)));
+      to === undefined ? size : Math.min(size, isLeafIndex(to) ? Number(to) : await this.findEnd(Date.parse(to)));
     const begin =
-      from === undefined ? 0 : isLeafIndex(from) ? Number(from) : await this.beginFrom(Date.parse(from), size);
+      from === undefined ? 0 : isLeafIndex(from) ? Number(from) : await this.findBegin(Date.parse(from), size);
     return { from: Math.min(begin, end), to: end };
   }
 
-  private async beginFrom(time: number, size: number): Promise<number> {
+  private async findBegin(time: number, size: number): Promise<number> {
     const [row] = await this.dataSource.query<{ first: number | null }[]>(
       `SELECT min(leaf_index) AS first FROM (
          SELECT leaf_index FROM audit_leaf
@@ -74,12 +74,12 @@ export class LogExport {
             (SELECT event_id FROM audit_leaf WHERE event_id >= $2 ORDER BY event_id LIMIT 1 OFFSET 1),
             'ffffffff-ffff-ffff-ffff-ffffffffffff')
          OFFSET 0) AS near`,
-      [firstIdAt(time), firstIdAt(time + DISORDER_MS)],
+      [toFirstId(time), toFirstId(time + DISORDER_MS)],
     );
     return row?.first ?? size;
   }
 
-  private async endBefore(time: number): Promise<number> {
+  private async findEnd(time: number): Promise<number> {
     const [row] = await this.dataSource.query<{ last: number | null }[]>(
       `SELECT max(leaf_index) AS last FROM (
          SELECT leaf_index FROM audit_leaf
@@ -87,7 +87,7 @@ export class LogExport {
             (SELECT event_id FROM audit_leaf WHERE event_id < $2 ORDER BY event_id DESC LIMIT 1),
             '00000000-0000-0000-0000-000000000000')
          OFFSET 0) AS near`,
-      [firstIdAt(time), firstIdAt(time - DISORDER_MS)],
+      [toFirstId(time), toFirstId(time - DISORDER_MS)],
     );
     return row?.last === undefined || row.last === null ? 0 : row.last + 1;
   }

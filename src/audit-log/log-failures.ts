@@ -31,7 +31,7 @@ export class LogFailures {
     private readonly metrics: Metrics,
   ) {}
 
-  current(): LogFailure[] {
+  listCurrent(): LogFailure[] {
     return [...this.since.keys()];
   }
 
@@ -40,18 +40,18 @@ export class LogFailures {
   }
 
   /** Reports a failure that lasts. It is recorded once, until it recovers. */
-  failed(failure: LogFailure, facts: Facts): void {
+  reportFailure(failure: LogFailure, facts: Facts): void {
     this.metrics.auditFailures.inc({ failure });
     if (!this.since.has(failure)) this.record(failure, facts);
   }
 
   /** Reports an incident that no later success undoes. It is recorded each time. */
-  happened(failure: LogFailure, facts: Facts): void {
+  reportIncident(failure: LogFailure, facts: Facts): void {
     this.metrics.auditFailures.inc({ failure });
     this.record(failure, facts);
   }
 
-  recovered(failure: LogFailure): void {
+  reportRecovery(failure: LogFailure): void {
     const since = this.since.get(failure);
     if (!since) return;
     this.since.delete(failure);

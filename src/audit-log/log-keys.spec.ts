@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Config, ConfigError, readConfig } from '../config/config.js';
 import { readLogKeys } from './log-keys.js';
 
-const pem = (algorithm: 'ed25519' | 'ml-dsa-44', passphrase?: string): string => {
+const createPem = (algorithm: 'ed25519' | 'ml-dsa-44', passphrase?: string): string => {
   const { privateKey } = algorithm === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ml-dsa-44');
   const encryption = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
   return privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption });
@@ -20,7 +20,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-function configWith(keys: string, passphrase?: string, env: NodeJS.ProcessEnv = {}): Config {
+function createConfig(keys: string, passphrase?: string, env: NodeJS.ProcessEnv = {}): Config {
   writeFileSync(join(directory, 'audit.key'), keys);
   writeFileSync(join(directory, 'passphrase'), `${passphrase ?? ''}\n`);
   const file = passphrase === undefined ? {} : { PASSKEY_AUDIT_KEY_PASSPHRASE_FILE: join(directory, 'passphrase') };
@@ -29,39 +29,39 @@ function configWith(keys: string, passphrase?: string, env: NodeJS.ProcessEnv = 
 
 describe('the keys of the log', () => {
   it.each<[string, string, string[]]>([
-    ['Ed25519 alone', pem('ed25519'), ['ed25519']],
-    ['both', pem('ed25519') + pem('ml-dsa-44'), ['ed25519', 'ml-dsa-44']],
-    ['both, the other way round', pem('ml-dsa-44') + pem('ed25519'), ['ed25519', 'ml-dsa-44']],
+    ['Ed25519 alone', createPem('ed25519'), ['ed25519']],
+    ['both', createPem('ed25519') + createPem('ml-dsa-44'), ['ed25519', 'ml-dsa-44']],
+    ['both, the other way round', createPem('ml-dsa-44') + createPem('ed25519'), ['ed25519', 'ml-dsa-44']],
   ])('may be %s', (_, keys, algorithms) => {
-    const { signers, verifierKeys } = readLogKeys(configWith(keys));
+    const { signers, verifierKeys } = readLogKeys(createConfig(keys));
     expect(signers.map(({ key }) => key.algorithm)).toEqual(algorithms);
     expect(verifierKeys.split('\n')).toHaveLength(algorithms.length + 1);
   });
 
   it('are named after the deployment', () => {
     const { origin, verifierKeys } = readLogKeys(
-      configWith(pem('ed25519'), undefined, { PASSKEY_DEPLOYMENT_NAME: 'eu-1' }),
+      createConfig(createPem('ed25519'), undefined, { PASSKEY_DEPLOYMENT_NAME: 'eu-1' }),
     );
     expect(origin).toBe('passkey-manager/eu-1');
     expect(verifierKeys).toMatch(/^passkey-manager\/eu-1\+[0-9a-f]{8}\+/);
   });
 
   it('may be encrypted', () => {
-    const keys = pem('ed25519', 'correct horse') + pem('ml-dsa-44', 'correct horse');
-    expect(readLogKeys(configWith(keys, 'correct horse')).signers).toHaveLength(2);
-    expect(() => readLogKeys(configWith(keys, 'wrong'))).toThrow('PASSKEY_AUDIT_KEY_FILE');
-    expect(() => readLogKeys(configWith(keys))).toThrow('there is no passphrase');
+    const keys = createPem('ed25519', 'correct horse') + createPem('ml-dsa-44', 'correct horse');
+    expect(readLogKeys(createConfig(keys, 'correct horse')).signers).toHaveLength(2);
+    expect(() => readLogKeys(createConfig(keys, 'wrong'))).toThrow('PASSKEY_AUDIT_KEY_FILE');
+    expect(() => readLogKeys(createConfig(keys))).toThrow('there is no passphrase');
   });
 
   it.each<[string, string]>([
     ['nothing', ''],
     ['a public key', generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' })],
-    ['half a key', pem('ed25519').slice(0, 60)],
+    ['half a key', createPem('ed25519').slice(0, 60)],
     ['base64', randomBytes(32).toString('base64')],
-    ['two of a kind', pem('ed25519') + pem('ed25519')],
+    ['two of a kind', createPem('ed25519') + createPem('ed25519')],
     ['a key for something else', generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' })],
   ])('stop the boot when the file holds %s', (_, keys) => {
-    expect(() => readLogKeys(configWith(keys))).toThrow(ConfigError);
-    expect(() => readLogKeys(configWith(keys))).toThrow('PASSKEY_AUDIT_KEY_FILE');
+    expect(() => readLogKeys(createConfig(keys))).toThrow(ConfigError);
+    expect(() => readLogKeys(createConfig(keys))).toThrow('PASSKEY_AUDIT_KEY_FILE');
   });
 });

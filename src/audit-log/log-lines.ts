@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { formatErased, formatEvent, formatMissing, formatProof } from '../tlog/export-lines.js';
-import { rangeProof } from '../tlog/proofs.js';
+import { makeRangeProof } from '../tlog/proofs.js';
 import { TILE_HEIGHT } from '../tlog/stored-hashes.js';
 import { LogStorage } from './log-storage.js';
 
@@ -43,20 +43,20 @@ export class LogLines {
    *
    * @param relyingParties relying parties whose events are shown; null for all
    */
-  async *lines(
+  async *formatRange(
     { from, to }: LeafRange,
     { size, note }: { size: number; note: string },
     relyingParties: readonly string[] | null,
   ): AsyncGenerator<Buffer> {
     for (let next = from; next < to; next += PAGE) {
-      const leaves = await this.page(next, Math.min(next + PAGE, to));
-      yield Buffer.from(leaves.map((leaf) => lineOf(leaf, from, relyingParties)).join(''));
+      const leaves = await this.readPage(next, Math.min(next + PAGE, to));
+      yield Buffer.from(leaves.map((leaf) => formatLine(leaf, from, relyingParties)).join(''));
     }
-    const { left, right } = await rangeProof(this.storage, from, to, size);
+    const { left, right } = await makeRangeProof(this.storage, from, to, size);
     yield Buffer.from(formatProof({ treeSize: size, from, to, left, right, checkpoint: note }));
   }
 
-  private page(from: number, to: number): Promise<ExportedLeaf[]> {
+  private readPage(from: number, to: number): Promise<ExportedLeaf[]> {
     return this.dataSource.query<ExportedLeaf[]>(
       `SELECT leaf_index, audit_leaf.leaf_hash, event_id, event, rp_id, node.hash AS subtree,
               event IS NULL AND EXISTS (SELECT FROM audit_archive WHERE event_id >= lower_id AND event_id < upper_id) AS archived
@@ -75,7 +75,7 @@ export class LogLines {
  * Hides the content of another relying party's event but keeps its leaf, so that the range can be proved. The last of
  * 256 leaves carries their hash if all of them are in the range.
  */
-function lineOf(leaf: ExportedLeaf, from: number, relyingParties: readonly string[] | null): string {
+function formatLine(leaf: ExportedLeaf, from: number, relyingParties: readonly string[] | null): string {
   const complete = leaf.leaf_index % TILE === TILE - 1 && leaf.leaf_index - from >= TILE - 1;
   const subtree = (complete && leaf.subtree) || undefined;
   const stored = { leafHash: leaf.leaf_hash, subtree, subtreeMissing: complete && !subtree };

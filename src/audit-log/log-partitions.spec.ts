@@ -4,7 +4,7 @@ import pg from 'pg';
 import { StoredLog } from '../../test/support/stored-log.js';
 import { testRoles } from '../../test/support/test-roles.js';
 import { beginLog } from './begin-log.js';
-import { firstIdAt } from '../audit/event-id.js';
+import { toFirstId } from '../audit/event-id.js';
 
 Logger.overrideLogger(false);
 
@@ -24,14 +24,14 @@ beforeEach(async () => {
 afterEach(() => Promise.all(others.splice(0).map((session) => session.end())));
 afterAll(() => log.close());
 
-const monthOf = (time: Date, ahead = 0): string =>
+const formatMonth = (time: Date, ahead = 0): string =>
   new Date(Date.UTC(time.getUTCFullYear(), time.getUTCMonth() + ahead)).toISOString().slice(0, 7).replace('-', '_');
 
-const months = async (): Promise<string[]> =>
+const listMonths = async (): Promise<string[]> =>
   (await log.sql<{ name: string }>(`SELECT name FROM audit_partitions() WHERE name <> 'audit_event_initial' ORDER BY name`)) // prettier-ignore
     .map(({ name }) => name.replace('audit_event_', ''));
 
-async function partitionOf(id: string): Promise<string | undefined> {
+async function findPartition(id: string): Promise<string | undefined> {
   const [row] = await log.sql<{ name: string }>('SELECT tableoid::regclass::text AS name FROM audit_event WHERE id = $1', [id]); // prettier-ignore
   return row?.name.replace('audit_event_', '');
 }
@@ -75,19 +75,19 @@ describe('the months of the log', () => {
     for (let n = 0; n < 370; n += 10) {
       log.clock.advance(10 * DAY);
       await tick();
-      expect((await months()).at(-1)).toBe(monthOf(log.clock.now(), 3));
+      expect((await listMonths()).at(-1)).toBe(formatMonth(log.clock.now(), 3));
       const [id] = await log.replica.record(1);
-      expect(await partitionOf(id!)).toBe(monthOf(log.clock.now()));
+      expect(await findPartition(id!)).toBe(formatMonth(log.clock.now()));
     }
     await tick();
-    expect(log.replica.keeper.state().failures).toEqual([]);
+    expect(log.replica.keeper.getState().failures).toEqual([]);
     await demandWhole();
   });
 
   it('turn, and years do, beside an open reader: events get their places, and the failure names the reader', async () => {
     while (log.clock.now().getUTCMonth() !== 10) turnMonth();
     await tick();
-    const made = await months();
+    const made = await listMonths();
     const reader = await openReader();
     for (let turned = 0; turned < 3; turned += 1) {
       turnMonth();
@@ -95,10 +95,10 @@ describe('the months of the log', () => {
       // Writers wait at most the 50 ms that making a partition waits, far below their own limit of 2 s.
       const writers = Array.from({ length: 20 }, () => log.replica.record(1));
       await Promise.all([tick(), ...writers]);
-      const { failures, lagSeconds, standsStillSince } = log.replica.keeper.state();
+      const { failures, lagSeconds, standsStillSince } = log.replica.keeper.getState();
       expect([failures, lagSeconds, standsStillSince]).toEqual([['partitions'], 0, undefined]);
-      expect(await partitionOf(id!)).toBe(monthOf(log.clock.now()));
-      expect(await months()).toEqual(made);
+      expect(await findPartition(id!)).toBe(formatMonth(log.clock.now()));
+      expect(await listMonths()).toEqual(made);
     }
     await log.replica.audit.beforeApplicationShutdown();
     const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
@@ -111,20 +111,20 @@ describe('the months of the log', () => {
     turnMonth();
     const [astray] = await log.replica.record(1);
     await tick();
-    expect(await partitionOf(astray!)).toBe('default');
+    expect(await findPartition(astray!)).toBe('default');
     await reader.query('COMMIT');
     log.clock.advance(600);
     await tick();
-    expect(await partitionOf(astray!)).toBe(monthOf(log.clock.now()));
-    expect(log.replica.keeper.state().failures).toEqual([]);
-    expect((await months()).at(-1)).toBe(monthOf(log.clock.now(), 3));
+    expect(await findPartition(astray!)).toBe(formatMonth(log.clock.now()));
+    expect(log.replica.keeper.getState().failures).toEqual([]);
+    expect((await listMonths()).at(-1)).toBe(formatMonth(log.clock.now(), 3));
     await demandWhole();
   });
 
   it.each([
     ['a role that may not', `REVOKE EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) FROM passkey_manager`, `GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager`, 'permission denied'],
-    ['a statement that takes too long', raising('57014'), raising(), '57014'],
-    ['a file that is gone', raising('58P01'), raising(), '58P01'],
+    ['a statement that takes too long', raiseSql('57014'), raiseSql(), '57014'],
+    ['a file that is gone', raiseSql('58P01'), raiseSql(), '58P01'],
   ])('hold up nothing when they cannot be made: %s', async (_, spoil, mend, reason) => {
     const { named } = testRoles();
     await tick();
@@ -132,19 +132,19 @@ describe('the months of the log', () => {
     turnMonth();
     await log.replica.record(1);
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
+    expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
     await log.replica.audit.beforeApplicationShutdown();
     const [record] = await log.sql<{ event: string }>(`SELECT event FROM audit_event WHERE type = 'audit.failure'`);
     expect(record?.event).toContain(reason);
     await log.sql(named(mend));
     log.clock.advance(600);
     await tick();
-    expect(log.replica.keeper.state().failures).toEqual([]);
+    expect(log.replica.keeper.getState().failures).toEqual([]);
   }); // prettier-ignore
 });
 
 /** Makes the database refuse every new partition. */
-function raising(code?: string): string {
+function raiseSql(code?: string): string {
   return code === undefined
     ? 'DROP EVENT TRIGGER refuse; DROP FUNCTION refuse'
     : `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '${code}' USING ERRCODE = '${code}'; END $$;
@@ -155,9 +155,9 @@ describe('a start a year after the last one', () => {
   it('makes the month before the first event', async () => {
     await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
     const [row] = await log.sql<{ name: string }>(`SELECT tableoid::regclass::text AS name FROM audit_event WHERE type = 'schema.migrate'`); // prettier-ignore
-    expect(row?.name).toBe(`audit_event_${monthOf(log.clock.now())}`);
+    expect(row?.name).toBe(`audit_event_${formatMonth(log.clock.now())}`);
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: [] });
+    expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: [] });
     await demandWhole();
   });
 
@@ -165,14 +165,14 @@ describe('a start a year after the last one', () => {
     const reader = await openReader();
     await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
     const [row] = await log.sql<{ id: string }>(`SELECT id FROM audit_event WHERE type = 'schema.migrate'`);
-    expect(await partitionOf(row!.id)).toBe('default');
+    expect(await findPartition(row!.id)).toBe('default');
     await tick();
-    expect(log.replica.keeper.state()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
+    expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: ['partitions'] });
     await reader.query('COMMIT');
     log.clock.advance(600);
     await tick();
-    expect(await partitionOf(row!.id)).toBe(monthOf(log.clock.now()));
-    expect(log.replica.keeper.state().failures).toEqual([]);
+    expect(await findPartition(row!.id)).toBe(formatMonth(log.clock.now()));
+    expect(log.replica.keeper.getState().failures).toEqual([]);
     await demandWhole();
   });
 });
@@ -186,7 +186,7 @@ describe('events in the default partition', () => {
            FROM (SELECT n, format('{"n":%s}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made
          RETURNING id, leaf_hash)
        INSERT INTO audit_pending SELECT * FROM recorded`,
-      [firstIdAt(from.getTime()), count],
+      [toFirstId(from.getTime()), count],
     );
 
   it('get their months in bounded steps, are read meanwhile, and those that come meanwhile go with them', async () => {
@@ -209,11 +209,11 @@ describe('events in the default partition', () => {
       counts.push(row!.count - ids.length);
     }
     expect(counts).toEqual([4_513, 4_513, 4_513, 4_513]);
-    expect(await partitionOf(ids[0]!)).toBe('2140_06');
-    expect(new Set(await Promise.all(ids.map(partitionOf)))).toEqual(new Set(['2140_06']));
+    expect(await findPartition(ids[0]!)).toBe('2140_06');
+    expect(new Set(await Promise.all(ids.map(findPartition)))).toEqual(new Set(['2140_06']));
     const left = await log.sql<{ id: string }>('SELECT id FROM audit_event_default');
-    expect(left.map(({ id }) => id.slice(0, 13))).toEqual(Array(3).fill(firstIdAt(stray.getTime()).slice(0, 13)));
-    expect((await months()).filter((month) => month.startsWith('2140'))).toEqual(['2140_06', '2140_08']);
+    expect(left.map(({ id }) => id.slice(0, 13))).toEqual(Array(3).fill(toFirstId(stray.getTime()).slice(0, 13)));
+    expect((await listMonths()).filter((month) => month.startsWith('2140'))).toEqual(['2140_06', '2140_08']);
     expect(await step()).toBe(false);
     expect(
       await log.sql(
@@ -227,10 +227,10 @@ describe('events in the default partition', () => {
     const at = new Date(Date.UTC(2141, 2, 3));
     await log.sql(
       `INSERT INTO audit_archive VALUES ('audit_event_2141_03', $1, $2, 0, 0, 0, '', now())`,
-      [new Date(Date.UTC(2141, 2)), new Date(Date.UTC(2141, 3))].map((time) => firstIdAt(time.getTime())),
+      [new Date(Date.UTC(2141, 2)), new Date(Date.UTC(2141, 3))].map((time) => toFirstId(time.getTime())),
     );
     await insert(at, 1);
     await log.database.dataSource.query(`SELECT audit_empty_default('2141-09-01')`);
-    expect(await months()).not.toContain('2141_03');
+    expect(await listMonths()).not.toContain('2141_03');
   });
 });

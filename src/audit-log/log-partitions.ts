@@ -3,9 +3,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { holdersOfPartitions } from './lock-holders.js';
+import { findPartitionLockHolders } from './lock-holders.js';
 import { LogFailures } from './log-failures.js';
-import { firstOfMonth, makeMonths, MONTHS_AHEAD } from './make-months.js';
+import { formatFirstOfMonth, makeMonths, MONTHS_AHEAD } from './make-months.js';
 
 const LOOK_MS = 10_000;
 const RETRY_MS = 300_000;
@@ -62,8 +62,8 @@ export class LogPartitions {
     const refused = { ...(await this.emptyDefault(now)), ...(await makeMonths(this.dataSource, now)).refused };
     const failed = Object.keys(refused).length > 0;
     this.dueAt = now.getTime() + (failed ? RETRY_MS : DAY_MS);
-    if (!failed) this.failures.recovered('partitions');
-    else this.failures.failed('partitions', { refused, heldBy: await this.holders() });
+    if (!failed) this.failures.reportRecovery('partitions');
+    else this.failures.reportFailure('partitions', { refused, heldBy: await this.findHolders() });
   }
 
   /**
@@ -71,7 +71,7 @@ export class LogPartitions {
    * time as the step took.
    */
   private async emptyDefault(now: Date): Promise<Record<string, string>> {
-    const until = firstOfMonth(now, MONTHS_AHEAD);
+    const until = formatFirstOfMonth(now, MONTHS_AHEAD);
     try {
       for (let more = true; more && !this.stopped;) {
         const began = performance.now();
@@ -85,7 +85,7 @@ export class LogPartitions {
     }
   }
 
-  private async holders(): Promise<unknown> {
-    return holdersOfPartitions(this.dataSource).catch((error: unknown) => String(error));
+  private async findHolders(): Promise<unknown> {
+    return findPartitionLockHolders(this.dataSource).catch((error: unknown) => String(error));
   }
 }

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { Problem } from '../http/problem.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
-import { type ConsistencyDocument, consistencyDocument } from '../tlog/consistency-document.js';
-import { consistencyProof, inclusionProof } from '../tlog/proofs.js';
+import { type ConsistencyDocument, toConsistencyDocument } from '../tlog/consistency-document.js';
+import { makeConsistencyProof, makeInclusionProof } from '../tlog/proofs.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { LogFault } from './log-fault.js';
 import { LogStorage } from './log-storage.js';
@@ -39,47 +39,50 @@ export class LogProofs {
    *
    * @throws Problem unavailable
    */
-  async checkpoint(): Promise<AuditCheckpointEntity> {
-    return this.once(() => this.storage.latestCheckpoint(), 'the log has no checkpoint yet');
+  async getCheckpoint(): Promise<AuditCheckpointEntity> {
+    return this.readOnceSequenced(() => this.storage.findLatestCheckpoint(), 'the log has no checkpoint yet');
   }
 
   /** @throws Problem unavailable if the event is not sequenced yet */
-  async inclusion(eventId: string): Promise<InclusionDocument> {
-    const leafIndex = await this.once(() => this.storage.leafOf(eventId), 'the event is not sequenced yet');
-    const { size, note } = await this.checkpoint();
+  async proveInclusion(eventId: string): Promise<InclusionDocument> {
+    const leafIndex = await this.readOnceSequenced(
+      () => this.storage.findLeafIndex(eventId),
+      'the event is not sequenced yet',
+    );
+    const { size, note } = await this.getCheckpoint();
     const [leafHash] = await this.storage.read(0, leafIndex, 1);
-    const proof = await inclusionProof(this.storage, leafIndex, size);
+    const proof = await makeInclusionProof(this.storage, leafIndex, size);
     return {
-      ...{ leafIndex, leafHash: base64url(leafHash!), treeSize: size },
-      ...{ proof: proof.map(base64url), checkpoint: note },
+      ...{ leafIndex, leafHash: toBase64url(leafHash!), treeSize: size },
+      ...{ proof: proof.map(toBase64url), checkpoint: note },
     };
   }
 
   /** @throws Problem request-malformed */
-  async consistency(from: number, to: number): Promise<ConsistencyDocument> {
-    const { size } = await this.checkpoint();
+  async proveConsistency(from: number, to: number): Promise<ConsistencyDocument> {
+    const { size } = await this.getCheckpoint();
     if (from > to || to > size) {
       const detail = `must be from ${from > to ? '0 to the other size' : `0 to ${String(size)}`}`;
       throw new Problem('request-malformed', { invalid: [{ pointer: from > to ? '/from' : '/to', detail }] });
     }
-    return consistencyDocument(from, to, await consistencyProof(this.storage, from, to));
+    return toConsistencyDocument(from, to, await makeConsistencyProof(this.storage, from, to));
   }
 
   /** Repeats a read, and sequences pending events in between, for two seconds at most. */
-  private async once<T>(read: () => Promise<T | undefined>, missing: string): Promise<T> {
+  private async readOnceSequenced<T>(read: () => Promise<T | undefined>, missing: string): Promise<T> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const found = await read();
       if (found !== undefined) return found;
       if (attempt > 0) await sleep(PAUSE_MS);
-      await this.sequencer.sequence(true).catch(unlessFault);
+      await this.sequencer.sequence(true).catch(ignoreFault);
     }
     throw new Problem('unavailable', { retryAfter: 1, detail: missing });
   }
 }
 
 /** Ignores a LogFault: a log that must not be continued can still be read. */
-function unlessFault(error: unknown): void {
+function ignoreFault(error: unknown): void {
   if (!(error instanceof LogFault)) throw error;
 }
 
-const base64url = (hash: Buffer): string => hash.toString('base64url');
+const toBase64url = (hash: Buffer): string => hash.toString('base64url');

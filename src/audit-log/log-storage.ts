@@ -20,7 +20,7 @@ export class LogStorage implements HashReader {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /** Returns undefined if nothing was sequenced yet. */
-  async latestCheckpoint(
+  async findLatestCheckpoint(
     through: DataSource | DataSource['manager'] = this.dataSource,
   ): Promise<AuditCheckpointEntity | undefined> {
     const [latest] = await through.getRepository(AuditCheckpointEntity).find({ order: { size: 'DESC' }, take: 1 });
@@ -28,7 +28,7 @@ export class LogStorage implements HashReader {
   }
 
   /** Reads the newest checkpoint and the last leaf in one snapshot. */
-  async head(
+  async readHead(
     through: Queryable = this.dataSource,
   ): Promise<{ checkpoint: AuditCheckpointEntity | undefined; lastLeaf: LastLeaf | undefined }> {
     const [row] = await through.query<Nullable<AuditCheckpointEntity & LastLeaf>[]>(
@@ -46,7 +46,7 @@ export class LogStorage implements HashReader {
   }
 
   /** Returns a reader of the stored hashes as a transaction sees them. */
-  through(queryable: Queryable): HashReader {
+  createReader(queryable: Queryable): HashReader {
     return { read: (level, fromIndex, count) => readHashes(queryable, level, fromIndex, count) };
   }
 
@@ -55,12 +55,12 @@ export class LogStorage implements HashReader {
   }
 
   /** Returns the leaf index of an event, or undefined if the event is not sequenced yet. */
-  async leafOf(eventId: string): Promise<number | undefined> {
-    return (await this.leavesOf([eventId])).get(eventId);
+  async findLeafIndex(eventId: string): Promise<number | undefined> {
+    return (await this.findLeafIndexes([eventId])).get(eventId);
   }
 
   /** Returns the leaf indexes of events, by event id. Events that are not sequenced yet are missing. */
-  async leavesOf(eventIds: readonly string[]): Promise<Map<string, number>> {
+  async findLeafIndexes(eventIds: readonly string[]): Promise<Map<string, number>> {
     const rows = await this.dataSource.query<{ event_id: string; leaf_index: number }[]>(
       'SELECT event_id, leaf_index FROM audit_leaf WHERE event_id = ANY ($1::uuid[])',
       [eventIds],

@@ -14,7 +14,7 @@ export interface RefusedMonths {
 export async function makeMonths(through: Queryable, now: Date): Promise<RefusedMonths> {
   const refused: Record<string, string> = {};
   for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead += 1) {
-    const month = firstOfMonth(now, ahead);
+    const month = formatFirstOfMonth(now, ahead);
     try {
       await through.query('SELECT audit_make_partitions($1::date, 1)', [month]);
     } catch (error) {
@@ -27,7 +27,7 @@ export async function makeMonths(through: Queryable, now: Date): Promise<Refused
 }
 
 /** Returns the first day of a month, such as `2026-12-01`. */
-export function firstOfMonth(now: Date, ahead: number): string {
+export function formatFirstOfMonth(now: Date, ahead: number): string {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead)).toISOString().slice(0, 10);
 }
 

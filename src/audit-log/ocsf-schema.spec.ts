@@ -5,17 +5,17 @@ import { CLASS_UIDS, OCSF_VERSION } from '../../test/support/ocsf/json-schema.js
 import { violationsOf } from '../../test/support/ocsf/violations.js';
 import type { RequestContext } from '../http/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from '../audit/audit-entry.js';
-import { auditRow } from '../audit/audit-row.js';
+import { createAuditRow } from '../audit/audit-row.js';
 
 const TYPES = Object.keys(AUDIT_EVENTS) as AuditEventType[];
 const OUTCOMES = ['success', 'failure'] as const;
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 
 /** Returns the record as it is stored. */
-const stored = (entry: AuditEntry, context: RequestContext | null = authorizedContext(), time = TIME) =>
-  JSON.parse(auditRow(entry, context, time).values[1] as string) as Record<string, unknown>;
+const createStored = (entry: AuditEntry, context: RequestContext | null = authorizedContext(), time = TIME) =>
+  JSON.parse(createAuditRow(entry, context, time).values[1] as string) as Record<string, unknown>;
 
-const decided = (outcome: 'allowed' | 'denied'): RequestContext => ({
+const createDecided = (outcome: 'allowed' | 'denied'): RequestContext => ({
   ...authorizedContext(),
   decision: { outcome, permission: 'credentials:verify', policyDigest: 'cd'.repeat(32), epoch: 3 },
 });
@@ -23,8 +23,8 @@ const { caller: _caller, ...unidentified } = authorizedContext();
 const gone = { ...unidentified, requestId: '', source: { ip: '', port: 0 } };
 const CONTEXTS: Record<string, RequestContext | null> = {
   'a caller': authorizedContext(),
-  'a caller that may': decided('allowed'),
-  'a caller that may not': decided('denied'),
+  'a caller that may': createDecided('allowed'),
+  'a caller that may not': createDecided('denied'),
   'somebody unidentified': unidentified,
   'a connection that is gone': gone,
   'the service itself': null,
@@ -42,22 +42,25 @@ const FULL: Omit<AuditEntry, 'type' | 'outcome'> = {
 const MEMBERS = Object.keys(FULL) as (keyof typeof FULL)[];
 
 it('carries the version that the events name, and the classes that they use', () => {
-  expect(stored({ type: 'service.start', outcome: 'success' }, null)).toHaveProperty('metadata.version', OCSF_VERSION);
+  expect(createStored({ type: 'service.start', outcome: 'success' }, null)).toHaveProperty(
+    'metadata.version',
+    OCSF_VERSION,
+  );
   expect(new Set(CLASS_UIDS)).toEqual(new Set(TYPES.map((type) => String(AUDIT_EVENTS[type][1]))));
 });
 
 describe.each(TYPES)('%s conforms to OCSF 1.8', (type) => {
   it.each(Object.keys(CONTEXTS))('for %s', (name) => {
     for (const outcome of OUTCOMES) {
-      expect(violationsOf(stored({ type, outcome }, CONTEXTS[name]))).toEqual([]);
-      expect(violationsOf(stored({ type, outcome, ...FULL }, CONTEXTS[name]))).toEqual([]);
+      expect(violationsOf(createStored({ type, outcome }, CONTEXTS[name]))).toEqual([]);
+      expect(violationsOf(createStored({ type, outcome, ...FULL }, CONTEXTS[name]))).toEqual([]);
     }
   });
 
   it.each(MEMBERS)('with %s alone, and without it', (member) => {
     const { [member]: _left, ...others } = FULL;
-    expect(violationsOf(stored({ type, outcome: 'failure', [member]: FULL[member] }))).toEqual([]);
-    expect(violationsOf(stored({ type, outcome: 'failure', ...others }))).toEqual([]);
+    expect(violationsOf(createStored({ type, outcome: 'failure', [member]: FULL[member] }))).toEqual([]);
+    expect(violationsOf(createStored({ type, outcome: 'failure', ...others }))).toEqual([]);
   });
 });
 
@@ -81,39 +84,39 @@ it('conforms whatever is recorded', () => {
   const contexts = fc
     .record({ requestId: text, operation: text, source: fc.record({ ip: address, port: fc.nat(65_535) }) })
     .chain((made) =>
-      fc.constantFrom(null, made, { ...authorizedContext(), ...made }, { ...decided('denied'), ...made }),
+      fc.constantFrom(null, made, { ...authorizedContext(), ...made }, { ...createDecided('denied'), ...made }),
     );
   const times = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z') });
   fc.assert(
     fc.property(entries, contexts, times, (entry, context, time) => {
-      expect(violationsOf(stored(entry, context, time))).toEqual([]);
+      expect(violationsOf(createStored(entry, context, time))).toEqual([]);
     }),
     { numRuns: 500 },
   );
 });
 
 describe('an event does not conform', () => {
-  const without = (event: Record<string, unknown>, ...names: string[]): object =>
+  const omitMembers = (event: Record<string, unknown>, ...names: string[]): object =>
     Object.fromEntries(Object.entries(event).filter(([name]) => !names.includes(name)));
-  const verified = stored({ type: 'credential.verify', outcome: 'success', ...FULL });
-  const denied = stored({ type: 'access.denied', outcome: 'failure', ...FULL });
-  const started = stored({ type: 'service.start', outcome: 'success' }, null);
-  const renamed = stored({ type: 'credential.rename', outcome: 'success', ...FULL });
+  const verified = createStored({ type: 'credential.verify', outcome: 'success', ...FULL });
+  const denied = createStored({ type: 'access.denied', outcome: 'failure', ...FULL });
+  const started = createStored({ type: 'service.start', outcome: 'success' }, null);
+  const renamed = createStored({ type: 'credential.rename', outcome: 'success', ...FULL });
 
   it.each<[string, object, string]>([
     ['of a class that is not carried', { ...verified, class_uid: 3005 }, 'class_uid'],
     ['with a member that its class does not have', { ...verified, rp_id: 'a.example' }, 'rp_id'],
     ['with a member that its object does not have', { ...verified, service: { name: 'x', vendor_name: 'x' } }, 'vendor_name'], // prettier-ignore
     ['with an object that is not carried', { ...verified, http_request: {} }, 'http_request'],
-    ['without a required member', without(verified, 'user'), 'user'],
-    ['with neither of two of which it takes one', without(verified, 'service', 'dst_endpoint'), 'dst_endpoint'],
+    ['without a required member', omitMembers(verified, 'user'), 'user'],
+    ['with neither of two of which it takes one', omitMembers(verified, 'service', 'dst_endpoint'), 'dst_endpoint'],
     ['of nobody', { ...verified, user: { domain: 'a.example' } }, 'account'],
     ['of another type than its activity', { ...verified, type_uid: 300_206, type_name: 'Authentication: Preauth' }, 'type_uid'], // prettier-ignore
     ['of an activity that its class does not have', { ...renamed, activity_id: 14, type_uid: 300_414 }, 'activity_id'],
     ['with a caption that is not its id’s', { ...verified, severity: 'High' }, 'severity'],
-    ['with a caption and no id', without(verified, 'severity_id'), 'severity_id'],
-    ['of another activity, which it does not name', without(denied, 'activity_name'), 'activity_name'],
-    ['by a request from nowhere', without(denied, 'src_endpoint'), 'src_endpoint'],
+    ['with a caption and no id', omitMembers(verified, 'severity_id'), 'severity_id'],
+    ['of another activity, which it does not name', omitMembers(denied, 'activity_name'), 'activity_name'],
+    ['by a request from nowhere', omitMembers(denied, 'src_endpoint'), 'src_endpoint'],
     ['from an address that is none', { ...denied, src_endpoint: { ip: 'localhost' } }, 'src_endpoint.ip'],
     ['with a time in words', { ...verified, time: '2026-06-30T12:34:56.789Z' }, 'time'],
     ['with a member of a profile that it does not name', { ...started, metadata: { version: '1.8.0', product: { name: 'x' }, profiles: ['datetime'] } }, 'metadata.profiles'], // prettier-ignore

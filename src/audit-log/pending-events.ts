@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
-import { named } from '../database/named-statement.js';
+import { nameStatement } from '../database/named-statement.js';
 
 /** An event that is about to become a leaf. */
 export interface PendingEvent {
@@ -22,9 +22,10 @@ export interface TakenEvents {
 export const BATCH = 2_000;
 
 /** SQL: the RFC 6962 leaf hash of an event. */
-export const EVENT_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
+export const EVENT_HASH_SQL = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
 /** SQL: true if an event has no leaf. It is not an anti-join, because a plan that reads all leaves would be slow. */
-export const hasNoLeaf = (id: string): string => `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${id}) IS NULL`;
+export const hasNoLeafSql = (id: string): string =>
+  `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${id}) IS NULL`;
 
 /**
  * Dead rows stay while any session keeps an old snapshot, and reading past a million of them takes 30 ms. Once the
@@ -38,21 +39,21 @@ const PART_OF_TIME = 10;
  * $1: the ctid to begin at. An event that already has a leaf was sequenced by a replica of the previous version, and an
  * event with two rows becomes one leaf.
  */
-const TAKE = named<PendingEvent & { readonly taken: number }>(
+const TAKE_BATCH = nameStatement<PendingEvent & { readonly taken: number }>(
   'audit-pending-take',
   `WITH taken AS (
      DELETE FROM audit_pending WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_pending WHERE ctid >= $1::tid LIMIT ${String(BATCH)}))
      RETURNING event_id, leaf_hash)
    SELECT DISTINCT ON (event_id) event_id AS id, taken.leaf_hash,
-          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${EVENT_HASH}, FALSE) AS intact,
+          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${EVENT_HASH_SQL}, FALSE) AS intact,
           (SELECT count(*)::integer FROM taken) AS taken
      FROM taken LEFT JOIN audit_event e ON e.id = event_id
-    WHERE ${hasNoLeaf('taken.event_id')}
+    WHERE ${hasNoLeafSql('taken.event_id')}
     ORDER BY event_id, intact DESC`,
 );
 
 /** $1: the ctid to begin at. */
-const FIRST = named<{ readonly oldest: string | null; readonly page: number; readonly pages: number }>(
+const FIND_FIRST = nameStatement<{ readonly oldest: string | null; readonly page: number; readonly pages: number }>(
   'audit-pending-first',
   `SELECT min(event_id::text COLLATE "C") AS oldest, pages,
           coalesce((min(pending.ctid)::text::point)[0]::integer, greatest(pages - 1, 0)) AS page
@@ -71,21 +72,21 @@ export class PendingEvents {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /** SQL: true if an event is pending. */
-  get exist(): string {
-    return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${placeOf(this.page)}'::tid)`;
+  get existSql(): string {
+    return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${toCtid(this.page)}'::tid)`;
   }
 
   /** Takes a batch at most. The events stop being pending when the transaction commits. */
   async take(manager: EntityManager): Promise<TakenEvents> {
-    const events = await TAKE.run(manager, [placeOf(this.page)]);
+    const events = await TAKE_BATCH.run(manager, [toCtid(this.page)]);
     return { events, more: events[0]?.taken === BATCH };
   }
 
   /** Returns the id of the oldest pending event, or undefined if none is pending. */
-  async oldest(): Promise<string | undefined> {
+  async findOldest(): Promise<string | undefined> {
     const began = performance.now();
     const whole = this.page === 0 || began >= this.wholeAgainAt;
-    const [first] = await FIRST.run(this.dataSource, [placeOf(whole ? 0 : this.page)]);
+    const [first] = await FIND_FIRST.run(this.dataSource, [toCtid(whole ? 0 : this.page)]);
     const { oldest, page, pages } = first!;
     this.page = pages > MANY_PAGES ? page : 0;
     if (whole) this.wholeAgainAt = performance.now() + PART_OF_TIME * (performance.now() - began);
@@ -93,6 +94,6 @@ export class PendingEvents {
   }
 }
 
-function placeOf(page: number): string {
+function toCtid(page: number): string {
   return `(${String(page)},0)`;
 }

@@ -6,7 +6,7 @@ const PIECE_BYTES = 16_384;
 const INTERVAL_MS = 1_000;
 
 /** The caller was authorized when its request came, and no longer is. */
-export class NoLongerWelcome extends Problem {
+export class NoLongerAuthorized extends Problem {
   constructor() {
     super('permission-denied', { detail: 'the caller is no longer authorized' });
   }
@@ -16,14 +16,14 @@ export class NoLongerWelcome extends Problem {
  * Authorizes the caller of a long answer as if it sent many requests: before each part is sent, and every second while
  * the caller does not read. Nothing is sent after a refusal.
  *
- * @returns a stream that fails with NoLongerWelcome
+ * @returns a stream that fails with NoLongerAuthorized
  */
-export function streamWhileWelcome(parts: AsyncIterable<Buffer>, isWelcome: () => Promise<boolean>): Readable {
-  const stream = Readable.from(piecesOf(parts, isWelcome), { objectMode: false, highWaterMark: PIECE_BYTES });
+export function reauthorizeStream(parts: AsyncIterable<Buffer>, isWelcome: () => Promise<boolean>): Readable {
+  const stream = Readable.from(splitParts(parts, isWelcome), { objectMode: false, highWaterMark: PIECE_BYTES });
   const timer = setInterval(() => {
     isWelcome().then(
       (welcome) => {
-        if (!welcome) stream.destroy(new NoLongerWelcome());
+        if (!welcome) stream.destroy(new NoLongerAuthorized());
       },
       (error: unknown) => stream.destroy(error as Error),
     );
@@ -33,9 +33,9 @@ export function streamWhileWelcome(parts: AsyncIterable<Buffer>, isWelcome: () =
   });
 }
 
-async function* piecesOf(parts: AsyncIterable<Buffer>, isWelcome: () => Promise<boolean>): AsyncGenerator<Buffer> {
+async function* splitParts(parts: AsyncIterable<Buffer>, isWelcome: () => Promise<boolean>): AsyncGenerator<Buffer> {
   for await (const part of parts) {
-    if (!(await isWelcome())) throw new NoLongerWelcome();
+    if (!(await isWelcome())) throw new NoLongerAuthorized();
     for (let at = 0; at < part.length; at += PIECE_BYTES) yield part.subarray(at, at + PIECE_BYTES);
   }
 }

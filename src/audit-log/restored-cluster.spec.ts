@@ -9,7 +9,7 @@ import { FakeClock } from '../../test/support/fake-clock.js';
 import { Severable } from '../../test/support/severable.js';
 import { LogReplica } from '../../test/support/stored-log.js';
 import { ENTITIES } from '../../test/support/test-data-source.js';
-import { dataSourceOptions, migrate } from '../database/data-source.js';
+import { createDataSourceOptions, migrate } from '../database/data-source.js';
 import { SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 import { runRoleScript } from '../database/role-scripts.js';
@@ -35,7 +35,7 @@ class Cluster {
     const postgres = await startEmbeddedPostgres({ directory, durable: false });
     await migrate(postgres.migratorUrl);
     await runRoleScript('grants.sql', postgres.migratorUrl);
-    const cluster = new Cluster(directory, postgres, await connect(await superuserUrl(directory, postgres)));
+    const cluster = new Cluster(directory, postgres, await connect(await readSuperuserUrl(directory, postgres)));
     await cluster.sql(`ALTER ROLE passkey_manager PASSWORD '${PASSWORD}'`);
     return cluster;
   }
@@ -49,16 +49,16 @@ class Cluster {
     return (await this.session.query<Row>(text, values)).rows;
   }
 
-  async replica(clock: FakeClock): Promise<LogReplica> {
+  async openReplica(clock: FakeClock): Promise<LogReplica> {
     return new LogReplica(await openDataSource(this.url), clock);
   }
 
   /** Uses up transaction numbers. */
-  async count(numbers: number): Promise<void> {
+  async useTransactionNumbers(numbers: number): Promise<void> {
     await this.sql(`DO $$ BEGIN FOR n IN 1 .. ${String(numbers)} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$`);
   } // prettier-ignore
 
-  async number(): Promise<number> {
+  async readTransactionNumber(): Promise<number> {
     const [row] = await this.sql<{ number: string }>('SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS number');
     return Number(row?.number);
   }
@@ -83,14 +83,14 @@ class Cluster {
     const range = new CompactRange();
     for (const { hash } of leaves) range.append(hash);
     expect(leaves.every(({ index, whole }, expected) => whole && index === expected)).toBe(true);
-    expect([leaves.length, range.root()]).toEqual([events?.count, last?.root]);
+    expect([leaves.length, range.computeRoot()]).toEqual([events?.count, last?.root]);
   }
 
   async restart(): Promise<void> {
     await this.session.end();
     await this.postgres.stop();
     this.postgres = await startEmbeddedPostgres({ directory: this.directory, durable: false });
-    this.session = await connect(await superuserUrl(this.directory, this.postgres));
+    this.session = await connect(await readSuperuserUrl(this.directory, this.postgres));
     await this.sql(`ALTER ROLE passkey_manager PASSWORD '${PASSWORD}'`);
   }
 
@@ -101,7 +101,7 @@ class Cluster {
   }
 }
 
-async function superuserUrl(directory: string, { url }: EmbeddedPostgres): Promise<string> {
+async function readSuperuserUrl(directory: string, { url }: EmbeddedPostgres): Promise<string> {
   const password = (await readFile(join(directory, 'postgres', 'password'), 'utf8')).trim();
   return Object.assign(new URL(url), { username: SUPERUSER, password }).href;
 }
@@ -113,7 +113,7 @@ async function connect(connectionString: string): Promise<pg.Client> {
 }
 
 async function openDataSource(url: string): Promise<DataSource> {
-  return new DataSource({ ...dataSourceOptions(url), entities: ENTITIES }).initialize();
+  return new DataSource({ ...createDataSourceOptions(url), entities: ENTITIES }).initialize();
 }
 
 const clock = new FakeClock();
@@ -144,13 +144,13 @@ async function tick(replica: LogReplica, times = 1): Promise<void> {
 
 describe('a log that was restored from a dump into another cluster', () => {
   it('has every event, when the counter passes the old one while a transaction is open, and the process starts anew', async () => {
-    await old.count(3_000);
+    await old.useTransactionNumbers(3_000);
     const [before] = await startOn(old);
     await before.record(5);
     await before.settle();
     await before.record(3);
     await other.restore(old);
-    expect(await other.number()).toBeLessThan(await old.number());
+    expect(await other.readTransactionNumber()).toBeLessThan(await old.readTransactionNumber());
 
     const [first, dataSource] = await startOn(other);
     await first.record(10);
@@ -158,16 +158,16 @@ describe('a log that was restored from a dump into another cluster', () => {
     const late = dataSource.createQueryRunner();
     await late.startTransaction();
     await first.audit.record(null, READ, late.manager);
-    await other.count((await old.number()) - (await other.number()) + 10);
+    await other.useTransactionNumbers((await old.readTransactionNumber()) - (await other.readTransactionNumber()) + 10);
     await first.record(40);
     const [second] = await startOn(other);
     await second.record(1);
     await tick(second, 2);
-    expect(second.keeper.state()).toMatchObject({ size: 5 + 3 + 10 + 40 + 1, lagSeconds: 0, failures: [] });
+    expect(second.keeper.getState()).toMatchObject({ size: 5 + 3 + 10 + 40 + 1, lagSeconds: 0, failures: [] });
     await late.commitTransaction();
     await late.release();
     await tick(second, 2);
-    expect(second.keeper.state()).toMatchObject({ size: 60, lagSeconds: 0, failures: [] });
+    expect(second.keeper.getState()).toMatchObject({ size: 60, lagSeconds: 0, failures: [] });
     await other.demandWhole();
   });
 
@@ -179,7 +179,7 @@ describe('a log that was restored from a dump into another cluster', () => {
     const replica = new LogReplica(dataSource, clock);
     await tick(replica);
     for (const [from, to] of [[old, other], [other, old]] as const) {
-      const expected = replica.keeper.state().size + 8;
+      const expected = replica.keeper.getState().size + 8;
       for (const sequenced of [true, false]) {
         await replica.record(4);
         if (sequenced) await tick(replica);
@@ -187,7 +187,7 @@ describe('a log that was restored from a dump into another cluster', () => {
       wire.cut();
       await to.restore(from);
       wire.lead(to.url);
-      for (let turns = 0; replica.keeper.state().size < expected; turns += 1) {
+      for (let turns = 0; replica.keeper.getState().size < expected; turns += 1) {
         expect(turns).toBeLessThan(20);
         await tick(replica);
       }
@@ -195,7 +195,7 @@ describe('a log that was restored from a dump into another cluster', () => {
       await replica.audit.beforeApplicationShutdown();
       await replica.settle();
       await tick(replica);
-      expect(replica.keeper.state().failures).toEqual([]);
+      expect(replica.keeper.getState().failures).toEqual([]);
       await to.demandWhole();
     }
     await wire.close();
@@ -210,8 +210,8 @@ describe('a prepared transaction', () => {
 
   it('of another database, or one that has written events, does not hold the log up', async () => {
     const [replica] = await startOn(old);
-    const { size } = (await replica.storage.latestCheckpoint())!;
-    const elsewhere = await connect(Object.assign(new URL(await superuserUrl(old.directory, { url: old.url } as EmbeddedPostgres)), { pathname: '/postgres' }).href); // prettier-ignore
+    const { size } = (await replica.storage.findLatestCheckpoint())!;
+    const elsewhere = await connect(Object.assign(new URL(await readSuperuserUrl(old.directory, { url: old.url } as EmbeddedPostgres)), { pathname: '/postgres' }).href); // prettier-ignore
     await elsewhere.query(`BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'elsewhere'`);
     await old.sql('BEGIN');
     await old.sql(`WITH recorded AS (
@@ -221,10 +221,10 @@ describe('a prepared transaction', () => {
     await old.sql(`PREPARE TRANSACTION 'here'`);
     await replica.record(3);
     await tick(replica);
-    expect(replica.keeper.state()).toMatchObject({ size: size + 3, lagSeconds: 0, failures: [] });
+    expect(replica.keeper.getState()).toMatchObject({ size: size + 3, lagSeconds: 0, failures: [] });
     await old.sql(`COMMIT PREPARED 'here'`);
     await tick(replica);
-    expect(replica.keeper.state()).toMatchObject({ size: size + 4, lagSeconds: 0 });
+    expect(replica.keeper.getState()).toMatchObject({ size: size + 4, lagSeconds: 0 });
     await elsewhere.query(`ROLLBACK PREPARED 'elsewhere'`);
     await elsewhere.end();
   });
@@ -237,11 +237,11 @@ describe('a prepared transaction', () => {
     await old.sql(`PREPARE TRANSACTION 'forgotten'`);
     await replica.record(1);
     await tick(replica, 35);
-    const { standsStillSince, cause } = replica.keeper.state();
+    const { standsStillSince, cause } = replica.keeper.getState();
     expect(standsStillSince).toBeDefined();
     expect(cause?.heldBy).toMatchObject([{ pid: null, prepared: 'forgotten', role: SUPERUSER, table: 'audit_turn' }]);
     await old.sql(`ROLLBACK PREPARED 'forgotten'`);
     await tick(replica);
-    expect(replica.keeper.state()).toMatchObject({ lagSeconds: 0, standsStillSince: undefined });
+    expect(replica.keeper.getState()).toMatchObject({ lagSeconds: 0, standsStillSince: undefined });
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Logger } from '@nestjs/common';
 import { type LogReplica, LOG_TEST_KEYS, StoredLog } from '../../test/support/stored-log.js';
 import { CompactRange } from '../tlog/compact-range.js';
-import { rootAt } from '../tlog/proofs.js';
+import { readRoot } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/signed-checkpoint.js';
 
 const KEYS = LOG_TEST_KEYS.signers.map(({ key }) => key);
@@ -25,13 +25,16 @@ async function demandWhole(): Promise<number> {
   );
   for (const { size, note } of checkpoints) {
     const checkpoint = openCheckpoint(note, KEYS);
-    expect([checkpoint.size, checkpoint.root]).toEqual([Number(size), await rootAt(log.replica.storage, Number(size))]);
+    expect([checkpoint.size, checkpoint.root]).toEqual([
+      Number(size),
+      await readRoot(log.replica.storage, Number(size)),
+    ]);
   }
   const range = new CompactRange();
   const hashes = await log.sql<{ hash: Buffer }>('SELECT leaf_hash AS hash FROM audit_leaf ORDER BY leaf_index');
   for (const { hash } of hashes) range.append(hash);
   const [last] = checkpoints.slice(-1);
-  expect(openCheckpoint(last!.note, KEYS).root).toEqual(range.root());
+  expect(openCheckpoint(last!.note, KEYS).root).toEqual(range.computeRoot());
   const [events] = await log.sql<{ count: string }>('SELECT count(*) FROM audit_event');
   expect([leaves.length, new Set(leaves).size]).toEqual([Number(last?.size), Number(events?.count)]);
   return leaves.length;
@@ -53,7 +56,7 @@ async function insert(count: number): Promise<void> {
 describe('the order of the log', () => {
   it('is empty before the first event, and nothing is signed', async () => {
     expect(await log.replica.sequencer.sequence()).toBeUndefined();
-    expect(await log.replica.storage.latestCheckpoint()).toBeUndefined();
+    expect(await log.replica.storage.findLatestCheckpoint()).toBeUndefined();
   });
 
   it('is that in which events were seen to be committed, and in a batch that of the ids', async () => {
@@ -159,26 +162,26 @@ describe('a batch', () => {
 
   it('comes sooner the more there is, so that none of them is large', async () => {
     log.clock.freeze();
-    const next = async (): Promise<number> => {
+    const sequenceNext = async (): Promise<number> => {
       while (!(await log.replica.sequencer.sequence()));
       return log.replica.sequencer.intervalMs;
     };
     await insert(1);
-    expect(await next()).toBe(1_000);
+    expect(await sequenceNext()).toBe(1_000);
     await insert(500);
     log.clock.advance(1);
-    expect(await next()).toBe(500);
+    expect(await sequenceNext()).toBe(500);
     await insert(500);
     log.clock.advance(0.4);
     expect(await log.replica.sequencer.sequence()).toBeUndefined();
     log.clock.advance(0.6);
-    expect(await next()).toBe(500);
+    expect(await sequenceNext()).toBe(500);
     await insert(1_900);
     log.clock.advance(0.5);
-    expect(await next()).toBe(200);
+    expect(await sequenceNext()).toBe(200);
     await insert(1);
     log.clock.advance(0.2);
-    expect(await next()).toBe(1_000);
+    expect(await sequenceNext()).toBe(1_000);
     expect(await demandWhole()).toBe(2_902);
   });
 
@@ -186,20 +189,20 @@ describe('a batch', () => {
     const [id] = await log.replica.record(2);
     await log.sql(`UPDATE audit_event SET event = replace(event, 'Read', 'Raed') WHERE id = $1`, [id]);
     await log.replica.settle();
-    expect(log.replica.failures.current()).toEqual(['event-altered']);
-    const told = async (): Promise<unknown[]> => {
+    expect(log.replica.failures.listCurrent()).toEqual(['event-altered']);
+    const listFailureFacts = async (): Promise<unknown[]> => {
       await log.replica.settle();
       const rows = await log.sql<{ event: string }>(
         `SELECT event FROM audit_event WHERE type = 'audit.failure' ORDER BY id`,
       );
       return rows.map(({ event }) => (JSON.parse(event) as { unmapped: unknown }).unmapped);
     };
-    expect(await told()).toEqual([{ count: 1, events: [id] }]);
+    expect(await listFailureFacts()).toEqual([{ count: 1, events: [id] }]);
     const [other] = await log.replica.record(1);
     await log.sql(`UPDATE audit_event SET leaf_hash = sha256('') WHERE id = $1`, [other]);
     await log.replica.settle();
     // It is recorded some time after the batch.
-    while ((await told()).length < 2) await log.replica.settle();
+    while ((await listFailureFacts()).length < 2) await log.replica.settle();
     await demandWhole();
   });
 });
@@ -210,7 +213,7 @@ describe('an event whose row is gone before it has its place', () => {
     await log.sql('DELETE FROM audit_event WHERE id = $1', [gone]);
     await log.replica.settle();
     expect((await log.leaves()).slice(0, 2)).toEqual([kept, gone].sort());
-    expect(log.replica.failures.current()).toEqual(['event-altered']);
+    expect(log.replica.failures.listCurrent()).toEqual(['event-altered']);
   });
 });
 
@@ -230,7 +233,7 @@ describe('an event that waits beside many dead rows, which an old snapshot keeps
     await log.sql('DELETE FROM audit_pending');
     const inPlace: string[] = [];
     for (let round = 0; round < 3; round += 1) {
-      expect(await log.replica.pending.oldest()).toBeUndefined();
+      expect(await log.replica.pending.findOldest()).toBeUndefined();
       inPlace.push(...(await log.replica.record(2)));
       await log.replica.settle();
       expect(await log.leaves()).toEqual([...inPlace].sort());

@@ -69,20 +69,20 @@ export class Sequencer {
     const { intervalMs } = this;
     this.intervalMs = INTERVAL_MS;
     const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      const turn = await takeTurn(manager, wait, this.pending.exist);
+      const turn = await takeTurn(manager, wait, this.pending.existSql);
       if (!turn) return undefined;
-      const last = await this.log.latest(manager);
+      const last = await this.log.readLatest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
       if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
       const taken = await this.pending.take(manager);
       if (taken.events.length === 0) return undefined;
-      this.intervalMs = intervalFor(taken.events.length, age);
+      this.intervalMs = computeInterval(taken.events.length, age);
       return this.append(manager, last, taken, turn);
     });
     this.log.remember(batch?.checkpoint);
     if (batch && batch.altered.length > 0) {
       const { altered } = batch;
-      this.failures.happened('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
+      this.failures.reportIncident('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
     }
     return batch;
   }
@@ -104,23 +104,23 @@ export class Sequencer {
         nodes.hashes.push(hash);
       });
     }
-    const checkpoint = this.checkpoint(range, events.at(-1)!);
+    const checkpoint = this.createCheckpoint(range, events.at(-1)!);
     const leaves = { firstIndex, eventIds: events.map(({ id }) => id), hashes: events.map((event) => event.leaf_hash) };
     await appendToLog(manager, leaves, nodes, checkpoint, more ? undefined : xmin).catch(refuseFork);
     const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
     return { checkpoint, altered, more };
   }
 
-  private checkpoint(range: CompactRange, { id }: PendingEvent): AuditCheckpointEntity {
+  private createCheckpoint(range: CompactRange, { id }: PendingEvent): AuditCheckpointEntity {
     const { origin, signers } = this.keys;
-    const [size, root, createdAt] = [range.end, range.root(), this.clock.now()];
+    const [size, root, createdAt] = [range.end, range.computeRoot(), this.clock.now()];
     const note = signCheckpoint({ origin, size, root, extensions: [] }, signers, createdAt);
     return { size, root, frontier: range.serialise(), lastId: id, note, createdAt };
   }
 }
 
 /** Returns the interval in which a portion arrives, given that this many events arrived in `ms`. */
-function intervalFor(events: number, ms: number): number {
+function computeInterval(events: number, ms: number): number {
   return Math.min(INTERVAL_MS, Math.max(MIN_INTERVAL_MS, (PORTION * ms) / events));
 }
 

@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { timeOfId } from '../audit/event-id.js';
-import { holdersOfLog, type LockHolder } from './lock-holders.js';
+import { parseIdTime } from '../audit/event-id.js';
+import { findLogLockHolders, type LockHolder } from './lock-holders.js';
 
 /** After this time a pending event is late, and a log that makes no progress with events pending stands still. */
 export const MAX_LAG_MS = 30_000;
@@ -17,7 +17,7 @@ export interface StandstillCause {
 }
 
 /** State of the log after a turn that did not fail. */
-export interface Found {
+export interface TurnFindings {
   /** Number of leaves in the newest checkpoint. */
   readonly size: number;
   /** Id of the oldest pending event; undefined if none is pending. */
@@ -29,7 +29,7 @@ export interface Found {
  * lag grows.
  */
 @Injectable()
-export class LogStandstill {
+export class StandstillDetector {
   cause: StandstillCause | undefined;
   private size = 0;
   /** Events before this time are sequenced, in milliseconds. */
@@ -71,21 +71,21 @@ export class LogStandstill {
    *
    * @param found undefined if the turn failed, with `error`
    */
-  async turned(found: Found | undefined, error?: Error): Promise<void> {
+  async noteTurn(found: TurnFindings | undefined, error?: Error): Promise<void> {
     const now = this.clock.now().getTime();
     if (found) {
-      this.inOrderUntil = found.oldest === undefined ? now : Math.min(now, timeOfId(found.oldest));
+      this.inOrderUntil = found.oldest === undefined ? now : Math.min(now, parseIdTime(found.oldest));
       if (found.oldest === undefined || found.size !== this.size) this.movedAt = now;
       this.size = found.size;
     }
     this.lateTurns = this.lagMs > MAX_LAG_MS ? this.lateTurns + 1 : 0;
     this.stillTurns = now - this.movedAt > MAX_LAG_MS ? this.stillTurns + 1 : 0;
     this.turnAt = performance.now();
-    this.cause = error === undefined && this.stillTurns === 0 ? undefined : await this.find(error);
+    this.cause = error === undefined && this.stillTurns === 0 ? undefined : await this.findCause(error);
   }
 
-  private async find(error: Error | undefined): Promise<StandstillCause> {
-    const heldBy = await holdersOfLog(this.dataSource).catch(() => []);
+  private async findCause(error: Error | undefined): Promise<StandstillCause> {
+    const heldBy = await findLogLockHolders(this.dataSource).catch(() => []);
     return { error: error?.message, heldBy };
   }
 }

@@ -23,33 +23,33 @@ export class TransparencyLogController {
   @Get('key')
   @Requires('audit:read')
   @Header('content-type', TEXT)
-  key(): string {
+  getVerifierKeys(): string {
     return this.proofs.verifierKeys;
   }
 
   @Get('checkpoint')
   @Requires('audit:read')
   @Header('content-type', TEXT)
-  async checkpoint(): Promise<string> {
-    return (await this.proofs.checkpoint()).note;
+  async getCheckpoint(): Promise<string> {
+    return (await this.proofs.getCheckpoint()).note;
   }
 
   @Get('consistency')
   @Requires('audit:read')
-  consistency(@Query() { from, to }: ConsistencyQuery): Promise<ConsistencyDocument> {
-    return this.proofs.consistency(Number(from), Number(to));
+  getConsistencyProof(@Query() { from, to }: ConsistencyQuery): Promise<ConsistencyDocument> {
+    return this.proofs.proveConsistency(Number(from), Number(to));
   }
 
   @Get('events/:id/proof')
   @Requires('audit:read')
-  async inclusion(@Context() context: AuthorizedContext, @Param() { id }: IdParam): Promise<InclusionDocument> {
+  async getInclusionProof(@Context() context: AuthorizedContext, @Param() { id }: IdParam): Promise<InclusionDocument> {
     await this.reader.demandVisible(context, id);
-    return this.proofs.inclusion(id);
+    return this.proofs.proveInclusion(id);
   }
 
   @Get('export')
   @Requires('audit:export')
-  async export(@Context() context: AuthorizedContext, @Query() filter: ExportQuery): Promise<StreamableFile> {
+  async exportLog(@Context() context: AuthorizedContext, @Query() filter: ExportQuery): Promise<StreamableFile> {
     return new StreamableFile(await this.exports.open(context, filter), { type: 'application/x-ndjson' });
   }
 }

@@ -9,7 +9,7 @@ import { openCheckpoint } from '../tlog/signed-checkpoint.js';
 import { formatNote, parseNote } from '../tlog/signed-note.js';
 import { formatVerifierKey } from '../tlog/verifier-key.js';
 
-function newKeys(origin = LOG_TEST_KEYS.origin): LogKeys {
+function createKeys(origin = LOG_TEST_KEYS.origin): LogKeys {
   const pem = (['ed25519', 'ml-dsa-44'] as const).map((algorithm) => {
     const { privateKey } = algorithm === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ml-dsa-44');
     return privateKey.export({ type: 'pkcs8', format: 'pem' });
@@ -18,7 +18,7 @@ function newKeys(origin = LOG_TEST_KEYS.origin): LogKeys {
   return { origin, signers, former: [], verifierKeys: signers.map(({ key }) => formatVerifierKey(key)).join('\n') };
 }
 
-const publicKeys = (signers: readonly LogSigner[]) => signers.map(({ key }) => key);
+const listPublicKeys = (signers: readonly LogSigner[]) => signers.map(({ key }) => key);
 
 Logger.overrideLogger(false);
 
@@ -37,8 +37,8 @@ afterAll(() => log.close());
 
 const LATEST = '(SELECT max(size) FROM audit_checkpoint)';
 const OLDER = '(SELECT min(size) FROM audit_checkpoint)';
-const flipped = (column: string) => `set_byte(${column}, 3, get_byte(${column}, 3) # 1)`;
-const edit = (set: string) => `UPDATE audit_checkpoint SET ${set} WHERE size = ${LATEST}`;
+const flipByteSql = (column: string) => `set_byte(${column}, 3, get_byte(${column}, 3) # 1)`;
+const editSql = (set: string) => `UPDATE audit_checkpoint SET ${set} WHERE size = ${LATEST}`;
 const cut = `DELETE FROM audit_checkpoint WHERE size > ${OLDER};
   DELETE FROM audit_leaf WHERE leaf_index >= ${OLDER}; DELETE FROM audit_node`;
 
@@ -47,19 +47,19 @@ const cut = `DELETE FROM audit_checkpoint WHERE size > ${OLDER};
  * the log before.
  */
 const ALTERATIONS: [what: string, sql: string, starting: string | undefined, running: string][] = [
-  ['the root is another', edit(`root = ${flipped('root')}`), 'log-altered', 'log-altered'],
-  ['the frontier is another', edit(`frontier = ${flipped('frontier')}`), 'log-altered', 'log-altered'],
-  ['the frontier is cut', edit('frontier = substr(frontier, 1, 32)'), 'log-altered', 'log-altered'],
-  ['the note is no note', edit(`note = 'x'`), 'log-altered', 'log-altered'],
-  ['the note has another root', edit(`note = overlay(note placing 'AAAA' from 26)`), 'log-altered', 'log-altered'],
-  ['the note is that of an older checkpoint', edit(`note = (SELECT note FROM audit_checkpoint WHERE size = ${OLDER})`), 'log-altered', 'log-altered'],
-  ['the size is another', edit('size = size + 1'), 'log-truncated', 'log-truncated'],
+  ['the root is another', editSql(`root = ${flipByteSql('root')}`), 'log-altered', 'log-altered'],
+  ['the frontier is another', editSql(`frontier = ${flipByteSql('frontier')}`), 'log-altered', 'log-altered'],
+  ['the frontier is cut', editSql('frontier = substr(frontier, 1, 32)'), 'log-altered', 'log-altered'],
+  ['the note is no note', editSql(`note = 'x'`), 'log-altered', 'log-altered'],
+  ['the note has another root', editSql(`note = overlay(note placing 'AAAA' from 26)`), 'log-altered', 'log-altered'],
+  ['the note is that of an older checkpoint', editSql(`note = (SELECT note FROM audit_checkpoint WHERE size = ${OLDER})`), 'log-altered', 'log-altered'],
+  ['the size is another', editSql('size = size + 1'), 'log-truncated', 'log-truncated'],
   ['the checkpoint is gone', `DELETE FROM audit_checkpoint WHERE size = ${LATEST}`, 'log-altered', 'log-truncated'],
   ['every checkpoint is gone', 'DELETE FROM audit_checkpoint', 'log-truncated', 'log-truncated'],
   ['the last leaf is gone', 'DELETE FROM audit_leaf WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)', 'log-truncated', 'log-truncated'],
   ['there is one more leaf', `INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), sha256('') FROM audit_leaf`, 'log-altered', 'log-altered'],
   ['the last leaf is of another event', 'UPDATE audit_leaf SET event_id = gen_random_uuid() WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)', 'log-altered', 'log-altered'],
-  ['it says that it ends with another event', edit('last_id = gen_random_uuid()'), 'log-altered', 'log-altered'],
+  ['it says that it ends with another event', editSql('last_id = gen_random_uuid()'), 'log-altered', 'log-altered'],
   ['the first leaf is gone', 'DELETE FROM audit_leaf WHERE leaf_index = 0', 'log-altered', 'log-altered'],
   ['a leaf was put before the first one', `ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_index; INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`, 'log-altered', 'log-altered'],
   ['it is the log of some time ago', cut, undefined, 'log-truncated'],
@@ -67,7 +67,7 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
 ]; // prettier-ignore
 
 /** Runs a turn with a pending event, and returns the kind of its fault. */
-async function faultOf(replica = log.replica): Promise<string | undefined> {
+async function findFault(replica = log.replica): Promise<string | undefined> {
   await replica.record(1);
   try {
     await replica.sequencer.sequence(true);
@@ -83,8 +83,8 @@ describe('a log is not continued when', () => {
     await log.sql(sql);
     const count = () => log.sql('SELECT count(*) FROM audit_checkpoint');
     const before = await count();
-    expect(await faultOf()).toBe(running);
-    if (starting) expect(await faultOf(log.newReplica())).toBe(starting);
+    expect(await findFault()).toBe(running);
+    if (starting) expect(await findFault(log.newReplica())).toBe(starting);
     expect(await count()).toEqual(before);
   });
 
@@ -97,19 +97,19 @@ describe('a log is not continued when', () => {
     const other = log.newReplica();
     await other.record(count);
     await other.settle();
-    expect((await other.storage.latestCheckpoint())?.size).toBe(5 + count);
+    expect((await other.storage.findLatestCheckpoint())?.size).toBe(5 + count);
     await other.record(1);
     await other.settle();
-    for (let turn = 0; turn < 2; turn += 1) expect(await faultOf()).toBe('log-truncated');
+    for (let turn = 0; turn < 2; turn += 1) expect(await findFault()).toBe('log-truncated');
     // A process that has not seen the older state can detect this only by checkpoints that are kept elsewhere.
-    expect(await faultOf(log.newReplica())).toBeUndefined();
+    expect(await findFault(log.newReplica())).toBeUndefined();
   });
 
   it('what is to come next is there already', async () => {
     const [{ size } = { size: 0 }] = await log.sql<{ size: number }>(`SELECT ${LATEST}::integer AS size`);
     await log.sql(`INSERT INTO audit_node VALUES (8, ${String(Math.ceil(size / 256) - 1)}, sha256(''))`);
     await log.replica.record(512 - size);
-    expect(await faultOf()).toBe('log-altered');
+    expect(await findFault()).toBe('log-altered');
   });
 });
 
@@ -119,50 +119,50 @@ describe('a log goes on', () => {
     await other.record(1);
     await other.settle();
     await log.replica.record(1);
-    expect(await faultOf()).toBeUndefined();
-    expect(await faultOf(log.newReplica())).toBeUndefined();
+    expect(await findFault()).toBeUndefined();
+    expect(await findFault(log.newReplica())).toBeUndefined();
   });
 
   it('after what was altered is as it was', async () => {
-    await log.sql(edit(`root = ${flipped('root')}`));
-    expect(await faultOf()).toBe('log-altered');
-    await log.sql(edit(`root = ${flipped('root')}`));
-    expect(await faultOf()).toBeUndefined();
+    await log.sql(editSql(`root = ${flipByteSql('root')}`));
+    expect(await findFault()).toBe('log-altered');
+    await log.sql(editSql(`root = ${flipByteSql('root')}`));
+    expect(await findFault()).toBeUndefined();
   });
 });
 
 describe('after a change of keys the log', () => {
-  const keys = newKeys();
-  const former = publicKeys(LOG_TEST_KEYS.signers);
+  const keys = createKeys();
+  const former = listPublicKeys(LOG_TEST_KEYS.signers);
 
   it('is not continued by keys that the ones before do not know', async () => {
-    expect(await faultOf(log.newReplica(keys))).toBe('log-altered');
+    expect(await findFault(log.newReplica(keys))).toBe('log-altered');
   });
 
   it('is continued where the key file names the ones before, and by both while replicas are replaced', async () => {
-    const [one, other] = [log.newReplica({ ...keys, former }), log.newReplica({ ...LOG_TEST_KEYS, former: publicKeys(keys.signers) })]; // prettier-ignore
+    const [one, other] = [log.newReplica({ ...keys, former }), log.newReplica({ ...LOG_TEST_KEYS, former: listPublicKeys(keys.signers) })]; // prettier-ignore
     for (const replica of [one, other, one]) {
       await replica.record(1);
       await replica.settle();
     }
-    const latest = await log.replica.storage.latestCheckpoint();
-    expect(openCheckpoint(latest?.note ?? '', publicKeys(keys.signers)).size).toBe(314);
+    const latest = await log.replica.storage.findLatestCheckpoint();
+    expect(openCheckpoint(latest?.note ?? '', listPublicKeys(keys.signers)).size).toBe(314);
   });
 
   it('is not continued when one of the signatures of the ones before is taken away', async () => {
-    const latest = await log.replica.storage.latestCheckpoint();
+    const latest = await log.replica.storage.findLatestCheckpoint();
     const { text, signatures } = parseNote(latest?.note ?? '');
     for (const kept of [0, 1]) {
       await log.sql(`UPDATE audit_checkpoint SET note = $1 WHERE size = ${LATEST}`, [
         formatNote({ text, signatures: [signatures[kept]!] }),
       ]);
-      expect(await faultOf(log.newReplica({ ...keys, former }))).toBe('log-altered');
+      expect(await findFault(log.newReplica({ ...keys, former }))).toBe('log-altered');
     }
   });
 
   it('is not continued under another name', async () => {
-    const others = newKeys('passkey-manager/other');
+    const others = createKeys('passkey-manager/other');
     const renamed = { ...others, former };
-    expect(await faultOf(log.newReplica(renamed))).toBe('log-altered');
+    expect(await findFault(log.newReplica(renamed))).toBe('log-altered');
   });
 });

@@ -4,7 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { CompactRange } from '../tlog/compact-range.js';
 import { NoteError } from '../tlog/note-error.js';
-import { consistencyProof } from '../tlog/proofs.js';
+import { makeConsistencyProof } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/signed-checkpoint.js';
 import { parseNote } from '../tlog/signed-note.js';
 import { verifyConsistency } from '../tlog/verify-proof.js';
@@ -37,11 +37,11 @@ export class TrustedLog {
   ) {}
 
   /** Returns the newest checkpoint, or undefined if nothing was sequenced yet. @throws LogFault */
-  async latest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
+  async readLatest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
     // This is read first: a checkpoint that is remembered while the database answers may be newer than its answer.
     const known = this.newest;
-    const { checkpoint, lastLeaf } = await this.storage.head(through);
-    demandKept(known, checkpoint);
+    const { checkpoint, lastLeaf } = await this.storage.readHead(through);
+    demandNotShrunk(known, checkpoint);
     demandLastLeaf(checkpoint, lastLeaf);
     if (checkpoint && known?.size !== checkpoint.size) {
       this.demandSigned(checkpoint);
@@ -58,11 +58,11 @@ export class TrustedLog {
 
   private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
     try {
-      const { origin, ...signed } = openCheckpoint(note, this.keysOf(note));
+      const { origin, ...signed } = openCheckpoint(note, this.selectKeys(note));
       demand(origin === this.keys.origin, `the newest checkpoint has the origin ${origin}`);
       demand(signed.size === size, `the checkpoint of ${String(size)} leaves was signed for ${String(signed.size)}`);
       demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the signed one`);
-      const stored = CompactRange.parse(0, size, frontier).root();
+      const stored = CompactRange.parse(0, size, frontier).computeRoot();
       demand(stored.equals(root), `the frontier at ${String(size)} leaves has another root`);
     } catch (error) {
       if (!(error instanceof NoteError || error instanceof RangeError)) throw error;
@@ -75,9 +75,9 @@ export class TrustedLog {
     latest: AuditCheckpointEntity,
     through?: DataSource | EntityManager,
   ): Promise<void> {
-    const reader = through ? this.storage.through(through) : this.storage;
+    const reader = through ? this.storage.createReader(through) : this.storage;
     const [from, to] = [known.size, latest.size];
-    const proof = await consistencyProof(reader, from, to).catch(demandWhole);
+    const proof = await makeConsistencyProof(reader, from, to).catch(throwAsFault);
     if (verifyConsistency({ from, to, proof, fromRoot: known.root, toRoot: latest.root })) return;
     throw new LogFault(
       'log-truncated',
@@ -85,7 +85,7 @@ export class TrustedLog {
     );
   }
 
-  private keysOf(note: string): VerifierKey[] {
+  private selectKeys(note: string): VerifierKey[] {
     const own = this.keys.signers.map(({ key }) => key);
     const { signatures } = parseNote(note);
     const hasSigned = (key: VerifierKey): boolean => signatures.some(({ keyId }) => keyId === key.keyId);
@@ -97,20 +97,20 @@ export class TrustedLog {
   }
 }
 
-function demandKept(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
+function demandNotShrunk(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
   if (!known) return;
   const [then, now] = [known.size, latest?.size ?? 0];
   if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and now has ${String(now)}`);
-  const same = now > then || (latest !== undefined && isDeepStrictEqual(columnsOf(known), columnsOf(latest)));
+  const same = now > then || (latest !== undefined && isDeepStrictEqual(listColumns(known), listColumns(latest)));
   demand(same, `the checkpoint of ${String(now)} leaves was replaced`);
 }
 
-function columnsOf({ size, root, frontier, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
+function listColumns({ size, root, frontier, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {
   return [size, root, frontier, lastId, note, createdAt];
 }
 
 /** Turns the error for missing stored hashes into a LogFault. */
-function demandWhole(error: unknown): never {
+function throwAsFault(error: unknown): never {
   throw error instanceof RangeError ? new LogFault('log-altered', error.message) : error;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import type { AuditEntry } from './audit-entry.js';
-import { AUDIT_ROW_WIDTH, auditStatement, auditRow } from './audit-row.js';
+import { AUDIT_ROW_WIDTH, insertEventSql, createAuditRow } from './audit-row.js';
 
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 const ENTRY: AuditEntry = {
@@ -11,13 +11,13 @@ const ENTRY: AuditEntry = {
   ...{ rpId: 'a.example', userId: 'u-1', credential: { id: 'c-1', credentialId: 'AAAA' } },
 };
 
-const row = (entry: Partial<AuditEntry> = {}) =>
-  auditRow({ ...ENTRY, ...entry }, authorizedContext(), TIME, '~stand-in');
-const eventOf = (entry: Partial<AuditEntry> = {}): string => row(entry).values[1] as string;
+const createRow = (entry: Partial<AuditEntry> = {}) =>
+  createAuditRow({ ...ENTRY, ...entry }, authorizedContext(), TIME, '~stand-in');
+const createEvent = (entry: Partial<AuditEntry> = {}): string => createRow(entry).values[1] as string;
 
 describe('a row of the audit log', () => {
   it('has the columns that the log is searched by', () => {
-    const { id, values, entry } = row();
+    const { id, values, entry } = createRow();
     expect(values).toHaveLength(AUDIT_ROW_WIDTH);
     const [first, , ...columns] = values;
     expect(first).toBe(id);
@@ -35,12 +35,12 @@ describe('a row of the audit log', () => {
   });
 
   it('has null where nothing is known', () => {
-    const { values } = auditRow({ type: 'service.start', outcome: 'success' }, null, TIME);
+    const { values } = createAuditRow({ type: 'service.start', outcome: 'success' }, null, TIME);
     expect(values.slice(2)).toEqual(['service.start', 'success', null, null, null, null, null, null]);
   });
 
   it('has an id of its own whose first 48 bits are its time (UUIDv7)', () => {
-    const ids = Array.from({ length: 1_000 }, () => row().id);
+    const ids = Array.from({ length: 1_000 }, () => createRow().id);
     expect(new Set(ids).size).toBe(1_000);
     for (const id of ids) {
       expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -49,19 +49,19 @@ describe('a row of the audit log', () => {
   });
 
   it('has the stand-in in the event, and nowhere in it the user’s id', () => {
-    expect(eventOf()).toContain('"uid":"~stand-in"');
-    expect(eventOf()).not.toContain('u-1');
+    expect(createEvent()).toContain('"uid":"~stand-in"');
+    expect(createEvent()).not.toContain('u-1');
   });
 
   it('has its id in the event, too', () => {
-    const { id, values } = row();
+    const { id, values } = createRow();
     expect((JSON.parse(values[1] as string) as { metadata: { uid: string } }).metadata.uid).toBe(id);
   });
 });
 
 describe('the event’s canonical bytes (RFC 8785)', () => {
   it('have their members in order, and no white space', () => {
-    const event = eventOf({ facts: { b: 1, a: [1, { d: 1, c: 2 }], B: 1, 'é': 1, 'z': 1, '😀': 1 } });
+    const event = createEvent({ facts: { b: 1, a: [1, { d: 1, c: 2 }], B: 1, 'é': 1, 'z': 1, '😀': 1 } });
     expect(event).toContain('{"B":1,"a":[1,{"c":2,"d":1}],"b":1,"credential":');
     expect(event.indexOf('"z":')).toBeLessThan(event.indexOf('"é":'));
     expect(event.indexOf('"é":')).toBeLessThan(event.indexOf('"😀":'));
@@ -75,7 +75,7 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     ['a character beyond the plane', '😀', '"😀"'],
     ['a line separator', '\u2028', '"\u2028"'],
   ])('write %s as RFC 8785 does', (_, text, written) => {
-    expect(eventOf({ facts: { text } })).toContain(`"text":${written}`);
+    expect(createEvent({ facts: { text } })).toContain(`"text":${written}`);
   });
 
   it.each([
@@ -84,38 +84,38 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     [-0, '0'],
     [4_294_967_295, '4294967295'],
   ])('write the number %d as %s', (number, written) => {
-    expect(eventOf({ facts: { number } })).toContain(`"number":${written}`);
+    expect(createEvent({ facts: { number } })).toContain(`"number":${written}`);
   });
 
   it('are the same for the same event, in whatever order its facts were given', () => {
     const [one, two] = [
       { a: 1, b: { c: 2, d: 3 } },
       { b: { d: 3, c: 2 }, a: 1 },
-    ].map((facts) => eventOf({ facts }));
-    const withoutId = (event = ''): string => event.replaceAll(/"uid":"[^"]+"/g, '');
-    expect(withoutId(one)).toBe(withoutId(two));
+    ].map((facts) => createEvent({ facts }));
+    const removeId = (event = ''): string => event.replaceAll(/"uid":"[^"]+"/g, '');
+    expect(removeId(one)).toBe(removeId(two));
   });
 
   it('leave out what is undefined, deep inside too', () => {
-    expect(eventOf({ facts: { proof: { method: 'otp', reference: undefined } } })).toContain(
+    expect(createEvent({ facts: { proof: { method: 'otp', reference: undefined } } })).toContain(
       '"proof":{"method":"otp"}',
     );
   });
 
   it('read back as the event', () => {
     const facts = { text: 'a\u0000b', list: [null, true], time: TIME };
-    const { unmapped } = JSON.parse(eventOf({ facts })) as { unmapped: object };
+    const { unmapped } = JSON.parse(createEvent({ facts })) as { unmapped: object };
     expect(unmapped).toMatchObject({ text: 'a\u0000b', list: [null, true], time: TIME.toISOString() });
   });
 
   it('are never made of half a character: what cannot be hashed is not written', () => {
-    expect(() => eventOf({ detail: 'a\ud83d' })).toThrow('surrogate');
+    expect(() => createEvent({ detail: 'a\ud83d' })).toThrow('surrogate');
   });
 });
 
 describe('the statement that writes a row', () => {
   it('numbers its parameters from where it is told, typed, so that the planner never guesses', () => {
-    const text = auditStatement(8, 'issued');
+    const text = insertEventSql(8, 'issued');
     const numbers = new Set([...text.matchAll(/\$(\d+)::(\w+)/g)].map(([, number]) => Number(number)));
     expect([...numbers].sort((a, b) => a - b)).toEqual(
       Array.from({ length: AUDIT_ROW_WIDTH }, (_, index) => 8 + index),

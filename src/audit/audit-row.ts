@@ -32,7 +32,7 @@ type AuditParameter = (typeof AUDIT_PARAMETERS)[number][0];
 export const AUDIT_ROW_WIDTH = AUDIT_PARAMETERS.length;
 
 /** SQL: one typed parameter of the row whose first parameter has this number. */
-export function auditParameter(firstParameter: number, name: AuditParameter): string {
+export function auditParameterSql(firstParameter: number, name: AuditParameter): string {
   const index = AUDIT_PARAMETERS.findIndex(([parameter]) => parameter === name);
   return `$${String(firstParameter + index)}::${AUDIT_PARAMETERS[index]![1]}`;
 }
@@ -49,14 +49,14 @@ export const AUDIT_COLUMNS = AUDIT_PARAMETERS.filter((_, index) => index !== EVE
   .join(', ');
 
 /** Turns a row into a record without its event, for statements that take many rows at once. */
-export function auditRecord({ values }: AuditRow): Record<string, unknown> {
+export function toAuditRecord({ values }: AuditRow): Record<string, unknown> {
   const record: Record<string, unknown> = {};
   for (const [index, member] of AUDIT_MEMBERS.entries()) if (index !== EVENT) record[member] = values[index];
   return record;
 }
 
 /** Returns the event as canonical JSON on one line. */
-export function auditEvent({ values }: AuditRow): string {
+export function extractEvent({ values }: AuditRow): string {
   return values[EVENT] as string;
 }
 
@@ -64,16 +64,16 @@ export function auditEvent({ values }: AuditRow): string {
  * SQL: the user's pseudonym in the audit log. It is `user_handle.audit_uid`, which is random and is deleted with the
  * user, or the stand-in for anyone who is not a user of the relying party.
  */
-export function auditUid(firstParameter: number): string {
+export function pseudonymSql(firstParameter: number): string {
   const [rpId, userId, standIn] = (['rp_id', 'user_id', 'stand_in'] as const).map((name) =>
-    auditParameter(firstParameter, name),
+    auditParameterSql(firstParameter, name),
   ) as [string, string, string];
   const known = `SELECT audit_uid::text FROM user_handle WHERE rp_id = ${rpId} AND user_id = ${userId}`;
   return `coalesce((${known}), ${standIn})`;
 }
 
 /** SQL: makes an event pending in the statement that writes it. */
-const WAIT = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
+const ADD_PENDING = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
 
 /**
  * Builds the statement that writes one event and returns its id.
@@ -81,8 +81,8 @@ const WAIT = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_ha
  * @param firstParameter number of the row's first parameter
  * @param source SQL that yields one row if the event is to be written, and no row otherwise
  */
-export function auditStatement(firstParameter: number, source = '(SELECT) AS always'): string {
-  return `WITH recorded AS (${insertOne(firstParameter, source)}) ${WAIT} RETURNING event_id AS id`;
+export function insertEventSql(firstParameter: number, source = '(SELECT) AS always'): string {
+  return `WITH recorded AS (${insertOneSql(firstParameter, source)}) ${ADD_PENDING} RETURNING event_id AS id`;
 }
 
 /**
@@ -90,9 +90,9 @@ export function auditStatement(firstParameter: number, source = '(SELECT) AS alw
  *
  * @param uid SQL: the user's pseudonym in the audit log
  */
-export function auditParts(firstParameter: number, source: string, uid: string): string {
-  const known = `CASE WHEN ${auditParameter(firstParameter, 'user_id')} IS NOT NULL THEN ${uid} END`;
-  return partsOf(insertOne(firstParameter, source, known));
+export function insertEventPartsSql(firstParameter: number, source: string, uid: string): string {
+  const known = `CASE WHEN ${auditParameterSql(firstParameter, 'user_id')} IS NOT NULL THEN ${uid} END`;
+  return partsSql(insertOneSql(firstParameter, source, known));
 }
 
 /**
@@ -100,16 +100,16 @@ export function auditParts(firstParameter: number, source: string, uid: string):
  *
  * @param source SQL, with AUDIT_COLUMNS
  */
-export function auditPartsEach(source: string, uid: string): string {
-  return partsOf(insertOf((name) => `audit_${name}`, source, uid));
+export function insertEachEventPartsSql(source: string, uid: string): string {
+  return partsSql(insertSql((name) => `audit_${name}`, source, uid));
 }
 
-function partsOf(insert: string): string {
-  return `recorded AS (${insert}), waiting AS (${WAIT})`;
+function partsSql(insert: string): string {
+  return `recorded AS (${insert}), waiting AS (${ADD_PENDING})`;
 }
 
-function insertOne(firstParameter: number, source: string, uid = auditUid(firstParameter)): string {
-  return insertOf((name) => auditParameter(firstParameter, name), source, uid);
+function insertOneSql(firstParameter: number, source: string, uid = pseudonymSql(firstParameter)): string {
+  return insertSql((name) => auditParameterSql(firstParameter, name), source, uid);
 }
 
 /**
@@ -117,7 +117,7 @@ function insertOne(firstParameter: number, source: string, uid = auditUid(firstP
  * callers, because JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps
  * PostgreSQL from computing either value again at each use.
  */
-function insertOf(value: (name: AuditParameter) => string, source: string, uid: string): string {
+function insertSql(value: (name: AuditParameter) => string, source: string, uid: string): string {
   const member = (name: string): string => `'uid":"' || ${name} || '"'`;
   const replaced = `replace(${value('event')}, ${member(value('stand_in'))}, ${member('subject.uid')})`;
   const named = `coalesce(${replaced}, ${value('event')})`;
@@ -139,7 +139,12 @@ function insertOf(value: (name: AuditParameter) => string, source: string, uid: 
 }
 
 /** @param standIn represents the user in the event; the INSERT replaces it by the pseudonym of a known user */
-export function auditRow(entry: AuditEntry, context: RequestContext | null, time: Date, standIn?: string): AuditRow {
+export function createAuditRow(
+  entry: AuditEntry,
+  context: RequestContext | null,
+  time: Date,
+  standIn?: string,
+): AuditRow {
   const id = uuidv7({ msecs: time.getTime() });
   const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: standIn }, { id, time, context }));
   const { rpId, userId, credential } = entry;

@@ -8,7 +8,7 @@ import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
-import { leafHash } from '../tlog/merkle-hash.js';
+import { hashLeaf } from '../tlog/merkle-hash.js';
 import { AuditService } from './audit.service.js';
 import { recordMigrations } from '../audit-log/record-migrations.js';
 
@@ -29,19 +29,19 @@ beforeEach(async () => {
 });
 afterAll(() => database.close());
 
-const events = () => database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
-const counted = async () => (await metrics.events.get()).values.map(({ value, labels }) => ({ value, ...labels }));
-const party = (rpId: string) => ({
+const findEvents = () => database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
+const readCounts = async () => (await metrics.events.get()).values.map(({ value, labels }) => ({ value, ...labels }));
+const createParty = (rpId: string) => ({
   ...{ rpId, name: rpId, origins: [], enabled: true, policy: DEFAULT_POLICY, version: 1, createdAt: NOW, updatedAt: NOW },
 }); // prettier-ignore
 
 describe('a record', () => {
   it('is in the log when the call returns, as it was hashed', async () => {
     const id = await audit.record(authorizedContext(), { ...READ, detail: 'é 😀 \u0000 \\u0000 "', rpId: 'a.example' });
-    const [event, ...others] = await events();
+    const [event, ...others] = await findEvents();
     expect(others).toEqual([]);
     expect(event).toMatchObject({ id, type: 'audit.read', outcome: 'success', rpId: 'a.example' });
-    expect(event?.leafHash).toEqual(leafHash(event?.event ?? ''));
+    expect(event?.leafHash).toEqual(hashLeaf(event?.event ?? ''));
     expect(JSON.parse(event?.event ?? '')).toMatchObject({
       status_detail: 'é 😀 \u0000 \\u0000 "',
       metadata: { uid: id },
@@ -62,7 +62,7 @@ describe('a record', () => {
   it('is counted once it is written', async () => {
     await audit.record(null, { ...READ, outcome: 'failure', reason: 'x' });
     await audit.record(null, READ);
-    expect(await counted()).toEqual([
+    expect(await readCounts()).toEqual([
       { value: 1, type: 'audit.read', outcome: 'failure', reason: 'x' },
       { value: 1, type: 'audit.read', outcome: 'success', reason: '' },
     ]);
@@ -72,12 +72,12 @@ describe('a record', () => {
 describe('no record, no change; no change, no record', () => {
   it('a transaction that is rolled back leaves neither', async () => {
     const change = database.dataSource.transaction(async (manager) => {
-      await manager.insert(RelyingPartyEntity, party('a.example'));
+      await manager.insert(RelyingPartyEntity, createParty('a.example'));
       await audit.record(null, READ, manager);
       throw new Error('changed my mind');
     });
     await expect(change).rejects.toThrow('changed my mind');
-    expect(await events()).toEqual([]);
+    expect(await findEvents()).toEqual([]);
     expect(await database.dataSource.getRepository(RelyingPartyEntity).count()).toBe(0);
   });
 
@@ -87,12 +87,12 @@ describe('no record, no change; no change, no record', () => {
     ['has an id that is none', { credential: { id: 'nonsense', credentialId: 'AAAA' } }],
   ])('a record that %s undoes its change', async (_, entry) => {
     const change = database.dataSource.transaction(async (manager) => {
-      await manager.insert(RelyingPartyEntity, party('a.example'));
+      await manager.insert(RelyingPartyEntity, createParty('a.example'));
       await audit.record(null, { ...READ, ...entry }, manager);
     });
     await expect(change).rejects.toThrow();
     expect(await database.dataSource.getRepository(RelyingPartyEntity).count()).toBe(0);
-    expect(await counted()).toEqual([]);
+    expect(await readCounts()).toEqual([]);
   });
 
   it('a log that cannot be written fails the call', async () => {
@@ -100,7 +100,7 @@ describe('no record, no change; no change, no record', () => {
       await manager.query('SET TRANSACTION READ ONLY');
       await expect(audit.record(null, READ, manager)).rejects.toMatchObject({ code: '25006' });
     }).catch(() => undefined); // prettier-ignore
-    expect(await counted()).toEqual([]);
+    expect(await readCounts()).toEqual([]);
   });
 
   it('a record outside of the transaction stays when that is rolled back: a refusal is told whatever becomes of it', async () => {
@@ -109,20 +109,20 @@ describe('no record, no change; no change, no record', () => {
       throw new Error('refused');
     });
     await expect(change).rejects.toThrow('refused');
-    expect(await events()).toHaveLength(1);
+    expect(await findEvents()).toHaveLength(1);
   });
 });
 
 describe('a row for a statement of its own', () => {
   it('has the time that it is given, else that of the clock', () => {
-    const timeOf = (row: { values: readonly unknown[] }): unknown => (JSON.parse(row.values[1] as string) as { time: number }).time;
-    expect(timeOf(audit.row(null, READ))).toBe(NOW.getTime());
-    expect(timeOf(audit.row(null, READ, new Date(7)))).toBe(7);
+    const readTime = (row: { values: readonly unknown[] }): unknown => (JSON.parse(row.values[1] as string) as { time: number }).time;
+    expect(readTime(audit.createRow(null, READ))).toBe(NOW.getTime());
+    expect(readTime(audit.createRow(null, READ, new Date(7)))).toBe(7);
   }); // prettier-ignore
 
   it('is not counted before it is written', async () => {
-    audit.row(null, READ);
-    expect(await counted()).toEqual([]);
+    audit.createRow(null, READ);
+    expect(await readCounts()).toEqual([]);
   });
 });
 
@@ -139,8 +139,10 @@ describe('an event that happened even if it cannot be recorded', () => {
     const service = new AuditService(through as never, { now: () => NOW }, metrics, TEST_KEYS);
     service.recordEventually({ ...READ, detail: 'first' });
     service.recordEventually({ ...READ, detail: 'second' });
-    await until(async () => (await events()).length === 2 && (await counted())[0]?.value === 2);
-    const details = (await events()).map(({ event }) => (JSON.parse(event) as { status_detail: string }).status_detail);
+    await until(async () => (await findEvents()).length === 2 && (await readCounts())[0]?.value === 2);
+    const details = (await findEvents()).map(
+      ({ event }) => (JSON.parse(event) as { status_detail: string }).status_detail,
+    );
     expect(details.sort()).toEqual(['first', 'second']);
     await service.beforeApplicationShutdown();
   });
@@ -149,7 +151,9 @@ describe('an event that happened even if it cannot be recorded', () => {
 describe('migrations', () => {
   it('are recorded one by one, before any service runs', async () => {
     await recordMigrations(database.dataSource, ['Initial1', 'Second2'], NOW);
-    const recorded = (await events()).map(({ event }) => JSON.parse(event) as { unmapped: object; class_uid: number });
+    const recorded = (await findEvents()).map(
+      ({ event }) => JSON.parse(event) as { unmapped: object; class_uid: number },
+    );
     expect(recorded.map(({ unmapped }) => unmapped)).toEqual(
       expect.arrayContaining([{ migration: 'Initial1' }, { migration: 'Second2' }]),
     );

@@ -3,15 +3,15 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { named, type Queryable } from '../database/named-statement.js';
+import { nameStatement, type Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
-import { auditStatement, type AuditRow, auditRow } from './audit-row.js';
-import { standInFor } from './subjects.js';
+import { insertEventSql, type AuditRow, createAuditRow } from './audit-row.js';
+import { deriveStandIn } from './subjects.js';
 
 /** Writes a row that `AuditService.row` made. */
-export const RECORD = named('audit-record', auditStatement(1));
+export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
 const UNIQUE_VIOLATION = '23505';
 const RETRY_MS = 1_000;
 /** Maximum number of events in memory that wait for the database to come back. */
@@ -41,12 +41,12 @@ export class AuditService implements BeforeApplicationShutdown {
    *
    * @param uid the user's pseudonym, if it is known; otherwise a stand-in, which the INSERT replaces by the pseudonym
    */
-  row(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now(), uid?: string): AuditRow {
+  createRow(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now(), uid?: string): AuditRow {
     const standIn =
       entry.userId === undefined
         ? undefined
-        : (uid ?? standInFor({ rpId: entry.rpId, userId: entry.userId }, time, this.keys));
-    return auditRow(entry, context, time, standIn);
+        : (uid ?? deriveStandIn({ rpId: entry.rpId, userId: entry.userId }, time, this.keys));
+    return createAuditRow(entry, context, time, standIn);
   }
 
   /** @returns the event's id */
@@ -56,9 +56,9 @@ export class AuditService implements BeforeApplicationShutdown {
     through: Queryable = this.dataSource,
     time?: Date,
   ): Promise<string> {
-    const row = this.row(context, entry, time);
-    await RECORD.run(through, row.values);
-    this.count(row);
+    const row = this.createRow(context, entry, time);
+    await INSERT_EVENT.run(through, row.values);
+    this.countEvent(row);
     return row.id;
   }
 
@@ -67,7 +67,7 @@ export class AuditService implements BeforeApplicationShutdown {
    * event keeps its time and is written as soon as the database accepts it.
    */
   recordEventually(entry: AuditEntry): void {
-    if (this.waiting.length < MAX_WAITING) this.waiting.push(this.row(null, entry));
+    if (this.waiting.length < MAX_WAITING) this.waiting.push(this.createRow(null, entry));
     else this.logger.error({ message: 'an event is lost: too many events wait to be recorded', entry });
     this.writing ??= this.writeWaiting();
   }
@@ -77,15 +77,15 @@ export class AuditService implements BeforeApplicationShutdown {
     clearTimeout(this.timer);
     await (this.writing ?? this.writeWaiting());
     clearTimeout(this.timer);
-    if (this.waiting.length > 0) this.logger.error({ message: 'events are lost', events: this.waiting.map(entryOf) });
+    if (this.waiting.length > 0) this.logger.error({ message: 'events are lost', events: this.waiting.map(getEntry) });
   }
 
   private async writeWaiting(): Promise<void> {
     try {
       for (let row = this.waiting[0]; row; row = this.waiting[0]) {
-        await RECORD.run(this.dataSource, row.values).catch(ignoreRecorded);
+        await INSERT_EVENT.run(this.dataSource, row.values).catch(ignoreDuplicate);
         this.waiting.shift();
-        this.count(row);
+        this.countEvent(row);
       }
     } catch (error) {
       this.logger.warn({
@@ -102,7 +102,7 @@ export class AuditService implements BeforeApplicationShutdown {
   }
 
   /** Counts an event in the metrics. Call it after a statement has written a row of `row`. */
-  count({ entry: { type, outcome, reason = '' } }: AuditRow): void {
+  countEvent({ entry: { type, outcome, reason = '' } }: AuditRow): void {
     this.metrics.events.inc({ type, outcome, reason });
   }
 }
@@ -110,10 +110,10 @@ export class AuditService implements BeforeApplicationShutdown {
 /**
  * Ignores that the event's id exists: an earlier try has committed, and its answer was lost. @throws any other error
  */
-function ignoreRecorded(error: unknown): void {
+function ignoreDuplicate(error: unknown): void {
   if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
 }
 
-function entryOf({ entry }: AuditRow): AuditEntry {
+function getEntry({ entry }: AuditRow): AuditEntry {
   return entry;
 }

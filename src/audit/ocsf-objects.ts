@@ -11,7 +11,7 @@ export const WEBAUTHN_FACTOR = { factor_type: 'WebAuthn', factor_type_id: 10 };
  * Builds OCSF's `actor`: the caller with the decision of the access policy, or the service itself if there is no
  * request.
  */
-export function actorOf(context: RequestContext | null): Members {
+export function toActor(context: RequestContext | null): Members {
   if (!context) return { app_name: PRODUCT.name };
   const { caller, decision } = context;
   const authorizations = decision && [
@@ -23,17 +23,17 @@ export function actorOf(context: RequestContext | null): Members {
 }
 
 /** Builds OCSF's `network_endpoint` of the caller. The address of a connection that is gone is not known any more. */
-export function sourceOf(context: RequestContext | null): Members {
+export function toSourceEndpoint(context: RequestContext | null): Members {
   if (!context) return { svc_name: SERVICE.name };
   const { ip, port } = context.source;
   return ip === '' ? { name: 'unknown' } : { ip, port };
 }
 
-export function apiOf({ type }: AuditEntry, context: RequestContext | null): Members {
+export function toApi({ type }: AuditEntry, context: RequestContext | null): Members {
   return { operation: context?.operation ?? type, service: SERVICE };
 }
 
-export function userOf({ userId, rpId }: AuditEntry): Members {
+export function toUser({ userId, rpId }: AuditEntry): Members {
   return { domain: rpId, name: userId ? undefined : 'unknown', uid: userId };
 }
 
@@ -41,24 +41,24 @@ export function userOf({ userId, rpId }: AuditEntry): Members {
  * Builds OCSF's `managed_entity`. OCSF has a type for users, but none for relying parties and passkeys: these are 99
  * (Other), and `type` names them.
  */
-export function entityOf(entry: AuditEntry): Members {
-  if (entry.type === 'user.erase') return managed(entry.userId, 'User', 2, userOf(entry));
+export function toManagedEntity(entry: AuditEntry): Members {
+  if (entry.type === 'user.erase') return buildManagedEntity(entry.userId, 'User', 2, toUser(entry));
   return entry.type.startsWith('relying-party.')
-    ? managed(entry.rpId, 'relying-party', 99)
-    : managed(entry.credential?.id, 'passkey', 99);
+    ? buildManagedEntity(entry.rpId, 'relying-party', 99)
+    : buildManagedEntity(entry.credential?.id, 'passkey', 99);
 }
 
 /** OCSF requires an entity to have a uid or a name. */
-function managed(uid: string | undefined, type: string, type_id: number, user?: Members): Members {
+function buildManagedEntity(uid: string | undefined, type: string, type_id: number, user?: Members): Members {
   return { name: uid === undefined ? 'unknown' : undefined, type, type_id, uid, user };
 }
 
-export function credentialOf({ credential, userId }: AuditEntry): Members | undefined {
+export function toCredentialMembers({ credential, userId }: AuditEntry): Members | undefined {
   return credential && { credential_id: credential.credentialId, uid: credential.id, user_uid: userId };
 }
 
 /** Sorts members by UTF-16 code units (RFC 8785 §3.2.3). */
-export function inOrder(members: Members): Members {
+export function sortMembers(members: Members): Members {
   const ordered: Members = {};
   for (const name of Object.keys(members).sort()) ordered[name] = members[name];
   return ordered;

@@ -10,10 +10,10 @@ const ID = '0199b4e0-0000-7000-8000-000000000001';
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 
 /** Returns the context that the service gives: some events have no request. */
-const contextFor = (type: AuditEventType): RequestContext | null =>
+const getContext = (type: AuditEventType): RequestContext | null =>
   /^(service|schema)\./.test(type) ? null : authorizedContext();
 
-const ocsf = (entry: Partial<AuditEntry> & Pick<AuditEntry, 'type'>, context = contextFor(entry.type)) =>
+const createRecord = (entry: Partial<AuditEntry> & Pick<AuditEntry, 'type'>, context = getContext(entry.type)) =>
   JSON.parse(JSON.stringify(toOcsf({ outcome: 'success', ...entry }, { id: ID, time: TIME, context }))) as Record<
     string,
     unknown
@@ -33,7 +33,7 @@ const REQUIRED: Readonly<Record<number, (string | string[])[]>> = {
 };
 const BASE = ['activity_id', 'category_uid', 'class_uid', 'type_uid', 'severity_id', 'time', 'metadata.version', 'metadata.product.name', 'metadata.uid']; // prettier-ignore
 
-const at = (event: unknown, path: string): unknown =>
+const readPath = (event: unknown, path: string): unknown =>
   path.split('.').reduce((part, name) => (part as Record<string, unknown> | undefined)?.[name], event);
 
 const subject = { rpId: 'a.example', userId: 'u-1', credential: { id: ID, credentialId: 'AAAA' } };
@@ -42,28 +42,28 @@ describe.each(TYPES)('%s', (type) => {
   const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[type];
 
   it('has what its class requires', () => {
-    const event = ocsf({ type, ...subject });
-    for (const path of BASE) expect([path, at(event, path)]).toEqual([path, expect.anything()]);
+    const event = createRecord({ type, ...subject });
+    for (const path of BASE) expect([path, readPath(event, path)]).toEqual([path, expect.anything()]);
     for (const paths of REQUIRED[classUid]!) {
-      const values = [paths].flat().map((path) => at(event, path));
+      const values = [paths].flat().map((path) => readPath(event, path));
       expect([paths, values]).toEqual([paths, expect.arrayContaining([expect.anything()])]);
     }
   });
 
   it('still has it when nothing is known of its subject', () => {
-    const event = ocsf({ type, outcome: 'failure', ...(/^(relying|user)/.test(type) && subject) });
+    const event = createRecord({ type, outcome: 'failure', ...(/^(relying|user)/.test(type) && subject) });
     for (const paths of REQUIRED[classUid]!.filter((required) => !String(required).startsWith('entity'))) {
-      const values = [paths].flat().map((path) => at(event, path));
+      const values = [paths].flat().map((path) => readPath(event, path));
       expect([paths, values]).toEqual([paths, expect.arrayContaining([expect.anything()])]);
     }
   });
 
   it('names its class, category and activity consistently', () => {
-    expect(ocsf({ type, ...subject })).toMatchObject({
+    expect(createRecord({ type, ...subject })).toMatchObject({
       ...{ category_uid: categoryUid, class_uid: classUid, activity_id: activityId, activity_name: activityName },
       ...{ type_uid: classUid * 100 + activityId, category_name: expect.any(String), class_name: expect.any(String) },
     });
-    const { class_name, type_name } = ocsf({ type, ...subject });
+    const { class_name, type_name } = createRecord({ type, ...subject });
     expect(type_name).toBe(`${String(class_name)}: ${activityId === 99 ? 'Other' : activityName}`);
     expect(Math.floor(classUid / 1_000)).toBe(categoryUid);
   });
@@ -89,13 +89,13 @@ describe.each(TYPES)('%s', (type) => {
   });
 
   it('says when, by whom and under which request', () => {
-    const event = ocsf({ type, ...subject });
+    const event = createRecord({ type, ...subject });
     expect(event).toMatchObject({
       ...{ time: TIME.getTime(), time_dt: '2026-06-30T12:34:56.789Z' },
       metadata: { uid: ID, event_code: type, version: '1.8.0', profiles: expect.arrayContaining(['datetime']) },
       actor: expect.anything(),
     });
-    if (contextFor(type) === null) return;
+    if (getContext(type) === null) return;
     expect(event).toMatchObject({
       actor: { app_uid: AUTH_SERVICE.spiffeId, session: { credential_uid: AUTH_SERVICE.fingerprint } },
       metadata: { correlation_uid: '0199b4e0-0000-7000-8000-000000000001' },
@@ -106,34 +106,34 @@ describe.each(TYPES)('%s', (type) => {
 
   it('says how it ended, and why', () => {
     const [success, failure] = classUid === 2004 ? [99, 99] : [1, 2];
-    expect(ocsf({ type, ...subject })).toMatchObject({ status_id: success, status: 'Success' });
-    expect(ocsf({ type, ...subject, outcome: 'failure', reason: 'r', detail: 'd' })).toMatchObject({
+    expect(createRecord({ type, ...subject })).toMatchObject({ status_id: success, status: 'Success' });
+    expect(createRecord({ type, ...subject, outcome: 'failure', reason: 'r', detail: 'd' })).toMatchObject({
       ...{ status_id: failure, status: 'Failure', status_code: 'r', status_detail: 'd' },
     });
   });
 
   it('holds no undefined member, so that its hash is that of its JSON', () => {
-    const undefinedIn = (value: unknown): boolean =>
-      value === undefined || (typeof value === 'object' && value !== null && Object.values(value).some(undefinedIn));
-    expect(undefinedIn(ocsf({ type, ...subject }))).toBe(false);
+    const hasUndefined = (value: unknown): boolean =>
+      value === undefined || (typeof value === 'object' && value !== null && Object.values(value).some(hasUndefined));
+    expect(hasUndefined(createRecord({ type, ...subject }))).toBe(false);
   });
 });
 
 describe('an authentication', () => {
   it('is by WebAuthn, of a user, at a relying party, with more than one factor or not', () => {
-    expect(ocsf({ type: 'credential.verify', ...subject, userVerified: true })).toMatchObject({
+    expect(createRecord({ type: 'credential.verify', ...subject, userVerified: true })).toMatchObject({
       ...{ auth_protocol_id: 99, auth_protocol: 'WebAuthn', is_mfa: true },
       auth_factors: [{ factor_type_id: 10, factor_type: 'WebAuthn' }],
       user: { uid: 'u-1', domain: 'a.example' },
       dst_endpoint: { hostname: 'a.example' },
       unmapped: { rp_id: 'a.example', credential: { uid: ID, credential_id: 'AAAA', user_uid: 'u-1' } },
     });
-    expect(ocsf({ type: 'credential.verify', userVerified: false })).toMatchObject({ is_mfa: false });
-    expect(ocsf({ type: 'credential.verify' })).not.toHaveProperty('is_mfa');
+    expect(createRecord({ type: 'credential.verify', userVerified: false })).toMatchObject({ is_mfa: false });
+    expect(createRecord({ type: 'credential.verify' })).not.toHaveProperty('is_mfa');
   });
 
   it('of nobody in particular is of a user unknown', () => {
-    expect(ocsf({ type: 'challenge.issue', rpId: 'a.example' })).toMatchObject({
+    expect(createRecord({ type: 'challenge.issue', rpId: 'a.example' })).toMatchObject({
       user: { name: 'unknown', domain: 'a.example' },
     });
   });
@@ -148,44 +148,50 @@ describe('an entity', () => {
     ['relying-party.create', { type_id: 99, type: 'relying-party', uid: 'a.example' }],
     ['relying-party.update', { type_id: 99, type: 'relying-party', uid: 'a.example' }],
   ])('of %s is %j', (type, entity) => {
-    expect(ocsf({ type, ...subject })['entity']).toEqual(entity);
+    expect(createRecord({ type, ...subject })['entity']).toEqual(entity);
   });
 
   it('that is not known has a name that says so', () => {
-    expect(ocsf({ type: 'credential.rename' })['entity']).toEqual({ type_id: 99, type: 'passkey', name: 'unknown' });
+    expect(createRecord({ type: 'credential.rename' })['entity']).toEqual({
+      type_id: 99,
+      type: 'passkey',
+      name: 'unknown',
+    });
   });
 });
 
 describe('an actor', () => {
   it('that was not identified is said to be so, and never left out', () => {
     const { caller, ...context } = authorizedContext();
-    const event = ocsf({ type: 'access.denied', outcome: 'failure', reason: 'caller-unidentified' }, context);
+    const event = createRecord({ type: 'access.denied', outcome: 'failure', reason: 'caller-unidentified' }, context);
     expect(event['actor']).toEqual({ app_name: 'unidentified' });
     expect(caller).toBeDefined();
   });
 
   it('is the service itself where nobody asked', () => {
-    expect(ocsf({ type: 'service.start' })['actor']).toEqual({ app_name: 'Passkey Manager' });
-    expect(ocsf({ type: 'service.start' })).not.toHaveProperty('src_endpoint');
-    expect(ocsf({ type: 'audit.read' }, null)).toMatchObject({ src_endpoint: { svc_name: 'Passkey Manager' } });
+    expect(createRecord({ type: 'service.start' })['actor']).toEqual({ app_name: 'Passkey Manager' });
+    expect(createRecord({ type: 'service.start' })).not.toHaveProperty('src_endpoint');
+    expect(createRecord({ type: 'audit.read' }, null)).toMatchObject({ src_endpoint: { svc_name: 'Passkey Manager' } });
   });
 
   it.each(['allowed', 'denied'] as const)('carries what the access policy decided: %s', (outcome) => {
     const decision = { outcome, permission: 'audit:read', policyDigest: 'cd'.repeat(32), epoch: 3 };
-    expect(ocsf({ type: 'audit.read', facts: { event: ID } }, { ...authorizedContext(), decision })).toMatchObject({
+    expect(
+      createRecord({ type: 'audit.read', facts: { event: ID } }, { ...authorizedContext(), decision }),
+    ).toMatchObject({
       actor: {
         app_uid: AUTH_SERVICE.spiffeId,
         authorizations: [{ decision: outcome, policy: { name: 'access policy', uid: 'cd'.repeat(32) } }],
       },
       unmapped: { event: ID, permission: 'audit:read', epoch: 3 },
     });
-    expect(ocsf({ type: 'audit.read' })['actor']).not.toHaveProperty('authorizations');
+    expect(createRecord({ type: 'audit.read' })['actor']).not.toHaveProperty('authorizations');
   });
 });
 
 describe('a source', () => {
   it('that is gone is said to be unknown', () => {
-    const event = ocsf({ type: 'handshake.refused' }, { ...authorizedContext(), source: { ip: '', port: 0 } });
+    const event = createRecord({ type: 'handshake.refused' }, { ...authorizedContext(), source: { ip: '', port: 0 } });
     expect(event['src_endpoint']).toEqual({ name: 'unknown' });
   });
 });
@@ -193,8 +199,8 @@ describe('a source', () => {
 describe('the use of the API', () => {
   it('is told by its operation', () => {
     const { operation } = authorizedContext();
-    expect(ocsf({ type: 'audit.read' })['api']).toEqual({ operation, service: { name: 'Passkey Manager' } });
-    const own = ocsf({ type: 'audit.read' }, null);
+    expect(createRecord({ type: 'audit.read' })['api']).toEqual({ operation, service: { name: 'Passkey Manager' } });
+    const own = createRecord({ type: 'audit.read' }, null);
     expect(own['api']).toEqual({ operation: 'audit.read', service: { name: 'Passkey Manager' } });
   });
 });
@@ -206,13 +212,16 @@ describe('severity', () => {
     ['access.denied', 'failure', 2, 'Low'],
     ['credential.tampered', 'failure', 4, 'High'],
   ])('of %s with %s is %i, %s', (type, outcome, id, name) => {
-    expect(ocsf({ type, outcome })).toMatchObject({ severity_id: id, severity: name });
+    expect(createRecord({ type, outcome })).toMatchObject({ severity_id: id, severity: name });
   });
 });
 
 describe('facts', () => {
   it('are unmapped, and cannot stand in for a member of the event', () => {
-    const event = ocsf({ type: 'audit.read', facts: { status_id: 1, nothing: undefined, filter: { limit: 5 } } });
+    const event = createRecord({
+      type: 'audit.read',
+      facts: { status_id: 1, nothing: undefined, filter: { limit: 5 } },
+    });
     expect(event['unmapped']).toEqual({ status_id: 1, filter: { limit: 5 } });
     expect(event['status_id']).toBe(1);
   });

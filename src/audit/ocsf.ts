@@ -1,15 +1,15 @@
 import type { RequestContext } from '../http/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry } from './audit-entry.js';
 import {
-  actorOf,
-  apiOf,
-  credentialOf,
-  entityOf,
-  inOrder,
+  toActor,
+  toApi,
+  toCredentialMembers,
+  toManagedEntity,
+  sortMembers,
   PRODUCT,
   SERVICE,
-  sourceOf,
-  userOf,
+  toSourceEndpoint,
+  toUser,
   WEBAUTHN_FACTOR,
 } from './ocsf-objects.js';
 
@@ -50,17 +50,17 @@ export interface EventOrigin {
 export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, unknown> {
   const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[entry.type];
   const { time, context } = origin;
-  const [user, src_endpoint] = [userOf(entry), sourceOf(context)];
+  const [user, src_endpoint] = [toUser(entry), toSourceEndpoint(context)];
   const isAuthentication = classUid === 3002;
   const isFinding = classUid === 2004;
   const hasUser = isAuthentication || classUid === 3001;
-  const [severity_id, severity] = severityOf(entry);
+  const [severity_id, severity] = rateSeverity(entry);
   const failed = entry.outcome === 'failure';
   return {
     activity_id: activityId,
     activity_name: activityName,
-    actor: actorOf(context),
-    api: classUid === 6003 ? apiOf(entry, context) : undefined,
+    actor: toActor(context),
+    api: classUid === 6003 ? toApi(entry, context) : undefined,
     app: classUid === 6002 ? PRODUCT : undefined,
     auth_factors: hasUser ? [WEBAUTHN_FACTOR] : undefined,
     auth_protocol: isAuthentication ? 'WebAuthn' : undefined,
@@ -70,12 +70,12 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
     class_name: CLASSES[classUid],
     class_uid: classUid,
     dst_endpoint: isAuthentication && entry.rpId ? { hostname: entry.rpId } : undefined,
-    entity: classUid === 3004 ? entityOf(entry) : undefined,
-    evidences: isFinding ? [{ api: apiOf(entry, context), src_endpoint, user }] : undefined,
+    entity: classUid === 3004 ? toManagedEntity(entry) : undefined,
+    evidences: isFinding ? [{ api: toApi(entry, context), src_endpoint, user }] : undefined,
     finding_info: isFinding ? { title: FINDINGS[entry.type], uid: origin.id } : undefined,
     is_alert: isFinding ? true : undefined,
     is_mfa: isAuthentication ? entry.userVerified : undefined,
-    metadata: metadataOf(entry, classUid, origin),
+    metadata: toMetadata(entry, classUid, origin),
     service: isAuthentication ? SERVICE : undefined,
     severity,
     severity_id,
@@ -90,30 +90,30 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
     time_dt: time.toISOString(),
     type_name: `${CLASSES[classUid] ?? ''}: ${activityId === OTHER ? 'Other' : activityName}`,
     type_uid: classUid * 100 + activityId,
-    unmapped: unmappedOf(entry, context),
+    unmapped: toUnmapped(entry, context),
     user: hasUser ? user : undefined,
   };
 }
 
 /** Merges our members and the entry's facts, in the order of their names. */
-function unmappedOf(entry: AuditEntry, context: RequestContext | null): Record<string, unknown> {
+function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<string, unknown> {
   const { decision } = context ?? {};
   const own = {
-    credential: credentialOf(entry),
+    credential: toCredentialMembers(entry),
     epoch: decision?.epoch,
     permission: decision?.permission,
     rp_id: entry.rpId,
   };
-  return entry.facts ? inOrder({ ...own, ...entry.facts }) : own;
+  return entry.facts ? sortMembers({ ...own, ...entry.facts }) : own;
 }
 
-function severityOf({ type, outcome }: AuditEntry): [id: number, name: string] {
+function rateSeverity({ type, outcome }: AuditEntry): [id: number, name: string] {
   if (type === 'credential.tampered' || type === 'audit.failure') return [4, 'High'];
   if (type === 'risk.signal') return [3, 'Medium'];
   return outcome === 'failure' ? [2, 'Low'] : [1, 'Informational'];
 }
 
-function metadataOf({ type }: AuditEntry, classUid: number, { id, context }: EventOrigin): Record<string, unknown> {
+function toMetadata({ type }: AuditEntry, classUid: number, { id, context }: EventOrigin): Record<string, unknown> {
   return {
     correlation_uid: context?.requestId === '' ? undefined : context?.requestId,
     event_code: type,

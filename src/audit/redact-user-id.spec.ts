@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { REDACTED, redactUserId } from './redact-user-id.js';
 
 const ENTRY = { type: 'credential.suspend', outcome: 'success' } as const;
-const redacted = (userId: string, text: string): unknown =>
+const redactDetail = (userId: string, text: string): unknown =>
   redactUserId({ ...ENTRY, userId, facts: { status_reason: text } }).facts?.['status_reason'];
 
 describe('the user’s own id', () => {
@@ -19,7 +19,7 @@ describe('the user’s own id', () => {
     ['1', 'session-8c1f of 1', `session-8c1f of ${REDACTED}`],
     ['u-123', 'nobody', 'nobody'],
   ])('%j is not in the text %j', (userId, text, expected) => {
-    expect(redacted(userId, text)).toBe(expected);
+    expect(redactDetail(userId, text)).toBe(expected);
   });
 
   it('is in no text that a caller writes, and in nothing else of the event replaced', () => {

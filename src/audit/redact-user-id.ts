@@ -17,7 +17,7 @@ export function redactUserId(entry: AuditEntry): AuditEntry {
   if (!userId) return entry;
   return {
     ...entry,
-    ...(detail !== undefined && { detail: withoutId(detail, userId) }),
+    ...(detail !== undefined && { detail: redactText(detail, userId) }),
     ...(facts && { facts: redactMembers(facts, userId) }),
   };
 }
@@ -25,25 +25,25 @@ export function redactUserId(entry: AuditEntry): AuditEntry {
 function redactMembers(members: Readonly<Record<string, unknown>>, userId: string): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(members).map(([name, value]) => {
-      if (typeof value === 'string') return [name, WRITTEN_BY_CALLERS.has(name) ? withoutId(value, userId) : value];
+      if (typeof value === 'string') return [name, WRITTEN_BY_CALLERS.has(name) ? redactText(value, userId) : value];
       return [name, name === 'identity_proof' && value ? redactMembers(value as typeof members, userId) : value];
     }),
   );
 }
 
-function withoutId(text: string, userId: string): string {
-  return [...spellingsOf(userId)].reduce((rest, spelling) => without(rest, spelling), text);
+function redactText(text: string, userId: string): string {
+  return [...listSpellings(userId)].reduce((rest, spelling) => redactSpelling(rest, spelling), text);
 }
 
 /** Lists the spellings of an id: as it is, URL-encoded with hexadecimal digits of either case, and JSON-escaped. */
-function spellingsOf(id: string): Set<string> {
+function listSpellings(id: string): Set<string> {
   const encoded = encodeURIComponent(id);
   const inLowerCase = encoded.replace(/%../g, (byte) => byte.toLowerCase());
   return new Set([id, encoded, inLowerCase, JSON.stringify(id).slice(1, -1)]);
 }
 
 /** Redacts an id in a text. A short id is redacted only where it is a word of its own. */
-function without(text: string, id: string): string {
+function redactSpelling(text: string, id: string): string {
   const [first = '', ...rest] = text.split(id);
   return rest.reduce((before, after) => {
     const isPart = id.length < SHORT && (WORD.test(before) || WORD_BEGINS.test(after));

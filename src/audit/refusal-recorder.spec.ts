@@ -1,19 +1,19 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type Refusal, RefusalRecords } from './refusal-recorder.js';
+import { type RefusedEvent, RefusalRecorder } from './refusal-recorder.js';
 
 const BOUNDS = { records: 3, answers: 10, keys: 4, writing: 100 };
 const START = 1_800_000_000_000;
 
-let written: Refusal[];
+let written: RefusedEvent[];
 let failure: Error | undefined;
-let records: RefusalRecords;
+let records: RefusalRecorder;
 let now: number;
 beforeEach(() => {
   [written, failure, now] = [[], undefined, START];
-  records = new RefusalRecords(BOUNDS, record);
+  records = new RefusalRecorder(BOUNDS, record);
 });
 
-function record(refusal: Refusal): Promise<void> {
+function record(refusal: RefusedEvent): Promise<void> {
   if (failure) return Promise.reject(failure);
   written.push(refusal);
   return Promise.resolve();
@@ -30,9 +30,10 @@ async function refuse(key: string, times: number): Promise<number> {
   return retryAfter;
 }
 
-const before = ({ entry: { facts } }: Refusal): number => Number(facts?.['refused_before_unrecorded'] ?? 0);
-const of = (key: string): Refusal[] => written.filter(({ context }) => context.source.ip === key);
-const total = (refusals = written): number => refusals.reduce((sum, refusal) => sum + 1 + before(refusal), 0);
+const countBefore = ({ entry: { facts } }: RefusedEvent): number => Number(facts?.['refused_before_unrecorded'] ?? 0);
+const listWritten = (key: string): RefusedEvent[] => written.filter(({ context }) => context.source.ip === key);
+const sumRefusals = (refusals = written): number =>
+  refusals.reduce((sum, refusal) => sum + 1 + countBefore(refusal), 0);
 
 describe('the refusals of one key', () => {
   it('are recorded one by one up to the bound of a minute, and then counted', async () => {
@@ -45,8 +46,8 @@ describe('the refusals of one key', () => {
     await refuse('a', 100);
     now += 60_000;
     await refuse('a', 1);
-    expect(written.map(before)).toEqual([0, 0, 0, 97]);
-    expect(total()).toBe(101);
+    expect(written.map(countBefore)).toEqual([0, 0, 0, 97]);
+    expect(sumRefusals()).toBe(101);
   });
 
   it('are reported by the newest one with its own time, when no other follows', async () => {
@@ -57,7 +58,7 @@ describe('the refusals of one key', () => {
     await records.write(new Date(now));
     expect(written.at(-1)).toMatchObject({ time: new Date(START + 5_000), entry: { facts: { refused_before_unrecorded: 96 } } }); // prettier-ignore
     await records.write(new Date(now));
-    expect(total()).toBe(100);
+    expect(sumRefusals()).toBe(100);
   });
 
   it('are not worth an answer when they are too many for a minute', async () => {
@@ -75,7 +76,7 @@ describe('the refusals of one key', () => {
     now -= 3_600_000;
     await refuse('a', 5);
     await records.write(new Date(now));
-    expect(total()).toBe(10);
+    expect(sumRefusals()).toBe(10);
   });
 });
 
@@ -84,7 +85,7 @@ describe('a flood of keys', () => {
     for (let key = 0; key < 10_000; key += 1) await refuse(`key-${String(key)}`, 2);
     expect(written).toHaveLength(4 * 2 + 3);
     await records.write(new Date(now));
-    expect(total()).toBe(20_000);
+    expect(sumRefusals()).toBe(20_000);
     expect(written).toHaveLength(4 * 2 + 3 + 1);
     expect((records as unknown as { counts: Map<string, unknown> }).counts.size).toBe(5);
   });
@@ -94,7 +95,7 @@ describe('a flood of keys', () => {
     now += 60_000;
     await records.write(new Date(now));
     await refuse('late', 3);
-    expect(of('late')).toHaveLength(3);
+    expect(listWritten('late')).toHaveLength(3);
   });
 });
 
@@ -105,12 +106,12 @@ describe('when the log cannot be written', () => {
     await expect(records.write(new Date(now))).rejects.toThrow('the database is gone');
     failure = undefined;
     await refuse('a', 1);
-    expect(written.map(before)).toEqual([1]);
+    expect(written.map(countBefore)).toEqual([1]);
   });
 
   it('no more records wait for it than may be written at a time', async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
-    records = new RefusalRecords({ ...BOUNDS, records: 100, writing: 2 }, async (refusal) => {
+    records = new RefusalRecorder({ ...BOUNDS, records: 100, writing: 2 }, async (refusal) => {
       await gate;
       await record(refusal);
     });
@@ -120,6 +121,6 @@ describe('when the log cannot be written', () => {
     await Promise.all(refused);
     await records.write(new Date(now));
     expect(written).toHaveLength(3);
-    expect(total()).toBe(50);
+    expect(sumRefusals()).toBe(50);
   });
 });

@@ -13,7 +13,7 @@ export interface RefusalBounds {
 }
 
 /** The content of an event, and the time of the refusal. */
-export interface Refusal {
+export interface RefusedEvent {
   readonly context: RequestContext;
   readonly entry: AuditEntry;
   readonly time: Date;
@@ -26,23 +26,23 @@ interface Count {
   recorded: number;
   unrecorded: number;
   /** The newest unrecorded refusal. */
-  last?: Refusal | undefined;
+  last?: RefusedEvent | undefined;
 }
 
 const MINUTE_MS = 60_000;
-const FURTHER = '';
+const FURTHER_KEYS = '';
 
 /**
  * Records a limited number of refusals per key and minute, and counts the rest. The key's next record says how many
  * were counted before it (`refused_before_unrecorded`), so the records and these numbers add up to all refusals.
  */
-export class RefusalRecords {
+export class RefusalRecorder {
   private readonly counts = new Map<string, Count>();
   private readonly writing = new Set<Promise<unknown>>();
 
   constructor(
     private readonly bounds: RefusalBounds,
-    private readonly record: (refusal: Refusal) => Promise<unknown>,
+    private readonly record: (refusal: RefusedEvent) => Promise<unknown>,
   ) {}
 
   /**
@@ -51,10 +51,10 @@ export class RefusalRecords {
    * @param key the identity or address whose refusals are counted together
    * @returns 0, or the seconds until the key's minute ends if the key is refused too often for an answer that says why
    */
-  async refuse(key: string, refusal: Refusal): Promise<number> {
+  async refuse(key: string, refusal: RefusedEvent): Promise<number> {
     const { bounds } = this;
     const now = refusal.time.getTime();
-    const count = this.countOf(key, now);
+    const count = this.getCount(key, now);
     count.refused += 1;
     count.unrecorded += 1;
     count.last = refusal;
@@ -80,9 +80,9 @@ export class RefusalRecords {
     }
   }
 
-  private countOf(key: string, now: number): Count {
+  private getCount(key: string, now: number): Count {
     const known = this.counts.get(key);
-    if (!known && key !== FURTHER && this.counts.size >= this.bounds.keys) return this.countOf(FURTHER, now);
+    if (!known && key !== FURTHER_KEYS && this.counts.size >= this.bounds.keys) return this.getCount(FURTHER_KEYS, now);
     const count = known ?? { since: now, refused: 0, recorded: 0, unrecorded: 0 };
     if (hasEnded(count, now)) Object.assign(count, { since: now, refused: 0, recorded: 0 });
     this.counts.set(key, count);
@@ -95,7 +95,7 @@ export class RefusalRecords {
     if (!last) return;
     count.unrecorded = 0;
     count.last = undefined;
-    const writing = this.record(unrecorded === 1 ? last : withCount(last, unrecorded - 1));
+    const writing = this.record(unrecorded === 1 ? last : addCount(last, unrecorded - 1));
     this.writing.add(writing);
     try {
       await writing;
@@ -113,6 +113,6 @@ function hasEnded({ since }: Count, now: number): boolean {
   return now - since >= MINUTE_MS || now < since;
 }
 
-function withCount({ context, entry, time }: Refusal, before: number): Refusal {
+function addCount({ context, entry, time }: RefusedEvent, before: number): RefusedEvent {
   return { context, time, entry: { ...entry, facts: { ...entry.facts, refused_before_unrecorded: before } } };
 }

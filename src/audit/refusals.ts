@@ -4,7 +4,7 @@ import type { RequestContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import type { AuditEntry } from './audit-entry.js';
 import { AuditService } from './audit.service.js';
-import { type Refusal, RefusalRecords } from './refusal-recorder.js';
+import { type RefusedEvent, RefusalRecorder } from './refusal-recorder.js';
 
 /**
  * Interval at which counted refusals are written. A process that is killed loses those that it counted since the last
@@ -29,22 +29,22 @@ const TAMPERED_ROWS = { records: 10, answers: Infinity, keys: 1_000, writing: 8 
 @Injectable()
 export class Refusals implements OnApplicationBootstrap {
   private readonly logger = new Logger(Refusals.name);
-  private readonly named: RefusalRecords;
-  private readonly strangers: RefusalRecords;
-  private readonly handshakes: RefusalRecords;
-  private readonly tamperedRows: RefusalRecords;
+  private readonly named: RefusalRecorder;
+  private readonly strangers: RefusalRecorder;
+  private readonly handshakes: RefusalRecorder;
+  private readonly tamperedRows: RefusalRecorder;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     audit: AuditService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {
-    const record = ({ context, entry, time }: Refusal): Promise<string> =>
+    const record = ({ context, entry, time }: RefusedEvent): Promise<string> =>
       audit.record(context, entry, undefined, time);
-    this.named = new RefusalRecords(NAMED, record);
-    this.strangers = new RefusalRecords(STRANGERS, record);
-    this.handshakes = new RefusalRecords(HANDSHAKES, record);
-    this.tamperedRows = new RefusalRecords(TAMPERED_ROWS, record);
+    this.named = new RefusalRecorder(NAMED, record);
+    this.strangers = new RefusalRecorder(STRANGERS, record);
+    this.handshakes = new RefusalRecorder(HANDSHAKES, record);
+    this.tamperedRows = new RefusalRecorder(TAMPERED_ROWS, record);
   }
 
   onApplicationBootstrap(): void {
@@ -52,7 +52,7 @@ export class Refusals implements OnApplicationBootstrap {
       this.write().catch((error: unknown) => {
         this.logger.warn({
           message: 'counted refusals wait to be recorded',
-          ...this.counted(),
+          ...this.getCounts(),
           error: String(error),
         });
       });
@@ -94,14 +94,14 @@ export class Refusals implements OnApplicationBootstrap {
   }
 
   /** Stops the timer and writes the counted refusals. Call it when nothing is refused any more. */
-  async end(): Promise<void> {
+  async stop(): Promise<void> {
     clearInterval(this.timer);
     await this.write().catch((error: unknown) => {
-      this.logger.error({ message: 'counted refusals are lost', ...this.counted(), error: String(error) });
+      this.logger.error({ message: 'counted refusals are lost', ...this.getCounts(), error: String(error) });
     });
   }
 
-  private counted(): Record<string, number> {
+  private getCounts(): Record<string, number> {
     const { named, strangers, handshakes, tamperedRows } = this;
     const requests = named.unrecorded + strangers.unrecorded;
     return { requests, handshakes: handshakes.unrecorded, rows: tamperedRows.unrecorded };

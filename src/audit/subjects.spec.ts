@@ -1,23 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
-import { firstIdAt } from './event-id.js';
-import { namesOf, standInFor } from './subjects.js';
+import { toFirstId } from './event-id.js';
+import { listSubjectNames, deriveStandIn } from './subjects.js';
 
 const JUNE = new Date('2026-06-30T23:59:59.999Z');
 const ADA = { rpId: 'a.example', userId: 'ada' };
 
 describe('the stand-in for a user id', () => {
-  const standIn = standInFor(ADA, JUNE, TEST_KEYS);
+  const standIn = deriveStandIn(ADA, JUNE, TEST_KEYS);
 
   it('is 128 bits that do not hold the id', () => {
     expect(standIn).toMatch(/^~[A-Za-z0-9_-]{22}$/);
   });
 
   it('is the same for the same id of a relying party within a month', () => {
-    expect(standInFor({ ...ADA }, new Date('2026-06-01T00:00:00Z'), TEST_KEYS)).toBe(standIn);
+    expect(deriveStandIn({ ...ADA }, new Date('2026-06-01T00:00:00Z'), TEST_KEYS)).toBe(standIn);
   });
 
-  it.each<[string, Parameters<typeof standInFor>]>([
+  it.each<[string, Parameters<typeof deriveStandIn>]>([
     ['another relying party', [{ ...ADA, rpId: 'b.example' }, JUNE, TEST_KEYS]],
     ['no relying party', [{ userId: 'ada' }, JUNE, TEST_KEYS]],
     ['the next month', [ADA, new Date(JUNE.getTime() + 1), TEST_KEYS]],
@@ -25,7 +25,7 @@ describe('the stand-in for a user id', () => {
     ['another user', [{ ...ADA, userId: 'Ada' }, JUNE, TEST_KEYS]],
     ['another key', [ADA, JUNE, { auditSubject: Buffer.alloc(32, 9) }]],
   ])('is another one for %s', (_, parameters) => {
-    expect(standInFor(...parameters)).not.toBe(standIn);
+    expect(deriveStandIn(...parameters)).not.toBe(standIn);
   });
 });
 
@@ -35,8 +35,8 @@ describe('the names of a user id', () => {
     { rp_id: 'b.example', uid: null },
   ];
   const through = { query: () => Promise.resolve(parties as never) };
-  const names = (from: string, to: string) =>
-    namesOf(
+  const listAdaNames = (from: string, to: string) =>
+    listSubjectNames(
       through,
       { userId: 'ada', relyingParties: null },
       { from: Date.parse(from), to: Date.parse(to) },
@@ -44,23 +44,23 @@ describe('the names of a user id', () => {
     );
 
   it('are the random one of each relying party that has the user, and each month’s stand-ins of all', async () => {
-    const found = await names('2025-12-31T23:59:59.999Z', '2026-02-01T00:00:00Z');
+    const found = await listAdaNames('2025-12-31T23:59:59.999Z', '2026-02-01T00:00:00Z');
     expect(found.map(({ uid }) => uid)).toEqual([
       parties[0]!.uid,
-      ...['2025-12-15', '2026-01-15', '2026-02-15'].map((day) => standInFor(ADA, new Date(day), TEST_KEYS)),
+      ...['2025-12-15', '2026-01-15', '2026-02-15'].map((day) => deriveStandIn(ADA, new Date(day), TEST_KEYS)),
       ...['2025-12-15', '2026-01-15', '2026-02-15'].map((day) =>
-        standInFor({ ...ADA, rpId: 'b.example' }, new Date(day), TEST_KEYS),
+        deriveStandIn({ ...ADA, rpId: 'b.example' }, new Date(day), TEST_KEYS),
       ),
     ]);
   });
 
   it('hold for all of their month', async () => {
-    const [, december, january] = await names('2025-12-31T00:00:00Z', '2026-01-01T00:00:00Z');
+    const [, december, january] = await listAdaNames('2025-12-31T00:00:00Z', '2026-01-01T00:00:00Z');
     expect(december?.until).toBe(january?.since);
-    expect(december?.since).toBe(firstIdAt(Date.UTC(2025, 11)));
+    expect(december?.since).toBe(toFirstId(Date.UTC(2025, 11)));
   });
 
   it('are the random ones alone where the period is none', async () => {
-    expect(await names('2026-02-01T00:00:00Z', '2026-01-01T00:00:00Z')).toHaveLength(1);
+    expect(await listAdaNames('2026-02-01T00:00:00Z', '2026-01-01T00:00:00Z')).toHaveLength(1);
   });
 });

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { UUID } from '../http/id.param.js';
 import type { SecretKeys } from '../config/secret-keys.js';
 import type { Queryable } from '../database/named-statement.js';
-import { firstIdAt } from './event-id.js';
+import { toFirstId } from './event-id.js';
 
 const STAND_IN_BYTES = 16;
 
@@ -17,7 +17,7 @@ interface Subject {
  * one relying party within a month. Without the service's key it reveals neither the id nor that two stand-ins belong
  * to one id.
  */
-export function standInFor(
+export function deriveStandIn(
   { rpId = '', userId }: Subject,
   time: Date,
   { auditSubject }: Pick<SecretKeys, 'auditSubject'>,
@@ -43,7 +43,7 @@ const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff
  * @param relyingParties null for all
  * @param period time of the events, in milliseconds; both ends are included
  */
-export async function namesOf(
+export async function listSubjectNames(
   through: Queryable,
   { userId, relyingParties }: { userId: string; relyingParties: readonly string[] | null },
   period: { readonly from: number; readonly to: number },
@@ -55,19 +55,19 @@ export async function namesOf(
       WHERE $2::text[] IS NULL OR p.rp_id = ANY ($2)`,
     [userId, relyingParties],
   );
-  const months = monthsOf(period);
+  const months = listMonths(period);
   return parties.flatMap(({ rp_id: rpId, uid }) => [
     ...(uid === null ? [] : [{ uid, ...ALWAYS }]),
     ...months.map(([month, next]) => ({
-      uid: standInFor({ rpId, userId }, month, keys),
-      since: firstIdAt(month.getTime()),
-      until: firstIdAt(next.getTime()),
+      uid: deriveStandIn({ rpId, userId }, month, keys),
+      since: toFirstId(month.getTime()),
+      until: toFirstId(next.getTime()),
     })),
   ]);
 }
 
 /** Lists the months of a period, each with the month after it, in UTC. */
-function monthsOf({ from, to }: { readonly from: number; readonly to: number }): [Date, Date][] {
+function listMonths({ from, to }: { readonly from: number; readonly to: number }): [Date, Date][] {
   const months: [Date, Date][] = [];
   const begin = new Date(from);
   for (let ahead = 0; ; ahead += 1) {
@@ -80,7 +80,7 @@ function monthsOf({ from, to }: { readonly from: number; readonly to: number }):
 }
 
 /** Finds the user ids of pseudonyms. Erased users are missing from the result. */
-export async function userIdsOf(through: Queryable, uids: readonly (string | null)[]): Promise<Map<string, string>> {
+export async function findUserIds(through: Queryable, uids: readonly (string | null)[]): Promise<Map<string, string>> {
   const known = [...new Set(uids)].filter((uid) => uid !== null && UUID.test(uid));
   if (known.length === 0) return new Map();
   const rows = await through.query<{ uid: string; user_id: string }[]>(

@@ -30,37 +30,41 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-async function opened(attestationRootsFile: string | undefined = file): Promise<AttestationRoots> {
+async function openRoots(attestationRootsFile: string | undefined = file): Promise<AttestationRoots> {
   const roots = new AttestationRoots({ attestationRootsFile }, metrics, audit.service);
   await roots.onModuleInit();
   return roots;
 }
-async function holding(bundle: string): Promise<AttestationRoots> {
+async function openRootsHolding(bundle: string): Promise<AttestationRoots> {
   await writeFile(file, bundle);
-  return opened();
+  return openRoots();
 }
 /** The service reads a file twice before it reports that it cannot use it. */
-async function changedTo(roots: AttestationRoots, bundle: string): Promise<void> {
+async function changeFile(roots: AttestationRoots, bundle: string): Promise<void> {
   await writeFile(file, bundle);
-  await roots.refresh();
-  await roots.refresh();
+  await roots.reload();
+  await roots.reload();
 }
 
 describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
   it('is a bundle of certificates, with any text between', async () => {
-    const roots = await holding(`# Makers\n${one}\r\n\nTwo:\n${two}\n`);
-    expect(roots.of('packed')).toEqual([one, two].map((pem) => pem.trim()));
+    const roots = await openRootsHolding(`# Makers\n${one}\r\n\nTwo:\n${two}\n`);
+    expect(roots.listRoots('packed')).toEqual([one, two].map((pem) => pem.trim()));
   });
 
   it('adds to the well-known roots', async () => {
-    expect((await holding(one)).of('apple')).toEqual([...WELL_KNOWN_ROOTS['apple']!, one.trim()]);
+    expect((await openRootsHolding(one)).listRoots('apple')).toEqual([...WELL_KNOWN_ROOTS['apple']!, one.trim()]);
   });
 
   it('need not be there: then the well-known roots are in force', async () => {
     const roots = new AttestationRoots({ attestationRootsFile: undefined }, metrics, audit.service);
     await roots.onModuleInit();
-    await roots.refresh();
-    expect([roots.of('apple'), roots.of('packed'), roots.state()]).toEqual([WELL_KNOWN_ROOTS['apple'], [], undefined]);
+    await roots.reload();
+    expect([roots.listRoots('apple'), roots.listRoots('packed'), roots.describeState()]).toEqual([
+      WELL_KNOWN_ROOTS['apple'],
+      [],
+      undefined,
+    ]);
   });
 
   it.each<[string, () => string, string]>([
@@ -70,29 +74,29 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
     ['has one that is none', () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, 'cannot be used: its certificate 2 cannot be read'],
     ['has a private key', () => `${one}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, 'has a PEM block that is not a whole certificate'],
   ])('stops the boot when it %s, and says so', async (_, bundle, message) => {
-    await expect(holding(bundle())).rejects.toThrow(ConfigError);
-    await expect(holding(bundle())).rejects.toThrow(`PASSKEY_ATTESTATION_ROOTS_FILE: "${file}" ${message}`);
+    await expect(openRootsHolding(bundle())).rejects.toThrow(ConfigError);
+    await expect(openRootsHolding(bundle())).rejects.toThrow(`PASSKEY_ATTESTATION_ROOTS_FILE: "${file}" ${message}`);
   }); // prettier-ignore
 
   it('stops the boot when it cannot be read', async () => {
     expect(() => readConfig({ PASSKEY_ATTESTATION_ROOTS_FILE: file })).toThrow('PASSKEY_ATTESTATION_ROOTS_FILE');
-    await expect(opened(directory)).rejects.toThrow(ConfigError);
+    await expect(openRoots(directory)).rejects.toThrow(ConfigError);
   });
 
   describe('that changes while the service runs', () => {
-    const reloads = async () => (await metrics.reloads.get()).values;
+    const readReloads = async () => (await metrics.reloads.get()).values;
 
     it.each<[string, () => Promise<void>]>([
       ['in place', () => writeFile(file, two)],
       ['by a rename over it', () => writeFile(`${file}.new`, two).then(() => rename(`${file}.new`, file))],
     ])('%s is taken: roots are added and removed, which the audit log has', async (_, change) => {
-      const roots = await holding(one);
+      const roots = await openRootsHolding(one);
       await change();
-      await roots.refresh();
-      expect(roots.of('packed')).toEqual([two.trim()]);
-      const facts = { added: [NAME_TWO], removed: [NAME_ONE], digest: roots.state()?.digest };
+      await roots.reload();
+      expect(roots.listRoots('packed')).toEqual([two.trim()]);
+      const facts = { added: [NAME_TWO], removed: [NAME_ONE], digest: roots.describeState()?.digest };
       expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'success', facts }]);
-      expect(await reloads()).toEqual([{ labels: { what: 'attestation-roots', outcome: 'success' }, value: 1 }]);
+      expect(await readReloads()).toEqual([{ labels: { what: 'attestation-roots', outcome: 'success' }, value: 1 }]);
     });
 
     it.each<[string, () => Promise<void>, string]>([
@@ -103,37 +107,41 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       ['a directory', () => rm(file).then(() => mkdir(file)), 'is not a file'],
       ['more than 4 MiB', () => writeFile(file, Buffer.alloc(4 * 2 ** 20 + 1, 0x20)), 'is larger than'],
     ])('to %s is refused whole: the roots in force stay, and it is reported', async (_, change, refused) => {
-      const roots = await holding(one);
+      const roots = await openRootsHolding(one);
       await change();
-      await roots.refresh();
-      await roots.refresh();
-      expect([roots.of('packed'), roots.state()?.refused]).toEqual([[one.trim()], expect.stringContaining(refused)]);
+      await roots.reload();
+      await roots.reload();
+      expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([[one.trim()], expect.stringContaining(refused)]);
       const detail = expect.stringContaining(refused);
       expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'failure', detail }]);
-      expect(await reloads()).toEqual([{ labels: { what: 'attestation-roots', outcome: 'failure' }, value: 1 }]);
+      expect(await readReloads()).toEqual([{ labels: { what: 'attestation-roots', outcome: 'failure' }, value: 1 }]);
     }); // prettier-ignore
 
     it('to the same certificates is nothing new', async () => {
-      const roots = await holding(one);
-      await changedTo(roots, one);
-      expect([roots.of('packed'), audit.entries]).toEqual([[one.trim()], []]);
+      const roots = await openRootsHolding(one);
+      await changeFile(roots, one);
+      expect([roots.listRoots('packed'), audit.entries]).toEqual([[one.trim()], []]);
     });
 
     it('from a refused file to a whole one clears the refusal', async () => {
-      const roots = await holding(one);
-      await changedTo(roots, 'nothing');
-      await changedTo(roots, two);
-      expect([roots.of('packed'), roots.state()?.refused]).toEqual([[two.trim()], undefined]);
+      const roots = await openRootsHolding(one);
+      await changeFile(roots, 'nothing');
+      await changeFile(roots, two);
+      expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([[two.trim()], undefined]);
     });
   });
 });
 
 describe('passkey_attestations_total', () => {
   it('counts attestations by root, and by why they are untrusted', async () => {
-    const roots = await holding(one);
-    roots.count({ format: 'packed', trust: 'trusted', root: NAME_ONE });
-    roots.count({ format: 'android-key', trust: 'untrusted', distrust: { code: 'root-unknown', detail: 'text' } });
-    roots.count({ format: 'none', trust: 'none' });
+    const roots = await openRootsHolding(one);
+    roots.countAttestation({ format: 'packed', trust: 'trusted', root: NAME_ONE });
+    roots.countAttestation({
+      format: 'android-key',
+      trust: 'untrusted',
+      distrust: { code: 'root-unknown', detail: 'text' },
+    });
+    roots.countAttestation({ format: 'none', trust: 'none' });
     expect((await metrics.attestations.get()).values).toEqual([
       { labels: { format: 'packed', trust: 'trusted', root: NAME_ONE, cause: '' }, value: 1 },
       { labels: { format: 'android-key', trust: 'untrusted', root: '', cause: 'root-unknown' }, value: 1 },

@@ -10,16 +10,16 @@ import {
 import { AuditService } from '../audit/audit.service.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { readBounded } from '../config/read-bounded.js';
-import { type FileReports, WatchedFiles } from '../config/watched-files.js';
+import { type FileListener, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AttestationVerdict } from '../webauthn/attestation-trust.js';
-import { nameInOneLine } from '../x509/certificate-path.js';
+import { formatName } from '../x509/certificate-path.js';
 import { WELL_KNOWN_ROOTS } from '../webauthn/well-known-roots.js';
 
 const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const MAX_BYTES = 4 * 1_024 * 1_024;
 
-interface Roots {
+interface LoadedRoots {
   readonly digest: string;
   /** PEM, one certificate each. */
   readonly pem: readonly string[];
@@ -41,7 +41,7 @@ export interface RootsState {
 @Injectable()
 export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(AttestationRoots.name);
-  private files: WatchedFiles<Roots> | undefined;
+  private files: WatchedFiles<LoadedRoots> | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: Pick<Config, 'attestationRootsFile' | 'worker'>,
@@ -54,7 +54,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     const { attestationRootsFile: path } = this.config;
     if (path === undefined) return;
     try {
-      this.files = await WatchedFiles.open<Roots>([path], (held) => readRoots(path, held));
+      this.files = await WatchedFiles.open<LoadedRoots>([path], (held) => readRoots(path, held));
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
       throw new ConfigError([`PASSKEY_ATTESTATION_ROOTS_FILE: "${path}" ${cause}`]);
@@ -70,36 +70,36 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
   }
 
   /** PEM, one certificate each. */
-  of(format: string): readonly string[] {
+  listRoots(format: string): readonly string[] {
     return [...(WELL_KNOWN_ROOTS[format] ?? []), ...(this.files?.value.pem ?? [])];
   }
 
   /** The state that operators see; undefined: no file is configured. */
-  state(): RootsState | undefined {
+  describeState(): RootsState | undefined {
     return this.files && { digest: this.files.value.digest, refused: this.files.refused };
   }
 
   /** Reloads the file if it has changed. A file with a mistake changes nothing. Never throws. */
-  async refresh(): Promise<void> {
-    await this.files?.look(this.reports);
+  async reload(): Promise<void> {
+    await this.files?.checkFiles(this.reports);
   }
 
   /**
    * Counts an attestation even if a policy then refuses it, so that a new root of a maker shows on the day it appears.
    */
-  count({ format, trust, root = '', distrust }: AttestationVerdict): void {
+  countAttestation({ format, trust, root = '', distrust }: AttestationVerdict): void {
     this.metrics.attestations.inc({ format, trust, root, cause: distrust?.code ?? '' });
   }
 
-  private readonly reports: FileReports<Roots> = {
-    taken: ({ digest, subjects }, previous) => {
+  private readonly reports: FileListener<LoadedRoots> = {
+    onReloaded: ({ digest, subjects }, previous) => {
       const added = subjects.filter((subject) => !previous.subjects.includes(subject));
       const removed = previous.subjects.filter((subject) => !subjects.includes(subject));
-      this.report('success', { facts: { digest, previous_digest: previous.digest, added, removed } });
+      this.reportReload('success', { facts: { digest, previous_digest: previous.digest, added, removed } });
       this.logger.log({ message: 'new attestation roots are in use', digest, roots: subjects.length });
     },
-    refused: (detail) => {
-      this.report('failure', { reason: 'unusable', detail: detail.slice(0, 500).toWellFormed(), facts: {} });
+    onRefused: (detail) => {
+      this.reportReload('failure', { reason: 'unusable', detail: detail.slice(0, 500).toWellFormed(), facts: {} });
       this.logger.error({
         message: 'the attestation roots file cannot be used; the previous roots stay in use',
         reason: detail,
@@ -107,7 +107,10 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     },
   };
 
-  private report(outcome: 'success' | 'failure', members: { reason?: string; detail?: string; facts: object }): void {
+  private reportReload(
+    outcome: 'success' | 'failure',
+    members: { reason?: string; detail?: string; facts: object },
+  ): void {
     this.metrics.reloads.inc({ what: 'attestation-roots', outcome });
     const facts = { worker: this.config.worker?.number, ...members.facts };
     this.audit.recordEventually({ type: 'attestation-roots.reload', outcome, ...members, facts });
@@ -115,7 +118,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
 }
 
 /** @throws Error whose message says what is wrong with the file */
-async function readRoots(path: string, held: Roots | undefined): Promise<Roots> {
+async function readRoots(path: string, held: LoadedRoots | undefined): Promise<LoadedRoots> {
   const bytes = await readBounded(path, MAX_BYTES);
   const digest = createHash('sha256').update(bytes).digest('hex');
   if (digest === held?.digest) return held;
@@ -125,13 +128,13 @@ async function readRoots(path: string, held: Roots | undefined): Promise<Roots> 
   if (bundle.replace(CERTIFICATES, '').includes('-----')) {
     throw new Error('has a PEM block that is not a whole certificate; it must hold certificates and nothing else');
   }
-  return { digest, pem, subjects: pem.map(subjectAt) };
+  return { digest, pem, subjects: pem.map(readSubject) };
 }
 
-function subjectAt(pem: string, index: number): string {
+function readSubject(pem: string, index: number): string {
   try {
     const { subject, publicKey } = new X509Certificate(pem);
-    if (publicKey.type === 'public') return nameInOneLine(subject);
+    if (publicKey.type === 'public') return formatName(subject);
   } catch {
     // The error below refuses it.
   }

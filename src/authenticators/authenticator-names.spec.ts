@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { isText } from '../http/is-text.js';
 import names from './aaguid-names.json' with { type: 'json' };
-import { authenticatorName } from './authenticator-names.js';
+import { findAuthenticatorName } from './authenticator-names.js';
 
 const ENTRIES = Object.entries(names);
 
@@ -9,7 +9,7 @@ describe('the names of authenticators', () => {
   it.each(ENTRIES)('%s is called %s, which can be a credential’s name', (aaguid, name) => {
     expect(aaguid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     expect(isText(name, 1, 64)).toBe(true);
-    expect(authenticatorName(aaguid)).toBe(name);
+    expect(findAuthenticatorName(aaguid)).toBe(name);
   });
 
   it('are in order, so that none is listed twice', () => {
@@ -20,7 +20,7 @@ describe('the names of authenticators', () => {
   it.each(['00000000-0000-0000-0000-000000000000', '', 'constructor', '__proto__', 'FA2B99DC-9E39-4257-8F92-4A30D23C4118'])(
     'do not name "%s"',
     (aaguid) => {
-      expect(authenticatorName(aaguid)).toBeUndefined();
+      expect(findAuthenticatorName(aaguid)).toBeUndefined();
     },
   ); // prettier-ignore
 });

@@ -12,12 +12,12 @@ const EMPTY: AuthenticatorModel = {
   ...{ description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] },
 };
 
-const knowing = (aaguid: string, model: Partial<AuthenticatorModel> = {}): AuthenticatorsService =>
-  new AuthenticatorsService({ modelOf: (asked) => (asked === aaguid ? { ...EMPTY, ...model } : undefined) });
+const createServiceKnowing = (aaguid: string, model: Partial<AuthenticatorModel> = {}): AuthenticatorsService =>
+  new AuthenticatorsService({ findModel: (asked) => (asked === aaguid ? { ...EMPTY, ...model } : undefined) });
 
 describe('what is known of a model', () => {
   it('is what metadata says', () => {
-    const models = knowing(MODEL, {
+    const models = createServiceKnowing(MODEL, {
       description: 'Model One',
       icon: ICON,
       roots: ['PEM'],
@@ -27,28 +27,37 @@ describe('what is known of a model', () => {
         { status: 'USER_KEY_PHYSICAL_COMPROMISE', effectiveDate: new Date('2026-01-01') },
       ],
     });
-    expect(models.nameOf(MODEL)).toEqual({ name: 'Model One', icon: ICON });
-    expect([models.isKnown(MODEL), models.rootsOf(MODEL)]).toEqual([true, ['PEM']]);
-    expect(models.attestationTypesOf(MODEL)).toEqual(['basic_full']);
-    expect(models.standing(MODEL, NOW)).toEqual({ verdict: 'compromised', status: 'USER_KEY_PHYSICAL_COMPROMISE' });
-    expect(models.standing(MODEL, new Date('2025-06-01'))).toEqual({ verdict: 'good' });
-    expect(models.certificationLevel(MODEL, NOW)).toBe('FIDO_CERTIFIED_L2');
+    expect(models.findLabel(MODEL)).toEqual({ name: 'Model One', icon: ICON });
+    expect([models.isKnown(MODEL), models.listRoots(MODEL)]).toEqual([true, ['PEM']]);
+    expect(models.listAttestationTypes(MODEL)).toEqual(['basic_full']);
+    expect(models.findStanding(MODEL, NOW)).toEqual({ verdict: 'compromised', status: 'USER_KEY_PHYSICAL_COMPROMISE' });
+    expect(models.findStanding(MODEL, new Date('2025-06-01'))).toEqual({ verdict: 'good' });
+    expect(models.findCertificationLevel(MODEL, NOW)).toBe('FIDO_CERTIFIED_L2');
   });
 
   it('is its name in the own list, where metadata lacks it or its name', () => {
-    expect(knowing(MODEL).nameOf(GOOGLE)).toEqual({ name: 'Google Password Manager' });
-    expect(knowing(GOOGLE, { icon: ICON }).nameOf(GOOGLE)).toEqual({ name: 'Google Password Manager', icon: ICON });
-    expect(knowing(GOOGLE, { description: 'Better' }).nameOf(GOOGLE)).toEqual({ name: 'Better' });
-    expect(knowing(MODEL).isKnown(GOOGLE)).toBe(true);
+    expect(createServiceKnowing(MODEL).findLabel(GOOGLE)).toEqual({ name: 'Google Password Manager' });
+    expect(createServiceKnowing(GOOGLE, { icon: ICON }).findLabel(GOOGLE)).toEqual({
+      name: 'Google Password Manager',
+      icon: ICON,
+    });
+    expect(createServiceKnowing(GOOGLE, { description: 'Better' }).findLabel(GOOGLE)).toEqual({ name: 'Better' });
+    expect(createServiceKnowing(MODEL).isKnown(GOOGLE)).toBe(true);
   });
 
   it('can be that it exists', () => {
-    expect([knowing(MODEL).nameOf(MODEL), knowing(MODEL).isKnown(MODEL)]).toEqual([null, true]);
+    expect([createServiceKnowing(MODEL).findLabel(MODEL), createServiceKnowing(MODEL).isKnown(MODEL)]).toEqual([
+      null,
+      true,
+    ]);
   });
 
   it.each([ZEROS, '33333333-2222-4333-8444-555555555555', 'constructor'])('is nothing of %s', (aaguid) => {
-    const models = knowing(MODEL);
-    expect([models.nameOf(aaguid), models.isKnown(aaguid), models.rootsOf(aaguid)]).toEqual([null, false, []]);
-    expect([models.standing(aaguid, NOW), models.certificationLevel(aaguid, NOW)]).toEqual([{ verdict: 'good' }, null]);
+    const models = createServiceKnowing(MODEL);
+    expect([models.findLabel(aaguid), models.isKnown(aaguid), models.listRoots(aaguid)]).toEqual([null, false, []]);
+    expect([models.findStanding(aaguid, NOW), models.findCertificationLevel(aaguid, NOW)]).toEqual([
+      { verdict: 'good' },
+      null,
+    ]);
   });
 });

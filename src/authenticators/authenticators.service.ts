@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { authenticatorName } from './authenticator-names.js';
+import { findAuthenticatorName } from './authenticator-names.js';
 import { MetadataFile } from './metadata-file.js';
-import { certificationOf, type Standing, standingOf } from './status-reports.js';
+import { findCertification, type Standing, decideStanding } from './status-reports.js';
 
 /** The name of an authenticator model, and its icon as a `data:` URL. */
 export interface AuthenticatorLabel {
@@ -15,40 +15,40 @@ export interface AuthenticatorLabel {
  */
 @Injectable()
 export class AuthenticatorsService {
-  constructor(@Inject(MetadataFile) private readonly metadata: Pick<MetadataFile, 'modelOf'>) {}
+  constructor(@Inject(MetadataFile) private readonly metadata: Pick<MetadataFile, 'findModel'>) {}
 
   /** Prefers the name in FIDO metadata. The list of this project adds the passkey providers that metadata lacks. */
-  nameOf(aaguid: string): AuthenticatorLabel | null {
-    const model = this.metadata.modelOf(aaguid);
-    const name = model?.description ?? authenticatorName(aaguid);
+  findLabel(aaguid: string): AuthenticatorLabel | null {
+    const model = this.metadata.findModel(aaguid);
+    const name = model?.description ?? findAuthenticatorName(aaguid);
     if (name === undefined) return null;
     return model?.icon === undefined ? { name } : { name, icon: model.icon };
   }
 
   isKnown(aaguid: string): boolean {
-    return this.metadata.modelOf(aaguid) !== undefined || authenticatorName(aaguid) !== undefined;
+    return this.metadata.findModel(aaguid) !== undefined || findAuthenticatorName(aaguid) !== undefined;
   }
 
   /**
    * Certificates in PEM that an attestation of this model may lead to, or be. Empty if metadata does not name the
    * model.
    */
-  rootsOf(aaguid: string): readonly string[] {
-    return this.metadata.modelOf(aaguid)?.roots ?? [];
+  listRoots(aaguid: string): readonly string[] {
+    return this.metadata.findModel(aaguid)?.roots ?? [];
   }
 
   /** Attestation types as the FIDO registry spells them: `basic_full`, `basic_surrogate`, `attca`, … */
-  attestationTypesOf(aaguid: string): readonly string[] {
-    return this.metadata.modelOf(aaguid)?.attestationTypes ?? [];
+  listAttestationTypes(aaguid: string): readonly string[] {
+    return this.metadata.findModel(aaguid)?.attestationTypes ?? [];
   }
 
   /** The standing of a model; good if metadata does not name it. */
-  standing(aaguid: string, now: Date): Standing {
-    return standingOf(this.metadata.modelOf(aaguid)?.reports ?? [], now);
+  findStanding(aaguid: string, now: Date): Standing {
+    return decideStanding(this.metadata.findModel(aaguid)?.reports ?? [], now);
   }
 
   /** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null: none. */
-  certificationLevel(aaguid: string, now: Date): string | null {
-    return certificationOf(this.metadata.modelOf(aaguid)?.reports ?? [], now);
+  findCertificationLevel(aaguid: string, now: Date): string | null {
+    return findCertification(this.metadata.findModel(aaguid)?.reports ?? [], now);
   }
 }

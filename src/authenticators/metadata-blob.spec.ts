@@ -76,9 +76,9 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
   });
 
   it('is refused when the chain has ended since, and says what to do', () => {
-    const later = () => verify(signer.blob(), undefined, new Date(Date.now() + 31 * DAY_MS));
-    expect(later).toThrow('is not valid at this time: it ended at');
-    expect(later).toThrow('fetch the current BLOB from https://mds3.fidoalliance.org');
+    const verifyLater = () => verify(signer.blob(), undefined, new Date(Date.now() + 31 * DAY_MS));
+    expect(verifyLater).toThrow('is not valid at this time: it ended at');
+    expect(verifyLater).toThrow('fetch the current BLOB from https://mds3.fidoalliance.org');
   });
 
   it.each(['another root', 'no root'])('is refused with %s', (which) => {
@@ -110,22 +110,22 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     expect(() => verify(signer.blob({ header }))).toThrow(message);
   });
 
-  const flipped = (part: number): string => {
+  const flipBit = (part: number): string => {
     const parts = signer.blob().split('.');
     const text = parts[part]!;
     parts[part] = `${text.slice(0, 40)}${text[40] === 'A' ? 'B' : 'A'}${text.slice(41)}`;
     return parts.join('.');
   };
-  const unsigned = (): string => signer.blob().replace(/[^.]+$/, '');
+  const removeSignature = (): string => signer.blob().replace(/[^.]+$/, '');
 
   // prettier-ignore
   const FILES: [string, () => string | Buffer][] = [
     ['nothing', () => ''],
     ['no JWS', () => '{"entries":[]}'],
-    ['a changed payload', () => flipped(1)],
-    ['a changed signature', () => flipped(2)],
-    ['no signature', unsigned],
-    ['a signature of zeros', () => `${unsigned()}${'A'.repeat(86)}`],
+    ['a changed payload', () => flipBit(1)],
+    ['a changed signature', () => flipBit(2)],
+    ['no signature', removeSignature],
+    ['a signature of zeros', () => `${removeSignature()}${'A'.repeat(86)}`],
     ['half of it', () => signer.blob().slice(0, -200)],
     ['another part', () => `${signer.blob()}.e30`],
     ['a byte that is no base64url', () => signer.blob().replace('.', '=.')],
@@ -144,7 +144,7 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
 });
 
 describe('the payload of a BLOB', () => {
-  const model = (members: object): Metadata => verify(signer.blob({ entries: [{ aaguid: AAGUID, ...members }] }));
+  const verifyModel = (members: object): Metadata => verify(signer.blob({ entries: [{ aaguid: AAGUID, ...members }] }));
 
   // prettier-ignore
   const REFUSED: [string, Parameters<typeof signer.blob>[0]][] = [
@@ -196,12 +196,12 @@ describe('the payload of a BLOB', () => {
     ['roots that are none', { attestationRootCertificates: ['AAAA', 1, null] }],
   ])('is taken without %s, and reports that', (_, metadataStatement) => {
     const nothing = { description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] };
-    const { models, skipped } = model({ metadataStatement });
+    const { models, skipped } = verifyModel({ metadataStatement });
     expect(models.get(AAGUID)).toEqual(nothing);
     expect(skipped).toHaveLength(1);
   });
 
   it('may have a model without a statement', () => {
-    expect(model({ statusReports: [{ status: 'REVOKED' }] }).models.get(AAGUID)).toMatchObject({ roots: [] });
+    expect(verifyModel({ statusReports: [{ status: 'REVOKED' }] }).models.get(AAGUID)).toMatchObject({ roots: [] });
   });
 });

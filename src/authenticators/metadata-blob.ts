@@ -37,7 +37,7 @@ const ALGORITHMS = {
  */
 export function verifyMetadataBlob(file: Buffer, roots: readonly string[], now: Date): Metadata {
   if (file.length > MAX_BLOB_BYTES) throw new MetadataError(`the file has more than ${String(MAX_BLOB_BYTES)} bytes`);
-  const { signed, header, payload, signature } = partsOf(file);
+  const { signed, header, payload, signature } = splitJws(file);
   const { alg, chain } = readHeader(header);
   const { publicKey } = verifySigner(chain, roots, SIGNER, now);
   if (!ALGORITHMS[alg](signed, publicKey, signature)) throw new MetadataError('the signature does not hold');
@@ -51,7 +51,7 @@ interface Parts {
   readonly signature: Buffer;
 }
 
-function partsOf(file: Buffer): Parts {
+function splitJws(file: Buffer): Parts {
   const text = file.toString('latin1').trim();
   const [header = '', payload = '', signature = '', ...more] = text.split('.');
   if (more.length > 0 || header.length > MAX_HEADER_CHARACTERS) throw new MetadataError('the file is not a JWS');

@@ -30,66 +30,66 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const blob = (no: number, description = `Model of ${String(no)}`): string =>
+const signBlob = (no: number, description = `Model of ${String(no)}`): string =>
   signer.blob({ no, entries: [{ aaguid: AAGUID, metadataStatement: { description } }] });
 
-async function opened(metadataBlobFile: string | undefined = path): Promise<MetadataFile> {
+async function openMetadata(metadataBlobFile: string | undefined = path): Promise<MetadataFile> {
   const file = new MetadataFile({ metadataBlobFile }, [authority.rootPem], clock, metrics, audit.service);
   await file.onModuleInit();
   return file;
 }
 
-const nameIn = (file: MetadataFile): string | undefined => new AuthenticatorsService(file).nameOf(AAGUID)?.name;
+const findName = (file: MetadataFile): string | undefined => new AuthenticatorsService(file).findLabel(AAGUID)?.name;
 
 describe('the file of FIDO metadata', () => {
   it('is none where none is configured', async () => {
     const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock, metrics, audit.service);
     await file.onModuleInit();
-    expect([file.state(), file.modelOf(AAGUID)]).toEqual([undefined, undefined]);
+    expect([file.describeState(), file.findModel(AAGUID)]).toEqual([undefined, undefined]);
   });
 
   it('is read at boot', async () => {
-    await writeFile(path, blob(3));
-    const file = await opened();
-    expect(nameIn(file)).toBe('Model of 3');
-    expect(file.state()).toMatchObject({ no: 3, stale: false, refused: undefined });
-    expect(file.state()?.ageSeconds).toBeLessThan(60);
+    await writeFile(path, signBlob(3));
+    const file = await openMetadata();
+    expect(findName(file)).toBe('Model of 3');
+    expect(file.describeState()).toMatchObject({ no: 3, stale: false, refused: undefined });
+    expect(file.describeState()?.ageSeconds).toBeLessThan(60);
   });
 
   it.each(['', 'no JWS'])('stops the boot with %j', async (content) => {
     await writeFile(path, content);
-    await expect(opened()).rejects.toThrow(ConfigError);
-    await expect(opened()).rejects.toThrow('PASSKEY_MDS_BLOB_FILE: the file is not a JWS');
+    await expect(openMetadata()).rejects.toThrow(ConfigError);
+    await expect(openMetadata()).rejects.toThrow('PASSKEY_MDS_BLOB_FILE: the file is not a JWS');
   });
 
   it('stops the boot when it is not there', async () => {
-    await expect(opened()).rejects.toThrow('ENOENT');
+    await expect(openMetadata()).rejects.toThrow('ENOENT');
   });
 
   it('stops the boot when it has more than 64 MiB, unread', async () => {
     await writeFile(path, '');
     await truncate(path, MAX_BLOB_BYTES + 1);
-    await expect(opened()).rejects.toThrow('larger than 67108864 bytes');
+    await expect(openMetadata()).rejects.toThrow('larger than 67108864 bytes');
   });
 
   it('says how much of it could not be read, and serves the rest', async () => {
     await writeFile(path, signer.blob({ no: 1, entries: [{ aaguid: 'x' }, { aaguid: AAGUID, statusReports: [{}] }] }));
-    const file = await opened();
-    expect(file.state()).toMatchObject({ no: 1, skipped: 2 });
-    expect(file.modelOf(AAGUID)).toBeDefined();
-    await writeFile(path, blob(2));
-    await file.refresh();
-    expect(file.state()).toMatchObject({ no: 2, skipped: 0 });
+    const file = await openMetadata();
+    expect(file.describeState()).toMatchObject({ no: 1, skipped: 2 });
+    expect(file.findModel(AAGUID)).toBeDefined();
+    await writeFile(path, signBlob(2));
+    await file.reload();
+    expect(file.describeState()).toMatchObject({ no: 2, skipped: 0 });
     expect(audit.entries).toMatchObject([{ type: 'metadata.reload', facts: { no: 2, skipped: 0 } }]);
   });
 
   it('is stale once the day of nextUpdate is over', async () => {
     await writeFile(path, signer.blob({ nextUpdate: dayFromNow(2) }));
-    const file = await opened();
+    const file = await openMetadata();
     clock.advance(86_400);
-    expect(file.state()?.stale).toBe(false);
+    expect(file.describeState()?.stale).toBe(false);
     clock.advance(2 * 86_400);
-    expect(file.state()).toMatchObject({ stale: true, no: 1 });
+    expect(file.describeState()).toMatchObject({ stale: true, no: 1 });
   });
 
   describe('that changes', () => {
@@ -103,11 +103,11 @@ describe('the file of FIDO metadata', () => {
         },
       ],
     ])('%s is taken', async (_, change) => {
-      await writeFile(path, blob(1));
-      const file = await opened();
-      await change(blob(2));
-      await file.refresh();
-      expect(nameIn(file)).toBe('Model of 2');
+      await writeFile(path, signBlob(1));
+      const file = await openMetadata();
+      await change(signBlob(2));
+      await file.reload();
+      expect(findName(file)).toBe('Model of 2');
       expect(audit.entries).toMatchObject([
         { type: 'metadata.reload', outcome: 'success', facts: { no: 2, previous_no: 1 } },
       ]);
@@ -116,68 +116,68 @@ describe('the file of FIDO metadata', () => {
     it('by a symbolic link to another directory, as Kubernetes does, is taken', async () => {
       for (const no of [1, 2]) {
         await mkdir(join(directory, `..v${String(no)}`));
-        await writeFile(join(directory, `..v${String(no)}`, 'blob.jwt'), blob(no));
+        await writeFile(join(directory, `..v${String(no)}`, 'blob.jwt'), signBlob(no));
       }
       await symlink('..v1', join(directory, '..data'));
       await symlink('..data/blob.jwt', path);
-      const file = await opened();
+      const file = await openMetadata();
       await symlink('..v2', join(directory, '..data_tmp'));
       await rename(join(directory, '..data_tmp'), join(directory, '..data'));
-      await file.refresh();
-      expect(file.state()?.no).toBe(2);
+      await file.reload();
+      expect(file.describeState()?.no).toBe(2);
     });
 
     it.each<[string, () => Promise<void>, string]>([
-      ['a lower no', () => writeFile(path, blob(4)), 'its no 4 is not higher than 5'],
-      ['the same no with other content', () => writeFile(path, blob(5, 'Other')), 'its no 5 is not higher than 5'],
-      ['half a file', () => writeFile(path, blob(6).slice(0, -10)), 'the signature does not hold'],
+      ['a lower no', () => writeFile(path, signBlob(4)), 'its no 4 is not higher than 5'],
+      ['the same no with other content', () => writeFile(path, signBlob(5, 'Other')), 'its no 5 is not higher than 5'],
+      ['half a file', () => writeFile(path, signBlob(6).slice(0, -10)), 'the signature does not hold'],
       ['no file', () => rm(path), 'ENOENT'],
       ['a directory', () => rm(path).then(() => mkdir(path)), 'is not a file'],
     ])('to %s changes nothing and is told', async (_, change, refused) => {
-      await writeFile(path, blob(5));
-      const file = await opened();
+      await writeFile(path, signBlob(5));
+      const file = await openMetadata();
       await change();
-      await file.refresh();
-      expect(file.state()?.refused).toBeUndefined();
-      await file.refresh();
-      expect(nameIn(file)).toBe('Model of 5');
-      expect(file.state()).toMatchObject({ no: 5, refused: expect.stringContaining(refused) });
+      await file.reload();
+      expect(file.describeState()?.refused).toBeUndefined();
+      await file.reload();
+      expect(findName(file)).toBe('Model of 5');
+      expect(file.describeState()).toMatchObject({ no: 5, refused: expect.stringContaining(refused) });
       expect(audit.entries).toMatchObject([
         { type: 'metadata.reload', outcome: 'failure', detail: expect.stringContaining(refused) },
       ]);
     });
 
     it('back to what is in use is no longer told', async () => {
-      await writeFile(path, blob(5));
-      const file = await opened();
+      await writeFile(path, signBlob(5));
+      const file = await openMetadata();
       await writeFile(path, 'no JWS');
-      await file.refresh();
-      await file.refresh();
-      await writeFile(path, blob(6));
-      await file.refresh();
-      expect(file.state()).toMatchObject({ no: 6, refused: undefined });
+      await file.reload();
+      await file.reload();
+      await writeFile(path, signBlob(6));
+      await file.reload();
+      expect(file.describeState()).toMatchObject({ no: 6, refused: undefined });
       await rm(path);
-      await file.refresh();
+      await file.reload();
       await writeFile(path, 'no JWS');
-      await file.refresh();
-      await file.refresh();
-      expect(file.state()?.refused).toBe('the file is not a JWS');
+      await file.reload();
+      await file.reload();
+      expect(file.describeState()?.refused).toBe('the file is not a JWS');
     });
 
     it('is in the metrics, with its serial number', async () => {
       await writeFile(path, signer.blob({ no: 8, nextUpdate: '2026-12-01' }));
-      await opened();
+      await openMetadata();
       const { values } = await metrics.metadataNextUpdate.get();
       expect(values).toEqual([{ labels: { no: 8 }, value: Date.UTC(2026, 11, 1) / 1_000 }]);
     });
 
     it('only in its time stays in use', async () => {
-      const content = blob(5);
+      const content = signBlob(5);
       await writeFile(path, content);
-      const file = await opened();
+      const file = await openMetadata();
       await writeFile(path, content);
-      await file.refresh();
-      expect(file.state()).toMatchObject({ no: 5, refused: undefined });
+      await file.reload();
+      expect(file.describeState()).toMatchObject({ no: 5, refused: undefined });
     });
   });
 });

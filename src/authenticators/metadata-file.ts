@@ -10,8 +10,8 @@ import {
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
-import { readDated } from '../config/read-bounded.js';
-import { type FileReports, WatchedFiles } from '../config/watched-files.js';
+import { readBoundedWithDate } from '../config/read-bounded.js';
+import { type FileListener, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { MAX_BLOB_BYTES, verifyMetadataBlob } from './metadata-blob.js';
 import { MetadataError } from './metadata-error.js';
@@ -73,11 +73,11 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     } catch (error) {
       throw new ConfigError([`PASSKEY_MDS_BLOB_FILE: ${error instanceof Error ? error.message : String(error)}`]);
     }
-    this.show(this.files.value);
+    this.updateMetrics(this.files.value);
   }
 
   onApplicationBootstrap(): void {
-    if (this.files) this.tellSkipped(this.files.value);
+    if (this.files) this.logSkipped(this.files.value);
     this.files?.watch(this.reports);
   }
 
@@ -85,12 +85,12 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     await this.files?.close();
   }
 
-  modelOf(aaguid: string): AuthenticatorModel | undefined {
+  findModel(aaguid: string): AuthenticatorModel | undefined {
     return this.files?.value.models.get(aaguid);
   }
 
   /** @returns undefined if no file is configured */
-  state(): MetadataState | undefined {
+  describeState(): MetadataState | undefined {
     if (!this.files) return undefined;
     const now = this.clock.now().getTime();
     const { no, nextUpdate, writtenAt, skipped } = this.files.value;
@@ -100,20 +100,20 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   }
 
   /** Reloads the file if it has changed and can be trusted. Never throws. */
-  async refresh(): Promise<void> {
-    await this.files?.look(this.reports);
+  async reload(): Promise<void> {
+    await this.files?.checkFiles(this.reports);
   }
 
-  private readonly reports: FileReports<Loaded> = {
-    taken: (loaded, previous) => {
-      this.show(loaded);
+  private readonly reports: FileListener<Loaded> = {
+    onReloaded: (loaded, previous) => {
+      this.updateMetrics(loaded);
       const { no, nextUpdate, models, digest, skipped } = loaded;
       this.logger.log({ message: 'new FIDO metadata is in use', no, nextUpdate, models: models.size });
-      this.tellSkipped(loaded);
+      this.logSkipped(loaded);
       const facts = { worker: this.worker, no, previous_no: previous.no, digest, skipped: skipped.length };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
-    refused: (reason) => {
+    onRefused: (reason) => {
       this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason });
       const entry = { reason: 'unusable', detail: reason.slice(0, 500).toWellFormed(), facts: { worker: this.worker } };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
@@ -122,7 +122,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
 
   /** @throws MetadataError, or an error of the file system */
   private async read(path: string, held: Loaded | undefined): Promise<Loaded> {
-    const { bytes, writtenAt } = await readDated(path, MAX_BLOB_BYTES);
+    const { bytes, writtenAt } = await readBoundedWithDate(path, MAX_BLOB_BYTES);
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (digest === held?.digest) return held;
     const metadata = verifyMetadataBlob(bytes, this.roots, this.clock.now());
@@ -132,13 +132,13 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     return { ...metadata, digest, writtenAt };
   }
 
-  private tellSkipped({ no, skipped }: Loaded): void {
+  private logSkipped({ no, skipped }: Loaded): void {
     if (skipped.length === 0) return;
     const detail = skipped.slice(0, MAX_TOLD);
     this.logger.warn({ message: 'parts of the FIDO metadata cannot be read', no, skipped: skipped.length, detail });
   }
 
-  private show({ no, nextUpdate }: Loaded): void {
+  private updateMetrics({ no, nextUpdate }: Loaded): void {
     this.metrics.metadataNextUpdate.reset();
     this.metrics.metadataNextUpdate.set({ no }, nextUpdate.getTime() / 1_000);
   }

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isText } from '../http/is-text.js';
 import { MetadataError } from './metadata-error.js';
-import { inOrder, type StatusReport } from './status-reports.js';
+import { sortReports, type StatusReport } from './status-reports.js';
 
 /** The part of a BLOB's payload that the service keeps (FIDO Metadata Service v3.1 §3.1.6). */
 export interface Metadata {
@@ -43,76 +43,76 @@ const MAX_ICON_CHARACTERS = 64 * 1_024;
  * @throws MetadataError
  */
 export function readMetadata(payload: unknown): Metadata {
-  const { no, nextUpdate, entries } = membersOf(payload);
+  const { no, nextUpdate, entries } = toMembers(payload);
   if (typeof no !== 'number' || !Number.isSafeInteger(no) || no < 0)
     throw new MetadataError('no is not a serial number');
-  const day = dayOf(nextUpdate);
+  const day = parseDay(nextUpdate);
   if (day === null) throw new MetadataError('nextUpdate is not a date');
   if (!Array.isArray(entries)) throw new MetadataError('entries is not a list');
   const models = new Map<string, AuthenticatorModel>();
   const skipped: string[] = [];
   const certificates = new Map<string, string | undefined>();
-  for (const [index, entry] of entries.map(membersOf).entries()) {
+  for (const [index, entry] of entries.map(toMembers).entries()) {
     const { aaguid: named } = entry;
     if (named === undefined) continue;
     const aaguid = typeof named === 'string' ? named.toLowerCase() : '';
     const place = `entries[${String(index)}]`;
     if (AAGUID.test(aaguid)) {
-      const model = modelOf(entry, place, certificates, skipped);
-      models.set(aaguid, withReports(model, models.get(aaguid)));
+      const model = readModel(entry, place, certificates, skipped);
+      models.set(aaguid, mergeReports(model, models.get(aaguid)));
     } else skipped.push(`${place}: its aaguid is not an AAGUID`);
   }
   return { no, nextUpdate: day, models, skipped };
 }
 
 /** Merges a second entry for a model: the first entry describes the model, and the reports of both count. */
-function withReports(model: AuthenticatorModel, first: AuthenticatorModel | undefined): AuthenticatorModel {
-  return first ? { ...first, reports: inOrder([...first.reports, ...model.reports]) } : model;
+function mergeReports(model: AuthenticatorModel, first: AuthenticatorModel | undefined): AuthenticatorModel {
+  return first ? { ...first, reports: sortReports([...first.reports, ...model.reports]) } : model;
 }
 
-function modelOf(
+function readModel(
   entry: Members,
   place: string,
   certificates: Map<string, string | undefined>,
   skipped: string[],
 ): AuthenticatorModel {
-  const { description, icon, attestationRootCertificates, attestationTypes } = membersOf(entry['metadataStatement']);
-  const expect = (holds: boolean, what: string): boolean => {
+  const { description, icon, attestationRootCertificates, attestationTypes } = toMembers(entry['metadataStatement']);
+  const skipUnless = (holds: boolean, what: string): boolean => {
     if (!holds) skipped.push(`${place}: ${what}`);
     return holds;
   };
-  const roots = textsOf(attestationRootCertificates).map((text) => pemOf(text, certificates));
-  expect(!roots.includes(undefined), 'an entry of its attestationRootCertificates is not a certificate');
-  const named = expect(description === undefined || isText(description, 1, 200), 'its description is not a name');
-  const shown = expect(icon === undefined || isIcon(icon), 'its icon is not an image in a data URL, or too large');
+  const roots = keepTexts(attestationRootCertificates).map((text) => parseCertificateOnce(text, certificates));
+  skipUnless(!roots.includes(undefined), 'an entry of its attestationRootCertificates is not a certificate');
+  const named = skipUnless(description === undefined || isText(description, 1, 200), 'its description is not a name');
+  const shown = skipUnless(icon === undefined || isIcon(icon), 'its icon is not an image in a data URL, or too large');
   return {
     description: named ? (description as string | undefined) : undefined,
     icon: shown ? (icon as string | undefined) : undefined,
     roots: roots.filter((root) => root !== undefined),
-    attestationTypes: textsOf(attestationTypes),
-    reports: inOrder(reportsOf(entry['statusReports'], place, skipped)),
+    attestationTypes: keepTexts(attestationTypes),
+    reports: sortReports(readReports(entry['statusReports'], place, skipped)),
   };
 }
 
 /** Reads status reports. An absent list counts as empty. */
-function reportsOf(reports: unknown, place: string, skipped: string[]): StatusReport[] {
+function readReports(reports: unknown, place: string, skipped: string[]): StatusReport[] {
   if (reports !== undefined && !Array.isArray(reports)) skipped.push(`${place}: statusReports is not a list`);
   const list: unknown[] = Array.isArray(reports) ? reports : [];
   return list.flatMap((report, index) => {
-    const { status, effectiveDate } = membersOf(report);
-    if (typeof status === 'string') return [{ status, effectiveDate: dayOf(effectiveDate) }];
+    const { status, effectiveDate } = toMembers(report);
+    if (typeof status === 'string') return [{ status, effectiveDate: parseDay(effectiveDate) }];
     skipped.push(`${place}: statusReports[${String(index)}] has no status`);
     return [];
   });
 }
 
-function dayOf(value: unknown): Date | null {
+function parseDay(value: unknown): Date | null {
   const date = typeof value === 'string' && DAY.test(value) ? new Date(`${value}T00:00:00Z`) : undefined;
   return date && !Number.isNaN(date.getTime()) ? date : null;
 }
 
 /** Parses a certificate once and keeps the result, because makers use one root for many models. */
-function pemOf(base64: string, certificates: Map<string, string | undefined>): string | undefined {
+function parseCertificateOnce(base64: string, certificates: Map<string, string | undefined>): string | undefined {
   if (!certificates.has(base64)) {
     try {
       certificates.set(base64, new X509Certificate(Buffer.from(base64, 'base64')).toString());
@@ -127,10 +127,10 @@ function isIcon(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_ICON_CHARACTERS && ICON.test(value);
 }
 
-function membersOf(value: unknown): Members {
+function toMembers(value: unknown): Members {
   return typeof value === 'object' && value !== null ? (value as Members) : {};
 }
 
-function textsOf(value: unknown): string[] {
+function keepTexts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : [];
 }

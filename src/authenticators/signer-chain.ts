@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { certificatePath, nameOf } from '../x509/certificate-path.js';
+import { validatePath, describeCertificate } from '../x509/certificate-path.js';
 import { MetadataError } from './metadata-error.js';
 
 /**
@@ -20,15 +20,15 @@ export function verifySigner(
   const [leaf] = certificates;
   if (!leaf) throw new MetadataError('the chain is empty');
   const anchors = roots.map((pem) => new X509Certificate(pem));
-  const path = certificatePath(certificates, anchors, now);
+  const path = validatePath(certificates, anchors, now);
   if ('cause' in path) {
     const advice = path.code === 'not-valid-now' ? '; fetch the current BLOB from https://mds3.fidoalliance.org' : '';
     throw new MetadataError(`the signer’s chain: ${path.cause}${advice}`);
   }
-  if (leaf.ca) throw new MetadataError(`the signer ${nameOf(leaf)} is a certificate authority`);
+  if (leaf.ca) throw new MetadataError(`the signer ${describeCertificate(leaf)} is a certificate authority`);
   // Checks the dNSName, or the CN if there is no dNSName.
   if (leaf.checkHost(hostname, { subject: 'default', wildcards: false }) === undefined) {
-    throw new MetadataError(`the signer ${nameOf(leaf)} is not ${hostname}`);
+    throw new MetadataError(`the signer ${describeCertificate(leaf)} is not ${hostname}`);
   }
   return leaf;
 }

@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { certificationOf, inOrder, standingOf, type StatusReport } from './status-reports.js';
+import { findCertification, sortReports, decideStanding, type StatusReport } from './status-reports.js';
 
 const NOW = new Date('2026-07-01T12:00:00Z');
 
 /** `STATUS` or `STATUS 2026-01-31`. */
-function report(text: string): StatusReport {
+function parseReport(text: string): StatusReport {
   const [status = '', day] = text.split(' ');
   return { status, effectiveDate: day === undefined ? null : new Date(`${day}T00:00:00Z`) };
 }
 
-const standing = (...reports: string[]): string => {
-  const found = standingOf(inOrder(reports.map(report)), NOW);
+const findStanding = (...reports: string[]): string => {
+  const found = decideStanding(sortReports(reports.map(parseReport)), NOW);
   return found.verdict === 'good' ? 'good' : found.status;
 };
 
@@ -32,7 +32,7 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
   ];
 
   it.each(GOOD)('is good with %s', (_, reports) => {
-    expect(standing(...reports)).toBe('good');
+    expect(findStanding(...reports)).toBe('good');
   });
 
   it.each([
@@ -42,9 +42,9 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
     'USER_KEY_REMOTE_COMPROMISE',
     'USER_KEY_PHYSICAL_COMPROMISE',
   ])('is compromised by %s, dated today, long ago or not at all', (status) => {
-    expect(standing('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2026-07-01`)).toBe(status);
-    expect(standing(`${status} 2021-01-01`)).toBe(status);
-    expect(standing(status)).toBe(status);
+    expect(findStanding('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2026-07-01`)).toBe(status);
+    expect(findStanding(`${status} 2021-01-01`)).toBe(status);
+    expect(findStanding(status)).toBe(status);
   });
 
   // prettier-ignore
@@ -63,32 +63,33 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
   ];
 
   it.each(COMPROMISED)('is not lifted by %s', (_, reports, status) => {
-    expect(standing(...reports)).toBe(status);
+    expect(findStanding(...reports)).toBe(status);
   });
 
   it('is told by the latest compromise', () => {
     const reports = ['USER_KEY_REMOTE_COMPROMISE 2025-03-01', 'USER_VERIFICATION_BYPASS 2025-02-01'];
-    expect(standing(...reports)).toBe('USER_KEY_REMOTE_COMPROMISE');
+    expect(findStanding(...reports)).toBe('USER_KEY_REMOTE_COMPROMISE');
   });
 });
 
 describe('the certification level of a model', () => {
-  const level = (...reports: string[]): string | null => certificationOf(inOrder(reports.map(report)), NOW);
+  const findLevel = (...reports: string[]): string | null =>
+    findCertification(sortReports(reports.map(parseReport)), NOW);
 
   it('is the latest one in effect', () => {
     const reports = ['FIDO_CERTIFIED_L2 2026-08-01', 'FIDO_CERTIFIED_L1plus 2025-01-01', 'FIDO_CERTIFIED 2020-01-01'];
-    expect(level(...reports)).toBe('FIDO_CERTIFIED_L1plus');
+    expect(findLevel(...reports)).toBe('FIDO_CERTIFIED_L1plus');
   });
 
   it('stays through what is no certification', () => {
-    expect(level('FIDO_CERTIFIED_L1 2020-01-01', 'UPDATE_AVAILABLE 2021-01-01')).toBe('FIDO_CERTIFIED_L1');
+    expect(findLevel('FIDO_CERTIFIED_L1 2020-01-01', 'UPDATE_AVAILABLE 2021-01-01')).toBe('FIDO_CERTIFIED_L1');
   });
 
   it.each([['NOT_FIDO_CERTIFIED'], ['REVOKED']])('ends with %s', (status) => {
-    expect(level('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2021-01-01`)).toBeNull();
+    expect(findLevel('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2021-01-01`)).toBeNull();
   });
 
   it('is none where there was none', () => {
-    expect(level('SELF_ASSERTION_SUBMITTED 2020-01-01')).toBeNull();
+    expect(findLevel('SELF_ASSERTION_SUBMITTED 2020-01-01')).toBeNull();
   });
 });

@@ -33,18 +33,18 @@ export type Undesired = (typeof COMPROMISES)[number] | 'REVOKED';
 
 export type Standing = { readonly verdict: 'good' } | { readonly verdict: 'compromised'; readonly status: Undesired };
 
-/** Sorts reports into the order that standingOf and certificationOf expect. */
-export function inOrder(reports: readonly StatusReport[]): readonly StatusReport[] {
+/** Sorts reports into the order that decideStanding and findCertification expect. */
+export function sortReports(reports: readonly StatusReport[]): readonly StatusReport[] {
   return reports
-    .map((report) => ({ report, rank: rankOf(report) }))
+    .map((report) => ({ report, rank: rankReport(report) }))
     .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
     .map(({ report }) => report);
 }
 
-export function standingOf(ordered: readonly StatusReport[], now: Date): Standing {
+export function decideStanding(ordered: readonly StatusReport[], now: Date): Standing {
   let revoked = false;
   let compromise: Undesired | undefined;
-  for (const { status } of effective(ordered, now)) {
+  for (const { status } of keepEffective(ordered, now)) {
     if (status === 'REVOKED') revoked = true;
     else if (isCompromise(status)) compromise = status;
     else if (status === 'UPDATE_AVAILABLE') compromise = undefined;
@@ -55,18 +55,18 @@ export function standingOf(ordered: readonly StatusReport[], now: Date): Standin
 }
 
 /** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null: the model has no certification, or no longer. */
-export function certificationOf(ordered: readonly StatusReport[], now: Date): string | null {
-  const latest = effective(ordered, now).findLast(
+export function findCertification(ordered: readonly StatusReport[], now: Date): string | null {
+  const latest = keepEffective(ordered, now).findLast(
     ({ status }) => isCertification(status) || status === 'NOT_FIDO_CERTIFIED' || status === 'REVOKED',
   );
   return latest && isCertification(latest.status) ? latest.status : null;
 }
 
-function effective(ordered: readonly StatusReport[], now: Date): StatusReport[] {
+function keepEffective(ordered: readonly StatusReport[], now: Date): StatusReport[] {
   return ordered.filter(({ effectiveDate }) => effectiveDate === null || effectiveDate <= now);
 }
 
-function rankOf({ status, effectiveDate }: StatusReport): number {
+function rankReport({ status, effectiveDate }: StatusReport): number {
   if (effectiveDate !== null) return effectiveDate.getTime();
   return status === 'REVOKED' || isCompromise(status) ? Infinity : -Infinity;
 }

@@ -1,12 +1,26 @@
 import { Injectable } from '@nestjs/common';
-import { AUDIT_COLUMNS, auditEvent, auditParts, auditPartsEach, auditRecord, type AuditRow, auditUid } from '../audit/audit-row.js';
-import { Combined } from '../database/statement-batcher.js';
+import {
+  AUDIT_COLUMNS,
+  extractEvent,
+  insertEventPartsSql,
+  insertEachEventPartsSql,
+  toAuditRecord,
+  type AuditRow,
+  pseudonymSql,
+} from '../audit/audit-row.js';
+import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
-import { ASYNCHRONOUS, named } from '../database/named-statement.js';
-import { forRows, hex, rowsWithLine } from '../database/rows-statement.js';
+import { ASYNCHRONOUS, nameStatement } from '../database/named-statement.js';
+import { createRowsStatement, toByteaText, rowsWithLineSql } from '../database/rows-statement.js';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { type Descriptor, descriptorsWhere } from './descriptors.js';
-import { challengeInTheWay, challengesSince, countedUntil, refusalInTheWay, refusalsSince } from './user-limits.repository.js';
+import { type Descriptor, descriptorsSql } from './descriptors.js';
+import {
+  blockingChallengeSql,
+  getFirstChallengeId,
+  getCountedIdEnd,
+  blockingRefusalSql,
+  getFirstRefusalIds,
+} from './user-limits.repository.js';
 
 /**
  * An authentication is three statements and one flush to disk:
@@ -28,29 +42,29 @@ import { challengeInTheWay, challengesSince, countedUntil, refusalInTheWay, refu
  */
 
 /** The audit events that block a challenge (user-limits.ts). Both null: the challenge was issued. */
-export interface InTheWay {
+export interface BlockingEvents {
   readonly challenge_in_the_way: string | null;
   readonly refusal_in_the_way: string | null;
 }
 
-interface IssuedAuthentication extends InTheWay {
+interface IssuedAuthentication extends BlockingEvents {
   readonly policy: RelyingPartyPolicy;
   readonly descriptors: Descriptor[] | null;
   readonly expires_at: Date | null;
 }
 
-interface IssuedRegistration extends InTheWay {
+interface IssuedRegistration extends BlockingEvents {
   readonly handle: Buffer | null;
 }
 
 /** SQL: a limit of the relying party. A policy that was stored before there were limits has the default. */
-function userLimit(name: keyof RelyingPartyPolicy['userLimits']): string {
+function userLimitSql(name: keyof RelyingPartyPolicy['userLimits']): string {
   return `coalesce((policy #>> '{userLimits,${name}}')::integer, ${String(DEFAULT_POLICY.userLimits[name])})`;
 }
 
 const ISSUED_CHALLENGE_COLUMNS = 'id, rp_id, user_id, purpose, issued_to, challenge, ceremony, conditional, attachment';
 
-export interface AuthenticationToIssue {
+export interface IssueAuthenticationInput {
   readonly id: string;
   readonly rpId: string;
   readonly userId: string | undefined;
@@ -65,24 +79,24 @@ export interface AuthenticationToIssue {
 const ASKED = { rpId: 'asked.rp_id', uid: 'asked.uid' };
 
 /**
- * $3 challengesSince, $4 and $5 refusalsSince, $6 countedUntil, all for the first row: rows that go together are of one
+ * $3 getFirstChallengeId, $4 and $5 getFirstRefusalIds, $6 getCountedIdEnd, all for the first row: rows that go together are of one
  * moment.
  * No result: the relying party does not exist or is disabled. No expiry: the user is over a limit, and nothing was
  * stored.
  */
-export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthentication>({
+export const ISSUE_AUTHENTICATION = createRowsStatement<IssueAuthenticationInput, IssuedAuthentication>({
   name: 'challenge-issue-authentication',
   text: `WITH ${ASYNCHRONOUS},
      asked AS MATERIALIZED (
        SELECT given.*, policy, coalesce(
          (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id), audit_stand_in) AS uid
        FROM asynchronous,
-         ${rowsWithLine(`id uuid, rp_id text, user_id text, purpose text, issued_to text, challenge bytea, now timestamptz, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+         ${rowsWithLineSql(`id uuid, rp_id text, user_id text, purpose text, issued_to text, challenge bytea, now timestamptz, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
          JOIN relying_party USING (rp_id)
        WHERE enabled),
      counted AS MATERIALIZED (
-       SELECT *, ${challengeInTheWay({ ...ASKED, limit: userLimit('challengesPerMinute') }, 'authentication', { since: '$3::uuid', until: '$6::uuid' })} AS challenge_in_the_way,
-              ${refusalInTheWay({ ...ASKED, limit: userLimit('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$4::uuid', since: '$5::uuid', until: '$6::uuid' })} AS refusal_in_the_way
+       SELECT *, ${blockingChallengeSql({ ...ASKED, limit: userLimitSql('challengesPerMinute') }, 'authentication', { since: '$3::uuid', until: '$6::uuid' })} AS challenge_in_the_way,
+              ${blockingRefusalSql({ ...ASKED, limit: userLimitSql('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$4::uuid', since: '$5::uuid', until: '$6::uuid' })} AS refusal_in_the_way
        FROM asked),
      free AS MATERIALIZED (
        SELECT *, now + make_interval(secs => (policy ->> 'challengeTtlSeconds')::integer) AS expires_at
@@ -90,29 +104,29 @@ export const ISSUE_AUTHENTICATION = forRows<AuthenticationToIssue, IssuedAuthent
      issued AS (
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT id, rp_id, user_id, purpose, issued_to, challenge, 'authentication', FALSE, NULL, expires_at FROM free),
-     ${auditPartsEach('free', 'free.uid')}
+     ${insertEachEventPartsSql('free', 'free.uid')}
    SELECT counted.ordinality::integer AS n, counted.policy, free.expires_at::timestamptz(3), counted.challenge_in_the_way, counted.refusal_in_the_way,
-          ${descriptorsWhere("rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active'")} AS descriptors
+          ${descriptorsSql("rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active'")} AS descriptors
    FROM counted LEFT JOIN free USING (ordinality)`,
   record: ({ id, rpId, userId, purpose, issuedTo, challenge, now, event }) => ({
-    ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: hex(challenge), now },
-    ...auditRecord(event),
+    ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: toByteaText(challenge), now },
+    ...toAuditRecord(event),
   }),
-  line: ({ event }) => auditEvent(event),
-  shared: ([{ now }]) => [challengesSince(now), ...refusalsSince(now), countedUntil(now)],
+  line: ({ event }) => extractEvent(event),
+  shared: ([{ now }]) => [getFirstChallengeId(now), ...getFirstRefusalIds(now), getCountedIdEnd(now)],
 });
 
 /**
  * $1 id, $2 RP ID, $3 user id, $4 purpose or null, $5 SPIFFE ID, $6 challenge, $7 expiry, $8 conditional, $9 attachment
- * or null, $10 new user handle, $11 now, $12 challenges per minute, $13 challengesSince, $14 countedUntil, $15… audit
+ * or null, $10 new user handle, $11 now, $12 challenges per minute, $13 getFirstChallengeId, $14 getCountedIdEnd, $15… audit
  * row.
  * No handle: the user is over the limit, and nothing was stored.
  */
-export const ISSUE_REGISTRATION = named<IssuedRegistration>(
+export const ISSUE_REGISTRATION = nameStatement<IssuedRegistration>(
   'challenge-issue-registration',
   `WITH ${ASYNCHRONOUS},
      limited AS (
-       SELECT ${challengeInTheWay({ rpId: '$2', uid: auditUid(15), limit: '$12::integer' }, 'registration', { since: '$13::uuid', until: '$14::uuid' })} AS challenge_in_the_way
+       SELECT ${blockingChallengeSql({ rpId: '$2', uid: pseudonymSql(15), limit: '$12::integer' }, 'registration', { since: '$13::uuid', until: '$14::uuid' })} AS challenge_in_the_way
        FROM asynchronous),
      handle AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
@@ -123,7 +137,7 @@ export const ISSUE_REGISTRATION = named<IssuedRegistration>(
        INSERT INTO challenge (${ISSUED_CHALLENGE_COLUMNS}, expires_at)
        SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::bytea, 'registration', $8::boolean, $9::text, $7::timestamptz FROM handle
        RETURNING id),
-     ${auditParts(15, 'issued, handle', 'handle.audit_uid::text')}
+     ${insertEventPartsSql(15, 'issued, handle', 'handle.audit_uid::text')}
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
@@ -134,7 +148,7 @@ export class ChallengeRepository {
 
   constructor(pool: CeremonyPool) {
     // One statement counts a user's challenges before it stores one, so two challenges of a user never share a statement.
-    this.issueAuthentication = new Combined(ISSUE_AUTHENTICATION, pool.through, ({ rpId, userId }) =>
+    this.issueAuthentication = new StatementBatcher(ISSUE_AUTHENTICATION, pool.through, ({ rpId, userId }) =>
       userId === undefined ? undefined : JSON.stringify([rpId, userId]),
     );
   }

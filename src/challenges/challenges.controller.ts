@@ -21,7 +21,7 @@ export class ChallengesController {
     @Context() context: AuthorizedContext,
     @Body() request: IssueRegistrationChallengeDto,
   ): Promise<IssuedChallengeResponse<CreationOptions>> {
-    await this.access.demandRelyingParty(context, request.rpId);
+    await this.access.authorizeRelyingParty(context, request.rpId);
     return this.challenges.issueForRegistration(context, request);
   }
 
@@ -31,7 +31,7 @@ export class ChallengesController {
     @Context() context: AuthorizedContext,
     @Body() request: IssueAuthenticationChallengeDto,
   ): Promise<IssuedChallengeResponse<PublicKeyCredentialRequestOptionsJSON>> {
-    await this.access.demandRelyingParty(context, request.rpId);
+    await this.access.authorizeRelyingParty(context, request.rpId);
     return this.challenges.issueForAuthentication(context, request);
   }
 }

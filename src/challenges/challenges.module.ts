@@ -6,14 +6,14 @@ import { ChallengeEntity } from './challenge.entity.js';
 import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
-import { ExpiredChallenges } from './expired-challenge-purger.js';
+import { ExpiredChallengePurger } from './expired-challenge-purger.js';
 import { UserHandleEntity } from './user-handle.entity.js';
-import { UserLimits } from './user-limiter.js';
+import { UserLimiter } from './user-limiter.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
-  providers: [ChallengeRepository, ChallengesService, ExpiredChallenges, UserLimits, DecoyShapes],
+  providers: [ChallengeRepository, ChallengesService, ExpiredChallengePurger, UserLimiter, DecoyShapes],
   exports: [ChallengesService],
 })
 export class ChallengesModule {}

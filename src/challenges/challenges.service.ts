@@ -7,20 +7,20 @@ import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { type Descriptor, descriptorsWhere } from './descriptors.js';
+import { type Descriptor, descriptorsSql } from './descriptors.js';
 import { ChallengeRepository, ISSUE_REGISTRATION } from './challenge.repository.js';
-import { challengesSince, countedUntil } from './user-limits.repository.js';
+import { getFirstChallengeId, getCountedIdEnd } from './user-limits.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
-import { type CreationOptions, creationOptions, requestOptions } from '../webauthn/options.js';
+import { type CreationOptions, makeCreationOptions, makeRequestOptions } from '../webauthn/options.js';
 import { DecoyShapes } from './decoy-shapes.js';
-import { decoyDescriptors, sortTransports } from './decoy.js';
+import { makeDecoyDescriptors, sortTransports } from './decoy.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
-import { UserLimits } from './user-limiter.js';
+import { UserLimiter } from './user-limiter.js';
 
 const CHALLENGE_BYTES = 32;
 const USER_HANDLE_BYTES = 32;
@@ -34,7 +34,7 @@ export class ChallengesService {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     private readonly parties: RelyingPartiesService,
-    private readonly limits: UserLimits,
+    private readonly limits: UserLimiter,
     private readonly decoyShapes: DecoyShapes,
     private readonly audit: AuditService,
   ) {}
@@ -48,12 +48,12 @@ export class ChallengesService {
     const conditional = request.mediation === 'conditional';
     const { name, policy } = await this.parties.getEnabled(rpId);
     const now = this.clock.now();
-    const exclude = (await this.descriptors(rpId, user.id)).map(descriptorOf);
+    const exclude = (await this.listDescriptors(rpId, user.id)).map(toDescriptor);
     const entry = { type: 'challenge.issue', rpId, userId: user.id } as const;
     const facts = { ceremony: 'registration', purpose, identity_proof: identityProof };
     try {
       demandIdentityProof(identityProof, policy.identityProof, now);
-      demandRoom(exclude.length, policy.maxCredentialsPerUser);
+      demandCredentialCapacity(exclude.length, policy.maxCredentialsPerUser);
     } catch (error) {
       if (error instanceof Problem) {
         const { reason, detail } = error.members;
@@ -64,7 +64,7 @@ export class ChallengesService {
     const challengeId = uuidv7({ msecs: now.getTime() });
     const challenge = randomBytes(CHALLENGE_BYTES);
     const expiresAt = new Date(now.getTime() + policy.challengeTtlSeconds * 1_000);
-    const event = this.audit.row(
+    const event = this.audit.createRow(
       context,
       { ...entry, outcome: 'success', facts: { ...facts, challenge_id: challengeId } },
       now,
@@ -72,11 +72,11 @@ export class ChallengesService {
     const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
       ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
       ...[conditional, attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
-      ...[policy.userLimits.challengesPerMinute, challengesSince(now), countedUntil(now), ...event.values],
+      ...[policy.userLimits.challengesPerMinute, getFirstChallengeId(now), getCountedIdEnd(now), ...event.values],
     ]);
     if (!issued?.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued!, policy, now });
-    this.audit.count(event);
-    const publicKey = await creationOptions({
+    this.audit.countEvent(event);
+    const publicKey = await makeCreationOptions({
       ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints, conditional },
       user: { handle: issued.handle, name: user.name, displayName: user.displayName },
     });
@@ -93,7 +93,11 @@ export class ChallengesService {
     const challengeId = uuidv7({ msecs: now.getTime() });
     const challenge = randomBytes(CHALLENGE_BYTES);
     const facts = { ceremony: 'authentication', purpose, challenge_id: challengeId };
-    const event = this.audit.row(context, { type: 'challenge.issue', outcome: 'success', rpId, userId, facts }, now);
+    const event = this.audit.createRow(
+      context,
+      { type: 'challenge.issue', outcome: 'success', rpId, userId, facts },
+      now,
+    );
     const issuedTo = context.caller.spiffeId;
     const asked = { id: challengeId, rpId, userId, purpose, issuedTo, challenge, now, event };
     const issued = await this.challenges.issueAuthentication.run(asked);
@@ -103,10 +107,10 @@ export class ChallengesService {
     }
     const { policy, expires_at: expiresAt } = issued;
     if (!expiresAt) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
-    this.audit.count(event);
-    const known = (issued.descriptors ?? []).map(descriptorOf);
-    const decoys = userId === undefined ? [] : await this.decoysOf(rpId, userId);
-    const publicKey = await requestOptions({
+    this.audit.countEvent(event);
+    const known = (issued.descriptors ?? []).map(toDescriptor);
+    const decoys = userId === undefined ? [] : await this.makeDecoys(rpId, userId);
+    const publicKey = await makeRequestOptions({
       rpId,
       challenge,
       policy,
@@ -117,21 +121,21 @@ export class ChallengesService {
   }
 
   /** Makes decoys for every user, so that the response time does not show which users have no passkeys. */
-  private async decoysOf(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
-    return decoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.of(rpId));
+  private async makeDecoys(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
+    return makeDecoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.getShapes(rpId));
   }
 
   /** Lists the user's passkeys that are not revoked. */
-  private async descriptors(rpId: string, userId: string): Promise<Descriptor[]> {
+  private async listDescriptors(rpId: string, userId: string): Promise<Descriptor[]> {
     const condition = `rp_id = $1 AND user_id = $2 AND status <> 'revoked'`;
-    const sql = `SELECT ${descriptorsWhere(condition)} AS descriptors`;
+    const sql = `SELECT ${descriptorsSql(condition)} AS descriptors`;
     const [{ descriptors }] = await this.dataSource.query<[{ descriptors: Descriptor[] | null }]>(sql, [rpId, userId]);
     return descriptors ?? [];
   }
 }
 
 /** @throws Problem policy-rejected */
-export function demandRoom(credentials: number, maxCredentialsPerUser: number): void {
+export function demandCredentialCapacity(credentials: number, maxCredentialsPerUser: number): void {
   const max = Math.min(maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER);
   if (credentials < max) return;
   throw new Problem('policy-rejected', {
@@ -141,7 +145,7 @@ export function demandRoom(credentials: number, maxCredentialsPerUser: number): 
   });
 }
 
-function descriptorOf({ id, transports }: Descriptor): PublicKeyCredentialDescriptorJSON {
+function toDescriptor({ id, transports }: Descriptor): PublicKeyCredentialDescriptorJSON {
   return {
     type: 'public-key',
     id: Buffer.from(id, 'hex').toString('base64url'),

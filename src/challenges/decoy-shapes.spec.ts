@@ -30,7 +30,7 @@ interface Kind {
 }
 
 /** Stores users who each have passkeys of these kinds, the last one used last. */
-async function haveUsers(count: number, kinds: Kind[], { rpId = RP, prefix = 'u' } = {}): Promise<void> {
+async function insertUsers(count: number, kinds: Kind[], { rpId = RP, prefix = 'u' } = {}): Promise<void> {
   await database.sql(
     `INSERT INTO user_handle SELECT $1, $2 || i, sha256(($2 || i)::bytea), now() FROM generate_series(1, $3::integer) i`,
     [rpId, prefix, count],
@@ -45,57 +45,57 @@ async function haveUsers(count: number, kinds: Kind[], { rpId = RP, prefix = 'u'
   }
 }
 
-const read = async (rpId = RP) => (await shapes.of(rpId)).map(({ list, users }) => ({ list, users }));
+const readShapes = async (rpId = RP) => (await shapes.getShapes(rpId)).map(({ list, users }) => ({ list, users }));
 const phone = { bytes: 32, transports: ['hybrid', 'internal'] };
 const fob = { bytes: 48, transports: ['nfc', 'usb'] };
 
 describe('the shapes of a relying party’s lists', () => {
   it('are those of its users’ active passkeys, the last used first, with sorted transports', async () => {
-    await haveUsers(3, [{ bytes: 32, transports: ['internal', 'hybrid'] }], { prefix: 'a' });
-    await haveUsers(2, [phone, { bytes: 16, status: 'revoked' }, { bytes: 48, transports: ['usb', 'nfc'] }], {
+    await insertUsers(3, [{ bytes: 32, transports: ['internal', 'hybrid'] }], { prefix: 'a' });
+    await insertUsers(2, [phone, { bytes: 16, status: 'revoked' }, { bytes: 48, transports: ['usb', 'nfc'] }], {
       prefix: 'b',
     });
-    await haveUsers(1, [{ status: 'suspended' }], { prefix: 'c' });
-    await haveUsers(9, [{ bytes: 20 }], { rpId: 'b.example' });
-    expect(await read()).toEqual([
+    await insertUsers(1, [{ status: 'suspended' }], { prefix: 'c' });
+    await insertUsers(9, [{ bytes: 20 }], { rpId: 'b.example' });
+    expect(await readShapes()).toEqual([
       { list: [phone], users: 3 },
       { list: [fob, phone], users: 2 },
     ]);
   });
 
   it('are none where nobody has a passkey', async () => {
-    await haveUsers(2, []);
-    expect(await read()).toEqual([]);
+    await insertUsers(2, []);
+    expect(await readShapes()).toEqual([]);
   });
 
   it('are read anew after ten minutes, while nobody waits', async () => {
-    await haveUsers(1, [phone]);
-    expect(await read()).toEqual([{ list: [phone], users: 1 }]);
-    await haveUsers(1, [phone], { prefix: 'b' });
+    await insertUsers(1, [phone]);
+    expect(await readShapes()).toEqual([{ list: [phone], users: 1 }]);
+    await insertUsers(1, [phone], { prefix: 'b' });
     now += 10 * MINUTE - 1;
-    expect(await read()).toEqual([{ list: [phone], users: 1 }]);
+    expect(await readShapes()).toEqual([{ list: [phone], users: 1 }]);
     now += 1;
-    expect(await read()).toEqual([{ list: [phone], users: 1 }]);
-    while ((await read())[0]?.users === 1) await new Promise(setImmediate);
-    expect(await read()).toEqual([{ list: [phone], users: 2 }]);
+    expect(await readShapes()).toEqual([{ list: [phone], users: 1 }]);
+    while ((await readShapes())[0]?.users === 1) await new Promise(setImmediate);
+    expect(await readShapes()).toEqual([{ list: [phone], users: 2 }]);
     expect(queries).toBe(2);
   });
 
   it('are read once for all who ask at the same time', async () => {
-    await haveUsers(1, [phone]);
-    await Promise.all(Array.from({ length: 20 }, () => read()));
+    await insertUsers(1, [phone]);
+    await Promise.all(Array.from({ length: 20 }, () => readShapes()));
     expect(queries).toBe(1);
   });
 
   it('are those of a thousand users where there are more', async () => {
-    await haveUsers(1_500, [phone]);
-    expect(await read()).toEqual([{ list: [phone], users: 1_000 }]);
+    await insertUsers(1_500, [phone]);
+    expect(await readShapes()).toEqual([{ list: [phone], users: 1_000 }]);
   });
 
   it('are the 64 most frequent ones', async () => {
-    for (let bytes = 100; bytes < 170; bytes += 1) await haveUsers(1, [{ bytes }], { prefix: `k${String(bytes)}-` });
-    await haveUsers(2, [phone]);
-    const known = await read();
+    for (let bytes = 100; bytes < 170; bytes += 1) await insertUsers(1, [{ bytes }], { prefix: `k${String(bytes)}-` });
+    await insertUsers(2, [phone]);
+    const known = await readShapes();
     expect(known).toHaveLength(64);
     expect(known[0]).toEqual({ list: [phone], users: 2 });
   });

@@ -47,7 +47,7 @@ export class DecoyShapes {
    * Waits for the database only on the first call for a relying party. Later calls get the cached shapes and renew them
    * in the background.
    */
-  async of(rpId: string): Promise<readonly ListShape[]> {
+  async getShapes(rpId: string): Promise<readonly ListShape[]> {
     const held = this.held.get(rpId);
     if (held && this.clock.now().getTime() < held.readAt + KEPT_MS) return held.shapes;
     const read = this.reading.get(rpId) ?? this.read(rpId);

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { createListShape, decoyDescriptors, type ListShape, sortTransports } from './decoy.js';
+import { createListShape, makeDecoyDescriptors, type ListShape, sortTransports } from './decoy.js';
 
 const KEY = randomBytes(32);
-const decoys = (userId = 'u-1', { rpId = 'a.example', key = KEY, shapes = [] as readonly ListShape[] } = {}) =>
-  decoyDescriptors(key, { rpId, userId }, shapes);
-const bytesOf = (id: string | undefined): Buffer => Buffer.from(id ?? '', 'base64url');
+const makeDecoys = (userId = 'u-1', { rpId = 'a.example', key = KEY, shapes = [] as readonly ListShape[] } = {}) =>
+  makeDecoyDescriptors(key, { rpId, userId }, shapes);
+const decodeId = (id: string | undefined): Buffer => Buffer.from(id ?? '', 'base64url');
 const users = Array.from({ length: 3_000 }, (_, index) => `u-${String(index)}`);
 
 const PHONE = { bytes: 32, transports: ['hybrid', 'internal'] };
@@ -18,14 +18,14 @@ const MIXED = [
 ];
 
 /** The shape of a list of descriptors, as JSON. */
-const shapeOf = (list: ReturnType<typeof decoys>): string =>
-  JSON.stringify(list.map(({ id, transports }) => ({ bytes: bytesOf(id).length, transports })));
+const describeShape = (list: ReturnType<typeof makeDecoys>): string =>
+  JSON.stringify(list.map(({ id, transports }) => ({ bytes: decodeId(id).length, transports })));
 
 /** Counts the users who see a list of each shape. */
-function tally(shapes: readonly ListShape[]): Map<string, number> {
+function countShapes(shapes: readonly ListShape[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const user of users) {
-    const shape = shapeOf(decoys(user, { shapes }));
+    const shape = describeShape(makeDecoys(user, { shapes }));
     counts.set(shape, (counts.get(shape) ?? 0) + 1);
   }
   return counts;
@@ -33,11 +33,11 @@ function tally(shapes: readonly ListShape[]): Map<string, number> {
 
 describe('the list that a user without passkeys is shown', () => {
   it('is the same every time', () => {
-    expect(decoys('u-1', { shapes: MIXED })).toEqual(decoys('u-1', { shapes: MIXED }));
+    expect(makeDecoys('u-1', { shapes: MIXED })).toEqual(makeDecoys('u-1', { shapes: MIXED }));
   });
 
   it('has the shapes of real lists, as often as these have them', () => {
-    const counts = tally(MIXED);
+    const counts = countShapes(MIXED);
     expect([...counts.keys()].sort()).toEqual(MIXED.map(({ list }) => JSON.stringify(list)).sort());
     for (const shape of MIXED) {
       expect(counts.get(JSON.stringify(shape.list))! / users.length).toBeCloseTo(shape.users / 100, 1);
@@ -45,7 +45,7 @@ describe('the list that a user without passkeys is shown', () => {
   });
 
   it('is one passkey of a large provider where no user has any', () => {
-    const counts = tally([]);
+    const counts = countShapes([]);
     expect(counts.size).toBe(3);
     for (const bytes of [16, 20, 32]) {
       const share = counts.get(JSON.stringify([{ bytes, transports: ['hybrid', 'internal'] }]))! / users.length;
@@ -55,12 +55,12 @@ describe('the list that a user without passkeys is shown', () => {
 
   it('changes for few users when the real lists change', () => {
     const later = [createListShape([PHONE], 61), ...MIXED.slice(1), createListShape([KEY_FOB], 1)];
-    const changed = users.filter((user) => shapeOf(decoys(user, { shapes: MIXED })) !== shapeOf(decoys(user, { shapes: later }))); // prettier-ignore
+    const changed = users.filter((user) => describeShape(makeDecoys(user, { shapes: MIXED })) !== describeShape(makeDecoys(user, { shapes: later }))); // prettier-ignore
     expect(changed.length / users.length).toBeLessThan(0.05);
   });
 
   it('keeps an id when the list grows, and never gives it to a passkey of another kind', () => {
-    const list = (...of: (typeof PHONE)[]) => decoys('u-1', { shapes: [createListShape(of, 1)] });
+    const list = (...of: (typeof PHONE)[]) => makeDecoys('u-1', { shapes: [createListShape(of, 1)] });
     const [phone] = list(PHONE);
     expect(list(PHONE, KEY_FOB)[0]).toEqual(phone);
     const others = [list({ ...PHONE, bytes: 33 }), list({ ...PHONE, transports: ['internal'] }), list(KEY_FOB, PHONE)];
@@ -70,29 +70,31 @@ describe('the list that a user without passkeys is shown', () => {
 
   it('is another for another user, another relying party and another key', () => {
     const lists = [
-      decoys(),
-      decoys('u-2'),
-      decoys('u-1', { rpId: 'b.example' }),
-      decoys('u-1', { key: randomBytes(32) }),
+      makeDecoys(),
+      makeDecoys('u-2'),
+      makeDecoys('u-1', { rpId: 'b.example' }),
+      makeDecoys('u-1', { key: randomBytes(32) }),
     ];
     expect(new Set(lists.map(([decoy]) => decoy?.id.slice(0, 20))).size).toBe(4);
-    expect(new Set(users.map((user) => bytesOf(decoys(user)[0]?.id).toString('hex', 0, 16))).size).toBe(users.length);
+    expect(new Set(users.map((user) => decodeId(makeDecoys(user)[0]?.id).toString('hex', 0, 16))).size).toBe(
+      users.length,
+    );
   });
 
   it('does not mistake one pair of names for another', () => {
-    expect(decoys('b')).not.toEqual(decoys('', { rpId: 'a.exampleb' }));
-    expect(decoys('","x', { rpId: 'a' })).not.toEqual(decoys('x', { rpId: 'a","' }));
+    expect(makeDecoys('b')).not.toEqual(makeDecoys('', { rpId: 'a.exampleb' }));
+    expect(makeDecoys('","x', { rpId: 'a' })).not.toEqual(makeDecoys('x', { rpId: 'a","' }));
   });
 
   it('is there for the longest user id and RP ID, too', () => {
-    const [list, other] = ['🔑', '🔓'].map((last) => decoys('🔑'.repeat(255) + last, { rpId: 'a'.repeat(253) }));
+    const [list, other] = ['🔑', '🔓'].map((last) => makeDecoys('🔑'.repeat(255) + last, { rpId: 'a'.repeat(253) }));
     expect(list).toHaveLength(1);
     expect(list).not.toEqual(other);
   });
 
   it('may have ids as long as ids can be', () => {
-    const [decoy] = decoys('u-1', { shapes: [createListShape([{ bytes: 1_023, transports: [] }], 1)] });
-    expect(bytesOf(decoy?.id)).toHaveLength(1_023);
+    const [decoy] = makeDecoys('u-1', { shapes: [createListShape([{ bytes: 1_023, transports: [] }], 1)] });
+    expect(decodeId(decoy?.id)).toHaveLength(1_023);
   });
 });
 

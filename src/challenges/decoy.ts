@@ -37,7 +37,7 @@ const USUAL: readonly ListShape[] = [16, 20, 32].map((bytes) =>
  *
  * @param shapes the shapes of the relying party's lists; when they change, as few decoys as possible change
  */
-export function decoyDescriptors(
+export function makeDecoyDescriptors(
   key: Buffer,
   user: { readonly rpId: string; readonly userId: string },
   shapes: readonly ListShape[],
@@ -58,12 +58,12 @@ export function decoyDescriptors(
  * its weight says.
  */
 function drawShape(seed: number, shapes: readonly ListShape[]): ListShape {
-  const bids = shapes.map(({ salt, users }) => -Math.log((mix(seed ^ salt) + 0.5) / 2 ** 32) / users);
+  const bids = shapes.map(({ salt, users }) => -Math.log((mixBits(seed ^ salt) + 0.5) / 2 ** 32) / users);
   return shapes[bids.indexOf(Math.min(...bids))]!;
 }
 
 /** MurmurHash3's finalizer: each bit of the result depends on each bit of the value. */
-function mix(value: number): number {
+function mixBits(value: number): number {
   let bits = value;
   bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);

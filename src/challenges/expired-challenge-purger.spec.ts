@@ -2,35 +2,35 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { ChallengeEntity } from './challenge.entity.js';
-import { ExpiredChallenges } from './expired-challenge-purger.js';
+import { ExpiredChallengePurger } from './expired-challenge-purger.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 
 let database: TestDataSource;
 let now: Date;
-let expired: ExpiredChallenges;
+let expired: ExpiredChallengePurger;
 beforeAll(async () => {
   database = await openTestDataSource();
 });
 beforeEach(async () => {
   now = NOW;
-  expired = new ExpiredChallenges(database.dataSource, { now: () => now });
+  expired = new ExpiredChallengePurger(database.dataSource, { now: () => now });
   await database.sql('TRUNCATE challenge');
 });
 afterAll(() => database.close());
 
-const challenges = () => database.dataSource.getRepository(ChallengeEntity);
+const getChallenges = () => database.dataSource.getRepository(ChallengeEntity);
 
-async function issued(msFromNow: number): Promise<string> {
+async function insertChallenge(msFromNow: number): Promise<string> {
   const id = randomUUID();
-  await challenges().insert({
+  await getChallenges().insert({
     ...{ id, rpId: 'a.example', userId: null, ceremony: 'authentication', purpose: null, challenge: Buffer.alloc(32) },
     ...{ issuedTo: 'x', conditional: false, attachment: null, expiresAt: new Date(NOW.getTime() + msFromNow) },
   });
   return id;
 }
 
-const issuedMany = (count: number): Promise<unknown> =>
+const insertChallenges = (count: number): Promise<unknown> =>
   database.dataSource.query(
     `INSERT INTO challenge SELECT gen_random_uuid(), 'a', NULL, 'authentication', NULL, '', 'x', FALSE, NULL, $1::timestamptz
        FROM generate_series(1, $2)`,
@@ -39,14 +39,14 @@ const issuedMany = (count: number): Promise<unknown> =>
 
 describe('challenges that nobody answered', () => {
   it('are cleared away when they have expired, and not before', async () => {
-    await issued(-60_000);
-    await issued(0);
-    const [soon, later] = [await issued(1), await issued(60_000)];
+    await insertChallenge(-60_000);
+    await insertChallenge(0);
+    const [soon, later] = [await insertChallenge(1), await insertChallenge(60_000)];
     expect(await expired.purge()).toBe(2);
-    expect((await challenges().find()).map(({ id }) => id).sort()).toEqual([soon, later].sort());
+    expect((await getChallenges().find()).map(({ id }) => id).sort()).toEqual([soon, later].sort());
     now = new Date(NOW.getTime() + 1);
     expect(await expired.purge()).toBe(1);
-    expect((await challenges().find()).map(({ id }) => id)).toEqual([later]);
+    expect((await getChallenges().find()).map(({ id }) => id)).toEqual([later]);
   });
 
   it('may be none', async () => {
@@ -54,27 +54,30 @@ describe('challenges that nobody answered', () => {
   });
 
   it.each([999, 1_000, 1_001, 2_500])('are cleared in batches of a thousand: %i', async (count) => {
-    await issuedMany(count);
+    await insertChallenges(count);
     expect(await expired.purge()).toBe(count);
-    expect(await challenges().count()).toBe(0);
+    expect(await getChallenges().count()).toBe(0);
   });
 
   it('are shared out among replicas, which do not wait for each other', async () => {
-    await issuedMany(5_000);
-    const replicas = Array.from({ length: 4 }, () => new ExpiredChallenges(database.dataSource, { now: () => now }));
+    await insertChallenges(5_000);
+    const replicas = Array.from(
+      { length: 4 },
+      () => new ExpiredChallengePurger(database.dataSource, { now: () => now }),
+    );
     const cleared = await Promise.all(replicas.map((replica) => replica.purge()));
     expect(cleared.reduce((sum, count) => sum + count, 0)).toBe(5_000);
-    expect(await challenges().count()).toBe(0);
+    expect(await getChallenges().count()).toBe(0);
   });
 
   it('are left alone while somebody answers one', async () => {
-    const [answered, forgotten] = [await issued(-1), await issued(-2)];
+    const [answered, forgotten] = [await insertChallenge(-1), await insertChallenge(-2)];
     await database.dataSource.transaction(async (manager) => {
       await manager.query('SELECT * FROM challenge WHERE id = $1 FOR UPDATE', [answered]);
       expect(await expired.purge()).toBe(1);
     });
-    expect(await challenges().existsBy({ id: answered })).toBe(true);
-    expect(await challenges().existsBy({ id: forgotten })).toBe(false);
+    expect(await getChallenges().existsBy({ id: answered })).toBe(true);
+    expect(await getChallenges().existsBy({ id: forgotten })).toBe(false);
   });
 
   it('are cleared every ten seconds, and a stop waits for it', async () => {
@@ -83,17 +86,17 @@ describe('challenges that nobody answered', () => {
     });
     try {
       expired.onApplicationBootstrap();
-      await issuedMany(10);
+      await insertChallenges(10);
       jest.advanceTimersByTime(9_999);
       await new Promise(setImmediate);
-      expect(await challenges().count()).toBe(10);
+      expect(await getChallenges().count()).toBe(10);
       jest.advanceTimersByTime(1);
       await expired.beforeApplicationShutdown();
-      expect(await challenges().count()).toBe(0);
-      await issuedMany(10);
+      expect(await getChallenges().count()).toBe(0);
+      await insertChallenges(10);
       jest.advanceTimersByTime(60_000);
       await expired.beforeApplicationShutdown();
-      expect(await challenges().count()).toBe(10);
+      expect(await getChallenges().count()).toBe(10);
     } finally {
       jest.useRealTimers();
     }
@@ -102,7 +105,7 @@ describe('challenges that nobody answered', () => {
   it('keep no process alive, and none is being cleared when the service has stopped', async () => {
     expired.onApplicationBootstrap();
     await expired.beforeApplicationShutdown();
-    await issuedMany(10);
-    expect(await challenges().count()).toBe(10);
+    await insertChallenges(10);
+    expect(await getChallenges().count()).toBe(10);
   });
 });

@@ -14,8 +14,8 @@ const BATCH = 1_000;
 
 /** Deletes expired challenges in small batches. Every replica does this, and none waits for another. */
 @Injectable()
-export class ExpiredChallenges implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger(ExpiredChallenges.name);
+export class ExpiredChallengePurger implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(ExpiredChallengePurger.name);
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
 

@@ -4,14 +4,14 @@ import { demandIdentityProof } from './identity-proof.js';
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const POLICY = { required: true, maxAgeSeconds: 900 };
 
-const ask = (verifiedAt: string | undefined, policy = POLICY) => {
+const demandProof = (verifiedAt: string | undefined, policy = POLICY) => {
   const proof = verifiedAt === undefined ? undefined : { method: 'password+otp', verifiedAt };
   return (): void => {
     demandIdentityProof(proof, policy, NOW);
   };
 };
 
-const refusal = (reason: string, advice: string): unknown =>
+const matchProblem = (reason: string, advice: string): unknown =>
   expect.objectContaining({
     slug: 'policy-rejected',
     members: { reason, detail: expect.any(String), advice: expect.stringContaining(advice) },
@@ -26,7 +26,7 @@ describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () =>
     ['now, in lower case', '2026-06-30t12:00:00z'],
     ['now, to the nanosecond', '2026-06-30T12:00:00.000000001Z'],
   ])('%s is just now', (_, verifiedAt) => {
-    expect(ask(verifiedAt)).not.toThrow();
+    expect(demandProof(verifiedAt)).not.toThrow();
   });
 
   it.each([
@@ -42,19 +42,21 @@ describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () =>
     ['an hour ahead, which reads like now', '2026-06-30T12:00:00-01:00', 'identity-proof-invalid', 'Set the clock'],
     ['never', undefined, 'identity-proof-missing', 'Identify the user now'],
   ])('%s is not', (_, verifiedAt, reason, advice) => {
-    expect(ask(verifiedAt)).toThrow(refusal(reason, advice));
+    expect(demandProof(verifiedAt)).toThrow(matchProblem(reason, advice));
   });
 
   it('is as long ago as the policy says', () => {
     const verifiedAt = '2026-06-30T11:59:59.000Z';
-    expect(ask(verifiedAt, { required: true, maxAgeSeconds: 1 })).not.toThrow();
-    expect(ask('2026-06-30T11:59:58.999Z', { required: true, maxAgeSeconds: 1 })).toThrow('more than 1 seconds ago');
+    expect(demandProof(verifiedAt, { required: true, maxAgeSeconds: 1 })).not.toThrow();
+    expect(demandProof('2026-06-30T11:59:58.999Z', { required: true, maxAgeSeconds: 1 })).toThrow(
+      'more than 1 seconds ago',
+    );
   });
 
   it.each([undefined, '2020-01-01T00:00:00Z', '2030-01-01T00:00:00Z'])(
     'is not asked where the policy does not: %s',
     (verifiedAt) => {
-      expect(ask(verifiedAt, { required: false, maxAgeSeconds: 1 })).not.toThrow();
+      expect(demandProof(verifiedAt, { required: false, maxAgeSeconds: 1 })).not.toThrow();
     },
   );
 });

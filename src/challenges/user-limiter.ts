@@ -3,19 +3,19 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
-import { timeOfId } from '../audit/event-id.js';
+import { parseIdTime } from '../audit/event-id.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { InTheWay } from './challenge.repository.js';
-import { CHALLENGES_COUNT_MS, challengesSince, RECORD_LIMIT, REFUSALS_REST_MS } from './user-limits.repository.js';
+import type { BlockingEvents } from './challenge.repository.js';
+import { CHALLENGES_COUNT_MS, getFirstChallengeId, RECORD_LIMIT, REFUSALS_REST_MS } from './user-limits.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';
+import { type RelyingPartyPolicy, completePolicy } from '../relying-parties/relying-party-policy.js';
 
 /** A challenge that was not issued, and the events that the statement found instead. */
-interface Refused {
+interface BlockedChallenge {
   /** The event that would have recorded the challenge. */
   readonly entry: AuditEntry;
-  readonly inTheWay: InTheWay;
+  readonly inTheWay: BlockingEvents;
   readonly policy: RelyingPartyPolicy;
   /** The time at which the statement counted. */
   readonly now: Date;
@@ -28,7 +28,7 @@ type Limit = readonly [reason: LimitReason, detail: string, until: number];
 
 /** Refuses challenges to a user who is over a limit. It records that once a minute for each user and ceremony. */
 @Injectable()
-export class UserLimits {
+export class UserLimiter {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -36,8 +36,8 @@ export class UserLimits {
   ) {}
 
   /** @throws Problem rate-limited */
-  async refuse(context: AuthorizedContext, { entry, inTheWay, policy, now }: Refused): Promise<never> {
-    const [reason, detail, until] = limitOf(inTheWay, wholePolicy(policy).userLimits);
+  async refuse(context: AuthorizedContext, { entry, inTheWay, policy, now }: BlockedChallenge): Promise<never> {
+    const [reason, detail, until] = findLongestLimit(inTheWay, completePolicy(policy).userLimits);
     const ceremony = entry.facts?.['ceremony'];
     const limit = {
       ...entry,
@@ -47,25 +47,25 @@ export class UserLimits {
       detail,
       facts: { ceremony },
     } as const;
-    const event = this.audit.row(context, limit, now);
-    const [recorded] = await RECORD_LIMIT.run(this.dataSource, [...event.values, challengesSince(now), ceremony]);
-    if (recorded) this.audit.count(event);
+    const event = this.audit.createRow(context, limit, now);
+    const [recorded] = await RECORD_LIMIT.run(this.dataSource, [...event.values, getFirstChallengeId(now), ceremony]);
+    if (recorded) this.audit.countEvent(event);
     const retryAfter = Math.max(1, Math.ceil((until - this.clock.now().getTime()) / 1_000));
     throw new Problem('rate-limited', { reason, detail, retryAfter });
   }
 }
 
 /** Finds the limit that lasts longest. */
-function limitOf(inTheWay: InTheWay, limits: RelyingPartyPolicy['userLimits']): Limit {
+function findLongestLimit(inTheWay: BlockingEvents, limits: RelyingPartyPolicy['userLimits']): Limit {
   const { challenge_in_the_way: challenge, refusal_in_the_way: refusal } = inTheWay;
   const held: Limit[] = [];
   if (challenge !== null) {
     const detail = `${String(limits.challengesPerMinute)} challenges were issued to the user within a minute`;
-    held.push(['too-many-challenges', detail, timeOfId(challenge) + CHALLENGES_COUNT_MS]);
+    held.push(['too-many-challenges', detail, parseIdTime(challenge) + CHALLENGES_COUNT_MS]);
   }
   if (refusal !== null) {
     const detail = `the last ${String(limits.refusalsPerHalfHour)} authentications of the user were refused`;
-    held.push(['too-many-refusals', detail, timeOfId(refusal) + REFUSALS_REST_MS]);
+    held.push(['too-many-refusals', detail, parseIdTime(refusal) + REFUSALS_REST_MS]);
   }
   return held.reduce((longest, limit) => (limit[2] > longest[2] ? limit : longest));
 }

@@ -5,18 +5,18 @@ import { credentialRow } from '../../test/support/credential-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
-import { AUDIT_ROW_WIDTH, auditRow, auditStatement } from '../audit/audit-row.js';
+import { AUDIT_ROW_WIDTH, createAuditRow, insertEventSql } from '../audit/audit-row.js';
 import { ChallengeEntity } from './challenge.entity.js';
 import { UserHandleEntity } from './user-handle.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from './challenge.repository.js';
-import { timeOfId } from '../audit/event-id.js';
-import { challengesSince, countedUntil, RECORD_LIMIT, refusalsSince } from './user-limits.repository.js';
+import { parseIdTime } from '../audit/event-id.js';
+import { getFirstChallengeId, getCountedIdEnd, RECORD_LIMIT, getFirstRefusalIds } from './user-limits.repository.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
-const ago = (ms: number): Date => new Date(NOW.getTime() - ms);
+const subtractFromNow = (ms: number): Date => new Date(NOW.getTime() - ms);
 const MINUTE = 60_000;
 const RP = 'a.example';
 /** The pseudonym of a user in the log differs from the user id of the caller. */
@@ -45,25 +45,25 @@ beforeAll(async () => {
 beforeEach(() => database.sql('TRUNCATE audit_event, challenge, credential, user_handle'));
 afterAll(() => database.close());
 
-const eventOf = (entry: Partial<AuditEntry>, at: Date) => {
+const createEvent = (entry: Partial<AuditEntry>, at: Date) => {
   const facts = { ceremony: 'authentication' };
   const whole = { type: 'challenge.issue', outcome: 'success', rpId: RP, userId: PSEUDONYM, facts, ...entry } as const;
-  return auditRow(whole, authorizedContext(), at, whole.userId);
+  return createAuditRow(whole, authorizedContext(), at, whole.userId);
 };
 
 /** Stores past events, each so many milliseconds ago. */
-async function past(entry: Partial<AuditEntry>, ...times: number[]): Promise<string[]> {
-  const rows = times.map((ms) => eventOf(entry, ago(ms)));
-  for (const { values } of rows) await database.dataSource.query(auditStatement(1), [...values]);
+async function insertPastEvents(entry: Partial<AuditEntry>, ...times: number[]): Promise<string[]> {
+  const rows = times.map((ms) => createEvent(entry, subtractFromNow(ms)));
+  for (const { values } of rows) await database.dataSource.query(insertEventSql(1), [...values]);
   return rows.map(({ id }) => id);
 }
 const REGISTRATION = { facts: { ceremony: 'registration' } } as const;
-const issued = (...times: number[]): Promise<string[]> => past({}, ...times);
+const insertIssued = (...times: number[]): Promise<string[]> => insertPastEvents({}, ...times);
 const REFUSAL = { type: 'credential.verify', outcome: 'failure' } as const;
-const refused = (...times: number[]): Promise<string[]> => past(REFUSAL, ...times);
+const insertRefused = (...times: number[]): Promise<string[]> => insertPastEvents(REFUSAL, ...times);
 
-async function authentication(rpId = RP, userId: string | null = USER, recorded = PSEUDONYM) {
-  const event = eventOf({ rpId, userId: userId === null ? undefined : recorded }, NOW);
+async function issueAuthentication(rpId = RP, userId: string | null = USER, recorded = PSEUDONYM) {
+  const event = createEvent({ rpId, userId: userId === null ? undefined : recorded }, NOW);
   const [row] = await ISSUE_AUTHENTICATION.run(database.dataSource, [
     {
       ...{ id: randomUUID(), rpId, userId: userId ?? undefined, purpose: undefined, issuedTo: 'spiffe://a/b' },
@@ -73,10 +73,10 @@ async function authentication(rpId = RP, userId: string | null = USER, recorded 
   return row!;
 }
 
-async function registration(limit = CHALLENGES) {
+async function issueRegistration(limit = CHALLENGES) {
   const [row] = await ISSUE_REGISTRATION.run(database.dataSource, [
     ...[randomUUID(), RP, USER, null, 'spiffe://a/b', randomBytes(32), NOW, false, null, randomBytes(32), NOW],
-    ...[limit, challengesSince(NOW), countedUntil(NOW), ...eventOf(REGISTRATION, NOW).values],
+    ...[limit, getFirstChallengeId(NOW), getCountedIdEnd(NOW), ...createEvent(REGISTRATION, NOW).values],
   ]);
   return row!;
 }
@@ -90,15 +90,15 @@ async function rows(): Promise<number[]> {
 
 describe('challenges of the last minute', () => {
   it('up to the limit leave room for one more, and at the limit the oldest of them is in the way', async () => {
-    await issued(50_000, 10_000);
-    expect(await authentication()).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
-    const { challenge_in_the_way: oldest, expires_at: expiry } = await authentication();
-    expect([timeOfId(oldest!), expiry]).toEqual([ago(50_000).getTime(), null]);
+    await insertIssued(50_000, 10_000);
+    expect(await issueAuthentication()).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
+    const { challenge_in_the_way: oldest, expires_at: expiry } = await issueAuthentication();
+    expect([parseIdTime(oldest!), expiry]).toEqual([subtractFromNow(50_000).getTime(), null]);
   });
 
   it('in the way is the one that must leave, where a stricter policy finds more than it allows', async () => {
-    const ids = await issued(50_000, 40_000, 30_000, 20_000, 10_000);
-    expect(await authentication()).toMatchObject({ challenge_in_the_way: ids[5 - CHALLENGES] });
+    const ids = await insertIssued(50_000, 40_000, 30_000, 20_000, 10_000);
+    expect(await issueAuthentication()).toMatchObject({ challenge_in_the_way: ids[5 - CHALLENGES] });
   });
 
   it.each([
@@ -107,26 +107,26 @@ describe('challenges of the last minute', () => {
     ['registration', MINUTE - 1, false],
     ['registration', MINUTE, true],
   ])('count for a minute: %s after %i ms → free: %s', async (ceremony, oldest, free) => {
-    await past({ facts: { ceremony } }, oldest, 2, 1);
-    const { challenge_in_the_way } = await (ceremony === 'registration' ? registration() : authentication());
+    await insertPastEvents({ facts: { ceremony } }, oldest, 2, 1);
+    const { challenge_in_the_way } = await (ceremony === 'registration' ? issueRegistration() : issueAuthentication());
     expect(challenge_in_the_way === null).toBe(free);
   });
 
   it('store nothing more, also for a registration', async () => {
-    const [oldest] = await issued(30_000, 20_000, 10_000);
-    expect(await authentication()).toMatchObject({ challenge_in_the_way: oldest, expires_at: null });
-    const [first] = await past(REGISTRATION, 30_000, 20_000, 10_000);
-    expect(await registration()).toEqual({ ...FREE, challenge_in_the_way: first, handle: null });
+    const [oldest] = await insertIssued(30_000, 20_000, 10_000);
+    expect(await issueAuthentication()).toMatchObject({ challenge_in_the_way: oldest, expires_at: null });
+    const [first] = await insertPastEvents(REGISTRATION, 30_000, 20_000, 10_000);
+    expect(await issueRegistration()).toEqual({ ...FREE, challenge_in_the_way: first, handle: null });
     expect(await rows()).toEqual([0, 0, 6]);
   });
 
   it('of one ceremony do not count for the other, also where the purpose reads like it', async () => {
-    await issued(3, 2, 1);
-    expect(await registration()).toMatchObject({ handle: expect.any(Buffer) });
+    await insertIssued(3, 2, 1);
+    expect(await issueRegistration()).toMatchObject({ handle: expect.any(Buffer) });
     await database.sql('TRUNCATE audit_event');
     const facts = { ceremony: 'registration', purpose: '"ceremony":"authentication"' };
-    await past({ facts }, 3, 2, 1);
-    expect(await authentication()).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
+    await insertPastEvents({ facts }, 3, 2, 1);
+    expect(await issueAuthentication()).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
   });
 
   it.each<[string, Partial<AuditEntry>]>([
@@ -135,25 +135,25 @@ describe('challenges of the last minute', () => {
     ['nobody', { userId: undefined }],
     ['a policy that refused to issue them', { outcome: 'failure' }],
   ])('of %s do not count', async (_, entry) => {
-    await past(entry, 3, 2, 1);
-    await past({ ...entry, ...REGISTRATION }, 3, 2, 1);
-    expect(await authentication()).toMatchObject(FREE);
-    expect(await registration()).toMatchObject({ handle: expect.any(Buffer) });
+    await insertPastEvents(entry, 3, 2, 1);
+    await insertPastEvents({ ...entry, ...REGISTRATION }, 3, 2, 1);
+    expect(await issueAuthentication()).toMatchObject(FREE);
+    expect(await issueRegistration()).toMatchObject({ handle: expect.any(Buffer) });
   });
 
   it('do not count against who names nobody', async () => {
-    await issued(3, 2, 1);
-    await past({ userId: undefined }, 3, 2, 1);
-    expect(await authentication(RP, null)).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
+    await insertIssued(3, 2, 1);
+    await insertPastEvents({ userId: undefined }, 3, 2, 1);
+    expect(await issueAuthentication(RP, null)).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
   });
 });
 
 describe('refusals in a row', () => {
   it('up to the limit leave room, and at the limit the last of them is in the way', async () => {
-    await refused(4, 3, 2);
-    expect(await authentication()).toMatchObject(FREE);
-    const [last] = await refused(1);
-    expect(await authentication()).toMatchObject({ refusal_in_the_way: last, expires_at: null });
+    await insertRefused(4, 3, 2);
+    expect(await issueAuthentication()).toMatchObject(FREE);
+    const [last] = await insertRefused(1);
+    expect(await issueAuthentication()).toMatchObject({ refusal_in_the_way: last, expires_at: null });
     expect(await rows()).toEqual([1, 0, 5]);
   });
 
@@ -164,8 +164,8 @@ describe('refusals in a row', () => {
     ['over an hour', [60 * MINUTE, 40 * MINUTE, 20 * MINUTE, 0], true],
     ['more than enough, the last just now', [70, 60, 50, 40, 30, 20, 1].map((minutes) => minutes * MINUTE), false],
   ])('make the user rest for half an hour after the last: %s → free: %s', async (_, times, free) => {
-    await refused(...times);
-    expect((await authentication()).expires_at !== null).toBe(free);
+    await insertRefused(...times);
+    expect((await issueAuthentication()).expires_at !== null).toBe(free);
   }); // prettier-ignore
 
   it.each<[string, number, boolean]>([
@@ -174,20 +174,22 @@ describe('refusals in a row', () => {
     ['after the first of them', 3, true],
     ['after the last of them', 0, true],
   ])('are ended by a success %s → free: %s', async (_, success, free) => {
-    await refused(4, 3, 2, 1);
+    await insertRefused(4, 3, 2, 1);
     const credentials = database.dataSource.getRepository(CredentialEntity);
     await credentials.insert(credentialRow({ userId: USER, lastUsedAt: null }));
-    await credentials.insert(credentialRow({ userId: USER, lastUsedAt: ago(success), status: 'suspended' }));
-    expect((await authentication()).expires_at !== null).toBe(free);
+    await credentials.insert(
+      credentialRow({ userId: USER, lastUsedAt: subtractFromNow(success), status: 'suspended' }),
+    );
+    expect((await issueAuthentication()).expires_at !== null).toBe(free);
   });
 
   it.each<[string, Partial<CredentialEntity>]>([
     ['another user', { userId: 'other' }],
     ['the user at another relying party', { userId: USER, rpId: 'b.example' }],
   ])('are not ended by a success of %s', async (_, credential) => {
-    await refused(4, 3, 2, 1);
+    await insertRefused(4, 3, 2, 1);
     await database.dataSource.getRepository(CredentialEntity).insert(credentialRow({ ...credential, lastUsedAt: NOW }));
-    expect((await authentication()).expires_at).toBeNull();
+    expect((await issueAuthentication()).expires_at).toBeNull();
   });
 
   it.each<[string, Partial<AuditEntry>]>([
@@ -196,14 +198,14 @@ describe('refusals in a row', () => {
     ['a registration', { ...REFUSAL, type: 'credential.register' }],
     ['nobody', { ...REFUSAL, userId: undefined }],
   ])('of %s do not count', async (_, entry) => {
-    await past(entry, 4, 3, 2, 1);
-    expect(await authentication()).toMatchObject(FREE);
+    await insertPastEvents(entry, 4, 3, 2, 1);
+    expect(await issueAuthentication()).toMatchObject(FREE);
   });
 
   it('neither keep the user from registering, nor anybody from an authentication that names nobody', async () => {
-    await refused(4, 3, 2, 1);
-    expect(await registration()).toMatchObject({ handle: expect.any(Buffer) });
-    expect(await authentication(RP, null)).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
+    await insertRefused(4, 3, 2, 1);
+    expect(await issueRegistration()).toMatchObject({ handle: expect.any(Buffer) });
+    expect(await issueAuthentication(RP, null)).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
   });
 });
 
@@ -213,56 +215,57 @@ describe('a relying party that was stored before there were limits', () => {
     ['100 refusals', REFUSAL, 100],
   ])('has the default: %s', async (_, entry, limit) => {
     const rpId = 'before.example';
-    await past({ ...entry, rpId }, ...Array<number>(limit - 1).fill(1));
-    expect(await authentication(rpId, USER, entry === REFUSAL ? PSEUDONYM : 'somebody else')).toMatchObject(FREE);
-    await past({ ...entry, rpId }, 1);
-    expect((await authentication(rpId)).expires_at).toBeNull();
+    await insertPastEvents({ ...entry, rpId }, ...Array<number>(limit - 1).fill(1));
+    expect(await issueAuthentication(rpId, USER, entry === REFUSAL ? PSEUDONYM : 'somebody else')).toMatchObject(FREE);
+    await insertPastEvents({ ...entry, rpId }, 1);
+    expect((await issueAuthentication(rpId)).expires_at).toBeNull();
   });
 });
 
 describe('RECORD_LIMIT', () => {
   const LIMIT = { type: 'challenge.limit', outcome: 'failure' } as const;
-  const record = async (entry: Partial<AuditEntry> = {}, ceremony = 'authentication') => {
-    const { id, values } = eventOf({ ...LIMIT, facts: { ceremony }, ...entry }, NOW);
-    const written = await RECORD_LIMIT.run(database.dataSource, [...values, challengesSince(NOW), ceremony]);
+  const recordLimit = async (entry: Partial<AuditEntry> = {}, ceremony = 'authentication') => {
+    const { id, values } = createEvent({ ...LIMIT, facts: { ceremony }, ...entry }, NOW);
+    const written = await RECORD_LIMIT.run(database.dataSource, [...values, getFirstChallengeId(NOW), ceremony]);
     return { id, values, written };
   };
 
   it('records a user once a minute', async () => {
-    await past(LIMIT, MINUTE);
-    const { id, values, written } = await record();
+    await insertPastEvents(LIMIT, MINUTE);
+    const { id, values, written } = await recordLimit();
     expect(written).toEqual([{ id }]);
     const [stored] = await database.sql<Record<string, unknown>>('SELECT * FROM audit_event WHERE id = $1', [id]);
     expect(Object.values(stored!)).toEqual(expect.arrayContaining(values.slice(0, AUDIT_ROW_WIDTH)));
-    expect((await record()).written).toEqual([]);
+    expect((await recordLimit()).written).toEqual([]);
     expect((await rows())[2]).toBe(2);
   });
 
   it('records each ceremony', async () => {
     for (const ceremony of ['authentication', 'registration']) {
-      expect((await record({}, ceremony)).written).toHaveLength(1);
-      expect((await record({}, ceremony)).written).toEqual([]);
+      expect((await recordLimit({}, ceremony)).written).toHaveLength(1);
+      expect((await recordLimit({}, ceremony)).written).toEqual([]);
     }
   });
 
   it('records each user of each relying party', async () => {
     for (const entry of [{}, { userId: 'other' }, { rpId: 'b.example' }]) {
-      expect((await record(entry)).written).toHaveLength(1);
+      expect((await recordLimit(entry)).written).toHaveLength(1);
     }
   });
 });
 
 describe('ids', () => {
   it('tell their time', () => {
-    const { id } = eventOf({}, NOW);
-    expect(timeOfId(id)).toBe(NOW.getTime());
+    const { id } = createEvent({}, NOW);
+    expect(parseIdTime(id)).toBe(NOW.getTime());
   });
 
   it('begin after a time: a window does not hold its own edge', () => {
-    const windows = (now: Date): number[] => [challengesSince(now), ...refusalsSince(now)].map(timeOfId);
-    expect(windows(NOW).map((time) => NOW.getTime() - time)).toEqual(
+    const listWindowTimes = (now: Date): number[] =>
+      [getFirstChallengeId(now), ...getFirstRefusalIds(now)].map(parseIdTime);
+    expect(listWindowTimes(NOW).map((time) => NOW.getTime() - time)).toEqual(
       [1, 30, 60].map((minutes) => minutes * MINUTE - 1),
     );
-    expect(windows(new Date(0))).toEqual([0, 0, 0]);
+    expect(listWindowTimes(new Date(0))).toEqual([0, 0, 0]);
   });
 });

@@ -1,7 +1,7 @@
-import { AUDIT_ROW_WIDTH, auditStatement, auditParameter, auditUid } from '../audit/audit-row.js';
-import { firstIdAt } from '../audit/event-id.js';
+import { AUDIT_ROW_WIDTH, insertEventSql, auditParameterSql, pseudonymSql } from '../audit/audit-row.js';
+import { toFirstId } from '../audit/event-id.js';
 import type { Ceremony } from './challenge.entity.js';
-import { named } from '../database/named-statement.js';
+import { nameStatement } from '../database/named-statement.js';
 
 /**
  * Limits on what may be done in the name of one user. They count in the audit log, which is written anyway and is the
@@ -29,26 +29,26 @@ export const REFUSALS_REST_MS = 30 * MINUTE_MS;
 const REFUSALS_COUNT_MS = 2 * REFUSALS_REST_MS;
 
 /** The smallest id of the challenges that still count. */
-export function challengesSince(now: Date): string {
-  return firstIdAt(now.getTime() - CHALLENGES_COUNT_MS + 1);
+export function getFirstChallengeId(now: Date): string {
+  return toFirstId(now.getTime() - CHALLENGES_COUNT_MS + 1);
 }
 
 /**
  * The smallest id of a last refusal that still blocks the user, and the smallest id of the refusals that count with it.
  */
-export function refusalsSince(now: Date): [rest: string, count: string] {
-  return [firstIdAt(now.getTime() - REFUSALS_REST_MS + 1), firstIdAt(now.getTime() - REFUSALS_COUNT_MS + 1)];
+export function getFirstRefusalIds(now: Date): [rest: string, count: string] {
+  return [toFirstId(now.getTime() - REFUSALS_REST_MS + 1), toFirstId(now.getTime() - REFUSALS_COUNT_MS + 1)];
 }
 
 /**
  * An id above those of all events, whatever the clocks of the replicas show. With this bound a statement reads the
  * partitions of one or two months and not all future ones.
  */
-export function countedUntil(now: Date): string {
-  return firstIdAt(now.getTime() + REFUSALS_COUNT_MS);
+export function getCountedIdEnd(now: Date): string {
+  return toFirstId(now.getTime() + REFUSALS_COUNT_MS);
 }
 
-const timeOf = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
+const idTimeSql = (id: string): string => `('x' || translate(left((${id})::text, 13), '-', ''))::bit(48)::bigint`;
 
 interface Limited {
   /** SQL: the relying party, and the user's pseudonym in the audit log. */
@@ -58,7 +58,7 @@ interface Limited {
   readonly limit: string;
 }
 
-/** SQL: challengesSince or refusalsSince, and countedUntil. */
+/** SQL: getFirstChallengeId or getFirstRefusalIds, and getCountedIdEnd. */
 interface Window {
   readonly since: string;
   readonly until: string;
@@ -70,15 +70,19 @@ interface Window {
  *
  * @param ceremony SQL
  */
-function isOf(ceremony: string): string {
+function isOfCeremonySql(ceremony: string): string {
   return `strpos(event, '"ceremony":"' || ${ceremony} || '"') > 0`;
 }
 
 /** SQL: the issued challenge that must leave the window before the user gets another; null: none must. */
-export function challengeInTheWay({ rpId, uid, limit }: Limited, ceremony: Ceremony, { since, until }: Window): string {
+export function blockingChallengeSql(
+  { rpId, uid, limit }: Limited,
+  ceremony: Ceremony,
+  { since, until }: Window,
+): string {
   return `(SELECT id FROM audit_event
             WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
-              AND id >= ${since} AND id < ${until} AND ${isOf(`'${ceremony}'`)}
+              AND id >= ${since} AND id < ${until} AND ${isOfCeremonySql(`'${ceremony}'`)}
             ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
 }
 
@@ -87,7 +91,7 @@ export function challengeInTheWay({ rpId, uid, limit }: Limited, ceremony: Cerem
  *
  * @param userId SQL
  */
-export function refusalInTheWay(
+export function blockingRefusalSql(
   { rpId, uid, limit }: Limited,
   userId: string,
   { rest, since, until }: Window & { readonly rest: string },
@@ -100,23 +104,23 @@ export function refusalInTheWay(
                 ORDER BY id DESC LIMIT ${limit}) AS newest) AS refused
             WHERE array_length(ids, 1) = ${limit} AND ids[1] >= ${rest}
               AND NOT EXISTS (SELECT FROM credential WHERE rp_id = ${rpId} AND user_id = ${userId}
-                                AND extract(epoch FROM last_used_at) * 1000 > ${timeOf(`ids[${limit}]`)}))`;
+                                AND extract(epoch FROM last_used_at) * 1000 > ${idTimeSql(`ids[${limit}]`)}))`;
 }
 
 /**
  * Records that a user is over a limit, unless an event within the last minute says so for the same ceremony. So a flood
  * of requests does not fill the log.
  *
- * $1… audit row, challengesSince and the ceremony. A row in the result: the event was written.
+ * $1… audit row, getFirstChallengeId and the ceremony. A row in the result: the event was written.
  */
-export const RECORD_LIMIT = named<{ readonly id: string }>(
+export const RECORD_LIMIT = nameStatement<{ readonly id: string }>(
   'challenge-limit-record',
-  auditStatement(
+  insertEventSql(
     1,
     `(SELECT WHERE NOT EXISTS (
        SELECT FROM audit_event
-        WHERE rp_id = ${auditParameter(1, 'rp_id')} AND user_id = ${auditUid(1)} AND type = 'challenge.limit'
+        WHERE rp_id = ${auditParameterSql(1, 'rp_id')} AND user_id = ${pseudonymSql(1)} AND type = 'challenge.limit'
           AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid
-          AND ${isOf(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
+          AND ${isOfCeremonySql(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
   ),
 );

@@ -32,7 +32,7 @@ const production = (): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(FILES.map((name) => [name, file])),
 });
 
-function mistakesOf(env: NodeJS.ProcessEnv): readonly string[] {
+function findMistakes(env: NodeJS.ProcessEnv): readonly string[] {
   try {
     readConfig(env);
   } catch (error) {
@@ -43,11 +43,11 @@ function mistakesOf(env: NodeJS.ProcessEnv): readonly string[] {
 }
 
 /** Lists a value and every object in it, the value first. */
-function objectsIn(value: object): object[] {
+function listObjects(value: object): object[] {
   const inner = Object.values(value).filter(
     (member): member is object => typeof member === 'object' && member !== null,
   );
-  return [value, ...inner.flatMap(objectsIn)];
+  return [value, ...inner.flatMap(listObjects)];
 }
 
 describe('development', () => {
@@ -106,7 +106,7 @@ describe('production', () => {
   });
 
   it('uses no generated default, and names everything that is missing at once', () => {
-    const mistakes = mistakesOf({ NODE_ENV: 'production' });
+    const mistakes = findMistakes({ NODE_ENV: 'production' });
     expect(mistakes).toHaveLength(FILES.length + 1);
     for (const name of ['DATABASE_URL', ...FILES]) {
       expect(mistakes).toContainEqual(expect.stringMatching(new RegExp(`^${name} is not set; NODE_ENV=production `)));
@@ -115,18 +115,18 @@ describe('production', () => {
 
   it.each(['DATABASE_URL', ...FILES])('misses %s when it alone is absent', (name) => {
     const { [name]: _, ...env } = production();
-    expect(mistakesOf(env)).toEqual([expect.stringContaining(name)]);
+    expect(findMistakes(env)).toEqual([expect.stringContaining(name)]);
   });
 
   it.each(OPTIONAL_FILES)('does without %s', (name) => {
-    expect(mistakesOf({ ...production(), [name]: undefined })).toEqual([]);
+    expect(findMistakes({ ...production(), [name]: undefined })).toEqual([]);
     expect(Object.values(readConfig({ ...production(), [name]: file }))).toContain(file);
   });
 
   it.each(['Production', 'prod', 'staging', 'production '])(
     'is not meant by NODE_ENV "%s": that is a mistake',
     (value) => {
-      expect(mistakesOf({ NODE_ENV: value })).toEqual([expect.stringContaining(`NODE_ENV is "${value}"`)]);
+      expect(findMistakes({ NODE_ENV: value })).toEqual([expect.stringContaining(`NODE_ENV is "${value}"`)]);
     },
   );
 });
@@ -145,7 +145,7 @@ describe('a port', () => {
   it.each(['65536', '99999', '-1', '1.5', '1e3', '0x50', ' 80', '80 ', 'http', '+80', '8443\n', '123456', '٨٠'])(
     'may not be "%s"',
     (text) => {
-      expect(mistakesOf({ PASSKEY_HTTPS_PORT: text, PASSKEY_MANAGEMENT_PORT: text })).toEqual([
+      expect(findMistakes({ PASSKEY_HTTPS_PORT: text, PASSKEY_MANAGEMENT_PORT: text })).toEqual([
         expect.stringMatching(/^PASSKEY_HTTPS_PORT is /),
         expect.stringMatching(/^PASSKEY_MANAGEMENT_PORT is /),
       ]);
@@ -169,7 +169,7 @@ describe('the number of workers', () => {
   });
 
   it.each(['0', '65', '-1', '1.5', '1e1', ' 2', 'all', 'Auto', '٢'])('may not be "%s"', (text) => {
-    expect(mistakesOf({ PASSKEY_WORKERS: text })).toEqual([
+    expect(findMistakes({ PASSKEY_WORKERS: text })).toEqual([
       `PASSKEY_WORKERS is "${text}"; it must be auto, or a number from 1 to 64`,
     ]);
   });
@@ -181,7 +181,7 @@ describe('the share of a caller', () => {
   });
 
   it.each(['0', '101', '-1', '0.25', '25%', ' 25', '1e1'])('may not be "%s"', (text) => {
-    expect(mistakesOf({ PASSKEY_CALLER_SHARE: text })).toEqual([
+    expect(findMistakes({ PASSKEY_CALLER_SHARE: text })).toEqual([
       `PASSKEY_CALLER_SHARE is "${text}"; it must be a percentage from 1 to 100`,
     ]);
   });
@@ -198,7 +198,7 @@ describe('the database', () => {
   it.each(['mysql://localhost/passkeys', 'localhost:5432', 'http://db', 'passkeys', '/var/run/postgresql'])(
     'may not be "%s"',
     (url) => {
-      expect(mistakesOf({ DATABASE_URL: url })).toEqual([expect.stringContaining('DATABASE_URL must be a URL')]);
+      expect(findMistakes({ DATABASE_URL: url })).toEqual([expect.stringContaining('DATABASE_URL must be a URL')]);
     },
   );
 
@@ -224,22 +224,22 @@ describe('the database', () => {
     const settings = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value === 'FILE' ? file : value]),
     );
-    expect(mistakesOf(settings)).toEqual([expect.stringContaining('PASSKEY_DATABASE_PASSWORD_FILE')]);
+    expect(findMistakes(settings)).toEqual([expect.stringContaining('PASSKEY_DATABASE_PASSWORD_FILE')]);
   });
 
   it('is never quoted in a mistake: its URL has a password in it', () => {
-    expect(mistakesOf({ DATABASE_URL: 'mysql://user:s3cret@localhost/passkeys' }).join()).not.toContain('s3cret');
+    expect(findMistakes({ DATABASE_URL: 'mysql://user:s3cret@localhost/passkeys' }).join()).not.toContain('s3cret');
   });
 });
 
 describe('a file', () => {
   it.each([...FILES, ...OPTIONAL_FILES])('in %s must be there', (name) => {
     const path = join(directory, 'nothing');
-    expect(mistakesOf({ [name]: path })).toEqual([`${name} names "${path}", which cannot be read`]);
+    expect(findMistakes({ [name]: path })).toEqual([`${name} names "${path}", which cannot be read`]);
   });
 
   it.each([...FILES, ...OPTIONAL_FILES])('in %s must not be a directory', (name) => {
-    expect(mistakesOf({ [name]: directory })).toEqual([`${name} names "${directory}", which is a directory`]);
+    expect(findMistakes({ [name]: directory })).toEqual([`${name} names "${directory}", which is a directory`]);
   });
 
   it('is told by its whole path, wherever the service was started', () => {
@@ -249,12 +249,12 @@ describe('a file', () => {
 
 describe('the configuration', () => {
   it('is frozen, to the last object', () => {
-    for (const object of objectsIn(readConfig({}))) expect(Object.isFrozen(object)).toBe(true);
+    for (const object of listObjects(readConfig({}))) expect(Object.isFrozen(object)).toBe(true);
   });
 
   it('reports mistakes of every kind together', () => {
     const env = { NODE_ENV: 'x', PASSKEY_HTTPS_PORT: 'x', DATABASE_URL: 'x', PASSKEY_MDS_BLOB_FILE: directory };
-    expect(mistakesOf(env)).toHaveLength(4);
+    expect(findMistakes(env)).toHaveLength(4);
     expect(() => readConfig(env)).toThrow(
       /^The settings do not allow a start:\n {2}- .*\n {2}- .*\n {2}- .*\n {2}- .*$/,
     );
@@ -277,11 +277,11 @@ describe('the anchors of the audit log', () => {
   });
 
   it.each([join(import.meta.dirname, 'nowhere', 'notes'), import.meta.dirname])('are not the file %j', (path) => {
-    expect(mistakesOf(settings(path))).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_FILE names /)]);
+    expect(findMistakes(settings(path))).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_FILE names /)]);
   });
 
   it.each(['ftp://worm.example', 'worm.example', 'https://user:secret@worm.example/'])('are not the URL %j', (url) => {
-    const [mistake = '', ...more] = mistakesOf(settings(undefined, url));
+    const [mistake = '', ...more] = findMistakes(settings(undefined, url));
     expect([mistake, more]).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_URL must be/), []]);
     expect(mistake).not.toContain('secret');
   });

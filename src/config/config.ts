@@ -74,39 +74,40 @@ export class ConfigError extends Error {
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const settings = new Settings(env);
-  const production = settings.oneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
+  const production =
+    settings.readOneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
   const dataDir = resolve(env['PASSKEY_DATA_DIR'] || '.data');
-  const generated = (name: string, path: string): string =>
-    settings.file(name, production ? undefined : join(dataDir, path));
+  const readGeneratedPath = (name: string, path: string): string =>
+    settings.readFilePath(name, production ? undefined : join(dataDir, path));
   const config: Config = {
     production,
-    allowDevelopment: settings.oneOf('PASSKEY_ALLOW_DEVELOPMENT', ['true', 'false'], 'false') === 'true',
+    allowDevelopment: settings.readOneOf('PASSKEY_ALLOW_DEVELOPMENT', ['true', 'false'], 'false') === 'true',
     dataDir,
-    databaseUrl: settings.databaseUrl(production),
-    databasePasswordFile: settings.databasePasswordFile('PASSKEY_DATABASE_PASSWORD_FILE'),
-    https: settings.listener('PASSKEY_HTTPS', 8443),
-    management: settings.listener('PASSKEY_MANAGEMENT', 8081),
+    databaseUrl: settings.readDatabaseUrl(production),
+    databasePasswordFile: settings.readDatabasePasswordFile('PASSKEY_DATABASE_PASSWORD_FILE'),
+    https: settings.readListener('PASSKEY_HTTPS', 8443),
+    management: settings.readListener('PASSKEY_MANAGEMENT', 8081),
     tls: Object.freeze({
-      certFile: generated('PASSKEY_TLS_CERT_FILE', 'pki/server.crt'),
-      keyFile: generated('PASSKEY_TLS_KEY_FILE', 'pki/server.key'),
-      keyPassphraseFile: settings.optionalFile('PASSKEY_TLS_KEY_PASSPHRASE_FILE'),
-      caFile: generated('PASSKEY_TLS_CA_FILE', 'pki/ca.crt'),
-      crlFile: generated('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl'),
+      certFile: readGeneratedPath('PASSKEY_TLS_CERT_FILE', 'pki/server.crt'),
+      keyFile: readGeneratedPath('PASSKEY_TLS_KEY_FILE', 'pki/server.key'),
+      keyPassphraseFile: settings.readOptionalFilePath('PASSKEY_TLS_KEY_PASSPHRASE_FILE'),
+      caFile: readGeneratedPath('PASSKEY_TLS_CA_FILE', 'pki/ca.crt'),
+      crlFile: readGeneratedPath('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl'),
     }),
-    accessPolicyFile: generated('PASSKEY_ACCESS_POLICY_FILE', 'access-policy.yaml'),
-    relyingPartiesFile: settings.optionalFile('PASSKEY_RELYING_PARTIES_FILE'),
-    attestationRootsFile: settings.optionalFile('PASSKEY_ATTESTATION_ROOTS_FILE'),
-    auditKeyFile: generated('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
-    auditKeyPassphraseFile: settings.optionalFile('PASSKEY_AUDIT_KEY_PASSPHRASE_FILE'),
-    deploymentName: settings.name('PASSKEY_DEPLOYMENT_NAME', 'default'),
-    auditAnchorFile: settings.appendedFile('PASSKEY_AUDIT_ANCHOR_FILE'),
-    auditAnchorUrl: settings.httpUrl('PASSKEY_AUDIT_ANCHOR_URL'),
-    bindingKeyFile: generated('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
-    metadataBlobFile: settings.optionalFile('PASSKEY_MDS_BLOB_FILE'),
-    workers: settings.workers('PASSKEY_WORKERS'),
-    callerShare: settings.percent('PASSKEY_CALLER_SHARE', 25),
+    accessPolicyFile: readGeneratedPath('PASSKEY_ACCESS_POLICY_FILE', 'access-policy.yaml'),
+    relyingPartiesFile: settings.readOptionalFilePath('PASSKEY_RELYING_PARTIES_FILE'),
+    attestationRootsFile: settings.readOptionalFilePath('PASSKEY_ATTESTATION_ROOTS_FILE'),
+    auditKeyFile: readGeneratedPath('PASSKEY_AUDIT_KEY_FILE', 'audit.key'),
+    auditKeyPassphraseFile: settings.readOptionalFilePath('PASSKEY_AUDIT_KEY_PASSPHRASE_FILE'),
+    deploymentName: settings.readName('PASSKEY_DEPLOYMENT_NAME', 'default'),
+    auditAnchorFile: settings.readAppendedFilePath('PASSKEY_AUDIT_ANCHOR_FILE'),
+    auditAnchorUrl: settings.readHttpUrl('PASSKEY_AUDIT_ANCHOR_URL'),
+    bindingKeyFile: readGeneratedPath('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
+    metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
+    workers: settings.readWorkers('PASSKEY_WORKERS'),
+    callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),
   };
-  if (!production && !config.allowDevelopment) settings.demandLoopback(config);
+  if (!production && !config.allowDevelopment) settings.requireLoopback(config);
   if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
   return Object.freeze(config);
 }
@@ -116,13 +117,13 @@ class Settings {
 
   constructor(private readonly env: NodeJS.ProcessEnv) {}
 
-  oneOf(name: string, allowed: readonly string[], fallback: string): string {
+  readOneOf(name: string, allowed: readonly string[], fallback: string): string {
     const value = this.env[name] || fallback;
     if (!allowed.includes(value)) this.mistakes.push(`${name} is "${value}"; it must be one of ${allowed.join(', ')}`);
     return value;
   }
 
-  name(name: string, fallback: string): string {
+  readName(name: string, fallback: string): string {
     const value = this.env[name] || fallback;
     if (!/^[A-Za-z0-9._-]{1,100}$/.test(value)) {
       this.mistakes.push(`${name} is "${value}"; it must be 1 to 100 letters, digits, dots, hyphens and underscores`);
@@ -131,7 +132,7 @@ class Settings {
   }
 
   /** Reads a number of workers; `auto` is the number of cores that the process may use. */
-  workers(name: string): number {
+  readWorkers(name: string): number {
     const value = this.env[name] || '1';
     const count = value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(value);
     if (value !== 'auto' && (!/^\d{1,2}$/.test(value) || count < 1 || count > MAX_WORKERS))
@@ -139,7 +140,7 @@ class Settings {
     return count;
   }
 
-  percent(name: string, fallback: number): number {
+  readPercent(name: string, fallback: number): number {
     const value = this.env[name] || String(fallback);
     const percent = Number(value);
     if (!/^\d{1,3}$/.test(value) || percent < 1 || percent > 100)
@@ -147,7 +148,7 @@ class Settings {
     return percent;
   }
 
-  listener(prefix: string, defaultPort: number): Listener {
+  readListener(prefix: string, defaultPort: number): Listener {
     const name = `${prefix}_PORT`;
     const text = this.env[name] || String(defaultPort);
     const port = Number(text);
@@ -157,13 +158,13 @@ class Settings {
   }
 
   /** @param fallback the path of the file that development generates; undefined if the setting is required */
-  file(name: string, fallback: string | undefined): string {
-    const path = this.optionalFile(name) ?? fallback;
+  readFilePath(name: string, fallback: string | undefined): string {
+    const path = this.readOptionalFilePath(name) ?? fallback;
     if (path === undefined) this.mistakes.push(`${name} is not set; NODE_ENV=production uses no generated default`);
     return path ?? '';
   }
 
-  optionalFile(name: string): string | undefined {
+  readOptionalFilePath(name: string): string | undefined {
     const value = this.env[name];
     if (!value) return undefined;
     const path = resolve(value);
@@ -177,7 +178,7 @@ class Settings {
   }
 
   /** The file need not exist yet, but its directory must. */
-  appendedFile(name: string): string | undefined {
+  readAppendedFilePath(name: string): string | undefined {
     const value = this.env[name];
     if (!value) return undefined;
     const path = resolve(value);
@@ -192,11 +193,11 @@ class Settings {
   }
 
   /** Development certificates and keys are no protection against other machines, so development stays on this one. */
-  demandLoopback({ https, management, databaseUrl }: Config): void {
+  requireLoopback({ https, management, databaseUrl }: Config): void {
     const hosts = [
       ['PASSKEY_HTTPS_HOST', https.host],
       ['PASSKEY_MANAGEMENT_HOST', management.host],
-      ['DATABASE_URL', databaseUrl === undefined ? 'localhost' : this.databaseHost(databaseUrl)],
+      ['DATABASE_URL', databaseUrl === undefined ? 'localhost' : this.findDatabaseHost(databaseUrl)],
     ] as const;
     for (const [name, host] of hosts) {
       if (isLoopback(host)) continue;
@@ -206,13 +207,13 @@ class Settings {
   }
 
   /** Reads the URL as node-postgres does; a path names a Unix socket. */
-  private databaseHost(databaseUrl: string): string {
+  private findDatabaseHost(databaseUrl: string): string {
     if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // reported already
     const { hostname, searchParams } = new URL(databaseUrl);
     return searchParams.get('host') || hostname || this.env['PGHOST'] || 'localhost';
   }
 
-  httpUrl(name: string): string | undefined {
+  readHttpUrl(name: string): string | undefined {
     const value = this.env[name];
     if (!value) return undefined;
     const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -221,7 +222,7 @@ class Settings {
     return value;
   }
 
-  databaseUrl(required: boolean): string | undefined {
+  readDatabaseUrl(required: boolean): string | undefined {
     const value = this.env['DATABASE_URL'];
     if (!value) {
       if (required)
@@ -235,8 +236,8 @@ class Settings {
     return value;
   }
 
-  databasePasswordFile(name: string): string | undefined {
-    const path = this.optionalFile(name);
+  readDatabasePasswordFile(name: string): string | undefined {
+    const path = this.readOptionalFilePath(name);
     if (path === undefined) return undefined;
     const url = this.env['DATABASE_URL'] || '';
     if (!url) this.mistakes.push(`${name} needs DATABASE_URL, which is not set`);

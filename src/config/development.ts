@@ -20,14 +20,14 @@ export const MARK = 'Passkey Manager development key.';
 export const MARKED_BYTES = Buffer.from(`${MARK} `);
 
 /** Describes the settings whose files development generated, one text each. */
-export function findDevelopment(
+export function describeDevelopmentFiles(
   { bindingKeyFile, auditKeyFile }: Config,
   trust: { readonly certificate: X509Certificate; readonly authorities: readonly X509Certificate[] },
   trustDomain: string,
 ): string[] {
   const found = {
-    PASSKEY_TLS_CERT_FILE: isOfDevelopment(trust.certificate),
-    PASSKEY_TLS_CA_FILE: trust.authorities.some(isOfDevelopment),
+    PASSKEY_TLS_CERT_FILE: isDevelopmentCertificate(trust.certificate),
+    PASSKEY_TLS_CA_FILE: trust.authorities.some(isDevelopmentCertificate),
     PASSKEY_ACCESS_POLICY_FILE: trustDomain === DEVELOPMENT_TRUST_DOMAIN,
     PASSKEY_AUDIT_KEY_FILE: readFileSync(auditKeyFile, 'latin1').includes(MARK),
     PASSKEY_BINDING_KEY_FILE: readFileSync(bindingKeyFile, 'latin1').startsWith(MARKED_BYTES.toString('base64')),
@@ -38,6 +38,6 @@ export function findDevelopment(
 }
 
 /** Reports whether a certificate comes from a development CA, or is the certificate of one. */
-function isOfDevelopment({ issuer }: X509Certificate): boolean {
+function isDevelopmentCertificate({ issuer }: X509Certificate): boolean {
   return issuer === DEVELOPMENT_CA_NAME;
 }

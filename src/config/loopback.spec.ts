@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError, readConfig } from './config.js';
 
-function mistakesOf(env: NodeJS.ProcessEnv): readonly string[] {
+function findMistakes(env: NodeJS.ProcessEnv): readonly string[] {
   try {
     readConfig(env);
   } catch (error) {
@@ -28,7 +28,7 @@ describe('development keeps to this machine', () => {
     ],
     ['a database without a host', { DATABASE_URL: 'postgresql:///passkeys' }],
   ])('by %s', (_, env) => {
-    expect(mistakesOf(env)).toEqual([]);
+    expect(findMistakes(env)).toEqual([]);
   });
 
   it.each<[string, NodeJS.ProcessEnv]>([
@@ -42,18 +42,18 @@ describe('development keeps to this machine', () => {
     ['DATABASE_URL', { DATABASE_URL: 'postgresql:///passkeys', PGHOST: 'db.internal' }],
   ])('and not beyond it by %s, unless that is allowed: %j', (name, env) => {
     for (const NODE_ENV of ['development', 'test']) {
-      expect(mistakesOf({ ...env, NODE_ENV })).toEqual([
+      expect(findMistakes({ ...env, NODE_ENV })).toEqual([
         expect.stringMatching(new RegExp(`^${name} leaves this machine .* PASSKEY_ALLOW_DEVELOPMENT=true$`)),
       ]);
     }
-    expect(mistakesOf({ ...env, PASSKEY_ALLOW_DEVELOPMENT: 'true' })).toEqual([]);
-    expect(mistakesOf({ ...env, NODE_ENV: 'production' })).not.toContainEqual(
+    expect(findMistakes({ ...env, PASSKEY_ALLOW_DEVELOPMENT: 'true' })).toEqual([]);
+    expect(findMistakes({ ...env, NODE_ENV: 'production' })).not.toContainEqual(
       expect.stringContaining('leaves this machine'),
     );
   });
 
   it.each(['yes', '1', 'TRUE'])('may not be allowed by "%s"', (value) => {
-    expect(mistakesOf({ PASSKEY_ALLOW_DEVELOPMENT: value })).toEqual([
+    expect(findMistakes({ PASSKEY_ALLOW_DEVELOPMENT: value })).toEqual([
       `PASSKEY_ALLOW_DEVELOPMENT is "${value}"; it must be one of true, false`,
     ]);
   });

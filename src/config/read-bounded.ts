@@ -16,11 +16,11 @@ interface DatedContent {
  * `maxBytes`
  */
 export async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
-  return (await readDated(path, maxBytes)).bytes;
+  return (await readBoundedWithDate(path, maxBytes)).bytes;
 }
 
 /** Reads a file like `readBounded`, and also returns the time of its last change. */
-export async function readDated(path: string, maxBytes: number): Promise<DatedContent> {
+export async function readBoundedWithDate(path: string, maxBytes: number): Promise<DatedContent> {
   const file = await open(path, READ);
   try {
     const stats = await file.stat();

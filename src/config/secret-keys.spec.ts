@@ -17,7 +17,7 @@ afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
-function configWith(binding: string, audit = AUDIT_KEY): Config {
+function createConfig(binding: string, audit = AUDIT_KEY): Config {
   writeFileSync(join(directory, 'binding.key'), binding);
   writeFileSync(join(directory, 'audit.key'), audit);
   return readConfig({ PASSKEY_DATA_DIR: directory });
@@ -28,25 +28,25 @@ const base64 = (bytes: Buffer): string => `${bytes.toString('base64')}\n`;
 describe('the keys for one purpose each', () => {
   it('are derived by HKDF-SHA-256 (RFC 5869), each for its purpose', () => {
     const derived = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
-    const keys = readSecretKeys(configWith(base64(MASTER)));
+    const keys = readSecretKeys(createConfig(base64(MASTER)));
     const [binding, decoy, auditSubject] = ['credential-binding', 'decoy', 'audit-subject'].map(derived);
     expect(keys).toEqual({ binding, decoy, auditSubject });
     expect(Object.isFrozen(keys)).toBe(true);
   }); // prettier-ignore
 
   it('are the same at every start, whatever stands around the key', () => {
-    const [one, two] = [base64(MASTER), `\n ${MASTER.toString('base64')} \r\n`].map((text) => readSecretKeys(configWith(text)));
+    const [one, two] = [base64(MASTER), `\n ${MASTER.toString('base64')} \r\n`].map((text) => readSecretKeys(createConfig(text)));
     expect(one).toEqual(two);
   }); // prettier-ignore
 
   it('are others for another key', () => {
-    const [one, two] = [MASTER, randomBytes(32)].map((key) => readSecretKeys(configWith(base64(key))));
+    const [one, two] = [MASTER, randomBytes(32)].map((key) => readSecretKeys(createConfig(base64(key))));
     expect(one?.binding).not.toEqual(two?.binding);
     expect(one?.decoy).not.toEqual(two?.decoy);
   });
 
   it.each([32, 33, 64, 1_000])('are derived from %i bytes', (length) => {
-    expect(readSecretKeys(configWith(base64(randomBytes(length)))).binding).toHaveLength(32);
+    expect(readSecretKeys(createConfig(base64(randomBytes(length)))).binding).toHaveLength(32);
   });
 });
 
@@ -61,12 +61,12 @@ describe('a file without a usable key stops the boot, and is named', () => {
     ['a passphrase', 'correct horse battery staple correct horse battery staple'],
     ['PEM', AUDIT_KEY],
   ])('binding.key with %s', (_, text) => {
-    expect(() => readSecretKeys(configWith(text))).toThrow(ConfigError);
-    expect(() => readSecretKeys(configWith(text))).toThrow('PASSKEY_BINDING_KEY_FILE');
+    expect(() => readSecretKeys(createConfig(text))).toThrow(ConfigError);
+    expect(() => readSecretKeys(createConfig(text))).toThrow('PASSKEY_BINDING_KEY_FILE');
   });
 
   it('without quoting what is in it', () => {
     const secret = `${'secret'.repeat(5)}!`;
-    expect(() => readSecretKeys(configWith(secret))).toThrow(expect.not.objectContaining({ message: expect.stringContaining('secretsecret') })); // prettier-ignore
+    expect(() => readSecretKeys(createConfig(secret))).toThrow(expect.not.objectContaining({ message: expect.stringContaining('secretsecret') })); // prettier-ignore
   });
 });

@@ -25,11 +25,11 @@ export function readSecretKeys(config: Config): SecretKeys {
   if (master.length < MIN_KEY_BYTES || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) {
     throw new ConfigError(['PASSKEY_BINDING_KEY_FILE must hold at least 32 random bytes in base64']);
   }
-  const derive = (purpose: string): Buffer =>
+  const deriveHash = (purpose: string): Buffer =>
     Buffer.from(hkdfSync('sha256', master, '', `passkey-manager/${purpose}/v1`, 32));
   return Object.freeze({
-    binding: derive('credential-binding'),
-    decoy: derive('decoy'),
-    auditSubject: derive('audit-subject'),
+    binding: deriveHash('credential-binding'),
+    decoy: deriveHash('decoy'),
+    auditSubject: deriveHash('audit-subject'),
   });
 }

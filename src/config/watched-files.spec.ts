@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => pair.remove());
 
-async function within(milliseconds: number, holds: () => boolean): Promise<boolean> {
+async function waitUpTo(milliseconds: number, holds: () => boolean): Promise<boolean> {
   const deadline = Date.now() + milliseconds;
   while (!holds() && Date.now() < deadline) await sleep(20);
   return holds();
@@ -127,17 +127,17 @@ describe('a change', () => {
     expect(pair.readings).toBe(2);
   });
 
-  it('that the one who is pair.told of it cannot use is not taken', async () => {
+  it('that its listener cannot use is not taken', async () => {
     const files = await pair.open();
     await pair.bothSay('2');
     const unable = {
       ...pair.reports,
-      taken: () => {
+      onReloaded: () => {
         throw new Error('the server refuses it');
       },
     };
-    await files.look(unable);
-    await files.look(unable);
+    await files.checkFiles(unable);
+    await files.checkFiles(unable);
     expect([files.value, files.refused, pair.told]).toEqual([
       '1',
       'the server refuses it',
@@ -151,9 +151,9 @@ describe('watching', () => {
     const files = await pair.open();
     files.watch(pair.reports);
     await pair.bothSay('2');
-    expect(await within(1_500, () => pair.told.length > 0)).toBe(true);
+    expect(await waitUpTo(1_500, () => pair.told.length > 0)).toBe(true);
     await pair.bothSay('3');
-    expect(await within(1_500, () => files.value === '3')).toBe(true);
+    expect(await waitUpTo(1_500, () => files.value === '3')).toBe(true);
   });
 
   it('does not begin another look while one is under way', async () => {

@@ -12,10 +12,10 @@ const MAX_RESTS = 10;
 /** Refused files are read again after this many looks: a certificate may become valid, or a disk fault may pass. */
 const LOOKS_PER_RETRY = 10;
 
-export interface FileReports<Value> {
+export interface FileListener<Value> {
   /** Receives a new value. If it throws, the value is refused and the previous one stays. */
-  taken(value: Value, previous: Value): void;
-  refused(reason: string): void;
+  onReloaded(value: Value, previous: Value): void;
+  onRefused(reason: string): void;
 }
 
 /**
@@ -46,7 +46,7 @@ export class WatchedFiles<Value> {
     paths: readonly string[],
     read: (held: Value | undefined) => Promise<Value>,
   ): Promise<WatchedFiles<Value>> {
-    const seen = await fingerprintOf(paths);
+    const seen = await fingerprintFiles(paths);
     return new WatchedFiles(paths, read, seen, await read(undefined));
   }
 
@@ -54,9 +54,9 @@ export class WatchedFiles<Value> {
     return this.held;
   }
 
-  watch(reports: FileReports<Value>): void {
+  watch(reports: FileListener<Value>): void {
     this.timer = setInterval(() => {
-      this.looking ??= this.look(reports).finally(() => (this.looking = undefined));
+      this.looking ??= this.checkFiles(reports).finally(() => (this.looking = undefined));
     }, INTERVAL_MS).unref();
   }
 
@@ -66,14 +66,14 @@ export class WatchedFiles<Value> {
   }
 
   /** Reads the files if they have changed since the last look. Never throws. */
-  async look(reports: FileReports<Value>): Promise<void> {
-    const seen = await this.atRest();
+  async checkFiles(reports: FileListener<Value>): Promise<void> {
+    const seen = await this.waitUntilAtRest();
     const changed = seen !== this.seen;
-    if (!changed && !this.isDue()) {
+    if (!changed && !this.isRetryDue()) {
       this.doubted = false;
       return;
     }
-    const reason = await this.take(reports);
+    const reason = await this.readFiles(reports);
     if (reason === undefined) {
       [this.seen, this.refused, this.doubted] = [seen, undefined, false];
       return;
@@ -86,21 +86,21 @@ export class WatchedFiles<Value> {
     this.seen = seen;
     if (!changed && reason === this.refused) return;
     this.refused = reason;
-    reports.refused(reason);
+    reports.onRefused(reason);
   }
 
-  private isDue(): boolean {
+  private isRetryDue(): boolean {
     if (this.refused === undefined) return false;
     this.looksSinceRefusal += 1;
     return this.looksSinceRefusal % LOOKS_PER_RETRY === 0;
   }
 
   /** @returns the reason why the files are refused; undefined if they are in use now */
-  private async take(reports: FileReports<Value>): Promise<string | undefined> {
+  private async readFiles(reports: FileListener<Value>): Promise<string | undefined> {
     const previous = this.held;
     try {
       this.held = await this.read(previous);
-      if (this.held !== previous) reports.taken(this.held, previous);
+      if (this.held !== previous) reports.onReloaded(this.held, previous);
       return undefined;
     } catch (error) {
       this.held = previous;
@@ -108,11 +108,11 @@ export class WatchedFiles<Value> {
     }
   }
 
-  private async atRest(): Promise<string> {
-    let seen = await fingerprintOf(this.paths);
+  private async waitUntilAtRest(): Promise<string> {
+    let seen = await fingerprintFiles(this.paths);
     for (let rests = 0; seen !== this.seen && rests < MAX_RESTS; rests += 1) {
       await sleep(REST_MS);
-      const later = await fingerprintOf(this.paths);
+      const later = await fingerprintFiles(this.paths);
       if (later === seen) break;
       seen = later;
     }
@@ -120,7 +120,7 @@ export class WatchedFiles<Value> {
   }
 }
 
-async function fingerprintOf(paths: readonly string[]): Promise<string> {
+async function fingerprintFiles(paths: readonly string[]): Promise<string> {
   const fingerprints = await Promise.all(
     paths.map(async (path) => {
       try {

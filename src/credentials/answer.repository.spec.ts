@@ -1,17 +1,25 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { credentialRow } from '../../test/support/credential-rows.js';
-import { type Asked, authenticationToIssue, CALLER, event, NOW, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
+import {
+  type Asked,
+  authenticationToIssue,
+  CALLER,
+  event,
+  NOW,
+  openHotPathDatabase,
+  toAccept,
+} from '../../test/support/hot-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialEntity } from './credential.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
-import { ACCEPT_AUTHENTICATION, credentialOf, REDEEM } from './answer.repository.js';
+import { ACCEPT_AUTHENTICATION, readCredential, REDEEM } from './answer.repository.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../challenges/challenge.repository.js';
 import type { Queryable } from '../database/named-statement.js';
-import { challengesSince, countedUntil } from '../challenges/user-limits.repository.js';
+import { getFirstChallengeId, getCountedIdEnd } from '../challenges/user-limits.repository.js';
 
 let database: TestDataSource;
 beforeAll(async () => {
@@ -26,7 +34,7 @@ const repository = {
 const isRecorded = (id: string): Promise<boolean> =>
   database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
 
-async function stored(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
+async function insertCredential(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
   const row = credentialRow(changed);
   await repository.credentials().insert(row);
   return row;
@@ -47,12 +55,12 @@ async function issueRegistration(userId: string, through: Queryable = database.d
   const expiry = new Date(NOW.getTime() + 60_000);
   const rows = await ISSUE_REGISTRATION.run(through, [
     ...[id, 'a.example', userId, null, CALLER, challenge, expiry, true, 'platform', randomBytes(32), NOW],
-    ...[100, challengesSince(NOW), countedUntil(NOW), ...recorded.values],
+    ...[100, getFirstChallengeId(NOW), getCountedIdEnd(NOW), ...recorded.values],
   ]);
   return { id, challenge, event: recorded.id, expiry, rows };
 }
 
-const redeem = (
+const redeemChallenge = (
   id: string,
   credentialId: Buffer = Buffer.alloc(1),
   caller = CALLER,
@@ -65,10 +73,10 @@ const redeem = (
 describe('ISSUE_AUTHENTICATION', () => {
   it('stores the challenge and its event, and returns the descriptors, the newest first', async () => {
     const userId = randomUUID();
-    const [active, second] = [await stored({ userId }), await stored({ userId, transports: [] })];
-    await stored({ userId, status: 'suspended' });
-    await stored({ userId, status: 'revoked' });
-    await stored({ userId, rpId: 'b.example' });
+    const [active, second] = [await insertCredential({ userId }), await insertCredential({ userId, transports: [] })];
+    await insertCredential({ userId, status: 'suspended' });
+    await insertCredential({ userId, status: 'revoked' });
+    await insertCredential({ userId, rpId: 'b.example' });
     const { id, challenge, event, result } = await issueAuthentication({ userId });
     expect(result).toEqual({
       n: 1,
@@ -122,46 +130,50 @@ describe('ISSUE_REGISTRATION', () => {
 describe('REDEEM', () => {
   it('gives a challenge to one of fifty concurrent answers', async () => {
     const { id } = await issueAuthentication();
-    const answers = await Promise.all(Array.from({ length: 50 }, () => redeem(id)));
+    const answers = await Promise.all(Array.from({ length: 50 }, () => redeemChallenge(id)));
     expect(answers.filter((redeemed) => redeemed !== undefined)).toHaveLength(1);
-    expect(await redeem(id)).toBeUndefined();
+    expect(await redeemChallenge(id)).toBeUndefined();
   });
 
   it('gives it with the credential as the repository would load it, and with the user’s handle', async () => {
     const userId = randomUUID();
     const { rows } = await issueRegistration(userId);
-    const { id: credentialUid, credentialId } = await stored({ userId, signCount: 4_294_967_295, lastUsedAt: NOW });
+    const { id: credentialUid, credentialId } = await insertCredential({
+      userId,
+      signCount: 4_294_967_295,
+      lastUsedAt: NOW,
+    });
     const { id, challenge } = await issueAuthentication({ userId });
-    const redeemed = await redeem(id, credentialId);
+    const redeemed = await redeemChallenge(id, credentialId);
     expect(redeemed).toMatchObject({
       ...{ rp_id: 'a.example', user_id: userId, ceremony: 'authentication', purpose: 'payment', challenge },
       ...{ conditional: false, attachment: null, enabled: true, origins: ['https://a.example'] },
       ...{ policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 }, handle: rows[0]?.handle },
     });
     const loaded = await repository.credentials().findOneByOrFail({ rpId: 'a.example', id: credentialUid });
-    expect(credentialOf(redeemed!)).toEqual(loaded);
+    expect(readCredential(redeemed!)).toEqual(loaded);
   });
 
   it('gives it without a credential that is another relying party’s, or nobody’s', async () => {
-    const { credentialId } = await stored({ rpId: 'b.example' });
+    const { credentialId } = await insertCredential({ rpId: 'b.example' });
     for (const answered of [credentialId, randomBytes(32), Buffer.alloc(0)]) {
       const { id } = await issueAuthentication();
-      const redeemed = await redeem(id, answered);
-      expect(credentialOf(redeemed!)).toBeUndefined();
+      const redeemed = await redeemChallenge(id, answered);
+      expect(readCredential(redeemed!)).toBeUndefined();
     }
   });
 
   it('gives the handle of the credential’s user, where no user was named', async () => {
     const { rows } = await issueRegistration('discovered');
-    const { credentialId } = await stored({ userId: 'discovered' });
+    const { credentialId } = await insertCredential({ userId: 'discovered' });
     const { id } = await issueAuthentication({ userId: undefined });
-    expect(await redeem(id, credentialId)).toMatchObject({ user_id: null, handle: rows[0]?.handle });
+    expect(await redeemChallenge(id, credentialId)).toMatchObject({ user_id: null, handle: rows[0]?.handle });
   });
 
   it('tells the relying party as it is now, and that it is gone', async () => {
     const { id } = await issueAuthentication();
     await database.sql("UPDATE challenge SET rp_id = 'gone.example' WHERE id = $1", [id]);
-    expect(await redeem(id)).toMatchObject({ policy: null, origins: null, enabled: null });
+    expect(await redeemChallenge(id)).toMatchObject({ policy: null, origins: null, enabled: null });
   });
 
   it.each<[string, string, string[] | null, number]>([
@@ -172,7 +184,7 @@ describe('REDEEM', () => {
     ['the one who asked, limited to none by now', CALLER, [], 0],
   ])('gives it to %s (%s, %j): %i', async (_, caller, relyingParties, count) => {
     const { id } = await issueAuthentication();
-    expect((await redeem(id, undefined, caller, relyingParties)) !== undefined).toBe(count === 1);
+    expect((await redeemChallenge(id, undefined, caller, relyingParties)) !== undefined).toBe(count === 1);
     expect(await repository.challenges().existsBy({ id })).toBe(count === 0);
   });
 });
@@ -186,8 +198,8 @@ describe('ACCEPT_AUTHENTICATION', () => {
     rpId?: string;
   }
 
-  async function accept({ stored: row = {}, received = 0, flag = false, mac, rpId = 'a.example' }: Accept) {
-    const credential = await stored(row);
+  async function acceptSignCount({ stored: row = {}, received = 0, flag = false, mac, rpId = 'a.example' }: Accept) {
+    const credential = await insertCredential(row);
     const recorded = event('credential.verify');
     const later = new Date(NOW.getTime() + 1_000);
     const { id, bindingMac } = credential;
@@ -217,7 +229,7 @@ describe('ACCEPT_AUTHENTICATION', () => {
     [5, 6, true, 6],
     [0, 0, true, 0],
   ])('a count of %i, answered with %i, only flagged: %s → %s', async (signCount, received, flag, outcome) => {
-    const { result, after, recorded, later } = await accept({ stored: { signCount }, received, flag });
+    const { result, after, recorded, later } = await acceptSignCount({ stored: { signCount }, received, flag });
     const accepted = outcome !== 'refused';
     expect(result).toEqual(accepted ? { n: 1, sign_count: outcome } : undefined);
     expect(after.signCount).toBe(accepted ? outcome : signCount);
@@ -232,19 +244,19 @@ describe('ACCEPT_AUTHENTICATION', () => {
     ['is another relying party’s', { rpId: 'b.example' }],
   ])('a credential that %s is not touched, not even where counts are only flagged', async (_, attempt) => {
     for (const flag of [false, true]) {
-      const { credential, result, after, recorded } = await accept({ ...attempt, received: 1, flag });
+      const { credential, result, after, recorded } = await acceptSignCount({ ...attempt, received: 1, flag });
       expect([result, recorded]).toEqual([undefined, false]);
       expect(after).toEqual(credential);
     }
   });
 
   it('changes nothing but the count, the backup state and the last use', async () => {
-    const { credential, after, later } = await accept({ stored: { signCount: 1 }, received: 2 });
+    const { credential, after, later } = await acceptSignCount({ stored: { signCount: 1 }, received: 2 });
     expect(after).toEqual(Object.assign(credential, { signCount: 2, backedUp: true, lastUsedAt: later }));
   });
 
   it('lets one of twenty answers with the same count through: a clone is noticed', async () => {
-    const credential = await stored({ signCount: 7 });
+    const credential = await insertCredential({ signCount: 7 });
     const accepted = await Promise.all(
       Array.from({ length: 20 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, [toAccept(credential, 8)])),
     );
@@ -253,7 +265,7 @@ describe('ACCEPT_AUTHENTICATION', () => {
 });
 
 describe('commits', () => {
-  const modeAfter = (run: (through: Queryable) => Promise<unknown>): Promise<string> =>
+  const readCommitMode = (run: (through: Queryable) => Promise<unknown>): Promise<string> =>
     database.dataSource.transaction(async (manager) => {
       await run(manager);
       const [row] = await manager.query<{ mode: string }[]>("SELECT current_setting('synchronous_commit') AS mode");
@@ -266,8 +278,8 @@ describe('commits', () => {
     ['REDEEM', 'off', async (through) => REDEEM.run(through, [{ challengeId: (await issueAuthentication()).id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) }])],
     ['ACCEPT_AUTHENTICATION', 'on', (through) => ACCEPT_AUTHENTICATION.run(through, [toAccept({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0)])],
   ])('of %s are synchronous: %s', async (_, mode, run) => {
-    expect(await modeAfter(run)).toBe(mode);
-    expect(await modeAfter(() => Promise.resolve())).toBe('on');
+    expect(await readCommitMode(run)).toBe(mode);
+    expect(await readCommitMode(() => Promise.resolve())).toBe('on');
   }); // prettier-ignore
 });
 

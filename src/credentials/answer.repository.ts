@@ -1,11 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AUDIT_COLUMNS, auditEvent, auditPartsEach, auditRecord, type AuditRow } from '../audit/audit-row.js';
+import {
+  AUDIT_COLUMNS,
+  extractEvent,
+  insertEachEventPartsSql,
+  toAuditRecord,
+  type AuditRow,
+} from '../audit/audit-row.js';
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { Combined } from '../database/statement-batcher.js';
+import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
 import { ASYNCHRONOUS } from '../database/named-statement.js';
-import { forRows, hex, rowsOf, rowsWithLine } from '../database/rows-statement.js';
+import { createRowsStatement, toByteaText, rowsSql, rowsWithLineSql } from '../database/rows-statement.js';
 import { Problem } from '../http/problem.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
@@ -48,7 +54,7 @@ const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
  * A redeemed challenge with the data that the answer is checked against: the present relying party, the credential that
  * the answer names (prefix `c_`) and the handle of its user.
  */
-export interface Redeemed {
+export interface RedeemedChallenge {
   readonly rp_id: string;
   readonly user_id: string | null;
   readonly ceremony: Ceremony;
@@ -71,7 +77,7 @@ const CREDENTIAL_MEMBERS = Object.entries(CREDENTIAL_COLUMNS).map(
 );
 
 /** The credential that the answer names; undefined: the relying party has none with this id. */
-export function credentialOf(redeemed: Redeemed): CredentialEntity | undefined {
+export function readCredential(redeemed: RedeemedChallenge): CredentialEntity | undefined {
   if (redeemed.c_id === null) return undefined;
   const row = redeemed as unknown as Readonly<Record<string, unknown>>;
   const credential: Record<string, unknown> = {};
@@ -79,7 +85,7 @@ export function credentialOf(redeemed: Redeemed): CredentialEntity | undefined {
   return credential as unknown as CredentialEntity;
 }
 
-export interface ToRedeem {
+export interface RedeemInput {
   readonly challengeId: string;
   /** SPIFFE ID of the caller. The challenge must have been issued to it. */
   readonly spiffeId: string;
@@ -94,13 +100,13 @@ export interface ToRedeem {
  * locked here keep their ctid until the end of the transaction, so they are deleted by ctid. No result: the challenge
  * does not exist.
  */
-export const REDEEM = forRows<ToRedeem, Redeemed>({
+export const REDEEM = createRowsStatement<RedeemInput, RedeemedChallenge>({
   name: 'challenge-redeem',
   text: `WITH ${ASYNCHRONOUS},
      free AS MATERIALIZED (
        SELECT challenge.*, ordinality, answered
        FROM asynchronous,
-         ${rowsOf('challenge_id uuid, spiffe_id text, relying_parties text[], answered bytea')} AS given,
+         ${rowsSql('challenge_id uuid, spiffe_id text, relying_parties text[], answered bytea')} AS given,
          LATERAL (
            SELECT ctid AS place, * FROM challenge
            WHERE id = challenge_id AND issued_to = spiffe_id AND (relying_parties IS NULL OR rp_id = ANY (relying_parties))
@@ -120,11 +126,16 @@ export const REDEEM = forRows<ToRedeem, Redeemed>({
      LEFT JOIN LATERAL (
        SELECT * FROM user_handle WHERE rp_id = r.rp_id AND user_id = coalesce(c.user_id, r.user_id) LIMIT 1) AS h ON TRUE`,
   record: ({ challengeId, spiffeId, relyingParties, credentialId }) => ({
-    ...{ challenge_id: challengeId, spiffe_id: spiffeId, relying_parties: relyingParties, answered: hex(credentialId) },
+    ...{
+      challenge_id: challengeId,
+      spiffe_id: spiffeId,
+      relying_parties: relyingParties,
+      answered: toByteaText(credentialId),
+    },
   }),
 });
 
-export interface ToAccept {
+export interface AcceptInput {
   readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
@@ -139,10 +150,10 @@ export interface ToAccept {
 }
 
 /** No result: the credential has changed since REDEEM read it, or its sign count did not grow. */
-export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: number }>({
+export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptInput, { readonly sign_count: number }>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLine(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -155,14 +166,14 @@ export const ACCEPT_AUTHENTICATION = forRows<ToAccept, { readonly sign_count: nu
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
          AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
        RETURNING ordinality, c.sign_count),
-     ${auditPartsEach('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')}
+     ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')}
    SELECT ordinality::integer AS n, sign_count FROM accepted`,
   record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
-    ...{ rp_id: rpId, id, mac: hex(mac), received: signCount, backed_up: backedUp, now, flag },
-    ...{ eligible: row.backupEligible, new_mac: hex(row.bindingMac) },
-    ...auditRecord(event),
+    ...{ rp_id: rpId, id, mac: toByteaText(mac), received: signCount, backed_up: backedUp, now, flag },
+    ...{ eligible: row.backupEligible, new_mac: toByteaText(row.bindingMac) },
+    ...toAuditRecord(event),
   }),
-  line: ({ event }) => auditEvent(event),
+  line: ({ event }) => extractEvent(event),
 });
 
 /** Redeems challenges and accepts answers. Concurrent answers of this process share statements. */
@@ -175,8 +186,8 @@ export class AnswerRepository {
     pool: CeremonyPool,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {
-    this.redemptions = new Combined(REDEEM, pool.through, ({ challengeId }) => challengeId.toLowerCase());
-    this.acceptances = new Combined(ACCEPT_AUTHENTICATION, pool.through, ({ credential }) => credential.id);
+    this.redemptions = new StatementBatcher(REDEEM, pool.through, ({ challengeId }) => challengeId.toLowerCase());
+    this.acceptances = new StatementBatcher(ACCEPT_AUTHENTICATION, pool.through, ({ credential }) => credential.id);
   }
 
   /**
@@ -186,7 +197,7 @@ export class AnswerRepository {
    * @param credentialId the credential id in the answer; that credential is loaded with the challenge
    * @throws Problem challenge-spent
    */
-  async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<Redeemed> {
+  async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<RedeemedChallenge> {
     const { caller, relyingParties } = context;
     const { spiffeId } = caller;
     const redeemed = await this.redemptions.run({ challengeId, spiffeId, relyingParties, credentialId });
@@ -195,7 +206,7 @@ export class AnswerRepository {
   }
 
   /** @returns undefined: the credential has changed since it was read, or its sign count did not grow */
-  accept(answer: ToAccept): Promise<{ readonly sign_count: number } | undefined> {
+  accept(answer: AcceptInput): Promise<{ readonly sign_count: number } | undefined> {
     return this.acceptances.run(answer);
   }
 }

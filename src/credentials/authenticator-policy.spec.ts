@@ -11,7 +11,7 @@ const ZEROS = '00000000-0000-0000-0000-000000000000';
 
 /** Metadata of one model that is revoked from a certain day on. */
 const models = new AuthenticatorsService({
-  modelOf: (aaguid) =>
+  findModel: (aaguid) =>
     aaguid === LISTED
       ? {
           ...{ description: 'Model One', icon: undefined, roots: [], attestationTypes: [] },
@@ -20,7 +20,7 @@ const models = new AuthenticatorsService({
       : undefined,
 });
 
-const demand = (policy: Partial<RelyingPartyPolicy['authenticators']>, aaguid: string, now = NOW) => {
+const demandModel = (policy: Partial<RelyingPartyPolicy['authenticators']>, aaguid: string, now = NOW) => {
   return (): void => {
     demandAllowedModel({ unknown: 'allow', ...policy }, aaguid, models, now);
   };
@@ -44,17 +44,17 @@ describe('the models that a relying party lets in', () => {
     ['unknown ones denied: who is on the allow list', { unknown: 'deny', allow: [STRANGER] }, STRANGER, true],
     ['unknown ones denied: nobody on the deny list', { unknown: 'deny', deny: [GOOGLE] }, GOOGLE, false],
   ])('%s', (_, policy, aaguid, allowed) => {
-    if (allowed) expect(demand(policy, aaguid)).not.toThrow();
-    else expect(demand(policy, aaguid)).toThrow('authenticator-denied');
+    if (allowed) expect(demandModel(policy, aaguid)).not.toThrow();
+    else expect(demandModel(policy, aaguid)).toThrow('authenticator-denied');
   });
 
   it('are asked for their standing on the day, allowed by name or not', () => {
     const later = new Date('2026-08-02T00:00:00Z');
-    expect(demand({}, LISTED)).not.toThrow();
-    expect(demand({}, LISTED, later)).toThrow('authenticator-compromised');
-    expect(demand({ allow: [LISTED] }, LISTED, later)).toThrow('authenticator-compromised');
-    expect(demand({ deny: [LISTED] }, LISTED, later)).toThrow('authenticator-denied');
-    expect(demand({}, STRANGER, later)).not.toThrow();
+    expect(demandModel({}, LISTED)).not.toThrow();
+    expect(demandModel({}, LISTED, later)).toThrow('authenticator-compromised');
+    expect(demandModel({ allow: [LISTED] }, LISTED, later)).toThrow('authenticator-compromised');
+    expect(demandModel({ deny: [LISTED] }, LISTED, later)).toThrow('authenticator-denied');
+    expect(demandModel({}, STRANGER, later)).not.toThrow();
   });
 });
 
@@ -67,10 +67,10 @@ describe('the backup that a relying party demands', () => {
     ['synced', true, true],
     ['synced', false, false],
   ])('%s, of a credential that can be backed up (%s): %s', (demanded, backupEligible, allowed) => {
-    const ask = (): void => {
+    const demandGivenBackup = (): void => {
       demandBackup(demanded, backupEligible);
     };
-    if (allowed) expect(ask).not.toThrow();
-    else expect(ask).toThrow('backup-state-denied');
+    if (allowed) expect(demandGivenBackup).not.toThrow();
+    else expect(demandGivenBackup).toThrow('backup-state-denied');
   });
 });

@@ -1,6 +1,6 @@
 import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { Refusal, step } from '../webauthn/refusal.js';
+import { Refusal, refuseUnless } from '../webauthn/refusal.js';
 
 /*
  * Both checks run at registration and again at every authentication, so a model that the policy denies today can no
@@ -14,19 +14,19 @@ export function demandAllowedModel(
   models: AuthenticatorsService,
   now: Date,
 ): void {
-  step(!deny?.includes(aaguid), 'authenticator-denied', `the policy denies the model ${aaguid}`);
-  step(
+  refuseUnless(!deny?.includes(aaguid), 'authenticator-denied', `the policy denies the model ${aaguid}`);
+  refuseUnless(
     !allow || allow.includes(aaguid),
     'authenticator-denied',
     `the policy has a list of allowed models, and ${aaguid} is not on it`,
   );
   const known = unknown === 'allow' || (allow?.includes(aaguid) ?? false) || models.isKnown(aaguid);
-  step(
+  refuseUnless(
     known,
     'authenticator-denied',
     `the service does not know the model ${aaguid}, and the policy denies unknown models`,
   );
-  const standing = models.standing(aaguid, now);
+  const standing = models.findStanding(aaguid, now);
   if (standing.verdict === 'compromised') {
     const detail = `FIDO metadata reports ${standing.status} of the model ${aaguid}`;
     throw new Refusal('authenticator-compromised', detail);
@@ -35,12 +35,12 @@ export function demandAllowedModel(
 
 /** @throws Refusal backup-state-denied */
 export function demandBackup(demanded: RelyingPartyPolicy['backup'], backupEligible: boolean): void {
-  step(
+  refuseUnless(
     demanded !== 'device-bound' || !backupEligible,
     'backup-state-denied',
     'the passkey can be backed up; the policy demands one that is bound to its device',
   );
-  step(
+  refuseUnless(
     demanded !== 'synced' || backupEligible,
     'backup-state-denied',
     'the passkey is bound to its device; the policy demands one that can be backed up',

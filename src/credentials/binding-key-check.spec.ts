@@ -6,7 +6,7 @@ import { credentialRow } from '../../test/support/credential-rows.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { BindingKeyCheck, fits } from './binding-key-check.js';
+import { BindingKeyCheck, hasMatchingKey } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
@@ -31,10 +31,10 @@ async function register(count: number, by = bindings): Promise<void> {
   const sealed = Array.from({ length: count }, () => by.seal(credentialRow({})));
   await database.dataSource.getRepository(CredentialEntity).insert(sealed);
 }
-const other = (): CredentialBindings =>
+const createOtherBindings = (): CredentialBindings =>
   new CredentialBindings({ ...TEST_KEYS, binding: Buffer.alloc(32, 99) }, new FakeAudit().refusals);
-const fitting = (): boolean | undefined => check.sample && fits(check.sample);
-const alter = (count: number): Promise<unknown> =>
+const isKeyMatching = (): boolean | undefined => check.sample && hasMatchingKey(check.sample);
+const alterRows = (count: number): Promise<unknown> =>
   database.sql(
     `UPDATE credential SET status = 'revoked' WHERE id IN (SELECT id FROM credential ORDER BY id LIMIT $1)`,
     [count],
@@ -42,37 +42,37 @@ const alter = (count: number): Promise<unknown> =>
 
 describe('the binding key', () => {
   it('is not known to fit before it was tried', () => {
-    expect(fitting()).toBeUndefined();
+    expect(isKeyMatching()).toBeUndefined();
   });
 
   it('fits a table without rows, and rows that it sealed', async () => {
-    await check.run();
+    await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 0, failed: 0 });
-    expect(fitting()).toBe(true);
+    expect(isKeyMatching()).toBe(true);
     await register(3);
     bindings.failures += 1;
-    await check.run();
+    await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 3, failed: 0 });
   });
 
   it('does not fit rows that another key sealed', async () => {
-    await register(3, other());
-    await check.run();
-    expect([check.sample, fitting()]).toEqual([{ rows: 3, failed: 3 }, false]);
+    await register(3, createOtherBindings());
+    await check.takeSampleIfDue();
+    expect([check.sample, isKeyMatching()]).toEqual([{ rows: 3, failed: 3 }, false]);
   });
 
   it('that is wrong does not become right by the rows that it seals', async () => {
-    await register(64, other());
+    await register(64, createOtherBindings());
     await register(100);
-    await check.run();
+    await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 64, failed: 64 });
   });
 
   it('that is right stays right beside rows that a wrong one sealed', async () => {
     await register(64);
-    await register(100, other());
-    await check.run();
-    expect(fitting()).toBe(true);
+    await register(100, createOtherBindings());
+    await check.takeSampleIfDue();
+    expect(isKeyMatching()).toBe(true);
   });
 
   it.each([
@@ -80,23 +80,23 @@ describe('the binding key', () => {
     [6, false],
   ])('of ten rows, %i of which were changed by SQL, fits: %s', async (changed, expected) => {
     await register(10);
-    await alter(changed);
-    await check.run();
-    expect(fitting()).toBe(expected);
+    await alterRows(changed);
+    await check.takeSampleIfDue();
+    expect(isKeyMatching()).toBe(expected);
   });
 
   it('is tried again after a row failed in use, and while it does not fit; not at each turn', async () => {
     await register(3);
-    await check.run();
-    await alter(3);
-    await check.run();
+    await check.takeSampleIfDue();
+    await alterRows(3);
+    await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 3, failed: 0 });
     const [row] = await database.dataSource.getRepository(CredentialEntity).find({ take: 1 });
-    expect(await bindings.holds(authorizedContext(), row!)).toBe(false);
-    await check.run();
-    expect(fitting()).toBe(false);
+    expect(await bindings.verifyRow(authorizedContext(), row!)).toBe(false);
+    await check.takeSampleIfDue();
+    expect(isKeyMatching()).toBe(false);
     await database.sql("UPDATE credential SET status = 'active'");
-    await check.run();
-    expect(fitting()).toBe(true);
+    await check.takeSampleIfDue();
+    expect(isKeyMatching()).toBe(true);
   });
 });

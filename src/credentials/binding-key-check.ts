@@ -38,9 +38,9 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.run();
+    await this.takeSampleIfDue();
     this.timer = setInterval(() => {
-      this.running = this.running.then(() => this.run());
+      this.running = this.running.then(() => this.takeSampleIfDue());
     }, INTERVAL_MS).unref();
   }
 
@@ -50,9 +50,9 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   /** Takes a sample if there is a reason to. */
-  async run(): Promise<void> {
+  async takeSampleIfDue(): Promise<void> {
     const { failures } = this.bindings;
-    if (this.latest && fits(this.latest) && failures === this.failuresSeen) return;
+    if (this.latest && hasMatchingKey(this.latest) && failures === this.failuresSeen) return;
     try {
       const rows = await this.credentials.find({ order: { id: 'ASC' }, take: SAMPLE_ROWS });
       const failed = rows.filter((row) => !this.bindings.isGenuine(row)).length;
@@ -65,13 +65,13 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
       });
       return;
     }
-    if (!fits(this.latest)) {
+    if (!hasMatchingKey(this.latest)) {
       this.logger.error({ message: 'the binding key does not fit the credential rows', ...this.latest });
     }
   }
 }
 
 /** True if at least half of the rows in the sample match. */
-export function fits({ rows, failed }: BindingKeySample): boolean {
+export function hasMatchingKey({ rows, failed }: BindingKeySample): boolean {
   return 2 * failed <= rows;
 }

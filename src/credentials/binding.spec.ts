@@ -1,16 +1,16 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { credentialRow } from '../../test/support/credential-rows.js';
-import { bindingHolds, bindingMac } from './binding.js';
+import { isBindingValid, computeBindingMac } from './binding.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 const KEY = randomBytes(32);
 
-const sealed = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
+const sealRow = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
   const row = credentialRow(changed);
-  return Object.assign(row, { bindingMac: bindingMac(KEY, row) });
+  return Object.assign(row, { bindingMac: computeBindingMac(KEY, row) });
 };
-const mac = (row: CredentialEntity): string => bindingMac(KEY, row).toString('hex');
+const computeMac = (row: CredentialEntity): string => computeBindingMac(KEY, row).toString('hex');
 
 /** Another value for each bound member. */
 const TAMPERED: [keyof CredentialEntity, unknown][] = [
@@ -26,46 +26,47 @@ const TAMPERED: [keyof CredentialEntity, unknown][] = [
 
 describe('the binding of a credential', () => {
   it('holds for the row as it was sealed', () => {
-    expect(bindingHolds(KEY, sealed())).toBe(true);
+    expect(isBindingValid(KEY, sealRow())).toBe(true);
   });
 
   it('is an HMAC-SHA-256 with the key', () => {
-    const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status, bindingMac } = sealed();
+    const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status, bindingMac } = sealRow();
     const bound = [rpId, id, userId, credentialId.toString('base64'), publicKey.toString('base64'), aaguid, backupEligible, status]; // prettier-ignore
     expect(bindingMac).toEqual(createHmac('sha256', KEY).update(JSON.stringify(bound)).digest());
-    expect(bindingHolds(randomBytes(32), sealed())).toBe(false);
+    expect(isBindingValid(randomBytes(32), sealRow())).toBe(false);
   });
 
   it.each(TAMPERED)('does not hold when %s was changed', (member, value) => {
-    expect(bindingHolds(KEY, Object.assign(sealed(), { [member]: value }))).toBe(false);
+    expect(isBindingValid(KEY, Object.assign(sealRow(), { [member]: value }))).toBe(false);
   });
 
   it.each(['credentialId', 'publicKey'] as const)('does not hold when a bit of %s was turned', (member) => {
-    const row = sealed();
+    const row = sealRow();
     row[member] = Buffer.from(row[member].map((byte, at) => (at === 0 ? byte ^ 1 : byte)));
-    expect(bindingHolds(KEY, row)).toBe(false);
+    expect(isBindingValid(KEY, row)).toBe(false);
   });
 
   it('holds whatever becomes of the members that a use or an operator may change', () => {
     const free: Partial<CredentialEntity> = {
       ...{ name: 'x', signCount: 7, backedUp: true, lastUsedAt: new Date(), statusReason: 'x', transports: [] },
     };
-    expect(bindingHolds(KEY, Object.assign(sealed(), free))).toBe(true);
+    expect(isBindingValid(KEY, Object.assign(sealRow(), free))).toBe(true);
   });
 
   it.each([
     ['no bytes', Buffer.alloc(0)],
-    ['a part of it', bindingMac(KEY, credentialRow()).subarray(0, 31)],
+    ['a part of it', computeBindingMac(KEY, credentialRow()).subarray(0, 31)],
     ['zeros', Buffer.alloc(32)],
     ['more than it', Buffer.alloc(33)],
-    ['another row’s', bindingMac(KEY, credentialRow())],
+    ['another row’s', computeBindingMac(KEY, credentialRow())],
   ])('does not hold for %s', (_, bytes) => {
-    expect(bindingHolds(KEY, Object.assign(sealed(), { bindingMac: bytes }))).toBe(false);
+    expect(isBindingValid(KEY, Object.assign(sealRow(), { bindingMac: bytes }))).toBe(false);
   });
 
   it('cannot be had for one row by moving the boundary between two members of another', () => {
     const base = credentialRow();
-    const macWith = (changed: Partial<CredentialEntity>): string => mac(Object.assign(credentialRow(), base, changed));
+    const computeMacWith = (changed: Partial<CredentialEntity>): string =>
+      computeMac(Object.assign(credentialRow(), base, changed));
     const pairs: [Partial<CredentialEntity>, Partial<CredentialEntity>][] = [
       [{ rpId: 'a.example', userId: 'bu' }, { rpId: 'a.exampleb', userId: 'u' }],
       [{ userId: 'u","AAAA' }, { userId: 'u' }],
@@ -76,6 +77,6 @@ describe('the binding of a credential', () => {
       [{ credentialId: Buffer.alloc(0), publicKey: Buffer.from('a') }, { credentialId: Buffer.from('a'), publicKey: Buffer.alloc(0) }],
       [{ rpId: 'x', userId: 'y' }, { rpId: 'y', userId: 'x' }],
     ]; // prettier-ignore
-    for (const [one, two] of pairs) expect(macWith(one)).not.toBe(macWith(two));
+    for (const [one, two] of pairs) expect(computeMacWith(one)).not.toBe(computeMacWith(two));
   });
 });

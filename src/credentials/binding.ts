@@ -12,7 +12,7 @@ type Bound = Pick<
  * multi-device credential or reactivate it. (The MAC does not detect an old row that is restored whole, with its old
  * MAC. The audit log shows that.)
  */
-export function bindingMac(
+export function computeBindingMac(
   key: Buffer,
   { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status }: Bound,
 ): Buffer {
@@ -29,7 +29,7 @@ export function bindingMac(
   return createHmac('sha256', key).update(JSON.stringify(binding)).digest();
 }
 
-export function bindingHolds(key: Buffer, credential: CredentialEntity): boolean {
-  const mac = bindingMac(key, credential);
+export function isBindingValid(key: Buffer, credential: CredentialEntity): boolean {
+  const mac = computeBindingMac(key, credential);
   return mac.length === credential.bindingMac.length && timingSafeEqual(mac, credential.bindingMac);
 }

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { RequestContext } from '../http/request-context.js';
-import { bindingHolds, bindingMac } from './binding.js';
+import { isBindingValid, computeBindingMac } from './binding.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 /** Seals credential rows, and finds rows that something other than this service changed. */
@@ -18,18 +18,18 @@ export class CredentialBindings {
   ) {}
 
   seal<T extends Omit<CredentialEntity, 'bindingMac'>>(credential: T): T & { bindingMac: Buffer } {
-    return Object.assign(credential, { bindingMac: bindingMac(this.keys.binding, credential) });
+    return Object.assign(credential, { bindingMac: computeBindingMac(this.keys.binding, credential) });
   }
 
   isGenuine(credential: CredentialEntity): boolean {
-    return bindingHolds(this.keys.binding, credential);
+    return isBindingValid(this.keys.binding, credential);
   }
 
   /**
    * True if the row is as the service wrote it. If it is not, the audit log records that before this returns. For a row
    * that fails again and again, the log counts the failures (docs/adr/0017-refusals-are-counted.md).
    */
-  async holds(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
+  async verifyRow(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
     this.failures += 1;
     const { rpId, id, userId, credentialId } = credential;
@@ -49,14 +49,14 @@ export class CredentialBindings {
   }
 
   /** Keeps the rows that pass the integrity check. Each of the others is reported. */
-  async only(context: RequestContext, credentials: CredentialEntity[]): Promise<CredentialEntity[]> {
+  async keepGenuine(context: RequestContext, credentials: CredentialEntity[]): Promise<CredentialEntity[]> {
     const held: CredentialEntity[] = [];
-    for (const credential of credentials) if (await this.holds(context, credential)) held.push(credential);
+    for (const credential of credentials) if (await this.verifyRow(context, credential)) held.push(credential);
     return held;
   }
 
   /** True if every row is as the service wrote it. Each of the others is reported. */
-  async allHold(context: RequestContext, credentials: CredentialEntity[]): Promise<boolean> {
-    return (await this.only(context, credentials)).length === credentials.length;
+  async verifyRows(context: RequestContext, credentials: CredentialEntity[]): Promise<boolean> {
+    return (await this.keepGenuine(context, credentials)).length === credentials.length;
   }
 }

@@ -35,7 +35,7 @@ export class CredentialsController {
   ): Promise<CredentialResponse> {
     const credential = await this.registration.register(context, answer);
     void reply.header('location', `/v1/credentials/${credential.id}`);
-    return this.shown(credential);
+    return this.toResponse(credential);
   }
 
   @Post('verify')
@@ -51,14 +51,14 @@ export class CredentialsController {
     @Context() context: AuthorizedContext,
     @Query() query: ListCredentialsQuery,
   ): Promise<Page<CredentialResponse>> {
-    if (query.rpId !== undefined) await this.access.demandRelyingParty(context, query.rpId);
+    if (query.rpId !== undefined) await this.access.authorizeRelyingParty(context, query.rpId);
     return this.credentials.list(context, query);
   }
 
   @Get(':id')
   @Requires('passkeys:read')
   async get(@Context() context: AuthorizedContext, @Param() { id }: IdParam): Promise<CredentialResponse> {
-    return this.shown(await this.credentials.get(context, id));
+    return this.toResponse(await this.credentials.get(context, id));
   }
 
   @Patch(':id')
@@ -68,7 +68,7 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { name }: RenameCredentialDto,
   ): Promise<CredentialResponse> {
-    return this.shown(await this.credentials.rename(context, id, name));
+    return this.toResponse(await this.credentials.rename(context, id, name));
   }
 
   @Post(':id/suspend')
@@ -79,7 +79,7 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { reason }: ChangeStatusDto,
   ): Promise<CredentialResponse> {
-    return this.shown(await this.credentials.transition(context, id, 'suspend', reason));
+    return this.toResponse(await this.credentials.transition(context, id, 'suspend', reason));
   }
 
   @Post(':id/reinstate')
@@ -90,7 +90,7 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { reason }: ChangeStatusDto,
   ): Promise<CredentialResponse> {
-    return this.shown(await this.credentials.transition(context, id, 'reinstate', reason));
+    return this.toResponse(await this.credentials.transition(context, id, 'reinstate', reason));
   }
 
   @Post(':id/revoke')
@@ -101,10 +101,10 @@ export class CredentialsController {
     @Param() { id }: IdParam,
     @Body() { reason }: ChangeStatusDto,
   ): Promise<CredentialResponse> {
-    return this.shown(await this.credentials.transition(context, id, 'revoke', reason));
+    return this.toResponse(await this.credentials.transition(context, id, 'revoke', reason));
   }
 
-  private shown(credential: CredentialEntity): CredentialResponse {
-    return CredentialResponse.of(credential, this.authenticators.nameOf(credential.aaguid));
+  private toResponse(credential: CredentialEntity): CredentialResponse {
+    return CredentialResponse.of(credential, this.authenticators.findLabel(credential.aaguid));
   }
 }

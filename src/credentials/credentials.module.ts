@@ -10,9 +10,9 @@ import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
-import { RefusedAnswers } from './refused-answer-recorder.js';
+import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { RegisterCredential } from './register-credential.js';
-import { UnknownCredentials } from './unknown-credential-check.js';
+import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
 import { VerifyCredential } from './verify-credential.js';
@@ -30,9 +30,9 @@ import { VerifyCredential } from './verify-credential.js';
     BindingKeyCheck,
     CredentialBindings,
     CredentialsService,
-    RefusedAnswers,
+    RefusedAnswerRecorder,
     RegisterCredential,
-    UnknownCredentials,
+    UnknownCredentialCheck,
     UsersService,
     VerifyCredential,
   ],

@@ -5,7 +5,7 @@ import { AuditService } from '../audit/audit.service.js';
 import type { AuditEventType } from '../audit/audit-entry.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { keyOfCursor, type Page, pageOf } from '../http/page.js';
+import { decodeCursor, type Page, toPage } from '../http/page.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { CredentialBindings } from './credential-bindings.js';
@@ -31,38 +31,38 @@ export class CredentialsService {
   /** Lists credentials, the oldest first. A row that fails its integrity check is reported and left out. */
   async list(context: AuthorizedContext, query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
     const { limit, cursor, rpId, ...filters } = query;
-    const after = keyOfCursor(cursor);
+    const after = decodeCursor(cursor);
     const rows = await this.credentials.find({
       where: {
-        ...visibleTo(context, rpId),
+        ...limitToCaller(context, rpId),
         ...filters,
         ...(after && { id: MoreThan(after) }),
       },
       order: { id: 'ASC' },
       take: limit + 1,
     });
-    const { data, nextCursor } = pageOf(
+    const { data, nextCursor } = toPage(
       rows,
       limit,
       (row) => row.id,
       (row) => row,
     );
-    const genuine = await this.bindings.only(context, data);
+    const genuine = await this.bindings.keepGenuine(context, data);
     return {
-      data: genuine.map((row) => CredentialResponse.of(row, this.authenticators.nameOf(row.aaguid))),
+      data: genuine.map((row) => CredentialResponse.of(row, this.authenticators.findLabel(row.aaguid))),
       nextCursor,
     };
   }
 
   /** @throws Problem credential-unknown */
   async get(context: AuthorizedContext, id: string): Promise<CredentialEntity> {
-    return this.demandGenuine(context, await this.credentials.findOneBy({ ...visibleTo(context), id }));
+    return this.demandGenuine(context, await this.credentials.findOneBy({ ...limitToCaller(context), id }));
   }
 
   /** @throws Problem credential-unknown; credential-state if the credential is revoked */
   rename(context: AuthorizedContext, id: string, name: string): Promise<CredentialEntity> {
     return this.change(context, id, 'credential.rename', (credential) => {
-      if (credential.status === 'revoked') throw stateProblem(credential, 'renamed');
+      if (credential.status === 'revoked') throw createStateProblem(credential, 'renamed');
       credential.name = name;
       return {};
     });
@@ -77,7 +77,7 @@ export class CredentialsService {
   ): Promise<CredentialEntity> {
     return this.change(context, id, `credential.${transition}`, (credential) => {
       const { from, to } = TRANSITIONS[transition];
-      if (!(from as readonly string[]).includes(credential.status)) throw stateProblem(credential, to);
+      if (!(from as readonly string[]).includes(credential.status)) throw createStateProblem(credential, to);
       const { aaguid, status: statusBefore } = credential;
       const facts = { aaguid, status_before: statusBefore, status: to, status_reason: reason };
       Object.assign(credential, { status: to, statusReason: reason, statusChangedAt: this.clock.now() });
@@ -93,7 +93,7 @@ export class CredentialsService {
   ): Promise<CredentialEntity> {
     await this.get(context, id);
     return this.credentials.manager.transaction(async (manager) => {
-      const where = { ...visibleTo(context), id };
+      const where = { ...limitToCaller(context), id };
       const credential = await manager.findOne(CredentialEntity, { where, lock: { mode: 'pessimistic_write' } });
       if (!credential || !this.bindings.isGenuine(credential)) throw new Problem('credential-unknown');
       const facts = apply(credential);
@@ -113,13 +113,13 @@ export class CredentialsService {
     context: AuthorizedContext,
     credential: CredentialEntity | null,
   ): Promise<CredentialEntity> {
-    if (!credential || !(await this.bindings.holds(context, credential))) throw new Problem('credential-unknown');
+    if (!credential || !(await this.bindings.verifyRow(context, credential))) throw new Problem('credential-unknown');
     return credential;
   }
 }
 
 /** Limits a query to the relying parties of the caller, even if the caller names one. */
-function visibleTo({ relyingParties }: AuthorizedContext, rpId?: string): FindOptionsWhere<CredentialEntity> {
+function limitToCaller({ relyingParties }: AuthorizedContext, rpId?: string): FindOptionsWhere<CredentialEntity> {
   const limits = [
     ...(rpId === undefined ? [] : [Equal(rpId)]),
     ...(relyingParties === null ? [] : [In([...relyingParties])]),
@@ -127,6 +127,6 @@ function visibleTo({ relyingParties }: AuthorizedContext, rpId?: string): FindOp
   return limits.length === 0 ? {} : { rpId: And(...limits) };
 }
 
-function stateProblem({ status }: CredentialEntity, wanted: string): Problem {
+function createStateProblem({ status }: CredentialEntity, wanted: string): Problem {
   return new Problem('credential-state', { detail: `a credential that is ${status} cannot be ${wanted}` });
 }

@@ -4,12 +4,12 @@ import type { DataSource } from 'typeorm';
 import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { EnrolledCredentials, type WouldRefuse } from '../relying-parties/enrolled-credentials.js';
+import { EnrolledCredentials, type ExpectedRefusal } from '../relying-parties/enrolled-credentials.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { type Reason, Refusal } from '../webauthn/refusal.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 
-type Settings = Parameters<EnrolledCredentials['refusedBy']>[0];
+type Settings = Parameters<EnrolledCredentials['findRefused']>[0];
 
 interface EnrolledModel {
   readonly aaguid: string;
@@ -28,21 +28,21 @@ export class EnrolledModels extends EnrolledCredentials {
     super();
   }
 
-  async refusedBy({ rpId, enabled, policy }: Settings): Promise<WouldRefuse[]> {
+  async findRefused({ rpId, enabled, policy }: Settings): Promise<ExpectedRefusal[]> {
     const models = await this.dataSource.query<EnrolledModel[]>(
       `SELECT aaguid, backup_eligible, count(*)::float8 AS credentials FROM credential
         WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`,
       [rpId],
     );
     return models.flatMap((model) => {
-      const reason = enabled ? this.refusalOf(model, policy) : 'relying-party-denied';
+      const reason = enabled ? this.findRefusal(model, policy) : 'relying-party-denied';
       if (reason === undefined) return [];
       const { aaguid, credentials } = model;
-      return [{ aaguid, name: this.authenticators.nameOf(aaguid)?.name ?? null, credentials, reason }];
+      return [{ aaguid, name: this.authenticators.findLabel(aaguid)?.name ?? null, credentials, reason }];
     });
   }
 
-  private refusalOf({ aaguid, backup_eligible }: EnrolledModel, policy: RelyingPartyPolicy): Reason | undefined {
+  private findRefusal({ aaguid, backup_eligible }: EnrolledModel, policy: RelyingPartyPolicy): Reason | undefined {
     try {
       demandAllowedModel(policy.authenticators, aaguid, this.authenticators, this.clock.now());
       demandBackup(policy.backup, backup_eligible);

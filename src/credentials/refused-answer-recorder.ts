@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
-import { credentialOf, type Redeemed } from './answer.repository.js';
+import { readCredential, type RedeemedChallenge } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { Refusal } from '../webauthn/refusal.js';
@@ -9,7 +9,7 @@ import { Refusal } from '../webauthn/refusal.js';
 interface RefusedAnswer {
   readonly type: 'credential.register' | 'credential.verify';
   readonly credentialId: string;
-  readonly redeemed: Redeemed | undefined;
+  readonly redeemed: RedeemedChallenge | undefined;
   /** The error that refused it. The record names its step of the specification. */
   readonly error: unknown;
 }
@@ -19,14 +19,14 @@ const MAX_CREDENTIAL_ID = 1_364;
 
 /** Records why an answer was refused, before the caller gets the problem. */
 @Injectable()
-export class RefusedAnswers {
+export class RefusedAnswerRecorder {
   constructor(private readonly audit: AuditService) {}
 
   /** Records the refusal. A failure of the service itself is not a refusal and leaves no record. */
   async record(context: AuthorizedContext, problem: unknown, answer: RefusedAnswer): Promise<void> {
     if (!(problem instanceof Problem) || problem.status >= 500) return;
     const { type, credentialId, redeemed, error } = answer;
-    const credential = redeemed && credentialOf(redeemed);
+    const credential = redeemed && readCredential(redeemed);
     await this.audit.record(context, {
       type,
       outcome: 'failure',

@@ -6,28 +6,28 @@ import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
-import { demandRoom } from '../challenges/challenges.service.js';
+import { demandCredentialCapacity } from '../challenges/challenges.service.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { AnswerRepository, type Redeemed } from './answer.repository.js';
+import { AnswerRepository, type RedeemedChallenge } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { type RelyingPartyPolicy, wholePolicy } from '../relying-parties/relying-party-policy.js';
+import { type RelyingPartyPolicy, completePolicy } from '../relying-parties/relying-party-policy.js';
 import { ADVICE } from '../webauthn/advice.js';
-import { registrationVerification } from '../webauthn/options.js';
-import { type Reason, Refusal, step } from '../webauthn/refusal.js';
+import { chooseUserVerification } from '../webauthn/options.js';
+import { type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
 import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
-import { RefusedAnswers } from './refused-answer-recorder.js';
+import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
 /** The longest name of a passkey in the contract. The name of a model can be longer. */
 const MAX_NAME_CHARACTERS = 64;
 
 /** A redeemed challenge whose relying party exists and is enabled. */
-type Ceremony = Redeemed & {
+type Ceremony = RedeemedChallenge & {
   readonly user_id: string;
   readonly origins: string[];
   readonly policy: RelyingPartyPolicy;
@@ -43,21 +43,21 @@ export class RegisterCredential {
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly roots: AttestationRoots,
-    private readonly refused: RefusedAnswers,
+    private readonly refused: RefusedAnswerRecorder,
     private readonly audit: AuditService,
   ) {}
 
   /** @throws Problem challenge-spent, registration-rejected, policy-rejected, credential-exists */
   async register(context: AuthorizedContext, answer: RegisterCredentialDto): Promise<CredentialEntity> {
     const { response } = answer;
-    let redeemed: Redeemed | undefined;
+    let redeemed: RedeemedChallenge | undefined;
     try {
       redeemed = await this.answers.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
-      const ceremony = ceremonyOf(redeemed);
+      const ceremony = demandRegistrationCeremony(redeemed);
       const verified = this.verify(response, ceremony);
-      return await this.keep(context, ceremony, this.draft(context, ceremony, answer, verified), verified);
+      return await this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);
     } catch (error) {
-      const problem = error instanceof Refusal ? rejected(error) : error;
+      const problem = error instanceof Refusal ? toRejection(error) : error;
       await this.refused.record(context, problem, {
         type: 'credential.register',
         credentialId: response.id,
@@ -76,21 +76,21 @@ export class RegisterCredential {
       crossOrigin: policy.crossOrigin,
       challenge: ceremony.challenge,
       conditional: ceremony.conditional,
-      requireUserVerification: registrationVerification(policy, ceremony.conditional) === 'required',
+      requireUserVerification: chooseUserVerification(policy, ceremony.conditional) === 'required',
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
-      roots: (format, aaguid) => [...this.roots.of(format), ...this.authenticators.rootsOf(aaguid)],
+      roots: (format, aaguid) => [...this.roots.listRoots(format), ...this.authenticators.listRoots(aaguid)],
       // A policy that an earlier version stored may lack newer members.
-      allowSha1Tpm: wholePolicy(policy).allowSha1Tpm,
+      allowSha1Tpm: completePolicy(policy).allowSha1Tpm,
       now: this.clock.now(),
     });
-    this.roots.count(verified.attestation);
+    this.roots.countAttestation(verified.attestation);
     demandAllowedModel(policy.authenticators, verified.aaguid, this.authenticators, this.clock.now());
     demandPolicy(response, verified, ceremony);
     return verified;
   }
 
-  private draft(
+  private draftCredential(
     context: AuthorizedContext,
     ceremony: Ceremony,
     { response, name }: RegisterCredentialDto,
@@ -102,13 +102,13 @@ export class RegisterCredential {
       id: uuidv7({ msecs: now.getTime() }),
       rpId: ceremony.rp_id,
       userId: ceremony.user_id,
-      name: name ?? this.nameFor(verified.aaguid),
+      name: name ?? this.chooseName(verified.aaguid),
       status: 'active' as const,
       statusReason: null,
       statusChangedAt: now,
-      attachment: attachmentOf(response),
-      transports: keptTransports(response),
-      discoverable: discoverableOf(response),
+      attachment: readAttachment(response),
+      transports: selectTransports(response),
+      discoverable: readDiscoverable(response),
       attestationFormat: attestation.format,
       attestationTrust: attestation.trust,
       createdAt: now,
@@ -117,8 +117,8 @@ export class RegisterCredential {
     });
   }
 
-  private nameFor(aaguid: string): string {
-    const { name } = this.authenticators.nameOf(aaguid) ?? { name: 'Passkey' };
+  private chooseName(aaguid: string): string {
+    const { name } = this.authenticators.findLabel(aaguid) ?? { name: 'Passkey' };
     return Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('');
   }
 
@@ -126,7 +126,7 @@ export class RegisterCredential {
    * Stores the credential and its event. The user's handle row is the lock that serializes the registrations of one
    * user, and these with the user's erasure.
    */
-  private keep(
+  private store(
     context: AuthorizedContext,
     ceremony: Ceremony,
     credential: CredentialEntity,
@@ -140,7 +140,7 @@ export class RegisterCredential {
       });
       if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased in the meantime' });
       const count = await manager.countBy(CredentialEntity, { rpId, userId, status: Not('revoked' as const) });
-      demandRoom(count, ceremony.policy.maxCredentialsPerUser);
+      demandCredentialCapacity(count, ceremony.policy.maxCredentialsPerUser);
       await this.insert(manager, credential);
       const credentialId = credential.credentialId.toString('base64url');
       const { algorithm, aaguid, userVerified, backupEligible } = credential;
@@ -178,8 +178,8 @@ export class RegisterCredential {
 }
 
 /** @throws Problem relying-party-denied; Refusal ceremony-mismatch */
-function ceremonyOf(redeemed: Redeemed): Ceremony {
-  step(
+function demandRegistrationCeremony(redeemed: RedeemedChallenge): Ceremony {
+  refuseUnless(
     redeemed.ceremony === 'registration',
     'ceremony-mismatch',
     'the challenge was issued for an authentication, and this is a registration',
@@ -197,39 +197,39 @@ function ceremonyOf(redeemed: Redeemed): Ceremony {
 function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegistration, ceremony: Ceremony): void {
   const { policy, attachment } = ceremony;
   const { backupEligible, attestation } = verified;
-  const answered = attachmentOf(response);
-  step(
+  const answered = readAttachment(response);
+  refuseUnless(
     !attachment || !answered || answered === attachment,
     'authenticator-denied',
     `the challenge asked for a ${String(attachment)} authenticator; the answer is from a ${String(answered)} one`,
   );
-  const discoverable = policy.residentKey !== 'required' || discoverableOf(response) !== false;
-  step(
+  const discoverable = policy.residentKey !== 'required' || readDiscoverable(response) !== false;
+  refuseUnless(
     discoverable,
     'authenticator-denied',
     'the passkey is not discoverable (credProps.rk is false); residentKey in the policy demands that it is',
   );
   demandBackup(policy.backup, backupEligible);
   const trustNeeded = policy.attestation.trust === 'trusted' || policy.backup === 'device-bound';
-  step(
+  refuseUnless(
     !trustNeeded || attestation.trust === 'trusted',
     'attestation-untrusted',
-    `the policy demands an attestation by a maker that the service trusts; ${distrustOf(attestation)}`,
+    `the policy demands an attestation by a maker that the service trusts; ${explainDistrust(attestation)}`,
   );
 }
 
-function distrustOf({ trust, distrust }: VerifiedRegistration['attestation']): string {
+function explainDistrust({ trust, distrust }: VerifiedRegistration['attestation']): string {
   if (trust === 'none') return 'this answer has none, which is normal if attestation.conveyance in the policy is none';
   if (trust === 'self') return 'this one is signed with the passkey’s own key, so it names no maker';
   return `this one is not trusted: ${distrust?.detail ?? ''}`;
 }
 
-function attachmentOf({ authenticatorAttachment }: RegistrationResponseDto): string | null {
+function readAttachment({ authenticatorAttachment }: RegistrationResponseDto): string | null {
   return ['platform', 'cross-platform'].find((known) => known === authenticatorAttachment) ?? null;
 }
 
 /** Reads `credProps.rk` (WebAuthn L3 §10.1.3). null: the client does not report it. */
-function discoverableOf({ clientExtensionResults }: RegistrationResponseDto): boolean | null {
+function readDiscoverable({ clientExtensionResults }: RegistrationResponseDto): boolean | null {
   const credProps = (clientExtensionResults?.credProps ?? {}) as { rk?: unknown };
   return typeof credProps.rk === 'boolean' ? credProps.rk : null;
 }
@@ -239,11 +239,11 @@ const TRANSPORT = /^[\x21-\x7e]{1,32}$/;
 const MAX_TRANSPORTS = 16;
 
 /** Keeps unknown values too, because a later client may know them (WebAuthn L3 §5.2.1). */
-function keptTransports({ response: { transports } }: RegistrationResponseDto): string[] {
+function selectTransports({ response: { transports } }: RegistrationResponseDto): string[] {
   const kept = new Set((transports ?? []).filter((transport) => TRANSPORT.test(transport)));
   return [...kept].slice(0, MAX_TRANSPORTS);
 }
 
-function rejected({ reason, detail }: { reason: Reason; detail: string }): Problem {
+function toRejection({ reason, detail }: { reason: Reason; detail: string }): Problem {
   return new Problem('registration-rejected', { reason, detail, advice: ADVICE[reason] });
 }

@@ -4,7 +4,7 @@ import { TRANSITIONS, type TransitionName } from './transitions.js';
 
 const STATUSES: CredentialStatus[] = ['active', 'suspended', 'revoked'];
 
-const led = (from: CredentialStatus, by: TransitionName): CredentialStatus | 'nowhere' => {
+const applyTransition = (from: CredentialStatus, by: TransitionName): CredentialStatus | 'nowhere' => {
   const { from: allowed, to } = TRANSITIONS[by];
   return (allowed as readonly string[]).includes(from) ? to : 'nowhere';
 };
@@ -21,7 +21,7 @@ describe('the life of a credential', () => {
     ['revoked', 'reinstate', 'nowhere'],
     ['revoked', 'revoke', 'nowhere'],
   ])('from %s, %s leads to %s', (from, by, to) => {
-    expect(led(from, by)).toBe(to);
+    expect(applyTransition(from, by)).toBe(to);
   });
 
   it('knows no other way', () => {

@@ -2,20 +2,20 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type FindOptionsWhere, Repository } from 'typeorm';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
-import { credentialOf, type Redeemed } from './answer.repository.js';
+import { readCredential, type RedeemedChallenge } from './answer.repository.js';
 import type { RequestContext } from '../http/request-context.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
 /** The ids in an answer, base64url. */
-interface Named {
+interface AnswerIds {
   readonly id: string;
   readonly response: { readonly userHandle?: string | null };
 }
 
 /** Decides if a browser may be told to forget a passkey (`signalUnknownCredential()`, WebAuthn L3 §5.1.10). */
 @Injectable()
-export class UnknownCredentials {
+export class UnknownCredentialCheck {
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
@@ -27,8 +27,8 @@ export class UnknownCredentials {
    * changed may be this credential under another id, user or relying party. So every row of the user and every row with
    * this credential id must pass the integrity check. Rows that fail are reported.
    */
-  async isUnknown(context: RequestContext, redeemed: Redeemed, { id, response }: Named): Promise<boolean> {
-    if (credentialOf(redeemed) !== undefined) return false;
+  async isUnknown(context: RequestContext, redeemed: RedeemedChallenge, { id, response }: AnswerIds): Promise<boolean> {
+    if (readCredential(redeemed) !== undefined) return false;
     const { rp_id: rpId, user_id: challenged } = redeemed;
     const { userHandle } = response;
     if (challenged === null && typeof userHandle !== 'string') return false;
@@ -42,6 +42,6 @@ export class UnknownCredentials {
     }
     const rows = await this.credentials.find({ where });
     if (rows.some((row) => row.rpId === rpId && row.credentialId.equals(credentialId))) return false;
-    return this.bindings.allHold(context, rows);
+    return this.bindings.verifyRows(context, rows);
   }
 }

@@ -19,8 +19,8 @@ export class UsersController {
     @Param() { userId }: UserParam,
     @Query() { rpId }: RelyingPartyQuery,
   ): Promise<UserSignals> {
-    await this.access.demandRelyingParty(context, rpId);
-    return this.users.signals(context, rpId, userId);
+    await this.access.authorizeRelyingParty(context, rpId);
+    return this.users.listSignals(context, rpId, userId);
   }
 
   @Delete()
@@ -31,7 +31,7 @@ export class UsersController {
     @Param() { userId }: UserParam,
     @Query() { rpId }: RelyingPartyQuery,
   ): Promise<void> {
-    await this.access.demandRelyingParty(context, rpId);
+    await this.access.authorizeRelyingParty(context, rpId);
     await this.users.erase(context, rpId, userId);
   }
 }

@@ -36,12 +36,12 @@ export class UsersService {
    *
    * @throws Problem relying-party-unknown; not-found for a user who never began a registration; unavailable
    */
-  async signals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
+  async listSignals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
     await this.parties.get(rpId);
     const user = await this.handles.findOneBy({ rpId, userId });
     if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
     const rows = await this.credentials.find({ where: { rpId, userId }, order: { id: 'ASC' } });
-    if (!(await this.bindings.allHold(context, rows))) {
+    if (!(await this.bindings.verifyRows(context, rows))) {
       const detail =
         'a credential record of the user fails its integrity check, so the list of passkeys to keep is unknown';
       throw new Problem('unavailable', { detail, retryAfter: RETRY_SECONDS });

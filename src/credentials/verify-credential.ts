@@ -6,24 +6,24 @@ import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { AnswerRepository, credentialOf, type Redeemed } from './answer.repository.js';
+import { AnswerRepository, readCredential, type RedeemedChallenge } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { ADVICE } from '../webauthn/advice.js';
-import { at, Refusal, step } from '../webauthn/refusal.js';
+import { step, Refusal, refuseUnless } from '../webauthn/refusal.js';
 import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
-import { RefusedAnswers } from './refused-answer-recorder.js';
-import { UnknownCredentials } from './unknown-credential-check.js';
+import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
+import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import type { VerifiedResponse } from './dto/verified.response.js';
 import { CredentialResponse } from './dto/credential.response.js';
 
 /** A redeemed challenge whose relying party exists and is enabled. */
-type Ceremony = Redeemed & { readonly origins: string[]; readonly policy: RelyingPartyPolicy };
+type Ceremony = RedeemedChallenge & { readonly origins: string[]; readonly policy: RelyingPartyPolicy };
 
 /**
  * Ends an authentication: redeems the challenge, verifies the answer (WebAuthn L3 §7.2) and stores the new state of the
@@ -37,20 +37,20 @@ export class VerifyCredential {
     private readonly answers: AnswerRepository,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
-    private readonly refused: RefusedAnswers,
+    private readonly refused: RefusedAnswerRecorder,
     private readonly audit: AuditService,
     private readonly risks: RiskSignals,
-    private readonly unknown: UnknownCredentials,
+    private readonly unknown: UnknownCredentialCheck,
   ) {}
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
   async verify(context: AuthorizedContext, answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
     const { response } = answer;
-    let redeemed: Redeemed | undefined;
+    let redeemed: RedeemedChallenge | undefined;
     try {
       redeemed = await this.answers.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
-      const ceremony = ceremonyOf(redeemed, answer.purpose);
-      const credential = await this.identify(context, ceremony, response);
+      const ceremony = demandAuthenticationCeremony(redeemed, answer.purpose);
+      const credential = await this.findUsableCredential(context, ceremony, response);
       const { rpId, credentialId, publicKey, backupEligible } = credential;
       const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
         ...{ rpId, origins: ceremony.origins, crossOrigin: ceremony.policy.crossOrigin, challenge: ceremony.challenge },
@@ -58,9 +58,9 @@ export class VerifyCredential {
         allowBackupGrowth: ceremony.policy.backupEligibilityChange === 'accept-growth',
         credential: { credentialId, publicKey, backupEligible },
       });
-      return await this.accept(context, ceremony, credential, verified);
+      return await this.acceptAuthentication(context, ceremony, credential, verified);
     } catch (error) {
-      const problem = error instanceof Refusal ? await this.rejected(context, error, response, redeemed) : error;
+      const problem = error instanceof Refusal ? await this.toRejection(context, error, response, redeemed) : error;
       await this.refused.record(context, problem, {
         type: 'credential.verify',
         credentialId: response.id,
@@ -77,19 +77,19 @@ export class VerifyCredential {
    *
    * @throws Refusal
    */
-  private async identify(
+  private async findUsableCredential(
     context: AuthorizedContext,
     ceremony: Ceremony,
     { response }: AuthenticationResponseDto,
   ): Promise<CredentialEntity> {
-    const credential = credentialOf(ceremony);
-    step(credential !== undefined, 'credential-unknown', 'the relying party has no passkey with this id');
-    step(
-      await this.bindings.holds(context, credential),
+    const credential = readCredential(ceremony);
+    refuseUnless(credential !== undefined, 'credential-unknown', 'the relying party has no passkey with this id');
+    refuseUnless(
+      await this.bindings.verifyRow(context, credential),
       'credential-unknown',
       'the record of the passkey was changed by something other than this service',
     );
-    at('§7.2', 6, () => {
+    step('§7.2', 6, () => {
       demandUser(ceremony, credential, response.userHandle || undefined);
     });
     demandActive(credential);
@@ -102,7 +102,7 @@ export class VerifyCredential {
    *
    * @throws Refusal
    */
-  private async accept(
+  private async acceptAuthentication(
     context: AuthorizedContext,
     { purpose, policy, audit_uid: uid }: Ceremony,
     credential: CredentialEntity,
@@ -118,10 +118,10 @@ export class VerifyCredential {
       ? this.bindings.seal(Object.assign(new CredentialEntity(), credential, { backupEligible }))
       : credential;
     const risks = [
-      ...(flag && regressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
+      ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
       ...(grown ? ['backup-eligibility-changed'] : []),
     ];
-    const event = this.audit.row(
+    const event = this.audit.createRow(
       context,
       {
         ...{ type: 'credential.verify', outcome: 'success', rpId, userId, userVerified },
@@ -134,13 +134,13 @@ export class VerifyCredential {
     const accepted = await this.answers.accept({
       ...{ credential, signCount, backupEligible, backedUp, bindingMac, now, flag, event },
     });
-    if (!accepted) return at('§7.2', 22, () => this.explain(credential, signCount));
-    this.audit.count(event);
-    if (risks.includes('sign-count-regressed')) this.risks.signCountRegressed();
+    if (!accepted) return step('§7.2', 22, () => this.refuseChanged(credential, signCount));
+    this.audit.countEvent(event);
+    if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
     const current = Object.assign(credential, {
       ...{ signCount: accepted.sign_count, backupEligible, backedUp, bindingMac, lastUsedAt: now },
     });
-    const shown = CredentialResponse.of(current, this.authenticators.nameOf(current.aaguid));
+    const shown = CredentialResponse.of(current, this.authenticators.findLabel(current.aaguid));
     return {
       ...{ verified: true, rpId, userId, purpose, userVerified, credential: shown },
       ...{ risks, verifiedAt: now, auditId: event.id },
@@ -148,11 +148,11 @@ export class VerifyCredential {
   }
 
   /** Adds the signal to forget the credential only if it is certain that the credential does not exist. */
-  private async rejected(
+  private async toRejection(
     context: AuthorizedContext,
     { reason, detail }: Refusal,
     response: AuthenticationResponseDto,
-    redeemed: Redeemed | undefined,
+    redeemed: RedeemedChallenge | undefined,
   ): Promise<Problem> {
     const members = { reason, detail, advice: ADVICE[reason] };
     if (reason === 'credential-unknown' && redeemed && (await this.unknown.isUnknown(context, redeemed, response))) {
@@ -168,11 +168,11 @@ export class VerifyCredential {
    *
    * @throws Refusal
    */
-  private async explain({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
+  private async refuseChanged({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
     const current = await this.credentials.findOneBy({ rpId, id });
-    step(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
+    refuseUnless(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
     demandActive(current);
-    this.risks.signCountRegressed();
+    this.risks.countSignCountRegression();
     throw new Refusal(
       'sign-count-regressed',
       `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
@@ -181,13 +181,13 @@ export class VerifyCredential {
 }
 
 /** @throws Problem relying-party-denied; Refusal ceremony-mismatch, purpose-mismatch */
-function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
-  step(
+function demandAuthenticationCeremony(redeemed: RedeemedChallenge, purpose: string | undefined): Ceremony {
+  refuseUnless(
     redeemed.ceremony === 'authentication',
     'ceremony-mismatch',
     'the challenge was issued for a registration, and this is an authentication',
   );
-  step(
+  refuseUnless(
     redeemed.purpose === (purpose ?? null),
     'purpose-mismatch',
     `the purpose is ${purpose ?? 'absent'}; the purpose of the challenge is ${redeemed.purpose ?? 'absent'}`,
@@ -204,29 +204,29 @@ function ceremonyOf(redeemed: Redeemed, purpose: string | undefined): Ceremony {
  * @throws Refusal
  */
 function demandUser({ user_id, handle }: Ceremony, { userId }: CredentialEntity, userHandle: string | undefined): void {
-  step(
+  refuseUnless(
     user_id === null || user_id === userId,
     'credential-not-allowed',
     'the challenge was issued for another user than the owner of the passkey',
   );
   const told = userHandle !== undefined || user_id !== null;
-  step(
+  refuseUnless(
     told,
     'user-handle-mismatch',
     'neither the answer nor the challenge names a user, so the owner of the passkey cannot be checked',
   );
   const matches = userHandle === undefined || userHandle === handle?.toString('base64url');
-  step(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
+  refuseUnless(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
 }
 
 /** @throws Refusal */
 function demandActive({ status, statusReason }: CredentialEntity): void {
-  step(
+  refuseUnless(
     status !== 'suspended',
     'credential-suspended',
     `the passkey is suspended${statusReason === null ? '' : `: ${statusReason}`}`,
   );
-  step(
+  refuseUnless(
     status !== 'revoked',
     'credential-revoked',
     `the passkey is revoked${statusReason === null ? '' : `: ${statusReason}`}`,
@@ -234,6 +234,6 @@ function demandActive({ status, statusReason }: CredentialEntity): void {
 }
 
 /** True if the sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
-function regressed(stored: number, received: number): boolean {
+function hasRegressed(stored: number, received: number): boolean {
   return (stored !== 0 || received !== 0) && received <= stored;
 }

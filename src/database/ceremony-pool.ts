@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { CONFIG, type Config } from '../config/config.js';
-import { hotPathPool } from './data-source.js';
-import { type Queryable, throughPool } from './named-statement.js';
+import { createCeremonyPool } from './data-source.js';
+import { type Queryable, adaptPool } from './named-statement.js';
 
 /** The connections of the hot statements: those of a sign-in, which the repositories combine. */
 @Injectable()
@@ -11,8 +11,8 @@ export class CeremonyPool implements OnApplicationShutdown {
   private readonly pool: pg.Pool;
 
   constructor(@Inject(CONFIG) { databaseUrl, workers, databasePasswordFile }: Config) {
-    this.pool = hotPathPool(databaseUrl ?? '', workers, databasePasswordFile);
-    this.through = throughPool(this.pool);
+    this.pool = createCeremonyPool(databaseUrl ?? '', workers, databasePasswordFile);
+    this.through = adaptPool(this.pool);
   }
 
   /** Nest calls it when no request runs any more. */

@@ -4,9 +4,9 @@ import pg from 'pg';
 import { authenticationToIssue, CALLER, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../credentials/answer.repository.js';
-import { HOT_STATEMENTS } from '../../test/support/hot-statements.js';
+import { CEREMONY_STATEMENTS } from '../../test/support/hot-statements.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../challenges/challenge.repository.js';
-import { named } from './named-statement.js';
+import { nameStatement } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';
 import { RECORD_LIMIT } from '../challenges/user-limits.repository.js';
 
@@ -42,9 +42,9 @@ describe('plans do not grow with the tables', () => {
     readonly 'Index Name'?: string;
     readonly Plans?: Plan[];
   }
-  const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+  const flattenPlan = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(flattenPlan)];
 
-  async function planOf(text: string, parameters: number): Promise<Plan[]> {
+  async function explainPlan(text: string, parameters: number): Promise<Plan[]> {
     return database.dataSource.transaction(async (manager) => {
       await manager.query('SET LOCAL plan_cache_mode = force_generic_plan');
       // All parameters are NULL, and with pruning no partition would be left to scan.
@@ -55,32 +55,31 @@ describe('plans do not grow with the tables', () => {
         `EXPLAIN (FORMAT JSON) EXECUTE explained(${nulls})`,
       );
       await manager.query('DEALLOCATE explained');
-      return nodesOf(row!['QUERY PLAN'][0]!.Plan);
+      return flattenPlan(row!['QUERY PLAN'][0]!.Plan);
     });
   }
 
-  async function scansOf(text: string, parameters: number): Promise<[string, string][]> {
-    return (await planOf(text, parameters))
+  async function listScans(text: string, parameters: number): Promise<[string, string][]> {
+    return (await explainPlan(text, parameters))
       .filter((node) => HOT_TABLES.test(node['Relation Name'] ?? ''))
       .map((node) => [node['Relation Name']!, node['Node Type']]);
   }
 
-  it.each(HOT_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement.text, parameters] as const))(
-    '%s reads by index alone',
-    async (_, text, parameters) => {
-      const scans = await scansOf(text, parameters);
-      expect(scans.length).toBeGreaterThan(0);
-      expect(scans.filter(([, node]) => node === 'Seq Scan')).toEqual([]);
-    },
-  );
+  it.each(
+    CEREMONY_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement.text, parameters] as const),
+  )('%s reads by index alone', async (_, text, parameters) => {
+    const scans = await listScans(text, parameters);
+    expect(scans.length).toBeGreaterThan(0);
+    expect(scans.filter(([, node]) => node === 'Seq Scan')).toEqual([]);
+  });
 
   it.each([
     { name: ISSUE_AUTHENTICATION.name, indexes: ['audit_event_issued', 'audit_event_refused'] },
     { name: ISSUE_REGISTRATION.name, indexes: ['audit_event_issued'] },
     { name: RECORD_LIMIT.name, indexes: ['audit_event_refused'] },
   ])('$name counts by indexes that hold nothing else, in their order', async ({ name, indexes }) => {
-    const { statement, parameters } = HOT_STATEMENTS.find((hot) => hot.statement.name === name)!;
-    const plan = await planOf(statement.text, parameters);
+    const { statement, parameters } = CEREMONY_STATEMENTS.find((hot) => hot.statement.name === name)!;
+    const plan = await explainPlan(statement.text, parameters);
     const read = await database.sql<{ name: string }>(
       `SELECT DISTINCT inhparent::regclass::text AS name FROM pg_inherits JOIN pg_class ON oid = inhrelid
         WHERE relkind = 'i' AND relname = ANY ($1) ORDER BY 1`,
@@ -91,8 +90,8 @@ describe('plans do not grow with the tables', () => {
   });
 
   it('and this test would notice if one did not', async () => {
-    const { text } = named('slow', 'SELECT * FROM credential WHERE name = $1::text');
-    expect(await scansOf(text, 1)).toEqual([['credential', 'Seq Scan']]);
+    const { text } = nameStatement('slow', 'SELECT * FROM credential WHERE name = $1::text');
+    expect(await listScans(text, 1)).toEqual([['credential', 'Seq Scan']]);
   });
 });
 
@@ -102,13 +101,16 @@ describe('a plan that was made while the tables were empty', () => {
   const credentialId = Buffer.from('5'.padStart(32, '0'), 'hex');
 
   const asked = [
-    run(ISSUE_AUTHENTICATION, authenticationToIssue({ userId: 'u5' })),
-    run(REDEEM, { challengeId, spiffeId: CALLER, relyingParties: null, credentialId }),
-    run(ACCEPT_AUTHENTICATION, toAccept({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
+    captureRun(ISSUE_AUTHENTICATION, authenticationToIssue({ userId: 'u5' })),
+    captureRun(REDEEM, { challengeId, spiffeId: CALLER, relyingParties: null, credentialId }),
+    captureRun(ACCEPT_AUTHENTICATION, toAccept({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
   ];
 
   /** Captures the text and the arguments that a statement would send. */
-  function run<Row>(statement: RowsStatement<Row, unknown>, row: Row): { text: string; arguments: Promise<string> } {
+  function captureRun<Row>(
+    statement: RowsStatement<Row, unknown>,
+    row: Row,
+  ): { text: string; arguments: Promise<string> } {
     const sent = new Promise<string>((resolve) => {
       const query = (_: unknown, values: unknown[]): Promise<never> => {
         resolve(values.map((value) => pg.escapeLiteral(String(value))).join());

@@ -1,12 +1,12 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
-import { databaseConnection } from '../../commands/inventory/database.js';
-import { dataSourceOptions, hotPathPool } from './data-source.js';
+import { describeDatabase } from '../../commands/inventory/database.js';
+import { createDataSourceOptions, createCeremonyPool } from './data-source.js';
 import { runRoleScript } from './role-scripts.js';
 
 /** Encodes a message of the PostgreSQL protocol: its type, its length including these four bytes, its body. */
-function message(type: string, body: string): Buffer {
+function encodeMessage(type: string, body: string): Buffer {
   const bytes = Buffer.alloc(5 + body.length);
   bytes.write(type);
   bytes.writeInt32BE(4 + body.length, 1);
@@ -14,10 +14,10 @@ function message(type: string, body: string): Buffer {
   return bytes;
 }
 
-const AUTHENTICATION_OK = message('R', '\0\0\0\0');
-const READY_FOR_QUERY = message('Z', 'I');
+const AUTHENTICATION_OK = encodeMessage('R', '\0\0\0\0');
+const READY_FOR_QUERY = encodeMessage('Z', 'I');
 const POSTMASTER_EXIT = 'terminating connection due to unexpected postmaster exit';
-const FATAL = message('E', `SFATAL\0VFATAL\0C57P01\0M${POSTMASTER_EXIT}\0\0`);
+const FATAL = encodeMessage('E', `SFATAL\0VFATAL\0C57P01\0M${POSTMASTER_EXIT}\0\0`);
 
 /** A server that dies while a session begins. All its messages arrive in one piece. */
 let dying: Server;
@@ -35,11 +35,11 @@ afterAll(() => new Promise((resolve) => dying.close(resolve)));
 /** An unhandled error ends the process, in a test as in the service. */
 describe('a database that ends as a session begins', () => {
   it('fails the statement, and leaves the process alone', async () => {
-    await expect(new DataSource(dataSourceOptions(url)).initialize()).rejects.toThrow();
+    await expect(new DataSource(createDataSourceOptions(url)).initialize()).rejects.toThrow();
   });
 
   it('fails the hot statement, and leaves the process alone', async () => {
-    const pool = hotPathPool(url);
+    const pool = createCeremonyPool(url);
     await expect(pool.query('SELECT 1')).rejects.toThrow();
     await pool.end();
   });
@@ -49,6 +49,6 @@ describe('a database that ends as a session begins', () => {
   });
 
   it('is no connection in the inventory, and leaves the process alone', async () => {
-    expect((await databaseConnection(url)).agreed).toMatch(/^no connection/);
+    expect((await describeDatabase(url)).agreed).toMatch(/^no connection/);
   });
 });

@@ -35,7 +35,7 @@ const PLANNING = '-c enable_seqscan=off -c jit=off';
 const MANY_WORKERS = 8;
 
 /** Counts the connections of one process. The batcher (statement-batcher.ts) uses at most two for each hot statement. */
-export function connectionsOf(workers: number): { readonly hot: number; readonly rest: number } {
+export function countConnections(workers: number): { readonly hot: number; readonly rest: number } {
   return { hot: workers > MANY_WORKERS ? 3 : 6, rest: workers === 1 ? 10 : 2 };
 }
 
@@ -65,7 +65,7 @@ const PROBE_SESSION = {
 const PROBE_LIFETIME = 10;
 
 /** @param url PostgreSQL 15 or later */
-export function dataSourceOptions(url: string, workers = 1, passwordFile?: string): DataSourceOptions {
+export function createDataSourceOptions(url: string, workers = 1, passwordFile?: string): DataSourceOptions {
   return {
     type: 'postgres',
     driver: { ...pg, Pool: DatabasePool },
@@ -76,7 +76,7 @@ export function dataSourceOptions(url: string, workers = 1, passwordFile?: strin
     uuidExtension: 'pgcrypto',
     installExtensions: false,
     applicationName: APPLICATION,
-    poolSize: connectionsOf(workers).rest,
+    poolSize: countConnections(workers).rest,
     parseInt8: true,
     extra: { options: PLANNING, passwordFile, ...SESSION },
   };
@@ -87,20 +87,20 @@ export function dataSourceOptions(url: string, workers = 1, passwordFile?: strin
  * would spend more time on planning than on running. The pool is separate, so a list or an export never holds up a
  * sign-in. It is used without TypeORM, which makes a query runner and an entity manager for each statement.
  */
-export function hotPathPool(url: string, workers = 1, passwordFile?: string): pg.Pool {
+export function createCeremonyPool(url: string, workers = 1, passwordFile?: string): pg.Pool {
   pg.defaults.parseInt8 = true;
   return new DatabasePool({
     connectionString: url,
     passwordFile,
     application_name: APPLICATION,
-    max: connectionsOf(workers).hot,
+    max: countConnections(workers).hot,
     options: `${PLANNING} -c plan_cache_mode=force_generic_plan`,
     ...SESSION,
   });
 }
 
 /** Makes the pool of readiness: one connection, apart from those that serve requests. */
-export function probePool(url: string, passwordFile?: string): pg.Pool {
+export function createProbePool(url: string, passwordFile?: string): pg.Pool {
   return new DatabasePool({
     connectionString: url,
     passwordFile,
@@ -120,9 +120,9 @@ export async function findPendingMigrations(through: Pick<pg.ClientBase, 'query'
 }
 
 /** Options for the commands that an operator runs. Their statements have no time limit. */
-export function commandOptions(url: string, passwordFile?: string): DataSourceOptions {
+export function createCommandOptions(url: string, passwordFile?: string): DataSourceOptions {
   return {
-    ...dataSourceOptions(url),
+    ...createDataSourceOptions(url),
     extra: { passwordFile, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
   };
 }
@@ -138,7 +138,7 @@ export async function migrate(
   record?: (dataSource: DataSource, names: string[]) => Promise<void>,
   passwordFile?: string,
 ): Promise<string[]> {
-  const dataSource = await new DataSource(commandOptions(url, passwordFile)).initialize();
+  const dataSource = await new DataSource(createCommandOptions(url, passwordFile)).initialize();
   try {
     // Replicas that start together take turns, and the later ones find everything done.
     const turn = dataSource.createQueryRunner();

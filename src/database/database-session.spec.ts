@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { authority, keyPem, server as certified } from '../../test/support/trust-files.js';
-import { databaseUnavailable, DatabaseUnreachable } from '../http/database-unavailable.js';
+import { isDatabaseUnavailable, DatabaseUnreachableError } from '../http/database-unavailable.js';
 import { DatabasePool, DatabaseSession } from './database-session.js';
 
 let directory: string;
@@ -17,7 +17,7 @@ let database: TestDatabase;
 let role: string;
 let roleUrl: URL;
 
-async function asOwner(sql: string): Promise<void> {
+async function runAsOwner(sql: string): Promise<void> {
   const session = new DatabaseSession({ connectionString: database.ownerUrl });
   await session.connect();
   await session.query(sql).finally(() => session.end());
@@ -28,12 +28,12 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const name = new URL(database.url).pathname.slice(1);
   role = `${name}_rotated`;
-  await asOwner(`CREATE ROLE ${role} LOGIN PASSWORD 'first'; GRANT CONNECT ON DATABASE ${name} TO ${role}`);
+  await runAsOwner(`CREATE ROLE ${role} LOGIN PASSWORD 'first'; GRANT CONNECT ON DATABASE ${name} TO ${role}`);
   roleUrl = new URL(database.url);
   [roleUrl.username, roleUrl.password] = [role, ''];
 });
 afterAll(async () => {
-  await asOwner(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  await runAsOwner(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
   await database.drop();
   await rm(directory, { recursive: true, force: true });
 });
@@ -41,7 +41,7 @@ afterAll(async () => {
 /** PostgreSQL's AuthenticationCleartextPassword. */
 const CLEARTEXT_PASSWORD = Buffer.from('520000000800000003', 'hex');
 
-const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
+const catchError = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => undefined,
     (error: unknown) => error,
@@ -53,8 +53,8 @@ describe('a password file', () => {
     await writeFile(passwordFile, 'first\n');
     const pool = new DatabasePool({ connectionString: roleUrl.href, passwordFile, max: 1, maxUses: 1 });
     await pool.query('SELECT 1');
-    await asOwner(`ALTER ROLE ${role} PASSWORD 'second'`);
-    expect(await errorOf(pool.query('SELECT 1'))).toMatchObject({ name: 'DatabaseUnreachable', code: '28P01' });
+    await runAsOwner(`ALTER ROLE ${role} PASSWORD 'second'`);
+    expect(await catchError(pool.query('SELECT 1'))).toMatchObject({ name: 'DatabaseUnreachableError', code: '28P01' });
     await writeFile(`${passwordFile}.new`, 'second');
     await rename(`${passwordFile}.new`, passwordFile);
     expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
@@ -70,7 +70,7 @@ describe('a password file', () => {
     await once(server, 'listening');
     const url = `postgresql://x@127.0.0.1:${String((server.address() as AddressInfo).port)}/x`;
     const session = new DatabaseSession({ connectionString: url, passwordFile: join(directory, 'none') });
-    expect(await errorOf(session.connect())).toMatchObject({ name: 'DatabaseUnreachable', code: 'ENOENT' });
+    expect(await catchError(session.connect())).toMatchObject({ name: 'DatabaseUnreachableError', code: 'ENOENT' });
     await closed.promise;
     server.close();
   });
@@ -98,23 +98,23 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
   afterAll(() => {
     for (const server of [speaksTls, speaksNoTls]) server.close();
   });
-  const at = (server: Server, query: string): string =>
+  const makeUrlAt = (server: Server, query: string): string =>
     `postgresql://x:x@127.0.0.1:${String((server.address() as AddressInfo).port)}/x${query}`;
-  const as = (changes: Partial<Record<'username' | 'password' | 'pathname', string>>): string =>
+  const makeUrlWith = (changes: Partial<Record<'username' | 'password' | 'pathname', string>>): string =>
     Object.assign(new URL(database.url), changes).href;
 
   it.each<[string, () => string, string | undefined]>([
-    ['the password is wrong', () => as({ password: 'wrong' }), '28P01'],
-    ['there is no such role', () => as({ username: 'nobody_here' }), '28P01'],
-    ['there is no such database', () => as({ pathname: '/nothing_here' }), '3D000'],
-    ['the server has a certificate of an authority that is not known', () => at(speaksTls, '?sslmode=verify-full'), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
-    ['the server has no certificate at all', () => at(speaksNoTls, '?sslmode=verify-full'), undefined],
-    ['a file that the URL names cannot be read', () => at(speaksTls, '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt'), 'ENOENT'],
+    ['the password is wrong', () => makeUrlWith({ password: 'wrong' }), '28P01'],
+    ['there is no such role', () => makeUrlWith({ username: 'nobody_here' }), '28P01'],
+    ['there is no such database', () => makeUrlWith({ pathname: '/nothing_here' }), '3D000'],
+    ['the server has a certificate of an authority that is not known', () => makeUrlAt(speaksTls, '?sslmode=verify-full'), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    ['the server has no certificate at all', () => makeUrlAt(speaksNoTls, '?sslmode=verify-full'), undefined],
+    ['a file that the URL names cannot be read', () => makeUrlAt(speaksTls, '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt'), 'ENOENT'],
   ])('%s', async (_, url, code) => {
     const pool = new DatabasePool({ connectionString: url(), max: 1 });
-    const error = await errorOf(pool.query('SELECT 1'));
-    expect(error).toBeInstanceOf(DatabaseUnreachable);
-    expect([databaseUnavailable(error), (error as DatabaseUnreachable).code]).toEqual([true, code]);
+    const error = await catchError(pool.query('SELECT 1'));
+    expect(error).toBeInstanceOf(DatabaseUnreachableError);
+    expect([isDatabaseUnavailable(error), (error as DatabaseUnreachableError).code]).toEqual([true, code]);
     await pool.end();
   }); // prettier-ignore
 
@@ -124,17 +124,17 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
     await session.connect();
     try {
       await session.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
-      const error = await errorOf(new DatabaseSession({ connectionString: database.url }).connect());
-      expect([databaseUnavailable(error), error]).toMatchObject([true, { code: '55000' }]);
+      const error = await catchError(new DatabaseSession({ connectionString: database.url }).connect());
+      expect([isDatabaseUnavailable(error), error]).toMatchObject([true, { code: '55000' }]);
     } finally {
       await session.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`).finally(() => session.end());
     }
   });
 
   it('also to everybody who waits for one', async () => {
-    const pool = new DatabasePool({ connectionString: at(speaksTls, '?sslrootcert=/nowhere/ca.crt'), max: 1 });
-    const errors = await Promise.all(Array.from({ length: 4 }, () => errorOf(pool.query('SELECT 1'))));
-    for (const error of errors) expect(error).toBeInstanceOf(DatabaseUnreachable);
+    const pool = new DatabasePool({ connectionString: makeUrlAt(speaksTls, '?sslrootcert=/nowhere/ca.crt'), max: 1 });
+    const errors = await Promise.all(Array.from({ length: 4 }, () => catchError(pool.query('SELECT 1'))));
+    for (const error of errors) expect(error).toBeInstanceOf(DatabaseUnreachableError);
     await pool.end();
   });
 });
@@ -152,20 +152,20 @@ describe('a pool', () => {
     await pool.end();
   });
 
-  const pidOf = async (session: pg.ClientBase): Promise<unknown> =>
+  const readPid = async (session: pg.ClientBase): Promise<unknown> =>
     (await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
 
   /** @returns the process ids of two sessions of a pool with one connection; the statement runs in the first session */
-  async function processesAround(sql: string, options: pg.PoolConfig = {}): Promise<[unknown, unknown]> {
+  async function readPidsAround(sql: string, options: pg.PoolConfig = {}): Promise<[unknown, unknown]> {
     const pool = new DatabasePool({ connectionString: database.url, max: 1, ...options });
     const first = await pool.connect();
-    const before = await pidOf(first);
+    const before = await readPid(first);
     await first.query('BEGIN');
-    expect(await errorOf(first.query(sql))).toBeInstanceOf(Error);
+    expect(await catchError(first.query(sql))).toBeInstanceOf(Error);
     await first.query('ROLLBACK').catch(() => undefined);
     first.release();
     const second = await pool.connect();
-    const after = await pidOf(second);
+    const after = await readPid(second);
     second.release();
     await pool.end();
     return [before, after];
@@ -175,7 +175,7 @@ describe('a pool', () => {
     ['the server refuses a write because it is read-only', 'DELETE FROM challenge', { options: '-c default_transaction_read_only=on' }],
     ['the server does not answer', 'SELECT pg_sleep(1)', { query_timeout: 50 }],
   ])('throws a session away when %s', async (_, sql, options) => {
-    const [before, after] = await processesAround(sql, options);
+    const [before, after] = await readPidsAround(sql, options);
     expect(after).not.toBe(before);
   }); // prettier-ignore
 
@@ -183,7 +183,7 @@ describe('a pool', () => {
     ['is wrong', 'SELECT nothing', {}],
     ['takes too long', 'SELECT pg_sleep(1)', { statement_timeout: 50 }],
   ])('keeps a session when a statement %s', async (_, sql, options) => {
-    const [before, after] = await processesAround(sql, options);
+    const [before, after] = await readPidsAround(sql, options);
     expect(after).toBe(before);
   });
 });

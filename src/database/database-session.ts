@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { readBounded } from '../config/read-bounded.js';
-import { DatabaseUnreachable } from '../http/database-unavailable.js';
+import { DatabaseUnreachableError } from '../http/database-unavailable.js';
 import { Problem } from '../http/problem.js';
 
 export interface SessionSettings extends pg.ClientConfig {
@@ -8,7 +8,7 @@ export interface SessionSettings extends pg.ClientConfig {
   readonly passwordFile?: string | undefined;
 }
 
-type Connected = (error: Error | null, session?: pg.Client) => void;
+type ConnectCallback = (error: Error | null, session?: pg.Client) => void;
 
 /** SQLSTATE read_only_sql_transaction: the server is a standby, or was demoted during the session. */
 const READ_ONLY = '25006';
@@ -37,8 +37,8 @@ export class DatabaseSession extends pg.Client {
   }
 
   override connect(): Promise<this>;
-  override connect(connected: Connected): void;
-  override connect(connected?: Connected): Promise<this> | void {
+  override connect(connected: ConnectCallback): void;
+  override connect(connected?: ConnectCallback): Promise<this> | void {
     if (!connected) {
       return new Promise((resolve, reject) => {
         this.connect((error) => {
@@ -50,14 +50,14 @@ export class DatabaseSession extends pg.Client {
     const { unusable } = this;
     if (unusable) {
       setImmediate(() => {
-        connected(new DatabaseUnreachable(unusable));
+        connected(new DatabaseUnreachableError(unusable));
       });
     } else {
       super.connect((error: Error | null) => {
         // pg leaves the connection open if the password cannot be read. It would occupy a slot of the server until the
         // server gives up.
         if (error) this.connection.stream.destroy();
-        connected(error && new DatabaseUnreachable(error), this);
+        connected(error && new DatabaseUnreachableError(error), this);
       });
     }
   }
@@ -68,16 +68,16 @@ export class DatabaseSession extends pg.Client {
    */
   private noticeFailures(): void {
     const query = this.query.bind(this) as (...values: unknown[]) => unknown;
-    const noticing = (...values: unknown[]): unknown => {
+    const queryAndNotice = (...values: unknown[]): unknown => {
       const result = query(...values);
       if (result instanceof Promise) {
         result.catch((error: unknown) => {
-          this.spoiled ||= spoils(error);
+          this.spoiled ||= isSpoiling(error);
         });
       }
       return result;
     };
-    Object.assign(this, { query: noticing });
+    Object.assign(this, { query: queryAndNotice });
   }
 }
 
@@ -87,7 +87,11 @@ export class DatabaseSession extends pg.Client {
  */
 const MOST_WAITING = 512;
 
-type Lent = (error: Error | undefined, session: pg.PoolClient | undefined, done: (release?: unknown) => void) => void;
+type LendCallback = (
+  error: Error | undefined,
+  session: pg.PoolClient | undefined,
+  done: (release?: unknown) => void,
+) => void;
 
 /** A pool that does not keep spoiled sessions. */
 export class DatabasePool extends pg.Pool {
@@ -102,13 +106,13 @@ export class DatabasePool extends pg.Pool {
 
   /** @throws Problem unavailable if too many requests wait for a session */
   override connect(): Promise<pg.PoolClient>;
-  override connect(lent: Lent): void;
-  override connect(lent?: Lent): Promise<pg.PoolClient> | void {
+  override connect(lent: LendCallback): void;
+  override connect(lent?: LendCallback): Promise<pg.PoolClient> | void {
     const isFull = this.waitingCount >= MOST_WAITING;
-    const full = (): Problem =>
+    const createFullProblem = (): Problem =>
       new Problem('unavailable', { retryAfter: 1, detail: 'too many requests wait for the database' });
-    if (!lent) return isFull ? Promise.reject(full()) : super.connect();
-    if (isFull) setImmediate(lent, full(), undefined, () => undefined);
+    if (!lent) return isFull ? Promise.reject(createFullProblem()) : super.connect();
+    if (isFull) setImmediate(lent, createFullProblem(), undefined, () => undefined);
     else super.connect(lent);
   }
 }
@@ -117,7 +121,7 @@ export class DatabasePool extends pg.Pool {
  * True if the error spoils the session: the server did not answer, or a standby answered. An error that the server
  * reports leaves the session as it was.
  */
-function spoils(error: unknown): boolean {
+function isSpoiling(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || error.code === READ_ONLY;
 }
 

@@ -1,7 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
-import { dataSourceOptions } from './data-source.js';
+import { createDataSourceOptions } from './data-source.js';
 import { CeremonyPool } from './ceremony-pool.js';
 
 /**
@@ -14,7 +14,7 @@ import { CeremonyPool } from './ceremony-pool.js';
     TypeOrmModule.forRootAsync({
       inject: [CONFIG],
       useFactory: (config: Config) => ({
-        ...dataSourceOptions(config.databaseUrl ?? '', config.workers, config.databasePasswordFile),
+        ...createDataSourceOptions(config.databaseUrl ?? '', config.workers, config.databasePasswordFile),
         autoLoadEntities: true,
         retryAttempts: 0,
       }),

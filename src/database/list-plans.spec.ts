@@ -75,7 +75,8 @@ beforeEach(() => {
 });
 afterAll(() => database.close());
 
-const context = (relyingParties: string[] | null = null): AuthorizedContext => authorizedContext({}, relyingParties);
+const createContext = (relyingParties: string[] | null = null): AuthorizedContext =>
+  authorizedContext({}, relyingParties);
 
 interface Plan {
   readonly 'Relation Name'?: string;
@@ -86,7 +87,7 @@ interface Plan {
 }
 
 /** Counts the rows of the large tables that the statements so far have read, whether or not they kept them. */
-async function rowsRead(): Promise<number> {
+async function countRowsRead(): Promise<number> {
   let rows = 0;
   const count = (plan: Plan): void => {
     if (/^(credential$|audit_event|audit_leaf)/.test(plan['Relation Name'] ?? '')) {
@@ -119,9 +120,9 @@ describe('a page of the audit log reads no more than pages', () => {
     ['to an auditor of two such', {}, ['rare', 'seldom']],
     ['to an auditor of a large and a small one', {}, ['rp', 'rare']],
   ])('%s', async (_, query, relyingParties) => {
-    await events.list(context(relyingParties), { ...query, limit: PAGE });
+    await events.list(createContext(relyingParties), { ...query, limit: PAGE });
     // One more row for the oldest event.
-    expect(await rowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 1);
+    expect(await countRowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 1);
   });
 
   it('and has the newest of all that it is made of, once each', async () => {
@@ -129,7 +130,7 @@ describe('a page of the audit log reads no more than pages', () => {
       `SELECT id FROM audit_event WHERE user_id IN ($1, $2) ORDER BY id DESC LIMIT ${String(PAGE)}`,
       [UID, OTHER_UID],
     );
-    const page = await events.list(context(), { userId: 'robot', limit: PAGE });
+    const page = await events.list(createContext(), { userId: 'robot', limit: PAGE });
     expect(page.data).toHaveLength(PAGE);
     const cursor = Buffer.from(page.nextCursor ?? '', 'base64url').toString();
     expect(cursor).toBe(own.at(-1)!.id);
@@ -144,35 +145,35 @@ describe('a page of credentials reads no more than a page', () => {
     ['revoked, of a relying party', { rpId: 'rp', status: 'revoked' as const }],
     ['suspended, where none is', { status: 'suspended' as const }],
   ])('%s', async (_, query) => {
-    await credentials.list(context(), { ...query, limit: PAGE });
+    await credentials.list(createContext(), { ...query, limit: PAGE });
     expect(statements.length).toBeGreaterThan(0);
-    expect(await rowsRead()).toBeLessThanOrEqual(PAGE + 1);
+    expect(await countRowsRead()).toBeLessThanOrEqual(PAGE + 1);
   });
 });
 
 describe('a list of credentials', () => {
   it('is limited to the relying parties of the caller by the query itself, whatever the caller names', async () => {
-    const ownOf = async (relyingParties: string[], rpId?: string): Promise<number> => {
+    const countListed = async (relyingParties: string[], rpId?: string): Promise<number> => {
       statements = [];
-      await credentials.list(context(relyingParties), { limit: PAGE, ...(rpId && { rpId }) });
+      await credentials.list(createContext(relyingParties), { limit: PAGE, ...(rpId && { rpId }) });
       const [{ text, parameters } = { text: '', parameters: [] }] = statements;
       return (await database.sql(text, parameters)).length;
     };
-    expect(await ownOf(['rare'])).toBe(ROWS / 4000);
-    expect(await ownOf(['rare'], 'rare')).toBe(ROWS / 4000);
-    expect(await ownOf(['rare'], 'rp')).toBe(0);
-    expect(await ownOf([], 'rp')).toBe(0);
+    expect(await countListed(['rare'])).toBe(ROWS / 4000);
+    expect(await countListed(['rare'], 'rare')).toBe(ROWS / 4000);
+    expect(await countListed(['rare'], 'rp')).toBe(0);
+    expect(await countListed([], 'rp')).toBe(0);
   });
 });
 
 describe('the range of an export', () => {
   /** One leaf each half hour, for more than a year. */
-  const at = (leaf: number): string => new Date(Date.UTC(2026, 0, 1) + leaf * 1_800_000).toISOString();
+  const toLeafTime = (leaf: number): string => new Date(Date.UTC(2026, 0, 1) + leaf * 1_800_000).toISOString();
 
   beforeAll(async () => {
     await database.sql(`
       INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
-        SELECT i, (lpad(to_hex((extract(epoch FROM '${at(0)}'::timestamptz) * 1000)::bigint + i::bigint * 1800000), 12, '0')
+        SELECT i, (lpad(to_hex((extract(epoch FROM '${toLeafTime(0)}'::timestamptz) * 1000)::bigint + i::bigint * 1800000), 12, '0')
                    || left(md5(i::text), 20))::uuid, sha256(i::text::bytea)
         FROM generate_series(0, ${String(ROWS)} - 1) i;
       ANALYZE audit_leaf`);
@@ -197,10 +198,10 @@ describe('the range of an export', () => {
       service,
       {} as never,
     );
-    const end = new Date(Date.parse(at(to)) + 1).toISOString();
-    (await exports.open(context(), { from: at(from), to: end })).destroy();
+    const end = new Date(Date.parse(toLeafTime(to)) + 1).toISOString();
+    (await exports.open(createContext(), { from: toLeafTime(from), to: end })).destroy();
     expect(ranges).toEqual([{ from, to: to + 1 }]);
-    expect(await rowsRead()).toBeLessThanOrEqual(20);
+    expect(await countRowsRead()).toBeLessThanOrEqual(20);
   });
 });
 
@@ -218,13 +219,13 @@ describe('the migration that makes their indexes', () => {
     for (const { name } of partitions) {
       await database.sql(`CREATE INDEX CONCURRENTLY ON ${name} (rp_id, id) WHERE rp_id IS NOT NULL`);
     }
-    const indexes = (): Promise<{ oid: string }[]> =>
+    const listIndexes = (): Promise<{ oid: string }[]> =>
       database.sql(
         `SELECT oid FROM pg_class WHERE relkind = 'i' AND relname ~ '^(credential|audit_event)' ORDER BY oid`,
       );
-    const before = await indexes();
+    const before = await listIndexes();
     await migration.up(runner);
-    expect(await indexes()).toEqual(before);
+    expect(await listIndexes()).toEqual(before);
     const valid = await database.sql(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'audit_event_rp'::regclass`);
     expect(valid).toEqual([{ indisvalid: true }]);
   });

@@ -2,16 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { dataSourceOptions } from './data-source.js';
-import { HOT_STATEMENTS } from '../../test/support/hot-statements.js';
-import { named } from './named-statement.js';
+import { createDataSourceOptions } from './data-source.js';
+import { CEREMONY_STATEMENTS } from '../../test/support/hot-statements.js';
+import { nameStatement } from './named-statement.js';
 
 let database: TestDatabase;
 let dataSource: DataSource;
 beforeAll(async () => {
   database = await createTestDatabase();
   dataSource = await new DataSource({
-    ...dataSourceOptions(database.url),
+    ...createDataSourceOptions(database.url),
     poolSize: 1,
   } as DataSourceOptions).initialize();
 });
@@ -26,36 +26,39 @@ interface Prepared {
   readonly runs: number;
 }
 
-const prepared = (): Promise<Prepared[]> =>
+const listPrepared = (): Promise<Prepared[]> =>
   dataSource.query(
     'SELECT name, statement, (generic_plans + custom_plans)::integer AS runs FROM pg_prepared_statements ORDER BY name',
   );
 
-const ADD = named<{ sum: number }>('add', 'SELECT $1::integer + $2::integer AS sum');
+const ADD = nameStatement<{ sum: number }>('add', 'SELECT $1::integer + $2::integer AS sum');
 
 describe('a named statement', () => {
   it('is prepared by PostgreSQL once for a connection, and run from then on', async () => {
     expect(await ADD.run(dataSource, [1, 2])).toEqual([{ sum: 3 }]);
     expect(await ADD.run(dataSource, [3, 4])).toEqual([{ sum: 7 }]);
-    expect(await prepared()).toEqual([{ name: 'add', statement: ADD.text, runs: 2 }]);
+    expect(await listPrepared()).toEqual([{ name: 'add', statement: ADD.text, runs: 2 }]);
   });
 
   it('is the same one in a transaction', async () => {
     await dataSource.transaction(async (manager) => {
       expect(await ADD.run(manager, [5, 6])).toEqual([{ sum: 11 }]);
     });
-    expect(await prepared()).toEqual([expect.objectContaining({ name: 'add', runs: 3 })]);
+    expect(await listPrepared()).toEqual([expect.objectContaining({ name: 'add', runs: 3 })]);
   });
 
   it('takes bytes as bytes: pg-native, which does not, is not installed', async () => {
     const bytes = Buffer.from([0, 255, 39, 92]);
-    const same = named<{ bytes: Buffer; length: number }>('bytes', 'SELECT $1::bytea AS bytes, length($1::bytea)');
+    const same = nameStatement<{ bytes: Buffer; length: number }>(
+      'bytes',
+      'SELECT $1::bytea AS bytes, length($1::bytea)',
+    );
     expect(await same.run(dataSource, [bytes])).toEqual([{ bytes, length: 4 }]);
     expect((pg as { native?: unknown }).native ?? null).toBeNull();
   });
 
   it('never becomes part of the SQL', async () => {
-    const echo = named<{ text: string }>('echo', 'SELECT $1::text AS text');
+    const echo = nameStatement<{ text: string }>('echo', 'SELECT $1::text AS text');
     const text = "'; DROP TABLE credential; --";
     expect(await echo.run(dataSource, [text])).toEqual([{ text }]);
   });
@@ -68,12 +71,12 @@ describe('a named statement', () => {
 
 describe('the hot statements', () => {
   it('have names of their own: pg refuses one name for two texts', () => {
-    const names = HOT_STATEMENTS.map(({ statement }) => statement.name);
+    const names = CEREMONY_STATEMENTS.map(({ statement }) => statement.name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name.length).toBeLessThanOrEqual(63);
   });
 
-  it.each(HOT_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement, parameters] as const))(
+  it.each(CEREMONY_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement, parameters] as const))(
     '%s is one that PostgreSQL can prepare, of as many parameters as it says',
     async (name, statement, parameters) => {
       await dataSource.query(`PREPARE "${name}-count" AS ${statement.text}`);

@@ -13,7 +13,7 @@ export interface NamedStatement<Row> {
  * Makes a statement that PostgreSQL parses and plans once per connection. TypeORM passes its first argument to `pg`
  * unchanged, and `pg` accepts `{ name, text }`. The types of TypeORM do not know that, so only this file relies on it.
  */
-export function named<Row = unknown>(name: string, text: string): NamedStatement<Row> {
+export function nameStatement<Row = unknown>(name: string, text: string): NamedStatement<Row> {
   return {
     name,
     text,
@@ -22,7 +22,7 @@ export function named<Row = unknown>(name: string, text: string): NamedStatement
 }
 
 /** Adapts a pool for statements that do not need TypeORM. */
-export function throughPool(pool: Pick<pg.Pool, 'query'>): Queryable {
+export function adaptPool(pool: Pick<pg.Pool, 'query'>): Queryable {
   return {
     query: (statement: unknown, values?: unknown[]) =>
       pool.query(statement as pg.QueryConfig, values).then(({ rows }) => rows as never),

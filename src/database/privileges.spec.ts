@@ -46,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => roles.close());
 
 /** Statements on the whole table that each need the privilege of their name and no other. */
-const statements = async (table: string): Promise<[string, string][]> => [
+const listStatements = async (table: string): Promise<[string, string][]> => [
   ['SELECT', `SELECT * FROM ${table} LIMIT 0`],
   ['INSERT', `INSERT INTO ${table} SELECT (NULL::${table}).* WHERE false`],
   [
@@ -70,7 +70,7 @@ describe('the tables', () => {
     '%s, %s: %s',
     async (role, table, privileges) => {
       const may: string[] = [];
-      for (const [privilege, sql] of await statements(table)) {
+      for (const [privilege, sql] of await listStatements(table)) {
         const outcome = await roles.attempt(role, sql);
         expect([sql, outcome]).toEqual([sql, expect.stringMatching(/^(done|42501)$/)]);
         if (outcome === 'done') may.push(privilege);
@@ -90,7 +90,7 @@ describe('the tables', () => {
       CREATE TABLE unnamed (id bigserial, at date) PARTITION BY RANGE (at);
       CREATE TABLE unnamed_2026 PARTITION OF unnamed FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')`);
     for (const table of ['unnamed', 'unnamed_2026']) {
-      for (const [, sql] of await statements(table)) {
+      for (const [, sql] of await listStatements(table)) {
         for (const role of ['service', 'auditor'] as const) expect([sql, await roles.attempt(role, sql)]).toEqual([sql, '42501']);
       }
     }
@@ -131,8 +131,8 @@ describe('functions', () => {
 
 describe('roles.sql', () => {
   it('refuses a role that is a member of another', async () => {
-    const joined = (sql: string): string => named(`GRANT passkey_migrator TO passkey_auditor; ${sql}`);
-    await expect(runRoleScript('roles.sql', roles.database.ownerUrl, joined)).rejects.toThrow(
+    const joinRoles = (sql: string): string => named(`GRANT passkey_migrator TO passkey_auditor; ${sql}`);
+    await expect(runRoleScript('roles.sql', roles.database.ownerUrl, joinRoles)).rejects.toThrow(
       named('passkey_auditor has SUPERUSER, REPLICATION, BYPASSRLS or is a member of another role'),
     );
   });

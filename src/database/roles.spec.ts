@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RoleSessions } from '../../test/support/role-sessions.js';
-import { dataSourceOptions } from './data-source.js';
+import { createDataSourceOptions } from './data-source.js';
 
 let roles: RoleSessions;
 beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('the service’s role', () => {
   });
 
   it('gives up as the service’s pool does, also without being asked', async () => {
-    const { extra } = dataSourceOptions('') as { extra: Record<string, number> };
+    const { extra } = createDataSourceOptions('') as { extra: Record<string, number> };
     for (const name of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) {
       const [row] = await roles.query<{ ms: number }>(
         'service',

@@ -1,4 +1,4 @@
-import { named, type Queryable } from './named-statement.js';
+import { nameStatement, type Queryable } from './named-statement.js';
 
 /** A named statement that handles many rows at once, in one transaction, with the same effect as one run per row. */
 export interface RowsStatement<Row, Result> {
@@ -22,18 +22,18 @@ interface Shape<Row> {
 }
 
 /** SQL: the rows of $1, with their number in `ordinality`. */
-export function rowsOf(columns: string): string {
+export function rowsSql(columns: string): string {
   return `ROWS FROM (json_to_recordset($1::json) AS (${columns})) WITH ORDINALITY`;
 }
 
 /** SQL: the same rows, with the line of each from $2 in the column `line`. */
-export function rowsWithLine(columns: string, line: string): string {
+export function rowsWithLineSql(columns: string, line: string): string {
   return `(SELECT *, string_to_table AS ${line}
              FROM ROWS FROM (json_to_recordset($1::json) AS (${columns}), string_to_table($2::text, E'\\n')) WITH ORDINALITY)`;
 }
 
 /** Encodes bytes in PostgreSQL's text form, because JSON has none. */
-export function hex(bytes: Buffer): string {
+export function toByteaText(bytes: Buffer): string {
   return `\\x${bytes.toString('hex')}`;
 }
 
@@ -41,8 +41,14 @@ export function hex(bytes: Buffer): string {
  * Makes a statement whose rows are one JSON parameter. JavaScript and PostgreSQL take less time for JSON than for
  * arrays. A result names its row by its `ordinality`, as `n`.
  */
-export function forRows<Row, Result>({ name, text, record, line, shared }: Shape<Row>): RowsStatement<Row, Result> {
-  const statement = named<Result & { readonly n: number }>(name, text);
+export function createRowsStatement<Row, Result>({
+  name,
+  text,
+  record,
+  line,
+  shared,
+}: Shape<Row>): RowsStatement<Row, Result> {
+  const statement = nameStatement<Result & { readonly n: number }>(name, text);
   const parameters = Math.max(...Array.from(text.matchAll(/\$(\d+)/g), ([, number]) => Number(number)));
   return {
     ...{ name, text, parameters },

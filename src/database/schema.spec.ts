@@ -3,10 +3,10 @@ import pg from 'pg';
 import { AbstractLogger, DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { ENTITIES, openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { dataSourceOptions, migrate } from './data-source.js';
+import { createDataSourceOptions, migrate } from './data-source.js';
 
 /** Hides the output of TypeORM, which prints a failed migration. One migration here fails on purpose. */
-class Silence extends AbstractLogger {
+class SilentLogger extends AbstractLogger {
   protected override writeLog(): void {
     return undefined;
   }
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 /** Reads tables, columns, constraints and indexes as the database describes them. */
-const structureOf = (dataSource: DataSource): Promise<unknown[]> =>
+const readStructure = (dataSource: DataSource): Promise<unknown[]> =>
   dataSource.query(`
     SELECT 'column' AS kind, table_name || '.' || column_name AS name,
            concat_ws(' ', data_type, datetime_precision, is_nullable, column_default) AS what
@@ -84,10 +84,10 @@ describe('the migrations', () => {
   });
   afterAll(() => empty.drop());
 
-  const onEmpty = async <T>(work: (dataSource: DataSource) => Promise<T>): Promise<T> => {
+  const useEmptyDatabase = async <T>(work: (dataSource: DataSource) => Promise<T>): Promise<T> => {
     const dataSource = await new DataSource({
-      ...dataSourceOptions(empty.ownerUrl),
-      logger: new Silence(),
+      ...createDataSourceOptions(empty.ownerUrl),
+      logger: new SilentLogger(),
     }).initialize();
     try {
       return await work(dataSource);
@@ -95,7 +95,7 @@ describe('the migrations', () => {
       await dataSource.destroy();
     }
   };
-  const count = (): number => (dataSourceOptions('').migrations as unknown[]).length;
+  const countMigrations = (): number => (createDataSourceOptions('').migrations as unknown[]).length;
 
   it('run once, also when replicas start together, and tell which they were', async () => {
     const told: string[][] = [];
@@ -107,33 +107,33 @@ describe('the migrations', () => {
         }),
       ),
     );
-    expect(runs.map(({ length }) => length).sort()).toEqual([0, 0, count()]);
+    expect(runs.map(({ length }) => length).sort()).toEqual([0, 0, countMigrations()]);
     expect(told).toEqual(expect.arrayContaining(runs));
     expect(await migrate(empty.ownerUrl)).toEqual([]);
   });
 
   it('lead to the schema of the tests', async () => {
-    expect(await onEmpty(structureOf)).toEqual(await structureOf(database.dataSource));
+    expect(await useEmptyDatabase(readStructure)).toEqual(await readStructure(database.dataSource));
   });
 
   it('lead back to nothing, and up again to the same', async () => {
-    await onEmpty(async (dataSource) => {
-      const before = await structureOf(dataSource);
-      for (let undone = 0; undone < count(); undone += 1) await dataSource.undoLastMigration();
-      expect(await structureOf(dataSource)).toEqual([]);
+    await useEmptyDatabase(async (dataSource) => {
+      const before = await readStructure(dataSource);
+      for (let undone = 0; undone < countMigrations(); undone += 1) await dataSource.undoLastMigration();
+      expect(await readStructure(dataSource)).toEqual([]);
       expect(await dataSource.showMigrations()).toBe(true);
       await dataSource.runMigrations();
-      expect(await structureOf(dataSource)).toEqual(before);
+      expect(await readStructure(dataSource)).toEqual(before);
       expect(await dataSource.showMigrations()).toBe(false);
     });
   });
 
   it('change nothing when one of them fails', async () => {
-    await onEmpty(async (dataSource) => {
-      for (let undone = 0; undone < count(); undone += 1) await dataSource.undoLastMigration();
+    await useEmptyDatabase(async (dataSource) => {
+      for (let undone = 0; undone < countMigrations(); undone += 1) await dataSource.undoLastMigration();
       await dataSource.query('CREATE TABLE audit_event (id uuid)');
       await expect(dataSource.runMigrations()).rejects.toThrow('already exists');
-      expect(await structureOf(dataSource)).toHaveLength(1);
+      expect(await readStructure(dataSource)).toHaveLength(1);
     });
   });
 });

@@ -6,8 +6,14 @@ import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
-import { Combined } from './statement-batcher.js';
-import { ACCEPT_AUTHENTICATION, AnswerRepository, credentialOf, REDEEM, type ToAccept } from '../credentials/answer.repository.js';
+import { StatementBatcher } from './statement-batcher.js';
+import {
+  ACCEPT_AUTHENTICATION,
+  AnswerRepository,
+  readCredential,
+  REDEEM,
+  type AcceptInput,
+} from '../credentials/answer.repository.js';
 import { ChallengeRepository, ISSUE_AUTHENTICATION } from '../challenges/challenge.repository.js';
 import type { Config } from '../config/config.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -15,7 +21,7 @@ import { CeremonyPool } from './ceremony-pool.js';
 import type { RowsStatement } from './rows-statement.js';
 
 /** Waits for two turns of the event loop: the batch is sent in one of them. */
-const turnOfTheLoop = async (): Promise<void> => {
+const waitForTurn = async (): Promise<void> => {
   for (let n = 0; n < 2; n += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -40,61 +46,61 @@ class FakeStatement implements RowsStatement<string, string> {
   }
 }
 
-const sqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
+const createSqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
 
 describe('concurrent runs of a statement', () => {
-  const start = (keyOf: (row: string) => string | undefined = () => undefined) => {
+  const startBatcher = (keyOf: (row: string) => string | undefined = () => undefined) => {
     const statement = new FakeStatement();
-    return { statement, combined: new Combined(statement, {} as never, keyOf) };
+    return { statement, combined: new StatementBatcher(statement, {} as never, keyOf) };
   };
 
   it('go together where they begin in one turn of the event loop', async () => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     const results = Promise.all(['a', 'none', 'b'].map((row) => combined.run(row)));
-    await turnOfTheLoop();
+    await waitForTurn();
     expect(statement.rows).toEqual([['a', 'none', 'b']]);
     statement.runs[0]!.answer();
     expect(await results).toEqual(['result of a', undefined, 'result of b']);
   });
 
   it('are refused beyond 512 that wait, and taken again when some have gone', async () => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     const taken = [combined.run('in flight')];
-    await turnOfTheLoop();
+    await waitForTurn();
     for (let n = 0; n < 512; n += 1) taken.push(combined.run(String(n)));
     await expect(combined.run('too many')).rejects.toMatchObject({ slug: 'unavailable', members: { retryAfter: 1 } });
     statement.runs[0]!.answer();
-    await turnOfTheLoop();
+    await waitForTurn();
     taken.push(combined.run('late'));
     for (let run = 1; run <= 9; run += 1) {
       statement.runs[run]!.answer();
-      await turnOfTheLoop();
+      await waitForTurn();
     }
     expect(await Promise.all(taken)).toHaveLength(514);
   });
 
   it('wait while one is in flight, and then go together', async () => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     const results: Promise<unknown>[] = [];
     for (const row of ['a', 'b', 'c']) {
       results.push(combined.run(row));
-      await turnOfTheLoop();
+      await waitForTurn();
     }
     expect(statement.rows).toEqual([['a']]);
     statement.runs[0]!.answer();
     await results[0];
-    await turnOfTheLoop();
+    await waitForTurn();
     expect(statement.rows).toEqual([['a'], ['b', 'c']]);
     statement.runs[1]!.answer();
     expect(await Promise.all(results)).toEqual(['a', 'b', 'c'].map((row) => `result of ${row}`));
   });
 
   it('do not wait for one that takes long; two at the most are in flight', async () => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     const results: Promise<unknown>[] = [];
     for (const row of ['stuck', 'b']) {
       results.push(combined.run(row));
-      await turnOfTheLoop();
+      await waitForTurn();
     }
     await sleep(150);
     expect(statement.rows).toEqual([['stuck'], ['b']]);
@@ -103,45 +109,45 @@ describe('concurrent runs of a statement', () => {
     expect(statement.rows).toEqual([['stuck'], ['b']]);
     statement.runs[1]!.answer();
     await results[1];
-    await turnOfTheLoop();
+    await waitForTurn();
     expect(statement.rows).toEqual([['stuck'], ['b'], ['c']]);
     for (const run of statement.runs) run.answer();
     expect(await Promise.all(results)).toEqual(['stuck', 'b', 'c'].map((row) => `result of ${row}`));
   });
 
   it('of one key go one after the other, and hold up nobody else', async () => {
-    const { statement, combined } = start((row) => row[0]);
+    const { statement, combined } = startBatcher((row) => row[0]);
     const results = ['a1', 'a2', 'b1', 'a3', 'c1'].map((row) => combined.run(row));
-    await turnOfTheLoop();
+    await waitForTurn();
     expect(statement.rows).toEqual([['a1', 'b1', 'c1']]);
     statement.runs[0]!.answer();
     await results[0];
-    await turnOfTheLoop();
+    await waitForTurn();
     statement.runs[1]!.answer();
     await results[1];
-    await turnOfTheLoop();
+    await waitForTurn();
     expect(statement.rows.slice(1)).toEqual([['a2'], ['a3']]);
   });
 
   it('are 64 at the most', async () => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     for (let n = 0; n < 150; n += 1) void combined.run(String(n));
     for (let run = 0; run < 3; run += 1) {
-      await turnOfTheLoop();
+      await waitForTurn();
       statement.runs[run]!.answer();
     }
     expect(statement.rows.map(({ length }) => length)).toEqual([64, 64, 22]);
   });
 
   it.each(['22P02', '23505', '40P01', '40001', '55P03'])('that fail together by %s run again one by one: nobody fails for another', async (code) => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     const results = ['a', 'bad', 'c'].map((row) => combined.run(row));
-    await turnOfTheLoop();
-    statement.runs[0]!.fail(sqlError(code));
-    await turnOfTheLoop();
+    await waitForTurn();
+    statement.runs[0]!.fail(createSqlError(code));
+    await waitForTurn();
     expect(statement.rows.slice(1)).toEqual([['a'], ['bad'], ['c']]);
     statement.runs[1]!.answer();
-    statement.runs[2]!.fail(sqlError(code));
+    statement.runs[2]!.fail(createSqlError(code));
     statement.runs[3]!.answer();
     const [first, second, third] = await Promise.allSettled(results);
     expect([first, third]).toMatchObject([{ value: 'result of a' }, { value: 'result of c' }]);
@@ -151,23 +157,23 @@ describe('concurrent runs of a statement', () => {
   it.each(['57P01', '08006', '53300'])(
     'that fail by %s have all failed: the database may have done them',
     async (code) => {
-      const { statement, combined } = start();
+      const { statement, combined } = startBatcher();
       const results = ['a', 'b'].map((row) => combined.run(row));
-      await turnOfTheLoop();
-      statement.runs[0]!.fail(sqlError(code));
+      await waitForTurn();
+      statement.runs[0]!.fail(createSqlError(code));
       expect((await Promise.allSettled(results)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
       expect(statement.runs).toHaveLength(1);
     },
   );
 
   it('go on after a failure', async () => {
-    const { statement, combined } = start();
+    const { statement, combined } = startBatcher();
     const failed = combined.run('a');
-    await turnOfTheLoop();
+    await waitForTurn();
     statement.runs[0]!.fail(new Error('connection terminated'));
     await expect(failed).rejects.toThrow('connection terminated');
     const next = combined.run('b');
-    await turnOfTheLoop();
+    await waitForTurn();
     statement.runs[1]!.answer();
     expect(await next).toBe('result of b');
   });
@@ -187,7 +193,7 @@ afterAll(async () => {
 const isRecorded = (id: string): Promise<boolean> =>
   database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
 
-async function stored(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
+async function insertCredential(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
   const row = credentialRow(changed);
   await database.dataSource.getRepository(CredentialEntity).insert(row);
   return row;
@@ -201,7 +207,10 @@ async function issueAuthentication() {
 
 describe('many rows at once', () => {
   it('each have their challenge, their event and their own result, or none', async () => {
-    const [first, second] = [await stored({ userId: 'many-1' }), await stored({ userId: 'many-2' })];
+    const [first, second] = [
+      await insertCredential({ userId: 'many-1' }),
+      await insertCredential({ userId: 'many-2' }),
+    ];
     const asked = [
       authenticationToIssue({ userId: 'many-1' }),
       authenticationToIssue({ rpId: 'unknown.example' }),
@@ -227,22 +236,22 @@ describe('many rows at once', () => {
   });
 
   it('are redeemed each with its own credential, and only by who asked for it', async () => {
-    const credentials = [await stored(), await stored(), await stored()];
+    const credentials = [await insertCredential(), await insertCredential(), await insertCredential()];
     const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
     const answers = issued.map(({ id }, n) => ({
       ...{ challengeId: id, credentialId: credentials[n]!.credentialId, relyingParties: null },
       spiffeId: n === 1 ? 'spiffe://bank.example/other' : CALLER,
     }));
     const redeemed = await REDEEM.run(database.dataSource, answers);
-    expect(redeemed.map((row) => row && credentialOf(row)?.id)).toEqual([credentials[0]!.id, undefined, credentials[2]!.id]); // prettier-ignore
+    expect(redeemed.map((row) => row && readCredential(row)?.id)).toEqual([credentials[0]!.id, undefined, credentials[2]!.id]); // prettier-ignore
     expect(redeemed.map((row) => row?.challenge)).toEqual([issued[0]!.challenge, undefined, issued[2]!.challenge]);
   });
 
   it('are accepted each by its own count', async () => {
     const credentials = [
-      await stored({ signCount: 5 }),
-      await stored({ signCount: 5 }),
-      await stored({ signCount: 0 }),
+      await insertCredential({ signCount: 5 }),
+      await insertCredential({ signCount: 5 }),
+      await insertCredential({ signCount: 0 }),
     ];
     const rows = [toAccept(credentials[0]!, 6), toAccept(credentials[1]!, 5), toAccept(credentials[2]!, 0)];
     const accepted = await ACCEPT_AUTHENTICATION.run(database.dataSource, rows);
@@ -251,13 +260,13 @@ describe('many rows at once', () => {
   });
 
   it('do not deadlock where statements overlap in any order', async () => {
-    const credentials = await Promise.all(Array.from({ length: 12 }, () => stored()));
-    const shuffled = (): ToAccept[] =>
+    const credentials = await Promise.all(Array.from({ length: 12 }, () => insertCredential()));
+    const shuffleRows = (): AcceptInput[] =>
       credentials
         .map((credential) => ({ credential, order: Math.random() }))
         .sort((a, b) => a.order - b.order)
         .map(({ credential }) => toAccept(credential, 0));
-    const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffled()));
+    const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffleRows()));
     expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
   });
 
@@ -275,7 +284,7 @@ describe('many rows at once', () => {
 
   it('of one credential are judged one after the other: of twenty answers with the same count one is taken', async () => {
     const answers = new AnswerRepository(pool, { now: () => NOW });
-    const credential = await stored({ signCount: 7 });
+    const credential = await insertCredential({ signCount: 7 });
     const accepted = await Promise.all(Array.from({ length: 20 }, () => answers.accept(toAccept(credential, 8))));
     expect(accepted.filter((result) => result !== undefined)).toHaveLength(1);
   });

@@ -1,9 +1,9 @@
-import { databaseUnavailable } from '../http/database-unavailable.js';
+import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Problem } from '../http/problem.js';
 import type { Queryable } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';
 
-interface Waiting<Row, Result> {
+interface WaitingRow<Row, Result> {
   readonly row: Row;
   readonly key: string | undefined;
   readonly resolve: (result: Result | undefined) => void;
@@ -29,8 +29,8 @@ const PATIENCE_MS = 100;
  * because of another: if a statement with many rows fails, it has changed nothing, and each row runs again alone. The
  * exception is a lost database, which may have committed the statement; then all rows fail.
  */
-export class Combined<Row, Result> {
-  private waiting: Waiting<Row, Result>[] = [];
+export class StatementBatcher<Row, Result> {
+  private waiting: WaitingRow<Row, Result>[] = [];
   private inFlight = 0;
   /** The number of statements in flight that take long. */
   private slow = 0;
@@ -55,26 +55,26 @@ export class Combined<Row, Result> {
     }
     return new Promise((resolve, reject) => {
       this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
-      this.sendSoon();
+      this.scheduleSend();
     });
   }
 
-  private sendSoon(): void {
-    if (this.due || !this.mayGo()) return;
+  private scheduleSend(): void {
+    if (this.due || !this.canSend()) return;
     this.due = true;
     setImmediate(() => {
       this.due = false;
-      if (this.mayGo()) void this.send(this.take());
+      if (this.canSend()) void this.send(this.takeRows());
     });
   }
 
-  private mayGo(): boolean {
+  private canSend(): boolean {
     return this.waiting.length > 0 && this.inFlight === this.slow && this.inFlight < MOST_IN_FLIGHT;
   }
 
   /** Takes the next rows in the order of their arrival, as many as may go together. */
-  private take(): Waiting<Row, Result>[] {
-    const [taken, left, keys] = [[] as Waiting<Row, Result>[], [] as Waiting<Row, Result>[], new Set<string>()];
+  private takeRows(): WaitingRow<Row, Result>[] {
+    const [taken, left, keys] = [[] as WaitingRow<Row, Result>[], [] as WaitingRow<Row, Result>[], new Set<string>()];
     for (const each of this.waiting) {
       const goes = taken.length < MOST_ROWS && !(each.key !== undefined && keys.has(each.key));
       if (goes && each.key !== undefined) keys.add(each.key);
@@ -84,22 +84,22 @@ export class Combined<Row, Result> {
     return taken;
   }
 
-  private async send(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+  private async send(rows: readonly WaitingRow<Row, Result>[]): Promise<void> {
     let slow = 0;
     const patience = setTimeout(() => {
       slow = 1;
       this.slow += 1;
-      this.sendSoon();
+      this.scheduleSend();
     }, PATIENCE_MS);
     this.inFlight += 1;
     await this.deliver(rows);
     this.inFlight -= 1;
     this.slow -= slow;
     clearTimeout(patience);
-    this.sendSoon();
+    this.scheduleSend();
   }
 
-  private async deliver(rows: readonly Waiting<Row, Result>[]): Promise<void> {
+  private async deliver(rows: readonly WaitingRow<Row, Result>[]): Promise<void> {
     try {
       const results = await this.statement.run(this.through, rows.map(({ row }) => row)); // prettier-ignore
       rows.forEach(({ resolve }, index) => {
@@ -120,5 +120,5 @@ const OF_ONE_ROW = /^(40|55P03)/;
 
 function hasChangedNothing(error: unknown): boolean {
   const { code } = error as { code?: unknown };
-  return typeof code === 'string' && (OF_ONE_ROW.test(code) || !databaseUnavailable(error));
+  return typeof code === 'string' && (OF_ONE_ROW.test(code) || !isDatabaseUnavailable(error));
 }

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { contextOf } from './request-context.js';
-import type { Admission, Admitted } from './admission.js';
+import { getContext } from './request-context.js';
+import type { Admission, AdmittedRequest } from './admission.js';
 
 const ADMITTED = Symbol('admitted');
 
-type Raw = FastifyRequest['raw'] & { [ADMITTED]?: Admitted | undefined };
+type Raw = FastifyRequest['raw'] & { [ADMITTED]?: AdmittedRequest | undefined };
 
 /**
  * Admits a request. It runs after all other guards, so the body has been read and the permission is granted. The answer
@@ -17,14 +17,14 @@ export class AdmissionGuard implements CanActivate {
 
   constructor(private readonly admission: Admission) {}
 
-  serve(fastify: FastifyInstance): void {
+  registerHook(fastify: FastifyInstance): void {
     fastify.addHook('onSend', (request, reply, payload, done) => {
       const raw = request.raw as Raw;
       const { [ADMITTED]: admitted } = raw;
       if (admitted) {
         raw[ADMITTED] = undefined;
         admitted.settle();
-        this.whenRead(raw.socket, reply, admitted);
+        this.leaveWhenRead(raw.socket, reply, admitted);
       }
       done(null, payload);
     });
@@ -33,7 +33,7 @@ export class AdmissionGuard implements CanActivate {
   /** @throws Problem unavailable */
   async canActivate(execution: ExecutionContext): Promise<true> {
     const request = execution.switchToHttp().getRequest<FastifyRequest>();
-    const context = contextOf(request);
+    const context = getContext(request);
     const identity = context.caller?.spiffeId ?? '';
     const { raw, method } = request;
     try {
@@ -48,19 +48,19 @@ export class AdmissionGuard implements CanActivate {
   /**
    * Also watches the socket: a pipelined answer that waits behind another one gets no event when the connection closes.
    */
-  private whenRead(socket: Socket, { raw: response }: FastifyReply, { leave }: Admitted): void {
+  private leaveWhenRead(socket: Socket, { raw: response }: FastifyReply, { leave }: AdmittedRequest): void {
     if (socket.destroyed) {
       leave();
       return;
     }
-    const unread = this.unreadOf(socket);
+    const unread = this.getUnread(socket);
     unread.add(leave);
     response.once('close', () => {
       if (unread.delete(leave)) leave();
     });
   }
 
-  private unreadOf(socket: Socket): Set<() => void> {
+  private getUnread(socket: Socket): Set<() => void> {
     const known = this.unread.get(socket);
     if (known) return known;
     const unread = new Set<() => void>();

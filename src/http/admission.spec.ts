@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Admission, admissionBounds, type AdmissionBounds, type Admitted } from './admission.js';
+import { Admission, computeAdmissionBounds, type AdmissionBounds, type AdmittedRequest } from './admission.js';
 import { Metrics } from '../telemetry/metrics.js';
 
 const BOUNDS: AdmissionBounds = { running: 6, share: 2, reads: 1, open: 4, patience: 60_000 };
@@ -16,7 +16,7 @@ beforeEach(() => {
 const connection = (): Socket & { destroyed: boolean } => ({ destroyed: false }) as Socket & { destroyed: boolean };
 
 interface Asked {
-  admitted?: Admitted;
+  admitted?: AdmittedRequest;
   refusal?: unknown;
 }
 
@@ -161,5 +161,5 @@ it('an identity that has nothing open is forgotten', async () => {
 });
 
 it('a share is a part of what runs at a time, and at least one request', () => {
-  expect([1, 25, 100].map((share) => admissionBounds(share, 1).share)).toEqual([2, 64, 256]);
+  expect([1, 25, 100].map((share) => computeAdmissionBounds(share, 1).share)).toEqual([2, 64, 256]);
 });

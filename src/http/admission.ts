@@ -19,7 +19,7 @@ export interface AdmissionBounds {
 const RUNNING = 256;
 
 /** @param share the percentage of the running requests that one caller may have */
-export function admissionBounds(share: number, workers: number): AdmissionBounds {
+export function computeAdmissionBounds(share: number, workers: number): AdmissionBounds {
   return {
     running: RUNNING,
     share: Math.max(1, Math.floor((RUNNING * share) / 100)),
@@ -30,22 +30,22 @@ export function admissionBounds(share: number, workers: number): AdmissionBounds
 }
 
 /** A queue of requests. Each caller has one line for its reads and one for its other requests. */
-interface Line {
+interface RequestQueue {
   readonly key: string;
   readonly isRead: boolean;
   running: number;
   open: number;
-  readonly waiting: Turn[];
+  readonly waiting: QueuedRequest[];
 }
 
-interface Turn {
+interface QueuedRequest {
   readonly socket: Socket;
   readonly begin: () => void;
   readonly refuse: (problem: Problem) => void;
 }
 
 /** The callbacks that end the turn of an admitted request. */
-export interface Admitted {
+export interface AdmittedRequest {
   /** Call this when the handler has settled: the next request may run. */
   readonly settle: () => void;
   /** Call this when the caller has read the answer, or never will. */
@@ -62,7 +62,7 @@ export class Admission {
   private reads = 0;
   private readIsDue = false;
   /** The lines in the order of their turns. Only callers that the access policy names get here. */
-  private readonly lines = new Map<string, Line>();
+  private readonly lines = new Map<string, RequestQueue>();
 
   constructor(
     private readonly metrics: Metrics,
@@ -70,13 +70,13 @@ export class Admission {
   ) {}
 
   /** @throws Problem unavailable if too many requests are open, the wait was too long, or the caller has gone */
-  async admit(identity: string, isRead: boolean, socket: Socket): Promise<Admitted> {
-    const line = this.lineOf(identity, isRead);
+  async admit(identity: string, isRead: boolean, socket: Socket): Promise<AdmittedRequest> {
+    const line = this.getQueue(identity, isRead);
     if (line.open >= this.bounds.open) throw this.shed('too many requests of this caller are being answered');
     line.open += 1;
     try {
       if (socket.destroyed) throw new Problem('unavailable', GONE);
-      if (!this.mayRun(line)) await this.wait(line, socket);
+      if (!this.canRun(line)) await this.wait(line, socket);
       else this.begin(line);
     } catch (problem) {
       this.leave(line);
@@ -92,26 +92,26 @@ export class Admission {
     };
   }
 
-  private lineOf(identity: string, isRead: boolean): Line {
+  private getQueue(identity: string, isRead: boolean): RequestQueue {
     const key = `${identity} ${isRead ? 'reads' : ''}`;
     const line = this.lines.get(key) ?? { key, isRead, running: 0, open: 0, waiting: [] };
     this.lines.set(key, line);
     return line;
   }
 
-  private mayRun({ running, isRead }: Line): boolean {
+  private canRun({ running, isRead }: RequestQueue): boolean {
     const { bounds } = this;
     return this.running < bounds.running && running < bounds.share && !(isRead && this.reads >= bounds.reads);
   }
 
-  private begin(line: Line): void {
+  private begin(line: RequestQueue): void {
     this.running += 1;
     line.running += 1;
     if (line.isRead) this.reads += 1;
     this.metrics.requestsInFlight.set(this.running);
   }
 
-  private settle(line: Line): void {
+  private settle(line: RequestQueue): void {
     this.running -= 1;
     line.running -= 1;
     if (line.isRead) this.reads -= 1;
@@ -119,18 +119,18 @@ export class Admission {
     this.beginSoon(line.isRead);
   }
 
-  private leave(line: Line): void {
+  private leave(line: RequestQueue): void {
     line.open -= 1;
     if (line.open === 0) this.lines.delete(line.key);
   }
 
-  private wait(line: Line, socket: Socket): Promise<void> {
+  private wait(line: RequestQueue, socket: Socket): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer);
         this.metrics.requestsWaiting.dec();
       };
-      const turn: Turn = {
+      const turn: QueuedRequest = {
         socket,
         begin: () => {
           end();
@@ -172,7 +172,7 @@ export class Admission {
   private beginNext(): boolean {
     for (const line of this.lines.values()) {
       while (line.waiting[0]?.socket.destroyed) line.waiting.shift()!.refuse(new Problem('unavailable', GONE));
-      if (!line.waiting[0] || !this.mayRun(line)) continue;
+      if (!line.waiting[0] || !this.canRun(line)) continue;
       this.lines.delete(line.key);
       this.lines.set(line.key, line);
       line.waiting.shift()!.begin();

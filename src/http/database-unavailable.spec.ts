@@ -8,7 +8,7 @@ import {
   QueryRunnerProviderAlreadyReleasedError,
 } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { databaseUnavailable } from './database-unavailable.js';
+import { isDatabaseUnavailable } from './database-unavailable.js';
 
 const withCode = (code: unknown, message = 'x'): Error => Object.assign(new Error(message), { code });
 
@@ -30,21 +30,21 @@ describe('the database is unavailable', () => {
     ['55P03', 'lock not available'],
     ['42501', 'the role may not write'],
   ])('when PostgreSQL says %s, %s', (code) => {
-    expect(databaseUnavailable(withCode(code))).toBe(true);
-    expect(databaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(true);
+    expect(isDatabaseUnavailable(withCode(code))).toBe(true);
+    expect(isDatabaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(true);
   });
 
   it.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])(
     'when its socket says %s',
     (code) => {
-      expect(databaseUnavailable(withCode(code))).toBe(true);
+      expect(isDatabaseUnavailable(withCode(code))).toBe(true);
     },
   ); // prettier-ignore
 
   it.each([new QueryRunnerAlreadyReleasedError(), new QueryRunnerProviderAlreadyReleasedError()])(
     'when its connection ended between two statements of a transaction: %s',
     (error) => {
-      expect(databaseUnavailable(error)).toBe(true);
+      expect(isDatabaseUnavailable(error)).toBe(true);
     },
   );
 });
@@ -59,20 +59,20 @@ describe('the database is not to blame', () => {
     ['XX000', 'an internal error'],
     ['25P02', 'a transaction that has failed before'],
   ])('when PostgreSQL says %s, %s', (code) => {
-    expect(databaseUnavailable(withCode(code))).toBe(false);
-    expect(databaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(false);
+    expect(isDatabaseUnavailable(withCode(code))).toBe(false);
+    expect(isDatabaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(false);
   });
 
   it.each([undefined, null, 'ECONNREFUSED', 7, {}, { code: 'ECONNREFUSED' }, new Error('x'), new TypeError('timeout')])(
     'when %p was thrown',
     (error) => {
-      expect(databaseUnavailable(error)).toBe(false);
+      expect(isDatabaseUnavailable(error)).toBe(false);
     },
   );
 
   it('when an error has a code of its own that is no text', () => {
-    expect(databaseUnavailable(withCode(8))).toBe(false);
-    expect(databaseUnavailable(withCode('ERR_INVALID_ARG_TYPE', 'timeout expired'))).toBe(false);
+    expect(isDatabaseUnavailable(withCode(8))).toBe(false);
+    expect(isDatabaseUnavailable(withCode('ERR_INVALID_ARG_TYPE', 'timeout expired'))).toBe(false);
   });
 });
 
@@ -90,7 +90,7 @@ describe('what node-postgres really throws', () => {
   });
 
   /** Jest gives tests their own Error class. Errors of Node are not instances of it. */
-  const ofThisRealm = (error: unknown): unknown =>
+  const toThisRealm = (error: unknown): unknown =>
     error instanceof Error ? error : Object.setPrototypeOf(error, Error.prototype);
 
   async function errorOf(work: (pool: pg.Pool) => Promise<unknown>, options: pg.PoolConfig = {}): Promise<unknown> {
@@ -98,7 +98,7 @@ describe('what node-postgres really throws', () => {
     try {
       return await work(pool).then(
         () => 'nothing',
-        (error: unknown) => ofThisRealm(error),
+        (error: unknown) => toThisRealm(error),
       );
     } finally {
       if (!pool.ended) void pool.end();
@@ -119,7 +119,7 @@ describe('what node-postgres really throws', () => {
     ['the pool is closed', () => errorOf(async (pool) => { await pool.end(); await pool.query('SELECT 1'); })],
   ])('when %s', async (_, thrown) => {
     const error = await thrown();
-    expect([String(error), databaseUnavailable(error)]).toEqual([String(error), true]);
+    expect([String(error), isDatabaseUnavailable(error)]).toEqual([String(error), true]);
   }); // prettier-ignore
 
   it.each([
@@ -128,7 +128,7 @@ describe('what node-postgres really throws', () => {
     ['a text has a NUL', "SELECT convert_from('\\x00', 'UTF8')"],
   ])('unless %s', async (_, sql) => {
     const error = await errorOf((pool) => pool.query(sql));
-    expect([String(error), databaseUnavailable(error)]).toEqual([String(error), false]);
+    expect([String(error), isDatabaseUnavailable(error)]).toEqual([String(error), false]);
   });
 
   it('also behind TypeORM, which wraps it', async () => {
@@ -136,6 +136,6 @@ describe('what node-postgres really throws', () => {
     const error = await dataSource.query('SELECT pg_terminate_backend(pg_backend_pid())').catch((caught: unknown) => caught);
     await dataSource.destroy();
     expect(error).toBeInstanceOf(QueryFailedError);
-    expect(databaseUnavailable(error)).toBe(true);
+    expect(isDatabaseUnavailable(error)).toBe(true);
   }); // prettier-ignore
 });

@@ -28,24 +28,24 @@ const WITHOUT_CODE =
  * The service could not connect to the database: its password has changed, its certificate has expired, it accepts no
  * connections now. A caller can retry in each case, because each ends when an operator corrects it.
  */
-export class DatabaseUnreachable extends Error {
+export class DatabaseUnreachableError extends Error {
   /** The code of the cause: an SQLSTATE, or the code of a socket error. */
   readonly code: string | undefined;
 
   constructor(cause: Error & { readonly code?: string }) {
     super(cause.message, { cause });
-    this.name = 'DatabaseUnreachable';
+    this.name = 'DatabaseUnreachableError';
     this.code = cause.code;
   }
 }
 
 /** Reports whether an error means that the database cannot be reached or cannot accept the write now. */
-export function databaseUnavailable(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
-  if (error instanceof DatabaseUnreachable) return true;
+  if (error instanceof DatabaseUnreachableError) return true;
   const { code, message, driverError } = error as Readonly<Record<string, unknown>>;
   if (typeof message !== 'string') return false;
-  if (typeof driverError === 'object' && driverError !== error) return databaseUnavailable(driverError);
+  if (typeof driverError === 'object' && driverError !== error) return isDatabaseUnavailable(driverError);
   if (typeof code === 'string') return TRANSIENT.test(code) || SOCKET_ERRORS.has(code);
   return WITHOUT_CODE.test(message);
 }

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { fastify, type FastifyInstance } from 'fastify';
-import { contextOf } from './request-context.js';
-import { holdExcess } from './excess-answers.js';
+import { getContext } from './request-context.js';
+import { delayExcessAnswers } from './excess-answers.js';
 
 let server: FastifyInstance;
 let url: string;
 beforeEach(async () => {
   server = fastify();
-  holdExcess(server);
+  delayExcessAnswers(server);
   server.get('/welcome', () => 'done');
   server.get('/excess/:caller', (request, reply) => {
-    contextOf(request).excessOf = (request.params as { caller: string }).caller;
+    getContext(request).excessOf = (request.params as { caller: string }).caller;
     return reply.status(429).send('too many');
   });
   url = await server.listen({ port: 0, host: '127.0.0.1' });
@@ -29,7 +29,7 @@ function ask(path: string, times: number): () => number {
   return () => answered;
 }
 
-async function until(holds: () => boolean): Promise<void> {
+async function waitUntil(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
@@ -37,15 +37,15 @@ describe('answers that only say that their caller sends too much', () => {
   it('go out at a pace, and everybody else is answered meanwhile', async () => {
     const excess = ask('/excess/a', 80);
     const [welcome, other] = [ask('/welcome', 20), ask('/excess/b', 1)];
-    await until(() => welcome() === 20 && other() === 1);
+    await waitUntil(() => welcome() === 20 && other() === 1);
     expect(excess()).toBeLessThan(60);
-    await until(() => excess() === 80);
+    await waitUntil(() => excess() === 80);
   });
 
   it('are not held for more than two seconds, however many there are', async () => {
     const began = performance.now();
     const excess = ask('/excess/a', 400);
-    await until(() => excess() === 400);
+    await waitUntil(() => excess() === 400);
     expect(performance.now() - began).toBeGreaterThan(1_500);
     expect(performance.now() - began).toBeLessThan(3_900);
   });

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { contextOf } from './request-context.js';
+import { getContext } from './request-context.js';
 
 /** One caller gets at most so many "too much" answers a second. */
 const PER_SECOND = 100;
@@ -11,10 +11,10 @@ const MAX_CALLERS = 1_000;
  * Delays the answers that only say that the caller sends too much. A caller that ignores `Retry-After` has to wait for
  * them. If they came at once, it would send as fast as it is refused and use the time of all other callers.
  */
-export function holdExcess(fastify: FastifyInstance): void {
+export function delayExcessAnswers(fastify: FastifyInstance): void {
   const next = new Map<string, number>();
   fastify.addHook('onSend', (request, _reply, payload, done) => {
-    const { excessOf } = contextOf(request);
+    const { excessOf } = getContext(request);
     if (excessOf === undefined) {
       done(null, payload);
       return;

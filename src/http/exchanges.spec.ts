@@ -6,8 +6,8 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { writeSlowly } from '../../test/support/write-slowly.js';
 import { Problem } from './problem.js';
 import { ProblemFilter } from './problem.filter.js';
-import { describeUnparsable } from './unparsable-request.js';
-import { nameRequest, refuseConnection, watchExchanges } from './exchanges.js';
+import { toUnparsableProblem } from './unparsable-request.js';
+import { assignRequestId, refuseConnection, orderExchanges } from './exchanges.js';
 import { BODY_LIMIT_BYTES } from './json-body.js';
 
 const MIB = 1_024 * 1_024;
@@ -32,9 +32,9 @@ beforeEach(async () => {
   fastify = Fastify({
     http: { maxHeaderSize: 16_384, connectionsCheckingInterval: 20 },
     bodyLimit: BODY_LIMIT_BYTES,
-    genReqId: nameRequest,
+    genReqId: assignRequestId,
     clientErrorHandler: (error, socket) => {
-      refuseConnection(socket, describeUnparsable(error));
+      refuseConnection(socket, toUnparsableProblem(error));
     },
   });
   fastify.setErrorHandler((error, request, reply) => {
@@ -48,7 +48,7 @@ beforeEach(async () => {
     logged.push(id);
     done();
   });
-  watchExchanges(fastify, 1_000);
+  orderExchanges(fastify, 1_000);
   fastify.all('/', () => 'parsed');
   fastify.get('/waiting', async () => {
     begun += 1;
@@ -75,7 +75,7 @@ async function open(allowHalfOpen = false): Promise<Socket> {
 }
 
 /** Reads everything until the connection closes. */
-async function received(socket: Socket): Promise<string> {
+async function readToEnd(socket: Socket): Promise<string> {
   let text = '';
   // A client that still writes when the server closes may see a reset after the answers.
   const closed = new Promise((resolve) => socket.once('close', resolve).on('error', () => undefined));
@@ -84,12 +84,12 @@ async function received(socket: Socket): Promise<string> {
   return text;
 }
 
-async function until(holds: () => boolean): Promise<void> {
+async function waitUntil(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(2);
 }
 
 /** Returns the last of several answers on a connection. */
-function lastOf(answers: string): { head: string; body: Record<string, unknown> } {
+function parseLastAnswer(answers: string): { head: string; body: Record<string, unknown> } {
   const [head = '', body = ''] = answers.slice(answers.lastIndexOf('HTTP/1.1 ')).split('\r\n\r\n');
   expect(head).toMatch(new RegExp(`content-length: ${String(Buffer.byteLength(body))}`, 'i'));
   return { head, body: JSON.parse(body) as Record<string, unknown> };
@@ -115,7 +115,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
   it.each(UNREADABLE)('answers a problem and ends: %s', async (_, text) => {
     const socket = await open();
     socket.write(text);
-    const { head, body } = lastOf(await received(socket));
+    const { head, body } = parseLastAnswer(await readToEnd(socket));
     expect(head).toMatch(/^HTTP\/1\.1 400 Bad Request\r\ncontent-type: application\/problem\+json/);
     expect(head).toContain('connection: close');
     expect(body).toMatchObject(NOT_HTTP);
@@ -123,41 +123,43 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
 
   it.each(UNREADABLE)('first gives the answers that are due: %s', async (_, text) => {
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(GET_WAITING + GET_WAITING + text);
-    await until(() => begun === 2);
+    await waitUntil(() => begun === 2);
     answer.resolve();
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 400']);
-    expect(lastOf(await answers).body).toMatchObject(NOT_HTTP);
+    expect(parseLastAnswer(await answers).body).toMatchObject(NOT_HTTP);
   });
 
   it('first gives the answers that are due where a CONNECT follows', async () => {
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(`${GET_WAITING}CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n`);
-    await until(() => begun === 1);
+    await waitUntil(() => begun === 1);
     answer.resolve();
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
-    expect(lastOf(await answers).body).toMatchObject({ invalid: [{ detail: 'the CONNECT method is not supported' }] });
+    expect(parseLastAnswer(await answers).body).toMatchObject({
+      invalid: [{ detail: 'the CONNECT method is not supported' }],
+    });
   });
 
   it('answers it once where the request before it is not whole', async () => {
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(`${GET_WAITING}${CHUNKED}2\r\n{}\r\nno size\r\n`);
-    await until(() => begun === 1);
+    await waitUntil(() => begun === 1);
     answer.resolve();
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
-    const { body } = lastOf(await answers);
+    const { body } = parseLastAnswer(await answers);
     expect(body).toMatchObject(NOT_HTTP);
-    await until(() => logged.length === 2);
+    await waitUntil(() => logged.length === 2);
     expect(logged).toContain(body['instance']);
   });
 
   it('says that headers over 16 KiB are too large', async () => {
     const socket = await open();
     socket.write(`GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`);
-    const { head, body } = lastOf(await received(socket));
+    const { head, body } = parseLastAnswer(await readToEnd(socket));
     expect(head).toMatch(/^HTTP\/1\.1 413 /);
     expect(body).toMatchObject({ type: 'urn:passkey-manager:problem:request-too-large', status: 413 });
   });
@@ -170,18 +172,20 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
     fastify.server.requestTimeout = 80;
     const socket = await open();
     socket.write(text);
-    const answers = await received(socket);
+    const answers = await readToEnd(socket);
     expect(answers.match(STATUS)).toEqual(['HTTP/1.1 400']);
-    expect(lastOf(answers).body).toMatchObject({ invalid: [{ detail: 'the request did not arrive in time' }] });
+    expect(parseLastAnswer(answers).body).toMatchObject({
+      invalid: [{ detail: 'the request did not arrive in time' }],
+    });
   });
 });
 
 describe('requests that are sent without waiting for answers', () => {
   it('are begun 9 at a time, however many a packet holds, and all are answered in order', async () => {
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(GET_WAITING.repeat(999) + 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    await until(() => begun >= 8);
+    await waitUntil(() => begun >= 8);
     await sleep(50);
     expect(begun).toBeLessThanOrEqual(9);
     answer.resolve();
@@ -198,7 +202,7 @@ describe('requests that are sent without waiting for answers', () => {
       socket.write(part);
       await new Promise(setImmediate);
     }
-    await until(() => begun >= 8);
+    await waitUntil(() => begun >= 8);
     await sleep(50);
     expect(begun).toBeLessThanOrEqual(9);
   });
@@ -210,7 +214,7 @@ describe('requests that are sent without waiting for answers', () => {
     const large = 'GET /large HTTP/1.1\r\nHost: a\r\n\r\n';
     socket.write((post + large).repeat(20) + 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     await sleep(100);
-    const answers = await received(socket);
+    const answers = await readToEnd(socket);
     expect(answers.match(STATUS)).toEqual(Array(41).fill('HTTP/1.1 200'));
     expect(answers.match(/x{200000}/g)).toHaveLength(20);
   });
@@ -240,7 +244,7 @@ describe('an answer before the end of its request', () => {
     socket.pause();
     socket.write(begin);
     await writeSlowly(socket, rest);
-    const { head, body } = lastOf(await received(socket));
+    const { head, body } = parseLastAnswer(await readToEnd(socket));
     expect(head).toMatch(/^HTTP\/1\.1 413 .*connection: close/is);
     expect(body).toMatchObject({ type: 'urn:passkey-manager:problem:request-too-large' });
   }); // prettier-ignore
@@ -265,7 +269,7 @@ describe('an answer before the end of its request', () => {
     fastify.server.headersTimeout = 60;
     fastify.server.requestTimeout = 80;
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(head(9).replace('application/json', 'application/xml'));
     await once(socket, 'data');
     socket.write('{');
@@ -277,7 +281,7 @@ describe('an idle connection', () => {
   it('ends, also while empty lines come', async () => {
     fastify.server.keepAliveTimeout = 100;
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(GET);
     const lines = setInterval(() => socket.write('\r\n'), 50);
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 200']);
@@ -287,7 +291,7 @@ describe('an idle connection', () => {
   it('takes a request that begins before its end and is whole after it', async () => {
     fastify.server.keepAliveTimeout = 100;
     const socket = await open();
-    const answers = received(socket);
+    const answers = readToEnd(socket);
     socket.write(GET);
     await sleep(600);
     for (const part of ['GET / HTTP/1.1\r\n', 'Host: a\r\n', 'Connection: close\r\n\r\n']) {

@@ -19,7 +19,7 @@ const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
 /** The member of a request that holds its id. */
 const ID = Symbol('request id');
 
-const connections = new WeakMap<Socket, Exchanges>();
+const connections = new WeakMap<Socket, ConnectionExchanges>();
 
 /**
  * Keeps the exchanges (requests and their answers) of each connection in order. On its own, node:http reads all
@@ -28,21 +28,21 @@ const connections = new WeakMap<Socket, Exchanges>();
  *
  * @param maxLinger how long a client may go on sending after its last answer: milliseconds
  */
-export function watchExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_MS): void {
+export function orderExchanges(fastify: FastifyInstance, maxLinger = MAX_LINGER_MS): void {
   const { server } = fastify;
   server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
-    connections.set(socket, new Exchanges(socket, server, maxLinger));
+    connections.set(socket, new ConnectionExchanges(socket, server, maxLinger));
   });
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-    connections.get(request.socket)?.begin(request, response);
+    connections.get(request.socket)?.add(request, response);
   });
   // Without a listener, node:http cuts off the connection, and the answers that are due are lost.
   server.on('connect', ({ socket }: IncomingMessage) => {
     socket.on('error', () => undefined);
-    refuseConnection(socket, malformed('the CONNECT method is not supported'));
+    refuseConnection(socket, createMalformedProblem('the CONNECT method is not supported'));
   });
   fastify.addHook('preHandler', ({ raw }, _reply, done) => {
-    if (raw.socket.destroyed) done(malformed('the connection is closed'));
+    if (raw.socket.destroyed) done(createMalformedProblem('the connection is closed'));
     else done();
   });
   // The rest of this request would have to be read before the next one.
@@ -64,7 +64,7 @@ export function refuseConnection(socket: Socket, problem?: Problem): void {
 }
 
 /** Gives a request its id. Answers that do not come from Fastify then carry the same id as the log. */
-export function nameRequest(request: IncomingMessage & { [ID]?: string }): string {
+export function assignRequestId(request: IncomingMessage & { [ID]?: string }): string {
   return (request[ID] = uuidv7());
 }
 
@@ -73,7 +73,7 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-class Exchanges {
+class ConnectionExchanges {
   /** The exchanges that are not answered yet, in order. */
   private readonly open: Exchange[] = [];
   /** The listener of node:http that parses the bytes. */
@@ -94,26 +94,26 @@ class Exchanges {
     [this.parse] = socket.listeners('data') as [(bytes: Buffer) => void];
     socket.removeListener('data', this.parse);
     socket.on('data', (bytes: Buffer) => {
-      if (this.state === 'reading') this.take(bytes);
-      else this.drop(bytes);
+      if (this.state === 'reading') this.feedParser(bytes);
+      else this.dropBytes(bytes);
     });
     socket.once('close', () => {
       clearTimeout(this.idle);
     });
     // node:http calls this after an answer that says `Connection: close`.
     socket.destroySoon = () => {
-      this.end();
+      this.endGracefully();
     };
   }
 
-  begin(request: IncomingMessage, response: ServerResponse): void {
+  add(request: IncomingMessage, response: ServerResponse): void {
     const exchange = { request, response };
     this.newest = request;
     this.open.push(exchange);
     response.once('close', () => {
       this.open.splice(this.open.indexOf(exchange), 1);
-      if (this.open.length === 0) this.awaitNext();
-      if (this.waits && !this.isFull) this.read();
+      if (this.open.length === 0) this.limitIdleTime();
+      if (this.waits && !this.isFull) this.resumeReading();
     });
   }
 
@@ -124,18 +124,18 @@ class Exchanges {
     const last = this.open.at(-1);
     if (!this.socket.writable) this.socket.destroy();
     // A client that is about to send a request would take the problem for its answer.
-    else if (!this.speaks) this.end();
-    else if (last && !last.request.complete && !last.response.headersSent) answer(last, problem);
+    else if (!this.speaks) this.endGracefully();
+    else if (last && !last.request.complete && !last.response.headersSent) sendProblem(last, problem);
     else if (last)
-      last.response.once('close', () => { this.endWith(problem); }); // prettier-ignore
-    else this.endWith(problem);
+      last.response.once('close', () => { this.answerAndEnd(problem); }); // prettier-ignore
+    else this.answerAndEnd(problem);
   }
 
   /**
    * Gives the parser one head at a time, because it cannot be stopped between two. The rest goes back to the socket.
    */
-  private take(bytes: Buffer): void {
-    if (bytes.some(isText)) {
+  private feedParser(bytes: Buffer): void {
+    if (bytes.some(isRequestByte)) {
       this.speaks = true;
       clearTimeout(this.idle);
     }
@@ -153,7 +153,7 @@ class Exchanges {
     }
   }
 
-  private read(): void {
+  private resumeReading(): void {
     this.waits = false;
     this.socket.resume();
   }
@@ -170,24 +170,24 @@ class Exchanges {
   /**
    * Limits the wait for the next request. The limit of node:http starts again with each byte, even of an empty line.
    */
-  private awaitNext(): void {
+  private limitIdleTime(): void {
     this.speaks = false;
     clearTimeout(this.idle);
     const maxIdle = this.server.keepAliveTimeout + KEEP_ALIVE_GRACE_MS;
     this.idle = setTimeout(() => this.socket.destroy(), maxIdle).unref();
   }
 
-  private endWith(problem: Problem): void {
+  private answerAndEnd(problem: Problem): void {
     // A request that was answered before its end gets no second answer.
-    if (this.newest?.complete !== false) this.socket.write(textOf(problem));
-    this.end();
+    if (this.newest?.complete !== false) this.socket.write(renderAnswer(problem));
+    this.endGracefully();
   }
 
   /**
    * Ends the sending side, and drops the bytes that the client still sends. If a connection closes before all bytes are
    * read, the kernel can discard the last answer (RFC 9112 §9.6).
    */
-  private end(): void {
+  private endGracefully(): void {
     if (this.state === 'ending') return;
     this.state = 'ending';
     const timer = setTimeout(() => this.socket.destroy(), this.maxLinger).unref();
@@ -195,31 +195,31 @@ class Exchanges {
       clearTimeout(timer);
     });
     this.socket.end();
-    this.read();
+    this.resumeReading();
   }
 
-  private drop(bytes: Buffer): void {
+  private dropBytes(bytes: Buffer): void {
     this.dropped += bytes.length;
     if (this.dropped > MAX_DROPPED_BYTES) this.socket.destroy();
   }
 }
 
-const isText = (byte: number): boolean => byte !== 13 && byte !== 10;
+const isRequestByte = (byte: number): boolean => byte !== 13 && byte !== 10;
 
-function malformed(detail: string): Problem {
+function createMalformedProblem(detail: string): Problem {
   return new Problem('request-malformed', { invalid: [{ pointer: '', detail }] });
 }
 
-function answer({ request, response }: Exchange, problem: Problem): void {
-  const body = JSON.stringify(problem.body(request[ID] ?? uuidv7()));
+function sendProblem({ request, response }: Exchange, problem: Problem): void {
+  const body = JSON.stringify(problem.toBody(request[ID] ?? uuidv7()));
   const length = Buffer.byteLength(body);
   response.writeHead(problem.status, { 'content-type': MEDIA_TYPE, 'content-length': length, connection: 'close' });
   response.end(body);
 }
 
 /** Renders an answer as bytes, for a socket without a request. */
-function textOf(problem: Problem): string {
-  const body = JSON.stringify(problem.body(uuidv7()));
+function renderAnswer(problem: Problem): string {
+  const body = JSON.stringify(problem.toBody(uuidv7()));
   const phrase = `${String(problem.status)} ${STATUS_CODES[problem.status] ?? ''}`;
   return (
     `HTTP/1.1 ${phrase}\r\ncontent-type: ${MEDIA_TYPE}\r\n` +

@@ -3,13 +3,13 @@ import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fastify, type FastifyInstance } from 'fastify';
 import { ProblemFilter } from './problem.filter.js';
-import { demandHost } from './host.js';
+import { requireHost } from './host.js';
 
 let server: FastifyInstance;
 beforeAll(async () => {
   const problems = new ProblemFilter();
   server = fastify({ http: { requireHostHeader: false } });
-  demandHost(server);
+  requireHost(server);
   server.setErrorHandler((error, request, reply) => {
     problems.render(error, request, reply);
   });
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-async function answerTo(head: string): Promise<string> {
+async function sendHead(head: string): Promise<string> {
   const socket = connect((server.server.address() as AddressInfo).port, '127.0.0.1');
   let answer = '';
   socket.setEncoding('latin1').on('data', (part: string) => (answer += part));
@@ -36,7 +36,7 @@ describe('RFC 9112 §3.2', () => {
     'GET / HTTP/1.0\r\nHost: [::1]:8443\r\n\r\n',
     'GET / HTTP/1.0\r\nHost: 127.0.0.1:\r\n\r\n',
   ])('serves a request that names its host: %j', async (head) => {
-    expect(await answerTo(head)).toMatch(/^HTTP\/1\.1 200 .*\{"served":true\}$/s);
+    expect(await sendHead(head)).toMatch(/^HTTP\/1\.1 200 .*\{"served":true\}$/s);
   });
 
   it.each([
@@ -51,7 +51,7 @@ describe('RFC 9112 §3.2', () => {
     'GET / HTTP/1.0\r\nHost: user@localhost\r\n\r\n',
     'GET / HTTP/1.0\r\nHost: a:port\r\n\r\n',
   ])('refuses one that names none, several, or what cannot be a host: %j', async (head) => {
-    const answer = await answerTo(head);
+    const answer = await sendHead(head);
     expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/problem\+json/s);
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
       type: 'urn:passkey-manager:problem:request-malformed',

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Problem } from './problem.js';
-import { countOf } from './request-head.js';
+import { countHeaders } from './request-head.js';
 
 /**
  * A host of RFC 3986 §3.2.2 that a server certificate can name (a name, an IPv4 or an IPv6 address), with or without a
@@ -13,15 +13,15 @@ const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i;
  * takes the first of several Host headers, and answers a request without one with an empty 400, unless
  * `requireHostHeader` is off. This also refuses HTTP/0.9, which has no headers.
  */
-export function demandHost(fastify: FastifyInstance): void {
+export function requireHost(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', ({ raw: { headers, rawHeaders } }, _reply, done) => {
-    if (countOf('host', rawHeaders) !== 1) done(malformed('must be present exactly once'));
+    if (countHeaders('host', rawHeaders) !== 1) done(createMalformedProblem('must be present exactly once'));
     else if (!HOST.test(headers.host ?? ''))
-      done(malformed('must be a host name or an address, with or without a port'));
+      done(createMalformedProblem('must be a host name or an address, with or without a port'));
     else done();
   });
 }
 
-function malformed(detail: string): Problem {
+function createMalformedProblem(detail: string): Problem {
   return new Problem('request-malformed', { invalid: [{ pointer: '/host', detail }] });
 }

@@ -7,7 +7,7 @@ class Dto {
   at: unknown;
 }
 
-const messagesFor = (at: unknown): string[] =>
+const listMessages = (at: unknown): string[] =>
   validateSync(Object.assign(new Dto(), { at })).flatMap(({ constraints }) => Object.values(constraints ?? {}));
 
 describe('a time as RFC 3339 §5.6 writes it', () => {
@@ -24,7 +24,7 @@ describe('a time as RFC 3339 §5.6 writes it', () => {
     '0001-01-01T00:00:00Z',
     '9999-12-31T23:59:59.999Z',
   ])('%s is one', (text) => {
-    expect(messagesFor(text)).toEqual([]);
+    expect(listMessages(text)).toEqual([]);
   });
 
   it.each([
@@ -58,10 +58,10 @@ describe('a time as RFC 3339 §5.6 writes it', () => {
     '1782822896',
     '٢٠٢٦-06-30T12:34:56Z',
   ])('%j is none', (text) => {
-    expect(messagesFor(text)).toEqual(['at must be an RFC 3339 time']);
+    expect(listMessages(text)).toEqual(['at must be an RFC 3339 time']);
   });
 
   it.each([null, undefined, 1_782_822_896_000, new Date(), ['2026-06-30T12:34:56Z'], {}])('%p is none', (value) => {
-    expect(messagesFor(value)).toHaveLength(1);
+    expect(listMessages(value)).toHaveLength(1);
   });
 });

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Problem } from './problem.js';
-import { pointerOf } from './json-pointer.js';
+import { appendPointer } from './json-pointer.js';
 
 export const BODY_LIMIT_BYTES = 65_536;
 
@@ -31,18 +31,18 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
         done(new Problem('media-type-unsupported', { detail: 'the body must not be compressed' }));
         return;
       }
-      const text = decode(body as Buffer);
+      const text = decodeUtf8(body as Buffer);
       if (text === undefined) {
-        done(malformed('is not UTF-8'));
+        done(createMalformedProblem('is not UTF-8'));
         return;
       }
-      const written = membersWritten(text);
+      const written = countWrittenMembers(text);
       if (written === undefined) {
-        done(malformed(`is nested deeper than ${String(MAX_DEPTH)} levels`));
+        done(createMalformedProblem(`is nested deeper than ${String(MAX_DEPTH)} levels`));
         return;
       }
       void parseJson(request, text, (error, value) => {
-        done(error ?? flawOf(value, written), value);
+        done(error ?? findFlaw(value, written), value);
       });
     },
   );
@@ -50,7 +50,7 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
 
 const UTF_8 = new TextDecoder('utf-8', { fatal: true });
 
-function decode(body: Buffer): string | undefined {
+function decodeUtf8(body: Buffer): string | undefined {
   try {
     return UTF_8.decode(body);
   } catch {
@@ -72,12 +72,12 @@ const CLOSING = new Set(Array.from(']}', (character) => character.charCodeAt(0))
  *
  * @returns undefined if the text is deeper than MAX_DEPTH
  */
-function membersWritten(text: string): number | undefined {
+function countWrittenMembers(text: string): number | undefined {
   let members = 0;
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
     const character = text.charCodeAt(at);
-    if (character === QUOTE) at = endOfString(text, at);
+    if (character === QUOTE) at = findStringEnd(text, at);
     else if (character === COLON) members += 1;
     else if (OPENING.has(character)) depth += 1;
     else if (CLOSING.has(character)) depth -= 1;
@@ -87,7 +87,7 @@ function membersWritten(text: string): number | undefined {
 }
 
 /** Finds the closing quote of the string that begins at `start`; without one, the end of the text. */
-function endOfString(text: string, start: number): number {
+function findStringEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let escapes = 0;
     while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes += 1;
@@ -96,36 +96,40 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-function flawOf(value: unknown, written: number): Problem | null {
-  const path = inheritedMember(value);
-  if (path !== undefined) return malformed('is not a member of the contract', path.reduce(pointerOf, ''));
-  return membersOf(value) < written ? malformed('names a member twice') : null;
+function findFlaw(value: unknown, written: number): Problem | null {
+  const path = findInheritedMember(value);
+  if (path !== undefined)
+    return createMalformedProblem('is not a member of the contract', path.reduce(appendPointer, ''));
+  return countParsedMembers(value) < written ? createMalformedProblem('names a member twice') : null;
 }
 
 /**
  * Counts the members of a parsed value. The parser keeps one of several members with the same name, so fewer than in
  * the text means a duplicate.
  */
-function membersOf(value: unknown): number {
+function countParsedMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const members = Object.values(value);
-  return members.reduce<number>((sum, member) => sum + membersOf(member), Array.isArray(value) ? 0 : members.length);
+  return members.reduce<number>(
+    (sum, member) => sum + countParsedMembers(member),
+    Array.isArray(value) ? 0 : members.length,
+  );
 }
 
 /**
  * Finds the path to a member with an inherited name, such as `constructor`. class-transformer drops it before
  * validation.
  */
-function inheritedMember(value: unknown): string[] | undefined {
+function findInheritedMember(value: unknown): string[] | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
-    const within = name in Object.prototype ? [] : inheritedMember(member);
+    const within = name in Object.prototype ? [] : findInheritedMember(member);
     if (within !== undefined) return [name, ...within];
   }
   return undefined;
 }
 
-function malformed(detail: string, pointer = ''): Problem {
+function createMalformedProblem(detail: string, pointer = ''): Problem {
   return new Problem('request-malformed', {
     invalid: [{ pointer, detail: pointer === '' ? `the body ${detail}` : detail }],
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { pointerOf } from './json-pointer.js';
+import { appendPointer } from './json-pointer.js';
 
 describe('a JSON pointer (RFC 6901)', () => {
   it.each([
@@ -11,14 +11,14 @@ describe('a JSON pointer (RFC 6901)', () => {
     ['', '~1', '/~01'],
     ['/a~1b', '/', '/a~1b/~1'],
   ])('of the object at "%s" and its member "%s" is %s', (parent, name, pointer) => {
-    expect(pointerOf(parent, name)).toBe(pointer);
+    expect(appendPointer(parent, name)).toBe(pointer);
   });
 
   it('shows the beginning of a long name, and no half of an escape', () => {
-    expect(pointerOf('', '~'.repeat(60_000))).toBe(`/${'~0'.repeat(256)}`);
+    expect(appendPointer('', '~'.repeat(60_000))).toBe(`/${'~0'.repeat(256)}`);
   });
 
   it('shows no half of a character', () => {
-    expect(pointerOf('', `a${'😀'.repeat(200)}`)).toBe(`/a${'😀'.repeat(127)}\ufffd`);
+    expect(appendPointer('', `a${'😀'.repeat(200)}`)).toBe(`/a${'😀'.repeat(127)}\ufffd`);
   });
 });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
-import { keyOfCursor, pageOf } from './page.js';
+import { decodeCursor, toPage } from './page.js';
 
 const rows = Array.from({ length: 7 }, () => uuidv7()).sort();
 const page = (from: readonly string[], limit: number) =>
-  pageOf(
+  toPage(
     from.slice(0, limit + 1),
     limit,
     (row) => row,
@@ -15,7 +15,7 @@ const page = (from: readonly string[], limit: number) =>
 function readAll(limit: number): { ids: string[]; pages: number } {
   const ids: string[] = [];
   for (let cursor: string | null | undefined, pages = 1; ; pages += 1) {
-    const after = keyOfCursor(cursor ?? undefined) ?? '';
+    const after = decodeCursor(cursor ?? undefined) ?? '';
     const { data, nextCursor } = page(
       rows.filter((row) => row > after),
       limit,
@@ -50,23 +50,23 @@ describe('a page', () => {
 
 describe('a cursor', () => {
   it('may be absent', () => {
-    expect(keyOfCursor(undefined)).toBeUndefined();
+    expect(decodeCursor(undefined)).toBeUndefined();
   });
 
-  const encoded = (text: string): string => Buffer.from(text).toString('base64url');
+  const encodeCursor = (text: string): string => Buffer.from(text).toString('base64url');
   it.each([
     '',
     'AAAA',
     '*',
-    encoded('1'),
-    encoded("' OR 1=1 --"),
-    encoded(`${rows[0]!} `),
-    encoded(`${rows[0]!}\n`),
-    encoded(rows[0]!.slice(1)),
+    encodeCursor('1'),
+    encodeCursor("' OR 1=1 --"),
+    encodeCursor(`${rows[0]!} `),
+    encodeCursor(`${rows[0]!}\n`),
+    encodeCursor(rows[0]!.slice(1)),
     rows[0]!,
     'A'.repeat(512),
   ])('%j is none that a list gave out', (cursor) => {
-    expect(() => keyOfCursor(cursor)).toThrow(
+    expect(() => decodeCursor(cursor)).toThrow(
       expect.objectContaining({ slug: 'request-malformed', members: { invalid: [expect.objectContaining({ pointer: '/cursor' })] } }),
     ); // prettier-ignore
   });

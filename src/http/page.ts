@@ -8,7 +8,7 @@ export interface Page<T> {
 }
 
 /** @param rows up to `limit + 1` rows: a row beyond the limit means that there is a next page */
-export function pageOf<Row, T>(
+export function toPage<Row, T>(
   rows: Row[],
   limit: number,
   keyOf: (row: Row) => string,
@@ -23,7 +23,7 @@ export function pageOf<Row, T>(
 }
 
 /** @throws Problem request-malformed for a cursor that no list issued */
-export function keyOfCursor(cursor: string | undefined): string | undefined {
+export function decodeCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
   const key = Buffer.from(cursor, 'base64url').toString('latin1');
   if (UUID.test(key)) return key;

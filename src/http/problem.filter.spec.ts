@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 afterAll(() => server.close());
 
-async function rendered(error: unknown) {
+async function renderError(error: unknown) {
   thrown = error;
   const { statusCode, headers, body } = await server.inject({ url: '/' });
   return { status: statusCode, headers, body: JSON.parse(body) as Record<string, unknown>, text: body };
@@ -47,7 +47,7 @@ const sqlError = (code: string): Error =>
 
 describe('a problem', () => {
   it('is rendered by RFC 9457, with its members and the request’s id', async () => {
-    const { status, headers, body } = await rendered(
+    const { status, headers, body } = await renderError(
       new Problem('authentication-rejected', {
         reason: 'signature-invalid',
         detail: 'the signature of the attestation statement was not made over this authenticator data and client data',
@@ -71,7 +71,7 @@ describe('a problem', () => {
     [2.4, '3'],
     [600, '600'],
   ])('says after %d seconds when to come again, in whole ones: %s', async (retryAfter, header) => {
-    const { headers, body } = await rendered(new Problem('rate-limited', { retryAfter }));
+    const { headers, body } = await renderError(new Problem('rate-limited', { retryAfter }));
     expect(headers['retry-after']).toBe(header);
     expect(body).not.toHaveProperty('retryAfter');
   });
@@ -94,14 +94,14 @@ describe('what is no problem is a bare 500', () => {
     ['a symbol', Symbol(SECRET)],
     ['a function', () => SECRET],
   ])('%s', async (_, error) => {
-    const { status, headers, body } = await rendered(error);
+    const { status, headers, body } = await renderError(error);
     expect([status, headers['content-type']]).toEqual([500, 'application/problem+json; charset=utf-8']);
     expect(body).toEqual({ type: 'about:blank', title: 'Internal Server Error', status: 500, instance: 'request-1' });
     expect(JSON.stringify(headers)).not.toContain('s3cret');
   });
 
   it('and a line in the log, found by the request’s id', async () => {
-    await rendered(new Error('why'));
+    await renderError(new Error('why'));
     expect(lines).toEqual([
       { message: 'request failed', requestId: 'request-1', error: expect.objectContaining({ message: 'why' }) },
     ]);
@@ -115,7 +115,7 @@ describe('a database that is away', () => {
     Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' }),
     Object.assign(new Error(SECRET), { code: 'ECONNRESET' }),
   ])('(%p) is a 503 that says when to come again, and nothing else', async (error) => {
-    const { status, headers, text, body } = await rendered(error);
+    const { status, headers, text, body } = await renderError(error);
     expect([status, headers['retry-after'], body['type']]).toEqual([
       ...[503, '1', 'urn:passkey-manager:problem:unavailable'],
     ]);
@@ -158,7 +158,7 @@ describe('what the framework throws', () => {
     [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', statusCode: 415 }), 415, 'media-type-unsupported'],
     [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY', statusCode: 400 }), 400, 'request-malformed'],
   ])('%p is the problem %i %s', async (error, status, slug) => {
-    const answer = await rendered(error);
+    const answer = await renderError(error);
     expect(answer.body).toMatchObject({ status, type: `urn:passkey-manager:problem:${slug}` });
     expect(answer.status).toBe(status);
     const { message } = error as Error;
@@ -167,7 +167,7 @@ describe('what the framework throws', () => {
 
   it('does not repeat a path that cannot be read', async () => {
     const error = Object.assign(new Error("'/%ff' is not a valid url component"), { code: 'FST_ERR_BAD_URL', statusCode: 400 });
-    const { body } = await rendered(error);
+    const { body } = await renderError(error);
     expect(body['invalid']).toEqual([{ pointer: '', detail: 'the path is not percent-encoded UTF-8' }]);
   }); // prettier-ignore
 });

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { databaseUnavailable } from './database-unavailable.js';
+import { isDatabaseUnavailable } from './database-unavailable.js';
 import { Problem, type ProblemSlug } from './problem.js';
 
 const BY_STATUS: Readonly<Record<number, ProblemSlug>> = {
@@ -20,14 +20,14 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   render(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const problem = problemOf(error);
+    const problem = toProblem(error);
     // A Problem was thrown on purpose. The cause of any other failure goes only to the log.
     if (!problem || (problem.slug === 'unavailable' && problem !== error)) {
-      this.logger.error({ message: 'request failed', requestId: request.id, error: describe(error) });
+      this.logger.error({ message: 'request failed', requestId: request.id, error: describeError(error) });
     }
     if (problem?.members.retryAfter !== undefined)
       void reply.header('retry-after', Math.ceil(problem.members.retryAfter));
-    const body = problem?.body(request.id) ?? {
+    const body = problem?.toBody(request.id) ?? {
       type: 'about:blank',
       title: 'Internal Server Error',
       status: 500,
@@ -40,10 +40,10 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-function problemOf(error: unknown): Problem | undefined {
+function toProblem(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
-  const status = error instanceof HttpException ? error.getStatus() : statusCodeOf(error);
-  if (status === undefined && databaseUnavailable(error)) return new Problem('unavailable', { retryAfter: 1 });
+  const status = error instanceof HttpException ? error.getStatus() : findStatusCode(error);
+  if (status === undefined && isDatabaseUnavailable(error)) return new Problem('unavailable', { retryAfter: 1 });
   if (status === undefined || status < 400 || status > 499) return undefined;
   const slug = BY_STATUS[status] ?? 'request-malformed';
   if (slug !== 'request-malformed') return new Problem(slug);
@@ -58,12 +58,12 @@ function problemOf(error: unknown): Problem | undefined {
  * of a connection that broke in the middle of a body. A broken database connection also gives ECONNRESET, but no
  * status.
  */
-function statusCodeOf(error: unknown): number | undefined {
+function findStatusCode(error: unknown): number | undefined {
   const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
   if (typeof code !== 'string' || typeof statusCode !== 'number') return undefined;
   return code.startsWith('FST_') || code === 'ECONNRESET' ? statusCode : undefined;
 }
 
-function describe(error: unknown): unknown {
+function describeError(error: unknown): unknown {
   return error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : error;
 }

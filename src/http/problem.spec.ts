@@ -16,12 +16,12 @@ const sections = new Map(
 );
 
 /** Reads the first column of the table below a heading. */
-function reasonsUnder(heading: string): string[] {
+function listReasons(heading: string): string[] {
   return [...(sections.get(heading) ?? '').matchAll(/^\| `([^`]+)` /gm)].map(([, reason]) => reason!);
 }
 
 /** Finds every reason that src/challenges gives to a refusal. */
-function policyReasons(): string[] {
+function listPolicyReasons(): string[] {
   const files = readdirSync(CHALLENGES).filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
   const source = files.map((name) => readFileSync(new URL(name, CHALLENGES), 'utf8')).join('\n');
   return [...source.matchAll(/(?:\breason: |\breject\(\s*)'([^']+)'/g)].map(([, reason]) => reason!);
@@ -49,7 +49,7 @@ describe('docs/problems.md', () => {
   });
 
   it('lists every reason of a refused ceremony, and no other', () => {
-    expect(reasonsUnder('Reasons of a refused ceremony')).toEqual(REASONS);
+    expect(listReasons('Reasons of a refused ceremony')).toEqual(REASONS);
   });
 
   it.each(REASONS)('gives the advice on %s that the answer has', (reason) => {
@@ -58,7 +58,7 @@ describe('docs/problems.md', () => {
   }); // prettier-ignore
 
   it('lists every reason of a policy that forbids, and no other', () => {
-    const listed = reasonsUnder('Reasons of a policy that forbids');
-    expect(listed.toSorted()).toEqual([...new Set(policyReasons())].toSorted());
+    const listed = listReasons('Reasons of a policy that forbids');
+    expect(listed.toSorted()).toEqual([...new Set(listPolicyReasons())].toSorted());
   });
 });

@@ -57,7 +57,7 @@ export class Problem extends Error {
   }
 
   /** Builds the RFC 9457 body. */
-  body(requestId: string): Record<string, unknown> {
+  toBody(requestId: string): Record<string, unknown> {
     const { retryAfter, ...members } = this.members;
     const { status, title } = PROBLEMS[this.slug];
     return { type: `urn:passkey-manager:problem:${this.slug}`, title, status, ...members, instance: requestId };

@@ -10,7 +10,7 @@ import {
 import { RegisterCredentialDto, VerifyAuthenticationDto } from '../credentials/dto/ceremony-answer.dto.js';
 import { ChangeStatusDto, RenameCredentialDto } from '../credentials/dto/manage-credential.dto.js';
 import { PutRelyingPartyDto } from '../relying-parties/dto/put-relying-party.dto.js';
-import { strictValidation } from './validation.js';
+import { createValidationPipe } from './validation.js';
 
 const ajv = new Ajv2020({ strict: false });
 addFormatsModule.default(ajv);
@@ -225,7 +225,7 @@ const BODIES: [schema: string, dto: new () => object, bodies: unknown[]][] = [
 ];
 
 async function accepts(dto: new () => object, body: unknown): Promise<boolean> {
-  return strictValidation()
+  return createValidationPipe()
     .transform(body, { type: 'body', metatype: dto })
     .then(
       () => true,

@@ -52,7 +52,7 @@ interface WithContext {
 }
 
 /** Returns the context of a request, and creates it at the first call. */
-export function contextOf(request: FastifyRequest): RequestContext {
+export function getContext(request: FastifyRequest): RequestContext {
   const { [CONTEXT]: known, socket } = request.raw as typeof request.raw & WithContext;
   if (known) return known;
   const { remoteAddress = '', remotePort = 0 } = socket;
@@ -70,5 +70,5 @@ export type AuthorizedContext = RequestContext & Required<Pick<RequestContext, '
 
 /** Injects the AuthorizedContext into a method of a controller. */
 export const Context = createParamDecorator((_data: unknown, execution: ExecutionContext) =>
-  contextOf(execution.switchToHttp().getRequest<FastifyRequest>()),
+  getContext(execution.switchToHttp().getRequest<FastifyRequest>()),
 );

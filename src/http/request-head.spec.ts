@@ -3,14 +3,14 @@ import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { ProblemFilter } from './problem.filter.js';
-import { refuseOddHeads } from './request-head.js';
+import { refuseAmbiguousHeads } from './request-head.js';
 import { refuseForeignTargets } from './request-target.js';
 
 let fastify: FastifyInstance;
 beforeAll(async () => {
   const problems = new ProblemFilter();
   fastify = Fastify();
-  refuseOddHeads(fastify);
+  refuseAmbiguousHeads(fastify);
   refuseForeignTargets(fastify, (name) => ['keys.example', '::1'].includes(name));
   fastify.setErrorHandler((error, request, reply) => {
     problems.render(error, request, reply);
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => fastify.close());
 
 /** Returns the status, and the pointer or detail of the problem. */
-async function answerTo(head: string, body = ''): Promise<[status: number, about: unknown]> {
+async function sendHead(head: string, body = ''): Promise<[status: number, about: unknown]> {
   const socket = connect((fastify.server.address() as AddressInfo).port, '127.0.0.1');
   let answer = '';
   socket.setEncoding('latin1').on('data', (part: string) => (answer += part));
@@ -37,9 +37,9 @@ async function answerTo(head: string, body = ''): Promise<[status: number, about
 describe('the head of a request', () => {
   it('names one media type', async () => {
     const head = 'POST /v1/things HTTP/1.1\nHost: keys.example\nContent-Length: 2\nContent-Type: application/json';
-    expect(await answerTo(head, '{}')).toEqual([200, undefined]);
+    expect(await sendHead(head, '{}')).toEqual([200, undefined]);
     for (const second of ['Content-Type: application/json', 'content-type: text/plain', 'CONTENT-TYPE:']) {
-      expect(await answerTo(`${head}\n${second}`, '{}')).toEqual([400, '/content-type']);
+      expect(await sendHead(`${head}\n${second}`, '{}')).toEqual([400, '/content-type']);
     }
   });
 
@@ -47,20 +47,20 @@ describe('the head of a request', () => {
     'has no transfer coding such as %s',
     async (coding) => {
       const head = `POST /v1/things HTTP/1.1\nHost: keys.example\nTransfer-Encoding: ${coding}`;
-      const [status] = await answerTo(head, '0\r\n\r\n');
+      const [status] = await sendHead(head, '0\r\n\r\n');
       expect([400, 415]).toContain(status);
     },
   );
 
   it.each(['chunked', 'Chunked'])('may have the transfer coding %s', async (coding) => {
     const head = `POST /v1/things HTTP/1.1\nHost: keys.example\nContent-Type: application/json\nTransfer-Encoding: ${coding}`;
-    expect(await answerTo(head, '2\r\n{}\r\n0\r\n\r\n')).toEqual([200, undefined]);
+    expect(await sendHead(head, '2\r\n{}\r\n0\r\n\r\n')).toEqual([200, undefined]);
   });
 
   it('expects nothing but to be continued', async () => {
     const head = 'GET /v1/things HTTP/1.1\nHost: keys.example\nExpect:';
-    expect(await answerTo(`${head} tea`)).toEqual([400, '/expect']);
-    expect(await answerTo(`${head} 100-continue, tea`)).toEqual([100, undefined]);
+    expect(await sendHead(`${head} tea`)).toEqual([400, '/expect']);
+    expect(await sendHead(`${head} 100-continue, tea`)).toEqual([100, undefined]);
   });
 });
 
@@ -71,7 +71,7 @@ describe('a target in absolute form', () => {
     ['https://keys.example:8443/v1/things', 'keys.example:8443'],
     ['https://[::1]:8443/v1/things', '[::1]:8443'],
   ])('%s is taken where the host is %s', async (target, host) => {
-    expect(await answerTo(`GET ${target} HTTP/1.1\nHost: ${host}`)).toEqual([200, undefined]);
+    expect(await sendHead(`GET ${target} HTTP/1.1\nHost: ${host}`)).toEqual([200, undefined]);
   });
 
   it.each([
@@ -84,7 +84,7 @@ describe('a target in absolute form', () => {
     ['https://user:pass@keys.example/v1/things', 'user:pass@keys.example'],
     ['ftp://keys.example/v1/things', 'keys.example'],
   ])('%s is refused where the host is %s', async (target, host) => {
-    const [status, about] = await answerTo(`GET ${target} HTTP/1.1\nHost: ${host}`);
+    const [status, about] = await sendHead(`GET ${target} HTTP/1.1\nHost: ${host}`);
     expect([status, about]).toEqual([400, expect.stringMatching(/^the request target names another host/)]);
   });
 });

@@ -6,22 +6,23 @@ import { Problem } from './problem.js';
  * takes the first of two media types, does not decode a body with another transfer coding than chunked, and answers an
  * unknown expectation with an empty 417 unless `checkExpectation` passes it to a handler.
  */
-export function refuseOddHeads(fastify: FastifyInstance): void {
+export function refuseAmbiguousHeads(fastify: FastifyInstance): void {
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
   fastify.addHook('onRequest', ({ raw: { headers, rawHeaders } }, _reply, done) => {
     const { 'transfer-encoding': coding = 'chunked', expect = '100-continue' } = headers;
-    if (countOf('content-type', rawHeaders) > 1) done(malformed('/content-type', 'must be present at most once'));
+    if (countHeaders('content-type', rawHeaders) > 1)
+      done(createMalformedProblem('/content-type', 'must be present at most once'));
     else if (coding.toLowerCase() !== 'chunked') {
       done(new Problem('media-type-unsupported', { detail: 'chunked is the only supported transfer coding' }));
-    } else if (expect.toLowerCase() !== '100-continue') done(malformed('/expect', 'must be 100-continue'));
+    } else if (expect.toLowerCase() !== '100-continue') done(createMalformedProblem('/expect', 'must be 100-continue'));
     else done();
   });
 }
 
-export function countOf(name: string, rawHeaders: readonly string[]): number {
+export function countHeaders(name: string, rawHeaders: readonly string[]): number {
   return rawHeaders.filter((header, at) => at % 2 === 0 && header.toLowerCase() === name).length;
 }
 
-function malformed(pointer: string, detail: string): Problem {
+function createMalformedProblem(pointer: string, detail: string): Problem {
   return new Problem('request-malformed', { invalid: [{ pointer, detail }] });
 }

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { contextOf } from './request-context.js';
+import { getContext } from './request-context.js';
 import type { Metrics } from '../telemetry/metrics.js';
 
 /** Writes one log line and one measurement for each answer. */
 export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onResponse', (request, reply, done) => {
-    const { caller, decision, epoch, requestId, source } = contextOf(request);
+    const { caller, decision, epoch, requestId, source } = getContext(request);
     const { method } = request;
     const route = request.routeOptions.url ?? 'none';
     const status = reply.statusCode;

@@ -8,7 +8,7 @@ export function refuseBadEncoding(fastify: FastifyInstance): void {
       decodeURIComponent(request.raw.url ?? '');
       done();
     } catch {
-      done(malformed('the request target is not percent-encoded UTF-8'));
+      done(createMalformedProblem('the request target is not percent-encoded UTF-8'));
     }
   });
 }
@@ -29,10 +29,10 @@ export function refuseForeignTargets(fastify: FastifyInstance, isOwn: (name: str
     const isWhole = target?.protocol === 'https:' && target.username === '' && target.password === '';
     const host = URL.parse(`https://${headers.host ?? ''}`)?.host;
     if (isWhole && target.host === host && isOwn(target.hostname.replace(/^\[|\]$/g, ''))) done();
-    else done(malformed('the request target names another host or a scheme other than https'));
+    else done(createMalformedProblem('the request target names another host or a scheme other than https'));
   });
 }
 
-function malformed(detail: string): Problem {
+function createMalformedProblem(detail: string): Problem {
   return new Problem('request-malformed', { invalid: [{ pointer: '', detail }] });
 }

@@ -16,6 +16,6 @@ export const REQUEST_TIMEOUTS = {
  * Sets the timeouts on a server that does not listen yet. Server options are not enough: after Fastify has made the
  * server, it replaces `requestTimeout` (by 0, which waits for ever) and `keepAliveTimeout`.
  */
-export function limitRequestTimes(server: Server): void {
+export function setRequestTimeouts(server: Server): void {
   Object.assign(server, REQUEST_TIMEOUTS);
 }

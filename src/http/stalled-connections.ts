@@ -15,7 +15,7 @@ interface Progress {
  * Cuts connections whose callers do not read their answers, because an answer stays in memory until it is read. A slow
  * reader stays: it only has to read something, at any speed.
  */
-export function cutUnread(server: Server, clock: Clock): void {
+export function cutStalledConnections(server: Server, clock: Clock): void {
   const stalled = new Map<TLSSocket, Progress>();
   const connections = new Set<TLSSocket>();
   server.on('secureConnection', (socket) => {

@@ -6,7 +6,7 @@ import { HasForm } from './has-form.js';
 import { IsText } from './is-text.js';
 import { Optional } from './optional.js';
 import { BrowserWritten, Nested } from './request-class.js';
-import { strictValidation } from './validation.js';
+import { createValidationPipe } from './validation.js';
 
 class Leaf {
   @IsText(1, 4)
@@ -62,11 +62,11 @@ class Root {
   nest?: Nest;
 }
 
-const pipe = strictValidation();
+const pipe = createValidationPipe();
 const validate = (body: unknown): Promise<unknown> => pipe.transform(body, { type: 'body', metatype: Root }) as never;
 
 /** Lists the pointers of the wrong members, in order. */
-async function pointersOf(body: unknown): Promise<string[]> {
+async function listPointers(body: unknown): Promise<string[]> {
   const problem = (await validate(body).catch((error: unknown) => error)) as Problem;
   expect(problem).toMatchObject({ slug: 'request-malformed' });
   return [...new Set(problem.members.invalid?.map(({ pointer }) => pointer))].sort();
@@ -84,7 +84,7 @@ describe('strict validation', () => {
   it('drops what a class does not declare only where a browser writes the object', async () => {
     const { nest } = (await validate({ name: 'a', nest: { eggs: 2, feathers: 9, prototype: 1 } })) as Root;
     expect(Object.entries(nest!)).toEqual([['eggs', 2]]);
-    expect(await pointersOf({ name: 'a', nest: { eggs: 2, leaf: { 'a~b/c': 'x', stem: 1 } } })).toEqual([
+    expect(await listPointers({ name: 'a', nest: { eggs: 2, leaf: { 'a~b/c': 'x', stem: 1 } } })).toEqual([
       '/nest/leaf/stem',
     ]);
   });
@@ -113,7 +113,7 @@ describe('strict validation', () => {
     ['one named prototype', { name: 'a', prototype: 1 }, ['/prototype']],
     ['one with the name of a symbol', { name: 'a', '': 1 }, ['/']],
   ])('names %s by its JSON pointer', async (_, body, pointers) => {
-    expect(await pointersOf(body)).toEqual(pointers);
+    expect(await listPointers(body)).toEqual(pointers);
   }); // prettier-ignore
 
   it.each([null, [], [{}], 'text', 7, true])('refuses %p for a body', async (body) => {

@@ -1,26 +1,26 @@
 import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import { getMetadataStorage, validate } from 'class-validator';
 import { Problem } from './problem.js';
-import { invalidMembers } from './invalid-members.js';
+import { describeInvalidMembers } from './invalid-members.js';
 import { toInstance } from './request-class.js';
 
 /**
  * Refuses unknown members, except in an object that a browser wrote (`@BrowserWritten`), and reports every wrong
  * member by its JSON pointer.
  */
-export function strictValidation(): ValidationPipe {
-  return new StrictValidation({
+export function createValidationPipe(): ValidationPipe {
+  return new StrictValidationPipe({
     transform: true,
     whitelist: true,
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
     validationError: { target: true, value: true },
-    exceptionFactory: (errors) => new Problem('request-malformed', { invalid: invalidMembers(errors) }),
+    exceptionFactory: (errors) => new Problem('request-malformed', { invalid: describeInvalidMembers(errors) }),
   });
 }
 
 /** Makes the instances of bodies itself, because class-transformer costs more than the checks (docs/adr/0021-validation-by-class-validator.md). */
-class StrictValidation extends ValidationPipe {
+class StrictValidationPipe extends ValidationPipe {
   /** @throws Problem request-malformed */
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     const { type, metatype } = metadata;

@@ -6,7 +6,7 @@ import { FakeAudit } from '../../test/support/fake-audit.js';
 import { CallerGuard } from './caller.guard.js';
 import type { Connection, Connections } from './connections.js';
 import type { ContinuousVerification, Standing } from './continuous-verification.js';
-import { contextOf } from '../http/request-context.js';
+import { getContext } from '../http/request-context.js';
 
 let audit: FakeAudit;
 let standing: Standing;
@@ -39,7 +39,7 @@ function enter(): Promise<true> {
   return guard().canActivate({ switchToHttp: () => http } as unknown as ExecutionContext);
 }
 
-const context = () => contextOf(request as never);
+const context = () => getContext(request as never);
 const unidentified = (detail: string) => ({ slug: 'caller-unidentified', members: { detail } });
 const record = (reason: string, detail: string) => [
   { type: 'access.denied', outcome: 'failure', reason, detail, rpId: undefined },
@@ -115,7 +115,7 @@ describe('whoever enters', () => {
 
 it('whoever sends a request is identified before it is read', async () => {
   const hooks: Record<string, (request: unknown, reply: unknown) => Promise<unknown>> = {};
-  guard().guard({ addHook: (name: string, hook: never) => void (hooks[name] = hook) } as never);
+  guard().attachTo({ addHook: (name: string, hook: never) => void (hooks[name] = hook) } as never);
   standing = { refusal: 'there is no certificate' };
   await expect(hooks['onRequest']!(request, reply)).rejects.toMatchObject(unidentified('there is no certificate'));
   expect(audit.entries).toEqual(record('caller-unidentified', 'there is no certificate'));

@@ -5,7 +5,7 @@ import { Refusals } from '../audit/refusals.js';
 import { Problem } from '../http/problem.js';
 import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
-import { contextOf, type RequestContext } from '../http/request-context.js';
+import { getContext, type RequestContext } from '../http/request-context.js';
 
 /** Headers with which a proxy would vouch for a caller. We accept none: the connection is the identity. */
 const FORWARDED_CERTIFICATES = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];
@@ -23,7 +23,7 @@ export class CallerGuard implements CanActivate {
     private readonly refusals: Refusals,
   ) {}
 
-  guard(fastify: FastifyInstance): void {
+  attachTo(fastify: FastifyInstance): void {
     fastify.addHook('onRequest', (request, reply) => this.identify(request, reply));
   }
 
@@ -35,8 +35,8 @@ export class CallerGuard implements CanActivate {
 
   /** Sets the caller of the request. @throws Problem after the refusal is recorded or counted */
   async identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const context = contextOf(request);
-    const connection = this.connections.of(request.raw.socket as TLSSocket);
+    const context = getContext(request);
+    const connection = this.connections.getOrCreate(request.raw.socket as TLSSocket);
     const standing = await this.verification.verify(connection);
     if (standing.caller) context.caller = standing.caller;
     context.epoch = connection.epoch;

@@ -13,7 +13,7 @@ import { Connections } from './connections.js';
 import type { ListenerTrust } from './listener-trust.js';
 import type { Caller } from '../http/request-context.js';
 import { SvidError } from '../x509/svid.js';
-import { tlsOptions } from './tls-options.js';
+import { createTlsOptions } from './tls-options.js';
 import { readTrustMaterial } from './trust-material.js';
 
 const MINUTE_MS = 60_000;
@@ -40,32 +40,35 @@ afterEach(() => {
 });
 
 /** A socket as node:tls gives it, without a network. */
-function socketOf(raw = peer.certificate.raw, issuer = files.root.certificate.raw): TLSSocket & EventEmitter {
+function createSocket(raw = peer.certificate.raw, issuer = files.root.certificate.raw): TLSSocket & EventEmitter {
   const getPeerCertificate = () => ({ raw, issuerCertificate: { raw: issuer } });
   return Object.assign(new EventEmitter(), { getPeerCertificate }) as unknown as TLSSocket & EventEmitter;
 }
 
 /** A socket without a certificate. Tests open many of them, and there is nothing to parse. */
-const nobody = (): TLSSocket & EventEmitter =>
-  Object.assign(socketOf(), { getPeerCertificate: () => ({}) }) as TLSSocket & EventEmitter;
+const createAnonymousSocket = (): TLSSocket & EventEmitter =>
+  Object.assign(createSocket(), { getPeerCertificate: () => ({}) }) as TLSSocket & EventEmitter;
 
 describe('a connection', () => {
   it('has the caller of its certificate, which is parsed once', () => {
-    const socket = socketOf();
-    const connection = connections.of(socket);
+    const socket = createSocket();
+    const connection = connections.getOrCreate(socket);
     expect(connection).toMatchObject({ caller: { spiffeId: SPIFFE_ID }, excess: false, draining: false });
     expect(connection.chain.map(({ subject }) => subject)).toEqual(['CN=auth-service', 'CN=Root']);
-    expect(connections.of(socket)).toBe(connection);
-    expect(connections.of(socketOf())).not.toBe(connection);
+    expect(connections.getOrCreate(socket)).toBe(connection);
+    expect(connections.getOrCreate(createSocket())).not.toBe(connection);
   });
 
   it('has nobody where the certificate is no X.509-SVID of the trust domain, is broken, or there is none', async () => {
     const { certificate } = await issue({}, files.root);
-    expect(connections.of(socketOf(certificate.raw)).caller).toEqual(
+    expect(connections.getOrCreate(createSocket(certificate.raw)).caller).toEqual(
       new SvidError('extended key usage lacks clientAuth'),
     );
-    expect(connections.of(nobody())).toMatchObject({ caller: new SvidError('there is no certificate'), chain: [] });
-    expect(connections.of(socketOf(Buffer.from('no certificate')))).toMatchObject({
+    expect(connections.getOrCreate(createAnonymousSocket())).toMatchObject({
+      caller: new SvidError('there is no certificate'),
+      chain: [],
+    });
+    expect(connections.getOrCreate(createSocket(Buffer.from('no certificate')))).toMatchObject({
       caller: new SvidError('the certificate cannot be parsed'),
       chain: [],
     });
@@ -73,20 +76,20 @@ describe('a connection', () => {
 
   it('knows the fingerprint of its certificate’s twin', () => {
     const twin = twinOf(peer.certificate, files.root.certificate);
-    const issued = connections.of(socketOf()).caller as Caller;
-    const turned = connections.of(socketOf(twin.raw)).caller as Caller;
+    const issued = connections.getOrCreate(createSocket()).caller as Caller;
+    const turned = connections.getOrCreate(createSocket(twin.raw)).caller as Caller;
     expect([turned.fingerprint, turned.twinFingerprint]).toEqual([issued.twinFingerprint, issued.fingerprint]);
   });
 
   it('has nobody where its chain does not hold the certificate’s issuer', async () => {
     const namesake = await authority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
-    const { caller } = connections.of(socketOf(peer.certificate.raw, namesake.certificate.raw));
+    const { caller } = connections.getOrCreate(createSocket(peer.certificate.raw, namesake.certificate.raw));
     expect(caller).toEqual(new SvidError('the certificate’s issuer is not known'));
   });
 
   it('ends at an age of 12 to 15 minutes, not all at once', () => {
     const began = clock.now().getTime();
-    const live = Array.from({ length: 200 }, () => connections.of(socketOf()));
+    const live = Array.from({ length: 200 }, () => connections.getOrCreate(createSocket()));
     const ages = live.map(({ endsAt }) => (endsAt - began) / MINUTE_MS);
     expect(live.every(({ beganAt }) => beganAt === began)).toBe(true);
     expect(Math.min(...ages)).toBeGreaterThanOrEqual(12);
@@ -96,48 +99,48 @@ describe('a connection', () => {
   });
 
   it('is of no epoch where nobody saw it begin, so that it is verified', () => {
-    expect(connections.of(socketOf())).toMatchObject({ epoch: 0, trustedUntil: 0 });
+    expect(connections.getOrCreate(createSocket())).toMatchObject({ epoch: 0, trustedUntil: 0 });
   });
 });
 
 describe('of one identity', () => {
   it('a thousand connections are open, one more is in excess, by whichever certificate', async () => {
-    const live = Array.from({ length: LIMIT + 1 }, () => connections.of(socketOf()));
+    const live = Array.from({ length: LIMIT + 1 }, () => connections.getOrCreate(createSocket()));
     expect(live.map(({ excess }) => excess)).toEqual([...Array<boolean>(LIMIT).fill(false), true]);
     const { certificate } = await caller(files.root, { subject: 'CN=second' });
-    expect(connections.of(socketOf(certificate.raw)).excess).toBe(true);
+    expect(connections.getOrCreate(createSocket(certificate.raw)).excess).toBe(true);
   });
 
   it('another one may be open for each that closed, once', () => {
-    const sockets = Array.from({ length: STRANGERS }, nobody);
-    for (const socket of sockets) connections.of(socket);
+    const sockets = Array.from({ length: STRANGERS }, createAnonymousSocket);
+    for (const socket of sockets) connections.getOrCreate(socket);
     for (const event of ['close', 'close']) sockets[0]!.emit(event);
-    expect(connections.of(nobody()).excess).toBe(false);
-    expect(connections.of(nobody()).excess).toBe(true);
+    expect(connections.getOrCreate(createAnonymousSocket()).excess).toBe(false);
+    expect(connections.getOrCreate(createAnonymousSocket()).excess).toBe(true);
   });
 
   it('all that closed are forgotten, those in excess too', () => {
     for (let round = 0; round < 2; round += 1) {
-      const sockets = Array.from({ length: STRANGERS + 5 }, nobody);
-      expect(sockets.filter((socket) => connections.of(socket).excess)).toHaveLength(5);
+      const sockets = Array.from({ length: STRANGERS + 5 }, createAnonymousSocket);
+      expect(sockets.filter((socket) => connections.getOrCreate(socket).excess)).toHaveLength(5);
       for (const socket of sockets) socket.emit('close');
     }
   });
 
   it('the connections are no other identity’s, and those of nobody are one’s', async () => {
     const { certificate } = await issue({}, files.root);
-    for (let open = 0; open < STRANGERS; open += 1) connections.of(nobody());
-    expect(connections.of(socketOf()).excess).toBe(false);
-    expect(connections.of(socketOf(certificate.raw)).excess).toBe(true);
+    for (let open = 0; open < STRANGERS; open += 1) connections.getOrCreate(createAnonymousSocket());
+    expect(connections.getOrCreate(createSocket()).excess).toBe(false);
+    expect(connections.getOrCreate(createSocket(certificate.raw)).excess).toBe(true);
   });
 
   it('that the policy does not name, a hundred are open together with those of nobody', () => {
-    for (let open = 1; open < STRANGERS; open += 1) connections.of(nobody());
+    for (let open = 1; open < STRANGERS; open += 1) connections.getOrCreate(createAnonymousSocket());
     isNamed = false;
-    expect(connections.of(socketOf()).excess).toBe(false);
-    expect(connections.of(socketOf()).excess).toBe(true);
+    expect(connections.getOrCreate(createSocket()).excess).toBe(false);
+    expect(connections.getOrCreate(createSocket()).excess).toBe(true);
     isNamed = true;
-    expect(connections.of(socketOf()).excess).toBe(false);
+    expect(connections.getOrCreate(createSocket()).excess).toBe(false);
   });
 });
 
@@ -147,11 +150,11 @@ describe('a server', () => {
   beforeEach(async () => {
     clients = [];
     const { context } = await readTrustMaterial(files.files, new Date());
-    server = createServer(tlsOptions(context), (request, response) => {
-      const { epoch, excess } = connections.of(request.socket as TLSSocket);
+    server = createServer(createTlsOptions(context), (request, response) => {
+      const { epoch, excess } = connections.getOrCreate(request.socket as TLSSocket);
       response.end(JSON.stringify({ epoch, excess }));
     });
-    connections.serve(server);
+    connections.attachTo(server);
     await once(server.listen(0, '127.0.0.1'), 'listening');
   });
   afterEach(async () => {
@@ -207,8 +210,8 @@ describe('a server', () => {
   });
 
   it('gives a connection in excess a second to ask, and to learn of it', async () => {
-    const others = Array.from({ length: LIMIT }, () => socketOf());
-    for (const socket of others) connections.of(socket);
+    const others = Array.from({ length: LIMIT }, () => createSocket());
+    for (const socket of others) connections.getOrCreate(socket);
     const asking = kept(connect(credentials()));
     expect(await ask(asking)).toMatchObject({ excess: true });
     const idle = kept(connect(credentials()));

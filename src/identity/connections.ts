@@ -5,9 +5,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ListenerTrust } from './listener-trust.js';
 import { NAMED_CALLERS, type NamedCallers } from './named-callers.js';
-import { peerChain } from './peer-chain.js';
+import { readPeerChain } from './peer-chain.js';
 import type { Caller } from '../http/request-context.js';
-import { twinFingerprint } from '../x509/signature-twin.js';
+import { computeTwinFingerprint } from '../x509/signature-twin.js';
 import { parseSvid, SvidError } from '../x509/svid.js';
 import { TRUST_DOMAIN } from './trust-domain.js';
 
@@ -65,16 +65,16 @@ export class Connections {
   ) {}
 
   /** Bounds the requests and headers of the server, and follows its connections. */
-  serve(server: Server): void {
+  attachTo(server: Server): void {
     server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
     server.maxHeadersCount = MAX_HEADERS;
     server.on('connection', (socket) => this.begun.set(socket, this.trust.epoch));
     server.on('secureConnection', (socket) => {
-      if (this.of(socket).excess) setTimeout(() => socket.destroy(), EXCESS_MS).unref();
+      if (this.getOrCreate(socket).excess) setTimeout(() => socket.destroy(), EXCESS_MS).unref();
     });
   }
 
-  of(socket: TLSSocket): Connection {
+  getOrCreate(socket: TLSSocket): Connection {
     const known = this.connections.get(socket);
     if (known) return known;
     const { chain, caller } = this.identify(socket);
@@ -95,11 +95,14 @@ export class Connections {
 
   private identify(socket: TLSSocket): Pick<Connection, 'chain' | 'caller'> {
     try {
-      const chain = peerChain(socket);
+      const chain = readPeerChain(socket);
       const [certificate, issuer] = chain;
       if (!certificate) return { chain, caller: new SvidError('there is no certificate') };
       const caller = parseSvid(certificate.raw, this.trustDomain);
-      return { chain, caller: Object.freeze({ ...caller, twinFingerprint: twinFingerprint(certificate, issuer) }) };
+      return {
+        chain,
+        caller: Object.freeze({ ...caller, twinFingerprint: computeTwinFingerprint(certificate, issuer) }),
+      };
     } catch (error) {
       return { chain: [], caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed') }; // prettier-ignore
     }
@@ -107,13 +110,13 @@ export class Connections {
 
   private isInExcess(socket: TLSSocket, caller: Caller | SvidError): boolean {
     if (caller instanceof SvidError || !this.isNamed(caller.spiffeId)) {
-      return this.count(socket, '') > MAX_CONNECTIONS_OF_STRANGERS;
+      return this.countConnection(socket, '') > MAX_CONNECTIONS_OF_STRANGERS;
     }
-    return this.count(socket, caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY;
+    return this.countConnection(socket, caller.spiffeId) > MAX_CONNECTIONS_PER_IDENTITY;
   }
 
   /** Counts a connection until it closes. @returns how many the identity has, including this one */
-  private count(socket: TLSSocket, identity: string): number {
+  private countConnection(socket: TLSSocket, identity: string): number {
     const open = (this.open.get(identity) ?? 0) + 1;
     this.open.set(identity, open);
     socket.once('close', () => {

@@ -7,10 +7,10 @@ import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { caller, keyPem, TrustFiles } from '../../test/support/trust-files.js';
 import { refuseConnection } from '../http/exchanges.js';
-import { describeUnparsable } from '../http/unparsable-request.js';
+import { toUnparsableProblem } from '../http/unparsable-request.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { ListenerBounds } from './listener-bounds.js';
-import { tlsOptions } from './tls-options.js';
+import { createTlsOptions } from './tls-options.js';
 import { readTrustMaterial } from './trust-material.js';
 
 const HANDSHAKES = 500;
@@ -24,15 +24,15 @@ beforeEach(() => {
   bounds = new ListenerBounds(metrics);
 });
 
-const valuesOf = (metric: { values: { labels: object; value: number }[] }): Record<string, number> =>
+const readValues = (metric: { values: { labels: object; value: number }[] }): Record<string, number> =>
   Object.fromEntries(metric.values.map(({ labels, value }) => [String(Object.values(labels)[0]), value]));
-const connections = async (): Promise<Record<string, number>> => valuesOf(await metrics.connections.get());
-const refused = async (): Promise<Record<string, number>> => valuesOf(await metrics.connectionsRefused.get());
+const connections = async (): Promise<Record<string, number>> => readValues(await metrics.connections.get());
+const refused = async (): Promise<Record<string, number>> => readValues(await metrics.connectionsRefused.get());
 
-const countOf = (server: Server): Promise<number> =>
+const countConnections = (server: Server): Promise<number> =>
   new Promise((resolve) => server.getConnections((_, count) => { resolve(count); })); // prettier-ignore
 
-const closed = async (): Promise<number> => (await refused())['too-many-handshakes'] ?? 0;
+const countClosed = async (): Promise<number> => (await refused())['too-many-handshakes'] ?? 0;
 
 describe('a listener', () => {
   let files: TrustFiles;
@@ -44,11 +44,11 @@ describe('a listener', () => {
 
   async function listen(options: { handshakeTimeout?: number } = {}): Promise<void> {
     const { context } = await readTrustMaterial(files.files, new Date());
-    server = createServer({ ...tlsOptions(context), ...options }, (_, response) => response.end('served'));
+    server = createServer({ ...createTlsOptions(context), ...options }, (_, response) => response.end('served'));
     server.on('clientError', (error, socket) => {
-      refuseConnection(socket as Socket, describeUnparsable(error));
+      refuseConnection(socket as Socket, toUnparsableProblem(error));
     });
-    bounds.serve(server);
+    bounds.attachTo(server);
     await once(server.listen(0, '127.0.0.1'), 'listening');
   }
   afterEach(async () => {
@@ -81,7 +81,7 @@ describe('a listener', () => {
   it('takes a caller while others hold all unfinished handshakes, even at the same address', async () => {
     await listen();
     await openSilently(HANDSHAKES + 20);
-    while ((await closed()) < 20) await sleep(5);
+    while ((await countClosed()) < 20) await sleep(5);
     expect(await ask()).toMatch(/^HTTP\/1.1 200 .*served$/s);
     expect((await connections())['established']).toBe(1);
   });
@@ -93,13 +93,13 @@ describe('a listener', () => {
     clients.push(silent!, other.on('error', () => undefined).resume());
     await once(server, 'tlsClientError');
     while (Object.values(await connections()).some((count) => count > 0)) await sleep(5);
-    while ((await countOf(server)) > 0) await sleep(5);
+    while ((await countConnections(server)) > 0) await sleep(5);
   });
 
   it('keeps 64 unfinished handshakes of an address for longer than a second', async () => {
     await listen();
     const silent = await openSilently(OF_AN_ADDRESS + 36);
-    while ((await closed()) < 36) await sleep(5);
+    while ((await countClosed()) < 36) await sleep(5);
     await sleep(100);
     expect(await connections()).toEqual({ handshake: OF_AN_ADDRESS, established: 0 });
     expect(silent.filter(({ readableEnded, destroyed }) => readableEnded || destroyed)).toHaveLength(36);
@@ -125,7 +125,7 @@ describe('of unfinished handshakes beyond the bound', () => {
   let server: EventEmitter;
   beforeEach(() => {
     server = new EventEmitter();
-    bounds.serve(server as Server);
+    bounds.attachTo(server as Server);
   });
   const begin = (remoteAddress: string): Begun => {
     const socket: Begun = Object.assign(new EventEmitter(), {

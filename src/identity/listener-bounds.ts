@@ -17,7 +17,7 @@ const GRACE_MS = 1_000;
  * The reason why the listener closes a connection before its handshake has finished. The audit log records `code` as
  * the reason.
  */
-class ConnectionRefused extends Error {
+class ConnectionRefusedError extends Error {
   constructor(readonly code: 'listener-full' | 'too-many-handshakes') {
     super(code === 'listener-full' ? 'too many connections are open' : 'too many handshakes are unfinished');
   }
@@ -41,10 +41,10 @@ export class ListenerBounds {
   private readonly established = new Set<Socket>();
 
   constructor(private readonly metrics: Metrics) {
-    this.show();
+    this.updateMetrics();
   }
 
-  serve(server: Server): void {
+  attachTo(server: Server): void {
     server.maxConnections = MAX_CONNECTIONS;
     // Without this option, a full worker hands a connection back to the primary, and full workers pass it around for
     // ever.
@@ -53,12 +53,12 @@ export class ListenerBounds {
       this.metrics.connectionsRefused.inc({ reason: 'listener-full' });
     });
     server.on('connection', (socket: Socket) => {
-      this.begin(socket);
+      this.beginHandshake(socket);
     });
     server.on('secureConnection', (secure) => {
       const socket = (secure as unknown as { _parent: Socket })._parent;
       if (this.removeHandshake(socket)) this.established.add(socket);
-      this.show();
+      this.updateMetrics();
     });
   }
 
@@ -72,7 +72,7 @@ export class ListenerBounds {
     return this.established.size >= MAX_CONNECTIONS - MAX_HANDSHAKES;
   }
 
-  private begin(socket: Socket): void {
+  private beginHandshake(socket: Socket): void {
     if (!this.isFull && this.unfinished.size >= MAX_HANDSHAKES) this.refuse(this.findVictim());
     const peer = this.addHandshake(socket);
     const timer = setTimeout(() => {
@@ -82,16 +82,16 @@ export class ListenerBounds {
     socket.once('close', () => {
       clearTimeout(timer);
       if (!this.removeHandshake(socket)) this.established.delete(socket);
-      this.show();
+      this.updateMetrics();
     });
     if (this.isFull) this.refuse(socket, 'listener-full');
-    this.show();
+    this.updateMetrics();
   }
 
-  private refuse(socket: Socket, reason: ConnectionRefused['code'] = 'too-many-handshakes'): void {
+  private refuse(socket: Socket, reason: ConnectionRefusedError['code'] = 'too-many-handshakes'): void {
     this.metrics.connectionsRefused.inc({ reason });
     this.removeHandshake(socket);
-    socket.destroy(new ConnectionRefused(reason));
+    socket.destroy(new ConnectionRefusedError(reason));
   }
 
   private findVictim(): Socket {
@@ -121,7 +121,7 @@ export class ListenerBounds {
     return true;
   }
 
-  private show(): void {
+  private updateMetrics(): void {
     this.metrics.connections.set({ state: 'handshake' }, this.unfinished.size);
     this.metrics.connections.set({ state: 'established' }, this.established.size);
   }

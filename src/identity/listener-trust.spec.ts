@@ -11,9 +11,9 @@ import { revocationList, serialOf } from '../../test/support/revocation-lists.js
 import { authority, caller, keyPem, server as serverCertificate, TrustFiles } from '../../test/support/trust-files.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { factsOf, ListenerTrust } from './listener-trust.js';
-import { tlsOptions } from './tls-options.js';
-import { readTrustMaterial, trustFiles, type TrustMaterial } from './trust-material.js';
+import { describeTrust, ListenerTrust } from './listener-trust.js';
+import { createTlsOptions } from './tls-options.js';
+import { readTrustMaterial, listTrustFiles, type TrustMaterial } from './trust-material.js';
 
 Logger.overrideLogger(false);
 
@@ -25,13 +25,13 @@ let trust: ListenerTrust;
 let server: Server;
 beforeEach(async () => {
   files = await TrustFiles.create();
-  watched = await WatchedFiles.open<TrustMaterial>(trustFiles(files.files), (held) =>
+  watched = await WatchedFiles.open<TrustMaterial>(listTrustFiles(files.files), (held) =>
     readTrustMaterial(files.files, new Date(), held),
   );
   audit = new FakeAudit();
   metrics = new Metrics();
   trust = new ListenerTrust(watched, audit.service, metrics, {});
-  server = createServer(tlsOptions(trust.material.context), (_, response) => response.end('hello'));
+  server = createServer(createTlsOptions(trust.material.context), (_, response) => response.end('hello'));
   await once(server.listen(0, '127.0.0.1'), 'listening');
 });
 afterEach(async () => {
@@ -69,14 +69,14 @@ function handshake(peer: Issued, root = files.root): Promise<string> {
   });
 }
 
-const valueOf = async (metric: { get(): Promise<{ values: { labels: object; value: number }[] }> }, labels = {}) =>
+const readValue = async (metric: { get(): Promise<{ values: { labels: object; value: number }[] }> }, labels = {}) =>
   (await metric.get()).values.find((value) => JSON.stringify(value.labels) === JSON.stringify(labels))?.value;
 
 describe('the trust material in force', () => {
   it('is what the files said at first, as epoch 1', async () => {
     expect([trust.epoch, trust.material, trust.refused]).toEqual([1, watched.value, undefined]);
-    expect(await valueOf(metrics.epoch)).toBe(1);
-    expect(await valueOf(metrics.reloads, { what: 'trust', outcome: 'success' })).toBeUndefined();
+    expect(await readValue(metrics.epoch)).toBe(1);
+    expect(await readValue(metrics.reloads, { what: 'trust', outcome: 'success' })).toBeUndefined();
   });
 
   it('is in the metrics with its ends, the earliest of each kind', async () => {
@@ -95,12 +95,12 @@ describe('the trust material in force', () => {
       ['ca', early],
       ['crl', early],
     ] as const) {
-      expect(await valueOf(metrics.certificateExpiry, { file })).toBe(end.getTime() / 1_000);
+      expect(await readValue(metrics.certificateExpiry, { file })).toBe(end.getTime() / 1_000);
     }
   });
 
   it('is told to auditors without a key', () => {
-    const facts = factsOf(trust.material);
+    const facts = describeTrust(trust.material);
     expect(facts).toEqual({
       digest: trust.material.digest,
       certificate: {
@@ -115,7 +115,7 @@ describe('the trust material in force', () => {
 
 describe('a reload', () => {
   beforeEach(() => {
-    trust.serve(server);
+    trust.attachTo(server);
   });
 
   it('is met by the next handshake, moves the epoch on and is recorded', async () => {
@@ -126,9 +126,9 @@ describe('a reload', () => {
     await reload();
     expect(await handshake(peer)).toBe('refused');
     expect(await handshake(await caller(files.root))).toBe('localhost');
-    expect([trust.epoch, await valueOf(metrics.epoch)]).toEqual([2, 2]);
-    expect(await valueOf(metrics.reloads, { what: 'trust', outcome: 'success' })).toBe(1);
-    const facts = { epoch: 2, previous_digest: digest, ...factsOf(trust.material) };
+    expect([trust.epoch, await readValue(metrics.epoch)]).toEqual([2, 2]);
+    expect(await readValue(metrics.reloads, { what: 'trust', outcome: 'success' })).toBe(1);
+    const facts = { epoch: 2, previous_digest: digest, ...describeTrust(trust.material) };
     expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'success', facts }]);
   });
 
@@ -154,7 +154,7 @@ describe('a reload', () => {
     expect([trust.epoch, trust.refused]).toEqual([1, detail]);
     const facts = { epoch: 1 };
     expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'failure', reason: 'unusable', detail, facts }]);
-    expect(await valueOf(metrics.reloads, { what: 'trust', outcome: 'failure' })).toBe(1);
+    expect(await readValue(metrics.reloads, { what: 'trust', outcome: 'failure' })).toBe(1);
   });
 
   it('that OpenSSL does not take changes nothing either', async () => {

@@ -26,7 +26,7 @@ export class ListenerTrust implements OnModuleDestroy {
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: Pick<Config, 'worker'>,
   ) {
-    this.show();
+    this.updateMetrics();
   }
 
   get material(): TrustMaterial {
@@ -39,21 +39,21 @@ export class ListenerTrust implements OnModuleDestroy {
   }
 
   /** Gives the server new trust material at each reload. */
-  serve(server: Server): void {
+  attachTo(server: Server): void {
     const worker = this.config.worker?.number;
     this.files.watch({
-      taken: (material, previous) => {
+      onReloaded: (material, previous) => {
         replaceContext(server, material);
         this.epoch += 1;
-        this.show();
+        this.updateMetrics();
         this.logger.log({ message: 'the new trust material is in use', epoch: this.epoch, digest: material.digest });
         this.audit.recordEventually({
           type: 'trust.reload',
           outcome: 'success',
-          facts: { worker, epoch: this.epoch, previous_digest: previous.digest, ...factsOf(material) },
+          facts: { worker, epoch: this.epoch, previous_digest: previous.digest, ...describeTrust(material) },
         });
       },
-      refused: (reason) => {
+      onRefused: (reason) => {
         this.metrics.reloads.inc({ what: 'trust', outcome: 'failure' });
         this.logger.error({
           message: 'the new trust material cannot be used; the previous material stays in use',
@@ -74,7 +74,7 @@ export class ListenerTrust implements OnModuleDestroy {
     await this.files.close();
   }
 
-  private show(): void {
+  private updateMetrics(): void {
     const { certificate, authorities, revocationLists } = this.material;
     const earliest = (ends: (Date | undefined)[]): number =>
       Math.min(...ends.map((end) => end?.getTime() ?? 0)) / 1_000;
@@ -91,16 +91,21 @@ function replaceContext(server: Server, { context }: TrustMaterial): void {
   try {
     server.setSecureContext(context);
   } catch (error) {
-    throw TrustMaterialError.ofAll(error);
+    throw TrustMaterialError.forAnySetting(error);
   }
 }
 
 /** Describes trust material for an auditor, without any key. */
-export function factsOf({ digest, certificate, authorities, revocationLists }: TrustMaterial): Record<string, unknown> {
+export function describeTrust({
+  digest,
+  certificate,
+  authorities,
+  revocationLists,
+}: TrustMaterial): Record<string, unknown> {
   return {
     digest,
-    certificate: { fingerprint: fingerprintOf(certificate), not_after: certificate.validToDate.toISOString() },
-    authorities: authorities.map(fingerprintOf),
+    certificate: { fingerprint: formatFingerprint(certificate), not_after: certificate.validToDate.toISOString() },
+    authorities: authorities.map(formatFingerprint),
     revocation_lists: revocationLists.map(({ number, thisUpdate, nextUpdate, size }) => ({
       number: number?.toString(),
       this_update: thisUpdate.toISOString(),
@@ -110,6 +115,6 @@ export function factsOf({ digest, certificate, authorities, revocationLists }: T
   };
 }
 
-function fingerprintOf({ fingerprint256 }: { fingerprint256: string }): string {
+function formatFingerprint({ fingerprint256 }: { fingerprint256: string }): string {
   return fingerprint256.replaceAll(':', '').toLowerCase();
 }

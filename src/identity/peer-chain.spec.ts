@@ -10,7 +10,7 @@ import {
 } from '../../test/support/revocation-lists.js';
 import { authority, caller } from '../../test/support/trust-files.js';
 import type { Lists } from './select-lists.js';
-import { peerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
+import { readPeerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
 
 const NOW = new Date();
@@ -194,14 +194,14 @@ describe('a peer is not trusted', () => {
 
 describe('the certificates that a peer proved itself by', () => {
   /** Links certificates as node:tls does: each one to its issuer, and the root to itself. */
-  function socketOf(issued: readonly Issued[]): Parameters<typeof peerChain>[0] {
+  function socketOf(issued: readonly Issued[]): Parameters<typeof readPeerChain>[0] {
     const links: { raw: Buffer; issuerCertificate?: object }[] = certificates(issued).map(({ raw }) => ({ raw }));
     links.forEach((link, index) => (link.issuerCertificate = links[index + 1] ?? link));
-    return { getPeerCertificate: () => links[0] ?? {} } as unknown as Parameters<typeof peerChain>[0];
+    return { getPeerCertificate: () => links[0] ?? {} } as unknown as Parameters<typeof readPeerChain>[0];
   }
 
   it('are in order, the root at the end', () => {
-    expect(peerChain(socketOf([leaf, between, root])).map(({ subject }) => subject)).toEqual([
+    expect(readPeerChain(socketOf([leaf, between, root])).map(({ subject }) => subject)).toEqual([
       'CN=auth-service',
       'CN=Between',
       'CN=Root',
@@ -209,10 +209,12 @@ describe('the certificates that a peer proved itself by', () => {
   });
 
   it('are none where it showed none', () => {
-    expect(peerChain(socketOf([]))).toEqual([]);
+    expect(readPeerChain(socketOf([]))).toEqual([]);
   });
 
   it('are ten at most, however they are linked', () => {
-    expect(peerChain(socketOf(Array.from({ length: 12 }, (_, index) => [leaf, between][index % 2]!)))).toHaveLength(10);
+    expect(readPeerChain(socketOf(Array.from({ length: 12 }, (_, index) => [leaf, between][index % 2]!)))).toHaveLength(
+      10,
+    );
   });
 });

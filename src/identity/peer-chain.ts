@@ -1,17 +1,17 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
-import { certificatePath } from '../x509/certificate-path.js';
+import { validatePath } from '../x509/certificate-path.js';
 import { isRoot } from './authorities.js';
-import { type Lists, listOf, listsSignedBy } from './select-lists.js';
+import { type Lists, findList, findListsSignedBy } from './select-lists.js';
 
 /**
  * Extensions that constrain an intermediate. OpenSSL applied them to the leaf in the handshake, and they do not change.
  */
-const HELD_IN_THE_HANDSHAKE = ['2.5.29.30', '2.5.29.36', '2.5.29.54'];
+const CHECKED_IN_HANDSHAKE = ['2.5.29.30', '2.5.29.36', '2.5.29.54'];
 const MAX_CHAIN = 10;
 
 /** Returns the certificates that a connection's peer presented, leaf first. */
-export function peerChain(socket: TLSSocket): X509Certificate[] {
+export function readPeerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let certificate = socket.getPeerCertificate(true) as DetailedPeerCertificate | undefined;
   while (certificate?.raw && chain.length < MAX_CHAIN) {
@@ -32,9 +32,9 @@ export type PeerVerdict =
  * certificate.
  */
 export async function verifyPeer(chain: readonly X509Certificate[], material: Lists, now: Date): Promise<PeerVerdict> {
-  const current = chain.map((certificate) => editionInForce(certificate, material.authorities));
-  const verdict = certificatePath(current, material.authorities.filter(isRoot), now, {
-    alsoUnderstood: HELD_IN_THE_HANDSHAKE,
+  const current = chain.map((certificate) => preferTrustedEdition(certificate, material.authorities));
+  const verdict = validatePath(current, material.authorities.filter(isRoot), now, {
+    alsoUnderstood: CHECKED_IN_HANDSHAKE,
   });
   if ('cause' in verdict) return { flaw: `the certificate is no longer trusted: ${verdict.cause}` };
   return verifyRevocation(verdict.path, material, now);
@@ -49,18 +49,18 @@ export async function verifyRevocation(
   material: Lists,
   now: Date,
 ): Promise<PeerVerdict> {
-  const path = chain.map((certificate) => editionInForce(certificate, material.authorities));
+  const path = chain.map((certificate) => preferTrustedEdition(certificate, material.authorities));
   if (path.length < 2) return { flaw: 'the certificate’s authority is not known' };
   const ends = path.map(({ validToDate }) => validToDate.getTime());
   for (const [index, authority] of path.slice(1).entries()) {
-    const list = await listOf(authority, material);
+    const list = await findList(authority, material);
     if (!list) return { flaw: 'the certificate’s authority has no revocation list' };
     if (!list.nextUpdate || now > list.nextUpdate) return { flaw: 'the revocation list has ended' };
     if (now < list.thisUpdate) return { flaw: 'the revocation list has not begun' };
     const { serialNumber } = path[index]!;
     // A newer list may name another edition of the authority's certificate. It still revokes the certificates that it
     // lists.
-    if ((await listsSignedBy(authority, material)).some((signed) => signed.revokes(serialNumber))) {
+    if ((await findListsSignedBy(authority, material)).some((signed) => signed.revokes(serialNumber))) {
       return { flaw: 'the certificate was revoked' };
     }
     ends.push(list.nextUpdate.getTime());
@@ -72,7 +72,7 @@ export async function verifyRevocation(
  * Prefers a trusted certificate to the one that the peer sent, as OpenSSL does: a reissued intermediate replaces the
  * old one.
  */
-function editionInForce(certificate: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate {
+function preferTrustedEdition(certificate: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate {
   const edition = authorities.find(
     ({ subject, publicKey }) => subject === certificate.subject && publicKey.equals(certificate.publicKey),
   );

@@ -12,8 +12,8 @@ import { FakeAudit, refusedIn } from '../../test/support/fake-audit.js';
 import { DevelopmentCa } from '../../dev/development-ca.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { watchHandshakes } from './refused-handshakes.js';
-import { tlsContext, tlsOptions } from './tls-options.js';
+import { recordRefusedHandshakes } from './refused-handshakes.js';
+import { createTlsContext, createTlsOptions } from './tls-options.js';
 
 let directory: string;
 let audit: FakeAudit;
@@ -30,7 +30,7 @@ beforeAll(async () => {
   await prepareDevelopment(directory);
   const { serialNumber } = new X509Certificate(read('stranger.crt'));
   const authority = await DevelopmentCa.load(read('ca.crt'), read('ca.key'));
-  writeFileSync(path('ca.crl'), await authority.revocationList([serialNumber]));
+  writeFileSync(path('ca.crl'), await authority.issueRevocationList([serialNumber]));
 });
 beforeEach(() => {
   audit = new FakeAudit();
@@ -48,8 +48,8 @@ describe('a refused handshake', () => {
   async function refused(client: (port: number) => Socket): Promise<void> {
     const files = ['server.crt', 'server.key', 'ca.crt', 'ca.crl'].map((name) => readFileSync(path(name)));
     const [cert, key, ca, crl] = files as [Buffer, Buffer, Buffer, Buffer];
-    const server = createServer(tlsOptions(tlsContext({ cert, key, ca, crl })));
-    watchHandshakes(server, audit.refusals, metrics);
+    const server = createServer(createTlsOptions(createTlsContext({ cert, key, ca, crl })));
+    recordRefusedHandshakes(server, audit.refusals, metrics);
     await once(server.listen(0, '127.0.0.1'), 'listening');
     try {
       const noticed = once(server, 'tlsClientError');
@@ -112,7 +112,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
 
   it('an address has 20 records a minute, and takes none from another one', async () => {
     const server = new EventEmitter();
-    watchHandshakes(server as Server, audit.refusals, metrics);
+    recordRefusedHandshakes(server as Server, audit.refusals, metrics);
     for (let round = 0; round < 10; round += 1) {
       knock(server, 100);
       await settled();
@@ -128,7 +128,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
 
   it('nor can a long message', () => {
     const server = new EventEmitter();
-    watchHandshakes(server as Server, audit.refusals, metrics);
+    recordRefusedHandshakes(server as Server, audit.refusals, metrics);
     server.emit('tlsClientError', new RangeError('x'.repeat(10_000)), { remoteAddress: '192.0.2.7', remotePort: 7 });
     expect(audit.entries).toMatchObject([{ reason: 'RangeError', detail: 'x'.repeat(200) }]);
     expect(audit.contexts).toMatchObject([{ source: { ip: '192.0.2.7', port: 7 } }]);
@@ -136,7 +136,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
 
   it('and a record that cannot be written stops nothing, but is told', async () => {
     const server = new EventEmitter();
-    watchHandshakes(server as Server, audit.refusals, metrics);
+    recordRefusedHandshakes(server as Server, audit.refusals, metrics);
     audit.failure = new Error('the database is gone');
     knock(server, 1);
     await new Promise(setImmediate);
@@ -145,7 +145,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
       { message: 'a refused handshake is not recorded yet', ip: '192.0.2.7', error: 'Error: the database is gone' },
     ]);
     audit.failure = undefined;
-    await audit.refusals.end();
+    await audit.refusals.stop();
     expect(audit.entries).toMatchObject([{ reason: 'ERR_SSL_X' }]);
   });
 });

@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.js';
  * Records refused handshakes with the reason and the address, which is known only when the connection begins. Refusals
  * over the limit of an address are counted, and the next record gives their number.
  */
-export function watchHandshakes(server: Server, refusals: Refusals, metrics: Metrics): void {
+export function recordRefusedHandshakes(server: Server, refusals: Refusals, metrics: Metrics): void {
   const logger = new Logger('RefusedHandshakes');
   const remotes = new WeakMap<object, { ip: string; port: number }>();
   server.on('connection', (socket) => {
@@ -18,7 +18,7 @@ export function watchHandshakes(server: Server, refusals: Refusals, metrics: Met
     metrics.handshakesRefused.inc();
     const parent = (socket as unknown as { _parent?: object })._parent ?? socket;
     const source = remotes.get(parent) ?? { ip: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
-    const reason = refusalOf(socket) ?? error.code ?? error.name;
+    const reason = findRefusal(socket) ?? error.code ?? error.name;
     const detail = error.message.slice(0, 200);
     refusals
       .refuseHandshake(
@@ -35,6 +35,6 @@ export function watchHandshakes(server: Server, refusals: Refusals, metrics: Met
  * Returns why the certificate of the client was refused; undefined if it was not. The error itself only says that the
  * connection is gone.
  */
-function refusalOf(socket: { authorizationError?: Error | string | null }): string | undefined {
+function findRefusal(socket: { authorizationError?: Error | string | null }): string | undefined {
   return socket.authorizationError ? String(socket.authorizationError) : undefined;
 }

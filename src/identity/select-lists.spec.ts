@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { authorityKeyIdentifier, type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, identifiedAuthority } from '../../test/support/trust-files.js';
-import { isInUse, type Lists, listOf, type ListsInForce, listsInForce } from './select-lists.js';
+import { isListInUse, type Lists, findList, type SelectedLists, selectLists } from './select-lists.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
 
 const NOW = new Date();
@@ -30,18 +30,18 @@ async function lists(authorities: Issued[], of: [Issued, ListProfile?][]): Promi
 }
 
 /** Reloads the other material one after another, then the material, and returns the lists in use. */
-async function reload(material: Lists, ...before: Lists[]): Promise<ListsInForce> {
-  let held: ListsInForce | undefined;
-  for (const lists of before) held = await listsInForce(lists, NOW, held);
-  return listsInForce(material, NOW, held);
+async function reload(material: Lists, ...before: Lists[]): Promise<SelectedLists> {
+  let held: SelectedLists | undefined;
+  for (const lists of before) held = await selectLists(lists, NOW, held);
+  return selectLists(material, NOW, held);
 }
 
 /** The given lists as material that is already in use. */
-const heldSince = (lists: Lists): ListsInForce => ({ ...lists, newest: lists.revocationLists });
+const heldSince = (lists: Lists): SelectedLists => ({ ...lists, newest: lists.revocationLists });
 
 /** Returns the numbers of the lists in use after a reload from `held`. */
 async function inForce(material: Lists, held?: Lists): Promise<(bigint | undefined)[]> {
-  const { revocationLists } = await listsInForce(material, NOW, held && heldSince(held));
+  const { revocationLists } = await selectLists(material, NOW, held && heldSince(held));
   return revocationLists.map(({ number }) => number).sort();
 }
 
@@ -73,7 +73,7 @@ describe('of the lists in a file', () => {
   ])('one is the newest %s', async (_, newest, other) => {
     for (const profiles of [[newest, other], [other, newest]]) {
       const material = await lists([root], profiles.map((profile) => [root, profile]));
-      expect((await listsInForce(material, NOW)).revocationLists).toEqual([material.revocationLists[profiles.indexOf(newest)]]);
+      expect((await selectLists(material, NOW)).revocationLists).toEqual([material.revocationLists[profiles.indexOf(newest)]]);
     }
   }); // prettier-ignore
 
@@ -85,8 +85,8 @@ describe('of the lists in a file', () => {
 
   it('that of an intermediate in the file must be as good as a root’s', async () => {
     const material = await lists([root, between], [[root], [between, ENDED]]);
-    await expect(listsInForce(material, NOW)).rejects.toThrow('the list of "CN=Between" ended on');
-    await expect(listsInForce(await lists([root, between], [[root]]), NOW)).rejects.toThrow('"CN=Between" is missing');
+    await expect(selectLists(material, NOW)).rejects.toThrow('the list of "CN=Between" ended on');
+    await expect(selectLists(await lists([root, between], [[root]]), NOW)).rejects.toThrow('"CN=Between" is missing');
   });
 
   it('none is of an authority that has ended, nor must there be one', async () => {
@@ -100,12 +100,12 @@ describe('of the lists in a file', () => {
     const both = await lists([old, rekeyed], [[old, { number: 3, ...of('01') }], [rekeyed, { number: 4, ...of('02') }]]); // prettier-ignore
     expect(await inForce(both)).toEqual([3n, 4n]);
     const one = await lists([old, rekeyed], [[old, of('01')]]);
-    await expect(listsInForce(one, NOW)).rejects.toThrow('the list of "CN=Root" is missing');
+    await expect(selectLists(one, NOW)).rejects.toThrow('the list of "CN=Root" is missing');
   });
 
   it('one may end or begin at this moment', async () => {
     expect(await inForce(await ofRoot({ thisUpdate: hours(-1), nextUpdate: new Date(NOW.getTime() + 999) }))).toEqual([1n]); // prettier-ignore
-    await expect(listsInForce(await ofRoot({ thisUpdate: hours(1) }), NOW)).rejects.toThrow('begins on');
+    await expect(selectLists(await ofRoot({ thisUpdate: hours(1) }), NOW)).rejects.toThrow('begins on');
   });
 });
 
@@ -122,7 +122,7 @@ describe('in operation', () => {
     ['the same number and an earlier time', { number: 2, thisUpdate: hours(-5) }],
     ['an earlier time and no number', { number: null, thisUpdate: hours(-5) }],
   ])('a list of %s does not: it could bring back who was revoked', async (_, profile) => {
-    const refused = listsInForce(
+    const refused = selectLists(
       await ofRoot(profile),
       NOW,
       heldSince(await ofRoot({ number: 2, thisUpdate: hours(-2) })),
@@ -131,14 +131,14 @@ describe('in operation', () => {
   });
 
   it('a list that has ended does not', async () => {
-    await expect(listsInForce(await ofRoot({ ...ENDED, number: 9 }), NOW, heldSince(await ofRoot({})))).rejects.toThrow(
+    await expect(selectLists(await ofRoot({ ...ENDED, number: 9 }), NOW, heldSince(await ofRoot({})))).rejects.toThrow(
       'ended on',
     );
   });
 
   it('the missing list of an authority that is new is a mistake', async () => {
     const material = await lists([root, other], [[root]]);
-    await expect(listsInForce(material, NOW, heldSince(await ofRoot({})))).rejects.toThrow(
+    await expect(selectLists(material, NOW, heldSince(await ofRoot({})))).rejects.toThrow(
       'the list of "CN=Other" is missing',
     );
   });
@@ -151,7 +151,7 @@ describe('in operation', () => {
 
   it('but an older one does not take its place', async () => {
     const held = await ofBoth({}, { ...ENDED, number: 6 });
-    await expect(listsInForce(await ofBoth({}, { ...ENDED, number: 5 }), NOW, heldSince(held))).rejects.toThrow(
+    await expect(selectLists(await ofBoth({}, { ...ENDED, number: 5 }), NOW, heldSince(held))).rejects.toThrow(
       'is older',
     );
   });
@@ -219,14 +219,14 @@ describe('a list that OpenSSL would not apply is refused', () => {
 
   it('because its authority key identifier is another key’s', async () => {
     const identified = await identifiedAuthority('0a0b');
-    const refused = listsInForce(await lists([identified], [[identified, of({ keyId: '0a0c' })]]), NOW);
+    const refused = selectLists(await lists([identified], [[identified, of({ keyId: '0a0c' })]]), NOW);
     await expect(refused).rejects.toThrow('the list of "CN=Root" names another key as its authority’s');
     expect(await inForce(await lists([identified], [[identified, of({ keyId: '0a0b' })]]))).toEqual([1n]);
   });
 
   it('because it names the certificate that its authority had before, as easy-rsa’s does after a renewal', async () => {
     const renewed = await authority({ keys: root.keys });
-    const refused = listsInForce(await lists([renewed], [[renewed, of({ of: root })]]), NOW);
+    const refused = selectLists(await lists([renewed], [[renewed, of({ of: root })]]), NOW);
     await expect(refused).rejects.toThrow('names another certificate of its authority, by issuer and serial number');
     expect(await inForce(await lists([renewed], [[renewed, of({ of: renewed })]]))).toEqual([1n]);
   });
@@ -235,7 +235,7 @@ describe('a list that OpenSSL would not apply is refused', () => {
     const [one, two] = [await authority({ subject: 'CN=One' }), await authority({ subject: 'CN=Two' })];
     const [byOne, byTwo] = [await authority({ subject: 'CN=Between', serialNumber: '05' }, one), await authority({ subject: 'CN=Between', serialNumber: '05' }, two)]; // prettier-ignore
     const material = await lists([one, two, byOne], [[one], [two], [byOne, of({ of: byTwo })]]);
-    await expect(listsInForce(material, NOW)).rejects.toThrow('"CN=Between" names another certificate');
+    await expect(selectLists(material, NOW)).rejects.toThrow('"CN=Between" names another certificate');
   });
 
   it.each<[string, ListProfile, ListProfile]>([
@@ -245,7 +245,7 @@ describe('a list that OpenSSL would not apply is refused', () => {
   ])('because the lists of %s', async (_, first, second) => {
     const [one, two] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
     const material = await lists([one, two], [[one, first], [two, second]]); // prettier-ignore
-    await expect(listsInForce(material, NOW)).rejects.toThrow('two authorities have the name "CN=Root"');
+    await expect(selectLists(material, NOW)).rejects.toThrow('two authorities have the name "CN=Root"');
   });
 
   it('unless the other authority of its name has ended', async () => {
@@ -265,34 +265,38 @@ describe('a certificate of an authority that its list does not name', () => {
   it('is left out beside the one that it names, until a list names it', async () => {
     const renewed = await renewal();
     const first = await lists([renewed, root], [naming(root, 1)]);
-    const inUse = await listsInForce(first, NOW);
+    const inUse = await selectLists(first, NOW);
     expect(serials(inUse)).toEqual([root.certificate.serialNumber]);
     const both = await lists([renewed, root], [naming(root, 1), naming(renewed, 2)]);
-    expect(serials(await listsInForce(both, NOW, inUse))).toEqual(serials(both));
+    expect(serials(await selectLists(both, NOW, inUse))).toEqual(serials(both));
     const last = await lists([renewed], [naming(renewed, 2)]);
-    expect(serials(await listsInForce(last, NOW, inUse))).toEqual(serials(last));
+    expect(serials(await selectLists(last, NOW, inUse))).toEqual(serials(last));
   });
 
   it('is in force where the list names the key alone', async () => {
     const material = await lists([await renewal(), root], [[root]]);
-    expect(serials(await listsInForce(material, NOW))).toEqual(serials(material));
+    expect(serials(await selectLists(material, NOW))).toEqual(serials(material));
   });
 });
 
 describe('the list of an authority', () => {
   it('is undefined where it has signed none', async () => {
-    expect(await listOf(other.certificate, await ofRoot({}))).toBeUndefined();
+    expect(await findList(other.certificate, await ofRoot({}))).toBeUndefined();
   });
 
   it('is of use while one authority of its name has not ended', async () => {
     const former = await authority({ keys: root.keys, notAfter: hours(-1) });
     const { revocationLists, authorities } = await lists([former, root], [[root]]);
-    expect(isInUse(revocationLists[0]!, authorities, NOW)).toBe(true);
+    expect(isListInUse(revocationLists[0]!, authorities, NOW)).toBe(true);
   });
 
   it('is of use until the authority ends', async () => {
     const { revocationLists, authorities } = await lists([root, ended], [[root], [ended], [between]]);
-    expect(revocationLists.map((list) => isInUse(list, authorities, NOW))).toEqual([true, false, true]);
-    expect(revocationLists.map((list) => isInUse(list, authorities, hours(24 * 400)))).toEqual([false, false, true]);
+    expect(revocationLists.map((list) => isListInUse(list, authorities, NOW))).toEqual([true, false, true]);
+    expect(revocationLists.map((list) => isListInUse(list, authorities, hours(24 * 400)))).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 });

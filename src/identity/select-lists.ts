@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
-import { describe } from './authorities.js';
-import { describeName, isKeyOf, namesOf } from '../x509/authority-key.js';
+import { describeSubject } from './authorities.js';
+import { describeName, isKeyOf, readDistinguishedNames } from '../x509/authority-key.js';
 import type { RevocationList } from '../x509/revocation-list.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
@@ -10,7 +10,7 @@ export interface Lists {
 }
 
 /** The authorities and revocation lists that the service uses, out of a CA and a CRL file. */
-export interface ListsInForce extends Lists {
+export interface SelectedLists extends Lists {
   /** The newest list of each authority since the start, used or not. No older list may follow it. */
   readonly newest: readonly RevocationList[];
 }
@@ -26,73 +26,76 @@ export interface ListsInForce extends Lists {
  * @param held the material in use
  * @throws TrustMaterialError
  */
-export async function listsInForce(material: Lists, now: Date, held?: ListsInForce): Promise<ListsInForce> {
-  const authorities = await leaveOutUnlisted(material, now);
-  const living = authorities.filter((authority) => isLiving(authority, now));
-  if (living.length === 0) throw TrustMaterialError.of('CA_FILE', 'every authority has ended');
-  const lists = new Set(await listsOfOthers(material, held?.newest ?? []));
+export async function selectLists(material: Lists, now: Date, held?: SelectedLists): Promise<SelectedLists> {
+  const authorities = await removeUnlistedEditions(material, now);
+  const living = authorities.filter((authority) => hasNotEnded(authority, now));
+  if (living.length === 0) throw TrustMaterialError.forSetting('CA_FILE', 'every authority has ended');
+  const lists = new Set(await selectForeignLists(material, held?.newest ?? []));
   for (const authority of living) {
-    const list = await demandCurrent(authority, material, now, held);
+    const list = await requireCurrentList(authority, material, now, held);
     if (list) lists.add(list);
   }
   const revocationLists = [...lists];
-  for (const authority of living) await demandOwn(authority, revocationLists);
-  const newest = [...revocationLists, ...(await keepNewest(held?.newest ?? [], authorities, revocationLists))];
+  for (const authority of living) await requireOwnList(authority, revocationLists);
+  const newest = [...revocationLists, ...(await keepUnfollowed(held?.newest ?? [], authorities, revocationLists))];
   return { authorities, revocationLists, newest };
 }
 
 /** Returns true if a list may belong to an authority that still has callers. */
-export function isInUse({ issuer }: RevocationList, authorities: readonly X509Certificate[], now: Date): boolean {
-  const named = authorities.filter((authority) => namesOf(authority).subject === issuer);
-  return named.length === 0 || named.some((authority) => isLiving(authority, now));
+export function isListInUse({ issuer }: RevocationList, authorities: readonly X509Certificate[], now: Date): boolean {
+  const named = authorities.filter((authority) => readDistinguishedNames(authority).subject === issuer);
+  return named.length === 0 || named.some((authority) => hasNotEnded(authority, now));
 }
 
-const isLiving = ({ validToDate }: X509Certificate, now: Date): boolean => now <= validToDate;
+const hasNotEnded = ({ validToDate }: X509Certificate, now: Date): boolean => now <= validToDate;
 
 /**
  * Leaves out an edition of an authority's certificate if the list names another edition with the same name and key, by
  * issuer and serial number. OpenSSL would apply the list to the named edition only, and may choose either one for a
  * caller's path.
  */
-async function leaveOutUnlisted(material: Lists, now: Date): Promise<X509Certificate[]> {
+async function removeUnlistedEditions(material: Lists, now: Date): Promise<X509Certificate[]> {
   const listed = new Set<X509Certificate>();
-  for (const authority of material.authorities) if (await listOf(authority, material)) listed.add(authority);
+  for (const authority of material.authorities) if (await findList(authority, material)) listed.add(authority);
   const hasListedEdition = (authority: X509Certificate): boolean =>
-    [...listed].some((other) => isLiving(other, now) && isEditionOf(other, authority));
+    [...listed].some((other) => hasNotEnded(other, now) && isSameAuthority(other, authority));
   return material.authorities.filter((authority) => listed.has(authority) || !hasListedEdition(authority));
 }
 
-function isEditionOf(one: X509Certificate, other: X509Certificate): boolean {
-  return namesOf(one).subject === namesOf(other).subject && one.publicKey.equals(other.publicKey);
+function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean {
+  return (
+    readDistinguishedNames(one).subject === readDistinguishedNames(other).subject &&
+    one.publicKey.equals(other.publicKey)
+  );
 }
 
 /** Finds the newest list of each authority that the file lacks, by names and key identifiers. */
-async function listsOfOthers(
+async function selectForeignLists(
   { authorities, revocationLists }: Lists,
   before: readonly RevocationList[],
 ): Promise<RevocationList[]> {
   const newest: RevocationList[] = [];
   for (const list of revocationLists) {
-    if (await isSigned(list, authorities)) continue;
-    if (before.some((other) => areOfOne(list, other) && isOlder(list, other))) {
+    if (await isSignedByAuthority(list, authorities)) continue;
+    if (before.some((other) => haveSameIssuer(list, other) && isOlder(list, other))) {
       const signer =
         'if the list in use is not genuine, add the authority to PASSKEY_TLS_CA_FILE so that signatures decide';
-      throw mistake(`the list of ${describeName(list.issuer)} is older than the one in use; ${signer}`);
+      throw toCrlFileError(`the list of ${describeName(list.issuer)} is older than the one in use; ${signer}`);
     }
-    const known = newest.findIndex((other) => areOfOne(list, other));
+    const known = newest.findIndex((other) => haveSameIssuer(list, other));
     if (known < 0) newest.push(list);
     else if (isOlder(newest[known]!, list)) newest[known] = list;
   }
   return newest;
 }
 
-function areOfOne(one: RevocationList, other: RevocationList): boolean {
+function haveSameIssuer(one: RevocationList, other: RevocationList): boolean {
   const [key, otherKey] = [one.authorityKey?.keyId, other.authorityKey?.keyId];
   return one.issuer === other.issuer && (key === undefined || otherKey === undefined || key === otherKey);
 }
 
 /** Keeps the earlier lists that no list in use follows. */
-async function keepNewest(
+async function keepUnfollowed(
   before: readonly RevocationList[],
   authorities: readonly X509Certificate[],
   inForce: readonly RevocationList[],
@@ -100,40 +103,42 @@ async function keepNewest(
   const kept: RevocationList[] = [];
   for (const list of before) {
     const signers: X509Certificate[] = [];
-    for (const authority of authorities) if (await list.isOf(authority)) signers.push(authority);
+    for (const authority of authorities) if (await list.isSignedBy(authority)) signers.push(authority);
     const isFollowed =
       signers.length > 0
-        ? (await Promise.all(signers.map((authority) => listOf(authority, { revocationLists: inForce })))).some(Boolean)
-        : inForce.some((other) => areOfOne(list, other));
+        ? (await Promise.all(signers.map((authority) => findList(authority, { revocationLists: inForce })))).some(
+            Boolean,
+          )
+        : inForce.some((other) => haveSameIssuer(list, other));
     if (!isFollowed) kept.push(list);
   }
   return kept;
 }
 
-async function demandCurrent(
+async function requireCurrentList(
   authority: X509Certificate,
   material: Lists,
   now: Date,
-  held: ListsInForce | undefined,
+  held: SelectedLists | undefined,
 ): Promise<RevocationList | undefined> {
-  const list = await listOf(authority, material);
-  const before = held && (await newestSignedBy(authority, held.newest));
-  const flaw = list ? flawOf(list, now) : await whyMissing(authority, material);
-  const wasFlawed = before !== undefined && flawOf(before, now) !== undefined && isHeld(authority, held);
-  if (flaw !== undefined && !wasFlawed) throw mistake(`the list of ${describe(authority)} ${flaw}`);
+  const list = await findList(authority, material);
+  const before = held && (await findNewestSignedBy(authority, held.newest));
+  const flaw = list ? findListFlaw(list, now) : await explainMissing(authority, material);
+  const wasFlawed = before !== undefined && findListFlaw(before, now) !== undefined && isHeldAuthority(authority, held);
+  if (flaw !== undefined && !wasFlawed) throw toCrlFileError(`the list of ${describeSubject(authority)} ${flaw}`);
   if (list && before && isOlder(list, before)) {
-    throw mistake(`the list of ${describe(authority)} is older than the one in use`);
+    throw toCrlFileError(`the list of ${describeSubject(authority)} is older than the one in use`);
   }
   return list;
 }
 
-function isHeld(authority: X509Certificate, held: Lists | undefined): boolean {
+function isHeldAuthority(authority: X509Certificate, held: Lists | undefined): boolean {
   return held?.authorities.some(({ raw }) => raw.equals(authority.raw)) ?? false;
 }
 
 /** Explains why OpenSSL would apply no list to the certificates of an authority. */
-async function whyMissing(authority: X509Certificate, { revocationLists }: Lists): Promise<string> {
-  const signed = await newestSignedBy(authority, revocationLists);
+async function explainMissing(authority: X509Certificate, { revocationLists }: Lists): Promise<string> {
+  const signed = await findNewestSignedBy(authority, revocationLists);
   if (!signed) return 'is missing';
   const { keyId } = signed.authorityKey ?? {};
   if (keyId !== undefined && !isKeyOf({ keyId, issuer: undefined, serialNumber: undefined }, authority)) {
@@ -146,53 +151,53 @@ async function whyMissing(authority: X509Certificate, { revocationLists }: Lists
  * Refuses a list that OpenSSL would take for the authority's although another key signed it. OpenSSL chooses a list by
  * names and key identifiers only, and then refuses its signature.
  */
-async function demandOwn(authority: X509Certificate, lists: readonly RevocationList[]): Promise<void> {
+async function requireOwnList(authority: X509Certificate, lists: readonly RevocationList[]): Promise<void> {
   for (const list of lists) {
-    if (!list.names(authority) || (await list.isOf(authority))) continue;
+    if (!list.appliesTo(authority) || (await list.isSignedBy(authority))) continue;
     const cause = 'their lists must have authority key identifiers';
-    throw mistake(`two authorities have the name ${describe(authority)}: ${cause}`);
+    throw toCrlFileError(`two authorities have the name ${describeSubject(authority)}: ${cause}`);
   }
 }
 
 /** Finds the newest list that the authority signed and that OpenSSL applies to its certificates. */
-export async function listOf(
+export async function findList(
   authority: X509Certificate,
   { revocationLists }: Pick<Lists, 'revocationLists'>,
 ): Promise<RevocationList | undefined> {
-  return newestSignedBy(
+  return findNewestSignedBy(
     authority,
-    revocationLists.filter((list) => list.names(authority)),
+    revocationLists.filter((list) => list.appliesTo(authority)),
   );
 }
 
 /** Finds the lists that the authority's key signed under its name, for any edition of its certificate. */
-export async function listsSignedBy(
+export async function findListsSignedBy(
   authority: X509Certificate,
   { revocationLists }: Pick<Lists, 'revocationLists'>,
 ): Promise<RevocationList[]> {
   const signed: RevocationList[] = [];
-  for (const list of revocationLists) if (await list.isOf(authority)) signed.push(list);
+  for (const list of revocationLists) if (await list.isSignedBy(authority)) signed.push(list);
   return signed;
 }
 
-async function newestSignedBy(
+async function findNewestSignedBy(
   authority: X509Certificate,
   revocationLists: readonly RevocationList[],
 ): Promise<RevocationList | undefined> {
-  const [first, ...others] = await listsSignedBy(authority, { revocationLists });
+  const [first, ...others] = await findListsSignedBy(authority, { revocationLists });
   return others.reduce((newest, list) => (newest && isOlder(newest, list) ? list : newest), first);
 }
 
 /** @returns false if no authority in the file has the name in the list */
-async function isSigned(list: RevocationList, authorities: readonly X509Certificate[]): Promise<boolean> {
-  const named = authorities.filter((authority) => namesOf(authority).subject === list.issuer);
-  for (const authority of named) if (await list.isOf(authority)) return true;
-  if (named[0]) throw mistake(`holds a list in the name of ${describe(named[0])} that it has not signed`);
+async function isSignedByAuthority(list: RevocationList, authorities: readonly X509Certificate[]): Promise<boolean> {
+  const named = authorities.filter((authority) => readDistinguishedNames(authority).subject === list.issuer);
+  for (const authority of named) if (await list.isSignedBy(authority)) return true;
+  if (named[0]) throw toCrlFileError(`holds a list in the name of ${describeSubject(named[0])} that it has not signed`);
   return false;
 }
 
 /** Returns why a list is not current; undefined if it is. */
-export function flawOf({ thisUpdate, nextUpdate }: RevocationList, now: Date): string | undefined {
+export function findListFlaw({ thisUpdate, nextUpdate }: RevocationList, now: Date): string | undefined {
   if (!nextUpdate) return 'has no nextUpdate';
   if (now > nextUpdate) return `ended on ${nextUpdate.toISOString()}`;
   return thisUpdate > now ? `begins on ${thisUpdate.toISOString()}` : undefined;
@@ -205,6 +210,6 @@ function isOlder(one: RevocationList, other: RevocationList): boolean {
   return one.thisUpdate < other.thisUpdate;
 }
 
-function mistake(problem: string): TrustMaterialError {
-  return TrustMaterialError.of('CRL_FILE', problem);
+function toCrlFileError(problem: string): TrustMaterialError {
+  return TrustMaterialError.forSetting('CRL_FILE', problem);
 }

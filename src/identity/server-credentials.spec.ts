@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { authority, keyPem, server } from '../../test/support/trust-files.js';
-import { serverCertificate } from './server-credentials.js';
+import { readServerCertificate } from './server-credentials.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 const NOW = new Date();
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 const read = (cert: string, key: string, passphrase?: string, held?: Issued): string =>
-  serverCertificate({ cert: Buffer.from(cert), key: Buffer.from(key), passphrase }, NOW, held?.certificate).subject;
+  readServerCertificate({ cert: Buffer.from(cert), key: Buffer.from(key), passphrase }, NOW, held?.certificate).subject;
 
 const encrypted = (type: 'pkcs8' | 'sec1' = 'pkcs8'): string =>
   issued.privateKey.export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE });
@@ -46,7 +46,7 @@ describe('the service’s certificate', () => {
   it('is valid from its first second, which the skew moves forward, to its last', () => {
     const { validFromDate, validToDate } = issued.certificate;
     const at = (time: Date): string =>
-      serverCertificate({ cert: Buffer.from(issued.pem), key: Buffer.from(keyPem(issued)) }, time).subject;
+      readServerCertificate({ cert: Buffer.from(issued.pem), key: Buffer.from(keyPem(issued)) }, time).subject;
     expect(at(validToDate)).toBe('CN=localhost');
     expect(() => at(new Date(validToDate.getTime() + 1))).toThrow('the certificate ended on');
     expect(at(new Date(validFromDate.getTime() - 300_000))).toBe('CN=localhost');
@@ -87,14 +87,14 @@ describe('its key', () => {
     const broken = [keyPem(issued).slice(0, 150), keyPem(issued).replace('MI', 'AA'), encrypted().slice(0, 200)];
     for (const key of [...broken, encrypted()]) {
       for (const passphrase of [undefined, PASSPHRASE, 'incorrect horse']) {
-        const message = messageOf(() => read(issued.pem, key, passphrase));
+        const message = catchMessage(() => read(issued.pem, key, passphrase));
         expect(secrets.filter((secret) => !secret.startsWith('-----') && secret.length > 5 && message.includes(secret.slice(0, 20)))).toEqual([]); // prettier-ignore
       }
     }
   });
 });
 
-function messageOf(act: () => unknown): string {
+function catchMessage(act: () => unknown): string {
   try {
     act();
     return '';

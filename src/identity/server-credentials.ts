@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { pemBlocks } from '../x509/pem.js';
+import { readPemBlocks } from '../x509/pem.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 /**
@@ -17,49 +17,52 @@ const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
  *   list
  * @throws TrustMaterialError
  */
-export function serverCertificate(
+export function readServerCertificate(
   { cert, key, passphrase }: { cert: Buffer; key: Buffer; passphrase?: string | undefined },
   now: Date,
   held?: X509Certificate,
 ): X509Certificate {
-  const certificate = certificateOf(cert);
+  const certificate = parseFirstCertificate(cert);
   const { validFromDate, validToDate } = certificate;
   if (now > validToDate && certificate.fingerprint256 !== held?.fingerprint256) {
-    throw TrustMaterialError.of('CERT_FILE', `the certificate ended on ${validToDate.toISOString()}`);
+    throw TrustMaterialError.forSetting('CERT_FILE', `the certificate ended on ${validToDate.toISOString()}`);
   }
   if (now.getTime() + CLOCK_SKEW_MS < validFromDate.getTime()) {
-    throw TrustMaterialError.of('CERT_FILE', `the certificate begins on ${validFromDate.toISOString()}`);
+    throw TrustMaterialError.forSetting('CERT_FILE', `the certificate begins on ${validFromDate.toISOString()}`);
   }
   const usages = certificate.keyUsage as string[] | undefined;
   if (usages && !usages.includes(SERVER_AUTH)) {
-    throw TrustMaterialError.of('CERT_FILE', 'extended key usage lacks serverAuth');
+    throw TrustMaterialError.forSetting('CERT_FILE', 'extended key usage lacks serverAuth');
   }
-  if (!certificate.checkPrivateKey(keyOf(key, passphrase))) {
-    throw TrustMaterialError.of('KEY_FILE', 'is the key of another certificate');
+  if (!certificate.checkPrivateKey(openServerKey(key, passphrase))) {
+    throw TrustMaterialError.forSetting('KEY_FILE', 'is the key of another certificate');
   }
   return certificate;
 }
 
-function certificateOf(pem: Buffer): X509Certificate {
+function parseFirstCertificate(pem: Buffer): X509Certificate {
   try {
-    const [first] = pemBlocks(pem.toString('latin1'), '(?:TRUSTED |X509 )?CERTIFICATE');
+    const [first] = readPemBlocks(pem.toString('latin1'), '(?:TRUSTED |X509 )?CERTIFICATE');
     if (first) return new X509Certificate(first.text);
   } catch {
-    throw TrustMaterialError.of('CERT_FILE', 'holds a certificate that cannot be parsed');
+    throw TrustMaterialError.forSetting('CERT_FILE', 'holds a certificate that cannot be parsed');
   }
-  throw TrustMaterialError.of('CERT_FILE', 'holds no certificate (PEM)');
+  throw TrustMaterialError.forSetting('CERT_FILE', 'holds no certificate (PEM)');
 }
 
-function keyOf(pem: Buffer, passphrase: string | undefined): KeyObject {
+function openServerKey(pem: Buffer, passphrase: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
   } catch {
     if (isEncrypted(pem)) {
       throw passphrase === undefined
-        ? TrustMaterialError.of('KEY_FILE', 'is encrypted: PASSKEY_TLS_KEY_PASSPHRASE_FILE names its passphrase')
-        : TrustMaterialError.of('KEY_PASSPHRASE_FILE', 'does not open the key');
+        ? TrustMaterialError.forSetting(
+            'KEY_FILE',
+            'is encrypted: PASSKEY_TLS_KEY_PASSPHRASE_FILE names its passphrase',
+          )
+        : TrustMaterialError.forSetting('KEY_PASSPHRASE_FILE', 'does not open the key');
     }
-    throw TrustMaterialError.of('KEY_FILE', 'holds no private key (PEM)');
+    throw TrustMaterialError.forSetting('KEY_FILE', 'holds no private key (PEM)');
   }
 }
 

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TlsFiles } from '../config/config.js';
 import { DevelopmentCa } from '../../dev/development-ca.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
-import { tlsContext, tlsOptions } from './tls-options.js';
+import { createTlsContext, createTlsOptions } from './tls-options.js';
 
 let directory: string;
 
@@ -22,10 +22,10 @@ const files = (changed: Partial<TlsFiles> = {}): TlsFiles => ({
   ...{ certFile: pki('server.crt'), keyFile: pki('server.key'), caFile: pki('ca.crt'), crlFile: pki('ca.crl') },
   ...changed,
 });
-const options = (changed: Partial<TlsFiles> = {}): ReturnType<typeof tlsOptions> => {
+const options = (changed: Partial<TlsFiles> = {}): ReturnType<typeof createTlsOptions> => {
   const { certFile, keyFile, caFile, crlFile } = files(changed);
   const [cert, key, ca, crl] = [certFile, keyFile, caFile, crlFile].map((file) => readFileSync(file)) as [Buffer, Buffer, Buffer, Buffer]; // prettier-ignore
-  return tlsOptions(tlsContext({ cert, key, ca, crl }));
+  return createTlsOptions(createTlsContext({ cert, key, ca, crl }));
 };
 const authService = (): ConnectionOptions => ({ cert: read('auth-service.crt'), key: read('auth-service.key') });
 
@@ -147,7 +147,7 @@ describe('revocation', () => {
 
   it('refuses a caller whose certificate is on the list, and nobody else', async () => {
     const { serialNumber } = new NodeCertificate(read('auth-service.crt'));
-    const crlFile = write('revoked.crl', await (await authority()).revocationList([serialNumber]));
+    const crlFile = write('revoked.crl', await (await authority()).issueRevocationList([serialNumber]));
     await expect(handshake(authService(), { crlFile })).rejects.toThrow('CERT_REVOKED');
     const { socket } = await handshake({ cert: read('operator.crt'), key: read('operator.key') }, { crlFile });
     expect(socket.authorized).toBe(true);
@@ -169,7 +169,7 @@ describe('revocation', () => {
   });
 
   it('refuses everyone when the list is another authority’s', async () => {
-    const crlFile = write('other.crl', await (await DevelopmentCa.create()).revocationList());
+    const crlFile = write('other.crl', await (await DevelopmentCa.create()).issueRevocationList());
     await expect(handshake(authService(), { crlFile })).rejects.toThrow();
   });
 });

@@ -33,7 +33,7 @@ const SIGNATURES = [
  * Builds the TLS context: TLS 1.3 only, no session resumption (a resumed session would outlive its certificate), and
  * revocation checks. Every caller builds the whole context, because a context without `crl` checks no revocation.
  */
-export function tlsContext(contents: TlsFileContents): TlsContext {
+export function createTlsContext(contents: TlsFileContents): TlsContext {
   return {
     ...contents,
     minVersion: 'TLSv1.3',
@@ -47,7 +47,7 @@ export function tlsContext(contents: TlsFileContents): TlsContext {
  * Builds the options of the listener: mutual TLS and one protocol. Other timeouts apply after the handshake
  * (contract/request-timeouts.ts).
  */
-export function tlsOptions(context: TlsContext): ServerOptions {
+export function createTlsOptions(context: TlsContext): ServerOptions {
   return {
     ...context,
     requestCert: true,

@@ -1,9 +1,9 @@
 import { duplexPair } from 'node:stream';
 import { connect, createServer } from 'node:tls';
-import { describe } from './authorities.js';
+import { describeSubject } from './authorities.js';
 import { copyTrust, type ListedAuthority } from './trust-copy.js';
 import type { RevocationList } from '../x509/revocation-list.js';
-import { tlsContext, type TlsContext, type TlsFileContents } from './tls-options.js';
+import { createTlsContext, type TlsContext, type TlsFileContents } from './tls-options.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 /** The material to try. */
@@ -26,27 +26,29 @@ export async function tryHandshakes(
   own: Omit<TlsFileContents, 'ca' | 'crl'>,
 ): Promise<void> {
   const standIns = await copyTrust(authorities, otherLists).catch((error: unknown) => {
-    throw TrustMaterialError.ofAll(error);
+    throw TrustMaterialError.forAnySetting(error);
   });
-  const server = serve(tlsContext({ ...own, ca: Buffer.from(standIns.ca), crl: Buffer.from(standIns.crl) }));
+  const server = createTrialServer(
+    createTlsContext({ ...own, ca: Buffer.from(standIns.ca), crl: Buffer.from(standIns.crl) }),
+  );
   for (const listed of mustServe) {
     const refusal = await shakeHands(server, await standIns.certify(listed));
     if (refusal === undefined) continue;
-    const callers = `OpenSSL refuses every caller of ${describe(listed.authority)}`;
-    throw TrustMaterialError.ofAll(`${callers}: ${refusal}`);
+    const callers = `OpenSSL refuses every caller of ${describeSubject(listed.authority)}`;
+    throw TrustMaterialError.forAnySetting(`${callers}: ${refusal}`);
   }
 }
 
-function serve(context: TlsContext): ReturnType<typeof createServer> {
+function createTrialServer(context: TlsContext): ReturnType<typeof createServer> {
   try {
     return createServer({ ...context, requestCert: true, rejectUnauthorized: true, handshakeTimeout: 10_000 });
   } catch (error) {
-    throw TrustMaterialError.ofAll(error);
+    throw TrustMaterialError.forAnySetting(error);
   }
 }
 
 /** The server's socket of a refused peer. It has no reason if the handshake itself failed. */
-interface Refused {
+interface RefusedError {
   readonly authorizationError?: Error | string | null;
 }
 
@@ -58,7 +60,7 @@ async function shakeHands(
   const [serverSide, clientSide] = duplexPair();
   const { promise: refusal, resolve } = Promise.withResolvers<string | undefined>();
   const accepted = (): void => { resolve(undefined); }; // prettier-ignore
-  const refused = ({ code, message }: NodeJS.ErrnoException, socket: Refused): void => {
+  const refused = ({ code, message }: NodeJS.ErrnoException, socket: RefusedError): void => {
     resolve(String(socket.authorizationError ?? code ?? message));
   };
   server.once('secureConnection', accepted).once('tlsClientError', refused);

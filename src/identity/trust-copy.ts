@@ -1,8 +1,16 @@
 import { generateKeyPair as generate, type KeyObject, randomBytes, sign, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
-import { namesOf, subjectKeyIdOf } from '../x509/authority-key.js';
-import { childrenOf, contextTag, DER, type DerElement, encodeDer, expectTag, wholeSequence } from '../x509/der.js';
-import { pemOf } from '../x509/pem.js';
+import { readDistinguishedNames, readSubjectKeyId } from '../x509/authority-key.js';
+import {
+  readChildren,
+  makeContextTag,
+  DER,
+  type DerElement,
+  encodeDer,
+  expectTag,
+  readWholeSequence,
+} from '../x509/der.js';
+import { toPem } from '../x509/pem.js';
 import type { RevocationList } from '../x509/revocation-list.js';
 
 interface KeyPair {
@@ -19,7 +27,7 @@ export interface ListedAuthority {
 }
 
 /** Copies of the trust material, in PEM. */
-export interface StandIns {
+export interface TrustCopy {
   readonly ca: string;
   readonly crl: string;
   /** Issues a certificate for a caller, signed by the copy of an authority that has a list. */
@@ -36,9 +44,9 @@ export interface StandIns {
 export async function copyTrust(
   material: readonly ListedAuthority[],
   otherLists: readonly RevocationList[],
-): Promise<StandIns> {
-  const keys = await keysLike(material.map(({ authority }) => authority));
-  const keyOf = (authority: X509Certificate): KeyPair => keys.get(spkiOf(authority).toString('hex'))!;
+): Promise<TrustCopy> {
+  const keys = await generateKeysLike(material.map(({ authority }) => authority));
+  const keyOf = (authority: X509Certificate): KeyPair => keys.get(exportSpki(authority).toString('hex'))!;
   const certificates = material.map(({ authority }) => {
     const issuer = material.find((other) => isIssuer(other.authority, authority))?.authority ?? authority;
     return copyCertificate(authority, keyOf(authority), keyOf(issuer));
@@ -46,14 +54,14 @@ export async function copyTrust(
   const signers = new Map(material.map(({ authority, list }) => [list, authority]));
   const lists = [...signers].flatMap(([list, authority]) => (list ? [copyList(list, keyOf(authority))] : []));
   return {
-    ca: certificates.map((der) => pemOf('CERTIFICATE', der)).join(''),
-    crl: [...lists, ...otherLists.map(({ der }) => der)].map((der) => pemOf('X509 CRL', der)).join(''),
+    ca: certificates.map((der) => toPem('CERTIFICATE', der)).join(''),
+    crl: [...lists, ...otherLists.map(({ der }) => der)].map((der) => toPem('X509 CRL', der)).join(''),
     certify: async ({ authority, list }) => {
       const { publicKey, privateKey } = await generateKeyPair('ec', { namedCurve: 'P-256' });
-      const [, algorithm] = partsOf(list!.der);
-      const certificate = callersCertificate(authority, publicKey, algorithm);
+      const [, algorithm] = splitSigned(list!.der);
+      const certificate = buildCallerCertificate(authority, publicKey, algorithm);
       return {
-        cert: pemOf('CERTIFICATE', signed(certificate, algorithm, keyOf(authority))),
+        cert: toPem('CERTIFICATE', signContent(certificate, algorithm, keyOf(authority))),
         key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
       };
     },
@@ -63,24 +71,24 @@ export async function copyTrust(
 const isIssuer = (issuer: X509Certificate, authority: X509Certificate): boolean =>
   authority.checkIssued(issuer) && authority.verify(issuer.publicKey);
 
-const spkiOf = ({ publicKey }: X509Certificate): Buffer => publicKey.export({ type: 'spki', format: 'der' });
+const exportSpki = ({ publicKey }: X509Certificate): Buffer => publicKey.export({ type: 'spki', format: 'der' });
 
 /** The generated keys by kind, for reuse: an RSA key takes a second. */
-const pool = new Map<string, KeyPair[]>();
+const generatedKeys = new Map<string, KeyPair[]>();
 
 /** Generates a key of the same kind and size for each key of the authorities. */
-async function keysLike(authorities: readonly X509Certificate[]): Promise<Map<string, KeyPair>> {
+async function generateKeysLike(authorities: readonly X509Certificate[]): Promise<Map<string, KeyPair>> {
   const keys = new Map<string, KeyPair>();
   const used = new Map<string, number>();
   for (const authority of authorities) {
-    const id = spkiOf(authority).toString('hex');
+    const id = exportSpki(authority).toString('hex');
     if (keys.has(id)) continue;
     const { asymmetricKeyType: type = '', asymmetricKeyDetails: { namedCurve, modulusLength } = {} } =
       authority.publicKey;
     const kind = [type, namedCurve, modulusLength].join();
-    const [index, generated] = [used.get(kind) ?? 0, pool.get(kind) ?? []];
+    const [index, generated] = [used.get(kind) ?? 0, generatedKeys.get(kind) ?? []];
     generated[index] ??= await generateKeyPair(type, { namedCurve, modulusLength });
-    pool.set(kind, generated);
+    generatedKeys.set(kind, generated);
     used.set(kind, index + 1);
     keys.set(id, generated[index]);
   }
@@ -88,50 +96,50 @@ async function keysLike(authorities: readonly X509Certificate[]): Promise<Map<st
 }
 
 /** Splits a signed structure into the signed part, the AlgorithmIdentifier and the signature. */
-function partsOf(der: Buffer): [Buffer, Buffer, Buffer] {
-  return wholeSequence(der).map(({ start, end }) => der.subarray(start, end)) as [Buffer, Buffer, Buffer];
+function splitSigned(der: Buffer): [Buffer, Buffer, Buffer] {
+  return readWholeSequence(der).map(({ start, end }) => der.subarray(start, end)) as [Buffer, Buffer, Buffer];
 }
 
 /** Copies a TBSCertificate (RFC 5280 §4.1): the version (absent in v1), five members, the public key, and the rest. */
 function copyCertificate({ raw }: X509Certificate, key: KeyPair, issuerKey: KeyPair): Buffer {
-  const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
-  const first = members[0]?.tag === contextTag(0) ? 1 : 0;
+  const members = readChildren(raw, expectTag(readWholeSequence(raw)[0], DER.sequence));
+  const first = members[0]?.tag === makeContextTag(0) ? 1 : 0;
   const algorithm = raw.subarray(members[first + 1]!.start, members[first + 1]!.end);
   const copied = members.map((member, index) => {
     if (index === first + 5) return copyPublicKey(raw, member, key);
     return raw.subarray(member.start, member.end);
   });
-  const usable = hashOf(algorithm) === undefined ? defaultAlgorithm(issuerKey) : algorithm;
+  const usable = findHash(algorithm) === undefined ? chooseAlgorithm(issuerKey) : algorithm;
   copied[first + 1] = usable;
-  return signed(encodeDer(DER.sequence, ...copied), usable, issuerKey);
+  return signContent(encodeDer(DER.sequence, ...copied), usable, issuerKey);
 }
 
 /** Copies a SubjectPublicKeyInfo with its parameters unchanged, because OpenSSL refuses curves that are written out. */
 function copyPublicKey(raw: Buffer, { start, end }: DerElement, { publicKey }: KeyPair): Buffer {
-  const [algorithm] = partsOf(raw.subarray(start, end));
-  return encodeDer(DER.sequence, algorithm, partsOf(publicKey.export({ type: 'spki', format: 'der' }))[1]);
+  const [algorithm] = splitSigned(raw.subarray(start, end));
+  return encodeDer(DER.sequence, algorithm, splitSigned(publicKey.export({ type: 'spki', format: 'der' }))[1]);
 }
 
 function copyList({ der }: RevocationList, key: KeyPair): Buffer {
-  const [list, algorithm] = partsOf(der);
-  return signed(list, algorithm, key);
+  const [list, algorithm] = splitSigned(der);
+  return signContent(list, algorithm, key);
 }
 
 /** Builds the TBSCertificate of a caller. It has no names, because name constraints could forbid any name. */
-function callersCertificate(authority: X509Certificate, publicKey: KeyObject, algorithm: Buffer): Buffer {
-  const keyId = subjectKeyIdOf(authority);
+function buildCallerCertificate(authority: X509Certificate, publicKey: KeyObject, algorithm: Buffer): Buffer {
+  const keyId = readSubjectKeyId(authority);
   const authorityKey = keyId !== undefined && encodeDer(DER.sequence, encodeDer(0x80, Buffer.from(keyId, 'hex')));
   return encodeDer(
     DER.sequence,
-    encodeDer(contextTag(0), Buffer.from('020102', 'hex')),
+    encodeDer(makeContextTag(0), Buffer.from('020102', 'hex')),
     encodeDer(DER.integer, Buffer.concat([Buffer.from([0x7f]), randomBytes(15)])),
     algorithm,
-    Buffer.from(namesOf(authority).subject, 'hex'),
+    Buffer.from(readDistinguishedNames(authority).subject, 'hex'),
     encodeDer(DER.sequence, encodeTime(Date.now() - HOUR_MS), encodeTime(Date.now() + HOUR_MS)),
     encodeDer(DER.sequence),
     publicKey.export({ type: 'spki', format: 'der' }),
     encodeDer(
-      contextTag(3),
+      makeContextTag(3),
       encodeDer(
         DER.sequence,
         encodeExtension('551d0f', Buffer.from('03020780', 'hex')), // keyUsage: digitalSignature
@@ -154,8 +162,8 @@ function encodeTime(time: number): Buffer {
   return encodeDer(DER.generalizedTime, Buffer.from(text));
 }
 
-function signed(content: Buffer, algorithm: Buffer, { privateKey }: KeyPair): Buffer {
-  const signature = sign(hashOf(algorithm), content, privateKey);
+function signContent(content: Buffer, algorithm: Buffer, { privateKey }: KeyPair): Buffer {
+  const signature = sign(findHash(algorithm), content, privateKey);
   return encodeDer(DER.sequence, content, algorithm, encodeDer(DER.bitString, Buffer.from([0]), signature));
 }
 
@@ -174,8 +182,8 @@ const HASHES = new Map<string, string | null>([
 ]);
 
 /** @returns undefined if the algorithm cannot sign a copy */
-function hashOf(algorithm: Buffer): string | null | undefined {
-  const { content, end } = expectTag(wholeSequence(algorithm)[0], DER.objectIdentifier);
+function findHash(algorithm: Buffer): string | null | undefined {
+  const { content, end } = expectTag(readWholeSequence(algorithm)[0], DER.objectIdentifier);
   return HASHES.get(algorithm.toString('hex', content, end));
 }
 
@@ -183,7 +191,7 @@ function hashOf(algorithm: Buffer): string | null | undefined {
  * Returns an algorithm of the issuer's key for a certificate whose own algorithm cannot sign a copy, for example
  * RSASSA-PSS.
  */
-function defaultAlgorithm({ publicKey: { asymmetricKeyType } }: KeyPair): Buffer {
+function chooseAlgorithm({ publicKey: { asymmetricKeyType } }: KeyPair): Buffer {
   return Buffer.from(
     asymmetricKeyType === 'rsa' ? '300d06092a864886f70d01010b0500' : '300a06082a8648ce3d040302',
     'hex',

@@ -5,9 +5,9 @@ import { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
 import { authority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
-import { pemBlocks } from '../x509/pem.js';
+import { readPemBlocks } from '../x509/pem.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
-import { readTrustMaterial, type TrustMaterial, trustFiles } from './trust-material.js';
+import { readTrustMaterial, type TrustMaterial, listTrustFiles } from './trust-material.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
 let trust: TrustFiles;
@@ -44,8 +44,14 @@ describe('the trust material', () => {
 
   it('lies in these files', () => {
     const { certFile, keyFile, caFile, crlFile } = trust.files;
-    expect(trustFiles(trust.files)).toStrictEqual([certFile, keyFile, caFile, crlFile]);
-    expect(trustFiles({ ...trust.files, keyPassphraseFile: 'p' })).toEqual([certFile, keyFile, caFile, crlFile, 'p']);
+    expect(listTrustFiles(trust.files)).toStrictEqual([certFile, keyFile, caFile, crlFile]);
+    expect(listTrustFiles({ ...trust.files, keyPassphraseFile: 'p' })).toEqual([
+      certFile,
+      keyFile,
+      caFile,
+      crlFile,
+      'p',
+    ]);
   });
 
   it('is given back when they say the same', async () => {
@@ -98,7 +104,7 @@ describe('OpenSSL gets', () => {
     trust.write('ca.crl', `${list({ number: 1 })}a remark\n${list({ number: 2 })}${list({}, other)}`);
     const { context } = await read();
     expect(String(context.ca)).toBe(`${String(trust.root.certificate)}${String(other.certificate)}`);
-    expect(pemBlocks(String(context.crl), 'X509 CRL').map(({ text }) => `${text}\n`).join('')).toBe(String(context.crl)); // prettier-ignore
+    expect(readPemBlocks(String(context.crl), 'X509 CRL').map(({ text }) => `${text}\n`).join('')).toBe(String(context.crl)); // prettier-ignore
     expect((await parseRevocationLists(String(context.crl))).map(({ number }) => number)).toEqual([2n, 1n]);
   });
 

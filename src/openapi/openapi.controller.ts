@@ -11,7 +11,7 @@ export class OpenApiController {
   @Get('openapi.json')
   @Requires('any')
   @Header('content-type', 'application/json; charset=utf-8')
-  contract(): string {
+  getDocument(): string {
     return this.document;
   }
 }

@@ -1,7 +1,7 @@
 import type { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** The active passkeys of one model that new settings would refuse at the next sign-in. */
-export interface WouldRefuse {
+export interface ExpectedRefusal {
   readonly aaguid: string;
   /** Name of the model; null: unknown. */
   readonly name: string | null;
@@ -16,5 +16,5 @@ export interface WouldRefuse {
  */
 export abstract class EnrolledCredentials {
   /** Finds the active passkeys that these settings refuse, grouped by model. */
-  abstract refusedBy(settings: Pick<RelyingPartyEntity, 'rpId' | 'enabled' | 'policy'>): Promise<WouldRefuse[]>;
+  abstract findRefused(settings: Pick<RelyingPartyEntity, 'rpId' | 'enabled' | 'policy'>): Promise<ExpectedRefusal[]>;
 }

@@ -20,7 +20,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   const clock = { now: () => new Date() };
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
-  parties = new RelyingPartiesService(entities(), clock, audit);
+  parties = new RelyingPartiesService(getParties(), clock, audit);
 });
 beforeEach(() => database.sql('TRUNCATE relying_party, audit_event'));
 afterAll(async () => {
@@ -28,7 +28,7 @@ afterAll(async () => {
   await database.close();
 });
 
-const entities = () => database.dataSource.getRepository(RelyingPartyEntity);
+const getParties = () => database.dataSource.getRepository(RelyingPartyEntity);
 
 /** Boots with a file of this text, or without a file. */
 async function boot(text: string | undefined, production = true): Promise<RelyingPartyEntity[]> {
@@ -36,7 +36,7 @@ async function boot(text: string | undefined, production = true): Promise<Relyin
   if (text !== undefined) writeFileSync(file, text);
   const config = { ...readConfig(text === undefined ? {} : { PASSKEY_RELYING_PARTIES_FILE: file }), production };
   await new InitialRelyingParties(config, parties).onApplicationBootstrap();
-  return entities().find({ order: { rpId: 'ASC' } });
+  return getParties().find({ order: { rpId: 'ASC' } });
 }
 
 const YAML = `
@@ -126,6 +126,6 @@ describe('a file with a mistake stops the boot, and creates nothing', () => {
   ])('%s', async (_, text, mistake) => {
     await expect(boot(text)).rejects.toThrow(ConfigError);
     await expect(boot(text)).rejects.toThrow(mistake);
-    expect(await entities().count()).toBe(0);
+    expect(await getParties().count()).toBe(0);
   }); // prettier-ignore
 });

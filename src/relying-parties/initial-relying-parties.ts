@@ -3,7 +3,7 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { validateSync } from 'class-validator';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { DEVELOPMENT_RELYING_PARTY } from '../config/development.js';
-import { invalidMembers } from '../http/invalid-members.js';
+import { describeInvalidMembers } from '../http/invalid-members.js';
 import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
 import { toInstance } from '../http/request-class.js';
 import { Problem } from '../http/problem.js';
@@ -27,19 +27,19 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    for (const settings of this.wanted()) {
-      await this.parties.put(null, settings.rpId, Object.assign(settings, { version: NOT_YET })).catch(exists);
+    for (const settings of this.listWanted()) {
+      await this.parties.put(null, settings.rpId, Object.assign(settings, { version: NOT_YET })).catch(ignoreConflict);
     }
   }
 
-  private wanted(): Settings[] {
+  private listWanted(): Settings[] {
     const { relyingPartiesFile, production } = this.config;
-    const listed = relyingPartiesFile === undefined ? [] : settingsIn(relyingPartiesFile);
+    const listed = relyingPartiesFile === undefined ? [] : readSettings(relyingPartiesFile);
     return production ? listed : [...listed, DEVELOPMENT_RELYING_PARTY];
   }
 }
 
-function exists(error: unknown): void {
+function ignoreConflict(error: unknown): void {
   if (!(error instanceof Problem && error.slug === 'relying-party-conflict')) throw error;
 }
 
@@ -49,26 +49,26 @@ function exists(error: unknown): void {
  *
  * @throws ConfigError
  */
-function settingsIn(file: string): Settings[] {
-  const list = yamlIn(file);
+function readSettings(file: string): Settings[] {
+  const list = readPlainYaml(file);
   if (!Array.isArray(list)) throw new ConfigError([`${file} must hold a list of relying parties`]);
   const parties = list.map((entry: unknown) => toInstance(PutRelyingPartyDto, entry ?? {}));
   const mistakes = parties.flatMap((settings, index) =>
-    mistakesIn(settings).map((mistake) => `${file}, entry ${String(index + 1)}: ${mistake}`),
+    findSettingsMistakes(settings).map((mistake) => `${file}, entry ${String(index + 1)}: ${mistake}`),
   );
   if (mistakes.length > 0) throw new ConfigError(mistakes);
   return parties as Settings[];
 }
 
-function mistakesIn(settings: PutRelyingPartyDto): string[] {
+function findSettingsMistakes(settings: PutRelyingPartyDto): string[] {
   const options = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true };
-  const mistakes = invalidMembers(validateSync(settings, options)).map(
+  const mistakes = describeInvalidMembers(validateSync(settings, options)).map(
     ({ pointer, detail }) => `${detail} (${pointer})`,
   );
   return settings.rpId ? mistakes : [...mistakes, 'rpId must be present'];
 }
 
-function yamlIn(file: string): unknown {
+function readPlainYaml(file: string): unknown {
   try {
     return parsePlainYaml(readFileSync(file, 'utf8'));
   } catch (error) {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { warningsOf } from './policy-warnings.js';
-import { wholePolicy } from './relying-party-policy.js';
+import { findWarnings } from './policy-warnings.js';
+import { completePolicy } from './relying-party-policy.js';
 
 const AAGUID = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
 const OWN = ['https://login.example.com'];
-const related = (count: number): string[] =>
+const makeRelatedOrigins = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `https://name${String(n + 1)}.example`);
 
 const U2F = {
@@ -13,19 +13,19 @@ const U2F = {
 };
 const TPM = { conveyance: 'direct', trust: 'trusted', formats: ['tpm', 'none'] };
 
-function warnings(policy: object, origins: readonly string[] = OWN) {
-  return warningsOf({
+function findPolicyWarnings(policy: object, origins: readonly string[] = OWN) {
+  return findWarnings({
     rpId: 'login.example.com',
     origins,
-    policy: wholePolicy(policy),
+    policy: completePolicy(policy),
   });
 }
 
 describe('the settings of a relying party', () => {
   it.each<[string, object, string[]]>([
     ['the defaults', {}, OWN],
-    ['five related names', {}, related(5)],
-    ['five related names and the own one', {}, [...OWN, ...related(5)]],
+    ['five related names', {}, makeRelatedOrigins(5)],
+    ['five related names and the own one', {}, [...OWN, ...makeRelatedOrigins(5)]],
     ['trusted attestation that is asked for', { attestation: { conveyance: 'direct', trust: 'trusted' } }, OWN],
     ['device-bound passkeys with attestation', { attestation: { conveyance: 'direct' }, backup: 'device-bound' }, OWN],
     ['the format none alone, with trust any', { attestation: { formats: ['none'] } }, OWN],
@@ -36,7 +36,7 @@ describe('the settings of a relying party', () => {
     ['an app', {}, [`android:apk-key-hash:${'A'.repeat(43)}`]],
     ['20 passkeys', { maxCredentialsPerUser: 20 }, OWN],
   ])('give no warning for %s', (_, policy, origins) => {
-    expect(warnings(policy, origins)).toEqual([]);
+    expect(findPolicyWarnings(policy, origins)).toEqual([]);
   });
 
   const none = '/policy/attestation/conveyance';
@@ -64,20 +64,20 @@ describe('the settings of a relying party', () => {
     ['more passkeys than Firefox reads', { maxCredentialsPerUser: 21 }, ['/policy/maxCredentialsPerUser']],
     ['top origins that have no effect', { crossOrigin: { topOrigins: ['https://top.example'] } }, ['/policy/crossOrigin/topOrigins']],
   ])('warn of %s', (_, policy, pointers) => {
-    expect(warnings(policy).map(({ pointer }) => pointer)).toEqual(pointers);
+    expect(findPolicyWarnings(policy).map(({ pointer }) => pointer)).toEqual(pointers);
   }); // prettier-ignore
 
   it('name the related origins that browsers ignore', () => {
-    const [warning] = warnings({}, related(7));
+    const [warning] = findPolicyWarnings({}, makeRelatedOrigins(7));
     expect(warning).toMatchObject({ pointer: '/origins', detail: expect.stringContaining('name6, name7') });
   });
 
   it('give no warning for TPMs alone with SHA-1', () => {
-    expect(warnings({ attestation: TPM, allowSha1Tpm: true })).toEqual([]);
+    expect(findPolicyWarnings({ attestation: TPM, allowSha1Tpm: true })).toEqual([]);
   });
 
   it('name the origins at which no browser uses the RP ID', () => {
-    const [warning, ...others] = warnings({}, [...OWN, 'https://intranet', 'http://localhost:3000']);
+    const [warning, ...others] = findPolicyWarnings({}, [...OWN, 'https://intranet', 'http://localhost:3000']);
     expect(warning).toMatchObject({ pointer: '/origins', detail: expect.stringContaining('at https://intranet, http://localhost:3000: ') });
     expect(others).toEqual([]);
   }); // prettier-ignore
@@ -85,6 +85,6 @@ describe('the settings of a relying party', () => {
   it('stay short, however many origins there are', () => {
     const long = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}.example`);
     const strange = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}`);
-    for (const { detail } of warnings({}, [...long, ...strange])) expect(detail.length).toBeLessThan(1_000);
+    for (const { detail } of findPolicyWarnings({}, [...long, ...strange])) expect(detail.length).toBeLessThan(1_000);
   });
 });

@@ -1,4 +1,4 @@
-import { MAX_RELATED_NAMES, relatedNames, strangeOrigins } from './related-origins.js';
+import { MAX_RELATED_NAMES, listRelatedNames, listUnusableOrigins } from './related-origins.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
 
 /** An effect of a setting that its author may not want. The setting applies nevertheless. */
@@ -21,25 +21,25 @@ const FIREFOX_DESCRIPTORS = 20;
 const COMMON_ALGORITHMS = [-7, -257];
 
 /** Lists what browsers and authenticators will not do under these settings, and what to change. */
-export function warningsOf({ rpId, origins, policy }: Settings): PolicyWarning[] {
+export function findWarnings({ rpId, origins, policy }: Settings): PolicyWarning[] {
   return [
-    ...warningsOfOrigins(rpId, origins),
-    ...warningsOfAttestation(policy),
-    ...warningsOfFormats(policy),
-    ...warningsOfAuthenticators(policy),
-    ...warningsOfOptions(policy),
+    ...warnOfOrigins(rpId, origins),
+    ...warnOfAttestation(policy),
+    ...warnOfFormats(policy),
+    ...warnOfAuthenticators(policy),
+    ...warnOfOptions(policy),
   ];
 }
 
-function warningsOfOrigins(rpId: string, origins: readonly string[]): PolicyWarning[] {
-  const beyond = relatedNames(rpId, origins).slice(MAX_RELATED_NAMES);
-  const strange = strangeOrigins(rpId, origins);
+function warnOfOrigins(rpId: string, origins: readonly string[]): PolicyWarning[] {
+  const beyond = listRelatedNames(rpId, origins).slice(MAX_RELATED_NAMES);
+  const strange = listUnusableOrigins(rpId, origins);
   const details = [
     beyond.length > 0 &&
       `browsers follow related origins under ${String(MAX_RELATED_NAMES)} names and ignore the rest: ` +
-        `${listed(beyond)}; use fewer domains, or another relying party for them`,
+        `${joinNames(beyond)}; use fewer domains, or another relying party for them`,
     strange.length > 0 &&
-      `no browser lets a page use the passkeys of ${rpId} at ${listed(strange)}: the host is not on that domain, and ` +
+      `no browser lets a page use the passkeys of ${rpId} at ${joinNames(strange)}: the host is not on that domain, and ` +
         'has no registered domain that could make it a related origin; remove it, or use another relying party',
   ];
   return details.filter((detail) => detail !== false).map((detail) => ({ pointer: '/origins', detail }));
@@ -47,7 +47,7 @@ function warningsOfOrigins(rpId: string, origins: readonly string[]): PolicyWarn
 
 const MAX_LISTED = 5;
 
-function listed(names: readonly string[]): string {
+function joinNames(names: readonly string[]): string {
   const more = names.length - MAX_LISTED;
   return `${names.slice(0, MAX_LISTED).join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`;
 }
@@ -56,7 +56,7 @@ function listed(names: readonly string[]): string {
  * Warns of settings that the conveyance `none` makes impossible, because the client then replaces the attestation
  * (WebAuthn L3 §5.1.3).
  */
-function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): PolicyWarning[] {
+function warnOfAttestation({ attestation, backup }: RelyingPartyPolicy): PolicyWarning[] {
   const { conveyance, trust, formats } = attestation;
   const warnings: PolicyWarning[] = [];
   const warn = (pointer: string, detail: string): void => {
@@ -86,7 +86,7 @@ function warningsOfAttestation({ attestation, backup }: RelyingPartyPolicy): Pol
 /**
  * Warns of settings that make registration impossible when only one attestation format is left that can prove anything.
  */
-function warningsOfFormats(policy: RelyingPartyPolicy): PolicyWarning[] {
+function warnOfFormats(policy: RelyingPartyPolicy): PolicyWarning[] {
   const { attestation, backup, userVerification, residentKey, algorithms, allowSha1Tpm } = policy;
   const { conveyance, trust, formats } = attestation;
   const trusted = trust === 'trusted' || backup === 'device-bound';
@@ -107,7 +107,7 @@ function warningsOfFormats(policy: RelyingPartyPolicy): PolicyWarning[] {
   ]; // prettier-ignore
 }
 
-function warningsOfAuthenticators({ authenticators, attestation }: RelyingPartyPolicy): PolicyWarning[] {
+function warnOfAuthenticators({ authenticators, attestation }: RelyingPartyPolicy): PolicyWarning[] {
   const { allow, deny = [], unknown } = authenticators;
   const left = allow?.filter((aaguid) => !deny.includes(aaguid));
   if (left?.length === 0) {
@@ -121,7 +121,7 @@ function warningsOfAuthenticators({ authenticators, attestation }: RelyingPartyP
   return [{ pointer: `/policy/authenticators/${allow ? 'allow' : 'unknown'}`, detail }];
 }
 
-function warningsOfOptions({ algorithms, maxCredentialsPerUser, crossOrigin }: RelyingPartyPolicy): PolicyWarning[] {
+function warnOfOptions({ algorithms, maxCredentialsPerUser, crossOrigin }: RelyingPartyPolicy): PolicyWarning[] {
   const missing = COMMON_ALGORITHMS.filter((algorithm) => !algorithms.includes(algorithm));
   const warnings: PolicyWarning[] = [];
   if (missing.length === COMMON_ALGORITHMS.length) {

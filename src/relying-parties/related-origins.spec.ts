@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { relatedNames, relatedOrigins, strangeOrigins } from './related-origins.js';
+import { listRelatedNames, listRelatedOrigins, listUnusableOrigins } from './related-origins.js';
 
 const RP_ID = 'example.com';
 
@@ -15,7 +15,7 @@ describe('related origins (WebAuthn L3 §5.11)', () => {
       ['https://example.de', 'https://example.at', 'https://a.example.de'],
     ],
   ])('%s', (_, origins, expected) => {
-    expect(relatedOrigins(RP_ID, origins)).toEqual(expected);
+    expect(listRelatedOrigins(RP_ID, origins)).toEqual(expected);
   });
 
   it.each<[string, string[], string[]]>([
@@ -25,7 +25,7 @@ describe('related origins (WebAuthn L3 §5.11)', () => {
     ['no name for the own domain', ['https://www.example.com', 'https://example.de'], ['example']],
     ['no name for a public suffix', ['https://co.uk'], []],
   ])('count %s (§5.11.1)', (_, origins, names) => {
-    expect(relatedNames(RP_ID, origins)).toEqual(names);
+    expect(listRelatedNames(RP_ID, origins)).toEqual(names);
   });
 
   it.each<[string, string, boolean]>([
@@ -38,10 +38,10 @@ describe('related origins (WebAuthn L3 §5.11)', () => {
     ['a host without a domain', 'https://intranet', true],
     ['loopback', 'http://localhost:3000', true],
   ])('tell whether a browser can use %s, %s (§5.11.1)', (_, origin, strange) => {
-    expect(strangeOrigins(RP_ID, [origin])).toEqual(strange ? [origin] : []);
+    expect(listUnusableOrigins(RP_ID, [origin])).toEqual(strange ? [origin] : []);
   });
 
   it('are no question for loopback where that is the RP ID', () => {
-    expect(strangeOrigins('localhost', ['http://localhost:3000', 'http://app.localhost'])).toEqual([]);
+    expect(listUnusableOrigins('localhost', ['http://localhost:3000', 'http://app.localhost'])).toEqual([]);
   });
 });

@@ -7,33 +7,33 @@ export const MAX_RELATED_NAMES = 5;
  * Lists the origins for the document at /.well-known/webauthn (WebAuthn L3 §5.11), in the order of the settings. An
  * origin on the domain of the RP ID needs no listing, and its name would count against the limit of the browser.
  */
-export function relatedOrigins(rpId: string, origins: readonly string[]): string[] {
-  return origins.filter((origin) => origin.startsWith('https://') && !isOwn(rpId, new URL(origin).hostname));
+export function listRelatedOrigins(rpId: string, origins: readonly string[]): string[] {
+  return origins.filter((origin) => origin.startsWith('https://') && !isOwnHost(rpId, new URL(origin).hostname));
 }
 
 /**
  * Lists the origins where no browser accepts the RP ID (WebAuthn L3 §5.11.1): the host is neither the RP ID nor below
  * it, and has no registrable domain that could make it a related origin. Origins of apps are never listed.
  */
-export function strangeOrigins(rpId: string, origins: readonly string[]): string[] {
+export function listUnusableOrigins(rpId: string, origins: readonly string[]): string[] {
   return origins.filter((origin) => {
     if (origin.startsWith('android:')) return false;
     const { hostname } = new URL(origin);
-    return !isOwn(rpId, hostname) && (!origin.startsWith('https://') || !nameOf(hostname));
+    return !isOwnHost(rpId, hostname) && (!origin.startsWith('https://') || !findDomainName(hostname));
   });
 }
 
 /** Lists the names that a browser counts for related origins, such as `example` for https://login.example.co.uk. */
-export function relatedNames(rpId: string, origins: readonly string[]): string[] {
-  const names = relatedOrigins(rpId, origins).map((origin) => nameOf(new URL(origin).hostname));
+export function listRelatedNames(rpId: string, origins: readonly string[]): string[] {
+  const names = listRelatedOrigins(rpId, origins).map((origin) => findDomainName(new URL(origin).hostname));
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
 /** @returns undefined if the host is a public suffix, an address or a name outside the public domains */
-function nameOf(hostname: string): string | undefined {
+function findDomainName(hostname: string): string | undefined {
   return getDomainWithoutSuffix(hostname, { allowPrivateDomains: true }) || undefined;
 }
 
-function isOwn(rpId: string, host: string): boolean {
+function isOwnHost(rpId: string, host: string): boolean {
   return host === rpId || host.endsWith(`.${rpId}`);
 }

@@ -7,7 +7,7 @@ import { Problem } from '../http/problem.js';
 import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';
 import { type DryRunResponse, RelyingPartyResponse } from './dto/relying-party.response.js';
 import { EnrolledCredentials } from './enrolled-credentials.js';
-import { relatedOrigins } from './related-origins.js';
+import { listRelatedOrigins } from './related-origins.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 
 @Controller('v1/relying-parties')
@@ -27,7 +27,7 @@ export class RelyingPartiesController {
   @Get(':rpId')
   @Requires('relying-parties:read')
   async get(@Context() context: AuthorizedContext, @Param() { rpId }: RpIdParam): Promise<RelyingPartyResponse> {
-    await this.access.demandRelyingParty(context, rpId);
+    await this.access.authorizeRelyingParty(context, rpId);
     return RelyingPartyResponse.of(await this.parties.get(rpId));
   }
 
@@ -40,7 +40,7 @@ export class RelyingPartiesController {
     @Body() settings: PutRelyingPartyDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RelyingPartyResponse | DryRunResponse> {
-    await this.access.demandRelyingParty(context, rpId);
+    await this.access.authorizeRelyingParty(context, rpId);
     if ((settings.rpId ?? rpId) !== rpId) {
       throw new Problem('request-malformed', {
         invalid: [{ pointer: '/rpId', detail: 'is not the RP ID in the path' }],
@@ -48,7 +48,7 @@ export class RelyingPartiesController {
     }
     if (dryRun === 'true') {
       const party = await this.parties.propose(rpId, settings);
-      const wouldRefuse = await this.enrolled.refusedBy(party);
+      const wouldRefuse = await this.enrolled.findRefused(party);
       return Object.assign(RelyingPartyResponse.of(party), { wouldRefuse });
     }
     const { party, created } = await this.parties.put(context, rpId, settings);
@@ -63,8 +63,8 @@ export class RelyingPartiesController {
     @Context() context: AuthorizedContext,
     @Param() { rpId }: RpIdParam,
   ): Promise<{ origins: string[] }> {
-    await this.access.demandRelyingParty(context, rpId);
+    await this.access.authorizeRelyingParty(context, rpId);
     const { origins } = await this.parties.get(rpId);
-    return { origins: relatedOrigins(rpId, origins) };
+    return { origins: listRelatedOrigins(rpId, origins) };
   }
 }

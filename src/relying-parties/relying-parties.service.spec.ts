@@ -32,7 +32,7 @@ afterAll(() => database.close());
 const put = (settings: Partial<PutRelyingPartyDto> = {}, rpId = RP_ID) =>
   parties.put(authorizedContext(), rpId, { ...SETTINGS, ...settings });
 
-async function recorded(): Promise<[string, unknown][]> {
+async function listRecorded(): Promise<[string, unknown][]> {
   const events = await database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
   return events.map(({ type, event }) => [type, (JSON.parse(event) as { unmapped: unknown }).unmapped]);
 }
@@ -55,7 +55,7 @@ describe('a relying party that is put', () => {
       const { party, created } = await put(settings);
       expect([party.version, party.updatedAt, created]).toEqual([1, NOW, false]);
     }
-    expect((await recorded()).map(([type]) => type)).toEqual(['relying-party.create']);
+    expect((await listRecorded()).map(([type]) => type)).toEqual(['relying-party.create']);
   }); // prettier-ignore
 
   it('as it was got changes nothing', async () => {
@@ -70,7 +70,7 @@ describe('a relying party that is put', () => {
     now = new Date(NOW.getTime() + 1_000);
     const { party, created } = await put({ name: 'Other', enabled: false });
     expect([created, party.version, party.createdAt, party.updatedAt]).toEqual([false, 2, NOW, now]);
-    expect(await recorded()).toEqual([
+    expect(await listRecorded()).toEqual([
       ['relying-party.create', { rp_id: RP_ID, version: 1, ...SETTINGS, enabled: true, policy: DEFAULT_POLICY }],
       ['relying-party.update', { rp_id: RP_ID, version: 2, ...SETTINGS, name: 'Other', enabled: false, policy: DEFAULT_POLICY }], // prettier-ignore
     ]);
@@ -155,7 +155,7 @@ describe('a version', () => {
     const outcomes = await Promise.allSettled(attempts);
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect((await parties.get(RP_ID)).version).toBe(2);
-    expect(await recorded()).toHaveLength(2);
+    expect(await listRecorded()).toHaveLength(2);
   });
 });
 
@@ -163,13 +163,13 @@ describe('concurrent puts without a version', () => {
   it('of a new one create it once', async () => {
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => put()));
     expect(outcomes.filter(({ created }) => created)).toHaveLength(1);
-    expect((await recorded()).map(([type]) => type)).toEqual(['relying-party.create']);
+    expect((await listRecorded()).map(([type]) => type)).toEqual(['relying-party.create']);
   });
 
   it('of different settings are made one after the other: none is lost, each is recorded', async () => {
     await Promise.all(Array.from({ length: 10 }, (_, index) => put({ name: String(index) })));
     expect((await parties.get(RP_ID)).version).toBe(10);
-    expect(await recorded()).toHaveLength(10);
+    expect(await listRecorded()).toHaveLength(10);
   });
 });
 

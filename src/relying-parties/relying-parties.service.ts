@@ -7,8 +7,8 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext, RequestContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
-import { warningsOf } from './policy-warnings.js';
-import { type RelyingPartyPolicy, wholePolicy } from './relying-party-policy.js';
+import { findWarnings } from './policy-warnings.js';
+import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** Stores relying parties with their origins and their policy for ceremonies. */
@@ -55,13 +55,13 @@ export class RelyingPartiesService {
     return this.parties.manager.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
       const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
-      const party = this.changed(rpId, stored, settings);
+      const party = this.applySettings(rpId, stored, settings);
       if (party === stored) return { party, created: false };
       await manager.save(party);
       const type = stored ? 'relying-party.update' : 'relying-party.create';
-      const warnings = warningsOf(party);
+      const warnings = findWarnings(party);
       const warned = warnings.length > 0 ? warnings.map(({ pointer }) => pointer) : undefined;
-      const facts = { version: party.version, ...wantedOf(party), warnings: warned };
+      const facts = { version: party.version, ...completeSettings(party), warnings: warned };
       await this.audit.record(context, { type, outcome: 'success', rpId, facts }, manager);
       if (warnings.length > 0)
         this.logger.warn({ message: 'the settings of a relying party have warnings', rpId, warnings });
@@ -75,29 +75,38 @@ export class RelyingPartiesService {
    * @throws Problem relying-party-conflict in the same cases as `put`
    */
   async propose(rpId: string, settings: PutRelyingPartyDto): Promise<RelyingPartyEntity> {
-    return this.changed(rpId, await this.parties.findOneBy({ rpId }), settings);
+    return this.applySettings(rpId, await this.parties.findOneBy({ rpId }), settings);
   }
 
   /** @returns `stored` itself if the settings change nothing */
-  private changed(rpId: string, stored: RelyingPartyEntity | null, settings: PutRelyingPartyDto): RelyingPartyEntity {
+  private applySettings(
+    rpId: string,
+    stored: RelyingPartyEntity | null,
+    settings: PutRelyingPartyDto,
+  ): RelyingPartyEntity {
     if (settings.version !== undefined && settings.version !== (stored?.version ?? 0)) {
       throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });
     }
-    const wanted = wantedOf(settings);
-    if (stored && isDeepStrictEqual(wantedOf(stored), wanted)) return stored;
+    const wanted = completeSettings(settings);
+    if (stored && isDeepStrictEqual(completeSettings(stored), wanted)) return stored;
     const now = this.clock.now();
     const version = (stored?.version ?? 0) + 1;
     return this.parties.create({ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now });
   }
 }
 
-type Wanted = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
+type CompleteSettings = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
 
-function wantedOf({ name, origins, enabled, policy }: PutRelyingPartyDto | RelyingPartyEntity): Wanted {
+function completeSettings({
+  name,
+  origins,
+  enabled,
+  policy,
+}: PutRelyingPartyDto | RelyingPartyEntity): CompleteSettings {
   return {
     name,
     origins,
     enabled: enabled ?? true,
-    policy: wholePolicy((policy ?? {}) as Partial<RelyingPartyPolicy>),
+    policy: completePolicy((policy ?? {}) as Partial<RelyingPartyPolicy>),
   };
 }

@@ -70,17 +70,17 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
  * Gives every absent member of a policy its default, at both levels, and keeps the values within the present bounds. So
  * a caller can PUT a policy as it got it, even if the policy was stored under wider bounds.
  */
-export function wholePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
+export function completePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
   const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {
     const value = policy[member as keyof RelyingPartyPolicy] as unknown;
     const nested = typeof standard === 'object' && standard !== null && !Array.isArray(standard);
-    return [member, nested ? { ...standard, ...withoutUndefined(value) } : (value ?? standard)];
+    return [member, nested ? { ...standard, ...omitAbsent(value) } : (value ?? standard)];
   });
   const whole = Object.fromEntries(merged) as RelyingPartyPolicy;
   return { ...whole, maxCredentialsPerUser: Math.min(whole.maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER) };
 }
 
-function withoutUndefined(value: unknown): object {
+function omitAbsent(value: unknown): object {
   return Object.fromEntries(
     Object.entries(value ?? {}).filter(([, member]) => member !== undefined && member !== null),
   );

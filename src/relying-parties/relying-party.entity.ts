@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import { type RelyingPartyPolicy, wholePolicy } from './relying-party-policy.js';
+import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
 
 @Entity('relying_party')
 export class RelyingPartyEntity {
@@ -16,7 +16,7 @@ export class RelyingPartyEntity {
   enabled: boolean;
 
   /** The whole policy. A member that was added after the row was stored has its default. */
-  @Column('jsonb', { transformer: { from: wholePolicy, to: (policy: RelyingPartyPolicy) => policy } })
+  @Column('jsonb', { transformer: { from: completePolicy, to: (policy: RelyingPartyPolicy) => policy } })
   policy: RelyingPartyPolicy;
 
   /** The number of changes, from 1. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/until.js';
 import { LogOutput } from './log-output.js';
-import { bufferedLogger } from './pino-logger.js';
+import { createBufferedLogger } from './pino-logger.js';
 
 describe('lines', () => {
   let file: string;
@@ -22,7 +22,7 @@ describe('lines', () => {
   const messages = (): unknown[] => written().map((line) => (JSON.parse(line) as { msg: string }).msg);
 
   it('wait for each other, and no warning waits', async () => {
-    const logger = bufferedLogger(new LogOutput(fd), { level: 'info' });
+    const logger = createBufferedLogger(new LogOutput(fd), { level: 'info' });
     logger.info('first');
     logger.info('second');
     expect(messages()).toEqual([]);
@@ -32,7 +32,7 @@ describe('lines', () => {
   });
 
   it('wait for no more than a moment', async () => {
-    bufferedLogger(new LogOutput(fd), { level: 'info' }).info('alone');
+    createBufferedLogger(new LogOutput(fd), { level: 'info' }).info('alone');
     expect(messages()).toEqual([]);
     await until(() => Promise.resolve(messages().length === 1));
   });
@@ -74,7 +74,7 @@ onLinux('a full disk', () => {
 onLinux('a pipe', () => {
   it('whose reader is gone loses lines', async () => {
     const reader = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
-    const output = new LogOutput(fdOf(reader.stdin));
+    const output = new LogOutput(findDescriptor(reader.stdin));
     reader.stdin.on('error', () => undefined);
     reader.kill();
     await new Promise((resolve) => reader.once('exit', resolve));
@@ -86,7 +86,7 @@ onLinux('a pipe', () => {
 
   it('that nobody reads keeps nobody waiting, and no more than a mebibyte', () => {
     const reader = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
-    const output = new LogOutput(fdOf(reader.stdin));
+    const output = new LogOutput(findDescriptor(reader.stdin));
     for (let n = 0; n < 3_000; n += 1) output.write(`${'x'.repeat(1_023)}\n`);
     expect(output.lost).toBeGreaterThan(1_900);
     expect(output.failure).toBe('the reader has stalled');
@@ -94,6 +94,6 @@ onLinux('a pipe', () => {
   });
 });
 
-function fdOf(stream: unknown): number {
+function findDescriptor(stream: unknown): number {
   return (stream as { _handle: { fd: number } })._handle.fd;
 }

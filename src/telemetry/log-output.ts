@@ -37,7 +37,7 @@ export class LogOutput {
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
     if (this.bytes + bytes > MOST_BYTES) {
-      this.lose(1, 'the reader has stalled');
+      this.countLoss(1, 'the reader has stalled');
       return;
     }
     this.waiting += line;
@@ -54,50 +54,50 @@ export class LogOutput {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.due = this.writing;
-    if (!this.writing && this.bytes > 0) this.put(this.take());
+    if (!this.writing && this.bytes > 0) this.writeBytes(this.takeWaiting());
   }
 
   /** Writes the waiting lines synchronously, for the end of the process, when nothing else runs any more. */
   flushAtExit(): void {
     try {
-      for (let rest = this.take(); rest.length > 0;) rest = rest.subarray(writeSync(this.fd, rest));
+      for (let rest = this.takeWaiting(); rest.length > 0;) rest = rest.subarray(writeSync(this.fd, rest));
     } catch {
       // The process ends: a report of this error would be lost too.
     }
   }
 
-  lose(lines: number, reason: string): void {
+  countLoss(lines: number, reason: string): void {
     this.lost += lines;
     this.failure = reason;
   }
 
-  private take(): Buffer {
+  private takeWaiting(): Buffer {
     const taken = Buffer.from((this.torn ? '\n' : '') + this.waiting);
     [this.waiting, this.bytes, this.torn] = ['', 0, false];
     return taken;
   }
 
-  private put(rest: Buffer): void {
+  private writeBytes(rest: Buffer): void {
     this.writing = true;
     write(this.fd, rest, (error, written) => {
       if (error?.code === 'EAGAIN') {
         setTimeout(() => {
-          this.put(rest);
+          this.writeBytes(rest);
         }, FULL_PIPE_MS).unref();
       } else if (error) {
-        this.lose(countLines(rest), error.code ?? error.message);
-        this.next();
+        this.countLoss(countLines(rest), error.code ?? error.message);
+        this.continueWriting();
       } else if (written < rest.length) {
         this.torn = rest[written - 1] !== LINE_END;
-        this.put(rest.subarray(written));
+        this.writeBytes(rest.subarray(written));
       } else {
         [this.failure, this.torn] = [undefined, false];
-        this.next();
+        this.continueWriting();
       }
     });
   }
 
-  private next(): void {
+  private continueWriting(): void {
     this.writing = false;
     if (this.due || this.bytes >= ENOUGH_BYTES) this.flush();
   }
@@ -121,16 +121,16 @@ process.once('exit', () => {
  * Keeps the process alive when its standard output or error cannot be written, because the disk is full or the reader
  * has gone. Node would end it: console.log and Node's own warnings write there too.
  */
-export function surviveStandardStreams(): void {
+export function surviveStreamErrors(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      standardOutput.lose(1, error.code ?? error.message);
+      standardOutput.countLoss(1, error.code ?? error.message);
     });
   }
 }
 
 /** Adds the metric of lost log lines. */
-export function countLostLines(registry: Registry): void {
+export function registerLostLinesMetric(registry: Registry): void {
   new Counter({
     name: 'passkey_log_lines_lost_total',
     help: 'Log lines that could not be written',

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { countLostLines } from './log-output.js';
+import { registerLostLinesMetric } from './log-output.js';
 
 /**
  * The Prometheus metrics. All labels have a bounded number of values: routes, statuses and the contract's closed lists.
@@ -162,6 +162,6 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
-    countLostLines(this.registry);
+    registerLostLinesMetric(this.registry);
   }
 }

@@ -23,10 +23,10 @@ describe('Nest’s logger in terms of pino’s', () => {
   });
 
   it('shows in production what the service logs, and not what Nest tells of its start', () => {
-    logger.log({ message: 'a new access policy is in force', digest: 'd16e57' }, 'PolicyInForce');
+    logger.log({ message: 'a new access policy is in force', digest: 'd16e57' }, 'PolicyStore');
     logger.log('Nest application successfully started', 'NestApplication');
     expect(lines).toEqual([
-      { level: 30, context: 'PolicyInForce', digest: 'd16e57', msg: 'a new access policy is in force' },
+      { level: 30, context: 'PolicyStore', digest: 'd16e57', msg: 'a new access policy is in force' },
       { level: 20, context: 'NestApplication', msg: 'Nest application successfully started' },
     ]);
   });

@@ -10,8 +10,8 @@ const WARN = 40;
 
 export function createLogger(production: boolean): Logger {
   return production
-    ? bufferedLogger(standardOutput, { level: 'info' })
-    : bufferedLogger(standardOutput, { level: 'warn' }, prettyFactory(PRETTY));
+    ? createBufferedLogger(standardOutput, { level: 'info' })
+    : createBufferedLogger(standardOutput, { level: 'warn' }, prettyFactory(PRETTY));
 }
 
 /**
@@ -20,7 +20,11 @@ export function createLogger(production: boolean): Logger {
  *
  * @param format turns a line of JSON into the text to write
  */
-export function bufferedLogger(output: LogOutput, options: LoggerOptions, format?: (line: string) => string): Logger {
+export function createBufferedLogger(
+  output: LogOutput,
+  options: LoggerOptions,
+  format?: (line: string) => string,
+): Logger {
   const logMethod: NonNullable<LoggerOptions['hooks']>['logMethod'] = function (args, method, level) {
     method.apply(this, args);
     if (level >= WARN) output.flush();

@@ -7,7 +7,7 @@ import { SampleLog } from '../../test/support/sample-log.js';
 import { verifyExport } from './verify-export.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
-const faultOf = async (lines: readonly string[]): Promise<ExportError> => {
+const findFault = async (lines: readonly string[]): Promise<ExportError> => {
   const chunks = Readable.from([Buffer.from(lines.join(''))]);
   const fault = await verifyExport(chunks, KEYS).catch((error: unknown) => error);
   expect(fault).toBeInstanceOf(ExportError);
@@ -15,7 +15,7 @@ const faultOf = async (lines: readonly string[]): Promise<ExportError> => {
 };
 const SIZE = 600;
 const LOG = new SampleLog(SIZE);
-const CHECKPOINT = await LOG.checkpoint(SIZE);
+const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
 const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 const PART = await LOG.export(100, 400, CHECKPOINT, SIZE);
 
@@ -41,7 +41,7 @@ describe('an export file that was altered', () => {
       fc.asyncProperty(places, async ([at, other]) => {
         if (at === other && /exchanged|another/.test(name)) return;
         const [lines, line] = EDITS[name]!(FULL, at, other);
-        const fault = await faultOf(lines);
+        const fault = await findFault(lines);
         expect(fault.line).toBeLessThanOrEqual(line);
         expect(fault.lastLine).toBeGreaterThanOrEqual(line);
         const located = name.includes('another') ? 256 : 2;
@@ -113,7 +113,7 @@ describe('an export file that was altered', () => {
     ['a proof without hashes', proof({ right: null }), SIZE + 1, 'lacks'],
     ['a checkpoint that is none', proof({ checkpoint: 'x' }), SIZE + 1, 'blank line'],
   ])('is refused with %s', async (_, lines, line, reason) => {
-    const fault = await faultOf(lines);
+    const fault = await findFault(lines);
     expect(fault.line).toBe(line);
     expect(fault.message).toContain(reason);
   });

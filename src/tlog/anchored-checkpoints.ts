@@ -10,7 +10,7 @@ const SIGNATURE = '\u2014 ';
 export async function* readNotes(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
   let note = '';
   let signed = false;
-  for await (const line of linesOf(chunks)) {
+  for await (const line of splitLines(chunks)) {
     if (signed && !line.startsWith(SIGNATURE)) {
       yield note;
       [note, signed] = ['', false];
@@ -39,7 +39,7 @@ export async function* openCheckpoints(
   }
 }
 
-async function* linesOf(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
+async function* splitLines(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
   const splitter = new LineSplitter();
   for await (const chunk of chunks) yield* splitter.push(chunk);
   yield* splitter.end();

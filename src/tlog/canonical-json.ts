@@ -25,7 +25,7 @@ export function toCanonical(value: unknown): string {
 }
 
 /** The same as `toCanonical`. @throws LineFault when the value has no canonical form */
-export function canonical(value: unknown): string {
+export function demandCanonical(value: unknown): string {
   try {
     return toCanonical(value);
   } catch (error) {

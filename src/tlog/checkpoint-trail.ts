@@ -1,7 +1,7 @@
 import type { CompactRange } from './compact-range.js';
 import { ExportError } from './export-error.js';
 import type { SignedCheckpoint } from './signed-checkpoint.js';
-import { sameHash } from './verify-proof.js';
+import { isSameHash } from './verify-proof.js';
 
 /**
  * Checks an export against the checkpoints that were signed over time. When the export reaches the size of a
@@ -36,21 +36,21 @@ export class CheckpointTrail {
       this.outside += 1;
       await this.#advance();
     }
-    await this.reach(range);
+    await this.checkReached(range);
   }
 
   /** Call it when the range has reached the size of the next checkpoint. @throws ExportError */
-  async reach(range: CompactRange): Promise<void> {
+  async checkReached(range: CompactRange): Promise<void> {
     while (this.#next?.size === range.end) {
-      if (this.#begin === 0) this.#hold(range, this.#next);
+      if (this.#begin === 0) this.#checkRoot(range, this.#next);
       else this.#deferred.push({ checkpoint: this.#next, range: range.copy() });
       await this.#advance();
     }
   }
 
   /** Checks the deferred checkpoints. @param left the leaves before the export. @throws ExportError */
-  settle(left: CompactRange): void {
-    for (const { checkpoint, range } of this.#deferred.splice(0)) this.#hold(left.join(range), checkpoint);
+  checkDeferred(left: CompactRange): void {
+    for (const { checkpoint, range } of this.#deferred.splice(0)) this.#checkRoot(left.join(range), checkpoint);
   }
 
   /** The first line of the export that no checkpoint has confirmed yet. */
@@ -59,14 +59,14 @@ export class CheckpointTrail {
   }
 
   /** Checks the checkpoints beyond the range. @throws ExportError when one proves that the log had more leaves */
-  async finish(tree: SignedCheckpoint, proofLine: number): Promise<void> {
+  async checkRemaining(tree: SignedCheckpoint, proofLine: number): Promise<void> {
     this.#demandOrigin(tree.origin);
     while (this.#next) {
       const { size, root, time } = this.#next;
       if (size < tree.size) this.outside += 1;
-      else if (size === tree.size && sameHash(root, tree.root)) this.held += 1;
+      else if (size === tree.size && isSameHash(root, tree.root)) this.held += 1;
       else if (size > tree.size && time && tree.time && time >= tree.time) this.newer += 1;
-      else throw new ExportError(disagreement(this.#next, tree), proofLine);
+      else throw new ExportError(describeDisagreement(this.#next, tree), proofLine);
       await this.#advance();
     }
   }
@@ -75,8 +75,8 @@ export class CheckpointTrail {
     await this.#checkpoints.return?.();
   }
 
-  #hold(whole: CompactRange, checkpoint: SignedCheckpoint): void {
-    if (!sameHash(whole.root(), checkpoint.root)) {
+  #checkRoot(whole: CompactRange, checkpoint: SignedCheckpoint): void {
+    if (!isSameHash(whole.computeRoot(), checkpoint.root)) {
       const [first, last] = [this.firstDoubtful, Math.max(1, checkpoint.size - this.#begin)];
       const left =
         this.#begin === 0 ? '' : ', or the proof’s hashes on their left do not belong to the leaves before them';
@@ -105,7 +105,7 @@ export class CheckpointTrail {
   }
 }
 
-function disagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
+function describeDisagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
   if (size === tree.size) return `two checkpoints of ${String(size)} leaves have different roots`;
   return `a checkpoint of ${String(size)} leaves was signed, but this tree has ${String(tree.size)}: the log was cut, or the export is older`; // prettier-ignore
 }

@@ -1,5 +1,5 @@
-import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './merkle-hash.js';
-import { foldRight, perfectSubtrees } from './subtrees.js';
+import { EMPTY_ROOT, HASH_BYTES, hashNode } from './merkle-hash.js';
+import { foldRight, listPerfectSubtrees } from './subtrees.js';
 
 /** Receives each perfect subtree of two or more leaves when its last leaf is appended, smaller subtrees first. */
 export type SubtreeCompleted = (level: number, index: number, hash: Buffer) => void;
@@ -23,7 +23,7 @@ export class CompactRange {
   /** @throws RangeError when the number of hashes does not fit [begin, end) */
   static of(begin: number, end: number, hashes: readonly Uint8Array[]): CompactRange {
     const range = new CompactRange(begin);
-    const subtrees = perfectSubtrees(begin, end);
+    const subtrees = listPerfectSubtrees(begin, end);
     if (end < begin || subtrees.length !== hashes.length) {
       const [expected, given] = [String(subtrees.length), String(hashes.length)];
       throw new RangeError(`[${String(begin)}, ${String(end)}) has ${expected} hashes, not ${given}`);
@@ -80,7 +80,7 @@ export class CompactRange {
   }
 
   /** RFC 6962 §2.1: the root of the tree of these leaves. @throws RangeError unless the range begins at 0 */
-  root(): Buffer {
+  computeRoot(): Buffer {
     if (this.begin !== 0) throw new RangeError('only a range from 0 has the root of a tree');
     return this.#hashes.length === 0 ? EMPTY_ROOT : foldRight(this.#hashes);
   }
@@ -91,7 +91,7 @@ export class CompactRange {
     let index = this.#end / width;
     this.#end += width;
     while (index % 2 === 1 && this.#levels.at(-1) === level) {
-      hash = nodeHash(this.#hashes.pop()!, hash);
+      hash = hashNode(this.#hashes.pop()!, hash);
       this.#levels.pop();
       index = (index - 1) / 2;
       level += 1;

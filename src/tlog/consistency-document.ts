@@ -12,7 +12,7 @@ export interface ConsistencyDocument {
   readonly proof: readonly string[];
 }
 
-export function consistencyDocument(from: number, to: number, proof: readonly Buffer[]): ConsistencyDocument {
+export function toConsistencyDocument(from: number, to: number, proof: readonly Buffer[]): ConsistencyDocument {
   return { from, to, proof: proof.map((hash) => hash.toString('base64url')) };
 }
 

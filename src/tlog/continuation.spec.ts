@@ -1,17 +1,17 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { readNotes } from './anchored-checkpoints.js';
-import { consistencyDocument, parseConsistency } from './consistency-document.js';
+import { toConsistencyDocument, parseConsistency } from './consistency-document.js';
 import { ExportError } from './export-error.js';
-import { leafHash } from './merkle-hash.js';
-import { consistencyProof } from './proofs.js';
+import { hashLeaf } from './merkle-hash.js';
+import { makeConsistencyProof } from './proofs.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 import { type ProvedExport, verifyExport, type VerifyOptions } from './verify-export.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
 const verify = (lines: readonly string[] | string, options: VerifyOptions = {}): Promise<ProvedExport> =>
   verifyExport(Readable.from([Buffer.from(typeof lines === 'string' ? lines : lines.join(''))]), KEYS, options);
-const faultOf = async (lines: readonly string[] | string, options?: VerifyOptions): Promise<ExportError> => {
+const findFault = async (lines: readonly string[] | string, options?: VerifyOptions): Promise<ExportError> => {
   const fault = await verify(lines, options).then(
     () => null,
     (error: unknown) => error,
@@ -23,51 +23,53 @@ const anchored = (...notes: string[]): AsyncIterable<string> => readNotes(Readab
 
 const SIZE = 600;
 const LOG = new SampleLog(SIZE);
-const CHECKPOINT = await LOG.checkpoint(SIZE);
+const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
 const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 const PART = await LOG.export(100, 400, CHECKPOINT, SIZE);
 
 describe('an export and checkpoints of before', () => {
   const consistency = async (from: number) =>
-    parseConsistency(JSON.stringify(consistencyDocument(from, SIZE, await consistencyProof(LOG.reader, from, SIZE))));
+    parseConsistency(
+      JSON.stringify(toConsistencyDocument(from, SIZE, await makeConsistencyProof(LOG.reader, from, SIZE))),
+    );
 
   it('continues an older checkpoint by its own lines, where its size is among them', async () => {
-    for (const size of [0, 1, 255, 256, 599, 600]) await verify(FULL, { since: await LOG.checkpoint(size) });
-    for (const size of [100, 101, 300, 400, 600]) await verify(PART, { since: await LOG.checkpoint(size) });
+    for (const size of [0, 1, 255, 256, 599, 600]) await verify(FULL, { since: await LOG.makeCheckpoint(size) });
+    for (const size of [100, 101, 300, 400, 600]) await verify(PART, { since: await LOG.makeCheckpoint(size) });
   });
 
   it('continues any older one by a consistency proof', async () => {
     for (const size of [1, 99, 300, 401, 599]) {
-      await verify(PART, { since: await LOG.checkpoint(size), consistency: await consistency(size) });
+      await verify(PART, { since: await LOG.makeCheckpoint(size), consistency: await consistency(size) });
     }
   });
 
-  const otherLeaves = (): Promise<string> => {
+  const makeOtherLeaves = (): Promise<string> => {
     const log = new SampleLog(100);
     log.leaves.reverse();
-    return log.checkpoint(100);
+    return log.makeCheckpoint(100);
   };
 
   it.each([
     [
       'no consistency proof where one is needed',
-      async () => ({ since: await LOG.checkpoint(99) }),
+      async () => ({ since: await LOG.makeCheckpoint(99) }),
       'needs a consistency proof',
     ],
-    ['a consistency proof of another size', async () => ({ since: await LOG.checkpoint(99), consistency: await consistency(98) }), 'goes from 98 to 600'], // prettier-ignore
-    ['a consistency proof of another log', async () => ({ since: await LOG.checkpoint(99), consistency: { ...(await consistency(98)), from: 99 } }), 'does not continue'], // prettier-ignore
-    ['an older checkpoint with a bit of its signature changed', async () => ({ since: (await LOG.checkpoint(99)).replace(/\w=+\n$/, (end) => (end.startsWith('A') ? 'Q' : 'A') + end.slice(1)) }), 'the older checkpoint'], // prettier-ignore
-    ['an older checkpoint of other leaves', async () => ({ since: await otherLeaves() }), ''], // prettier-ignore
+    ['a consistency proof of another size', async () => ({ since: await LOG.makeCheckpoint(99), consistency: await consistency(98) }), 'goes from 98 to 600'], // prettier-ignore
+    ['a consistency proof of another log', async () => ({ since: await LOG.makeCheckpoint(99), consistency: { ...(await consistency(98)), from: 99 } }), 'does not continue'], // prettier-ignore
+    ['an older checkpoint with a bit of its signature changed', async () => ({ since: (await LOG.makeCheckpoint(99)).replace(/\w=+\n$/, (end) => (end.startsWith('A') ? 'Q' : 'A') + end.slice(1)) }), 'the older checkpoint'], // prettier-ignore
+    ['an older checkpoint of other leaves', async () => ({ since: await makeOtherLeaves() }), ''], // prettier-ignore
   ])('does not hold with %s', async (_, options: () => Promise<VerifyOptions>, reason) => {
-    expect((await faultOf(PART, await options())).message).toContain(reason);
+    expect((await findFault(PART, await options())).message).toContain(reason);
   });
 
   it('holds every anchored checkpoint in its range, and counts those outside of it and those that are newer', async () => {
     const grown = new SampleLog(SIZE + 50);
     const sizes = [0, 99, 100, 100, 250, 400, 401, SIZE];
     const notes = [
-      ...(await Promise.all(sizes.map((size) => LOG.checkpoint(size)))),
-      await grown.checkpoint(SIZE + 50),
+      ...(await Promise.all(sizes.map((size) => LOG.makeCheckpoint(size)))),
+      await grown.makeCheckpoint(SIZE + 50),
     ];
     const part = await verify(PART, { anchored: anchored(...notes) });
     expect(part.anchored).toMatchObject({ held: 5, outside: 3, newer: 1 });
@@ -75,27 +77,27 @@ describe('an export and checkpoints of before', () => {
     expect(whole.anchored).toMatchObject({ held: 8, outside: 0, newer: 1 });
   });
 
-  const otherRoot = (): Promise<string> => {
+  const makeOtherRoot = (): Promise<string> => {
     const log = new SampleLog(SIZE);
-    log.leaves[SIZE - 1] = leafHash('x');
-    return log.checkpoint(SIZE);
+    log.leaves[SIZE - 1] = hashLeaf('x');
+    return log.makeCheckpoint(SIZE);
   };
   it.each([
     ['one that is not signed', () => Promise.resolve([CHECKPOINT.slice(0, 100)]), 'anchored checkpoint 1'],
     [
       'one of fewer leaves than the one before it',
-      async () => [await LOG.checkpoint(300), await LOG.checkpoint(299)],
+      async () => [await LOG.makeCheckpoint(300), await LOG.makeCheckpoint(299)],
       'the log was cut',
     ],
-    ['one of this size and another root', async () => [await otherRoot()], ''], // prettier-ignore
+    ['one of this size and another root', async () => [await makeOtherRoot()], ''], // prettier-ignore
     [
       'one of more leaves, signed before the export',
-      async () => [await new SampleLog(700).checkpoint(700, new Date(SampleLog.START))],
+      async () => [await new SampleLog(700).makeCheckpoint(700, new Date(SampleLog.START))],
       'the log was cut',
     ],
     ['text that is no checkpoint', () => Promise.resolve(['x\n\n']), 'anchored checkpoint 1'],
   ])('does not hold with an anchored checkpoint: %s', async (_, notes: () => Promise<string[]>, reason) => {
-    expect((await faultOf(PART, { anchored: anchored(...(await notes())) })).message).toContain(reason);
+    expect((await findFault(PART, { anchored: anchored(...(await notes())) })).message).toContain(reason);
   });
 
   it.each([

@@ -6,7 +6,7 @@ import type { ProvedExport, VerifyOptions } from './verify-export.js';
 import { verifyConsistency } from './verify-proof.js';
 
 /** @throws ExportError */
-export function openOlder(note: string, keys: readonly VerifierKey[]): SignedCheckpoint {
+export function openOlderCheckpoint(note: string, keys: readonly VerifierKey[]): SignedCheckpoint {
   try {
     return openCheckpoint(note, keys);
   } catch (error) {

@@ -12,12 +12,20 @@ export const TIMESTAMP_BYTES = 8;
  *
  * @param time in seconds since 1970
  */
-export function cosignedMessage(cosigner: string, { origin, size, root }: Checkpoint, time: bigint): Buffer {
+export function encodeCosignedMessage(cosigner: string, { origin, size, root }: Checkpoint, time: bigint): Buffer {
   const [start, end] = [0n, BigInt(size)];
-  return Buffer.concat([LABEL, opaque(cosigner), uint64(time), opaque(origin), uint64(start), uint64(end), root]);
+  return Buffer.concat([
+    LABEL,
+    encodeOpaque(cosigner),
+    encodeUint64(time),
+    encodeOpaque(origin),
+    encodeUint64(start),
+    encodeUint64(end),
+    root,
+  ]);
 }
 
-export function uint64(number: bigint): Buffer {
+export function encodeUint64(number: bigint): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(number);
   return bytes;
@@ -26,7 +34,7 @@ export function uint64(number: bigint): Buffer {
 const LABEL = Buffer.from('subtree/v1\n\0');
 
 /** RFC 8446 §3.4: `opaque<1..2^8-1>`. */
-function opaque(text: string): Buffer {
+function encodeOpaque(text: string): Buffer {
   const bytes = Buffer.from(text);
   if (bytes.length < 1 || bytes.length > 255) throw new NoteError('a name or an origin has 1 to 255 bytes');
   return Buffer.concat([Uint8Array.of(bytes.length), bytes]);

@@ -1,6 +1,6 @@
-import { canonical, isCanonical, parseUnambiguous } from './canonical-json.js';
+import { demandCanonical, isCanonical, parseUnambiguous } from './canonical-json.js';
 import { LineFault } from './export-error.js';
-import { HASH_BYTES, leafHash } from './merkle-hash.js';
+import { HASH_BYTES, hashLeaf } from './merkle-hash.js';
 import type { RangeProof } from './proofs.js';
 
 /** A leaf of the log in an export: an event, or the hash of an event that retention has erased. */
@@ -39,8 +39,8 @@ export interface StoredLeaf {
 
 /** @param event RFC 8785 JSON, as it was logged */
 export function formatEvent(leafIndex: number, event: string, stored?: StoredLeaf): string {
-  const leaf = stored ? `"leafHash":"${base64url(stored.leafHash)}",` : '';
-  const hash = stored?.subtree && `"${base64url(stored.subtree)}"`;
+  const leaf = stored ? `"leafHash":"${toBase64url(stored.leafHash)}",` : '';
+  const hash = stored?.subtree && `"${toBase64url(stored.subtree)}"`;
   const subtree = hash ? `"subtree":${hash},` : stored?.subtreeMissing ? '"subtree":null,' : '';
   return `{"kind":"event","leafIndex":${String(leafIndex)},${leaf}${subtree}"event":${event}}\n`;
 }
@@ -56,12 +56,12 @@ export function formatMissing(leafIndex: number, stored: StoredLeaf, eventId: st
 }
 
 function formatBare(kind: string, leafIndex: number, stored: StoredLeaf, eventId?: string): string {
-  const subtree = stored.subtree ? base64url(stored.subtree) : stored.subtreeMissing ? null : undefined;
-  return `${JSON.stringify({ kind, leafIndex, leafHash: base64url(stored.leafHash), subtree, eventId })}\n`;
+  const subtree = stored.subtree ? toBase64url(stored.subtree) : stored.subtreeMissing ? null : undefined;
+  return `${JSON.stringify({ kind, leafIndex, leafHash: toBase64url(stored.leafHash), subtree, eventId })}\n`;
 }
 
 export function formatProof({ treeSize, from, to, left, right, checkpoint }: Omit<ProofLine, 'kind'>): string {
-  const hashes = { left: left.map(base64url), right: right.map(base64url) };
+  const hashes = { left: left.map(toBase64url), right: right.map(toBase64url) };
   return `${JSON.stringify({ kind: 'proof', treeSize, from, to, ...hashes, checkpoint })}\n`;
 }
 
@@ -82,7 +82,7 @@ function parseCanonicalEvent(text: string): LeafLine | undefined {
   try {
     const value = JSON.parse(event) as Members;
     if (!isCanonical(event, value)) return undefined;
-    return leafOf(Number(leafIndex), event, value, { stored, subtree });
+    return makeLeaf(Number(leafIndex), event, value, { stored, subtree });
   } catch (error) {
     if (error instanceof LineFault) throw error;
     return undefined;
@@ -107,14 +107,14 @@ function parseAnyLine(text: string): LeafLine | ProofLine {
 
 function parseEvent(line: Members): LeafLine {
   const event = demandObject(line['event']);
-  const { leafHash: stored, subtree } = hashTexts(line);
-  return leafOf(demandCount(line, 'leafIndex'), canonical(event), event, { stored, subtree });
+  const { leafHash: stored, subtree } = demandHashTexts(line);
+  return makeLeaf(demandCount(line, 'leafIndex'), demandCanonical(event), event, { stored, subtree });
 }
 
 function parseErased(line: Members): LeafLine {
-  const { leafHash: stored, subtree } = hashTexts(line);
+  const { leafHash: stored, subtree } = demandHashTexts(line);
   const leafIndex = demandCount(line, 'leafIndex');
-  return { kind: 'erased', leafIndex, hash: demandHash(stored), time: timeOfUuid(line['eventId']), subtree };
+  return { kind: 'erased', leafIndex, hash: demandHash(stored), time: readUuidTime(line['eventId']), subtree };
 }
 
 function parseProof(line: Members): ProofLine {
@@ -128,14 +128,14 @@ function parseProof(line: Members): ProofLine {
   return { kind: 'proof', treeSize, from, to, ...hashes, checkpoint };
 }
 
-function leafOf(
+function makeLeaf(
   leafIndex: number,
   event: string,
   { time }: Members,
   { stored, subtree }: { stored: string | undefined; subtree: string | undefined },
 ): LeafLine {
-  const hash = leafHash(event);
-  if (stored !== undefined && stored !== base64url(hash)) {
+  const hash = hashLeaf(event);
+  if (stored !== undefined && stored !== toBase64url(hash)) {
     throw new LineFault('the event does not match the hash that the log stores for this leaf');
   }
   return { kind: 'event', leafIndex, hash, time: isTime(time) ? time : undefined, subtree };
@@ -147,7 +147,7 @@ function isTime(value: unknown): value is number {
 
 type Members = Readonly<Record<string, unknown>>;
 
-function hashTexts(line: Members): { leafHash: string | undefined; subtree: string | undefined } {
+function demandHashTexts(line: Members): { leafHash: string | undefined; subtree: string | undefined } {
   if (line['subtree'] === null) throw new LineFault('the hash of the 256 leaves that end here is gone');
   for (const name of ['leafHash', 'subtree']) if (line[name] !== undefined) demandHash(line[name]);
   return line as { leafHash: string | undefined; subtree: string | undefined };
@@ -175,20 +175,20 @@ export function demandCount(line: Members, name: string): number {
 /** base64url without padding, in its only valid spelling. @throws LineFault */
 export function demandHash(value: unknown): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'base64url') : Buffer.of();
-  if (bytes.length !== HASH_BYTES || base64url(bytes) !== value) throw new LineFault('has a malformed hash');
+  if (bytes.length !== HASH_BYTES || toBase64url(bytes) !== value) throw new LineFault('has a malformed hash');
   return bytes;
 }
 
 const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** RFC 9562 §5.7: a UUIDv7 begins with its time in milliseconds. */
-function timeOfUuid(id: unknown): number | undefined {
+function readUuidTime(id: unknown): number | undefined {
   if (id === undefined) return undefined;
   const uuid = typeof id === 'string' ? UUID_V7.exec(id) : null;
   if (uuid === null) throw new LineFault('eventId is not a UUIDv7');
   return parseInt(`${uuid[1]!}${uuid[2]!}`, 16);
 }
 
-function base64url(bytes: Uint8Array): string {
+function toBase64url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 }

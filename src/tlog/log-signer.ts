@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { NoteError } from './note-error.js';
-import { type LogAlgorithm, type VerifierKey, verifierKey } from './verifier-key.js';
+import { type LogAlgorithm, type VerifierKey, makeVerifierKey } from './verifier-key.js';
 
 /** A key that signs the log's checkpoints. */
 export interface LogSigner {
@@ -20,7 +20,7 @@ const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
  * @throws NoteError
  */
 export function readLogSigners(pem: string, name: string, passphrase?: string): LogSigner[] {
-  const blocks = blocksOf(pem).filter(([, label]) => label !== PUBLIC);
+  const blocks = splitPemBlocks(pem).filter(([, label]) => label !== PUBLIC);
   if (blocks.length === 0) throw new NoteError('the key file does not hold whole private keys in PEM');
   const signers = blocks.map(([block, label], index) => {
     try {
@@ -40,20 +40,20 @@ export function readLogSigners(pem: string, name: string, passphrase?: string): 
 
 /** Reads the public keys of a key file: keys that signed the log before, or will sign it. @throws NoteError */
 export function readFormerKeys(pem: string, name: string): VerifierKey[] {
-  const blocks = blocksOf(pem).filter(([, label]) => label === PUBLIC);
+  const blocks = splitPemBlocks(pem).filter(([, label]) => label === PUBLIC);
   return blocks.map(([key]) => {
     const publicKey = createPublicKey(key);
-    return verifierKey(name, algorithmOf(publicKey), publicKey);
+    return makeVerifierKey(name, findLogAlgorithm(publicKey), publicKey);
   });
 }
 
-function blocksOf(pem: string): RegExpExecArray[] {
+function splitPemBlocks(pem: string): RegExpExecArray[] {
   const blocks = [...pem.matchAll(PEM_BLOCK)];
   if (blocks.length === pem.split('-----BEGIN ').length - 1) return blocks;
   throw new NoteError('the key file does not hold whole private keys in PEM');
 }
 
-function algorithmOf(key: KeyObject): LogAlgorithm {
+function findLogAlgorithm(key: KeyObject): LogAlgorithm {
   const algorithm = ALGORITHMS.find((known) => known === key.asymmetricKeyType);
   if (algorithm === undefined) throw new NoteError(`has the type ${String(key.asymmetricKeyType)}, not ${ALGORITHMS.join(' or ')}`); // prettier-ignore
   return algorithm;
@@ -66,8 +66,8 @@ function readSigner(block: string, label: string, name: string, passphrase: stri
   const encrypted = label === 'ENCRYPTED PRIVATE KEY';
   if (encrypted && passphrase === undefined) throw new NoteError('is encrypted, but there is no passphrase');
   const privateKey = openPrivateKey(block, encrypted ? passphrase : undefined);
-  const algorithm = algorithmOf(privateKey);
-  return { key: verifierKey(name, algorithm, createPublicKey(privateKey)), privateKey };
+  const algorithm = findLogAlgorithm(privateKey);
+  return { key: makeVerifierKey(name, algorithm, createPublicKey(privateKey)), privateKey };
 }
 
 function openPrivateKey(key: string, passphrase: string | undefined): KeyObject {

@@ -6,12 +6,12 @@ export const HASH_BYTES = 32;
 export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer');
 
 /** RFC 6962 §2.1: the hash of a leaf. A string is hashed as UTF-8. */
-export function leafHash(leaf: string | Uint8Array): Buffer {
+export function hashLeaf(leaf: string | Uint8Array): Buffer {
   return hash('sha256', typeof leaf === 'string' ? `\0${leaf}` : Buffer.concat([LEAF_PREFIX, leaf]), 'buffer');
 }
 
 /** RFC 6962 §2.1: the hash of a node. */
-export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
   if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) throw new RangeError('a hash has 32 bytes');
   node.set(left, 1);
   node.set(right, 1 + HASH_BYTES);

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CompactRange } from './compact-range.js';
-import { EMPTY_ROOT, leafHash, nodeHash } from './merkle-hash.js';
-import { consistencyProof, inclusionProof, rangeProof, rootAt } from './proofs.js';
+import { EMPTY_ROOT, hashLeaf, hashNode } from './merkle-hash.js';
+import { makeConsistencyProof, makeInclusionProof, makeRangeProof, readRoot } from './proofs.js';
 import { type HashReader, isStoredLevel } from './stored-hashes.js';
-import { perfectSubtrees } from './subtrees.js';
+import { listPerfectSubtrees } from './subtrees.js';
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 const same = (some: readonly Buffer[], others: readonly Buffer[]): boolean =>
   some.length === others.length && Buffer.concat(some).equals(Buffer.concat(others));
-const hexes = (hashes: readonly Uint8Array[]): string[] => hashes.map((hash) => Buffer.from(hash).toString('hex'));
+const toHexes = (hashes: readonly Uint8Array[]): string[] => hashes.map((hash) => Buffer.from(hash).toString('hex'));
 
 /**
  * Eight leaves, and the roots of the trees of 1 to 8 of them, which implementations of Certificate Transparency share.
@@ -31,7 +31,7 @@ function mth(hashes: readonly Buffer[]): Buffer {
   if (hashes.length === 0) return EMPTY_ROOT;
   if (hashes.length === 1) return hashes[0]!;
   const k = 2 ** Math.ceil(Math.log2(hashes.length) - 1);
-  return nodeHash(mth(hashes.slice(0, k)), mth(hashes.slice(k)));
+  return hashNode(mth(hashes.slice(0, k)), mth(hashes.slice(k)));
 }
 
 /** RFC 6962 §2.1.1, word for word. */
@@ -72,9 +72,9 @@ class StoredLog implements HashReader {
   }
 }
 
-function logOf(size: number): { log: StoredLog; hashes: Buffer[] } {
+function makeLog(size: number): { log: StoredLog; hashes: Buffer[] } {
   const log = new StoredLog();
-  const hashes = Array.from({ length: size }, (_, index) => leafHash(String(index)));
+  const hashes = Array.from({ length: size }, (_, index) => hashLeaf(String(index)));
   for (const hash of hashes) log.append(hash);
   return { log, hashes };
 }
@@ -83,17 +83,17 @@ describe('RFC 6962 §2.1: Merkle hash trees', () => {
   it('hashes nothing, a leaf and a node as the known answers do', () => {
     expect(EMPTY_ROOT.toString('hex')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
     const leaf = '395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56';
-    expect(leafHash('L123456').toString('hex')).toBe(leaf);
-    expect(leafHash(Buffer.from('L123456')).toString('hex')).toBe(leaf);
-    expect(leafHash('é')).toEqual(leafHash(Buffer.from('é')));
+    expect(hashLeaf('L123456').toString('hex')).toBe(leaf);
+    expect(hashLeaf(Buffer.from('L123456')).toString('hex')).toBe(leaf);
+    expect(hashLeaf('é')).toEqual(hashLeaf(Buffer.from('é')));
   });
 
   it('has the roots of the known trees of 0 to 8 leaves', () => {
     const range = new CompactRange();
-    expect(range.root()).toEqual(EMPTY_ROOT);
+    expect(range.computeRoot()).toEqual(EMPTY_ROOT);
     const roots = CT_LEAVES.map((leaf) => {
-      range.append(leafHash(hex(leaf)));
-      return range.root().toString('hex');
+      range.append(hashLeaf(hex(leaf)));
+      return range.computeRoot().toString('hex');
     });
     expect(roots).toEqual(CT_ROOTS);
   });
@@ -105,12 +105,12 @@ describe('RFC 6962 §2.1: Merkle hash trees', () => {
     [100, '75487d8581fcf29d023281e476bd700b6b336e170b01739e8d6a48348a282946'],
   ])('has the root of the known tree of %i leaves', (size, root) => {
     const range = new CompactRange();
-    for (let index = 0; index < size; index++) range.append(leafHash(Buffer.of(index & 0xff, index >> 8)));
-    expect(range.root().toString('hex')).toBe(root);
+    for (let index = 0; index < size; index++) range.append(hashLeaf(Buffer.of(index & 0xff, index >> 8)));
+    expect(range.computeRoot().toString('hex')).toBe(root);
   });
 
   it('refuses what is not a hash', () => {
-    expect(() => nodeHash(EMPTY_ROOT, EMPTY_ROOT.subarray(1))).toThrow(RangeError);
+    expect(() => hashNode(EMPTY_ROOT, EMPTY_ROOT.subarray(1))).toThrow(RangeError);
     expect(() => {
       new CompactRange().append(Buffer.alloc(31));
     }).toThrow(RangeError);
@@ -118,10 +118,10 @@ describe('RFC 6962 §2.1: Merkle hash trees', () => {
 });
 
 describe('the stored hashes of a log', () => {
-  const { log, hashes } = logOf(700);
+  const { log, hashes } = makeLog(700);
 
   it('give the root of every size up to 700', async () => {
-    for (let size = 0; size <= 700; size++) expect(await rootAt(log, size)).toEqual(mth(hashes.slice(0, size)));
+    for (let size = 0; size <= 700; size++) expect(await readRoot(log, size)).toEqual(mth(hashes.slice(0, size)));
   });
 
   it('give every inclusion proof of every size up to 70, and of some above (§2.1.1)', async () => {
@@ -129,7 +129,7 @@ describe('the stored hashes of a log', () => {
     const wrong: [number, number][] = [];
     for (const size of sizes) {
       for (let index = 0; index < size; index += size > 70 ? 17 : 1) {
-        const proof = await inclusionProof(log, index, size);
+        const proof = await makeInclusionProof(log, index, size);
         if (!same(proof, path(index, hashes.slice(0, size)))) wrong.push([index, size]);
       }
     }
@@ -140,9 +140,9 @@ describe('the stored hashes of a log', () => {
     const sizes = [...Array.from({ length: 40 }, (_, index) => index + 1), 255, 256, 257, 300, 511, 512, 513, 700];
     const wrong: [number, number][] = [];
     for (const to of sizes) {
-      expect(await consistencyProof(log, 0, to)).toEqual([]);
+      expect(await makeConsistencyProof(log, 0, to)).toEqual([]);
       for (const from of sizes.filter((size) => size <= to)) {
-        const proof = await consistencyProof(log, from, to);
+        const proof = await makeConsistencyProof(log, from, to);
         if (!same(proof, subproof(from, hashes.slice(0, to), true))) wrong.push([from, to]);
       }
     }
@@ -151,20 +151,20 @@ describe('the stored hashes of a log', () => {
 
   it('give the left and right of a range as the largest perfect subtrees, left to right', async () => {
     const subtree = (begin: number, end: number): Buffer => mth(hashes.slice(begin, end));
-    const { left, right } = await rangeProof(log, 13, 21, 45);
+    const { left, right } = await makeRangeProof(log, 13, 21, 45);
     expect(left).toEqual([subtree(0, 8), subtree(8, 12), subtree(12, 13)]);
     expect(right).toEqual([subtree(21, 22), subtree(22, 24), subtree(24, 32), subtree(32, 40), subtree(40, 44), subtree(44, 45)]); // prettier-ignore
-    expect(await rangeProof(log, 0, 45, 45)).toEqual({ left: [], right: [] });
-    expect(await rangeProof(log, 0, 0, 0)).toEqual({ left: [], right: [] });
-    expect(await rangeProof(log, 8, 8, 16)).toEqual({ left: [subtree(0, 8)], right: [subtree(8, 16)] });
+    expect(await makeRangeProof(log, 0, 45, 45)).toEqual({ left: [], right: [] });
+    expect(await makeRangeProof(log, 0, 0, 0)).toEqual({ left: [], right: [] });
+    expect(await makeRangeProof(log, 8, 8, 16)).toEqual({ left: [subtree(0, 8)], right: [subtree(8, 16)] });
   });
 
   it('are read at most twice a stored level, at most 256 at a time', async () => {
-    const big = logOf(70_000).log;
+    const big = makeLog(70_000).log;
     for (const read of [
-      () => inclusionProof(big, 65_537, 70_000),
-      () => consistencyProof(big, 12_345, 69_999),
-      () => rangeProof(big, 33_333, 44_444, 70_000),
+      () => makeInclusionProof(big, 65_537, 70_000),
+      () => makeConsistencyProof(big, 12_345, 69_999),
+      () => makeRangeProof(big, 33_333, 44_444, 70_000),
     ]) {
       // prettier-ignore
       big.reads = [];
@@ -176,26 +176,26 @@ describe('the stored hashes of a log', () => {
 
   it('are missed when some are not there', async () => {
     const holed: HashReader = { read: (level, from, count) => log.read(level, from, count - 1) };
-    await expect(rootAt(holed, 700)).rejects.toThrow('not whole');
+    await expect(readRoot(holed, 700)).rejects.toThrow('not whole');
     const short: HashReader = { read: () => Promise.resolve(Array.from({ length: 4 }, () => Buffer.alloc(31))) };
-    await expect(rootAt(short, 4)).rejects.toThrow('not whole');
+    await expect(readRoot(short, 4)).rejects.toThrow('not whole');
   });
 
   it.each([
-    ['an inclusion proof of a leaf beyond the tree', () => inclusionProof(log, 5, 5)],
-    ['a consistency proof to a smaller tree', () => consistencyProof(log, 6, 5)],
-    ['a range beyond the tree', () => rangeProof(log, 1, 6, 5)],
-    ['a range that ends before it begins', () => rangeProof(log, 3, 2, 5)],
-    ['the root of a negative size', () => rootAt(log, -1)],
-    ['the root of half a size', () => rootAt(log, 1.5)],
+    ['an inclusion proof of a leaf beyond the tree', () => makeInclusionProof(log, 5, 5)],
+    ['a consistency proof to a smaller tree', () => makeConsistencyProof(log, 6, 5)],
+    ['a range beyond the tree', () => makeRangeProof(log, 1, 6, 5)],
+    ['a range that ends before it begins', () => makeRangeProof(log, 3, 2, 5)],
+    ['the root of a negative size', () => readRoot(log, -1)],
+    ['the root of half a size', () => readRoot(log, 1.5)],
   ])('do not give %s', async (_, make) => {
     await expect(make()).rejects.toThrow(RangeError);
   });
 });
 
 describe('a compact range', () => {
-  const hashes = Array.from({ length: 3000 }, (_, index) => leafHash(String(index)));
-  const rangeOf = (begin: number, end: number): CompactRange => {
+  const hashes = Array.from({ length: 3000 }, (_, index) => hashLeaf(String(index)));
+  const makeRange = (begin: number, end: number): CompactRange => {
     const range = new CompactRange(begin);
     for (const hash of hashes.slice(begin, end)) range.append(hash);
     return range;
@@ -205,27 +205,27 @@ describe('a compact range', () => {
   it('holds the hashes of the perfect subtrees that cover it', () => {
     fc.assert(
       fc.property(cuts, ([begin, end]) => {
-        const { hashes: held } = rangeOf(begin!, end!);
-        const covering = perfectSubtrees(begin!, end!).map(({ level, index }) =>
+        const { hashes: held } = makeRange(begin!, end!);
+        const covering = listPerfectSubtrees(begin!, end!).map(({ level, index }) =>
           mth(hashes.slice(index * 2 ** level, (index + 1) * 2 ** level)),
         );
-        expect(hexes(held)).toEqual(hexes(covering));
+        expect(toHexes(held)).toEqual(toHexes(covering));
       }),
       { numRuns: 60 },
     );
   });
 
   it('has as many hashes from 0 as its size has ones in binary', () => {
-    expect(rangeOf(0, 2047).hashes).toHaveLength(11);
-    expect(rangeOf(0, 2048).hashes).toHaveLength(1);
+    expect(makeRange(0, 2047).hashes).toHaveLength(11);
+    expect(makeRange(0, 2048).hashes).toHaveLength(1);
   });
 
   it('is the same however it was put together', () => {
     fc.assert(
       fc.property(cuts, ([, first, second, end]) => {
-        const joined = rangeOf(0, first!).join(rangeOf(first!, second!)).join(rangeOf(second!, end!));
-        expect(hexes(joined.hashes)).toEqual(hexes(rangeOf(0, end!).hashes));
-        expect(joined.root()).toEqual(mth(hashes.slice(0, end)));
+        const joined = makeRange(0, first!).join(makeRange(first!, second!)).join(makeRange(second!, end!));
+        expect(toHexes(joined.hashes)).toEqual(toHexes(makeRange(0, end!).hashes));
+        expect(joined.computeRoot()).toEqual(mth(hashes.slice(0, end)));
       }),
       { numRuns: 60 },
     );
@@ -234,7 +234,7 @@ describe('a compact range', () => {
   it('grows on from its bytes, and a copy of it leaves it alone', () => {
     fc.assert(
       fc.property(cuts, ([begin, cut, , end]) => {
-        const first = rangeOf(begin!, cut!);
+        const first = makeRange(begin!, cut!);
         const bytes = first.serialise();
         const grown = first.copy();
         for (const hash of hashes.slice(cut, end)) grown.append(hash);
@@ -253,7 +253,7 @@ describe('a compact range', () => {
     const range = new CompactRange(begin);
     for (const hash of hashes.slice(0, 7)) range.append(hash);
     expect(range.end).toBe(2 ** 40 + 8);
-    expect(hexes(range.hashes)).toEqual(hexes([hashes[0]!, mth(hashes.slice(1, 3)), mth(hashes.slice(3, 7))]));
+    expect(toHexes(range.hashes)).toEqual(toHexes([hashes[0]!, mth(hashes.slice(1, 3)), mth(hashes.slice(3, 7))]));
   });
 
   it.each([
@@ -261,8 +261,8 @@ describe('a compact range', () => {
     ['too many bytes', () => CompactRange.parse(0, 3, Buffer.alloc(96))],
     ['half a hash', () => CompactRange.parse(0, 3, Buffer.alloc(63))],
     ['an end before the beginning', () => CompactRange.of(3, 2, [])],
-    ['a range that does not follow', () => rangeOf(0, 3).join(rangeOf(4, 5))],
-    ['the root of a range from elsewhere', () => rangeOf(1, 3).root()],
+    ['a range that does not follow', () => makeRange(0, 3).join(makeRange(4, 5))],
+    ['the root of a range from elsewhere', () => makeRange(1, 3).computeRoot()],
   ])('refuses %s', (_, make) => {
     expect(make).toThrow(RangeError);
   });

@@ -1,26 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
-import { inclusionProof } from './proofs.js';
-import { proveEvent } from './proved-event.js';
+import { makeInclusionProof } from './proofs.js';
+import { verifyEvent } from './proved-event.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 
 const SIZE = 300;
 const INDEX = 123;
 const LOG = new SampleLog(SIZE);
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
-const CHECKPOINT = await LOG.checkpoint(SIZE);
-const SMALLER = await LOG.checkpoint(SIZE - 1);
+const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
+const SMALLER = await LOG.makeCheckpoint(SIZE - 1);
 const EVENT = JSON.parse(LOG.events[INDEX]!) as { metadata: object; user: object; time: number };
 
 const PROOF = {
   leafIndex: INDEX,
   leafHash: LOG.leaves[INDEX]!.toString('base64url'),
   treeSize: SIZE,
-  proof: (await inclusionProof(LOG.reader, INDEX, SIZE)).map((hash) => hash.toString('base64url')),
+  proof: (await makeInclusionProof(LOG.reader, INDEX, SIZE)).map((hash) => hash.toString('base64url')),
   checkpoint: CHECKPOINT,
 };
 
 const prove = (event: unknown, proof: unknown = PROOF): unknown =>
-  proveEvent(JSON.stringify(event), JSON.stringify(proof), KEYS);
+  verifyEvent(JSON.stringify(event), JSON.stringify(proof), KEYS);
 
 describe('an event and its inclusion proof', () => {
   it('prove which place the event has in which tree', () => {
@@ -60,11 +60,11 @@ describe('an event and its inclusion proof', () => {
   }); // prettier-ignore
 
   it('do not hold without a key that signed', () => {
-    expect(() => proveEvent(JSON.stringify(EVENT), JSON.stringify(PROOF), [])).toThrow(/no key has that name/);
+    expect(() => verifyEvent(JSON.stringify(EVENT), JSON.stringify(PROOF), [])).toThrow(/no key has that name/);
   });
 
   it('name what is no JSON', () => {
-    expect(() => proveEvent('x', JSON.stringify(PROOF), KEYS)).toThrow('the event is not JSON');
-    expect(() => proveEvent(JSON.stringify(EVENT), '[]', KEYS)).toThrow('the proof is not an object');
+    expect(() => verifyEvent('x', JSON.stringify(PROOF), KEYS)).toThrow('the event is not JSON');
+    expect(() => verifyEvent(JSON.stringify(EVENT), '[]', KEYS)).toThrow('the proof is not an object');
   });
 });

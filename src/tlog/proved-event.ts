@@ -1,11 +1,11 @@
-import { canonical, parseUnambiguous } from './canonical-json.js';
+import { demandCanonical, parseUnambiguous } from './canonical-json.js';
 import { ExportError, LineFault } from './export-error.js';
 import { demandCount, demandHash, demandObject } from './export-lines.js';
-import { leafHash } from './merkle-hash.js';
+import { hashLeaf } from './merkle-hash.js';
 import { NoteError } from './note-error.js';
 import { openCheckpoint, type SignedCheckpoint } from './signed-checkpoint.js';
 import type { VerifierKey } from './verifier-key.js';
-import { sameHash, verifyInclusion } from './verify-proof.js';
+import { isSameHash, verifyInclusion } from './verify-proof.js';
 
 /** The result of an event and its inclusion proof: this event, and no other, has this place in the log. */
 export interface ProvedEvent {
@@ -24,16 +24,16 @@ type Members = Readonly<Record<string, unknown>>;
  * @param proofText the response of GET /v1/audit/events/{id}/proof
  * @throws ExportError
  */
-export function proveEvent(eventText: string, proofText: string, keys: readonly VerifierKey[]): ProvedEvent {
-  const shown = explain('the event', () => demandObject(parseUnambiguous(eventText)));
+export function verifyEvent(eventText: string, proofText: string, keys: readonly VerifierKey[]): ProvedEvent {
+  const shown = nameFault('the event', () => demandObject(parseUnambiguous(eventText)));
   const record = restoreRecord(shown);
-  const hash = explain('the event', () => leafHash(canonical(record)));
-  return explain('the proof', () => {
+  const hash = nameFault('the event', () => hashLeaf(demandCanonical(record)));
+  return nameFault('the proof', () => {
     const document = demandObject(parseUnambiguous(proofText));
     const [leafIndex, treeSize] = [demandCount(document, 'leafIndex'), demandCount(document, 'treeSize')];
     const { proof, checkpoint: note } = document;
     if (!Array.isArray(proof) || typeof note !== 'string') throw new LineFault('lacks its hashes or its checkpoint');
-    if (!sameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is for another event');
+    if (!isSameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is for another event');
     const checkpoint = openCheckpoint(note, keys);
     if (checkpoint.size !== treeSize) throw new LineFault('is for another tree than its checkpoint');
     const inclusion = { index: leafIndex, size: treeSize, leafHash: hash, root: checkpoint.root };
@@ -72,7 +72,7 @@ function readNames(record: Members): Pick<ProvedEvent, 'id' | 'type' | 'time'> {
   };
 }
 
-function explain<Result>(what: string, read: () => Result): Result {
+function nameFault<Result>(what: string, read: () => Result): Result {
   try {
     return read();
   } catch (error) {

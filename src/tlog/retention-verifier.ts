@@ -6,7 +6,7 @@ import type { LeafLine } from './export-lines.js';
  * no event while it keeps another one that is as old or older. This works only for lines that have the time of their
  * event.
  */
-export class Erasures {
+export class RetentionVerifier {
   readonly #retainedSince: number;
   #oldestKept = Infinity;
   #newestErased = -Infinity;
@@ -21,16 +21,16 @@ export class Erasures {
   add({ kind, time }: LeafLine, line: number): void {
     if (time === undefined) return;
     if (kind === 'event') {
-      if (time <= this.#newestErased) throw deleted(this.#newestErasedLine, this.#newestErased);
+      if (time <= this.#newestErased) throw makeDeletedError(this.#newestErasedLine, this.#newestErased);
       if (time < this.#oldestKept) this.#oldestKept = time;
       return;
     }
-    if (time >= this.#oldestKept || time >= this.#retainedSince) throw deleted(line, time);
+    if (time >= this.#oldestKept || time >= this.#retainedSince) throw makeDeletedError(line, time);
     if (time > this.#newestErased) [this.#newestErased, this.#newestErasedLine] = [time, line];
   }
 }
 
-function deleted(line: number, time: number): ExportError {
-  const when = new Date(time).toISOString();
-  return new ExportError(`the event of ${when} is erased, but its retention had not ended`, line);
+function makeDeletedError(line: number, time: number): ExportError {
+  const renderTime = new Date(time).toISOString();
+  return new ExportError(`the event of ${renderTime} is erased, but its retention had not ended`, line);
 }

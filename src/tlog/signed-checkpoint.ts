@@ -1,6 +1,6 @@
 import { sign, verify } from 'node:crypto';
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from './checkpoint.js';
-import { cosignedMessage, TIMESTAMP_BYTES, uint64 } from './cosigned-message.js';
+import { encodeCosignedMessage, TIMESTAMP_BYTES, encodeUint64 } from './cosigned-message.js';
 import type { LogSigner } from './log-signer.js';
 import { NoteError } from './note-error.js';
 import { formatNote, type NoteSignature, parseNote } from './signed-note.js';
@@ -24,7 +24,10 @@ export function signCheckpoint(checkpoint: Checkpoint, signers: readonly LogSign
     const signed =
       key.algorithm === 'ed25519'
         ? sign(null, Buffer.from(text), privateKey)
-        : Buffer.concat([uint64(seconds), sign(null, cosignedMessage(key.name, checkpoint, seconds), privateKey)]);
+        : Buffer.concat([
+            encodeUint64(seconds),
+            sign(null, encodeCosignedMessage(key.name, checkpoint, seconds), privateKey),
+          ]);
     return { name: key.name, keyId: key.keyId, signature: signed };
   });
   return formatNote({ text, signatures });
@@ -53,17 +56,17 @@ export function openCheckpoint(note: string, keys: readonly VerifierKey[]): Sign
 /** @returns the time of the signature, if it has one */
 function verifySignature(key: VerifierKey, text: string, checkpoint: Checkpoint, signature: Buffer): Date | undefined {
   if (key.algorithm === 'ed25519') {
-    demand(verify(null, Buffer.from(text), key.publicKey, signature), key);
+    demandValidSignature(verify(null, Buffer.from(text), key.publicKey, signature), key);
     return undefined;
   }
-  demand(signature.length > TIMESTAMP_BYTES, key);
+  demandValidSignature(signature.length > TIMESTAMP_BYTES, key);
   const seconds = signature.readBigUInt64BE();
-  demand(seconds <= MAX_SECONDS, key);
-  const message = cosignedMessage(key.name, checkpoint, seconds);
-  demand(verify(null, message, key.publicKey, signature.subarray(TIMESTAMP_BYTES)), key);
+  demandValidSignature(seconds <= MAX_SECONDS, key);
+  const message = encodeCosignedMessage(key.name, checkpoint, seconds);
+  demandValidSignature(verify(null, message, key.publicKey, signature.subarray(TIMESTAMP_BYTES)), key);
   return seconds === 0n ? undefined : new Date(Number(seconds) * 1000);
 }
 
-function demand(holds: boolean, { algorithm, name }: VerifierKey): void {
+function demandValidSignature(holds: boolean, { algorithm, name }: VerifierKey): void {
   if (!holds) throw new NoteError(`the ${algorithm} signature of ${name} does not hold`);
 }

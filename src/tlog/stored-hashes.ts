@@ -27,16 +27,16 @@ export class SubtreeReader {
     this.#size = size;
   }
 
-  async hashOf({ level, index }: Subtree): Promise<Buffer> {
+  async readHash({ level, index }: Subtree): Promise<Buffer> {
     const stored = level - (level % TILE_HEIGHT);
     const width = 2 ** (level - stored);
     const first = index * width;
-    const tile = await this.#tile(stored, Math.floor(first / TILE_WIDTH));
+    const tile = await this.#readTile(stored, Math.floor(first / TILE_WIDTH));
     const hashes = tile.slice(first % TILE_WIDTH, (first % TILE_WIDTH) + width);
     return foldPerfect(hashes);
   }
 
-  async #tile(level: number, tileIndex: number): Promise<readonly Uint8Array[]> {
+  async #readTile(level: number, tileIndex: number): Promise<readonly Uint8Array[]> {
     const key = `${String(level)}/${String(tileIndex)}`;
     const kept = this.#tiles.get(key);
     if (kept) return kept;

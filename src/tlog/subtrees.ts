@@ -1,4 +1,4 @@
-import { nodeHash } from './merkle-hash.js';
+import { hashNode } from './merkle-hash.js';
 
 /** A perfect subtree of a log: the leaves [index·2^level, (index + 1)·2^level). */
 export interface Subtree {
@@ -7,7 +7,7 @@ export interface Subtree {
 }
 
 /** The largest perfect subtrees that cover the leaves [begin, end), left to right. */
-export function perfectSubtrees(begin: number, end: number): Subtree[] {
+export function listPerfectSubtrees(begin: number, end: number): Subtree[] {
   const subtrees: Subtree[] = [];
   for (let position = begin; position < end;) {
     let [level, width] = [0, 1];
@@ -24,6 +24,6 @@ export function perfectSubtrees(begin: number, end: number): Subtree[] {
  * first.
  */
 export function foldRight(hashes: readonly Uint8Array[]): Buffer {
-  const joined = hashes.reduceRight((right, left) => nodeHash(left, right));
+  const joined = hashes.reduceRight((right, left) => hashNode(left, right));
   return Buffer.from(joined.buffer, joined.byteOffset, joined.byteLength);
 }

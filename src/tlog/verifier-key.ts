@@ -21,15 +21,15 @@ const TYPES: Readonly<Record<LogAlgorithm, { readonly type: number; readonly key
 };
 
 /** @throws NoteError when the name is not a valid key name */
-export function verifierKey(name: string, algorithm: LogAlgorithm, publicKey: KeyObject): VerifierKey {
+export function makeVerifierKey(name: string, algorithm: LogAlgorithm, publicKey: KeyObject): VerifierKey {
   if (!isKeyName(name)) throw new NoteError('the name of a key must not be empty and must not have spaces or a plus');
-  const typed = typedKey(algorithm, publicKey.export({ format: 'raw-public' }));
+  const typed = encodeTypedKey(algorithm, publicKey.export({ format: 'raw-public' }));
   const keyId = hash('sha256', Buffer.concat([Buffer.from(`${name}\n`), typed]), 'hex').slice(0, 8);
   return { name, keyId, algorithm, publicKey };
 }
 
 export function formatVerifierKey({ name, keyId, algorithm, publicKey }: VerifierKey): string {
-  return `${name}+${keyId}+${typedKey(algorithm, publicKey.export({ format: 'raw-public' })).toString('base64')}`;
+  return `${name}+${keyId}+${encodeTypedKey(algorithm, publicKey.export({ format: 'raw-public' })).toString('base64')}`;
 }
 
 /** @throws NoteError */
@@ -43,7 +43,7 @@ export function parseVerifierKey(text: string): VerifierKey {
   if (algorithm === undefined) throw new NoteError(`the key type ${String(type)} is unknown`);
   if (bytes.length !== TYPES[algorithm].keyBytes) throw new NoteError(`the key has the wrong length for ${algorithm}`);
   const publicKey = createPublicKey({ key: bytes, format: 'raw-public', asymmetricKeyType: algorithm });
-  const key = verifierKey(name, algorithm, publicKey);
+  const key = makeVerifierKey(name, algorithm, publicKey);
   if (key.keyId !== keyId) throw new NoteError(`${keyId} is not the hash of the key of ${name}`);
   return key;
 }
@@ -65,6 +65,6 @@ export function parseVerifierKeys(text: string): VerifierKey[] {
   return keys;
 }
 
-function typedKey(algorithm: LogAlgorithm, raw: Uint8Array): Buffer {
+function encodeTypedKey(algorithm: LogAlgorithm, raw: Uint8Array): Buffer {
   return Buffer.concat([Uint8Array.of(TYPES[algorithm].type), raw]);
 }

@@ -2,15 +2,15 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { readNotes } from './anchored-checkpoints.js';
 import { ExportError } from './export-error.js';
-import { leafHash } from './merkle-hash.js';
-import { rootAt } from './proofs.js';
+import { hashLeaf } from './merkle-hash.js';
+import { readRoot } from './proofs.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 import { type ProvedExport, verifyExport, type VerifyOptions } from './verify-export.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
 const verify = (lines: readonly string[] | string, options: VerifyOptions = {}): Promise<ProvedExport> =>
   verifyExport(Readable.from([Buffer.from(typeof lines === 'string' ? lines : lines.join(''))]), KEYS, options);
-const faultOf = async (lines: readonly string[] | string, options?: VerifyOptions): Promise<ExportError> => {
+const findFault = async (lines: readonly string[] | string, options?: VerifyOptions): Promise<ExportError> => {
   const fault = await verify(lines, options).then(
     () => null,
     (error: unknown) => error,
@@ -22,7 +22,7 @@ const anchored = (...notes: string[]): AsyncIterable<string> => readNotes(Readab
 
 const SIZE = 600;
 const LOG = new SampleLog(SIZE);
-const CHECKPOINT = await LOG.checkpoint(SIZE);
+const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
 const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 
 describe('an export that was not altered', () => {
@@ -32,9 +32,9 @@ describe('an export that was not altered', () => {
     expect(proved.checkpoint).toMatchObject({
       origin: SampleLog.ORIGIN,
       size: SIZE,
-      root: await rootAt(LOG.reader, SIZE),
+      root: await readRoot(LOG.reader, SIZE),
     });
-    expect(proved.span).toEqual([new Date(SampleLog.START), new Date(SampleLog.timeOf(SIZE - 1))]);
+    expect(proved.span).toEqual([new Date(SampleLog.START), new Date(SampleLog.computeTime(SIZE - 1))]);
   });
 
   it('proves any range of it', async () => {
@@ -55,7 +55,7 @@ describe('an export that was not altered', () => {
 
   it('proves the empty log', async () => {
     const empty = new SampleLog(0);
-    expect(await verify(await empty.export(0, 0, await empty.checkpoint(0), 0))).toMatchObject({
+    expect(await verify(await empty.export(0, 0, await empty.makeCheckpoint(0), 0))).toMatchObject({
       to: 0,
       span: undefined,
     });
@@ -104,58 +104,58 @@ describe('an export of rows that were altered in the database', () => {
 
   it('names the line of an edited event', async () => {
     const lines = await altered((log) => (log.events[321] = log.events[321]!.replace('é', 'e')));
-    expect(await faultOf(lines)).toMatchObject({ line: 322, lastLine: 322 });
+    expect(await findFault(lines)).toMatchObject({ line: 322, lastLine: 322 });
   });
 
   it('names the line of an edited leaf', async () => {
-    const lines = await altered((log) => (log.leaves[17] = leafHash('other')));
-    expect(await faultOf(lines)).toMatchObject({ line: 18, lastLine: 18 });
+    const lines = await altered((log) => (log.leaves[17] = hashLeaf('other')));
+    expect(await findFault(lines)).toMatchObject({ line: 18, lastLine: 18 });
   });
 
   it('names the 256 lines of an event and a leaf that were edited alike', async () => {
-    const lines = await altered((log) => (log.leaves[300] = leafHash((log.events[300] = '{"time":1}'))));
-    expect(await faultOf(lines)).toMatchObject({ line: 257, lastLine: 512 });
+    const lines = await altered((log) => (log.leaves[300] = hashLeaf((log.events[300] = '{"time":1}'))));
+    expect(await findFault(lines)).toMatchObject({ line: 257, lastLine: 512 });
   });
 
   it('names the lines between two anchored checkpoints, in a whole export and in a part', async () => {
-    const notes = [await LOG.checkpoint(250), await LOG.checkpoint(299), await LOG.checkpoint(302)];
+    const notes = [await LOG.makeCheckpoint(250), await LOG.makeCheckpoint(299), await LOG.makeCheckpoint(302)];
     const log = new SampleLog(SIZE);
-    log.leaves[300] = leafHash((log.events[300] = '{"time":1}'));
+    log.leaves[300] = hashLeaf((log.events[300] = '{"time":1}'));
     const whole = await log.export(0, SIZE, CHECKPOINT, SIZE, true);
-    expect(await faultOf(whole, { anchored: anchored(...notes) })).toMatchObject({ line: 300, lastLine: 302 });
+    expect(await findFault(whole, { anchored: anchored(...notes) })).toMatchObject({ line: 300, lastLine: 302 });
     const original = (await LOG.export(200, 400, CHECKPOINT, SIZE, true)).at(-1)!;
     const part = [...(await log.export(200, 400, CHECKPOINT, SIZE, true)).slice(0, -1), original];
-    expect(await faultOf(part, { anchored: anchored(...notes) })).toMatchObject({ line: 100, lastLine: 102 });
-    expect(await faultOf(part)).toMatchObject({ line: 1, lastLine: 201 });
+    expect(await findFault(part, { anchored: anchored(...notes) })).toMatchObject({ line: 100, lastLine: 102 });
+    expect(await findFault(part)).toMatchObject({ line: 1, lastLine: 201 });
   });
 
   it('names the lines of an erased event whose leaf was edited', async () => {
     const lines = await altered((log) => {
       log.events.fill(null, 0, 300);
-      log.leaves[3] = leafHash('other');
+      log.leaves[3] = hashLeaf('other');
     });
-    expect(await faultOf(lines)).toMatchObject({ line: 1, lastLine: 256 });
+    expect(await findFault(lines)).toMatchObject({ line: 1, lastLine: 256 });
   });
 
   it('names the line of an event that was deleted, as no retention would', async () => {
     for (const index of [1, 300, SIZE - 1]) {
-      expect(await faultOf(await altered((log) => (log.events[index] = null)))).toMatchObject({ line: index + 1 });
+      expect(await findFault(await altered((log) => (log.events[index] = null)))).toMatchObject({ line: index + 1 });
     }
     const oldest = await altered((log) => (log.events[0] = null));
     expect(await verify(oldest)).toMatchObject({ erased: 1 });
-    expect(await faultOf(oldest, { retainedSince: new Date(SampleLog.START) })).toMatchObject({ line: 1 });
+    expect(await findFault(oldest, { retainedSince: new Date(SampleLog.START) })).toMatchObject({ line: 1 });
   });
 
   it('names the lines of a stored hash of 256 leaves that was edited', async () => {
-    expect(await faultOf(await altered((log) => (log.subtrees[1] = leafHash('other'))))).toMatchObject({ line: 257 });
+    expect(await findFault(await altered((log) => (log.subtrees[1] = hashLeaf('other'))))).toMatchObject({ line: 257 });
   });
 
   it('does not hold where the log was cut and signed anew', async () => {
-    const older = await LOG.checkpoint(SIZE);
+    const older = await LOG.makeCheckpoint(SIZE);
     const log = new SampleLog(500);
-    const cut = await log.export(0, 500, await log.checkpoint(500, new Date(SampleLog.START + 9e6)), 500);
-    expect((await faultOf(cut, { since: older })).message).toContain('the log was cut');
-    expect((await faultOf(cut, { anchored: anchored(older) })).message).toContain('the log was cut');
-    expect(await verify(cut, { since: await LOG.checkpoint(450) })).toMatchObject({ events: 500 });
+    const cut = await log.export(0, 500, await log.makeCheckpoint(500, new Date(SampleLog.START + 9e6)), 500);
+    expect((await findFault(cut, { since: older })).message).toContain('the log was cut');
+    expect((await findFault(cut, { anchored: anchored(older) })).message).toContain('the log was cut');
+    expect(await verify(cut, { since: await LOG.makeCheckpoint(450) })).toMatchObject({ events: 500 });
   });
 });

@@ -50,12 +50,12 @@ export async function verifyExport(
   let bytes = 0;
   try {
     for await (const chunk of chunks) {
-      await verifier.lines(splitter.push(chunk));
+      await verifier.verifyLines(splitter.push(chunk));
       bytes += chunk.length;
       options.onProgress?.(bytes, verifier.line);
     }
-    await verifier.lines(splitter.end());
-    return verifier.end();
+    await verifier.verifyLines(splitter.end());
+    return verifier.finish();
   } finally {
     await verifier.close();
   }

@@ -1,25 +1,25 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CompactRange } from './compact-range.js';
-import { EMPTY_ROOT, leafHash } from './merkle-hash.js';
-import { consistencyProof, inclusionProof, rangeProof, rootAt } from './proofs.js';
+import { EMPTY_ROOT, hashLeaf } from './merkle-hash.js';
+import { makeConsistencyProof, makeInclusionProof, makeRangeProof, readRoot } from './proofs.js';
 import type { HashReader } from './stored-hashes.js';
-import { rootOfRange, sameHash, verifyConsistency, verifyInclusion } from './verify-proof.js';
+import { computeRangeRoot, isSameHash, verifyConsistency, verifyInclusion } from './verify-proof.js';
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
-const LEAVES = Array.from({ length: 5000 }, (_, index) => leafHash(String(index)));
+const LEAVES = Array.from({ length: 5000 }, (_, index) => hashLeaf(String(index)));
 const LEVEL_8 = Array.from({ length: 19 }, (_, index) => {
   const subtree = new CompactRange();
   for (const hash of LEAVES.slice(index * 256, (index + 1) * 256)) subtree.append(hash);
-  return subtree.root();
+  return subtree.computeRoot();
 });
 const LOG: HashReader = {
   read: (level, from, count) => Promise.resolve((level === 0 ? LEAVES : LEVEL_8).slice(from, from + count)),
 };
-const ROOTS = await Promise.all(Array.from({ length: 301 }, (_, size) => rootAt(LOG, size)));
+const ROOTS = await Promise.all(Array.from({ length: 301 }, (_, size) => readRoot(LOG, size)));
 
 /** Every way to spoil a list of hashes in one step, at a place that the seeds choose. */
-function* spoilt(proof: readonly Buffer[], seed: number): Generator<[string, Buffer[]]> {
+function* spoil(proof: readonly Buffer[], seed: number): Generator<[string, Buffer[]]> {
   yield ['one more at the end', [...proof, EMPTY_ROOT]];
   yield ['one more at the start', [EMPTY_ROOT, ...proof]];
   yield ['the last one twice', [...proof, ...proof.slice(-1), ...(proof.length === 0 ? [EMPTY_ROOT] : [])]];
@@ -70,7 +70,7 @@ describe('RFC 9162 §2.1.3.2: verifying an inclusion proof', () => {
   it('accepts the proof of every leaf of every tree up to 300, and no other leaf or size with it', async () => {
     for (let size = 1; size <= 300; size++) {
       for (let index = size % 5; index < size; index += size > 60 ? 43 : 5) {
-        const proof = await inclusionProof(LOG, index, size);
+        const proof = await makeInclusionProof(LOG, index, size);
         const whole = { index, size, proof, leafHash: LEAVES[index]!, root: ROOTS[size]! };
         expect(verifyInclusion(whole)).toBe(true);
         expect(verifyInclusion({ ...whole, index: index + 1 })).toBe(false);
@@ -85,10 +85,10 @@ describe('RFC 9162 §2.1.3.2: verifying an inclusion proof', () => {
     await fc.assert(
       fc.asyncProperty(trees, async ([size, leaf, seed]) => {
         const index = leaf % size;
-        const proof = await inclusionProof(LOG, index, size);
-        const whole = { index, size, proof, leafHash: LEAVES[index]!, root: await rootAt(LOG, size) };
+        const proof = await makeInclusionProof(LOG, index, size);
+        const whole = { index, size, proof, leafHash: LEAVES[index]!, root: await readRoot(LOG, size) };
         expect(verifyInclusion(whole)).toBe(true);
-        const accepted = [...spoilt(proof, seed)].filter(([, other]) => verifyInclusion({ ...whole, proof: other }));
+        const accepted = [...spoil(proof, seed)].filter(([, other]) => verifyInclusion({ ...whole, proof: other }));
         expect(accepted.map(([what]) => what)).toEqual([]);
       }),
       { numRuns: 60 },
@@ -140,7 +140,7 @@ describe('RFC 9162 §2.1.4.2: verifying a consistency proof', () => {
   it('accepts the proof between all trees up to 40 and some up to 300, and no other sizes with it', async () => {
     for (let to = 1; to <= 300; to++) {
       for (let from = 1 + (to % 3); from < to; from += to > 40 ? 43 : 1) {
-        const proof = await consistencyProof(LOG, from, to);
+        const proof = await makeConsistencyProof(LOG, from, to);
         const whole = { from, to, proof, fromRoot: ROOTS[from]!, toRoot: ROOTS[to]! };
         expect(verifyConsistency(whole)).toBe(true);
         expect(verifyConsistency({ ...whole, fromRoot: ROOTS[from - 1]! })).toBe(false);
@@ -154,10 +154,10 @@ describe('RFC 9162 §2.1.4.2: verifying a consistency proof', () => {
     await fc.assert(
       fc.asyncProperty(trees, async ([to, older, seed]) => {
         const from = 1 + (older % (to - 1));
-        const proof = await consistencyProof(LOG, from, to);
-        const whole = { from, to, proof, fromRoot: await rootAt(LOG, from), toRoot: await rootAt(LOG, to) };
+        const proof = await makeConsistencyProof(LOG, from, to);
+        const whole = { from, to, proof, fromRoot: await readRoot(LOG, from), toRoot: await readRoot(LOG, to) };
         expect(verifyConsistency(whole)).toBe(true);
-        const accepted = [...spoilt(proof, seed)].filter(([, other]) => verifyConsistency({ ...whole, proof: other }));
+        const accepted = [...spoil(proof, seed)].filter(([, other]) => verifyConsistency({ ...whole, proof: other }));
         expect(accepted.map(([what]) => what)).toEqual([]);
       }),
       { numRuns: 60 },
@@ -166,7 +166,7 @@ describe('RFC 9162 §2.1.4.2: verifying a consistency proof', () => {
 });
 
 describe('verifying a range', () => {
-  const rangeOf = (from: number, to: number): CompactRange => {
+  const makeRange = (from: number, to: number): CompactRange => {
     const range = new CompactRange(from);
     for (const hash of LEAVES.slice(from, to)) range.append(hash);
     return range;
@@ -179,7 +179,7 @@ describe('verifying a range', () => {
     root: Buffer,
   ) => {
     try {
-      return sameHash(rootOfRange(range, { left, right }, size), root);
+      return isSameHash(computeRangeRoot(range, { left, right }, size), root);
     } catch (error) {
       if (error instanceof RangeError) return false;
       throw error;
@@ -190,8 +190,8 @@ describe('verifying a range', () => {
     for (let size = 0; size <= 24; size++) {
       for (let from = 0; from <= size; from++) {
         for (let to = from; to <= size; to++) {
-          const { left, right } = await rangeProof(LOG, from, to, size);
-          expect(holds(rangeOf(from, to), left, right, size, ROOTS[size]!)).toBe(true);
+          const { left, right } = await makeRangeProof(LOG, from, to, size);
+          expect(holds(makeRange(from, to), left, right, size, ROOTS[size]!)).toBe(true);
         }
       }
     }
@@ -201,18 +201,18 @@ describe('verifying a range', () => {
     const ranges = fc.array(fc.nat(4800), { minLength: 3, maxLength: 3 }).map((three) => three.sort((a, b) => a - b));
     await fc.assert(
       fc.asyncProperty(ranges, fc.nat(), async ([from, to, size], seed) => {
-        const { left, right } = await rangeProof(LOG, from!, to!, size!);
-        const root = await rootAt(LOG, size!);
-        const range = rangeOf(from!, to!);
+        const { left, right } = await makeRangeProof(LOG, from!, to!, size!);
+        const root = await readRoot(LOG, size!);
+        const range = makeRange(from!, to!);
         expect(holds(range, left, right, size!, root)).toBe(true);
         const accepted = [
-          ...[...spoilt(left, seed)].filter(([, other]) => holds(range, other, right, size!, root)),
-          ...[...spoilt(right, seed)].filter(([, other]) => holds(range, left, other, size!, root)),
+          ...[...spoil(left, seed)].filter(([, other]) => holds(range, other, right, size!, root)),
+          ...[...spoil(right, seed)].filter(([, other]) => holds(range, left, other, size!, root)),
         ];
         expect(accepted.map(([what]) => what)).toEqual([]);
         expect(holds(range, left, right, to! - 1, root)).toBe(false);
-        if (to! > from!) expect(holds(rangeOf(from!, to! - 1), left, right, size!, root)).toBe(false);
-        const altered = rangeOf(from!, to!);
+        if (to! > from!) expect(holds(makeRange(from!, to! - 1), left, right, size!, root)).toBe(false);
+        const altered = makeRange(from!, to!);
         altered.append(EMPTY_ROOT);
         expect(holds(altered, left, right, size!, root)).toBe(false);
       }),

@@ -1,6 +1,6 @@
 import { CompactRange } from './compact-range.js';
-import { EMPTY_ROOT, HASH_BYTES, nodeHash } from './merkle-hash.js';
-import { perfectSubtrees } from './subtrees.js';
+import { EMPTY_ROOT, HASH_BYTES, hashNode } from './merkle-hash.js';
+import { listPerfectSubtrees } from './subtrees.js';
 
 export interface InclusionProof {
   readonly index: number;
@@ -24,31 +24,31 @@ export function verifyInclusion({ index, size, leafHash, proof, root }: Inclusio
   const walk = new EdgeWalk(index, size - 1);
   let hash = leafHash;
   for (const sibling of proof) {
-    if (walk.atRoot) return false;
-    hash = walk.isRight() ? nodeHash(sibling, hash) : nodeHash(hash, sibling);
-    walk.ascend();
+    if (walk.isAtRoot) return false;
+    hash = walk.climbToLeftSibling() ? hashNode(sibling, hash) : hashNode(hash, sibling);
+    walk.climb();
   }
-  return walk.atRoot && sameHash(hash, root);
+  return walk.isAtRoot && isSameHash(hash, root);
 }
 
 /** RFC 9162 §2.1.4.2. Every tree continues the empty one. */
 export function verifyConsistency({ from, to, proof, fromRoot, toRoot }: ConsistencyProof): boolean {
   if (!areSizes(from, to) || from > to || !areHashes(proof)) return false;
-  if (from === to) return proof.length === 0 && sameHash(fromRoot, toRoot);
-  if (from === 0) return proof.length === 0 && sameHash(fromRoot, EMPTY_ROOT);
+  if (from === to) return proof.length === 0 && isSameHash(fromRoot, toRoot);
+  if (from === 0) return proof.length === 0 && isSameHash(fromRoot, EMPTY_ROOT);
   if (proof.length === 0) return false;
   const walk = new EdgeWalk(from - 1, to - 1);
-  walk.skipRights();
+  walk.climbWhileRight();
   const [first, ...rest] = isPowerOfTwo(from) ? [fromRoot, ...proof] : proof;
   if (!areHashes([first!])) return false;
   let [older, newer] = [first!, first!];
   for (const hash of rest) {
-    if (walk.atRoot) return false;
-    if (walk.isRight()) [older, newer] = [nodeHash(hash, older), nodeHash(hash, newer)];
-    else newer = nodeHash(newer, hash);
-    walk.ascend();
+    if (walk.isAtRoot) return false;
+    if (walk.climbToLeftSibling()) [older, newer] = [hashNode(hash, older), hashNode(hash, newer)];
+    else newer = hashNode(newer, hash);
+    walk.climb();
   }
-  return walk.atRoot && sameHash(older, fromRoot) && sameHash(newer, toRoot);
+  return walk.isAtRoot && isSameHash(older, fromRoot) && isSameHash(newer, toRoot);
 }
 
 /**
@@ -57,7 +57,7 @@ export function verifyConsistency({ from, to, proof, fromRoot, toRoot }: Consist
  *
  * @throws RangeError when `left` or `right` has the wrong number of hashes or an invalid hash
  */
-export function rootOfRange(
+export function computeRangeRoot(
   range: CompactRange,
   { left, right }: { readonly left: readonly Uint8Array[]; readonly right: readonly Uint8Array[] },
   size: number,
@@ -65,10 +65,10 @@ export function rootOfRange(
   return CompactRange.of(0, range.begin, left)
     .join(range)
     .join(CompactRange.of(range.end, size, right))
-    .root();
+    .computeRoot();
 }
 
-export function sameHash(one: Uint8Array, other: Uint8Array): boolean {
+export function isSameHash(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
 }
 
@@ -81,29 +81,29 @@ class EdgeWalk {
     [this.#node, this.#last] = [node, last];
   }
 
-  get atRoot(): boolean {
+  get isAtRoot(): boolean {
     return this.#last === 0;
   }
 
   /** Tells if the sibling is on the left. A node at the right edge without a sibling climbs until it has one. */
-  isRight(): boolean {
+  climbToLeftSibling(): boolean {
     if (this.#node % 2 === 1) return true;
     if (this.#node !== this.#last) return false;
-    while (this.#node % 2 === 0 && this.#node !== 0) this.ascend();
+    while (this.#node % 2 === 0 && this.#node !== 0) this.climb();
     return true;
   }
 
-  skipRights(): void {
-    while (this.#node % 2 === 1) this.ascend();
+  climbWhileRight(): void {
+    while (this.#node % 2 === 1) this.climb();
   }
 
-  ascend(): void {
+  climb(): void {
     [this.#node, this.#last] = [Math.floor(this.#node / 2), Math.floor(this.#last / 2)];
   }
 }
 
 function isPowerOfTwo(size: number): boolean {
-  return perfectSubtrees(0, size).length === 1;
+  return listPerfectSubtrees(0, size).length === 1;
 }
 
 function areSizes(...sizes: number[]): boolean {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { packedSelf } from '../../test/support/authenticator/attestation.js';
 import { type AlgorithmName, COSE } from '../../test/support/authenticator/keys.js';
 import { authentication, registration } from '../../test/support/pure-ceremonies.js';
-import { ALGORITHMS, COSE_ALGORITHMS, nameOfAlgorithm } from './algorithms.js';
+import { ALGORITHMS, COSE_ALGORITHMS, describeAlgorithm } from './algorithms.js';
 
 const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
 
@@ -26,7 +26,7 @@ describe('the algorithms', () => {
     ['x'.repeat(40_000), 'an algorithm that is not a number'],
     [undefined, 'an algorithm that is not a number'],
   ])('are named for a person, in a few words: %#', (cose, name) => {
-    expect(nameOfAlgorithm(cose)).toBe(name);
+    expect(describeAlgorithm(cose)).toBe(name);
   });
 
   it.each(NAMES)('%s registers', async (algorithm) => {

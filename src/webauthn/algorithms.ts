@@ -41,7 +41,7 @@ export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => c
  * Names an algorithm for people, such as `ES256 (-7)`. A value that is not a number is not shown: it could have any
  * length.
  */
-export function nameOfAlgorithm(cose: unknown): string {
+export function describeAlgorithm(cose: unknown): string {
   if (typeof cose !== 'number' && typeof cose !== 'bigint') return 'an algorithm that is not a number';
   const name = ALGORITHMS.find((algorithm) => algorithm.cose === cose)?.name;
   return name === undefined ? `the algorithm ${String(cose)}` : `${name} (${String(cose)})`;

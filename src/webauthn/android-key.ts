@@ -1,11 +1,11 @@
 import type { X509Certificate } from 'node:crypto';
-import { type Attestation, attestedBytes, type Distrust } from './attestation.js';
-import { nameOfAlgorithm } from './algorithms.js';
-import { attestationAlgorithm, demandSignature } from './attestation-algorithms.js';
-import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
+import { type Attestation, getAttestedBytes, type Distrust } from './attestation.js';
+import { describeAlgorithm } from './algorithms.js';
+import { findAttestationAlgorithm, demandSignature } from './attestation-algorithms.js';
+import { getExtensionBytes, findExtension, readCertificate } from './attestation-certificate.js';
 import { ID_KEY_DESCRIPTION, type KeyDescription, readKeyDescription } from './key-description.js';
-import { publicKeyOf } from './public-key.js';
-import { Refusal, step } from './refusal.js';
+import { importPublicKey } from './public-key.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 /** KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN of Android's Keymaster. */
 const GENERATED = 0;
@@ -27,18 +27,18 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   const { statement, certificates, algorithm, credential } = attestation;
   const leaf = certificates[0]!;
   const alg = statement.get('alg');
-  const other = `the statement is signed with ${nameOfAlgorithm(alg)}, not with the key’s ${nameOfAlgorithm(algorithm)}`;
-  step(alg === algorithm, 'attestation-invalid', other);
-  const own = leaf.publicKey.equals(publicKeyOf(credential.key));
-  step(own, 'attestation-invalid', 'the certificate’s key is not the key of the credential');
-  const signature = attestationAlgorithm(alg, leaf.publicKey);
-  demandSignature(signature, leaf.publicKey, attestedBytes(attestation), statement.get('sig'));
-  const [description, ...others] = certificates.map(descriptionOf);
-  step(description !== undefined, 'attestation-invalid', 'the certificate lacks Android’s key description');
+  const other = `the statement is signed with ${describeAlgorithm(alg)}, not with the key’s ${describeAlgorithm(algorithm)}`;
+  refuseUnless(alg === algorithm, 'attestation-invalid', other);
+  const own = leaf.publicKey.equals(importPublicKey(credential.key));
+  refuseUnless(own, 'attestation-invalid', 'the certificate’s key is not the key of the credential');
+  const signature = findAttestationAlgorithm(alg, leaf.publicKey);
+  demandSignature(signature, leaf.publicKey, getAttestedBytes(attestation), statement.get('sig'));
+  const [description, ...others] = certificates.map(findKeyDescription);
+  refuseUnless(description !== undefined, 'attestation-invalid', 'the certificate lacks Android’s key description');
   const alone = others.every((other) => other === undefined);
-  step(alone, 'attestation-invalid', 'a certificate that signed the key describes a key itself');
+  refuseUnless(alone, 'attestation-invalid', 'a certificate that signed the key describes a key itself');
   const ours = description.attestationChallenge.equals(attestation.clientDataHash);
-  step(ours, 'attestation-invalid', 'the attestation challenge is not the hash of the client data');
+  refuseUnless(ours, 'attestation-invalid', 'the attestation challenge is not the hash of the client data');
   demandAuthorizations(description);
   if (isHardwareEnforced(description)) return undefined;
   return {
@@ -48,10 +48,10 @@ export function verifyAndroidKey(attestation: Attestation): Distrust | undefined
   };
 }
 
-function descriptionOf(certificate: X509Certificate): KeyDescription | undefined {
+function findKeyDescription(certificate: X509Certificate): KeyDescription | undefined {
   const extension = findExtension(readCertificate(certificate).extensions, ID_KEY_DESCRIPTION);
   try {
-    return extension && readKeyDescription(bytesOfExtension(extension));
+    return extension && readKeyDescription(getExtensionBytes(extension));
   } catch (error) {
     const cause = error instanceof Error ? error.message.slice(0, 100) : '';
     throw new Refusal('attestation-invalid', `the key description cannot be read: ${cause}`);
@@ -61,19 +61,19 @@ function descriptionOf(certificate: X509Certificate): KeyDescription | undefined
 function demandAuthorizations({ softwareEnforced, hardwareEnforced }: KeyDescription): void {
   const union = [softwareEnforced, hardwareEnforced];
   const scoped = union.every(({ allApplications }) => !allApplications);
-  step(
+  refuseUnless(
     scoped,
     'attestation-invalid',
     'Android says that every app may use the key (allApplications), not the browser alone',
   );
   const generated = union.every(({ origin }) => origin === undefined || origin === GENERATED);
-  step(
+  refuseUnless(
     generated,
     'attestation-invalid',
     'Android says that the key was imported into the device (origin), not generated there',
   );
   const signs = union.every(({ purpose }) => purpose === undefined || isSignOnly(purpose));
-  step(signs, 'attestation-invalid', 'Android says that the key may do more than sign (purpose)');
+  refuseUnless(signs, 'attestation-invalid', 'Android says that the key may do more than sign (purpose)');
 }
 
 function isHardwareEnforced(description: KeyDescription): boolean {

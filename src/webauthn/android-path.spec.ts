@@ -3,9 +3,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
-import { androidExcuse } from './android-path.js';
-import { bytesOfExtension, findExtension, readCertificate } from './attestation-certificate.js';
-import { certificatePath } from '../x509/certificate-path.js';
+import { excuseAndroidPath } from './android-path.js';
+import { getExtensionBytes, findExtension, readCertificate } from './attestation-certificate.js';
+import { validatePath } from '../x509/certificate-path.js';
 import { ID_KEY_DESCRIPTION, readKeyDescription } from './key-description.js';
 import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
 
@@ -14,15 +14,20 @@ const RSA_ROOT = 'serialNumber=f92009e853b6b045';
 const P384_ROOT = 'CN=Key Attestation CA1\nOU=Android\nO=Google LLC\nC=US';
 const FACTORY = 'sony-xperia10-iii-sdk33-TEE_EC';
 
-function chainOf(device: string): X509Certificate[] {
+function makeChain(device: string): X509Certificate[] {
   const file = new URL(`../../test/vectors/android/${device}.pem`, import.meta.url);
   const blocks = readFileSync(file, 'latin1').match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? [];
   return blocks.map((pem) => new X509Certificate(pem));
 }
 
 /** The subject of the anchor, or the reason why there is none. */
-function verdictOf(chain: readonly X509Certificate[], day: string, anchors = GOOGLE, excuse = androidExcuse): string {
-  const verdict = certificatePath(chain, anchors, new Date(`${day}T12:00:00Z`), { excuse });
+function assessChain(
+  chain: readonly X509Certificate[],
+  day: string,
+  anchors = GOOGLE,
+  excuse = excuseAndroidPath,
+): string {
+  const verdict = validatePath(chain, anchors, new Date(`${day}T12:00:00Z`), { excuse });
   return 'anchor' in verdict ? verdict.anchor.subject : `${verdict.code}: ${verdict.cause}`;
 }
 
@@ -34,13 +39,13 @@ describe('chains that Android devices sent', () => {
     ['caiman-sdk36-TEE_EC_RKP', '2025-09-28', RSA_ROOT],
     [FACTORY, '2026-03-01', RSA_ROOT],
   ])('%s leads on %s to a root of Google’s', (device, day, root) => {
-    const chain = chainOf(device);
-    expect(verdictOf(chain, day)).toBe(root);
-    expect(verdictOf(chain.slice(0, -1), day)).toBe(root);
+    const chain = makeChain(device);
+    expect(assessChain(chain, day)).toBe(root);
+    expect(assessChain(chain.slice(0, -1), day)).toBe(root);
   });
 
   it('one by Android’s software root leads nowhere', () => {
-    expect(verdictOf(chainOf('marlin-sdk29-TEE_EC_NONE'), '2025-01-01')).toMatch('root-unknown');
+    expect(assessChain(makeChain('marlin-sdk29-TEE_EC_NONE'), '2025-01-01')).toMatch('root-unknown');
   });
 
   it.each([
@@ -51,9 +56,9 @@ describe('chains that Android devices sent', () => {
     [FACTORY, 1],
     ['marlin-sdk29-TEE_EC_NONE', 0],
   ])('%s describes a key for signing that was generated on the security level %i', (device, level) => {
-    const extension = findExtension(readCertificate(chainOf(device)[0]!).extensions, ID_KEY_DESCRIPTION)!;
+    const extension = findExtension(readCertificate(makeChain(device)[0]!).extensions, ID_KEY_DESCRIPTION)!;
     const { attestationSecurityLevel, softwareEnforced, hardwareEnforced } = readKeyDescription(
-      bytesOfExtension(extension),
+      getExtensionBytes(extension),
     );
     expect(attestationSecurityLevel).toBe(level);
     const lists = [softwareEnforced, hardwareEnforced];
@@ -64,27 +69,29 @@ describe('chains that Android devices sent', () => {
 
 describe('what Google excuses (docs/adr/0007-attestation-formats.md)', () => {
   it('is the end of certificates that were put into the device in the factory, and of a batch that it is no authority', () => {
-    expect(verdictOf(chainOf(FACTORY), '2030-01-01')).toBe(RSA_ROOT);
-    expect(verdictOf(chainOf(FACTORY), '2030-01-01', GOOGLE, () => ({ leafIssuer: true }))).toMatch('not-valid-now');
-    expect(verdictOf(chainOf(FACTORY), '2030-01-01', GOOGLE, () => ({ ended: true }))).toMatch(
+    expect(assessChain(makeChain(FACTORY), '2030-01-01')).toBe(RSA_ROOT);
+    expect(assessChain(makeChain(FACTORY), '2030-01-01', GOOGLE, () => ({ leafIssuer: true }))).toMatch(
+      'not-valid-now',
+    );
+    expect(assessChain(makeChain(FACTORY), '2030-01-01', GOOGLE, () => ({ ended: true }))).toMatch(
       'not a certificate authority',
     );
   });
 
   it('is not that they are not valid yet', () => {
-    expect(verdictOf(chainOf(FACTORY), '2016-01-01')).toMatch('not-valid-now');
+    expect(assessChain(makeChain(FACTORY), '2016-01-01')).toMatch('not-valid-now');
   });
 
   it('is not the end of certificates that a phone fetches', () => {
-    expect(verdictOf(chainOf('tegu-sdk36-TEE_EC_2026_ROOT'), '2026-05-01')).toMatch('not-valid-now');
-    expect(verdictOf(chainOf('caiman-sdk36-TEE_EC_RKP'), '2025-10-04')).toMatch('not-valid-now');
+    expect(assessChain(makeChain('tegu-sdk36-TEE_EC_2026_ROOT'), '2026-05-01')).toMatch('not-valid-now');
+    expect(assessChain(makeChain('caiman-sdk36-TEE_EC_RKP'), '2025-10-04')).toMatch('not-valid-now');
   });
 
   it('is the dates that the device writes into the key’s own certificate', async () => {
     const root = await issue({ subject: 'CN=Root', ca: true });
     const leaf = await issue({ notAfter: new Date(0), notBefore: new Date(0) }, root);
     const today = new Date().toISOString().slice(0, 10);
-    expect(verdictOf([leaf.certificate], today, [root.certificate])).toBe('CN=Root');
+    expect(assessChain([leaf.certificate], today, [root.certificate])).toBe('CN=Root');
   });
 
   it('is for Google’s own root: the same name with another key excuses nothing', async () => {
@@ -95,6 +102,6 @@ describe('what Google excuses (docs/adr/0007-attestation-formats.md)', () => {
     const chain = [await issue({}, batch), batch, intermediate].map(({ certificate }: Issued) => certificate);
     expect(root.certificate.subject).toBe(RSA_ROOT);
     const today = new Date().toISOString().slice(0, 10);
-    expect(verdictOf(chain, today, [root.certificate])).toMatch('not a certificate authority');
+    expect(assessChain(chain, today, [root.certificate])).toMatch('not a certificate authority');
   });
 });

@@ -18,7 +18,7 @@ const FACTORY_PATH = 4;
  *
  * The service judges certificates that phones fetch (`Droid CA2` and below) like any others.
  */
-export function androidExcuse(path: readonly X509Certificate[]): Excuse {
+export function excuseAndroidPath(path: readonly X509Certificate[]): Excuse {
   const [, , intermediate, root] = path;
   const factory = path.length === FACTORY_PATH && isFactoryRoot(root!) && /^serialNumber=/m.test(intermediate!.subject);
   return { leafDates: true, ended: factory, leafIssuer: factory };

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { ALGORITHMS, type SignatureAlgorithm } from './algorithms.js';
-import { verifyWith } from './signature.js';
-import { Refusal, step } from './refusal.js';
+import { verifySignature } from './signature.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 /** RSASSA-PKCS1-v1_5 with SHA-1. TPMs of Windows attest with it. No other format may use it. */
 export const RS1 = -65_535;
@@ -28,36 +28,40 @@ const CURVES: Readonly<Record<number, string>> = { 1: 'prime256v1', 2: 'secp384r
  *
  * @throws Refusal attestation-invalid
  */
-export function attestationAlgorithm(alg: unknown, key: KeyObject): SignatureAlgorithm {
+export function findAttestationAlgorithm(alg: unknown, key: KeyObject): SignatureAlgorithm {
   const algorithm = ATTESTATION_ALGORITHMS.find(({ cose }) => cose === alg);
   if (algorithm === undefined) {
-    throw new Refusal('attestation-invalid', `alg is ${shown(alg)}, not a known signature algorithm`);
+    throw new Refusal('attestation-invalid', `alg is ${describeAlg(alg)}, not a known signature algorithm`);
   }
-  const detail = `alg is ${shown(alg)} (${algorithm.name}), but the attestation certificate has ${describeKey(key)}`;
-  step(fitsKey(algorithm, key), 'attestation-invalid', detail);
+  const detail = `alg is ${describeAlg(alg)} (${algorithm.name}), but the attestation certificate has ${describeKey(key)}`;
+  refuseUnless(canUseKey(algorithm, key), 'attestation-invalid', detail);
   return algorithm;
 }
 
 /** @throws Refusal attestation-invalid */
 export function demandSignature(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: unknown): void {
-  step(sig instanceof Uint8Array, 'attestation-invalid', 'sig of the attestation statement is not a byte string');
-  step(
-    signatureHolds(algorithm, key, signed, sig),
+  refuseUnless(
+    sig instanceof Uint8Array,
+    'attestation-invalid',
+    'sig of the attestation statement is not a byte string',
+  );
+  refuseUnless(
+    isSignatureValid(algorithm, key, signed, sig),
     'attestation-invalid',
     'the signature of the attestation statement was not made over this authenticator data and client data',
   );
 }
 
-function signatureHolds(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: Uint8Array): boolean {
+function isSignatureValid(algorithm: SignatureAlgorithm, key: KeyObject, signed: Buffer, sig: Uint8Array): boolean {
   try {
-    return verifyWith(algorithm, key, signed, sig);
+    return verifySignature(algorithm, key, signed, sig);
   } catch {
     // OpenSSL cannot parse the signature.
     return false;
   }
 }
 
-function fitsKey({ keyType, curve, pss, name }: SignatureAlgorithm, key: KeyObject): boolean {
+function canUseKey({ keyType, curve, pss, name }: SignatureAlgorithm, key: KeyObject): boolean {
   const type = key.asymmetricKeyType;
   switch (keyType) {
     case 1:
@@ -79,6 +83,6 @@ export function describeKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObje
   return `a key of type ${String(asymmetricKeyType)}${detail}${size}`;
 }
 
-function shown(alg: unknown): string {
+function describeAlg(alg: unknown): string {
   return typeof alg === 'number' || typeof alg === 'bigint' ? String(alg) : 'absent or not an integer';
 }

@@ -6,7 +6,7 @@ import { demandBoundedKey, readBoundedChain } from './certificate-bounds.js';
 import { verifyFidoU2f } from './fido-u2f.js';
 import { verifyPacked } from './packed.js';
 import { verifyTpm } from './tpm.js';
-import { Refusal, step } from './refusal.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 /** The attestation statement formats that this service verifies (WebAuthn L3 §8). */
 export const ATTESTATION_FORMATS = ['none', 'packed', 'fido-u2f', 'tpm', 'apple', 'android-key'] as const;
@@ -27,7 +27,7 @@ type Verifier = (attestation: Attestation) => Distrust | undefined;
 
 const VERIFIERS: Readonly<Record<AttestationFormat, Verifier>> = {
   none: ({ statement }) => {
-    step(statement.size === 0, 'attestation-invalid', 'the statement of the format none is not empty');
+    refuseUnless(statement.size === 0, 'attestation-invalid', 'the statement of the format none is not empty');
     return undefined;
   },
   packed: (attestation) => {
@@ -53,22 +53,26 @@ export function verifyStatement(
   format: AttestationFormat,
   about: Omit<Attestation, 'certificates'>,
 ): VerifiedStatement {
-  const certificates = certificatesOf(format, about.statement);
+  const certificates = readX5c(format, about.statement);
   return { format, certificates, weakness: VERIFIERS[format]({ ...about, certificates }) };
 }
 
 /** Reads x5c, which every format has except `none` and packed self attestation. @throws Refusal attestation-invalid */
-function certificatesOf(format: AttestationFormat, statement: Statement): X509Certificate[] {
+function readX5c(format: AttestationFormat, statement: Statement): X509Certificate[] {
   if (format === 'none') return [];
   const chain = statement.get('x5c');
   if (chain === undefined) {
-    step(format === 'packed', 'attestation-invalid', `the statement of the format ${format} has no certificates (x5c)`);
+    refuseUnless(
+      format === 'packed',
+      'attestation-invalid',
+      `the statement of the format ${format} has no certificates (x5c)`,
+    );
     return [];
   }
-  return readBoundedChain(chain).map(certificateAt);
+  return readBoundedChain(chain).map(readX5cCertificate);
 }
 
-function certificateAt(der: Uint8Array, index: number): X509Certificate {
+function readX5cCertificate(der: Uint8Array, index: number): X509Certificate {
   try {
     const certificate = new X509Certificate(der);
     demandBoundedKey(certificate.publicKey);

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { androidExcuse } from './android-path.js';
+import { excuseAndroidPath } from './android-path.js';
 import type { Distrust } from './attestation.js';
 import type { VerifiedStatement } from './attestation-statement.js';
-import { certificatePath, nameInOneLine, type PathFlaw, type PathRules } from '../x509/certificate-path.js';
+import { validatePath, formatName, type PathFlaw, type PathRules } from '../x509/certificate-path.js';
 import type { AttestationTrust } from './refusal.js';
 
 /** The trust in an attestation (WebAuthn L3 §7.1 steps 23 and 24). */
@@ -15,7 +15,7 @@ export interface AttestationVerdict {
   readonly distrust?: Distrust;
 }
 
-const RULES: Readonly<Record<string, PathRules>> = { 'android-key': { excuse: androidExcuse } };
+const RULES: Readonly<Record<string, PathRules>> = { 'android-key': { excuse: excuseAndroidPath } };
 
 /**
  * @param roots in PEM, one certificate each
@@ -29,15 +29,15 @@ export function assessTrust(
   if (certificates.length === 0) return { format, trust: 'self' };
   const excused = weakness?.code === 'sha1' && allowSha1Tpm;
   if (weakness !== undefined && !excused) return { format, trust: 'untrusted', distrust: weakness };
-  const path = certificatePath(certificates, certificatesIn(roots), now, RULES[format]);
-  if ('cause' in path) return { format, trust: 'untrusted', distrust: distrustFor(path, certificates) };
-  return { format, trust: 'trusted', root: nameInOneLine(path.anchor.subject) };
+  const path = validatePath(certificates, parseRoots(roots), now, RULES[format]);
+  if ('cause' in path) return { format, trust: 'untrusted', distrust: describeDistrust(path, certificates) };
+  return { format, trust: 'trusted', root: formatName(path.anchor.subject) };
 }
 
 /** A maker's new root shows up here first, so the detail names the last issuer. */
-function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certificate[]): Distrust {
+function describeDistrust({ code, cause }: PathFlaw, certificates: readonly X509Certificate[]): Distrust {
   if (code !== 'root-unknown') return { code, detail: cause };
-  const issuer = nameInOneLine(certificates.at(-1)?.issuer);
+  const issuer = formatName(certificates.at(-1)?.issuer);
   return {
     code,
     detail: `${cause}: its last certificate is issued by "${issuer}". If that is the root of a maker that you trust, add it to PASSKEY_ATTESTATION_ROOTS_FILE`, // prettier-ignore
@@ -45,7 +45,7 @@ function distrustFor({ code, cause }: PathFlaw, certificates: readonly X509Certi
 }
 
 /** Skips roots that cannot be read. The code that loads the roots reports them. */
-function certificatesIn(roots: readonly string[]): X509Certificate[] {
+function parseRoots(roots: readonly string[]): X509Certificate[] {
   return roots.flatMap((pem) => {
     try {
       return [new X509Certificate(pem)];

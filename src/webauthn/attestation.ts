@@ -34,6 +34,6 @@ export interface Distrust {
 }
 
 /** The authenticator data followed by the client data hash: most statements sign these bytes. */
-export function attestedBytes({ authData, clientDataHash }: Attestation): Buffer {
+export function getAttestedBytes({ authData, clientDataHash }: Attestation): Buffer {
   return Buffer.concat([authData, clientDataHash]);
 }

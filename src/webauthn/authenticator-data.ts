@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { decodeFirst } from './cbor.js';
 import { MAX_KEY_BYTES } from './public-key.js';
-import { at, Refusal, type Section, step } from './refusal.js';
+import { step, Refusal, type Section, refuseUnless } from './refusal.js';
 
 /** The decoded authenticator data (WebAuthn L3 §6.1). */
 export interface AuthenticatorData {
@@ -36,7 +36,7 @@ const ATTESTED_HEADER_BYTES = 18;
 
 /** @throws Refusal malformed when a byte is missing or left over */
 export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
-  step(
+  refuseUnless(
     bytes.length >= HEADER_BYTES,
     'malformed',
     `authenticator data has ${String(bytes.length)} bytes, not 37 or more`,
@@ -47,10 +47,14 @@ export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
   if (flags & AT) [attested, rest] = parseAttested(rest);
   if (flags & ED) {
     const [extensions, left] = decodeFirst(rest, 'extensions');
-    step(extensions instanceof Map, 'malformed', 'the extension outputs of the authenticator data are not a CBOR map');
+    refuseUnless(
+      extensions instanceof Map,
+      'malformed',
+      'the extension outputs of the authenticator data are not a CBOR map',
+    );
     rest = left;
   }
-  step(rest.length === 0, 'malformed', `authenticator data has ${String(rest.length)} bytes too many`);
+  refuseUnless(rest.length === 0, 'malformed', `authenticator data has ${String(rest.length)} bytes too many`);
   return {
     rpIdHash: bytes.subarray(0, 32),
     userPresent: (flags & UP) !== 0,
@@ -63,17 +67,21 @@ export function parseAuthenticatorData(bytes: Buffer): AuthenticatorData {
 }
 
 function parseAttested(bytes: Buffer): [AttestedCredentialData, Buffer] {
-  step(bytes.length > ATTESTED_HEADER_BYTES, 'malformed', 'the authenticator data ends within the new credential');
+  refuseUnless(
+    bytes.length > ATTESTED_HEADER_BYTES,
+    'malformed',
+    'the authenticator data ends within the new credential',
+  );
   const idLength = bytes.readUInt16BE(16);
   const keyStart = ATTESTED_HEADER_BYTES + idLength;
   if (idLength === 0 || idLength > 1_023)
     throw new Refusal('credential-id-invalid', `the credential id has ${String(idLength)} bytes, not 1 to 1,023`);
-  step(bytes.length > keyStart, 'malformed', 'the authenticator data ends within the new credential');
+  refuseUnless(bytes.length > keyStart, 'malformed', 'the authenticator data ends within the new credential');
   const [key, rest] = decodeFirst(bytes.subarray(keyStart), 'credential public key');
-  step(key instanceof Map, 'malformed', 'the credential public key is not a CBOR map (COSE_Key)');
+  refuseUnless(key instanceof Map, 'malformed', 'the credential public key is not a CBOR map (COSE_Key)');
   const publicKey = bytes.subarray(keyStart, bytes.length - rest.length);
   const size = `the key has ${String(publicKey.length)} bytes, more than ${String(MAX_KEY_BYTES)}`;
-  step(publicKey.length <= MAX_KEY_BYTES, 'public-key-invalid', size);
+  refuseUnless(publicKey.length <= MAX_KEY_BYTES, 'public-key-invalid', size);
   const hex = bytes.toString('hex', 0, 16);
   return [
     {
@@ -101,26 +109,26 @@ export function verifyAuthenticatorData(
   expected: { rpId: string; requireUserPresence: boolean; requireUserVerification: boolean },
 ): void {
   const first = FIRST_STEP[section];
-  at(section, first, () => {
+  step(section, first, () => {
     const ours = data.rpIdHash.equals(hash('sha256', expected.rpId, 'buffer'));
-    step(ours, 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
+    refuseUnless(ours, 'rp-id-mismatch', `the authenticator answered for another RP ID than ${expected.rpId}`);
   });
-  at(section, first + 1, () => {
-    step(
+  step(section, first + 1, () => {
+    refuseUnless(
       data.userPresent || !expected.requireUserPresence,
       'user-presence-missing',
       'the authenticator did not test that a user is present (the flag UP is 0), which the ceremony demands',
     );
   });
-  at(section, first + 2, () => {
-    step(
+  step(section, first + 2, () => {
+    refuseUnless(
       data.userVerified || !expected.requireUserVerification,
       'user-verification-missing',
       'the authenticator did not verify the user by PIN or biometrics (the flag UV is 0), which the policy demands',
     );
   });
-  at(section, first + 3, () => {
-    step(
+  step(section, first + 3, () => {
+    refuseUnless(
       data.backupEligible || !data.backedUp,
       'backup-flags-invalid',
       'the authenticator says that the passkey is backed up (BS is 1), but that it cannot be (BE is 0)',

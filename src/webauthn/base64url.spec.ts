@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { bytesOf } from './base64url.js';
+import { decodeBase64url } from './base64url.js';
 
 describe('base64url without padding (RFC 4648 §5)', () => {
   it.each([
@@ -9,20 +9,20 @@ describe('base64url without padding (RFC 4648 §5)', () => {
     ['-_8', 'fbff'],
     ['AAEC', '000102'],
   ])('"%s" is the bytes %s', (text, hex) => {
-    expect(bytesOf(text, 'it').toString('hex')).toBe(hex);
+    expect(decodeBase64url(text, 'it').toString('hex')).toBe(hex);
   });
 
   it('reads what it writes', () => {
     for (let length = 0; length < 100; length += 1) {
       const bytes = randomBytes(length);
-      expect(bytesOf(bytes.toString('base64url'), 'it')).toEqual(bytes);
+      expect(decodeBase64url(bytes.toString('base64url'), 'it')).toEqual(bytes);
     }
   });
 
   it.each(['AA==', 'AA=', '+/8', '-/8', 'A', 'AAAAA', 'AB', 'AAB', ' AA', 'AA\n', 'A A', 'AA\0', 'ÄÄ', '*', '%41', 'AA.AA'])(
     'refuses %j: padding, foreign characters, stray bits',
     (text) => {
-      expect(() => bytesOf(text, 'the signature')).toThrow('malformed: the signature is not base64url');
+      expect(() => decodeBase64url(text, 'the signature')).toThrow('malformed: the signature is not base64url');
     },
   ); // prettier-ignore
 });

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { Refusal, step } from './refusal.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 /**
  * Limits of an x5c. ASN.1 parsers build an object for each element, and a registration runs several parsers. So this
@@ -33,12 +33,12 @@ interface Element {
 
 /** @throws Refusal attestation-invalid when x5c is not a list of certificates within the limits */
 export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
-  step(
+  refuseUnless(
     Array.isArray(x5c) && x5c.length > 0,
     'attestation-invalid',
     'x5c of the attestation statement is not a list of certificates',
   );
-  step(
+  refuseUnless(
     x5c.length <= MAX_CERTIFICATES,
     'attestation-invalid',
     `x5c has ${String(x5c.length)} certificates, more than ${String(MAX_CERTIFICATES)}`,
@@ -46,12 +46,12 @@ export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
   let elements = 0;
   for (const [index, der] of x5c.entries()) {
     const name = `x5c[${String(index)}]`;
-    step(der instanceof Uint8Array, 'attestation-invalid', `${name} is not a byte string`);
+    refuseUnless(der instanceof Uint8Array, 'attestation-invalid', `${name} is not a byte string`);
     const size = `${name} has ${String(der.length)} bytes, more than ${String(MAX_CERTIFICATE_BYTES)}`;
-    step(der.length <= MAX_CERTIFICATE_BYTES, 'attestation-invalid', size);
+    refuseUnless(der.length <= MAX_CERTIFICATE_BYTES, 'attestation-invalid', size);
     elements += measureCertificate(Buffer.from(der.buffer, der.byteOffset, der.length), name);
   }
-  step(elements <= MAX_CHAIN_ELEMENTS, 'attestation-invalid', 'the certificates of x5c have too many elements');
+  refuseUnless(elements <= MAX_CHAIN_ELEMENTS, 'attestation-invalid', 'the certificates of x5c have too many elements');
   return x5c as Uint8Array[];
 }
 
@@ -62,14 +62,14 @@ export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
  * @throws Refusal attestation-invalid
  */
 export function demandBoundedKey({ asymmetricKeyType: type, asymmetricKeyDetails }: KeyObject): void {
-  step(
+  refuseUnless(
     KEY_TYPES.has(String(type)),
     'attestation-invalid',
     `a certificate of x5c has a key of the type ${String(type)}`,
   );
   const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {};
   const bounded = modulusLength <= MAX_RSA_BITS && publicExponent < 2n ** 32n;
-  step(
+  refuseUnless(
     bounded,
     'attestation-invalid',
     `a certificate of x5c has an RSA key with a longer modulus or exponent than any in use`,
@@ -83,7 +83,7 @@ function measureCertificate(der: Buffer, name: string): number {
     const [tbs] = readChildren(der, readElement(der, 0, der.length));
     const extensions = tbs && readChildren(der, tbs).find(({ tag }) => tag === EXTENSIONS);
     const count = extensions ? readChildren(der, readElement(der, extensions.content, extensions.end)).length : 0;
-    step(
+    refuseUnless(
       count <= MAX_EXTENSIONS,
       'attestation-invalid',
       `${name} has ${String(count)} extensions, more than ${String(MAX_EXTENSIONS)}`,
@@ -102,7 +102,7 @@ function countElements(der: Buffer, from: number, to: number, counter: { element
     const { tag, content, end } = readElement(der, at, to);
     counter.elements += 1;
     const few = counter.elements <= MAX_CERTIFICATE_ELEMENTS;
-    step(few, 'attestation-invalid', 'a certificate of x5c has too many elements');
+    refuseUnless(few, 'attestation-invalid', 'a certificate of x5c has too many elements');
     if (tag & CONSTRUCTED) countElements(der, content, end, counter);
     else if (tag === OCTET_STRING) countInside(der, content, end, counter);
     else if (tag === BIT_STRING) countInside(der, content + 1, end, counter);

@@ -1,5 +1,5 @@
-import { bytesOf } from './base64url.js';
-import { at, Refusal, step } from './refusal.js';
+import { decodeBase64url } from './base64url.js';
+import { step, Refusal, refuseUnless } from './refusal.js';
 
 /** The values that a ceremony expects in its client data. */
 export interface ClientDataExpectation {
@@ -32,31 +32,35 @@ const SECTIONS = {
  */
 export function verifyClientData(encoded: string, expected: ClientDataExpectation): string | undefined {
   const { section, first } = SECTIONS[expected.type];
-  const text = at(section, first, () => decode(bytesOf(encoded, 'clientDataJSON')));
-  const { type, challenge, origin, crossOrigin, topOrigin } = at(section, first + 1, () => parse(text));
-  at(section, first + 2, () => {
-    step(type === expected.type, 'type-mismatch', `type is ${shown(type)}, not "${expected.type}"`);
+  const text = step(section, first, () => decodeUtf8(decodeBase64url(encoded, 'clientDataJSON')));
+  const { type, challenge, origin, crossOrigin, topOrigin } = step(section, first + 1, () => parseClientData(text));
+  step(section, first + 2, () => {
+    refuseUnless(type === expected.type, 'type-mismatch', `type is ${quoteReceived(type)}, not "${expected.type}"`);
   });
-  at(section, first + 3, () => {
+  step(section, first + 3, () => {
     const issued = expected.challenge.toString('base64url');
-    step(
+    refuseUnless(
       challenge === issued,
       'challenge-mismatch',
       'the answer is for another challenge than the one with this challengeId',
     );
   });
-  at(section, first + 4, () => {
+  step(section, first + 4, () => {
     const known = typeof origin === 'string' && expected.origins.includes(origin);
-    step(known, 'origin-mismatch', `origin is ${shown(origin)}, not one of ${expected.origins.join(', ')}`);
+    refuseUnless(
+      known,
+      'origin-mismatch',
+      `origin is ${quoteReceived(origin)}, not one of ${expected.origins.join(', ')}`,
+    );
   });
-  at(section, first + 5, () => {
-    step(
+  step(section, first + 5, () => {
+    refuseUnless(
       crossOrigin !== true || expected.crossOrigin.allow,
       'cross-origin-denied',
       'the ceremony ran in a cross-origin frame, which the policy does not allow',
     );
   });
-  return at(section, first + 6, () => {
+  return step(section, first + 6, () => {
     verifyTopOrigin(crossOrigin === true, topOrigin, expected.crossOrigin.topOrigins);
     return topOrigin as string | undefined;
   });
@@ -64,24 +68,24 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
 
 function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: readonly string[]): void {
   if (!crossOrigin) {
-    step(
+    refuseUnless(
       topOrigin === undefined,
       'cross-origin-denied',
       'the client data has a topOrigin, but the ceremony did not run in a cross-origin frame',
     );
     return;
   }
-  step(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is not a string');
-  step(
+  refuseUnless(topOrigin === undefined || typeof topOrigin === 'string', 'malformed', 'topOrigin is not a string');
+  refuseUnless(
     allowed.length === 0 || (topOrigin !== undefined && allowed.includes(topOrigin)),
     'cross-origin-denied',
-    `topOrigin is ${shown(topOrigin)}, not one of ${allowed.join(', ')}`,
+    `topOrigin is ${quoteReceived(topOrigin)}, not one of ${allowed.join(', ')}`,
   );
 }
 
 const UTF_8 = new TextDecoder('utf-8', { fatal: true });
 
-function decode(bytes: Buffer): string {
+function decodeUtf8(bytes: Buffer): string {
   try {
     return UTF_8.decode(bytes);
   } catch {
@@ -89,7 +93,7 @@ function decode(bytes: Buffer): string {
   }
 }
 
-function parse(text: string): ClientData {
+function parseClientData(text: string): ClientData {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -97,11 +101,15 @@ function parse(text: string): ClientData {
     throw new Refusal('malformed', 'clientDataJSON is not JSON in UTF-8');
   }
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  step(isObject, 'malformed', 'clientDataJSON is not a JSON object');
-  step(!repeatsMember(text, value), 'malformed', 'clientDataJSON names a member twice');
+  refuseUnless(isObject, 'malformed', 'clientDataJSON is not a JSON object');
+  refuseUnless(!hasRepeatedMember(text, value), 'malformed', 'clientDataJSON names a member twice');
   const { crossOrigin: framed, topOrigin: top, ...members } = value as ClientData;
   const [crossOrigin, topOrigin] = [framed ?? undefined, top ?? undefined];
-  step(crossOrigin === undefined || typeof crossOrigin === 'boolean', 'malformed', 'crossOrigin is not true or false');
+  refuseUnless(
+    crossOrigin === undefined || typeof crossOrigin === 'boolean',
+    'malformed',
+    'crossOrigin is not true or false',
+  );
   return { ...members, crossOrigin, topOrigin };
 }
 
@@ -109,7 +117,7 @@ function parse(text: string): ClientData {
  * Tells if well-formed JSON names a member twice, because readers disagree on which one counts. Each written member has
  * a colon outside of strings, and the parser keeps only the last member of a name.
  */
-function repeatsMember(text: string, value: unknown): boolean {
+function hasRepeatedMember(text: string, value: unknown): boolean {
   const written = text.replace(/"(?:[^"\\]|\\.)*"/gs, '').split(':').length - 1;
   let members = 0;
   const values = [value];
@@ -123,6 +131,6 @@ function repeatsMember(text: string, value: unknown): boolean {
 }
 
 /** A received value as JSON, at most 200 characters. */
-function shown(value: unknown): string {
+function quoteReceived(value: unknown): string {
   return value === undefined ? 'absent' : JSON.stringify(value).slice(0, 200);
 }

@@ -1,7 +1,7 @@
-import { nameOfAlgorithm } from './algorithms.js';
+import { describeAlgorithm } from './algorithms.js';
 import type { Attestation, Distrust } from './attestation.js';
-import { attestationAlgorithm, demandSignature, describeKey } from './attestation-algorithms.js';
-import { step } from './refusal.js';
+import { findAttestationAlgorithm, demandSignature, describeKey } from './attestation-algorithms.js';
+import { refuseUnless } from './refusal.js';
 
 const ES256 = -7;
 const NO_AAGUID = '00000000-0000-0000-0000-000000000000';
@@ -20,24 +20,24 @@ export function verifyFidoU2f({
   ...about
 }: Attestation): Distrust | undefined {
   const count = `fido-u2f has exactly one certificate, not ${String(certificates.length)}`;
-  step(certificates.length === 1, 'attestation-invalid', count);
+  refuseUnless(certificates.length === 1, 'attestation-invalid', count);
   const { publicKey } = certificates[0]!;
   const onP256 = publicKey.asymmetricKeyDetails?.namedCurve === 'prime256v1';
-  step(
+  refuseUnless(
     onP256,
     'attestation-invalid',
     `the key of a fido-u2f certificate is on P-256; this is ${describeKey(publicKey)}`,
   );
-  step(
+  refuseUnless(
     algorithm === ES256,
     'attestation-invalid',
-    `fido-u2f is for keys of ES256 (-7), not of ${nameOfAlgorithm(algorithm)}`,
+    `fido-u2f is for keys of ES256 (-7), not of ${describeAlgorithm(algorithm)}`,
   );
   const { credentialId, aaguid, key } = credential;
   // ES256 keys are on P-256, so both coordinates have 32 bytes.
   const point = [Buffer.from([0x04]), key.get(-2) as Uint8Array, key.get(-3) as Uint8Array];
   const signed = Buffer.concat([Buffer.from([0x00]), about.rpIdHash, about.clientDataHash, credentialId, ...point]);
-  demandSignature(attestationAlgorithm(ES256, publicKey), publicKey, signed, statement.get('sig'));
+  demandSignature(findAttestationAlgorithm(ES256, publicKey), publicKey, signed, statement.get('sig'));
   if (aaguid === NO_AAGUID) return undefined;
   return {
     code: 'aaguid-unsigned',

@@ -30,12 +30,12 @@ const TAGS = { purpose: 1, allApplications: 600, origin: 702 } as const;
 export function readKeyDescription(der: Buffer): KeyDescription {
   const { offset, result } = fromBER(der);
   if (offset !== der.length) throw new Error('bytes are left over');
-  const fields = childrenOf(result, Sequence);
+  const fields = getChildren(result, Sequence);
   const [, attestationLevel, , keymasterLevel, challenge, , software, hardware] = fields;
   if (!(challenge instanceof OctetString)) throw new Error('the challenge is not an OCTET STRING');
   return {
-    attestationSecurityLevel: integerOf(attestationLevel),
-    keymasterSecurityLevel: integerOf(keymasterLevel),
+    attestationSecurityLevel: readInteger(attestationLevel),
+    keymasterSecurityLevel: readInteger(keymasterLevel),
     attestationChallenge: Buffer.from(challenge.getValue()),
     softwareEnforced: readList(software),
     hardwareEnforced: readList(hardware),
@@ -43,36 +43,36 @@ export function readKeyDescription(der: Buffer): KeyDescription {
 }
 
 function readList(element: AsnType | undefined): AuthorizationList {
-  const entries = childrenOf(element, Sequence);
-  const find = (tag: number): AsnType | undefined => {
+  const entries = getChildren(element, Sequence);
+  const findOnce = (tag: number): AsnType | undefined => {
     const [found, ...more] = entries.filter(
       ({ idBlock }) => idBlock.tagClass === CONTEXT_SPECIFIC && idBlock.tagNumber === tag,
     );
     if (more.length > 0) throw new Error(`the tag ${String(tag)} appears twice`);
-    return found && onlyChildOf(found);
+    return found && getOnlyChild(found);
   };
-  const [purpose, origin] = [find(TAGS.purpose), find(TAGS.origin)];
+  const [purpose, origin] = [findOnce(TAGS.purpose), findOnce(TAGS.origin)];
   return {
-    purpose: purpose && childrenOf(purpose, AsnSet).map(integerOf),
-    allApplications: find(TAGS.allApplications) !== undefined,
-    origin: origin && integerOf(origin),
+    purpose: purpose && getChildren(purpose, AsnSet).map(readInteger),
+    allApplications: findOnce(TAGS.allApplications) !== undefined,
+    origin: origin && readInteger(origin),
   };
 }
 
 /** The one element inside an explicit tag. */
-function onlyChildOf(element: AsnType): AsnType {
-  const [child, ...more] = childrenOf(element, Constructed);
+function getOnlyChild(element: AsnType): AsnType {
+  const [child, ...more] = getChildren(element, Constructed);
   if (!child || more.length > 0) throw new Error('an explicit tag holds one element');
   return child;
 }
 
-function childrenOf(element: AsnType | undefined, kind: typeof Constructed): AsnType[] {
+function getChildren(element: AsnType | undefined, kind: typeof Constructed): AsnType[] {
   if (!(element instanceof kind)) throw new Error('an element is of another kind');
   return element.valueBlock.value;
 }
 
 /** Reads an INTEGER or an ENUMERATED. */
-function integerOf(element: AsnType | undefined): number {
+function readInteger(element: AsnType | undefined): number {
   if (!(element instanceof Integer)) throw new Error('an element is not an integer');
   return Number(element.toBigInt());
 }

@@ -1,6 +1,6 @@
 import type { PublicKeyCredentialDescriptorJSON } from '@simplewebauthn/server';
 import { describe, expect, it } from '@jest/globals';
-import { creationOptions, type OptionsPolicy, requestOptions } from './options.js';
+import { makeCreationOptions, type OptionsPolicy, makeRequestOptions } from './options.js';
 
 const POLICY: OptionsPolicy = {
   userVerification: 'required',
@@ -13,8 +13,8 @@ const CHALLENGE = Buffer.alloc(32, 0xfb);
 const HANDLE = Buffer.alloc(32, 0xff);
 const DESCRIPTOR: PublicKeyCredentialDescriptorJSON = { type: 'public-key', id: 'AAAA', transports: ['internal'] };
 
-const creation = (changed: Partial<Parameters<typeof creationOptions>[0]> = {}) =>
-  creationOptions({
+const creation = (changed: Partial<Parameters<typeof makeCreationOptions>[0]> = {}) =>
+  makeCreationOptions({
     rp: { id: 'login.example.com', name: 'Example' },
     user: { handle: HANDLE, name: 'ada@example.com', displayName: 'Ada' },
     ...{
@@ -28,8 +28,8 @@ const creation = (changed: Partial<Parameters<typeof creationOptions>[0]> = {}) 
     ...changed,
   });
 
-const request = (changed: Partial<Parameters<typeof requestOptions>[0]> = {}) =>
-  requestOptions({
+const request = (changed: Partial<Parameters<typeof makeRequestOptions>[0]> = {}) =>
+  makeRequestOptions({
     ...{ rpId: 'login.example.com', challenge: CHALLENGE, policy: POLICY, allow: [], hints: undefined },
     ...changed,
   });

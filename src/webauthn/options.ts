@@ -22,7 +22,7 @@ export type CreationOptions = Omit<PublicKeyCredentialCreationOptionsJSON, 'atte
   attestation: 'none' | 'indirect' | 'direct' | 'enterprise';
 };
 
-export async function creationOptions(ceremony: {
+export async function makeCreationOptions(ceremony: {
   rp: { id: string; name: string };
   user: { handle: Buffer; name: string; displayName: string };
   challenge: Buffer;
@@ -42,15 +42,15 @@ export async function creationOptions(ceremony: {
     excludeCredentials: ceremony.exclude,
     authenticatorSelection: {
       residentKey: policy.residentKey,
-      userVerification: registrationVerification(policy, conditional),
+      userVerification: chooseUserVerification(policy, conditional),
       ...(attachment && { authenticatorAttachment: attachment }),
     },
   });
-  return { ...options, attestation: policy.attestation.conveyance, ...hintsOf(ceremony) };
+  return { ...options, attestation: policy.attestation.conveyance, ...toHints(ceremony) };
 }
 
 /** The user verification that a registration asks for: a conditional one cannot require it. */
-export function registrationVerification<Demand extends string>(
+export function chooseUserVerification<Demand extends string>(
   { userVerification }: { readonly userVerification: Demand },
   conditional: boolean,
 ): Demand | 'preferred' {
@@ -58,7 +58,7 @@ export function registrationVerification<Demand extends string>(
 }
 
 /** JSON for `PublicKeyCredential.parseRequestOptionsFromJSON()` (WebAuthn L3 §5.1.10). */
-export async function requestOptions(ceremony: {
+export async function makeRequestOptions(ceremony: {
   rpId: string;
   challenge: Buffer;
   policy: OptionsPolicy;
@@ -70,9 +70,9 @@ export async function requestOptions(ceremony: {
     ...{ rpID: rpId, challenge: Uint8Array.from(challenge), allowCredentials: allow },
     ...{ timeout: policy.challengeTtlSeconds * 1_000, userVerification: policy.userVerification },
   });
-  return { ...options, ...hintsOf(ceremony) };
+  return { ...options, ...toHints(ceremony) };
 }
 
-function hintsOf({ hints }: { hints: string[] | undefined }): Pick<PublicKeyCredentialRequestOptionsJSON, 'hints'> {
+function toHints({ hints }: { hints: string[] | undefined }): Pick<PublicKeyCredentialRequestOptionsJSON, 'hints'> {
   return hints ? { hints: hints as NonNullable<PublicKeyCredentialRequestOptionsJSON['hints']> } : {};
 }

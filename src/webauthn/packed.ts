@@ -1,10 +1,10 @@
-import { nameOfAlgorithm } from './algorithms.js';
-import { type Attestation, attestedBytes } from './attestation.js';
-import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
-import { attributesOf, demandAttestationLeaf, readCertificate } from './attestation-certificate.js';
+import { describeAlgorithm } from './algorithms.js';
+import { type Attestation, getAttestedBytes } from './attestation.js';
+import { findAttestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
+import { listAttributes, demandAttestationLeaf, readCertificate } from './attestation-certificate.js';
 import type { CertificateFields } from '../x509/parsed-certificate.js';
-import { publicKeyOf } from './public-key.js';
-import { Refusal, step } from './refusal.js';
+import { importPublicKey } from './public-key.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 const SUBJECT = { country: '2.5.4.6', organization: '2.5.4.10', unit: '2.5.4.11', commonName: '2.5.4.3' } as const;
 const UNIT = 'Authenticator Attestation';
@@ -15,14 +15,14 @@ export function verifyPacked(attestation: Attestation): void {
   const [leaf] = certificates;
   const [alg, sig] = [statement.get('alg'), statement.get('sig')];
   if (!leaf) {
-    const own = `the statement is signed with ${nameOfAlgorithm(alg)}, not with the key’s ${nameOfAlgorithm(algorithm)}`;
-    step(alg === algorithm, 'attestation-invalid', own);
-    const key = publicKeyOf(credential.key);
-    demandSignature(attestationAlgorithm(alg, key), key, attestedBytes(attestation), sig);
+    const own = `the statement is signed with ${describeAlgorithm(alg)}, not with the key’s ${describeAlgorithm(algorithm)}`;
+    refuseUnless(alg === algorithm, 'attestation-invalid', own);
+    const key = importPublicKey(credential.key);
+    demandSignature(findAttestationAlgorithm(alg, key), key, getAttestedBytes(attestation), sig);
     return;
   }
-  step(alg !== RS1, 'attestation-invalid', 'packed is signed with SHA-1 (RS1), which only tpm may use');
-  demandSignature(attestationAlgorithm(alg, leaf.publicKey), leaf.publicKey, attestedBytes(attestation), sig);
+  refuseUnless(alg !== RS1, 'attestation-invalid', 'packed is signed with SHA-1 (RS1), which only tpm may use');
+  demandSignature(findAttestationAlgorithm(alg, leaf.publicKey), leaf.publicKey, getAttestedBytes(attestation), sig);
   demandPackedLeaf(readCertificate(leaf), credential.aaguid);
 }
 
@@ -30,7 +30,7 @@ export function verifyPacked(attestation: Attestation): void {
 function demandPackedLeaf(fields: CertificateFields, aaguid: string): void {
   demandAttestationLeaf(fields, aaguid);
   const demand = (oid: string, holds: (value: string) => boolean, what: string): void => {
-    if (attributesOf(fields.subject, oid).some(holds)) return;
+    if (listAttributes(fields.subject, oid).some(holds)) return;
     throw new Refusal('attestation-invalid', `the attestation certificate’s subject lacks ${what}`);
   };
   const isGiven = (value: string): boolean => value !== '';

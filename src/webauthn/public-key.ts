@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { type Algorithm, ALGORITHMS } from './algorithms.js';
-import { Refusal, step } from './refusal.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 type CoseKey = ReadonlyMap<unknown, unknown>;
 
@@ -44,27 +44,31 @@ const D = 3709570593466943934313808350875456518954211387984321901638878553308594
  * @throws Refusal public-key-invalid
  */
 export function verifyPublicKey(key: CoseKey): number {
-  publicKeyOf(key);
+  importPublicKey(key);
   const labels = LABELS[key.get(1) as number] ?? [];
   const foreign = [...key.keys()].some((label) => !labels.includes(label as number));
-  step(!foreign, 'public-key-invalid', 'the key has members that its key type does not have');
+  refuseUnless(!foreign, 'public-key-invalid', 'the key has members that its key type does not have');
   return key.get(3) as number;
 }
 
 /** Converts a COSE_Key for node:crypto. @throws Refusal public-key-invalid */
-export function publicKeyOf(key: CoseKey): KeyObject {
+export function importPublicKey(key: CoseKey): KeyObject {
   const algorithm = ALGORITHMS.find(({ cose }) => cose === key.get(3));
-  step(algorithm !== undefined, 'public-key-invalid', 'the key names no algorithm that this service can verify');
-  step(key.get(1) === algorithm.keyType, 'public-key-invalid', `the key type is not that of ${algorithm.name}`);
+  refuseUnless(
+    algorithm !== undefined,
+    'public-key-invalid',
+    'the key names no algorithm that this service can verify',
+  );
+  refuseUnless(key.get(1) === algorithm.keyType, 'public-key-invalid', `the key type is not that of ${algorithm.name}`);
   if (algorithm.curve !== undefined) {
-    step(key.get(-1) === algorithm.curve, 'public-key-invalid', `the curve is not that of ${algorithm.name}`);
+    refuseUnless(key.get(-1) === algorithm.curve, 'public-key-invalid', `the curve is not that of ${algorithm.name}`);
   }
-  const jwk = jwkOf(key, algorithm);
+  const jwk = toJwk(key, algorithm);
   try {
     const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
     const bits = publicKey.asymmetricKeyDetails?.modulusLength;
     if (bits !== undefined)
-      step(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `the RSA key has ${String(bits)} bits, not 2,048 to 8,192`); // prettier-ignore
+      refuseUnless(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `the RSA key has ${String(bits)} bits, not 2,048 to 8,192`); // prettier-ignore
     return publicKey;
   } catch (error) {
     if (error instanceof Refusal) throw error;
@@ -72,36 +76,41 @@ export function publicKeyOf(key: CoseKey): KeyObject {
   }
 }
 
-function jwkOf(key: CoseKey, { keyType, name: alg }: Algorithm): webcrypto.JsonWebKey {
+function toJwk(key: CoseKey, { keyType, name: alg }: Algorithm): webcrypto.JsonWebKey {
   switch (keyType) {
     case 1:
-      return { kty: 'OKP', crv: 'Ed25519', x: ed25519Point(member(key, -2, 32)) };
+      return { kty: 'OKP', crv: 'Ed25519', x: encodeEd25519Point(readMember(key, -2, 32)) };
     case 2: {
       const { name, bytes } = CURVES[key.get(-1) as number]!;
-      return { kty: 'EC', crv: name, x: encode(member(key, -2, bytes)), y: encode(member(key, -3, bytes)) };
+      return {
+        kty: 'EC',
+        crv: name,
+        x: encodeBase64url(readMember(key, -2, bytes)),
+        y: encodeBase64url(readMember(key, -3, bytes)),
+      };
     }
     case 3: {
-      const exponent = member(key, -2);
+      const exponent = readMember(key, -2);
       const odd = ((exponent.at(-1) ?? 0) & 1) === 1;
       const large = exponent.length >= 3 && exponent.length <= 8 && exponent[0] !== 0;
-      step(odd && large, 'public-key-invalid', 'the RSA exponent is even or smaller than 65,537');
-      return { kty: 'RSA', n: encode(member(key, -1)), e: encode(exponent) };
+      refuseUnless(odd && large, 'public-key-invalid', 'the RSA exponent is even or smaller than 65,537');
+      return { kty: 'RSA', n: encodeBase64url(readMember(key, -1)), e: encodeBase64url(exponent) };
     }
     default:
-      return { kty: 'AKP', alg, pub: encode(member(key, -1, ML_DSA_BYTES[alg])) } as webcrypto.JsonWebKey;
+      return { kty: 'AKP', alg, pub: encodeBase64url(readMember(key, -1, ML_DSA_BYTES[alg])) } as webcrypto.JsonWebKey;
   }
 }
 
-function ed25519Point(point: Uint8Array): string {
+function encodeEd25519Point(point: Uint8Array): string {
   const y = Buffer.from(point);
   y[31]! &= 0x7f;
-  step(!SMALL_ORDER.has(y.toString('hex')), 'public-key-invalid', 'the Ed25519 point has a small order');
-  step(
+  refuseUnless(!SMALL_ORDER.has(y.toString('hex')), 'public-key-invalid', 'the Ed25519 point has a small order');
+  refuseUnless(
     isOnEd25519(BigInt(`0x${y.reverse().toString('hex')}`)),
     'public-key-invalid',
     'the Ed25519 point is off the curve',
   );
-  return encode(point);
+  return encodeBase64url(point);
 }
 
 /**
@@ -110,10 +119,10 @@ function ed25519Point(point: Uint8Array): string {
  */
 function isOnEd25519(y: bigint): boolean {
   const square = (y * y) % P;
-  return y < P && power(((square - 1n) * (D * square + 1n)) % P, (P - 1n) / 2n) === 1n;
+  return y < P && powModP(((square - 1n) * (D * square + 1n)) % P, (P - 1n) / 2n) === 1n;
 }
 
-function power(base: bigint, exponent: bigint): bigint {
+function powModP(base: bigint, exponent: bigint): bigint {
   let result = 1n;
   for (let [factor, rest] = [base, exponent]; rest > 0n; rest >>= 1n) {
     if (rest & 1n) result = (result * factor) % P;
@@ -122,9 +131,9 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-function member(key: CoseKey, label: number, bytes?: number): Uint8Array {
+function readMember(key: CoseKey, label: number, bytes?: number): Uint8Array {
   const value = key.get(label);
-  step(
+  refuseUnless(
     value instanceof Uint8Array && (bytes === undefined || value.length === bytes),
     'public-key-invalid',
     `the key’s member ${String(label)} is not a byte string${bytes === undefined ? '' : ` of ${String(bytes)} bytes`}`,
@@ -132,6 +141,6 @@ function member(key: CoseKey, label: number, bytes?: number): Uint8Array {
   return value;
 }
 
-function encode(bytes: Uint8Array): string {
+function encodeBase64url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64url');
 }

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { at, REASONS, Refusal, step } from './refusal.js';
+import { step, REASONS, Refusal, refuseUnless } from './refusal.js';
 
 describe('a step', () => {
   it('that holds says nothing; one that does not is a refusal with a reason and a detail', () => {
     expect(() => {
-      step(true, 'malformed', 'detail');
+      refuseUnless(true, 'malformed', 'detail');
     }).not.toThrow();
     expect(() => {
-      step(false, 'malformed', 'detail');
+      refuseUnless(false, 'malformed', 'detail');
     }).toThrow(new Refusal('malformed', 'detail'));
   });
 });
@@ -20,18 +20,18 @@ describe('a numbered step', () => {
   };
 
   it('gives what it makes, now or later', async () => {
-    expect(at('§7.1', 5, () => 'value')).toBe('value');
-    await expect(at('§7.1', 22, () => Promise.resolve('value'))).resolves.toBe('value');
+    expect(step('§7.1', 5, () => 'value')).toBe('value');
+    await expect(step('§7.1', 22, () => Promise.resolve('value'))).resolves.toBe('value');
   });
 
   it('names a refusal in it by its number, now or later', async () => {
     const clause = '§7.2 step 7';
-    expect(() => at('§7.2', 7, refused)).toThrow(expect.objectContaining({ reason: 'malformed', clause }));
-    await expect(at('§7.2', 7, async () => Promise.resolve().then(refused))).rejects.toMatchObject({ clause });
+    expect(() => step('§7.2', 7, refused)).toThrow(expect.objectContaining({ reason: 'malformed', clause }));
+    await expect(step('§7.2', 7, async () => Promise.resolve().then(refused))).rejects.toMatchObject({ clause });
   });
 
   it('leaves the name to the innermost step', () => {
-    expect(() => at('§7.1', 22, () => at('§7.1', 20, refused))).toThrow(
+    expect(() => step('§7.1', 22, () => step('§7.1', 20, refused))).toThrow(
       expect.objectContaining({ clause: '§7.1 step 20' }),
     );
   });
@@ -41,8 +41,8 @@ describe('a numbered step', () => {
     const failed = (): never => {
       throw failure;
     };
-    expect(() => at('§7.1', 5, failed)).toThrow(failure);
-    await expect(at('§7.1', 5, async () => Promise.resolve().then(failed))).rejects.toBe(failure);
+    expect(() => step('§7.1', 5, failed)).toThrow(failure);
+    await expect(step('§7.1', 5, async () => Promise.resolve().then(failed))).rejects.toBe(failure);
   });
 });
 

@@ -57,7 +57,7 @@ export class Refusal extends Error {
 export type Section = '§7.1' | '§7.2';
 
 /** Runs one numbered step of a ceremony and adds its number to a refusal. @throws Refusal */
-export function at<T>(section: Section, number: number, run: () => T): T {
+export function step<T>(section: Section, number: number, run: () => T): T {
   const name = (error: unknown): never => {
     if (error instanceof Refusal) error.clause ??= `${section} step ${String(number)}`;
     throw error;
@@ -71,6 +71,6 @@ export function at<T>(section: Section, number: number, run: () => T): T {
 }
 
 /** Asserts a condition of a ceremony. @throws Refusal unless it holds */
-export function step(holds: boolean, reason: Reason, detail: string): asserts holds {
+export function refuseUnless(holds: boolean, reason: Reason, detail: string): asserts holds {
   if (!holds) throw new Refusal(reason, detail);
 }

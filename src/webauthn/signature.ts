@@ -10,10 +10,10 @@ const VERIFIERS = new VerifierCache(40 * 1_024 * 1_024);
  * @param coseKey the COSE_Key's bytes
  * @param signed the authenticator data followed by the hash of the client data
  */
-export function signatureHolds(coseKey: Buffer, signed: Buffer, signature: Buffer): boolean {
+export function verifyAssertionSignature(coseKey: Buffer, signed: Buffer, signature: Buffer): boolean {
   try {
     const { algorithm, key } = VERIFIERS.get(coseKey);
-    return verifyWith(algorithm, key, signed, signature);
+    return verifySignature(algorithm, key, signed, signature);
   } catch {
     // The signature or the stored key cannot be parsed.
     return false;
@@ -21,7 +21,7 @@ export function signatureHolds(coseKey: Buffer, signed: Buffer, signature: Buffe
 }
 
 /** @throws Error of OpenSSL when the signature cannot be parsed */
-export function verifyWith(
+export function verifySignature(
   algorithm: SignatureAlgorithm,
   key: KeyObject,
   signed: Buffer,

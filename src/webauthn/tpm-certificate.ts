@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { ExtendedKeyUsage, type Name, SubjectAlternativeName } from '@peculiar/asn1-x509';
-import { attributesOf, demandAttestationLeaf, readCertificate, readExtension } from './attestation-certificate.js';
-import { step } from './refusal.js';
+import { listAttributes, demandAttestationLeaf, readCertificate, readExtension } from './attestation-certificate.js';
+import { refuseUnless } from './refusal.js';
 
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
@@ -18,16 +18,20 @@ export function demandAikCertificate(leaf: X509Certificate, aaguid: string): voi
   const fields = readCertificate(leaf);
   demandAttestationLeaf(fields, aaguid);
   const subject = `the attestation certificate’s subject is not empty: ${leaf.subject}`;
-  step(fields.subject.length === 0, 'attestation-invalid', subject);
+  refuseUnless(fields.subject.length === 0, 'attestation-invalid', subject);
   const usages = [...(readExtension(fields, EXTENDED_KEY_USAGE, ExtendedKeyUsage) ?? [])];
   const usage = `the attestation certificate is not for attestation identity keys (${TCG_KP_AIK_CERTIFICATE}), but for `;
-  step(usages.includes(TCG_KP_AIK_CERTIFICATE), 'attestation-invalid', `${usage}${usages.join(', ') || 'nothing'}`);
+  refuseUnless(
+    usages.includes(TCG_KP_AIK_CERTIFICATE),
+    'attestation-invalid',
+    `${usage}${usages.join(', ') || 'nothing'}`,
+  );
   const names = [...(readExtension(fields, SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeName) ?? [])];
   const described = names.some(({ directoryName }) => directoryName !== undefined && isTpm(directoryName));
-  step(described, 'attestation-invalid', 'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version'); // prettier-ignore
+  refuseUnless(described, 'attestation-invalid', 'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version'); // prettier-ignore
 }
 
 /** Finds the attributes in sets of their own, as the profile says, or in one set, as some makers write them. */
 function isTpm(name: Name): boolean {
-  return Object.values(TPM_ATTRIBUTES).every((oid) => attributesOf(name, oid).some((value) => value !== ''));
+  return Object.values(TPM_ATTRIBUTES).every((oid) => listAttributes(name, oid).some((value) => value !== ''));
 }

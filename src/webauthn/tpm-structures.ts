@@ -60,13 +60,13 @@ const CLOCK_AND_FIRMWARE_BYTES = 17 + 8;
 
 /** @throws Refusal attestation-invalid */
 export function readPublicArea(bytes: Uint8Array): PublicArea {
-  const reader = new Reader(bytes, 'pubArea');
-  const type = reader.uint16();
-  const nameAlg = reader.uint16();
+  const reader = new TpmReader(bytes, 'pubArea');
+  const type = reader.readUint16();
+  const nameAlg = reader.readUint16();
   reader.take(4); // objectAttributes
-  reader.sized(); // authPolicy
+  reader.readSized(); // authPolicy
   if (type !== ALG.rsa && type !== ALG.ecc)
-    reader.refuse(`has the type ${hex(type)}, not RSA (0x0001) or ECC (0x0023)`);
+    reader.refuse(`has the type ${toHex(type)}, not RSA (0x0001) or ECC (0x0023)`);
   reader.skipDetails(SYMMETRIC_BYTES, 'symmetric algorithm');
   reader.skipDetails(SCHEME_BYTES, 'scheme');
   const key = type === ALG.rsa ? readRsaKey(reader) : readEccKey(reader);
@@ -74,19 +74,19 @@ export function readPublicArea(bytes: Uint8Array): PublicArea {
   return { nameAlg, key };
 }
 
-function readRsaKey(reader: Reader): webcrypto.JsonWebKey {
+function readRsaKey(reader: TpmReader): webcrypto.JsonWebKey {
   reader.take(2); // keyBits
   const exponent = Buffer.alloc(4);
   exponent.writeUInt32BE(reader.take(4).readUInt32BE() || DEFAULT_EXPONENT);
-  return { kty: 'RSA', e: exponent.toString('base64url'), n: reader.sized().toString('base64url') };
+  return { kty: 'RSA', e: exponent.toString('base64url'), n: reader.readSized().toString('base64url') };
 }
 
-function readEccKey(reader: Reader): webcrypto.JsonWebKey {
-  const id = reader.uint16();
+function readEccKey(reader: TpmReader): webcrypto.JsonWebKey {
+  const id = reader.readUint16();
   const curve = CURVES[id];
-  if (!curve) return reader.refuse(`has the curve ${hex(id)}, not P-256, P-384 or P-521`);
+  if (!curve) return reader.refuse(`has the curve ${toHex(id)}, not P-256, P-384 or P-521`);
   reader.skipDetails(KDF_BYTES, 'KDF');
-  const [x, y] = [reader.sized(), reader.sized()].map((coordinate) => {
+  const [x, y] = [reader.readSized(), reader.readSized()].map((coordinate) => {
     if (coordinate.length > curve.bytes) reader.refuse(`has a coordinate of ${String(coordinate.length)} bytes`);
     return Buffer.concat([Buffer.alloc(curve.bytes - coordinate.length), coordinate]).toString('base64url');
   });
@@ -95,15 +95,15 @@ function readEccKey(reader: Reader): webcrypto.JsonWebKey {
 
 /** @throws Refusal attestation-invalid */
 export function readCertifyInfo(bytes: Uint8Array): CertifyInfo {
-  const reader = new Reader(bytes, 'certInfo');
-  const [magic, type] = [reader.take(4).readUInt32BE(), reader.uint16()];
-  if (magic !== TPM_GENERATED_VALUE) reader.refuse(`begins with ${hex(magic)}, not TPM_GENERATED_VALUE (0xff544347)`);
-  if (type !== TPM_ST_ATTEST_CERTIFY) reader.refuse(`has the type ${hex(type)}, not TPM_ST_ATTEST_CERTIFY (0x8017)`);
-  reader.sized(); // qualifiedSigner
-  const extraData = reader.sized();
+  const reader = new TpmReader(bytes, 'certInfo');
+  const [magic, type] = [reader.take(4).readUInt32BE(), reader.readUint16()];
+  if (magic !== TPM_GENERATED_VALUE) reader.refuse(`begins with ${toHex(magic)}, not TPM_GENERATED_VALUE (0xff544347)`);
+  if (type !== TPM_ST_ATTEST_CERTIFY) reader.refuse(`has the type ${toHex(type)}, not TPM_ST_ATTEST_CERTIFY (0x8017)`);
+  reader.readSized(); // qualifiedSigner
+  const extraData = reader.readSized();
   reader.take(CLOCK_AND_FIRMWARE_BYTES);
-  const name = reader.sized();
-  reader.sized(); // qualifiedName
+  const name = reader.readSized();
+  reader.readSized(); // qualifiedName
   reader.end();
   return { extraData, name };
 }
@@ -111,11 +111,12 @@ export function readCertifyInfo(bytes: Uint8Array): CertifyInfo {
 /** @returns undefined when the bytes have another form, such as the bare signature that Windows sends */
 export function readTpmSignature(bytes: Uint8Array): TpmSignature | undefined {
   try {
-    const reader = new Reader(bytes, 'sig');
-    const algorithm = reader.uint16();
+    const reader = new TpmReader(bytes, 'sig');
+    const algorithm = reader.readUint16();
     if (algorithm !== ALG.ecdsa && algorithm !== ALG.rsassa && algorithm !== ALG.rsapss) return undefined;
-    reader.uint16(); // hash
-    const signature = algorithm === ALG.ecdsa ? { r: reader.sized(), s: reader.sized() } : { rsa: reader.sized() };
+    reader.readUint16(); // hash
+    const signature =
+      algorithm === ALG.ecdsa ? { r: reader.readSized(), s: reader.readSized() } : { rsa: reader.readSized() };
     reader.end();
     return signature;
   } catch (error) {
@@ -124,7 +125,7 @@ export function readTpmSignature(bytes: Uint8Array): TpmSignature | undefined {
   }
 }
 
-class Reader {
+class TpmReader {
   private readonly bytes: Buffer;
   private readonly structure: string;
   private at = 0;
@@ -140,19 +141,19 @@ class Reader {
     return this.bytes.subarray(this.at - count, this.at);
   }
 
-  uint16(): number {
+  readUint16(): number {
     return this.take(2).readUInt16BE();
   }
 
   /** Reads a TPM2B: a size, then that many bytes. */
-  sized(): Buffer {
-    return this.take(this.uint16());
+  readSized(): Buffer {
+    return this.take(this.readUint16());
   }
 
   skipDetails(bytesByAlgorithm: Readonly<Record<number, number>>, what: string): void {
-    const algorithm = this.uint16();
+    const algorithm = this.readUint16();
     this.take(
-      bytesByAlgorithm[algorithm] ?? this.refuse(`has the ${what} ${hex(algorithm)}, which Part 2 does not define`),
+      bytesByAlgorithm[algorithm] ?? this.refuse(`has the ${what} ${toHex(algorithm)}, which Part 2 does not define`),
     );
   }
 
@@ -166,4 +167,4 @@ class Reader {
   }
 }
 
-const hex = (value: number): string => `0x${value.toString(16).padStart(4, '0')}`;
+const toHex = (value: number): string => `0x${value.toString(16).padStart(4, '0')}`;

@@ -1,12 +1,12 @@
 import { createHash, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { Integer, Sequence } from 'asn1js';
 import type { SignatureAlgorithm } from './algorithms.js';
-import { type Attestation, attestedBytes, type Distrust } from './attestation.js';
-import { attestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
-import { publicKeyOf } from './public-key.js';
+import { type Attestation, getAttestedBytes, type Distrust } from './attestation.js';
+import { findAttestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
+import { importPublicKey } from './public-key.js';
 import { demandAikCertificate } from './tpm-certificate.js';
 import { readCertifyInfo, readPublicArea, readTpmSignature } from './tpm-structures.js';
-import { Refusal, step } from './refusal.js';
+import { Refusal, refuseUnless } from './refusal.js';
 
 /** The hash algorithms of an object's name by TPM_ALG_ID. */
 const NAME_HASHES: Readonly<Record<number, string>> = {
@@ -30,34 +30,38 @@ const SHA1: Distrust = {
 export function verifyTpm(attestation: Attestation): Distrust | undefined {
   const { statement, certificates, credential } = attestation;
   const leaf = certificates[0]!;
-  step(statement.get('ver') === '2.0', 'attestation-invalid', 'ver is not "2.0"');
-  const [pubArea, certInfo] = [bytesIn(attestation, 'pubArea'), bytesIn(attestation, 'certInfo')];
+  refuseUnless(statement.get('ver') === '2.0', 'attestation-invalid', 'ver is not "2.0"');
+  const [pubArea, certInfo] = [readBytes(attestation, 'pubArea'), readBytes(attestation, 'certInfo')];
   const { nameAlg, key } = readPublicArea(pubArea);
-  const same = keyOf(key)?.equals(publicKeyOf(credential.key)) === true;
-  step(same, 'attestation-invalid', 'pubArea holds another key than the credential’s');
+  const same = importJwk(key)?.equals(importPublicKey(credential.key)) === true;
+  refuseUnless(same, 'attestation-invalid', 'pubArea holds another key than the credential’s');
   const { extraData, name } = readCertifyInfo(certInfo);
-  const algorithm = attestationAlgorithm(statement.get('alg'), leaf.publicKey);
+  const algorithm = findAttestationAlgorithm(statement.get('alg'), leaf.publicKey);
   const { hash } = algorithm;
   if (hash === undefined) throw new Refusal('attestation-invalid', `${algorithm.name} has no hash for extraData`);
-  const ours = createHash(hash).update(attestedBytes(attestation)).digest();
-  step(
+  const ours = createHash(hash).update(getAttestedBytes(attestation)).digest();
+  refuseUnless(
     extraData.equals(ours),
     'attestation-invalid',
     'extraData is not the hash of this authenticator data and client data',
   );
-  step(name.equals(nameOf(pubArea, nameAlg)), 'attestation-invalid', 'certInfo names another object than pubArea');
+  refuseUnless(
+    name.equals(computeName(pubArea, nameAlg)),
+    'attestation-invalid',
+    'certInfo names another object than pubArea',
+  );
   demandTpmSignature(algorithm, leaf.publicKey, Buffer.from(certInfo), statement.get('sig'));
   demandAikCertificate(leaf, credential.aaguid);
   return algorithm.cose === RS1 || NAME_HASHES[nameAlg] === 'sha1' ? SHA1 : undefined;
 }
 
-function bytesIn({ statement }: Attestation, member: string): Uint8Array {
+function readBytes({ statement }: Attestation, member: string): Uint8Array {
   const bytes = statement.get(member);
-  step(bytes instanceof Uint8Array, 'attestation-invalid', `${member} is not a byte string`);
+  refuseUnless(bytes instanceof Uint8Array, 'attestation-invalid', `${member} is not a byte string`);
   return bytes;
 }
 
-function keyOf(jwk: webcrypto.JsonWebKey): KeyObject | undefined {
+function importJwk(jwk: webcrypto.JsonWebKey): KeyObject | undefined {
   try {
     return createPublicKey({ key: jwk, format: 'jwk' });
   } catch {
@@ -70,7 +74,7 @@ function keyOf(jwk: webcrypto.JsonWebKey): KeyObject | undefined {
  *
  * @throws Refusal attestation-invalid
  */
-function nameOf(pubArea: Uint8Array, nameAlg: number): Buffer {
+function computeName(pubArea: Uint8Array, nameAlg: number): Buffer {
   const hash = NAME_HASHES[nameAlg];
   if (hash === undefined)
     throw new Refusal('attestation-invalid', `pubArea’s nameAlg is ${String(nameAlg)}, not one of SHA-1 or SHA-2`);
@@ -90,12 +94,12 @@ function demandTpmSignature(algorithm: SignatureAlgorithm, key: KeyObject, signe
     algorithm,
     key,
     signed,
-    wrapped === undefined ? sig : 'rsa' in wrapped ? wrapped.rsa : derOf(wrapped),
+    wrapped === undefined ? sig : 'rsa' in wrapped ? wrapped.rsa : encodeEcdsaSignature(wrapped),
   );
 }
 
 /** Encodes an ECDSA-Sig-Value (RFC 3279 §2.2.3). */
-function derOf({ r, s }: { r: Buffer; s: Buffer }): Buffer {
+function encodeEcdsaSignature({ r, s }: { r: Buffer; s: Buffer }): Buffer {
   const value = [r, s].map((number) => Integer.fromBigInt(BigInt(`0x0${number.toString('hex')}`)));
   return Buffer.from(new Sequence({ value }).toBER());
 }

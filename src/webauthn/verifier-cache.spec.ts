@@ -6,7 +6,7 @@ import { VerifierCache } from './verifier-cache.js';
 const MAX_BYTES = 100_000;
 
 /** A key with a foreign member. Older versions of the service stored such keys. */
-function keyOf(member: number, bytes = 0): Buffer {
+function makeKey(member: number, bytes = 0): Buffer {
   const { cose } = generateKey('ES256');
   const more = encode(new Map([[100 + member, Buffer.alloc(bytes)]])).subarray(1);
   return Buffer.concat([Buffer.from([cose[0]! + 1]), cose.subarray(1), more]);
@@ -15,14 +15,14 @@ function keyOf(member: number, bytes = 0): Buffer {
 describe('the cache of imported keys', () => {
   it('gives the same key object again', () => {
     const cache = new VerifierCache(MAX_BYTES);
-    const key = keyOf(0);
+    const key = makeKey(0);
     expect(cache.get(Buffer.from(key)).key).toBe(cache.get(key).key);
   });
 
   it('holds no more bytes than it may, however long the keys are', () => {
     const cache = new VerifierCache(MAX_BYTES);
     for (let n = 0; n < 30; n += 1) {
-      cache.get(keyOf(n, 20_000));
+      cache.get(makeKey(n, 20_000));
       expect(cache.bytes).toBeLessThanOrEqual(MAX_BYTES);
     }
     expect(cache.bytes).toBeGreaterThan(MAX_BYTES / 2);
@@ -30,10 +30,10 @@ describe('the cache of imported keys', () => {
 
   it('lets the longest unused key go first', () => {
     const cache = new VerifierCache(MAX_BYTES);
-    const [used, unused] = [keyOf(0), keyOf(1)];
+    const [used, unused] = [makeKey(0), makeKey(1)];
     const [usedKey, unusedKey] = [cache.get(used).key, cache.get(unused).key];
     for (let n = 0; n < 30; n += 1) {
-      cache.get(keyOf(n));
+      cache.get(makeKey(n));
       expect(cache.get(used).key).toBe(usedKey);
     }
     expect(cache.get(unused).key).not.toBe(unusedKey);
@@ -41,7 +41,7 @@ describe('the cache of imported keys', () => {
 
   it('keeps no key that is larger than it may be itself', () => {
     const cache = new VerifierCache(10_000);
-    expect(cache.get(keyOf(0, 20_000)).key.asymmetricKeyType).toBe('ec');
+    expect(cache.get(makeKey(0, 20_000)).key.asymmetricKeyType).toBe('ec');
     expect(cache.bytes).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { type Algorithm, ALGORITHMS } from './algorithms.js';
 import { decodeWhole } from './cbor.js';
-import { publicKeyOf } from './public-key.js';
+import { importPublicKey } from './public-key.js';
 
 interface Verifier {
   readonly algorithm: Algorithm;
@@ -51,6 +51,6 @@ export class VerifierCache {
 
 function makeVerifier(coseKey: Buffer): Verifier {
   const members = decodeWhole(coseKey, 'publicKey') as ReadonlyMap<unknown, unknown>;
-  const key = publicKeyOf(members);
+  const key = importPublicKey(members);
   return { algorithm: ALGORITHMS.find(({ cose }) => cose === members.get(3))!, key };
 }

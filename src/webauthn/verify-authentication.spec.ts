@@ -22,8 +22,8 @@ const refuses = (reason: Reason, attacks: Attack[], expected: Partial<Authentica
 };
 
 const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
-const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
-const flipped = (bytes: Buffer, at: number): Buffer => {
+const quoteReceived = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
+const flipBit = (bytes: Buffer, at: number): Buffer => {
   const copy = Buffer.from(bytes);
   copy[at]! ^= 1;
   return copy;
@@ -85,7 +85,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
     const types = ['webauthn.create', 'payment.get', 'Webauthn.get', '', undefined, null, ['webauthn.get']];
     refuses(
       'type-mismatch',
-      types.map((type): Attack => [shown(type), { clientData: { type } }]),
+      types.map((type): Attack => [quoteReceived(type), { clientData: { type } }]),
     );
   });
 
@@ -93,7 +93,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
     const challenges = ['AAAA', '', undefined, null, ['AAAA']];
     refuses(
       'challenge-mismatch',
-      challenges.map((challenge): Attack => [shown(challenge), { clientData: { challenge } }]),
+      challenges.map((challenge): Attack => [quoteReceived(challenge), { clientData: { challenge } }]),
     );
     refuses('challenge-mismatch', [['an answer to another one', {}]], { challenge: Buffer.alloc(32) });
   });
@@ -102,7 +102,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
     const origins = ['http://login.example.com', `${ORIGIN}:8443`, `${ORIGIN}/`, `${ORIGIN}.`, 'https://example.com'];
     refuses(
       'origin-mismatch',
-      [...origins, undefined, [ORIGIN]].map((origin): Attack => [shown(origin), { clientData: { origin } }]),
+      [...origins, undefined, [ORIGIN]].map((origin): Attack => [quoteReceived(origin), { clientData: { origin } }]),
     );
   });
 
@@ -174,7 +174,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
       ['r and s without DER', { signature: () => Buffer.alloc(64, 1) }],
       ['a signature cut short', { signature: (bytes) => bytes.subarray(0, -1) }],
       ['a signature with a byte behind it', { signature: (bytes) => Buffer.concat([bytes, hex('00')]) }],
-      ['a bit of the signature turned', { signature: (bytes) => flipped(bytes, bytes.length - 1) }],
+      ['a bit of the signature turned', { signature: (bytes) => flipBit(bytes, bytes.length - 1) }],
       ['a header of 2 GiB', { signature: () => hex('30847fffffff') }],
       ['16 KiB of zeros', { signature: () => Buffer.alloc(16_384) }],
       ['authenticator data changed after it was signed', { response: { authenticatorData: Buffer.concat([createHash('sha256').update('login.example.com').digest(), hex('1d00000001')]).toString('base64url') } }],

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
-import { bytesOf } from './base64url.js';
-import { signatureHolds } from './signature.js';
+import { decodeBase64url } from './base64url.js';
+import { verifyAssertionSignature } from './signature.js';
 import { verifyClientData } from './client-data.js';
-import { at, step } from './refusal.js';
+import { step, refuseUnless } from './refusal.js';
 
 export interface AuthenticationExpectation {
   readonly rpId: string;
@@ -39,14 +39,14 @@ export function verifyAuthentication(
   { id, rawId, response }: AuthenticationResponseJSON,
   expected: AuthenticationExpectation,
 ): VerifiedAuthentication {
-  at('§7.2', 6, () => {
+  step('§7.2', 6, () => {
     const credentialId = expected.credential.credentialId.toString('base64url');
     const same = id === credentialId && rawId === credentialId;
-    step(same, 'credential-id-invalid', 'id and rawId are not both the id of the credential');
+    refuseUnless(same, 'credential-id-invalid', 'id and rawId are not both the id of the credential');
   });
-  const [signature, authenticatorData, data] = at('§7.2', 7, () => {
-    const bytes = bytesOf(response.authenticatorData, 'authenticatorData');
-    return [bytesOf(response.signature, 'signature'), bytes, parseAuthenticatorData(bytes)];
+  const [signature, authenticatorData, data] = step('§7.2', 7, () => {
+    const bytes = decodeBase64url(response.authenticatorData, 'authenticatorData');
+    return [decodeBase64url(response.signature, 'signature'), bytes, parseAuthenticatorData(bytes)];
   });
   const { challenge, origins, crossOrigin } = expected;
   verifyClientData(response.clientDataJSON, { type: 'webauthn.get', challenge, origins, crossOrigin });
@@ -55,9 +55,9 @@ export function verifyAuthentication(
     requireUserPresence: true,
     requireUserVerification: expected.requireUserVerification,
   });
-  at('§7.2', 19, () => {
+  step('§7.2', 19, () => {
     const [now, before] = [data.backupEligible, expected.credential.backupEligible];
-    step(
+    refuseUnless(
       now === before || (now && expected.allowBackupGrowth),
       'backup-eligibility-changed',
       now
@@ -67,16 +67,16 @@ export function verifyAuthentication(
             'that, so the user should register a new passkey',
     );
   });
-  const clientDataHash = at('§7.2', 20, () =>
+  const clientDataHash = step('§7.2', 20, () =>
     hash('sha256', Buffer.from(response.clientDataJSON, 'base64url'), 'buffer'),
   );
-  at('§7.2', 21, () => {
-    const holds = signatureHolds(
+  step('§7.2', 21, () => {
+    const holds = verifyAssertionSignature(
       expected.credential.publicKey,
       Buffer.concat([authenticatorData, clientDataHash]),
       signature,
     );
-    step(
+    refuseUnless(
       holds,
       'signature-invalid',
       'the signature was not made by the key that was registered, over this authenticator data and client data',

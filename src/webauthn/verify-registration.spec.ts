@@ -23,7 +23,7 @@ const refuses = (reason: Reason, attacks: Attack[], expected: Partial<Registrati
 const hex = (bytes: string): Buffer => Buffer.from(bytes, 'hex');
 
 /** Valid JSON except for one string, which consists of these bytes. */
-const textOf = (...bytes: number[]): Buffer =>
+const quoteBytes = (...bytes: number[]): Buffer =>
   Buffer.concat([Buffer.from('{"type":"webauthn.create","text":"'), Buffer.from(bytes), Buffer.from('"}')]);
 
 /** An attestation object with replaced members. */
@@ -31,7 +31,7 @@ const object = (members: { fmt?: unknown; attStmt?: unknown }): CreationInterfer
   attestation: (): never => ({ fmt: 'none', attStmt: {}, ...members }) as never,
 });
 
-const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
+const quoteReceived = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
 
 describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
   let network: ClosedNetwork;
@@ -51,10 +51,10 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
 
   describe('step 5: UTF-8 decode the client data', () => {
     refuses('malformed', [
-      ['bytes that are not UTF-8', { clientDataJson: textOf(0xff) }],
-      ['an overlong encoding', { clientDataJson: textOf(0xc1, 0xa1) }],
-      ['an encoded surrogate', { clientDataJson: textOf(0xed, 0xa0, 0x80) }],
-      ['a character cut short', { clientDataJson: textOf(0xe2, 0x82) }],
+      ['bytes that are not UTF-8', { clientDataJson: quoteBytes(0xff) }],
+      ['an overlong encoding', { clientDataJson: quoteBytes(0xc1, 0xa1) }],
+      ['an encoded surrogate', { clientDataJson: quoteBytes(0xed, 0xa0, 0x80) }],
+      ['a character cut short', { clientDataJson: quoteBytes(0xe2, 0x82) }],
       ['base64 with padding', { response: { clientDataJSON: 'e30=' } }],
       ['base64 that is not base64url', { response: { clientDataJSON: 'ab+/' } }],
     ]);
@@ -82,7 +82,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     const types = ['webauthn.get', 'Webauthn.create', 'webauthn.create ', '', undefined, null, 1, ['webauthn.create']];
     refuses(
       'type-mismatch',
-      types.map((type): Attack => [shown(type), { clientData: { type } }]),
+      types.map((type): Attack => [quoteReceived(type), { clientData: { type } }]),
     );
   });
 
@@ -90,7 +90,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     const challenges = ['AAAA', '', undefined, null, 1, ['AAAA'], `${'A'.repeat(43)}=`];
     refuses(
       'challenge-mismatch',
-      challenges.map((challenge): Attack => [shown(challenge), { clientData: { challenge } }]),
+      challenges.map((challenge): Attack => [quoteReceived(challenge), { clientData: { challenge } }]),
     );
   });
 
@@ -118,7 +118,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     ];
     refuses(
       'origin-mismatch',
-      origins.map((origin): Attack => [shown(origin), { clientData: { origin } }]),
+      origins.map((origin): Attack => [quoteReceived(origin), { clientData: { origin } }]),
     );
     it('accepts an Android app that the relying party lists', async () => {
       const origin = 'android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck';

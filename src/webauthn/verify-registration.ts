@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
-import { nameOfAlgorithm } from './algorithms.js';
+import { describeAlgorithm } from './algorithms.js';
 import type { Statement } from './attestation.js';
 import { ATTESTATION_FORMATS, type AttestationFormat, verifyStatement } from './attestation-statement.js';
 import { assessTrust, type AttestationVerdict } from './attestation-trust.js';
@@ -10,11 +10,11 @@ import {
   parseAuthenticatorData,
   verifyAuthenticatorData,
 } from './authenticator-data.js';
-import { bytesOf } from './base64url.js';
+import { decodeBase64url } from './base64url.js';
 import { decodeWhole } from './cbor.js';
 import { verifyClientData } from './client-data.js';
 import { verifyPublicKey } from './public-key.js';
-import { at, Refusal, step } from './refusal.js';
+import { step, Refusal, refuseUnless } from './refusal.js';
 
 export interface RegistrationExpectation {
   readonly rpId: string;
@@ -58,26 +58,30 @@ export function verifyRegistration(
 ): VerifiedRegistration {
   const { challenge, origins, crossOrigin } = expected;
   verifyClientData(response.response.clientDataJSON, { type: 'webauthn.create', challenge, origins, crossOrigin });
-  const { object, data, attested } = at('§7.1', 13, () => decodeAttestation(response.response.attestationObject));
+  const { object, data, attested } = step('§7.1', 13, () => decodeAttestation(response.response.attestationObject));
   const credentialId = attested.credentialId.toString('base64url');
   const same = response.id === credentialId && response.rawId === credentialId;
-  step(same, 'credential-id-invalid', 'id, rawId and the attested credential id are not the same');
+  refuseUnless(same, 'credential-id-invalid', 'id, rawId and the attested credential id are not the same');
   verifyAuthenticatorData('§7.1', data, {
     rpId: expected.rpId,
     requireUserPresence: !expected.conditional,
     requireUserVerification: expected.requireUserVerification,
   });
-  const algorithm = at('§7.1', 20, () => verifyAlgorithm(attested, expected.algorithms));
-  const format = at('§7.1', 21, () => demandFormat(object.format, expected.formats));
-  const statement = at('§7.1', 22, () => {
-    const clientDataHash = hash('sha256', bytesOf(response.response.clientDataJSON, 'clientDataJSON'), 'buffer');
+  const algorithm = step('§7.1', 20, () => verifyAlgorithm(attested, expected.algorithms));
+  const format = step('§7.1', 21, () => demandFormat(object.format, expected.formats));
+  const statement = step('§7.1', 22, () => {
+    const clientDataHash = hash(
+      'sha256',
+      decodeBase64url(response.response.clientDataJSON, 'clientDataJSON'),
+      'buffer',
+    );
     const { statement, authData } = object;
     const about = { statement, credential: attested, algorithm, rpIdHash: data.rpIdHash, authData, clientDataHash };
     return verifyStatement(format, about);
   });
   const { allowSha1Tpm, now } = expected;
   const roots = expected.roots(format, attested.aaguid);
-  const attestation = at('§7.1', 24, () => assessTrust(statement, { roots, now, allowSha1Tpm }));
+  const attestation = step('§7.1', 24, () => assessTrust(statement, { roots, now, allowSha1Tpm }));
   return {
     ...{ credentialId: attested.credentialId, publicKey: attested.publicKey, algorithm, aaguid: attested.aaguid },
     ...{ signCount: data.signCount, userVerified: data.userVerified },
@@ -98,15 +102,19 @@ function decodeAttestation(encoded: string): {
   data: AuthenticatorData;
   attested: AttestedCredentialData;
 } {
-  const decoded = decodeWhole(bytesOf(encoded, 'attestationObject'), 'attestationObject');
-  step(decoded instanceof Map, 'malformed', 'attestationObject is not a CBOR map');
+  const decoded = decodeWhole(decodeBase64url(encoded, 'attestationObject'), 'attestationObject');
+  refuseUnless(decoded instanceof Map, 'malformed', 'attestationObject is not a CBOR map');
   const [format, statement, bytes] = ['fmt', 'attStmt', 'authData'].map((key): unknown => decoded.get(key));
-  step(typeof format === 'string', 'malformed', 'fmt of the attestation object is not a text string');
-  step(statement instanceof Map, 'malformed', 'attStmt of the attestation object is not a CBOR map');
-  step(bytes instanceof Uint8Array, 'malformed', 'authData of the attestation object is not a byte string');
+  refuseUnless(typeof format === 'string', 'malformed', 'fmt of the attestation object is not a text string');
+  refuseUnless(statement instanceof Map, 'malformed', 'attStmt of the attestation object is not a CBOR map');
+  refuseUnless(bytes instanceof Uint8Array, 'malformed', 'authData of the attestation object is not a byte string');
   const authData = Buffer.from(bytes);
   const data = parseAuthenticatorData(authData);
-  step(data.attested !== undefined, 'malformed', 'the authenticator data holds no new credential (the flag AT is 0)');
+  refuseUnless(
+    data.attested !== undefined,
+    'malformed',
+    'the authenticator data holds no new credential (the flag AT is 0)',
+  );
   return { object: { format, statement: statement as Statement, authData }, data, attested: data.attested };
 }
 
@@ -114,10 +122,10 @@ function decodeAttestation(encoded: string): {
 function verifyAlgorithm({ key }: AttestedCredentialData, offered: readonly number[]): number {
   const algorithm = key.get(3);
   const wasOffered = typeof algorithm === 'number' && offered.includes(algorithm);
-  step(
+  refuseUnless(
     wasOffered,
     'algorithm-denied',
-    `the key is for ${nameOfAlgorithm(algorithm)}; the options offered ${offered.map(nameOfAlgorithm).join(', ')}`,
+    `the key is for ${describeAlgorithm(algorithm)}; the options offered ${offered.map(describeAlgorithm).join(', ')}`,
   );
   verifyPublicKey(key);
   return algorithm;

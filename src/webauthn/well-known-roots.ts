@@ -159,14 +159,14 @@ vouXsXgxT7PntgMTzlSdriVZzH81Xwj3QEUxeCp6
   },
 ];
 
-const rootsFor = (use: ShippedRoot['use']): readonly string[] =>
+const listRoots = (use: ShippedRoot['use']): readonly string[] =>
   Object.freeze(SHIPPED_ROOTS.filter((root) => root.use === use).map(({ pem }) => pem));
 
 /** The roots of attestations (PEM), by format. */
 export const WELL_KNOWN_ROOTS: Readonly<Record<string, readonly string[]>> = Object.freeze({
-  apple: rootsFor('apple'),
-  'android-key': rootsFor('android-key'),
+  apple: listRoots('apple'),
+  'android-key': listRoots('android-key'),
 });
 
 /** GlobalSign's Root CA R3 and Root R46 (PEM), which anchor the signer of FIDO metadata. */
-export const FIDO_METADATA_ROOTS: readonly string[] = rootsFor('FIDO metadata');
+export const FIDO_METADATA_ROOTS: readonly string[] = listRoots('FIDO metadata');

@@ -2,15 +2,15 @@ import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import {
-  childrenOf,
-  contextTag,
+  readChildren,
+  makeContextTag,
   DER,
   type DerElement,
-  elementAt,
+  readElement,
   expectTag,
-  integerText,
-  wholeSequence,
-  withoutLeadingZeros,
+  formatInteger,
+  readWholeSequence,
+  stripLeadingZeros,
 } from './der.js';
 
 /**
@@ -26,18 +26,18 @@ export interface AuthorityKey {
 }
 
 /** The tags of the members, which are implicit, and of a directoryName among GeneralNames. */
-const [KEY_ID, ISSUER, SERIAL_NUMBER, DIRECTORY_NAME] = [0x80, contextTag(1), 0x82, contextTag(4)];
+const [KEY_ID, ISSUER, SERIAL_NUMBER, DIRECTORY_NAME] = [0x80, makeContextTag(1), 0x82, makeContextTag(4)];
 
 /** @param value the extension's OCTET STRING @throws Error when it is malformed */
 export function readAuthorityKey(der: Buffer, value: DerElement): AuthorityKey {
-  const members = childrenOf(der, expectTag(elementAt(der, value.content, value.end), DER.sequence));
+  const members = readChildren(der, expectTag(readElement(der, value.content, value.end), DER.sequence));
   const find = (tag: number): DerElement | undefined => members.find((member) => member.tag === tag);
   const [keyId, issuer, serialNumber] = [find(KEY_ID), find(ISSUER), find(SERIAL_NUMBER)];
-  const name = issuer && childrenOf(der, issuer).find(({ tag }) => tag === DIRECTORY_NAME);
+  const name = issuer && readChildren(der, issuer).find(({ tag }) => tag === DIRECTORY_NAME);
   return {
     keyId: keyId && der.toString('hex', keyId.content, keyId.end),
     issuer: name && der.toString('hex', name.content, name.end),
-    serialNumber: serialNumber && integerText(der, serialNumber),
+    serialNumber: serialNumber && formatInteger(der, serialNumber),
   };
 }
 
@@ -48,14 +48,14 @@ export function readAuthorityKey(der: Buffer, value: DerElement): AuthorityKey {
 export function isKeyOf(key: AuthorityKey | undefined, authority: X509Certificate): boolean {
   if (!key) return true;
   const { keyId, issuer, serialNumber } = key;
-  const subjectKeyId = subjectKeyIdOf(authority);
+  const subjectKeyId = readSubjectKeyId(authority);
   if (keyId !== undefined && subjectKeyId !== undefined && keyId !== subjectKeyId) return false;
-  if (issuer !== undefined && issuer !== namesOf(authority).issuer) return false;
-  return serialNumber === undefined || serialNumber === withoutLeadingZeros(authority.serialNumber.toLowerCase());
+  if (issuer !== undefined && issuer !== readDistinguishedNames(authority).issuer) return false;
+  return serialNumber === undefined || serialNumber === stripLeadingZeros(authority.serialNumber.toLowerCase());
 }
 
 /** Returns the subject key identifier in lower-case hexadecimal. */
-export function subjectKeyIdOf({ raw }: X509Certificate): string | undefined {
+export function readSubjectKeyId({ raw }: X509Certificate): string | undefined {
   return new x509.X509Certificate(new Uint8Array(raw)).getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
 }
 
@@ -63,9 +63,12 @@ export function subjectKeyIdOf({ raw }: X509Certificate): string | undefined {
  * Returns the distinguished names of a certificate as DER in hexadecimal, so that they compare with those of a
  * revocation list.
  */
-export function namesOf({ raw }: X509Certificate): { readonly issuer: string; readonly subject: string } {
-  const members = childrenOf(raw, expectTag(wholeSequence(raw)[0], DER.sequence));
-  const offset = members[0]?.tag === contextTag(0) ? 1 : 0;
+export function readDistinguishedNames({ raw }: X509Certificate): {
+  readonly issuer: string;
+  readonly subject: string;
+} {
+  const members = readChildren(raw, expectTag(readWholeSequence(raw)[0], DER.sequence));
+  const offset = members[0]?.tag === makeContextTag(0) ? 1 : 0;
   const name = (index: number): string => {
     const { start, end } = expectTag(members[offset + index], DER.sequence);
     return raw.toString('hex', start, end);

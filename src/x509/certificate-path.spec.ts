@@ -3,7 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { issue, type Issued, newKeys, type Profile } from '../../test/support/authenticator/certificate-chain.js';
-import { certificatePath, nameOf } from './certificate-path.js';
+import { validatePath, describeCertificate } from './certificate-path.js';
 
 const NOW = new Date();
 const YESTERDAY = new Date(Date.now() - 86_400_000);
@@ -26,7 +26,7 @@ const certificates = (issued: Issued[]): X509Certificate[] => issued.map(({ cert
 
 /** The subject of the anchor, or the reason why there is none. */
 function verdictOf(chain: Issued[], anchors: Issued[], now = NOW): string {
-  const verdict = certificatePath(certificates(chain), certificates(anchors), now);
+  const verdict = validatePath(certificates(chain), certificates(anchors), now);
   return 'anchor' in verdict ? verdict.anchor.subject : verdict.cause;
 }
 
@@ -164,5 +164,5 @@ describe('RFC 5280 §6.1: a certification path', () => {
 
 it.each([0, 1])('a subject that is cut at 200 characters (%i) ends in no half of a character', (shift) => {
   const subject = `CN=${'x'.repeat(shift)}${'😀'.repeat(200)}`;
-  expect(nameOf({ subject } as X509Certificate).isWellFormed()).toBe(true);
+  expect(describeCertificate({ subject } as X509Certificate).isWellFormed()).toBe(true);
 });

@@ -48,33 +48,33 @@ const UNDERSTOOD = new Set([
 ]);
 const MIN_RSA_BITS = 2_048;
 
-export function certificatePath(
+export function validatePath(
   chain: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
   now: Date,
   rules: PathRules = {},
 ): PathVerdict {
   if (new Set(chain.map(({ fingerprint256 }) => fingerprint256)).size < chain.length) {
-    return invalid('a certificate appears twice');
+    return makeInvalid('a certificate appears twice');
   }
   let flaw: PathFlaw = { code: 'root-unknown', cause: 'it does not end in a known root' };
   for (const anchor of anchors) {
-    const path = pathTo(anchor, chain);
+    const path = findPathTo(anchor, chain);
     if (!path) continue;
-    const found = flawOf(path, now, rules);
+    const found = findFlaw(path, now, rules);
     if (found === undefined) return { anchor, path };
     flaw = found;
   }
   return flaw;
 }
 
-const invalid = (cause: string): PathFlaw => ({ code: 'path-invalid', cause });
+const makeInvalid = (cause: string): PathFlaw => ({ code: 'path-invalid', cause });
 
 /**
  * The certificates from the leaf to the anchor, if their names lead there. It omits the part of the chain beyond the
  * anchor.
  */
-function pathTo(anchor: X509Certificate, chain: readonly X509Certificate[]): X509Certificate[] | undefined {
+function findPathTo(anchor: X509Certificate, chain: readonly X509Certificate[]): X509Certificate[] | undefined {
   const sent = chain.findIndex(
     (certificate, index) => certificate.raw.equals(anchor.raw) || (index > 0 && isSameAuthority(certificate, anchor)),
   );
@@ -89,48 +89,48 @@ function isSameAuthority(one: X509Certificate, other: X509Certificate): boolean 
 }
 
 /** Goes from the anchor down, so it verifies the issuer's signature before it parses a certificate or uses its key. */
-function flawOf(path: readonly X509Certificate[], now: Date, rules: PathRules): PathFlaw | undefined {
+function findFlaw(path: readonly X509Certificate[], now: Date, rules: PathRules): PathFlaw | undefined {
   try {
     const excuse = rules.excuse?.(path) ?? {};
     for (const [index, certificate] of [...path.entries()].reverse()) {
       const issuer = path[index + 1];
       const isLeaf = index === 0;
-      const unlinked = issuer && flawOfLink(certificate, issuer, isLeaf && excuse.leafIssuer === true);
-      if (unlinked !== undefined) return invalid(unlinked);
-      const dates = flawOfDates(certificate, now, isLeaf, excuse);
+      const unlinked = issuer && findLinkFlaw(certificate, issuer, isLeaf && excuse.leafIssuer === true);
+      if (unlinked !== undefined) return makeInvalid(unlinked);
+      const dates = findDateFlaw(certificate, now, isLeaf, excuse);
       if (dates !== undefined) return { code: 'not-valid-now', cause: dates };
       const intermediates = isLeaf ? -1 : path.slice(1, index).filter((each) => !isSelfIssued(each)).length;
-      const flaw = flawOfKey(certificate) ?? flawOfExtensions(certificate, intermediates, rules.alsoUnderstood);
-      if (flaw !== undefined) return invalid(flaw);
+      const flaw = findKeyFlaw(certificate) ?? findExtensionFlaw(certificate, intermediates, rules.alsoUnderstood);
+      if (flaw !== undefined) return makeInvalid(flaw);
     }
     return undefined;
   } catch {
-    return invalid('it holds a certificate that cannot be verified');
+    return makeInvalid('it holds a certificate that cannot be verified');
   }
 }
 
 const isSelfIssued = ({ subject, issuer }: X509Certificate): boolean => subject === issuer;
 
-function flawOfDates(certificate: X509Certificate, now: Date, isLeaf: boolean, excuse: Excuse): string | undefined {
+function findDateFlaw(certificate: X509Certificate, now: Date, isLeaf: boolean, excuse: Excuse): string | undefined {
   if (isLeaf && excuse.leafDates) return undefined;
   const { validFromDate, validToDate } = certificate;
-  const wrong = `${nameOf(certificate)} is not valid at this time: it`;
+  const wrong = `${describeCertificate(certificate)} is not valid at this time: it`;
   if (now < validFromDate) return `${wrong} begins at ${validFromDate.toISOString()}`;
   return now > validToDate && !excuse.ended ? `${wrong} ended at ${validToDate.toISOString()}` : undefined;
 }
 
 /** `checkIssued` compares names and key identifiers, and demands keyCertSign of the issuer's key usage. */
-function flawOfLink(subject: X509Certificate, issuer: X509Certificate, byAny: boolean): string | undefined {
-  if (!issuer.ca && !byAny) return `${nameOf(issuer)} is not a certificate authority`;
+function findLinkFlaw(subject: X509Certificate, issuer: X509Certificate, byAny: boolean): string | undefined {
+  if (!issuer.ca && !byAny) return `${describeCertificate(issuer)} is not a certificate authority`;
   const issued = byAny && !issuer.ca ? subject.issuer === issuer.subject : subject.checkIssued(issuer);
-  if (!issued) return `${nameOf(issuer)} did not issue ${nameOf(subject)}`;
+  if (!issued) return `${describeCertificate(issuer)} did not issue ${describeCertificate(subject)}`;
   if (/md[245]|sha-?1\b/i.test(subject.signatureAlgorithm ?? ''))
-    return `${nameOf(subject)} is signed with a broken hash`;
-  if (!subject.verify(issuer.publicKey)) return `the signature of ${nameOf(subject)} does not hold`;
+    return `${describeCertificate(subject)} is signed with a broken hash`;
+  if (!subject.verify(issuer.publicKey)) return `the signature of ${describeCertificate(subject)} does not hold`;
   return undefined;
 }
 
-function flawOfKey({ publicKey }: X509Certificate): string | undefined {
+function findKeyFlaw({ publicKey }: X509Certificate): string | undefined {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS;
   return bits < MIN_RSA_BITS ? `an RSA key has ${String(bits)} bits` : undefined;
 }
@@ -139,7 +139,7 @@ function flawOfKey({ publicKey }: X509Certificate): string | undefined {
  * @param intermediates the number of certificates between the leaf and this one that are not self-issued; -1 for the
  * leaf
  */
-function flawOfExtensions(
+function findExtensionFlaw(
   certificate: X509Certificate,
   intermediates: number,
   alsoUnderstood: readonly string[] = [],
@@ -148,17 +148,17 @@ function flawOfExtensions(
   const unknown = parsed.extensions.find(
     ({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID) && !alsoUnderstood.includes(extnID),
   );
-  if (unknown) return `${nameOf(certificate)} has the critical extension ${unknown.extnID}`;
+  if (unknown) return `${describeCertificate(certificate)} has the critical extension ${unknown.extnID}`;
   const constraints = parsed.extensions.find(({ extnID }) => extnID === id_ce_basicConstraints);
   const { pathLenConstraint: allowed = Infinity } = constraints
     ? AsnConvert.parse(constraints.extnValue.buffer, BasicConstraints)
     : {};
-  return intermediates > allowed ? `${nameOf(certificate)} allows no path of this length` : undefined;
+  return intermediates > allowed ? `${describeCertificate(certificate)} allows no path of this length` : undefined;
 }
 
 /** The subject in one line of at most 200 characters, or the serial number if the subject is empty, as a TPM's is. */
-export function nameOf({ subject, serialNumber }: X509Certificate): string {
-  const name = nameInOneLine(subject);
+export function describeCertificate({ subject, serialNumber }: X509Certificate): string {
+  const name = formatName(subject);
   return name === '' ? `the certificate ${serialNumber}` : `"${name}"`;
 }
 
@@ -167,6 +167,6 @@ export function nameOf({ subject, serialNumber }: X509Certificate): string {
  *
  * @param name from node:crypto, which returns undefined for an empty name, against its types
  */
-export function nameInOneLine(name: string | undefined): string {
+export function formatName(name: string | undefined): string {
   return name?.replaceAll('\n', ', ').slice(0, 200).toWellFormed() ?? '';
 }

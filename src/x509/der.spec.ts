@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { childrenOf, DER, elementAt, integerText, timeOf, wholeSequence } from './der.js';
+import { readChildren, DER, readElement, formatInteger, readTime, readWholeSequence } from './der.js';
 
 const bytes = (hexadecimal: string): Buffer => Buffer.from(hexadecimal.replaceAll(' ', ''), 'hex');
 
@@ -11,7 +11,7 @@ describe('an element (X.690 §8.1)', () => {
     ['with a length of five', `04 84 00000002 0000`, { tag: 0x04, start: 0, content: 6, end: 8 }],
     ['with others behind it', '02 01 05 02 01 06', { tag: 0x02, start: 0, content: 2, end: 3 }],
   ])('%s is read', (_, hexadecimal, element) => {
-    expect(elementAt(bytes(hexadecimal), 0, bytes(hexadecimal).length)).toEqual(element);
+    expect(readElement(bytes(hexadecimal), 0, bytes(hexadecimal).length)).toEqual(element);
   });
 
   it.each([
@@ -22,25 +22,25 @@ describe('an element (X.690 §8.1)', () => {
     ['a length of six octets', '04 85 0000000001 00'],
     ['no length, to be ended by two zeros as BER allows', `30 80 ${'00'.repeat(200)}`],
   ])('that is %s is malformed', (_, hexadecimal) => {
-    expect(() => elementAt(bytes(hexadecimal), 0, bytes(hexadecimal).length)).toThrow('malformed DER');
+    expect(() => readElement(bytes(hexadecimal), 0, bytes(hexadecimal).length)).toThrow('malformed DER');
   });
 
   it('lies within its parent, whatever comes behind that', () => {
     const der = bytes('04 02 0000 0000');
-    expect(elementAt(der, 0, 4)).toMatchObject({ end: 4 });
-    for (const limit of [0, 1, 2, 3]) expect(() => elementAt(der, 0, limit)).toThrow('malformed DER');
+    expect(readElement(der, 0, 4)).toMatchObject({ end: 4 });
+    for (const limit of [0, 1, 2, 3]) expect(() => readElement(der, 0, limit)).toThrow('malformed DER');
     const long = bytes('04 82 0001 00');
-    for (const limit of [1, 2, 3, 4]) expect(() => elementAt(long, 0, limit)).toThrow('malformed DER');
+    for (const limit of [1, 2, 3, 4]) expect(() => readElement(long, 0, limit)).toThrow('malformed DER');
   });
 });
 
 describe('a sequence', () => {
   it('has the elements that fill it', () => {
-    expect(wholeSequence(bytes('30 06 02 01 05 04 01 06')).map(({ tag }) => tag)).toEqual([
+    expect(readWholeSequence(bytes('30 06 02 01 05 04 01 06')).map(({ tag }) => tag)).toEqual([
       DER.integer,
       DER.octetString,
     ]);
-    expect(wholeSequence(bytes('30 00'))).toEqual([]);
+    expect(readWholeSequence(bytes('30 00'))).toEqual([]);
   });
 
   it.each([
@@ -49,12 +49,12 @@ describe('a sequence', () => {
     ['not filled by whole elements', '30 04 02 01 05 04'],
     ['shorter than its last element', '30 02 02 01 05'],
   ])('is refused where it is %s', (_, hexadecimal) => {
-    expect(() => wholeSequence(bytes(hexadecimal))).toThrow('malformed DER');
+    expect(() => readWholeSequence(bytes(hexadecimal))).toThrow('malformed DER');
   });
 
   it('is not read beyond', () => {
     const der = bytes('30 03 02 01 05 02 01 06');
-    expect(childrenOf(der, elementAt(der, 0, der.length))).toHaveLength(1);
+    expect(readChildren(der, readElement(der, 0, der.length))).toHaveLength(1);
   });
 });
 
@@ -75,11 +75,11 @@ describe('an INTEGER is shown as tools show it', () => {
     ['ff 00', '-100'],
   ])('%s: %s', (content, text) => {
     const der = bytes(content);
-    expect(integerText(der, { tag: DER.integer, start: 0, content: 0, end: der.length })).toBe(text);
+    expect(formatInteger(der, { tag: DER.integer, start: 0, content: 0, end: der.length })).toBe(text);
   });
 
   it('unless it has no content', () => {
-    expect(() => integerText(bytes('02 00'), { tag: DER.integer, start: 0, content: 2, end: 2 })).toThrow(
+    expect(() => formatInteger(bytes('02 00'), { tag: DER.integer, start: 0, content: 2, end: 2 })).toThrow(
       'malformed DER',
     );
   });
@@ -87,7 +87,7 @@ describe('an INTEGER is shown as tools show it', () => {
 
 describe('a time (RFC 5280 §4.1.2.5)', () => {
   const read = (tag: number, text: string): Date =>
-    timeOf(Buffer.from(text, 'latin1'), { tag, start: 0, content: 0, end: text.length });
+    readTime(Buffer.from(text, 'latin1'), { tag, start: 0, content: 0, end: text.length });
 
   it.each([
     [DER.utcTime, '260630123456Z', '2026-06-30T12:34:56.000Z'],

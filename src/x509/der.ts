@@ -18,7 +18,7 @@ export const DER = {
 } as const;
 
 /** The tag of an explicitly tagged, constructed element `[n]`. */
-export const contextTag = (number: number): number => 0xa0 | number;
+export const makeContextTag = (number: number): number => 0xa0 | number;
 
 /** Encodes an element (X.690 §8.1). */
 export function encodeDer(tag: number, ...contents: Buffer[]): Buffer {
@@ -30,7 +30,7 @@ export function encodeDer(tag: number, ...contents: Buffer[]): Buffer {
 }
 
 /** Reads the element at an offset. @throws Error when no whole element ends at or before `limit` */
-export function elementAt(der: Buffer, start: number, limit: number): DerElement {
+export function readElement(der: Buffer, start: number, limit: number): DerElement {
   let content = start + 2;
   if (content > limit) throw new Error('malformed DER');
   let length = der[start + 1]!;
@@ -46,10 +46,10 @@ export function elementAt(der: Buffer, start: number, limit: number): DerElement
 }
 
 /** Reads the elements of an element's content. @throws Error when they do not fill it */
-export function childrenOf(der: Buffer, parent: DerElement): DerElement[] {
+export function readChildren(der: Buffer, parent: DerElement): DerElement[] {
   const children: DerElement[] = [];
   for (let at = parent.content; at < parent.end; at = children.at(-1)!.end) {
-    children.push(elementAt(der, at, parent.end));
+    children.push(readElement(der, at, parent.end));
   }
   return children;
 }
@@ -61,14 +61,14 @@ export function expectTag(element: DerElement | undefined, ...tags: number[]): D
 }
 
 /** Reads the children of a SEQUENCE that fills the bytes exactly. @throws Error when it does not */
-export function wholeSequence(der: Buffer): DerElement[] {
-  const outer = expectTag(elementAt(der, 0, der.length), DER.sequence);
+export function readWholeSequence(der: Buffer): DerElement[] {
+  const outer = expectTag(readElement(der, 0, der.length), DER.sequence);
   if (outer.end !== der.length) throw new Error('malformed DER');
-  return childrenOf(der, outer);
+  return readChildren(der, outer);
 }
 
 /** Formats an INTEGER as hexadecimal without leading zeros, as tools do. @throws Error when it is empty */
-export function integerText(der: Buffer, { content, end }: DerElement): string {
+export function formatInteger(der: Buffer, { content, end }: DerElement): string {
   if (content === end) throw new Error('malformed DER');
   if (der[content]! >= 0x80) {
     return BigInt.asIntN((end - content) * 8, BigInt(`0x${der.toString('hex', content, end)}`)).toString(16);
@@ -79,7 +79,7 @@ export function integerText(der: Buffer, { content, end }: DerElement): string {
   return der[start]! < 0x10 ? hexadecimal.slice(1) : hexadecimal;
 }
 
-export function withoutLeadingZeros(hexadecimal: string): string {
+export function stripLeadingZeros(hexadecimal: string): string {
   return hexadecimal.replace(/^(-?)0+(?=.)/, '$1');
 }
 
@@ -87,7 +87,7 @@ export function withoutLeadingZeros(hexadecimal: string): string {
  * Reads a time (RFC 5280 §4.1.2.5): UTCTime until 2049, GeneralizedTime afterwards, both in UTC with seconds. @throws
  * Error when it has another form
  */
-export function timeOf(der: Buffer, element: DerElement): Date {
+export function readTime(der: Buffer, element: DerElement): Date {
   const text = der.toString('latin1', element.content, element.end);
   const century = element.tag === DER.utcTime ? (text < '50' ? '20' : '19') : '';
   const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text);

@@ -1,4 +1,4 @@
-import { childrenOf, DER, type DerElement, elementAt, expectTag } from './der.js';
+import { readChildren, DER, type DerElement, readElement, expectTag } from './der.js';
 
 export interface Extension {
   /** The object identifier as DER in hexadecimal. */
@@ -10,7 +10,7 @@ export interface Extension {
 
 /** Reads an Extension (RFC 5280 §4.1). @throws Error when it is malformed */
 export function readExtension(der: Buffer, extension: DerElement): Extension {
-  const [identifier, ...rest] = childrenOf(der, expectTag(extension, DER.sequence));
+  const [identifier, ...rest] = readChildren(der, expectTag(extension, DER.sequence));
   const { content, end } = expectTag(identifier, DER.objectIdentifier);
   return {
     identifier: der.toString('hex', content, end),
@@ -33,9 +33,9 @@ const REASON_ALONE = Buffer.from('300c300a0603551d1504030a01', 'hex');
 export function demandPlainEntry(der: Buffer, start: number, end: number): void {
   if (start === end) return;
   if (end - start === REASON_ALONE.length + 1 && REASON_ALONE.compare(der, start, end - 1) === 0) return;
-  const extensions = expectTag(elementAt(der, start, end), DER.sequence);
+  const extensions = expectTag(readElement(der, start, end), DER.sequence);
   if (extensions.end !== end) throw new Error('malformed DER');
-  for (const extension of childrenOf(der, extensions)) {
+  for (const extension of readChildren(der, extensions)) {
     const { identifier, isCritical } = readExtension(der, extension);
     if (identifier === CERTIFICATE_ISSUER) throw new Error('it is indirect: an entry names another issuer');
     if (isCritical) throw new Error('an entry has a critical extension');

@@ -15,12 +15,12 @@ const PARSED = new WeakMap<X509Certificate, CertificateFields>();
 
 /** Parses each X509Certificate object once. @throws Error */
 export function parseCertificate(certificate: X509Certificate): CertificateFields {
-  const parsed = PARSED.get(certificate) ?? fieldsOf(certificate);
+  const parsed = PARSED.get(certificate) ?? parseFields(certificate);
   PARSED.set(certificate, parsed);
   return parsed;
 }
 
-function fieldsOf({ raw }: X509Certificate): CertificateFields {
+function parseFields({ raw }: X509Certificate): CertificateFields {
   const { version, subject, extensions } = AsnConvert.parse(raw, Certificate).tbsCertificate;
   return { version: version + 1, subject, extensions: [...(extensions ?? [])] };
 }

@@ -11,7 +11,7 @@ export interface PemBlock {
  * @throws Error when a block has no end, as in a half-written file, or shares a line with other text: OpenSSL would
  *   silently skip such a block and all that follow it
  */
-export function pemBlocks(file: string, label: string): PemBlock[] {
+export function readPemBlocks(file: string, label: string): PemBlock[] {
   const frame = `^-----BEGIN (?:${label})-----[ \\t]*\\r?\\n([^-]+)^-----END (?:${label})-----[ \\t\\r]*$`;
   const blocks = [...file.matchAll(new RegExp(frame, 'gm'))];
   const begun = file.match(new RegExp(`-----BEGIN (?:${label})`, 'g')) ?? [];
@@ -19,6 +19,6 @@ export function pemBlocks(file: string, label: string): PemBlock[] {
   return blocks.map(([text, base64]) => ({ text, der: Buffer.from(base64!, 'base64') }));
 }
 
-export function pemOf(label: string, der: Buffer): string {
+export function toPem(label: string, der: Buffer): string {
   return `-----BEGIN ${label}-----\n${der.toString('base64').replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;
 }

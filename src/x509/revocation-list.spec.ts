@@ -11,7 +11,7 @@ import {
   tlv,
 } from '../../test/support/revocation-lists.js';
 import { authority } from '../../test/support/trust-files.js';
-import { namesOf } from './authority-key.js';
+import { readDistinguishedNames } from './authority-key.js';
 import { parseRevocationLists, type RevocationList } from './revocation-list.js';
 
 let root: Issued;
@@ -73,7 +73,7 @@ describe('RFC 5280 §5: a revocation list', () => {
   });
 
   it('says whose it is: by key, or by the issuer and the serial number of a certificate', async () => {
-    const { issuer } = namesOf(root.certificate);
+    const { issuer } = readDistinguishedNames(root.certificate);
     const serialNumber = root.certificate.serialNumber.toLowerCase().replace(/^0+/, '');
     const key = async (of: Parameters<typeof authorityKeyIdentifier>[0]) =>
       (await parsed({ extensions: [authorityKeyIdentifier(of)] })).authorityKey;
@@ -84,10 +84,10 @@ describe('RFC 5280 §5: a revocation list', () => {
   });
 
   it('names its authority as a certificate does', async () => {
-    const { issuer, subject } = namesOf((await issue({}, root)).certificate);
+    const { issuer, subject } = readDistinguishedNames((await issue({}, root)).certificate);
     expect((await parsed()).issuer).toBe(issuer);
     expect(subject).not.toBe(issuer);
-    expect(namesOf(root.certificate)).toEqual({ issuer, subject: issuer });
+    expect(readDistinguishedNames(root.certificate)).toEqual({ issuer, subject: issuer });
   });
 
   it('names it as one of version 1 does, which does not say its version', () => {
@@ -95,7 +95,7 @@ describe('RFC 5280 §5: a revocation list', () => {
     const [serial, sequence] = ['020101', '3000'].map((element) => Buffer.from(element, 'hex'));
     const members = [serial!, sequence!, issuer!, sequence!, subject!, sequence!];
     const raw = tlv(0x30, tlv(0x30, ...members), sequence!, Buffer.from('030100', 'hex'));
-    expect(namesOf({ raw } as X509Certificate)).toEqual({ issuer: '3001a0', subject: '3001a1' });
+    expect(readDistinguishedNames({ raw } as X509Certificate)).toEqual({ issuer: '3001a0', subject: '3001a1' });
   });
 
   it('that is empty revokes nothing', async () => {
@@ -185,30 +185,33 @@ describe('a list is an authority’s', () => {
   it.each(keys)('that signs by %s', async (_, key, profile) => {
     const by = await authority({ key });
     const list = await parsed(profile, by);
-    expect(await list.isOf(by.certificate)).toBe(true);
-    expect(await list.isOf(by.certificate)).toBe(true);
-    expect(await list.isOf((await authority({ key })).certificate)).toBe(false);
+    expect(await list.isSignedBy(by.certificate)).toBe(true);
+    expect(await list.isSignedBy(by.certificate)).toBe(true);
+    expect(await list.isSignedBy((await authority({ key })).certificate)).toBe(false);
   });
 
   it('by its name too: the same key under another one has not signed it', async () => {
     const renamed = await authority({ subject: 'CN=Other', keys: root.keys });
-    expect(await (await parsed()).isOf(renamed.certificate)).toBe(false);
+    expect(await (await parsed()).isSignedBy(renamed.certificate)).toBe(false);
   });
 
   it('whichever edition of its certificate is asked', async () => {
     const edition = await authority({ keys: root.keys });
-    expect(await (await parsed()).isOf(edition.certificate)).toBe(true);
+    expect(await (await parsed()).isSignedBy(edition.certificate)).toBe(true);
   });
 
   it('which is verified once', async () => {
     const list = await parsed();
-    expect(list.isOf(root.certificate)).toBe(list.isOf(root.certificate));
+    expect(list.isSignedBy(root.certificate)).toBe(list.isSignedBy(root.certificate));
   });
 
   it('not because another one of the same name was asked before', async () => {
     const list = await parsed();
     const impostor = await authority();
-    expect([await list.isOf(root.certificate), await list.isOf(impostor.certificate)]).toEqual([true, false]);
+    expect([await list.isSignedBy(root.certificate), await list.isSignedBy(impostor.certificate)]).toEqual([
+      true,
+      false,
+    ]);
   });
 
   it('as it was signed: one bit more or less, and it is nobody’s', async () => {
@@ -216,7 +219,7 @@ describe('a list is an authority’s', () => {
     const at = der.indexOf(Buffer.from('02020102', 'hex'));
     der[at + 3]! ^= 1;
     const [list] = await parseRevocationLists(pem(der));
-    expect([list!.revokes('0103'), await list!.isOf(root.certificate)]).toEqual([true, false]);
+    expect([list!.revokes('0103'), await list!.isSignedBy(root.certificate)]).toEqual([true, false]);
   });
 });
 

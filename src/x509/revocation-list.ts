@@ -1,20 +1,20 @@
 import { verify, type X509Certificate } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { type AuthorityKey, isKeyOf, namesOf, readAuthorityKey } from './authority-key.js';
+import { type AuthorityKey, isKeyOf, readDistinguishedNames, readAuthorityKey } from './authority-key.js';
 import {
-  childrenOf,
-  contextTag,
+  readChildren,
+  makeContextTag,
   DER,
   type DerElement,
-  elementAt,
+  readElement,
   expectTag,
-  integerText,
-  timeOf,
-  wholeSequence,
-  withoutLeadingZeros,
+  formatInteger,
+  readTime,
+  readWholeSequence,
+  stripLeadingZeros,
 } from './der.js';
 import { demandPlainEntry, readExtension } from './list-extensions.js';
-import { pemBlocks } from './pem.js';
+import { readPemBlocks } from './pem.js';
 
 /** A certificate revocation list (RFC 5280 §5). */
 export interface RevocationList {
@@ -36,12 +36,12 @@ export interface RevocationList {
    * Returns true if OpenSSL takes the list for the authority's, by names and key identifiers, even if another key
    * signed it.
    */
-  names(authority: X509Certificate): boolean;
+  appliesTo(authority: X509Certificate): boolean;
   /**
    * Returns true if the list has the authority's name and its key signed it. The signature is verified once for each
    * authority.
    */
-  isOf(authority: X509Certificate): Promise<boolean>;
+  isSignedBy(authority: X509Certificate): Promise<boolean>;
 }
 
 /** The signature algorithm of a list; `hash` is null if the algorithm has its own. */
@@ -80,63 +80,69 @@ const ENTRIES_AT_A_TIME = 5_000;
 /** @throws Error with the reason why a list cannot be used */
 export async function parseRevocationLists(pem: string): Promise<RevocationList[]> {
   const lists: RevocationList[] = [];
-  for (const { der } of pemBlocks(pem, 'X509 CRL')) lists.push(await revocationList(der));
+  for (const { der } of readPemBlocks(pem, 'X509 CRL')) lists.push(await parseRevocationList(der));
   return lists;
 }
 
 /** Parses a CertificateList (RFC 5280 §5.1): the list without its signature, the signature algorithm, the signature. */
-async function revocationList(der: Buffer): Promise<RevocationList> {
-  const [list, algorithm, bits] = wholeSequence(der);
+async function parseRevocationList(der: Buffer): Promise<RevocationList> {
+  const [list, algorithm, bits] = readWholeSequence(der);
   const signed = expectTag(list, DER.sequence);
-  const signature = signatureOf(der, expectTag(algorithm, DER.sequence));
+  const signature = readSignature(der, expectTag(algorithm, DER.sequence));
   const { content, end } = expectTag(bits, DER.bitString);
-  const { entries, ...members } = membersOf(der, signed);
-  const revoked = entries ? await revokedBy(der, entries) : new Set<string>();
+  const { entries, ...members } = readMembers(der, signed);
+  const revoked = entries ? await readRevoked(der, entries) : new Set<string>();
   const verdicts = new Map<string, Promise<boolean>>();
   return {
     ...{ ...members, signature, der, size: revoked.size },
-    names: (authority) => namesOf(authority).subject === members.issuer && isKeyOf(members.authorityKey, authority),
-    revokes: (serialNumber) => revoked.has(withoutLeadingZeros(serialNumber.toLowerCase())),
-    isOf: (authority) => {
-      if (namesOf(authority).subject !== members.issuer) return Promise.resolve(false);
+    appliesTo: (authority) =>
+      readDistinguishedNames(authority).subject === members.issuer && isKeyOf(members.authorityKey, authority),
+    revokes: (serialNumber) => revoked.has(stripLeadingZeros(serialNumber.toLowerCase())),
+    isSignedBy: (authority) => {
+      if (readDistinguishedNames(authority).subject !== members.issuer) return Promise.resolve(false);
       const key = authority.fingerprint256;
       const verdict =
         verdicts.get(key) ??
-        holds(signature, der.subarray(signed.start, signed.end), authority, der.subarray(content + 1, end));
+        verifyListSignature(
+          signature,
+          der.subarray(signed.start, signed.end),
+          authority,
+          der.subarray(content + 1, end),
+        );
       verdicts.set(key, verdict);
       return verdict;
     },
   };
 }
 
-function signatureOf(der: Buffer, algorithm: DerElement): Signature {
-  const { content, end } = expectTag(childrenOf(der, algorithm)[0], DER.objectIdentifier);
+function readSignature(der: Buffer, algorithm: DerElement): Signature {
+  const { content, end } = expectTag(readChildren(der, algorithm)[0], DER.objectIdentifier);
   const signature = SIGNATURES.get(der.toString('hex', content, end));
   if (!signature) throw new Error('its signature algorithm is unknown');
   return signature;
 }
 
 /** Reads a TBSCertList (RFC 5280 §5.1.2): version, algorithm, issuer, thisUpdate, nextUpdate, entries, extensions. */
-function membersOf(
+function readMembers(
   der: Buffer,
   signed: DerElement,
 ): Pick<RevocationList, 'issuer' | 'thisUpdate' | 'nextUpdate'> & Extensions & { entries: DerElement | undefined } {
-  const members = childrenOf(der, signed);
+  const members = readChildren(der, signed);
   const next = (...tags: number[]): DerElement | undefined =>
     tags.includes(members[0]?.tag ?? 0) ? members.shift() : undefined;
   next(DER.integer);
   expectTag(next(DER.sequence), DER.sequence);
   const issuer = expectTag(next(DER.sequence), DER.sequence);
-  const thisUpdate = timeOf(der, expectTag(members.shift(), DER.utcTime, DER.generalizedTime));
+  const thisUpdate = readTime(der, expectTag(members.shift(), DER.utcTime, DER.generalizedTime));
   const nextUpdate = next(DER.utcTime, DER.generalizedTime);
   const entries = next(DER.sequence);
-  const extensions = next(contextTag(0));
+  const extensions = next(makeContextTag(0));
   if (members.length > 0) throw new Error('malformed DER');
   return {
     issuer: der.toString('hex', issuer.start, issuer.end),
     ...readExtensions(der, extensions),
     thisUpdate,
-    nextUpdate: nextUpdate && timeOf(der, nextUpdate),
+    nextUpdate: nextUpdate && readTime(der, nextUpdate),
     entries,
   };
 }
@@ -145,18 +151,18 @@ function membersOf(
  * Collects the serial numbers of the entries. It searches the rest of each entry for anything that withdraws the entry
  * or changes its meaning.
  */
-async function revokedBy(der: Buffer, entries: DerElement): Promise<Set<string>> {
+async function readRevoked(der: Buffer, entries: DerElement): Promise<Set<string>> {
   const revoked = new Set<string>();
   const takesBack = der.subarray(entries.start, entries.end).includes(REMOVE_FROM_CRL);
   let count = 0;
   for (let at = entries.content; at < entries.end;) {
     if (++count % ENTRIES_AT_A_TIME === 0) await setImmediate();
-    const entry = expectTag(elementAt(der, at, entries.end), DER.sequence);
-    const serialNumber = expectTag(elementAt(der, entry.content, entry.end), DER.integer);
+    const entry = expectTag(readElement(der, at, entries.end), DER.sequence);
+    const serialNumber = expectTag(readElement(der, entry.content, entry.end), DER.integer);
     at = entry.end;
-    demandPlainEntry(der, elementAt(der, serialNumber.end, entry.end).end, entry.end);
+    demandPlainEntry(der, readElement(der, serialNumber.end, entry.end).end, entry.end);
     if (takesBack && der.subarray(serialNumber.end, entry.end).includes(REMOVE_FROM_CRL)) continue;
-    revoked.add(integerText(der, serialNumber));
+    revoked.add(formatInteger(der, serialNumber));
   }
   return revoked;
 }
@@ -173,14 +179,14 @@ interface Extensions {
 function readExtensions(der: Buffer, tagged: DerElement | undefined): Extensions {
   let number: bigint | undefined;
   let authorityKey: AuthorityKey | undefined;
-  const extensions = tagged ? childrenOf(der, expectTag(childrenOf(der, tagged)[0], DER.sequence)) : [];
+  const extensions = tagged ? readChildren(der, expectTag(readChildren(der, tagged)[0], DER.sequence)) : [];
   for (const { identifier, isCritical, value } of extensions.map((extension) => readExtension(der, extension))) {
     const partial = PARTIAL.get(identifier);
     if (partial !== undefined) throw new Error(`it is partial: ${partial}`);
     if (isCritical) throw new Error('it may be partial: it has a critical extension');
     if (identifier === AUTHORITY_KEY_IDENTIFIER) authorityKey = readAuthorityKey(der, value);
     if (identifier === CRL_NUMBER) {
-      const text = integerText(der, expectTag(elementAt(der, value.content, value.end), DER.integer));
+      const text = formatInteger(der, expectTag(readElement(der, value.content, value.end), DER.integer));
       if (text.startsWith('-')) throw new Error('malformed DER');
       number = BigInt(`0x${text}`);
     }
@@ -188,7 +194,12 @@ function readExtensions(der: Buffer, tagged: DerElement | undefined): Extensions
   return { number, authorityKey };
 }
 
-function holds({ hash }: Signature, signed: Buffer, { publicKey }: X509Certificate, bits: Buffer): Promise<boolean> {
+function verifyListSignature(
+  { hash }: Signature,
+  signed: Buffer,
+  { publicKey }: X509Certificate,
+  bits: Buffer,
+): Promise<boolean> {
   return new Promise((resolve) => {
     verify(hash, signed, publicKey, bits, (error, valid) => {
       resolve(!error && valid);

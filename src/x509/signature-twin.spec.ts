@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { issue, type KeyAlgorithm } from '../../test/support/authenticator/certificate-chain.js';
 import { twinOf } from '../../test/support/certificate-twin.js';
 import { authority, caller } from '../../test/support/trust-files.js';
-import { twinFingerprint } from './signature-twin.js';
+import { computeTwinFingerprint } from './signature-twin.js';
 import { SvidError } from './svid.js';
 
 const sha256 = ({ fingerprint256 }: { fingerprint256: string }): string =>
@@ -17,8 +17,8 @@ describe('a certificate that is signed by ECDSA', () => {
       const twin = twinOf(certificate, root.certificate);
       expect(twin.verify(root.certificate.publicKey)).toBe(true);
       expect(sha256(twin)).not.toBe(sha256(certificate));
-      expect(twinFingerprint(certificate, root.certificate)).toBe(sha256(twin));
-      expect(twinFingerprint(twin, root.certificate)).toBe(sha256(certificate));
+      expect(computeTwinFingerprint(certificate, root.certificate)).toBe(sha256(twin));
+      expect(computeTwinFingerprint(twin, root.certificate)).toBe(sha256(certificate));
     }
   }); // prettier-ignore
 
@@ -27,7 +27,7 @@ describe('a certificate that is signed by ECDSA', () => {
     const { certificate } = await caller(root);
     const namesake = await authority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
     for (const issuer of [namesake.certificate, undefined]) {
-      expect(() => twinFingerprint(certificate, issuer)).toThrow(
+      expect(() => computeTwinFingerprint(certificate, issuer)).toThrow(
         new SvidError('the certificate’s issuer is not known'),
       );
     }
@@ -41,6 +41,6 @@ describe('a certificate that is signed by another algorithm', () => {
   ])('has no twin: %s', async (_, key) => {
     const root = await authority({ key });
     const { certificate } = await issue({}, root);
-    expect(twinFingerprint(certificate, root.certificate)).toBeUndefined();
+    expect(computeTwinFingerprint(certificate, root.certificate)).toBeUndefined();
   }); // prettier-ignore
 });

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type X509Certificate } from 'node:crypto';
-import { childrenOf, DER, encodeDer, expectTag, integerText, wholeSequence } from './der.js';
+import { readChildren, DER, encodeDer, expectTag, formatInteger, readWholeSequence } from './der.js';
 import { SvidError } from './svid.js';
 
 /**
@@ -11,12 +11,15 @@ import { SvidError } from './svid.js';
  * @returns undefined if ECDSA did not sign the certificate, so that it has no twin
  * @throws SvidError when ECDSA signed it, but not with the issuer's key
  */
-export function twinFingerprint(certificate: X509Certificate, issuer: X509Certificate | undefined): string | undefined {
-  const [signed, algorithm, bits] = wholeSequence(certificate.raw);
+export function computeTwinFingerprint(
+  certificate: X509Certificate,
+  issuer: X509Certificate | undefined,
+): string | undefined {
+  const [signed, algorithm, bits] = readWholeSequence(certificate.raw);
   if (!isEcdsa(certificate.raw.subarray(algorithm!.start, algorithm!.end))) return undefined;
   if (!issuer || !certificate.verify(issuer.publicKey)) throw new SvidError('the certificate’s issuer is not known');
   const { content, end } = expectTag(bits, DER.bitString);
-  const signature = turnSignature(certificate.raw.subarray(content + 1, end), curveOrder(issuer));
+  const signature = turnSignature(certificate.raw.subarray(content + 1, end), findCurveOrder(issuer));
   const twin = encodeDer(
     DER.sequence,
     certificate.raw.subarray(signed!.start, signed!.end),
@@ -37,13 +40,13 @@ const isEcdsa = (algorithm: Buffer): boolean =>
 
 /** Replaces s by n − s in an ECDSA-Sig-Value (RFC 3279 §2.2.3). */
 function turnSignature(signature: Buffer, order: bigint): Buffer {
-  const [r, s] = wholeSequence(signature);
-  const turned = order - BigInt(`0x${integerText(signature, expectTag(s, DER.integer))}`);
-  return encodeDer(DER.sequence, signature.subarray(r!.start, r!.end), encodeDer(DER.integer, unsignedContent(turned)));
+  const [r, s] = readWholeSequence(signature);
+  const turned = order - BigInt(`0x${formatInteger(signature, expectTag(s, DER.integer))}`);
+  return encodeDer(DER.sequence, signature.subarray(r!.start, r!.end), encodeDer(DER.integer, encodeUnsigned(turned)));
 }
 
 /** Encodes a positive INTEGER in the fewest octets, with the first bit 0 (X.690 §8.3). */
-function unsignedContent(value: bigint): Buffer {
+function encodeUnsigned(value: bigint): Buffer {
   const digits = value.toString(16);
   const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
   return octets[0]! < 0x80 ? octets : Buffer.concat([Buffer.from([0]), octets]);
@@ -52,7 +55,7 @@ function unsignedContent(value: bigint): Buffer {
 const orders = new Map<string, bigint>();
 
 /** Returns the order n of the curve of the issuer's key, as OpenSSL writes it into explicit parameters (SEC 1 §C.2). */
-function curveOrder({ publicKey }: X509Certificate): bigint {
+function findCurveOrder({ publicKey }: X509Certificate): bigint {
   const namedCurve = publicKey.asymmetricKeyDetails?.namedCurve;
   if (namedCurve === undefined) throw new SvidError('the certificate’s issuer has a key that is not on a named curve');
   let order = orders.get(namedCurve);
@@ -60,9 +63,9 @@ function curveOrder({ publicKey }: X509Certificate): bigint {
     const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
     const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
     const { publicKey: spki } = generateKeyPairSync('ec', { namedCurve, paramEncoding: 'explicit', publicKeyEncoding, privateKeyEncoding }); // prettier-ignore
-    const [algorithm] = wholeSequence(spki);
-    const parameters = childrenOf(spki, algorithm!)[1]!;
-    order = BigInt(`0x${integerText(spki, expectTag(childrenOf(spki, parameters)[4], DER.integer))}`);
+    const [algorithm] = readWholeSequence(spki);
+    const parameters = readChildren(spki, algorithm!)[1]!;
+    order = BigInt(`0x${formatInteger(spki, expectTag(readChildren(spki, parameters)[4], DER.integer))}`);
     orders.set(namedCurve, order);
   }
   return order;

@@ -53,7 +53,7 @@ async function certificate(changed: Partial<Profile> = {}): Promise<Buffer> {
 
 const url = (value: string): x509.JsonGeneralNames => [{ type: 'url', value }];
 
-async function refusalOf(changed: Partial<Profile>): Promise<string> {
+async function catchRefusal(changed: Partial<Profile>): Promise<string> {
   const der = await certificate(changed);
   try {
     return `accepted as ${parseSvid(der, TRUST_DOMAIN).spiffeId}`;
@@ -96,14 +96,14 @@ describe('an X.509-SVID', () => {
     ['server authentication too', { extendedKeyUsage: [clientAuth, serverAuth] }],
     ['key encipherment too', { keyUsage: { flags: digitalSignature | keyEncipherment, critical: true } }],
   ])('may have %s', async (_, profile) => {
-    expect(await refusalOf(profile)).toBe(`accepted as ${ID}`);
+    expect(await catchRefusal(profile)).toBe(`accepted as ${ID}`);
   });
 
   it.each(['a', 'a/b/c', 'A-Z_0.9', '...', '.a', 'a..b', 'x'.repeat(2_048 - 'spiffe://bank.example/'.length)])(
     'may have the path /%s',
     async (path) => {
       const id = `spiffe://bank.example/${path}`;
-      expect(await refusalOf({ names: url(id) })).toBe(`accepted as ${id}`);
+      expect(await catchRefusal({ names: url(id) })).toBe(`accepted as ${id}`);
     },
   );
 });
@@ -128,12 +128,12 @@ describe('a certificate is no X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
     ['of a server', { extendedKeyUsage: [serverAuth] }, 'lacks clientAuth'],
     ['for any use', { extendedKeyUsage: ['2.5.29.37.0'] }, 'lacks clientAuth'],
   ])('%s', async (_, profile, refusal) => {
-    expect(await refusalOf(profile)).toContain(refusal);
+    expect(await catchRefusal(profile)).toContain(refusal);
   }); // prettier-ignore
 
   it('with a second extension of names', async () => {
     const more = [new x509.SubjectAlternativeNameExtension(url('spiffe://bank.example/other'))];
-    expect(await refusalOf({ more })).toContain('URI names');
+    expect(await catchRefusal({ more })).toContain('URI names');
   });
 
   it.each([Buffer.alloc(0), Buffer.from([0x30]), Buffer.from('not DER'), Buffer.from('3000', 'hex')])(
@@ -187,7 +187,7 @@ describe('a URI is no SPIFFE ID of the trust domain (SPIFFE-ID §2)', () => {
     [`spiffe://bank.example/${'a'.repeat(2_049 - 'spiffe://bank.example/'.length)}`, 'longer than 2048 bytes'],
     ['', 'not in the trust domain'],
   ])('%j', async (id, refusal) => {
-    expect(await refusalOf({ names: url(id) })).toContain(refusal);
+    expect(await catchRefusal({ names: url(id) })).toContain(refusal);
   });
 
   it('of another listener’s trust domain', async () => {

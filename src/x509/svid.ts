@@ -33,20 +33,20 @@ export function parseSvid(der: Buffer, trustDomain: string): Svid {
   const certificate = new x509.X509Certificate(new Uint8Array(der));
   requireLeaf(certificate);
   return Object.freeze({
-    spiffeId: spiffeIdOf(certificate, trustDomain),
+    spiffeId: readSpiffeId(certificate, trustDomain),
     fingerprint: sha256(der),
     publicKey: sha256(new Uint8Array(certificate.publicKey.rawData)),
     serialNumber: certificate.serialNumber.toLowerCase(),
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
-    authority: authorityOf(certificate),
+    authority: readAuthority(certificate),
   });
 }
 
 const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
 /** Identifies the authority by its key, because two authorities may have the same name. */
-function authorityOf(certificate: x509.X509Certificate): string {
+function readAuthority(certificate: x509.X509Certificate): string {
   const { keyId } = certificate.getExtension(x509.AuthorityKeyIdentifierExtension) ?? {};
   return keyId ?? sha256(Buffer.from(certificate.issuer));
 }
@@ -65,7 +65,7 @@ function requireLeaf(certificate: x509.X509Certificate): void {
   }
 }
 
-function spiffeIdOf(certificate: x509.X509Certificate, trustDomain: string): string {
+function readSpiffeId(certificate: x509.X509Certificate, trustDomain: string): string {
   const extensions = certificate.getExtensions(x509.SubjectAlternativeNameExtension);
   const names = extensions.flatMap((extension) => extension.names.items);
   const uris = names.filter((name) => name.type === 'url');

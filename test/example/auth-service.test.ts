@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { PasskeyManager } from '../../clients/typescript/client.ts';
 import { type Account, Accounts } from '../../examples/auth-service/accounts.ts';
-import { passkeyRoutes } from '../../examples/auth-service/passkeys.ts';
+import { createPasskeyRoutes } from '../../examples/auth-service/passkeys.ts';
 import { PasswordAttempts } from '../../examples/auth-service/password-attempts.ts';
 import { Refusal } from '../../examples/auth-service/refusal.ts';
 import { type Session, Sessions, type SignIn } from '../../examples/auth-service/sessions.ts';
@@ -34,7 +34,7 @@ const signInOf = (accountId: string): SignIn => ({ accountId, method: 'password'
 
 function signIn(sessions: Sessions, accountId: string): Browser {
   const browser = new Browser();
-  sessions.renew(sessions.of(browser.request), browser.response, signInOf(accountId));
+  sessions.renew(sessions.getSession(browser.request), browser.response, signInOf(accountId));
   return browser;
 }
 
@@ -44,27 +44,28 @@ await describe('sessions', async () => {
   await it('of browsers that only look take no memory', () => {
     const sessions = new Sessions();
     const browser = new Browser();
-    const first = sessions.of(browser.request);
+    const first = sessions.getSession(browser.request);
     assert.equal(browser.hasCookie, false);
-    assert.notEqual(sessions.of(browser.request).id, first.id);
+    assert.notEqual(sessions.getSession(browser.request).id, first.id);
   });
 
   await it('are kept from the first challenge on', () => {
     const sessions = new Sessions();
     const browser = new Browser();
-    const session = sessions.of(browser.request);
-    sessions.offer(session, browser.response, 'challenge');
-    assert.equal(sessions.of(browser.request), session);
+    const session = sessions.getSession(browser.request);
+    sessions.addChallenge(session, browser.response, 'challenge');
+    assert.equal(sessions.getSession(browser.request), session);
   });
 
   await it('that nobody signed in to give way, and end no sign-in', () => {
     const sessions = new Sessions();
     const ada = signIn(sessions, 'ada');
     const browsers = Array.from({ length: 10_050 }, () => new Browser());
-    for (const { request, response } of browsers) sessions.offer(sessions.of(request), response, 'challenge');
-    const kept = browsers.filter(({ request }) => sessions.of(request).challenges.size > 0);
+    for (const { request, response } of browsers)
+      sessions.addChallenge(sessions.getSession(request), response, 'challenge');
+    const kept = browsers.filter(({ request }) => sessions.getSession(request).challenges.size > 0);
     assert.equal(kept.length, 9_999);
-    assert.equal(sessions.of(ada.request).signIn?.accountId, 'ada');
+    assert.equal(sessions.getSession(ada.request).signIn?.accountId, 'ada');
   });
 
   await it('of one account are ten, and the oldest ends', () => {
@@ -72,18 +73,18 @@ await describe('sessions', async () => {
     const bob = signIn(sessions, 'bob');
     const browsers = Array.from({ length: 11 }, () => signIn(sessions, 'ada'));
     assert.deepEqual(
-      browsers.map(({ request }) => sessions.of(request).signIn !== undefined),
+      browsers.map(({ request }) => sessions.getSession(request).signIn !== undefined),
       [false, ...Array<boolean>(10).fill(true)],
     );
-    assert.notEqual(sessions.of(bob.request).signIn, undefined);
+    assert.notEqual(sessions.getSession(bob.request).signIn, undefined);
   });
 
   await it('end with the sign-out', () => {
     const sessions = new Sessions();
     const ada = signIn(sessions, 'ada');
     const { request } = ada;
-    sessions.renew(sessions.of(request), ada.response, undefined);
-    assert.equal(sessions.of(request).signIn, undefined);
+    sessions.renew(sessions.getSession(request), ada.response, undefined);
+    assert.equal(sessions.getSession(request).signIn, undefined);
     assert.equal(ada.hasCookie, false);
   });
 });
@@ -132,10 +133,10 @@ await describe('a registration', async () => {
     } as unknown as PasskeyManager;
     const sessions = new Sessions();
     const { request, response } = signIn(sessions, account.id);
-    const session: Session = sessions.of(request);
-    sessions.offer(session, response, 'c-1');
+    const session: Session = sessions.getSession(request);
+    sessions.addChallenge(session, response, 'c-1');
     const body = { challengeId: 'c-1', name: 'Laptop', response: {} };
-    const route = passkeyRoutes(service, accounts, sessions)['POST /api/passkeys']!;
+    const route = createPasskeyRoutes(service, accounts, sessions)['POST /api/passkeys']!;
     const outcome = await Promise.resolve(route({ request, response, session, id: '', body })).catch((error: unknown) => error); // prettier-ignore
     return { outcome, revoked, id };
   }

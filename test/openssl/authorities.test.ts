@@ -100,11 +100,11 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
     const authority = await Authority.create(files.directory, 'shown');
     const bundle = await authority.certificate();
     await service.reloaded(async () => { await install(authority, bundle, await authority.list()); }); // prettier-ignore
-    const show = async (file: string, option: string) =>
+    const showUser = async (file: string, option: string) =>
       (await openssl('x509', '-in', file, '-noout', '-sha256', option)).trim().split('=')[1] ?? '';
     const shown: Record<string, (file: string) => Promise<string>> = {
-      serial: (file) => show(file, '-serial'),
-      fingerprint: (file) => show(file, '-fingerprint'),
+      serial: (file) => showUser(file, '-serial'),
+      fingerprint: (file) => showUser(file, '-fingerprint'),
       publicKey: async (file) => {
         await writeFile(`${file}.pub`, await openssl('x509', '-in', file, '-noout', '-pubkey'));
         await openssl('pkey', '-pubin', '-in', `${file}.pub`, '-outform', 'DER', '-out', `${file}.spki`);

@@ -167,7 +167,7 @@ export class Caller {
   }
 
   /** @throws Error where the handshake is refused */
-  call(): Promise<Answer> {
+  callApi(): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = request(`${this.#url}/v1/credentials`, { agent: this.#agent }, (response) => {
         const server = (response.socket as TLSSocket).getPeerCertificate().serialNumber;
@@ -184,7 +184,7 @@ export class Caller {
 
   /** The status, or `refused` where there is no answer. */
   async outcome(): Promise<number | string> {
-    return this.call().then(
+    return this.callApi().then(
       ({ status, detail }) => (status === 200 ? 200 : `${String(status)} ${String(detail)}`),
       () => 'refused',
     );

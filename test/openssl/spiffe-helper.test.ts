@@ -54,11 +54,11 @@ await test('The files that spiffe-helper writes', async (suite) => {
 
   await suite.test('are taken while a caller keeps calling: each call is answered', async () => {
     for (let rotations = 0; rotations < 3; rotations += 1) {
-      const { server } = await old.call();
+      const { server } = await old.callApi();
       const { calls, failures } = await keepsCalling(old, () => service.reloaded(() => rewrite(spire, bundle)));
       assert.deepEqual(failures, []);
       assert.ok(calls > 20);
-      assert.notEqual((await old.call()).server, server);
+      assert.notEqual((await old.callApi()).server, server);
     }
     assert.equal((await service.ready()).details.certificate['refused'], undefined);
   });

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type DerElement, wholeSequence } from '../../src/x509/der.js';
+import { type DerElement, readWholeSequence } from '../../src/x509/der.js';
 import { tlv } from './revocation-lists.js';
 
 /** Orders of the curves (SP 800-186 §3.2.1). */
@@ -11,9 +11,9 @@ const ORDERS: Readonly<Record<string, bigint>> = {
 
 /** The same certificate with the signature (r, n − s), which anyone can make from it without a key. */
 export function twinOf({ raw }: X509Certificate, issuer: X509Certificate): X509Certificate {
-  const [signed, algorithm, bits] = wholeSequence(raw) as [DerElement, DerElement, DerElement];
+  const [signed, algorithm, bits] = readWholeSequence(raw) as [DerElement, DerElement, DerElement];
   const signature = raw.subarray(bits.content + 1, bits.end);
-  const [r, s] = wholeSequence(signature) as [DerElement, DerElement];
+  const [r, s] = readWholeSequence(signature) as [DerElement, DerElement];
   const order = ORDERS[issuer.publicKey.asymmetricKeyDetails?.namedCurve ?? '']!;
   const turned = (order - BigInt(`0x${signature.toString('hex', s.content, s.end)}`)).toString(16);
   const digits = turned.padStart(turned.length + (turned.length % 2), '0');

@@ -27,7 +27,7 @@ export interface Operation {
 export class Contract {
   readonly operations: readonly Operation[];
   private readonly ajv = new Ajv2020({ strict: false, allErrors: true });
-  private readonly compiled = new Map<unknown, ValidateFunction>();
+  private readonly getPlan = new Map<unknown, ValidateFunction>();
 
   readonly document: { paths: Record<string, Record<string, Operation['document']>> };
 
@@ -101,7 +101,7 @@ export class Contract {
   }
 
   private validatorOf(operation: Operation, status: number, response: Reference & MediaTypes, mediaType: string) {
-    let validate = this.compiled.get(response);
+    let validate = this.getPlan.get(response);
     if (!validate) {
       const key =
         [String(status), `${String(status)[0] ?? ''}XX`, 'default'].find(
@@ -109,7 +109,7 @@ export class Contract {
         ) ?? '';
       const base = response.$ref ?? pointer('paths', operation.path, operation.method.toLowerCase(), 'responses', key);
       validate = this.ajv.compile({ $ref: `openapi${base}${pointer('content', mediaType, 'schema').slice(1)}` });
-      this.compiled.set(response, validate);
+      this.getPlan.set(response, validate);
     }
     return validate;
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FileReports, WatchedFiles } from '../../src/config/watched-files.js';
+import { type FileListener, WatchedFiles } from '../../src/config/watched-files.js';
 
 /** Two files that belong together: they are of use when they say the same, which is `1` at first. */
 export class FilePair {
@@ -11,9 +11,9 @@ export class FilePair {
   fault: string | undefined;
   /** What was reported. */
   readonly told: string[] = [];
-  readonly reports: FileReports<string> = {
-    taken: (value, previous) => void this.told.push(`${previous} → ${value}`),
-    refused: (reason) => void this.told.push(`refused: ${reason}`),
+  readonly reports: FileListener<string> = {
+    onReloaded: (value, previous) => void this.told.push(`${previous} → ${value}`),
+    onRefused: (reason) => void this.told.push(`refused: ${reason}`),
   };
   private readonly opened: WatchedFiles<string>[] = [];
 
@@ -57,7 +57,7 @@ export class FilePair {
   }
 
   async look(files: WatchedFiles<string>, times = 1): Promise<void> {
-    for (let looks = 0; looks < times; looks += 1) await files.look(this.reports);
+    for (let looks = 0; looks < times; looks += 1) await files.checkFiles(this.reports);
   }
 
   async remove(): Promise<void> {

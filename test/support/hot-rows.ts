@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { auditRow, type AuditRow } from '../../src/audit/audit-row.js';
-import type { ToAccept } from '../../src/credentials/answer.repository.js';
-import type { AuthenticationToIssue } from '../../src/challenges/challenge.repository.js';
+import { createAuditRow, type AuditRow } from '../../src/audit/audit-row.js';
+import type { AcceptInput } from '../../src/credentials/answer.repository.js';
+import type { IssueAuthenticationInput } from '../../src/challenges/challenge.repository.js';
 import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
 import { AUTH_SERVICE, authorizedContext } from './callers.js';
@@ -23,7 +23,7 @@ export async function openHotPathDatabase(): Promise<TestDataSource> {
 }
 
 export const event = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue'): AuditRow =>
-  auditRow({ type, outcome: 'success' }, authorizedContext(), NOW);
+  createAuditRow({ type, outcome: 'success' }, authorizedContext(), NOW);
 
 export interface Asked {
   rpId?: string;
@@ -31,13 +31,13 @@ export interface Asked {
   caller?: string;
 }
 
-export const authenticationToIssue = (asked: Asked = {}): AuthenticationToIssue => {
+export const authenticationToIssue = (asked: Asked = {}): IssueAuthenticationInput => {
   const { rpId = 'a.example', userId, caller = CALLER } = asked;
   const challenge = randomBytes(32);
   return { id: randomUUID(), rpId, userId, purpose: 'payment', issuedTo: caller, challenge, now: NOW, event: event() };
 };
 
-export const toAccept = (credential: ToAccept['credential'], signCount: number): ToAccept => ({
+export const toAccept = (credential: AcceptInput['credential'], signCount: number): AcceptInput => ({
   ...{ credential, signCount, backupEligible: true, backedUp: false, now: NOW, flag: false },
   bindingMac: credential.bindingMac,
   event: event('credential.verify'),

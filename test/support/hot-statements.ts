@@ -4,7 +4,7 @@ import { RECORD_LIMIT } from '../../src/challenges/user-limits.repository.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../../src/credentials/answer.repository.js';
 
 /** The statements whose plans must not grow with the tables, and the number of parameters of each. */
-export const HOT_STATEMENTS = [
+export const CEREMONY_STATEMENTS = [
   { statement: ISSUE_AUTHENTICATION, parameters: ISSUE_AUTHENTICATION.parameters },
   { statement: ISSUE_REGISTRATION, parameters: 14 + AUDIT_ROW_WIDTH },
   { statement: RECORD_LIMIT, parameters: AUDIT_ROW_WIDTH + 2 },

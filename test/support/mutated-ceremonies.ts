@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
-import { type Reason, Refusal, step } from '../../src/webauthn/refusal.js';
+import { type Reason, Refusal, refuseUnless } from '../../src/webauthn/refusal.js';
 import { verifyAuthentication } from '../../src/webauthn/verify-authentication.js';
 import { verifyRegistration } from '../../src/webauthn/verify-registration.js';
 import type { RegistrationResponseJSON } from '../../src/webauthn/json.js';
@@ -79,7 +79,7 @@ function registrationTarget(name: string, profile: RegistrationProfile): Target 
   };
   const verify = (answer: RegistrationResponseJSON): void => {
     const { attestation } = verifyRegistration(answer, expected);
-    step(roots.length === 0 || attestation.trust === 'trusted', 'attestation-untrusted', attestation.trust);
+    refuseUnless(roots.length === 0 || attestation.trust === 'trusted', 'attestation-untrusted', attestation.trust);
   };
   return {
     name: `registration, ${name}`,

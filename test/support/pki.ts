@@ -47,7 +47,7 @@ export class Pki {
   async revoke({ cert }: ClientCertificate, directory = this.directory): Promise<void> {
     const ca = await DevelopmentCa.load(this.ca, this.read('ca.key'));
     this.revoked.push(new x509.X509Certificate(cert).serialNumber);
-    writeFileSync(join(directory, 'ca.crl'), await ca.revocationList(this.revoked));
+    writeFileSync(join(directory, 'ca.crl'), await ca.issueRevocationList(this.revoked));
   }
 
   private signingKey(): Promise<webcrypto.CryptoKey> {

@@ -1,6 +1,6 @@
 import { sign, type X509Certificate } from 'node:crypto';
-import { pemOf } from '../../src/x509/pem.js';
-import { namesOf } from '../../src/x509/authority-key.js';
+import { toPem } from '../../src/x509/pem.js';
+import { readDistinguishedNames } from '../../src/x509/authority-key.js';
 import type { Issued } from './authenticator/certificate-chain.js';
 
 /** What a revocation list says; everything that is left out is as an honest authority makes it. */
@@ -36,7 +36,7 @@ export function revocationList(by: Issued, profile: ListProfile = {}): string {
   return pem(listDer(by, profile));
 }
 
-export const pem = (der: Buffer): string => pemOf('X509 CRL', der);
+export const pem = (der: Buffer): string => toPem('X509 CRL', der);
 
 export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
   const { serials = [], removed = [], number = 1, nextUpdate, hash = 'sha256', issuer, critical } = profile;
@@ -56,7 +56,7 @@ export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
     0x30,
     integer('01'),
     algorithm,
-    Buffer.from(namesOf(issuer ?? by.certificate).subject, 'hex'),
+    Buffer.from(readDistinguishedNames(issuer ?? by.certificate).subject, 'hex'),
     time(profile.thisUpdate ?? new Date(Date.now() - MINUTE_MS)),
     nextUpdate === null ? EMPTY : time(nextUpdate ?? new Date(Date.now() + 60 * MINUTE_MS)),
     entries.length === 0 ? EMPTY : tlv(0x30, ...entries),
@@ -93,7 +93,7 @@ export const extension = (id: string, value: Buffer, critical = false): Buffer =
 export function authorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Issued }): Buffer {
   const members = keyId === undefined ? [] : [tlv(0x80, Buffer.from(keyId, 'hex'))];
   if (of) {
-    const issuer = Buffer.from(namesOf(of.certificate).issuer, 'hex');
+    const issuer = Buffer.from(readDistinguishedNames(of.certificate).issuer, 'hex');
     members.push(tlv(0xa1, tlv(0xa4, issuer)), tlv(0x82, Buffer.from(serialOf(of), 'hex')));
   }
   return extension('551d23', tlv(0x30, ...members));

@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { canonical } from '../../src/tlog/canonical-json.js';
+import { demandCanonical } from '../../src/tlog/canonical-json.js';
 import { CompactRange } from '../../src/tlog/compact-range.js';
 import { formatErased, formatEvent, formatProof } from '../../src/tlog/export-lines.js';
 import { type LogSigner, readLogSigners } from '../../src/tlog/log-signer.js';
-import { leafHash } from '../../src/tlog/merkle-hash.js';
-import { rangeProof, rootAt } from '../../src/tlog/proofs.js';
+import { hashLeaf } from '../../src/tlog/merkle-hash.js';
+import { makeRangeProof, readRoot } from '../../src/tlog/proofs.js';
 import { signCheckpoint } from '../../src/tlog/signed-checkpoint.js';
 import { type HashReader, TILE_HEIGHT } from '../../src/tlog/stored-hashes.js';
 
@@ -12,7 +12,7 @@ import { type HashReader, TILE_HEIGHT } from '../../src/tlog/stored-hashes.js';
 export class SampleLog {
   static readonly ORIGIN = 'passkey-manager/test';
   static readonly START = Date.UTC(2026, 0, 1);
-  static readonly SIGNERS: readonly LogSigner[] = readLogSigners(newKeyFile(), SampleLog.ORIGIN);
+  static readonly SIGNERS: readonly LogSigner[] = readLogSigners(makeKeyFile(), SampleLog.ORIGIN);
 
   /** The rows; null for a deleted one. */
   readonly events: (string | null)[];
@@ -25,17 +25,21 @@ export class SampleLog {
     this.events =
       typeof events === 'number'
         ? Array.from({ length: events }, (_, index) =>
-            canonical({ time: SampleLog.timeOf(index), metadata: { uid: eventId(index) }, user: { uid: 'é😀' } }),
+            demandCanonical({
+              time: SampleLog.computeTime(index),
+              metadata: { uid: makeEventId(index) },
+              user: { uid: 'é😀' },
+            }),
           )
         : [...events];
-    this.leaves = this.events.map((event) => leafHash(event!));
+    this.leaves = this.events.map((event) => hashLeaf(event!));
     const range = new CompactRange();
     for (const leaf of this.leaves) {
       range.append(leaf, (level, _, hash) => level === TILE_HEIGHT && this.subtrees.push(hash));
     }
   }
 
-  static timeOf(index: number): number {
+  static computeTime(index: number): number {
     return SampleLog.START + index * 1000;
   }
 
@@ -44,8 +48,8 @@ export class SampleLog {
       Promise.resolve((level === 0 ? this.leaves : this.subtrees).slice(from, from + count)),
   };
 
-  async checkpoint(size: number, time = new Date(SampleLog.timeOf(size))): Promise<string> {
-    const root = await rootAt(this.reader, size);
+  async makeCheckpoint(size: number, time = new Date(SampleLog.computeTime(size))): Promise<string> {
+    const root = await readRoot(this.reader, size);
     return signCheckpoint({ origin: SampleLog.ORIGIN, size, root, extensions: [] }, SampleLog.SIGNERS, time);
   }
 
@@ -58,20 +62,20 @@ export class SampleLog {
       if (event !== null) return formatEvent(index, event, bare ? undefined : { leafHash: hash, subtree });
       return bare
         ? formatErased(index, { leafHash: hash })
-        : formatErased(index, { leafHash: hash, subtree }, eventId(index));
+        : formatErased(index, { leafHash: hash, subtree }, makeEventId(index));
     });
-    const proof = await rangeProof(this.reader, from, to, size);
+    const proof = await makeRangeProof(this.reader, from, to, size);
     return [...lines, formatProof({ treeSize: size, from, to, ...proof, checkpoint })];
   }
 }
 
-function newKeyFile(): string {
+function makeKeyFile(): string {
   const [one, other] = [generateKeyPairSync('ed25519').privateKey, generateKeyPairSync('ml-dsa-44').privateKey];
   return [one, other].map((key) => key.export({ type: 'pkcs8', format: 'pem' })).join('');
 }
 
 /** A UUIDv7 of the event's time. */
-function eventId(index: number): string {
-  const time = SampleLog.timeOf(index).toString(16).padStart(12, '0');
+function makeEventId(index: number): string {
+  const time = SampleLog.computeTime(index).toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${index.toString(16).padStart(12, '0')}`;
 }

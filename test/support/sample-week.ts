@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../../src/audit/audit-entry.js';
-import { auditRow } from '../../src/audit/audit-row.js';
+import { createAuditRow } from '../../src/audit/audit-row.js';
 import type { RequestContext } from '../../src/http/request-context.js';
 import { AUTH_SERVICE, authorizedContext } from './callers.js';
 
@@ -21,7 +21,7 @@ export function sampleWeek(): string[] {
   const events: { time: number; event: string }[] = [];
   const add = (hours: number, entry: AuditEntry, context: RequestContext | null = caller('auth-service')): void => {
     const time = WEEK_START + hours * HOUR_MS + (events.length % 3_000);
-    events.push({ time, event: auditRow(entry, context, new Date(time)).values[1] as string });
+    events.push({ time, event: createAuditRow(entry, context, new Date(time)).values[1] as string });
   };
   for (let hour = 0; hour < 168; hour += 1) ceremonies(hour, add);
   administration(add);

@@ -4,12 +4,12 @@ import { AuditService } from '../../src/audit/audit.service.js';
 import { Anchors } from '../../src/audit-log/anchors/anchors.js';
 import { LogCheck } from '../../src/audit-log/log-check.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
-import { LogKeeper } from '../../src/audit-log/checkpoint-scheduler.js';
+import { CheckpointScheduler } from '../../src/audit-log/checkpoint-scheduler.js';
 import type { LogKeys } from '../../src/audit-log/log-keys.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
 import { LogPartitions } from '../../src/audit-log/log-partitions.js';
 import { LogProofs } from '../../src/audit-log/log-proofs.js';
-import { LogStandstill } from '../../src/audit-log/standstill-detector.js';
+import { StandstillDetector } from '../../src/audit-log/standstill-detector.js';
 import { LogStorage } from '../../src/audit-log/log-storage.js';
 import { SampleLog } from './sample-log.js';
 import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
@@ -39,7 +39,7 @@ export class LogReplica {
   readonly sequencer: Sequencer;
   readonly check: LogCheck;
   readonly partitions: LogPartitions;
-  readonly keeper: LogKeeper;
+  readonly keeper: CheckpointScheduler;
   readonly proofs: LogProofs;
   readonly lines: LogLines;
 
@@ -57,14 +57,14 @@ export class LogReplica {
     this.sequencer = new Sequencer(dataSource, clock, keys, trusted, pending, failures);
     this.partitions = new LogPartitions(dataSource, clock, failures);
     this.check = new LogCheck(dataSource, clock, failures);
-    this.keeper = new LogKeeper(
+    this.keeper = new CheckpointScheduler(
       ...([
         this.sequencer,
         trusted,
         pending,
         this.partitions,
         this.check,
-        new LogStandstill(dataSource, clock),
+        new StandstillDetector(dataSource, clock),
       ] as const),
       ...([failures, metrics, new Anchors({}, metrics), {}] as const),
     );
@@ -86,7 +86,7 @@ export class LogReplica {
   /** Until every event that waits has its place. */
   async settle(): Promise<void> {
     await this.sequencer.sequence(true);
-    while ((await this.pending.oldest()) !== undefined) {
+    while ((await this.pending.findOldest()) !== undefined) {
       await sleep(5);
       await this.sequencer.sequence(true);
     }

@@ -8,7 +8,7 @@ import { AuditEventEntity } from '../../src/audit-log/audit-event.entity.js';
 import { ChallengeEntity } from '../../src/challenges/challenge.entity.js';
 import { UserHandleEntity } from '../../src/challenges/user-handle.entity.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';
-import { dataSourceOptions } from '../../src/database/data-source.js';
+import { createDataSourceOptions } from '../../src/database/data-source.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
 import { createTestDatabase } from './database.js';
 
@@ -38,7 +38,10 @@ export interface TestDataSource {
 /** The service's pool, by its role, over a database of its own. */
 export async function openTestDataSource(): Promise<TestDataSource> {
   const database = await createTestDatabase();
-  const dataSource = await new DataSource({ ...dataSourceOptions(database.url), entities: ENTITIES }).initialize();
+  const dataSource = await new DataSource({
+    ...createDataSourceOptions(database.url),
+    entities: ENTITIES,
+  }).initialize();
   const owner = new pg.Pool({ connectionString: database.ownerUrl, max: 1 }).on('error', () => undefined);
   const sql = async <Row extends object>(text: string, values?: unknown[]): Promise<Row[]> =>
     (await owner.query<Row>(text, values)).rows;

@@ -54,7 +54,7 @@ export class Rotations {
 
   private async crl(_: number, victim?: Identity): Promise<Record<string, string>> {
     if (victim) this.revoked.push(new X509Certificate(victim.cert).serialNumber);
-    return { 'ca.crl': await this.authority.revocationList(this.revoked) };
+    return { 'ca.crl': await this.authority.issueRevocationList(this.revoked) };
   }
 
   private policy(number: number, victim?: Identity): Promise<Record<string, string>> {

@@ -1,5 +1,5 @@
 import { $, h, icon, when } from './dom.js';
-import { reasonInWords } from './messages.js';
+import { describeReason } from './messages.js';
 
 const DONE = {
   'challenge.issue': () => 'You asked for a new passkey',
@@ -24,7 +24,7 @@ export function showAudit(events) {
 function entry({ type, time, succeeded, reason, caller, passkey, proof }) {
   const it = passkey ? `“${passkey}”` : 'A passkey';
   const words = (succeeded ? DONE : REFUSED)[type] ?? (() => `${type}${succeeded ? '' : ' failed'}`);
-  const text = succeeded ? words(it) : `${words(it)}: ${reasonInWords(reason)}`;
+  const text = succeeded ? words(it) : `${words(it)}: ${describeReason(reason)}`;
   const by = caller ? ` · by ${caller.split('/').at(-1)}` : '';
   const signedInBy = proof ? ` · signed in by ${proof}` : '';
   return h(

@@ -6,7 +6,7 @@ export async function createPasskey() {
   const { challengeId, publicKey } = await call('POST', '/api/passkeys/challenge');
   const response = await webauthn.startRegistration({ optionsJSON: publicKey });
   try {
-    return await call('POST', '/api/passkeys', { challengeId, response, name: deviceName() });
+    return await call('POST', '/api/passkeys', { challengeId, response, name: suggestName() });
   } finally {
     await signalAccepted(); // if the service has refused the passkey, the device can remove it
   }
@@ -94,7 +94,7 @@ function requireSupport() {
 const BROWSERS = ['Edge', 'Opera', 'Firefox', 'Chrome', 'Chromium', 'Safari'];
 
 /** Returns the name of a new passkey until the user renames it. */
-function deviceName() {
+function suggestName() {
   const { userAgentData, userAgent, platform } = window.navigator;
   const known = `${userAgentData?.brands.map(({ brand }) => brand).join(' ')} ${userAgent}`.replace('Edg/', 'Edge/');
   const browser = BROWSERS.find((name) => known.includes(name)) ?? 'Browser';

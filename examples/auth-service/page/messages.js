@@ -20,7 +20,7 @@ const REASONS = {
   'too-many-credentials': 'you already have the maximum number of passkeys',
 };
 
-export const reasonInWords = (reason) => REASONS[reason] ?? (reason ?? 'no reason given').replaceAll('-', ' ');
+export const describeReason = (reason) => REASONS[reason] ?? (reason ?? 'no reason given').replaceAll('-', ' ');
 
 /** Titles and advice, by `code/reason` or else by `code`. */
 const TEXTS = {
@@ -126,7 +126,7 @@ function textOf(error) {
     return ['That did not work', 'An unexpected error occurred. Try again. The details are in the log of the site.'];
   }
   const [title, advice] = REJECTED[code];
-  return [title, `Because ${reasonInWords(error.reason)}. ${advice}`];
+  return [title, `Because ${describeReason(error.reason)}. ${advice}`];
 }
 
 export function clearMessage() {

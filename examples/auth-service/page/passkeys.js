@@ -81,11 +81,11 @@ function row(passkey, actions) {
   const about = h('div', { className: 'about' }, h('div', { className: 'title' }, title, ...badges.filter(Boolean)));
   about.append(h('p', { className: 'facts' }, ...facts.filter(Boolean)));
   const item = h('li', { className: status }, picture(passkey), about);
-  if (actions) about.append(actionBar(passkey, actions, title));
+  if (actions) about.append(renderActions(passkey, actions, title));
   return item;
 }
 
-function actionBar(passkey, actions, title) {
+function renderActions(passkey, actions, title) {
   const button = (text, onClick, className = 'quiet') => {
     const element = h('button', { type: 'button', className, ariaLabel: `${text} ${passkey.name}` }, text);
     element.addEventListener('click', () => onClick(element));

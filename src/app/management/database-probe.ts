@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
-import { AuditService, RECORD } from '../../audit/audit.service.js';
+import { AuditService, INSERT_EVENT } from '../../audit/audit.service.js';
 import { findPendingMigrations } from '../../database/data-source.js';
 import { shareOutcome } from './share-outcome.js';
 
@@ -69,10 +69,10 @@ export class DatabaseProbe implements OnApplicationShutdown {
   }
 
   private async tryRecord(session: pg.PoolClient): Promise<(Error & { code?: string }) | undefined> {
-    const row = this.audit.row(null, { type: 'service.start', outcome: 'success' });
+    const row = this.audit.createRow(null, { type: 'service.start', outcome: 'success' });
     try {
       await session.query('BEGIN');
-      await session.query(RECORD.text, [...row.values]);
+      await session.query(INSERT_EVENT.text, [...row.values]);
       await session.query('ROLLBACK');
       return undefined;
     } catch (error) {

@@ -3,7 +3,7 @@ import { type HealthIndicatorFunction, HealthIndicatorService, TerminusModule } 
 import { AuditService } from '../../audit/audit.service.js';
 import { CLOCK, type Clock } from '../../config/clock.js';
 import { type Config } from '../../config/config.js';
-import { probePool } from '../../database/data-source.js';
+import { createProbePool } from '../../database/data-source.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { DatabaseProbe, PROBE_POOL } from './database-probe.js';
 import { HealthController, INDICATORS } from './health.controller.js';
@@ -27,7 +27,7 @@ import {
 @Module({})
 export class ManagementModule {
   /** For a process that serves callers itself. */
-  static over(service: {
+  static forService(service: {
     config: Config;
     audit: AuditService;
     metrics: Metrics;
@@ -37,12 +37,12 @@ export class ManagementModule {
     bindingKey: BindingKeyReading;
     clock: Clock;
   }): DynamicModule {
-    return management([
+    return createManagementModule([
       Readiness,
       DatabaseProbe,
       {
         provide: PROBE_POOL,
-        useFactory: () => probePool(service.config.databaseUrl ?? '', service.config.databasePasswordFile),
+        useFactory: () => createProbePool(service.config.databaseUrl ?? '', service.config.databasePasswordFile),
       },
       { provide: AuditService, useValue: service.audit },
       { provide: AUTHENTICATOR_FILES, useValue: service.authenticatorFiles },
@@ -50,24 +50,24 @@ export class ManagementModule {
       { provide: AUDIT_LOG, useValue: service.auditLog },
       { provide: BINDING_KEY, useValue: service.bindingKey },
       { provide: CLOCK, useValue: service.clock },
-      { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.all() },
+      { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.listIndicators() },
       { provide: EXPOSITION, useValue: () => service.metrics.registry.metrics() },
     ]);
   }
 
   /** For the primary, which asks its workers. */
-  static overWorkers(workers: {
+  static forWorkers(workers: {
     indicators: (check: HealthIndicatorService) => HealthIndicatorFunction[];
     exposition: Exposition;
   }): DynamicModule {
-    return management([
+    return createManagementModule([
       { provide: INDICATORS, inject: [HealthIndicatorService], useFactory: workers.indicators },
       { provide: EXPOSITION, useValue: workers.exposition },
     ]);
   }
 }
 
-function management(providers: Provider[]): DynamicModule {
+function createManagementModule(providers: Provider[]): DynamicModule {
   return {
     module: ManagementModule,
     imports: [TerminusModule.forRoot({ logger: false })],

@@ -15,7 +15,7 @@ export class MetricsController {
 
   @Get()
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-  exposition(): Promise<string> {
+  getMetrics(): Promise<string> {
     return this.expose();
   }
 }

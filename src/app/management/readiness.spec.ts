@@ -69,7 +69,7 @@ async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]):
 
 describe('the readiness of the database', () => {
   it('is up when nothing is wrong with it, and shows how the log is', async () => {
-    expect(await readiness.database()).toEqual({
+    expect(await readiness.checkDatabase()).toEqual({
       database: { status: 'up' },
       migrations: { status: 'up' },
       audit: { status: 'up', standsStillSince: undefined, lagSeconds: 0 },
@@ -78,7 +78,7 @@ describe('the readiness of the database', () => {
 
   it('is down with what is wrong with it, each part by itself', async () => {
     findings = { database: undefined, migrations: 'migrations are pending', audit: 'no record can be written' };
-    expect(await readiness.database()).toMatchObject({
+    expect(await readiness.checkDatabase()).toMatchObject({
       database: { status: 'up' },
       migrations: { status: 'down', message: 'migrations are pending' },
       audit: { status: 'down', message: 'no record can be written' },
@@ -87,27 +87,29 @@ describe('the readiness of the database', () => {
 
   it('is down when the log stands still, though it takes records', async () => {
     log = { standsStillSince: '2026-06-30T12:00:00.000Z', lagSeconds: 31 };
-    expect(await readiness.database()).toMatchObject({
+    expect(await readiness.checkDatabase()).toMatchObject({
       audit: { status: 'down', message: 'the audit log stands still', lagSeconds: 31 },
     });
   });
 
   it('says nothing of the log where another process keeps it', async () => {
     log = undefined;
-    expect(await readiness.database()).toMatchObject({ audit: { status: 'up' } });
+    expect(await readiness.checkDatabase()).toMatchObject({ audit: { status: 'up' } });
   });
 });
 
 describe('certificate', () => {
   it('says until when the service’s certificate serves, and which trust material is in force', () => {
-    expect(readiness.certificate()).toEqual({
+    expect(readiness.checkCertificate()).toEqual({
       certificate: { status: 'up', until: hours(30).toISOString(), epoch: 5 },
     });
   });
 
   it('says why the files that lie there are not in force, and the service is ready', () => {
     identity.trust.refused = 'PASSKEY_TLS_KEY_FILE: is the key of another certificate';
-    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up', refused: identity.trust.refused } });
+    expect(readiness.checkCertificate()).toMatchObject({
+      certificate: { status: 'up', refused: identity.trust.refused },
+    });
   });
 
   it.each([
@@ -115,44 +117,48 @@ describe('certificate', () => {
     [30, 'down'],
   ])('after %p hours of the certificate’s 30 is %s', (hour, status) => {
     now = hours(hour);
-    expect(readiness.certificate()).toMatchObject({ certificate: { status } });
+    expect(readiness.checkCertificate()).toMatchObject({ certificate: { status } });
   });
 
   it('is down before it begins, because the clock went back', () => {
     now = new Date(own.certificate.validFromDate.getTime() - 1_000);
     const from = own.certificate.validFromDate.toISOString();
-    expect(readiness.certificate()).toMatchObject({
+    expect(readiness.checkCertificate()).toMatchObject({
       certificate: { status: 'down', from, message: expect.stringContaining('the clock went back') },
     });
     now = own.certificate.validFromDate;
-    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up' } });
+    expect(readiness.checkCertificate()).toMatchObject({ certificate: { status: 'up' } });
   });
 
   it('is down before the only authority begins, and not before the second of two', async () => {
     const young = await authority({ subject: 'CN=Young', notBefore: hours(2), notAfter: hours(40) });
     await trusting([young], [[young]]);
     now = hours(1);
-    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'down', from: hours(2).toISOString() } });
+    expect(readiness.checkCertificate()).toMatchObject({
+      certificate: { status: 'down', from: hours(2).toISOString() },
+    });
     await trusting([young, root], [[young], [root]]);
-    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up' } });
+    expect(readiness.checkCertificate()).toMatchObject({ certificate: { status: 'up' } });
   });
 
   it('ends with the only authority', async () => {
     await trusting([other], [[other]]);
-    expect(readiness.certificate()).toMatchObject({ certificate: { until: hours(20).toISOString() } });
+    expect(readiness.checkCertificate()).toMatchObject({ certificate: { until: hours(20).toISOString() } });
   });
 
   it('does not end with the first of two authorities, as in a rotation', async () => {
     await trusting([other, root], [[other], [root]]);
     now = hours(25);
-    expect(readiness.certificate()).toMatchObject({ certificate: { status: 'up', until: hours(30).toISOString() } });
+    expect(readiness.checkCertificate()).toMatchObject({
+      certificate: { status: 'up', until: hours(30).toISOString() },
+    });
   });
 });
 
 describe('crl', () => {
   it('says until when the first list to end serves', async () => {
     await trusting([root, other], [[root], [other, { nextUpdate: hours(8) }]]);
-    expect(readiness.crl()).toEqual({ crl: { status: 'up', until: hours(8).toISOString(), ageing: false } });
+    expect(readiness.checkCrl()).toEqual({ crl: { status: 'up', until: hours(8).toISOString(), ageing: false } });
   });
 
   it.each([
@@ -162,45 +168,45 @@ describe('crl', () => {
     [10, 'down', true],
   ])('after %p hours of ten is %s, ageing: %p', (hour, status, ageing) => {
     now = hours(hour);
-    expect(readiness.crl()).toEqual({ crl: { status, until: hours(10).toISOString(), ageing } });
+    expect(readiness.checkCrl()).toEqual({ crl: { status, until: hours(10).toISOString(), ageing } });
   });
 
   it('is down before a list begins, because the clock went back: OpenSSL refuses everyone', async () => {
     await trusting([root, other], [[root], [other, { thisUpdate: hours(-1) }]]);
     now = hours(-0.5);
-    expect(readiness.crl()).toMatchObject({ crl: { status: 'down', from: START.toISOString() } });
+    expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'down', from: START.toISOString() } });
     now = START;
-    expect(readiness.crl()).toMatchObject({ crl: { status: 'up' } });
+    expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'up' } });
   });
 
   it('counts the list of an intermediate authority', async () => {
     const between = await authority({ subject: 'CN=Between' }, root);
     await trusting([root], [[root], [between, { nextUpdate: hours(1) }]]);
     now = hours(2);
-    expect(readiness.crl()).toMatchObject({ crl: { status: 'down' } });
+    expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'down' } });
   });
 
   it('does not count the list of an authority that has ended', async () => {
     await trusting([root, other], [[root, { nextUpdate: hours(40) }], [other]]);
     now = hours(15);
-    expect(readiness.crl()).toMatchObject({ crl: { status: 'down' } });
+    expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'down' } });
     now = hours(21);
-    expect(readiness.crl()).toMatchObject({ crl: { status: 'up', until: hours(40).toISOString(), ageing: true } });
+    expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'up', until: hours(40).toISOString(), ageing: true } });
   });
 
   it('is down where no list says when it ends', async () => {
     await trusting([root], [[root, { nextUpdate: null }]]);
-    expect(readiness.crl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
+    expect(readiness.checkCrl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
     await trusting([root], []);
-    expect(readiness.crl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
+    expect(readiness.checkCrl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
   });
 });
 
 describe('access_policy', () => {
   it('says which policy is in force, and why the file that lies there is not', () => {
-    expect(readiness.accessPolicy()).toEqual({ access_policy: { status: 'up', digest: 'd16e57' } });
+    expect(readiness.checkAccessPolicy()).toEqual({ access_policy: { status: 'up', digest: 'd16e57' } });
     identity.access = { policy: { digest: 'd16e57' }, refused: 'a mistake' };
-    expect(readiness.accessPolicy()).toEqual({
+    expect(readiness.checkAccessPolicy()).toEqual({
       access_policy: { status: 'up', digest: 'd16e57', refused: 'a mistake' },
     });
   });
@@ -208,22 +214,22 @@ describe('access_policy', () => {
 
 describe('listener', () => {
   it('is down where no caller can connect', () => {
-    expect(readiness.listener()).toEqual({ listener: { status: 'up', connections: 7 } });
+    expect(readiness.checkListener()).toEqual({ listener: { status: 'up', connections: 7 } });
     identity.bounds = { connections: 3_500, isFull: true };
-    expect(readiness.listener()).toMatchObject({ listener: { status: 'down', connections: 3_500 } });
+    expect(readiness.checkListener()).toMatchObject({ listener: { status: 'down', connections: 3_500 } });
   });
 });
 
 describe('metadata', () => {
   it('is no business of a service that has none', () => {
-    expect(readiness.metadata()).toMatchObject({ metadata: { status: 'up' } });
+    expect(readiness.checkMetadata()).toMatchObject({ metadata: { status: 'up' } });
   });
 });
 
 describe('attestation_roots', () => {
   it('says which file is in force and why the one that lies there is not, and is never down', () => {
-    expect(readiness.attestationRoots()).toMatchObject({ attestation_roots: { status: 'up' } });
+    expect(readiness.checkAttestationRoots()).toMatchObject({ attestation_roots: { status: 'up' } });
     roots = { digest: 'd16e57', refused: 'has no certificate in PEM' };
-    expect(readiness.attestationRoots()).toEqual({ attestation_roots: { status: 'up', ...roots } });
+    expect(readiness.checkAttestationRoots()).toEqual({ attestation_roots: { status: 'up', ...roots } });
   });
 });

@@ -1,14 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorFunction, HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import type { PolicyInForce } from '../../access/policy-store.js';
+import type { PolicyStore } from '../../access/policy-store.js';
 import type { LogState } from '../../audit-log/checkpoint-scheduler.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { MetadataState } from '../../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../../config/clock.js';
-import { type BindingKeySample, fits } from '../../credentials/binding-key-check.js';
+import { type BindingKeySample, hasMatchingKey } from '../../credentials/binding-key-check.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import type { ListenerTrust } from '../../identity/listener-trust.js';
-import { isInUse } from '../../identity/select-lists.js';
+import { isListInUse } from '../../identity/select-lists.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -23,7 +23,7 @@ export const AUTHENTICATOR_FILES = Symbol('AuthenticatorFiles');
 /** The listener's trust material, the access policy and the connections. */
 export type IdentityReading = () => {
   readonly trust: ListenerTrust;
-  readonly access: PolicyInForce;
+  readonly access: PolicyStore;
   readonly bounds: ListenerBounds;
 };
 export const IDENTITY = Symbol('IdentityReading');
@@ -49,28 +49,32 @@ export class Readiness {
     private readonly indicators: HealthIndicatorService,
   ) {}
 
-  all(): HealthIndicatorFunction[] {
+  listIndicators(): HealthIndicatorFunction[] {
     return [
-      () => this.database(),
-      () => this.certificate(),
-      () => this.crl(),
-      () => this.accessPolicy(),
-      () => this.listener(),
-      () => this.metadata(),
-      () => this.log(),
-      () => this.bindingKey(),
-      () => this.attestationRoots(),
+      () => this.checkDatabase(),
+      () => this.checkCertificate(),
+      () => this.checkCrl(),
+      () => this.checkAccessPolicy(),
+      () => this.checkListener(),
+      () => this.checkMetadata(),
+      () => this.checkLog(),
+      () => this.checkBindingKey(),
+      () => this.checkAttestationRoots(),
     ];
   }
 
   /** Probes the database: `database`, `migrations` and `audit`. */
-  async database(): Promise<HealthIndicatorResult> {
+  async checkDatabase(): Promise<HealthIndicatorResult> {
     const { database, migrations, audit } = await this.probe.run();
-    return { ...this.found('database', database), ...this.found('migrations', migrations), ...this.audit(audit) };
+    return {
+      ...this.reportFinding('database', database),
+      ...this.reportFinding('migrations', migrations),
+      ...this.checkAudit(audit),
+    };
   }
 
   /** Down when the log takes no record, or when records have been pending for too long. */
-  private audit(wrong: string | undefined): HealthIndicatorResult {
+  private checkAudit(wrong: string | undefined): HealthIndicatorResult {
     const log = this.readLog();
     const check = this.indicators.check('audit');
     if (wrong !== undefined) return check.down({ message: wrong, ...log });
@@ -82,40 +86,40 @@ export class Readiness {
    * because the clock went back. If new files cannot be used, the service continues with the old ones and the detail
    * says so.
    */
-  certificate(): HealthIndicatorResult {
+  checkCertificate(): HealthIndicatorResult {
     const { material, epoch, refused } = this.identity().trust;
     const authorities = Math.max(...material.authorities.map(({ validToDate }) => validToDate.getTime()));
     const end = Math.min(material.certificate.validToDate.getTime(), authorities);
     const firstAuthority = Math.min(...material.authorities.map(({ validFromDate }) => validFromDate.getTime()));
     const begin = Math.max(material.certificate.validFromDate.getTime(), firstAuthority);
-    return this.within('certificate', begin, new Date(end), { epoch, refused });
+    return this.checkPeriod('certificate', begin, new Date(end), { epoch, refused });
   }
 
   /** Down when a list has ended: OpenSSL then refuses every certificate of the list's authority. */
-  crl(): HealthIndicatorResult {
+  checkCrl(): HealthIndicatorResult {
     const { revocationLists, authorities } = this.identity().trust.material;
     const now = this.clock.now();
-    const inUse = revocationLists.filter((list) => isInUse(list, authorities, now));
-    const [first] = inUse.sort((a, b) => endOf(a) - endOf(b));
-    const half = first ? (first.thisUpdate.getTime() + endOf(first)) / 2 : 0;
+    const inUse = revocationLists.filter((list) => isListInUse(list, authorities, now));
+    const [first] = inUse.sort((a, b) => getEnd(a) - getEnd(b));
+    const half = first ? (first.thisUpdate.getTime() + getEnd(first)) / 2 : 0;
     const begin = Math.max(...inUse.map(({ thisUpdate }) => thisUpdate.getTime()));
-    return this.within('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
+    return this.checkPeriod('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
   }
 
   /** Down when the listener takes no further connection. */
-  listener(): HealthIndicatorResult {
+  checkListener(): HealthIndicatorResult {
     const { connections, isFull } = this.identity().bounds;
     const check = this.indicators.check('listener');
     return isFull ? check.down({ connections, message: 'too many connections are open' }) : check.up({ connections });
   }
 
-  accessPolicy(): HealthIndicatorResult {
+  checkAccessPolicy(): HealthIndicatorResult {
     const { policy, refused } = this.identity().access;
     return this.indicators.check('access_policy').up({ digest: policy.digest, refused });
   }
 
   /** Reports the metadata and is never down: old metadata is better than no service. */
-  metadata(): HealthIndicatorResult {
+  checkMetadata(): HealthIndicatorResult {
     const check = this.indicators.check('metadata');
     const state = this.files.metadata();
     if (!state) return check.up('not configured');
@@ -123,32 +127,34 @@ export class Readiness {
   }
 
   /** If a new file cannot be used, the service keeps the roots that it has. */
-  attestationRoots(): HealthIndicatorResult {
+  checkAttestationRoots(): HealthIndicatorResult {
     const check = this.indicators.check('attestation_roots');
     const state = this.files.attestationRoots();
     return state ? check.up({ ...state }) : check.up('not configured');
   }
 
   /** Reports lost log lines and is never down: a service that cannot write its log still serves. */
-  log(): HealthIndicatorResult {
+  checkLog(): HealthIndicatorResult {
     const { lost, failure } = standardOutput;
     return this.indicators.check('log').up({ lost, failure });
   }
 
   /** Down when the key did not seal the rows: every credential would be unknown. */
-  bindingKey(): HealthIndicatorResult {
+  checkBindingKey(): HealthIndicatorResult {
     const check = this.indicators.check('binding_key');
     const sample = this.readBindingKey();
     if (!sample) return check.down('it has not been checked against the credential rows yet');
-    return fits(sample) ? check.up() : check.down({ message: 'it does not fit the credential rows', ...sample });
+    return hasMatchingKey(sample)
+      ? check.up()
+      : check.down({ message: 'it does not fit the credential rows', ...sample });
   }
 
-  private found(key: string, wrong: string | undefined): HealthIndicatorResult {
+  private reportFinding(key: string, wrong: string | undefined): HealthIndicatorResult {
     const check = this.indicators.check(key);
     return wrong === undefined ? check.up() : check.down(wrong);
   }
 
-  private within(
+  private checkPeriod(
     key: string,
     begin: number,
     end: Date | undefined,
@@ -168,6 +174,6 @@ export class Readiness {
   }
 }
 
-function endOf({ nextUpdate }: RevocationList): number {
+function getEnd({ nextUpdate }: RevocationList): number {
   return nextUpdate?.getTime() ?? 0;
 }

@@ -1,15 +1,15 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { HealthIndicatorService } from '@nestjs/terminus';
-import { createOperators, listen } from '../management-app.js';
+import { createManagementApp, listen } from '../management-app.js';
 import { beginLog } from '../../audit-log/begin-log.js';
-import { watchSettings } from '../start-service.js';
+import { openSettings } from '../start-service.js';
 import { systemClock } from '../../config/clock.js';
 import type { Config } from '../../config/config.js';
 import { openDatabase } from '../open-database.js';
 import { ManagementModule } from '../management/management.module.js';
 import { createLogger } from '../../telemetry/pino-logger.js';
 import { WorkerPool } from './worker-pool.js';
-import { indicatorsOf } from './workers-readiness.js';
+import { createIndicators } from './workers-readiness.js';
 import { WorkersMetrics } from './workers-metrics.js';
 
 export interface RunningWorkers {
@@ -30,14 +30,14 @@ export interface RunningWorkers {
  * @throws ConfigError, AccessPolicyError, WorkerError
  */
 export async function startWorkers(config: Config): Promise<RunningWorkers> {
-  await watchSettings(config, systemClock);
+  await openSettings(config, systemClock);
   const { url, stop: stopDatabase } = await openDatabase(config, (dataSource, names) =>
     beginLog(dataSource, names, systemClock.now()),
   );
   const pino = createLogger(config.production);
   const metrics = new WorkersMetrics();
   const pool = new WorkerPool({ ...config, databaseUrl: url }, pino, (worker) => {
-    metrics.died(worker);
+    metrics.recordDeath(worker);
   });
   let management: NestFastifyApplication | undefined;
   const stop = async (): Promise<void> => {
@@ -47,10 +47,10 @@ export async function startWorkers(config: Config): Promise<RunningWorkers> {
   };
   try {
     const workers = {
-      indicators: (check: HealthIndicatorService) => indicatorsOf(pool, config.workers, check),
-      exposition: () => metrics.exposition(pool.workers),
+      indicators: (check: HealthIndicatorService) => createIndicators(pool, config.workers, check),
+      exposition: () => metrics.renderMetrics(pool.workers),
     };
-    management = await createOperators(ManagementModule.overWorkers(workers), pino);
+    management = await createManagementApp(ManagementModule.forWorkers(workers), pino);
     const managementUrl = await listen(management, config.management, 'http');
     const httpsUrl = await pool.start();
     return { httpsUrl, managementUrl, failure: pool.failure, stop };

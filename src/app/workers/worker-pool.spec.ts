@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { pauseAfter } from './worker-pool.js';
+import { computePause } from './worker-pool.js';
 
 it.each([
   [1, 0],
@@ -9,5 +9,5 @@ it.each([
   [7, 30_000],
   [2_000, 30_000],
 ])('after %p deaths in a row a replacement waits %p ms', (deaths, pause) => {
-  expect(pauseAfter(deaths)).toBe(pause);
+  expect(computePause(deaths)).toBe(pause);
 });

@@ -57,8 +57,8 @@ export class WorkerPool {
    * @throws WorkerError with what the worker reported
    */
   async start(): Promise<string> {
-    const url = await Promise.race([this.occupy(1), this.failure]);
-    const others = Array.from({ length: this.config.workers - 1 }, (_, index) => this.occupy(index + 2));
+    const url = await Promise.race([this.startPlace(1), this.failure]);
+    const others = Array.from({ length: this.config.workers - 1 }, (_, index) => this.startPlace(index + 2));
     await Promise.race([Promise.all(others), this.failure]);
     this.phase = 'serving';
     return url;
@@ -74,7 +74,7 @@ export class WorkerPool {
     await Promise.all(this.workers.map((worker) => worker.ended));
   }
 
-  private occupy(number: number): Promise<string> {
+  private startPlace(number: number): Promise<string> {
     const place = { worker: this.fork(number), deaths: 0 };
     this.places.push(place);
     void this.watch(place);
@@ -89,9 +89,9 @@ export class WorkerPool {
     const { worker } = place;
     worker.serving.then((url) => {
       this.keepUrl(url);
-    }, noop);
+    }, ignoreOutcome);
     const end = await worker.ended;
-    const error: unknown = await worker.serving.then(noop, (reason: unknown) => reason);
+    const error: unknown = await worker.serving.then(ignoreOutcome, (reason: unknown) => reason);
     if (this.phase === 'stopping') return;
     if (error !== undefined && (this.phase === 'starting' || this.isIdle())) this.fail(error);
     else this.replace(place, end, error);
@@ -101,7 +101,7 @@ export class WorkerPool {
     const { number, age, replaces } = place.worker;
     this.died(place.worker);
     place.deaths = age < STEADY_MS ? place.deaths + 1 : 1;
-    const pause = pauseAfter(place.deaths);
+    const pause = computePause(place.deaths);
     const reason = error instanceof Error ? error.message : undefined;
     this.logger.error({ worker: number, ended: end, reason, pause }, 'a worker has ended and is replaced');
     // The replacement reports how the last worker that served ended.
@@ -125,10 +125,10 @@ export class WorkerPool {
 }
 
 /** @param deaths consecutive ones @returns milliseconds before the next replacement */
-export function pauseAfter(deaths: number): number {
+export function computePause(deaths: number): number {
   return deaths === 1 ? 0 : Math.min(BACKOFF_MS * 2 ** (deaths - 2), MAX_BACKOFF_MS);
 }
 
-function noop(): void {
+function ignoreOutcome(): void {
   // The caller handles this outcome elsewhere.
 }

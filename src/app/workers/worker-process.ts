@@ -32,7 +32,7 @@ export class WorkerProcess {
     this.serving = promise;
     promise.catch(() => undefined);
     this.worker.on('message', (report: Report) => {
-      this.take(report, resolve);
+      this.handleReport(report, resolve);
     });
     this.ended = new Promise((ended) => {
       this.worker.once('exit', (code: number | null, signal: string | null) => {
@@ -79,7 +79,7 @@ export class WorkerProcess {
     if (this.here) this.send({ kind: 'stop' });
   }
 
-  private take(report: Report, served: (url: string) => void): void {
+  private handleReport(report: Report, served: (url: string) => void): void {
     switch (report.kind) {
       case 'here':
         this.here = true;

@@ -29,15 +29,15 @@ export function runWorker(): void {
   process.on('message', (order: Order) => {
     if (order.kind === 'stop') stop();
     else if (order.kind === 'start') starting = start(order.config);
-    else void starting?.then((serving) => answer(serving, order));
+    else void starting?.then((serving) => answerQuestion(serving, order));
   });
-  report({ kind: 'here' });
+  sendReport({ kind: 'here' });
 }
 
 function start(config: Config): Promise<Serving> {
   const starting = startWorker(Object.freeze(config));
   starting.then(({ httpsUrl }) => {
-    report({ kind: 'serving', url: httpsUrl });
+    sendReport({ kind: 'serving', url: httpsUrl });
   }, fail);
   return starting;
 }
@@ -54,24 +54,24 @@ function stopWithPrimary(stop: () => void): void {
   });
 }
 
-async function answer({ app, management }: Serving, { id, about }: Question): Promise<void> {
+async function answerQuestion({ app, management }: Serving, { id, about }: Question): Promise<void> {
   const asked =
     about === 'metrics' ? app.get(Metrics).registry.getMetricsAsJSON() : management.get(HealthController).ready();
-  report({ kind: 'answer', id, answer: await asked.catch(resultOf) });
+  sendReport({ kind: 'answer', id, answer: await asked.catch(extractResult) });
 }
 
 /** Takes the health result out of the error that terminus throws when an indicator is down. */
-function resultOf(error: unknown): unknown {
+function extractResult(error: unknown): unknown {
   return (error as { getResponse?(): unknown }).getResponse?.() ?? { status: 'error', details: { error: { message: String(error) } } }; // prettier-ignore
 }
 
 /** Lets the primary report the failed start, so that it is reported once. */
 function fail(error: unknown): void {
   const expected = [ConfigError, AccessPolicyError].some((kind) => error instanceof kind);
-  report({ kind: 'failed', message: expected ? (error as Error).message : inspect(error) }, () => process.exit(1));
+  sendReport({ kind: 'failed', message: expected ? (error as Error).message : inspect(error) }, () => process.exit(1));
 }
 
-function report(message: Report, then: () => void = () => undefined): void {
+function sendReport(message: Report, then: () => void = () => undefined): void {
   if (process.connected) process.send?.(message, then);
   else then();
 }

@@ -29,13 +29,13 @@ beforeEach(() => {
 const COUNT = 'passkey_http_request_duration_seconds_count{method="GET",route="/",status="200"}';
 
 async function read(...series: string[]): Promise<number[]> {
-  const lines = (await metrics.exposition(workers)).split('\n');
+  const lines = (await metrics.renderMetrics(workers)).split('\n');
   return series.map((name) => Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length)));
 }
 
 function end(worker: FakeWorker): void {
   worker.state = 'ended';
-  metrics.died(worker);
+  metrics.recordDeath(worker);
 }
 
 describe('the metrics of several workers', () => {

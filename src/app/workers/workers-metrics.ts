@@ -7,11 +7,11 @@ import {
   type MetricValue,
   Registry,
 } from 'prom-client';
-import { countLostLines } from '../../telemetry/log-output.js';
+import { registerLostLinesMetric } from '../../telemetry/log-output.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** The part of a worker that is used here. */
-type Counting = Pick<WorkerProcess, 'state' | 'ask'>;
+type CountingWorker = Pick<WorkerProcess, 'state' | 'ask'>;
 
 type Snapshot = MetricObjectWithValues<MetricValue<string>>[];
 
@@ -25,7 +25,7 @@ const PATIENCE_MS = 2_000;
  */
 export class WorkersMetrics {
   private readonly own = new Registry();
-  private readonly latest = new Map<Counting, Snapshot>();
+  private readonly latest = new Map<CountingWorker, Snapshot>();
   private departed: Promise<Snapshot> = Promise.resolve([]);
 
   private readonly deaths = new Counter({
@@ -42,18 +42,18 @@ export class WorkersMetrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.own });
-    countLostLines(this.own);
+    registerLostLinesMetric(this.own);
   }
 
-  died(worker: Counting): void {
+  recordDeath(worker: CountingWorker): void {
     this.deaths.inc();
     const counted = (this.latest.get(worker) ?? []).filter(isCounted);
     this.latest.delete(worker);
-    this.departed = this.departed.then((before) => sumOf([before, counted]));
+    this.departed = this.departed.then((before) => sumSnapshots([before, counted]));
   }
 
   /** Gives the metrics in Prometheus' text format. A worker that does not answer counts with its latest answer. */
-  async exposition(workers: readonly Counting[]): Promise<string> {
+  async renderMetrics(workers: readonly CountingWorker[]): Promise<string> {
     const living = workers.filter(({ state }) => state === 'serving');
     this.serving.set(living.length);
     await Promise.all(
@@ -62,12 +62,12 @@ export class WorkersMetrics {
         if (answer && worker.state === 'serving') this.latest.set(worker, answer);
       }),
     );
-    const own = (await this.own.getMetricsAsJSON()).filter(isOfProcess);
+    const own = (await this.own.getMetricsAsJSON()).filter(isProcessMetric);
     return AggregatorRegistry.aggregate([own, await this.departed, ...this.latest.values()]).metrics();
   }
 }
 
-function sumOf(snapshots: Snapshot[]): Promise<Snapshot> {
+function sumSnapshots(snapshots: Snapshot[]): Promise<Snapshot> {
   return AggregatorRegistry.aggregate(snapshots).getMetricsAsJSON();
 }
 
@@ -77,6 +77,6 @@ function isCounted({ type }: Snapshot[number]): boolean {
 }
 
 /** Keeps the primary's memory, CPU and files, which belong to the service. Its event loop and heap serve no caller. */
-function isOfProcess({ name }: Snapshot[number]): boolean {
+function isProcessMetric({ name }: Snapshot[number]): boolean {
   return !name.startsWith('nodejs_');
 }

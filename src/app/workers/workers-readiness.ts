@@ -6,15 +6,15 @@ import type { WorkerProcess } from './worker-process.js';
 const PATIENCE_MS = 1_500;
 
 /** Makes an indicator for each of the `count` expected workers, which shows the readiness that the worker reports. */
-export function indicatorsOf(
+export function createIndicators(
   pool: WorkerPool,
   count: number,
   check: HealthIndicatorService,
 ): HealthIndicatorFunction[] {
-  return Array.from({ length: count }, (_, index) => () => readinessOf(pool.workers[index], index + 1, check));
+  return Array.from({ length: count }, (_, index) => () => checkWorker(pool.workers[index], index + 1, check));
 }
 
-async function readinessOf(
+async function checkWorker(
   worker: WorkerProcess | undefined,
   number: number,
   indicators: HealthIndicatorService,

@@ -15,7 +15,7 @@ import { AnchorUrl } from './anchor-url.js';
 
 const TIMING: AnchorTiming = { backoffMs: 20, maxBackoffMs: 40, timeoutMs: 100 };
 
-const checkpoint = (size: number): AnchoredCheckpoint => ({
+const createCheckpoint = (size: number): AnchoredCheckpoint => ({
   size,
   note: `origin\n${String(size)}\nroot\n\n\u2014 origin c2lnbmF0dXJl\n`,
   createdAt: new Date(size * 1_000),
@@ -30,13 +30,13 @@ beforeEach(() => {
 });
 afterEach(() => Promise.all(anchors.map((anchor) => anchor.close())));
 
-function anchorOf(target: AnchorTarget): Anchor {
+function createAnchor(target: AnchorTarget): Anchor {
   const anchor = new Anchor(target, ({ size }) => anchored.push(size), TIMING);
   anchors.push(anchor);
   return anchor;
 }
 
-async function until(holds: () => boolean): Promise<void> {
+async function waitUntil(holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error('the condition did not hold within 10 s');
@@ -75,12 +75,12 @@ describe('an anchor by HTTP', () => {
   }
 
   it('brings each checkpoint as it comes, once', async () => {
-    const anchor = anchorOf(new AnchorUrl(url));
+    const anchor = createAnchor(new AnchorUrl(url));
     for (const size of [1, 2, 2, 1, 3]) {
-      anchor.push(checkpoint(size));
-      await until(() => anchored.includes(size));
+      anchor.push(createCheckpoint(size));
+      await waitUntil(() => anchored.includes(size));
     }
-    expect(received).toEqual([1, 2, 3].map((size) => checkpoint(size).note));
+    expect(received).toEqual([1, 2, 3].map((size) => createCheckpoint(size).note));
     expect([anchored, anchor.failure]).toEqual([[1, 2, 3], undefined]);
   });
 
@@ -88,34 +88,34 @@ describe('an anchor by HTTP', () => {
     'tells that the receiver fails (%s), and brings the newest when it is back',
     async (how) => {
       answer = how;
-      const anchor = anchorOf(new AnchorUrl(url));
-      for (const size of [1, 2, 3]) anchor.push(checkpoint(size));
+      const anchor = createAnchor(new AnchorUrl(url));
+      for (const size of [1, 2, 3]) anchor.push(createCheckpoint(size));
       expect(anchor.failure).toBeUndefined();
-      await until(() => anchor.failure !== undefined);
-      anchor.push(checkpoint(4));
+      await waitUntil(() => anchor.failure !== undefined);
+      anchor.push(createCheckpoint(4));
       expect([received, anchored]).toEqual([[], []]);
       answer = 200;
-      await until(() => anchored.length > 0);
-      expect([received, anchored, anchor.failure]).toEqual([[checkpoint(4).note], [4], undefined]);
+      await waitUntil(() => anchored.length > 0);
+      expect([received, anchored, anchor.failure]).toEqual([[createCheckpoint(4).note], [4], undefined]);
     },
   );
 
   it('goes on when the receiver was away', async () => {
     const port = Number(new URL(url).port);
     await stopServer();
-    const anchor = anchorOf(new AnchorUrl(url));
-    anchor.push(checkpoint(1));
-    await until(() => anchor.failure !== undefined);
+    const anchor = createAnchor(new AnchorUrl(url));
+    anchor.push(createCheckpoint(1));
+    await waitUntil(() => anchor.failure !== undefined);
     expect(anchor.failure).toMatch(/ECONNREFUSED/);
     await listen(port);
-    await until(() => anchored.length > 0);
-    expect(received).toEqual([checkpoint(1).note]);
+    await waitUntil(() => anchored.length > 0);
+    expect(received).toEqual([createCheckpoint(1).note]);
   });
 
   it('does not keep the service from its end', async () => {
     answer = 'hang';
     const anchor = new Anchor(new AnchorUrl(url), () => undefined, { ...TIMING, timeoutMs: 60_000 });
-    anchor.push(checkpoint(1));
+    anchor.push(createCheckpoint(1));
     const start = performance.now();
     await anchor.close();
     expect(performance.now() - start).toBeLessThan(5_000);
@@ -131,7 +131,7 @@ describe('an anchor by file', () => {
   });
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
-  async function notes(): Promise<string[]> {
+  async function readFileNotes(): Promise<string[]> {
     const read: string[] = [];
     for await (const note of readNotes(createReadStream(path))) read.push(note);
     return read;
@@ -139,38 +139,38 @@ describe('an anchor by file', () => {
 
   it('appends each checkpoint to what is there', async () => {
     for (const size of [1, 2, 3]) {
-      const anchor = anchorOf(new AnchorFile(path));
-      anchor.push(checkpoint(size));
-      await until(() => anchored.includes(size));
+      const anchor = createAnchor(new AnchorFile(path));
+      anchor.push(createCheckpoint(size));
+      await waitUntil(() => anchored.includes(size));
     }
-    expect(await notes()).toEqual([1, 2, 3].map((size) => checkpoint(size).note));
+    expect(await readFileNotes()).toEqual([1, 2, 3].map((size) => createCheckpoint(size).note));
   });
 
   it('tells that the file cannot be written, and writes the newest when it can', async () => {
     await rm(directory, { recursive: true });
-    const anchor = anchorOf(new AnchorFile(path));
-    for (const size of [1, 2]) anchor.push(checkpoint(size));
-    await until(() => anchor.failure !== undefined);
+    const anchor = createAnchor(new AnchorFile(path));
+    for (const size of [1, 2]) anchor.push(createCheckpoint(size));
+    await waitUntil(() => anchor.failure !== undefined);
     expect(anchor.failure).toMatch(/ENOENT/);
     await mkdir(directory);
-    await until(() => anchored.length > 0);
-    expect(await notes()).toEqual([checkpoint(2).note]);
+    await waitUntil(() => anchored.length > 0);
+    expect(await readFileNotes()).toEqual([createCheckpoint(2).note]);
   });
 
   it('says that a named pipe in its place has no reader, and waits for none', async () => {
     execFileSync('mkfifo', [path]);
-    const anchor = anchorOf(new AnchorFile(path));
-    anchor.push(checkpoint(1));
-    await until(() => anchor.failure !== undefined);
+    const anchor = createAnchor(new AnchorFile(path));
+    anchor.push(createCheckpoint(1));
+    await waitUntil(() => anchor.failure !== undefined);
     expect(anchor.failure).toMatch(/ENXIO/);
   });
 });
 
 describe('an anchor', () => {
   it('tells of a place that does not come to an end, and does not wait for it', async () => {
-    const anchor = anchorOf({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
-    anchor.push(checkpoint(1));
-    await until(() => anchor.failure !== undefined);
+    const anchor = createAnchor({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
+    anchor.push(createCheckpoint(1));
+    await waitUntil(() => anchor.failure !== undefined);
     expect(anchor.failure).toBe('the delivery does not end');
   });
 });

@@ -97,13 +97,13 @@ export class Anchor {
         this.onAnchored(next);
       }
     } catch (error) {
-      this.failed(error);
+      this.scheduleRetry(error);
     } finally {
       this.delivering = undefined;
     }
   }
 
-  private failed(error: unknown): void {
+  private scheduleRetry(error: unknown): void {
     if (this.end.signal.aborted) return;
     const { message, cause } = error as Error & { cause?: Partial<Error> };
     this.reason = cause?.message === undefined ? message : `${message}: ${cause.message}`;

@@ -43,7 +43,7 @@ export class Anchors implements OnModuleDestroy {
   }
 
   /** Returns undefined if no anchor is configured. */
-  state(): readonly AnchorState[] | undefined {
+  getState(): readonly AnchorState[] | undefined {
     if (this.anchors.length === 0) return undefined;
     return this.anchors.map(({ target, anchored, failure }) => {
       const { size = 0, createdAt } = anchored ?? {};

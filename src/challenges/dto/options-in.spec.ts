@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
-import { strictValidation } from '../../http/validation.js';
+import { createValidationPipe } from '../../http/validation.js';
 import { Problem } from '../../http/problem.js';
 import { PutRelyingPartyDto } from '../../relying-parties/dto/put-relying-party.dto.js';
 import { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './issue-challenge.dto.js';
@@ -14,28 +14,28 @@ type Members = Record<string, unknown>;
 type Place = (value: unknown) => Promise<unknown>;
 
 const validate = (metatype: new () => object, body: object): Promise<unknown> =>
-  strictValidation().transform(body, { type: 'body', metatype }) as Promise<unknown>;
+  createValidationPipe().transform(body, { type: 'body', metatype }) as Promise<unknown>;
 
-const registration = (members: Members) => {
+const validateRegistration = (members: Members) => {
   const user = { id: 'u', name: 'ada@example.com', displayName: 'Ada' };
   return validate(IssueRegistrationChallengeDto, { rpId: 'login.example.com', user, ...members });
 };
-const ofUser = (member: string): Place => {
+const placeInUser = (member: string): Place => {
   const user = { id: 'u', name: 'ada@example.com', displayName: 'Ada' };
-  return (value) => registration({ user: { ...user, [member]: value } });
+  return (value) => validateRegistration({ user: { ...user, [member]: value } });
 };
-const ofRegistration = (member: string): Place => (value) => registration({ [member]: value }); // prettier-ignore
-const ofBoth = (member: string): Place => (value) =>
+const placeInRegistration = (member: string): Place => (value) => validateRegistration({ [member]: value }); // prettier-ignore
+const placeInBoth = (member: string): Place => (value) =>
   Promise.all([
-    registration({ [member]: value }),
+    validateRegistration({ [member]: value }),
     validate(IssueAuthenticationChallengeDto, { rpId: 'login.example.com', [member]: value }),
   ]); // prettier-ignore
-const settings = (members: Members) =>
+const validateSettings = (members: Members) =>
   validate(PutRelyingPartyDto, { name: 'Example', origins: ['https://login.example.com'], ...members });
-const ofPolicy = (member: string): Place => (value) => settings({ policy: { [member]: value } }); // prettier-ignore
-const ofAttestation = (member: string): Place => (value) => settings({ policy: { attestation: { [member]: value } } }); // prettier-ignore
+const placeInPolicy = (member: string): Place => (value) => validateSettings({ policy: { [member]: value } }); // prettier-ignore
+const placeInAttestation = (member: string): Place => (value) => validateSettings({ policy: { attestation: { [member]: value } } }); // prettier-ignore
 
-async function refused(asked: Promise<unknown>): Promise<void> {
+async function expectRefused(asked: Promise<unknown>): Promise<void> {
   const problem: unknown = await asked.catch((error: unknown) => error);
   expect(problem).toBeInstanceOf(Problem);
   expect((problem as Problem).slug).toBe('request-malformed');
@@ -47,7 +47,7 @@ function describeMember(place: Place, accepts: Values, refuses: Values): void {
   it.each(accepts)('accepts %s', async (_, value) => {
     await place(value);
   });
-  it.each(refuses)('refuses %s', (_, value) => refused(place(value)));
+  it.each(refuses)('refuses %s', (_, value) => expectRefused(place(value)));
 }
 
 const TEXTS: Values = [
@@ -70,21 +70,21 @@ const STRICT =
 
 describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', () => {
   describe('user.name (§5.4.1): required', () => {
-    describeMember(ofUser('name'), TEXTS, [...NO_TEXTS, ['an empty one', '']]);
+    describeMember(placeInUser('name'), TEXTS, [...NO_TEXTS, ['an empty one', '']]);
     it('is stricter than the clause for the user’s sake: an account without a name cannot be chosen', () =>
-      refused(ofUser('name')('')));
+      expectRefused(placeInUser('name')('')));
     it('is stricter than the clause for the authenticator’s sake: 256 characters at most', () =>
-      refused(ofUser('name')('a'.repeat(257))));
+      expectRefused(placeInUser('name')('a'.repeat(257))));
   });
 
   describe('user.displayName (§5.4.3): required, empty where no name suits', () => {
-    describeMember(ofUser('displayName'), [...TEXTS, ['an empty one', '']], NO_TEXTS);
+    describeMember(placeInUser('displayName'), [...TEXTS, ['an empty one', '']], NO_TEXTS);
     it('is stricter than the clause for the authenticator’s sake: 256 characters at most', () =>
-      refused(ofUser('displayName')('a'.repeat(257))));
+      expectRefused(placeInUser('displayName')('a'.repeat(257))));
   });
 
   describe('hints (§5.4, §5.5): optional, the preferred one first; clients ignore those that they do not know', () => {
-    const place = ofBoth('hints');
+    const place = placeInBoth('hints');
     const all = ['security-key', 'client-device', 'hybrid'];
     describeMember(
       place,
@@ -100,11 +100,11 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
         ['a text', 'hybrid'],
       ],
     );
-    it(STRICT, () => refused(place(['future'])));
+    it(STRICT, () => expectRefused(place(['future'])));
   });
 
   describe('authenticatorSelection.authenticatorAttachment (§5.4.5): optional', () => {
-    const place = ofRegistration('authenticatorAttachment');
+    const place = placeInRegistration('authenticatorAttachment');
     describeMember(
       place,
       [
@@ -117,11 +117,11 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
         ['an empty one', ''],
       ],
     );
-    it(STRICT, () => refused(place('future')));
+    it(STRICT, () => expectRefused(place('future')));
   });
 
   describe('mediation (§5.1.3): conditional creates without asking the user', () => {
-    const place = ofRegistration('mediation');
+    const place = placeInRegistration('mediation');
     describeMember(
       place,
       [
@@ -131,7 +131,7 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
       [['null', null]],
     );
     it('is stricter than the clause for the caller’s sake: the others change nothing that the service does', () =>
-      refused(place('optional')));
+      expectRefused(place('optional')));
   });
 
   describe.each([
@@ -144,18 +144,18 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
       'residentKey',
     ],
   ])('%s', (_, member) => {
-    describeMember(ofPolicy(member), [...REQUIREMENTS, ['an absent one', undefined]], NO_VALUES);
-    it(STRICT, () => refused(ofPolicy(member)('future')));
+    describeMember(placeInPolicy(member), [...REQUIREMENTS, ['an absent one', undefined]], NO_VALUES);
+    it(STRICT, () => expectRefused(placeInPolicy(member)('future')));
   });
 
   describe('attestation (§5.4.7): optional; clients take a value that they do not know as none', () => {
     const values: Values = ['none', 'indirect', 'direct', 'enterprise'].map((value) => [value, value]);
-    describeMember(ofAttestation('conveyance'), [...values, ['an absent one', undefined]], NO_VALUES);
-    it(STRICT, () => refused(ofAttestation('conveyance')('future')));
+    describeMember(placeInAttestation('conveyance'), [...values, ['an absent one', undefined]], NO_VALUES);
+    it(STRICT, () => expectRefused(placeInAttestation('conveyance')('future')));
   });
 
   describe('pubKeyCredParams (§5.3): required, the preferred one first; clients ignore those that they do not know', () => {
-    const place = ofPolicy('algorithms');
+    const place = placeInPolicy('algorithms');
     describeMember(
       place,
       [
@@ -171,11 +171,11 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
       ],
     );
     it('is stricter than the clause for the user’s sake: a key that cannot be verified later is of no use', () =>
-      refused(place([-7, -47])));
+      expectRefused(place([-7, -47])));
   });
 
   describe('timeout (§5.4, §5.5): optional, in milliseconds; clients bound it', () => {
-    const place = ofPolicy('challengeTtlSeconds');
+    const place = placeInPolicy('challengeTtlSeconds');
     describeMember(
       place,
       [
@@ -190,6 +190,6 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
       ],
     );
     it('is stricter than the clause for the user’s sake: an hour at most, because the challenge lives as long', () =>
-      refused(place(3_601)));
+      expectRefused(place(3_601)));
   });
 });

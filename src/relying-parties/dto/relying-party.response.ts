@@ -1,7 +1,7 @@
-import type { WouldRefuse } from '../enrolled-credentials.js';
+import type { ExpectedRefusal } from '../enrolled-credentials.js';
 import type { RelyingPartyEntity } from '../relying-party.entity.js';
-import { type PolicyWarning, warningsOf } from '../policy-warnings.js';
-import { type RelyingPartyPolicy, wholePolicy } from '../relying-party-policy.js';
+import { type PolicyWarning, findWarnings } from '../policy-warnings.js';
+import { type RelyingPartyPolicy, completePolicy } from '../relying-party-policy.js';
 
 export class RelyingPartyResponse {
   rpId: string;
@@ -17,8 +17,8 @@ export class RelyingPartyResponse {
   /** Fills in the members of the policy that a row lacks because an earlier version wrote it. */
   static of(entity: RelyingPartyEntity): RelyingPartyResponse {
     const { rpId, name, origins, enabled, policy, version, createdAt, updatedAt } = entity;
-    const warnings = warningsOf(entity);
-    return { rpId, name, origins, enabled, policy: wholePolicy(policy), version, createdAt, updatedAt, warnings };
+    const warnings = findWarnings(entity);
+    return { rpId, name, origins, enabled, policy: completePolicy(policy), version, createdAt, updatedAt, warnings };
   }
 }
 
@@ -26,5 +26,5 @@ export class RelyingPartyResponse {
  * The result of `PUT …?dryRun=true`: the settings as a PUT would store them, and the passkeys that they would refuse.
  */
 export interface DryRunResponse extends RelyingPartyResponse {
-  readonly wouldRefuse: WouldRefuse[];
+  readonly wouldRefuse: ExpectedRefusal[];
 }
