@@ -1,24 +1,18 @@
-import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
+import { ValidateBy } from 'class-validator';
 
 /**
  * Accepts a string of `min` to `max` characters (Unicode code points) that PostgreSQL can store and that every program
  * reads the same way: without control characters and lone surrogates.
  */
-export function IsText(min: number, max: number, options?: ValidationOptions): PropertyDecorator {
-  return ValidateBy(
-    {
-      name: 'isText',
-      validator: {
-        validate: (value): boolean => isText(value, min, max),
-        defaultMessage: buildMessage(
-          (each) =>
-            `${each}$property must be text of ${String(min)} to ${String(max)} characters without control characters`,
-          options,
-        ),
-      },
+export function IsText(min: number, max: number): PropertyDecorator {
+  const words = `text of ${String(min)} to ${String(max)} characters without control characters`;
+  return ValidateBy({
+    name: 'isText',
+    validator: {
+      validate: (value): boolean => isText(value, min, max),
+      defaultMessage: () => `$property must be ${words}`,
     },
-    options,
-  );
+  });
 }
 
 export function isText(value: unknown, min: number, max: number): value is string {

@@ -1,4 +1,4 @@
-import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
+import { ValidateBy } from 'class-validator';
 
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt](?!24)\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
@@ -11,15 +11,9 @@ export function isTimestamp(value: unknown): value is string {
 }
 
 /** Accepts a time in the format of RFC 3339 §5.6. */
-export function IsTimestamp(options?: ValidationOptions): PropertyDecorator {
-  return ValidateBy(
-    {
-      name: 'isTimestamp',
-      validator: {
-        validate: isTimestamp,
-        defaultMessage: buildMessage((each) => `${each}$property must be an RFC 3339 time`, options),
-      },
-    },
-    options,
-  );
+export function IsTimestamp(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isTimestamp',
+    validator: { validate: isTimestamp, defaultMessage: () => '$property must be an RFC 3339 time' },
+  });
 }

@@ -39,7 +39,7 @@ export function BrowserWritten(): ClassDecorator {
 export function toInstance<T extends object>(dto: new () => T, value: unknown): T {
   if (Array.isArray(value)) return value.map((element) => toInstance(dto, element)) as never;
   if (typeof value !== 'object' || value === null) return value as never;
-  const { members, dropsUnknown } = shapeOf(dto);
+  const { members, dropsUnknown } = readShape(dto);
   const instance = new dto();
   for (const [name, member] of Object.entries(value)) {
     const inner = members.get(name);
@@ -49,7 +49,7 @@ export function toInstance<T extends object>(dto: new () => T, value: unknown): 
   return instance;
 }
 
-function shapeOf(dto: RequestClass): Shape {
+function readShape(dto: RequestClass): Shape {
   const known = SHAPES.get(dto);
   if (known) return known;
   const names = getMetadataStorage()

@@ -1,4 +1,4 @@
-import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
+import { ValidateBy } from 'class-validator';
 
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 
@@ -9,18 +9,12 @@ export function isRpId(value: unknown): value is string {
   return labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!);
 }
 
-export function IsRpId(options?: ValidationOptions): PropertyDecorator {
-  return ValidateBy(
-    {
-      name: 'isRpId',
-      validator: {
-        validate: isRpId,
-        defaultMessage: buildMessage(
-          (each) => `${each}$property must be a lower-case domain, such as login.example.com`,
-          options,
-        ),
-      },
+export function IsRpId(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isRpId',
+    validator: {
+      validate: isRpId,
+      defaultMessage: () => '$property must be a lower-case domain, such as login.example.com',
     },
-    options,
-  );
+  });
 }

@@ -19,7 +19,10 @@ export function createValidationPipe(): ValidationPipe {
   });
 }
 
-/** Makes the instances of bodies itself, because class-transformer costs more than the checks (docs/adr/0021-validation-by-class-validator.md). */
+/**
+ * Makes the instances of bodies itself. class-transformer would cost as much as the checks
+ * (docs/adr/0021-validation-by-class-validator.md).
+ */
 class StrictValidationPipe extends ValidationPipe {
   /** @throws Problem request-malformed */
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
