@@ -744,7 +744,7 @@ export interface components {
             authenticator: {
                 name: string;
                 /** @description An image as a `data:` URL. */
-                renderIcon?: string;
+                icon?: string;
             } | null;
             algorithm: components["schemas"]["CoseAlgorithm"];
             /** @enum {string|null} */
