@@ -11,9 +11,9 @@
  */
 import { createReadStream, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readNotes } from '../src/tlog/anchored-checkpoints.js';
-import { ExportError } from '../src/tlog/export-error.js';
-import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
+import { readNotes } from '../src/tlog/checkpoint-trail.js';
+import { ExportError } from '../src/tlog/lines.js';
+import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { renderHtml } from './audit-report/html-report.js';
 import { reviewExport } from './audit-report/review-export.js';
 import { buildReport } from './audit-report/report.js';

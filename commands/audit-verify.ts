@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
-import { ExportError } from '../src/tlog/export-error.js';
-import { verifyEvent } from '../src/tlog/proved-event.js';
+import { ExportError } from '../src/tlog/lines.js';
+import { verifyEvent } from '../src/tlog/proof-documents.js';
 import { openInput, readVerifyCommand, USAGE, type VerifyCommand } from './audit-verify/verify-command.js';
-import { verifyExport } from '../src/tlog/verify-export.js';
-import { clearProgress, formatProvedEvent, formatExport, makeProgressBar } from './audit-verify/verify-text.js';
+import { verifyExport } from '../src/tlog/export-verifier.js';
+import { clearProgress, formatExport, formatProvedEvent, makeProgressBar } from './audit-verify/verify-text.js';
 
 /**
  * Proves an export of the audit log, or one event of it, without a database and without a network. In a container the

@@ -8,8 +8,8 @@ import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
-import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
-import { verifyExport } from '../src/tlog/verify-export.js';
+import { parseVerifierKeys } from '../src/tlog/keys.js';
+import { verifyExport } from '../src/tlog/export-verifier.js';
 import { TestService } from './support/service.js';
 
 const YEAR_S = 365 * 86_400;

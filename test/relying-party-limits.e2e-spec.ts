@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
-import { verifyExport } from '../src/tlog/verify-export.js';
+import { parseVerifierKeys } from '../src/tlog/keys.js';
+import { verifyExport } from '../src/tlog/export-verifier.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { AuditLog } from './support/audit-log.js';
 import { type Credential, type Page, problem } from './support/bodies.js';

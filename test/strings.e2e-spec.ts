@@ -3,15 +3,21 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
-import { parseVerifierKeys } from '../src/tlog/verifier-key.js';
+import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { renderHtml } from '../commands/audit-report/html-report.js';
 import { reviewExport } from '../commands/audit-report/review-export.js';
 import { buildReport } from '../commands/audit-report/report.js';
 import { Review } from '../commands/audit-report/review.js';
 import { renderText } from '../commands/audit-report/text-report.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import type { AuditEvent, Credential, Page, RegistrationChallenge, Verification } from './support/bodies.js';
-import { problem } from './support/bodies.js';
+import {
+  type AuditEvent,
+  type Credential,
+  type Page,
+  problem,
+  type RegistrationChallenge,
+  type Verification,
+} from './support/bodies.js';
 import { succeeded } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
-import { ExportError } from '../src/tlog/export-error.js';
-import { verifyExport } from '../src/tlog/verify-export.js';
+import { ExportError } from '../src/tlog/lines.js';
+import { verifyExport } from '../src/tlog/export-verifier.js';
 import { ALTERATIONS } from './support/alterations.js';
 import { LOG_TEST_KEYS, StoredLog } from './support/stored-log.js';
 

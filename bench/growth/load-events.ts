@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { CompactRange } from '../../src/tlog/compact-range.js';
-import { readLogSigners } from '../../src/tlog/log-signer.js';
-import { HASH_BYTES } from '../../src/tlog/merkle-hash.js';
-import { signCheckpoint } from '../../src/tlog/signed-checkpoint.js';
-import { isStoredLevel } from '../../src/tlog/stored-hashes.js';
+import { CompactRange, HASH_BYTES } from '../../src/tlog/merkle.js';
+import { readLogSigners } from '../../src/tlog/keys.js';
+import { signCheckpoint } from '../../src/tlog/checkpoint.js';
+import { isStoredLevel } from '../../src/tlog/tiles.js';
 import { ACTIVE_EVERY, type Population } from './population.js';
 import type { Template } from './templates.js';
 

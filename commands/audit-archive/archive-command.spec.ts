@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SampleLog } from '../../test/support/sample-log.js';
-import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
+import { formatVerifierKey } from '../../src/tlog/keys.js';
 import { describeFailure } from './archive-report.js';
 import { readArchiveCommand } from './archive-command.js';
 

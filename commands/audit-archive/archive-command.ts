@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { NoteError } from '../../src/tlog/note-error.js';
-import { parseVerifierKeys } from '../../src/tlog/verifier-key.js';
+import { NoteError } from '../../src/tlog/signed-note.js';
+import { parseVerifierKeys } from '../../src/tlog/keys.js';
 import { ArchiveError } from './archive-error.js';
 import type { ArchiveRequest } from './log-archiver.js';
 

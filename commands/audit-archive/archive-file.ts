@@ -2,8 +2,8 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { formatVerifierKey, type VerifierKey } from '../../src/tlog/verifier-key.js';
-import { type ProvedExport, verifyExport } from '../../src/tlog/verify-export.js';
+import { formatVerifierKey, type VerifierKey } from '../../src/tlog/keys.js';
+import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.js';
 import type { LeafRange } from '../../src/audit-log/log-lines.js';
 import { ArchiveError } from './archive-error.js';
 

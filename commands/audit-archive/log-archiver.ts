@@ -1,15 +1,14 @@
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
 import { parseIdTime } from '../../src/audit/event-id.js';
-import { ExportError } from '../../src/tlog/export-error.js';
-import { readRoot } from '../../src/tlog/proofs.js';
-import type { VerifierKey } from '../../src/tlog/verifier-key.js';
-import { isSameHash } from '../../src/tlog/verify-proof.js';
+import { ExportError } from '../../src/tlog/lines.js';
+import { isSameHash, readRoot } from '../../src/tlog/proofs.js';
+import type { VerifierKey } from '../../src/tlog/keys.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
 import { LogStorage } from '../../src/audit-log/log-storage.js';
 import { ArchiveError } from './archive-error.js';
 import { isExistingFile, type VerifiedFile, verifyFile, writeEvidence, writeFileAtomically } from './archive-file.js';
-import { type ClosedPartition, listClosedPartitions, type Extent, measureExtent } from './closed-partitions.js';
+import { type ClosedPartition, type Extent, listClosedPartitions, measureExtent } from './closed-partitions.js';
 import { dropArchived } from './drop-archived.js';
 
 export interface ArchiveRequest {

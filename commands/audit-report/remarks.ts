@@ -1,7 +1,7 @@
-import type { ProvedExport } from '../../src/tlog/verify-export.js';
+import type { ProvedExport } from '../../src/tlog/export-verifier.js';
 import type { LoggedEvent } from './logged-event.js';
 import type { Review } from './review.js';
-import { formatRate, formatCount } from './formats.js';
+import { formatCount, formatRate } from './formats.js';
 
 export interface Remark {
   readonly level: 'act' | 'look' | 'note';

@@ -1,9 +1,9 @@
-import type { ProvedExport } from '../../src/tlog/verify-export.js';
+import type { ProvedExport } from '../../src/tlog/export-verifier.js';
 import { listRemarks, type Remark } from './remarks.js';
 import type { Series } from './hourly-counts.js';
 import type { Review } from './review.js';
 import { listSections } from './sections.js';
-import { formatRate, formatTime, formatCount } from './formats.js';
+import { formatCount, formatRate, formatTime } from './formats.js';
 
 export interface Column {
   readonly title: string;

@@ -1,7 +1,6 @@
-import { LineSplitter } from '../../src/tlog/text-lines.js';
-import type { VerifierKey } from '../../src/tlog/verifier-key.js';
-import { type ProvedExport, verifyExport, type VerifyOptions } from '../../src/tlog/verify-export.js';
-import { ExportError } from '../../src/tlog/export-error.js';
+import { ExportError, LineSplitter } from '../../src/tlog/lines.js';
+import type { VerifierKey } from '../../src/tlog/keys.js';
+import { type ProvedExport, verifyExport, type VerifyOptions } from '../../src/tlog/export-verifier.js';
 import { readLoggedEvent } from './logged-event.js';
 import type { Review } from './review.js';
 

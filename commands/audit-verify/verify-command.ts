@@ -1,9 +1,9 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readNotes } from '../../src/tlog/anchored-checkpoints.js';
-import { parseConsistency } from '../../src/tlog/consistency-document.js';
-import { parseVerifierKeys, type VerifierKey } from '../../src/tlog/verifier-key.js';
-import type { VerifyOptions } from '../../src/tlog/verify-export.js';
+import { readNotes } from '../../src/tlog/checkpoint-trail.js';
+import { parseConsistency } from '../../src/tlog/proof-documents.js';
+import { parseVerifierKeys, type VerifierKey } from '../../src/tlog/keys.js';
+import type { VerifyOptions } from '../../src/tlog/export-verifier.js';
 
 export const USAGE = `usage: npm run audit:verify -- EXPORT|- --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES] [--retained-since RFC3339]
        npm run audit:verify -- EVENT|- --key FILE --proof PROOF`;

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
-import type { ProvedEvent } from '../../src/tlog/proved-event.js';
-import type { SignedCheckpoint } from '../../src/tlog/signed-checkpoint.js';
-import type { ProvedExport } from '../../src/tlog/verify-export.js';
+import type { ProvedEvent } from '../../src/tlog/proof-documents.js';
+import type { SignedCheckpoint } from '../../src/tlog/checkpoint.js';
+import type { ProvedExport } from '../../src/tlog/export-verifier.js';
 
 const REFRESH_MS = 200;
 const BAR_WIDTH = 24;

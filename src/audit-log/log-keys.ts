@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from '../config/config.js';
-import { type LogSigner, readFormerKeys, readLogSigners } from '../tlog/log-signer.js';
-import { formatVerifierKey, type VerifierKey } from '../tlog/verifier-key.js';
+import { formatVerifierKey, type LogSigner, readFormerKeys, readLogSigners, type VerifierKey } from '../tlog/keys.js';
 
 /** The keys that sign the log's checkpoints. The private keys come from a file and stay in this process. */
 export interface LogKeys {

@@ -3,7 +3,7 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { formatErased, formatEvent, formatMissing, formatProof } from '../tlog/export-lines.js';
 import { makeRangeProof } from '../tlog/proofs.js';
-import { TILE_HEIGHT } from '../tlog/stored-hashes.js';
+import { TILE_HEIGHT } from '../tlog/tiles.js';
 import { LogStorage } from './log-storage.js';
 
 interface ExportedLeaf {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { Problem } from '../http/problem.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
-import { type ConsistencyDocument, toConsistencyDocument } from '../tlog/consistency-document.js';
+import { type ConsistencyDocument, toConsistencyDocument } from '../tlog/proof-documents.js';
 import { makeConsistencyProof, makeInclusionProof } from '../tlog/proofs.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { LogFault } from './log-fault.js';

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Queryable } from '../database/named-statement.js';
 import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
-import type { HashReader } from '../tlog/stored-hashes.js';
+import type { HashReader } from '../tlog/tiles.js';
 
 export interface LastLeaf {
   readonly leafIndex: number;

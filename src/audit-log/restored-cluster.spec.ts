@@ -13,7 +13,7 @@ import { createDataSourceOptions, migrate } from '../database/data-source.js';
 import { SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 import { runRoleScript } from '../database/role-scripts.js';
-import { CompactRange } from '../tlog/compact-range.js';
+import { CompactRange } from '../tlog/merkle.js';
 
 Logger.overrideLogger(false);
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { type LogReplica, LOG_TEST_KEYS, StoredLog } from '../../test/support/stored-log.js';
-import { CompactRange } from '../tlog/compact-range.js';
+import { LOG_TEST_KEYS, type LogReplica, StoredLog } from '../../test/support/stored-log.js';
+import { CompactRange } from '../tlog/merkle.js';
 import { readRoot } from '../tlog/proofs.js';
-import { openCheckpoint } from '../tlog/signed-checkpoint.js';
+import { openCheckpoint } from '../tlog/checkpoint.js';
 
 const KEYS = LOG_TEST_KEYS.signers.map(({ key }) => key);
 const READ = { type: 'audit.read', outcome: 'success' } as const;

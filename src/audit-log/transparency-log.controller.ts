@@ -5,7 +5,7 @@ import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { AuditReader } from './audit-reader.js';
 import { ConsistencyQuery } from './dto/consistency.query.js';
 import { ExportQuery } from './dto/export.query.js';
-import type { ConsistencyDocument } from '../tlog/consistency-document.js';
+import type { ConsistencyDocument } from '../tlog/proof-documents.js';
 import { LogExport } from './log-export.js';
 import { type InclusionDocument, LogProofs } from './log-proofs.js';
 

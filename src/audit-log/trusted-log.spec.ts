@@ -4,10 +4,9 @@ import { Logger } from '@nestjs/common';
 import { LOG_TEST_KEYS, StoredLog } from '../../test/support/stored-log.js';
 import { LogFault } from './log-fault.js';
 import type { LogKeys } from './log-keys.js';
-import { type LogSigner, readLogSigners } from '../tlog/log-signer.js';
-import { openCheckpoint } from '../tlog/signed-checkpoint.js';
+import { formatVerifierKey, type LogSigner, readLogSigners } from '../tlog/keys.js';
+import { openCheckpoint } from '../tlog/checkpoint.js';
 import { formatNote, parseNote } from '../tlog/signed-note.js';
-import { formatVerifierKey } from '../tlog/verifier-key.js';
 
 function createKeys(origin = LOG_TEST_KEYS.origin): LogKeys {
   const pem = (['ed25519', 'ml-dsa-44'] as const).map((algorithm) => {

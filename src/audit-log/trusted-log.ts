@@ -2,13 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
-import { CompactRange } from '../tlog/compact-range.js';
-import { NoteError } from '../tlog/note-error.js';
-import { makeConsistencyProof } from '../tlog/proofs.js';
-import { openCheckpoint } from '../tlog/signed-checkpoint.js';
-import { parseNote } from '../tlog/signed-note.js';
-import { verifyConsistency } from '../tlog/verify-proof.js';
-import type { VerifierKey } from '../tlog/verifier-key.js';
+import { CompactRange } from '../tlog/merkle.js';
+import { NoteError, parseNote } from '../tlog/signed-note.js';
+import { makeConsistencyProof, verifyConsistency } from '../tlog/proofs.js';
+import { openCheckpoint } from '../tlog/checkpoint.js';
+import type { VerifierKey } from '../tlog/keys.js';
 import { LogFault } from './log-fault.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { type LastLeaf, LogStorage } from './log-storage.js';
@@ -25,7 +23,7 @@ import { type LastLeaf, LogStorage } from './log-storage.js';
  * 4. end with the last leaf, and the leaves must begin with 0.
  *
  * The process forgets what it has seen when it ends. Anyone who restores an older database on purpose restarts the
- * service; the checkpoints that are kept elsewhere reveal it (log/anchored-checkpoints.ts).
+ * service; the checkpoints that are kept elsewhere reveal it (src/tlog/checkpoint-trail.ts).
  */
 @Injectable()
 export class TrustedLog {

@@ -8,7 +8,7 @@ import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
-import { hashLeaf } from '../tlog/merkle-hash.js';
+import { hashLeaf } from '../tlog/merkle.js';
 import { AuditService } from './audit.service.js';
 import { recordMigrations } from '../audit-log/record-migrations.js';
 

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ExportError } from './export-error.js';
+import { ExportError } from './lines.js';
 import { formatErased, formatMissing } from './export-lines.js';
 import { SampleLog } from '../../test/support/sample-log.js';
-import { verifyExport } from './verify-export.js';
+import { verifyExport } from './export-verifier.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
 const findFault = async (lines: readonly string[]): Promise<ExportError> => {

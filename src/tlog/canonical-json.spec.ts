@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { demandCanonical, isCanonical, parseUnambiguous } from './canonical-json.js';
-import { LineFault } from './export-error.js';
+import { LineFault } from './lines.js';
 
 describe('RFC 8785: JSON as it is hashed', () => {
   const json = fc.jsonValue({ maxDepth: 5, noUnicodeString: false });

@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize';
-import { LineFault } from './export-error.js';
+import { LineFault } from './lines.js';
 
 const MAX_DEPTH = 64;
 const TOKEN = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*|[{}[\],]/g;

@@ -1,7 +1,9 @@
-import type { CompactRange } from './compact-range.js';
-import { ExportError } from './export-error.js';
-import type { SignedCheckpoint } from './signed-checkpoint.js';
-import { isSameHash } from './verify-proof.js';
+import type { CompactRange } from './merkle.js';
+import { ExportError, LineFault, LineSplitter } from './lines.js';
+import { openCheckpoint, type SignedCheckpoint } from './checkpoint.js';
+import { type ConsistencyProof, isSameHash, verifyConsistency } from './proofs.js';
+import { NoteError } from './signed-note.js';
+import type { VerifierKey } from './keys.js';
 
 /**
  * Checks an export against the checkpoints that were signed over time. When the export reaches the size of a
@@ -108,4 +110,91 @@ export class CheckpointTrail {
 function describeDisagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
   if (size === tree.size) return `two checkpoints of ${String(size)} leaves have different roots`;
   return `a checkpoint of ${String(size)} leaves was signed, but this tree has ${String(tree.size)}: the log was cut, or the export is older`; // prettier-ignore
+}
+
+const SIGNATURE = '\u2014 ';
+
+/** Splits a file of appended notes into single notes. Blank lines between the notes are optional. */
+export async function* readNotes(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
+  let note = '';
+  let signed = false;
+  for await (const line of splitLines(chunks)) {
+    if (signed && !line.startsWith(SIGNATURE)) {
+      yield note;
+      [note, signed] = ['', false];
+    }
+    if (line === '' && note === '') continue;
+    note += `${line}\n`;
+    signed ||= line === '';
+  }
+  if (note !== '') yield note;
+}
+
+/** Opens the notes in their order. @throws ExportError that names the checkpoint by its number, from 1 */
+export async function* openCheckpoints(
+  notes: AsyncIterable<string>,
+  keys: readonly VerifierKey[],
+): AsyncGenerator<SignedCheckpoint> {
+  let number = 1;
+  try {
+    for await (const note of notes) {
+      yield openCheckpoint(note, keys);
+      number += 1;
+    }
+  } catch (error) {
+    if (!(error instanceof NoteError || error instanceof ExportError)) throw error;
+    throw new ExportError(`anchored checkpoint ${String(number)}: ${error.message}`);
+  }
+}
+
+async function* splitLines(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
+  const splitter = new LineSplitter();
+  for await (const chunk of chunks) yield* splitter.push(chunk);
+  yield* splitter.end();
+}
+
+/** @throws ExportError */
+export function openOlderCheckpoint(note: string, keys: readonly VerifierKey[]): SignedCheckpoint {
+  try {
+    return openCheckpoint(note, keys);
+  } catch (error) {
+    throw error instanceof NoteError ? new ExportError(`the older checkpoint: ${error.message}`) : error;
+  }
+}
+
+/**
+ * Demands that the log of an export continues the log of an older checkpoint. A consistency proof shows this. Without
+ * one, the older size must lie within the exported range, where the trail of checkpoints has compared the roots, or the
+ * two trees must have the same size.
+ *
+ * @throws LineFault about the proof's line
+ */
+export function demandContinuation(
+  since: SignedCheckpoint,
+  consistency: Pick<ConsistencyProof, 'from' | 'to' | 'proof'> | undefined,
+  { from, to, checkpoint }: { readonly from: number; readonly to: number; readonly checkpoint: SignedCheckpoint },
+): void {
+  const [older, newer] = [String(since.size), String(checkpoint.size)];
+  if (since.origin !== checkpoint.origin) {
+    throw new LineFault(`belongs to ${checkpoint.origin}, but the older checkpoint belongs to ${since.origin}`);
+  }
+  if (since.size > checkpoint.size) {
+    throw new LineFault(`has ${newer} leaves, but the older checkpoint has ${older}: the log was cut`);
+  }
+  if (!consistency) {
+    const within = (since.size >= from && since.size <= to) || since.size === checkpoint.size;
+    if (within) return;
+    throw new LineFault(
+      `needs a consistency proof: the older checkpoint of ${older} leaves ends outside the exported range`,
+    );
+  }
+  if (consistency.from !== since.size || consistency.to !== checkpoint.size) {
+    const [begin, end] = [String(consistency.from), String(consistency.to)];
+    throw new LineFault(
+      `goes from ${older} to ${newer} leaves, but the consistency proof goes from ${begin} to ${end}`,
+    );
+  }
+  if (!verifyConsistency({ ...consistency, fromRoot: since.root, toRoot: checkpoint.root })) {
+    throw new LineFault(`belongs to a log that does not continue the older checkpoint, or the consistency proof is for other trees`); // prettier-ignore
+  }
 }

@@ -1,6 +1,6 @@
 import { demandCanonical, isCanonical, parseUnambiguous } from './canonical-json.js';
-import { LineFault } from './export-error.js';
-import { HASH_BYTES, hashLeaf } from './merkle-hash.js';
+import { LineFault } from './lines.js';
+import { HASH_BYTES, hashLeaf } from './merkle.js';
 import type { RangeProof } from './proofs.js';
 
 /** A leaf of the log in an export: an event, or the hash of an event that retention has erased. */

@@ -1,19 +1,72 @@
-import { openCheckpoints } from './anchored-checkpoints.js';
-import { CheckpointTrail } from './checkpoint-trail.js';
-import { CompactRange } from './compact-range.js';
-import { demandContinuation, openOlderCheckpoint } from './continuation.js';
-import { RetentionVerifier } from './retention-verifier.js';
-import { ExportError, LineFault } from './export-error.js';
+import { CheckpointTrail, demandContinuation, openCheckpoints, openOlderCheckpoint } from './checkpoint-trail.js';
+import { openCheckpoint, type SignedCheckpoint } from './checkpoint.js';
+import { ExportError, LineFault, LineSplitter } from './lines.js';
+import type { VerifierKey } from './keys.js';
+import { CompactRange } from './merkle.js';
 import { type LeafLine, parseExportLine, type ProofLine } from './export-lines.js';
-import { NoteError } from './note-error.js';
-import { openCheckpoint, type SignedCheckpoint } from './signed-checkpoint.js';
-import { TILE_HEIGHT } from './stored-hashes.js';
-import type { VerifierKey } from './verifier-key.js';
-import type { ProvedExport, VerifyOptions } from './verify-export.js';
-import { computeRangeRoot, isSameHash } from './verify-proof.js';
+import { NoteError } from './signed-note.js';
+import { TILE_HEIGHT } from './tiles.js';
+import { computeRangeRoot, isSameHash } from './proofs.js';
+
+export interface VerifyOptions {
+  /** The note of an older checkpoint. */
+  readonly since?: string | undefined;
+  /**
+   * The proof that the log continues the checkpoint of `since`. Needed when the size of `since` is outside the exported
+   * range.
+   */
+  readonly consistency?: { readonly from: number; readonly to: number; readonly proof: readonly Buffer[] } | undefined;
+  /** The notes of the checkpoints that were signed over time, oldest first. */
+  readonly anchored?: AsyncIterable<string> | undefined;
+  /** No event of this time or later may be erased. */
+  readonly retainedSince?: Date | undefined;
+  readonly onProgress?: ((bytes: number, lines: number) => void) | undefined;
+}
+
+/** The facts that an export proves. */
+export interface ProvedExport {
+  /** The leaves [from, to) of the tree that the checkpoint signs. */
+  readonly from: number;
+  readonly to: number;
+  readonly events: number;
+  readonly erased: number;
+  readonly checkpoint: SignedCheckpoint;
+  /** The times of the oldest and the newest event. */
+  readonly span: readonly [Date, Date] | undefined;
+  readonly since: SignedCheckpoint | undefined;
+  readonly anchored: Pick<CheckpointTrail, 'held' | 'outside' | 'newer'> | undefined;
+}
+
+/**
+ * Verifies an export of the log: NDJSON with the leaves in order and then their proof. Memory use does not grow with
+ * the length of the export.
+ *
+ * @param chunks the bytes of the file in chunks of any size
+ * @throws ExportError that names the first line that does not hold
+ */
+export async function verifyExport(
+  chunks: AsyncIterable<Uint8Array | string>,
+  keys: readonly VerifierKey[],
+  options: VerifyOptions = {},
+): Promise<ProvedExport> {
+  const verifier = new ExportVerifier(keys, options);
+  const splitter = new LineSplitter();
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      await verifier.verifyLines(splitter.push(chunk));
+      bytes += chunk.length;
+      options.onProgress?.(bytes, verifier.line);
+    }
+    await verifier.verifyLines(splitter.end());
+    return verifier.finish();
+  } finally {
+    await verifier.close();
+  }
+}
 
 /** Verifies the lines of an export one after another. Every line must hold. */
-export class ExportVerifier {
+class ExportVerifier {
   line = 0;
   readonly #keys: readonly VerifierKey[];
   readonly #options: VerifyOptions;
@@ -161,4 +214,38 @@ async function* yieldOne(checkpoint: SignedCheckpoint): AsyncGenerator<SignedChe
 
 function describeMisplaced(leafIndex: number, expected: number): string {
   return `is leaf ${String(leafIndex)}, but leaf ${String(expected)} should be here`;
+}
+
+/**
+ * Distinguishes a deleted event from one whose retention had ended. Retention erases the oldest events first: it erases
+ * no event while it keeps another one that is as old or older. This works only for lines that have the time of their
+ * event.
+ */
+class RetentionVerifier {
+  readonly #retainedSince: number;
+  #oldestKept = Infinity;
+  #newestErased = -Infinity;
+  #newestErasedLine = 0;
+
+  /** @param retainedSince no event of this time or later may be erased */
+  constructor(retainedSince?: Date) {
+    this.#retainedSince = retainedSince?.getTime() ?? Infinity;
+  }
+
+  /** @throws ExportError about the line whose event should exist */
+  add({ kind, time }: LeafLine, line: number): void {
+    if (time === undefined) return;
+    if (kind === 'event') {
+      if (time <= this.#newestErased) throw makeDeletedError(this.#newestErasedLine, this.#newestErased);
+      if (time < this.#oldestKept) this.#oldestKept = time;
+      return;
+    }
+    if (time >= this.#oldestKept || time >= this.#retainedSince) throw makeDeletedError(line, time);
+    if (time > this.#newestErased) [this.#newestErased, this.#newestErasedLine] = [time, line];
+  }
+}
+
+function makeDeletedError(line: number, time: number): ExportError {
+  const renderTime = new Date(time).toISOString();
+  return new ExportError(`the event of ${renderTime} is erased, but its retention had not ended`, line);
 }

@@ -1,8 +1,7 @@
 import { verify } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { NoteError } from './note-error.js';
-import { formatNote, isKeyName, parseNote } from './signed-note.js';
-import { formatVerifierKey, parseVerifierKey, parseVerifierKeys } from './verifier-key.js';
+import { formatNote, isKeyName, NoteError, parseNote } from './signed-note.js';
+import { formatVerifierKey, parseVerifierKey, parseVerifierKeys } from './keys.js';
 
 /** The note and the key in the documentation of Go's sumdb/note. */
 const GO_KEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';

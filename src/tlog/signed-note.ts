@@ -1,4 +1,7 @@
-import { NoteError } from './note-error.js';
+/** The reason why a note, a checkpoint, a verifier key or a key file is invalid. It never holds a secret. */
+export class NoteError extends Error {
+  override readonly name = 'NoteError';
+}
 
 /** C2SP signed-note: a text and the signatures under it. */
 export interface SignedNote {
@@ -16,7 +19,7 @@ export interface NoteSignature {
 }
 
 /** In characters. C2SP signed-note asks for room for 16 signatures, and an ML-DSA signature takes up to 5 kB. */
-export const MAX_NOTE_LENGTH = 2 ** 19;
+const MAX_NOTE_LENGTH = 2 ** 19;
 const MAX_SIGNATURES = 64;
 const KEY_ID_BYTES = 4;
 const EM_DASH = '\u2014';

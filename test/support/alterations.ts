@@ -1,5 +1,5 @@
-import { CompactRange } from '../../src/tlog/compact-range.js';
-import { TILE_HEIGHT } from '../../src/tlog/stored-hashes.js';
+import { CompactRange } from '../../src/tlog/merkle.js';
+import { TILE_HEIGHT } from '../../src/tlog/tiles.js';
 import type { StoredLog } from './stored-log.js';
 
 /** Lines of an export, from 1. `unseen`: what was altered is in no export, and decides nothing that is. */

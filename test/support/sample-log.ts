@@ -1,12 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { demandCanonical } from '../../src/tlog/canonical-json.js';
-import { CompactRange } from '../../src/tlog/compact-range.js';
+import { CompactRange, hashLeaf } from '../../src/tlog/merkle.js';
 import { formatErased, formatEvent, formatProof } from '../../src/tlog/export-lines.js';
-import { type LogSigner, readLogSigners } from '../../src/tlog/log-signer.js';
-import { hashLeaf } from '../../src/tlog/merkle-hash.js';
+import { type LogSigner, readLogSigners } from '../../src/tlog/keys.js';
 import { makeRangeProof, readRoot } from '../../src/tlog/proofs.js';
-import { signCheckpoint } from '../../src/tlog/signed-checkpoint.js';
-import { type HashReader, TILE_HEIGHT } from '../../src/tlog/stored-hashes.js';
+import { signCheckpoint } from '../../src/tlog/checkpoint.js';
+import { type HashReader, TILE_HEIGHT } from '../../src/tlog/tiles.js';
 
 /** A log for tests, with one event per second. Tests alter its rows as the owner of a database could. */
 export class SampleLog {

@@ -12,7 +12,7 @@ import { LogProofs } from '../../src/audit-log/log-proofs.js';
 import { StandstillDetector } from '../../src/audit-log/standstill-detector.js';
 import { LogStorage } from '../../src/audit-log/log-storage.js';
 import { SampleLog } from './sample-log.js';
-import { formatVerifierKey } from '../../src/tlog/verifier-key.js';
+import { formatVerifierKey } from '../../src/tlog/keys.js';
 import { PendingEvents } from '../../src/audit-log/pending-events.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
 import { TrustedLog } from '../../src/audit-log/trusted-log.js';

@@ -4,8 +4,8 @@ import { request } from 'node:https';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { parseVerifierKeys } from '../../src/tlog/verifier-key.js';
-import { type ProvedExport, verifyExport } from '../../src/tlog/verify-export.js';
+import { parseVerifierKeys } from '../../src/tlog/keys.js';
+import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.js';
 import type { Pki } from '../../test/support/pki.js';
 import type { ServiceProcess } from '../../test/support/service-process.js';
 

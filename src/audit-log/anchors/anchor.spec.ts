@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { readNotes } from '../../tlog/anchored-checkpoints.js';
+import { readNotes } from '../../tlog/checkpoint-trail.js';
 import { Anchor, type AnchoredCheckpoint, type AnchorTarget, type AnchorTiming } from './anchor.js';
 import { AnchorFile } from './anchor-file.js';
 import { AnchorUrl } from './anchor-url.js';

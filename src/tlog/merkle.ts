@@ -1,5 +1,53 @@
-import { EMPTY_ROOT, HASH_BYTES, hashNode } from './merkle-hash.js';
-import { foldRight, listPerfectSubtrees } from './subtrees.js';
+import { hash } from 'node:crypto';
+
+export const HASH_BYTES = 32;
+
+/** RFC 6962 §2.1: the hash of an empty list. */
+export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer');
+
+/** RFC 6962 §2.1: the hash of a leaf. A string is hashed as UTF-8. */
+export function hashLeaf(leaf: string | Uint8Array): Buffer {
+  return hash('sha256', typeof leaf === 'string' ? `\0${leaf}` : Buffer.concat([LEAF_PREFIX, leaf]), 'buffer');
+}
+
+/** RFC 6962 §2.1: the hash of a node. */
+export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
+  if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) throw new RangeError('a hash has 32 bytes');
+  node.set(left, 1);
+  node.set(right, 1 + HASH_BYTES);
+  return hash('sha256', node, 'buffer');
+}
+
+const LEAF_PREFIX = Uint8Array.of(0);
+const node = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
+
+/** A perfect subtree of a log: the leaves [index·2^level, (index + 1)·2^level). */
+export interface Subtree {
+  readonly level: number;
+  readonly index: number;
+}
+
+/** The largest perfect subtrees that cover the leaves [begin, end), left to right. */
+export function listPerfectSubtrees(begin: number, end: number): Subtree[] {
+  const subtrees: Subtree[] = [];
+  for (let position = begin; position < end;) {
+    let [level, width] = [0, 1];
+    while (position % (2 * width) === 0 && position + 2 * width <= end) [level, width] = [level + 1, 2 * width];
+    subtrees.push({ level, index: position / width });
+    position += width;
+  }
+  return subtrees;
+}
+
+/**
+ * Joins the hashes of perfect subtrees to the hash of the subtree that they cover, which must be perfect or at the
+ * right edge of the log. RFC 6962 §2.1 splits at the largest power of two, so the rightmost two hashes are joined
+ * first.
+ */
+export function foldRight(hashes: readonly Uint8Array[]): Buffer {
+  const joined = hashes.reduceRight((right, left) => hashNode(left, right));
+  return Buffer.from(joined.buffer, joined.byteOffset, joined.byteLength);
+}
 
 /** Receives each perfect subtree of two or more leaves when its last leaf is appended, smaller subtrees first. */
 export type SubtreeCompleted = (level: number, index: number, hash: Buffer) => void;

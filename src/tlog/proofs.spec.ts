@@ -1,10 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { CompactRange } from './compact-range.js';
-import { EMPTY_ROOT, hashLeaf } from './merkle-hash.js';
-import { makeConsistencyProof, makeInclusionProof, makeRangeProof, readRoot } from './proofs.js';
-import type { HashReader } from './stored-hashes.js';
-import { computeRangeRoot, isSameHash, verifyConsistency, verifyInclusion } from './verify-proof.js';
+import { CompactRange, EMPTY_ROOT, hashLeaf } from './merkle.js';
+import {
+  computeRangeRoot,
+  isSameHash,
+  makeConsistencyProof,
+  makeInclusionProof,
+  makeRangeProof,
+  readRoot,
+  verifyConsistency,
+  verifyInclusion,
+} from './proofs.js';
+import type { HashReader } from './tiles.js';
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 const LEAVES = Array.from({ length: 5000 }, (_, index) => hashLeaf(String(index)));

@@ -1,10 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { CompactRange } from './compact-range.js';
-import { EMPTY_ROOT, hashLeaf, hashNode } from './merkle-hash.js';
+import { CompactRange, EMPTY_ROOT, hashLeaf, hashNode, listPerfectSubtrees } from './merkle.js';
 import { makeConsistencyProof, makeInclusionProof, makeRangeProof, readRoot } from './proofs.js';
-import { type HashReader, isStoredLevel } from './stored-hashes.js';
-import { listPerfectSubtrees } from './subtrees.js';
+import { type HashReader, isStoredLevel } from './tiles.js';
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 const same = (some: readonly Buffer[], others: readonly Buffer[]): boolean =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { makeInclusionProof } from './proofs.js';
-import { verifyEvent } from './proved-event.js';
+import { verifyEvent } from './proof-documents.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 
 const SIZE = 300;

@@ -1,5 +1,4 @@
-import { HASH_BYTES } from './merkle-hash.js';
-import { foldRight, type Subtree } from './subtrees.js';
+import { foldRight, HASH_BYTES, type Subtree } from './merkle.js';
 
 /**
  * The log stores the hashes of level 0, the leaves, and of every eighth level above, each when its subtree is complete:

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import { readNotes } from './anchored-checkpoints.js';
-import { toConsistencyDocument, parseConsistency } from './consistency-document.js';
-import { ExportError } from './export-error.js';
-import { hashLeaf } from './merkle-hash.js';
+import { readNotes } from './checkpoint-trail.js';
+import { parseConsistency, toConsistencyDocument } from './proof-documents.js';
+import { ExportError } from './lines.js';
+import { hashLeaf } from './merkle.js';
 import { makeConsistencyProof } from './proofs.js';
 import { SampleLog } from '../../test/support/sample-log.js';
-import { type ProvedExport, verifyExport, type VerifyOptions } from './verify-export.js';
+import { type ProvedExport, verifyExport, type VerifyOptions } from './export-verifier.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);
 const verify = (lines: readonly string[] | string, options: VerifyOptions = {}): Promise<ProvedExport> =>

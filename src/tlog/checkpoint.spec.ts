@@ -1,11 +1,8 @@
 import { generateKeyPairSync, hash, type KeyObject, sign, verify } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { type Checkpoint, formatCheckpoint, parseCheckpoint } from './checkpoint.js';
-import { readLogSigners } from './log-signer.js';
-import { NoteError } from './note-error.js';
-import { openCheckpoint, signCheckpoint } from './signed-checkpoint.js';
-import { formatNote, parseNote } from './signed-note.js';
-import { formatVerifierKey, parseVerifierKey } from './verifier-key.js';
+import { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from './checkpoint.js';
+import { formatVerifierKey, parseVerifierKey, readLogSigners } from './keys.js';
+import { formatNote, NoteError, parseNote } from './signed-note.js';
 
 const ORIGIN = 'passkey-manager/production';
 const TIME = new Date('2026-02-03T04:05:06.789Z');
