@@ -62,7 +62,9 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
 const states = (): readonly { anchor: string; size: number; failure: string | undefined }[] => of(CheckpointScheduler).getState().anchors ?? []; // prettier-ignore
 const metric = async (anchor: string): Promise<number> => {
   const text = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
-  return Number(new RegExp(`passkey_audit_anchored_checkpoint_seconds\\{anchor="${anchor}"\\} (\\S+)`).exec(text)?.[1]);
+  return Number(
+    new RegExp(`passkey_audit_anchored_checkpoint_timestamp_seconds\\{anchor="${anchor}"\\} (\\S+)`).exec(text)?.[1],
+  );
 };
 
 describe('the anchors of the audit log', () => {

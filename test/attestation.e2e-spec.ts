@@ -85,8 +85,8 @@ describe('a relying party that demands a trusted attestation', () => {
     await trusting.register('eve', await madeBy(other));
     const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
     const of = (labels: string): string => `passkey_attestations_total{${labels}}`;
-    expect(metrics).toContain(of('format="packed",trust="trusted",root="CN=Example Authenticators Root, O=Example Authenticators, C=XX",cause=""')); // prettier-ignore
-    expect(metrics).toContain(of('format="packed",trust="untrusted",root="",cause="root-unknown"'));
+    expect(metrics).toContain(of('format="packed",trust="trusted",root="CN=Example Authenticators Root, O=Example Authenticators, C=XX",reason=""')); // prettier-ignore
+    expect(metrics).toContain(of('format="packed",trust="untrusted",root="",reason="root-unknown"'));
   });
 
   it('authenticates with it', async () => {

@@ -145,7 +145,7 @@ describe('files that cannot be used', () => {
     const [event] = await new AuditLog(service.client).events({ type: 'trust.reload' });
     expect(event).toMatchObject({ status: 'Failure', status_detail: expect.stringContaining(told) });
     const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
-    expect(metrics).toMatch(/passkey_reloads_total\{what="trust",outcome="failure"\} [1-9]/);
+    expect(metrics).toMatch(/passkey_reloads_total\{resource="trust-store",outcome="failure"\} [1-9]/);
   });
 
   it('policy: a mistake changes nothing, and is told', async () => {

@@ -26,7 +26,7 @@ async function metric(series: string): Promise<number> {
 
 async function connections(): Promise<Record<string, number>> {
   const [handshake, established] = await Promise.all(
-    ['handshake', 'established'].map((state) => metric(`passkey_connections{state="${state}"}`)),
+    ['handshake', 'established'].map((state) => metric(`passkey_tls_connections{state="${state}"}`)),
   );
   const open = await new Promise<number>((resolve) => {
     server.getConnections((_, count) => { resolve(count); }); // prettier-ignore
@@ -61,7 +61,7 @@ describe('silent connections', () => {
       expect((await fetch(`${service.running.managementUrl}/health/ready`)).status).toBe(200);
       for (const socket of flood) socket.destroy();
     }
-    expect(await metric('passkey_connections_refused_total{reason="too-many-handshakes"}')).toBeGreaterThan(500);
+    expect(await metric('passkey_tls_connections_refused_total{reason="too-many-handshakes"}')).toBeGreaterThan(500);
     await until(async () => ((await connections())['open'] ?? 0) <= before['open']!);
     expect(await connections()).toMatchObject({ established: before['established'] });
     if (process.platform === 'linux') await until(async () => (await descriptors()) <= descriptorsBefore + 5);

@@ -18,7 +18,7 @@ beforeAll(async () => {
   for (let event = 0; event < 60; event += 1) {
     await audit.record(null, { type: 'service.start', outcome: 'success', facts: { padding: 'x'.repeat(200_000) } });
   }
-  await until(async () => (await service.metric('passkey_audit_log_size')) > 60);
+  await until(async () => (await service.metric('passkey_audit_log_sequenced_events')) > 60);
 });
 afterEach(() => {
   connections.close();

@@ -154,19 +154,21 @@ describe('two workers', () => {
   });
 
   it('are one in the metrics: counters are sums, what both say alike is told once', async () => {
-    const series = 'passkey_http_request_duration_seconds_count{method="GET",route="/v1/relying-parties",status="403"}';
+    const series =
+      'passkey_http_request_duration_seconds_count{method="GET",route="/v1/relying-parties",status_code="403"}';
     for (const connection of connections(service, 6)) await connection.get('/v1/relying-parties');
     const read = await metrics(service);
     expect(read(series)).toBe(6);
-    expect([read('passkey_workers_serving'), read('passkey_identity_epoch')]).toEqual([2, 1]);
+    expect([read('passkey_workers_serving'), read('passkey_trust_store_epoch')]).toEqual([2, 1]);
     const ends = new X509Certificate(pki.certificateOf('server').cert).validToDate.getTime() / 1_000;
-    expect(read('passkey_certificate_not_after_seconds{file="certificate"}')).toBe(ends);
+    expect(read('passkey_certificate_expiry_timestamp_seconds{file="certificate"}')).toBe(ends);
     const { rows } = await sql.query<{ size: number }>('SELECT max(size)::int AS size FROM audit_checkpoint');
-    expect(read('passkey_audit_log_size')).toBeLessThanOrEqual(rows[0]!.size);
+    expect(read('passkey_audit_log_sequenced_events')).toBeLessThanOrEqual(rows[0]!.size);
   });
 
   it('keep no caller out while thousands of connections say nothing, and nothing of those when they are gone', async () => {
-    const handshakes = async (): Promise<number> => (await metrics(service))('passkey_connections{state="handshake"}');
+    const handshakes = async (): Promise<number> =>
+      (await metrics(service))('passkey_tls_connections{state="handshake"}');
     const before = await descriptorsOf(service);
     const silent = Array.from({ length: 2_000 }, () => connectPlainly(Number(new URL(service.url).port), '127.0.0.1'));
     for (const socket of silent) socket.on('error', () => undefined).resume();
@@ -230,7 +232,7 @@ describe('two workers', () => {
     const replacement = { worker: 2, workers: 2, replaces: { pid: killed, code: null, signal: 'SIGKILL' } };
     expect(await recorded('service.start', since)).toMatchObject([replacement]);
     const read = await metrics(service);
-    expect([read('passkey_worker_deaths_total'), read('passkey_workers_serving')]).toEqual([1, 2]);
+    expect([read('passkey_worker_exits_total'), read('passkey_workers_serving')]).toEqual([1, 2]);
     const registered = 'passkey_audit_events_total{type="credential.register",outcome="success",reason=""}';
     expect(read(registered)).toBeGreaterThan(before(registered));
   });

@@ -50,7 +50,7 @@ async function replace(text: string): Promise<Record<string, unknown>> {
 }
 
 const reloads = async (outcome: string): Promise<number> =>
-  (await metrics.reloads.get()).values.find((value) => value.labels.what === 'policy' && value.labels.outcome === outcome)?.value ?? 0; // prettier-ignore
+  (await metrics.reloads.get()).values.find((value) => value.labels.resource === 'access-policy' && value.labels.outcome === outcome)?.value ?? 0; // prettier-ignore
 
 describe('the access policy', () => {
   it('is what the file says', async () => {

@@ -85,7 +85,7 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
     outcome: 'success' | 'failure',
     members: { reason?: string; detail?: string; facts: object },
   ): void {
-    this.metrics.reloads.inc({ what: 'policy', outcome });
+    this.metrics.reloads.inc({ resource: 'access-policy', outcome });
     const facts = { worker: this.config.worker?.number, ...members.facts };
     this.audit.recordEventually({ type: 'policy.reload', outcome, ...members, facts });
   }

@@ -66,7 +66,7 @@ describe('a turn', () => {
     await tick();
     expect(log.replica.keeper.getState()).toMatchObject({ size: 2_100, lagSeconds: 0, failures: [] });
     expect(log.replica.keeper.getState().checkpointAt).toBe((await log.replica.storage.findLatestCheckpoint())?.createdAt.toISOString()); // prettier-ignore
-    const [size] = (await log.replica.metrics.auditSize.get()).values;
+    const [size] = (await log.replica.metrics.sequencedEvents.get()).values;
     expect(size?.value).toBe(2_100);
   });
 });
@@ -122,7 +122,7 @@ describe('the lag', () => {
     const holder = await holdTransaction('LOCK TABLE audit_leaf IN SHARE MODE');
     await log.replica.record(1);
     await tick(40, replica);
-    const [lag] = (await replica.metrics.auditLag.get()).values;
+    const [lag] = (await replica.metrics.oldestPendingEventAge.get()).values;
     expect(lag?.value).toBeCloseTo(40, 1);
     const { lagSeconds, standsStillSince, cause, failures } = replica.keeper.getState();
     expect([lagSeconds, failures]).toEqual([40, ['unreachable', 'sequencer-lag']]);

@@ -135,8 +135,8 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     const oldest = await this.pending.findOldest();
     await this.standstill.noteTurn({ size: this.latest?.size ?? 0, oldest });
     if (this.latest) {
-      this.metrics.auditSize.set(this.latest.size);
-      this.metrics.auditCheckpoint.set(this.latest.createdAt.getTime() / 1_000);
+      this.metrics.sequencedEvents.set(this.latest.size);
+      this.metrics.latestCheckpoint.set(this.latest.createdAt.getTime() / 1_000);
     }
     const failing = this.anchors.getState()?.filter(({ failure }) => failure !== undefined) ?? [];
     if (failing.length > 0) this.failures.reportFailure('anchor', { anchors: failing });
@@ -155,7 +155,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
 
   private reportLag(): void {
     const { lagMs, late, since, cause } = this.standstill;
-    this.metrics.auditLag.set(lagMs / 1_000);
+    this.metrics.oldestPendingEventAge.set(lagMs / 1_000);
     if (late === 'yes')
       this.failures.reportFailure('sequencer-lag', { seconds: Math.round(lagMs / 1_000), since, cause });
     else if (late === 'no') this.failures.reportRecovery('sequencer-lag');

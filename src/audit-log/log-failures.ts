@@ -41,13 +41,13 @@ export class LogFailures {
 
   /** Reports a failure that lasts. It is recorded once, until it recovers. */
   reportFailure(failure: LogFailure, facts: Facts): void {
-    this.metrics.auditFailures.inc({ failure });
+    this.metrics.failedTurns.inc({ failure });
     if (!this.since.has(failure)) this.record(failure, facts);
   }
 
   /** Reports an incident that no later success undoes. It is recorded each time. */
   reportIncident(failure: LogFailure, facts: Facts): void {
-    this.metrics.auditFailures.inc({ failure });
+    this.metrics.failedTurns.inc({ failure });
     this.record(failure, facts);
   }
 

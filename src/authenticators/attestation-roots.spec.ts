@@ -96,7 +96,9 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       expect(roots.listRoots('packed')).toEqual([two.trim()]);
       const facts = { added: [NAME_TWO], removed: [NAME_ONE], digest: roots.describeState()?.digest };
       expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'success', facts }]);
-      expect(await readReloads()).toEqual([{ labels: { what: 'attestation-roots', outcome: 'success' }, value: 1 }]);
+      expect(await readReloads()).toEqual([
+        { labels: { resource: 'attestation-roots', outcome: 'success' }, value: 1 },
+      ]);
     });
 
     it.each<[string, () => Promise<void>, string]>([
@@ -114,7 +116,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([[one.trim()], expect.stringContaining(refused)]);
       const detail = expect.stringContaining(refused);
       expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'failure', detail }]);
-      expect(await readReloads()).toEqual([{ labels: { what: 'attestation-roots', outcome: 'failure' }, value: 1 }]);
+      expect(await readReloads()).toEqual([{ labels: { resource: 'attestation-roots', outcome: 'failure' }, value: 1 }]);
     }); // prettier-ignore
 
     it('to the same certificates is nothing new', async () => {
@@ -143,9 +145,9 @@ describe('passkey_attestations_total', () => {
     });
     roots.countAttestation({ format: 'none', trust: 'none' });
     expect((await metrics.attestations.get()).values).toEqual([
-      { labels: { format: 'packed', trust: 'trusted', root: NAME_ONE, cause: '' }, value: 1 },
-      { labels: { format: 'android-key', trust: 'untrusted', root: '', cause: 'root-unknown' }, value: 1 },
-      { labels: { format: 'none', trust: 'none', root: '', cause: '' }, value: 1 },
+      { labels: { format: 'packed', trust: 'trusted', root: NAME_ONE, reason: '' }, value: 1 },
+      { labels: { format: 'android-key', trust: 'untrusted', root: '', reason: 'root-unknown' }, value: 1 },
+      { labels: { format: 'none', trust: 'none', root: '', reason: '' }, value: 1 },
     ]);
   });
 });

@@ -88,7 +88,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
    * Counts an attestation even if a policy then refuses it, so that a new root of a maker shows on the day it appears.
    */
   countAttestation({ format, trust, root = '', distrust }: AttestationVerdict): void {
-    this.metrics.attestations.inc({ format, trust, root, cause: distrust?.code ?? '' });
+    this.metrics.attestations.inc({ format, trust, root, reason: distrust?.code ?? '' });
   }
 
   private readonly reports: FileListener<LoadedRoots> = {
@@ -111,7 +111,7 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     outcome: 'success' | 'failure',
     members: { reason?: string; detail?: string; facts: object },
   ): void {
-    this.metrics.reloads.inc({ what: 'attestation-roots', outcome });
+    this.metrics.reloads.inc({ resource: 'attestation-roots', outcome });
     const facts = { worker: this.config.worker?.number, ...members.facts };
     this.audit.recordEventually({ type: 'attestation-roots.reload', outcome, ...members, facts });
   }

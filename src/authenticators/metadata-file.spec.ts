@@ -16,17 +16,17 @@ const AAGUID = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
 const authority = await MetadataAuthority.create();
 const signer = await authority.signer();
 const clock = new FakeClock();
-const metrics = new Metrics();
 Logger.overrideLogger(false);
 
 let directory: string;
 let path: string;
 let audit: FakeAudit;
+let metrics: Metrics;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-manager-mds-'));
   path = join(directory, 'blob.jwt');
   clock.reset();
-  audit = new FakeAudit();
+  [audit, metrics] = [new FakeAudit(), new Metrics()];
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
@@ -38,6 +38,8 @@ async function openMetadata(metadataBlobFile: string | undefined = path): Promis
   await file.onModuleInit();
   return file;
 }
+
+const readReloads = async () => (await metrics.reloads.get()).values;
 
 const findName = (file: MetadataFile): string | undefined => new AuthenticatorsService(file).findLabel(AAGUID)?.name;
 
@@ -111,6 +113,7 @@ describe('the file of FIDO metadata', () => {
       expect(audit.entries).toMatchObject([
         { type: 'metadata.reload', outcome: 'success', facts: { no: 2, previous_no: 1 } },
       ]);
+      expect(await readReloads()).toEqual([{ labels: { resource: 'metadata', outcome: 'success' }, value: 1 }]);
     });
 
     it('by a symbolic link to another directory, as Kubernetes does, is taken', async () => {
@@ -145,6 +148,7 @@ describe('the file of FIDO metadata', () => {
       expect(audit.entries).toMatchObject([
         { type: 'metadata.reload', outcome: 'failure', detail: expect.stringContaining(refused) },
       ]);
+      expect(await readReloads()).toEqual([{ labels: { resource: 'metadata', outcome: 'failure' }, value: 1 }]);
     });
 
     it('back to what is in use is no longer told', async () => {
@@ -167,8 +171,9 @@ describe('the file of FIDO metadata', () => {
     it('is in the metrics, with its serial number', async () => {
       await writeFile(path, signer.blob({ no: 8, nextUpdate: '2026-12-01' }));
       await openMetadata();
-      const { values } = await metrics.metadataNextUpdate.get();
-      expect(values).toEqual([{ labels: { no: 8 }, value: Date.UTC(2026, 11, 1) / 1_000 }]);
+      const [nextUpdate, info] = [await metrics.metadataNextUpdate.get(), await metrics.metadataInfo.get()];
+      expect(nextUpdate.values).toEqual([{ labels: {}, value: Date.UTC(2026, 11, 1) / 1_000 }]);
+      expect(info.values).toEqual([{ labels: { serial: 8 }, value: 1 }]);
     });
 
     it('only in its time stays in use', async () => {

@@ -107,6 +107,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private readonly reports: FileListener<Loaded> = {
     onReloaded: (loaded, previous) => {
       this.updateMetrics(loaded);
+      this.metrics.reloads.inc({ resource: 'metadata', outcome: 'success' });
       const { no, nextUpdate, models, digest, skipped } = loaded;
       this.logger.log({ message: 'new FIDO metadata is in use', no, nextUpdate, models: models.size });
       this.logSkipped(loaded);
@@ -114,6 +115,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
     onRefused: (reason) => {
+      this.metrics.reloads.inc({ resource: 'metadata', outcome: 'failure' });
       this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason });
       const entry = { reason: 'unusable', detail: reason.slice(0, 500).toWellFormed(), facts: { worker: this.worker } };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
@@ -139,7 +141,8 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   }
 
   private updateMetrics({ no, nextUpdate }: Loaded): void {
-    this.metrics.metadataNextUpdate.reset();
-    this.metrics.metadataNextUpdate.set({ no }, nextUpdate.getTime() / 1_000);
+    this.metrics.metadataNextUpdate.set(nextUpdate.getTime() / 1_000);
+    this.metrics.metadataInfo.reset();
+    this.metrics.metadataInfo.set({ serial: no }, 1);
   }
 }

@@ -10,7 +10,7 @@ export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: M
     const { method } = request;
     const route = request.routeOptions.url ?? 'none';
     const status = reply.statusCode;
-    metrics.requests.observe({ method, route, status }, reply.elapsedTime / 1_000);
+    metrics.requests.observe({ method, route, status_code: status }, reply.elapsedTime / 1_000);
     const fields = {
       requestId,
       method,

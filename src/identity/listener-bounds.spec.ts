@@ -26,8 +26,8 @@ beforeEach(() => {
 
 const readValues = (metric: { values: { labels: object; value: number }[] }): Record<string, number> =>
   Object.fromEntries(metric.values.map(({ labels, value }) => [String(Object.values(labels)[0]), value]));
-const connections = async (): Promise<Record<string, number>> => readValues(await metrics.connections.get());
-const refused = async (): Promise<Record<string, number>> => readValues(await metrics.connectionsRefused.get());
+const connections = async (): Promise<Record<string, number>> => readValues(await metrics.tlsConnections.get());
+const refused = async (): Promise<Record<string, number>> => readValues(await metrics.tlsConnectionsRefused.get());
 
 const countConnections = (server: Server): Promise<number> =>
   new Promise((resolve) => server.getConnections((_, count) => { resolve(count); })); // prettier-ignore

@@ -50,7 +50,7 @@ export class ListenerBounds {
     // ever.
     Object.assign(server, { dropMaxConnection: true });
     server.on('drop', () => {
-      this.metrics.connectionsRefused.inc({ reason: 'listener-full' });
+      this.metrics.tlsConnectionsRefused.inc({ reason: 'listener-full' });
     });
     server.on('connection', (socket: Socket) => {
       this.beginHandshake(socket);
@@ -89,7 +89,7 @@ export class ListenerBounds {
   }
 
   private refuse(socket: Socket, reason: ConnectionRefusedError['code'] = 'too-many-handshakes'): void {
-    this.metrics.connectionsRefused.inc({ reason });
+    this.metrics.tlsConnectionsRefused.inc({ reason });
     this.removeHandshake(socket);
     socket.destroy(new ConnectionRefusedError(reason));
   }
@@ -122,7 +122,7 @@ export class ListenerBounds {
   }
 
   private updateMetrics(): void {
-    this.metrics.connections.set({ state: 'handshake' }, this.unfinished.size);
-    this.metrics.connections.set({ state: 'established' }, this.established.size);
+    this.metrics.tlsConnections.set({ state: 'handshake' }, this.unfinished.size);
+    this.metrics.tlsConnections.set({ state: 'established' }, this.established.size);
   }
 }

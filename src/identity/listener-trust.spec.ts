@@ -75,8 +75,8 @@ const readValue = async (metric: { get(): Promise<{ values: { labels: object; va
 describe('the trust material in force', () => {
   it('is what the files said at first, as epoch 1', async () => {
     expect([trust.epoch, trust.material, trust.refused]).toEqual([1, watched.value, undefined]);
-    expect(await readValue(metrics.epoch)).toBe(1);
-    expect(await readValue(metrics.reloads, { what: 'trust', outcome: 'success' })).toBeUndefined();
+    expect(await readValue(metrics.trustStoreEpoch)).toBe(1);
+    expect(await readValue(metrics.reloads, { resource: 'trust-store', outcome: 'success' })).toBeUndefined();
   });
 
   it('is in the metrics with its ends, the earliest of each kind', async () => {
@@ -126,8 +126,8 @@ describe('a reload', () => {
     await reload();
     expect(await handshake(peer)).toBe('refused');
     expect(await handshake(await caller(files.root))).toBe('localhost');
-    expect([trust.epoch, await readValue(metrics.epoch)]).toEqual([2, 2]);
-    expect(await readValue(metrics.reloads, { what: 'trust', outcome: 'success' })).toBe(1);
+    expect([trust.epoch, await readValue(metrics.trustStoreEpoch)]).toEqual([2, 2]);
+    expect(await readValue(metrics.reloads, { resource: 'trust-store', outcome: 'success' })).toBe(1);
     const facts = { epoch: 2, previous_digest: digest, ...describeTrust(trust.material) };
     expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'success', facts }]);
   });
@@ -154,7 +154,7 @@ describe('a reload', () => {
     expect([trust.epoch, trust.refused]).toEqual([1, detail]);
     const facts = { epoch: 1 };
     expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'failure', reason: 'unusable', detail, facts }]);
-    expect(await readValue(metrics.reloads, { what: 'trust', outcome: 'failure' })).toBe(1);
+    expect(await readValue(metrics.reloads, { resource: 'trust-store', outcome: 'failure' })).toBe(1);
   });
 
   it('that OpenSSL does not take changes nothing either', async () => {

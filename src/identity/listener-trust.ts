@@ -54,7 +54,7 @@ export class ListenerTrust implements OnModuleDestroy {
         });
       },
       onRefused: (reason) => {
-        this.metrics.reloads.inc({ what: 'trust', outcome: 'failure' });
+        this.metrics.reloads.inc({ resource: 'trust-store', outcome: 'failure' });
         this.logger.error({
           message: 'the new trust material cannot be used; the previous material stays in use',
           reason,
@@ -78,8 +78,8 @@ export class ListenerTrust implements OnModuleDestroy {
     const { certificate, authorities, revocationLists } = this.material;
     const earliest = (ends: (Date | undefined)[]): number =>
       Math.min(...ends.map((end) => end?.getTime() ?? 0)) / 1_000;
-    this.metrics.epoch.set(this.epoch);
-    if (this.epoch > 1) this.metrics.reloads.inc({ what: 'trust', outcome: 'success' });
+    this.metrics.trustStoreEpoch.set(this.epoch);
+    if (this.epoch > 1) this.metrics.reloads.inc({ resource: 'trust-store', outcome: 'success' });
     this.metrics.certificateExpiry.set({ file: 'certificate' }, earliest([certificate.validToDate]));
     this.metrics.certificateExpiry.set({ file: 'ca' }, earliest(authorities.map(({ validToDate }) => validToDate)));
     this.metrics.certificateExpiry.set({ file: 'crl' }, earliest(revocationLists.map(({ nextUpdate }) => nextUpdate)));

@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
 import { Injectable } from '@nestjs/common';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { registerLostLinesMetric } from './log-output.js';
+
+const VERSION = readVersion();
 
 /**
  * The Prometheus metrics. All labels have a bounded number of values: routes, statuses and the contract's closed lists.
@@ -12,9 +16,9 @@ export class Metrics {
 
   readonly requests = new Histogram({
     name: 'passkey_http_request_duration_seconds',
-    help: 'Duration of requests by method, route and status',
-    labelNames: ['method', 'route', 'status'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    help: 'Duration of requests by method, route and status code',
+    labelNames: ['method', 'route', 'status_code'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [this.registry],
   });
 
@@ -36,15 +40,15 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly connections = new Gauge({
-    name: 'passkey_connections',
+  readonly tlsConnections = new Gauge({
+    name: 'passkey_tls_connections',
     help: 'Connections of callers (established) and connections in their TLS handshake (handshake)',
     labelNames: ['state'],
     registers: [this.registry],
   });
 
-  readonly connectionsRefused = new Counter({
-    name: 'passkey_connections_refused_total',
+  readonly tlsConnectionsRefused = new Counter({
+    name: 'passkey_tls_connections_refused_total',
     help: 'Connections that were closed because too many were open (listener-full) or in their handshake',
     labelNames: ['reason'],
     registers: [this.registry],
@@ -64,7 +68,7 @@ export class Metrics {
   });
 
   readonly certificateExpiry = new Gauge({
-    name: 'passkey_certificate_not_after_seconds',
+    name: 'passkey_certificate_expiry_timestamp_seconds',
     help: 'Unix time at which the server certificate, the first CA and the first CRL expire',
     labelNames: ['file'],
     aggregator: 'min',
@@ -73,20 +77,20 @@ export class Metrics {
 
   readonly reloads = new Counter({
     name: 'passkey_reloads_total',
-    help: 'Reloads of the trust store, the access policy and the attestation roots, by outcome; a failure leaves the previous one in use',
-    labelNames: ['what', 'outcome'],
+    help: 'Reloads of the trust store, the access policy, the attestation roots and the FIDO metadata, by outcome; a failure leaves the previous one in use',
+    labelNames: ['resource', 'outcome'],
     registers: [this.registry],
   });
 
   readonly attestations = new Counter({
     name: 'passkey_attestations_total',
-    help: 'Valid attestations by format, trust, root if trusted and cause if untrusted',
-    labelNames: ['format', 'trust', 'root', 'cause'],
+    help: 'Valid attestations by format, trust, root if trusted and reason if untrusted',
+    labelNames: ['format', 'trust', 'root', 'reason'],
     registers: [this.registry],
   });
 
-  readonly epoch = new Gauge({
-    name: 'passkey_identity_epoch',
+  readonly trustStoreEpoch = new Gauge({
+    name: 'passkey_trust_store_epoch',
     help: 'Epoch of the trust store: 1 at the start, and one more with each reload',
     aggregator: 'max',
     registers: [this.registry],
@@ -106,38 +110,38 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly auditLag = new Gauge({
-    name: 'passkey_audit_lag_seconds',
+  readonly oldestPendingEventAge = new Gauge({
+    name: 'passkey_audit_oldest_pending_event_age_seconds',
     help: 'Age of the oldest pending audit event',
     aggregator: 'max',
     registers: [this.registry],
   });
 
-  readonly auditSize = new Gauge({
-    name: 'passkey_audit_log_size',
+  readonly sequencedEvents = new Gauge({
+    name: 'passkey_audit_log_sequenced_events',
     help: 'Sequenced audit events',
     aggregator: 'max',
     registers: [this.registry],
   });
 
-  readonly auditCheckpoint = new Gauge({
-    name: 'passkey_audit_checkpoint_seconds',
+  readonly latestCheckpoint = new Gauge({
+    name: 'passkey_audit_checkpoint_timestamp_seconds',
     help: 'Unix time at which the latest checkpoint of the audit log was signed',
     aggregator: 'max',
     registers: [this.registry],
   });
 
   /** Absent if no anchor is configured; 0 if the anchor has received no checkpoint since the start. */
-  readonly auditAnchored = new Gauge({
-    name: 'passkey_audit_anchored_checkpoint_seconds',
+  readonly anchoredCheckpoint = new Gauge({
+    name: 'passkey_audit_anchored_checkpoint_timestamp_seconds',
     help: 'Unix time at which the latest checkpoint that the anchor has was signed',
     labelNames: ['anchor'],
     aggregator: 'max',
     registers: [this.registry],
   });
 
-  readonly auditFailures = new Counter({
-    name: 'passkey_audit_failures_total',
+  readonly failedTurns = new Counter({
+    name: 'passkey_audit_failed_turns_total',
     help: 'Turns of the audit log that failed, by failure',
     labelNames: ['failure'],
     registers: [this.registry],
@@ -153,15 +157,47 @@ export class Metrics {
 
   /** Absent if no FIDO metadata is configured. */
   readonly metadataNextUpdate = new Gauge({
-    name: 'passkey_metadata_next_update_seconds',
-    help: 'Unix time at which the next FIDO metadata is due, by the serial number of the current one',
-    labelNames: ['no'],
+    name: 'passkey_metadata_next_update_timestamp_seconds',
+    help: 'Unix time at which the next FIDO metadata is due',
     aggregator: 'min',
     registers: [this.registry],
   });
 
+  /** Absent if no FIDO metadata is configured. */
+  readonly metadataInfo = new Gauge({
+    name: 'passkey_metadata_info',
+    help: 'Always 1, with the serial number of the FIDO metadata in use',
+    labelNames: ['serial'],
+    aggregator: 'max',
+    registers: [this.registry],
+  });
+
+  readonly buildInfo = new Gauge({
+    name: 'passkey_build_info',
+    help: 'Always 1, with the version of the service',
+    labelNames: ['version'],
+    aggregator: 'max',
+    registers: [this.registry],
+  });
+
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
-    registerLostLinesMetric(this.registry);
+    this.buildInfo.set({ version: VERSION }, 1);
+    registerProcessMetrics(this.registry);
   }
+}
+
+/** prom-client's gauges that end in `_total`, a name for counters. `nodejs_active_handles` and the like stay. */
+const MISNAMED_GAUGES = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
+
+/** Adds the metrics of the process and of Node.js, and the metric of lost log lines. */
+export function registerProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
+  registerLostLinesMetric(registry);
+}
+
+function readVersion(): string {
+  const file = findPackageJSON(import.meta.url);
+  if (file === undefined) throw new Error('package.json is not above the program');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -20,13 +20,13 @@ beforeEach(() => {
   metrics = new WorkersMetrics();
   for (const [index, { metrics: own }] of workers.entries()) {
     own.handshakesRefused.inc(index + 1);
-    own.requests.observe({ method: 'GET', route: '/', status: 200 }, 0.003);
-    own.auditLag.set(index * 20);
+    own.requests.observe({ method: 'GET', route: '/', status_code: 200 }, 0.003);
+    own.oldestPendingEventAge.set(index * 20);
     own.certificateExpiry.set({ file: 'crl' }, 1_000 + index);
   }
 });
 
-const COUNT = 'passkey_http_request_duration_seconds_count{method="GET",route="/",status="200"}';
+const COUNT = 'passkey_http_request_duration_seconds_count{method="GET",route="/",status_code="200"}';
 
 async function read(...series: string[]): Promise<number[]> {
   const lines = (await metrics.renderMetrics(workers)).split('\n');
@@ -41,8 +41,8 @@ function end(worker: FakeWorker): void {
 describe('the metrics of several workers', () => {
   it('are the sums of what they counted, the longest lag, and what ends first', async () => {
     expect(await read('passkey_tls_handshakes_refused_total', COUNT)).toEqual([3, 2]);
-    expect(await read('passkey_audit_lag_seconds', 'passkey_certificate_not_after_seconds{file="crl"}')).toEqual([20, 1_000]); // prettier-ignore
-    expect(await read('passkey_workers_serving', 'passkey_worker_deaths_total')).toEqual([2, 0]);
+    expect(await read('passkey_audit_oldest_pending_event_age_seconds', 'passkey_certificate_expiry_timestamp_seconds{file="crl"}')).toEqual([20, 1_000]); // prettier-ignore
+    expect(await read('passkey_workers_serving', 'passkey_worker_exits_total')).toEqual([2, 0]);
   });
 
   it('keep what one counted until it was last asked, when it dies, and forget what it was', async () => {
@@ -51,8 +51,10 @@ describe('the metrics of several workers', () => {
     const replacement = new FakeWorker();
     replacement.metrics.handshakesRefused.inc();
     workers = [replacement, new FakeWorker()];
-    expect(await read('passkey_tls_handshakes_refused_total', COUNT, 'passkey_audit_lag_seconds')).toEqual([4, 2, 0]);
-    expect(await read('passkey_workers_serving', 'passkey_worker_deaths_total')).toEqual([2, 2]);
+    expect(
+      await read('passkey_tls_handshakes_refused_total', COUNT, 'passkey_audit_oldest_pending_event_age_seconds'),
+    ).toEqual([4, 2, 0]);
+    expect(await read('passkey_workers_serving', 'passkey_worker_exits_total')).toEqual([2, 2]);
   });
 
   it('count one that does not answer as when it did', async () => {

@@ -1,13 +1,12 @@
 import {
   AggregatorRegistry,
-  collectDefaultMetrics,
   Counter,
   Gauge,
   type MetricObjectWithValues,
   type MetricValue,
   Registry,
 } from 'prom-client';
-import { registerLostLinesMetric } from '../../telemetry/log-output.js';
+import { registerProcessMetrics } from '../../telemetry/metrics.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** The part of a worker that is used here. */
@@ -28,9 +27,9 @@ export class WorkersMetrics {
   private readonly latest = new Map<CountingWorker, Snapshot>();
   private departed: Promise<Snapshot> = Promise.resolve([]);
 
-  private readonly deaths = new Counter({
-    name: 'passkey_worker_deaths_total',
-    help: 'Workers that ended without being asked to',
+  private readonly exits = new Counter({
+    name: 'passkey_worker_exits_total',
+    help: 'Workers that ended unexpectedly',
     registers: [this.own],
   });
 
@@ -41,12 +40,11 @@ export class WorkersMetrics {
   });
 
   constructor() {
-    collectDefaultMetrics({ register: this.own });
-    registerLostLinesMetric(this.own);
+    registerProcessMetrics(this.own);
   }
 
   recordDeath(worker: CountingWorker): void {
-    this.deaths.inc();
+    this.exits.inc();
     const counted = (this.latest.get(worker) ?? []).filter(isCounted);
     this.latest.delete(worker);
     this.departed = this.departed.then((before) => sumSnapshots([before, counted]));

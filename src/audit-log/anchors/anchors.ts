@@ -30,7 +30,7 @@ export class Anchors implements OnModuleDestroy {
     if (auditAnchorFile !== undefined) targets.push(new AnchorFile(auditAnchorFile));
     if (auditAnchorUrl !== undefined) targets.push(new AnchorUrl(auditAnchorUrl));
     this.anchors = targets.map((target) => {
-      const gauge = metrics.auditAnchored.labels({ anchor: target.name });
+      const gauge = metrics.anchoredCheckpoint.labels({ anchor: target.name });
       gauge.set(0);
       return new Anchor(target, ({ createdAt }) => {
         gauge.set(createdAt.getTime() / 1_000);
