@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { setRequestTimeouts, REQUEST_TIMEOUTS } from '../src/http/request-timeouts.js';
+import { REQUEST_TIMEOUTS, setRequestTimeouts } from '../src/http/connection-limits.js';
 import { problem } from './support/bodies.js';
 import { TestService } from './support/service.js';
 

@@ -1,4 +1,4 @@
-import { isText } from '../src/http/is-text.js';
+import { isText } from '../src/http/validators.js';
 
 const AAGUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** The maximum length of a credential's name. */

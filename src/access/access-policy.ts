@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isTimestamp } from '../http/is-timestamp.js';
+import { isRpId, isTimestamp } from '../http/validators.js';
 import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
-import { isRpId } from '../http/rp-id.js';
-import { PERMISSIONS, type Permission } from './permissions.js';
+import { type Permission, PERMISSIONS } from './permissions.js';
 
 /** The rights of one service identity. */
 export interface Grant {

@@ -5,12 +5,11 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { WatchedSettings } from '../app.module.js';
-import { assignRequestId, refuseConnection } from '../http/exchanges.js';
+import { assignRequestId, refuseConnection, toUnparsableProblem } from '../http/exchanges.js';
 import { BODY_LIMIT_BYTES } from '../http/json-body.js';
 import { CallerGuard } from '../identity/caller.guard.js';
 import { createTlsOptions } from '../identity/tls-options.js';
 import { ProblemFilter } from '../http/problem.filter.js';
-import { toUnparsableProblem } from '../http/unparsable-request.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
 /** Creates the application that serves callers over mutual TLS (docs/adr/0006-two-listeners.md). */

@@ -4,15 +4,15 @@ import { Brackets, In, Repository, type SelectQueryBuilder } from 'typeorm';
 import { AuthorizedContext } from '../http/request-context.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { UUID } from '../http/id.param.js';
+import { UUID } from '../http/validators.js';
 import { decodeCursor, type Page, toPage } from '../http/page.js';
 import { Problem } from '../http/problem.js';
 import { AuditEventEntity } from './audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
-import { toFirstId, parseIdTime } from '../audit/event-id.js';
+import { parseIdTime, toFirstId } from '../audit/event-id.js';
 import { LogStorage } from './log-storage.js';
-import { listSubjectNames, deriveStandIn, type SubjectName, findUserIds } from '../audit/subjects.js';
+import { deriveStandIn, findUserIds, listSubjectNames, type SubjectName } from '../audit/subjects.js';
 
 export type OcsfEvent = Record<string, unknown>;
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
-import { Problem } from '../http/problem.js';
+import { createMalformedProblem, Problem } from '../http/problem.js';
 import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
 import { type ConsistencyDocument, toConsistencyDocument } from '../tlog/proof-documents.js';
 import { makeConsistencyProof, makeInclusionProof } from '../tlog/proofs.js';
@@ -63,7 +63,7 @@ export class LogProofs {
     const { size } = await this.getCheckpoint();
     if (from > to || to > size) {
       const detail = `must be from ${from > to ? '0 to the other size' : `0 to ${String(size)}`}`;
-      throw new Problem('request-malformed', { invalid: [{ pointer: from > to ? '/from' : '/to', detail }] });
+      throw createMalformedProblem(detail, from > to ? '/from' : '/to');
     }
     return toConsistencyDocument(from, to, await makeConsistencyProof(this.storage, from, to));
   }

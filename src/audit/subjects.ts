@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { UUID } from '../http/id.param.js';
+import { UUID } from '../http/validators.js';
 import type { SecretKeys } from '../config/secret-keys.js';
 import type { Queryable } from '../database/named-statement.js';
 import { toFirstId } from './event-id.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isText } from '../http/is-text.js';
+import { isText } from '../http/validators.js';
 import names from './aaguid-names.json' with { type: 'json' };
 import { findAuthenticatorName } from './authenticator-names.js';
 

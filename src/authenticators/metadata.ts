@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { isText } from '../http/is-text.js';
+import { isText } from '../http/validators.js';
 import { MetadataError } from './metadata-error.js';
 import { sortReports, type StatusReport } from './status-reports.js';
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 
 /**
- * Milliseconds that open requests get. A request must arrive within 15 s (contract/request-timeouts.ts), and an
+ * Milliseconds that open requests get. A request must arrive within 15 s (connection-limits.ts), and an
  * orchestrator kills the process after 30 s.
  */
 const PATIENCE_MS = 20_000;

@@ -6,8 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { writeSlowly } from '../../test/support/write-slowly.js';
 import { Problem } from './problem.js';
 import { ProblemFilter } from './problem.filter.js';
-import { toUnparsableProblem } from './unparsable-request.js';
-import { assignRequestId, refuseConnection, orderExchanges } from './exchanges.js';
+import { assignRequestId, orderExchanges, refuseConnection, toUnparsableProblem } from './exchanges.js';
 import { BODY_LIMIT_BYTES } from './json-body.js';
 
 const MIB = 1_024 * 1_024;

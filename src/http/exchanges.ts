@@ -3,7 +3,7 @@ import { Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { v7 as uuidv7 } from 'uuid';
-import { Problem } from './problem.js';
+import { createMalformedProblem, Problem } from './problem.js';
 import { BODY_LIMIT_BYTES } from './json-body.js';
 
 /** The number of a connection's requests that are read before an earlier one is answered. */
@@ -206,10 +206,6 @@ class ConnectionExchanges {
 
 const isRequestByte = (byte: number): boolean => byte !== 13 && byte !== 10;
 
-function createMalformedProblem(detail: string): Problem {
-  return new Problem('request-malformed', { invalid: [{ pointer: '', detail }] });
-}
-
 function sendProblem({ request, response }: Exchange, problem: Problem): void {
   const body = JSON.stringify(problem.toBody(request[ID] ?? uuidv7()));
   const length = Buffer.byteLength(body);
@@ -225,4 +221,22 @@ function renderAnswer(problem: Problem): string {
     `HTTP/1.1 ${phrase}\r\ncontent-type: ${MEDIA_TYPE}\r\n` +
     `content-length: ${String(Buffer.byteLength(body))}\r\nconnection: close\r\n\r\n${body}`
   );
+}
+
+/**
+ * Describes a request that the HTTP parser could not read.
+ *
+ * @returns undefined if HTTP cannot answer, because the handshake failed or the connection broke
+ */
+export function toUnparsableProblem({ code = '' }: Error & { code?: string }): Problem | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return createTooLargeProblem('there are more than 16 KiB of headers, or more than 64 headers');
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW')
+    return createTooLargeProblem('a chunk has more than 16 KiB of extensions');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return createMalformedProblem('the request did not arrive in time');
+  return code.startsWith('HPE_') ? createMalformedProblem('the request is not HTTP/1.1') : undefined;
+}
+
+function createTooLargeProblem(detail: string): Problem {
+  return new Problem('request-too-large', { detail });
 }

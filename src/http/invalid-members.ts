@@ -1,6 +1,5 @@
 import { getMetadataStorage, type ValidationError } from 'class-validator';
-import type { InvalidMember } from './problem.js';
-import { appendPointer } from './json-pointer.js';
+import { appendPointer, type InvalidMember } from './problem.js';
 
 type ValidationMetadata = ReturnType<ReturnType<typeof getMetadataStorage>['getTargetValidationMetadatas']>[number];
 

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { Problem } from './problem.js';
-import { appendPointer } from './json-pointer.js';
+import { appendPointer, createMalformedProblem, Problem } from './problem.js';
 
 export const BODY_LIMIT_BYTES = 65_536;
 
@@ -33,12 +32,12 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
       }
       const text = decodeUtf8(body as Buffer);
       if (text === undefined) {
-        done(createMalformedProblem('is not UTF-8'));
+        done(createMalformedProblem('the body is not UTF-8'));
         return;
       }
       const written = countWrittenMembers(text);
       if (written === undefined) {
-        done(createMalformedProblem(`is nested deeper than ${String(MAX_DEPTH)} levels`));
+        done(createMalformedProblem(`the body is nested deeper than ${String(MAX_DEPTH)} levels`));
         return;
       }
       void parseJson(request, text, (error, value) => {
@@ -100,7 +99,7 @@ function findFlaw(value: unknown, written: number): Problem | null {
   const path = findInheritedMember(value);
   if (path !== undefined)
     return createMalformedProblem('is not a member of the contract', path.reduce(appendPointer, ''));
-  return countParsedMembers(value) < written ? createMalformedProblem('names a member twice') : null;
+  return countParsedMembers(value) < written ? createMalformedProblem('the body names a member twice') : null;
 }
 
 /**
@@ -127,10 +126,4 @@ function findInheritedMember(value: unknown): string[] | undefined {
     if (within !== undefined) return [name, ...within];
   }
   return undefined;
-}
-
-function createMalformedProblem(detail: string, pointer = ''): Problem {
-  return new Problem('request-malformed', {
-    invalid: [{ pointer, detail: pointer === '' ? `the body ${detail}` : detail }],
-  });
 }

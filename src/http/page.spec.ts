@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
 import { v7 as uuidv7 } from 'uuid';
-import { decodeCursor, toPage } from './page.js';
+import { decodeCursor, PageLimit, toPage } from './page.js';
 
 const rows = Array.from({ length: 7 }, () => uuidv7()).sort();
 const page = (from: readonly string[], limit: number) =>
@@ -69,5 +71,51 @@ describe('a cursor', () => {
     expect(() => decodeCursor(cursor)).toThrow(
       expect.objectContaining({ slug: 'request-malformed', members: { invalid: [expect.objectContaining({ pointer: '/cursor' })] } }),
     ); // prettier-ignore
+  });
+});
+
+class Query {
+  @PageLimit()
+  limit = 50;
+}
+
+const readLimit = (query: object): number | 'refused' => {
+  const instance = plainToInstance(Query, query);
+  return validateSync(instance).length === 0 ? instance.limit : 'refused';
+};
+
+describe('the limit of a page', () => {
+  it.each([
+    [{}, 50],
+    [{ limit: '1' }, 1],
+    [{ limit: '200' }, 200],
+    [{ limit: '007' }, 7],
+  ])('%j is %i', (query, limit) => {
+    expect(readLimit(query)).toBe(limit);
+  });
+
+  it.each([
+    '0',
+    '201',
+    '-1',
+    '1.5',
+    '1e2',
+    '0x10',
+    '+5',
+    ' 5',
+    '5 ',
+    '',
+    'ten',
+    'NaN',
+    'Infinity',
+    '9'.repeat(400),
+    '٥',
+  ])('"%s" is none', (limit) => {
+    expect(readLimit({ limit })).toBe('refused');
+  });
+
+  it('comes once', () => {
+    expect(readLimit({ limit: ['5', '6'] })).toBe('refused');
+    expect(readLimit({ limit: null })).toBe('refused');
   });
 });

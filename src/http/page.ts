@@ -1,5 +1,27 @@
-import { UUID } from './id.param.js';
-import { Problem } from './problem.js';
+import { applyDecorators } from '@nestjs/common';
+import { Transform } from 'class-transformer';
+import { IsInt, Max, Min } from 'class-validator';
+import { createMalformedProblem } from './problem.js';
+import { UUID } from './validators.js';
+
+/** The pattern of a cursor in `nextCursor`. */
+export const CURSOR = /^[A-Za-z0-9_-]{1,512}$/;
+export const CURSOR_WORDS = 'the nextCursor of an earlier page';
+
+/**
+ * The most entries of a page, 1 to 200. It accepts decimal digits only: Number() would also accept ` 7`, `1e2` and
+ * `0x10`.
+ */
+export function PageLimit(): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) =>
+      typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value,
+    ),
+    IsInt(),
+    Min(1),
+    Max(200),
+  );
+}
 
 /** A page of a list that is read by key. `nextCursor` is null on the last page. */
 export interface Page<T> {
@@ -27,7 +49,5 @@ export function decodeCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
   const key = Buffer.from(cursor, 'base64url').toString('latin1');
   if (UUID.test(key)) return key;
-  throw new Problem('request-malformed', {
-    invalid: [{ pointer: '/cursor', detail: 'is not a cursor that this service issued' }],
-  });
+  throw createMalformedProblem('is not a cursor that this service issued', '/cursor');
 }

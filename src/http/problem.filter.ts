@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isDatabaseUnavailable } from './database-unavailable.js';
-import { Problem, type ProblemSlug } from './problem.js';
+import { createMalformedProblem, Problem, type ProblemSlug } from './problem.js';
 
 const BY_STATUS: Readonly<Record<number, ProblemSlug>> = {
   404: 'not-found',
@@ -50,7 +50,7 @@ function toProblem(error: unknown): Problem | undefined {
   const { code, message } = error as Error & { code?: unknown };
   // Fastify's message would repeat the path.
   const detail = code === 'FST_ERR_BAD_URL' ? 'the path is not percent-encoded UTF-8' : message;
-  return new Problem(slug, { invalid: [{ pointer: '', detail }] });
+  return createMalformedProblem(detail);
 }
 
 /**

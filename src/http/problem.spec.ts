@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { ADVICE } from '../webauthn/advice.js';
 import { REASONS } from '../webauthn/refusal.js';
-import { PROBLEMS, type ProblemSlug } from './problem.js';
+import { appendPointer, PROBLEMS, type ProblemSlug } from './problem.js';
 
 const SLUGS = Object.keys(PROBLEMS) as ProblemSlug[];
 const CHALLENGES = new URL('../challenges/', import.meta.url);
@@ -60,5 +60,27 @@ describe('docs/problems.md', () => {
   it('lists every reason of a policy that forbids, and no other', () => {
     const listed = listReasons('Reasons of a policy that forbids');
     expect(listed.toSorted()).toEqual([...new Set(listPolicyReasons())].toSorted());
+  });
+});
+
+describe('a JSON pointer (RFC 6901)', () => {
+  it.each([
+    ['', 'name', '/name'],
+    ['/a', '0', '/a/0'],
+    ['', '', '/'],
+    ['', 'a/b', '/a~1b'],
+    ['', 'm~n', '/m~0n'],
+    ['', '~1', '/~01'],
+    ['/a~1b', '/', '/a~1b/~1'],
+  ])('of the object at "%s" and its member "%s" is %s', (parent, name, pointer) => {
+    expect(appendPointer(parent, name)).toBe(pointer);
+  });
+
+  it('shows the beginning of a long name, and no half of an escape', () => {
+    expect(appendPointer('', '~'.repeat(60_000))).toBe(`/${'~0'.repeat(256)}`);
+  });
+
+  it('shows no half of a character', () => {
+    expect(appendPointer('', `a${'😀'.repeat(200)}`)).toBe(`/a${'😀'.repeat(127)}\ufffd`);
   });
 });

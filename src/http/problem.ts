@@ -63,3 +63,17 @@ export class Problem extends Error {
     return { type: `urn:passkey-manager:problem:${this.slug}`, title, status, ...members, instance: requestId };
   }
 }
+
+/** Makes the problem of a request with one wrong part. The pointer of the request as a whole is empty. */
+export function createMalformedProblem(detail: string, pointer = ''): Problem {
+  return new Problem('request-malformed', { invalid: [{ pointer, detail }] });
+}
+
+const MAX_NAME = 256;
+
+/**
+ * Builds the RFC 6901 pointer of a member of the object at `parent`. Only the beginning of a very long name is used.
+ */
+export function appendPointer(parent: string, name: string): string {
+  return `${parent}/${name.slice(0, MAX_NAME).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}

@@ -2,8 +2,7 @@ import type { CanActivate, ExecutionContext } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import type { FastifyRequest } from 'fastify';
-import { Problem } from './problem.js';
-import { appendPointer } from './json-pointer.js';
+import { appendPointer, Problem } from './problem.js';
 
 /**
  * Refuses the query parameters of a route that takes none. If a route takes some, its class validates them, and this

@@ -3,8 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { ProblemFilter } from './problem.filter.js';
-import { refuseAmbiguousHeads } from './request-head.js';
-import { refuseForeignTargets } from './request-target.js';
+import { refuseAmbiguousHeads, refuseBadEncoding, refuseForeignTargets, requireHost } from './request-head.js';
 
 let fastify: FastifyInstance;
 beforeAll(async () => {
@@ -87,4 +86,91 @@ describe('a target in absolute form', () => {
     const [status, about] = await sendHead(`GET ${target} HTTP/1.1\nHost: ${host}`);
     expect([status, about]).toEqual([400, expect.stringMatching(/^the request target names another host/)]);
   });
+});
+
+describe('RFC 9112 §3.2', () => {
+  let server: FastifyInstance;
+  beforeAll(async () => {
+    const problems = new ProblemFilter();
+    server = Fastify({ http: { requireHostHeader: false } });
+    requireHost(server);
+    server.setErrorHandler((error, request, reply) => {
+      problems.render(error, request, reply);
+    });
+    server.get('/', () => ({ served: true }));
+    await server.listen({ port: 0, host: '127.0.0.1' });
+  });
+  afterAll(() => server.close());
+
+  async function answerHead(head: string): Promise<string> {
+    const socket = connect((server.server.address() as AddressInfo).port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (part: string) => (answer += part));
+    socket.write(head);
+    await once(socket, 'close');
+    return answer;
+  }
+
+  it.each([
+    'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+    'GET / HTTP/1.1\r\nX: host\r\nhost: HOST\r\nConnection: close\r\n\r\n',
+    'GET / HTTP/1.0\r\nHOST: localhost\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: pm.internal_1:8443\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: [::1]:8443\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: 127.0.0.1:\r\n\r\n',
+  ])('serves a request that names its host: %j', async (head) => {
+    expect(await answerHead(head)).toMatch(/^HTTP\/1\.1 200 .*\{"served":true\}$/s);
+  });
+
+  it.each([
+    'GET / HTTP/1.1\r\nConnection: close\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\nConnection: close\r\n\r\n',
+    'GET / HTTP/1.1\r\nX: host\r\nConnection: close\r\n\r\n',
+    'GET / HTTP/1.0\r\n\r\n',
+    'GET /\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: \r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: a b/c@d\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: user@localhost\r\n\r\n',
+    'GET / HTTP/1.0\r\nHost: a:port\r\n\r\n',
+  ])('refuses one that names none, several, or what cannot be a host: %j', async (head) => {
+    const answer = await answerHead(head);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/problem\+json/s);
+    expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+      type: 'urn:passkey-manager:problem:request-malformed',
+      invalid: [{ pointer: '/host' }],
+    });
+  });
+});
+
+describe('a request target', () => {
+  let server: FastifyInstance;
+
+  beforeAll(async () => {
+    const problems = new ProblemFilter();
+    server = Fastify();
+    refuseBadEncoding(server);
+    server.setErrorHandler((error, request, reply) => {
+      problems.render(error, request, reply);
+    });
+    server.get('/', (request) => request.query);
+    await server.ready();
+  });
+  afterAll(() => server.close());
+
+  it.each([
+    ['/?userId=u%2F1', { userId: 'u/1' }],
+    ['/?userId=%F0%9F%98%80', { userId: '😀' }],
+    ['/?userId=a+b', { userId: 'a b' }],
+  ])('%s is percent-encoded UTF-8', async (url, query) => {
+    expect((await server.inject({ url })).json()).toEqual(query);
+  });
+
+  it.each(['/?userId=%', '/?userId=%zz', '/?userId=%F0%9F', '/?%ff', '/?userId=%C0%AF', '/?userId=%ED%A0%80'])(
+    '%s is not',
+    async (url) => {
+      const answer = await server.inject({ url });
+      expect(answer.json()).toMatchObject({ status: 400, type: 'urn:passkey-manager:problem:request-malformed' });
+    },
+  );
 });

@@ -2,9 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ArrayMinSize, ArrayUnique, IsArray, IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
 import { globSync, readFileSync } from 'node:fs';
 import type { Problem } from './problem.js';
-import { HasForm } from './has-form.js';
-import { IsText } from './is-text.js';
-import { Optional } from './optional.js';
+import { HasForm, IsText, Optional } from './validators.js';
 import { BrowserWritten, Nested } from './request-class.js';
 import { createValidationPipe } from './validation.js';
 
@@ -162,7 +160,7 @@ describe('strict validation', () => {
     const files = globSync('src/**/*.ts').filter((file) =>
       /^import \{[^}]*\bMatches\b/m.test(readFileSync(file, 'utf8')),
     );
-    expect(files).toEqual(['src/http/has-form.ts']);
+    expect(files).toEqual(['src/http/validators.ts']);
   });
 
   it('refuses no body', async () => {

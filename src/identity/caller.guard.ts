@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Refusals } from '../audit/refusals.js';
-import { Problem } from '../http/problem.js';
+import { createMalformedProblem, Problem } from '../http/problem.js';
 import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
 import { getContext, type RequestContext } from '../http/request-context.js';
@@ -49,8 +49,7 @@ export class CallerGuard implements CanActivate {
     const forwarded = FORWARDED_CERTIFICATES.find((name) => name in request.headers);
     if (forwarded) {
       const detail = 'an identity is never taken from a header';
-      const invalid = [{ pointer: `/${forwarded}`, detail }];
-      return this.refuse(context, new Problem('request-malformed', { invalid }));
+      return this.refuse(context, createMalformedProblem(detail, `/${forwarded}`));
     }
   }
 

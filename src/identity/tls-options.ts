@@ -45,7 +45,7 @@ export function createTlsContext(contents: TlsFileContents): TlsContext {
 
 /**
  * Builds the options of the listener: mutual TLS and one protocol. Other timeouts apply after the handshake
- * (contract/request-timeouts.ts).
+ * (src/http/connection-limits.ts).
  */
 export function createTlsOptions(context: TlsContext): ServerOptions {
   return {
@@ -55,6 +55,6 @@ export function createTlsOptions(context: TlsContext): ServerOptions {
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: 10_000,
     maxHeaderSize: 16_384,
-    requireHostHeader: false, // src/http/host.ts demands it, and explains the refusal
+    requireHostHeader: false, // src/http/request-head.ts demands it, and explains the refusal
   };
 }

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/requires.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
-import { Problem } from '../http/problem.js';
+import { createMalformedProblem } from '../http/problem.js';
 import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';
 import { type DryRunResponse, RelyingPartyResponse } from './dto/relying-party.response.js';
 import { EnrolledCredentials } from './enrolled-credentials.js';
@@ -42,9 +42,7 @@ export class RelyingPartiesController {
   ): Promise<RelyingPartyResponse | DryRunResponse> {
     await this.access.authorizeRelyingParty(context, rpId);
     if ((settings.rpId ?? rpId) !== rpId) {
-      throw new Problem('request-malformed', {
-        invalid: [{ pointer: '/rpId', detail: 'is not the RP ID in the path' }],
-      });
+      throw createMalformedProblem('is not the RP ID in the path', '/rpId');
     }
     if (dryRun === 'true') {
       const party = await this.parties.propose(rpId, settings);

@@ -1,4 +1,4 @@
-import { HasForm } from '../../http/has-form.js';
+import { HasForm } from '../../http/validators.js';
 
 /** A size of the log, in leaves. */
 const SIZE = /^(0|[1-9]\d{0,14})$/;

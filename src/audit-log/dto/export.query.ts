@@ -1,6 +1,5 @@
 import { ValidateBy } from 'class-validator';
-import { Optional } from '../../http/optional.js';
-import { isTimestamp } from '../../http/is-timestamp.js';
+import { isTimestamp, Optional } from '../../http/validators.js';
 
 const LEAF_INDEX = /^(0|[1-9]\d{0,14})$/;
 

@@ -1,9 +1,6 @@
 import { IsIn } from 'class-validator';
-import { HasForm } from '../../http/has-form.js';
-import { Optional } from '../../http/optional.js';
-import { CURSOR, CURSOR_WORDS, PageLimit } from '../../http/page-limit.js';
-import { IsText } from '../../http/is-text.js';
-import { IsTimestamp } from '../../http/is-timestamp.js';
+import { HasForm, IsText, IsTimestamp, Optional } from '../../http/validators.js';
+import { CURSOR, CURSOR_WORDS, PageLimit } from '../../http/page.js';
 import { AUDIT_EVENTS } from '../../audit/audit-entry.js';
 
 export class ListEventsQuery {

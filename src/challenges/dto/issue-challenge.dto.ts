@@ -1,10 +1,6 @@
 import { ArrayMaxSize, ArrayUnique, IsArray, IsDefined, IsIn, NotEquals } from 'class-validator';
-import { IsText } from '../../http/is-text.js';
-import { IsTimestamp } from '../../http/is-timestamp.js';
-import { HasForm } from '../../http/has-form.js';
-import { Optional } from '../../http/optional.js';
+import { HasForm, IsRpId, IsText, IsTimestamp, Optional } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
-import { IsRpId } from '../../http/rp-id.js';
 
 export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
 export const PURPOSE_WORDS = '1 to 64 letters, digits and . _ : / -';

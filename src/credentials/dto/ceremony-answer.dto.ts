@@ -1,9 +1,6 @@
 import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
 import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
-import { HasForm } from '../../http/has-form.js';
-import { UUID } from '../../http/id.param.js';
-import { IsText } from '../../http/is-text.js';
-import { Optional } from '../../http/optional.js';
+import { HasForm, IsText, Optional, UUID } from '../../http/validators.js';
 import { BrowserWritten, Nested } from '../../http/request-class.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;

@@ -1,10 +1,6 @@
 import { IsIn } from 'class-validator';
-import { HasForm } from '../../http/has-form.js';
-import { UUID } from '../../http/id.param.js';
-import { IsText } from '../../http/is-text.js';
-import { Optional } from '../../http/optional.js';
-import { CURSOR, CURSOR_WORDS, PageLimit } from '../../http/page-limit.js';
-import { IsRpId } from '../../http/rp-id.js';
+import { HasForm, IsRpId, IsText, Optional, UUID } from '../../http/validators.js';
+import { CURSOR, CURSOR_WORDS, PageLimit } from '../../http/page.js';
 import type { CredentialStatus } from '../credential.entity.js';
 
 export class ListCredentialsQuery {

@@ -1,4 +1,4 @@
-import { IsText } from '../../http/is-text.js';
+import { IsText } from '../../http/validators.js';
 
 export class RenameCredentialDto {
   @IsText(1, 64)

@@ -1,6 +1,5 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsIn, IsInt, Max, Min } from 'class-validator';
-import { HasForm } from '../../http/has-form.js';
-import { Optional } from '../../http/optional.js';
+import { HasForm, Optional } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
 import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';

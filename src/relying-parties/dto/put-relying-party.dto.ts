@@ -9,12 +9,9 @@ import {
   IsObject,
   Min,
 } from 'class-validator';
-import { Optional } from '../../http/optional.js';
+import { IsRpId, IsText, IsTimestamp, Optional } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
-import { IsText } from '../../http/is-text.js';
-import { IsTimestamp } from '../../http/is-timestamp.js';
 import { IsOrigin } from '../origin.js';
-import { IsRpId } from '../../http/rp-id.js';
 import { PolicyDto } from './policy.dto.js';
 
 /**

@@ -1,0 +1,83 @@
+import { buildMessage, Matches, ValidateBy, ValidateIf, type ValidationOptions } from 'class-validator';
+
+/*
+ * Decorators for the members of request classes, beside those of class-validator. Each has a predicate of the same name where
+ * files are checked by the same rule.
+ */
+
+/** Marks a member that may be absent. Unlike with IsOptional, null does not count as absent. */
+export function Optional(): PropertyDecorator {
+  return ValidateIf((_object, value) => value !== undefined);
+}
+
+/**
+ * Checks a text against a pattern. The message holds the words, not the pattern.
+ *
+ * @param words complete “must be …”
+ */
+export function HasForm(form: RegExp, words: string, options?: ValidationOptions): PropertyDecorator {
+  return Matches(form, { ...options, message: buildMessage((each) => `${each}$property must be ${words}`, options) });
+}
+
+/** A UUID of any version: an id that this service did not issue is unknown, not malformed. */
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * Accepts a string of `min` to `max` characters (Unicode code points) that PostgreSQL can store and that every program
+ * reads the same way: without control characters and lone surrogates.
+ */
+export function IsText(min: number, max: number): PropertyDecorator {
+  const words = `text of ${String(min)} to ${String(max)} characters without control characters`;
+  return ValidateBy({
+    name: 'isText',
+    validator: {
+      validate: (value): boolean => isText(value, min, max),
+      defaultMessage: () => `$property must be ${words}`,
+    },
+  });
+}
+
+export function isText(value: unknown, min: number, max: number): value is string {
+  if (typeof value !== 'string' || value.length > max * 2 || !value.isWellFormed()) return false;
+  // eslint-disable-next-line no-control-regex -- the pattern finds control characters
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return false;
+  const characters = Array.from(value).length;
+  return characters >= min && characters <= max;
+}
+
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt](?!24)\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Date.parse() alone would read 24:00 as the next day, and 30 February as 2 March. */
+export function isTimestamp(value: unknown): value is string {
+  if (typeof value !== 'string') return false;
+  const day = RFC_3339.exec(value)?.[1];
+  if (day === undefined || Number.isNaN(Date.parse(value.toUpperCase()))) return false;
+  return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
+}
+
+/** Accepts a time in the format of RFC 3339 §5.6. */
+export function IsTimestamp(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isTimestamp',
+    validator: { validate: isTimestamp, defaultMessage: () => '$property must be an RFC 3339 time' },
+  });
+}
+
+const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+
+/** Accepts an RP ID (WebAuthn L3 §4): a lower-case ASCII domain, without a trailing dot, that is not an IP address. */
+export function isRpId(value: unknown): value is string {
+  if (typeof value !== 'string' || value.length > 253) return false;
+  const labels = value.split('.');
+  return labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!);
+}
+
+export function IsRpId(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isRpId',
+    validator: {
+      validate: isRpId,
+      defaultMessage: () => '$property must be a lower-case domain, such as login.example.com',
+    },
+  });
+}
