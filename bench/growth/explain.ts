@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '../load/connection.js';
-import { CEREMONY_STATEMENTS } from '../../test/support/hot-statements.js';
+import { CEREMONY_STATEMENTS } from '../../test/support/ceremony-statements.js';
 import type { Database } from '../measure/database.js';
 import { ask, callerOf } from './ask.js';
 import type { Grown } from './contestants.js';

@@ -1,4 +1,28 @@
+/**
+ * The SQL of challenges. An authentication is three statements and one flush to disk:
+ *
+ * 1. ISSUE_AUTHENTICATION stores the challenge and its audit event, and returns the data for the options. It commits
+ *    asynchronously: if a crash loses a challenge, the user begins again, and no attacker gains anything.
+ * 2. REDEEM deletes the challenge and returns it with everything that the answer is checked against. Of several
+ *    concurrent answers only one can delete it. It commits asynchronously, too: WAL is in order, so the commit of step
+ *    3 makes this one durable before the caller hears of success.
+ * 3. ACCEPT_AUTHENTICATION compares and sets the sign count, and writes the audit event if and only if that succeeded.
+ *
+ * Each statement works on many ceremonies at once (src/database/statement-batcher.ts). It takes locks in one order or
+ * skips locked rows, so overlapping statements do not deadlock.
+ *
+ * Several indexes of the credential table begin with the relying party, and on a new table PostgreSQL cannot tell which
+ * one to use. So a statement finds a credential by its id alone, behind OFFSET 0, and then checks the other conditions.
+ *
+ * A registration begins with ISSUE_REGISTRATION and REDEEM, and ends in a transaction of its own
+ * (src/credentials/register-credential.ts).
+ *
+ * REDEEM and ACCEPT_AUTHENTICATION are in src/credentials/answer.repository.ts, and the SQL of the limits is in
+ * user-limits.repository.ts. docs/sql shows every statement as PostgreSQL gets it.
+ */
 import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
 import {
   AUDIT_COLUMNS,
   extractEvent,
@@ -12,8 +36,8 @@ import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
 import { ASYNCHRONOUS, nameStatement } from '../database/named-statement.js';
 import { createRowsStatement, toByteaText, rowsWithLineSql } from '../database/rows-statement.js';
-import { DEFAULT_POLICY, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { type Descriptor, descriptorsSql } from './descriptors.js';
+import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { userLimitSql } from '../relying-parties/relying-party.repository.js';
 import {
   blockingChallengeSql,
   getFirstChallengeId,
@@ -22,26 +46,7 @@ import {
   getFirstRefusalIds,
 } from './user-limits.repository.js';
 
-/**
- * An authentication is three statements and one flush to disk:
- *
- * 1. ISSUE_AUTHENTICATION stores the challenge and its audit event, and returns the data for the options. It commits
- *    asynchronously: if a crash loses a challenge, the user begins again, and no attacker gains anything.
- * 2. REDEEM deletes the challenge and returns it with everything that the answer is checked against. Of several
- *    concurrent answers only one can delete it. It commits asynchronously, too: WAL is in order, so the commit of step
- *    3 makes this one durable before the caller hears of success.
- * 3. ACCEPT_AUTHENTICATION compares and sets the sign count, and writes the audit event if and only if that succeeded.
- *
- * Each statement works on many ceremonies at once (statement-batcher.ts). It takes locks in one order or skips locked rows, so
- * overlapping statements do not deadlock.
- *
- * Several indexes of the credential table begin with the relying party, and on a new table PostgreSQL cannot tell which
- * one to use. So a statement finds a credential by its id alone, behind OFFSET 0, and then checks the other conditions.
- *
- * A registration begins with ISSUE_REGISTRATION and REDEEM, and ends in a transaction of its own.
- */
-
-/** The audit events that block a challenge (user-limits.ts). Both null: the challenge was issued. */
+/** The audit events that block a challenge (user-limiter.ts). Both null: the challenge was issued. */
 export interface BlockingEvents {
   readonly challenge_in_the_way: string | null;
   readonly refusal_in_the_way: string | null;
@@ -57,9 +62,22 @@ interface IssuedRegistration extends BlockingEvents {
   readonly handle: Buffer | null;
 }
 
-/** SQL: a limit of the relying party. A policy that was stored before there were limits has the default. */
-function userLimitSql(name: keyof RelyingPartyPolicy['userLimits']): string {
-  return `coalesce((policy #>> '{userLimits,${name}}')::integer, ${String(DEFAULT_POLICY.userLimits[name])})`;
+export interface Descriptor {
+  /** Lower-case hexadecimal credential id. */
+  readonly id: string;
+  readonly transports: string[];
+}
+
+/** SQL: the order of a user's list. Decoys have it, too. */
+export const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC`;
+
+/**
+ * SQL: the descriptors of the credentials that meet the condition, as a JSON array, the most recently used first, and
+ * at most as many as a browser accepts. NULL: there are none.
+ */
+export function descriptorsSql(condition: string): string {
+  return `(SELECT json_agg(json_build_object('id', encode(credential_id, 'hex'), 'transports', transports) ORDER BY ${LAST_USED_FIRST})
+             FROM (SELECT * FROM credential WHERE ${condition} ORDER BY ${LAST_USED_FIRST} LIMIT ${String(MAX_CREDENTIALS_PER_USER)}) AS shown)`;
 }
 
 const ISSUED_CHALLENGE_COLUMNS = 'id, rp_id, user_id, purpose, issued_to, challenge, ceremony, conditional, attachment';
@@ -79,8 +97,8 @@ export interface IssueAuthenticationInput {
 const ASKED = { rpId: 'asked.rp_id', uid: 'asked.uid' };
 
 /**
- * $3 getFirstChallengeId, $4 and $5 getFirstRefusalIds, $6 getCountedIdEnd, all for the first row: rows that go together are of one
- * moment.
+ * $1 rows, $2 their events, $3 getFirstChallengeId, $4 and $5 getFirstRefusalIds, $6 getCountedIdEnd. $3 and later are
+ * computed for the first row, because rows that go together are of one moment.
  * No result: the relying party does not exist or is disabled. No expiry: the user is over a limit, and nothing was
  * stored.
  */
@@ -141,15 +159,58 @@ export const ISSUE_REGISTRATION = nameStatement<IssuedRegistration>(
    SELECT challenge_in_the_way, NULL AS refusal_in_the_way, handle FROM limited LEFT JOIN handle ON TRUE`,
 );
 
-/** Stores challenges. Concurrent authentication challenges of this process share statements. */
+/** Credential descriptors of a user: the passkeys that are not revoked. */
+const LIST_DESCRIPTORS = `SELECT ${descriptorsSql("rp_id = $1 AND user_id = $2 AND status <> 'revoked'")} AS descriptors`;
+
+/** $1 now, $2 the most that it deletes. It skips rows that another replica deletes. */
+const DELETE_EXPIRED = `DELETE FROM challenge WHERE id IN (
+  SELECT id FROM challenge WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`;
+
+export interface IssueRegistrationInput extends Omit<IssueAuthenticationInput, 'userId'> {
+  readonly userId: string;
+  readonly expiresAt: Date;
+  readonly conditional: boolean;
+  readonly attachment: string | undefined;
+  /** The handle that the user gets if this is the user's first registration. */
+  readonly newHandle: Buffer;
+  readonly challengesPerMinute: number;
+}
+
+/** Stores, lists and deletes challenges. Concurrent authentication challenges of this process share statements. */
 @Injectable()
 export class ChallengeRepository {
   readonly issueAuthentication;
 
-  constructor(pool: CeremonyPool) {
+  constructor(
+    pool: Pick<CeremonyPool, 'through'>,
+    @InjectDataSource() private readonly dataSource: Pick<DataSource, 'query'>,
+  ) {
     // One statement counts a user's challenges before it stores one, so two challenges of a user never share a statement.
     this.issueAuthentication = new StatementBatcher(ISSUE_AUTHENTICATION, pool.through, ({ rpId, userId }) =>
       userId === undefined ? undefined : JSON.stringify([rpId, userId]),
     );
+  }
+
+  /** @returns the handle of the user, or the events that block the challenge */
+  async issueRegistration(input: IssueRegistrationInput): Promise<IssuedRegistration> {
+    const { id, rpId, userId, purpose, issuedTo, challenge, expiresAt, conditional, attachment, now } = input;
+    const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
+      ...[id, rpId, userId, purpose ?? null, issuedTo, challenge, expiresAt],
+      ...[conditional, attachment ?? null, input.newHandle, now],
+      ...[input.challengesPerMinute, getFirstChallengeId(now), getCountedIdEnd(now), ...input.event.values],
+    ]);
+    return issued!;
+  }
+
+  /** Lists the user's passkeys that are not revoked. */
+  async listDescriptors(rpId: string, userId: string): Promise<Descriptor[]> {
+    const [row] = await this.dataSource.query<[{ descriptors: Descriptor[] | null }]>(LIST_DESCRIPTORS, [rpId, userId]);
+    return row.descriptors ?? [];
+  }
+
+  /** @returns the number of deleted challenges, at most `limit` */
+  async deleteExpired(now: Date, limit: number): Promise<number> {
+    const [, deleted] = await this.dataSource.query<[unknown, number]>(DELETE_EXPIRED, [now, limit]);
+    return deleted;
   }
 }

@@ -8,12 +8,20 @@ import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { ExpiredChallengePurger } from './expired-challenge-purger.js';
 import { UserHandleEntity } from './user-handle.entity.js';
+import { UserHandleRepository } from './user-handle.repository.js';
 import { UserLimiter } from './user-limiter.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
-  providers: [ChallengeRepository, ChallengesService, ExpiredChallengePurger, UserLimiter, DecoyShapes],
-  exports: [ChallengesService],
+  providers: [
+    ChallengeRepository,
+    UserHandleRepository,
+    ChallengesService,
+    ExpiredChallengePurger,
+    UserLimiter,
+    DecoyShapes,
+  ],
+  exports: [ChallengesService, UserHandleRepository],
 })
 export class ChallengesModule {}

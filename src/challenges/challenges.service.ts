@@ -1,15 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import type { PublicKeyCredentialDescriptorJSON, PublicKeyCredentialRequestOptionsJSON } from '../webauthn/json.js';
-import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { type Descriptor, descriptorsSql } from './descriptors.js';
-import { ChallengeRepository, ISSUE_REGISTRATION } from './challenge.repository.js';
-import { getFirstChallengeId, getCountedIdEnd } from './user-limits.repository.js';
+import { ChallengeRepository, type Descriptor } from './challenge.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
@@ -29,7 +25,6 @@ const USER_HANDLE_BYTES = 32;
 @Injectable()
 export class ChallengesService {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
     private readonly challenges: ChallengeRepository,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
@@ -48,7 +43,7 @@ export class ChallengesService {
     const conditional = request.mediation === 'conditional';
     const { name, policy } = await this.parties.getEnabled(rpId);
     const now = this.clock.now();
-    const exclude = (await this.listDescriptors(rpId, user.id)).map(toDescriptor);
+    const exclude = (await this.challenges.listDescriptors(rpId, user.id)).map(toDescriptor);
     const entry = { type: 'challenge.issue', rpId, userId: user.id } as const;
     const facts = { ceremony: 'registration', purpose, identity_proof: identityProof };
     try {
@@ -69,12 +64,22 @@ export class ChallengesService {
       { ...entry, outcome: 'success', facts: { ...facts, challenge_id: challengeId } },
       now,
     );
-    const [issued] = await ISSUE_REGISTRATION.run(this.dataSource, [
-      ...[challengeId, rpId, user.id, purpose ?? null, context.caller.spiffeId, challenge, expiresAt],
-      ...[conditional, attachment ?? null, randomBytes(USER_HANDLE_BYTES), now],
-      ...[policy.userLimits.challengesPerMinute, getFirstChallengeId(now), getCountedIdEnd(now), ...event.values],
-    ]);
-    if (!issued?.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued!, policy, now });
+    const issued = await this.challenges.issueRegistration({
+      id: challengeId,
+      rpId,
+      userId: user.id,
+      purpose,
+      issuedTo: context.caller.spiffeId,
+      challenge,
+      expiresAt,
+      conditional,
+      attachment,
+      newHandle: randomBytes(USER_HANDLE_BYTES),
+      now,
+      challengesPerMinute: policy.userLimits.challengesPerMinute,
+      event,
+    });
+    if (!issued.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
     this.audit.countEvent(event);
     const publicKey = await makeCreationOptions({
       ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints, conditional },
@@ -123,14 +128,6 @@ export class ChallengesService {
   /** Makes decoys for every user, so that the response time does not show which users have no passkeys. */
   private async makeDecoys(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
     return makeDecoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.getShapes(rpId));
-  }
-
-  /** Lists the user's passkeys that are not revoked. */
-  private async listDescriptors(rpId: string, userId: string): Promise<Descriptor[]> {
-    const condition = `rp_id = $1 AND user_id = $2 AND status <> 'revoked'`;
-    const sql = `SELECT ${descriptorsSql(condition)} AS descriptors`;
-    const [{ descriptors }] = await this.dataSource.query<[{ descriptors: Descriptor[] | null }]>(sql, [rpId, userId]);
-    return descriptors ?? [];
   }
 }
 

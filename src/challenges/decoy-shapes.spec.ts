@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { DecoyShapes } from './decoy-shapes.js';
+import { UserHandleRepository } from './user-handle.repository.js';
 
 const RP = 'a.example';
 const MINUTE = 60_000;
@@ -19,7 +20,7 @@ beforeEach(async () => {
     queries += 1;
     return database.dataSource.query(...given);
   };
-  shapes = new DecoyShapes({ query: query as never }, { now: () => new Date(now) });
+  shapes = new DecoyShapes(new UserHandleRepository({ query: query as never }), { now: () => new Date(now) });
 });
 afterAll(() => database.close());
 

@@ -2,19 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { ChallengeEntity } from './challenge.entity.js';
+import { ChallengeRepository } from './challenge.repository.js';
 import { ExpiredChallengePurger } from './expired-challenge-purger.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 
 let database: TestDataSource;
 let now: Date;
+let challenges: ChallengeRepository;
 let expired: ExpiredChallengePurger;
 beforeAll(async () => {
   database = await openTestDataSource();
+  challenges = new ChallengeRepository({ through: database.dataSource }, database.dataSource);
 });
 beforeEach(async () => {
   now = NOW;
-  expired = new ExpiredChallengePurger(database.dataSource, { now: () => now });
+  expired = new ExpiredChallengePurger(challenges, { now: () => now });
   await database.sql('TRUNCATE challenge');
 });
 afterAll(() => database.close());
@@ -61,10 +64,7 @@ describe('challenges that nobody answered', () => {
 
   it('are shared out among replicas, which do not wait for each other', async () => {
     await insertChallenges(5_000);
-    const replicas = Array.from(
-      { length: 4 },
-      () => new ExpiredChallengePurger(database.dataSource, { now: () => now }),
-    );
+    const replicas = Array.from({ length: 4 }, () => new ExpiredChallengePurger(challenges, { now: () => now }));
     const cleared = await Promise.all(replicas.map((replica) => replica.purge()));
     expect(cleared.reduce((sum, count) => sum + count, 0)).toBe(5_000);
     expect(await getChallenges().count()).toBe(0);

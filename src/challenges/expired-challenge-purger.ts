@@ -5,9 +5,8 @@ import {
   type OnApplicationBootstrap,
   type BeforeApplicationShutdown,
 } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { ChallengeRepository } from './challenge.repository.js';
 
 const INTERVAL_MS = 10_000;
 const BATCH = 1_000;
@@ -20,7 +19,7 @@ export class ExpiredChallengePurger implements OnApplicationBootstrap, BeforeApp
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly challenges: ChallengeRepository,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -45,12 +44,7 @@ export class ExpiredChallengePurger implements OnApplicationBootstrap, BeforeApp
   async purge(): Promise<number> {
     let total = 0;
     for (;;) {
-      const [, deleted] = await this.dataSource.query<[unknown, number]>(
-        `DELETE FROM challenge WHERE id IN (
-           SELECT id FROM challenge WHERE expires_at <= $1 ORDER BY expires_at LIMIT ${String(BATCH)}
-           FOR UPDATE SKIP LOCKED)`,
-        [this.clock.now()],
-      );
+      const deleted = await this.challenges.deleteExpired(this.clock.now(), BATCH);
       total += deleted;
       if (deleted < BATCH) return total;
     }

@@ -6,7 +6,7 @@ import { AuditService } from '../audit/audit.service.js';
 import { parseIdTime } from '../audit/event-id.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { BlockingEvents } from './challenge.repository.js';
-import { CHALLENGES_COUNT_MS, getFirstChallengeId, RECORD_LIMIT, REFUSALS_REST_MS } from './user-limits.repository.js';
+import { CHALLENGES_COUNT_MS, recordLimit, REFUSALS_REST_MS } from './user-limits.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { type RelyingPartyPolicy, completePolicy } from '../relying-parties/relying-party-policy.js';
@@ -48,8 +48,7 @@ export class UserLimiter {
       facts: { ceremony },
     } as const;
     const event = this.audit.createRow(context, limit, now);
-    const [recorded] = await RECORD_LIMIT.run(this.dataSource, [...event.values, getFirstChallengeId(now), ceremony]);
-    if (recorded) this.audit.countEvent(event);
+    if (await recordLimit(this.dataSource, event, ceremony, now)) this.audit.countEvent(event);
     const retryAfter = Math.max(1, Math.ceil((until - this.clock.now().getTime()) / 1_000));
     throw new Problem('rate-limited', { reason, detail, retryAfter });
   }

@@ -1,7 +1,7 @@
-import { AUDIT_ROW_WIDTH, insertEventSql, auditParameterSql, pseudonymSql } from '../audit/audit-row.js';
+import { AUDIT_ROW_WIDTH, type AuditRow, auditParameterSql, insertEventSql, pseudonymSql } from '../audit/audit-row.js';
 import { toFirstId } from '../audit/event-id.js';
 import type { Ceremony } from './challenge.entity.js';
-import { nameStatement } from '../database/named-statement.js';
+import { nameStatement, type Queryable } from '../database/named-statement.js';
 
 /**
  * Limits on what may be done in the name of one user. They count in the audit log, which is written anyway and is the
@@ -124,3 +124,9 @@ export const RECORD_LIMIT = nameStatement<{ readonly id: string }>(
           AND ${isOfCeremonySql(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
   ),
 );
+
+/** @returns true if the event was written */
+export async function recordLimit(through: Queryable, event: AuditRow, ceremony: unknown, now: Date): Promise<boolean> {
+  const written = await RECORD_LIMIT.run(through, [...event.values, getFirstChallengeId(now), ceremony]);
+  return written.length > 0;
+}

@@ -18,8 +18,9 @@ import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy
 import type { CredentialEntity } from './credential.entity.js';
 
 /*
- * The two statements of an answer to a challenge. `challenges/challenge.repository.ts` tells how they share the work with
- * the statement that issues the challenge.
+ * The statements of an answer to a challenge. REDEEM takes the challenge and loads what the answer is checked against.
+ * ACCEPT_AUTHENTICATION stores what a sign-in changes. src/challenges/challenge.repository.ts explains how they and the
+ * statement that issues the challenge work together.
  */
 
 /** The columns of a credential by the members of the entity. REDEEM returns them with the prefix `c_`. */

@@ -8,6 +8,7 @@ import { AnswerRepository } from './answer.repository.js';
 import { BindingKeyCheck } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
+import { CredentialRepository } from './credential.repository.js';
 import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
@@ -29,6 +30,7 @@ import { VerifyCredential } from './verify-credential.js';
     AnswerRepository,
     BindingKeyCheck,
     CredentialBindings,
+    CredentialRepository,
     CredentialsService,
     RefusedAnswerRecorder,
     RegisterCredential,

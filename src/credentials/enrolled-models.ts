@@ -1,6 +1,4 @@
 import { Global, Inject, Injectable, Module } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
 import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -8,20 +6,15 @@ import { EnrolledCredentials, type ExpectedRefusal } from '../relying-parties/en
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { type Reason, Refusal } from '../webauthn/refusal.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
+import { CredentialRepository, type EnrolledModel } from './credential.repository.js';
 
 type Settings = Parameters<EnrolledCredentials['findRefused']>[0];
-
-interface EnrolledModel {
-  readonly aaguid: string;
-  readonly backup_eligible: boolean;
-  readonly credentials: number;
-}
 
 /** Checks the active passkeys of a relying party against a policy, by the rules of a sign-in, one model at a time. */
 @Injectable()
 export class EnrolledModels extends EnrolledCredentials {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly credentials: CredentialRepository,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly authenticators: AuthenticatorsService,
   ) {
@@ -29,11 +22,7 @@ export class EnrolledModels extends EnrolledCredentials {
   }
 
   async findRefused({ rpId, enabled, policy }: Settings): Promise<ExpectedRefusal[]> {
-    const models = await this.dataSource.query<EnrolledModel[]>(
-      `SELECT aaguid, backup_eligible, count(*)::float8 AS credentials FROM credential
-        WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`,
-      [rpId],
-    );
+    const models = await this.credentials.countActiveModels(rpId);
     return models.flatMap((model) => {
       const reason = enabled ? this.findRefusal(model, policy) : 'relying-party-denied';
       if (reason === undefined) return [];
@@ -60,7 +49,7 @@ export class EnrolledModels extends EnrolledCredentials {
 @Global()
 @Module({
   imports: [AuthenticatorsModule],
-  providers: [{ provide: EnrolledCredentials, useClass: EnrolledModels }],
+  providers: [CredentialRepository, { provide: EnrolledCredentials, useClass: EnrolledModels }],
   exports: [EnrolledCredentials],
 })
 export class EnrolledModelsModule {}

@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { RegistrationResponseJSON } from '../webauthn/json.js';
-import { type DataSource, type EntityManager, Not } from 'typeorm';
+import { type DataSource, Not } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { demandCredentialCapacity } from '../challenges/challenges.service.js';
-import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import { UserHandleRepository } from '../challenges/user-handle.repository.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { AnswerRepository, type RedeemedChallenge } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -20,6 +20,7 @@ import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verif
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
+import { CredentialRepository } from './credential.repository.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
@@ -40,6 +41,8 @@ export class RegisterCredential {
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly answers: AnswerRepository,
+    private readonly users: UserHandleRepository,
+    private readonly credentials: CredentialRepository,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly roots: AttestationRoots,
@@ -122,10 +125,7 @@ export class RegisterCredential {
     return Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('');
   }
 
-  /**
-   * Stores the credential and its event. The user's handle row is the lock that serializes the registrations of one
-   * user, and these with the user's erasure.
-   */
+  /** Stores the credential and its event in one transaction, which locks the user. */
   private store(
     context: AuthorizedContext,
     ceremony: Ceremony,
@@ -134,14 +134,11 @@ export class RegisterCredential {
   ): Promise<CredentialEntity> {
     const { rpId, userId } = credential;
     return this.dataSource.transaction(async (manager) => {
-      const locked = await manager.findOne(UserHandleEntity, {
-        where: { rpId, userId },
-        lock: { mode: 'pessimistic_write' },
-      });
+      const locked = await this.users.lock(manager, rpId, userId);
       if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased in the meantime' });
       const count = await manager.countBy(CredentialEntity, { rpId, userId, status: Not('revoked' as const) });
       demandCredentialCapacity(count, ceremony.policy.maxCredentialsPerUser);
-      await this.insert(manager, credential);
+      if (!(await this.credentials.insert(manager, credential))) throw new Problem('credential-exists');
       const credentialId = credential.credentialId.toString('base64url');
       const { algorithm, aaguid, userVerified, backupEligible } = credential;
       await this.audit.record(
@@ -162,18 +159,6 @@ export class RegisterCredential {
       );
       return credential;
     });
-  }
-
-  private async insert(manager: EntityManager, credential: CredentialEntity): Promise<void> {
-    const inserted = await manager
-      .createQueryBuilder()
-      .insert()
-      .into(CredentialEntity)
-      .values(credential)
-      .orIgnore()
-      .returning('id')
-      .execute();
-    if ((inserted.raw as unknown[]).length === 0) throw new Problem('credential-exists');
   }
 }
 

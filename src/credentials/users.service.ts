@@ -4,6 +4,7 @@ import { Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import { UserHandleRepository } from '../challenges/user-handle.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
@@ -24,6 +25,7 @@ export class UsersService {
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
+    private readonly users: UserHandleRepository,
     private readonly parties: RelyingPartiesService,
     private readonly bindings: CredentialBindings,
     private readonly audit: AuditService,
@@ -60,7 +62,7 @@ export class UsersService {
   async erase(context: AuthorizedContext, rpId: string, userId: string): Promise<void> {
     await this.parties.get(rpId);
     await this.credentials.manager.transaction(async (manager) => {
-      await manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
+      await this.users.lock(manager, rpId, userId);
       const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
       await manager.delete(ChallengeEntity, { rpId, userId });
       // The event is recorded before the handle is deleted, so that it carries the pseudonym of the user.

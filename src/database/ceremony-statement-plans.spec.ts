@@ -4,7 +4,7 @@ import pg from 'pg';
 import { authenticationToIssue, CALLER, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../credentials/answer.repository.js';
-import { CEREMONY_STATEMENTS } from '../../test/support/hot-statements.js';
+import { CEREMONY_STATEMENTS } from '../../test/support/ceremony-statements.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../challenges/challenge.repository.js';
 import { nameStatement } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';

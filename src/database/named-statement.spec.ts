@@ -3,7 +3,7 @@ import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { createDataSourceOptions } from './data-source.js';
-import { CEREMONY_STATEMENTS } from '../../test/support/hot-statements.js';
+import { CEREMONY_STATEMENTS } from '../../test/support/ceremony-statements.js';
 import { nameStatement } from './named-statement.js';
 
 let database: TestDatabase;

@@ -300,7 +300,7 @@ describe('many rows at once', () => {
   });
 
   it('fail alone: one that PostgreSQL cannot take leaves the others theirs', async () => {
-    const { issueAuthentication: issue } = new ChallengeRepository(pool);
+    const { issueAuthentication: issue } = new ChallengeRepository(pool, database.dataSource);
     const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => authenticationToIssue({ userId }));
     const issued = await Promise.allSettled(rows.map((row) => issue.run(row)));
     expect(issued.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);

@@ -117,7 +117,7 @@ describe('a file with a mistake stops the boot, and creates nothing', () => {
     ['an entry without rpId', '- { name: A, origins: ["https://a.example"] }', 'entry 1: rpId must be present'],
     ['an entry without a name', '- { rpId: a.example, origins: ["https://a.example"] }', 'entry 1: name must be text'],
     ['an unknown member', '- { rpId: a.example, name: A, origins: ["https://a.example"], orgins: [] }', 'orgins'],
-    ['an rpId in capitals', '- { rpId: A.example, name: A, origins: ["https://a.example"] }', 'rpId must be a domain'],
+    ['an rpId in capitals', '- { rpId: A.example, name: A, origins: ["https://a.example"] }', 'rpId must be a lower-case domain'],
     ['an origin that is none', '- { rpId: a.example, name: A, origins: ["https://a.example/"] }', 'origin'],
     ['an inner mistake', '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }', 'backup must be one of'],
     ['a mistake in the last entry', `${YAML}- { rpId: c.example }`, 'entry 3'],

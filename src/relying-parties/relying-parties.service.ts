@@ -10,6 +10,7 @@ import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { findWarnings } from './policy-warnings.js';
 import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
+import { lockRelyingParty } from './relying-party.repository.js';
 
 /** Stores relying parties with their origins and their policy for ceremonies. */
 @Injectable()
@@ -53,7 +54,7 @@ export class RelyingPartiesService {
     settings: PutRelyingPartyDto,
   ): Promise<{ party: RelyingPartyEntity; created: boolean }> {
     return this.parties.manager.transaction(async (manager) => {
-      await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
+      await lockRelyingParty(manager, rpId);
       const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
       const party = this.applySettings(rpId, stored, settings);
       if (party === stored) return { party, created: false };

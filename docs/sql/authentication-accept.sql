@@ -1,0 +1,102 @@
+-- authentication-accept
+--
+-- Accepts authentications: compares and sets the sign count of each credential, and writes the audit
+-- event if and only if that succeeded.
+--
+-- Rendered from src/credentials/answer.repository.ts by
+--   UPDATE_SQL=1 npm test -- test/sql-documents.spec.ts
+
+WITH
+  verified AS MATERIALIZED (
+    SELECT *
+    FROM (
+      SELECT *, string_to_table AS audit_event
+      FROM ROWS FROM (
+        json_to_recordset($1::json) AS (
+          rp_id text,
+          id uuid,
+          mac bytea,
+          received bigint,
+          backed_up boolean,
+          eligible boolean,
+          new_mac bytea,
+          now timestamptz,
+          flag boolean,
+          audit_id uuid,
+          audit_type text,
+          audit_outcome text,
+          audit_actor text,
+          audit_rp_id text,
+          audit_user_id text,
+          audit_credential_uid uuid,
+          audit_credential_id text,
+          audit_stand_in text
+        ),
+        string_to_table($2::text, E'\n')
+      ) WITH ORDINALITY
+    ) AS given
+    ORDER BY rp_id, id
+  ),
+  locked AS MATERIALIZED (
+    SELECT verified.*
+    FROM
+      verified,
+      LATERAL (
+        SELECT rp_id AS found_rp_id
+        FROM credential
+        WHERE id = verified.id
+        FOR NO KEY UPDATE
+        OFFSET 0
+      ) AS found
+    WHERE rp_id = found_rp_id
+  ),
+  accepted AS (
+    UPDATE credential c
+    SET
+      sign_count = greatest(c.sign_count, received),
+      backed_up = v.backed_up,
+      backup_eligible = eligible,
+      binding_mac = new_mac,
+      last_used_at = now
+    FROM locked v
+    WHERE
+      c.id = ANY (ARRAY(SELECT id FROM locked))
+      AND c.rp_id = v.rp_id
+      AND c.id = v.id
+      AND c.status = 'active'
+      AND c.binding_mac = mac
+      AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
+    RETURNING ordinality, c.sign_count
+  ),
+  recorded AS (
+    INSERT INTO audit_event (
+      id, event, leaf_hash, type, outcome, actor, rp_id, user_id, credential_uid, credential_id
+    )
+    SELECT
+      audit_id,
+      written.event,
+      sha256('\x00'::bytea || convert_to(written.event, 'UTF8')),
+      audit_type,
+      audit_outcome,
+      audit_actor,
+      audit_rp_id,
+      subject.uid,
+      audit_credential_uid,
+      audit_credential_id
+    FROM (SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event
+    CROSS JOIN LATERAL (SELECT audit_stand_in AS uid OFFSET 0) AS subject
+    CROSS JOIN LATERAL (
+      SELECT coalesce(
+        replace(audit_event, 'uid":"' || audit_stand_in || '"', 'uid":"' || subject.uid || '"'), audit_event
+      ) AS event
+      OFFSET 0
+    ) AS written
+    RETURNING id, leaf_hash
+  ),
+  waiting AS (
+    INSERT INTO audit_pending (event_id, leaf_hash)
+    SELECT id, leaf_hash
+    FROM recorded
+  )
+SELECT ordinality::integer AS n, sign_count
+FROM accepted
