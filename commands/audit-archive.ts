@@ -1,24 +1,29 @@
-import { ArchiveError } from './audit-archive/archive-error.js';
-import { readArchiveCommand } from './audit-archive/archive-command.js';
+/**
+ * Moves whole months of the audit log out of the database into files, as the role that owns the schema. `--help` describes
+ * the arguments.
+ *
+ * archive-command.ts reads the arguments and describes the results, audit-archive/archive-session.ts lets one session at a
+ * time archive, and log-archiver.ts takes month by month: closed-partitions.ts finds and drops the month, archive-file.ts
+ * writes and proves its file. At the end thin-checkpoints.ts deletes the checkpoints that nobody needs any more.
+ */
+import {
+  describeFailure,
+  describeMonth,
+  PROGRAM,
+  readArchiveCommand,
+  showProgress,
+  progress,
+} from './archive-command.js';
 import { runInArchiveSession } from './audit-archive/archive-session.js';
 import { LogArchiver } from './audit-archive/log-archiver.js';
-import { describeFailure, describeMonth, showProgress } from './audit-archive/archive-report.js';
 import { thinCheckpoints } from './audit-archive/thin-checkpoints.js';
+import { EXIT, readArguments, reportUsage, UsageError } from './command-line.js';
 
-/**
- * Moves whole months of the audit log out of the database of DATABASE_URL into files, as the role that owns the schema.
- * Each file is proved before its rows are deleted. In a container the command is `node dist/commands/audit-archive.js`.
- *
- *     npm run audit:archive -- --before 2026-01-01 --key audit.pub [--to DIRECTORY] [--dry-run]
- *
- * The exit code is 1 if the command could not finish. Months that it has archived stay archived, and the next run
- * continues.
- */
+const given = readArguments(PROGRAM);
+let hasBegun = false;
 try {
-  const url = process.env['DATABASE_URL'];
-  if (!url) throw new ArchiveError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
-  const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
-  const { dryRun, ...request } = readArchiveCommand(process.argv.slice(2), new Date());
+  const { url, passwordFile, dryRun, ...request } = readArchiveCommand(given.values, process.env, new Date());
+  hasBegun = true;
   await runInArchiveSession(
     url,
     async (dataSource) => {
@@ -26,6 +31,7 @@ try {
       let months = 0;
       for await (const month of dryRun ? archive.plan() : archive.run()) {
         months += 1;
+        progress.clear();
         console.log(describeMonth(month));
       }
       if (months === 0) console.log('No month to archive.');
@@ -36,6 +42,8 @@ try {
     passwordFile,
   );
 } catch (error) {
-  console.error(describeFailure(error));
-  process.exitCode = 1;
+  progress.clear();
+  if (error instanceof UsageError) reportUsage(PROGRAM, error.message);
+  else console.error(describeFailure(error));
+  process.exitCode = hasBegun ? EXIT.failed : EXIT.couldNotRun;
 }

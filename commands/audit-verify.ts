@@ -1,53 +1,176 @@
-import { readFileSync } from 'node:fs';
-import { buffer } from 'node:stream/consumers';
-import { ExportError } from '../src/tlog/lines.js';
-import { verifyEvent } from '../src/tlog/proof-documents.js';
-import { openInput, readVerifyCommand, USAGE, type VerifyCommand } from './audit-verify/verify-command.js';
-import { verifyExport } from '../src/tlog/export-verifier.js';
-import { clearProgress, formatExport, formatProvedEvent, makeProgressBar } from './audit-verify/verify-text.js';
-
 /**
- * Proves an export of the audit log, or one event of it, without a database and without a network. In a container the
- * command is `node dist/commands/audit-verify.js`.
- *
- *     npm run audit:verify -- EXPORT --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES]
- *       [--retained-since TIME]
- *
- * EXPORT may be `-` for standard input. Every verifier key in FILE must have signed. CHECKPOINT is an earlier
- * checkpoint, and PROOF is the answer of GET /v1/audit/consistency from its size to the size of this tree. PROOF is
- * needed when the earlier size is outside the exported range. NOTES holds checkpoints that were signed over time, one
- * after another; they narrow down which lines were altered. No event from TIME on may be erased.
- *
- *     npm run audit:verify -- EVENT --proof PROOF --key FILE
- *
- * EVENT is the answer of GET /v1/audit/events/{id}, or the line of the event in an export. PROOF is the answer of GET
- * /v1/audit/events/{id}/proof.
- *
- * Exit code 0: it holds, and the output says what it proves; 1: it does not hold, and the output says where; 2: the
- * command could not run.
+ * Proves an export of the audit log, or one event of it, without a database and without a network. `--help` describes the
+ * arguments. The verifier itself is src/tlog; this file reads the arguments and writes what is proved.
  */
-async function verify({ path, keys, proof, options }: VerifyCommand): Promise<string> {
+import { readFileSync, statSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
+import { readNotes } from '../src/tlog/checkpoint-trail.js';
+import { ExportError } from '../src/tlog/lines.js';
+import { parseConsistency, type ProvedEvent, verifyEvent } from '../src/tlog/proof-documents.js';
+import type { SignedCheckpoint } from '../src/tlog/checkpoint.js';
+import { parseVerifierKeys, type VerifierKey } from '../src/tlog/keys.js';
+import { type ProvedExport, verifyExport, type VerifyOptions } from '../src/tlog/export-verifier.js';
+import {
+  type Arguments,
+  drawBar,
+  EXIT,
+  openInput,
+  type Program,
+  ProgressLine,
+  readArguments,
+  reportUsage,
+  UsageError,
+} from './command-line.js';
+
+const PROGRAM = {
+  command: 'npm run audit:verify --',
+  imageCommand: 'node dist/commands/audit-verify.js',
+  usage: [
+    'EXPORT|- --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES] [--retained-since RFC3339]',
+    'EVENT|- --key FILE --proof PROOF',
+  ],
+  about: 'Proves an export of the audit log, or that one event is in the log. It needs no database and no network.',
+  operands: {
+    EXPORT: 'The answer of GET /v1/audit/export; - reads standard input.',
+    EVENT: 'The answer of GET /v1/audit/events/{id}, or the line of the event in an export; - reads standard input.',
+  },
+  maxOperands: 1,
+  options: {
+    key: {
+      value: 'FILE',
+      text: 'The verifier keys, one a line (GET /v1/audit/key). Every one of them must have signed.',
+    },
+    proof: { value: 'PROOF', text: 'The proof of EVENT: the answer of GET /v1/audit/events/{id}/proof.' },
+    since: { value: 'CHECKPOINT', text: 'An earlier checkpoint, which the log must continue.' },
+    consistency: {
+      value: 'PROOF',
+      text: 'The answer of GET /v1/audit/consistency from the size of CHECKPOINT to the size of this tree. It is needed if the earlier size is outside the exported range.',
+    },
+    checkpoints: {
+      value: 'NOTES',
+      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed anew, and narrow down which lines were altered.',
+    },
+    'retained-since': { value: 'RFC3339', text: 'A time. No event from this time on may be erased.' },
+  },
+  examples: ['export.ndjson --key audit.pub --checkpoints notes', 'event.json --key audit.pub --proof proof.json'],
+  exitCodes: {
+    [EXIT.done]: 'It holds, and the output says what it proves.',
+    [EXIT.failed]: 'It does not hold, and the output names the first line that does not.',
+    [EXIT.couldNotRun]: 'The arguments are wrong, or a file could not be read.',
+  },
+} as const satisfies Program;
+
+const MEGABYTE = 1e6;
+const progress = new ProgressLine(200);
+
+interface Request {
+  readonly path: string;
+  readonly keys: readonly VerifierKey[];
+  /** The file of the event's proof; undefined for an export. */
+  readonly proof: string | undefined;
+  readonly options: VerifyOptions;
+}
+
+/** @throws Error that says which argument is wrong, or which file could not be read */
+function readRequest({ values, operands: [path] }: Arguments<typeof PROGRAM.options>): Request {
+  const { key, proof, since, consistency, checkpoints, 'retained-since': retained } = values;
+  if (path === undefined || key === undefined) throw new UsageError('Give one EXPORT or EVENT and a --key.');
+  if (proof !== undefined && [since, consistency, checkpoints, retained].some((value) => value !== undefined))
+    throw new UsageError('--proof allows only an EVENT and --key.');
+  if (consistency !== undefined && since === undefined) throw new UsageError('--consistency requires --since.');
+  const retainedSince = retained === undefined ? undefined : new Date(retained);
+  if (Number.isNaN(retainedSince?.getTime())) throw new UsageError('--retained-since is not a time.');
+  const options: VerifyOptions = {
+    retainedSince,
+    since: since === undefined ? undefined : readFileSync(since, 'utf8'),
+    consistency: consistency === undefined ? undefined : parseConsistency(readFileSync(consistency, 'utf8')),
+    anchored: checkpoints === undefined ? undefined : readNotes(openInput(checkpoints)),
+  };
+  return { path, keys: parseVerifierKeys(readFileSync(key, 'utf8')), proof, options };
+}
+
+async function verify({ path, keys, proof, options }: Request): Promise<string> {
   if (proof !== undefined) {
     const event = (await buffer(openInput(path))).toString('utf8');
     return formatProvedEvent(verifyEvent(event, readFileSync(proof, 'utf8'), keys));
   }
-  const proved = await verifyExport(openInput(path), keys, { ...options, onProgress: makeProgressBar(path) });
-  clearProgress();
+  const proved = await verifyExport(openInput(path), keys, { ...options, onProgress: showProgress(path) });
+  progress.clear();
   return formatExport(proved);
 }
 
-let command: VerifyCommand | undefined;
+/** Shows a progress bar on standard error if it is a terminal. */
+function showProgress(path: string): (bytes: number, lines: number) => void {
+  const total = path === '-' ? undefined : statSync(path).size;
+  const start = performance.now();
+  return (bytes, lines) => {
+    progress.show(() => {
+      const seconds = (performance.now() - start) / 1000;
+      return `${formatBytes(bytes, total, seconds)}, ${Math.round(lines / seconds).toLocaleString('en')} lines/s`;
+    });
+  };
+}
+
+function formatBytes(bytes: number, total: number | undefined, seconds: number): string {
+  const read = (bytes / MEGABYTE).toFixed(0);
+  if (total === undefined) return `${read} MB`;
+  const done = Math.min(1, bytes / total);
+  const left = Math.ceil((seconds * (1 - done)) / done);
+  return `${drawBar(done)} ${read} of ${(total / MEGABYTE).toFixed(0)} MB, ${String(left)} s left`;
+}
+
+function formatExport({ from, to, events, erased, checkpoint, span, since, anchored }: ProvedExport): string {
+  const { origin, size, root } = checkpoint;
+  const whole = from === 0 && to === size ? 'the whole log' : `of ${String(size)}`;
+  const rows: [string, string | undefined][] = [
+    ['log', origin],
+    ['range', `leaves [${String(from)}, ${String(to)}), ${whole}: ${String(events)} events, ${String(erased)} erased`],
+    ['events', span ? `from ${span[0].toISOString()} to ${span[1].toISOString()}` : 'none'],
+    ['tree', `${String(size)} leaves, root ${root.toString('base64')}`],
+    ['signed', formatSignatures(checkpoint)],
+    ['since', since ? `continues the checkpoint of ${String(since.size)} leaves` : undefined],
+    ['anchored', anchored && formatAnchored(anchored)],
+  ];
+  return formatTable(rows);
+}
+
+function formatProvedEvent({ leafIndex, id, type, time, checkpoint }: ProvedEvent): string {
+  const { origin, size, root } = checkpoint;
+  return formatTable([
+    ['log', origin],
+    ['event', `${id}, ${type}, of ${time}`],
+    ['place', `leaf ${String(leafIndex)} of ${String(size)}`],
+    ['tree', `root ${root.toString('base64')}`],
+    ['signed', formatSignatures(checkpoint)],
+  ]);
+}
+
+function formatSignatures({ time, keys }: SignedCheckpoint): string {
+  const signatures = keys.map(({ name, keyId, algorithm }) => `${algorithm} (${name}+${keyId})`).join(' and ');
+  return `${time ? `${time.toISOString()}, ` : ''}by ${signatures}`;
+}
+
+function formatTable(rows: readonly (readonly [string, string | undefined])[]): string {
+  const shown = rows.filter(([, text]) => text !== undefined);
+  return shown.map(([name, text]) => `  ${name.padEnd(9)}${text!}\n`).join('');
+}
+
+function formatAnchored({ held, outside, newer }: NonNullable<ProvedExport['anchored']>): string {
+  return `${String(held)} checkpoints hold, ${String(outside)} are outside the range, ${String(newer)} are newer`;
+}
+
+const given = readArguments(PROGRAM);
 try {
-  command = readVerifyCommand(process.argv.slice(2));
-  console.log(`${command.path} holds:\n${await verify(command)}`);
+  const request = readRequest(given);
+  console.log(`${request.path} holds:\n${await verify(request)}`);
 } catch (error) {
-  clearProgress();
+  progress.clear();
   const { message } = error as Error;
   if (error instanceof ExportError) {
-    console.error(`${command?.path ?? 'The export'} does not hold: ${message}`);
-    process.exitCode = 1;
+    console.error(`${given.operands[0] ?? 'The export'} does not hold: ${message}`);
+    process.exitCode = EXIT.failed;
   } else {
-    console.error(`${message}\n${USAGE}`);
-    process.exitCode = 2;
+    reportUsage(PROGRAM, message);
+    process.exitCode = EXIT.couldNotRun;
   }
 }

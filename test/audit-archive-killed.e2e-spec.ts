@@ -119,15 +119,15 @@ describe('the archiving of a month', () => {
 
   it('says what it needs', async () => {
     expect(await archive(['--unknown'])).toMatchObject({
-      code: 1,
+      code: 2,
       told: expect.stringMatching(/usage: npm run audit:archive/),
     });
     expect(await archive(['--before', '2999-01-01'])).toMatchObject({
-      code: 1,
+      code: 2,
       told: expect.stringMatching(/PCI DSS 10\.5\.1/),
     });
     expect(await archive(['--key', 'nowhere'])).toMatchObject({
-      code: 1,
+      code: 2,
       told: 'nowhere: open failed, it does not exist.\n',
     });
   });

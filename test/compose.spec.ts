@@ -3,7 +3,16 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 
 interface Composition {
-  readonly services: Readonly<Record<string, { readonly volumes?: readonly string[]; readonly command?: unknown }>>;
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly volumes?: readonly string[];
+        readonly command?: unknown;
+        readonly build?: { readonly target?: string };
+      }
+    >
+  >;
 }
 
 const { services } = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as Composition;
@@ -24,5 +33,16 @@ describe('the composition', () => {
     expect(services['passkey-manager']?.volumes).toContain('service:/var/lib/passkey-manager:ro');
     const command = ['node', 'dist/dev/prepare.js', '/var/lib/passkey-manager-prepared', '/var/lib/passkey-manager'];
     expect(services['pki']?.command).toEqual(command);
+  });
+
+  it('builds development code into the image of that job alone', () => {
+    const targets = Object.entries(services).flatMap(([name, { build }]) => (build ? [[name, build.target]] : []));
+    expect(Object.fromEntries(targets)).toEqual({ pki: 'trial', migrate: 'service', 'passkey-manager': 'service' });
+    const [, ...stages] = readFileSync('Dockerfile', 'utf8').split(/^FROM .* AS /m);
+    expect(stages.map((stage) => stage.split('\n', 1)[0])).toEqual([
+      ...['build', 'dependencies', 'runtime', 'trial', 'service'],
+    ]);
+    const holding = stages.filter((stage) => /^COPY .*\.\/dist\/dev$/m.test(stage));
+    expect(holding.map((stage) => stage.split('\n', 1)[0])).toEqual(['trial']);
   });
 });

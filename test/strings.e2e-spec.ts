@@ -5,9 +5,8 @@ import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEvents } from '../src/audit-log/pending-events.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { renderHtml } from '../commands/audit-report/html-report.js';
-import { reviewExport } from '../commands/audit-report/review-export.js';
 import { buildReport } from '../commands/audit-report/report.js';
-import { Review } from '../commands/audit-report/review.js';
+import { Review, reviewExport } from '../commands/audit-report/review.js';
 import { renderText } from '../commands/audit-report/text-report.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import {

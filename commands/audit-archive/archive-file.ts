@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { formatVerifierKey, type VerifierKey } from '../../src/tlog/keys.js';
 import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.js';
 import type { LeafRange } from '../../src/audit-log/log-lines.js';
-import { ArchiveError } from './archive-error.js';
+import { ArchiveError } from './closed-partitions.js';
 
 /** What an archive file proves, and its digest. */
 export interface VerifiedFile {

@@ -6,10 +6,15 @@ import { isSameHash, readRoot } from '../../src/tlog/proofs.js';
 import type { VerifierKey } from '../../src/tlog/keys.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
 import { LogStorage } from '../../src/audit-log/log-storage.js';
-import { ArchiveError } from './archive-error.js';
 import { isExistingFile, type VerifiedFile, verifyFile, writeEvidence, writeFileAtomically } from './archive-file.js';
-import { type ClosedPartition, type Extent, listClosedPartitions, measureExtent } from './closed-partitions.js';
-import { dropArchived } from './drop-archived.js';
+import {
+  ArchiveError,
+  type ClosedPartition,
+  dropArchived,
+  type Extent,
+  listClosedPartitions,
+  measureExtent,
+} from './closed-partitions.js';
 
 export interface ArchiveRequest {
   /** Months that end before this time are archived. */

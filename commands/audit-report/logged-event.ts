@@ -1,5 +1,3 @@
-import { AUDIT_EVENTS, type AuditEventType } from '../../src/audit/audit-entry.js';
-
 /** The members of a logged event that a review uses. */
 export interface LoggedEvent {
   readonly type: string;
@@ -39,8 +37,4 @@ export function readLoggedEvent(event: unknown): LoggedEvent {
     className: toText(members['class_name']) || '(unknown)',
     facts,
   };
-}
-
-export function isKnownType(type: string): type is AuditEventType {
-  return Object.hasOwn(AUDIT_EVENTS, type);
 }

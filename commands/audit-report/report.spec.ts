@@ -3,9 +3,8 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { HOSTILE, sampleWeek, WEEK_START, WINDOWS_HELLO } from '../../test/support/sample-week.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 import { renderHtml } from './html-report.js';
-import { reviewExport } from './review-export.js';
 import { type Report, buildReport, type Section } from './report.js';
-import { Review } from './review.js';
+import { Review, reviewExport } from './review.js';
 import { renderText } from './text-report.js';
 
 const KEYS = SampleLog.SIGNERS.map(({ key }) => key);

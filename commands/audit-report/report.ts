@@ -1,6 +1,6 @@
 import type { ProvedExport } from '../../src/tlog/export-verifier.js';
 import { listRemarks, type Remark } from './remarks.js';
-import type { Series } from './hourly-counts.js';
+import type { Series } from './tally.js';
 import type { Review } from './review.js';
 import { listSections } from './sections.js';
 import { formatCount, formatRate, formatTime } from './formats.js';

@@ -1,9 +1,7 @@
-import { type HourlyCounts } from './hourly-counts.js';
-import { describeChange } from './change-text.js';
 import type { LoggedEvent } from './logged-event.js';
 import type { Section } from './report.js';
 import type { NewestEvents, Review, Sightings } from './review.js';
-import type { Counted, Tally } from './tally.js';
+import type { Counted, HourlyCounts, Tally } from './tally.js';
 import { formatMinute, formatRate, formatSecond, formatCount } from './formats.js';
 
 const makeTextColumn = (title: string): { title: string } => ({ title });
@@ -130,3 +128,25 @@ function buildTypes({ types: tally }: Review): Section {
 
 const noteShortened = (rows: readonly Counted<unknown>[], max: number): { note?: string } =>
   rows.length > max ? { note: `The first ${formatCount(max)} of ${formatCount(rows.length)}.` } : {};
+
+const MAX_FACTS = 6;
+/** Facts that the report shows elsewhere or that are too long to read. */
+const OMITTED: ReadonlySet<string> = new Set([...['permission', 'epoch', 'policy', 'trust', 'previous_digest', 'credential'], 'policy_digest']); // prettier-ignore
+
+/** Describes an event in one line: its relying party, reason, detail and first few facts. */
+function describeChange({ reason, detail, rpId, facts }: LoggedEvent): string {
+  const told = Object.entries(facts).flatMap(([name, value]) => {
+    if (OMITTED.has(name) || name === 'rp_id') return [];
+    const shown = formatFact(value);
+    return shown === '' ? [] : [`${name.replaceAll('_', ' ')} ${shown}`];
+  });
+  const more = told.length > MAX_FACTS ? ['…'] : [];
+  return [rpId, [reason, detail].filter(Boolean).join(': '), ...told.slice(0, MAX_FACTS), ...more].filter(Boolean).join(' · ');
+} // prettier-ignore
+
+function formatFact(value: unknown): string {
+  if (typeof value === 'string') return /^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 12)}…` : value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value)) return value.map(formatFact).filter(Boolean).join(', ');
+  return '';
+}

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { parseRevocationLists } from '../../src/x509/revocation-list.js';
-import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
+import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
 
 /** A certificate or a revocation list. */
 export interface Signed {

@@ -91,11 +91,12 @@ describe('certificates and revocation lists', () => {
     const { certificates } = await take();
     const server = new X509Certificate(await readFile(path('pki/server.crt')));
     expect(certificates[0]).toMatchObject({
-      ...{ what: 'server', where: path('pki/server.crt'), subject: 'CN=localhost', daysLeft: 396 },
+      ...{ what: 'server', where: path('pki/server.crt'), subject: 'CN=localhost' },
       ...{ issuer: 'CN=Passkey Manager development CA', serial: server.serialNumber.toLowerCase(), holds: 'EC, P-256' },
       ...{ signature: 'ecdsa-with-SHA256', notAfter: server.validToDate.toISOString(), postQuantum: 'no' },
       fingerprint: server.fingerprint256.replaceAll(':', '').toLowerCase(),
     });
+    expect([396, 397]).toContain(certificates[0]?.daysLeft);
     expect(certificates[1]).toMatchObject({ what: 'authority of callers', where: path('pki/ca.crt') });
   });
 

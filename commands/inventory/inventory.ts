@@ -7,8 +7,7 @@ import { describeCertificates, describeRevocationLists, type Signed } from './ce
 import { describeDatabase, type DatabaseConnection } from './database.js';
 import { describeAuditKeys, describeBindingKeys, type HeldKey, describeServerKeys } from './keys.js';
 import { type ListenerOffers, probeOffers } from './listener.js';
-import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
-import { SERVICE_ALGORITHMS } from './service-algorithms.js';
+import { classifyPostQuantum, type PostQuantum, SERVICE_ALGORITHMS } from './algorithms.js';
 
 export interface Use {
   readonly what: string;

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../src/config/config.js';
 import { describeKey, sha256 } from './certificates.js';
-import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
+import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
 
 /**
  * A key that the service holds. The entry describes the public part of a private key, and only the size of a secret

@@ -1,7 +1,7 @@
 import { duplexPair } from 'node:stream';
 import { type ConnectionOptions, connect, createServer, getCiphers, type Server, type SecureVersion } from 'node:tls';
 import { type TlsContext, createTlsOptions } from '../../src/identity/tls-options.js';
-import { type PostQuantum, classifyPostQuantum } from './post-quantum.js';
+import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
 
 export interface Offer {
   readonly name: string;

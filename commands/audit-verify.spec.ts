@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { toConsistencyDocument } from '../../src/tlog/proof-documents.js';
-import { makeConsistencyProof, makeInclusionProof } from '../../src/tlog/proofs.js';
-import { SampleLog } from '../../test/support/sample-log.js';
-import { formatVerifierKey } from '../../src/tlog/keys.js';
+import { toConsistencyDocument } from '../src/tlog/proof-documents.js';
+import { makeConsistencyProof, makeInclusionProof } from '../src/tlog/proofs.js';
+import { SampleLog } from '../test/support/sample-log.js';
+import { formatVerifierKey } from '../src/tlog/keys.js';
 
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'audit-verify-'));
 const SIZE = 40;

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { sampleWeek } from '../../test/support/sample-week.js';
-import { SampleLog } from '../../test/support/sample-log.js';
-import { formatVerifierKey } from '../../src/tlog/keys.js';
+import { sampleWeek } from '../test/support/sample-week.js';
+import { SampleLog } from '../test/support/sample-log.js';
+import { formatVerifierKey } from '../src/tlog/keys.js';
 
 let directory: string;
 const path = (name: string): string => join(directory, name);

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { SampleLog } from '../../test/support/sample-log.js';
-import { formatVerifierKey } from '../../src/tlog/keys.js';
-import { describeFailure } from './archive-report.js';
-import { readArchiveCommand } from './archive-command.js';
+import { SampleLog } from '../test/support/sample-log.js';
+import { formatVerifierKey } from '../src/tlog/keys.js';
+import { parseArguments } from './command-line.js';
+import { describeFailure, PROGRAM, readArchiveCommand } from './archive-command.js';
 
 const NOW = new Date('2026-05-31T12:00:00Z');
 
@@ -18,8 +18,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
+const ENVIRONMENT = { DATABASE_URL: 'postgresql://migrator@db/passkeys' };
+const readArguments = (...args: string[]): unknown =>
+  readArchiveCommand(parseArguments(PROGRAM, args).values, ENVIRONMENT, NOW);
 const readCommand = (before: string, ...args: string[]): unknown =>
-  readArchiveCommand(['--before', before, '--key', key, ...args], NOW);
+  readArguments('--before', before, '--key', key, ...args);
 
 describe('audit:archive', () => {
   it.each(['2026-02-28', '2026-03-01', '2020-01-15'])('may let go of what is older than %s', (before) => {
@@ -38,12 +41,12 @@ describe('audit:archive', () => {
   });
 
   it('demands a date and verifier keys', async () => {
-    expect(() => readArchiveCommand(['--key', key], NOW)).toThrow(/^usage:/);
-    expect(() => readArchiveCommand(['--before', '2026-01-01'], NOW)).toThrow(/^usage:/);
-    expect(() => readArchiveCommand(['--befor', '2026-01-01'], NOW)).toThrow(/Unknown option.*\n?.*usage:/s);
+    expect(() => readArguments('--key', key)).toThrow('Give --before and --key.');
+    expect(() => readArguments('--before', '2026-01-01')).toThrow('Give --before and --key.');
+    expect(() => readArguments('--befor', '2026-01-01')).toThrow("Unknown option '--befor'.");
     await writeFile(join(directory, 'none.pub'), 'no key\n');
     const args = ['--before', '2026-01-01', '--key', join(directory, 'none.pub')];
-    expect(() => readArchiveCommand(args, NOW)).toThrow(/none\.pub: line 1: a verifier key is name\+hash\+base64/);
+    expect(() => readArguments(...args)).toThrow(/none\.pub: line 1: a verifier key is name\+hash\+base64/);
   });
 
   it.each([
