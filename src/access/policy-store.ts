@@ -61,7 +61,7 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
     this.files.watch({
       onReloaded: (policy, previous) => {
         this.reportReload('success', { facts: { digest: policy.digest, ...describeChange(previous, policy) } });
-        this.logger.log({ message: 'the new access policy is in use', digest: policy.digest });
+        this.logger.log({ message: 'access policy reloaded', digest: policy.digest });
       },
       onRefused: (detail) => {
         this.reportReload('failure', {
@@ -70,7 +70,7 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
           facts: { digest: this.policy.digest },
         });
         this.logger.error({
-          message: 'the new access policy cannot be used; the previous one stays in use',
+          message: 'access policy reload refused; the previous one stays in use',
           reason: detail,
         });
       },

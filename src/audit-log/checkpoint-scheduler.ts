@@ -123,7 +123,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     } catch (error) {
       const failure = toTurnFailure(error);
       await this.standstill.noteTurn(undefined, error as Error);
-      this.failures.reportFailure(failure, { error: String(error), heldBy: this.standstill.cause?.heldBy });
+      this.failures.reportFailure(failure, { error, heldBy: this.standstill.cause?.heldBy });
       return failure;
     }
   }
@@ -149,7 +149,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
       await this.check.run();
       this.failures.reportRecovery('self-verification');
     } catch (error) {
-      this.failures.reportFailure('self-verification', { error: String(error) });
+      this.failures.reportFailure('self-verification', { error });
     }
   }
 

@@ -14,7 +14,8 @@ export type LogFailure =
   | 'anchor'
   | 'self-verification';
 
-type Facts = Readonly<Record<string, unknown>>;
+/** `error` is what was thrown; the audit log has it as a text. */
+type Facts = Readonly<Record<string, unknown>> & { readonly error?: unknown };
 
 /**
  * Keeps the current failures of the log (PCI DSS 10.7). Readiness, metrics and the service's own log show a failure
@@ -65,6 +66,7 @@ export class LogFailures {
     if (!this.since.has(failure)) this.since.set(failure, this.clock.now());
     this.metrics.auditFailing.set({ failure }, 1);
     this.logger.error({ message: 'the audit log fails', failure, ...facts });
-    this.audit.recordEventually({ type: 'audit.failure', outcome: 'failure', reason: failure, facts });
+    const recorded = 'error' in facts ? { ...facts, error: String(facts.error) } : facts;
+    this.audit.recordEventually({ type: 'audit.failure', outcome: 'failure', reason: failure, facts: recorded });
   }
 }

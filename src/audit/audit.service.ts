@@ -91,7 +91,7 @@ export class AuditService implements BeforeApplicationShutdown {
       this.logger.warn({
         message: 'events wait to be recorded',
         waiting: this.waiting.length,
-        error: String(error),
+        error,
       });
       this.timer = setTimeout(() => {
         this.writing ??= this.writeWaiting();

@@ -53,7 +53,7 @@ export class Refusals implements OnApplicationBootstrap {
         this.logger.warn({
           message: 'counted refusals wait to be recorded',
           ...this.getCounts(),
-          error: String(error),
+          error,
         });
       });
     }, WRITE_MS).unref();
@@ -97,7 +97,7 @@ export class Refusals implements OnApplicationBootstrap {
   async stop(): Promise<void> {
     clearInterval(this.timer);
     await this.write().catch((error: unknown) => {
-      this.logger.error({ message: 'counted refusals are lost', ...this.getCounts(), error: String(error) });
+      this.logger.error({ message: 'counted refusals are lost', ...this.getCounts(), error });
     });
   }
 

@@ -96,12 +96,12 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
       const added = subjects.filter((subject) => !previous.subjects.includes(subject));
       const removed = previous.subjects.filter((subject) => !subjects.includes(subject));
       this.reportReload('success', { facts: { digest, previous_digest: previous.digest, added, removed } });
-      this.logger.log({ message: 'new attestation roots are in use', digest, roots: subjects.length });
+      this.logger.log({ message: 'attestation roots reloaded', digest, roots: subjects.length });
     },
     onRefused: (detail) => {
       this.reportReload('failure', { reason: 'unusable', detail: detail.slice(0, 500).toWellFormed(), facts: {} });
       this.logger.error({
-        message: 'the attestation roots file cannot be used; the previous roots stay in use',
+        message: 'attestation roots reload refused; the previous ones stay in use',
         reason: detail,
       });
     },

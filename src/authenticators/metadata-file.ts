@@ -109,14 +109,18 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
       this.updateMetrics(loaded);
       this.metrics.reloads.inc({ resource: 'metadata', outcome: 'success' });
       const { no, nextUpdate, models, digest, skipped } = loaded;
-      this.logger.log({ message: 'new FIDO metadata is in use', no, nextUpdate, models: models.size });
+      this.logger.log({ message: 'FIDO metadata reloaded', serial: no, nextUpdate, models: models.size });
       this.logSkipped(loaded);
       const facts = { worker: this.worker, no, previous_no: previous.no, digest, skipped: skipped.length };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
     onRefused: (reason) => {
       this.metrics.reloads.inc({ resource: 'metadata', outcome: 'failure' });
-      this.logger.error({ message: 'the FIDO metadata file is not used', file: this.path, reason });
+      this.logger.error({
+        message: 'FIDO metadata reload refused; the previous one stays in use',
+        file: this.path,
+        reason,
+      });
       const entry = { reason: 'unusable', detail: reason.slice(0, 500).toWellFormed(), facts: { worker: this.worker } };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
     },
@@ -137,7 +141,12 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private logSkipped({ no, skipped }: Loaded): void {
     if (skipped.length === 0) return;
     const detail = skipped.slice(0, MAX_TOLD);
-    this.logger.warn({ message: 'parts of the FIDO metadata cannot be read', no, skipped: skipped.length, detail });
+    this.logger.warn({
+      message: 'parts of the FIDO metadata cannot be read',
+      serial: no,
+      skipped: skipped.length,
+      detail,
+    });
   }
 
   private updateMetrics({ no, nextUpdate }: Loaded): void {

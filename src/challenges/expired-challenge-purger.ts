@@ -30,7 +30,7 @@ export class ExpiredChallengePurger implements OnApplicationBootstrap, BeforeApp
           await this.purge();
         })
         .catch((error: unknown) => {
-          this.logger.warn({ message: 'expired challenges were not purged', error: String(error) });
+          this.logger.warn({ message: 'expired challenges were not purged', error });
         });
     }, INTERVAL_MS).unref();
   }

@@ -61,7 +61,7 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
     } catch (error) {
       this.logger.warn({
         message: 'the binding key could not be checked against the credential rows',
-        error: String(error),
+        error,
       });
       return;
     }

@@ -23,7 +23,7 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = toProblem(error);
     // A Problem was thrown on purpose. The cause of any other failure goes only to the log.
     if (!problem || (problem.slug === 'unavailable' && problem !== error)) {
-      this.logger.error({ message: 'request failed', requestId: request.id, error: describeError(error) });
+      this.logger.error({ message: 'request failed', requestId: request.id, error });
     }
     if (problem?.members.retryAfter !== undefined)
       void reply.header('retry-after', Math.ceil(problem.members.retryAfter));
@@ -62,8 +62,4 @@ function findStatusCode(error: unknown): number | undefined {
   const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
   if (typeof code !== 'string' || typeof statusCode !== 'number') return undefined;
   return code.startsWith('FST_') || code === 'ECONNRESET' ? statusCode : undefined;
-}
-
-function describeError(error: unknown): unknown {
-  return error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : error;
 }

@@ -16,14 +16,14 @@ export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: M
       method,
       route,
       status,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
+      durationMs: Math.round(reply.elapsedTime * 10) / 10,
       caller: caller?.spiffeId,
-      fingerprint: caller?.fingerprint,
-      epoch,
+      certificateFingerprint: caller?.fingerprint,
+      trustEpoch: epoch,
       permission: decision?.permission,
       decision: decision?.outcome,
-      policy: decision?.policyDigest,
-      ip: source.ip,
+      policyDigest: decision?.policyDigest,
+      sourceIp: source.ip,
     };
     logger.info(fields, 'request');
     done();

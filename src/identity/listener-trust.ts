@@ -46,7 +46,7 @@ export class ListenerTrust implements OnModuleDestroy {
         replaceContext(server, material);
         this.epoch += 1;
         this.updateMetrics();
-        this.logger.log({ message: 'the new trust material is in use', epoch: this.epoch, digest: material.digest });
+        this.logger.log({ message: 'trust store reloaded', trustEpoch: this.epoch, digest: material.digest });
         this.audit.recordEventually({
           type: 'trust.reload',
           outcome: 'success',
@@ -56,7 +56,7 @@ export class ListenerTrust implements OnModuleDestroy {
       onRefused: (reason) => {
         this.metrics.reloads.inc({ resource: 'trust-store', outcome: 'failure' });
         this.logger.error({
-          message: 'the new trust material cannot be used; the previous material stays in use',
+          message: 'trust store reload refused; the previous one stays in use',
           reason,
         });
         this.audit.recordEventually({

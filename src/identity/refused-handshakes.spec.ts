@@ -142,7 +142,11 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
     await new Promise(setImmediate);
     expect(await counted()).toBe(1);
     expect(told).toEqual([
-      { message: 'a refused handshake is not recorded yet', ip: '192.0.2.7', error: 'Error: the database is gone' },
+      {
+        message: 'a refused handshake is not recorded yet',
+        sourceIp: '192.0.2.7',
+        error: new Error('the database is gone'),
+      },
     ]);
     audit.failure = undefined;
     await audit.refusals.stop();

@@ -26,7 +26,7 @@ export function recordRefusedHandshakes(server: Server, refusals: Refusals, metr
         { type: 'handshake.refused', outcome: 'failure', reason, detail },
       )
       .catch((failure: unknown) => {
-        logger.error({ message: 'a refused handshake is not recorded yet', ip: source.ip, error: String(failure) });
+        logger.error({ message: 'a refused handshake is not recorded yet', sourceIp: source.ip, error: failure });
       });
   });
 }

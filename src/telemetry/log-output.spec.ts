@@ -31,6 +31,17 @@ describe('lines', () => {
     expect(messages()).toEqual(['first', 'second', 'third']);
   });
 
+  it('have the name, message and stack of an error, and the same members for anything else that was thrown', async () => {
+    const logger = createBufferedLogger(new LogOutput(fd), { level: 'info' });
+    const thrown = new TypeError('broken', { cause: 'not shown' });
+    for (const error of [thrown, 'a text']) logger.warn({ error }, 'failed');
+    await until(() => Promise.resolve(written().length === 2));
+    expect(written().map((line) => (JSON.parse(line) as { error: unknown }).error)).toEqual([
+      { name: 'TypeError', message: 'broken', stack: thrown.stack },
+      { name: 'string', message: 'a text' },
+    ]);
+  });
+
   it('wait for no more than a moment', async () => {
     createBufferedLogger(new LogOutput(fd), { level: 'info' }).info('alone');
     expect(messages()).toEqual([]);

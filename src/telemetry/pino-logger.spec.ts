@@ -19,36 +19,36 @@ describe('Nest’s logger in terms of pino’s', () => {
     ['error', 50],
   ] as const)('%s is the level %i', (method, level) => {
     logger[method]('hello', 'Context');
-    expect(lines).toEqual([{ level, context: 'Context', msg: 'hello' }]);
+    expect(lines).toEqual([{ level, component: 'Context', msg: 'hello' }]);
   });
 
   it('shows in production what the service logs, and not what Nest tells of its start', () => {
-    logger.log({ message: 'a new access policy is in force', digest: 'd16e57' }, 'PolicyStore');
+    logger.log({ message: 'access policy reloaded', digest: 'd16e57' }, 'PolicyStore');
     logger.log('Nest application successfully started', 'NestApplication');
     expect(lines).toEqual([
-      { level: 30, context: 'PolicyStore', digest: 'd16e57', msg: 'a new access policy is in force' },
-      { level: 20, context: 'NestApplication', msg: 'Nest application successfully started' },
+      { level: 30, component: 'PolicyStore', digest: 'd16e57', msg: 'access policy reloaded' },
+      { level: 20, component: 'NestApplication', msg: 'Nest application successfully started' },
     ]);
   });
 
   it('writes an object as fields, its message as the message', () => {
     logger.warn({ message: 'late', ms: 7, rpId: 'a.example' }, 'Context');
-    expect(lines).toEqual([{ level: 40, context: 'Context', ms: 7, rpId: 'a.example', msg: 'late' }]);
+    expect(lines).toEqual([{ level: 40, component: 'Context', ms: 7, rpId: 'a.example', msg: 'late' }]);
   });
 
   it('writes an object without a message, too', () => {
     logger.warn({ ms: 7 }, 'Context');
-    expect(lines).toEqual([{ level: 40, context: 'Context', ms: 7, msg: '' }]);
+    expect(lines).toEqual([{ level: 40, component: 'Context', ms: 7, msg: '' }]);
   });
 
   it('keeps what stands between the message and the context', () => {
     logger.error('failed', 'at f (x.ts:1)', 'Context');
-    expect(lines).toEqual([{ level: 50, context: 'Context', details: ['at f (x.ts:1)'], msg: 'failed' }]);
+    expect(lines).toEqual([{ level: 50, component: 'Context', details: ['at f (x.ts:1)'], msg: 'failed' }]);
   });
 
   it.each([[undefined, 'undefined'], [null, 'null'], [7, '7'], [true, 'true']])('writes %p as the text %s', (message, text) => {
     logger.warn(message, 'Context');
-    expect(lines).toEqual([{ level: 40, context: 'Context', msg: text }]);
+    expect(lines).toEqual([{ level: 40, component: 'Context', msg: text }]);
   }); // prettier-ignore
 
   it('is one line, whatever the text: nobody forges a second', () => {
@@ -61,7 +61,7 @@ describe('Nest’s logger in terms of pino’s', () => {
     NestLogger.overrideLogger(logger);
     new NestLogger('Service').error({ message: 'request failed', requestId: 'r-1' });
     NestLogger.overrideLogger(false);
-    expect(lines).toEqual([{ level: 50, context: 'Service', requestId: 'r-1', msg: 'request failed' }]);
+    expect(lines).toEqual([{ level: 50, component: 'Service', requestId: 'r-1', msg: 'request failed' }]);
   });
 });
 

@@ -36,7 +36,15 @@ export function createBufferedLogger(
         },
       }
     : output;
-  return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime, hooks: { logMethod } }, destination);
+  const timestamp = pino.stdTimeFunctions.isoTime;
+  return pino({ ...options, timestamp, hooks: { logMethod }, serializers: { error: describeError } }, destination);
+}
+
+/** Gives `error` one form in all lines, because a log index refuses a member of two types. */
+function describeError(error: unknown): { name: string; message: string; stack?: string } {
+  if (!(error instanceof Error)) return { name: typeof error, message: String(error) };
+  const { name, message, stack } = error;
+  return { name, message, ...(stack !== undefined && { stack }) };
 }
 
 /**
@@ -69,10 +77,10 @@ export class PinoLogger implements LoggerService {
     const name = context.at(-1);
     if (typeof message === 'object' && message !== null) {
       const { message: text, ...fields } = message as { message?: string };
-      this.pino[level]({ context: name, ...fields }, text ?? '');
+      this.pino[level]({ component: name, ...fields }, text ?? '');
     } else {
       this.pino[level](
-        { context: name, ...(context.length > 1 && { details: context.slice(0, -1) }) },
+        { component: name, ...(context.length > 1 && { details: context.slice(0, -1) }) },
         String(message),
       );
     }

@@ -103,7 +103,7 @@ export class WorkerPool {
     place.deaths = age < STEADY_MS ? place.deaths + 1 : 1;
     const pause = computePause(place.deaths);
     const reason = error instanceof Error ? error.message : undefined;
-    this.logger.error({ worker: number, ended: end, reason, pause }, 'a worker has ended and is replaced');
+    this.logger.error({ worker: number, exit: end, reason, pauseMs: pause }, 'a worker has ended and is replaced');
     // The replacement reports how the last worker that served ended.
     const lost = error === undefined ? end : (replaces ?? end);
     place.replacing = setTimeout(() => {
