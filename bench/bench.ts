@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HERE } from './contenders/checkout.js';
 import { measureGrowth } from './growth/growth.js';
 import { measureAll } from './measure/cells.js';
 import { Contestant } from './measure/contestant.js';
@@ -17,6 +18,7 @@ import { conditions, described } from './report/conditions.js';
 import { findings, told } from './report/findings.js';
 import { keepResults } from './report/results.js';
 import { soak } from './soak/soak.js';
+import { computeRatios, ratioTable } from './report/ratios.js';
 import { table, warnings } from './report/table.js';
 
 /** Seconds of unmeasured load, in which code becomes machine code. */
@@ -46,7 +48,9 @@ async function startContestants(options: Options, database: Database): Promise<C
   const nodeOptions = options.profile ? ['--inspect=127.0.0.1:0'] : [];
   for (const name of options.contenders) {
     progress(`starting ${name}, enrolling ${String(options.users)} users`);
-    const contestant = await Contestant.start(name, database, { directory, users: options.users, nodeOptions });
+    const checkout = (name === 'before' ? options.against : undefined) ?? HERE;
+    const start = { directory, users: options.users, nodeOptions, checkout };
+    const contestant = await Contestant.start(name, database, start);
     stops.push(() => contestant.stop());
     await contestant.enrol();
     await contestant.measure('authentication', { clients: 32 }, WARM_UP);
@@ -57,13 +61,15 @@ async function startContestants(options: Options, database: Database): Promise<C
 
 /** @returns true if the figures are valid */
 async function compare(options: Options, database: Database, contestants: Contestant[]): Promise<boolean> {
-  const on = conditions(directory, database.version);
+  const on = conditions(directory, database.version, options.against);
   const cells = await measureAll(contestants, options, progress);
   progress('');
   const found = findings(cells);
   const mind = warnings(cells);
-  console.log([described(on), table(cells), told(found), ...mind.map((line) => `! ${line}`)].join('\n\n'));
-  for (const path of await keepResults(on, options, found, cells)) console.log(path);
+  const ratios = options.against ? computeRatios(cells) : [];
+  const parts = [described(on), table(cells), ...(options.against ? [ratioTable(ratios)] : []), told(found)];
+  console.log([...parts, ...mind.map((line) => `! ${line}`)].join('\n\n'));
+  for (const path of await keepResults(on, options, { findings: found, ratios, cells })) console.log(path);
   return !mind.some((line) => line.includes('ERRORS'));
 }
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { Checkout } from './contenders/checkout.js';
 import { COMPARED, CONTENDERS, contenderOf } from './contenders/contenders.js';
 import { type Scenario, SCENARIOS } from './load/scenarios.js';
 
@@ -7,6 +8,8 @@ const USAGE = `npm run bench -- [options]
   --quick              one short round of authentications at 32 clients: about a minute
   --scenario a,b       scenarios: ${SCENARIOS.join(', ')}
   --contender a,b      contenders: ${Object.keys(CONTENDERS).join(', ')}
+  --against DIR        also measure the service of DIR, a built checkout of another commit, as \`before\`, and show the
+                       ratios of \`service\` to it; --quick then has five rounds
   --clients 1,8,32     clients of the closed loops
   --share 0.25,0.5     loads of the open loops, as parts of the contender's capacity; 0 runs no open loop
   --seconds N          length of each measurement
@@ -27,6 +30,8 @@ export interface Options {
   /** Scenarios to measure at every load; the others run with 32 clients only. */
   readonly thorough: readonly Scenario[];
   readonly contenders: readonly string[];
+  /** The checkout of `before`. */
+  readonly against: Checkout | undefined;
   readonly clients: readonly number[];
   /** Loads of the open loops, as parts of the contender's capacity. */
   readonly shares: readonly number[];
@@ -65,6 +70,7 @@ function parse(args: readonly string[]): Options {
       help: { type: 'boolean', default: false },
       scenario: { type: 'string' },
       contender: { type: 'string' },
+      against: { type: 'string' },
       clients: { type: 'string' },
       share: { type: 'string' },
       seconds: { type: 'string' },
@@ -82,18 +88,22 @@ function parse(args: readonly string[]): Options {
   const minutes = number(values.minutes);
   if (values.help) throw new Error('Measures ceremonies per second, latencies and CPU of this service and of others.');
   const asked = list(values.scenario)?.map(scenario);
-  const contenders =
+  const named =
     list(values.contender) ?? (workers ? ['service', 'workers'] : profile || growth || soak ? ['service'] : COMPARED);
-  contenders.forEach(contenderOf);
+  named.forEach(contenderOf);
+  const against = values.against === undefined ? undefined : new Checkout(values.against);
+  if (against && (profile || workers || growth || soak)) throw new Error('--against belongs to the comparison alone');
+  if (!against && named.includes('before')) throw new Error('"before" needs --against, which names its checkout');
   return {
     scenarios: asked ?? (quick || profile || workers ? ['authentication'] : SCENARIOS),
     thorough: asked ?? ['authentication'],
-    contenders,
+    contenders: against ? [...new Set(['service', 'before', ...named])] : named,
+    against,
     clients: list(values.clients)?.map(number) ?? (quick || profile ? [32] : [1, 8, 32, 128]),
     shares:
       values.share === '0' ? [] : (list(values.share)?.map(number) ?? (quick || soak ? [0.5] : [0.25, 0.5, 0.75])),
-    seconds: number(values.seconds ?? (quick ? '3' : profile ? '15' : '6')),
-    rounds: number(values.rounds ?? (quick ? '1' : '3')),
+    seconds: number(values.seconds ?? (quick ? (against ? '2' : '3') : profile ? '15' : '6')),
+    rounds: number(values.rounds ?? (quick ? (against ? '5' : '1') : '3')),
     users: number(values.users ?? (quick ? '500' : '2000')),
     ...{ quick, profile, workers, growth, soak, minutes },
     sizes: (list(values.sizes) ?? SIZES).map(number).sort((a, b) => a - b),

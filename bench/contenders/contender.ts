@@ -2,6 +2,7 @@ import type { Connection, Target } from '../load/connection.js';
 import type { Scenario } from '../load/scenarios.js';
 import type { User } from '../load/users.js';
 import type { ServerProcess } from '../measure/server-process.js';
+import type { Checkout } from './checkout.js';
 
 /** The resources of a contender at its start. */
 export interface Site {
@@ -10,6 +11,8 @@ export interface Site {
   /** The URL of its own, empty database. */
   readonly databaseUrl: string;
   readonly users: number;
+  /** The checkout whose build runs, if the contender is this service. */
+  readonly checkout: Checkout;
   /** Node's options, such as the inspector's. */
   readonly nodeOptions: readonly string[];
 }

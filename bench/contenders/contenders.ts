@@ -1,11 +1,12 @@
 import { betterAuth } from './better-auth.js';
 import type { Contender } from './contender.js';
 import { floor } from './floor.js';
-import { service, unaudited, workers } from './service.js';
+import { before, service, unaudited, workers } from './service.js';
 import { tutorial } from './tutorial.js';
 
 export const CONTENDERS: Readonly<Record<string, Contender>> = {
   service,
+  before,
   unaudited,
   'better-auth': betterAuth,
   tutorial,
@@ -13,8 +14,10 @@ export const CONTENDERS: Readonly<Record<string, Contender>> = {
   workers,
 };
 
-/** The contenders of the comparison. The others serve separate comparisons. */
-export const COMPARED: readonly string[] = Object.keys(CONTENDERS).filter((name) => name !== 'workers');
+/** The contenders of the comparison without another checkout. */
+export const COMPARED: readonly string[] = Object.keys(CONTENDERS).filter(
+  (name) => name !== 'before' && name !== 'workers',
+);
 
 /** The contenders that need bench/node_modules. */
 export const PEERS: readonly string[] = ['better-auth', 'tutorial'];

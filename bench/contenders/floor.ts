@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { startServer } from '../measure/server-process.js';
 import { Authenticator } from '../../test/support/authenticator/authenticator.js';
-import { preparePki, runBuild } from './build.js';
 import { type Contender, ORIGIN, RP_ID } from './contender.js';
 
 /** An answer of the usual size; the floor does not look at it. */
@@ -19,10 +18,10 @@ export const floor: Contender = {
       await connection.call('POST', '/v1/credentials/verify', { challengeId: body.challengeId, response: RESPONSE });
     },
   },
-  async start({ directory, databaseUrl, users, nodeOptions }) {
-    preparePki(directory);
-    runBuild('migrate.js', [], { DATABASE_URL: databaseUrl });
-    const hooks = ['--import', join(import.meta.dirname, '../../test/support/typescript-resolution.mjs')];
+  async start({ directory, databaseUrl, users, checkout, nodeOptions }) {
+    checkout.prepare(directory);
+    checkout.migrate(databaseUrl);
+    const hooks = ['--import', join(import.meta.dirname, '../resolution.mjs')];
     const program = [...hooks, join(import.meta.dirname, '../servers/floor.ts'), join(directory, 'pki'), String(users)];
     const env = { DATABASE_URL: databaseUrl };
     const server = await startServer([...nodeOptions, ...program], env, join(directory, 'floor.log'));

@@ -7,7 +7,6 @@ import type {
 } from '@simplewebauthn/server';
 import { SCENARIOS } from '../load/scenarios.js';
 import { startServer } from '../measure/server-process.js';
-import { preparePki, runBuild } from './build.js';
 import { type Contender, type Driver, ORIGIN, RP_ID, type Running, type Site } from './contender.js';
 
 /** This service: the production build in one process, with mutual TLS, audit and request log as in production. */
@@ -17,6 +16,9 @@ export const service: Contender = {
   driver: driver(),
   start: (site) => start(site),
 };
+
+/** The service of another checkout: a comparison with it shows what a change does. */
+export const before: Contender = { ...service, title: 'Passkey Manager before' };
 
 /** This service with a process for each core. */
 export const workers: Contender = {
@@ -37,9 +39,9 @@ export const unaudited: Contender = {
   },
 };
 
-async function start({ directory, databaseUrl, nodeOptions }: Site, workers = '1'): Promise<Running> {
-  preparePki(directory);
-  runBuild('migrate.js', [], { DATABASE_URL: databaseUrl });
+async function start({ directory, databaseUrl, checkout, nodeOptions }: Site, workers = '1'): Promise<Running> {
+  checkout.prepare(directory);
+  checkout.migrate(databaseUrl);
   const file = (name: string): string => join(directory, name);
   writeFileSync(file('relying-parties.yaml'), JSON.stringify([{ rpId: RP_ID, name: 'Benchmark', origins: [ORIGIN] }]));
   const env = {
@@ -57,7 +59,7 @@ async function start({ directory, databaseUrl, nodeOptions }: Site, workers = '1
     PASSKEY_AUDIT_KEY_FILE: file('audit.key'),
     PASSKEY_BINDING_KEY_FILE: file('binding.key'),
   };
-  const server = await startServer([...nodeOptions, 'dist/src/main.js'], env, file('service.log'));
+  const server = await startServer([...nodeOptions, checkout.service], env, file('service.log'));
   return { server, target: { url: server.url, pki: file('pki') } };
 }
 

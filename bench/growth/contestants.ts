@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { preparePki, runBuild } from '../contenders/build.js';
+import { HERE } from '../contenders/checkout.js';
 import { service } from '../contenders/service.js';
 import { Contestant } from '../measure/contestant.js';
 import type { Database } from '../measure/database.js';
@@ -29,7 +29,7 @@ export async function makeTemplates(database: Database, directory: string): Prom
   const own = join(directory, 'templates');
   mkdirSync(own);
   const databaseUrl = await database.create('templates');
-  const running = await service.start({ directory: own, databaseUrl, users: 1, nodeOptions: [] });
+  const running = await service.start({ directory: own, databaseUrl, users: 1, checkout: HERE, nodeOptions: [] });
   try {
     return await writtenTemplates(running, databaseUrl);
   } finally {
@@ -52,9 +52,9 @@ export async function grow(
     users: 0,
     as: size.toLocaleString('en').replaceAll(',', '_'),
     load: async (site) => {
-      preparePki(site.directory);
+      HERE.prepare(site.directory);
       appendFileSync(join(site.directory, 'access-policy.yaml'), LIMITED_AUDITOR);
-      runBuild('migrate.js', [], { DATABASE_URL: site.databaseUrl });
+      HERE.migrate(site.databaseUrl);
       await load(site, population, templates, progress);
       loadSeconds = (Date.now() - now) / 1_000;
       const path = join(site.directory, 'population.json');

@@ -1,13 +1,9 @@
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type pg from 'pg';
 import type { Config } from '../../src/config/config.js';
-import type * as SecretKeysModule from '../../src/config/secret-keys.js';
+import { readSecretKeys } from '../../src/config/secret-keys.js';
 import { computeBindingMac } from '../../src/credentials/binding.js';
 import { type Member, compileMember, type Population } from './population.js';
-
-/** Comes from the build, because Node cannot strip all TypeScript of the sources. */
-const SECRET_KEYS = join(import.meta.dirname, '../../dist/src/config/secret-keys.js');
 
 const CHUNK = 5_000;
 const AAGUID = '00000000-0000-0000-0000-000000000000';
@@ -50,7 +46,6 @@ export async function loadCredentials(
   directory: string,
   progress: (done: number) => void,
 ): Promise<void> {
-  const { readSecretKeys } = (await import(pathToFileURL(SECRET_KEYS).href)) as typeof SecretKeysModule;
   const { binding } = readSecretKeys({ bindingKeyFile: join(directory, 'binding.key') } as Config);
   const publicKeys = population.keys.map(({ cose }) => Buffer.from(cose, 'base64'));
   let writing: Promise<unknown> = Promise.resolve();

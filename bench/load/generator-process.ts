@@ -17,7 +17,7 @@ export class GeneratorProcess {
 
   /** @param users the number to enrol, or the file of a loaded population */
   constructor(contender: string, target: Target, users: number | string) {
-    const hooks = ['--import', join(import.meta.dirname, '../../test/support/typescript-resolution.mjs')];
+    const hooks = ['--import', join(import.meta.dirname, '../resolution.mjs')];
     const program = [...hooks, join(import.meta.dirname, 'generator.ts')];
     const [command, args] = pinned('generator', [...program, contender, JSON.stringify(target), String(users)]);
     this.child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });

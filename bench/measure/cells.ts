@@ -15,19 +15,26 @@ export interface Cell {
 
 type Step = Pick<Cell, 'scenario' | 'load'>;
 
-/** Runs each load on all contenders in turn, round by round, so that other work of the machine affects all alike. */
+/**
+ * Runs each load on all contenders in turn, round by round, so that other work of the machine affects all alike. In the open
+ * loops `service` bears the load of `before`, if that takes part, so that their latencies belong to the same load.
+ */
 export async function measureAll(
   contestants: readonly Contestant[],
   options: Options,
   progress: (text: string) => void,
 ): Promise<Cell[]> {
   const cells: Cell[] = [];
+  const capacityOf = (scenario: Scenario, { name }: Contestant): number => {
+    const paired = name === 'service' && contestants.some((each) => each.name === 'before');
+    return capacity(cells, scenario, paired ? 'before' : name);
+  };
   for (const step of stepsOf(options)) {
     const taking = contestants.filter(({ contender }) => contender.scenarios.includes(step.scenario));
     const rounds = new Map<Contestant, Measured[]>(taking.map((each) => [each, []]));
     for (let round = 0; round < options.rounds; round += 1) {
       for (const contestant of rotated(taking, round)) {
-        const load = loadOf(step, contestant.name, cells);
+        const load = loadOf(step, () => capacityOf(step.scenario, contestant));
         progress(`${nameOf(step)}, round ${String(round + 1)} of ${String(options.rounds)}: ${contestant.name}`);
         rounds.get(contestant)!.push(await contestant.measure(step.scenario, load, options.seconds));
       }
@@ -48,9 +55,8 @@ function stepsOf({ scenarios, thorough, clients, shares }: Options): Step[] {
   });
 }
 
-function loadOf({ scenario, load }: Step, contender: string, cells: readonly Cell[]): Load {
-  if ('clients' in load) return load;
-  return { perSecond: load.share * capacity(cells, scenario, contender) };
+function loadOf({ load }: Step, capacityOf: () => number): Load {
+  return 'clients' in load ? load : { perSecond: load.share * capacityOf() };
 }
 
 /** Returns the operations per second of the contender's best closed loop. */

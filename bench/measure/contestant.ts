@@ -1,6 +1,7 @@
 import { mkdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Checkout, HERE } from '../contenders/checkout.js';
 import { type Contender, type Running, type Site as ContenderSite } from '../contenders/contender.js';
 import { contenderOf } from '../contenders/contenders.js';
 import type { Load } from '../load/generator.js';
@@ -39,6 +40,8 @@ export interface Start {
   readonly directory: string;
   readonly users: number;
   readonly nodeOptions?: string[];
+  /** The checkout whose build runs; this one unless given. */
+  readonly checkout?: Checkout;
   /** The name of this contestant, if one contender has several. */
   readonly as?: string;
   /** Prepares its directory and its database before its start. @returns the file of the loaded population */
@@ -65,12 +68,12 @@ export class Contestant {
   }
 
   static async start(name: string, database: Database, start: Start): Promise<Contestant> {
-    const { as = name, load, users } = start;
+    const { as = name, load, users, checkout = HERE } = start;
     const directory = join(start.directory, as);
     mkdirSync(directory);
     const databaseUrl = await database.create(as);
     const loaded = await load?.({ directory, databaseUrl });
-    const site = { as, directory, databaseUrl, users, nodeOptions: start.nodeOptions ?? [] };
+    const site = { as, directory, databaseUrl, users, checkout, nodeOptions: start.nodeOptions ?? [] };
     const running = await contenderOf(name).start(site);
     return new Contestant(name, site, running, new GeneratorProcess(name, running.target, loaded ?? users), database);
   }

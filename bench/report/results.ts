@@ -6,6 +6,7 @@ import type { Options } from '../options.js';
 import type { Conditions } from './conditions.js';
 import type { Findings } from './findings.js';
 import { plot } from './plot.js';
+import type { Ratios } from './ratios.js';
 
 const directory = join(import.meta.dirname, '../results');
 
@@ -19,13 +20,12 @@ export function resultPath({ at, commit }: Conditions, extension: string): strin
 export async function keepResults(
   on: Conditions,
   options: Options,
-  found: Findings,
-  cells: readonly Cell[],
+  result: { findings: Findings; ratios: readonly Ratios[]; cells: readonly Cell[] },
 ): Promise<string[]> {
-  const kind = options.quick ? '-quick' : '';
+  const kind = (on.against ? `-against-${on.against.commit}` : '') + (options.quick ? '-quick' : '');
   const svg = resultPath(on, `${kind}.svg`);
-  writeFileSync(svg, plot(cells, on));
-  return [await keepJson(on, kind, { options, findings: found, cells }), svg];
+  writeFileSync(svg, plot(result.cells, on));
+  return [await keepJson(on, kind, { options, ...result }), svg];
 }
 
 /** @returns the path */
