@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
-import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
 import { TestService } from './support/service.js';
@@ -45,7 +45,7 @@ async function settle(): Promise<void> {
   await of(LogPartitions).make();
   for (let calm = 0; calm < 3; calm += 1) {
     await of(CheckpointScheduler).tick();
-    if ((await of(PendingEvents).findOldest()) !== undefined) calm = 0;
+    if ((await of(PendingEventsRepository).findOldest()) !== undefined) calm = 0;
     service.clock.advance(1);
   }
 }

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { AuditEventEntity } from '../src/audit-log/audit-event.entity.js';
+import { AuditEventEntity } from '../src/audit/audit-event.entity.js';
 import { AuditService } from '../src/audit/audit.service.js';
 import { runInArchiveSession } from '../commands/audit-archive/archive-session.js';
 import { type ArchivedMonth, LogArchiver } from '../commands/audit-archive/log-archiver.js';
@@ -14,7 +14,7 @@ import { thinCheckpoints } from '../commands/audit-archive/thin-checkpoints.js';
 import { CompactRange, hashLeaf } from '../src/tlog/merkle.js';
 import { formatEvent, formatProof } from '../src/tlog/export-lines.js';
 import { LOG_KEYS, type LogKeys } from '../src/audit-log/log-keys.js';
-import { toFirstId } from '../src/audit/event-id.js';
+import { toFirstId } from '../src/audit/audit-event.repository.js';
 import { parseVerifierKeys, type VerifierKey } from '../src/tlog/keys.js';
 import { openCheckpoint, signCheckpoint } from '../src/tlog/checkpoint.js';
 import { type ProvedExport, verifyExport } from '../src/tlog/export-verifier.js';
@@ -23,7 +23,7 @@ import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogLines } from '../src/audit-log/log-lines.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
-import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { TestService } from './support/service.js';
 
 const EVENTS_A_MONTH = 60;
@@ -66,7 +66,7 @@ async function planned(before: Date): Promise<ArchivedMonth[]> {
 }
 
 async function settle(): Promise<void> {
-  while ((await of(PendingEvents).findOldest()) !== undefined) {
+  while ((await of(PendingEventsRepository).findOldest()) !== undefined) {
     service.clock.advance(1);
     await of(CheckpointScheduler).tick();
   }

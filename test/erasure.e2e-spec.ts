@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
-import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Page } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
@@ -55,7 +55,7 @@ async function everything(): Promise<string> {
 async function exported(): Promise<string> {
   const app = service.running.app;
   const [pending, keeper] = [
-    app.get(PendingEvents, { strict: false }),
+    app.get(PendingEventsRepository, { strict: false }),
     app.get(CheckpointScheduler, { strict: false }),
   ];
   while ((await pending.findOldest()) !== undefined) {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
-import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { databaseUrl } from './support/database.js';
 import { TestService } from './support/service.js';
@@ -49,7 +49,7 @@ async function signIn(times: number): Promise<void> {
 
 /** How many events are in which partition, once each has its leaf. */
 async function partitions(): Promise<Record<string, number>> {
-  while ((await of(PendingEvents).findOldest()) !== undefined) {
+  while ((await of(PendingEventsRepository).findOldest()) !== undefined) {
     service.clock.advance(1);
     await of(CheckpointScheduler).tick();
   }

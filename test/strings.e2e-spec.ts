@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
-import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { renderHtml } from '../commands/audit-report/html-report.js';
 import { buildReport } from '../commands/audit-report/report.js';
@@ -168,7 +168,7 @@ const withoutPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: Audi
 async function exported(): Promise<string> {
   const { app } = service.running;
   const [pending, keeper] = [
-    app.get(PendingEvents, { strict: false }),
+    app.get(PendingEventsRepository, { strict: false }),
     app.get(CheckpointScheduler, { strict: false }),
   ];
   while ((await pending.findOldest()) !== undefined) {

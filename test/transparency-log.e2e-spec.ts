@@ -7,7 +7,7 @@ import { openCheckpoint } from '../src/tlog/checkpoint.js';
 import { parseConsistency, verifyEvent } from '../src/tlog/proof-documents.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
 import { verifyConsistency } from '../src/tlog/proofs.js';
-import { PendingEvents } from '../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
@@ -32,7 +32,7 @@ const text = async (path: string): Promise<string> => (await get<string>(path)).
 
 /** Waits until every event has its place. */
 async function settled(): Promise<void> {
-  const pending = service.running.app.get(PendingEvents, { strict: false });
+  const pending = service.running.app.get(PendingEventsRepository, { strict: false });
   while ((await pending.findOldest()) !== undefined) {
     service.clock.advance(1);
     await tick();

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import pg from 'pg';
-import { toFirstId } from '../src/audit/event-id.js';
+import { toFirstId } from '../src/audit/audit-event.repository.js';
 import { DevelopmentCa } from '../dev/development-ca.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem, type RegistrationChallenge } from './support/bodies.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { parseIdTime } from '../../src/audit/event-id.js';
+import { parseIdTime } from '../../src/audit/audit-event.repository.js';
 import { quantile } from '../load/latency.js';
 
 const INTERVAL = 200;

@@ -1,4 +1,4 @@
-import { toFirstId } from '../../src/audit/event-id.js';
+import { toFirstId } from '../../src/audit/audit-event.repository.js';
 import { RP_ID } from '../contenders/contender.js';
 import { ACTIVE_EVERY, compileMember, type Population, SMALL_RP_ID } from './population.js';
 

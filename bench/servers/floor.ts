@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import Fastify from 'fastify';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
-import { type AuditRow, createAuditRow } from '../../src/audit/audit-row.js';
+import { type AuditRow, createAuditRow } from '../../src/audit/audit-event.repository.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../../src/credentials/answer.repository.js';
 import { ISSUE_AUTHENTICATION } from '../../src/challenges/challenge.repository.js';
 import { adaptPool } from '../../src/database/named-statement.js';

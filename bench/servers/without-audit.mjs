@@ -37,7 +37,7 @@ const setAside = (source) =>
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
-    if (!url.endsWith('/src/audit/audit-row.js')) return loaded;
+    if (!url.endsWith('/src/audit/audit-event.repository.js')) return loaded;
     return { ...loaded, source: setAside(String(loaded.source)) + WITHOUT };
   },
 });

@@ -4,7 +4,7 @@ import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatVerifierKey, type VerifierKey } from '../../src/tlog/keys.js';
 import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.js';
-import type { LeafRange } from '../../src/audit-log/log-lines.js';
+import type { LeafRange } from '../../src/audit-log/log.repository.js';
 import { ArchiveError } from './closed-partitions.js';
 
 /** What an archive file proves, and its digest. */

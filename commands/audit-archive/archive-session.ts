@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type QueryRunner } from 'typeorm';
 import { createCommandOptions } from '../../src/database/data-source.js';
-import { AuditCheckpointEntity } from '../../src/audit-log/audit-checkpoint.entity.js';
+import { AuditCheckpointEntity } from '../../src/audit-log/log.entities.js';
 import { ArchiveError } from './closed-partitions.js';
 
 /** A session that was just closed may take a moment to end. */

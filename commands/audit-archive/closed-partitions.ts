@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
-import { insertEventSql, createAuditRow } from '../../src/audit/audit-row.js';
+import { createAuditRow, insertEventSql, parseIdTime, toFirstId } from '../../src/audit/audit-event.repository.js';
 import type { Queryable } from '../../src/database/named-statement.js';
-import { toFirstId, parseIdTime } from '../../src/audit/event-id.js';
-import type { LeafRange } from '../../src/audit-log/log-lines.js';
+import type { LeafRange } from '../../src/audit-log/log.repository.js';
 
 /** Says why archiving stops. What was archived before stays archived. */
 export class ArchiveError extends Error {

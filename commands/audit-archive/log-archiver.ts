@@ -1,11 +1,11 @@
 import { basename, join } from 'node:path';
 import type { DataSource } from 'typeorm';
-import { parseIdTime } from '../../src/audit/event-id.js';
+import { parseIdTime } from '../../src/audit/audit-event.repository.js';
 import { ExportError } from '../../src/tlog/lines.js';
 import { isSameHash, readRoot } from '../../src/tlog/proofs.js';
 import type { VerifierKey } from '../../src/tlog/keys.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
-import { LogStorage } from '../../src/audit-log/log-storage.js';
+import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { isExistingFile, type VerifiedFile, verifyFile, writeEvidence, writeFileAtomically } from './archive-file.js';
 import {
   ArchiveError,
@@ -41,15 +41,15 @@ export interface ArchivedMonth {
  * exported whole. If a run is interrupted, the next one continues and accepts a file that is whole.
  */
 export class LogArchiver {
-  private readonly storage: LogStorage;
+  private readonly storage: LogRepository;
   private readonly log: LogLines;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly request: ArchiveRequest,
   ) {
-    this.storage = new LogStorage(dataSource);
-    this.log = new LogLines(dataSource, this.storage);
+    this.storage = new LogRepository(dataSource);
+    this.log = new LogLines(this.storage);
   }
 
   /** Lists what would be archived, without doing it. @throws ArchiveError */

@@ -24,7 +24,11 @@ export const SERVICE_ALGORITHMS: readonly { what: string; algorithm: string; whe
   { what: 'MAC of a credential row', algorithm: 'HMAC-SHA-256', where: 'src/credentials/binding.ts' },
   { what: 'decoys for users without passkeys', algorithm: 'HMAC-SHA-256', where: 'src/challenges/decoy.ts' },
   { what: 'ids of decoys', algorithm: 'HKDF-SHA-256', where: 'src/challenges/decoy.ts' },
-  { what: 'stand-ins in the audit log for ids of no user', algorithm: 'HMAC-SHA-256', where: 'src/audit/subjects.ts' },
+  {
+    what: 'stand-ins in the audit log for ids of no user',
+    algorithm: 'HMAC-SHA-256',
+    where: 'src/audit/pseudonyms.ts',
+  },
   { what: 'one key for each purpose', algorithm: 'HKDF-SHA-256', where: 'src/config/secret-keys.ts' },
   { what: 'leaves and nodes of the audit log', algorithm: 'SHA-256', where: 'src/tlog/merkle.ts' },
   { what: 'checkpoints of the audit log', algorithm: 'Ed25519', where: 'src/tlog/checkpoint.ts' },

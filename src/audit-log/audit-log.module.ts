@@ -3,13 +3,10 @@ import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';
-import { Anchors } from './anchors/anchors.js';
-import { AuditArchiveEntity } from './audit-archive.entity.js';
-import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import { Anchors } from './anchors.js';
+import { AuditArchiveEntity, AuditCheckpointEntity, AuditLeafEntity, AuditNodeEntity } from './log.entities.js';
 import { AuditController } from './audit.controller.js';
-import { AuditEventEntity } from './audit-event.entity.js';
-import { AuditLeafEntity } from './audit-leaf.entity.js';
-import { AuditNodeEntity } from './audit-node.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from './audit-reader.js';
 import { LogCheck } from './log-check.js';
 import { LogExport } from './log-export.js';
@@ -20,8 +17,8 @@ import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
 import { StandstillDetector } from './standstill-detector.js';
 import { LogProofs } from './log-proofs.js';
-import { LogStorage } from './log-storage.js';
-import { PendingEvents } from './pending-events.js';
+import { LogRepository } from './log.repository.js';
+import { PendingEventsRepository } from './pending-events.repository.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
 import { TrustedLog } from './trusted-log.js';
@@ -35,9 +32,9 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
   providers: [
     { provide: LOG_KEYS, inject: [CONFIG], useFactory: provideLogKeys },
     AuditReader,
-    LogStorage,
+    LogRepository,
     TrustedLog,
-    PendingEvents,
+    PendingEventsRepository,
     LogFailures,
     LogPartitions,
     LogCheck,

@@ -5,9 +5,9 @@ import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { systemClock } from '../config/clock.js';
-import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from './audit-reader.js';
-import { LogStorage } from './log-storage.js';
+import { LogRepository } from './log.repository.js';
 
 let database: TestDataSource;
 let reader: AuditReader;
@@ -15,7 +15,7 @@ beforeAll(async () => {
   database = await openTestDataSource();
   const { dataSource } = database;
   const events = dataSource.getRepository(AuditEventEntity);
-  reader = new AuditReader(events, new FakeAudit().service, new LogStorage(dataSource), TEST_KEYS, systemClock);
+  reader = new AuditReader(events, new FakeAudit().service, new LogRepository(dataSource), TEST_KEYS, systemClock);
 });
 afterAll(() => database.close());
 

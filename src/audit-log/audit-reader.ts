@@ -7,12 +7,12 @@ import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { UUID } from '../http/validators.js';
 import { decodeCursor, type Page, toPage } from '../http/page.js';
 import { Problem } from '../http/problem.js';
-import { AuditEventEntity } from './audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
-import { parseIdTime, toFirstId } from '../audit/event-id.js';
-import { LogStorage } from './log-storage.js';
-import { deriveStandIn, findUserIds, listSubjectNames, type SubjectName } from '../audit/subjects.js';
+import { parseIdTime, toFirstId } from '../audit/audit-event.repository.js';
+import { LogRepository } from './log.repository.js';
+import { deriveStandIn, findUserIds, listPseudonyms, type Pseudonym } from '../audit/pseudonyms.js';
 
 export type OcsfEvent = Record<string, unknown>;
 
@@ -27,7 +27,7 @@ export class AuditReader {
   constructor(
     @InjectRepository(AuditEventEntity) private readonly events: Repository<AuditEventEntity>,
     private readonly audit: AuditService,
-    private readonly storage: LogStorage,
+    private readonly storage: LogRepository,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
@@ -102,14 +102,14 @@ export class AuditReader {
     { relyingParties }: AuthorizedContext,
     userId: string,
     { from = '', to = '' }: { from: string | undefined; to: string | undefined },
-  ): Promise<SubjectName[]> {
+  ): Promise<Pseudonym[]> {
     const oldest = await this.events.createQueryBuilder('e').select('e.id').orderBy('e.id').limit(1).getOne();
     const latest = this.clock.now().getTime() + CLOCK_SKEW_MS;
     const period = {
       from: Math.max(oldest ? parseIdTime(oldest.id) : latest, Date.parse(from) || 0),
       to: Math.min(latest, Date.parse(to) || latest),
     };
-    return listSubjectNames(this.events.manager, { userId, relyingParties }, period, this.keys);
+    return listPseudonyms(this.events.manager, { userId, relyingParties }, period, this.keys);
   }
 
   /**
@@ -118,7 +118,7 @@ export class AuditReader {
    * disabled.
    */
   private async findNewestByNames(
-    names: readonly SubjectName[],
+    names: readonly Pseudonym[],
     select: Select,
     { relyingParties }: AuthorizedContext,
   ): Promise<AuditEventEntity[]> {

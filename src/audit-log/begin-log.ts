@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Queryable } from '../database/named-statement.js';
-import { makeMonths } from './make-months.js';
-import { recordMigrations } from './record-migrations.js';
+import { makeMonths } from './log-partitions.js';
+import { createAuditRow, insertEventSql } from '../audit/audit-event.repository.js';
 
 const ATTEMPTS = 10;
 const PAUSE_MS = 300;
@@ -22,4 +22,12 @@ export async function beginLog(through: Queryable, migrations: readonly string[]
     new Logger('LogPartitions').warn({ message: 'months of the audit log have no partition yet', refused });
   }
   await recordMigrations(through, migrations, time);
+}
+
+/** Records the migrations that ran, even before any service has run. */
+export async function recordMigrations(through: Queryable, names: readonly string[], time: Date): Promise<void> {
+  for (const migration of names) {
+    const { values } = createAuditRow({ type: 'schema.migrate', outcome: 'success', facts: { migration } }, null, time);
+    await through.query(insertEventSql(1), [...values]);
+  }
 }

@@ -1,17 +1,16 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config.js';
-import { type AnchorState, Anchors } from './anchors/anchors.js';
+import { Anchors, type AnchorState } from './anchors.js';
 import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import type { AuditCheckpointEntity } from './log.entities.js';
 import { LogCheck } from './log-check.js';
 import { type LogFailure, LogFailures } from './log-failures.js';
-import { LogFault, type LogFaultKind } from './log-fault.js';
+import { LogFault, type LogFaultKind, TrustedLog } from './trusted-log.js';
 import { LogPartitions } from './log-partitions.js';
-import { StandstillDetector, type StandstillCause } from './standstill-detector.js';
-import { PendingEvents } from './pending-events.js';
+import { type StandstillCause, StandstillDetector } from './standstill-detector.js';
+import { PendingEventsRepository } from './pending-events.repository.js';
 import { Sequencer } from './sequencer.js';
-import { TrustedLog } from './trusted-log.js';
 
 /** The failures that each outcome of a turn rules out. */
 const RULED_OUT: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
@@ -60,7 +59,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
   constructor(
     private readonly sequencer: Sequencer,
     private readonly log: TrustedLog,
-    private readonly pending: PendingEvents,
+    private readonly pending: PendingEventsRepository,
     private readonly partitions: LogPartitions,
     private readonly check: LogCheck,
     private readonly standstill: StandstillDetector,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { StoredLog } from '../../test/support/stored-log.js';
-import { toFirstId } from '../audit/event-id.js';
+import { toFirstId } from '../audit/audit-event.repository.js';
 
 Logger.overrideLogger(false);
 

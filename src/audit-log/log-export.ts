@@ -1,19 +1,14 @@
 import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
 import { AccessService } from '../access/access.service.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { AuditService } from '../audit/audit.service.js';
-import { isLeafIndex } from './dto/export.query.js';
-import { toFirstId } from '../audit/event-id.js';
-import { type LeafRange, LogLines } from './log-lines.js';
+import { isLeafIndex } from './dto/transparency-log.query.js';
+import { LogLines } from './log-lines.js';
+import { type LeafRange, LogRepository } from './log.repository.js';
 import { LogProofs } from './log-proofs.js';
-import { ExportLimiter } from './export-limiter.js';
 import { reauthorizeStream } from './reauthorize-stream.js';
-
-/** How far the order of the log may differ from the order of the events' times. */
-const DISORDER_MS = 600_000;
+import { Problem } from '../http/problem.js';
 
 /** Exports the log to auditors, by time or by leaf index. */
 @Injectable()
@@ -21,7 +16,7 @@ export class LogExport {
   private readonly underWay = new ExportLimiter();
 
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly storage: LogRepository,
     private readonly log: LogLines,
     private readonly proofs: LogProofs,
     private readonly audit: AuditService,
@@ -55,40 +50,46 @@ export class LogExport {
 
   /**
    * Resolves the bounds to leaves. A range of time covers every event of that time, and perhaps others between them in
-   * the log. `OFFSET 0` makes PostgreSQL read the few events near a time, instead of scanning all leaves in order until
-   * it finds one of them.
+   * the log.
    */
   private async resolveRange({ from, to }: { from?: string; to?: string }, size: number): Promise<LeafRange> {
     const end =
-      to === undefined ? size : Math.min(size, isLeafIndex(to) ? Number(to) : await this.findEnd(Date.parse(to)));
+      to === undefined
+        ? size
+        : Math.min(size, isLeafIndex(to) ? Number(to) : await this.storage.findEnd(Date.parse(to)));
     const begin =
-      from === undefined ? 0 : isLeafIndex(from) ? Number(from) : await this.findBegin(Date.parse(from), size);
+      from === undefined ? 0 : isLeafIndex(from) ? Number(from) : await this.storage.findBegin(Date.parse(from), size);
     return { from: Math.min(begin, end), to: end };
   }
+}
 
-  private async findBegin(time: number, size: number): Promise<number> {
-    const [row] = await this.dataSource.query<{ first: number | null }[]>(
-      `SELECT min(leaf_index) AS first FROM (
-         SELECT leaf_index FROM audit_leaf
-          WHERE event_id >= $1 AND event_id < coalesce(
-            (SELECT event_id FROM audit_leaf WHERE event_id >= $2 ORDER BY event_id LIMIT 1 OFFSET 1),
-            'ffffffff-ffff-ffff-ffff-ffffffffffff')
-         OFFSET 0) AS near`,
-      [toFirstId(time), toFirstId(time + DISORDER_MS)],
-    );
-    return row?.first ?? size;
-  }
+/**
+ * Maximum number of open exports per identity. An open export holds a page of the log in memory and queries the
+ * database for the next one until it is read.
+ */
+const MAX_OPEN = 2;
 
-  private async findEnd(time: number): Promise<number> {
-    const [row] = await this.dataSource.query<{ last: number | null }[]>(
-      `SELECT max(leaf_index) AS last FROM (
-         SELECT leaf_index FROM audit_leaf
-          WHERE event_id < $1 AND event_id >= coalesce(
-            (SELECT event_id FROM audit_leaf WHERE event_id < $2 ORDER BY event_id DESC LIMIT 1),
-            '00000000-0000-0000-0000-000000000000')
-         OFFSET 0) AS near`,
-      [toFirstId(time), toFirstId(time - DISORDER_MS)],
-    );
-    return row?.last === undefined || row.last === null ? 0 : row.last + 1;
+/** Limits the exports that each identity has open in this process. */
+class ExportLimiter {
+  private readonly open = new Map<string, number>();
+
+  /**
+   * Counts a new export of an identity.
+   *
+   * @returns a function that ends the export
+   * @throws Problem rate-limited
+   */
+  begin(identity: string): () => void {
+    const open = this.open.get(identity) ?? 0;
+    if (open >= MAX_OPEN) {
+      const detail = `the caller already has ${String(open)} open exports; the limit is ${String(MAX_OPEN)}`;
+      throw new Problem('rate-limited', { retryAfter: 10, detail });
+    }
+    this.open.set(identity, open + 1);
+    return () => {
+      const left = this.open.get(identity)! - 1;
+      if (left > 0) this.open.set(identity, left);
+      else this.open.delete(identity);
+    };
   }
 }

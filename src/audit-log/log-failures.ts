@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AuditService } from '../audit/audit.service.js';
-import type { LogFaultKind } from './log-fault.js';
+import type { LogFaultKind } from './trusted-log.js';
 
 export type LogFailure =
   | LogFaultKind

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { StoredLog } from '../../test/support/stored-log.js';
 import { testRoles } from '../../test/support/test-roles.js';
 import { beginLog } from './begin-log.js';
-import { toFirstId } from '../audit/event-id.js';
+import { toFirstId } from '../audit/audit-event.repository.js';
 
 Logger.overrideLogger(false);
 

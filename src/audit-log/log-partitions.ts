@@ -3,9 +3,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { findPartitionLockHolders } from './lock-holders.js';
+import { findPartitionLockHolders } from './log-locks.repository.js';
 import { LogFailures } from './log-failures.js';
-import { formatFirstOfMonth, makeMonths, MONTHS_AHEAD } from './make-months.js';
+import type { Queryable } from '../database/named-statement.js';
 
 const LOOK_MS = 10_000;
 const RETRY_MS = 300_000;
@@ -88,4 +88,42 @@ export class LogPartitions {
   private async findHolders(): Promise<unknown> {
     return findPartitionLockHolders(this.dataSource).catch((error: unknown) => String(error));
   }
+}
+
+/** Number of months that are made beyond the current one. */
+const MONTHS_AHEAD = 3;
+
+interface RefusedMonths {
+  /** Why partitions were not made, by month (`2026-12`). */
+  readonly refused: Readonly<Record<string, string>>;
+  /** True if another session holds the table, so that no partition can be made for now. */
+  readonly busy: boolean;
+}
+
+/** Makes the partitions of the current month and the next ones. */
+export async function makeMonths(through: Queryable, now: Date): Promise<RefusedMonths> {
+  const refused: Record<string, string> = {};
+  for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead += 1) {
+    const month = formatFirstOfMonth(now, ahead);
+    try {
+      await through.query('SELECT audit_make_partitions($1::date, 1)', [month]);
+    } catch (error) {
+      refused[month.slice(0, 7)] = String(error);
+      // Each further wait would hold up every other session.
+      if (isBusy(error)) return { refused, busy: true };
+    }
+  }
+  return { refused, busy: false };
+}
+
+/** Returns the first day of a month, such as `2026-12-01`. */
+function formatFirstOfMonth(now: Date, ahead: number): string {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead)).toISOString().slice(0, 10);
+}
+
+/** SQLSTATE lock_not_available */
+const BUSY = '55P03';
+
+function isBusy(error: unknown): boolean {
+  return (error as { driverError?: { code?: unknown } }).driverError?.code === BUSY;
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { createMalformedProblem, Problem } from '../http/problem.js';
-import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import type { AuditCheckpointEntity } from './log.entities.js';
 import { type ConsistencyDocument, toConsistencyDocument } from '../tlog/proof-documents.js';
 import { makeConsistencyProof, makeInclusionProof } from '../tlog/proofs.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
-import { LogFault } from './log-fault.js';
-import { LogStorage } from './log-storage.js';
+import { LogFault } from './trusted-log.js';
+import { LogRepository } from './log.repository.js';
 import { Sequencer } from './sequencer.js';
 
 /** Proof that a leaf is in the tree that the checkpoint signs (RFC 6962 §2.1.1). Hashes are base64url. */
@@ -25,7 +25,7 @@ const PAUSE_MS = 100;
 @Injectable()
 export class LogProofs {
   constructor(
-    private readonly storage: LogStorage,
+    private readonly storage: LogRepository,
     private readonly sequencer: Sequencer,
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
   ) {}

@@ -5,7 +5,7 @@ import { CLASS_UIDS, OCSF_VERSION } from '../../test/support/ocsf/json-schema.js
 import { violationsOf } from '../../test/support/ocsf/violations.js';
 import type { RequestContext } from '../http/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from '../audit/audit-entry.js';
-import { createAuditRow } from '../audit/audit-row.js';
+import { createAuditRow } from '../audit/audit-event.repository.js';
 
 const TYPES = Object.keys(AUDIT_EVENTS) as AuditEventType[];
 const OUTCOMES = ['success', 'failure'] as const;

@@ -2,17 +2,16 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import type { AuditCheckpointEntity } from './log.entities.js';
 import { CompactRange } from '../tlog/merkle.js';
 import { signCheckpoint } from '../tlog/checkpoint.js';
 import { isStoredLevel } from '../tlog/tiles.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
-import { appendToLog } from './log-storage.js';
+import { appendToLog } from './log.repository.js';
 import { LogFailures } from './log-failures.js';
-import { LogFault } from './log-fault.js';
-import { TrustedLog } from './trusted-log.js';
-import { type LogTurn, takeTurn } from './log-turn.js';
-import { type PendingEvent, PendingEvents, type TakenEvents } from './pending-events.js';
+import { LogFault, TrustedLog } from './trusted-log.js';
+import { type LogTurn, takeTurn } from './log-locks.repository.js';
+import { type PendingEvent, PendingEventsRepository, type TakenEvents } from './pending-events.repository.js';
 
 /** The result of a batch. */
 export interface Batch {
@@ -54,7 +53,7 @@ export class Sequencer {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
     private readonly log: TrustedLog,
-    private readonly pending: PendingEvents,
+    private readonly pending: PendingEventsRepository,
     private readonly failures: LogFailures,
   ) {}
 

@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { parseIdTime } from '../audit/event-id.js';
-import { findLogLockHolders, type LockHolder } from './lock-holders.js';
+import { parseIdTime } from '../audit/audit-event.repository.js';
+import { findLogLockHolders, type LockHolder } from './log-locks.repository.js';
 
 /** After this time a pending event is late, and a log that makes no progress with events pending stands still. */
 export const MAX_LAG_MS = 30_000;

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { LOG_TEST_KEYS, StoredLog } from '../../test/support/stored-log.js';
-import { LogFault } from './log-fault.js';
+import { LogFault } from './trusted-log.js';
 import type { LogKeys } from './log-keys.js';
 import { formatVerifierKey, type LogSigner, readLogSigners } from '../tlog/keys.js';
 import { openCheckpoint } from '../tlog/checkpoint.js';

@@ -1,15 +1,32 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
+import type { AuditCheckpointEntity } from './log.entities.js';
 import { CompactRange } from '../tlog/merkle.js';
 import { NoteError, parseNote } from '../tlog/signed-note.js';
 import { makeConsistencyProof, verifyConsistency } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/checkpoint.js';
 import type { VerifierKey } from '../tlog/keys.js';
-import { LogFault } from './log-fault.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
-import { type LastLeaf, LogStorage } from './log-storage.js';
+import { type LastLeaf, LogRepository } from './log.repository.js';
+
+/**
+ * `log-altered`: the stored log is not what was signed, or not signed by us. `log-truncated`: it has fewer leaves than
+ * it had or than were signed.
+ */
+export type LogFaultKind = 'log-altered' | 'log-truncated';
+
+/** The stored log is not the one that was signed. It must not be continued, because that would sign a fork. */
+export class LogFault extends Error {
+  override readonly name = 'LogFault';
+
+  constructor(
+    readonly kind: LogFaultKind,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
 
 /**
  * Decides if the newest checkpoint in the database may be continued. It must
@@ -31,7 +48,7 @@ export class TrustedLog {
 
   constructor(
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
-    private readonly storage: LogStorage,
+    private readonly storage: LogRepository,
   ) {}
 
   /** Returns the newest checkpoint, or undefined if nothing was sequenced yet. @throws LogFault */

@@ -7,10 +7,10 @@ import { openTestDataSource, type TestDataSource } from '../../test/support/test
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { AuditEventEntity } from './audit-event.entity.js';
 import { hashLeaf } from '../tlog/merkle.js';
 import { AuditService } from './audit.service.js';
-import { recordMigrations } from '../audit-log/record-migrations.js';
+import { recordMigrations } from '../audit-log/begin-log.js';
 
 const NOW = new Date('2026-06-30T12:34:56.789Z');
 const READ = { type: 'audit.read', outcome: 'success' } as const;

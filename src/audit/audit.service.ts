@@ -3,15 +3,13 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
-import { nameStatement, type Queryable } from '../database/named-statement.js';
+import type { Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
-import { insertEventSql, type AuditRow, createAuditRow } from './audit-row.js';
-import { deriveStandIn } from './subjects.js';
+import { type AuditRow, createAuditRow, INSERT_EVENT } from './audit-event.repository.js';
+import { deriveStandIn } from './pseudonyms.js';
 
-/** Writes a row that `AuditService.row` made. */
-export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
 const UNIQUE_VIOLATION = '23505';
 const RETRY_MS = 1_000;
 /** Maximum number of events in memory that wait for the database to come back. */

@@ -25,13 +25,13 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import {
   AUDIT_COLUMNS,
-  extractEvent,
-  insertEventPartsSql,
-  insertEachEventPartsSql,
-  toAuditRecord,
   type AuditRow,
+  extractEvent,
+  insertEachEventPartsSql,
+  insertEventPartsSql,
   pseudonymSql,
-} from '../audit/audit-row.js';
+  toAuditRecord,
+} from '../audit/audit-event.repository.js';
 import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
 import { ASYNCHRONOUS, nameStatement } from '../database/named-statement.js';
@@ -40,9 +40,9 @@ import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-pa
 import { userLimitSql } from '../relying-parties/relying-party.repository.js';
 import {
   blockingChallengeSql,
-  getFirstChallengeId,
-  getCountedIdEnd,
   blockingRefusalSql,
+  getCountedIdEnd,
+  getFirstChallengeId,
   getFirstRefusalIds,
 } from './user-limits.repository.js';
 

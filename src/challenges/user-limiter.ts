@@ -3,13 +3,13 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
-import { parseIdTime } from '../audit/event-id.js';
+import { parseIdTime } from '../audit/audit-event.repository.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { BlockingEvents } from './challenge.repository.js';
 import { CHALLENGES_COUNT_MS, recordLimit, REFUSALS_REST_MS } from './user-limits.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { type RelyingPartyPolicy, completePolicy } from '../relying-parties/relying-party-policy.js';
+import { completePolicy, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 
 /** A challenge that was not issued, and the events that the statement found instead. */
 interface BlockedChallenge {

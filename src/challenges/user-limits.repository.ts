@@ -1,5 +1,11 @@
-import { AUDIT_ROW_WIDTH, type AuditRow, auditParameterSql, insertEventSql, pseudonymSql } from '../audit/audit-row.js';
-import { toFirstId } from '../audit/event-id.js';
+import {
+  AUDIT_ROW_WIDTH,
+  auditParameterSql,
+  type AuditRow,
+  insertEventSql,
+  pseudonymSql,
+  toFirstId,
+} from '../audit/audit-event.repository.js';
 import type { Ceremony } from './challenge.entity.js';
 import { nameStatement, type Queryable } from '../database/named-statement.js';
 

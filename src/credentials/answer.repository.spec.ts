@@ -11,7 +11,7 @@ import {
   toAccept,
 } from '../../test/support/hot-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
-import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialEntity } from './credential.entity.js';
@@ -19,7 +19,7 @@ import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { ACCEPT_AUTHENTICATION, readCredential, REDEEM } from './answer.repository.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../challenges/challenge.repository.js';
 import type { Queryable } from '../database/named-statement.js';
-import { getFirstChallengeId, getCountedIdEnd } from '../challenges/user-limits.repository.js';
+import { getCountedIdEnd, getFirstChallengeId } from '../challenges/user-limits.repository.js';
 
 let database: TestDataSource;
 beforeAll(async () => {

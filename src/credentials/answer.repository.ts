@@ -1,17 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
   AUDIT_COLUMNS,
+  type AuditRow,
   extractEvent,
   insertEachEventPartsSql,
   toAuditRecord,
-  type AuditRow,
-} from '../audit/audit-row.js';
+} from '../audit/audit-event.repository.js';
 import type { Ceremony } from '../challenges/challenge.entity.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
 import { ASYNCHRONOUS } from '../database/named-statement.js';
-import { createRowsStatement, toByteaText, rowsSql, rowsWithLineSql } from '../database/rows-statement.js';
+import { createRowsStatement, rowsSql, rowsWithLineSql, toByteaText } from '../database/rows-statement.js';
 import { Problem } from '../http/problem.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';

@@ -6,10 +6,10 @@ import { authorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit-log/audit-reader.js';
 import { LogExport } from '../audit-log/log-export.js';
-import { LogStorage } from '../audit-log/log-storage.js';
+import { LogRepository } from '../audit-log/log.repository.js';
 import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
@@ -58,7 +58,7 @@ beforeAll(async () => {
   events = new AuditReader(
     dataSource.getRepository(AuditEventEntity),
     service,
-    new LogStorage(dataSource),
+    new LogRepository(dataSource),
     TEST_KEYS,
     clock,
   );
@@ -192,7 +192,7 @@ describe('the range of an export', () => {
     };
     const { service } = new FakeAudit();
     const exports = new LogExport(
-      database.dataSource,
+      new LogRepository(database.dataSource),
       { lines } as never,
       { checkpoint } as never,
       service,

@@ -3,16 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { credentialRow } from '../../test/support/credential-rows.js';
 import { authenticationToIssue, CALLER, NOW, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
-import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { StatementBatcher } from './statement-batcher.js';
 import {
   ACCEPT_AUTHENTICATION,
+  type AcceptInput,
   AnswerRepository,
   readCredential,
   REDEEM,
-  type AcceptInput,
 } from '../credentials/answer.repository.js';
 import { ChallengeRepository, ISSUE_AUTHENTICATION } from '../challenges/challenge.repository.js';
 import type { Config } from '../config/config.js';

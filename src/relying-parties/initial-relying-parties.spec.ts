@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import { ConfigError, readConfig } from '../config/config.js';
 import { Metrics } from '../telemetry/metrics.js';

@@ -2,7 +2,7 @@ import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { authorizedContext } from '../../test/support/callers.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { AuditEventEntity } from '../audit-log/audit-event.entity.js';
+import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';

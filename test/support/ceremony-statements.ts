@@ -1,4 +1,4 @@
-import { AUDIT_ROW_WIDTH } from '../../src/audit/audit-row.js';
+import { AUDIT_ROW_WIDTH } from '../../src/audit/audit-event.repository.js';
 import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../../src/challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../../src/challenges/user-limits.repository.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../../src/credentials/answer.repository.js';

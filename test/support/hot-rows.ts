@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createAuditRow, type AuditRow } from '../../src/audit/audit-row.js';
+import { type AuditRow, createAuditRow } from '../../src/audit/audit-event.repository.js';
 import type { AcceptInput } from '../../src/credentials/answer.repository.js';
 import type { IssueAuthenticationInput } from '../../src/challenges/challenge.repository.js';
 import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';

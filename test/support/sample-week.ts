@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../../src/audit/audit-entry.js';
-import { createAuditRow } from '../../src/audit/audit-row.js';
+import { createAuditRow } from '../../src/audit/audit-event.repository.js';
 import type { RequestContext } from '../../src/http/request-context.js';
 import { AUTH_SERVICE, authorizedContext } from './callers.js';
 

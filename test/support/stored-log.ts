@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditService } from '../../src/audit/audit.service.js';
-import { Anchors } from '../../src/audit-log/anchors/anchors.js';
+import { Anchors } from '../../src/audit-log/anchors.js';
 import { LogCheck } from '../../src/audit-log/log-check.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
 import { CheckpointScheduler } from '../../src/audit-log/checkpoint-scheduler.js';
@@ -10,10 +10,10 @@ import { LogLines } from '../../src/audit-log/log-lines.js';
 import { LogPartitions } from '../../src/audit-log/log-partitions.js';
 import { LogProofs } from '../../src/audit-log/log-proofs.js';
 import { StandstillDetector } from '../../src/audit-log/standstill-detector.js';
-import { LogStorage } from '../../src/audit-log/log-storage.js';
+import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { SampleLog } from './sample-log.js';
 import { formatVerifierKey } from '../../src/tlog/keys.js';
-import { PendingEvents } from '../../src/audit-log/pending-events.js';
+import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
 import { TrustedLog } from '../../src/audit-log/trusted-log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
@@ -32,9 +32,9 @@ export const LOG_TEST_KEYS: LogKeys = {
 export class LogReplica {
   readonly metrics = new Metrics();
   readonly audit: AuditService;
-  readonly storage: LogStorage;
+  readonly storage: LogRepository;
   readonly trusted: TrustedLog;
-  readonly pending: PendingEvents;
+  readonly pending: PendingEventsRepository;
   readonly failures: LogFailures;
   readonly sequencer: Sequencer;
   readonly check: LogCheck;
@@ -49,9 +49,9 @@ export class LogReplica {
     keys: LogKeys = LOG_TEST_KEYS,
   ) {
     this.audit = new AuditService(dataSource, clock, this.metrics, TEST_KEYS);
-    this.storage = new LogStorage(dataSource);
+    this.storage = new LogRepository(dataSource);
     this.trusted = new TrustedLog(keys, this.storage);
-    this.pending = new PendingEvents(dataSource);
+    this.pending = new PendingEventsRepository(dataSource);
     this.failures = new LogFailures(clock, this.audit, this.metrics);
     const { trusted, pending, failures, metrics } = this;
     this.sequencer = new Sequencer(dataSource, clock, keys, trusted, pending, failures);
@@ -69,7 +69,7 @@ export class LogReplica {
       ...([failures, metrics, new Anchors({}, metrics), {}] as const),
     );
     this.proofs = new LogProofs(this.storage, this.sequencer, keys);
-    this.lines = new LogLines(dataSource, this.storage);
+    this.lines = new LogLines(this.storage);
   }
 
   /** In a transaction each, or many in one. @returns ids, in the order of the log */

@@ -1,10 +1,12 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { AuditArchiveEntity } from '../../src/audit-log/audit-archive.entity.js';
-import { AuditCheckpointEntity } from '../../src/audit-log/audit-checkpoint.entity.js';
-import { AuditLeafEntity } from '../../src/audit-log/audit-leaf.entity.js';
-import { AuditNodeEntity } from '../../src/audit-log/audit-node.entity.js';
-import { AuditEventEntity } from '../../src/audit-log/audit-event.entity.js';
+import {
+  AuditArchiveEntity,
+  AuditCheckpointEntity,
+  AuditLeafEntity,
+  AuditNodeEntity,
+} from '../../src/audit-log/log.entities.js';
+import { AuditEventEntity } from '../../src/audit/audit-event.entity.js';
 import { ChallengeEntity } from '../../src/challenges/challenge.entity.js';
 import { UserHandleEntity } from '../../src/challenges/user-handle.entity.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';

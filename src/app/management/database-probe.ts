@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
-import { AuditService, INSERT_EVENT } from '../../audit/audit.service.js';
+import { AuditService } from '../../audit/audit.service.js';
+import { INSERT_EVENT } from '../../audit/audit-event.repository.js';
 import { findPendingMigrations } from '../../database/data-source.js';
 import { shareOutcome } from './share-outcome.js';
 

@@ -1,6 +1,12 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import type { AnchorTarget } from './anchor.js';
+
+/** Storage that the service does not control. */
+export interface AnchorTarget {
+  readonly name: 'file' | 'url';
+  /** Resolves when the target has stored the note durably. */
+  deliver(note: string, signal: AbortSignal): Promise<void>;
+}
 
 const { O_APPEND, O_CREAT, O_WRONLY } = constants;
 /** Without `O_NONBLOCK`, opening a named pipe waits forever for a reader. Windows does not have the flag. */
@@ -29,5 +35,24 @@ export class AnchorFile implements AnchorTarget {
     } finally {
       await file.close();
     }
+  }
+}
+
+/** Posts notes to a URL. A status from 200 to 299 says that the receiver has stored the note. */
+export class AnchorUrl implements AnchorTarget {
+  readonly name = 'url';
+
+  constructor(private readonly url: string) {}
+
+  async deliver(note: string, signal: AbortSignal): Promise<void> {
+    const answer = await fetch(this.url, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+      body: note,
+      redirect: 'error',
+      signal,
+    });
+    await answer.body?.cancel();
+    if (!answer.ok) throw new Error(`the receiver answered ${String(answer.status)}`);
   }
 }

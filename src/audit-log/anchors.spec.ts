@@ -8,10 +8,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { readNotes } from '../../tlog/checkpoint-trail.js';
-import { Anchor, type AnchoredCheckpoint, type AnchorTarget, type AnchorTiming } from './anchor.js';
-import { AnchorFile } from './anchor-file.js';
-import { AnchorUrl } from './anchor-url.js';
+import { readNotes } from '../tlog/checkpoint-trail.js';
+import { Anchor, type AnchoredCheckpoint, type AnchorTiming } from './anchors.js';
+import { AnchorFile, type AnchorTarget, AnchorUrl } from './anchor-targets.js';
 
 const TIMING: AnchorTiming = { backoffMs: 20, maxBackoffMs: 40, timeoutMs: 100 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
 import type { AuditEntry } from './audit-entry.js';
-import { AUDIT_ROW_WIDTH, insertEventSql, createAuditRow } from './audit-row.js';
+import { AUDIT_ROW_WIDTH, createAuditRow, insertEventSql } from './audit-event.repository.js';
 
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 const ENTRY: AuditEntry = {

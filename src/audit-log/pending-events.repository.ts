@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
+import { leafHashSql } from '../audit/audit-event.repository.js';
 import { nameStatement } from '../database/named-statement.js';
+import { hasNoLeafSql } from './log.repository.js';
 
 /** An event that is about to become a leaf. */
 export interface PendingEvent {
@@ -21,12 +23,6 @@ export interface TakenEvents {
 /** Maximum number of events in a batch. */
 export const BATCH = 2_000;
 
-/** SQL: the RFC 6962 leaf hash of an event. */
-export const EVENT_HASH_SQL = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
-/** SQL: true if an event has no leaf. It is not an anti-join, because a plan that reads all leaves would be slow. */
-export const hasNoLeafSql = (id: string): string =>
-  `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${id}) IS NULL`;
-
 /**
  * Dead rows stay while any session keeps an old snapshot, and reading past a million of them takes 30 ms. Once the
  * table has more than this many pages, reads from its beginning take at most a tenth of the time, and the reads between
@@ -45,7 +41,7 @@ const TAKE_BATCH = nameStatement<PendingEvent & { readonly taken: number }>(
      DELETE FROM audit_pending WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_pending WHERE ctid >= $1::tid LIMIT ${String(BATCH)}))
      RETURNING event_id, leaf_hash)
    SELECT DISTINCT ON (event_id) event_id AS id, taken.leaf_hash,
-          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${EVENT_HASH_SQL}, FALSE) AS intact,
+          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${leafHashSql('event')}, FALSE) AS intact,
           (SELECT count(*)::integer FROM taken) AS taken
      FROM taken LEFT JOIN audit_event e ON e.id = event_id
     WHERE ${hasNoLeafSql('taken.event_id')}
@@ -64,7 +60,7 @@ const FIND_FIRST = nameStatement<{ readonly oldest: string | null; readonly page
 
 /** The pending events: those that are committed to `audit_pending`, whenever their transactions began. */
 @Injectable()
-export class PendingEvents {
+export class PendingEventsRepository {
   /** Page of the first row at the last read, at which the next reads begin; 0 while the table is small. */
   private page = 0;
   private wholeAgainAt = 0;

@@ -1,9 +1,14 @@
-import { InjectDataSource } from '@nestjs/typeorm';
 import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import type { Queryable } from '../database/named-statement.js';
-import { AuditCheckpointEntity } from './audit-checkpoint.entity.js';
-import type { HashReader } from '../tlog/tiles.js';
+import { AuditCheckpointEntity } from './log.entities.js';
+import { type HashReader, TILE_HEIGHT } from '../tlog/tiles.js';
+import { toFirstId } from '../audit/audit-event.repository.js';
+
+/** How far the order of the log may differ from the order of the events' times. */
+const DISORDER_MS = 600_000;
+const TILE = 2 ** TILE_HEIGHT;
 
 export interface LastLeaf {
   readonly leafIndex: number;
@@ -12,11 +17,30 @@ export interface LastLeaf {
   readonly firstIndex: number;
 }
 
+/** A leaf with its event, as exports show it. */
+export interface ExportedLeaf {
+  readonly leaf_index: number;
+  readonly leaf_hash: Buffer;
+  readonly event_id: string;
+  /** null if the event is archived or missing. */
+  readonly event: string | null;
+  readonly archived: boolean;
+  readonly rp_id: string | null;
+  /** Stored hash of 256 leaves, at the last one of them. */
+  readonly subtree: Buffer | null;
+}
+
+/** Leaves [from, to). */
+export interface LeafRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 type Nullable<Row> = { readonly [column in keyof Row]: Row[column] | null };
 
 /** Reads the stored transparency log: leaves, the hashes above them, and checkpoints. */
 @Injectable()
-export class LogStorage implements HashReader {
+export class LogRepository implements HashReader {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /** Returns undefined if nothing was sequenced yet. */
@@ -67,6 +91,57 @@ export class LogStorage implements HashReader {
     );
     return new Map(rows.map((row) => [row.event_id, row.leaf_index]));
   }
+
+  /** Reads the leaves [from, to) in order, with their events. */
+  readLeaves(from: number, to: number): Promise<ExportedLeaf[]> {
+    return this.dataSource.query<ExportedLeaf[]>(
+      `SELECT leaf_index, audit_leaf.leaf_hash, event_id, event, rp_id, node.hash AS subtree,
+              event IS NULL AND EXISTS (SELECT FROM audit_archive WHERE event_id >= lower_id AND event_id < upper_id) AS archived
+         FROM audit_leaf
+         LEFT JOIN audit_event ON audit_event.id = event_id
+         LEFT JOIN audit_node node ON level = ${String(TILE_HEIGHT)} AND leaf_index % ${String(TILE)} = ${String(TILE - 1)}
+                                  AND node.index = leaf_index / ${String(TILE)}
+        WHERE leaf_index >= $1 AND leaf_index < $2
+        ORDER BY leaf_index`,
+      [from, to],
+    );
+  }
+
+  /**
+   * Returns the first leaf with an event of this time or later, and `size` if there is none. `OFFSET 0` makes PostgreSQL
+   * read the few events near a time, instead of scanning all leaves in order until it finds one of them.
+   */
+  async findBegin(time: number, size: number): Promise<number> {
+    const [row] = await this.dataSource.query<{ first: number | null }[]>(
+      `SELECT min(leaf_index) AS first FROM (
+         SELECT leaf_index FROM audit_leaf
+          WHERE event_id >= $1 AND event_id < coalesce(
+            (SELECT event_id FROM audit_leaf WHERE event_id >= $2 ORDER BY event_id LIMIT 1 OFFSET 1),
+            'ffffffff-ffff-ffff-ffff-ffffffffffff')
+         OFFSET 0) AS near`,
+      [toFirstId(time), toFirstId(time + DISORDER_MS)],
+    );
+    return row?.first ?? size;
+  }
+
+  /** Returns the leaf after the last one with an event before this time. */
+  async findEnd(time: number): Promise<number> {
+    const [row] = await this.dataSource.query<{ last: number | null }[]>(
+      `SELECT max(leaf_index) AS last FROM (
+         SELECT leaf_index FROM audit_leaf
+          WHERE event_id < $1 AND event_id >= coalesce(
+            (SELECT event_id FROM audit_leaf WHERE event_id < $2 ORDER BY event_id DESC LIMIT 1),
+            '00000000-0000-0000-0000-000000000000')
+         OFFSET 0) AS near`,
+      [toFirstId(time), toFirstId(time - DISORDER_MS)],
+    );
+    return row?.last === undefined || row.last === null ? 0 : row.last + 1;
+  }
+}
+
+/** SQL: true if an event has no leaf. It is not an anti-join, because a plan that reads all leaves would be slow. */
+export function hasNoLeafSql(eventId: string): string {
+  return `(SELECT leaf_index FROM audit_leaf WHERE event_id = ${eventId}) IS NULL`;
 }
 
 async function readHashes(through: Queryable, level: number, fromIndex: number, count: number): Promise<Buffer[]> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
-import { toFirstId } from './event-id.js';
-import { listSubjectNames, deriveStandIn } from './subjects.js';
+import { toFirstId } from './audit-event.repository.js';
+import { deriveStandIn, listPseudonyms } from './pseudonyms.js';
 
 const JUNE = new Date('2026-06-30T23:59:59.999Z');
 const ADA = { rpId: 'a.example', userId: 'ada' };
@@ -36,7 +36,7 @@ describe('the names of a user id', () => {
   ];
   const through = { query: () => Promise.resolve(parties as never) };
   const listAdaNames = (from: string, to: string) =>
-    listSubjectNames(
+    listPseudonyms(
       through,
       { userId: 'ada', relyingParties: null },
       { from: Date.parse(from), to: Date.parse(to) },

@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { nameStatement } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 import { toCanonical } from '../tlog/canonical-json.js';
@@ -72,6 +73,11 @@ export function pseudonymSql(firstParameter: number): string {
   return `coalesce((${known}), ${standIn})`;
 }
 
+/** SQL: the RFC 6962 leaf hash of an event (§2.1). */
+export function leafHashSql(event: string): string {
+  return `sha256('\\x00'::bytea || convert_to(${event}, 'UTF8'))`;
+}
+
 /** SQL: makes an event pending in the statement that writes it. */
 const ADD_PENDING = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
 
@@ -84,6 +90,9 @@ const ADD_PENDING = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, 
 export function insertEventSql(firstParameter: number, source = '(SELECT) AS always'): string {
   return `WITH recorded AS (${insertOneSql(firstParameter, source)}) ${ADD_PENDING} RETURNING event_id AS id`;
 }
+
+/** Writes a row that `AuditService.createRow` made. */
+export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
 
 /**
  * Builds the parts of a WITH that write one event, so that a change and its record are one statement.
@@ -124,7 +133,7 @@ function insertSql(value: (name: AuditParameter) => string, source: string, uid:
   const columns: Record<string, string> = {
     id: value('id'),
     event: 'written.event',
-    leaf_hash: `sha256('\\x00'::bytea || convert_to(written.event, 'UTF8'))`,
+    leaf_hash: leafHashSql('written.event'),
     ...Object.fromEntries((['type', 'outcome', 'actor', 'rp_id'] as const).map((name) => [name, value(name)])),
     user_id: 'subject.uid',
     credential_uid: value('credential_uid'),
@@ -153,4 +162,18 @@ export function createAuditRow(
     ...[credential?.id ?? null, credential?.credentialId ?? null, standIn ?? null],
   ];
   return { id, entry, values };
+}
+
+/**
+ * Returns the smallest UUIDv7 of a time in milliseconds since 1970 (RFC 9562 §5.7). Ids begin with the time, so a range
+ * of time is a range of ids.
+ */
+export function toFirstId(time: number): string {
+  const hex = Math.max(0, time).toString(16).padStart(12, '0').slice(-12);
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
+/** Reads the time of a UUIDv7, in milliseconds since 1970. */
+export function parseIdTime(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }

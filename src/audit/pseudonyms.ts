@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { UUID } from '../http/validators.js';
 import type { SecretKeys } from '../config/secret-keys.js';
 import type { Queryable } from '../database/named-statement.js';
-import { toFirstId } from './event-id.js';
+import { toFirstId } from './audit-event.repository.js';
 
 const STAND_IN_BYTES = 16;
 
@@ -28,7 +28,7 @@ export function deriveStandIn(
 }
 
 /** A pseudonym or stand-in of a user, in events with ids in [since, until). */
-export interface SubjectName {
+export interface Pseudonym {
   readonly uid: string;
   readonly since: string;
   readonly until: string;
@@ -43,12 +43,12 @@ const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff
  * @param relyingParties null for all
  * @param period time of the events, in milliseconds; both ends are included
  */
-export async function listSubjectNames(
+export async function listPseudonyms(
   through: Queryable,
   { userId, relyingParties }: { userId: string; relyingParties: readonly string[] | null },
   period: { readonly from: number; readonly to: number },
   keys: Pick<SecretKeys, 'auditSubject'>,
-): Promise<SubjectName[]> {
+): Promise<Pseudonym[]> {
   const parties = await through.query<{ rp_id: string; uid: string | null }[]>(
     `SELECT p.rp_id, h.audit_uid::text AS uid
        FROM relying_party p LEFT JOIN user_handle h ON h.rp_id = p.rp_id AND h.user_id = $1

@@ -1,5 +1,17 @@
 import { ValidateBy } from 'class-validator';
-import { isTimestamp, Optional } from '../../http/validators.js';
+import { HasForm, isTimestamp, Optional } from '../../http/validators.js';
+
+/** A size of the log, in leaves. */
+const SIZE = /^(0|[1-9]\d{0,14})$/;
+const WORDS = 'a size of the log, in digits';
+
+export class ConsistencyQuery {
+  @HasForm(SIZE, WORDS)
+  from: string;
+
+  @HasForm(SIZE, WORDS)
+  to: string;
+}
 
 const LEAF_INDEX = /^(0|[1-9]\d{0,14})$/;
 

@@ -1,0 +1,51 @@
+import { leafHashSql } from '../audit/audit-event.repository.js';
+import { nameStatement } from '../database/named-statement.js';
+import { hasNoLeafSql } from './log.repository.js';
+import { BATCH } from './pending-events.repository.js';
+
+/** Number of events that a step of the check compares with their leaves. */
+const PORTION = 1_000;
+
+/** A step of the check. */
+export interface CheckedPortion {
+  /** Id of the oldest event in this step; null if there was none. */
+  readonly last: string | null;
+  /** Ids of events whose leaf has another hash or is not covered by the latest checkpoint. */
+  readonly altered: string[];
+  /** Ids of events that are neither sequenced nor pending. */
+  readonly placeless: string[];
+}
+
+/** $1: the step takes events with lower ids, newest first. */
+export const CHECK_PORTION = nameStatement<CheckedPortion>(
+  'audit-check-portion',
+  `WITH portion AS MATERIALIZED (
+     SELECT id, event FROM audit_event WHERE id < $1::uuid ORDER BY id DESC LIMIT ${String(PORTION)}),
+   held AS MATERIALIZED (
+     SELECT id, leaf_index IS NULL AS placeless, leaf_hash = ${leafHashSql('event')} AND leaf_index >= 0
+              AND leaf_index < (SELECT size FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS holds
+       FROM portion
+       LEFT JOIN LATERAL (SELECT leaf_index, leaf_hash FROM audit_leaf WHERE event_id = id OFFSET 0) AS leaf ON TRUE)
+   SELECT (SELECT id FROM portion ORDER BY id LIMIT 1) AS last,
+          ARRAY(SELECT id FROM held WHERE NOT holds) AS altered,
+          ARRAY(SELECT id FROM held WHERE placeless EXCEPT SELECT event_id FROM audit_pending) AS placeless`,
+);
+
+/** Ids from $1 (inclusive) to $2 (exclusive). */
+export const FIND_RECENT = nameStatement<{ readonly id: string }>(
+  'audit-check-recent',
+  `WITH placeless AS MATERIALIZED (
+     SELECT id FROM audit_event WHERE id >= $1::uuid AND id < $2::uuid AND ${hasNoLeafSql('id')} LIMIT ${String(BATCH)})
+   SELECT id FROM placeless EXCEPT SELECT event_id FROM audit_pending`,
+);
+
+/** $1: event ids. A stored hash of another length cannot be a leaf hash, so the event is hashed again. */
+export const ADOPT = nameStatement<{ readonly event_id: string }>(
+  'audit-check-adopt',
+  `INSERT INTO audit_pending (event_id, leaf_hash)
+   SELECT id, CASE WHEN octet_length(leaf_hash) = 32 THEN leaf_hash ELSE ${leafHashSql('event')} END
+     FROM (SELECT unnest($1::uuid[]) AS id EXCEPT SELECT event_id FROM audit_pending) AS placeless
+     JOIN audit_event USING (id)
+    WHERE ${hasNoLeafSql('id')}
+   RETURNING event_id`,
+);
