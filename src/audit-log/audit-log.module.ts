@@ -1,3 +1,22 @@
+/**
+ * The transparency log. In go the pending events that src/audit has written. Out come signed checkpoints and, for
+ * auditors, events, proofs and exports. The algorithms are in src/tlog.
+ *
+ * About once a second, checkpoint-scheduler.ts runs a turn:
+ *
+ * 1. log-locks.repository.ts takes the turn, and trusted-log.ts decides if the newest checkpoint may be continued.
+ * 2. pending-events.repository.ts takes a batch. sequencer.ts turns it into leaves and signs a checkpoint with the keys of
+ *    log-keys.ts. log.repository.ts stores both.
+ * 3. anchors.ts delivers the checkpoint to the targets in anchor-targets.ts.
+ * 4. standstill-detector.ts measures how far the log is behind, log-check.ts compares stored events with their leaves, and
+ *    log-failures.ts reports what goes wrong.
+ *
+ * log-partitions.ts makes the months of `audit_event`, and begin-log.ts makes them before the first event of a process.
+ *
+ * Auditors list events by audit.controller.ts (audit-reader.ts). transparency-log.controller.ts serves keys, checkpoints,
+ * proofs (log-proofs.ts) and exports (log-export.ts, log-lines.ts). reauthorize-stream.ts ends an export when the caller
+ * loses its permission. The SQL of the log's tables is in the files named *.repository.ts.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';

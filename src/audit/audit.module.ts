@@ -1,3 +1,18 @@
+/**
+ * Records events. In goes an AuditEntry, as a feature reports it. Out comes one row of `audit_event`, in the transaction or
+ * the statement of the change that it records.
+ *
+ * 1. audit-entry.ts has the catalogue of events, with the OCSF class and activity of each.
+ * 2. redact-user-id.ts removes the user's id from texts that callers wrote, and pseudonyms.ts derives the stand-ins of
+ *    strangers.
+ * 3. ocsf.ts converts the entry to its OCSF record.
+ * 4. audit-event.repository.ts makes the row. It has the only INSERT, which puts in the pseudonym, hashes the event and
+ *    makes it pending.
+ * 5. audit.service.ts writes the row, at once or eventually.
+ *
+ * Anyone can be refused as often as they like, so refusals.ts records a limited number of refusals and counts the others
+ * (refusal-recorder.ts). src/audit-log orders, signs and reads what is recorded here.
+ */
 import { Global, Module } from '@nestjs/common';
 import { AuditService } from './audit.service.js';
 import { Refusals } from './refusals.js';

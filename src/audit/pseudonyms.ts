@@ -27,7 +27,7 @@ export function deriveStandIn(
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
 }
 
-/** A pseudonym or stand-in of a user, in events with ids in [since, until). */
+/** The pseudonym of a user or the stand-in of a stranger, in events with ids in [since, until). */
 export interface Pseudonym {
   readonly uid: string;
   readonly since: string;
@@ -37,8 +37,8 @@ export interface Pseudonym {
 const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
 
 /**
- * Lists all names that the log may have for a user id at each relying party: the pseudonym of a user and the stand-ins
- * of a stranger.
+ * Lists everything that may stand for a user id in the log at each relying party: the pseudonym of a user and the
+ * stand-ins of a stranger.
  *
  * @param relyingParties null for all
  * @param period time of the events, in milliseconds; both ends are included
