@@ -105,7 +105,12 @@ function parse(args: readonly string[]): Options {
     seconds: number(values.seconds ?? (quick ? (against ? '2' : '3') : profile ? '15' : '6')),
     rounds: number(values.rounds ?? (quick ? (against ? '5' : '1') : '3')),
     users: number(values.users ?? (quick ? '500' : '2000')),
-    ...{ quick, profile, workers, growth, soak, minutes },
+    quick,
+    profile,
+    workers,
+    growth,
+    soak,
+    minutes,
     sizes: (list(values.sizes) ?? SIZES).map(number).sort((a, b) => a - b),
     every: number(values.every ?? String(Math.max(5, minutes))),
   };

@@ -27,7 +27,9 @@ const readCommand = (before: string, ...args: string[]): unknown =>
 describe('audit:archive', () => {
   it.each(['2026-02-28', '2026-03-01', '2020-01-15'])('may let go of what is older than %s', (before) => {
     expect(readCommand(before, '--to', directory)).toMatchObject({
-      ...{ before: new Date(before), directory, dryRun: false },
+      before: new Date(before),
+      directory,
+      dryRun: false,
       keys: [{ name: SampleLog.ORIGIN }, { name: SampleLog.ORIGIN }],
     });
   });

@@ -80,8 +80,23 @@ describe('npm run audit:verify', () => {
     ['an edited event', LINES.with(16, LINES[16]!.replace('é', 'e')), [], 'line 17: '],
     ['a deleted line', LINES.toSpliced(16, 1), [], 'line 17: '],
     ['a missing end', LINES.slice(0, 30), [], 'line 31: '],
-    ['an event taken for an erased one', LINES.with(12, LINES[13]!.replace(/"leafHash.*/, '"leafHash":"x"}').replace('event', 'erased')), [], 'line 13: '], // prettier-ignore
-    ['leaves that were altered alike', LINES.map((line) => line.replace(/"leafIndex":12,"leafHash":"[\w-]+"/, '"leafIndex":12').replace('event-12', 'event-x').replace(/00000000000c"/, '00000000000d"')), ['--checkpoints', ANCHORED], 'lines 13\u201314: '], // prettier-ignore
+    [
+      'an event taken for an erased one',
+      LINES.with(12, LINES[13]!.replace(/"leafHash.*/, '"leafHash":"x"}').replace('event', 'erased')),
+      [],
+      'line 13: ',
+    ],
+    [
+      'leaves that were altered alike',
+      LINES.map((line) =>
+        line
+          .replace(/"leafIndex":12,"leafHash":"[\w-]+"/, '"leafIndex":12')
+          .replace('event-12', 'event-x')
+          .replace(/00000000000c"/, '00000000000d"'),
+      ),
+      ['--checkpoints', ANCHORED],
+      'lines 13\u201314: ',
+    ],
   ])('names the first line that does not hold: %s', async (_, lines, options, named) => {
     const path = write('altered.ndjson', lines.join(''));
     const { code, stdout, stderr } = await run([path, '--key', KEY, ...options]);
@@ -104,9 +119,15 @@ describe('npm run audit:verify', () => {
   it('does not hold without the checkpoint that an older one needs, or with a key that did not sign', async () => {
     const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER]);
     expect(part).toMatchObject({ code: 1, stderr: expect.stringContaining('line 11: needs a consistency proof') });
-    const foreign = write('foreign.pub', `${KEYS[0]!}\nPeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n`); // prettier-ignore
+    const foreign = write(
+      'foreign.pub',
+      `${KEYS[0]!}\nPeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n`,
+    );
     const lacking = await run([EXPORT, '--key', foreign]);
-    expect(lacking).toMatchObject({ code: 1, stderr: expect.stringContaining('line 41: the checkpoint lacks the ed25519 signature of PeterNeumann') }); // prettier-ignore
+    expect(lacking).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('line 41: the checkpoint lacks the ed25519 signature of PeterNeumann'),
+    });
   });
 
   it('proves that one event is in the log', async () => {

@@ -12,7 +12,15 @@ import { readSecretKeys } from '../src/config/secret-keys.js';
 
 const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'];
 const LEAVES = ['server', ...IDENTITIES];
-const FILES = ['access-policy.yaml', 'audit.key', 'binding.key', 'pki/ca.crl', 'pki/ca.crt', 'pki/ca.key', ...LEAVES.flatMap((name) => [`pki/${name}.crt`, `pki/${name}.key`])].sort(); // prettier-ignore
+const FILES = [
+  'access-policy.yaml',
+  'audit.key',
+  'binding.key',
+  'pki/ca.crl',
+  'pki/ca.crt',
+  'pki/ca.key',
+  ...LEAVES.flatMap((name) => [`pki/${name}.crt`, `pki/${name}.key`]),
+].sort();
 const DAY_MS = 86_400_000;
 const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
@@ -55,7 +63,9 @@ async function expectUsablePki(): Promise<void> {
     expect(leaf.checkIssued(ca) && leaf.verify(ca.publicKey)).toBe(true);
   }
   const list = new x509.X509Crl(readFileSync(path('pki/ca.crl'), 'utf8'));
-  expect(await list.verify({ publicKey: new x509.X509Certificate(readFileSync(path('pki/ca.crt'), 'utf8')).publicKey })).toBe(true); // prettier-ignore
+  expect(
+    await list.verify({ publicKey: new x509.X509Certificate(readFileSync(path('pki/ca.crt'), 'utf8')).publicKey }),
+  ).toBe(true);
 }
 
 /** Replaces a certificate by one for the same key that expires after this many days. */
@@ -64,7 +74,10 @@ async function shorten(name: string, days: number): Promise<void> {
   const der = x509.PemConverter.decodeFirst(readFileSync(path('pki/ca.key'), 'utf8'));
   const old = new x509.X509Certificate(readFileSync(path(`pki/${name}.crt`), 'utf8'));
   const shorter = await x509.X509CertificateGenerator.create({
-    ...{ subject: old.subject, issuer: old.issuer, publicKey: old.publicKey, signingAlgorithm: ES256 },
+    subject: old.subject,
+    issuer: old.issuer,
+    publicKey: old.publicKey,
+    signingAlgorithm: ES256,
     signingKey: await webcrypto.subtle.importKey('pkcs8', der, ES256, false, ['sign']),
     notBefore: new Date(Date.now() - DAY_MS),
     notAfter: new Date(Date.now() + days * DAY_MS),
@@ -81,7 +94,15 @@ describe('the directory of a service', () => {
       const names = readdirSync(service, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map(({ parentPath, name }) => join(parentPath, name).slice(service.length + 1));
-      const expected = ['access-policy.yaml', 'audit.key', 'binding.key', 'pki/ca.crl', 'pki/ca.crt', 'pki/server.crt', 'pki/server.key']; // prettier-ignore
+      const expected = [
+        'access-policy.yaml',
+        'audit.key',
+        'binding.key',
+        'pki/ca.crl',
+        'pki/ca.crt',
+        'pki/server.crt',
+        'pki/server.key',
+      ];
       expect(names.sort()).toEqual(expected);
       for (const name of expected) {
         expect([name, readFileSync(join(service, name), 'utf8')]).toEqual([name, readContents()[name]]);
@@ -161,7 +182,9 @@ describe('the first start of a development machine', () => {
   it('gives everyone a key and a serial number of its own, here and on the next machine', async () => {
     const other = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
     await prepareDevelopment(other);
-    const secrets = [directory, other].flatMap((at) => FILES.filter((file) => file.endsWith('.key')).map((file) => readFileSync(join(at, file), 'utf8'))); // prettier-ignore
+    const secrets = [directory, other].flatMap((at) =>
+      FILES.filter((file) => file.endsWith('.key')).map((file) => readFileSync(join(at, file), 'utf8')),
+    );
     rmSync(other, { recursive: true });
     expect(new Set(secrets).size).toBe(secrets.length);
     expect(new Set(['ca', ...LEAVES].map((name) => certificate(name).serialNumber)).size).toBe(LEAVES.length + 1);
@@ -183,17 +206,23 @@ describe('a further start', () => {
     },
   );
 
-  it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key'])('makes %s again when it is gone', async (name) => {
-    rmSync(path(name));
-    expect(await listChangesOfStart()).toEqual([name]);
-    await expectUsablePki();
-  }); // prettier-ignore
+  it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key'])(
+    'makes %s again when it is gone',
+    async (name) => {
+      rmSync(path(name));
+      expect(await listChangesOfStart()).toEqual([name]);
+      await expectUsablePki();
+    },
+  );
 
-  it.each(['pki/ca.crt', 'pki/ca.key'])('makes the whole PKI again when %s is gone, and no key of the data', async (name) => {
-    rmSync(path(name));
-    expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
-    await expectUsablePki();
-  }); // prettier-ignore
+  it.each(['pki/ca.crt', 'pki/ca.key'])(
+    'makes the whole PKI again when %s is gone, and no key of the data',
+    async (name) => {
+      rmSync(path(name));
+      expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
+      await expectUsablePki();
+    },
+  );
 
   it.each(['server', 'operator'])('renews the certificate of %s in its last 30 days', async (name) => {
     await shorten(name, 31);

@@ -69,7 +69,9 @@ describe('auth-service signs users in and registers passkeys', () => {
       await parties.registered(`after reset ${String(round)}`, new Authenticator());
     }
     await until(async () => (await service.metric(RUNNING)) === 0);
-    const answers = await Promise.all(Array.from({ length: 50 }, () => service.client.call('operator', 'GET', '/v1/relying-parties'))); // prettier-ignore
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => service.client.call('operator', 'GET', '/v1/relying-parties')),
+    );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   });
 

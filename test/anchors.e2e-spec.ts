@@ -59,7 +59,8 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
   }
 }
 
-const states = (): readonly { anchor: string; size: number; failure: string | undefined }[] => of(CheckpointScheduler).getState().anchors ?? []; // prettier-ignore
+const states = (): readonly { anchor: string; size: number; failure: string | undefined }[] =>
+  of(CheckpointScheduler).getState().anchors ?? [];
 const metric = async (anchor: string): Promise<number> => {
   const text = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
   return Number(

@@ -64,7 +64,8 @@ describe('a relying party that demands a trusted attestation', () => {
     const path = '/v1/audit/events?type=credential.register&userId=ada';
     const events = succeeded(await service.client.call<{ data: unknown[] }>('auditor', 'GET', path), 200).data;
     const facts = {
-      ...{ attestation: 'packed/trusted', attestation_root: expect.stringContaining('CN=Example Authenticators Root') },
+      attestation: 'packed/trusted',
+      attestation_root: expect.stringContaining('CN=Example Authenticators Root'),
     };
     expect(events).toMatchObject([{ unmapped: facts }]);
   });
@@ -85,7 +86,11 @@ describe('a relying party that demands a trusted attestation', () => {
     await trusting.register('eve', await madeBy(other));
     const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
     const of = (labels: string): string => `passkey_attestations_total{${labels}}`;
-    expect(metrics).toContain(of('format="packed",trust="trusted",root="CN=Example Authenticators Root, O=Example Authenticators, C=XX",reason=""')); // prettier-ignore
+    expect(metrics).toContain(
+      of(
+        'format="packed",trust="trusted",root="CN=Example Authenticators Root, O=Example Authenticators, C=XX",reason=""',
+      ),
+    );
     expect(metrics).toContain(of('format="packed",trust="untrusted",root="",reason="root-unknown"'));
   });
 
@@ -118,7 +123,14 @@ describe('a relying party that demands a trusted attestation', () => {
 });
 
 describe('a relying party that allows the SHA-1 of TPMs', () => {
-  const windows = { key: { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' } }; // prettier-ignore
+  const windows = {
+    key: {
+      name: 'RSASSA-PKCS1-v1_5',
+      modulusLength: 2_048,
+      publicExponent: new Uint8Array([1, 0, 1]),
+      hash: 'SHA-256',
+    },
+  };
 
   it('accepts a Windows Hello that it refuses otherwise, and the refusal names the choice', async () => {
     const tpm = await Tpm.create(windows);

@@ -102,7 +102,8 @@ async function wholeLog(): Promise<ProvedExport> {
   return verifyExport(of(LogLines).formatRange({ from: 0, to: size }, { size, note }, null), keys);
 }
 
-const events = async (): Promise<number> => (await service.sql<{ n: string }>('SELECT count(*) AS n FROM audit_event')).map(({ n }) => Number(n))[0]!; // prettier-ignore
+const events = async (): Promise<number> =>
+  (await service.sql<{ n: string }>('SELECT count(*) AS n FROM audit_event')).map(({ n }) => Number(n))[0]!;
 
 describe('a year of the log', () => {
   it('is in a partition a month, and none of it in the default one', async () => {
@@ -267,7 +268,10 @@ describe('a year of the log', () => {
       thinCheckpoints(dataSource, 3),
     );
     const after = await read();
-    const expected = before.filter(({ archived, hour }, index) => !archived || !before[index + 1]?.archived || before[index + 1]?.hour.getTime() !== hour.getTime()); // prettier-ignore
+    const expected = before.filter(
+      ({ archived, hour }, index) =>
+        !archived || !before[index + 1]?.archived || before[index + 1]?.hour.getTime() !== hour.getTime(),
+    );
     expect(after).toEqual(expected);
     expect(thinned).toBe(before.length - after.length);
     expect(thinned).toBeGreaterThan(0);
@@ -278,6 +282,9 @@ describe('a year of the log', () => {
 });
 
 async function partitionsBefore(date: Date): Promise<string[]> {
-  const rows = await service.sql<{ name: string }>('SELECT name FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id', [toFirstId(date.getTime())]); // prettier-ignore
+  const rows = await service.sql<{ name: string }>(
+    'SELECT name FROM audit_partitions() WHERE upper_id <= $1 ORDER BY lower_id',
+    [toFirstId(date.getTime())],
+  );
   return rows.map(({ name }) => name);
 }

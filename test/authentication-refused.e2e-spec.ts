@@ -37,7 +37,7 @@ const ZERO_SIGNATURE = Buffer.from('3006020100020100', 'hex');
 const twice = (json: string): string => json.replace('"origin":', '"origin":"https://evil.example","origin":');
 
 /** What is wrong with the answer, how it came about, and why it is refused. */
-// prettier-ignore
+
 const REFUSED: [string, AssertionInterference, string][] = [
   ['client data that is no JSON', { clientDataJson: '{"type":' }, 'malformed'],
   ['client data that is null', { clientDataJson: 'null' }, 'malformed'],

@@ -91,7 +91,11 @@ async function refusal(userId: string): Promise<AuditEvent | undefined> {
 describe('FIDO metadata', () => {
   it('is told by readiness', async () => {
     expect(await readiness()).toMatchObject({
-      ...{ status: 'up', no: 1, nextUpdate: dayFromNow(30), stale: false, ageSeconds: expect.any(Number) },
+      status: 'up',
+      no: 1,
+      nextUpdate: dayFromNow(30),
+      stale: false,
+      ageSeconds: expect.any(Number),
     });
   });
 
@@ -109,7 +113,8 @@ describe('FIDO metadata', () => {
       authenticator: { name: 'Google Password Manager' },
     });
     expect(await login.registered('nobody', new Authenticator({ aaguid: UNHEARD_OF }))).toMatchObject({
-      ...{ name: 'Passkey', authenticator: null },
+      name: 'Passkey',
+      authenticator: null,
     });
   });
 

@@ -29,19 +29,23 @@ const ALL: Sample[] = [
 function expectationOf({ response }: RegistrationResponseJSON | AuthenticationResponseJSON) {
   const clientData = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as Record<string, string>;
   return {
-    ...{
-      rpId: 'rp.test',
-      origins: ['https://rp.test'],
-      crossOrigin: { allow: true, topOrigins: ['https://bank.test'] },
-    },
-    ...{ challenge: Buffer.from(clientData['challenge']!, 'base64url'), requireUserVerification: false },
+    rpId: 'rp.test',
+    origins: ['https://rp.test'],
+    crossOrigin: { allow: true, topOrigins: ['https://bank.test'] },
+    challenge: Buffer.from(clientData['challenge']!, 'base64url'),
+    requireUserVerification: false,
   };
 }
 
 function register(registration: RegistrationResponseJSON): VerifiedRegistration {
   return verifyRegistration(registration, {
-    ...{ ...expectationOf(registration), conditional: false, allowSha1Tpm: false, now: new Date('2026-11-20') },
-    ...{ algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS, roots: () => [] },
+    ...expectationOf(registration),
+    conditional: false,
+    allowSha1Tpm: false,
+    now: new Date('2026-11-20'),
+    algorithms: COSE_ALGORITHMS,
+    formats: ATTESTATION_FORMATS,
+    roots: () => [],
   });
 }
 

@@ -66,7 +66,9 @@ describe('a client that holds connections to the management listener', () => {
     await Promise.all(Array.from({ length: 1_000 }, () => hold('')));
     expect((await management('/health/live')).status).toBe(200);
     const open = await new Promise<number>((resolve) => {
-      server.getConnections((_, count) => { resolve(count); }); // prettier-ignore
+      server.getConnections((_, count) => {
+        resolve(count);
+      });
     });
     expect(open).toBeLessThanOrEqual(512);
   });
@@ -74,13 +76,16 @@ describe('a client that holds connections to the management listener', () => {
   it.each([
     ['says nothing', ''],
     ['says half a head', 'GET /health/ready HTTP/1.1\r\nHost: '],
-    ['says half a body', 'POST /health/ready HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{'],
+    [
+      'says half a body',
+      'POST /health/ready HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+    ],
     ['asks once, and nothing more', 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n'],
   ])('is cut off when it %s', async (_, begin) => {
     expect(server).toMatchObject(REQUEST_TIMEOUTS);
     Object.assign(server, { headersTimeout: 200, requestTimeout: 300, keepAliveTimeout: 200 });
     await once(await hold(begin), 'close');
-  }); // prettier-ignore
+  });
 
   it('does not keep the service from stopping', async () => {
     const stopped = await TestService.start();

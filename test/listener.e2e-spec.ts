@@ -29,7 +29,9 @@ async function connections(): Promise<Record<string, number>> {
     ['handshake', 'established'].map((state) => metric(`passkey_tls_connections{state="${state}"}`)),
   );
   const open = await new Promise<number>((resolve) => {
-    server.getConnections((_, count) => { resolve(count); }); // prettier-ignore
+    server.getConnections((_, count) => {
+      resolve(count);
+    });
   });
   return { handshake: handshake!, established: established!, open };
 }
@@ -71,7 +73,9 @@ describe('silent connections', () => {
 describe('the running listener', () => {
   it('has its timeouts in force', () => {
     expect(server).toMatchObject({
-      ...{ headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000 },
+      headersTimeout: 10_000,
+      requestTimeout: 15_000,
+      keepAliveTimeout: 65_000,
       connectionsCheckingInterval: 2_000,
     });
   });
@@ -121,7 +125,7 @@ describe('the running listener', () => {
           invalid: [{ pointer: '', detail: 'the request did not arrive in time' }],
         });
       },
-    ); // prettier-ignore
+    );
 
     it.each(['a request, and nothing more', 'a request, and empty lines'])(
       'ends a connection that brings %s',

@@ -36,12 +36,28 @@ async function answerTo(request: string, identity?: string): Promise<RawConnecti
 
 describe('the head of a request', () => {
   it.each([
-    ['a second media type', `${PUT}Content-Type: text/plain\r\nContent-Length: ${String(BODY.length)}\r\n\r\n${BODY}`, 400],
+    [
+      'a second media type',
+      `${PUT}Content-Type: text/plain\r\nContent-Length: ${String(BODY.length)}\r\n\r\n${BODY}`,
+      400,
+    ],
     ['a transfer coding beside chunked', `${PUT}Transfer-Encoding: gzip, chunked\r\n\r\n${CHUNKED_BODY}`, 415],
     ['another expectation', `${PUT}Expect: tea\r\nContent-Length: ${String(BODY.length)}\r\n\r\n${BODY}`, 400],
-    ['a target of another host', `${PUT.replace('/v1', 'https://evil.example/v1')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`, 400],
-    ['a target of another host, which Host names too', `${PUT.replace('/v1', 'https://evil.example/v1').replace('Host: localhost', 'Host: evil.example')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`, 400],
-    ['a target of plain HTTP', `${PUT.replace('/v1', 'http://localhost/v1')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`, 400],
+    [
+      'a target of another host',
+      `${PUT.replace('/v1', 'https://evil.example/v1')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`,
+      400,
+    ],
+    [
+      'a target of another host, which Host names too',
+      `${PUT.replace('/v1', 'https://evil.example/v1').replace('Host: localhost', 'Host: evil.example')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`,
+      400,
+    ],
+    [
+      'a target of plain HTTP',
+      `${PUT.replace('/v1', 'http://localhost/v1')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`,
+      400,
+    ],
   ])('is refused with %s, and nothing is changed', async (_, request, status) => {
     const before = await service.state();
     const { statuses, received, body } = await answerTo(request);
@@ -49,7 +65,7 @@ describe('the head of a request', () => {
     expect(received).toMatch(/content-type: application\/problem\+json/i);
     expect(body).toMatchObject({ status });
     expect(await service.state()).toEqual(before);
-  }); // prettier-ignore
+  });
 
   it('may have a target in absolute form that names the service', async () => {
     const { statuses } = await answerTo(GET.replace('/v1', 'https://localhost/v1'), 'auth-service');
@@ -87,7 +103,9 @@ describe('the input behind a request on its connection', () => {
     await live.answers(1);
     live.socket.destroy();
     const issued = (): Promise<number> =>
-      service.sql<{ count: number }>("SELECT count(*)::int AS count FROM audit_event WHERE type = 'challenge.issue'").then(([row]) => row!.count); // prettier-ignore
+      service
+        .sql<{ count: number }>("SELECT count(*)::int AS count FROM audit_event WHERE type = 'challenge.issue'")
+        .then(([row]) => row!.count);
     let count = await issued();
     await until(async () => {
       const before = count;

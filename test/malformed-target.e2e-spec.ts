@@ -88,7 +88,8 @@ describe('query parameters of a route that takes none', () => {
       const { status, body } = await service.client.send<Problem>(identity, method, target);
       const detail = 'is not a parameter of the contract';
       expect({ target, status, invalid: body.invalid }).toEqual({
-        ...{ target, status: 400 },
+        target,
+        status: 400,
         invalid: [
           { pointer: '/a~0b', detail },
           { pointer: '/rpId', detail },

@@ -33,7 +33,9 @@ afterAll(() => service.stop());
 
 const put = <Body>(query: string, policy: object, settings: object = {}) =>
   service.client.call<Body>('operator', 'PUT', `/v1/relying-parties/${RP_ID}${query}`, {
-    ...{ name: RP_ID, origins: [`https://${RP_ID}`], policy },
+    name: RP_ID,
+    origins: [`https://${RP_ID}`],
+    policy,
     ...settings,
   });
 
@@ -54,11 +56,13 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
       { aaguid: SYNCED, name: 'Google Password Manager', credentials: 2, reason: 'authenticator-denied' },
     ]);
     const unknown = await tryOut({ authenticators: { unknown: 'deny' } });
-    expect(unknown.wouldRefuse).toEqual([{ aaguid: BOUND, name: null, credentials: 1, reason: 'authenticator-denied' }]);
+    expect(unknown.wouldRefuse).toEqual([
+      { aaguid: BOUND, name: null, credentials: 1, reason: 'authenticator-denied' },
+    ]);
     const backup = await tryOut({ backup: 'device-bound' });
     expect(backup.wouldRefuse).toMatchObject([{ aaguid: SYNCED, credentials: 2, reason: 'backup-state-denied' }]);
     expect((await tryOut({})).wouldRefuse).toEqual([]);
-  }); // prettier-ignore
+  });
 
   it('counts every active passkey when it would switch the relying party off', async () => {
     const off = await tryOut({}, { enabled: false });
@@ -78,9 +82,15 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
   });
 
   it('answers for a relying party that does not exist yet', async () => {
-    const answer = await service.client.call<DryRun>('operator', 'PUT', '/v1/relying-parties/new.example.com?dryRun=true', {
-      ...{ name: 'New', origins: ['https://new.example.com'] },
-    }); // prettier-ignore
+    const answer = await service.client.call<DryRun>(
+      'operator',
+      'PUT',
+      '/v1/relying-parties/new.example.com?dryRun=true',
+      {
+        name: 'New',
+        origins: ['https://new.example.com'],
+      },
+    );
     expect(answer).toMatchObject({ status: 200, body: { version: 1, wouldRefuse: [] } });
     const got = await service.client.call('operator', 'GET', '/v1/relying-parties/new.example.com');
     expect(got).toMatchObject(problem(404, 'relying-party-unknown'));

@@ -18,10 +18,19 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 const GROWN: [where: string, interference: Record<string, Record<string, unknown>>][] = [
-  ['a member of PublicKeyCredential.toJSON() that is new', { credential: { clientCapabilities: { x: [1, { y: null }] } } }],
+  [
+    'a member of PublicKeyCredential.toJSON() that is new',
+    { credential: { clientCapabilities: { x: [1, { y: null }] } } },
+  ],
   ['a member of its response that is new', { response: { attestationObjectV2: 'AAAA', extra: null } }],
-  ['extension results that no one asked for', { credential: { clientExtensionResults: { largeBlob: { blob: 'AAAA' }, uvm: [[2, 4, 2]] } } }],
-  ['secrets of the prf extension', { credential: { clientExtensionResults: { prf: { enabled: true, results: { first: 'c2VjcmV0' } } } } }],
+  [
+    'extension results that no one asked for',
+    { credential: { clientExtensionResults: { largeBlob: { blob: 'AAAA' }, uvm: [[2, 4, 2]] } } },
+  ],
+  [
+    'secrets of the prf extension',
+    { credential: { clientExtensionResults: { prf: { enabled: true, results: { first: 'c2VjcmV0' } } } } },
+  ],
   ['extension results that are null', { credential: { clientExtensionResults: null } }],
   ['no extension results', { credential: { clientExtensionResults: undefined } }],
   ['credProps of another type', { credential: { clientExtensionResults: { credProps: true } } }],
@@ -29,9 +38,12 @@ const GROWN: [where: string, interference: Record<string, Record<string, unknown
   ['credProps.rk of another type', { credential: { clientExtensionResults: { credProps: { rk: 'yes' } } } }],
   ['an attachment that is null', { credential: { authenticatorAttachment: null } }],
   ['an attachment that is not known', { credential: { authenticatorAttachment: 'hybrid' } }],
-  ['client data with a member that is new', { clientData: { other_keys_can_be_added_here: 'do not compare clientDataJSON against a template' } }],
+  [
+    'client data with a member that is new',
+    { clientData: { other_keys_can_be_added_here: 'do not compare clientDataJSON against a template' } },
+  ],
   ['client data without crossOrigin', { clientData: { crossOrigin: undefined } }],
-]; // prettier-ignore
+];
 
 describe.each(GROWN)('%s (WebAuthn L3 §5.1)', (_, interference) => {
   it('does not keep a passkey from being registered', async () => {
@@ -82,16 +94,22 @@ describe('transports (WebAuthn L3 §5.2.1: values that are not known are stored 
     ['a value with a space and one beyond ASCII', ['a b', 'usb\u00e9', 'nfc'], ['nfc']],
     ['a value of 33 characters', ['x'.repeat(33), 'ble'], ['ble']],
     ['one value twice', ['usb', 'usb'], ['usb']],
-    ['17 values', Array.from({ length: 17 }, (_, n) => `t${String(n + 10)}`), Array.from({ length: 16 }, (_, n) => `t${String(n + 10)}`)],
+    [
+      '17 values',
+      Array.from({ length: 17 }, (_, n) => `t${String(n + 10)}`),
+      Array.from({ length: 16 }, (_, n) => `t${String(n + 10)}`),
+    ],
     ['null', null, []],
     ['nothing', undefined, []],
   ])('%s', async (_, transports, kept) => {
     const user = newUser();
-    const credential = await login.registered(user, new Authenticator(), { interference: { response: { transports } } });
+    const credential = await login.registered(user, new Authenticator(), {
+      interference: { response: { transports } },
+    });
     expect(credential.transports).toEqual(kept);
     const { publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
     expect(publicKey.allowCredentials?.map((descriptor) => descriptor.transports)).toEqual([kept]);
-  }); // prettier-ignore
+  });
 
   it.each<[string, unknown]>([
     ['a text', 'usb'],
@@ -147,8 +165,10 @@ describe('a user with more passkeys than a browser takes descriptors', () => {
     const { publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
     expect(publicKey.allowCredentials).toHaveLength(64);
     expect(publicKey.allowCredentials?.[0]?.id).toBe(credentialId);
-    expect(await login.requestRegistration(user)).toMatchObject(problem(422, 'policy-rejected', { reason: 'too-many-credentials' }));
-  }); // prettier-ignore
+    expect(await login.requestRegistration(user)).toMatchObject(
+      problem(422, 'policy-rejected', { reason: 'too-many-credentials' }),
+    );
+  });
 
   it('a stored policy that allows more is read as 64', async () => {
     const rp = await service.relyingParty('wide.example.com', { maxCredentialsPerUser: 64 });

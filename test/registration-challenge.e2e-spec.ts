@@ -44,7 +44,8 @@ describe('POST /v1/challenges/registration', () => {
   it('takes an empty displayName from a caller that has none (WebAuthn L3 §5.4.3)', async () => {
     const user = { id: 'ada', name: 'ada@example.com', displayName: '' };
     expect(succeeded(await login.requestRegistration('ada', { user }), 201).publicKey.user).toMatchObject({
-      ...{ name: 'ada@example.com', displayName: '' },
+      name: 'ada@example.com',
+      displayName: '',
     });
   });
 

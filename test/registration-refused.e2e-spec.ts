@@ -31,7 +31,7 @@ const selfWith = (members: Record<string, unknown>): Attestation =>
 const twice = (json: string): string => json.replace('"origin":', '"origin":"https://evil.example","origin":');
 
 /** What is wrong with the answer, how it came about, and why it is refused. */
-// prettier-ignore
+
 const REFUSED: [string, CreationInterference, string][] = [
   ['client data that is no JSON', { clientDataJson: '{' }, 'malformed'],
   ['client data that is no object', { clientDataJson: '[]' }, 'malformed'],
@@ -49,32 +49,92 @@ const REFUSED: [string, CreationInterference, string][] = [
   ['no user verification', { flags: { UV: false } }, 'user-verification-missing'],
   ['backed up but not eligible', { flags: { BE: false, BS: true } }, 'backup-flags-invalid'],
   ['an algorithm that was not offered', { key: generateKey('ES384') }, 'algorithm-denied'],
-  ['an unknown attestation format', { attestation: () => ({ fmt: 'no-such', attStmt: {} }) }, 'attestation-format-denied'],
-  ['android-key without certificates', { attestation: () => ({ fmt: 'android-key', attStmt: { x5c: [] } }) }, 'attestation-invalid'],
-  ['a statement in none', { attestation: (a) => ({ ...noAttestation(a), attStmt: { alg: -7 } }) }, 'attestation-invalid'],
-  ['a self attestation with a broken signature', { attestation: selfWith({ sig: Buffer.alloc(70) }) }, 'attestation-invalid'],
+  [
+    'an unknown attestation format',
+    { attestation: () => ({ fmt: 'no-such', attStmt: {} }) },
+    'attestation-format-denied',
+  ],
+  [
+    'android-key without certificates',
+    { attestation: () => ({ fmt: 'android-key', attStmt: { x5c: [] } }) },
+    'attestation-invalid',
+  ],
+  [
+    'a statement in none',
+    { attestation: (a) => ({ ...noAttestation(a), attStmt: { alg: -7 } }) },
+    'attestation-invalid',
+  ],
+  [
+    'a self attestation with a broken signature',
+    { attestation: selfWith({ sig: Buffer.alloc(70) }) },
+    'attestation-invalid',
+  ],
   ['a self attestation of another algorithm', { attestation: selfWith({ alg: -257 }) }, 'attestation-invalid'],
   ['an empty certificate chain', { attestation: selfWith({ x5c: [] }) }, 'attestation-invalid'],
   ['a certificate that is none', { attestation: selfWith({ x5c: [Buffer.alloc(32)] }) }, 'attestation-invalid'],
-  ['an empty credential id', { credentialId: Buffer.alloc(0), credential: { id: 'AAAA', rawId: 'AAAA' } }, 'credential-id-invalid'],
+  [
+    'an empty credential id',
+    { credentialId: Buffer.alloc(0), credential: { id: 'AAAA', rawId: 'AAAA' } },
+    'credential-id-invalid',
+  ],
   ['a credential id of 1,024 bytes', { credentialId: Buffer.alloc(1_024, 1) }, 'credential-id-invalid'],
   ['an id that is not the raw id', { credential: { id: 'AAAA' } }, 'credential-id-invalid'],
   ['ids that are not the attested one', { credential: { id: 'AAAA', rawId: 'AAAA' } }, 'credential-id-invalid'],
-  ['no attested credential data', { flags: { AT: false }, authenticatorData: (bytes) => bytes.subarray(0, 37) }, 'malformed'],
-  ['authenticator data with a byte more', { authenticatorData: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) }, 'malformed'],
+  [
+    'no attested credential data',
+    { flags: { AT: false }, authenticatorData: (bytes) => bytes.subarray(0, 37) },
+    'malformed',
+  ],
+  [
+    'authenticator data with a byte more',
+    { authenticatorData: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) },
+    'malformed',
+  ],
   ['authenticator data short of a byte', { authenticatorData: (bytes) => bytes.subarray(0, -1) }, 'malformed'],
   ['an attestation object short of a byte', { attestationObject: (bytes) => bytes.subarray(0, -1) }, 'malformed'],
-  ['an attestation object with a byte more', { attestationObject: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) }, 'malformed'],
-  ['an attestation object of 2 GiB by its header', { attestationObject: () => Buffer.from('5a80000000', 'hex') }, 'malformed'],
+  [
+    'an attestation object with a byte more',
+    { attestationObject: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) },
+    'malformed',
+  ],
+  [
+    'an attestation object of 2 GiB by its header',
+    { attestationObject: () => Buffer.from('5a80000000', 'hex') },
+    'malformed',
+  ],
   ['CBOR 20,000 deep', { attestationObject: () => Buffer.alloc(20_000, 0x81) }, 'malformed'],
   ['CBOR of indefinite length', { attestationObject: () => Buffer.from('bfff', 'hex') }, 'malformed'],
-  ['a point that is not on the curve', { coseKey: cose([1, 2], [3, -7], [-1, 1], [-2, X], [-3, Buffer.alloc(32, 7)]) }, 'public-key-invalid'],
+  [
+    'a point that is not on the curve',
+    { coseKey: cose([1, 2], [3, -7], [-1, 1], [-2, X], [-3, Buffer.alloc(32, 7)]) },
+    'public-key-invalid',
+  ],
   ['a key without its y', { coseKey: cose([1, 2], [3, -7], [-1, 1], [-2, X]) }, 'public-key-invalid'],
-  ['a key whose curve is not of its algorithm', { coseKey: cose([1, 2], [3, -7], [-1, 2], [-2, X], [-3, Y]) }, 'public-key-invalid'],
-  ['a key whose type is not of its algorithm', { coseKey: cose([1, 3], [3, -7], [-1, X], [-2, EXPONENT]) }, 'public-key-invalid'],
-  ['an Ed25519 key of small order', { coseKey: cose([1, 1], [3, -8], [-1, 6], [-2, Buffer.alloc(32)]) }, 'public-key-invalid'],
-  ['an RSA key of 512 bits', { coseKey: cose([1, 3], [3, -257], [-1, Buffer.alloc(64, 0xff)], [-2, EXPONENT]) }, 'public-key-invalid'],
-  ['an RSA key with the exponent 1', { coseKey: cose([1, 3], [3, -257], [-1, Buffer.alloc(256, 0xff)], [-2, Buffer.from([1])]) }, 'public-key-invalid'],
+  [
+    'a key whose curve is not of its algorithm',
+    { coseKey: cose([1, 2], [3, -7], [-1, 2], [-2, X], [-3, Y]) },
+    'public-key-invalid',
+  ],
+  [
+    'a key whose type is not of its algorithm',
+    { coseKey: cose([1, 3], [3, -7], [-1, X], [-2, EXPONENT]) },
+    'public-key-invalid',
+  ],
+  [
+    'an Ed25519 key of small order',
+    { coseKey: cose([1, 1], [3, -8], [-1, 6], [-2, Buffer.alloc(32)]) },
+    'public-key-invalid',
+  ],
+  [
+    'an RSA key of 512 bits',
+    { coseKey: cose([1, 3], [3, -257], [-1, Buffer.alloc(64, 0xff)], [-2, EXPONENT]) },
+    'public-key-invalid',
+  ],
+  [
+    'an RSA key with the exponent 1',
+    { coseKey: cose([1, 3], [3, -257], [-1, Buffer.alloc(256, 0xff)], [-2, Buffer.from([1])]) },
+    'public-key-invalid',
+  ],
 ];
 
 describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
@@ -118,14 +178,33 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
   describe('the policy is enforced on the answer, not only offered', () => {
     const OTHER = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
 
-    // prettier-ignore
     const DENIED: [string, Record<string, unknown>, ConstructorParameters<typeof Authenticator>[0], string][] = [
       ['a format that is not listed', { attestation: { formats: ['packed'] } }, {}, 'attestation-format-denied'],
-      ['an authenticator that is denied', { authenticators: { deny: [AAGUID] } }, { aaguid: AAGUID }, 'authenticator-denied'],
-      ['an authenticator that is denied, attested by itself', { authenticators: { deny: [AAGUID] } }, { aaguid: AAGUID, attestation: packedSelf }, 'authenticator-denied'],
-      ['an authenticator beside the allowed ones', { authenticators: { allow: [OTHER], unknown: 'deny' } }, { aaguid: AAGUID }, 'authenticator-denied'],
+      [
+        'an authenticator that is denied',
+        { authenticators: { deny: [AAGUID] } },
+        { aaguid: AAGUID },
+        'authenticator-denied',
+      ],
+      [
+        'an authenticator that is denied, attested by itself',
+        { authenticators: { deny: [AAGUID] } },
+        { aaguid: AAGUID, attestation: packedSelf },
+        'authenticator-denied',
+      ],
+      [
+        'an authenticator beside the allowed ones',
+        { authenticators: { allow: [OTHER], unknown: 'deny' } },
+        { aaguid: AAGUID },
+        'authenticator-denied',
+      ],
       ['a synced passkey where devices are demanded', { backup: 'device-bound' }, {}, 'backup-state-denied'],
-      ['a device-bound passkey where synced ones are', { backup: 'synced' }, { backupEligible: false, backedUp: false }, 'backup-state-denied'],
+      [
+        'a device-bound passkey where synced ones are',
+        { backup: 'synced' },
+        { backupEligible: false, backedUp: false },
+        'backup-state-denied',
+      ],
     ];
 
     it.each(DENIED)('%s', async (_, policy, model, reason) => {

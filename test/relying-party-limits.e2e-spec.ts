@@ -63,7 +63,9 @@ beforeAll(async () => {
   };
   const [event] = await new AuditLog(service.client).events({ credentialId: credential.id });
   theirs = {
-    ...{ rpId: 'theirs.example.com', credential: credential.id, challenge: challenge.challengeId },
+    rpId: 'theirs.example.com',
+    credential: credential.id,
+    challenge: challenge.challengeId,
     event: event!.metadata.uid,
   };
 });

@@ -37,11 +37,15 @@ const CONTROLLERS = [
 
 /** The differences that stay: the member, the values as JSON, and why. */
 const DIFFERENCES: [member: RegExp, values: RegExp, reason: string][] = [
-  [/(authentication body|query|param) userId$/, /^"\.\.?"$/, 'no such user can register, and one that is unknown is no mistake'],
+  [
+    /(authentication body|query|param) userId$/,
+    /^"\.\.?"$/,
+    'no such user can register, and one that is unknown is no mistake',
+  ],
   [/audit\/events query type$/, /^"/, 'the document leaves the types of events open'],
   [/audit\/events query actor$/, /^"/, 'a text that is not a SPIFFE ID finds nothing'],
   [/clientExtensionResults appidExclude$/, /./, 'the service drops this result of the browser unread'],
-]; // prettier-ignore
+];
 
 type Part = 'body' | 'query' | 'param';
 

@@ -55,13 +55,15 @@ interface Strings {
 }
 
 const STRINGS: fc.Arbitrary<Strings> = fc.record({
-  ...{ id: texts(256), name: texts(256), displayName: texts(256), method: texts(64), reference: texts(256) },
-  ...{
-    passkey: texts(64),
-    renamed: texts(64),
-    reasons: fc.tuple(texts(256), texts(256), texts(256)),
-    party: texts(256),
-  },
+  id: texts(256),
+  name: texts(256),
+  displayName: texts(256),
+  method: texts(64),
+  reference: texts(256),
+  passkey: texts(64),
+  renamed: texts(64),
+  reasons: fc.tuple(texts(256), texts(256), texts(256)),
+  party: texts(256),
   spelling: fc.constantFrom(...SPELLINGS),
 });
 
@@ -91,7 +93,10 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   expect(await speller.send('operator', 'PUT', PARTY, settings)).toMatchObject({ status: 200, body: { name: party } });
   const parties = await service.client.call<{ data: object[] }>('operator', 'GET', '/v1/relying-parties');
   expect(parties.body.data).toContainEqual(expect.objectContaining({ rpId: RP_ID, name: party }));
-  succeeded(await speller.send('auth-service', 'POST', '/v1/challenges/authentication', { rpId: RP_ID, userId: id }), 201);
+  succeeded(
+    await speller.send('auth-service', 'POST', '/v1/challenges/authentication', { rpId: RP_ID, userId: id }),
+    201,
+  );
 
   const verifiedAt = service.clock.now().toISOString();
   const identityProof = { method, verifiedAt, reference };
@@ -102,7 +107,11 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   );
   expect(publicKey.user).toMatchObject({ name, displayName });
   const response = authenticator.create(publicKey, `https://${RP_ID}`);
-  const registered = await speller.send<Credential>('auth-service', 'POST', '/v1/credentials', { challengeId, response, name: passkey });
+  const registered = await speller.send<Credential>('auth-service', 'POST', '/v1/credentials', {
+    challengeId,
+    response,
+    name: passkey,
+  });
   expect(registered).toMatchObject({ status: 201, body: { userId: id, name: passkey } });
   const { id: credential, credentialId } = registered.body;
 
@@ -110,12 +119,14 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   const listed = await speller.get<Page<Credential>>('auth-service', '/v1/credentials', { rpId: RP_ID, userId: id });
   expect(succeeded(listed, 200).data).toEqual([registered.body]);
   expect(await speller.get('auth-service', `${speller.user(id)}/signals`, { rpId: RP_ID })).toMatchObject({
-    ...{ status: 200, body: { allAcceptedCredentials: { allAcceptedCredentialIds: [credentialId] } } },
+    status: 200,
+    body: { allAcceptedCredentials: { allAcceptedCredentialIds: [credentialId] } },
   });
   const answer = await service.ceremonies(RP_ID).authenticate(authenticator, { challenge: { userId: id } });
   expect(succeeded<Verification>(answer, 200)).toMatchObject({ userId: id, credential: { userId: id, name: passkey } });
 
-  const change = (verb: string, members: object, by = 'POST'): Promise<Answer> => speller.send('auth-service', by, `${path}${verb}`, members);
+  const change = (verb: string, members: object, by = 'POST'): Promise<Answer> =>
+    speller.send('auth-service', by, `${path}${verb}`, members);
   expect(await change('', { name: renamed }, 'PATCH')).toMatchObject({ status: 200, body: { name: renamed } });
   for (const [index, verb] of (['/suspend', '/reinstate', '/revoke'] as const).entries()) {
     const reason = reasons[index]!;
@@ -123,7 +134,7 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   }
   expect(await service.client.call('auth-service', 'GET', path)).toMatchObject({ body: { userId: id, name: renamed } });
   return { status_reason: [...reasons], method: [method], reference: [reference] };
-} // prettier-ignore
+}
 
 /** The user's events by the list, its filters and one by one, each with the user's id as it was sent. */
 async function review(id: string, speller: Speller, said: Record<string, string[]>): Promise<void> {
@@ -137,27 +148,35 @@ async function review(id: string, speller: Speller, said: Record<string, string[
   // The oldest is from before the user was known.
   for (const { user } of events.slice(0, -1)) if (user) expect(user.uid).toBe(id);
   expect(await list({ userId: id, type: 'credential.verify', outcome: 'success' })).toEqual(
-    events.filter(({ metadata }) => metadata.event_code === 'credential.verify').map((event) => expect.objectContaining({ time: event.time, user: event.user })),
+    events
+      .filter(({ metadata }) => metadata.event_code === 'credential.verify')
+      .map((event) => expect.objectContaining({ time: event.time, user: event.user })),
   );
   for (const [member, sent] of Object.entries(said)) {
     const recorded = wordsOf(events, member);
     expect(recorded).toHaveLength(sent.length);
-    expect(recorded).toEqual(expect.arrayContaining(sent.filter((text) => !text.includes(id) && !text.includes(encodeURIComponent(id)))));
+    expect(recorded).toEqual(
+      expect.arrayContaining(sent.filter((text) => !text.includes(id) && !text.includes(encodeURIComponent(id)))),
+    );
     if (id.length >= 4) expect(recorded.filter((text) => text.replaceAll('{user.uid}', '').includes(id))).toEqual([]);
   }
   for (const event of events) {
-    const { status, body } = await service.client.call<AuditEvent>('auditor', 'GET', `/v1/audit/events/${event.metadata.uid}`);
+    const { status, body } = await service.client.call<AuditEvent>(
+      'auditor',
+      'GET',
+      `/v1/audit/events/${event.metadata.uid}`,
+    );
     expect([status, withoutPlace(body)]).toEqual([200, withoutPlace(event)]);
     shown.set(event.metadata.uid, body);
   }
-} // prettier-ignore
+}
 
 /** The texts that events have under this name. */
 function wordsOf(events: readonly AuditEvent[], member: string): string[] {
   return events
     .map(({ unmapped }) => ({ ...unmapped, ...(unmapped?.['identity_proof'] as object | undefined) }))
     .flatMap((facts) => (typeof facts[member] === 'string' ? [facts[member]] : []));
-} // prettier-ignore
+}
 
 /** An event gets its place a moment after it is written. */
 const withoutPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: AuditEvent): object => ({
@@ -198,22 +217,27 @@ it('every text goes through every route and comes back by every view of the log 
 
 describe('of all that, an export', () => {
   it('holds each event as it was shown, but for the name of the user', async () => {
-    const lines = (await exported()).trimEnd().split('\n').map((line) => JSON.parse(line) as { event?: AuditEvent });
+    const lines = (await exported())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event?: AuditEvent });
     const events = new Map(lines.flatMap(({ event }) => (event ? [[event.metadata.uid, event]] : [])));
     expect(shown.size).toBeGreaterThanOrEqual(RUNS);
     for (const [uid, event] of shown) {
       const { uid: userId, uid_alt: name }: { uid?: string; uid_alt?: string } = event.user ?? {};
       const named = JSON.parse(JSON.stringify(withoutPlace(event)), (member, value: unknown) => {
         if (member === 'uid_alt') return undefined;
-        return value === userId && /^(user_)?uid$/.test(member) ? name ?? value : value;
+        return value === userId && /^(user_)?uid$/.test(member) ? (name ?? value) : value;
       }) as object;
       if (event.user) expect(withoutPlace(events.get(uid)!)).toEqual(named);
       expect(events.has(uid)).toBe(true);
     }
-  }); // prettier-ignore
+  });
 
   it('makes a report of which each text is shown, and none does anything', async () => {
-    const keys = parseVerifierKeys(succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/key'), 200));
+    const keys = parseVerifierKeys(
+      succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/key'), 200),
+    );
     const review = new Review({ from: 0, to: Infinity });
     const proved = await reviewExport(Readable.from([Buffer.from(await exported())]), review, keys);
     const report = buildReport(review, { file: 'export.ndjson', proved, modelName: () => undefined });
@@ -222,11 +246,14 @@ describe('of all that, an export', () => {
     for (const output of [text, page]) expect([unseen.exec(output), output.isWellFormed()]).toEqual([null, true]);
     expect(page).not.toMatch(/<script|<\/td>[^\n<]*<\/td>/);
     for (const name of names) {
-      const visible = Array.from(name.slice(0, 100)).slice(0, -1).join('').replaceAll(new RegExp(unseen, 'gu'), () => '\ufffd');
+      const visible = Array.from(name.slice(0, 100))
+        .slice(0, -1)
+        .join('')
+        .replaceAll(new RegExp(unseen, 'gu'), () => '\ufffd');
       expect(text).toContain(`name ${visible}`);
       expect(page).toContain(`name ${visible.replaceAll(/[&<>"']/g, (sign) => ENTITIES[sign]!)}`);
     }
-  }); // prettier-ignore
+  });
 });
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -239,19 +266,45 @@ const ENTITIES: Readonly<Record<string, string>> = {
 
 describe('a value that is not text', () => {
   const asked = (member: string, json: string): [string, string, string, string] => {
-    const user = { id: '"u-1"', name: '"n"', displayName: '"n"', ...(member in { id: 0, name: 0, displayName: 0 } && { [member]: json }) };
-    const proof = { method: '"m"', verifiedAt: '"2026-01-01T00:00:00Z"', reference: '"r"', ...(member in { method: 0, reference: 0 } && { [member]: json }) };
-    const written = (members: object): string => `{${Object.entries(members).map(([name, value]) => `"${name}":${String(value)}`).join()}}`;
-    return ['auth-service', 'POST', '/v1/challenges/registration', written({ rpId: `"${RP_ID}"`, user: written(user), identityProof: written(proof) })];
-  }; // prettier-ignore
+    const user = {
+      id: '"u-1"',
+      name: '"n"',
+      displayName: '"n"',
+      ...(member in { id: 0, name: 0, displayName: 0 } && { [member]: json }),
+    };
+    const proof = {
+      method: '"m"',
+      verifiedAt: '"2026-01-01T00:00:00Z"',
+      reference: '"r"',
+      ...(member in { method: 0, reference: 0 } && { [member]: json }),
+    };
+    const written = (members: object): string =>
+      `{${Object.entries(members)
+        .map(([name, value]) => `"${name}":${String(value)}`)
+        .join()}}`;
+    return [
+      'auth-service',
+      'POST',
+      '/v1/challenges/registration',
+      written({ rpId: `"${RP_ID}"`, user: written(user), identityProof: written(proof) }),
+    ];
+  };
   const NOWHERE = '/v1/credentials/0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
   const REQUESTS: [string, (json: string) => [string, string, string, string]][] = [
-    ...['id', 'name', 'displayName', 'method', 'reference'].map((member): [string, (json: string) => [string, string, string, string]] => [member, (json) => asked(member, json)]),
-    ['the user of a sign-in', (json) => ['auth-service', 'POST', '/v1/challenges/authentication', `{"rpId":"${RP_ID}","userId":${json}}`]],
+    ...['id', 'name', 'displayName', 'method', 'reference'].map(
+      (member): [string, (json: string) => [string, string, string, string]] => [member, (json) => asked(member, json)],
+    ),
+    [
+      'the user of a sign-in',
+      (json) => ['auth-service', 'POST', '/v1/challenges/authentication', `{"rpId":"${RP_ID}","userId":${json}}`],
+    ],
     ['the name of a passkey', (json) => ['auth-service', 'PATCH', NOWHERE, `{"name":${json}}`]],
     ['a reason', (json) => ['auth-service', 'POST', `${NOWHERE}/suspend`, `{"reason":${json}}`]],
-    ['the name of a relying party', (json) => ['operator', 'PUT', PARTY, `{"name":${json},"origins":["https://${RP_ID}"]}`]],
-  ]; // prettier-ignore
+    [
+      'the name of a relying party',
+      (json) => ['operator', 'PUT', PARTY, `{"name":${json},"origins":["https://${RP_ID}"]}`],
+    ],
+  ];
 
   it.each(REQUESTS)('is refused and changes nothing: %s', async (what, request) => {
     const before = await service.state();

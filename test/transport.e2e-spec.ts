@@ -150,18 +150,26 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
   it.each<[string, string, string, RawRequest]>([
     ['asks for what there is not', 'GET', '/v1/nothing-here?secret=1', {}],
     ['asks by what is no path', 'GET', '/v1/%zz', {}],
-    ['sends what is no JSON', 'POST', '/v1/credentials', { headers: { 'content-type': 'application/json' }, body: '{' }],
+    [
+      'sends what is no JSON',
+      'POST',
+      '/v1/credentials',
+      { headers: { 'content-type': 'application/json' }, body: '{' },
+    ],
     ['sends what is too long', 'POST', '/v1/credentials', { body: 'x'.repeat(100_000) }],
   ])('is nobody whatever it asks: when it %s', async (_, method, path, raw) => {
     const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
     const client = new Client(service.running.httpsUrl, service.pki.ca, () => certificate);
     const [before] = await denied();
-    expect(await client.send('odd', method, path, raw)).toMatchObject({ ...UNIDENTIFIED, headers: { connection: 'close' } });
+    expect(await client.send('odd', method, path, raw)).toMatchObject({
+      ...UNIDENTIFIED,
+      headers: { connection: 'close' },
+    });
     client.close();
     const [entry] = await denied();
     expect(entry).not.toEqual(before);
     expect(JSON.stringify(entry)).not.toContain('secret');
-  }); // prettier-ignore
+  });
 
   it('is as good as any when nothing is odd', async () => {
     expect(await callWith(await service.pki.issue())).toMatchObject({ status: 200 });

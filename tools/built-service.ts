@@ -17,12 +17,12 @@ export async function startService(env: Record<string, string>): Promise<Service
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'dist/src/main.js'], {
     cwd: root,
     env: {
-      ...{
-        PATH: process.env['PATH'],
-        DATABASE_URL: process.env['DATABASE_URL'] ?? '',
-        PASSKEY_ALLOW_DEVELOPMENT: 'true',
-      },
-      ...{ PASSKEY_HTTPS_PORT: '0', PASSKEY_MANAGEMENT_PORT: '0', ...env },
+      PATH: process.env['PATH'],
+      DATABASE_URL: process.env['DATABASE_URL'] ?? '',
+      PASSKEY_ALLOW_DEVELOPMENT: 'true',
+      PASSKEY_HTTPS_PORT: '0',
+      PASSKEY_MANAGEMENT_PORT: '0',
+      ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -60,14 +60,20 @@ const roots = values.root.flatMap((path) => readFileSync(path, 'latin1').match(C
 
 /** Returns the expectations of both ceremonies. */
 const expectationOf = (vector: VectorCase) => ({
-  ...{ rpId: vector.rpId, origins: [vector.origin], challenge: bytes(vector.challenge_b64url) },
+  rpId: vector.rpId,
+  origins: [vector.origin],
+  challenge: bytes(vector.challenge_b64url),
   crossOrigin: { allow: vector.crossOrigin === true, topOrigins: vector.topOrigin ? [vector.topOrigin] : [] },
   requireUserVerification: vector.expectedUserVerification === 'required',
 });
 
 function register(vector: VectorCase): string {
   const { attestation } = verifyRegistration(vector.response as RegistrationResponseJSON, {
-    ...{ ...expectationOf(vector), conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS, now },
+    ...expectationOf(vector),
+    conditional: false,
+    algorithms: COSE_ALGORITHMS,
+    formats: ATTESTATION_FORMATS,
+    now,
     roots: (format) => [...(WELL_KNOWN_ROOTS[format] ?? []), ...roots],
     allowSha1Tpm: false,
   });
@@ -84,7 +90,9 @@ function authenticate(vector: VectorCase): string {
   };
   const response = vector.response as AuthenticationResponseJSON;
   const { userVerified } = verifyAuthentication(response, {
-    ...{ ...expectationOf(vector), credential, allowBackupGrowth: false },
+    ...expectationOf(vector),
+    credential,
+    allowBackupGrowth: false,
   });
   return userVerified ? 'user verified' : 'user present';
 }

@@ -65,7 +65,11 @@ async function explain({ contestant, population }: Grown, log: PlanLog): Promise
     });
     const byItself = new Set([...executed.values()].flat().map(({ text }) => text));
     const take = (name: string): void => {
-      add(executed, name, log.take().filter(({ text }) => !byItself.has(text))); // prettier-ignore
+      add(
+        executed,
+        name,
+        log.take().filter(({ text }) => !byItself.has(text)),
+      );
     };
     for (const query of QUERIES) {
       const caller = await callerOf(query, target);

@@ -62,8 +62,16 @@ export async function loadCredentials(
 
 function columnsOf(from: number, to: number, population: Population, publicKeys: Buffer[], key: Buffer): Columns {
   const columns: Columns = {
-    ...{ rpId: [], id: [], userId: [], credentialId: [], publicKey: [], status: [], createdAt: [], bindingMac: [] },
-    ...{ handle: [], auditUid: [] },
+    rpId: [],
+    id: [],
+    userId: [],
+    credentialId: [],
+    publicKey: [],
+    status: [],
+    createdAt: [],
+    bindingMac: [],
+    handle: [],
+    auditUid: [],
   };
   for (let index = from; index < to; index += 1) {
     const member = compileMember(index, population);

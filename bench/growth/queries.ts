@@ -55,7 +55,8 @@ export const QUERIES: readonly Query[] = [
   credentials('of a user, any relying party', (population, turn) => ({ userId: activeAt(population, turn).userId })),
   credentials('of a relying party', () => ({ rpId: RP_ID })),
   credentials('of a relying party, deep page', (population) => ({
-    ...{ rpId: RP_ID, cursor: cursorAt(compileMember(Math.floor(population.size * 0.9), population).id) },
+    rpId: RP_ID,
+    cursor: cursorAt(compileMember(Math.floor(population.size * 0.9), population).id),
   })),
   credentials('of a small relying party', () => ({ rpId: SMALL_RP_ID })),
   credentials('revoked', () => ({ rpId: RP_ID, status: 'revoked' })),
@@ -86,12 +87,14 @@ export const QUERIES: readonly Query[] = [
   combined(events('by type and outcome, none', () => ({ type: 'challenge.issue', outcome: 'failure' }))),
   combined(
     events('by type and actor', () => ({
-      ...{ type: 'credential.rename', actor: 'spiffe://passkey-manager.local/auth-service' },
+      type: 'credential.rename',
+      actor: 'spiffe://passkey-manager.local/auth-service',
     })),
   ),
   combined(
     events('by type and actor, none', () => ({
-      ...{ type: 'audit.read', actor: 'spiffe://passkey-manager.local/auth-service' },
+      type: 'audit.read',
+      actor: 'spiffe://passkey-manager.local/auth-service',
     })),
   ),
   events('newest, of a small relying party', () => ({}), 'stranger'),

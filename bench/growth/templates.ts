@@ -84,7 +84,11 @@ function templateOf(written: Written, small: boolean): Template {
   );
   const { type, outcome, actor, rp_id } = written;
   return {
-    ...{ type, outcome, actor, of_user: user !== null, of_credential: uid !== null },
+    type,
+    outcome,
+    actor,
+    of_user: user !== null,
+    of_credential: uid !== null,
     event: small ? template.replaceAll(`"${RP_ID}"`, `"${SMALL_RP_ID}"`) : template,
     rp_id: small ? SMALL_RP_ID : rp_id,
   };

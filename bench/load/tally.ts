@@ -65,8 +65,13 @@ export class Tally {
     const sorted = Float64Array.from(this.latencies).sort();
     const { completed, shed, errors, firstError } = this;
     return {
-      ...{ completed, shed, errors, ...(firstError === undefined ? {} : { firstError }) },
-      ...{ p50: quantile(sorted, 0.5), p95: quantile(sorted, 0.95), p99: quantile(sorted, 0.99) },
+      completed,
+      shed,
+      errors,
+      ...(firstError === undefined ? {} : { firstError }),
+      p50: quantile(sorted, 0.5),
+      p95: quantile(sorted, 0.95),
+      p99: quantile(sorted, 0.99),
       max: sorted.at(-1) ?? NaN,
     };
   }

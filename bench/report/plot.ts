@@ -30,15 +30,24 @@ export function plot(cells: readonly Cell[], { cpu, cores, commit, at }: Conditi
     from.map((cell) => ({ label: contenderOf(cell.contender).title, parts: parts(cell) }));
   const panels: Panel[] = [
     {
-      ...{ title: 'Authentications per second, 32 clients', unit: '1/s', digits: 0, legend: [] },
+      title: 'Authentications per second, 32 clients',
+      unit: '1/s',
+      digits: 0,
+      legend: [],
       bars: bars(at32, (cell) => [typical(cell, ({ perSecond }) => perSecond)]),
     },
     {
-      ...{ title: 'CPU for one authentication', unit: 'ms', digits: 2, legend: ['service', 'database'] },
+      title: 'CPU for one authentication',
+      unit: 'ms',
+      digits: 2,
+      legend: ['service', 'database'],
       bars: bars(at32, (cell) => [typical(cell, (m) => m.cpu.service), typical(cell, (m) => m.cpu.database)]),
     },
     {
-      ...{ title: 'Latency at half of its own capacity, p99', unit: 'ms', digits: 1, legend: [] },
+      title: 'Latency at half of its own capacity, p99',
+      unit: 'ms',
+      digits: 1,
+      legend: [],
       bars: bars(half, (cell) => [typical(cell, ({ p99 }) => p99)]),
     },
   ].filter(({ bars: { length } }) => length > 0);

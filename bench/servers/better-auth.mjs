@@ -16,7 +16,9 @@ const auth = betterAuth({
   telemetry: { enabled: false },
   plugins: [
     passkey({
-      ...{ rpID: 'localhost', rpName: 'Benchmark', origin },
+      rpID: 'localhost',
+      rpName: 'Benchmark',
+      origin,
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
       registration: {
         requireSession: false,

@@ -65,8 +65,14 @@ app.post('/v1/challenges/authentication', async () => {
   const [id, user] = [uuidv7(), nextUser()];
   const [issued] = await ISSUE_AUTHENTICATION.run(through, [
     {
-      ...{ id, rpId: RP_ID, userId: user.id, purpose: undefined, issuedTo: CALLER, challenge: randomBytes(32) },
-      ...{ now: new Date(), event: anew(user.events.issued) },
+      id,
+      rpId: RP_ID,
+      userId: user.id,
+      purpose: undefined,
+      issuedTo: CALLER,
+      challenge: randomBytes(32),
+      now: new Date(),
+      event: anew(user.events.issued),
     },
   ]);
   if (!issued?.expires_at) throw new Error('no challenge was issued');
@@ -81,9 +87,14 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
   const verified = verify('sha256', data, publicKey, signature);
   const [accepted] = await ACCEPT_AUTHENTICATION.run(through, [
     {
-      ...{ credential: { rpId: RP_ID, id: redeemed?.c_id ?? '', bindingMac: MAC }, signCount: 0, backedUp: true },
-      ...{ backupEligible: true, bindingMac: MAC },
-      ...{ now: new Date(), flag: false, event: anew(user.events.verified) },
+      credential: { rpId: RP_ID, id: redeemed?.c_id ?? '', bindingMac: MAC },
+      signCount: 0,
+      backedUp: true,
+      backupEligible: true,
+      bindingMac: MAC,
+      now: new Date(),
+      flag: false,
+      event: anew(user.events.verified),
     },
   ]);
   if (!accepted) throw new Error('no authentication was accepted');

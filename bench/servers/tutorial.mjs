@@ -42,7 +42,10 @@ app.use(express.json());
 
 app.post('/register/options', async ({ body: { userId } }, response) => {
   const options = await generateRegistrationOptions({
-    ...{ rpName: 'Tutorial', rpID, userName: userId, attestationType: 'none' },
+    rpName: 'Tutorial',
+    rpID,
+    userName: userId,
+    attestationType: 'none',
     excludeCredentials: await credentialsOf(userId),
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
   });
@@ -53,7 +56,9 @@ app.post('/register/verify', async ({ body }, response) => {
   const begun = take(body.ceremony);
   if (!begun) return response.status(400).json({ error: 'no challenge' });
   const { verified, registrationInfo: made } = await verifyRegistrationResponse({
-    ...{ response: body.response, expectedChallenge: begun.challenge, ...expected },
+    response: body.response,
+    expectedChallenge: begun.challenge,
+    ...expected,
   });
   if (!verified) return response.status(400).json({ error: 'not verified' });
   const { id, publicKey, counter, transports } = made.credential;
@@ -66,7 +71,8 @@ app.post('/register/verify', async ({ body }, response) => {
 
 app.post('/login/options', async ({ body: { userId } }, response) => {
   const options = await generateAuthenticationOptions({
-    ...{ rpID, userVerification: 'required' },
+    rpID,
+    userVerification: 'required',
     ...(userId ? { allowCredentials: await credentialsOf(userId) } : {}),
   });
   response.json(begin(options, userId));
@@ -79,7 +85,9 @@ app.post('/login/verify', async ({ body }, response) => {
     return response.status(400).json({ error: 'no such challenge or credential' });
   const { id, public_key: publicKey, counter, transports } = known;
   const { verified, authenticationInfo } = await verifyAuthenticationResponse({
-    ...{ response: body.response, expectedChallenge: begun.challenge, ...expected },
+    response: body.response,
+    expectedChallenge: begun.challenge,
+    ...expected,
     credential: { id, publicKey, counter: Number(counter), transports },
   });
   if (!verified) return response.status(400).json({ error: 'not verified' });

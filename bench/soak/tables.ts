@@ -35,8 +35,10 @@ export async function tableSizes(session: pg.Client): Promise<Record<Table, Tabl
   );
   const sizes = rows.map(({ name, heap, indexes, dead, vacuums }) => {
     const size: TableSize = {
-      ...{ heap: Number(heap), indexes: Number(indexes) },
-      ...{ dead: Number(dead), vacuums: Number(vacuums) },
+      heap: Number(heap),
+      indexes: Number(indexes),
+      dead: Number(dead),
+      vacuums: Number(vacuums),
     };
     return [name, size] as const;
   });

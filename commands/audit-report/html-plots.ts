@@ -26,26 +26,37 @@ type Columns = Extract<Plot, { kind: 'columns' }>;
 type Bars = Extract<Plot, { kind: 'bars' }>;
 
 function drawColumns(id: string, { title, series: { buckets, hours }, of }: Columns): Markup {
-  const top = roundUpToScale(Math.max(1, ...buckets.map((bucket) => of.reduce((sum, { count }) => sum + bucket[count], 0))));
+  const top = roundUpToScale(
+    Math.max(1, ...buckets.map((bucket) => of.reduce((sum, { count }) => sum + bucket[count], 0))),
+  );
   const width = (WIDTH - LEFT) / Math.max(1, buckets.length);
   const y = (count: number): number => HEIGHT - (count / top) * HEIGHT;
   const columns = buckets.map((bucket, index) => {
     let below = 0;
     const parts = of.map(({ count }, n) => {
       const [from, to] = [below, (below += bucket[count])];
-      return to === from ? markup`` : drawRect(`s${String(n)}`, LEFT + (index + GAP / 2) * width, TOP + y(to), width * (1 - GAP), y(from) - y(to));
+      return to === from
+        ? markup``
+        : drawRect(`s${String(n)}`, LEFT + (index + GAP / 2) * width, TOP + y(to), width * (1 - GAP), y(from) - y(to));
     });
     const said = of.map(({ name, count }) => `${formatCount(bucket[count])} ${name.toLowerCase()}`).join(', ');
     return markup`<g><title>${formatMinute(bucket.start)}: ${said}</title>${drawRect('hover', LEFT + index * width, TOP, width, HEIGHT)}${parts}</g>`;
   });
-  const sums = of.map(({ name, count }) => `${formatCount(buckets.reduce((sum, bucket) => sum + bucket[count], 0))} ${name.toLowerCase()}`);
+  const sums = of.map(
+    ({ name, count }) =>
+      `${formatCount(buckets.reduce((sum, bucket) => sum + bucket[count], 0))} ${name.toLowerCase()}`,
+  );
   const caption = `${title} per ${formatSpan(hours)}`;
   const told = `${caption}: ${sums.join(', ')}; at most ${formatCount(top)} on the scale.`;
   return markup`<figure><figcaption>${caption}${of.length > 1 ? of.map(({ name }, n) => markup` <span class="key s${String(n)}">${name}</span>`) : ''}</figcaption>
 <svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + BOTTOM}" role="img" aria-labelledby="${id}-plot"><title id="${id}-plot">${told}</title>
-${drawScale(top, y)}${columns}${drawDates(buckets.map(({ start }) => start), hours, width)}</svg></figure>
+${drawScale(top, y)}${columns}${drawDates(
+    buckets.map(({ start }) => start),
+    hours,
+    width,
+  )}</svg></figure>
 `;
-} // prettier-ignore
+}
 
 function drawScale(top: number, y: (count: number) => number): Markup[] {
   return Array.from({ length: Y_LINES + 1 }, (_, line) => (top / Y_LINES) * line)
@@ -54,7 +65,7 @@ function drawScale(top: number, y: (count: number) => number): Markup[] {
       const at = roundToTenth(TOP + y(count));
       return markup`<line class="grid" x1="${LEFT}" x2="${WIDTH}" y1="${at}" y2="${at}"/><text x="${LEFT - 8}" y="${at + 4}" class="end">${formatCompact(count)}</text>`;
     });
-} // prettier-ignore
+}
 
 /** Labels the columns with dates: the beginnings of days in a series of more than two days. */
 function drawDates(starts: readonly Date[], hours: number, width: number): Markup[] {
@@ -76,11 +87,14 @@ function drawBars(id: string, { title, bars }: Bars): Markup {
     const text = label.length > MAX_LABEL ? `${label.slice(0, MAX_LABEL - 1)}…` : label;
     return markup`<text x="${LABEL_WIDTH - 10}" y="${top + 16}" class="end">${text}</text>${drawRect('s1', LABEL_WIDTH, top + 4, length, BAR_HEIGHT - 8)}<text x="${roundToTenth(LABEL_WIDTH + length + 8)}" y="${top + 16}">${formatCount(count)}</text>`;
   });
-  const told = `${title}: ${bars.map(({ label, count }) => `${label} ${formatCount(count)}`).slice(0, 3).join('; ')}.`;
+  const told = `${title}: ${bars
+    .map(({ label, count }) => `${label} ${formatCount(count)}`)
+    .slice(0, 3)
+    .join('; ')}.`;
   return markup`<figure><svg viewBox="0 0 ${WIDTH} ${bars.length * BAR_HEIGHT + 4}" role="img" aria-labelledby="${id}-plot"><title id="${id}-plot">${told}</title>
 ${lines}</svg></figure>
 `;
-} // prettier-ignore
+}
 
 function drawRect(name: string, x: number, y: number, width: number, height: number): Markup {
   return markup`<rect class="${name}" x="${roundToTenth(x)}" y="${roundToTenth(y)}" width="${roundToTenth(width)}" height="${roundToTenth(height)}"/>`;

@@ -23,7 +23,11 @@ const toText = (value: unknown): string => (typeof value === 'string' ? value : 
 /** @param event an OCSF event; missing members become empty */
 export function readLoggedEvent(event: unknown): LoggedEvent {
   const members = toMembers(event);
-  const [actor, source, facts] = [toMembers(members['actor']), toMembers(members['src_endpoint']), toMembers(members['unmapped'])]; // prettier-ignore
+  const [actor, source, facts] = [
+    toMembers(members['actor']),
+    toMembers(members['src_endpoint']),
+    toMembers(members['unmapped']),
+  ];
   const time = members['time'];
   return {
     type: toText(toMembers(members['metadata'])['event_code']) || '(unknown)',

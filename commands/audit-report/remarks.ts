@@ -30,23 +30,35 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     if (count > 0) remarks.push({ level, text: `${text}: ${formatCount(count)}`, ...(section && { section }) });
   };
   const signs = review.signs.newest;
-  const countType = (events: readonly LoggedEvent[], type: string): number => events.filter((event) => event.type === type).length;
-  const countFailed = (type: string): number => review.changes.newest.filter((event) => event.type === type && !event.success).length;
+  const countType = (events: readonly LoggedEvent[], type: string): number =>
+    events.filter((event) => event.type === type).length;
+  const countFailed = (type: string): number =>
+    review.changes.newest.filter((event) => event.type === type && !event.success).length;
   const countMade = (type: string): number => countType(review.changes.newest, type) - countFailed(type);
 
   add('act', countType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
   add('act', countType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
   add('look', countType(signs, 'risk.signal'), 'Risk signals', 'signs');
-  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload']) add('look', countFailed(type), `${type} refused; the old version stays active`, 'changes');
+  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload'])
+    add('look', countFailed(type), `${type} refused; the old version stays active`, 'changes');
   const suspicious = review.refusals.rank(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
-  for (const { key, value } of suspicious) add('look', value.count, `${key[0] ?? ''} refused as ${key[1] ?? ''}`, 'refusals');
+  for (const { key, value } of suspicious)
+    add('look', value.count, `${key[0] ?? ''} refused as ${key[1] ?? ''}`, 'refusals');
   add('look', sumCounts(review.denied) + review.unrecordedDenials, 'Calls denied', 'denied');
   add('look', sumCounts(review.handshakes) + review.unrecordedHandshakes, 'Handshakes refused', 'handshakes');
   addRefusedShare(review, remarks);
-  for (const type of ['policy.reload', 'trust.reload', 'attestation-roots.reload', 'relying-party.create', 'relying-party.update', 'schema.migrate']) add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
+  for (const type of [
+    'policy.reload',
+    'trust.reload',
+    'attestation-roots.reload',
+    'relying-party.create',
+    'relying-party.update',
+    'schema.migrate',
+  ])
+    add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
   if (proved) add('note', proved.erased, 'Events that only the archive has, not this report');
   return remarks;
-} // prettier-ignore
+}
 
 const sumCounts = (tally: Review['denied']): number =>
   tally.rank(() => 0).reduce((sum, { value }) => sum + value.count, 0);

@@ -22,7 +22,9 @@ beforeAll(async () => {
 /** Splits the lines into chunks of arbitrary size. */
 const splitIntoChunks = (text = lines.join('')): AsyncIterable<Buffer> => {
   const bytes = Buffer.from(text);
-  return Readable.from(Array.from({ length: Math.ceil(bytes.length / 10_007) }, (_, n) => bytes.subarray(n * 10_007, (n + 1) * 10_007))); // prettier-ignore
+  return Readable.from(
+    Array.from({ length: Math.ceil(bytes.length / 10_007) }, (_, n) => bytes.subarray(n * 10_007, (n + 1) * 10_007)),
+  );
 };
 
 async function buildSampleReport(period = ALWAYS): Promise<Report> {
@@ -32,7 +34,8 @@ async function buildSampleReport(period = ALWAYS): Promise<Report> {
 }
 
 const findSection = ({ sections }: Report, id: string): Section => sections.find((one) => one.id === id)!;
-const listCells = (report: Report, id: string, columns: number): string[][] => findSection(report, id).rows.map((row) => row.slice(0, columns)); // prettier-ignore
+const listCells = (report: Report, id: string, columns: number): string[][] =>
+  findSection(report, id).rows.map((row) => row.slice(0, columns));
 
 describe('a report', () => {
   it('counts what happened', async () => {
@@ -57,7 +60,9 @@ describe('a report', () => {
   it('tells refusals by reason, denied callers and refused handshakes', async () => {
     const report = await buildSampleReport();
     expect(listCells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
-    expect(findSection(report, 'denied').rows).toEqual([['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01']]); // prettier-ignore
+    expect(findSection(report, 'denied').rows).toEqual([
+      ['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01'],
+    ]);
     expect(listCells(report, 'handshakes', 3)).toEqual([['203.0.113.9', 'CERT_REVOKED', '3']]);
     expect(findSection(report, 'denied').note).toBe(
       'Another 30 exceeded the limit of records per minute and have no record of their own.',
@@ -74,7 +79,12 @@ describe('a report', () => {
       ['2026-01-07 13:00:01', 'trust.reload', 'failure', 'Passkey Manager'],
       ['2026-01-07 14:00:01', 'relying-party.create', 'success', 'spiffe://bank.example/operator'],
     ]);
-    expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual(['credential.tampered', 'risk.signal', 'audit.failure', 'audit.recovery']); // prettier-ignore
+    expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual([
+      'credential.tampered',
+      'risk.signal',
+      'audit.failure',
+      'audit.recovery',
+    ]);
     expect(listCells(report, 'readers', 3)).toEqual([
       ['spiffe://bank.example/auditor', '2', '0'],
       ['spiffe://bank.example/siem', '0', '1'],
@@ -103,7 +113,9 @@ describe('a report', () => {
 
   it('is of the time that is asked for', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
-    expect(report.period).toBe('2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report'); // prettier-ignore
+    expect(report.period).toBe(
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report',
+    );
     expect(report.figures[0]?.value).toBe('151');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);
     const never = await buildSampleReport({ from: 0, to: 1 });
@@ -133,13 +145,15 @@ describe('the page', () => {
   it('is well-formed: every element that opens closes', async () => {
     const html = renderHtml(await buildSampleReport()).replace(/<style>[^]*<\/style>/, '');
     const open: string[] = [];
-    for (const [tag, closing, name = '', rest = ''] of html.matchAll(/<(\/?)([a-z0-9]+)((?:\s+[\w:-]+="[^"]*")*\s*\/?)>/gi)) {
+    for (const [tag, closing, name = '', rest = ''] of html.matchAll(
+      /<(\/?)([a-z0-9]+)((?:\s+[\w:-]+="[^"]*")*\s*\/?)>/gi,
+    )) {
       if (closing) expect([tag, open.pop()]).toEqual([tag, name]);
       else if (!rest.endsWith('/') && !['meta'].includes(name)) open.push(name);
     }
     expect(open).toEqual([]);
     expect(html.match(/<(?!\/?[a-z]|!doctype)/g)).toBeNull();
-  }); // prettier-ignore
+  });
 
   it('has a plot for what is seen better than read, said in words too', async () => {
     const html = renderHtml(await buildSampleReport());

@@ -78,10 +78,16 @@ function summarizeProof(proved: ProvedExport | undefined): Report['proof'] {
   }
   const { from, to, events, erased, checkpoint, since, anchored } = proved;
   const facts: [string, string][] = [
-    ['Leaves', `[${String(from)}, ${String(to)}) of ${String(checkpoint.size)}: ${formatCount(events)} events, ${formatCount(erased)} erased`],
+    [
+      'Leaves',
+      `[${String(from)}, ${String(to)}) of ${String(checkpoint.size)}: ${formatCount(events)} events, ${formatCount(erased)} erased`,
+    ],
     ['Root', checkpoint.root.toString('base64')],
-    ['Signed', `${checkpoint.time ? `${formatTime(checkpoint.time.getTime())}, ` : ''}by ${checkpoint.keys.map(({ algorithm, keyId }) => `${algorithm} (${keyId})`).join(' and ')}`],
-  ]; // prettier-ignore
+    [
+      'Signed',
+      `${checkpoint.time ? `${formatTime(checkpoint.time.getTime())}, ` : ''}by ${checkpoint.keys.map(({ algorithm, keyId }) => `${algorithm} (${keyId})`).join(' and ')}`,
+    ],
+  ];
   if (since) facts.push(['Continues', `the checkpoint of ${formatCount(since.size)} leaves`]);
   if (anchored) {
     const { held, outside, newer } = anchored;
@@ -108,9 +114,17 @@ function listFigures(review: Review): Report['figures'] {
   const denied = review.denied.rank(() => 0).reduce((sum, { value }) => sum + value.count, review.unrecordedDenials);
   return [
     { name: 'Events', value: formatCount(review.events) },
-    { name: 'Authentications', value: formatCount(verified.success), more: `${formatCount(verified.failure)} refused (${formatRate(verified.failure, verified.success + verified.failure)})` },
-    { name: 'Passkeys registered', value: formatCount(registered.success), more: `${formatCount(registered.failure)} refused` },
+    {
+      name: 'Authentications',
+      value: formatCount(verified.success),
+      more: `${formatCount(verified.failure)} refused (${formatRate(verified.failure, verified.success + verified.failure)})`,
+    },
+    {
+      name: 'Passkeys registered',
+      value: formatCount(registered.success),
+      more: `${formatCount(registered.failure)} refused`,
+    },
     { name: 'Passkeys revoked', value: formatCount(revoked.success) },
     { name: 'Calls denied', value: formatCount(denied) },
-  ]; // prettier-ignore
+  ];
 }

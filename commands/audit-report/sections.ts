@@ -22,16 +22,27 @@ export function listSections(review: Review, modelName: (aaguid: string) => stri
       ...noteUnrecorded(review.unrecordedDenials),
     },
     {
-      ...buildSightings('handshakes', 'Handshakes refused', review.handshakes, ['Address', 'Reason'], 'No handshake was refused.'),
+      ...buildSightings(
+        'handshakes',
+        'Handshakes refused',
+        review.handshakes,
+        ['Address', 'Reason'],
+        'No handshake was refused.',
+      ),
       ...noteUnrecorded(review.unrecordedHandshakes),
     },
-    buildEventList('changes', 'Changes', review.changes, 'Policy, trust material, metadata, relying parties and the service itself.'),
+    buildEventList(
+      'changes',
+      'Changes',
+      review.changes,
+      'Policy, trust material, metadata, relying parties and the service itself.',
+    ),
     buildEventList('signs', 'Risk signals and failures', review.signs),
     buildReaders(review),
     buildModels(review, modelName),
     buildTypes(review),
   ];
-} // prettier-ignore
+}
 
 function noteUnrecorded(count: number): Pick<Section, 'note'> {
   return count > 0
@@ -44,87 +55,216 @@ function noteUnrecorded(count: number): Pick<Section, 'note'> {
 function buildActivity({ hours }: Review): Section {
   const series = hours.toSeries(MAX_BUCKETS);
   return {
-    ...{ id: 'activity', title: 'Busiest hours', columns: [makeTextColumn('Hour (UTC)'), makeNumberColumn('Events'), makeNumberColumn('Accepted'), makeNumberColumn('Refused')] },
-    rows: hours.listBusiest(BUSIEST).map(({ start, events, accepted, refused }) => [formatMinute(start), formatCount(events), formatCount(accepted), formatCount(refused)]),
+    id: 'activity',
+    title: 'Busiest hours',
+    columns: [
+      makeTextColumn('Hour (UTC)'),
+      makeNumberColumn('Events'),
+      makeNumberColumn('Accepted'),
+      makeNumberColumn('Refused'),
+    ],
+    rows: hours
+      .listBusiest(BUSIEST)
+      .map(({ start, events, accepted, refused }) => [
+        formatMinute(start),
+        formatCount(events),
+        formatCount(accepted),
+        formatCount(refused),
+      ]),
     empty: 'Nothing happened.',
     plot: { kind: 'columns', title: 'Events', series, of: [{ name: 'Events', count: 'events' }] },
   };
-} // prettier-ignore
+}
 
 function buildAuthentications({ hours }: Review): Section {
   const series = hours.toSeries(MAX_BUCKETS);
   const days = sumByDay(hours).filter(({ accepted, refused }) => accepted + refused > 0);
   return {
-    ...{ id: 'authentications', title: 'Authentications by day', columns: [makeTextColumn('Day (UTC)'), makeNumberColumn('Accepted'), makeNumberColumn('Refused'), makeNumberColumn('Share refused')] },
-    rows: days.slice(-MAX_ROWS).map(({ start, accepted, refused }) => [start.toISOString().slice(0, 10), formatCount(accepted), formatCount(refused), formatRate(refused, accepted + refused)]),
+    id: 'authentications',
+    title: 'Authentications by day',
+    columns: [
+      makeTextColumn('Day (UTC)'),
+      makeNumberColumn('Accepted'),
+      makeNumberColumn('Refused'),
+      makeNumberColumn('Share refused'),
+    ],
+    rows: days
+      .slice(-MAX_ROWS)
+      .map(({ start, accepted, refused }) => [
+        start.toISOString().slice(0, 10),
+        formatCount(accepted),
+        formatCount(refused),
+        formatRate(refused, accepted + refused),
+      ]),
     empty: 'There were none.',
-    plot: { kind: 'columns', title: 'Authentications', series, of: [{ name: 'Accepted', count: 'accepted' }, { name: 'Refused', count: 'refused' }] },
+    plot: {
+      kind: 'columns',
+      title: 'Authentications',
+      series,
+      of: [
+        { name: 'Accepted', count: 'accepted' },
+        { name: 'Refused', count: 'refused' },
+      ],
+    },
   };
-} // prettier-ignore
+}
 
 function sumByDay(hours: HourlyCounts): readonly { start: Date; accepted: number; refused: number }[] {
   const days = new Map<string, { start: Date; accepted: number; refused: number }>();
-  for (const { start, accepted, refused } of [...hours.listBusiest(Infinity)].sort((a, b) => a.start.getTime() - b.start.getTime())) {
+  for (const { start, accepted, refused } of [...hours.listBusiest(Infinity)].sort(
+    (a, b) => a.start.getTime() - b.start.getTime(),
+  )) {
     const day = start.toISOString().slice(0, 10);
     const counts = days.get(day) ?? { start, accepted: 0, refused: 0 };
     days.set(day, { start: counts.start, accepted: counts.accepted + accepted, refused: counts.refused + refused });
   }
   return [...days.values()];
-} // prettier-ignore
+}
 
 function buildRefusals(review: Review): Section {
-  const section = buildSightings('refusals', 'Refusals by reason', review.refusals, ['Event', 'Reason'], 'Nothing was refused.');
+  const section = buildSightings(
+    'refusals',
+    'Refusals by reason',
+    review.refusals,
+    ['Event', 'Reason'],
+    'Nothing was refused.',
+  );
   const bars = review.refusals.rank(({ count }) => count).slice(0, MAX_BARS);
-  const labelled = bars.map(({ key, value: { count } }) => ({ label: `${key[1] || '(none)'} · ${key[0] ?? ''}`, count }));
+  const labelled = bars.map(({ key, value: { count } }) => ({
+    label: `${key[1] || '(none)'} · ${key[0] ?? ''}`,
+    count,
+  }));
   return { ...section, plot: { kind: 'bars', title: 'Refusals by reason', bars: labelled } };
-} // prettier-ignore
+}
 
-function buildSightings(id: string, title: string, tally: Tally<Sightings>, words: readonly string[], empty: string): Section {
+function buildSightings(
+  id: string,
+  title: string,
+  tally: Tally<Sightings>,
+  words: readonly string[],
+  empty: string,
+): Section {
   const rows = tally.rank(({ count }) => count);
   return {
-    ...{ id, title, empty, columns: [...words.map(makeTextColumn), makeNumberColumn('Count'), makeTextColumn('First (UTC)'), makeTextColumn('Last (UTC)')] },
+    id,
+    title,
+    empty,
+    columns: [
+      ...words.map(makeTextColumn),
+      makeNumberColumn('Count'),
+      makeTextColumn('First (UTC)'),
+      makeTextColumn('Last (UTC)'),
+    ],
     ...noteShortened(rows, MAX_ROWS),
-    rows: rows.slice(0, MAX_ROWS).map(({ key, value: { count, first, last } }) => [...key, formatCount(count), formatSecond(first), formatSecond(last)]),
+    rows: rows
+      .slice(0, MAX_ROWS)
+      .map(({ key, value: { count, first, last } }) => [
+        ...key,
+        formatCount(count),
+        formatSecond(first),
+        formatSecond(last),
+      ]),
   };
-} // prettier-ignore
+}
 
 function buildEventList(id: string, title: string, list: NewestEvents, note?: string): Section {
-  const more = list.count > list.newest.length ? `The last ${formatCount(list.newest.length)} of ${formatCount(list.count)}.` : '';
+  const more =
+    list.count > list.newest.length ? `The last ${formatCount(list.newest.length)} of ${formatCount(list.count)}.` : '';
   const getOriginator = ({ caller, address }: LoggedEvent): string => caller || address;
   return {
-    ...{ id, title, empty: 'There were none.', columns: [makeTextColumn('Time (UTC)'), makeTextColumn('Event'), makeTextColumn('Outcome'), makeTextColumn('By'), makeTextColumn('What')] },
+    id,
+    title,
+    empty: 'There were none.',
+    columns: [
+      makeTextColumn('Time (UTC)'),
+      makeTextColumn('Event'),
+      makeTextColumn('Outcome'),
+      makeTextColumn('By'),
+      makeTextColumn('What'),
+    ],
     ...((note ?? more) && { note: [note, more].filter(Boolean).join(' ') }),
-    rows: list.newest.map((event) => [formatSecond(event.time), event.type, event.success ? 'success' : 'failure', getOriginator(event), describeChange(event)]),
+    rows: list.newest.map((event) => [
+      formatSecond(event.time),
+      event.type,
+      event.success ? 'success' : 'failure',
+      getOriginator(event),
+      describeChange(event),
+    ]),
   };
-} // prettier-ignore
+}
 
 function buildReaders({ readers: tally }: Review): Section {
   const rows = tally.rank(({ reads, exports }) => reads + exports);
   return {
-    ...{ id: 'readers', title: 'Readers of the audit log', empty: 'Nobody read it.', columns: [makeTextColumn('Caller'), makeNumberColumn('Reads'), makeNumberColumn('Exports'), makeTextColumn('Last (UTC)')] },
+    id: 'readers',
+    title: 'Readers of the audit log',
+    empty: 'Nobody read it.',
+    columns: [
+      makeTextColumn('Caller'),
+      makeNumberColumn('Reads'),
+      makeNumberColumn('Exports'),
+      makeTextColumn('Last (UTC)'),
+    ],
     ...noteShortened(rows, MAX_ROWS),
-    rows: rows.slice(0, MAX_ROWS).map(({ key, value: { reads, exports, last } }) => [key[0] ?? '', formatCount(reads), formatCount(exports), formatSecond(last)]),
+    rows: rows
+      .slice(0, MAX_ROWS)
+      .map(({ key, value: { reads, exports, last } }) => [
+        key[0] ?? '',
+        formatCount(reads),
+        formatCount(exports),
+        formatSecond(last),
+      ]),
   };
-} // prettier-ignore
+}
 
 function buildModels({ models: tally }: Review, modelName: (aaguid: string) => string | undefined): Section {
   const rows = tally.rank(({ registered, revoked }) => registered + revoked);
-  const getModelName = (aaguid: string): string => modelName(aaguid) ?? (aaguid === '' ? 'not reported' : 'unknown model');
+  const getModelName = (aaguid: string): string =>
+    modelName(aaguid) ?? (aaguid === '' ? 'not reported' : 'unknown model');
   return {
-    ...{ id: 'models', title: 'Passkeys by authenticator model', empty: 'None was registered or revoked.' },
-    columns: [makeTextColumn('Model'), makeTextColumn('AAGUID'), makeNumberColumn('Registered'), makeNumberColumn('Suspended'), makeNumberColumn('Revoked')],
+    id: 'models',
+    title: 'Passkeys by authenticator model',
+    empty: 'None was registered or revoked.',
+    columns: [
+      makeTextColumn('Model'),
+      makeTextColumn('AAGUID'),
+      makeNumberColumn('Registered'),
+      makeNumberColumn('Suspended'),
+      makeNumberColumn('Revoked'),
+    ],
     ...noteShortened(rows, MAX_ROWS),
-    rows: rows.slice(0, MAX_ROWS).map(({ key: [aaguid = ''], value }) => [getModelName(aaguid), aaguid, formatCount(value.registered), formatCount(value.suspended), formatCount(value.revoked)]),
+    rows: rows
+      .slice(0, MAX_ROWS)
+      .map(({ key: [aaguid = ''], value }) => [
+        getModelName(aaguid),
+        aaguid,
+        formatCount(value.registered),
+        formatCount(value.suspended),
+        formatCount(value.revoked),
+      ]),
   };
-} // prettier-ignore
+}
 
 function buildTypes({ types: tally }: Review): Section {
   const rows = tally.rank(({ success, failure }) => success + failure);
   return {
-    ...{ id: 'types', title: 'All events', empty: 'There were none.', columns: [makeTextColumn('Class'), makeTextColumn('Event'), makeNumberColumn('Success'), makeNumberColumn('Failure')] },
-    rows: rows.map(({ key: [className = '', type = ''], value: { success, failure } }) => [className, type, formatCount(success), formatCount(failure)]),
+    id: 'types',
+    title: 'All events',
+    empty: 'There were none.',
+    columns: [
+      makeTextColumn('Class'),
+      makeTextColumn('Event'),
+      makeNumberColumn('Success'),
+      makeNumberColumn('Failure'),
+    ],
+    rows: rows.map(({ key: [className = '', type = ''], value: { success, failure } }) => [
+      className,
+      type,
+      formatCount(success),
+      formatCount(failure),
+    ]),
   };
-} // prettier-ignore
+}
 
 const noteShortened = (rows: readonly Counted<unknown>[], max: number): { note?: string } =>
   rows.length > max ? { note: `The first ${formatCount(max)} of ${formatCount(rows.length)}.` } : {};

@@ -13,7 +13,7 @@ export function renderText(report: Report): string {
     title,
     RULE.repeat(title.length),
     ...alignColumns([['File', file], ['Period', period], ['Proof', proof.text], ...proof.facts]),
-  ].map((line) => line.trimEnd()); // prettier-ignore
+  ].map((line) => line.trimEnd());
   const counts = alignColumns(
     figures.map(({ name, value, more = '' }) => [name, value, more]),
     [1],
@@ -36,16 +36,27 @@ function formatTable({ columns, rows, empty, note }: Section): string[] {
   if (rows.length === 0) return [note ?? empty];
   const numeric = columns.flatMap((column, index) => (column.numeric ? [index] : []));
   const [head = '', ...lines] = alignColumns([columns.map(({ title }) => title), ...rows], numeric);
-  return [...(note ? [note] : []), head, RULE.repeat(Math.min(MAX_RULE, Math.max(...[head, ...lines].map((line) => line.trimEnd().length)))), ...lines];
-} // prettier-ignore
+  return [
+    ...(note ? [note] : []),
+    head,
+    RULE.repeat(Math.min(MAX_RULE, Math.max(...[head, ...lines].map((line) => line.trimEnd().length)))),
+    ...lines,
+  ];
+}
 
 /** Pads cells to columns. @param numeric the columns to align on the right */
 function alignColumns(rows: readonly (readonly string[])[], numeric: readonly number[] = []): string[] {
   const cells = rows.map((row) => row.map((cell, index) => cutCell(makeVisible(cell), index === row.length - 1)));
-  const widths = cells.reduce<number[]>((wide, row) => row.map((cell, index) => Math.max(wide[index] ?? 0, cell.length)), []);
-  return cells.map((row) =>
-    row.map((cell, index) => (numeric.includes(index) ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!))).join('  '),
+  const widths = cells.reduce<number[]>(
+    (wide, row) => row.map((cell, index) => Math.max(wide[index] ?? 0, cell.length)),
+    [],
   );
-} // prettier-ignore
+  return cells.map((row) =>
+    row
+      .map((cell, index) => (numeric.includes(index) ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!)))
+      .join('  '),
+  );
+}
 
-const cutCell = (cell: string, last: boolean): string => (last || cell.length <= MAX_CELL ? cell : `${cell.slice(0, MAX_CELL - 1)}…`); // prettier-ignore
+const cutCell = (cell: string, last: boolean): string =>
+  last || cell.length <= MAX_CELL ? cell : `${cell.slice(0, MAX_CELL - 1)}…`;

@@ -34,10 +34,15 @@ export function describeCertificates(pem: string, what: string, where: string, n
     const { algorithm, size } = describeKey(certificate.publicKey);
     const signature = certificate.signatureAlgorithm ?? 'unknown';
     return {
-      ...{ what, where, subject: joinLines(certificate.subject), issuer: joinLines(certificate.issuer) },
+      what,
+      where,
+      subject: joinLines(certificate.subject),
+      issuer: joinLines(certificate.issuer),
       serial: certificate.serialNumber.toLowerCase(),
       ...describeValidity(certificate.validFromDate, certificate.validToDate, now),
-      ...{ signature, holds: `${algorithm}, ${size}`, fingerprint: sha256(certificate.raw) },
+      signature,
+      holds: `${algorithm}, ${size}`,
+      fingerprint: sha256(certificate.raw),
       postQuantum: classifyPostQuantum(algorithm),
     };
   });
@@ -49,9 +54,14 @@ export async function describeRevocationLists(pem: string, what: string, where: 
   return lists.map(({ issuer, number, size, signature: { name, hash }, der, ...list }) => {
     const authority = new x509.Name(Buffer.from(issuer, 'hex')).toString();
     return {
-      ...{ what, where, subject: authority, issuer: authority, serial: number?.toString(16) ?? '' },
+      what,
+      where,
+      subject: authority,
+      issuer: authority,
+      serial: number?.toString(16) ?? '',
       ...describeValidity(list.thisUpdate, list.nextUpdate ?? new Date(0), now),
-      ...{ signature: hash ? `${name} with ${hash}` : name, holds: `${String(size)} revoked` },
+      signature: hash ? `${name} with ${hash}` : name,
+      holds: `${String(size)} revoked`,
       fingerprint: sha256(der),
       postQuantum: classifyPostQuantum(name),
     };

@@ -123,7 +123,9 @@ describe('the database', () => {
   it('is told with what was asked for and what came of it, without the password', async () => {
     const { database } = await take({ DATABASE_URL });
     expect(database).toEqual({
-      ...{ server: '127.0.0.1:1/passkeys', role: 'service', settings: 'sslmode=verify-full' },
+      server: '127.0.0.1:1/passkeys',
+      role: 'service',
+      settings: 'sslmode=verify-full',
       agreed: 'no connection: ECONNREFUSED',
     });
   });

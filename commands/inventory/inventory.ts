@@ -44,8 +44,11 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
     ),
     database: await describeDatabase(config.databaseUrl, config.databasePasswordFile),
     webauthn: ALGORITHMS.map(({ cose, name, offered }) => ({
-      ...{ cose, what: offered ? 'offered by default' : 'if a relying party’s policy lists it', algorithm: name },
-      ...{ where: 'src/webauthn/algorithms.ts', postQuantum: classifyPostQuantum(name) },
+      cose,
+      what: offered ? 'offered by default' : 'if a relying party’s policy lists it',
+      algorithm: name,
+      where: 'src/webauthn/algorithms.ts',
+      postQuantum: classifyPostQuantum(name),
     })),
     service: SERVICE_ALGORITHMS.map((use) => ({ ...use, postQuantum: classifyPostQuantum(use.algorithm) })),
     keys: [

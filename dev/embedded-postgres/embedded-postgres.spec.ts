@@ -98,7 +98,6 @@ describe('the embedded database', () => {
       ['postgres/data', 0o700],
       ['postgres/password', 0o600],
     ] as const) {
-      // prettier-ignore
       expect((await stat(join(directory, path))).mode & 0o777).toBe(mode);
     }
   });

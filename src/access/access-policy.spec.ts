@@ -54,12 +54,16 @@ describe('an access policy', () => {
       {
         id: 'spiffe://bank.example/ns/prod/sa/auth-service',
         permissions: new Set(['passkeys:register', 'passkeys:authenticate', 'passkeys:read', 'passkeys:manage']),
-        ...{ relyingParties: ['login.bank.example'], requestsPerSecond: 500, notAfter: null },
+        relyingParties: ['login.bank.example'],
+        requestsPerSecond: 500,
+        notAfter: null,
       },
       {
         id: 'spiffe://bank.example/ns/audit/sa/siem',
         permissions: new Set(['audit:read', 'audit:export']),
-        ...{ relyingParties: null, requestsPerSecond: null, notAfter: new Date('2027-06-30T00:00:00Z') },
+        relyingParties: null,
+        requestsPerSecond: null,
+        notAfter: new Date('2027-06-30T00:00:00Z'),
       },
     ]);
   });
@@ -71,10 +75,20 @@ describe('an access policy', () => {
       const { grants } = parseAccessPolicy(readFileSync(join(directory, 'access-policy.yaml'), 'utf8'));
       const granted = Object.fromEntries([...grants].map(([id, grant]) => [id, [...grant.permissions].sort()]));
       expect(granted).toEqual({
-        'spiffe://passkey-manager.local/auth-service': ['passkeys:authenticate', 'passkeys:manage', 'passkeys:read', 'passkeys:register'],
-        'spiffe://passkey-manager.local/operator': ['passkeys:erase', 'passkeys:read', 'relying-parties:read', 'relying-parties:write'],
+        'spiffe://passkey-manager.local/auth-service': [
+          'passkeys:authenticate',
+          'passkeys:manage',
+          'passkeys:read',
+          'passkeys:register',
+        ],
+        'spiffe://passkey-manager.local/operator': [
+          'passkeys:erase',
+          'passkeys:read',
+          'relying-parties:read',
+          'relying-parties:write',
+        ],
         'spiffe://passkey-manager.local/auditor': ['audit:export', 'audit:read'],
-      }); // prettier-ignore
+      });
     } finally {
       await rm(directory, { recursive: true });
     }
@@ -134,13 +148,33 @@ describe('an access policy is refused when', () => {
     ['it has an unknown key', policy(GOOD, 'allow: []\n'), /unknown key "allow"/],
     ['it has a key twice', policy(GOOD, 'version: 1\n'), /unique/],
     ['it has a key of every object', policy(GOOD, '__proto__: {}\n'), /unknown key "__proto__"/],
-    ['it has an alias', policy('id: spiffe://bank.example/a\npermissions: &p [audit:read]\nrelyingParties: *p'), /a YAML alias/],
+    [
+      'it has an alias',
+      policy('id: spiffe://bank.example/a\npermissions: &p [audit:read]\nrelyingParties: *p'),
+      /a YAML alias/,
+    ],
     ['it has an anchor that nothing uses', policy(GOOD.replace('audit:read', '&p audit:read')), /^a YAML anchor/],
-    ['it says that it is YAML 1.1, in which 010 is 8', `%YAML 1.1\n---\n${policy(`${GOOD}\nrequestsPerSecond: 010`)}`, /^a YAML directive/],
-    ['it says so behind a byte order mark and a comment', `\uFEFF# policy\n%YAML 1.1\n---\n${policy(GOOD)}`, /^a YAML directive/],
-    ['it says that it is YAML 1.1, whose merge keys grant', `%YAML 1.1\n---\n${policy(`id: spiffe://bank.example/a\n<<: {permissions: [audit:read]}`)}`, /^a YAML directive/],
+    [
+      'it says that it is YAML 1.1, in which 010 is 8',
+      `%YAML 1.1\n---\n${policy(`${GOOD}\nrequestsPerSecond: 010`)}`,
+      /^a YAML directive/,
+    ],
+    [
+      'it says so behind a byte order mark and a comment',
+      `\uFEFF# policy\n%YAML 1.1\n---\n${policy(GOOD)}`,
+      /^a YAML directive/,
+    ],
+    [
+      'it says that it is YAML 1.1, whose merge keys grant',
+      `%YAML 1.1\n---\n${policy(`id: spiffe://bank.example/a\n<<: {permissions: [audit:read]}`)}`,
+      /^a YAML directive/,
+    ],
     ['it says that it is YAML 1.2', `%YAML 1.2\n---\n${policy(GOOD)}`, /^a YAML directive/],
-    ['it says what a tag means', `%TAG ! tag:yaml.org,2002:\n---\n${policy(GOOD.replace('audit:read', '!str audit:read'))}`, /^a YAML directive/],
+    [
+      'it says what a tag means',
+      `%TAG ! tag:yaml.org,2002:\n---\n${policy(GOOD.replace('audit:read', '!str audit:read'))}`,
+      /^a YAML directive/,
+    ],
     ['it has a directive that no parser knows', `%POLICY 1\n---\n${policy(GOOD)}`, /directive/],
     ['it has a tag of YAML itself', policy(`${GOOD}\nrequestsPerSecond: !!int "5"`), /^a YAML tag/],
     ['a mapping has a tag', policy(GOOD).replace('services:', 'services: !!seq'), /^a YAML tag/],
@@ -148,7 +182,7 @@ describe('an access policy is refused when', () => {
     ['it has a tag', policy(GOOD.replace('spiffe', '!secret spiffe')), /tag/],
   ])('%s', (_, text, mistake) => {
     expect(listMistakes(text).join('\n')).toMatch(mistake);
-  }); // prettier-ignore
+  });
 
   it.each<[string, string, RegExp]>([
     ['a service is text', 'auditor', /^services\[0\] must be a mapping/],

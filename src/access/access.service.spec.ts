@@ -189,7 +189,8 @@ describe('a rate', () => {
     await service.authorize(request(), 'any');
     await service.authorize(request(), 'passkeys:register');
     await expect(service.authorize(request(), 'any')).rejects.toMatchObject({
-      ...{ slug: 'rate-limited', members: { retryAfter: 0.5 } },
+      slug: 'rate-limited',
+      members: { retryAfter: 0.5 },
     });
     now = new Date(NOW.getTime() + 500);
     await expect(service.authorize(request(), 'any')).resolves.toBeUndefined();
@@ -246,7 +247,13 @@ trustDomain: bank.example
 services:
   - { id: ${AUTH_SERVICE.spiffeId}, permissions: [audit:read] }
 `);
-    const service = new AccessService({ policy } as PolicyStore, clock, audit.refusals, new RiskSignals(clock, audit.service, metrics), metrics); // prettier-ignore
+    const service = new AccessService(
+      { policy } as PolicyStore,
+      clock,
+      audit.refusals,
+      new RiskSignals(clock, audit.service, metrics),
+      metrics,
+    );
     const context = { ...request(), epoch: 6 };
     await service.authorize(context, 'audit:read');
     const decision = { permission: 'audit:read', policyDigest: policy.digest, epoch: 6 };

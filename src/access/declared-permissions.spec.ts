@@ -106,7 +106,9 @@ describe('a route without @Requires stops the boot', () => {
       imports: [DiscoveryModule, Imported],
       providers: [DeclaredPermissions],
     });
-    const nest = (await testing.compile()).createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger: false }); // prettier-ignore
+    const nest = (await testing.compile()).createNestApplication<NestFastifyApplication>(new FastifyAdapter(), {
+      logger: false,
+    });
     await expect(nest.init()).rejects.toThrow('Open.read');
   });
 });

@@ -50,7 +50,9 @@ async function replace(text: string): Promise<Record<string, unknown>> {
 }
 
 const reloads = async (outcome: string): Promise<number> =>
-  (await metrics.reloads.get()).values.find((value) => value.labels.resource === 'access-policy' && value.labels.outcome === outcome)?.value ?? 0; // prettier-ignore
+  (await metrics.reloads.get()).values.find(
+    (value) => value.labels.resource === 'access-policy' && value.labels.outcome === outcome,
+  )?.value ?? 0;
 
 describe('the access policy', () => {
   it('is what the file says', async () => {
@@ -110,20 +112,31 @@ describe('the access policy', () => {
   });
 
   it.each([
-    ['a mistake', () => policy(ENTRY.replace('passkeys:read', 'passkeys:everything')), '"passkeys:everything" is not a permission'],
-    ['another trust domain', () => policy(ENTRY, '', 'evil.example').replaceAll('bank.example', 'evil.example'), 'trustDomain cannot change while the service runs: restart it'],
+    [
+      'a mistake',
+      () => policy(ENTRY.replace('passkeys:read', 'passkeys:everything')),
+      '"passkeys:everything" is not a permission',
+    ],
+    [
+      'another trust domain',
+      () => policy(ENTRY, '', 'evil.example').replaceAll('bank.example', 'evil.example'),
+      'trustDomain cannot change while the service runs: restart it',
+    ],
     ['too much', () => policy() + '#'.repeat(262_144), 'the file is larger than 262144 bytes'],
   ])('with %s changes nothing, and is told', async (_, text, told) => {
     await start();
     const former = inForce.policy;
     expect(await replace(text())).toMatchObject({
-      ...{ type: 'policy.reload', outcome: 'failure', reason: 'unusable' },
-      ...{ detail: expect.stringContaining(told), facts: { digest: former.digest } },
+      type: 'policy.reload',
+      outcome: 'failure',
+      reason: 'unusable',
+      detail: expect.stringContaining(told),
+      facts: { digest: former.digest },
     });
     expect(inForce.policy).toBe(former);
     expect(inForce.refused).toContain(told);
     expect([await reloads('success'), await reloads('failure')]).toEqual([0, 1]);
-  }); // prettier-ignore
+  });
 
   it('is told in no more than 500 characters', async () => {
     await start();

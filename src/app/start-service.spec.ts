@@ -41,17 +41,37 @@ async function refusal(env: NodeJS.ProcessEnv = {}): Promise<unknown> {
 
 describe('files that cannot be used stop the boot by a ConfigError', () => {
   it.each<[string, NodeJS.ProcessEnv | (() => NodeJS.ProcessEnv), string]>([
-    ['a key of another certificate', () => ({ PASSKEY_TLS_KEY_FILE: pki('operator.key') }), 'PASSKEY_TLS_KEY_FILE: is the key of another certificate'],
-    ['a certificate for a key', () => ({ PASSKEY_TLS_KEY_FILE: pki('server.crt') }), 'PASSKEY_TLS_KEY_FILE: holds no private key'],
-    ['a certificate for a revocation list', () => ({ PASSKEY_TLS_CRL_FILE: pki('ca.crt') }), 'PASSKEY_TLS_CRL_FILE: holds no revocation list'],
-    ['a key for a certificate', () => ({ PASSKEY_TLS_CERT_FILE: pki('server.key') }), 'PASSKEY_TLS_CERT_FILE: holds no certificate'],
+    [
+      'a key of another certificate',
+      () => ({ PASSKEY_TLS_KEY_FILE: pki('operator.key') }),
+      'PASSKEY_TLS_KEY_FILE: is the key of another certificate',
+    ],
+    [
+      'a certificate for a key',
+      () => ({ PASSKEY_TLS_KEY_FILE: pki('server.crt') }),
+      'PASSKEY_TLS_KEY_FILE: holds no private key',
+    ],
+    [
+      'a certificate for a revocation list',
+      () => ({ PASSKEY_TLS_CRL_FILE: pki('ca.crt') }),
+      'PASSKEY_TLS_CRL_FILE: holds no revocation list',
+    ],
+    [
+      'a key for a certificate',
+      () => ({ PASSKEY_TLS_CERT_FILE: pki('server.key') }),
+      'PASSKEY_TLS_CERT_FILE: holds no certificate',
+    ],
     ['a key for a CA', () => ({ PASSKEY_TLS_CA_FILE: pki('server.key') }), 'PASSKEY_TLS_CA_FILE: holds no certificate'],
-    ['a caller’s certificate', () => ({ PASSKEY_TLS_CERT_FILE: pki('operator.crt'), PASSKEY_TLS_KEY_FILE: pki('operator.key') }), 'PASSKEY_TLS_CERT_FILE: extended key usage lacks serverAuth'],
+    [
+      'a caller’s certificate',
+      () => ({ PASSKEY_TLS_CERT_FILE: pki('operator.crt'), PASSKEY_TLS_KEY_FILE: pki('operator.key') }),
+      'PASSKEY_TLS_CERT_FILE: extended key usage lacks serverAuth',
+    ],
   ])('%s', async (_, env, told) => {
     const error = await refusal(typeof env === 'function' ? env() : env);
     expect(error).toBeInstanceOf(ConfigError);
     expect((error as ConfigError).mistakes).toEqual([expect.stringContaining(told)]);
-  }); // prettier-ignore
+  });
 
   it('a revocation list that OpenSSL cannot parse', async () => {
     const list = readFileSync(pki('ca.crl'), 'utf8');
@@ -122,7 +142,10 @@ describe('production', () => {
     const own = await TrustFiles.create();
     try {
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(pki(name), join(dataDir, name));
-      const config = { ...readConfig({ ...named(), DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }), tls: own.files };
+      const config = {
+        ...readConfig({ ...named(), DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' }),
+        tls: own.files,
+      };
       for (const file of [config.accessPolicyFile]) {
         writeFileSync(file, readFileSync(file, 'utf8').replaceAll('passkey-manager.local', 'bank.example'));
       }
@@ -131,11 +154,16 @@ describe('production', () => {
       const { trust, policy } = await openSettings(config, systemClock);
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(join(dataDir, name), own.path(name));
       const refused = Promise.withResolvers<string>();
-      trust.watch({ onReloaded: () => { refused.resolve('taken'); }, onRefused: refused.resolve });
+      trust.watch({
+        onReloaded: () => {
+          refused.resolve('taken');
+        },
+        onRefused: refused.resolve,
+      });
       expect(await refused.promise).toContain(generated('TLS_CA'));
       await Promise.all([trust.close(), policy.close()]);
     } finally {
       own.remove();
     }
-  }); // prettier-ignore
+  });
 });

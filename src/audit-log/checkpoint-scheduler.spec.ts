@@ -65,7 +65,9 @@ describe('a turn', () => {
     await log.replica.settle();
     await tick();
     expect(log.replica.keeper.getState()).toMatchObject({ size: 2_100, lagSeconds: 0, failures: [] });
-    expect(log.replica.keeper.getState().checkpointAt).toBe((await log.replica.storage.findLatestCheckpoint())?.createdAt.toISOString()); // prettier-ignore
+    expect(log.replica.keeper.getState().checkpointAt).toBe(
+      (await log.replica.storage.findLatestCheckpoint())?.createdAt.toISOString(),
+    );
     const [size] = (await log.replica.metrics.sequencedEvents.get()).values;
     expect(size?.value).toBe(2_100);
   });
@@ -94,11 +96,23 @@ describe('the lag', () => {
     const state = log.replica.keeper.getState();
     expect(state).toMatchObject({ lagSeconds: 35, failures: ['sequencer-lag'] });
     expect(Date.parse(state.standsStillSince ?? '') - began).toBeLessThan(2_000);
-    const { pid, database, user } = (await holder.query<object>('SELECT pg_backend_pid() AS pid, current_database() AS database, current_user AS user')).rows[0] as Record<string, unknown>; // prettier-ignore
+    const { pid, database, user } = (
+      await holder.query<object>('SELECT pg_backend_pid() AS pid, current_database() AS database, current_user AS user')
+    ).rows[0] as Record<string, unknown>;
     expect(state.cause).toEqual({
       error: undefined,
-      heldBy: [{ pid, database, role: user, application: 'somebody else', prepared: null, table: 'audit_turn', mode: 'RowShareLock' }],
-    }); // prettier-ignore
+      heldBy: [
+        {
+          pid,
+          database,
+          role: user,
+          application: 'somebody else',
+          prepared: null,
+          table: 'audit_turn',
+          mode: 'RowShareLock',
+        },
+      ],
+    });
     expect(await readFailing()).toEqual({ 'sequencer-lag': 1 });
     await holder.query('COMMIT');
     await tickUntil(() => log.replica.keeper.getState().failures.length === 0);

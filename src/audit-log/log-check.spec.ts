@@ -84,7 +84,9 @@ describe('an event that neither has its place nor waits for it', () => {
     await insertAsPreviousVersion(YEAR_MS);
     await log.sql(`UPDATE audit_event SET leaf_hash = ''`);
     await tick(3);
-    const [leaf] = await log.sql(`SELECT leaf.leaf_hash = sha256('\\x00'::bytea || convert_to(event, 'UTF8')) AS holds FROM audit_leaf leaf JOIN audit_event ON event_id = id WHERE leaf_index = 0`); // prettier-ignore
+    const [leaf] = await log.sql(
+      `SELECT leaf.leaf_hash = sha256('\\x00'::bytea || convert_to(event, 'UTF8')) AS holds FROM audit_leaf leaf JOIN audit_event ON event_id = id WHERE leaf_index = 0`,
+    );
     expect(leaf).toEqual({ holds: true });
     expect(log.replica.keeper.getState().failures).toEqual(['event-altered']);
   });
@@ -132,7 +134,9 @@ describe('the leaves', () => {
     ['with a hash of another length', `INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')`],
     ['of an event that has one', `INSERT INTO audit_leaf SELECT 1, event_id, leaf_hash FROM audit_leaf`],
   ])('take none %s', async (_, sql) => {
-    await log.sql('TRUNCATE audit_leaf; ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index; ALTER TABLE audit_leaf ADD CONSTRAINT audit_leaf_index CHECK (leaf_index >= 0) NOT VALID'); // prettier-ignore
+    await log.sql(
+      'TRUNCATE audit_leaf; ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index; ALTER TABLE audit_leaf ADD CONSTRAINT audit_leaf_index CHECK (leaf_index >= 0) NOT VALID',
+    );
     await log.replica.record(1);
     await log.replica.settle();
     await expect(log.sql(sql)).rejects.toThrow(/violates (check|unique) constraint|duplicate key/);

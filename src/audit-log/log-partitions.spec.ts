@@ -28,11 +28,17 @@ const formatMonth = (time: Date, ahead = 0): string =>
   new Date(Date.UTC(time.getUTCFullYear(), time.getUTCMonth() + ahead)).toISOString().slice(0, 7).replace('-', '_');
 
 const listMonths = async (): Promise<string[]> =>
-  (await log.sql<{ name: string }>(`SELECT name FROM audit_partitions() WHERE name <> 'audit_event_initial' ORDER BY name`)) // prettier-ignore
-    .map(({ name }) => name.replace('audit_event_', ''));
+  (
+    await log.sql<{ name: string }>(
+      `SELECT name FROM audit_partitions() WHERE name <> 'audit_event_initial' ORDER BY name`,
+    )
+  ).map(({ name }) => name.replace('audit_event_', ''));
 
 async function findPartition(id: string): Promise<string | undefined> {
-  const [row] = await log.sql<{ name: string }>('SELECT tableoid::regclass::text AS name FROM audit_event WHERE id = $1', [id]); // prettier-ignore
+  const [row] = await log.sql<{ name: string }>(
+    'SELECT tableoid::regclass::text AS name FROM audit_event WHERE id = $1',
+    [id],
+  );
   return row?.name.replace('audit_event_', '');
 }
 
@@ -122,7 +128,12 @@ describe('the months of the log', () => {
   });
 
   it.each([
-    ['a role that may not', `REVOKE EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) FROM passkey_manager`, `GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager`, 'permission denied'],
+    [
+      'a role that may not',
+      `REVOKE EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) FROM passkey_manager`,
+      `GRANT EXECUTE ON FUNCTION audit_make_partitions(date, integer), audit_empty_default(date) TO passkey_manager`,
+      'permission denied',
+    ],
     ['a statement that takes too long', raiseSql('57014'), raiseSql(), '57014'],
     ['a file that is gone', raiseSql('58P01'), raiseSql(), '58P01'],
   ])('hold up nothing when they cannot be made: %s', async (_, spoil, mend, reason) => {
@@ -140,7 +151,7 @@ describe('the months of the log', () => {
     log.clock.advance(600);
     await tick();
     expect(log.replica.keeper.getState().failures).toEqual([]);
-  }); // prettier-ignore
+  });
 });
 
 /** Makes the database refuse every new partition. */
@@ -154,7 +165,9 @@ function raiseSql(code?: string): string {
 describe('a start a year after the last one', () => {
   it('makes the month before the first event', async () => {
     await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
-    const [row] = await log.sql<{ name: string }>(`SELECT tableoid::regclass::text AS name FROM audit_event WHERE type = 'schema.migrate'`); // prettier-ignore
+    const [row] = await log.sql<{ name: string }>(
+      `SELECT tableoid::regclass::text AS name FROM audit_event WHERE type = 'schema.migrate'`,
+    );
     expect(row?.name).toBe(`audit_event_${formatMonth(log.clock.now())}`);
     await tick();
     expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: [] });
@@ -196,7 +209,9 @@ describe('events in the default partition', () => {
     const stray = new Date(Date.UTC(2198, 0, 1));
     await insert(stray, 3);
     const step = async (): Promise<boolean> => {
-      const rows = await log.database.dataSource.query<{ more: boolean }[]>(`SELECT audit_empty_default('2140-09-01') AS more`); // prettier-ignore
+      const rows = await log.database.dataSource.query<{ more: boolean }[]>(
+        `SELECT audit_empty_default('2140-09-01') AS more`,
+      );
       return rows[0]!.more;
     };
     const counts: number[] = [];

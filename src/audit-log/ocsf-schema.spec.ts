@@ -80,7 +80,12 @@ it('conforms whatever is recorded', () => {
     },
     { requiredKeys: ['type', 'outcome'] },
   );
-  const address = fc.oneof(fc.ipV4(), fc.ipV6().filter((ip) => ip.length <= 40), fc.ipV4().map((ip) => `::ffff:${ip}`), fc.constantFrom('', 'fe80::1%eth0')); // prettier-ignore
+  const address = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6().filter((ip) => ip.length <= 40),
+    fc.ipV4().map((ip) => `::ffff:${ip}`),
+    fc.constantFrom('', 'fe80::1%eth0'),
+  );
   const contexts = fc
     .record({ requestId: text, operation: text, source: fc.record({ ip: address, port: fc.nat(65_535) }) })
     .chain((made) =>
@@ -106,12 +111,20 @@ describe('an event does not conform', () => {
   it.each<[string, object, string]>([
     ['of a class that is not carried', { ...verified, class_uid: 3005 }, 'class_uid'],
     ['with a member that its class does not have', { ...verified, rp_id: 'a.example' }, 'rp_id'],
-    ['with a member that its object does not have', { ...verified, service: { name: 'x', vendor_name: 'x' } }, 'vendor_name'], // prettier-ignore
+    [
+      'with a member that its object does not have',
+      { ...verified, service: { name: 'x', vendor_name: 'x' } },
+      'vendor_name',
+    ],
     ['with an object that is not carried', { ...verified, http_request: {} }, 'http_request'],
     ['without a required member', omitMembers(verified, 'user'), 'user'],
     ['with neither of two of which it takes one', omitMembers(verified, 'service', 'dst_endpoint'), 'dst_endpoint'],
     ['of nobody', { ...verified, user: { domain: 'a.example' } }, 'account'],
-    ['of another type than its activity', { ...verified, type_uid: 300_206, type_name: 'Authentication: Preauth' }, 'type_uid'], // prettier-ignore
+    [
+      'of another type than its activity',
+      { ...verified, type_uid: 300_206, type_name: 'Authentication: Preauth' },
+      'type_uid',
+    ],
     ['of an activity that its class does not have', { ...renamed, activity_id: 14, type_uid: 300_414 }, 'activity_id'],
     ['with a caption that is not its id’s', { ...verified, severity: 'High' }, 'severity'],
     ['with a caption and no id', omitMembers(verified, 'severity_id'), 'severity_id'],
@@ -119,8 +132,16 @@ describe('an event does not conform', () => {
     ['by a request from nowhere', omitMembers(denied, 'src_endpoint'), 'src_endpoint'],
     ['from an address that is none', { ...denied, src_endpoint: { ip: 'localhost' } }, 'src_endpoint.ip'],
     ['with a time in words', { ...verified, time: '2026-06-30T12:34:56.789Z' }, 'time'],
-    ['with a member of a profile that it does not name', { ...started, metadata: { version: '1.8.0', product: { name: 'x' }, profiles: ['datetime'] } }, 'metadata.profiles'], // prettier-ignore
-    ['of another version', { ...started, metadata: { version: '1.9.0', product: { name: 'x' }, profiles: ['datetime', 'host'] } }, 'metadata.version'], // prettier-ignore
+    [
+      'with a member of a profile that it does not name',
+      { ...started, metadata: { version: '1.8.0', product: { name: 'x' }, profiles: ['datetime'] } },
+      'metadata.profiles',
+    ],
+    [
+      'of another version',
+      { ...started, metadata: { version: '1.9.0', product: { name: 'x' }, profiles: ['datetime', 'host'] } },
+      'metadata.version',
+    ],
   ])('%s', (_, event, violation) => {
     expect(violationsOf(event).join('\n')).toContain(violation);
   });

@@ -55,8 +55,10 @@ class Cluster {
 
   /** Uses up transaction numbers. */
   async useTransactionNumbers(numbers: number): Promise<void> {
-    await this.sql(`DO $$ BEGIN FOR n IN 1 .. ${String(numbers)} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$`);
-  } // prettier-ignore
+    await this.sql(
+      `DO $$ BEGIN FOR n IN 1 .. ${String(numbers)} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$`,
+    );
+  }
 
   async readTransactionNumber(): Promise<number> {
     const [row] = await this.sql<{ number: string }>('SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS number');
@@ -68,7 +70,9 @@ class Cluster {
     await this.sql(`TRUNCATE ${TABLES.join()}`);
     for (const table of TABLES) {
       const rows = await from.sql<{ row: string }>(`SELECT t::text AS row FROM ${table} AS t`);
-      await this.sql(`INSERT INTO ${table} SELECT (row::${table}).* FROM unnest($1::text[]) AS row`, [rows.map(({ row }) => row)]); // prettier-ignore
+      await this.sql(`INSERT INTO ${table} SELECT (row::${table}).* FROM unnest($1::text[]) AS row`, [
+        rows.map(({ row }) => row),
+      ]);
     }
   }
 
@@ -178,7 +182,10 @@ describe('a log that was restored from a dump into another cluster', () => {
     open.push(dataSource);
     const replica = new LogReplica(dataSource, clock);
     await tick(replica);
-    for (const [from, to] of [[old, other], [other, old]] as const) {
+    for (const [from, to] of [
+      [old, other],
+      [other, old],
+    ] as const) {
       const expected = replica.keeper.getState().size + 8;
       for (const sequenced of [true, false]) {
         await replica.record(4);
@@ -199,7 +206,7 @@ describe('a log that was restored from a dump into another cluster', () => {
       await to.demandWhole();
     }
     await wire.close();
-  }); // prettier-ignore
+  });
 });
 
 describe('a prepared transaction', () => {
@@ -211,7 +218,11 @@ describe('a prepared transaction', () => {
   it('of another database, or one that has written events, does not hold the log up', async () => {
     const [replica] = await startOn(old);
     const { size } = (await replica.storage.findLatestCheckpoint())!;
-    const elsewhere = await connect(Object.assign(new URL(await readSuperuserUrl(old.directory, { url: old.url } as EmbeddedPostgres)), { pathname: '/postgres' }).href); // prettier-ignore
+    const elsewhere = await connect(
+      Object.assign(new URL(await readSuperuserUrl(old.directory, { url: old.url } as EmbeddedPostgres)), {
+        pathname: '/postgres',
+      }).href,
+    );
     await elsewhere.query(`BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'elsewhere'`);
     await old.sql('BEGIN');
     await old.sql(`WITH recorded AS (

@@ -51,19 +51,49 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
   ['the frontier is cut', editSql('frontier = substr(frontier, 1, 32)'), 'log-altered', 'log-altered'],
   ['the note is no note', editSql(`note = 'x'`), 'log-altered', 'log-altered'],
   ['the note has another root', editSql(`note = overlay(note placing 'AAAA' from 26)`), 'log-altered', 'log-altered'],
-  ['the note is that of an older checkpoint', editSql(`note = (SELECT note FROM audit_checkpoint WHERE size = ${OLDER})`), 'log-altered', 'log-altered'],
+  [
+    'the note is that of an older checkpoint',
+    editSql(`note = (SELECT note FROM audit_checkpoint WHERE size = ${OLDER})`),
+    'log-altered',
+    'log-altered',
+  ],
   ['the size is another', editSql('size = size + 1'), 'log-truncated', 'log-truncated'],
   ['the checkpoint is gone', `DELETE FROM audit_checkpoint WHERE size = ${LATEST}`, 'log-altered', 'log-truncated'],
   ['every checkpoint is gone', 'DELETE FROM audit_checkpoint', 'log-truncated', 'log-truncated'],
-  ['the last leaf is gone', 'DELETE FROM audit_leaf WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)', 'log-truncated', 'log-truncated'],
-  ['there is one more leaf', `INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), sha256('') FROM audit_leaf`, 'log-altered', 'log-altered'],
-  ['the last leaf is of another event', 'UPDATE audit_leaf SET event_id = gen_random_uuid() WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)', 'log-altered', 'log-altered'],
+  [
+    'the last leaf is gone',
+    'DELETE FROM audit_leaf WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)',
+    'log-truncated',
+    'log-truncated',
+  ],
+  [
+    'there is one more leaf',
+    `INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), sha256('') FROM audit_leaf`,
+    'log-altered',
+    'log-altered',
+  ],
+  [
+    'the last leaf is of another event',
+    'UPDATE audit_leaf SET event_id = gen_random_uuid() WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)',
+    'log-altered',
+    'log-altered',
+  ],
   ['it says that it ends with another event', editSql('last_id = gen_random_uuid()'), 'log-altered', 'log-altered'],
   ['the first leaf is gone', 'DELETE FROM audit_leaf WHERE leaf_index = 0', 'log-altered', 'log-altered'],
-  ['a leaf was put before the first one', `ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_index; INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`, 'log-altered', 'log-altered'],
+  [
+    'a leaf was put before the first one',
+    `ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_index; INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`,
+    'log-altered',
+    'log-altered',
+  ],
   ['it is the log of some time ago', cut, undefined, 'log-truncated'],
-  ['it is empty', 'TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint', undefined, 'log-truncated'],
-]; // prettier-ignore
+  [
+    'it is empty',
+    'TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint',
+    undefined,
+    'log-truncated',
+  ],
+];
 
 /** Runs a turn with a pending event, and returns the kind of its fault. */
 async function findFault(replica = log.replica): Promise<string | undefined> {
@@ -139,7 +169,10 @@ describe('after a change of keys the log', () => {
   });
 
   it('is continued where the key file names the ones before, and by both while replicas are replaced', async () => {
-    const [one, other] = [log.newReplica({ ...keys, former }), log.newReplica({ ...LOG_TEST_KEYS, former: listPublicKeys(keys.signers) })]; // prettier-ignore
+    const [one, other] = [
+      log.newReplica({ ...keys, former }),
+      log.newReplica({ ...LOG_TEST_KEYS, former: listPublicKeys(keys.signers) }),
+    ];
     for (const replica of [one, other, one]) {
       await replica.record(1);
       await replica.settle();

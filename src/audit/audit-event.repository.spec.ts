@@ -8,7 +8,9 @@ const ENTRY: AuditEntry = {
   type: 'credential.verify',
   outcome: 'failure',
   reason: 'origin-mismatch',
-  ...{ rpId: 'a.example', userId: 'u-1', credential: { id: 'c-1', credentialId: 'AAAA' } },
+  rpId: 'a.example',
+  userId: 'u-1',
+  credential: { id: 'c-1', credentialId: 'AAAA' },
 };
 
 const createRow = (entry: Partial<AuditEntry> = {}) =>
@@ -61,12 +63,12 @@ describe('a row of the audit log', () => {
 
 describe('the event’s canonical bytes (RFC 8785)', () => {
   it('have their members in order, and no white space', () => {
-    const event = createEvent({ facts: { b: 1, a: [1, { d: 1, c: 2 }], B: 1, 'é': 1, 'z': 1, '😀': 1 } });
+    const event = createEvent({ facts: { b: 1, a: [1, { d: 1, c: 2 }], B: 1, é: 1, z: 1, '😀': 1 } });
     expect(event).toContain('{"B":1,"a":[1,{"c":2,"d":1}],"b":1,"credential":');
     expect(event.indexOf('"z":')).toBeLessThan(event.indexOf('"é":'));
     expect(event.indexOf('"é":')).toBeLessThan(event.indexOf('"😀":'));
     expect(event).not.toMatch(/[":,] ["{[\d]/);
-  }); // prettier-ignore
+  });
 
   it.each([
     ['the euro sign and a tab', '€\t', '"€\\t"'],

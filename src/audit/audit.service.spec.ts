@@ -32,8 +32,15 @@ afterAll(() => database.close());
 const findEvents = () => database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
 const readCounts = async () => (await metrics.events.get()).values.map(({ value, labels }) => ({ value, ...labels }));
 const createParty = (rpId: string) => ({
-  ...{ rpId, name: rpId, origins: [], enabled: true, policy: DEFAULT_POLICY, version: 1, createdAt: NOW, updatedAt: NOW },
-}); // prettier-ignore
+  rpId,
+  name: rpId,
+  origins: [],
+  enabled: true,
+  policy: DEFAULT_POLICY,
+  version: 1,
+  createdAt: NOW,
+  updatedAt: NOW,
+});
 
 describe('a record', () => {
   it('is in the log when the call returns, as it was hashed', async () => {
@@ -96,10 +103,12 @@ describe('no record, no change; no change, no record', () => {
   });
 
   it('a log that cannot be written fails the call', async () => {
-    await database.dataSource.transaction(async (manager) => {
-      await manager.query('SET TRANSACTION READ ONLY');
-      await expect(audit.record(null, READ, manager)).rejects.toMatchObject({ code: '25006' });
-    }).catch(() => undefined); // prettier-ignore
+    await database.dataSource
+      .transaction(async (manager) => {
+        await manager.query('SET TRANSACTION READ ONLY');
+        await expect(audit.record(null, READ, manager)).rejects.toMatchObject({ code: '25006' });
+      })
+      .catch(() => undefined);
     expect(await readCounts()).toEqual([]);
   });
 
@@ -115,10 +124,11 @@ describe('no record, no change; no change, no record', () => {
 
 describe('a row for a statement of its own', () => {
   it('has the time that it is given, else that of the clock', () => {
-    const readTime = (row: { values: readonly unknown[] }): unknown => (JSON.parse(row.values[1] as string) as { time: number }).time;
+    const readTime = (row: { values: readonly unknown[] }): unknown =>
+      (JSON.parse(row.values[1] as string) as { time: number }).time;
     expect(readTime(audit.createRow(null, READ))).toBe(NOW.getTime());
     expect(readTime(audit.createRow(null, READ, new Date(7)))).toBe(7);
-  }); // prettier-ignore
+  });
 
   it('is not counted before it is written', async () => {
     audit.createRow(null, READ);

@@ -31,7 +31,17 @@ const REQUIRED: Readonly<Record<number, (string | string[])[]>> = {
   6002: ['app.name', 'app.vendor_name'],
   6003: [['actor.app_uid', 'actor.app_name'], 'api.operation', 'src_endpoint.ip'],
 };
-const BASE = ['activity_id', 'category_uid', 'class_uid', 'type_uid', 'severity_id', 'time', 'metadata.version', 'metadata.product.name', 'metadata.uid']; // prettier-ignore
+const BASE = [
+  'activity_id',
+  'category_uid',
+  'class_uid',
+  'type_uid',
+  'severity_id',
+  'time',
+  'metadata.version',
+  'metadata.product.name',
+  'metadata.uid',
+];
 
 const readPath = (event: unknown, path: string): unknown =>
   path.split('.').reduce((part, name) => (part as Record<string, unknown> | undefined)?.[name], event);
@@ -60,8 +70,13 @@ describe.each(TYPES)('%s', (type) => {
 
   it('names its class, category and activity consistently', () => {
     expect(createRecord({ type, ...subject })).toMatchObject({
-      ...{ category_uid: categoryUid, class_uid: classUid, activity_id: activityId, activity_name: activityName },
-      ...{ type_uid: classUid * 100 + activityId, category_name: expect.any(String), class_name: expect.any(String) },
+      category_uid: categoryUid,
+      class_uid: classUid,
+      activity_id: activityId,
+      activity_name: activityName,
+      type_uid: classUid * 100 + activityId,
+      category_name: expect.any(String),
+      class_name: expect.any(String),
     });
     const { class_name, type_name } = createRecord({ type, ...subject });
     expect(type_name).toBe(`${String(class_name)}: ${activityId === 99 ? 'Other' : activityName}`);
@@ -91,7 +106,8 @@ describe.each(TYPES)('%s', (type) => {
   it('says when, by whom and under which request', () => {
     const event = createRecord({ type, ...subject });
     expect(event).toMatchObject({
-      ...{ time: TIME.getTime(), time_dt: '2026-06-30T12:34:56.789Z' },
+      time: TIME.getTime(),
+      time_dt: '2026-06-30T12:34:56.789Z',
       metadata: { uid: ID, event_code: type, version: '1.8.0', profiles: expect.arrayContaining(['datetime']) },
       actor: expect.anything(),
     });
@@ -108,7 +124,10 @@ describe.each(TYPES)('%s', (type) => {
     const [success, failure] = classUid === 2004 ? [99, 99] : [1, 2];
     expect(createRecord({ type, ...subject })).toMatchObject({ status_id: success, status: 'Success' });
     expect(createRecord({ type, ...subject, outcome: 'failure', reason: 'r', detail: 'd' })).toMatchObject({
-      ...{ status_id: failure, status: 'Failure', status_code: 'r', status_detail: 'd' },
+      status_id: failure,
+      status: 'Failure',
+      status_code: 'r',
+      status_detail: 'd',
     });
   });
 
@@ -122,7 +141,9 @@ describe.each(TYPES)('%s', (type) => {
 describe('an authentication', () => {
   it('is by WebAuthn, of a user, at a relying party, with more than one factor or not', () => {
     expect(createRecord({ type: 'credential.verify', ...subject, userVerified: true })).toMatchObject({
-      ...{ auth_protocol_id: 99, auth_protocol: 'WebAuthn', is_mfa: true },
+      auth_protocol_id: 99,
+      auth_protocol: 'WebAuthn',
+      is_mfa: true,
       auth_factors: [{ factor_type_id: 10, factor_type: 'WebAuthn' }],
       user: { uid: 'u-1', domain: 'a.example' },
       dst_endpoint: { hostname: 'a.example' },

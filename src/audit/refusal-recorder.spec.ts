@@ -56,7 +56,10 @@ describe('the refusals of one key', () => {
     await refuse('a', 1);
     now += 5_000;
     await records.write(new Date(now));
-    expect(written.at(-1)).toMatchObject({ time: new Date(START + 5_000), entry: { facts: { refused_before_unrecorded: 96 } } }); // prettier-ignore
+    expect(written.at(-1)).toMatchObject({
+      time: new Date(START + 5_000),
+      entry: { facts: { refused_before_unrecorded: 96 } },
+    });
     await records.write(new Date(now));
     expect(sumRefusals()).toBe(100);
   });

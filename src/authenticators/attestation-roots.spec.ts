@@ -70,13 +70,25 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
   it.each<[string, () => string, string]>([
     ['is empty', () => '', 'has no certificate in PEM'],
     ['has no certificate', () => 'no certificate', 'has no certificate in PEM'],
-    ['has a certificate cut short', () => `${two}${one.slice(0, -60)}`, 'has a PEM block that is not a whole certificate'],
-    ['has one that is none', () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, 'cannot be used: its certificate 2 cannot be read'],
-    ['has a private key', () => `${one}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, 'has a PEM block that is not a whole certificate'],
+    [
+      'has a certificate cut short',
+      () => `${two}${one.slice(0, -60)}`,
+      'has a PEM block that is not a whole certificate',
+    ],
+    [
+      'has one that is none',
+      () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+      'cannot be used: its certificate 2 cannot be read',
+    ],
+    [
+      'has a private key',
+      () => `${one}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`,
+      'has a PEM block that is not a whole certificate',
+    ],
   ])('stops the boot when it %s, and says so', async (_, bundle, message) => {
     await expect(openRootsHolding(bundle())).rejects.toThrow(ConfigError);
     await expect(openRootsHolding(bundle())).rejects.toThrow(`PASSKEY_ATTESTATION_ROOTS_FILE: "${file}" ${message}`);
-  }); // prettier-ignore
+  });
 
   it('stops the boot when it cannot be read', async () => {
     expect(() => readConfig({ PASSKEY_ATTESTATION_ROOTS_FILE: file })).toThrow('PASSKEY_ATTESTATION_ROOTS_FILE');
@@ -102,7 +114,11 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
     });
 
     it.each<[string, () => Promise<void>, string]>([
-      ['one bad entry among good ones', () => writeFile(file, `${one}${two}${one.replace(/[A-Za-z]{8}/g, 'AAAAAAAA')}`), ''],
+      [
+        'one bad entry among good ones',
+        () => writeFile(file, `${one}${two}${one.replace(/[A-Za-z]{8}/g, 'AAAAAAAA')}`),
+        '',
+      ],
       ['half a file', () => writeFile(file, `${two}${one.slice(0, 200)}`), 'not a whole certificate'],
       ['nothing', () => writeFile(file, ''), 'has no certificate'],
       ['no file', () => rm(file), 'ENOENT'],
@@ -113,11 +129,16 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       await change();
       await roots.reload();
       await roots.reload();
-      expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([[one.trim()], expect.stringContaining(refused)]);
+      expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([
+        [one.trim()],
+        expect.stringContaining(refused),
+      ]);
       const detail = expect.stringContaining(refused);
       expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'failure', detail }]);
-      expect(await readReloads()).toEqual([{ labels: { resource: 'attestation-roots', outcome: 'failure' }, value: 1 }]);
-    }); // prettier-ignore
+      expect(await readReloads()).toEqual([
+        { labels: { resource: 'attestation-roots', outcome: 'failure' }, value: 1 },
+      ]);
+    });
 
     it('to the same certificates is nothing new', async () => {
       const roots = await openRootsHolding(one);

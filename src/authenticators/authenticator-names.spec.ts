@@ -17,10 +17,13 @@ describe('the names of authenticators', () => {
     expect(aaguids).toEqual([...new Set(aaguids)].sort());
   });
 
-  it.each(['00000000-0000-0000-0000-000000000000', '', 'constructor', '__proto__', 'FA2B99DC-9E39-4257-8F92-4A30D23C4118'])(
-    'do not name "%s"',
-    (aaguid) => {
-      expect(findAuthenticatorName(aaguid)).toBeUndefined();
-    },
-  ); // prettier-ignore
+  it.each([
+    '00000000-0000-0000-0000-000000000000',
+    '',
+    'constructor',
+    '__proto__',
+    'FA2B99DC-9E39-4257-8F92-4A30D23C4118',
+  ])('do not name "%s"', (aaguid) => {
+    expect(findAuthenticatorName(aaguid)).toBeUndefined();
+  });
 });

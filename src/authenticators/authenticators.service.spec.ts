@@ -9,7 +9,11 @@ const ZEROS = '00000000-0000-0000-0000-000000000000';
 const ICON = 'data:image/png;base64,iVBORw0KGgo=';
 
 const EMPTY: AuthenticatorModel = {
-  ...{ description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] },
+  description: undefined,
+  icon: undefined,
+  roots: [],
+  attestationTypes: [],
+  reports: [],
 };
 
 const createServiceKnowing = (aaguid: string, model: Partial<AuthenticatorModel> = {}): AuthenticatorsService =>

@@ -59,12 +59,16 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
   });
 
   const DAY_MS = 86_400_000;
-  // prettier-ignore
+
   const SIGNERS: [string, Partial<SignerProfile>, string][] = [
     ['that has expired', { notAfter: new Date(Date.now() - DAY_MS / 2) }, 'not valid'],
     ['that is not valid yet', { notBefore: new Date(Date.now() + DAY_MS) }, 'not valid'],
     ['for another host', { dnsNames: ['mds.example'] }, 'is not mds.fidoalliance.org'],
-    ['for another host, with the right CN', { subject: 'CN=mds.fidoalliance.org', dnsNames: ['www.example'] }, 'is not mds'],
+    [
+      'for another host, with the right CN',
+      { subject: 'CN=mds.fidoalliance.org', dnsNames: ['www.example'] },
+      'is not mds',
+    ],
     ['with a wildcard', { dnsNames: ['*.fidoalliance.org'] }, 'is not mds.fidoalliance.org'],
     ['that is a CA', { ca: true }, 'is a certificate authority'],
     ['whose issuer is no CA', { authority: { ca: false } }, 'chain'],
@@ -90,7 +94,6 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     expect(() => verify(other.blob({ header: { x5c } }))).toThrow('the signature does not hold');
   });
 
-  // prettier-ignore
   const HEADERS: [string, Record<string, unknown>, string][] = [
     ['the algorithm none', { alg: 'none' }, 'the algorithm is "none"'],
     ['the algorithm HS256', { alg: 'HS256' }, 'the algorithm is "HS256"'],
@@ -118,7 +121,6 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
   };
   const removeSignature = (): string => signer.blob().replace(/[^.]+$/, '');
 
-  // prettier-ignore
   const FILES: [string, () => string | Buffer][] = [
     ['nothing', () => ''],
     ['no JWS', () => '{"entries":[]}'],
@@ -146,7 +148,6 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
 describe('the payload of a BLOB', () => {
   const verifyModel = (members: object): Metadata => verify(signer.blob({ entries: [{ aaguid: AAGUID, ...members }] }));
 
-  // prettier-ignore
   const REFUSED: [string, Parameters<typeof signer.blob>[0]][] = [
     ['no serial number', { no: 'one' }],
     ['a serial number below zero', { no: -1 }],
@@ -164,13 +165,21 @@ describe('the payload of a BLOB', () => {
   it.each<[string, unknown[], string]>([
     ['an entry whose AAGUID is none', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
     ['one whose AAGUID is not text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
-    ['status reports that are no list', [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }], 'entries[1]: statusReports is not a list'],
-    ['a status report without a status', [{ aaguid: AAGUID, statusReports: [{}, null, { status: 'REVOKED' }] }], 'entries[0]: statusReports[0] has no status'],
+    [
+      'status reports that are no list',
+      [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }],
+      'entries[1]: statusReports is not a list',
+    ],
+    [
+      'a status report without a status',
+      [{ aaguid: AAGUID, statusReports: [{}, null, { status: 'REVOKED' }] }],
+      'entries[0]: statusReports[0] has no status',
+    ],
   ])('is taken without %s, reports that, and keeps the reports about other models', (_, entries, told) => {
     const { models, skipped } = verify(signer.blob({ entries }));
     expect(skipped[0]).toBe(told);
     expect(models.get(AAGUID)?.reports).toEqual([{ status: 'REVOKED', effectiveDate: null }]);
-  }); // prettier-ignore
+  });
 
   it('may have two entries for a model: the reports of both count', () => {
     const again = {

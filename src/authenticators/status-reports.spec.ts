@@ -15,7 +15,6 @@ const findStanding = (...reports: string[]): string => {
 };
 
 describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
-  // prettier-ignore
   const GOOD: [string, string[]][] = [
     ['no report', []],
     ['a certification', ['FIDO_CERTIFIED_L1 2025-01-01']],
@@ -26,7 +25,10 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
     ['a bypass that an update addresses', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2025-02-01']],
     ['the same on one day, in this order', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2025-01-01']],
     ['the same, written in another order', ['UPDATE_AVAILABLE 2025-02-01', 'USER_VERIFICATION_BYPASS 2025-01-01']],
-    ['a compromise before a new certification', ['ATTESTATION_KEY_COMPROMISE 2025-01-01', 'FIDO_CERTIFIED_L2 2025-06-01']],
+    [
+      'a compromise before a new certification',
+      ['ATTESTATION_KEY_COMPROMISE 2025-01-01', 'FIDO_CERTIFIED_L2 2025-06-01'],
+    ],
     ['a revocation before a new certification', ['REVOKED 2025-01-01', 'FIDO_CERTIFIED 2025-06-01']],
     ['a revocation in the future', ['FIDO_CERTIFIED 2020-01-01', 'REVOKED 2026-07-02']],
   ];
@@ -47,19 +49,50 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
     expect(findStanding(status)).toBe(status);
   });
 
-  // prettier-ignore
   const COMPROMISED: [string, string[], string][] = [
-    ['an update of the future', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2026-08-01'], 'USER_VERIFICATION_BYPASS'],
-    ['an update from before', ['UPDATE_AVAILABLE 2024-01-01', 'USER_VERIFICATION_BYPASS 2025-01-01'], 'USER_VERIFICATION_BYPASS'],
-    ['an update of the same day, written before', ['UPDATE_AVAILABLE 2025-01-01', 'USER_KEY_REMOTE_COMPROMISE 2025-01-01'], 'USER_KEY_REMOTE_COMPROMISE'],
-    ['an update without a date', ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE'], 'USER_VERIFICATION_BYPASS'],
+    [
+      'an update of the future',
+      ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE 2026-08-01'],
+      'USER_VERIFICATION_BYPASS',
+    ],
+    [
+      'an update from before',
+      ['UPDATE_AVAILABLE 2024-01-01', 'USER_VERIFICATION_BYPASS 2025-01-01'],
+      'USER_VERIFICATION_BYPASS',
+    ],
+    [
+      'an update of the same day, written before',
+      ['UPDATE_AVAILABLE 2025-01-01', 'USER_KEY_REMOTE_COMPROMISE 2025-01-01'],
+      'USER_KEY_REMOTE_COMPROMISE',
+    ],
+    [
+      'an update without a date',
+      ['USER_VERIFICATION_BYPASS 2025-01-01', 'UPDATE_AVAILABLE'],
+      'USER_VERIFICATION_BYPASS',
+    ],
     ['a certification without a date', ['REVOKED 2025-01-01', 'FIDO_CERTIFIED'], 'REVOKED'],
-    ['anything, when it has no date itself', ['USER_VERIFICATION_BYPASS', 'UPDATE_AVAILABLE 2025-01-01', 'FIDO_CERTIFIED 2026-01-01'], 'USER_VERIFICATION_BYPASS'],
-    ['a self assertion', ['USER_VERIFICATION_BYPASS 2025-01-01', 'SELF_ASSERTION_SUBMITTED 2025-02-01'], 'USER_VERIFICATION_BYPASS'],
-    ['the lack of a certification', ['USER_VERIFICATION_BYPASS 2025-01-01', 'NOT_FIDO_CERTIFIED 2025-02-01'], 'USER_VERIFICATION_BYPASS'],
+    [
+      'anything, when it has no date itself',
+      ['USER_VERIFICATION_BYPASS', 'UPDATE_AVAILABLE 2025-01-01', 'FIDO_CERTIFIED 2026-01-01'],
+      'USER_VERIFICATION_BYPASS',
+    ],
+    [
+      'a self assertion',
+      ['USER_VERIFICATION_BYPASS 2025-01-01', 'SELF_ASSERTION_SUBMITTED 2025-02-01'],
+      'USER_VERIFICATION_BYPASS',
+    ],
+    [
+      'the lack of a certification',
+      ['USER_VERIFICATION_BYPASS 2025-01-01', 'NOT_FIDO_CERTIFIED 2025-02-01'],
+      'USER_VERIFICATION_BYPASS',
+    ],
     ['a status that is not known here', ['REVOKED 2025-01-01', 'SOMETHING_NEW 2025-02-01'], 'REVOKED'],
     ['an update, when it is a revocation', ['REVOKED 2025-01-01', 'UPDATE_AVAILABLE 2025-02-01'], 'REVOKED'],
-    ['an update, when it is a revocation beside a bypass', ['REVOKED 2025-01-01', 'USER_VERIFICATION_BYPASS 2025-02-01', 'UPDATE_AVAILABLE 2025-03-01'], 'REVOKED'],
+    [
+      'an update, when it is a revocation beside a bypass',
+      ['REVOKED 2025-01-01', 'USER_VERIFICATION_BYPASS 2025-02-01', 'UPDATE_AVAILABLE 2025-03-01'],
+      'REVOKED',
+    ],
   ];
 
   it.each(COMPROMISED)('is not lifted by %s', (_, reports, status) => {

@@ -55,7 +55,10 @@ describe('the list that a user without passkeys is shown', () => {
 
   it('changes for few users when the real lists change', () => {
     const later = [createListShape([PHONE], 61), ...MIXED.slice(1), createListShape([KEY_FOB], 1)];
-    const changed = users.filter((user) => describeShape(makeDecoys(user, { shapes: MIXED })) !== describeShape(makeDecoys(user, { shapes: later }))); // prettier-ignore
+    const changed = users.filter(
+      (user) =>
+        describeShape(makeDecoys(user, { shapes: MIXED })) !== describeShape(makeDecoys(user, { shapes: later })),
+    );
     expect(changed.length / users.length).toBeLessThan(0.05);
   });
 

@@ -27,8 +27,16 @@ const getChallenges = () => database.dataSource.getRepository(ChallengeEntity);
 async function insertChallenge(msFromNow: number): Promise<string> {
   const id = randomUUID();
   await getChallenges().insert({
-    ...{ id, rpId: 'a.example', userId: null, ceremony: 'authentication', purpose: null, challenge: Buffer.alloc(32) },
-    ...{ issuedTo: 'x', conditional: false, attachment: null, expiresAt: new Date(NOW.getTime() + msFromNow) },
+    id,
+    rpId: 'a.example',
+    userId: null,
+    ceremony: 'authentication',
+    purpose: null,
+    challenge: Buffer.alloc(32),
+    issuedTo: 'x',
+    conditional: false,
+    attachment: null,
+    expiresAt: new Date(NOW.getTime() + msFromNow),
   });
   return id;
 }

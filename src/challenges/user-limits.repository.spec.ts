@@ -65,8 +65,14 @@ async function issueAuthentication(rpId = RP, userId: string | null = USER, reco
   const event = createEvent({ rpId, userId: userId === null ? undefined : recorded }, NOW);
   const [row] = await ISSUE_AUTHENTICATION.run(database.dataSource, [
     {
-      ...{ id: randomUUID(), rpId, userId: userId ?? undefined, purpose: undefined, issuedTo: 'spiffe://a/b' },
-      ...{ challenge: randomBytes(32), now: NOW, event },
+      id: randomUUID(),
+      rpId,
+      userId: userId ?? undefined,
+      purpose: undefined,
+      issuedTo: 'spiffe://a/b',
+      challenge: randomBytes(32),
+      now: NOW,
+      event,
     },
   ]);
   return row!;
@@ -159,13 +165,17 @@ describe('refusals in a row', () => {
   it.each<[string, number[], boolean]>([
     ['all at once, just before half an hour', Array<number>(REFUSALS).fill(30 * MINUTE - 1), false],
     ['all at once, half an hour ago', Array<number>(REFUSALS).fill(30 * MINUTE), true],
-    ['over half an hour, the last just before another', [60 * MINUTE - 1, 50 * MINUTE, 40 * MINUTE, 30 * MINUTE - 1], false],
+    [
+      'over half an hour, the last just before another',
+      [60 * MINUTE - 1, 50 * MINUTE, 40 * MINUTE, 30 * MINUTE - 1],
+      false,
+    ],
     ['over an hour', [60 * MINUTE, 40 * MINUTE, 20 * MINUTE, 0], true],
     ['more than enough, the last just now', [70, 60, 50, 40, 30, 20, 1].map((minutes) => minutes * MINUTE), false],
   ])('make the user rest for half an hour after the last: %s → free: %s', async (_, times, free) => {
     await insertRefused(...times);
     expect((await issueAuthentication()).expires_at !== null).toBe(free);
-  }); // prettier-ignore
+  });
 
   it.each<[string, number, boolean]>([
     ['before the first of them', 5, false],

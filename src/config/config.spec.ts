@@ -68,7 +68,9 @@ describe('development', () => {
         crlFile: join(data, 'pki/ca.crl'),
       },
       accessPolicyFile: join(data, 'access-policy.yaml'),
-      ...{ relyingPartiesFile: undefined, attestationRootsFile: undefined, metadataBlobFile: undefined },
+      relyingPartiesFile: undefined,
+      attestationRootsFile: undefined,
+      metadataBlobFile: undefined,
       auditKeyFile: join(data, 'audit.key'),
       deploymentName: 'default',
       bindingKeyFile: join(data, 'binding.key'),
@@ -78,7 +80,20 @@ describe('development', () => {
   });
 
   it('takes an empty setting for an absent one', () => {
-    const names = [...FILES, ...OPTIONAL_FILES, 'NODE_ENV', 'DATABASE_URL', 'PASSKEY_DATABASE_PASSWORD_FILE', 'PASSKEY_DATA_DIR', 'PASSKEY_HTTPS_HOST', 'PASSKEY_HTTPS_PORT', 'PASSKEY_MANAGEMENT_HOST', 'PASSKEY_MANAGEMENT_PORT', 'PASSKEY_WORKERS', 'PASSKEY_CALLER_SHARE']; // prettier-ignore
+    const names = [
+      ...FILES,
+      ...OPTIONAL_FILES,
+      'NODE_ENV',
+      'DATABASE_URL',
+      'PASSKEY_DATABASE_PASSWORD_FILE',
+      'PASSKEY_DATA_DIR',
+      'PASSKEY_HTTPS_HOST',
+      'PASSKEY_HTTPS_PORT',
+      'PASSKEY_MANAGEMENT_HOST',
+      'PASSKEY_MANAGEMENT_PORT',
+      'PASSKEY_WORKERS',
+      'PASSKEY_CALLER_SHARE',
+    ];
     expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
   });
 
@@ -100,7 +115,9 @@ describe('development', () => {
 describe('production', () => {
   it('starts with everything named', () => {
     expect(readConfig(production())).toMatchObject({
-      ...{ production: true, databaseUrl: 'postgresql://service@db.internal/passkeys', bindingKeyFile: file },
+      production: true,
+      databaseUrl: 'postgresql://service@db.internal/passkeys',
+      bindingKeyFile: file,
       tls: { certFile: file, keyFile: file, caFile: file, crlFile: file },
     });
   });

@@ -27,17 +27,20 @@ const base64 = (bytes: Buffer): string => `${bytes.toString('base64')}\n`;
 
 describe('the keys for one purpose each', () => {
   it('are derived by HKDF-SHA-256 (RFC 5869), each for its purpose', () => {
-    const derived = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
+    const derived = (purpose: string): Buffer =>
+      Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
     const keys = readSecretKeys(createConfig(base64(MASTER)));
     const [binding, decoy, auditSubject] = ['credential-binding', 'decoy', 'audit-subject'].map(derived);
     expect(keys).toEqual({ binding, decoy, auditSubject });
     expect(Object.isFrozen(keys)).toBe(true);
-  }); // prettier-ignore
+  });
 
   it('are the same at every start, whatever stands around the key', () => {
-    const [one, two] = [base64(MASTER), `\n ${MASTER.toString('base64')} \r\n`].map((text) => readSecretKeys(createConfig(text)));
+    const [one, two] = [base64(MASTER), `\n ${MASTER.toString('base64')} \r\n`].map((text) =>
+      readSecretKeys(createConfig(text)),
+    );
     expect(one).toEqual(two);
-  }); // prettier-ignore
+  });
 
   it('are others for another key', () => {
     const [one, two] = [MASTER, randomBytes(32)].map((key) => readSecretKeys(createConfig(base64(key))));
@@ -67,6 +70,8 @@ describe('a file without a usable key stops the boot, and is named', () => {
 
   it('without quoting what is in it', () => {
     const secret = `${'secret'.repeat(5)}!`;
-    expect(() => readSecretKeys(createConfig(secret))).toThrow(expect.not.objectContaining({ message: expect.stringContaining('secretsecret') })); // prettier-ignore
+    expect(() => readSecretKeys(createConfig(secret))).toThrow(
+      expect.not.objectContaining({ message: expect.stringContaining('secretsecret') }),
+    );
   });
 });

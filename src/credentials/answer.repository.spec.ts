@@ -84,11 +84,22 @@ describe('ISSUE_AUTHENTICATION', () => {
       expires_at: new Date(NOW.getTime() + 120_000),
       challenge_in_the_way: null,
       refusal_in_the_way: null,
-      descriptors: [second, active].map(({ credentialId, transports }) => ({ id: credentialId.toString('hex'), transports })), // prettier-ignore
+      descriptors: [second, active].map(({ credentialId, transports }) => ({
+        id: credentialId.toString('hex'),
+        transports,
+      })),
     });
     expect(await repository.challenges().findOneBy({ id })).toEqual({
-      ...{ id, rpId: 'a.example', userId, ceremony: 'authentication', purpose: 'payment', challenge },
-      ...{ issuedTo: CALLER, conditional: false, attachment: null, expiresAt: new Date(NOW.getTime() + 120_000) },
+      id,
+      rpId: 'a.example',
+      userId,
+      ceremony: 'authentication',
+      purpose: 'payment',
+      challenge,
+      issuedTo: CALLER,
+      conditional: false,
+      attachment: null,
+      expiresAt: new Date(NOW.getTime() + 120_000),
     });
     expect(await isRecorded(event)).toBe(true);
   });
@@ -113,8 +124,16 @@ describe('ISSUE_REGISTRATION', () => {
     const { id, challenge, event, expiry, rows } = await issueRegistration('new');
     expect(rows).toEqual([expect.objectContaining({ handle: expect.any(Buffer), challenge_in_the_way: null })]);
     expect(await repository.challenges().findOneBy({ id })).toEqual({
-      ...{ id, rpId: 'a.example', userId: 'new', ceremony: 'registration', purpose: null, challenge },
-      ...{ issuedTo: CALLER, conditional: true, attachment: 'platform', expiresAt: expiry },
+      id,
+      rpId: 'a.example',
+      userId: 'new',
+      ceremony: 'registration',
+      purpose: null,
+      challenge,
+      issuedTo: CALLER,
+      conditional: true,
+      attachment: 'platform',
+      expiresAt: expiry,
     });
     expect(await isRecorded(event)).toBe(true);
   });
@@ -146,9 +165,17 @@ describe('REDEEM', () => {
     const { id, challenge } = await issueAuthentication({ userId });
     const redeemed = await redeemChallenge(id, credentialId);
     expect(redeemed).toMatchObject({
-      ...{ rp_id: 'a.example', user_id: userId, ceremony: 'authentication', purpose: 'payment', challenge },
-      ...{ conditional: false, attachment: null, enabled: true, origins: ['https://a.example'] },
-      ...{ policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 }, handle: rows[0]?.handle },
+      rp_id: 'a.example',
+      user_id: userId,
+      ceremony: 'authentication',
+      purpose: 'payment',
+      challenge,
+      conditional: false,
+      attachment: null,
+      enabled: true,
+      origins: ['https://a.example'],
+      policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 },
+      handle: rows[0]?.handle,
     });
     const loaded = await repository.credentials().findOneByOrFail({ rpId: 'a.example', id: credentialUid });
     expect(readCredential(redeemed!)).toEqual(loaded);
@@ -205,8 +232,14 @@ describe('ACCEPT_AUTHENTICATION', () => {
     const { id, bindingMac } = credential;
     const [result] = await ACCEPT_AUTHENTICATION.run(database.dataSource, [
       {
-        ...{ credential: { rpId, id, bindingMac: mac ?? bindingMac }, signCount: received, backedUp: true },
-        ...{ now: later, flag, event: recorded, backupEligible: true, bindingMac },
+        credential: { rpId, id, bindingMac: mac ?? bindingMac },
+        signCount: received,
+        backedUp: true,
+        now: later,
+        flag,
+        event: recorded,
+        backupEligible: true,
+        bindingMac,
       },
     ]);
     const after = await repository.credentials().findOneByOrFail({ id: credential.id });
@@ -275,12 +308,29 @@ describe('commits', () => {
   it.each<[string, string, (through: Queryable) => Promise<unknown>]>([
     ['ISSUE_AUTHENTICATION', 'off', (through) => issueAuthentication({ through })],
     ['ISSUE_REGISTRATION', 'off', (through) => issueRegistration('async', through)],
-    ['REDEEM', 'off', async (through) => REDEEM.run(through, [{ challengeId: (await issueAuthentication()).id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) }])],
-    ['ACCEPT_AUTHENTICATION', 'on', (through) => ACCEPT_AUTHENTICATION.run(through, [toAccept({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0)])],
+    [
+      'REDEEM',
+      'off',
+      async (through) =>
+        REDEEM.run(through, [
+          {
+            challengeId: (await issueAuthentication()).id,
+            spiffeId: CALLER,
+            relyingParties: null,
+            credentialId: Buffer.alloc(1),
+          },
+        ]),
+    ],
+    [
+      'ACCEPT_AUTHENTICATION',
+      'on',
+      (through) =>
+        ACCEPT_AUTHENTICATION.run(through, [toAccept({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0)]),
+    ],
   ])('of %s are synchronous: %s', async (_, mode, run) => {
     expect(await readCommitMode(run)).toBe(mode);
     expect(await readCommitMode(() => Promise.resolve())).toBe('on');
-  }); // prettier-ignore
+  });
 });
 
 describe('every event that the hot statements record', () => {

@@ -14,7 +14,10 @@ const models = new AuthenticatorsService({
   findModel: (aaguid) =>
     aaguid === LISTED
       ? {
-          ...{ description: 'Model One', icon: undefined, roots: [], attestationTypes: [] },
+          description: 'Model One',
+          icon: undefined,
+          roots: [],
+          attestationTypes: [],
           reports: [{ status: 'REVOKED', effectiveDate: new Date('2026-08-01T00:00:00Z') }],
         }
       : undefined,

@@ -31,7 +31,16 @@ describe('the binding of a credential', () => {
 
   it('is an HMAC-SHA-256 with the key', () => {
     const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status, bindingMac } = sealRow();
-    const bound = [rpId, id, userId, credentialId.toString('base64'), publicKey.toString('base64'), aaguid, backupEligible, status]; // prettier-ignore
+    const bound = [
+      rpId,
+      id,
+      userId,
+      credentialId.toString('base64'),
+      publicKey.toString('base64'),
+      aaguid,
+      backupEligible,
+      status,
+    ];
     expect(bindingMac).toEqual(createHmac('sha256', KEY).update(JSON.stringify(bound)).digest());
     expect(isBindingValid(randomBytes(32), sealRow())).toBe(false);
   });
@@ -48,7 +57,12 @@ describe('the binding of a credential', () => {
 
   it('holds whatever becomes of the members that a use or an operator may change', () => {
     const free: Partial<CredentialEntity> = {
-      ...{ name: 'x', signCount: 7, backedUp: true, lastUsedAt: new Date(), statusReason: 'x', transports: [] },
+      name: 'x',
+      signCount: 7,
+      backedUp: true,
+      lastUsedAt: new Date(),
+      statusReason: 'x',
+      transports: [],
     };
     expect(isBindingValid(KEY, Object.assign(sealRow(), free))).toBe(true);
   });
@@ -68,15 +82,27 @@ describe('the binding of a credential', () => {
     const computeMacWith = (changed: Partial<CredentialEntity>): string =>
       computeMac(Object.assign(credentialRow(), base, changed));
     const pairs: [Partial<CredentialEntity>, Partial<CredentialEntity>][] = [
-      [{ rpId: 'a.example', userId: 'bu' }, { rpId: 'a.exampleb', userId: 'u' }],
+      [
+        { rpId: 'a.example', userId: 'bu' },
+        { rpId: 'a.exampleb', userId: 'u' },
+      ],
       [{ userId: 'u","AAAA' }, { userId: 'u' }],
       [{ userId: 'u"' }, { userId: 'u\\"' }],
       [{ userId: 'u\\' }, { userId: 'u\\\\' }],
       [{ userId: 'true' }, { userId: true as never }],
-      [{ credentialId: Buffer.from('ab'), publicKey: Buffer.from('c') }, { credentialId: Buffer.from('a'), publicKey: Buffer.from('bc') }],
-      [{ credentialId: Buffer.alloc(0), publicKey: Buffer.from('a') }, { credentialId: Buffer.from('a'), publicKey: Buffer.alloc(0) }],
-      [{ rpId: 'x', userId: 'y' }, { rpId: 'y', userId: 'x' }],
-    ]; // prettier-ignore
+      [
+        { credentialId: Buffer.from('ab'), publicKey: Buffer.from('c') },
+        { credentialId: Buffer.from('a'), publicKey: Buffer.from('bc') },
+      ],
+      [
+        { credentialId: Buffer.alloc(0), publicKey: Buffer.from('a') },
+        { credentialId: Buffer.from('a'), publicKey: Buffer.alloc(0) },
+      ],
+      [
+        { rpId: 'x', userId: 'y' },
+        { rpId: 'y', userId: 'x' },
+      ],
+    ];
     for (const [one, two] of pairs) expect(computeMacWith(one)).not.toBe(computeMacWith(two));
   });
 });

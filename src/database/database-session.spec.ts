@@ -107,16 +107,24 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
     ['the password is wrong', () => makeUrlWith({ password: 'wrong' }), '28P01'],
     ['there is no such role', () => makeUrlWith({ username: 'nobody_here' }), '28P01'],
     ['there is no such database', () => makeUrlWith({ pathname: '/nothing_here' }), '3D000'],
-    ['the server has a certificate of an authority that is not known', () => makeUrlAt(speaksTls, '?sslmode=verify-full'), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    [
+      'the server has a certificate of an authority that is not known',
+      () => makeUrlAt(speaksTls, '?sslmode=verify-full'),
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ],
     ['the server has no certificate at all', () => makeUrlAt(speaksNoTls, '?sslmode=verify-full'), undefined],
-    ['a file that the URL names cannot be read', () => makeUrlAt(speaksTls, '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt'), 'ENOENT'],
+    [
+      'a file that the URL names cannot be read',
+      () => makeUrlAt(speaksTls, '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt'),
+      'ENOENT',
+    ],
   ])('%s', async (_, url, code) => {
     const pool = new DatabasePool({ connectionString: url(), max: 1 });
     const error = await catchError(pool.query('SELECT 1'));
     expect(error).toBeInstanceOf(DatabaseUnreachableError);
     expect([isDatabaseUnavailable(error), (error as DatabaseUnreachableError).code]).toEqual([true, code]);
     await pool.end();
-  }); // prettier-ignore
+  });
 
   it('the database takes no connections', async () => {
     const name = new URL(database.url).pathname.slice(1);
@@ -172,12 +180,16 @@ describe('a pool', () => {
   }
 
   it.each<[string, string, pg.PoolConfig?]>([
-    ['the server refuses a write because it is read-only', 'DELETE FROM challenge', { options: '-c default_transaction_read_only=on' }],
+    [
+      'the server refuses a write because it is read-only',
+      'DELETE FROM challenge',
+      { options: '-c default_transaction_read_only=on' },
+    ],
     ['the server does not answer', 'SELECT pg_sleep(1)', { query_timeout: 50 }],
   ])('throws a session away when %s', async (_, sql, options) => {
     const [before, after] = await readPidsAround(sql, options);
     expect(after).not.toBe(before);
-  }); // prettier-ignore
+  });
 
   it.each<[string, string, pg.PoolConfig]>([
     ['is wrong', 'SELECT nothing', {}],

@@ -77,7 +77,7 @@ describe('the tables', () => {
       }
       expect(may.join(' ')).toBe(privileges);
     },
-  ); // prettier-ignore
+  );
 
   it('belong to the migrator, with all that is in the schema', async () => {
     const owners = await roles.names(`SELECT DISTINCT relowner::regrole::text AS name FROM pg_class
@@ -86,19 +86,23 @@ describe('the tables', () => {
   });
 
   it('are closed to all others until they are named', async () => {
-    await roles.query('migrator', `
+    await roles.query(
+      'migrator',
+      `
       CREATE TABLE unnamed (id bigserial, at date) PARTITION BY RANGE (at);
-      CREATE TABLE unnamed_2026 PARTITION OF unnamed FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')`);
+      CREATE TABLE unnamed_2026 PARTITION OF unnamed FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')`,
+    );
     for (const table of ['unnamed', 'unnamed_2026']) {
       for (const [, sql] of await listStatements(table)) {
-        for (const role of ['service', 'auditor'] as const) expect([sql, await roles.attempt(role, sql)]).toEqual([sql, '42501']);
+        for (const role of ['service', 'auditor'] as const)
+          expect([sql, await roles.attempt(role, sql)]).toEqual([sql, '42501']);
       }
     }
     await roles.query('migrator', 'GRANT SELECT, INSERT ON unnamed TO passkey_manager');
     expect(await roles.attempt('service', "INSERT INTO unnamed VALUES (1, '2026-05-05')")).toBe('done');
     expect(await roles.attempt('service', "INSERT INTO unnamed_2026 VALUES (1, '2026-05-05')")).toBe('42501');
     await roles.query('migrator', 'DROP TABLE unnamed');
-  }); // prettier-ignore
+  });
 
   it('give nothing to PUBLIC, nor does anything around them', async () => {
     const open = await roles.names(`

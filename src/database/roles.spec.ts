@@ -30,14 +30,20 @@ describe('the service’s role', () => {
     ['put a leaf before the first one', `INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`],
     ['empty the log', 'TRUNCATE audit_event'],
     ['lock the log for itself', 'LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE'],
-    ['replace a record by inserting it', "INSERT INTO audit_event (id, event, leaf_hash, type, outcome) VALUES (gen_random_uuid(), '', '', '', '') ON CONFLICT (id) DO UPDATE SET event = ''"],
+    [
+      'replace a record by inserting it',
+      "INSERT INTO audit_event (id, event, leaf_hash, type, outcome) VALUES (gen_random_uuid(), '', '', '', '') ON CONFLICT (id) DO UPDATE SET event = ''",
+    ],
     ['drop the log', 'DROP TABLE audit_event'],
     ['rename it', 'ALTER TABLE audit_event RENAME TO audit_event_old'],
     ['add a column', 'ALTER TABLE audit_event ADD COLUMN extra text'],
     ['take it over', 'ALTER TABLE audit_event OWNER TO CURRENT_USER'],
     ['turn its triggers off', 'ALTER TABLE audit_event DISABLE TRIGGER ALL'],
     ['turn all triggers off', 'SET LOCAL session_replication_role = replica'],
-    ['add a trigger', 'CREATE TRIGGER t BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'],
+    [
+      'add a trigger',
+      'CREATE TRIGGER t BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    ],
     ['add a rule', 'CREATE RULE r AS ON INSERT TO audit_event DO INSTEAD NOTHING'],
     ['add a policy', 'CREATE POLICY p ON audit_event USING (false)'],
     ['hide its rows', 'ALTER TABLE audit_event ENABLE ROW LEVEL SECURITY'],
@@ -61,13 +67,16 @@ describe('the service’s role', () => {
     ['make itself a superuser', 'ALTER ROLE CURRENT_USER SUPERUSER'],
     ['get around row security', 'ALTER ROLE CURRENT_USER BYPASSRLS'],
     ['make a role', 'CREATE ROLE r'],
-    ['end the sessions of others', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usesysid <> current_user::regrole'],
+    [
+      'end the sessions of others',
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usesysid <> current_user::regrole',
+    ],
     ['change its database', `ALTER DATABASE current SET search_path = x`],
   ])('cannot %s', async (_, sql) => {
     const here = new URL(roles.database.url).pathname.slice(1);
     const outcome = await roles.attempt('service', sql.replace('DATABASE current', `DATABASE ${here}`));
     expect(outcome).toBe(sql.includes('(-1,') ? '23514' : '42501');
-  }); // prettier-ignore
+  });
 
   it('locks a challenge against other replicas, and changes nothing but its key', async () => {
     expect(await roles.attempt('service', 'SELECT * FROM challenge FOR UPDATE SKIP LOCKED')).toBe('done');
@@ -124,7 +133,10 @@ describe('the auditor’s role', () => {
     'advisory_xact_lock',
     'try_advisory_xact_lock',
   ])('takes no lock by which others take turns, where a superuser ran roles.sql: pg_%s', async (name) => {
-    const [ran] = await roles.query<{ superuser: boolean }>('owner', 'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user'); // prettier-ignore
+    const [ran] = await roles.query<{ superuser: boolean }>(
+      'owner',
+      'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user',
+    );
     expect(await roles.attempt('auditor', `SELECT pg_${name}(1)`)).toBe(ran?.superuser ? '42501' : 'done');
     // A session-level lock outlives the transaction.
     expect(await roles.attempt('service', `SELECT pg_${name}(2), pg_advisory_unlock_all()`)).toBe('done');

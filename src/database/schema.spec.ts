@@ -63,7 +63,7 @@ describe('the entities and the migrations', () => {
 
   it('keep a credential id once for each relying party, and the closed lists closed', async () => {
     const checks = await database.dataSource.query<{ def: string }[]>(
-      "SELECT pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype IN ('u', 'c') AND conrelid IN ('credential'::regclass, 'challenge'::regclass)", // prettier-ignore
+      "SELECT pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype IN ('u', 'c') AND conrelid IN ('credential'::regclass, 'challenge'::regclass)",
     );
     const definitions = checks.map(({ def }) => def).join('\n');
     expect(definitions).toContain('UNIQUE (credential_id, rp_id)');

@@ -139,20 +139,23 @@ describe('concurrent runs of a statement', () => {
     expect(statement.rows.map(({ length }) => length)).toEqual([64, 64, 22]);
   });
 
-  it.each(['22P02', '23505', '40P01', '40001', '55P03'])('that fail together by %s run again one by one: nobody fails for another', async (code) => {
-    const { statement, combined } = startBatcher();
-    const results = ['a', 'bad', 'c'].map((row) => combined.run(row));
-    await waitForTurn();
-    statement.runs[0]!.fail(createSqlError(code));
-    await waitForTurn();
-    expect(statement.rows.slice(1)).toEqual([['a'], ['bad'], ['c']]);
-    statement.runs[1]!.answer();
-    statement.runs[2]!.fail(createSqlError(code));
-    statement.runs[3]!.answer();
-    const [first, second, third] = await Promise.allSettled(results);
-    expect([first, third]).toMatchObject([{ value: 'result of a' }, { value: 'result of c' }]);
-    expect(second).toMatchObject({ status: 'rejected' });
-  }); // prettier-ignore
+  it.each(['22P02', '23505', '40P01', '40001', '55P03'])(
+    'that fail together by %s run again one by one: nobody fails for another',
+    async (code) => {
+      const { statement, combined } = startBatcher();
+      const results = ['a', 'bad', 'c'].map((row) => combined.run(row));
+      await waitForTurn();
+      statement.runs[0]!.fail(createSqlError(code));
+      await waitForTurn();
+      expect(statement.rows.slice(1)).toEqual([['a'], ['bad'], ['c']]);
+      statement.runs[1]!.answer();
+      statement.runs[2]!.fail(createSqlError(code));
+      statement.runs[3]!.answer();
+      const [first, second, third] = await Promise.allSettled(results);
+      expect([first, third]).toMatchObject([{ value: 'result of a' }, { value: 'result of c' }]);
+      expect(second).toMatchObject({ status: 'rejected' });
+    },
+  );
 
   it.each(['57P01', '08006', '53300'])(
     'that fail by %s have all failed: the database may have done them',
@@ -225,7 +228,7 @@ describe('many rows at once', () => {
       [second.credentialId.toString('hex')],
     ]);
     const expiries = results.map((result) => result?.expires_at?.getTime());
-    expect(expiries).toEqual([0, undefined, 0, 0].map((n) => n === undefined ? n : NOW.getTime() + 120_000)); // prettier-ignore
+    expect(expiries).toEqual([0, undefined, 0, 0].map((n) => (n === undefined ? n : NOW.getTime() + 120_000)));
     for (const [index, { id, event }] of asked.entries()) {
       const found = [
         await database.dataSource.getRepository(ChallengeEntity).existsBy({ id }),
@@ -239,11 +242,17 @@ describe('many rows at once', () => {
     const credentials = [await insertCredential(), await insertCredential(), await insertCredential()];
     const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
     const answers = issued.map(({ id }, n) => ({
-      ...{ challengeId: id, credentialId: credentials[n]!.credentialId, relyingParties: null },
+      challengeId: id,
+      credentialId: credentials[n]!.credentialId,
+      relyingParties: null,
       spiffeId: n === 1 ? 'spiffe://bank.example/other' : CALLER,
     }));
     const redeemed = await REDEEM.run(database.dataSource, answers);
-    expect(redeemed.map((row) => row && readCredential(row)?.id)).toEqual([credentials[0]!.id, undefined, credentials[2]!.id]); // prettier-ignore
+    expect(redeemed.map((row) => row && readCredential(row)?.id)).toEqual([
+      credentials[0]!.id,
+      undefined,
+      credentials[2]!.id,
+    ]);
     expect(redeemed.map((row) => row?.challenge)).toEqual([issued[0]!.challenge, undefined, issued[2]!.challenge]);
   });
 
@@ -273,7 +282,10 @@ describe('many rows at once', () => {
   it('of overlapping redemptions are redeemed once, and nobody waits', async () => {
     const issued = await Promise.all(Array.from({ length: 12 }, () => issueAuthentication()));
     const answers = issued.map(({ id }) => ({
-      ...{ challengeId: id, spiffeId: CALLER, relyingParties: null, credentialId: Buffer.alloc(1) },
+      challengeId: id,
+      spiffeId: CALLER,
+      relyingParties: null,
+      credentialId: Buffer.alloc(1),
     }));
     const runs = Array.from({ length: 20 }, (_, n) => {
       const turned = [...answers.slice(n % 12), ...answers.slice(0, n % 12)];

@@ -34,12 +34,19 @@ describe('the database is unavailable', () => {
     expect(isDatabaseUnavailable(new QueryFailedError('SELECT 1', [], withCode(code)))).toBe(true);
   });
 
-  it.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])(
-    'when its socket says %s',
-    (code) => {
-      expect(isDatabaseUnavailable(withCode(code))).toBe(true);
-    },
-  ); // prettier-ignore
+  it.each([
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EPIPE',
+    'ETIMEDOUT',
+    'ENOENT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+  ])('when its socket says %s', (code) => {
+    expect(isDatabaseUnavailable(withCode(code))).toBe(true);
+  });
 
   it.each([new QueryRunnerAlreadyReleasedError(), new QueryRunnerProviderAlreadyReleasedError()])(
     'when its connection ended between two statements of a transaction: %s',
@@ -107,20 +114,51 @@ describe('what node-postgres really throws', () => {
   const silentUrl = (): string => `postgresql://x@127.0.0.1:${String((silent.address() as { port: number }).port)}/x`;
 
   it.each<[string, () => Promise<unknown>]>([
-    ['nobody listens', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@127.0.0.1:1/x' })],
-    ['nobody answers', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: silentUrl(), connectionTimeoutMillis: 50 })],
-    ['the name is unknown', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@db.invalid/x' })],
-    ['the socket file is not there', () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql:///x?host=/nowhere' })],
+    [
+      'nobody listens',
+      () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@127.0.0.1:1/x' }),
+    ],
+    [
+      'nobody answers',
+      () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: silentUrl(), connectionTimeoutMillis: 50 }),
+    ],
+    [
+      'the name is unknown',
+      () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@db.invalid/x' }),
+    ],
+    [
+      'the socket file is not there',
+      () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql:///x?host=/nowhere' }),
+    ],
     ['the session is ended', () => errorOf((pool) => pool.query('SELECT pg_terminate_backend(pg_backend_pid())'))],
-    ['the statement takes too long', () => errorOf((pool) => pool.query('SELECT pg_sleep(5)'), { statement_timeout: 20 })],
+    [
+      'the statement takes too long',
+      () => errorOf((pool) => pool.query('SELECT pg_sleep(5)'), { statement_timeout: 20 }),
+    ],
     ['the answer takes too long', () => errorOf((pool) => pool.query('SELECT pg_sleep(0.3)'), { query_timeout: 20 })],
-    ['the transaction is read only', () => errorOf((pool) => pool.query('DELETE FROM challenge'), { options: '-c default_transaction_read_only=on' })],
-    ['the pool is busy for too long', () => errorOf((pool) => Promise.all([pool.query('SELECT pg_sleep(0.3)'), pool.query('SELECT 1')]), { connectionTimeoutMillis: 50 })],
-    ['the pool is closed', () => errorOf(async (pool) => { await pool.end(); await pool.query('SELECT 1'); })],
+    [
+      'the transaction is read only',
+      () => errorOf((pool) => pool.query('DELETE FROM challenge'), { options: '-c default_transaction_read_only=on' }),
+    ],
+    [
+      'the pool is busy for too long',
+      () =>
+        errorOf((pool) => Promise.all([pool.query('SELECT pg_sleep(0.3)'), pool.query('SELECT 1')]), {
+          connectionTimeoutMillis: 50,
+        }),
+    ],
+    [
+      'the pool is closed',
+      () =>
+        errorOf(async (pool) => {
+          await pool.end();
+          await pool.query('SELECT 1');
+        }),
+    ],
   ])('when %s', async (_, thrown) => {
     const error = await thrown();
     expect([String(error), isDatabaseUnavailable(error)]).toEqual([String(error), true]);
-  }); // prettier-ignore
+  });
 
   it.each([
     ['there is no such table', 'SELECT * FROM nothing'],
@@ -133,9 +171,11 @@ describe('what node-postgres really throws', () => {
 
   it('also behind TypeORM, which wraps it', async () => {
     const dataSource = await new DataSource({ type: 'postgres', driver: pg, url: database.url }).initialize();
-    const error = await dataSource.query('SELECT pg_terminate_backend(pg_backend_pid())').catch((caught: unknown) => caught);
+    const error = await dataSource
+      .query('SELECT pg_terminate_backend(pg_backend_pid())')
+      .catch((caught: unknown) => caught);
     await dataSource.destroy();
     expect(error).toBeInstanceOf(QueryFailedError);
     expect(isDatabaseUnavailable(error)).toBe(true);
-  }); // prettier-ignore
+  });
 });

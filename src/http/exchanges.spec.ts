@@ -78,7 +78,10 @@ async function readToEnd(socket: Socket): Promise<string> {
   let text = '';
   // A client that still writes when the server closes may see a reset after the answers.
   const closed = new Promise((resolve) => socket.once('close', resolve).on('error', () => undefined));
-  socket.setEncoding('utf8').on('data', (part: string) => (text += part)).resume(); // prettier-ignore
+  socket
+    .setEncoding('utf8')
+    .on('data', (part: string) => (text += part))
+    .resume();
   await closed;
   return text;
 }
@@ -99,13 +102,17 @@ const UNREADABLE: [string, string][] = [
   ['a TLS handshake', '\x16\x03\x01\x02\x00\x01\x00\r\n\r\n'],
   ['a bad header', 'GET / HTTP/1.1\r\nhost localhost\r\n\r\n'],
   ['two lengths', 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'],
-  ['a length and chunks', 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'],
+  [
+    'a length and chunks',
+    'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
   ['a header that begins with white space', 'GET / HTTP/1.1\r\n x: y\r\nhost: a\r\n\r\n'],
   ['lines that end in LF alone', 'GET / HTTP/1.1\nhost: a\n\n'],
   ['the beginning of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-]; // prettier-ignore
+];
 const NOT_HTTP = {
-  ...{ type: 'urn:passkey-manager:problem:request-malformed', status: 400 },
+  type: 'urn:passkey-manager:problem:request-malformed',
+  status: 400,
   invalid: [{ pointer: '', detail: 'the request is not HTTP/1.1' }],
   instance: expect.stringMatching(/^[0-9a-f-]{36}$/),
 };
@@ -246,7 +253,7 @@ describe('an answer before the end of its request', () => {
     const { head, body } = parseLastAnswer(await readToEnd(socket));
     expect(head).toMatch(/^HTTP\/1\.1 413 .*connection: close/is);
     expect(body).toMatchObject({ type: 'urn:passkey-manager:problem:request-too-large' });
-  }); // prettier-ignore
+  });
 
   it.each(['/', '/refused'])('does not let a client send to %s without end', async (target) => {
     const socket = await open(true);

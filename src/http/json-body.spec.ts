@@ -20,9 +20,15 @@ afterAll(() => server.close());
 
 async function post(payload: string | Buffer, headers: Record<string, string> = {}) {
   const answer = await server.inject({
-    ...{ method: 'POST', url: '/', payload, headers: { 'content-type': 'application/json', ...headers } },
+    method: 'POST',
+    url: '/',
+    payload,
+    headers: { 'content-type': 'application/json', ...headers },
   });
-  return { status: answer.statusCode, ...answer.json<{ body?: unknown; type?: string; invalid?: { pointer: string; detail: string }[] }>() }; // prettier-ignore
+  return {
+    status: answer.statusCode,
+    ...answer.json<{ body?: unknown; type?: string; invalid?: { pointer: string; detail: string }[] }>(),
+  };
 }
 
 const malformed = (pointer = ''): object => ({
@@ -79,12 +85,27 @@ describe('a JSON body', () => {
     expect(await post('\ufeff{"a":1}')).toEqual({ status: 200, body: { a: 1 } });
   });
 
-  it.each(['', ' ', '{', '{"a":1', '{"a":1}}', "{'a':1}", '{a:1}', '{"a":1,}', '[1,]', 'undefined', 'NaN', '01', '{}{}', '"a', '"\\x"', '"\n"', ']['])(
-    '%j is none',
-    async (text) => {
-      expect(await post(text)).toMatchObject(malformed());
-    },
-  ); // prettier-ignore
+  it.each([
+    '',
+    ' ',
+    '{',
+    '{"a":1',
+    '{"a":1}}',
+    "{'a':1}",
+    '{a:1}',
+    '{"a":1,}',
+    '[1,]',
+    'undefined',
+    'NaN',
+    '01',
+    '{}{}',
+    '"a',
+    '"\\x"',
+    '"\n"',
+    '][',
+  ])('%j is none', async (text) => {
+    expect(await post(text)).toMatchObject(malformed());
+  });
 
   it.each<[string, number[]]>([
     ['a stray byte', [0xff]],
@@ -194,23 +215,34 @@ describe('a member that is named twice: readers disagree on which one counts', (
 });
 
 describe('its media type', () => {
-  it.each(['application/json', 'application/json; charset=utf-8', 'application/json;charset="UTF-8"', 'APPLICATION/JSON'])(
-    '%s is understood',
-    async (type) => {
-      expect(await post('{}', { 'content-type': type })).toEqual({ status: 200, body: {} });
-    },
-  ); // prettier-ignore
+  it.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'application/json;charset="UTF-8"',
+    'APPLICATION/JSON',
+  ])('%s is understood', async (type) => {
+    expect(await post('{}', { 'content-type': type })).toEqual({ status: 200, body: {} });
+  });
 
-  it.each(['text/plain', 'application/x-www-form-urlencoded', 'text/json', 'application/json5', 'application/json; charset=latin1', 'application/json; charset=utf-16', 'application/json; charset=utf-8x', ''])(
-    '%s is not',
-    async (type) => {
-      expect(await post('{}', { 'content-type': type })).toMatchObject(UNSUPPORTED);
-    },
-  ); // prettier-ignore
+  it.each([
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'text/json',
+    'application/json5',
+    'application/json; charset=latin1',
+    'application/json; charset=utf-16',
+    'application/json; charset=utf-8x',
+    '',
+  ])('%s is not', async (type) => {
+    expect(await post('{}', { 'content-type': type })).toMatchObject(UNSUPPORTED);
+  });
 
-  it.each(['gzip', 'br', 'deflate', 'zstd', 'identity, gzip', 'GZIP', ''])('compressed by "%s" is not', async (encoding) => {
-    expect(await post('{}', { 'content-encoding': encoding })).toMatchObject(UNSUPPORTED);
-  }); // prettier-ignore
+  it.each(['gzip', 'br', 'deflate', 'zstd', 'identity, gzip', 'GZIP', ''])(
+    'compressed by "%s" is not',
+    async (encoding) => {
+      expect(await post('{}', { 'content-encoding': encoding })).toMatchObject(UNSUPPORTED);
+    },
+  );
 
   it('is identity when it says so', async () => {
     expect(await post('{}', { 'content-encoding': 'identity' })).toMatchObject({ status: 200 });
@@ -223,7 +255,8 @@ describe('its size', () => {
   it('is 64 KiB at most', async () => {
     expect(await post(ofBytes(65_536))).toMatchObject({ status: 200 });
     expect(await post(ofBytes(65_537))).toMatchObject({
-      ...{ status: 413, type: 'urn:passkey-manager:problem:request-too-large' },
+      status: 413,
+      type: 'urn:passkey-manager:problem:request-too-large',
     });
   });
 });

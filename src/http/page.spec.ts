@@ -69,8 +69,11 @@ describe('a cursor', () => {
     'A'.repeat(512),
   ])('%j is none that a list gave out', (cursor) => {
     expect(() => decodeCursor(cursor)).toThrow(
-      expect.objectContaining({ slug: 'request-malformed', members: { invalid: [expect.objectContaining({ pointer: '/cursor' })] } }),
-    ); // prettier-ignore
+      expect.objectContaining({
+        slug: 'request-malformed',
+        members: { invalid: [expect.objectContaining({ pointer: '/cursor' })] },
+      }),
+    );
   });
 });
 

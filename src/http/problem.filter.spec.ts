@@ -155,19 +155,32 @@ describe('what the framework throws', () => {
     [new BadRequestException('Unexpected token'), 400, 'request-malformed'],
     [new HttpException('x', 499), 400, 'request-malformed'],
     [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_BODY_TOO_LARGE', statusCode: 413 }), 413, 'request-too-large'],
-    [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', statusCode: 415 }), 415, 'media-type-unsupported'],
-    [Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY', statusCode: 400 }), 400, 'request-malformed'],
+    [
+      Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', statusCode: 415 }),
+      415,
+      'media-type-unsupported',
+    ],
+    [
+      Object.assign(new Error('x'), { code: 'FST_ERR_CTP_INVALID_JSON_BODY', statusCode: 400 }),
+      400,
+      'request-malformed',
+    ],
   ])('%p is the problem %i %s', async (error, status, slug) => {
     const answer = await renderError(error);
     expect(answer.body).toMatchObject({ status, type: `urn:passkey-manager:problem:${slug}` });
     expect(answer.status).toBe(status);
     const { message } = error as Error;
-    expect(answer.body['invalid']).toEqual(slug === 'request-malformed' ? [{ pointer: '', detail: message }] : undefined);
-  }); // prettier-ignore
+    expect(answer.body['invalid']).toEqual(
+      slug === 'request-malformed' ? [{ pointer: '', detail: message }] : undefined,
+    );
+  });
 
   it('does not repeat a path that cannot be read', async () => {
-    const error = Object.assign(new Error("'/%ff' is not a valid url component"), { code: 'FST_ERR_BAD_URL', statusCode: 400 });
+    const error = Object.assign(new Error("'/%ff' is not a valid url component"), {
+      code: 'FST_ERR_BAD_URL',
+      statusCode: 400,
+    });
     const { body } = await renderError(error);
     expect(body['invalid']).toEqual([{ pointer: '', detail: 'the path is not percent-encoded UTF-8' }]);
-  }); // prettier-ignore
+  });
 });

@@ -53,9 +53,11 @@ describe('docs/problems.md', () => {
   });
 
   it.each(REASONS)('gives the advice on %s that the answer has', (reason) => {
-    const row = new RegExp(`^\\| \`${reason}\` .*\\| (.*?) +\\|$`, 'm').exec(sections.get('Reasons of a refused ceremony') ?? '');
+    const row = new RegExp(`^\\| \`${reason}\` .*\\| (.*?) +\\|$`, 'm').exec(
+      sections.get('Reasons of a refused ceremony') ?? '',
+    );
     expect(row?.[1]).toBe(ADVICE[reason]);
-  }); // prettier-ignore
+  });
 
   it('lists every reason of a policy that forbids, and no other', () => {
     const listed = listReasons('Reasons of a policy that forbids');

@@ -99,9 +99,17 @@ describe('strict validation', () => {
     ['one that is missing', {}, ['/name']],
     ['each of several', { name: '', branch: { count: 'x' } }, ['/branch/count', '/name']],
     ['one of an inner object', { name: 'a', branch: { count: 1.5 } }, ['/branch/count']],
-    ['one of an object deep inside', { name: 'a', branch: { count: 1, leaf: { 'a~b/c': 1 } } }, ['/branch/leaf/a~0b~1c']],
+    [
+      'one of an object deep inside',
+      { name: 'a', branch: { count: 1, leaf: { 'a~b/c': 1 } } },
+      ['/branch/leaf/a~0b~1c'],
+    ],
     ['an object that is a list', { name: 'a', branch: [] }, ['/branch']],
-    ['an object that is a list of such objects', { name: 'a', branch: [{ count: 1 }, { count: 'x' }, 7] }, ['/branch', '/branch/1/count', '/branch/2']],
+    [
+      'an object that is a list of such objects',
+      { name: 'a', branch: [{ count: 1 }, { count: 'x' }, 7] },
+      ['/branch', '/branch/1/count', '/branch/2'],
+    ],
     ['an object that is a text', { name: 'a', branch: 'x' }, ['/branch']],
     ['an object that is null', { name: 'a', branch: null }, ['/branch']],
     ['a list that is an object', { name: 'a', marks: { a: 'a' } }, ['/marks']],
@@ -112,7 +120,7 @@ describe('strict validation', () => {
     ['one with the name of a symbol', { name: 'a', '': 1 }, ['/']],
   ])('names %s by its JSON pointer', async (_, body, pointers) => {
     expect(await listPointers(body)).toEqual(pointers);
-  }); // prettier-ignore
+  });
 
   it.each([null, [], [{}], 'text', 7, true])('refuses %p for a body', async (body) => {
     await expect(validate(body)).rejects.toMatchObject({ slug: 'request-malformed' });

@@ -23,7 +23,9 @@ beforeEach(() => {
 });
 
 function guard(): CallerGuard {
-  const connections = { of: (socket: unknown) => (socket === (request.raw as { socket: object }).socket ? connection : undefined) }; // prettier-ignore
+  const connections = {
+    of: (socket: unknown) => (socket === (request.raw as { socket: object }).socket ? connection : undefined),
+  };
   const verification = { verify: (it: unknown) => Promise.resolve(it === connection ? standing : undefined) };
   return new CallerGuard(
     connections as unknown as Connections,

@@ -165,8 +165,12 @@ describe('a server', () => {
 
   const port = (): number => (server.address() as AddressInfo).port;
   const credentials = (): ConnectionOptions => ({
-    ...{ host: '127.0.0.1', port: port(), servername: 'localhost', ca: files.root.pem },
-    ...{ cert: peer.pem, key: keyPem(peer) },
+    host: '127.0.0.1',
+    port: port(),
+    servername: 'localhost',
+    ca: files.root.pem,
+    cert: peer.pem,
+    key: keyPem(peer),
   });
 
   function kept<Client extends Socket>(client: Client): Client {

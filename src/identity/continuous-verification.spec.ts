@@ -34,9 +34,15 @@ async function material(serials: string[] = [], nextUpdate = at(90), by = root):
 
 function connection(members: Partial<Connection> = {}, issued = peer): Connection {
   return {
-    ...{ caller: parseSvid(issued.certificate.raw, 'bank.example'), chain: [issued.certificate, root.certificate] },
-    ...{ beganAt: START.getTime(), endsAt: at(15).getTime(), excess: false },
-    ...{ epoch: 3, trustedUntil: 0, draining: false, ...members },
+    caller: parseSvid(issued.certificate.raw, 'bank.example'),
+    chain: [issued.certificate, root.certificate],
+    beganAt: START.getTime(),
+    endsAt: at(15).getTime(),
+    excess: false,
+    epoch: 3,
+    trustedUntil: 0,
+    draining: false,
+    ...members,
   };
 }
 

@@ -29,7 +29,11 @@ const connections = async (): Promise<Record<string, number>> => readValues(awai
 const refused = async (): Promise<Record<string, number>> => readValues(await metrics.tlsConnectionsRefused.get());
 
 const countConnections = (server: Server): Promise<number> =>
-  new Promise((resolve) => server.getConnections((_, count) => { resolve(count); })); // prettier-ignore
+  new Promise((resolve) =>
+    server.getConnections((_, count) => {
+      resolve(count);
+    }),
+  );
 
 const countClosed = async (): Promise<number> => (await refused())['too-many-handshakes'] ?? 0;
 
@@ -70,7 +74,14 @@ describe('a listener', () => {
 
   async function ask(): Promise<string> {
     const { pem: cert, ...own } = await caller(files.root);
-    const client = connect({ host: '127.0.0.1', port: port(), servername: 'localhost', ca: files.root.pem, cert, key: keyPem({ pem: cert, ...own }) }); // prettier-ignore
+    const client = connect({
+      host: '127.0.0.1',
+      port: port(),
+      servername: 'localhost',
+      ca: files.root.pem,
+      cert,
+      key: keyPem({ pem: cert, ...own }),
+    });
     clients.push(client);
     client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const [answer] = (await once(client, 'data')) as [Buffer];

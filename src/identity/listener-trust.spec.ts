@@ -89,7 +89,12 @@ describe('the trust material in force', () => {
     files.write('ca.crl', lists);
     files.write('server.crt', own.pem);
     files.write('server.key', keyPem(own));
-    new ListenerTrust({ value: await readTrustMaterial(files.files, new Date()) } as typeof watched, audit.service, metrics, {}); // prettier-ignore
+    new ListenerTrust(
+      { value: await readTrustMaterial(files.files, new Date()) } as typeof watched,
+      audit.service,
+      metrics,
+      {},
+    );
     for (const [file, end] of [
       ['certificate', late],
       ['ca', early],
@@ -167,7 +172,9 @@ describe('a reload', () => {
   });
 
   it('is told in no more than 500 characters', async () => {
-    const long = await authority({ subject: `CN=${'a'.repeat(60)},${Array.from({ length: 12 }, (_, i) => `OU=${'b'.repeat(60)}${String(i)}`).join(',')}` }); // prettier-ignore
+    const long = await authority({
+      subject: `CN=${'a'.repeat(60)},${Array.from({ length: 12 }, (_, i) => `OU=${'b'.repeat(60)}${String(i)}`).join(',')}`,
+    });
     files.write('ca.crt', files.root.pem + long.pem);
     await reload();
     expect((audit.entries[0] as { detail: string }).detail).toHaveLength(500);

@@ -42,7 +42,13 @@ async function verdict(chain: Issued[], trusted: Lists, now = NOW): Promise<stri
 }
 
 const both = (ofRoot: ListProfile = {}, ofBetween: ListProfile = {}): Promise<Lists> =>
-  material([root], [[root, ofRoot], [between, ofBetween]]); // prettier-ignore
+  material(
+    [root],
+    [
+      [root, ofRoot],
+      [between, ofBetween],
+    ],
+  );
 
 describe('a peer is trusted', () => {
   it('by a root, with or without it in the chain', async () => {
@@ -86,7 +92,7 @@ describe('a peer is trusted', () => {
   it('when its intermediate was issued anew, with the same key, though the former one is revoked', async () => {
     const edition = await authority({ subject: 'CN=Between', keys: between.keys }, root);
     const revoked: ListProfile = { serials: [serialOf(between)] };
-    const trusted = await material([root, edition], [[root, revoked], [between]]); // prettier-ignore
+    const trusted = await material([root, edition], [[root, revoked], [between]]);
     expect(await verdict([leaf, between, root], trusted)).toBe('trusted');
     expect(await verifyRevocation(certificates([leaf, between, root]), trusted, NOW)).toHaveProperty('until');
   });
@@ -115,7 +121,13 @@ describe('a peer is trusted', () => {
     const young = await caller(between, { notAfter: hours(3) });
     expect(await until([young, between], await both(long, long))).toBe(soon(hours(3)));
     const short = await authority({ subject: 'CN=Between', notAfter: hours(2) }, root);
-    const trusted = await material([root], [[root, long], [short, long]]); // prettier-ignore
+    const trusted = await material(
+      [root],
+      [
+        [root, long],
+        [short, long],
+      ],
+    );
     expect(await until([await caller(short), short], trusted)).toBe(soon(hours(2)));
   });
 });
@@ -125,22 +137,43 @@ describe('a peer is not trusted', () => {
     ['its certificate is revoked', () => [{}, { serials: [serialOf(leaf)] }], 'the certificate was revoked'],
     ['its intermediate is revoked', () => [{ serials: [serialOf(between)] }, {}], 'the certificate was revoked'],
     ['its authority’s list has ended', () => [{}, { nextUpdate: hours(-1) }], 'the revocation list has ended'],
-    ['the list of its authority’s authority has ended', () => [{ nextUpdate: hours(-1) }, {}], 'the revocation list has ended'],
-    ['its authority’s list has not begun, because the clock went back', () => [{}, { thisUpdate: hours(1), nextUpdate: hours(2) }], 'the revocation list has not begun'],
-    ['its authority’s list does not say when it ends', () => [{}, { nextUpdate: null }], 'the revocation list has ended'],
+    [
+      'the list of its authority’s authority has ended',
+      () => [{ nextUpdate: hours(-1) }, {}],
+      'the revocation list has ended',
+    ],
+    [
+      'its authority’s list has not begun, because the clock went back',
+      () => [{}, { thisUpdate: hours(1), nextUpdate: hours(2) }],
+      'the revocation list has not begun',
+    ],
+    [
+      'its authority’s list does not say when it ends',
+      () => [{}, { nextUpdate: null }],
+      'the revocation list has ended',
+    ],
   ])('when %s', async (_, profiles, flaw) => {
     expect(await verdict([leaf, between, root], await both(...profiles()))).toBe(flaw);
-  }); // prettier-ignore
+  });
 
   it('when its intermediate is revoked, though that stands among the authorities, before the root', async () => {
-    const trusted = await material([between, root], [[root, { serials: [serialOf(between)] }], [between]]); // prettier-ignore
+    const trusted = await material([between, root], [[root, { serials: [serialOf(between)] }], [between]]);
     expect(await verdict([leaf, between, root], trusted)).toBe('the certificate was revoked');
   });
 
   it('when a list for another edition of its authority’s certificate revokes it', async () => {
     const renewed = await authority({ keys: root.keys });
-    const naming = (of: Issued, serials: string[]): ListProfile => ({ serials, extensions: [authorityKeyIdentifier({ of })] }); // prettier-ignore
-    const trusted = await material([root, renewed], [[root, naming(root, [])], [root, naming(renewed, [serialOf(direct)])]]); // prettier-ignore
+    const naming = (of: Issued, serials: string[]): ListProfile => ({
+      serials,
+      extensions: [authorityKeyIdentifier({ of })],
+    });
+    const trusted = await material(
+      [root, renewed],
+      [
+        [root, naming(root, [])],
+        [root, naming(renewed, [serialOf(direct)])],
+      ],
+    );
     expect(await verdict([direct, root], trusted)).toBe('the certificate was revoked');
   });
 

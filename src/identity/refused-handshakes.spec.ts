@@ -77,7 +77,9 @@ describe('a refused handshake', () => {
   });
 
   it('of a caller of another authority is recorded as that', async () => {
-    const { certificatePem: cert, keyPem: key } = await (await DevelopmentCa.create()).issueService('spiffe://passkey-manager.local/auth-service'); // prettier-ignore
+    const { certificatePem: cert, keyPem: key } = await (
+      await DevelopmentCa.create()
+    ).issueService('spiffe://passkey-manager.local/auth-service');
     await refused(byTls({ cert, key }));
     expect(audit.entries).toMatchObject([{ reason: expect.stringMatching(/^(UNABLE_TO|CERT_SIGNATURE|SELF_SIGNED)/) }]);
   });

@@ -61,21 +61,44 @@ describe('of the lists in a file', () => {
       [1, 2],
       [2, 1],
     ]) {
-      expect(await inForce(await lists([root], numbers.map((number) => [root, { number }])))).toEqual([2n]); // prettier-ignore
+      expect(
+        await inForce(
+          await lists(
+            [root],
+            numbers.map((number) => [root, { number }]),
+          ),
+        ),
+      ).toEqual([2n]);
     }
   });
 
   it.each<[string, ListProfile, ListProfile]>([
     ['by its number', { number: 3, thisUpdate: hours(-3) }, { number: 2, thisUpdate: hours(-2) }],
     ['by its time where the number is the same', { thisUpdate: hours(-2) }, { thisUpdate: hours(-3) }],
-    ['by its time where it has no number', { number: null, thisUpdate: hours(-2) }, { number: 7, thisUpdate: hours(-3) }],
-    ['by its time where the other has none', { number: 7, thisUpdate: hours(-2) }, { number: null, thisUpdate: hours(-3) }],
+    [
+      'by its time where it has no number',
+      { number: null, thisUpdate: hours(-2) },
+      { number: 7, thisUpdate: hours(-3) },
+    ],
+    [
+      'by its time where the other has none',
+      { number: 7, thisUpdate: hours(-2) },
+      { number: null, thisUpdate: hours(-3) },
+    ],
   ])('one is the newest %s', async (_, newest, other) => {
-    for (const profiles of [[newest, other], [other, newest]]) {
-      const material = await lists([root], profiles.map((profile) => [root, profile]));
-      expect((await selectLists(material, NOW)).revocationLists).toEqual([material.revocationLists[profiles.indexOf(newest)]]);
+    for (const profiles of [
+      [newest, other],
+      [other, newest],
+    ]) {
+      const material = await lists(
+        [root],
+        profiles.map((profile) => [root, profile]),
+      );
+      expect((await selectLists(material, NOW)).revocationLists).toEqual([
+        material.revocationLists[profiles.indexOf(newest)],
+      ]);
     }
-  }); // prettier-ignore
+  });
 
   it('that of an intermediate authority is, though nobody here can verify it', async () => {
     const material = await lists([root], [[root], [between, { number: 5 }]]);
@@ -97,14 +120,22 @@ describe('of the lists in a file', () => {
   it('one of each is that of two authorities of one name', async () => {
     const [old, rekeyed] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
     const of = (keyId: string) => ({ extensions: [authorityKeyIdentifier({ keyId })] });
-    const both = await lists([old, rekeyed], [[old, { number: 3, ...of('01') }], [rekeyed, { number: 4, ...of('02') }]]); // prettier-ignore
+    const both = await lists(
+      [old, rekeyed],
+      [
+        [old, { number: 3, ...of('01') }],
+        [rekeyed, { number: 4, ...of('02') }],
+      ],
+    );
     expect(await inForce(both)).toEqual([3n, 4n]);
     const one = await lists([old, rekeyed], [[old, of('01')]]);
     await expect(selectLists(one, NOW)).rejects.toThrow('the list of "CN=Root" is missing');
   });
 
   it('one may end or begin at this moment', async () => {
-    expect(await inForce(await ofRoot({ thisUpdate: hours(-1), nextUpdate: new Date(NOW.getTime() + 999) }))).toEqual([1n]); // prettier-ignore
+    expect(await inForce(await ofRoot({ thisUpdate: hours(-1), nextUpdate: new Date(NOW.getTime() + 999) }))).toEqual([
+      1n,
+    ]);
     await expect(selectLists(await ofRoot({ thisUpdate: hours(1) }), NOW)).rejects.toThrow('begins on');
   });
 });
@@ -180,7 +211,10 @@ describe('in operation, of an authority that the file does not hold', () => {
 
   it('a newer list does, and the newest of several alone is in force', async () => {
     const both = await lists([root], [[root], [between, { number: 7 }], [between, { number: 6 }]]);
-    expect((await reload(both, await ofBetween(HELD))).revocationLists.map(({ number }) => number).sort()).toEqual([1n, 7n]); // prettier-ignore
+    expect((await reload(both, await ofBetween(HELD))).revocationLists.map(({ number }) => number).sort()).toEqual([
+      1n,
+      7n,
+    ]);
   });
 
   it('an older list does not come back when the newer one was left out meanwhile', async () => {
@@ -206,7 +240,11 @@ describe('in operation, of an authority that the file does not hold', () => {
     const of = (keyId: string, number: number) => ({ number, extensions: [authorityKeyIdentifier({ keyId })] });
     const rekeyed = await authority({ subject: 'CN=Between' }, root);
     const both = await lists([root], [[root], [between, of('01', 5)], [rekeyed, of('02', 2)]]);
-    expect((await reload(both, await ofRoot({}))).revocationLists.map(({ number }) => number).sort()).toEqual([1n, 2n, 5n]); // prettier-ignore
+    expect((await reload(both, await ofRoot({}))).revocationLists.map(({ number }) => number).sort()).toEqual([
+      1n,
+      2n,
+      5n,
+    ]);
     const older = await lists([root], [[root], [between, of('01', 4)], [rekeyed, of('02', 2)]]);
     await expect(reload(older, both)).rejects.toThrow('the list of "CN=Between" is older');
   });
@@ -233,7 +271,10 @@ describe('a list that OpenSSL would not apply is refused', () => {
 
   it('because it names a certificate by another issuer', async () => {
     const [one, two] = [await authority({ subject: 'CN=One' }), await authority({ subject: 'CN=Two' })];
-    const [byOne, byTwo] = [await authority({ subject: 'CN=Between', serialNumber: '05' }, one), await authority({ subject: 'CN=Between', serialNumber: '05' }, two)]; // prettier-ignore
+    const [byOne, byTwo] = [
+      await authority({ subject: 'CN=Between', serialNumber: '05' }, one),
+      await authority({ subject: 'CN=Between', serialNumber: '05' }, two),
+    ];
     const material = await lists([one, two, byOne], [[one], [two], [byOne, of({ of: byTwo })]]);
     await expect(selectLists(material, NOW)).rejects.toThrow('"CN=Between" names another certificate');
   });
@@ -244,7 +285,13 @@ describe('a list that OpenSSL would not apply is refused', () => {
     ['two authorities of its name lack one in the older', of({ keyId: '01' }), {}],
   ])('because the lists of %s', async (_, first, second) => {
     const [one, two] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
-    const material = await lists([one, two], [[one, first], [two, second]]); // prettier-ignore
+    const material = await lists(
+      [one, two],
+      [
+        [one, first],
+        [two, second],
+      ],
+    );
     await expect(selectLists(material, NOW)).rejects.toThrow('two authorities have the name "CN=Root"');
   });
 

@@ -88,7 +88,11 @@ describe('its key', () => {
     for (const key of [...broken, encrypted()]) {
       for (const passphrase of [undefined, PASSPHRASE, 'incorrect horse']) {
         const message = catchMessage(() => read(issued.pem, key, passphrase));
-        expect(secrets.filter((secret) => !secret.startsWith('-----') && secret.length > 5 && message.includes(secret.slice(0, 20)))).toEqual([]); // prettier-ignore
+        expect(
+          secrets.filter(
+            (secret) => !secret.startsWith('-----') && secret.length > 5 && message.includes(secret.slice(0, 20)),
+          ),
+        ).toEqual([]);
       }
     }
   });

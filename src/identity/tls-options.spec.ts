@@ -19,12 +19,20 @@ let directory: string;
 const pki = (name: string): string => join(directory, 'pki', name);
 const read = (name: string): string => readFileSync(pki(name), 'utf8');
 const files = (changed: Partial<TlsFiles> = {}): TlsFiles => ({
-  ...{ certFile: pki('server.crt'), keyFile: pki('server.key'), caFile: pki('ca.crt'), crlFile: pki('ca.crl') },
+  certFile: pki('server.crt'),
+  keyFile: pki('server.key'),
+  caFile: pki('ca.crt'),
+  crlFile: pki('ca.crl'),
   ...changed,
 });
 const options = (changed: Partial<TlsFiles> = {}): ReturnType<typeof createTlsOptions> => {
   const { certFile, keyFile, caFile, crlFile } = files(changed);
-  const [cert, key, ca, crl] = [certFile, keyFile, caFile, crlFile].map((file) => readFileSync(file)) as [Buffer, Buffer, Buffer, Buffer]; // prettier-ignore
+  const [cert, key, ca, crl] = [certFile, keyFile, caFile, crlFile].map((file) => readFileSync(file)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
   return createTlsOptions(createTlsContext({ cert, key, ca, crl }));
 };
 const authService = (): ConnectionOptions => ({ cert: read('auth-service.crt'), key: read('auth-service.key') });
@@ -133,7 +141,9 @@ describe('the listener', () => {
   });
 
   it('refuses a caller whose certificate another authority of the same name made', async () => {
-    const { certificatePem, keyPem } = await (await DevelopmentCa.create()).issueService('spiffe://passkey-manager.local/auth-service'); // prettier-ignore
+    const { certificatePem, keyPem } = await (
+      await DevelopmentCa.create()
+    ).issueService('spiffe://passkey-manager.local/auth-service');
     await expect(handshake({ cert: certificatePem, key: keyPem })).rejects.toThrow();
   });
 });

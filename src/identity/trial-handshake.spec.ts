@@ -2,7 +2,15 @@ import 'reflect-metadata';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as x509 from '@peculiar/x509';
 import type { Issued, KeyAlgorithm, Profile } from '../../test/support/authenticator/certificate-chain.js';
-import { authorityKeyIdentifier, extension, listDer, type ListProfile, revocationList, serialOf, tlv } from '../../test/support/revocation-lists.js'; // prettier-ignore
+import {
+  authorityKeyIdentifier,
+  extension,
+  listDer,
+  type ListProfile,
+  revocationList,
+  serialOf,
+  tlv,
+} from '../../test/support/revocation-lists.js';
 import { authority, identifiedAuthority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
 import type { RevocationList } from '../x509/revocation-list.js';
 import { tryHandshakes } from './trial-handshake.js';
@@ -47,11 +55,14 @@ describe('a trial handshake takes what OpenSSL takes', () => {
   it.each<[string, Profile]>([
     ['that signs for no path', { pathLength: 0 }],
     ['for callers alone', { extensions: [usage(x509.ExtendedKeyUsage.clientAuth)] }],
-    ['with extensions that are not critical', { extensions: [new x509.Extension('1.3.6.1.4.1.99999.1', false, new Uint8Array([5, 0]))] }],
+    [
+      'with extensions that are not critical',
+      { extensions: [new x509.Extension('1.3.6.1.4.1.99999.1', false, new Uint8Array([5, 0]))] },
+    ],
   ])('an authority %s', async (_, profile) => {
     trusting([await identifiedAuthority('0a0b', profile)]);
     expect((await read()).authorities).toHaveLength(1);
-  }); // prettier-ignore
+  });
 
   it('several authorities, with names that they permit, below roots and beside them', async () => {
     const permitted = tlv(0x30, tlv(0xa0, tlv(0x30, tlv(0x86, Buffer.from('bank.example')))));
@@ -100,19 +111,47 @@ describe('a trial handshake leaves out whom the lists revoke', () => {
 
 describe('a trial handshake refuses what no reader of ours looks at', () => {
   it.each<[string, () => unknown, string]>([
-    ['an authority for servers alone', async () => { trusting([await authority({ extensions: [usage(x509.ExtendedKeyUsage.serverAuth)] })]); }, 'refuses every caller of "CN=Root": INVALID_PURPOSE'],
-    ['an authority with a critical extension that OpenSSL does not know', async () => { trusting([await authority({ extensions: [unknown] })]); }, 'refuses every caller of "CN=Root": UNSPECIFIED'],
-    ['an authority with an RSA key of 1024 bits', async () => { trusting([await authority({ key: rsa(1_024) })]); }, 'refuses every caller of "CN=Root": UNSPECIFIED'],
-    ['an intermediate whose root permits none', async () => {
-      const root = await authority({ subject: 'CN=Other', pathLength: 0 });
-      trusting([trust.root, root, await authority({ subject: 'CN=Between' }, root)]);
-    }, 'refuses every caller of "CN=Between": PATH_LENGTH_EXCEEDED'],
-    ['an intermediate that is signed by SHA-1', async () => { trusting([trust.root, await authority({ subject: 'CN=Between', hash: 'SHA-1' }, trust.root)]); }, 'refuses every caller of "CN=Between": UNSPECIFIED'],
+    [
+      'an authority for servers alone',
+      async () => {
+        trusting([await authority({ extensions: [usage(x509.ExtendedKeyUsage.serverAuth)] })]);
+      },
+      'refuses every caller of "CN=Root": INVALID_PURPOSE',
+    ],
+    [
+      'an authority with a critical extension that OpenSSL does not know',
+      async () => {
+        trusting([await authority({ extensions: [unknown] })]);
+      },
+      'refuses every caller of "CN=Root": UNSPECIFIED',
+    ],
+    [
+      'an authority with an RSA key of 1024 bits',
+      async () => {
+        trusting([await authority({ key: rsa(1_024) })]);
+      },
+      'refuses every caller of "CN=Root": UNSPECIFIED',
+    ],
+    [
+      'an intermediate whose root permits none',
+      async () => {
+        const root = await authority({ subject: 'CN=Other', pathLength: 0 });
+        trusting([trust.root, root, await authority({ subject: 'CN=Between' }, root)]);
+      },
+      'refuses every caller of "CN=Between": PATH_LENGTH_EXCEEDED',
+    ],
+    [
+      'an intermediate that is signed by SHA-1',
+      async () => {
+        trusting([trust.root, await authority({ subject: 'CN=Between', hash: 'SHA-1' }, trust.root)]);
+      },
+      'refuses every caller of "CN=Between": UNSPECIFIED',
+    ],
   ])('%s', async (_, change, told) => {
     const held = await read();
     await change();
     for (const before of [undefined, held]) await expect(read(before)).rejects.toThrow(told);
-  }); // prettier-ignore
+  });
 });
 
 describe('a trial handshake refuses what the readers refuse, too', () => {
@@ -126,7 +165,10 @@ describe('a trial handshake refuses what the readers refuse, too', () => {
   };
 
   it.each<[string, ListProfile]>([
-    ['a distribution point that is not critical', { extensions: [extension('551d1c', tlv(0x30, tlv(0x82, Buffer.from([0xff]))))] }],
+    [
+      'a distribution point that is not critical',
+      { extensions: [extension('551d1c', tlv(0x30, tlv(0x82, Buffer.from([0xff]))))] },
+    ],
     ['a delta indicator that is not critical', { extensions: [extension('551d1b', tlv(0x02, Buffer.from([1])))] }],
     ['another key as its authority’s', { extensions: [authorityKeyIdentifier({ keyId: '0a0c' })] }],
     ['a critical extension in an entry', { entryExtensions: [extension('2b0601', tlv(0x05), true)] }],
@@ -135,7 +177,7 @@ describe('a trial handshake refuses what the readers refuse, too', () => {
     const identified = await identifiedAuthority('0a0b');
     await expect(handshake([[identified, profile]])).rejects.toThrow('OpenSSL refuses every caller of "CN=Root": ');
     await expect(handshake([[identified, {}]])).resolves.toBeUndefined();
-  }); // prettier-ignore
+  });
 
   it('a list with the certificate that its authority had before', async () => {
     const renewed = await authority({ keys: trust.root.keys });
@@ -146,9 +188,19 @@ describe('a trial handshake refuses what the readers refuse, too', () => {
 
   it('lists of two authorities of one name that lack key identifiers', async () => {
     const [one, two] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
-    await expect(handshake([[one, {}], [two, {}]])).rejects.toThrow('CRL_SIGNATURE_FAILURE'); // prettier-ignore
+    await expect(
+      handshake([
+        [one, {}],
+        [two, {}],
+      ]),
+    ).rejects.toThrow('CRL_SIGNATURE_FAILURE');
     const of = (keyId: string): ListProfile => ({ extensions: [authorityKeyIdentifier({ keyId })] });
-    await expect(handshake([[one, of('01')], [two, of('02')]])).resolves.toBeUndefined(); // prettier-ignore
+    await expect(
+      handshake([
+        [one, of('01')],
+        [two, of('02')],
+      ]),
+    ).resolves.toBeUndefined();
   });
 });
 

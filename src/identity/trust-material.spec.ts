@@ -60,30 +60,49 @@ describe('the trust material', () => {
   });
 
   it.each<[string, () => unknown]>([
-    ['revocation list', () => { trust.revoke({ number: 2 }); }],
-    ['authority', async () => {
-      const other = await authority({ subject: 'CN=Other' });
-      trust.write('ca.crt', trust.root.pem + other.pem);
-      trust.write('ca.crl', list() + list({}, other));
-    }],
-    ['server certificate and key', async () => {
-      const renewed = await server(trust.root);
-      trust.write('server.crt', renewed.pem);
-      trust.write('server.key', keyPem(renewed));
-    }],
-    ['way to write the key', () => { trust.write('server.key', `\n${keyPem(trust.server)}`); }],
-    ['place of an intermediate', async () => {
-      const between = await authority({ subject: 'CN=Between' }, trust.root);
-      trust.write('ca.crl', list() + list({}, between));
-      trust.write('server.crt', trust.server.pem + between.pem);
-      trust.write('server.crt', trust.server.pem);
-      trust.write('ca.crt', between.pem + trust.root.pem);
-    }],
+    [
+      'revocation list',
+      () => {
+        trust.revoke({ number: 2 });
+      },
+    ],
+    [
+      'authority',
+      async () => {
+        const other = await authority({ subject: 'CN=Other' });
+        trust.write('ca.crt', trust.root.pem + other.pem);
+        trust.write('ca.crl', list() + list({}, other));
+      },
+    ],
+    [
+      'server certificate and key',
+      async () => {
+        const renewed = await server(trust.root);
+        trust.write('server.crt', renewed.pem);
+        trust.write('server.key', keyPem(renewed));
+      },
+    ],
+    [
+      'way to write the key',
+      () => {
+        trust.write('server.key', `\n${keyPem(trust.server)}`);
+      },
+    ],
+    [
+      'place of an intermediate',
+      async () => {
+        const between = await authority({ subject: 'CN=Between' }, trust.root);
+        trust.write('ca.crl', list() + list({}, between));
+        trust.write('server.crt', trust.server.pem + between.pem);
+        trust.write('server.crt', trust.server.pem);
+        trust.write('ca.crt', between.pem + trust.root.pem);
+      },
+    ],
   ])('is another one with another %s', async (_, change) => {
     const held = await read();
     await change();
     expect(await read(held)).not.toBe(held);
-  }); // prettier-ignore
+  });
 
   it('differs by the file that something is in', async () => {
     const between = await authority({ subject: 'CN=Between' }, trust.root);
@@ -104,7 +123,11 @@ describe('OpenSSL gets', () => {
     trust.write('ca.crl', `${list({ number: 1 })}a remark\n${list({ number: 2 })}${list({}, other)}`);
     const { context } = await read();
     expect(String(context.ca)).toBe(`${String(trust.root.certificate)}${String(other.certificate)}`);
-    expect(readPemBlocks(String(context.crl), 'X509 CRL').map(({ text }) => `${text}\n`).join('')).toBe(String(context.crl)); // prettier-ignore
+    expect(
+      readPemBlocks(String(context.crl), 'X509 CRL')
+        .map(({ text }) => `${text}\n`)
+        .join(''),
+    ).toBe(String(context.crl));
     expect((await parseRevocationLists(String(context.crl))).map(({ number }) => number)).toEqual([2n, 1n]);
   });
 
@@ -158,46 +181,191 @@ describe('a file that cannot be used is named, with what is wrong with it', () =
   const other = (): Promise<Issued> => authority({ subject: 'CN=Other' });
 
   it.each<[string, () => unknown, string]>([
-    ['a certificate that is not there', () => { rmSync(trust.files.certFile); }, 'CERT_FILE: ENOENT'],
-    ['an authority that is not there', () => { rmSync(trust.files.caFile); }, 'CA_FILE: ENOENT'],
-    ['a directory', () => { rmSync(trust.files.keyFile); mkdirSync(trust.files.keyFile); }, 'KEY_FILE: is not a file'],
-    ['a file of more than 32 MiB', () => { truncateSync(trust.files.crlFile, 33_554_433); }, 'CRL_FILE: is larger than 33554432 bytes'],
-    ['a certificate file without a certificate', written('server.crt', () => 'nothing'), 'CERT_FILE: holds no certificate (PEM)'],
-    ['a key for a certificate', written('server.crt', () => keyPem(trust.server)), 'CERT_FILE: holds no certificate (PEM)'],
-    ['half a certificate', written('server.crt', () => trust.server.pem.slice(0, 100)), 'CERT_FILE: holds a certificate that cannot be parsed'],
-    ['a broken certificate', written('server.crt', () => trust.server.pem.replace('MII', 'AAA')), 'CERT_FILE: holds a certificate that cannot be parsed'],
-    ['a certificate for callers only', written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys }, ExtendedKeyUsage.clientAuth)).pem), 'CERT_FILE: extended key usage lacks serverAuth'],
-    ['a certificate that has ended', written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...PAST })).pem), 'CERT_FILE: the certificate ended on 2026-01-02T03:04:05.000Z'],
-    ['a certificate that has not begun', written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...FUTURE })).pem), 'CERT_FILE: the certificate begins on 2999-01-02T03:04:05.000Z'],
-    ['a key of another certificate', written('server.key', async () => keyPem(await other())), 'KEY_FILE: is the key of another certificate'],
-    ['a key of another kind', written('server.key', async () => keyPem(await issue({ key: { name: 'Ed25519' } }))), 'KEY_FILE: is the key of another certificate'],
+    [
+      'a certificate that is not there',
+      () => {
+        rmSync(trust.files.certFile);
+      },
+      'CERT_FILE: ENOENT',
+    ],
+    [
+      'an authority that is not there',
+      () => {
+        rmSync(trust.files.caFile);
+      },
+      'CA_FILE: ENOENT',
+    ],
+    [
+      'a directory',
+      () => {
+        rmSync(trust.files.keyFile);
+        mkdirSync(trust.files.keyFile);
+      },
+      'KEY_FILE: is not a file',
+    ],
+    [
+      'a file of more than 32 MiB',
+      () => {
+        truncateSync(trust.files.crlFile, 33_554_433);
+      },
+      'CRL_FILE: is larger than 33554432 bytes',
+    ],
+    [
+      'a certificate file without a certificate',
+      written('server.crt', () => 'nothing'),
+      'CERT_FILE: holds no certificate (PEM)',
+    ],
+    [
+      'a key for a certificate',
+      written('server.crt', () => keyPem(trust.server)),
+      'CERT_FILE: holds no certificate (PEM)',
+    ],
+    [
+      'half a certificate',
+      written('server.crt', () => trust.server.pem.slice(0, 100)),
+      'CERT_FILE: holds a certificate that cannot be parsed',
+    ],
+    [
+      'a broken certificate',
+      written('server.crt', () => trust.server.pem.replace('MII', 'AAA')),
+      'CERT_FILE: holds a certificate that cannot be parsed',
+    ],
+    [
+      'a certificate for callers only',
+      written(
+        'server.crt',
+        async () => (await server(trust.root, { keys: trust.server.keys }, ExtendedKeyUsage.clientAuth)).pem,
+      ),
+      'CERT_FILE: extended key usage lacks serverAuth',
+    ],
+    [
+      'a certificate that has ended',
+      written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...PAST })).pem),
+      'CERT_FILE: the certificate ended on 2026-01-02T03:04:05.000Z',
+    ],
+    [
+      'a certificate that has not begun',
+      written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...FUTURE })).pem),
+      'CERT_FILE: the certificate begins on 2999-01-02T03:04:05.000Z',
+    ],
+    [
+      'a key of another certificate',
+      written('server.key', async () => keyPem(await other())),
+      'KEY_FILE: is the key of another certificate',
+    ],
+    [
+      'a key of another kind',
+      written('server.key', async () => keyPem(await issue({ key: { name: 'Ed25519' } }))),
+      'KEY_FILE: is the key of another certificate',
+    ],
     ['a certificate for a key', written('server.key', () => trust.server.pem), 'KEY_FILE: holds no private key (PEM)'],
-    ['half a key', written('server.key', () => keyPem(trust.server).slice(0, 100)), 'KEY_FILE: holds no private key (PEM)'],
+    [
+      'half a key',
+      written('server.key', () => keyPem(trust.server).slice(0, 100)),
+      'KEY_FILE: holds no private key (PEM)',
+    ],
     ['a CA file without a certificate', written('ca.crt', () => list()), 'CA_FILE: holds no certificate (PEM)'],
-    ['a CA file that is cut off', written('ca.crt', () => trust.root.pem + trust.root.pem.slice(0, 200)), 'CA_FILE: holds a certificate that cannot be parsed'],
-    ['authorities on one line, of which OpenSSL would take none but the first', written('ca.crt', () => `${trust.root.pem.trim()}${trust.root.pem}`), 'CA_FILE: holds a certificate that cannot be parsed'],
-    ['a leaf among the authorities', written('ca.crt', () => trust.root.pem + trust.server.pem), 'CA_FILE: "CN=localhost" is not a certificate authority'],
-    ['a leaf of a longer name', written('ca.crt', async () => (await issue({ subject: 'O=Bank, CN=leaf' }, trust.root)).pem), 'CA_FILE: "O=Bank, CN=leaf" is not a certificate authority'],
-    ['a leaf without a name', written('ca.crt', async () => (await issue({ subject: '' }, trust.root)).pem), 'CA_FILE: "" is not a certificate authority'],
-    ['an authority that may not sign lists', written('ca.crt', async () => (await authority({ keyUsage: KeyUsageFlags.keyCertSign })).pem), 'CA_FILE: "CN=Root" may not sign revocation lists'],
-    ['an intermediate without its root', written('ca.crt', async () => (await authority({ subject: 'CN=Between' }, await other())).pem), 'CA_FILE: "CN=Between" leads to no root in the file'],
-    ['an intermediate beside a root that goes by its root’s name', written('ca.crt', async () => trust.root.pem + (await authority({ subject: 'CN=Between' }, await authority())).pem), 'CA_FILE: "CN=Between" leads to no root in the file'],
-    ['authorities that have all ended', written('ca.crt', async () => (await authority({ keys: trust.root.keys, ...PAST })).pem), 'CA_FILE: every authority has ended'],
+    [
+      'a CA file that is cut off',
+      written('ca.crt', () => trust.root.pem + trust.root.pem.slice(0, 200)),
+      'CA_FILE: holds a certificate that cannot be parsed',
+    ],
+    [
+      'authorities on one line, of which OpenSSL would take none but the first',
+      written('ca.crt', () => `${trust.root.pem.trim()}${trust.root.pem}`),
+      'CA_FILE: holds a certificate that cannot be parsed',
+    ],
+    [
+      'a leaf among the authorities',
+      written('ca.crt', () => trust.root.pem + trust.server.pem),
+      'CA_FILE: "CN=localhost" is not a certificate authority',
+    ],
+    [
+      'a leaf of a longer name',
+      written('ca.crt', async () => (await issue({ subject: 'O=Bank, CN=leaf' }, trust.root)).pem),
+      'CA_FILE: "O=Bank, CN=leaf" is not a certificate authority',
+    ],
+    [
+      'a leaf without a name',
+      written('ca.crt', async () => (await issue({ subject: '' }, trust.root)).pem),
+      'CA_FILE: "" is not a certificate authority',
+    ],
+    [
+      'an authority that may not sign lists',
+      written('ca.crt', async () => (await authority({ keyUsage: KeyUsageFlags.keyCertSign })).pem),
+      'CA_FILE: "CN=Root" may not sign revocation lists',
+    ],
+    [
+      'an intermediate without its root',
+      written('ca.crt', async () => (await authority({ subject: 'CN=Between' }, await other())).pem),
+      'CA_FILE: "CN=Between" leads to no root in the file',
+    ],
+    [
+      'an intermediate beside a root that goes by its root’s name',
+      written(
+        'ca.crt',
+        async () => trust.root.pem + (await authority({ subject: 'CN=Between' }, await authority())).pem,
+      ),
+      'CA_FILE: "CN=Between" leads to no root in the file',
+    ],
+    [
+      'authorities that have all ended',
+      written('ca.crt', async () => (await authority({ keys: trust.root.keys, ...PAST })).pem),
+      'CA_FILE: every authority has ended',
+    ],
     ['a certificate for a list', written('ca.crl', () => trust.root.pem), 'CRL_FILE: holds no revocation list (PEM)'],
-    ['a list that is cut off', written('ca.crl', () => list() + list().slice(0, 50)), 'CRL_FILE: holds a list that cannot be used: it is cut off'],
-    ['a partial list', written('ca.crl', () => list({ critical: '551d1c' })), 'CRL_FILE: holds a list that cannot be used: it is partial'],
-    ['an authority without a list', written('ca.crl', async () => list({}, await other())), 'CRL_FILE: the list of "CN=Root" is missing'],
-    ['one of two authorities without a list', async () => { trust.write('ca.crt', trust.root.pem + (await other()).pem); }, 'CRL_FILE: the list of "CN=Other" is missing'],
-    ['a list by another authority of the same name', written('ca.crl', async () => list({}, await authority())), 'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed'],
-    ['such a list beside the right one', written('ca.crl', async () => list() + list({ number: 9 }, await authority())), 'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed'],
-    ['a list that does not say when it ends', written('ca.crl', () => list({ nextUpdate: null })), 'CRL_FILE: the list of "CN=Root" has no nextUpdate'],
-    ['a list that has ended', written('ca.crl', () => list({ nextUpdate: PAST.notAfter })), 'CRL_FILE: the list of "CN=Root" ended on 2026-01-02T03:04:05.000Z'],
-    ['a list of the future, which OpenSSL would refuse everybody by', written('ca.crl', () => list({ thisUpdate: FUTURE.notBefore, nextUpdate: FUTURE.notAfter })), 'CRL_FILE: the list of "CN=Root" begins on 2999-01-02T03:04:05.000Z'],
+    [
+      'a list that is cut off',
+      written('ca.crl', () => list() + list().slice(0, 50)),
+      'CRL_FILE: holds a list that cannot be used: it is cut off',
+    ],
+    [
+      'a partial list',
+      written('ca.crl', () => list({ critical: '551d1c' })),
+      'CRL_FILE: holds a list that cannot be used: it is partial',
+    ],
+    [
+      'an authority without a list',
+      written('ca.crl', async () => list({}, await other())),
+      'CRL_FILE: the list of "CN=Root" is missing',
+    ],
+    [
+      'one of two authorities without a list',
+      async () => {
+        trust.write('ca.crt', trust.root.pem + (await other()).pem);
+      },
+      'CRL_FILE: the list of "CN=Other" is missing',
+    ],
+    [
+      'a list by another authority of the same name',
+      written('ca.crl', async () => list({}, await authority())),
+      'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed',
+    ],
+    [
+      'such a list beside the right one',
+      written('ca.crl', async () => list() + list({ number: 9 }, await authority())),
+      'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed',
+    ],
+    [
+      'a list that does not say when it ends',
+      written('ca.crl', () => list({ nextUpdate: null })),
+      'CRL_FILE: the list of "CN=Root" has no nextUpdate',
+    ],
+    [
+      'a list that has ended',
+      written('ca.crl', () => list({ nextUpdate: PAST.notAfter })),
+      'CRL_FILE: the list of "CN=Root" ended on 2026-01-02T03:04:05.000Z',
+    ],
+    [
+      'a list of the future, which OpenSSL would refuse everybody by',
+      written('ca.crl', () => list({ thisUpdate: FUTURE.notBefore, nextUpdate: FUTURE.notAfter })),
+      'CRL_FILE: the list of "CN=Root" begins on 2999-01-02T03:04:05.000Z',
+    ],
   ])('%s', async (_, change, told) => {
     const held = await read();
     await change();
     const message = await mistake();
     expect(message).toContain(`PASSKEY_TLS_${told}`);
     expect(await mistake(held)).toBe(message);
-  }); // prettier-ignore
+  });
 });

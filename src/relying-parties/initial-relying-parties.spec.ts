@@ -52,7 +52,10 @@ describe('the relying parties of the file', () => {
     const [b, example] = await boot(YAML);
     expect(b).toMatchObject({ rpId: 'b.example', enabled: false, version: 1 });
     expect(example).toMatchObject({
-      ...{ rpId: 'login.example.com', name: 'Example', origins: ['https://login.example.com'], enabled: true },
+      rpId: 'login.example.com',
+      name: 'Example',
+      origins: ['https://login.example.com'],
+      enabled: true,
       policy: { userVerification: 'preferred', attestation: { conveyance: 'direct', trust: 'any' }, backup: 'any' },
     });
   });
@@ -106,7 +109,11 @@ describe('development', () => {
 describe('a file with a mistake stops the boot, and creates nothing', () => {
   it.each<[string, string, string]>([
     ['no YAML', '[', 'is not plain YAML'],
-    ['YAML 1.1, in which yes is true', `%YAML 1.1\n---\n- { rpId: a.example, name: A, origins: ["https://a.example"], enabled: yes }`, 'a YAML directive'],
+    [
+      'YAML 1.1, in which yes is true',
+      `%YAML 1.1\n---\n- { rpId: a.example, name: A, origins: ["https://a.example"], enabled: yes }`,
+      'a YAML directive',
+    ],
     ['an anchor', '- &a { rpId: a.example, name: A, origins: ["https://a.example"] }', 'a YAML anchor'],
     ['a mapping', 'rpId: a.example', 'must hold a list'],
     ['nothing', '', 'must hold a list'],
@@ -119,13 +126,25 @@ describe('a file with a mistake stops the boot, and creates nothing', () => {
     ['an unknown member', '- { rpId: a.example, name: A, origins: ["https://a.example"], orgins: [] }', 'orgins'],
     ['an rpId in capitals', '- { rpId: A.example, name: A, origins: ["https://a.example"] }', 'rpId must be a lower-case domain'],
     ['an origin that is none', '- { rpId: a.example, name: A, origins: ["https://a.example/"] }', 'origin'],
-    ['an inner mistake', '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }', 'backup must be one of'],
+    [
+      'an inner mistake',
+      '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }',
+      'backup must be one of',
+    ],
     ['a mistake in the last entry', `${YAML}- { rpId: c.example }`, 'entry 3'],
-    ['a mistake in each of two entries', '- { rpId: a.example }\n- { rpId: b.example, name: B, origins: [] }', 'entry 2: origins'],
-    ['an element of a list', '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { algorithms: [-7, 5] } }', 'algorithms[1] must be one of the following values: -48, -8, -7, -257, -35, -36, -37, -49, -50 (/policy/algorithms/1)'],
+    [
+      'a mistake in each of two entries',
+      '- { rpId: a.example }\n- { rpId: b.example, name: B, origins: [] }',
+      'entry 2: origins',
+    ],
+    [
+      'an element of a list',
+      '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { algorithms: [-7, 5] } }',
+      'algorithms[1] must be one of the following values: -48, -8, -7, -257, -35, -36, -37, -49, -50 (/policy/algorithms/1)',
+    ],
   ])('%s', async (_, text, mistake) => {
     await expect(boot(text)).rejects.toThrow(ConfigError);
     await expect(boot(text)).rejects.toThrow(mistake);
     expect(await getParties().count()).toBe(0);
-  }); // prettier-ignore
+  });
 });

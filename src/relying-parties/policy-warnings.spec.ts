@@ -9,7 +9,8 @@ const makeRelatedOrigins = (count: number): string[] =>
 
 const U2F = {
   attestation: { conveyance: 'direct', formats: ['fido-u2f'] },
-  ...{ userVerification: 'preferred', residentKey: 'preferred' },
+  userVerification: 'preferred',
+  residentKey: 'preferred',
 };
 const TPM = { conveyance: 'direct', trust: 'trusted', formats: ['tpm', 'none'] };
 
@@ -43,29 +44,69 @@ describe('the settings of a relying party', () => {
   it.each<[string, object, string[]]>([
     ['trust without attestation', { attestation: { trust: 'trusted' } }, [none]],
     ['device-bound without attestation', { backup: 'device-bound' }, ['/policy/backup']],
-    ['formats without none, and no attestation', { attestation: { formats: ['packed'] } }, ['/policy/attestation/formats']],
-    ['trust by the format none', { attestation: { conveyance: 'direct', trust: 'trusted', formats: ['none'] } }, ['/policy/attestation/formats']],
-    ['device-bound by the format none', { attestation: { conveyance: 'direct', formats: ['none'] }, backup: 'device-bound' }, ['/policy/attestation/formats']],
-    ['trusted and synced', { attestation: { conveyance: 'direct', trust: 'trusted' }, backup: 'synced' }, ['/policy/backup']],
+    [
+      'formats without none, and no attestation',
+      { attestation: { formats: ['packed'] } },
+      ['/policy/attestation/formats'],
+    ],
+    [
+      'trust by the format none',
+      { attestation: { conveyance: 'direct', trust: 'trusted', formats: ['none'] } },
+      ['/policy/attestation/formats'],
+    ],
+    [
+      'device-bound by the format none',
+      { attestation: { conveyance: 'direct', formats: ['none'] }, backup: 'device-bound' },
+      ['/policy/attestation/formats'],
+    ],
+    [
+      'trusted and synced',
+      { attestation: { conveyance: 'direct', trust: 'trusted' }, backup: 'synced' },
+      ['/policy/backup'],
+    ],
     ['U2F keys alone that verify the user', { ...U2F, userVerification: 'required' }, ['/policy/userVerification']],
     ['U2F keys alone that keep passkeys', { ...U2F, residentKey: 'required' }, ['/policy/residentKey']],
     ['U2F keys alone without ES256', { ...U2F, algorithms: [-257] }, ['/policy/algorithms', '/policy/algorithms']],
     ['U2F keys alone that are backed up', { ...U2F, backup: 'synced' }, ['/policy/backup']],
-    ['U2F keys alone that are trusted', { ...U2F, userVerification: 'required', attestation: { ...U2F.attestation, trust: 'trusted', formats: ['none', 'fido-u2f'] } }, ['/policy/userVerification']],
+    [
+      'U2F keys alone that are trusted',
+      {
+        ...U2F,
+        userVerification: 'required',
+        attestation: { ...U2F.attestation, trust: 'trusted', formats: ['none', 'fido-u2f'] },
+      },
+      ['/policy/userVerification'],
+    ],
     ['TPMs alone without SHA-1', { attestation: TPM }, ['/policy/allowSha1Tpm']],
-    ['device-bound TPMs alone without SHA-1', { attestation: { ...TPM, trust: 'any' }, backup: 'device-bound' }, ['/policy/allowSha1Tpm']],
+    [
+      'device-bound TPMs alone without SHA-1',
+      { attestation: { ...TPM, trust: 'any' }, backup: 'device-bound' },
+      ['/policy/allowSha1Tpm'],
+    ],
     ['an empty list of models', { authenticators: { allow: [] } }, ['/policy/authenticators/allow']],
-    ['models that are allowed and denied', { authenticators: { allow: [AAGUID], deny: [AAGUID] } }, ['/policy/authenticators/allow']],
+    [
+      'models that are allowed and denied',
+      { authenticators: { allow: [AAGUID], deny: [AAGUID] } },
+      ['/policy/authenticators/allow'],
+    ],
     ['a list of models without attestation', { authenticators: { allow: [AAGUID] } }, ['/policy/authenticators/allow']],
-    ['known models only, without attestation', { authenticators: { unknown: 'deny' } }, ['/policy/authenticators/unknown']],
+    [
+      'known models only, without attestation',
+      { authenticators: { unknown: 'deny' } },
+      ['/policy/authenticators/unknown'],
+    ],
     ['no common algorithm', { algorithms: [-48] }, ['/policy/algorithms']],
     ['no ES256', { algorithms: [-257] }, ['/policy/algorithms']],
     ['no RS256', { algorithms: [-7] }, ['/policy/algorithms']],
     ['more passkeys than Firefox reads', { maxCredentialsPerUser: 21 }, ['/policy/maxCredentialsPerUser']],
-    ['top origins that have no effect', { crossOrigin: { topOrigins: ['https://top.example'] } }, ['/policy/crossOrigin/topOrigins']],
+    [
+      'top origins that have no effect',
+      { crossOrigin: { topOrigins: ['https://top.example'] } },
+      ['/policy/crossOrigin/topOrigins'],
+    ],
   ])('warn of %s', (_, policy, pointers) => {
     expect(findPolicyWarnings(policy).map(({ pointer }) => pointer)).toEqual(pointers);
-  }); // prettier-ignore
+  });
 
   it('name the related origins that browsers ignore', () => {
     const [warning] = findPolicyWarnings({}, makeRelatedOrigins(7));
@@ -78,9 +119,12 @@ describe('the settings of a relying party', () => {
 
   it('name the origins at which no browser uses the RP ID', () => {
     const [warning, ...others] = findPolicyWarnings({}, [...OWN, 'https://intranet', 'http://localhost:3000']);
-    expect(warning).toMatchObject({ pointer: '/origins', detail: expect.stringContaining('at https://intranet, http://localhost:3000: ') });
+    expect(warning).toMatchObject({
+      pointer: '/origins',
+      detail: expect.stringContaining('at https://intranet, http://localhost:3000: '),
+    });
     expect(others).toEqual([]);
-  }); // prettier-ignore
+  });
 
   it('stay short, however many origins there are', () => {
     const long = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}.example`);

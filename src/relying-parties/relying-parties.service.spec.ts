@@ -42,8 +42,14 @@ describe('a relying party that is put', () => {
     const { party, created } = await put();
     expect(created).toBe(true);
     expect(party).toEqual({
-      ...{ rpId: RP_ID, name: 'Example', origins: [`https://${RP_ID}`], enabled: true, policy: DEFAULT_POLICY },
-      ...{ version: 1, createdAt: NOW, updatedAt: NOW },
+      rpId: RP_ID,
+      name: 'Example',
+      origins: [`https://${RP_ID}`],
+      enabled: true,
+      policy: DEFAULT_POLICY,
+      version: 1,
+      createdAt: NOW,
+      updatedAt: NOW,
     });
     expect(await parties.get(RP_ID)).toEqual(party);
   });
@@ -51,17 +57,29 @@ describe('a relying party that is put', () => {
   it('again, the same, changes nothing and records nothing', async () => {
     await put();
     now = new Date(NOW.getTime() + 1_000);
-    for (const settings of [{}, { enabled: true }, { policy: {} }, { policy: { userVerification: 'required' as const } }]) {
+    for (const settings of [
+      {},
+      { enabled: true },
+      { policy: {} },
+      { policy: { userVerification: 'required' as const } },
+    ]) {
       const { party, created } = await put(settings);
       expect([party.version, party.updatedAt, created]).toEqual([1, NOW, false]);
     }
     expect((await listRecorded()).map(([type]) => type)).toEqual(['relying-party.create']);
-  }); // prettier-ignore
+  });
 
   it('as it was got changes nothing', async () => {
-    const { party } = await put({ policy: { algorithms: [-7], crossOrigin: { allow: true, topOrigins: ['https://a.example'] } } }); // prettier-ignore
+    const { party } = await put({
+      policy: { algorithms: [-7], crossOrigin: { allow: true, topOrigins: ['https://a.example'] } },
+    });
     const { rpId, createdAt, updatedAt, ...got } = party;
-    const again = await put({ ...got, rpId, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() } as never); // prettier-ignore
+    const again = await put({
+      ...got,
+      rpId,
+      createdAt: createdAt.toISOString(),
+      updatedAt: updatedAt.toISOString(),
+    } as never);
     expect([again.created, again.party.version]).toEqual([false, 1]);
   });
 
@@ -72,7 +90,10 @@ describe('a relying party that is put', () => {
     expect([created, party.version, party.createdAt, party.updatedAt]).toEqual([false, 2, NOW, now]);
     expect(await listRecorded()).toEqual([
       ['relying-party.create', { rp_id: RP_ID, version: 1, ...SETTINGS, enabled: true, policy: DEFAULT_POLICY }],
-      ['relying-party.update', { rp_id: RP_ID, version: 2, ...SETTINGS, name: 'Other', enabled: false, policy: DEFAULT_POLICY }], // prettier-ignore
+      [
+        'relying-party.update',
+        { rp_id: RP_ID, version: 2, ...SETTINGS, name: 'Other', enabled: false, policy: DEFAULT_POLICY },
+      ],
     ]);
   });
 
@@ -92,27 +113,53 @@ describe('a relying party that is put', () => {
 describe('the defaults of a policy', () => {
   it('are the strict ones', () => {
     expect(DEFAULT_POLICY).toMatchObject({
-      ...{ userVerification: 'required', residentKey: 'required', signCountRegression: 'reject', allowSha1Tpm: false },
-      ...{ crossOrigin: { allow: false, topOrigins: [] }, identityProof: { required: true, maxAgeSeconds: 900 } },
-      ...{ maxCredentialsPerUser: 20, challengeTtlSeconds: 300, algorithms: [-48, -8, -7, -257] },
-      ...{ userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 } },
+      userVerification: 'required',
+      residentKey: 'required',
+      signCountRegression: 'reject',
+      allowSha1Tpm: false,
+      crossOrigin: { allow: false, topOrigins: [] },
+      identityProof: { required: true, maxAgeSeconds: 900 },
+      maxCredentialsPerUser: 20,
+      challengeTtlSeconds: 300,
+      algorithms: [-48, -8, -7, -257],
+      userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },
     });
   });
 
   it.each<[string, NonNullable<PutRelyingPartyDto['policy']>, object]>([
     ['a member', { challengeTtlSeconds: 60 }, { challengeTtlSeconds: 60 }],
     ['a list, whole', { algorithms: [-7] }, { algorithms: [-7] }],
-    ['an inner member', { attestation: { conveyance: 'direct' } }, { attestation: { ...DEFAULT_POLICY.attestation, conveyance: 'direct' } }],
-    ['an inner list, whole', { attestation: { formats: ['packed'] } }, { attestation: { ...DEFAULT_POLICY.attestation, formats: ['packed'] } }],
-    ['an inner member of two', { identityProof: { required: false } }, { identityProof: { required: false, maxAgeSeconds: 900 } }],
-    ['one limit of two', { userLimits: { refusalsPerHalfHour: 10 } }, { userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 10 } }],
-    ['a member that has no default', { authenticators: { deny: ['x'] } }, { authenticators: { unknown: 'allow', deny: ['x'] } }],
+    [
+      'an inner member',
+      { attestation: { conveyance: 'direct' } },
+      { attestation: { ...DEFAULT_POLICY.attestation, conveyance: 'direct' } },
+    ],
+    [
+      'an inner list, whole',
+      { attestation: { formats: ['packed'] } },
+      { attestation: { ...DEFAULT_POLICY.attestation, formats: ['packed'] } },
+    ],
+    [
+      'an inner member of two',
+      { identityProof: { required: false } },
+      { identityProof: { required: false, maxAgeSeconds: 900 } },
+    ],
+    [
+      'one limit of two',
+      { userLimits: { refusalsPerHalfHour: 10 } },
+      { userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 10 } },
+    ],
+    [
+      'a member that has no default',
+      { authenticators: { deny: ['x'] } },
+      { authenticators: { unknown: 'allow', deny: ['x'] } },
+    ],
     ['an empty object', { crossOrigin: {} }, {}],
     ['an inner member that is undefined', { crossOrigin: { allow: undefined } as never }, {}],
     ['a member that is undefined', { backup: undefined } as never, {}],
   ])('are taken for all but %s', async (_, policy, changed) => {
     expect((await put({ policy })).party.policy).toEqual({ ...DEFAULT_POLICY, ...changed });
-  }); // prettier-ignore
+  });
 
   it('are read where a policy was stored before it had a member, and putting the same changes nothing', async () => {
     const { party } = await put();
@@ -141,7 +188,11 @@ describe('a version', () => {
     for (let count = 1; count <= stored; count += 1) await put({ name: String(count) });
     const attempt = put({ name: 'new', ...(version !== undefined && { version }) });
     if (written) expect((await attempt).party).toMatchObject({ name: 'new', version: stored + 1 });
-    else await expect(attempt).rejects.toMatchObject({ slug: 'relying-party-conflict', message: `its version is ${String(stored)}` }); // prettier-ignore
+    else
+      await expect(attempt).rejects.toMatchObject({
+        slug: 'relying-party-conflict',
+        message: `its version is ${String(stored)}`,
+      });
   });
 
   it('that is not the stored one is a conflict also when nothing would change', async () => {

@@ -46,7 +46,12 @@ describe('Nest’s logger in terms of pino’s', () => {
     expect(lines).toEqual([{ level: 50, component: 'Context', details: ['at f (x.ts:1)'], msg: 'failed' }]);
   });
 
-  it.each([[undefined, 'undefined'], [null, 'null'], [7, '7'], [true, 'true']])('writes %p as the text %s', (message, text) => {
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [7, '7'],
+    [true, 'true'],
+  ])('writes %p as the text %s', (message, text) => {
     logger.warn(message, 'Context');
     expect(lines).toEqual([{ level: 40, component: 'Context', msg: text }]);
   }); // prettier-ignore

@@ -24,14 +24,29 @@ describe('an export file that was altered', () => {
   type Alteration = (lines: readonly string[], at: number, other: number) => [string[], number];
   const EDITS: Record<string, Alteration> = {
     'an event edited': (lines, at) => [lines.with(at, lines[at]!.replace('"time":1', '"time":2')), at + 1],
-    'a leaf hash edited': (lines, at) => [lines.with(at, lines[at]!.replace(/"leafHash":"./, (m) => m.slice(0, -1) + (m.endsWith('A') ? 'B' : 'A'))), at + 1], // prettier-ignore
+    'a leaf hash edited': (lines, at) => [
+      lines.with(
+        at,
+        lines[at]!.replace(/"leafHash":"./, (m) => m.slice(0, -1) + (m.endsWith('A') ? 'B' : 'A')),
+      ),
+      at + 1,
+    ],
     'a line deleted': (lines, at) => [lines.toSpliced(at, 1), at + 1],
     'a line doubled': (lines, at) => [lines.toSpliced(at, 0, lines[at]!), at + 2],
-    'a line of elsewhere inserted': (lines, at, other) => [lines.toSpliced(at, 0, lines[other]!), (at === other ? at + 1 : at) + 1], // prettier-ignore
-    'two lines exchanged': (lines, at, other) => [lines.with(at, lines[other]!).with(other, lines[at]!), Math.min(at, other) + 1], // prettier-ignore
+    'a line of elsewhere inserted': (lines, at, other) => [
+      lines.toSpliced(at, 0, lines[other]!),
+      (at === other ? at + 1 : at) + 1,
+    ],
+    'two lines exchanged': (lines, at, other) => [
+      lines.with(at, lines[other]!).with(other, lines[at]!),
+      Math.min(at, other) + 1,
+    ],
     'the rest cut off': (lines, at) => [lines.slice(0, at), at + 1],
     'the rest cut off within a line': (lines, at) => [[...lines.slice(0, at), lines[at]!.slice(0, 50)], at + 1],
-    'an event taken for an erased one of another leaf': (lines, at, other) => [lines.with(at, formatErased(at, { leafHash: LOG.leaves[other]! })), at + 1], // prettier-ignore
+    'an event taken for an erased one of another leaf': (lines, at, other) => [
+      lines.with(at, formatErased(at, { leafHash: LOG.leaves[other]! })),
+      at + 1,
+    ],
     'the line emptied': (lines, at) => [lines.with(at, '\n'), at + 1],
   };
 
@@ -85,10 +100,20 @@ describe('an export file that was altered', () => {
       10,
       'no archive has it',
     ],
-    ['a stored hash that is missing', FULL.with(255, formatErased(255, { leafHash: LOG.leaves[255]!, subtreeMissing: true })), 256, 'is gone'], // prettier-ignore
+    [
+      'a stored hash that is missing',
+      FULL.with(255, formatErased(255, { leafHash: LOG.leaves[255]!, subtreeMissing: true })),
+      256,
+      'is gone',
+    ],
     ['an event that is none', edit(9, /"event":.*/, '"event":"text"}'), 10, 'not an object'],
     ['a leaf index in words', edit(9, '"leafIndex":9', '"leafIndex":"9"'), 10, 'not a count'],
-    ['a stored hash of leaves that are not all there', FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]!, subtree: LOG.subtrees[0] })), 10, 'does not complete them'], // prettier-ignore
+    [
+      'a stored hash of leaves that are not all there',
+      FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]!, subtree: LOG.subtrees[0] })),
+      10,
+      'does not complete them',
+    ],
     ['a time with loose digits', edit(9, /("time":\d+)/, '$1.00000001'), 10, 'number'],
     ['a lone surrogate', edit(9, '😀', '\\ud83d'), 10, 'canonical'],
     ['a list for a line', FULL.with(9, '[]\n'), 10, 'not an object'],

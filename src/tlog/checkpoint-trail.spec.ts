@@ -56,10 +56,27 @@ describe('an export and checkpoints of before', () => {
       async () => ({ since: await LOG.makeCheckpoint(99) }),
       'needs a consistency proof',
     ],
-    ['a consistency proof of another size', async () => ({ since: await LOG.makeCheckpoint(99), consistency: await consistency(98) }), 'goes from 98 to 600'], // prettier-ignore
-    ['a consistency proof of another log', async () => ({ since: await LOG.makeCheckpoint(99), consistency: { ...(await consistency(98)), from: 99 } }), 'does not continue'], // prettier-ignore
-    ['an older checkpoint with a bit of its signature changed', async () => ({ since: (await LOG.makeCheckpoint(99)).replace(/\w=+\n$/, (end) => (end.startsWith('A') ? 'Q' : 'A') + end.slice(1)) }), 'the older checkpoint'], // prettier-ignore
-    ['an older checkpoint of other leaves', async () => ({ since: await makeOtherLeaves() }), ''], // prettier-ignore
+    [
+      'a consistency proof of another size',
+      async () => ({ since: await LOG.makeCheckpoint(99), consistency: await consistency(98) }),
+      'goes from 98 to 600',
+    ],
+    [
+      'a consistency proof of another log',
+      async () => ({ since: await LOG.makeCheckpoint(99), consistency: { ...(await consistency(98)), from: 99 } }),
+      'does not continue',
+    ],
+    [
+      'an older checkpoint with a bit of its signature changed',
+      async () => ({
+        since: (await LOG.makeCheckpoint(99)).replace(
+          /\w=+\n$/,
+          (end) => (end.startsWith('A') ? 'Q' : 'A') + end.slice(1),
+        ),
+      }),
+      'the older checkpoint',
+    ],
+    ['an older checkpoint of other leaves', async () => ({ since: await makeOtherLeaves() }), ''],
   ])('does not hold with %s', async (_, options: () => Promise<VerifyOptions>, reason) => {
     expect((await findFault(PART, await options())).message).toContain(reason);
   });
@@ -89,7 +106,7 @@ describe('an export and checkpoints of before', () => {
       async () => [await LOG.makeCheckpoint(300), await LOG.makeCheckpoint(299)],
       'the log was cut',
     ],
-    ['one of this size and another root', async () => [await makeOtherRoot()], ''], // prettier-ignore
+    ['one of this size and another root', async () => [await makeOtherRoot()], ''],
     [
       'one of more leaves, signed before the export',
       async () => [await new SampleLog(700).makeCheckpoint(700, new Date(SampleLog.START))],
@@ -107,7 +124,6 @@ describe('an export and checkpoints of before', () => {
     '{"from":-1,"to":2,"proof":[]}',
     '{"from":1,"from":2,"to":2,"proof":[]}',
   ])('does not take %s for a consistency proof', (text) => {
-    // prettier-ignore
     expect(() => parseConsistency(text)).toThrow('the consistency proof');
   });
 });

@@ -113,17 +113,82 @@ describe('a signed checkpoint', () => {
     ['another size', altered(() => ({ text: TEXT.replace('20852163', '20852164') })), 'does not hold'],
     ['another root', altered(() => ({ text: TEXT.replace(/\n\w/, '\n1') })), 'does not hold'],
     ['an extension line', altered(() => ({ text: `${TEXT}more\n` })), 'ed25519 signature'],
-    ['the Ed25519 signature taken away', altered(({ signatures }) => ({ signatures: signatures.slice(1) })), 'lacks the ed25519'], // prettier-ignore
-    ['the ML-DSA-44 signature taken away', altered(({ signatures }) => ({ signatures: signatures.slice(0, 1) })), 'lacks the ml-dsa-44'], // prettier-ignore
-    ['another time', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: flip(two!.signature, 7) }] })), 'ml-dsa-44 signature'], // prettier-ignore
-    ['a time beyond all time', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: flip(two!.signature, 0) }] })), 'ml-dsa-44 signature'], // prettier-ignore
-    ['a bit of the ML-DSA-44 signature', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: flip(two!.signature, 99) }] })), 'ml-dsa-44 signature'], // prettier-ignore
-    ['a bit of the Ed25519 signature', altered(({ signatures: [one, two] }) => ({ signatures: [{ ...one!, signature: flip(one!.signature, 3) }, two!] })), 'ed25519 signature'], // prettier-ignore
-    ['a short ML-DSA-44 signature', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: two!.signature.subarray(0, 8) }] })), 'ml-dsa-44 signature'], // prettier-ignore
-    ['an ML-DSA-44 signature cut short', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: two!.signature.subarray(0, -1) }] })), 'ml-dsa-44 signature'], // prettier-ignore
-    ['a second signature of a key that does not hold', altered(({ signatures: [one, two] }) => ({ signatures: [one!, two!, { ...one!, signature: flip(one!.signature, 3) }] })), 'ed25519 signature'], // prettier-ignore
-    ['the signatures exchanged', altered(({ signatures: [one, two] }) => ({ signatures: [{ ...one!, signature: two!.signature }, { ...two!, signature: one!.signature }] })), 'does not hold'], // prettier-ignore
-    ['an ML-DSA-44 signature of the note’s text', altered(({ signatures: [one, two] }) => ({ signatures: [one!, { ...two!, signature: sign(null, Buffer.from(TEXT), ML_DSA_44) }] })), 'ml-dsa-44 signature'], // prettier-ignore
+    [
+      'the Ed25519 signature taken away',
+      altered(({ signatures }) => ({ signatures: signatures.slice(1) })),
+      'lacks the ed25519',
+    ],
+    [
+      'the ML-DSA-44 signature taken away',
+      altered(({ signatures }) => ({ signatures: signatures.slice(0, 1) })),
+      'lacks the ml-dsa-44',
+    ],
+    [
+      'another time',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, { ...two!, signature: flip(two!.signature, 7) }],
+      })),
+      'ml-dsa-44 signature',
+    ],
+    [
+      'a time beyond all time',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, { ...two!, signature: flip(two!.signature, 0) }],
+      })),
+      'ml-dsa-44 signature',
+    ],
+    [
+      'a bit of the ML-DSA-44 signature',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, { ...two!, signature: flip(two!.signature, 99) }],
+      })),
+      'ml-dsa-44 signature',
+    ],
+    [
+      'a bit of the Ed25519 signature',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [{ ...one!, signature: flip(one!.signature, 3) }, two!],
+      })),
+      'ed25519 signature',
+    ],
+    [
+      'a short ML-DSA-44 signature',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, { ...two!, signature: two!.signature.subarray(0, 8) }],
+      })),
+      'ml-dsa-44 signature',
+    ],
+    [
+      'an ML-DSA-44 signature cut short',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, { ...two!, signature: two!.signature.subarray(0, -1) }],
+      })),
+      'ml-dsa-44 signature',
+    ],
+    [
+      'a second signature of a key that does not hold',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, two!, { ...one!, signature: flip(one!.signature, 3) }],
+      })),
+      'ed25519 signature',
+    ],
+    [
+      'the signatures exchanged',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [
+          { ...one!, signature: two!.signature },
+          { ...two!, signature: one!.signature },
+        ],
+      })),
+      'does not hold',
+    ],
+    [
+      'an ML-DSA-44 signature of the note’s text',
+      altered(({ signatures: [one, two] }) => ({
+        signatures: [one!, { ...two!, signature: sign(null, Buffer.from(TEXT), ML_DSA_44) }],
+      })),
+      'ml-dsa-44 signature',
+    ],
   ])('does not hold with %s', (_, note, reason) => {
     expect(() => openCheckpoint(note, KEYS)).toThrow(reason);
   });
@@ -165,7 +230,12 @@ describe('the key file', () => {
       undefined,
       'key 1 of the key file is not readable',
     ],
-    ['a public key', KEYS[0]!.publicKey.export({ type: 'spki', format: 'pem' }), undefined, 'the key file does not hold whole private keys'], // prettier-ignore
+    [
+      'a public key',
+      KEYS[0]!.publicKey.export({ type: 'spki', format: 'pem' }),
+      undefined,
+      'the key file does not hold whole private keys',
+    ],
     ['a key in SEC 1', p256.export({ type: 'sec1', format: 'pem' }), undefined, 'is a EC PRIVATE KEY'],
     ['an RSA key', pem(ED25519) + pem(rsa), undefined, 'key 2 of the key file has the type rsa'],
     ['two Ed25519 keys', pem(ED25519) + pem(ED25519), undefined, 'more than one key of ed25519'],

@@ -47,7 +47,6 @@ describe('an export that was not altered', () => {
       [300, 300],
       [600, 600],
     ] as const) {
-      // prettier-ignore
       const proved = await verify(await LOG.export(from, to, CHECKPOINT, SIZE));
       expect(proved).toMatchObject({ from, to, events: to - from });
     }
@@ -67,14 +66,18 @@ describe('an export that was not altered', () => {
     await verify(bare);
     const laidOut = bare.map((line) => `${JSON.stringify(JSON.parse(line), null, 1).replaceAll('\n', ' ')}\r\n`);
     const ascii = laidOut.map((line) => line.replaceAll('é', '\\u00e9').replaceAll('😀', '\\ud83d\\ude00'));
-    const turned = bare.map((line) => `${JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(line) as object).reverse()))}\n`); // prettier-ignore
+    const turned = bare.map(
+      (line) => `${JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(line) as object).reverse()))}\n`,
+    );
     for (const lines of [laidOut, ascii, turned]) expect(await verify(lines)).toMatchObject({ events: SIZE });
   });
 
   it('holds wherever its bytes are cut, and without its last newline', async () => {
     const bytes = Buffer.from(FULL.slice(0, -1).concat(FULL.at(-1)!.trimEnd()).join(''));
     for (const width of [7, 1000, bytes.length]) {
-      const chunks = Array.from({ length: Math.ceil(bytes.length / width) }, (_, i) => bytes.subarray(i * width, (i + 1) * width)); // prettier-ignore
+      const chunks = Array.from({ length: Math.ceil(bytes.length / width) }, (_, i) =>
+        bytes.subarray(i * width, (i + 1) * width),
+      );
       expect(await verifyExport(Readable.from(chunks), KEYS)).toMatchObject({ events: SIZE });
     }
   });

@@ -151,7 +151,14 @@ describe('the stored hashes of a log', () => {
     const subtree = (begin: number, end: number): Buffer => mth(hashes.slice(begin, end));
     const { left, right } = await makeRangeProof(log, 13, 21, 45);
     expect(left).toEqual([subtree(0, 8), subtree(8, 12), subtree(12, 13)]);
-    expect(right).toEqual([subtree(21, 22), subtree(22, 24), subtree(24, 32), subtree(32, 40), subtree(40, 44), subtree(44, 45)]); // prettier-ignore
+    expect(right).toEqual([
+      subtree(21, 22),
+      subtree(22, 24),
+      subtree(24, 32),
+      subtree(32, 40),
+      subtree(40, 44),
+      subtree(44, 45),
+    ]);
     expect(await makeRangeProof(log, 0, 45, 45)).toEqual({ left: [], right: [] });
     expect(await makeRangeProof(log, 0, 0, 0)).toEqual({ left: [], right: [] });
     expect(await makeRangeProof(log, 8, 8, 16)).toEqual({ left: [subtree(0, 8)], right: [subtree(8, 16)] });
@@ -164,7 +171,6 @@ describe('the stored hashes of a log', () => {
       () => makeConsistencyProof(big, 12_345, 69_999),
       () => makeRangeProof(big, 33_333, 44_444, 70_000),
     ]) {
-      // prettier-ignore
       big.reads = [];
       await read();
       expect(big.reads.length).toBeLessThanOrEqual(6);

@@ -32,11 +32,14 @@ describe('an event and its inclusion proof', () => {
   });
 
   it.each([
-    ['as the service shows it: with its place, and its user by the id that callers know', { ...EVENT, metadata: { ...EVENT.metadata, sequence: INDEX }, user: { uid: 'ada', uid_alt: 'é😀' } }],
+    [
+      'as the service shows it: with its place, and its user by the id that callers know',
+      { ...EVENT, metadata: { ...EVENT.metadata, sequence: INDEX }, user: { uid: 'ada', uid_alt: 'é😀' } },
+    ],
     ['as a line of an export', { kind: 'event', leafIndex: INDEX, event: EVENT }],
   ])('hold for the event %s', (_, event) => {
     expect(prove(event)).toMatchObject({ leafIndex: INDEX });
-  }); // prettier-ignore
+  });
 
   it.each([
     ['with another time', { ...EVENT, time: EVENT.time + 1 }],
@@ -57,7 +60,7 @@ describe('an event and its inclusion proof', () => {
     ['with a hash that is none', { proof: ['x'] }, /a malformed hash/],
   ])('do not hold by a proof %s', (_, changes, reason) => {
     expect(() => prove(EVENT, { ...PROOF, ...changes })).toThrow(reason);
-  }); // prettier-ignore
+  });
 
   it('do not hold without a key that signed', () => {
     expect(() => verifyEvent(JSON.stringify(EVENT), JSON.stringify(PROOF), [])).toThrow(/no key has that name/);

@@ -37,7 +37,8 @@ function* spoil(proof: readonly Buffer[], seed: number): Generator<[string, Buff
     yield [`a bit of number ${String(at)}`, proof.with(at, flipped)];
     yield [`without number ${String(at)}`, proof.toSpliced(at, 1)];
     yield [`number ${String(at)} cut short`, proof.with(at, hash.subarray(1))];
-    if (at > 0) yield [`numbers ${String(at)} and the one before exchanged`, proof.with(at, proof[at - 1]!).with(at - 1, hash)]; // prettier-ignore
+    if (at > 0)
+      yield [`numbers ${String(at)} and the one before exchanged`, proof.with(at, proof[at - 1]!).with(at - 1, hash)];
   }
 }
 

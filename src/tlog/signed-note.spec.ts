@@ -5,8 +5,7 @@ import { formatVerifierKey, parseVerifierKey, parseVerifierKeys } from './keys.j
 
 /** The note and the key in the documentation of Go's sumdb/note. */
 const GO_KEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
-const GO_TEXT =
-  'If you think cryptography is the answer to your problem,\nthen you don\'t know what your problem is.\n'; // prettier-ignore
+const GO_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
 const GO_SIGNATURE = 'x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=';
 const GO_NOTE = `${GO_TEXT}\n\u2014 PeterNeumann ${GO_SIGNATURE}\n`;
 /** The key in the example of C2SP signed-note. */

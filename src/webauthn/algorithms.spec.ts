@@ -9,9 +9,20 @@ const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
 describe('the algorithms', () => {
   it('are these, in order of preference', () => {
     expect(ALGORITHMS.map(({ name, cose }) => [name, cose])).toEqual([
-      ...[['ML-DSA-44', -48], ['EdDSA', -8], ['ES256', -7], ['RS256', -257]], // offered
-      ...[['ES384', -35], ['ES512', -36], ['PS256', -37], ['ML-DSA-65', -49], ['ML-DSA-87', -50]],
-    ]); // prettier-ignore
+      ...[
+        ['ML-DSA-44', -48],
+        ['EdDSA', -8],
+        ['ES256', -7],
+        ['RS256', -257],
+      ], // offered
+      ...[
+        ['ES384', -35],
+        ['ES512', -36],
+        ['PS256', -37],
+        ['ML-DSA-65', -49],
+        ['ML-DSA-87', -50],
+      ],
+    ]);
     expect(ALGORITHMS.filter(({ offered }) => offered).map(({ cose }) => cose)).toEqual([-48, -8, -7, -257]);
   });
 

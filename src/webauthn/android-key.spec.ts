@@ -48,7 +48,9 @@ async function ceremony(what: Ceremony = {}): Promise<VerifiedRegistration> {
   const { key = generateKey('ES256'), by = device, falsify = (each: Attestation) => each } = what;
   const challenge = randomBytes(32);
   const clientDataJson = JSON.stringify({
-    ...{ type: 'webauthn.create', challenge: challenge.toString('base64url'), origin: ORIGIN },
+    type: 'webauthn.create',
+    challenge: challenge.toString('base64url'),
+    origin: ORIGIN,
   });
   const hash = createHash('sha256').update(clientDataJson).digest();
   const attestation = falsify(await by.attest(what.attested ?? key, hash, what.claims));
@@ -77,7 +79,11 @@ const described =
   (change: (fields: Sequence['valueBlock']['value']) => void) => async (): Promise<VerifiedRegistration> => {
     const key = generateKey('ES256');
     const challenge = randomBytes(32);
-    const clientDataJson = JSON.stringify({ type: 'webauthn.create', challenge: challenge.toString('base64url'), origin: ORIGIN }); // prettier-ignore
+    const clientDataJson = JSON.stringify({
+      type: 'webauthn.create',
+      challenge: challenge.toString('base64url'),
+      origin: ORIGIN,
+    });
     const hash = createHash('sha256').update(clientDataJson).digest();
     const value = Buffer.from(keyDescription({ challenge: hash }).value);
     const { result } = fromBER(value);
@@ -101,11 +107,19 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
       ['another algorithm', () => statement((attStmt) => ({ ...attStmt, alg: COSE.RS256 }))],
       ['no algorithm', () => statement(({ alg: _, ...attStmt }) => attStmt)],
       ['another signature', () => statement((attStmt) => ({ ...attStmt, sig: Buffer.alloc(70, 1) }))],
-      ['a byte behind the signature', () => statement((attStmt) => ({ ...attStmt, sig: Buffer.concat([attStmt['sig'] as Buffer, Buffer.alloc(1)]) }))],
+      [
+        'a byte behind the signature',
+        () => statement((attStmt) => ({ ...attStmt, sig: Buffer.concat([attStmt['sig'] as Buffer, Buffer.alloc(1)]) })),
+      ],
       ['a signature as text', () => statement((attStmt) => ({ ...attStmt, sig: 'text' }))],
       ['no signature', () => statement(({ sig: _, ...attStmt }) => attStmt)],
-      ['other authenticator data', () => ({ falsify: (attestation) => (attested) => attestation({ ...attested, authenticatorData: Buffer.alloc(37) }) })],
-    ])('refuses %s', (_, what) => refuses(what())); // prettier-ignore
+      [
+        'other authenticator data',
+        () => ({
+          falsify: (attestation) => (attested) => attestation({ ...attested, authenticatorData: Buffer.alloc(37) }),
+        }),
+      ],
+    ])('refuses %s', (_, what) => refuses(what()));
 
     it('is stricter than the clause for the relying party: alg is the credential’s own, whatever else its key could sign in', () =>
       refuses({ key: generateKey('RS256'), ...statement((attStmt) => ({ ...attStmt, alg: COSE.PS256 })) }));
@@ -127,9 +141,19 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
     it.each<[string, () => Ceremony]>([
       ['none', () => statement(({ x5c: _, ...attStmt }) => attStmt)],
       ['an empty chain', () => statement((attStmt) => ({ ...attStmt, x5c: [] }))],
-      ['a chain turned round', () => statement((attStmt) => ({ ...attStmt, x5c: [...(attStmt['x5c'] as Buffer[])].reverse() }))],
-      ['a byte behind a certificate', () => statement((attStmt) => ({ ...attStmt, x5c: (attStmt['x5c'] as Buffer[]).map((der) => Buffer.concat([der, Buffer.alloc(1)])) }))],
-    ])('refuses %s', (_, what) => refuses(what())); // prettier-ignore
+      [
+        'a chain turned round',
+        () => statement((attStmt) => ({ ...attStmt, x5c: [...(attStmt['x5c'] as Buffer[])].reverse() })),
+      ],
+      [
+        'a byte behind a certificate',
+        () =>
+          statement((attStmt) => ({
+            ...attStmt,
+            x5c: (attStmt['x5c'] as Buffer[]).map((der) => Buffer.concat([der, Buffer.alloc(1)])),
+          })),
+      ],
+    ])('refuses %s', (_, what) => refuses(what()));
 
     it('is stricter than the clause for the relying party: a certificate that signed the key describes none itself, so that no key can vouch for another', async () => {
       const attestedAuthority = await AndroidDevice.create({ extensions: [keyDescription({ challenge: OTHER_HASH })] });
@@ -162,7 +186,9 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
   });
 
   describe('purpose: KM_PURPOSE_SIGN', () => {
-    const hardware = (...purposes: number[]): Ceremony => ({ claims: { hardware: { ...HARDWARE, purpose: new IntegerSet(purposes) } } }); // prettier-ignore
+    const hardware = (...purposes: number[]): Ceremony => ({
+      claims: { hardware: { ...HARDWARE, purpose: new IntegerSet(purposes) } },
+    });
     it.each<[string, Ceremony]>([
       ['decryption', hardware(1)],
       ['signing and decryption', hardware(1, 2)],
@@ -188,46 +214,101 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
 
   describe('everything else in the key description: not named by the clause', () => {
     it.each<[string, (fields: Sequence['valueBlock']['value']) => void]>([
-      ['a tag that no version of Android has', (fields) => lists(fields)[1]!.valueBlock.value.push(tag(99_999, new Integer({ value: 1 })))],
-      ['one in the software’s list', (fields) => lists(fields)[0]!.valueBlock.value.unshift(tag(726, new OctetString()))],
+      [
+        'a tag that no version of Android has',
+        (fields) => lists(fields)[1]!.valueBlock.value.push(tag(99_999, new Integer({ value: 1 }))),
+      ],
+      [
+        'one in the software’s list',
+        (fields) => lists(fields)[0]!.valueBlock.value.unshift(tag(726, new OctetString())),
+      ],
       ['one of a kind of its own', (fields) => lists(fields)[1]!.valueBlock.value.push(new Integer({ value: 1 }))],
-      ['one between the others', (fields) => lists(fields)[1]!.valueBlock.value.splice(1, 0, tag(42, new Sequence({ value: [tag(1, new Null())] })))],
-      ['a root of trust with a field that is new', (fields) => lists(fields)[1]!.valueBlock.value.push(tag(704, new Sequence({ value: [new OctetString(), new Integer({ value: 1 }), tag(9, new Null())] })))],
+      [
+        'one between the others',
+        (fields) =>
+          lists(fields)[1]!.valueBlock.value.splice(1, 0, tag(42, new Sequence({ value: [tag(1, new Null())] }))),
+      ],
+      [
+        'a root of trust with a field that is new',
+        (fields) =>
+          lists(fields)[1]!.valueBlock.value.push(
+            tag(704, new Sequence({ value: [new OctetString(), new Integer({ value: 1 }), tag(9, new Null())] })),
+          ),
+      ],
       ['a field behind the two lists', (fields) => fields.push(new Sequence({ value: [tag(1, new AsnSet())] }))],
       ['another version', (fields) => fields.splice(0, 1, new Integer({ value: 4_000 }))],
     ])('accepts %s, unread', async (_, change) => {
       expect((await described(change)()).attestation).toMatchObject({ trust: 'trusted' });
-    }); // prettier-ignore
+    });
 
     const purpose = tag(1, new AsnSet({ value: [new Integer({ value: 2 })] }));
     it.each<[string, (fields: Sequence['valueBlock']['value']) => void]>([
       ['a field that is named, twice in a list', (fields) => lists(fields)[1]!.valueBlock.value.push(purpose)],
-      ['a purpose outside of a set', (fields) => lists(fields)[0]!.valueBlock.value.push(tag(1, new Integer({ value: 2 })))],
+      [
+        'a purpose outside of a set',
+        (fields) => lists(fields)[0]!.valueBlock.value.push(tag(1, new Integer({ value: 2 }))),
+      ],
       ['an origin that is not an integer', (fields) => lists(fields)[0]!.valueBlock.value.push(tag(702, new Null()))],
-      ['a tag with two elements', (fields) => lists(fields)[0]!.valueBlock.value.push(new Constructed({ idBlock: { tagClass: 3, tagNumber: 702 }, value: [new Integer({ value: 0 }), new Integer({ value: 0 })] }))],
+      [
+        'a tag with two elements',
+        (fields) =>
+          lists(fields)[0]!.valueBlock.value.push(
+            new Constructed({
+              idBlock: { tagClass: 3, tagNumber: 702 },
+              value: [new Integer({ value: 0 }), new Integer({ value: 0 })],
+            }),
+          ),
+      ],
       ['no second list', (fields) => fields.pop()],
       ['a challenge that is not an OCTET STRING', (fields) => fields.splice(4, 1, new Null())],
-    ])('refuses %s', (_, change) => expectRefusal(described(change)(), 'attestation-invalid')); // prettier-ignore
+    ])('refuses %s', (_, change) => expectRefusal(described(change)(), 'attestation-invalid'));
 
     const honest = { challenge: OTHER_HASH };
     it.each<[string, x509.Extension[]]>([
       ['no description', []],
       ['a description of nonsense', [new x509.Extension(id_ce_keyDescription, false, Buffer.from('nonsense'))]],
-      ['one cut short', [new x509.Extension(id_ce_keyDescription, false, new Uint8Array(keyDescription(honest).value).slice(0, 20))]],
-      ['one with a byte behind', [new x509.Extension(id_ce_keyDescription, false, Buffer.concat([Buffer.from(keyDescription(honest).value), Buffer.alloc(1)]))]],
-    ])('refuses %s', (_, claims) => refuses({ claims })); // prettier-ignore
+      [
+        'one cut short',
+        [new x509.Extension(id_ce_keyDescription, false, new Uint8Array(keyDescription(honest).value).slice(0, 20))],
+      ],
+      [
+        'one with a byte behind',
+        [
+          new x509.Extension(
+            id_ce_keyDescription,
+            false,
+            Buffer.concat([Buffer.from(keyDescription(honest).value), Buffer.alloc(1)]),
+          ),
+        ],
+      ],
+    ])('refuses %s', (_, claims) => refuses({ claims }));
   });
 
   it.each<[string, () => Ceremony]>([
     ['the certificate’s key is not the key of the credential', () => ({ attested: generateKey('ES256') })],
     ['the attestation challenge is not the hash of the client data', () => ({ claims: { challenge: OTHER_HASH } })],
-    ['Android says that every app may use the key (allApplications), not the browser alone', () => ({ claims: { software: { allApplications: null } } })],
-    ['Android says that the key was imported into the device (origin), not generated there', () => ({ claims: { software: { origin: 2 } } })],
-    ['Android says that the key may do more than sign (purpose)', () => ({ claims: { software: { purpose: new IntegerSet([7]) } } })],
+    [
+      'Android says that every app may use the key (allApplications), not the browser alone',
+      () => ({ claims: { software: { allApplications: null } } }),
+    ],
+    [
+      'Android says that the key was imported into the device (origin), not generated there',
+      () => ({ claims: { software: { origin: 2 } } }),
+    ],
+    [
+      'Android says that the key may do more than sign (purpose)',
+      () => ({ claims: { software: { purpose: new IntegerSet([7]) } } }),
+    ],
     ['the certificate lacks Android’s key description', () => ({ claims: [] })],
-    ['the signature of the attestation statement was not made over this authenticator data and client data', () => statement((attStmt) => ({ ...attStmt, sig: Buffer.alloc(70, 1) }))],
-    ['the statement is signed with PS256 (-37), not with the key’s RS256 (-257)', () => ({ key: generateKey('RS256'), ...statement((attStmt) => ({ ...attStmt, alg: COSE.PS256 })) })],
+    [
+      'the signature of the attestation statement was not made over this authenticator data and client data',
+      () => statement((attStmt) => ({ ...attStmt, sig: Buffer.alloc(70, 1) })),
+    ],
+    [
+      'the statement is signed with PS256 (-37), not with the key’s RS256 (-257)',
+      () => ({ key: generateKey('RS256'), ...statement((attStmt) => ({ ...attStmt, alg: COSE.PS256 })) }),
+    ],
   ])('says why it is refused: %s', async (detail, what) => {
     await expect(ceremony(what())).rejects.toMatchObject({ detail, clause: '§7.1 step 22' });
-  }); // prettier-ignore
+  });
 });

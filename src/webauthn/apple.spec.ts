@@ -30,7 +30,11 @@ async function ceremony(what: Ceremony = {}): Promise<AttestationVerdict> {
   const { algorithm = 'ES256', profile = (nonce) => ({ extensions: [appleNonce(nonce)] }), statement } = what;
   const key = generateKey(algorithm);
   const [challenge, credentialId] = [randomBytes(32), randomBytes(20)];
-  const clientDataJson = JSON.stringify({ type: 'webauthn.create', challenge: challenge.toString('base64url'), origin: ORIGIN }); // prettier-ignore
+  const clientDataJson = JSON.stringify({
+    type: 'webauthn.create',
+    challenge: challenge.toString('base64url'),
+    origin: ORIGIN,
+  });
   const fixed = { key, credentialId, clientDataJson };
   let nonce: Buffer = Buffer.alloc(0);
   const learn = (attested: Attested) => {

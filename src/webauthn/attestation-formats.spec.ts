@@ -53,12 +53,19 @@ describe('the network', () => {
     const [rootKeys, leafKeys] = [await newKeys(), await newKeys()];
     const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 86_400_000) };
     const root = await x509.X509CertificateGenerator.createSelfSigned({
-      ...{ name: 'CN=Attacker', keys: rootKeys, signingAlgorithm: ES256, ...validity },
+      name: 'CN=Attacker',
+      keys: rootKeys,
+      signingAlgorithm: ES256,
+      ...validity,
       extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
     });
     const leaf = await x509.X509CertificateGenerator.create({
-      ...{ subject: 'CN=Model, OU=Authenticator Attestation, O=Attacker, C=XX', issuer: root.subject, ...validity },
-      ...{ publicKey: leafKeys.publicKey, signingKey: rootKeys.privateKey, signingAlgorithm: ES256 },
+      subject: 'CN=Model, OU=Authenticator Attestation, O=Attacker, C=XX',
+      issuer: root.subject,
+      ...validity,
+      publicKey: leafKeys.publicKey,
+      signingKey: rootKeys.privateKey,
+      signingAlgorithm: ES256,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.CRLDistributionPointsExtension(['http://169.254.169.254/latest/meta-data']),

@@ -22,7 +22,9 @@ const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 const ZEROS = '00000000-0000-0000-0000-000000000000';
 const CHALLENGE = randomBytes(32);
 const OPTIONS = {
-  ...{ rp: { id: RP_ID, name: '' }, user: { id: 'AAAA', name: '', displayName: '' }, pubKeyCredParams: [] },
+  rp: { id: RP_ID, name: '' },
+  user: { id: 'AAAA', name: '', displayName: '' },
+  pubKeyCredParams: [],
   challenge: CHALLENGE.toString('base64url'),
 };
 
@@ -31,9 +33,17 @@ type Answer = ReturnType<Authenticator['create']>;
 function ours(answer: Answer): boolean {
   try {
     verifyRegistration(answer, {
-      ...{ rpId: RP_ID, origins: [ORIGIN], crossOrigin: { allow: false, topOrigins: [] }, challenge: CHALLENGE },
-      ...{ conditional: false, requireUserVerification: true, algorithms: COSE_ALGORITHMS },
-      ...{ formats: ATTESTATION_FORMATS, roots: () => [], allowSha1Tpm: false, now: new Date() },
+      rpId: RP_ID,
+      origins: [ORIGIN],
+      crossOrigin: { allow: false, topOrigins: [] },
+      challenge: CHALLENGE,
+      conditional: false,
+      requireUserVerification: true,
+      algorithms: COSE_ALGORITHMS,
+      formats: ATTESTATION_FORMATS,
+      roots: () => [],
+      allowSha1Tpm: false,
+      now: new Date(),
     });
     return true;
   } catch (error) {
@@ -45,7 +55,10 @@ function ours(answer: Answer): boolean {
 async function library(answer: Answer): Promise<boolean> {
   try {
     const { verified } = await verifyRegistrationResponse({
-      ...{ response: answer, expectedChallenge: OPTIONS.challenge, expectedOrigin: ORIGIN, expectedRPID: RP_ID },
+      response: answer,
+      expectedChallenge: OPTIONS.challenge,
+      expectedOrigin: ORIGIN,
+      expectedRPID: RP_ID,
       supportedAlgorithmIDs: [...COSE_ALGORITHMS],
     });
     return verified;

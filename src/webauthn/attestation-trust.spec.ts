@@ -95,7 +95,9 @@ describe('the roots that ship with the service', () => {
       'OU=GlobalSign Root CA - R3, O=GlobalSign, CN=GlobalSign',
       'C=BE, O=GlobalSign nv-sa, CN=GlobalSign Root R46',
     ]);
-    expect([WELL_KNOWN_ROOTS['apple'], WELL_KNOWN_ROOTS['android-key'], FIDO_METADATA_ROOTS].map((roots) => roots?.length)).toEqual([1, 2, 2]); // prettier-ignore
+    expect(
+      [WELL_KNOWN_ROOTS['apple'], WELL_KNOWN_ROOTS['android-key'], FIDO_METADATA_ROOTS].map((roots) => roots?.length),
+    ).toEqual([1, 2, 2]);
   });
 
   it.each(SHIPPED_ROOTS.map((root) => [root.fingerprint.slice(0, 16), root] as const))(

@@ -29,15 +29,49 @@ const COSTLY: [what: string, detail: string, profile: Profile][] = [
   ['8,193 bytes', 'bytes', { extensions: [extension(Buffer.alloc(8_193))] }],
   ['65 extensions', '65 extensions', { extensions: extensions(63) }],
   ['many names in the subject', 'elements', { subject: `${'OU=a,'.repeat(200)}${SUBJECT}` }],
-  ['many alternative names', 'elements', { extensions: [new x509.Extension('2.5.29.17', false, der(SEQUENCE, Buffer.alloc(2 * SOME, '\x82\x00', 'latin1')))] }],
+  [
+    'many alternative names',
+    'elements',
+    {
+      extensions: [new x509.Extension('2.5.29.17', false, der(SEQUENCE, Buffer.alloc(2 * SOME, '\x82\x00', 'latin1')))],
+    },
+  ],
   ['an extension of many elements', 'elements', { extensions: [extension(der(SEQUENCE, NULLS(SOME)))] }],
-  ['many elements in a string in a string', 'elements', { extensions: [extension(der(OCTET_STRING, der(OCTET_STRING, NULLS(SOME))))] }],
-  ['many elements in a bit string', 'elements', { extensions: [extension(der(0x03, Buffer.concat([Buffer.alloc(1), NULLS(SOME)])))] }],
-  ['many elements of an indefinite length', 'elements', { extensions: [extension(Buffer.concat([Buffer.from([SEQUENCE, 0x80]), NULLS(SOME), Buffer.alloc(2)]))] }],
-  ['many elements and bytes that are none', 'elements', { extensions: [extension(Buffer.concat([der(SEQUENCE, NULLS(SOME)), Buffer.from([1])]))] }],
-  ['many elements under long tags', 'elements', { extensions: [extension(Buffer.concat(Array<Buffer>(SOME).fill(Buffer.from([0xbf, 0x84, 0x58, 0]))))] }],
-  ['deep elements', 'elements', { extensions: [extension(Array.from({ length: SOME }).reduce<Buffer>((inner) => der(SEQUENCE, inner), Buffer.alloc(0)))] }],
-]; // prettier-ignore
+  [
+    'many elements in a string in a string',
+    'elements',
+    { extensions: [extension(der(OCTET_STRING, der(OCTET_STRING, NULLS(SOME))))] },
+  ],
+  [
+    'many elements in a bit string',
+    'elements',
+    { extensions: [extension(der(0x03, Buffer.concat([Buffer.alloc(1), NULLS(SOME)])))] },
+  ],
+  [
+    'many elements of an indefinite length',
+    'elements',
+    { extensions: [extension(Buffer.concat([Buffer.from([SEQUENCE, 0x80]), NULLS(SOME), Buffer.alloc(2)]))] },
+  ],
+  [
+    'many elements and bytes that are none',
+    'elements',
+    { extensions: [extension(Buffer.concat([der(SEQUENCE, NULLS(SOME)), Buffer.from([1])]))] },
+  ],
+  [
+    'many elements under long tags',
+    'elements',
+    { extensions: [extension(Buffer.concat(Array<Buffer>(SOME).fill(Buffer.from([0xbf, 0x84, 0x58, 0]))))] },
+  ],
+  [
+    'deep elements',
+    'elements',
+    {
+      extensions: [
+        extension(Array.from({ length: SOME }).reduce<Buffer>((inner) => der(SEQUENCE, inner), Buffer.alloc(0))),
+      ],
+    },
+  ],
+];
 
 const attestedBy = (chain: Issued[], root: Issued) => {
   const x5c = chain.map(({ certificate }) => certificate.raw);
@@ -86,10 +120,8 @@ describe('the cost of x5c', () => {
     meter.parsed.length = 0;
     const { attestation } = await attestedBy(chain, root);
     expect(attestation).toMatchObject({
-      ...{
-        trust: 'untrusted',
-        distrust: { code: 'path-invalid', detail: 'the signature of "CN=Impostor" does not hold' },
-      },
+      trust: 'untrusted',
+      distrust: { code: 'path-invalid', detail: 'the signature of "CN=Impostor" does not hold' },
     });
     expect(meter.parsed).not.toContain(impostor.certificate.raw.length);
     expect(meter.parsed).not.toContain(intermediate.certificate.raw.length);

@@ -103,7 +103,8 @@ describe('a member twice', () => {
     'is refused within a member too: %s',
     (value) => {
       expect(refusalOf(clientData().replace('{', `{"x":${value},`))).toMatchObject({
-        ...{ reason: 'malformed', detail: 'clientDataJSON names a member twice' },
+        reason: 'malformed',
+        detail: 'clientDataJSON names a member twice',
       });
     },
   );
@@ -142,17 +143,42 @@ describe('what a refusal tells', () => {
     [clientData({ crossOrigin: 1 }), 9, 'crossOrigin is not true or false', {}],
     [clientData({ type: 'x' }), 10, 'type is "x", not "webauthn.get"', {}],
     [clientData({ type: undefined }), 10, 'type is absent, not "webauthn.get"', {}],
-    [clientData({ challenge: 'AAAA' }), 11, 'the answer is for another challenge than the one with this challengeId', {}],
+    [
+      clientData({ challenge: 'AAAA' }),
+      11,
+      'the answer is for another challenge than the one with this challengeId',
+      {},
+    ],
     [clientData({ origin: 'x' }), 12, `origin is "x", not one of ${ORIGIN}`, {}],
     [clientData({ origin: 'x' }), 12, `origin is "x", not one of ${ORIGIN}, ${SHOP}`, { origins }],
-    [clientData({ crossOrigin: true }), 13, 'the ceremony ran in a cross-origin frame, which the policy does not allow', {}],
-    [clientData({ topOrigin: SHOP }), 14, 'the client data has a topOrigin, but the ceremony did not run in a cross-origin frame', {}],
+    [
+      clientData({ crossOrigin: true }),
+      13,
+      'the ceremony ran in a cross-origin frame, which the policy does not allow',
+      {},
+    ],
+    [
+      clientData({ topOrigin: SHOP }),
+      14,
+      'the client data has a topOrigin, but the ceremony did not run in a cross-origin frame',
+      {},
+    ],
     [clientData({ crossOrigin: true, topOrigin: 1 }), 14, 'topOrigin is not a string', { crossOrigin: some }],
-    [clientData({ crossOrigin: true, topOrigin: 'x' }), 14, `topOrigin is "x", not one of ${ORIGIN}, ${SHOP}`, { crossOrigin: some }],
-    [clientData({ crossOrigin: true }), 14, `topOrigin is absent, not one of ${ORIGIN}, ${SHOP}`, { crossOrigin: some }],
+    [
+      clientData({ crossOrigin: true, topOrigin: 'x' }),
+      14,
+      `topOrigin is "x", not one of ${ORIGIN}, ${SHOP}`,
+      { crossOrigin: some },
+    ],
+    [
+      clientData({ crossOrigin: true }),
+      14,
+      `topOrigin is absent, not one of ${ORIGIN}, ${SHOP}`,
+      { crossOrigin: some },
+    ],
   ])('of %s: step %i, %s', (text, number, detail, expected) => {
     expect(refusalOf(text, expected)).toMatchObject({ clause: `§7.2 step ${String(number)}`, detail });
-  }); // prettier-ignore
+  });
 
   it('is the member that cannot be decoded, in the step that decodes it', () => {
     const expected = { challenge: CHALLENGE, origins: [ORIGIN], crossOrigin: { allow: false, topOrigins: [] } };

@@ -17,7 +17,8 @@ beforeAll(async () => {
 
 const by = ({ certificate, privateKey }: Issued, members: Record<string, unknown> = {}): Attestation =>
   falsified(fidoU2fBy({ chain: [certificate.raw], privateKey }), ({ fmt, attStmt }) => ({
-    ...{ fmt, attStmt: { ...attStmt, ...members } },
+    fmt,
+    attStmt: { ...attStmt, ...members },
   }));
 
 const attested = (attestation: Attestation, interference: object = {}): Promise<AttestationVerdict> =>

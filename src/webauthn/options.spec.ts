@@ -17,20 +17,22 @@ const creation = (changed: Partial<Parameters<typeof makeCreationOptions>[0]> = 
   makeCreationOptions({
     rp: { id: 'login.example.com', name: 'Example' },
     user: { handle: HANDLE, name: 'ada@example.com', displayName: 'Ada' },
-    ...{
-      challenge: CHALLENGE,
-      policy: POLICY,
-      exclude: [],
-      attachment: undefined,
-      hints: undefined,
-      conditional: false,
-    },
+    challenge: CHALLENGE,
+    policy: POLICY,
+    exclude: [],
+    attachment: undefined,
+    hints: undefined,
+    conditional: false,
     ...changed,
   });
 
 const request = (changed: Partial<Parameters<typeof makeRequestOptions>[0]> = {}) =>
   makeRequestOptions({
-    ...{ rpId: 'login.example.com', challenge: CHALLENGE, policy: POLICY, allow: [], hints: undefined },
+    rpId: 'login.example.com',
+    challenge: CHALLENGE,
+    policy: POLICY,
+    allow: [],
+    hints: undefined,
     ...changed,
   });
 

@@ -16,7 +16,12 @@ import type { AttestationVerdict } from './attestation-trust.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 const SUBJECT = 'CN=Model One, OU=Authenticator Attestation, O=Example, C=XX';
-const RSA = { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }; // prettier-ignore
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 2_048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: 'SHA-256',
+};
 
 let root: Issued;
 let maker: Issued;
@@ -89,15 +94,29 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
     ])('accepts %s', async (_, alg, key, signing) => accepts(packed(await leaf({ key }), { alg }, signing)));
 
     const spkiOf = (publicKey: KeyObject): Buffer => publicKey.export({ type: 'spki', format: 'der' });
-    it.each<[string, number, () => { publicKey: KeyObject; privateKey: KeyObject }, Signing, (spki: Buffer) => Buffer]>([
-      ['ML-DSA-44', -48, () => generateKeyPairSync('ml-dsa-44'), bare, (spki) => spki],
-      ['ML-DSA-87', -50, () => generateKeyPairSync('ml-dsa-87'), bare, (spki) => spki],
-      ['PS256 by a key for RSASSA-PSS alone', COSE.PS256, () => generateKeyPairSync('rsa-pss', { modulusLength: 2_048 }), pss('sha256'), (spki) => spki],
-      ['ES256 by a compressed point', COSE.ES256, () => generateKeyPairSync('ec', { namedCurve: 'P-256' }), sha256, compressed],
-    ])('accepts %s', async (_, alg, generate, signing, change) => {
+    it.each<[string, number, () => { publicKey: KeyObject; privateKey: KeyObject }, Signing, (spki: Buffer) => Buffer]>(
+      [
+        ['ML-DSA-44', -48, () => generateKeyPairSync('ml-dsa-44'), bare, (spki) => spki],
+        ['ML-DSA-87', -50, () => generateKeyPairSync('ml-dsa-87'), bare, (spki) => spki],
+        [
+          'PS256 by a key for RSASSA-PSS alone',
+          COSE.PS256,
+          () => generateKeyPairSync('rsa-pss', { modulusLength: 2_048 }),
+          pss('sha256'),
+          (spki) => spki,
+        ],
+        [
+          'ES256 by a compressed point',
+          COSE.ES256,
+          () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+          sha256,
+          compressed,
+        ],
+      ],
+    )('accepts %s', async (_, alg, generate, signing, change) => {
       const { publicKey, privateKey } = generate();
       await accepts(packed(forKey(maker, root, privateKey, change(spkiOf(publicKey))), { alg }, signing));
-    }); // prettier-ignore
+    });
 
     it.each<[string, () => Promise<Attestation>]>([
       ['none', () => Promise.resolve(packed(maker, { alg: undefined }))],
@@ -133,7 +152,8 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
     it('accepts a chain that ends in no known root, as untrusted', async () => {
       const stranger = await issue({ subject: SUBJECT }, await issue({ subject: 'CN=New Root', ca: true }));
       expect(await attested(packed(stranger))).toEqual({
-        ...{ format: 'packed', trust: 'untrusted' },
+        format: 'packed',
+        trust: 'untrusted',
         distrust: { code: 'root-unknown', detail: expect.stringContaining('is issued by "CN=New Root"') },
       });
     });
@@ -199,8 +219,10 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
     await expect(refusal(`0410${'11'.repeat(16)}`)).rejects.toMatchObject({
       detail: `the attestation certificate is for the model 11111111-1111-1111-1111-111111111111, but the authenticator says that it is ${AAGUID}`,
     });
-    await expect(refusal('0500')).rejects.toMatchObject({ detail: expect.stringContaining('a model that cannot be read') });
-  }); // prettier-ignore
+    await expect(refusal('0500')).rejects.toMatchObject({
+      detail: expect.stringContaining('a model that cannot be read'),
+    });
+  });
 
   describe('self attestation: alg is the credential’s, and sig is by its key', () => {
     it.each(Object.keys(COSE) as AlgorithmName[])('accepts %s', async (algorithm) => {

@@ -45,7 +45,8 @@ const SMALL_ORDER = [
   'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ];
-const withSign = (y: string): string => Buffer.from(hex(y).map((byte, at) => (at === 31 ? byte | 0x80 : byte))).toString('hex'); // prettier-ignore
+const withSign = (y: string): string =>
+  Buffer.from(hex(y).map((byte, at) => (at === 31 ? byte | 0x80 : byte))).toString('hex');
 
 describe('the credential public key', () => {
   it.each(Object.entries(COSE))('in %s is accepted as %i', (name, cose) => {

@@ -4,14 +4,28 @@ import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { COSE, type CredentialKey, generateKey } from '../../test/support/authenticator/keys.js';
-import { alternativeName, directoryName, sized, Tpm, TPM_NAME, type TpmShape, u16, usages } from '../../test/support/authenticator/tpm.js'; // prettier-ignore
+import {
+  alternativeName,
+  directoryName,
+  sized,
+  Tpm,
+  TPM_NAME,
+  type TpmShape,
+  u16,
+  usages,
+} from '../../test/support/authenticator/tpm.js';
 import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
 import type { AttestationVerdict } from './attestation-trust.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
 const RS256 = COSE.RS256;
 const RS1 = -65_535;
-const RSA = { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }; // prettier-ignore
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 2_048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: 'SHA-256',
+};
 const AAGUID = '08987058-cadc-4b81-b6e1-30de50dcbe96';
 const AIK = '2.23.133.8.3';
 
@@ -30,14 +44,20 @@ interface Ceremony {
   expected?: Partial<RegistrationExpectation>;
 }
 
-async function ceremony({ by = tpm, alg = COSE.ES256, key = generateKey('ES256'), shape = {}, expected }: Ceremony): Promise<AttestationVerdict> {
+async function ceremony({
+  by = tpm,
+  alg = COSE.ES256,
+  key = generateKey('ES256'),
+  shape = {},
+  expected,
+}: Ceremony): Promise<AttestationVerdict> {
   const interference = { key, aaguid: AAGUID, attestation: by.attest(alg, shape) };
   const { attestation } = await registration({
     interference,
     expected: { roots: () => [tpm.root.pem, windows.root.pem, by.root.pem], ...expected },
   });
   return attestation;
-} // prettier-ignore
+}
 
 const accepts = async (what: Ceremony): Promise<void> => {
   expect(await ceremony(what)).toEqual({ format: 'tpm', trust: 'trusted', root: 'CN=TPM Root' });
@@ -71,7 +91,8 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     it('accepts RS1 (SHA-1), and trusts it where the relying party’s allowSha1Tpm says so', async () => {
       const what = { by: windows, alg: RS1 };
       expect(await ceremony(what)).toEqual({
-        ...{ format: 'tpm', trust: 'untrusted' },
+        format: 'tpm',
+        trust: 'untrusted',
         distrust: { code: 'sha1', detail: expect.stringContaining('allowSha1Tpm is false') },
       });
       await accepts({ ...what, expected: { allowSha1Tpm: true } });
@@ -190,11 +211,13 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     );
 
     it('accepts a KDF, a symmetric algorithm and a policy', () =>
-      accepts(shaped({
-        kdf: Buffer.concat([u16(0x20), u16(0x0b)]),
-        symmetric: Buffer.concat([u16(0x06), u16(128), u16(0x43)]),
-        authPolicy: Buffer.alloc(32, 7),
-      }))); // prettier-ignore
+      accepts(
+        shaped({
+          kdf: Buffer.concat([u16(0x20), u16(0x0b)]),
+          symmetric: Buffer.concat([u16(0x06), u16(128), u16(0x43)]),
+          authPolicy: Buffer.alloc(32, 7),
+        }),
+      ));
 
     it('accepts coordinates without their leading zeros (§11.2.5.1)', () =>
       accepts(shaped({ minimal: true }, { key: keyWithZero() })));
@@ -216,13 +239,21 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
       ['a scheme without its hash', shaped({ scheme: u16(0x18) })],
       ['a KDF that Part 2 does not define', shaped({ kdf: u16(0x99) })],
       ['a name algorithm that does not hash', shaped({ nameAlg: 0x10 })],
-      ['a coordinate with a byte too many', { shape: { pubArea: (bytes) => Buffer.concat([bytes.subarray(0, -66), sized(Buffer.alloc(33)), sized(Buffer.alloc(32))]) } }],
+      [
+        'a coordinate with a byte too many',
+        {
+          shape: {
+            pubArea: (bytes) =>
+              Buffer.concat([bytes.subarray(0, -66), sized(Buffer.alloc(33)), sized(Buffer.alloc(32))]),
+          },
+        },
+      ],
       ['a byte too few', { shape: { pubArea: (bytes) => bytes.subarray(0, -1) } }],
       ['a byte too many', { shape: { pubArea: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) } }],
       ['nothing', { shape: { pubArea: () => Buffer.alloc(0) } }],
       ['none', statement({ pubArea: undefined })],
       ['text', statement({ pubArea: 'text' })],
-    ])('refuses %s', (_, what) => refuses(what)); // prettier-ignore
+    ])('refuses %s', (_, what) => refuses(what));
 
     it('is stricter than the clause for the project: keys on other curves cannot sign in here', () =>
       refuses(shaped({ curve: 0x10 })));
@@ -259,14 +290,17 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     it('accepts the bare signature, which Windows and the specification’s own vectors have', () => accepts({}));
 
     it.each<[string, TpmShape]>([
-      ['one that does not hold', { sig: (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.of(bytes.at(-1)! ^ 1)]) }],
+      [
+        'one that does not hold',
+        { sig: (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.of(bytes.at(-1)! ^ 1)]) },
+      ],
       ['a structure whose signature does not hold', { sig: () => ecdsa(Buffer.from('3006020101020101', 'hex')) }],
       ['a structure with a byte behind', { sig: (bytes) => Buffer.concat([ecdsa(bytes), Buffer.alloc(1)]) }],
       ['a structure of another algorithm', { sig: (bytes) => Buffer.concat([u16(0x05), ecdsa(bytes).subarray(2)]) }],
       ['nothing', { sig: () => Buffer.alloc(0) }],
       ['none', { statement: { sig: undefined } }],
       ['text', { statement: { sig: 'text' } }],
-    ])('refuses %s', (_, shape) => refuses(shaped(shape))); // prettier-ignore
+    ])('refuses %s', (_, shape) => refuses(shaped(shape)));
   });
 
   it('says in words what came and what was expected', async () => {

@@ -72,13 +72,19 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
 
   describe('steps 8 and 9: decode and parse the client data', () => {
     refuses('malformed', [
-      ['bytes that are not UTF-8', { clientDataJson: Buffer.concat([Buffer.from('{"a":"'), hex('ff'), Buffer.from('"}')]) }],
+      [
+        'bytes that are not UTF-8',
+        { clientDataJson: Buffer.concat([Buffer.from('{"a":"'), hex('ff'), Buffer.from('"}')]) },
+      ],
       ['no JSON', { clientDataJson: '{' }],
       ['a list', { clientDataJson: '[]' }],
       ['null', { clientDataJson: 'null' }],
       ['a member twice', { clientDataJson: '{"type":"webauthn.create","type":"webauthn.get"}' }],
-      ['a member twice, once with escapes', { clientDataJson: '{"type":"webauthn.create","t\\u0079pe":"webauthn.get"}' }],
-    ]); // prettier-ignore
+      [
+        'a member twice, once with escapes',
+        { clientDataJson: '{"type":"webauthn.create","t\\u0079pe":"webauthn.get"}' },
+      ],
+    ]);
   });
 
   describe('step 10: the type is webauthn.get', () => {
@@ -170,15 +176,30 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
       ['r = s = 0', { signature: () => zero }],
       ['r = s = 1', { signature: () => hex('3006020101020101') }],
       ['negative integers', { signature: () => hex('30060201ff0201ff') }],
-      ['integers of 100 bytes', { signature: () => Buffer.concat([hex('3081cc0264'), Buffer.alloc(100, 1), hex('0264'), Buffer.alloc(100, 1)]) }],
+      [
+        'integers of 100 bytes',
+        {
+          signature: () => Buffer.concat([hex('3081cc0264'), Buffer.alloc(100, 1), hex('0264'), Buffer.alloc(100, 1)]),
+        },
+      ],
       ['r and s without DER', { signature: () => Buffer.alloc(64, 1) }],
       ['a signature cut short', { signature: (bytes) => bytes.subarray(0, -1) }],
       ['a signature with a byte behind it', { signature: (bytes) => Buffer.concat([bytes, hex('00')]) }],
       ['a bit of the signature turned', { signature: (bytes) => flipBit(bytes, bytes.length - 1) }],
       ['a header of 2 GiB', { signature: () => hex('30847fffffff') }],
       ['16 KiB of zeros', { signature: () => Buffer.alloc(16_384) }],
-      ['authenticator data changed after it was signed', { response: { authenticatorData: Buffer.concat([createHash('sha256').update('login.example.com').digest(), hex('1d00000001')]).toString('base64url') } }],
-    ]); // prettier-ignore
+      [
+        'authenticator data changed after it was signed',
+        {
+          response: {
+            authenticatorData: Buffer.concat([
+              createHash('sha256').update('login.example.com').digest(),
+              hex('1d00000001'),
+            ]).toString('base64url'),
+          },
+        },
+      ],
+    ]);
 
     it.each(['ES256', 'EdDSA', 'RS256', 'PS256', 'ML-DSA-44'] as const)(
       'rejects a signature by another %s key',

@@ -5,7 +5,14 @@ import { noAttestation, packedSelf } from '../../test/support/authenticator/atte
 import type { CreationInterference } from '../../test/support/authenticator/interference.js';
 import { encodeCose, generateKey } from '../../test/support/authenticator/keys.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { expectRefusal, NOTHING_TO_VERIFY, ODD_OUTPUTS, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js'; // prettier-ignore
+import {
+  expectRefusal,
+  NOTHING_TO_VERIFY,
+  ODD_OUTPUTS,
+  ORIGIN,
+  registration,
+  RP_ID,
+} from '../../test/support/pure-ceremonies.js';
 import type { Reason } from './refusal.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
@@ -144,17 +151,29 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       ['an object that lacks its last byte', { attestationObject: (bytes) => bytes.subarray(0, -1) }],
       ['a byte behind the object', { attestationObject: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) }],
       ['no byte at all', { attestationObject: () => Buffer.alloc(0) }],
-      ['a header of 2 GiB', { attestationObject: (bytes) => Buffer.concat([bytes.subarray(0, -1), hex('5a7fffffff')]) }],
+      [
+        'a header of 2 GiB',
+        { attestationObject: (bytes) => Buffer.concat([bytes.subarray(0, -1), hex('5a7fffffff')]) },
+      ],
       ['20,000 levels', { attestationObject: () => Buffer.concat([Buffer.alloc(20_000, 0x81), hex('80')]) }],
       ['a list', { attestationObject: (bytes) => Buffer.concat([hex('81'), bytes]) }],
-      ['a map of indefinite length', { attestationObject: (bytes) => Buffer.concat([hex('bf'), bytes.subarray(1), hex('ff')]) }],
-      ['an object with fmt twice', { attestationObject: (bytes) => Buffer.concat([hex('a4'), bytes.subarray(1), hex('63666d74646e6f6e65')]) }],
+      [
+        'a map of indefinite length',
+        { attestationObject: (bytes) => Buffer.concat([hex('bf'), bytes.subarray(1), hex('ff')]) },
+      ],
+      [
+        'an object with fmt twice',
+        { attestationObject: (bytes) => Buffer.concat([hex('a4'), bytes.subarray(1), hex('63666d74646e6f6e65')]) },
+      ],
       ['a format that is no text', object({ fmt: 7 })],
       ['a statement that is no map', object({ attStmt: [] })],
-      ['authenticator data as text', { attestationObject: () => Buffer.from(encode({ fmt: 'none', attStmt: {}, authData: 'text' })) }],
+      [
+        'authenticator data as text',
+        { attestationObject: () => Buffer.from(encode({ fmt: 'none', attStmt: {}, authData: 'text' })) },
+      ],
       ['no member', { attestationObject: () => hex('a0') }],
       ['base64url with a foreign character', { response: { attestationObject: 'o2Nm*bXRk' } }],
-    ]); // prettier-ignore
+    ]);
   });
 
   describe('authenticator data, §6.1', () => {
@@ -214,22 +233,68 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     const { cose } = generateKey('ES256');
     refuses('algorithm-denied', [['ES256', { coseKey: cose }]], { algorithms: [-48, -8] });
     refuses('algorithm-denied', [
-      ['ES256K', { coseKey: encodeCose(new Map([[1, 2], [3, -47], [-1, 8]])) }],
-      ['RS1', { coseKey: encodeCose(new Map([[1, 3], [3, -65535]])) }],
-      ['an algorithm as text', { coseKey: encodeCose(new Map<number, unknown>([[1, 2], [3, '-7']])) }],
+      [
+        'ES256K',
+        {
+          coseKey: encodeCose(
+            new Map([
+              [1, 2],
+              [3, -47],
+              [-1, 8],
+            ]),
+          ),
+        },
+      ],
+      [
+        'RS1',
+        {
+          coseKey: encodeCose(
+            new Map([
+              [1, 3],
+              [3, -65535],
+            ]),
+          ),
+        },
+      ],
+      [
+        'an algorithm as text',
+        {
+          coseKey: encodeCose(
+            new Map<number, unknown>([
+              [1, 2],
+              [3, '-7'],
+            ]),
+          ),
+        },
+      ],
       ['a key without an algorithm', { coseKey: encodeCose(new Map([[1, 2]])) }],
       ['a key that names it by text', { coseKey: Buffer.from(encode({ 3: -7 })) }],
-    ]); // prettier-ignore
-    refuses('public-key-invalid', [['a key that is none: public-key.spec.ts', { coseKey: encodeCose(new Map([[1, 2], [3, -7]])) }]]); // prettier-ignore
+    ]);
+    refuses('public-key-invalid', [
+      [
+        'a key that is none: public-key.spec.ts',
+        {
+          coseKey: encodeCose(
+            new Map([
+              [1, 2],
+              [3, -7],
+            ]),
+          ),
+        },
+      ],
+    ]);
   });
 
   describe('steps 21 to 24: the attestation statement', () => {
     refuses('attestation-invalid', [
       ['none with a statement', object({ attStmt: { alg: -7 } })],
-      ['self attestation over another client data', {
-        attestation: (attested) => packedSelf({ ...attested, clientDataHash: createHash('sha256').digest() }),
-      }],
-    ]); // prettier-ignore
+      [
+        'self attestation over another client data',
+        {
+          attestation: (attested) => packedSelf({ ...attested, clientDataHash: createHash('sha256').digest() }),
+        },
+      ],
+    ]);
     it('are in attestation-formats.spec.ts', NOTHING_TO_VERIFY);
   });
 
@@ -266,8 +331,14 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       const credentialId = Buffer.alloc(20, 3);
       const interference = { key, credentialId, aaguid: AAGUID, signCount: 4_294_967_295 };
       expect(await registration({ interference })).toEqual({
-        ...{ credentialId, publicKey: key.cose, algorithm: -7, aaguid: AAGUID, signCount: 4_294_967_295 },
-        ...{ userVerified: true, backupEligible: true, backedUp: true },
+        credentialId,
+        publicKey: key.cose,
+        algorithm: -7,
+        aaguid: AAGUID,
+        signCount: 4_294_967_295,
+        userVerified: true,
+        backupEligible: true,
+        backedUp: true,
         attestation: { format: 'none', trust: 'none' },
       });
     });

@@ -9,7 +9,10 @@ const NOW = new Date();
 const YESTERDAY = new Date(Date.now() - 86_400_000);
 const TOMORROW = new Date(Date.now() + 86_400_000);
 const WEAK_RSA = {
-  ...{ name: 'RSASSA-PKCS1-v1_5', modulusLength: 1_024, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' },
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 1_024,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: 'SHA-256',
 };
 
 let root: Issued;
@@ -35,13 +38,26 @@ describe('RFC 5280 §6.1: a certification path', () => {
     ['a chain without its root', () => [leaf, intermediate], () => [root], 'CN=Root'],
     ['a chain with its root', () => [leaf, intermediate, root], () => [root], 'CN=Root'],
     ['an intermediate that is configured', () => [leaf], () => [intermediate], 'CN=Intermediate'],
-    ['one that was sent too, and what is beyond', () => [leaf, intermediate, root], () => [intermediate], 'CN=Intermediate'],
+    [
+      'one that was sent too, and what is beyond',
+      () => [leaf, intermediate, root],
+      () => [intermediate],
+      'CN=Intermediate',
+    ],
     ['the attestation certificate itself', () => [leaf], () => [leaf], 'CN=Leaf'],
-    ['the right one of several roots', () => [leaf, intermediate], () => [leaf, intermediate, root].reverse(), 'CN=Root'],
-  ])('leads to %s', (_, chain, anchors, subject) => { expect(verdictOf(chain(), anchors())).toBe(subject); }); // prettier-ignore
+    [
+      'the right one of several roots',
+      () => [leaf, intermediate],
+      () => [leaf, intermediate, root].reverse(),
+      'CN=Root',
+    ],
+  ])('leads to %s', (_, chain, anchors, subject) => {
+    expect(verdictOf(chain(), anchors())).toBe(subject);
+  });
 
   describe('whose root was sent in another edition: an anchor is a name and a key', () => {
-    const edition = (profile: Profile, by?: Issued) => issue({ subject: 'CN=Root', ca: true, keys: root.keys, ...profile }, by); // prettier-ignore
+    const edition = (profile: Profile, by?: Issued) =>
+      issue({ subject: 'CN=Root', ca: true, keys: root.keys, ...profile }, by);
 
     it('leads to the edition that is configured, though the one sent has expired', async () => {
       const expired = await edition({ notAfter: YESTERDAY });
@@ -70,26 +86,71 @@ describe('RFC 5280 §6.1: a certification path', () => {
     it.each<[string, string | RegExp, () => Promise<Issued[]>]>([
       ['from nowhere', 'it does not end in a known root', () => Promise.resolve([])],
       ['from a leaf that signed itself', 'it does not end in a known root', () => issue().then((issued) => [issued])],
-      ['from another root', 'it does not end in a known root', async () => [await issue({}, await issue({ subject: 'CN=Other', ca: true }))]],
+      [
+        'from another root',
+        'it does not end in a known root',
+        async () => [await issue({}, await issue({ subject: 'CN=Other', ca: true }))],
+      ],
       ['from a root of the same name', /did not issue|signature/, async () => [await issue({}, await impostor())]],
-      ['from one of the same name that was sent too', /did not issue|signature/, async () => { const false1 = await impostor(); return [await issue({}, false1), false1]; }],
+      [
+        'from one of the same name that was sent too',
+        /did not issue|signature/,
+        async () => {
+          const false1 = await impostor();
+          return [await issue({}, false1), false1];
+        },
+      ],
       ['without the intermediate', 'it does not end in a known root', () => Promise.resolve([leaf])],
       ['in another order', 'it does not end in a known root', () => Promise.resolve([intermediate, leaf])],
-      ['with a certificate twice', 'a certificate appears twice', () => Promise.resolve([leaf, intermediate, intermediate])],
-      ['with a foreign certificate between', /did not issue/, async () => [leaf, await issue({ subject: 'CN=Foreign', ca: true }, root)]],
+      [
+        'with a certificate twice',
+        'a certificate appears twice',
+        () => Promise.resolve([leaf, intermediate, intermediate]),
+      ],
+      [
+        'with a foreign certificate between',
+        /did not issue/,
+        async () => [leaf, await issue({ subject: 'CN=Foreign', ca: true }, root)],
+      ],
       ['with an expired leaf', /"CN=Leaf" is not valid/, () => nextTo({ notAfter: YESTERDAY })],
-      ['with a leaf that is not valid yet', /"CN=Leaf" is not valid at this time: it begins at/, () => nextTo({ notBefore: TOMORROW })],
+      [
+        'with a leaf that is not valid yet',
+        /"CN=Leaf" is not valid at this time: it begins at/,
+        () => nextTo({ notBefore: TOMORROW }),
+      ],
       ['with an expired intermediate', /"CN=Between" is not valid/, () => through({ notAfter: YESTERDAY })],
       ['through what is no authority', '"CN=Between" is not a certificate authority', () => through({ ca: false })],
-      ['through what is none, though its key may sign', /not a certificate authority/, () => through({ ca: false, keyUsage: x509.KeyUsageFlags.keyCertSign })],
-      ['through an authority whose key must not sign', /not a certificate authority|did not issue/, () => through({ keyUsage: x509.KeyUsageFlags.digitalSignature })],
+      [
+        'through what is none, though its key may sign',
+        /not a certificate authority/,
+        () => through({ ca: false, keyUsage: x509.KeyUsageFlags.keyCertSign }),
+      ],
+      [
+        'through an authority whose key must not sign',
+        /not a certificate authority|did not issue/,
+        () => through({ keyUsage: x509.KeyUsageFlags.digitalSignature }),
+      ],
       ['with SHA-1', /broken hash/, () => nextTo({ hash: 'SHA-1' })],
       ['with a short RSA key', 'an RSA key has 1024 bits', () => nextTo({ key: WEAK_RSA })],
-      ['through an authority with a critical extension that nobody knows', /1\.3\.6\.1\.4\.1\.99999\.1/, () => through({ extensions: [unknownExtension] })],
+      [
+        'through an authority with a critical extension that nobody knows',
+        /1\.3\.6\.1\.4\.1\.99999\.1/,
+        () => through({ extensions: [unknownExtension] }),
+      ],
       ['with a leaf that has one', /1\.3\.6\.1\.4\.1\.99999\.1/, () => nextTo({ extensions: [unknownExtension] })],
-      ['under name constraints, which are not processed', /2\.5\.29\.30/, () => through({ extensions: [nameConstraints] })],
-      ['under another name than the issuer’s', 'it does not end in a known root', () => nextTo({ issuer: 'CN=Nobody' })],
-    ])('%s', async (_, cause, chain) => { expect(verdictOf(await chain(), [root])).toMatch(cause); }); // prettier-ignore
+      [
+        'under name constraints, which are not processed',
+        /2\.5\.29\.30/,
+        () => through({ extensions: [nameConstraints] }),
+      ],
+      [
+        'under another name than the issuer’s',
+        'it does not end in a known root',
+        () => nextTo({ issuer: 'CN=Nobody' }),
+      ],
+    ])('%s', async (_, cause, chain) => {
+      expect(verdictOf(await chain(), [root])).toMatch(cause);
+    });
 
     it('to a root that has expired', async () => {
       const old = await issue({ subject: 'CN=Old', ca: true, notAfter: YESTERDAY });

@@ -13,6 +13,10 @@ describe('RFC 7468', () => {
   it('reads what it writes', () => {
     const file = toPem('A', DER) + toPem('B', Buffer.from('other')) + toPem('A', Buffer.from('more'));
     expect(readPemBlocks(file, 'A').map(({ der }) => der.toString())).toEqual([DER.toString(), 'more']);
-    expect(readPemBlocks(file, 'A').map(({ text }) => `${text}\n`).join('')).toBe(file.replace(toPem('B', Buffer.from('other')), '')); // prettier-ignore
+    expect(
+      readPemBlocks(file, 'A')
+        .map(({ text }) => `${text}\n`)
+        .join(''),
+    ).toBe(file.replace(toPem('B', Buffer.from('other')), ''));
   });
 });

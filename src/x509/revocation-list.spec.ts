@@ -238,33 +238,101 @@ describe('a file is refused whole', () => {
   it.each<[string, () => string, string]>([
     ['when its last list is cut off', () => (revocationList(root) + revocationList(root)).slice(0, -30), 'cut off'],
     ['when it is cut off in the middle of a list', () => revocationList(root).slice(0, 200), 'cut off'],
-    ['when a list is cut off and another one follows', () => revocationList(root).slice(0, 200) + revocationList(root), 'cut off'],
+    [
+      'when a list is cut off and another one follows',
+      () => revocationList(root).slice(0, 200) + revocationList(root),
+      'cut off',
+    ],
     ['when a list is garbage', () => pem(Buffer.from('no list')), 'malformed'],
     ['when a list is empty', () => pem(Buffer.alloc(1)), 'malformed'],
     ['when a list is a certificate', () => pem(root.certificate.raw), 'malformed'],
     ['when a list is followed by more', () => pem(Buffer.concat([der(), Buffer.from([0])])), 'malformed'],
     ['when a list is half', () => pem(der().subarray(0, 60)), 'malformed'],
-    ['when a list lacks its signature', () => pem(tlv(0x30, Buffer.from('3000', 'hex'), Buffer.from('3000', 'hex'))), 'malformed'],
+    [
+      'when a list lacks its signature',
+      () => pem(tlv(0x30, Buffer.from('3000', 'hex'), Buffer.from('3000', 'hex'))),
+      'malformed',
+    ],
     ['when an entry’s serial number is no integer', () => pem(without('02020102', '04020102')), 'malformed'],
     ['when an entry is longer than the entries', () => pem(without('02020102', '02840102')), 'malformed'],
     ['when an entry has no length', () => pem(without('02020102', '02800102')), 'malformed'],
-    ['when its signature is by SHA-1', () => revocationList(root, { hash: 'sha1' }), 'its signature algorithm is unknown'],
+    [
+      'when its signature is by SHA-1',
+      () => revocationList(root, { hash: 'sha1' }),
+      'its signature algorithm is unknown',
+    ],
     ['when something stands behind its extensions', () => revocationList(root, { tail: tlv(0xa1) }), 'malformed'],
-    ['when it is a delta (§5.2.4)', () => revocationList(root, { critical: '551d1b' }), 'it is partial: it has a delta indicator'],
-    ['when it is a delta that is not marked critical', () => revocationList(root, { extensions: [extension('551d1b', NUMBER)] }), 'it is partial: it has a delta indicator'],
-    ['when it is one of several (§5.2.5)', () => revocationList(root, { critical: '551d1c' }), 'it is partial: it has an issuing distribution point'],
-    ['when it is one of several, not marked critical', () => revocationList(root, { extensions: [extension('551d1c', tlv(0x30))] }), 'it is partial: it has an issuing distribution point'],
-    ['when it has a critical extension that nobody knows', () => revocationList(root, { critical: '2b0601' }), 'it may be partial: it has a critical extension'],
-    ['when an entry has a critical extension', () => ofEntry(extension('551d15', REASON), extension('2b0601', NUMBER, true)), 'an entry has a critical extension'],
-    ['when the reason of an entry is critical', () => ofEntry(extension('551d15', REASON, true)), 'an entry has a critical extension'],
-    ['when an entry is of another issuer (§5.3.3)', () => ofEntry(extension('551d1d', tlv(0x30))), 'it is indirect: an entry names another issuer'],
+    [
+      'when it is a delta (§5.2.4)',
+      () => revocationList(root, { critical: '551d1b' }),
+      'it is partial: it has a delta indicator',
+    ],
+    [
+      'when it is a delta that is not marked critical',
+      () => revocationList(root, { extensions: [extension('551d1b', NUMBER)] }),
+      'it is partial: it has a delta indicator',
+    ],
+    [
+      'when it is one of several (§5.2.5)',
+      () => revocationList(root, { critical: '551d1c' }),
+      'it is partial: it has an issuing distribution point',
+    ],
+    [
+      'when it is one of several, not marked critical',
+      () => revocationList(root, { extensions: [extension('551d1c', tlv(0x30))] }),
+      'it is partial: it has an issuing distribution point',
+    ],
+    [
+      'when it has a critical extension that nobody knows',
+      () => revocationList(root, { critical: '2b0601' }),
+      'it may be partial: it has a critical extension',
+    ],
+    [
+      'when an entry has a critical extension',
+      () => ofEntry(extension('551d15', REASON), extension('2b0601', NUMBER, true)),
+      'an entry has a critical extension',
+    ],
+    [
+      'when the reason of an entry is critical',
+      () => ofEntry(extension('551d15', REASON, true)),
+      'an entry has a critical extension',
+    ],
+    [
+      'when an entry is of another issuer (§5.3.3)',
+      () => ofEntry(extension('551d1d', tlv(0x30))),
+      'it is indirect: an entry names another issuer',
+    ],
     ['when an entry’s serial number is empty', () => pem(without('02020102', '02000500')), 'malformed'],
     ['when its number is negative', () => pem(without('551d14040302010', '551d14040302018')), 'malformed'],
-    ['when its time is no time', () => pem(Buffer.from(der().toString('latin1').replace(/\d{12}Z/, '260230120000z'), 'latin1')), 'malformed'],
-    ['when its month is the thirteenth', () => pem(Buffer.from(der().toString('latin1').replace(/\d{12}Z/, '261301120000Z'), 'latin1')), 'malformed'],
+    [
+      'when its time is no time',
+      () =>
+        pem(
+          Buffer.from(
+            der()
+              .toString('latin1')
+              .replace(/\d{12}Z/, '260230120000z'),
+            'latin1',
+          ),
+        ),
+      'malformed',
+    ],
+    [
+      'when its month is the thirteenth',
+      () =>
+        pem(
+          Buffer.from(
+            der()
+              .toString('latin1')
+              .replace(/\d{12}Z/, '261301120000Z'),
+            'latin1',
+          ),
+        ),
+      'malformed',
+    ],
   ])('%s', async (_, file, told) => {
     await expect(parseRevocationLists(revocationList(root) + file())).rejects.toThrow(told);
-  }); // prettier-ignore
+  });
 });
 
 describe('a large list', () => {

@@ -10,17 +10,20 @@ const sha256 = ({ fingerprint256 }: { fingerprint256: string }): string =>
   fingerprint256.replaceAll(':', '').toLowerCase();
 
 describe('a certificate that is signed by ECDSA', () => {
-  it.each(['P-256', 'P-384', 'P-521'])('has a twin that its issuer’s key verifies, and is its twin’s: %s', async (namedCurve) => {
-    const root = await authority({ key: { name: 'ECDSA', namedCurve } });
-    for (let round = 0; round < 8; round += 1) {
-      const { certificate } = await caller(root);
-      const twin = twinOf(certificate, root.certificate);
-      expect(twin.verify(root.certificate.publicKey)).toBe(true);
-      expect(sha256(twin)).not.toBe(sha256(certificate));
-      expect(computeTwinFingerprint(certificate, root.certificate)).toBe(sha256(twin));
-      expect(computeTwinFingerprint(twin, root.certificate)).toBe(sha256(certificate));
-    }
-  }); // prettier-ignore
+  it.each(['P-256', 'P-384', 'P-521'])(
+    'has a twin that its issuer’s key verifies, and is its twin’s: %s',
+    async (namedCurve) => {
+      const root = await authority({ key: { name: 'ECDSA', namedCurve } });
+      for (let round = 0; round < 8; round += 1) {
+        const { certificate } = await caller(root);
+        const twin = twinOf(certificate, root.certificate);
+        expect(twin.verify(root.certificate.publicKey)).toBe(true);
+        expect(sha256(twin)).not.toBe(sha256(certificate));
+        expect(computeTwinFingerprint(certificate, root.certificate)).toBe(sha256(twin));
+        expect(computeTwinFingerprint(twin, root.certificate)).toBe(sha256(certificate));
+      }
+    },
+  );
 
   it('is nobody’s when the chain does not hold the key that signed it: a foreign curve would hide the twin', async () => {
     const root = await authority();
@@ -36,11 +39,14 @@ describe('a certificate that is signed by ECDSA', () => {
 
 describe('a certificate that is signed by another algorithm', () => {
   it.each<[string, KeyAlgorithm]>([
-    ['RSA', { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' }],
+    [
+      'RSA',
+      { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' },
+    ],
     ['Ed25519', { name: 'Ed25519' }],
   ])('has no twin: %s', async (_, key) => {
     const root = await authority({ key });
     const { certificate } = await issue({}, root);
     expect(computeTwinFingerprint(certificate, root.certificate)).toBeUndefined();
-  }); // prettier-ignore
+  });
 });

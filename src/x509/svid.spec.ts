@@ -37,7 +37,10 @@ beforeAll(async () => {
 async function certificate(changed: Partial<Profile> = {}): Promise<Buffer> {
   const { names, ca, keyUsage, extendedKeyUsage, serialNumber, more } = { ...GOOD, ...changed };
   const made = await x509.X509CertificateGenerator.createSelfSigned({
-    ...{ serialNumber, name: 'CN=auth-service', keys, signingAlgorithm: ES256 },
+    serialNumber,
+    name: 'CN=auth-service',
+    keys,
+    signingAlgorithm: ES256,
     notBefore: new Date('2026-01-01T00:00:00Z'),
     notAfter: new Date('2027-01-01T00:00:00Z'),
     extensions: [
@@ -119,8 +122,16 @@ describe('a certificate is no X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
     ['with the same twice', { names: [...url(ID), ...url(ID)] }, 'has 2 URI names'],
     ['with another URI beside it', { names: [...url(ID), ...url('https://bank.example')] }, 'has 2 URI names'],
     ['of an authority', { ca: true }, 'is a CA'],
-    ['that may sign certificates', { keyUsage: { flags: digitalSignature | keyCertSign, critical: true } }, 'has keyCertSign'],
-    ['that may sign revocation lists', { keyUsage: { flags: digitalSignature | cRLSign, critical: true } }, 'keyCertSign or cRLSign'],
+    [
+      'that may sign certificates',
+      { keyUsage: { flags: digitalSignature | keyCertSign, critical: true } },
+      'has keyCertSign',
+    ],
+    [
+      'that may sign revocation lists',
+      { keyUsage: { flags: digitalSignature | cRLSign, critical: true } },
+      'keyCertSign or cRLSign',
+    ],
     ['that may not sign', { keyUsage: { flags: keyEncipherment, critical: true } }, 'lacks digitalSignature'],
     ['whose key usage is not critical', { keyUsage: { flags: digitalSignature, critical: false } }, 'not critical'],
     ['without key usage', { keyUsage: null }, 'key usage is absent'],
@@ -129,7 +140,7 @@ describe('a certificate is no X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
     ['for any use', { extendedKeyUsage: ['2.5.29.37.0'] }, 'lacks clientAuth'],
   ])('%s', async (_, profile, refusal) => {
     expect(await catchRefusal(profile)).toContain(refusal);
-  }); // prettier-ignore
+  });
 
   it('with a second extension of names', async () => {
     const more = [new x509.SubjectAlternativeNameExtension(url('spiffe://bank.example/other'))];

@@ -61,8 +61,10 @@ await test('What a browser sends, and what it takes', async (suite) => {
         const frame = Object.assign(document.createElement('iframe'), { src, name: 'passkeys' });
         frame.allow = 'publickey-credentials-create *; publickey-credentials-get *';
         document.body.append(frame);
-        return new Promise((resolve) => { frame.onload = resolve; }).then(() => undefined);
-      }, `https://${party.rpId}`); // prettier-ignore
+        return new Promise((resolve) => {
+          frame.onload = resolve;
+        }).then(() => undefined);
+      }, `https://${party.rpId}`);
       return site.page.frame('passkeys')!;
     };
     assert.equal((await party.authenticate({ frame: await frameIn(top) })).userId, 'ada');
@@ -172,5 +174,8 @@ function refusedAs(error: unknown): { problem: string } {
 }
 
 async function signal(page: Page, allAcceptedCredentials: object): Promise<void> {
-  await page.evaluate((options) => PublicKeyCredential.signalAllAcceptedCredentials(options as never), allAcceptedCredentials);
-} // prettier-ignore
+  await page.evaluate(
+    (options) => PublicKeyCredential.signalAllAcceptedCredentials(options as never),
+    allAcceptedCredentials,
+  );
+}

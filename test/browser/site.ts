@@ -49,7 +49,9 @@ export class Site {
     try {
       const service = await launchPasskeyManager({
         ...process.env,
-        ...{ PASSKEY_DATA_DIR: dataDir, PASSKEY_HTTPS_PORT: '0', PASSKEY_MANAGEMENT_PORT: '0' },
+        PASSKEY_DATA_DIR: dataDir,
+        PASSKEY_HTTPS_PORT: '0',
+        PASSKEY_MANAGEMENT_PORT: '0',
       });
       ends.push(() => service.stop());
       const pages = await PageServer.listen();
@@ -145,7 +147,8 @@ export class Party {
 
   registrationChallenge(userId: string, members: object = {}): Promise<Schemas['RegistrationChallenge']> {
     return this.site.auth.issueRegistrationChallenge({
-      ...{ rpId: this.rpId, user: { id: userId, name: `${userId}@bank.example`, displayName: userId } },
+      rpId: this.rpId,
+      user: { id: userId, name: `${userId}@bank.example`, displayName: userId },
       identityProof: { method: 'password+otp', verifiedAt: new Date().toISOString() },
       ...members,
     });
@@ -192,8 +195,13 @@ export async function refusal(run: Promise<unknown>): Promise<string | undefined
 function addDevice(session: CDPSession, options: Partial<Record<string, boolean | string>>) {
   return session.send('WebAuthn.addVirtualAuthenticator', {
     options: {
-      ...{ protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal' },
-      ...{ hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+      protocol: 'ctap2',
+      ctap2Version: 'ctap2_1',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
       ...options,
     },
   });

@@ -137,7 +137,9 @@ await describe('a registration', async () => {
     sessions.addChallenge(session, response, 'c-1');
     const body = { challengeId: 'c-1', name: 'Laptop', response: {} };
     const route = createPasskeyRoutes(service, accounts, sessions)['POST /api/passkeys']!;
-    const outcome = await Promise.resolve(route({ request, response, session, id: '', body })).catch((error: unknown) => error); // prettier-ignore
+    const outcome = await Promise.resolve(route({ request, response, session, id: '', body })).catch(
+      (error: unknown) => error,
+    );
     return { outcome, revoked, id };
   }
 

@@ -25,7 +25,9 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
     await suite.test(`by a root with an ${name} key: a caller is served until it is revoked`, async () => {
       const authority = await Authority.create(files.directory, `root-${name}`, key);
       const bundle = await authority.certificate();
-      await service.reloaded(async () => { await install(authority, bundle, await authority.list()); }); // prettier-ignore
+      await service.reloaded(async () => {
+        await install(authority, bundle, await authority.list());
+      });
       const [stolen, kept] = [await authority.svid('auth-service'), await authority.svid('other-service')];
       const callers = [stolen, kept].map((certificate) => service.caller(certificate, bundle));
       assert.deepEqual(await Promise.all(callers.map((caller) => caller.outcome())), [200, 200]);
@@ -43,11 +45,15 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
     const between = await Authority.create(files.directory, 'between', KEYS.EC, top);
     const bundle = await top.certificate();
     const lists = async () => (await top.list()) + (await between.list());
-    await service.reloaded(async () => { await install(between, bundle, await lists()); }); // prettier-ignore
+    await service.reloaded(async () => {
+      await install(between, bundle, await lists());
+    });
     const certificate = await between.svid('auth-service');
     const whole = { ...certificate, cert: certificate.cert + (await between.certificate()) };
     const caller = service.caller(whole, bundle);
-    chain.after(() => { caller.close(); }); // prettier-ignore
+    chain.after(() => {
+      caller.close();
+    });
 
     await chain.test('a caller that sends it is served', async () => {
       assert.equal(await caller.outcome(), 200);
@@ -84,7 +90,9 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
     ];
     const bundle = (await old.certificate()) + (await next.certificate());
     const lists = async () => (await old.list()) + (await next.list());
-    await service.reloaded(async () => { await install(next, bundle, await lists()); }); // prettier-ignore
+    await service.reloaded(async () => {
+      await install(next, bundle, await lists());
+    });
     const [stolen, kept] = [await old.svid('auth-service'), await next.svid('auth-service')];
     const callers = [stolen, kept].map((certificate) => service.caller(certificate, bundle));
     assert.deepEqual(await Promise.all(callers.map((caller) => caller.outcome())), [200, 200]);
@@ -99,7 +107,9 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
   await suite.test('denied in the policy as OpenSSL shows them', async () => {
     const authority = await Authority.create(files.directory, 'shown');
     const bundle = await authority.certificate();
-    await service.reloaded(async () => { await install(authority, bundle, await authority.list()); }); // prettier-ignore
+    await service.reloaded(async () => {
+      await install(authority, bundle, await authority.list());
+    });
     const showUser = async (file: string, option: string) =>
       (await openssl('x509', '-in', file, '-noout', '-sha256', option)).trim().split('=')[1] ?? '';
     const shown: Record<string, (file: string) => Promise<string>> = {

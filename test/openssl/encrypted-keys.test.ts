@@ -33,7 +33,9 @@ await test('A private key that OpenSSL encrypted', async (suite) => {
 
   const service = await files.start({ PASSKEY_TLS_KEY_PASSPHRASE_FILE: files.path('passphrase') });
   const caller = service.caller(await root.svid('auth-service'), bundle);
-  suite.after(() => { caller.close(); }); // prettier-ignore
+  suite.after(() => {
+    caller.close();
+  });
 
   await suite.test('serves with it', async () => {
     assert.equal(await caller.outcome(), 200);

@@ -87,8 +87,18 @@ export class Authority {
    * @param passphrase by which its key is encrypted; by default it is not
    */
   async svid(name: string, passphrase?: string): Promise<Issued> {
-    const [csrFile, certFile, keyFile] = ['csr', 'crt', 'key'].map((end) => this.path(`${name}.${end}`)) as [string, string, string]; // prettier-ignore
-    const [encrypted, opened] = passphrase === undefined ? [[], []] : [['-aes256', '-pass', `pass:${passphrase}`], ['-passin', `pass:${passphrase}`]]; // prettier-ignore
+    const [csrFile, certFile, keyFile] = ['csr', 'crt', 'key'].map((end) => this.path(`${name}.${end}`)) as [
+      string,
+      string,
+      string,
+    ];
+    const [encrypted, opened] =
+      passphrase === undefined
+        ? [[], []]
+        : [
+            ['-aes256', '-pass', `pass:${passphrase}`],
+            ['-passin', `pass:${passphrase}`],
+          ];
     await openssl('genpkey', ...this.#key, ...encrypted, '-out', keyFile);
     await openssl(
       'req',

@@ -39,7 +39,6 @@ await test('The files that spiffe-helper writes', async (suite) => {
       ['svid_key.pem', own.key],
       ['svid_bundle.pem', trusted],
     ] as const) {
-      // prettier-ignore
       await files.write(name, content);
       await sleep(BETWEEN_FILES_MS);
     }
@@ -50,7 +49,9 @@ await test('The files that spiffe-helper writes', async (suite) => {
   await rewrite(spire, bundle);
   const service = await files.start();
   const old = service.caller(await withChain(spire, 'auth-service'), bundle);
-  suite.after(() => { old.close(); }); // prettier-ignore
+  suite.after(() => {
+    old.close();
+  });
 
   await suite.test('are taken while a caller keeps calling: each call is answered', async () => {
     for (let rotations = 0; rotations < 3; rotations += 1) {
@@ -100,7 +101,10 @@ await test('The files that spiffe-helper writes', async (suite) => {
       await files.write('crl.pem', await authority.list());
     });
     const stolen = await authority.svid('auth-service');
-    const [thief, kept] = [service.caller(stolen, trusted), service.caller(await authority.svid('other-service'), trusted)]; // prettier-ignore
+    const [thief, kept] = [
+      service.caller(stolen, trusted),
+      service.caller(await authority.svid('other-service'), trusted),
+    ];
     assert.equal(await thief.outcome(), 200);
     await authority.revoke(stolen);
     const { failures } = await keepsCalling(kept, () =>

@@ -33,7 +33,10 @@ const nodeOf = (at: number): Location => [tile(at) * TILE + 1, (tile(at) + 1) * 
 export const ALTERATIONS: Readonly<Record<string, Alteration>> = {
   'an event edited': by(`UPDATE audit_event SET event = ${FORGED} ${EVENT}`, line),
   'an event deleted': by(`DELETE FROM audit_event ${EVENT}`, line),
-  'the events from one on deleted': by('DELETE FROM audit_event WHERE id IN (SELECT event_id FROM audit_leaf WHERE leaf_index >= $1)', line), // prettier-ignore
+  'the events from one on deleted': by(
+    'DELETE FROM audit_event WHERE id IN (SELECT event_id FROM audit_leaf WHERE leaf_index >= $1)',
+    line,
+  ),
   'the order of an event edited': by(`UPDATE audit_event SET tx = '7' ${EVENT}`, unseen),
   'the columns for queries edited': by(`UPDATE audit_event SET actor = 'another' ${EVENT}`, unseen),
   'an event inserted among those of the past': by(
@@ -44,20 +47,51 @@ export const ALTERATIONS: Readonly<Record<string, Alteration>> = {
   'a leaf edited': by(`UPDATE audit_leaf SET leaf_hash = ${flipped('leaf_hash')} WHERE leaf_index = $1`, line),
   'a leaf deleted': by('DELETE FROM audit_leaf WHERE leaf_index = $1', line),
   'a leaf without its event': by('UPDATE audit_leaf SET event_id = gen_random_uuid() WHERE leaf_index = $1', line),
-  'a leaf appended': by(`INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), sha256('') FROM audit_leaf`, unseen), // prettier-ignore
+  'a leaf appended': by(
+    `INSERT INTO audit_leaf SELECT max(leaf_index) + 1, gen_random_uuid(), sha256('') FROM audit_leaf`,
+    unseen,
+  ),
   'the leaves from one on deleted': by('DELETE FROM audit_leaf WHERE leaf_index >= $1', line),
   'a node edited': by(`UPDATE audit_node SET hash = ${flipped('hash')} WHERE level = 8 AND index = $1 % 2`, nodeOf),
-  'a node deleted': by('DELETE FROM audit_node WHERE level = 8 AND index = $1 % 2', (at) => line((tile(at) + 1) * TILE - 1)), // prettier-ignore
+  'a node deleted': by('DELETE FROM audit_node WHERE level = 8 AND index = $1 % 2', (at) =>
+    line((tile(at) + 1) * TILE - 1),
+  ),
   'a node inserted': by(`INSERT INTO audit_node VALUES (8, 2 + $1, sha256(''))`, unseen),
-  'two nodes exchanged': by('UPDATE audit_node SET hash = (SELECT hash FROM audit_node n WHERE n.index <> audit_node.index)', () => [1, TILE]), // prettier-ignore
-  'the newest note edited': by(`UPDATE audit_checkpoint SET note = overlay(note placing chr(ascii(substr(note, 1 + $1, 1)) + 1) from 1 + $1) ${LATEST}`, proofLine), // prettier-ignore
-  'the newest checkpoint said to be larger': by(`UPDATE audit_checkpoint SET size = size + 1 + $1 ${LATEST}`, proofLine), // prettier-ignore
-  'a larger checkpoint inserted': by(`INSERT INTO audit_checkpoint SELECT size + 1 + $1, root, frontier, last_tx, last_id, note, created_at FROM audit_checkpoint ${LATEST}`, proofLine), // prettier-ignore
-  'what the next batch begins with edited': by(`UPDATE audit_checkpoint SET frontier = ${flipped('frontier')}, root = ${flipped('root')}, last_tx = last_tx + $1 ${LATEST}`, unseen), // prettier-ignore
-  'an older checkpoint edited': by(`UPDATE audit_checkpoint SET root = ${flipped('root')}, note = note || $1::integer WHERE size = (SELECT min(size) FROM audit_checkpoint)`, unseen), // prettier-ignore
-  'an older checkpoint deleted': by('DELETE FROM audit_checkpoint WHERE size = (SELECT min(size) FROM audit_checkpoint)', unseen), // prettier-ignore
-  'the newest checkpoint deleted': by(`DELETE FROM audit_checkpoint ${LATEST}`, (_at, _other, size) => line(size - 100)), // prettier-ignore
-  'the log cut to an older checkpoint': by(`WITH kept AS (SELECT 100 * (1 + $1 % 5) AS size), cut AS (DELETE FROM audit_leaf WHERE leaf_index >= (SELECT size FROM kept)) DELETE FROM audit_checkpoint WHERE size > (SELECT size FROM kept)`, (at) => line(100 * (1 + (at % 5)))), // prettier-ignore
+  'two nodes exchanged': by(
+    'UPDATE audit_node SET hash = (SELECT hash FROM audit_node n WHERE n.index <> audit_node.index)',
+    () => [1, TILE],
+  ),
+  'the newest note edited': by(
+    `UPDATE audit_checkpoint SET note = overlay(note placing chr(ascii(substr(note, 1 + $1, 1)) + 1) from 1 + $1) ${LATEST}`,
+    proofLine,
+  ),
+  'the newest checkpoint said to be larger': by(
+    `UPDATE audit_checkpoint SET size = size + 1 + $1 ${LATEST}`,
+    proofLine,
+  ),
+  'a larger checkpoint inserted': by(
+    `INSERT INTO audit_checkpoint SELECT size + 1 + $1, root, frontier, last_tx, last_id, note, created_at FROM audit_checkpoint ${LATEST}`,
+    proofLine,
+  ),
+  'what the next batch begins with edited': by(
+    `UPDATE audit_checkpoint SET frontier = ${flipped('frontier')}, root = ${flipped('root')}, last_tx = last_tx + $1 ${LATEST}`,
+    unseen,
+  ),
+  'an older checkpoint edited': by(
+    `UPDATE audit_checkpoint SET root = ${flipped('root')}, note = note || $1::integer WHERE size = (SELECT min(size) FROM audit_checkpoint)`,
+    unseen,
+  ),
+  'an older checkpoint deleted': by(
+    'DELETE FROM audit_checkpoint WHERE size = (SELECT min(size) FROM audit_checkpoint)',
+    unseen,
+  ),
+  'the newest checkpoint deleted': by(`DELETE FROM audit_checkpoint ${LATEST}`, (_at, _other, size) =>
+    line(size - 100),
+  ),
+  'the log cut to an older checkpoint': by(
+    `WITH kept AS (SELECT 100 * (1 + $1 % 5) AS size), cut AS (DELETE FROM audit_leaf WHERE leaf_index >= (SELECT size FROM kept)) DELETE FROM audit_checkpoint WHERE size > (SELECT size FROM kept)`,
+    (at) => line(100 * (1 + (at % 5))),
+  ),
   'two leaves exchanged': swapped,
   'the events of two leaves exchanged': (log, at, other) => exchange(log, at, other, 'event_id'),
   'the hashes of two leaves exchanged': (log, at, other) => exchange(log, at, other, 'leaf_hash'),
@@ -103,12 +137,16 @@ async function inserted(log: StoredLog, at: number, other: number, size: number)
 async function forged(log: StoredLog, at: number, _other: number, size: number): Promise<Location> {
   await log.sql(`UPDATE audit_event SET event = ${FORGED} ${EVENT}`, [at]);
   await log.sql(`UPDATE audit_event SET leaf_hash = ${LEAF_HASH} ${EVENT}`, [at]);
-  await log.sql(`UPDATE audit_leaf SET leaf_hash = (SELECT leaf_hash FROM audit_event WHERE id = event_id) WHERE leaf_index = $1`, [at]); // prettier-ignore
+  await log.sql(
+    `UPDATE audit_leaf SET leaf_hash = (SELECT leaf_hash FROM audit_event WHERE id = event_id) WHERE leaf_index = $1`,
+    [at],
+  );
   const index = Math.floor(at / TILE);
   const leaves = await log.replica.storage.read(0, index * TILE, TILE);
   const range = new CompactRange(index * TILE);
   for (const leaf of leaves) range.append(leaf);
-  if (leaves.length === TILE) await log.sql('UPDATE audit_node SET hash = $1 WHERE level = 8 AND index = $2', [range.hashes[0], index]); // prettier-ignore
+  if (leaves.length === TILE)
+    await log.sql('UPDATE audit_node SET hash = $1 WHERE level = 8 AND index = $2', [range.hashes[0], index]);
   return signedLines(at, size, false);
 }
 

@@ -38,7 +38,12 @@ export const authenticationToIssue = (asked: Asked = {}): IssueAuthenticationInp
 };
 
 export const toAccept = (credential: AcceptInput['credential'], signCount: number): AcceptInput => ({
-  ...{ credential, signCount, backupEligible: true, backedUp: false, now: NOW, flag: false },
+  credential,
+  signCount,
+  backupEligible: true,
+  backedUp: false,
+  now: NOW,
+  flag: false,
   bindingMac: credential.bindingMac,
   event: event('credential.verify'),
 });

@@ -62,7 +62,10 @@ function registrationTarget(name: string, profile: RegistrationProfile): Target 
   const authenticator = new Authenticator(model);
   const user = { id: randomBytes(32).toString('base64url'), name: '', displayName: '' };
   const optionsFor = (bytes: Buffer) => ({
-    ...{ rp: { id: RP_ID, name: '' }, user, challenge: bytes.toString('base64url'), pubKeyCredParams: [] },
+    rp: { id: RP_ID, name: '' },
+    user,
+    challenge: bytes.toString('base64url'),
+    pubKeyCredParams: [],
   });
   const honest = authenticator.create(optionsFor(challenge), ORIGIN, interference);
   const other = authenticator.create(optionsFor(randomBytes(32)), ORIGIN);

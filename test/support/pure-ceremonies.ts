@@ -32,8 +32,14 @@ const DEFAULTS = {
 
 /** Extension outputs that CBOR can hold and that a parser may write back in other bytes. */
 export const ODD_OUTPUTS = {
-  ...{ half: 0.5, double: 1.1, nan: Number.NaN, infinite: Infinity, nothing: undefined },
-  ...{ large: 2n ** 64n - 1n, negative: -(2n ** 64n), deep: new Map([[1, [2 ** 53 - 1, 2n ** 53n]]]) },
+  half: 0.5,
+  double: 1.1,
+  nan: Number.NaN,
+  infinite: Infinity,
+  nothing: undefined,
+  large: 2n ** 64n - 1n,
+  negative: -(2n ** 64n),
+  deep: new Map([[1, [2 ** 53 - 1, 2n ** 53n]]]),
 };
 
 interface Variation<Interference, Expectation> {
@@ -57,8 +63,14 @@ export function registration({
   const response = new Authenticator(model).create(options, ORIGIN, interference);
   const verify = (): VerifiedRegistration =>
     verifyRegistration(response, {
-      ...{ ...DEFAULTS, challenge, conditional: false, algorithms: COSE_ALGORITHMS, formats: ATTESTATION_FORMATS },
-      ...{ roots: () => [], allowSha1Tpm: false, now: new Date() },
+      ...DEFAULTS,
+      challenge,
+      conditional: false,
+      algorithms: COSE_ALGORITHMS,
+      formats: ATTESTATION_FORMATS,
+      roots: () => [],
+      allowSha1Tpm: false,
+      now: new Date(),
       ...expected,
     });
   return Promise.resolve().then(verify);

@@ -14,7 +14,11 @@ const caller = (name: string): RequestContext => ({
   ...authorizedContext(),
   caller: { ...AUTH_SERVICE, spiffeId: `spiffe://bank.example/${name}` },
 });
-const unidentified = (ip: string): RequestContext => ({ requestId: '', operation: 'TLS handshake', source: { ip, port: 4_711 } }); // prettier-ignore
+const unidentified = (ip: string): RequestContext => ({
+  requestId: '',
+  operation: 'TLS handshake',
+  source: { ip, port: 4_711 },
+});
 
 /** A week of events, as they are recorded, each hour like the same hour of every other week. */
 export function sampleWeek(): string[] {
@@ -51,15 +55,51 @@ function administration(add: Add): void {
   add(33, { type: 'credential.revoke', ...subject, facts: { aaguid: WINDOWS_HELLO } });
   add(34, { type: 'credential.verify', outcome: 'failure', reason: 'sign-count-regressed' });
   add(35, { type: 'credential.tampered', outcome: 'failure', detail: 'the row was changed' });
-  for (let n = 0; n < 4; n += 1) add(40 + n, { type: 'access.denied', outcome: 'failure', reason: 'permission-denied', facts: n === 3 ? { refused_before_unrecorded: 30 } : {} }, caller('batch')); // prettier-ignore
-  for (let n = 0; n < 3; n += 1) add(50, { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', facts: n === 2 ? { refused_before_unrecorded: 17 } : {} }, unidentified('203.0.113.9')); // prettier-ignore
-  add(60, { type: 'policy.reload', outcome: 'success', facts: { digest: 'ab'.repeat(32), added: [`spiffe://bank.example/${HOSTILE}`] } }, null); // prettier-ignore
+  for (let n = 0; n < 4; n += 1)
+    add(
+      40 + n,
+      {
+        type: 'access.denied',
+        outcome: 'failure',
+        reason: 'permission-denied',
+        facts: n === 3 ? { refused_before_unrecorded: 30 } : {},
+      },
+      caller('batch'),
+    );
+  for (let n = 0; n < 3; n += 1)
+    add(
+      50,
+      {
+        type: 'handshake.refused',
+        outcome: 'failure',
+        reason: 'CERT_REVOKED',
+        facts: n === 2 ? { refused_before_unrecorded: 17 } : {},
+      },
+      unidentified('203.0.113.9'),
+    );
+  add(
+    60,
+    {
+      type: 'policy.reload',
+      outcome: 'success',
+      facts: { digest: 'ab'.repeat(32), added: [`spiffe://bank.example/${HOSTILE}`] },
+    },
+    null,
+  );
   add(61, { type: 'trust.reload', outcome: 'failure', reason: 'unusable', detail: 'no certificate' }, null);
-  add(62, { type: 'relying-party.create', outcome: 'success', rpId: 'shop.example', facts: { name: HOSTILE, version: 1 } }, caller('operator')); // prettier-ignore
+  add(
+    62,
+    { type: 'relying-party.create', outcome: 'success', rpId: 'shop.example', facts: { name: HOSTILE, version: 1 } },
+    caller('operator'),
+  );
   add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));
-  add(80, { type: 'risk.signal', outcome: 'success', reason: 'denial-spike', detail: '20 denials within a minute' }, null); // prettier-ignore
+  add(
+    80,
+    { type: 'risk.signal', outcome: 'success', reason: 'denial-spike', detail: '20 denials within a minute' },
+    null,
+  );
   add(81, { type: 'audit.failure', outcome: 'failure', reason: 'anchor' }, null);
   add(82, { type: 'audit.recovery', outcome: 'success', reason: 'anchor' }, null);
 }

@@ -2,12 +2,73 @@ import fc from 'fast-check';
 
 /** Strings that mean something somewhere on their way: as a pattern, in JSON, a URL, SQL, HTML, the log, or to an eye. */
 const MEANING = [
-  ...['$&', '$$', '$`', "$'", '$1', '$<name>', '.*', '[', '(?', '^', '%s', '%%', '%2F', '%zz', '%00', '+', '&', '=', '?', '#', '/', '\\'],
-  ...['"', '\\"', '\\u0041', '\\n', '"uid":"', '"ceremony":"registration"', '{user.uid}', "'", "'; --", '||', '_', ',', '{}', 'null'],
-  ...['<script>', '</td>', '&amp;', '&#39;', '__proto__', 'constructor', 'toString', '.', '..', ' ', '~AAAAAAAAAAAAAAAAAAAAAA'],
-  ...['11111111-1111-4111-8111-111111111111', '\u202e', '\u2066', '\u200b', '\u200d', '\u2028', '\u2029', '\ufeff', '\u061c', '\u00ad'],
+  ...[
+    '$&',
+    '$$',
+    '$`',
+    "$'",
+    '$1',
+    '$<name>',
+    '.*',
+    '[',
+    '(?',
+    '^',
+    '%s',
+    '%%',
+    '%2F',
+    '%zz',
+    '%00',
+    '+',
+    '&',
+    '=',
+    '?',
+    '#',
+    '/',
+    '\\',
+  ],
+  ...[
+    '"',
+    '\\"',
+    '\\u0041',
+    '\\n',
+    '"uid":"',
+    '"ceremony":"registration"',
+    '{user.uid}',
+    "'",
+    "'; --",
+    '||',
+    '_',
+    ',',
+    '{}',
+    'null',
+  ],
+  ...[
+    '<script>',
+    '</td>',
+    '&amp;',
+    '&#39;',
+    '__proto__',
+    'constructor',
+    'toString',
+    '.',
+    '..',
+    ' ',
+    '~AAAAAAAAAAAAAAAAAAAAAA',
+  ],
+  ...[
+    '11111111-1111-4111-8111-111111111111',
+    '\u202e',
+    '\u2066',
+    '\u200b',
+    '\u200d',
+    '\u2028',
+    '\u2029',
+    '\ufeff',
+    '\u061c',
+    '\u00ad',
+  ],
   ...['é', 'e\u0301', 'ß', 'İ', '🔑', '👩‍💻', '\ufffd', '\uffff', '\u{10ffff}', '\u00a0'],
-]; // prettier-ignore
+];
 
 /** Text of so many characters at most that every route takes. */
 export function texts(max: number): fc.Arbitrary<string> {
@@ -44,18 +105,27 @@ const bytes = (text: string, digits: (byte: string) => string): string =>
 export const SPELLINGS: readonly Spelling[] = [
   { json: JSON.stringify, url: encodeURIComponent },
   {
-    json: (text) => `"${units(text).map((code) => `\\u${hex(code)}`).join('')}"`,
+    json: (text) =>
+      `"${units(text)
+        .map((code) => `\\u${hex(code)}`)
+        .join('')}"`,
     url: (text) => bytes(text, (byte) => byte.toLowerCase()),
   },
   {
-    json: (text) => `"${units(text).map((code) => `\\u${hex(code).toUpperCase()}`).join('')}"`,
+    json: (text) =>
+      `"${units(text)
+        .map((code) => `\\u${hex(code).toUpperCase()}`)
+        .join('')}"`,
     url: (text) => bytes(text, (byte) => byte.toUpperCase()),
   },
   {
-    json: (text) => JSON.stringify(text).replaceAll('/', () => '\\/').replaceAll('é', () => '\\u00E9'),
+    json: (text) =>
+      JSON.stringify(text)
+        .replaceAll('/', () => '\\/')
+        .replaceAll('é', () => '\\u00E9'),
     url: (text) => encodeURIComponent(text).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`),
   },
-]; // prettier-ignore
+];
 
 /** JSON whose strings are spelled so. */
 export function spelled(value: unknown, { json }: Spelling): string {

@@ -146,7 +146,9 @@ function report(seconds: number): boolean {
   console.log(`Crashes              ${crashes.join(', ')}, in ${seconds.toFixed(0)} s`);
   console.log(`Changes acknowledged ${String(ledger.acknowledged)}, of ${String(ledger.lives.length)} passkeys`);
   console.log(`Requests unanswered  ${String(ledger.unanswered)}`);
-  console.log(`Checked              ${String(checks)} times; the log of ${String(proved)} events against ${String(seen.length)} checkpoints`); // prettier-ignore
+  console.log(
+    `Checked              ${String(checks)} times; the log of ${String(proved)} events against ${String(seen.length)} checkpoints`,
+  );
   console.log(`Faults               ${String(faults.length)}`);
   for (const fault of faults.slice(0, 20)) console.log(`  ${fault}`);
   return faults.length === 0;

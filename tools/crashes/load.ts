@@ -52,7 +52,16 @@ async function oneLife(service: ServiceProcess, ledger: Ledger, stopped: AbortSi
   );
   const verify = (): Promise<void> => authenticate(service, ledger, life, authenticator);
   const change = (what: Change): Promise<void> => ask(service, ledger, life, what);
-  const steps = [verify, () => change('rename'), verify, () => change('suspend'), () => change('reinstate'), () => change('rename'), verify, () => change('revoke')]; // prettier-ignore
+  const steps = [
+    verify,
+    () => change('rename'),
+    verify,
+    () => change('suspend'),
+    () => change('reinstate'),
+    () => change('rename'),
+    verify,
+    () => change('revoke'),
+  ];
   const length = Math.ceil(Math.random() * steps.length);
   for (const step of steps.slice(0, length)) {
     if (stopped.aborted) return;
@@ -74,7 +83,8 @@ async function authenticate(
   life.verified.push(auditId);
   ledger.acknowledged += 1;
   // A request for a proof sequences the log at once, so crashes hit that, too.
-  if (Math.random() < PROOFS) await client.call('auditor', 'GET', `/v1/audit/events/${auditId}/proof`).catch(() => undefined); // prettier-ignore
+  if (Math.random() < PROOFS)
+    await client.call('auditor', 'GET', `/v1/audit/events/${auditId}/proof`).catch(() => undefined);
 }
 
 async function ask({ client }: ServiceProcess, ledger: Ledger, life: Life, change: Change): Promise<void> {

@@ -174,7 +174,11 @@ const PROBES: Attack = {
   seconds: { short: 5, full: 20 },
   isCut: true,
   run: async (context) => {
-    const silent = keepOpen({ sockets: 200, perSecond: 200 }, (number) => openTcp(context.target.managementPort, number).resume(), context); // prettier-ignore
+    const silent = keepOpen(
+      { sockets: 200, perSecond: 200 },
+      (number) => openTcp(context.target.managementPort, number).resume(),
+      context,
+    );
     while (!context.stopped.aborted) {
       await Promise.all(Array.from({ length: 150 }, () => probe(context)));
       await pause(20, context.stopped);

@@ -56,7 +56,9 @@ function rowOf(outcome: Outcome): string[] {
     change(calm, p99(signIns.latencies)),
     change(before.memory, after.memory),
     change(before.descriptors, after.descriptors),
-    Object.entries(counts).map(([what, count]) => `${String(count)} ${what}`).join(', '), // prettier-ignore
+    Object.entries(counts)
+      .map(([what, count]) => `${String(count)} ${what}`)
+      .join(', '),
     faultsOf(outcome).length === 0 ? 'yes' : 'NO',
   ];
 }

@@ -75,7 +75,11 @@ class Siege {
   async runAll(attacks: readonly Attack[]): Promise<Outcome[]> {
     const { url, managementUrl } = this.service;
     const { pki } = this;
-    const certificates = { auditor: pki.certificateOf('auditor'), operator: pki.certificateOf('operator'), stranger: pki.certificateOf('stranger') }; // prettier-ignore
+    const certificates = {
+      auditor: pki.certificateOf('auditor'),
+      operator: pki.certificateOf('operator'),
+      stranger: pki.certificateOf('stranger'),
+    };
     const ports = { port: Number(new URL(url).port), managementPort: Number(new URL(managementUrl).port) };
     const attacker = new AttackerProcess({ ...ports, ca: pki.ca, certificates });
     const callers = await WelcomeCallers.enrol(url, pki.ca, pki.certificateOf('auth-service'));

@@ -17,7 +17,9 @@ const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_
 const indicators = {
   check: (key: string) => ({
     up: (detail: object) => ({ [key]: { status: 'up', ...detail } }),
-    down: (detail: unknown) => ({ [key]: { status: 'down', ...(typeof detail === 'string' ? { message: detail } : (detail as object)) } }), // prettier-ignore
+    down: (detail: unknown) => ({
+      [key]: { status: 'down', ...(typeof detail === 'string' ? { message: detail } : (detail as object)) },
+    }),
   }),
 } as unknown as HealthIndicatorService;
 
@@ -54,7 +56,9 @@ const readiness = new Readiness(
 );
 
 async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]): Promise<void> {
-  const file = lists.map(([by, profile]) => revocationList(by, { thisUpdate: START, nextUpdate: hours(10), ...profile })).join(''); // prettier-ignore
+  const file = lists
+    .map(([by, profile]) => revocationList(by, { thisUpdate: START, nextUpdate: hours(10), ...profile }))
+    .join('');
   const material = {
     certificate: own.certificate,
     authorities: authorities.map(({ certificate }) => certificate),

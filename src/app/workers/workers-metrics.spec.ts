@@ -41,7 +41,12 @@ function end(worker: FakeWorker): void {
 describe('the metrics of several workers', () => {
   it('are the sums of what they counted, the longest lag, and what ends first', async () => {
     expect(await read('passkey_tls_handshakes_refused_total', COUNT)).toEqual([3, 2]);
-    expect(await read('passkey_audit_oldest_pending_event_age_seconds', 'passkey_certificate_expiry_timestamp_seconds{file="crl"}')).toEqual([20, 1_000]); // prettier-ignore
+    expect(
+      await read(
+        'passkey_audit_oldest_pending_event_age_seconds',
+        'passkey_certificate_expiry_timestamp_seconds{file="crl"}',
+      ),
+    ).toEqual([20, 1_000]);
     expect(await read('passkey_workers_serving', 'passkey_worker_exits_total')).toEqual([2, 0]);
   });
 

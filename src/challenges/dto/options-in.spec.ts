@@ -24,16 +24,27 @@ const placeInUser = (member: string): Place => {
   const user = { id: 'u', name: 'ada@example.com', displayName: 'Ada' };
   return (value) => validateRegistration({ user: { ...user, [member]: value } });
 };
-const placeInRegistration = (member: string): Place => (value) => validateRegistration({ [member]: value }); // prettier-ignore
-const placeInBoth = (member: string): Place => (value) =>
-  Promise.all([
-    validateRegistration({ [member]: value }),
-    validate(IssueAuthenticationChallengeDto, { rpId: 'login.example.com', [member]: value }),
-  ]); // prettier-ignore
+const placeInRegistration =
+  (member: string): Place =>
+  (value) =>
+    validateRegistration({ [member]: value });
+const placeInBoth =
+  (member: string): Place =>
+  (value) =>
+    Promise.all([
+      validateRegistration({ [member]: value }),
+      validate(IssueAuthenticationChallengeDto, { rpId: 'login.example.com', [member]: value }),
+    ]);
 const validateSettings = (members: Members) =>
   validate(PutRelyingPartyDto, { name: 'Example', origins: ['https://login.example.com'], ...members });
-const placeInPolicy = (member: string): Place => (value) => validateSettings({ policy: { [member]: value } }); // prettier-ignore
-const placeInAttestation = (member: string): Place => (value) => validateSettings({ policy: { attestation: { [member]: value } } }); // prettier-ignore
+const placeInPolicy =
+  (member: string): Place =>
+  (value) =>
+    validateSettings({ policy: { [member]: value } });
+const placeInAttestation =
+  (member: string): Place =>
+  (value) =>
+    validateSettings({ policy: { attestation: { [member]: value } } });
 
 async function expectRefused(asked: Promise<unknown>): Promise<void> {
   const problem: unknown = await asked.catch((error: unknown) => error);

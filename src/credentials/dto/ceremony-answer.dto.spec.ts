@@ -27,11 +27,15 @@ const transformCredential = (members: Members) =>
     validateBody({ challengeId, response: { ...credential, response: asserted, ...members } }, VerifyAuthenticationDto),
   ]).then((answers) => answers.map(({ response }) => response as Members));
 const transformCreation = (members: Members) =>
-  validateBody({ challengeId, response: { ...credential, response: { ...created, ...members } } }, RegisterCredentialDto)
-    .then(({ response }) => (response as { response: Members }).response); // prettier-ignore
+  validateBody(
+    { challengeId, response: { ...credential, response: { ...created, ...members } } },
+    RegisterCredentialDto,
+  ).then(({ response }) => (response as { response: Members }).response);
 const transformAssertion = (members: Members) =>
-  validateBody({ challengeId, response: { ...credential, response: { ...asserted, ...members } } }, VerifyAuthenticationDto)
-    .then(({ response }) => (response as { response: Members }).response); // prettier-ignore
+  validateBody(
+    { challengeId, response: { ...credential, response: { ...asserted, ...members } } },
+    VerifyAuthenticationDto,
+  ).then(({ response }) => (response as { response: Members }).response);
 
 type Place = (members: Members) => Promise<unknown>;
 

@@ -46,7 +46,13 @@ const ec2 = (namedCurve: string, curve: number, size: number, alg: number, hash:
   generate: () => generateKeyPairSync('ec', { namedCurve }),
   coseKey: (_, spki) => {
     const [x, y] = ecPoint(spki, size);
-    return new Map<number, unknown>([[1, 2], [3, alg], [-1, curve], [-2, x], [-3, y]]); // prettier-ignore
+    return new Map<number, unknown>([
+      [1, 2],
+      [3, alg],
+      [-1, curve],
+      [-2, x],
+      [-3, y],
+    ]);
   },
   sign: (data, key) => sign(hash, data, key),
 });
@@ -56,7 +62,12 @@ const rsa = (alg: number, padding: number): Scheme => ({
   coseKey: (publicKey) => {
     const { n = '', e = '' } = publicKey.export({ format: 'jwk' });
     const integer = (text: string): Buffer => Buffer.from(text, 'base64url');
-    return new Map<number, unknown>([[1, 3], [3, alg], [-1, integer(n)], [-2, integer(e)]]); // prettier-ignore
+    return new Map<number, unknown>([
+      [1, 3],
+      [3, alg],
+      [-1, integer(n)],
+      [-2, integer(e)],
+    ]);
   },
   sign: (data, key) =>
     sign('sha256', data, padding === constants.RSA_PKCS1_PSS_PADDING ? { key, padding, saltLength: 32 } : key),
@@ -65,7 +76,12 @@ const rsa = (alg: number, padding: number): Scheme => ({
 /** @param size of a public key, in bytes (FIPS 204 table 2) */
 const mlDsa = (type: 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87', alg: number, size: number): Scheme => ({
   generate: () => (generateKeyPairSync as (type: string) => KeyPair)(type),
-  coseKey: (_, spki) => new Map<number, unknown>([[1, 7], [3, alg], [-1, spki.subarray(-size)]]), // prettier-ignore
+  coseKey: (_, spki) =>
+    new Map<number, unknown>([
+      [1, 7],
+      [3, alg],
+      [-1, spki.subarray(-size)],
+    ]),
   sign: (data, key) => sign(null, data, key),
 });
 
@@ -75,7 +91,13 @@ const SCHEMES: Record<AlgorithmName, Scheme> = {
   ES512: ec2('P-521', 3, 66, COSE.ES512, 'sha512'),
   EdDSA: {
     generate: () => generateKeyPairSync('ed25519'),
-    coseKey: (_, spki) => new Map<number, unknown>([[1, 1], [3, COSE.EdDSA], [-1, 6], [-2, spki.subarray(-32)]]), // prettier-ignore
+    coseKey: (_, spki) =>
+      new Map<number, unknown>([
+        [1, 1],
+        [3, COSE.EdDSA],
+        [-1, 6],
+        [-2, spki.subarray(-32)],
+      ]),
     sign: (data, key) => sign(null, data, key),
   },
   RS256: rsa(COSE.RS256, constants.RSA_PKCS1_PADDING),

@@ -47,7 +47,8 @@ export const TPM_NAME = ['2.23.133.2.1=id:FFFFF1D0', '2.23.133.2.2=Model', '2.23
 export const alternativeName = (...names: x509.JsonGeneralName[]): x509.Extension =>
   new x509.SubjectAlternativeNameExtension(names, true);
 export const directoryName = (attributes: string[], separator = ', '): x509.JsonGeneralName => ({
-  ...{ type: 'dn', value: attributes.join(separator) },
+  type: 'dn',
+  value: attributes.join(separator),
 });
 export const usages = (...oids: string[]): x509.Extension => new x509.ExtendedKeyUsageExtension(oids);
 
