@@ -25,7 +25,7 @@ const readCommand = (before: string, ...args: string[]): unknown =>
   readArguments('--before', before, '--key', key, ...args);
 
 describe('audit:archive', () => {
-  it.each(['2026-02-28', '2026-03-01', '2020-01-15'])('may let go of what is older than %s', (before) => {
+  it.each(['2026-02-28', '2026-03-01', '2020-01-15'])('may drop events that are older than %s', (before) => {
     expect(readCommand(before, '--to', directory)).toMatchObject({
       before: new Date(before),
       directory,
@@ -38,7 +38,7 @@ describe('audit:archive', () => {
     expect(() => readCommand(before)).toThrow(/PCI DSS 10\.5\.1/);
   });
 
-  it.each(['2026-13-01', '2026-02', 'yesterday', '2026-01-01T00:00:00Z', ''])('knows no date %j', (before) => {
+  it.each(['2026-13-01', '2026-02', 'yesterday', '2026-01-01T00:00:00Z', ''])('refuses the date %j', (before) => {
     expect(() => readCommand(before)).toThrow(/is not a date like 2026-01-31/);
   });
 
@@ -55,7 +55,7 @@ describe('audit:archive', () => {
     ['ENOSPC', 'write', 'the disk is full'],
     ['EACCES', 'mkdir', 'permission denied'],
     ['EROFS', 'open', 'the file system is read-only'],
-  ])('tells an operator of %s', (code, syscall, told) => {
+  ])('reports %s to an operator', (code, syscall, told) => {
     const error = Object.assign(new Error('?'), { code, syscall, path: '/worm/a.ndjson' });
     expect(describeFailure(error)).toBe(`/worm/a.ndjson: ${syscall} failed, ${told}.`);
   });

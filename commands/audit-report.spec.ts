@@ -31,7 +31,7 @@ function report(...args: string[]): Promise<{ code: number; told: string; error:
 }
 
 describe('npm run audit:report', () => {
-  it('tells of a verified export, on the terminal and on a page', async () => {
+  it('reports on a verified export, on the terminal and on a page', async () => {
     const args = ['--key', path('audit.pub'), '--checkpoints', path('notes'), '--html', path('page.html')];
     const { code, told } = await report(path('export.ndjson'), ...args);
     expect(code).toBe(0);
@@ -42,13 +42,13 @@ describe('npm run audit:report', () => {
     expect(await readFile(path('page.html'), 'utf8')).toContain('<h1>Audit log review: passkey-manager/test</h1>');
   });
 
-  it('tells that nothing is proved without a key', async () => {
+  it('says that nothing is proved without a key', async () => {
     const { code, told } = await report(path('export.ndjson'), '--from', '2026-01-06', '--to', '2026-01-07');
     expect([code, told]).toEqual([0, expect.stringContaining('NOT VERIFIED')]);
     expect(told).toContain('882 other events');
   });
 
-  it('tells nothing of an export that does not hold', async () => {
+  it('reports nothing of an export that does not verify', async () => {
     const { code, told, error } = await report(
       path('altered.ndjson'),
       '--key',
@@ -62,7 +62,7 @@ describe('npm run audit:report', () => {
   });
 
   it.each([[[]], [['nowhere']], [['a', 'b']], [['a', '--from', 'noon']], [['a', '--checkpoints', 'b']]])(
-    'cannot be asked %j',
+    'refuses the arguments %j',
     async (args) => {
       expect(await report(...args)).toMatchObject({ code: 2, told: '', error: expect.stringContaining('usage:') });
     },

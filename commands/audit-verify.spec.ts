@@ -50,7 +50,7 @@ afterAll(() => {
 });
 
 describe('npm run audit:verify', () => {
-  it('tells what an export proves', async () => {
+  it('says what an export proves', async () => {
     const { code, stdout, stderr } = await run([EXPORT, '--key', KEY]);
     expect(code).toBe(0);
     expect(stderr).toBe('');
@@ -67,7 +67,7 @@ describe('npm run audit:verify', () => {
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('- holds:') });
   });
 
-  it('holds it against an older checkpoint and those that were anchored', async () => {
+  it('compares it with an older checkpoint and with anchored ones', async () => {
     const { code, stdout } = await run([EXPORT, '--key', KEY, '--since', OLDER, '--checkpoints', ANCHORED]);
     expect(code).toBe(0);
     expect(stdout).toContain('since    continues the checkpoint of 10 leaves\n');
@@ -97,14 +97,14 @@ describe('npm run audit:verify', () => {
       ['--checkpoints', ANCHORED],
       'lines 13\u201314: ',
     ],
-  ])('names the first line that does not hold: %s', async (_, lines, options, named) => {
+  ])('names the first line that does not verify: %s', async (_, lines, options, named) => {
     const path = write('altered.ndjson', lines.join(''));
     const { code, stdout, stderr } = await run([path, '--key', KEY, ...options]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(`${path} does not hold: ${named}`);
   });
 
-  it('tells how many events are erased, and holds none to be that should be kept', async () => {
+  it('says how many events are erased, and counts none as erased that must be kept', async () => {
     const log = new SampleLog(SIZE);
     log.events.fill(null, 0, 3);
     const lines = await log.export(0, SIZE, await LOG.makeCheckpoint(SIZE), SIZE);
@@ -116,7 +116,7 @@ describe('npm run audit:verify', () => {
     expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('does not hold: line 3: ') });
   });
 
-  it('does not hold without the checkpoint that an older one needs, or with a key that did not sign', async () => {
+  it('fails without the checkpoint that an older one needs, or with a key that did not sign', async () => {
     const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER]);
     expect(part).toMatchObject({ code: 1, stderr: expect.stringContaining('line 11: needs a consistency proof') });
     const foreign = write(
@@ -166,7 +166,7 @@ describe('npm run audit:verify', () => {
     ['a directory for an export', [DIRECTORY, '--key', KEY], 'EISDIR'],
     ['a key file that is none', [EXPORT, '--key', EXPORT], 'line 1: a verifier key is name+hash+base64'],
     ['checkpoints that are not there', [EXPORT, '--key', KEY, '--checkpoints', `${ANCHORED}.gone`], 'ENOENT'],
-  ])('cannot be asked with %s', async (_, options, reason) => {
+  ])('refuses %s', async (_, options, reason) => {
     const { code, stdout, stderr } = await run(options);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(reason);

@@ -87,7 +87,7 @@ async function shorten(name: string, days: number): Promise<void> {
 }
 
 describe('the directory of a service', () => {
-  it('gets what it reads of what was prepared, and neither the CA’s key nor a caller’s', () => {
+  it('gets the prepared files that it reads, and no private key of the CA or of a caller', () => {
     const service = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
     try {
       for (let times = 0; times < 2; times += 1) copyServiceFiles(directory, service);
@@ -120,13 +120,13 @@ describe('the first start of a development machine', () => {
     await expectUsablePki();
   });
 
-  it('lets nobody else read a key', () => {
+  it('lets no other user read a key', () => {
     for (const name of FILES.filter((file) => file.endsWith('.key'))) {
       expect([name, statSync(path(name)).mode & 0o777]).toEqual([name, 0o600]);
     }
   });
 
-  it('makes what the configuration expects', () => {
+  it('makes the files that the configuration expects', () => {
     const config = readConfig({ PASSKEY_DATA_DIR: directory });
     expect(Object.keys(readContents())).toEqual(expect.arrayContaining(['pki/server.crt', 'pki/ca.crl', 'audit.key']));
     expect(readSecretKeys(config).binding).toHaveLength(32);
@@ -135,7 +135,7 @@ describe('the first start of a development machine', () => {
     for (const file of files) expect(statSync(file).isFile()).toBe(true);
   });
 
-  it.each(IDENTITIES)('gives %s a SPIFFE ID, and nothing else to go by', (name) => {
+  it.each(IDENTITIES)('gives %s a SPIFFE ID and no other name', (name) => {
     const leaf = certificate(name);
     const id = `spiffe://passkey-manager.local/${name}`;
     expect(parseSvid(leaf.raw, 'passkey-manager.local').spiffeId).toBe(id);
@@ -154,7 +154,7 @@ describe('the first start of a development machine', () => {
     expect(server.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
   });
 
-  it('has an authority that signs certificates and revocation lists, and no further authority', () => {
+  it('has one authority, which signs certificates and revocation lists', () => {
     const ca = new x509.X509Certificate(readFileSync(path('pki/ca.crt'), 'utf8'));
     const { ca: isCa, pathLength, critical } = ca.getExtension(x509.BasicConstraintsExtension)!;
     expect([isCa, pathLength, critical]).toEqual([true, 0, true]);
@@ -162,7 +162,7 @@ describe('the first start of a development machine', () => {
     expect([usage.usages, usage.critical]).toEqual([x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true]);
   });
 
-  it('makes what is valid from now on, for somewhat more than a year', () => {
+  it('makes certificates that are valid from now, for somewhat more than a year', () => {
     for (const name of ['ca', ...LEAVES]) {
       expect(certificate(name).validFromDate.getTime()).toBeLessThanOrEqual(Date.now());
       const days = (certificate(name).validToDate.getTime() - Date.now()) / DAY_MS;
@@ -173,13 +173,13 @@ describe('the first start of a development machine', () => {
     expect(nextUpdate!.getTime()).toBeGreaterThan(Date.now() + 390 * DAY_MS);
   });
 
-  it('gives serial numbers that are positive and cannot be guessed (RFC 5280 §4.1.2.2)', () => {
+  it('gives serial numbers that are positive and unpredictable (RFC 5280 §4.1.2.2)', () => {
     const serials = ['ca', ...LEAVES].map((name) => certificate(name).serialNumber);
     for (const serial of serials) expect(serial).toMatch(/^[4-7][0-9A-F]{31}$/);
     expect(new Set(serials.map((serial) => serial.slice(2, 10))).size).toBe(serials.length);
   });
 
-  it('gives everyone a key and a serial number of its own, here and on the next machine', async () => {
+  it('gives each certificate its own key and serial number, here and on the next machine', async () => {
     const other = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
     await prepareDevelopment(other);
     const secrets = [directory, other].flatMap((at) =>
@@ -192,7 +192,7 @@ describe('the first start of a development machine', () => {
 });
 
 describe('a further start', () => {
-  it('uses every byte again', async () => {
+  it('reuses every file unchanged', async () => {
     expect(await listChangesOfStart()).toEqual([]);
   });
 
@@ -215,14 +215,11 @@ describe('a further start', () => {
     },
   );
 
-  it.each(['pki/ca.crt', 'pki/ca.key'])(
-    'makes the whole PKI again when %s is gone, and no key of the data',
-    async (name) => {
-      rmSync(path(name));
-      expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
-      await expectUsablePki();
-    },
-  );
+  it.each(['pki/ca.crt', 'pki/ca.key'])('makes the whole PKI again when %s is gone, and no data key', async (name) => {
+    rmSync(path(name));
+    expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
+    await expectUsablePki();
+  });
 
   it.each(['server', 'operator'])('renews the certificate of %s in its last 30 days', async (name) => {
     await shorten(name, 31);
@@ -250,13 +247,13 @@ describe('a further start', () => {
     await expectUsablePki();
   });
 
-  it('renews what has expired long ago', async () => {
+  it('renews everything that expired long ago', async () => {
     await shorten('server', -0.5);
     expect(await listChangesOfStart()).toEqual(['pki/server.crt', 'pki/server.key']);
     await expectUsablePki();
   });
 
-  it('renews the authority with all that it signed', async () => {
+  it('renews the authority together with all that it signed', async () => {
     await shorten('ca', 29);
     expect(await listChangesOfStart()).toEqual(FILES.filter((file) => file.startsWith('pki/')));
     await expectUsablePki();
@@ -270,14 +267,17 @@ describe('a further start', () => {
 });
 
 describe('a start that was killed', () => {
-  it.each(['ca', 'server', 'auditor'])('after it wrote a key for %s leaves nothing that does not fit', async (name) => {
-    rmSync(path(`pki/${name}.crt`));
-    writeFileSync(path(`pki/${name}.key`), readFileSync(path('pki/operator.key')));
-    await prepareDevelopment(directory);
-    await expectUsablePki();
-  });
+  it.each(['ca', 'server', 'auditor'])(
+    'after it wrote a key for %s leaves nothing that does not match',
+    async (name) => {
+      rmSync(path(`pki/${name}.crt`));
+      writeFileSync(path(`pki/${name}.key`), readFileSync(path('pki/operator.key')));
+      await prepareDevelopment(directory);
+      await expectUsablePki();
+    },
+  );
 
-  it('in the middle of a file is not hindered by what it left', async () => {
+  it('in the middle of a file is not hindered by its remains', async () => {
     rmSync(path('pki/server.crt'));
     writeFileSync(path('pki/server.crt.new'), 'half');
     await prepareDevelopment(directory);

@@ -35,7 +35,7 @@ async function signIn(times: number): Promise<void> {
 }
 
 describe('auth-service signs users in and registers passkeys', () => {
-  it('while operator holds 260 requests without their bodies', async () => {
+  it('while an operator holds 260 requests without their bodies', async () => {
     const stalled = await connections.connectMany('operator', 260);
     for (const { socket } of stalled) socket.write(STALLED);
     await signIn(5);
@@ -51,7 +51,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     await until(() => Promise.resolve(strangers.filter(({ socket }) => socket.destroyed).length === 30));
   });
 
-  it('while operator sends 400 requests at once', async () => {
+  it('while an operator sends 400 requests at once', async () => {
     const flood = await connections.connectMany('operator', 100);
     for (const { socket } of flood) socket.write(LIST.repeat(4));
     await signIn(10);
@@ -60,7 +60,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     expect(await service.metric(SHED)).toBeGreaterThan(0);
   });
 
-  it('while operator’s connections are reset in the middle of their requests, and what ran comes to an end', async () => {
+  it('while an operator’s connections are reset in the middle of their requests, and the requests that run come to an end', async () => {
     for (let round = 0; round < 3; round += 1) {
       const flood = await connections.connectMany('operator', 40);
       for (const { socket } of flood) socket.write(LIST.repeat(8));
@@ -75,7 +75,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   });
 
-  it('200 at once, more than its share, because they wait for each other', async () => {
+  it('when it sends 200 requests at once, more than its share, because they wait for each other', async () => {
     const before = await service.metric(SHED);
     const many = await connections.connectMany('auth-service', 200);
     const body = JSON.stringify({ rpId: 'login.example.com' });

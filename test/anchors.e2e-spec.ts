@@ -69,7 +69,7 @@ const metric = async (anchor: string): Promise<number> => {
 };
 
 describe('the anchors of the audit log', () => {
-  it('have the checkpoints that were signed, and the log is held against them', async () => {
+  it('hold the checkpoints that were signed, and the log is compared with them', async () => {
     await until(() => states().every(({ size }) => size > 5) && received.length > 3);
     const { size, note } = await of(LogProofs).getCheckpoint();
     const keys = parseVerifierKeys(of(LogProofs).verifierKeys);
@@ -84,7 +84,7 @@ describe('the anchors of the audit log', () => {
     }
   });
 
-  it('are in readiness and metrics', async () => {
+  it('are shown in readiness and in the metrics', async () => {
     const body = (await (await fetch(`${service.running.managementUrl}/health/ready`)).json()) as {
       details: { audit: { anchors: unknown } };
     };
@@ -97,7 +97,7 @@ describe('the anchors of the audit log', () => {
     }
   });
 
-  it('fail without failing a request, and that is recorded', async () => {
+  it('can fail without failing a request, and the audit log records the failure', async () => {
     const before = received.length;
     away = true;
     await rename(join(directory, 'worm'), join(directory, 'gone'));

@@ -70,7 +70,7 @@ describe('a relying party that demands a trusted attestation', () => {
     expect(events).toMatchObject([{ unmapped: facts }]);
   });
 
-  it('accepts the authenticators of another maker as soon as its root is in the file, and those before as ever', async () => {
+  it('accepts authenticators of another maker as soon as the file has its root, and still accepts the earlier ones', async () => {
     const newcomer = await createAttestationAuthority('Newcomer');
     const early = await trusting.register('eve', await madeBy(newcomer));
     expect(early).toMatchObject(registrationRejected('attestation-untrusted'));
@@ -82,7 +82,7 @@ describe('a relying party that demands a trusted attestation', () => {
     expect(data).toMatchObject([{ unmapped: { added: [expect.stringContaining('CN=Newcomer Root')], removed: [] } }]);
   });
 
-  it('shows in the metrics which roots attestations end in, and that a root is unknown', async () => {
+  it('sees in the metrics which roots attestations end in, and that a root is unknown', async () => {
     await trusting.register('eve', await madeBy(other));
     const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
     const of = (labels: string): string => `passkey_attestations_total{${labels}}`;
@@ -94,13 +94,13 @@ describe('a relying party that demands a trusted attestation', () => {
     expect(metrics).toContain(of('format="packed",trust="untrusted",root="",reason="root-unknown"'));
   });
 
-  it('authenticates with it', async () => {
+  it('authenticates a user with such an authenticator', async () => {
     const authenticator = await madeBy(maker);
     await trusting.registered('grace', authenticator);
     expect(await trusting.authenticated(authenticator)).toMatchObject({ verified: true, userId: 'grace' });
   });
 
-  it('refuses every other one', async () => {
+  it('refuses every other attestation', async () => {
     const attestations: [Attestation, string][] = [
       [packedBy(await other.issue({ aaguid: AAGUID })), 'this one is not trusted: it does not end in a known root'],
       [packedSelf, 'signed with the passkey’s own key'],
@@ -113,7 +113,7 @@ describe('a relying party that demands a trusted attestation', () => {
     }
   });
 
-  it('accepts a device-bound one where that is demanded, and only a trusted one', async () => {
+  it('accepts a device-bound authenticator where the policy demands one, and only a trusted one', async () => {
     const bound = await service.relyingParty('bound.example.com', { backup: 'device-bound' });
     expect(await bound.register('ada', await madeBy(maker))).toMatchObject({ status: 201 });
     expect(await bound.register('eve', await madeBy(other))).toMatchObject(
@@ -132,7 +132,7 @@ describe('a relying party that allows the SHA-1 of TPMs', () => {
     },
   };
 
-  it('accepts a Windows Hello that it refuses otherwise, and the refusal names the choice', async () => {
+  it('accepts a Windows Hello that it would otherwise refuse, and that refusal names the setting', async () => {
     const tpm = await Tpm.create(windows);
     await publish(`${maker.rootPem}\n${tpm.root.pem}`);
     const hello = () => new Authenticator({ attestation: tpm.attest(-65_535), ...DEVICE_BOUND });

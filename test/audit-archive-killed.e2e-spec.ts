@@ -95,7 +95,7 @@ const left = async (): Promise<number> =>
     .n;
 
 describe('the archiving of a month', () => {
-  it('loses nothing, whenever it is killed, and goes on', async () => {
+  it('loses nothing whenever it is killed, and the next run goes on', async () => {
     const { told: planned } = await archive(['--dry-run']);
     expect(planned).toMatch(
       /audit_event_initial: [\d,]+ events, leaves \[0, \d+\) would go to .*-until-\d{4}-\d\d\.ndjson/,
@@ -113,11 +113,11 @@ describe('the archiving of a month', () => {
     await demandWhole();
   }, 60_000);
 
-  it('is done once', async () => {
+  it('does nothing when it is run again', async () => {
     expect(await archive([])).toEqual({ code: 0, told: 'No month to archive.\n' });
   });
 
-  it('says what it needs', async () => {
+  it('names the arguments that it needs', async () => {
     expect(await archive(['--unknown'])).toMatchObject({
       code: 2,
       told: expect.stringMatching(/usage: npm run audit:archive/),

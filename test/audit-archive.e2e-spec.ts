@@ -106,12 +106,12 @@ const events = async (): Promise<number> =>
   (await service.sql<{ n: string }>('SELECT count(*) AS n FROM audit_event')).map(({ n }) => Number(n))[0]!;
 
 describe('a year of the log', () => {
-  it('is in a partition a month, and none of it in the default one', async () => {
+  it('has a partition for each month, and nothing in the default one', async () => {
     expect((await partitions()).length).toBeGreaterThanOrEqual(MONTHS);
     expect(await service.sql('SELECT id FROM audit_event_default')).toEqual([]);
   });
 
-  it('says what would be archived, and does nothing', async () => {
+  it('is left alone by a dry run, which lists what it would archive', async () => {
     const before = await events();
     expect((await planned(monthsAgo(9))).map(({ partition }) => partition.name)).toEqual(
       await partitionsBefore(monthsAgo(9)),
@@ -119,7 +119,7 @@ describe('a year of the log', () => {
     expect([await events(), await readdir(directory)]).toEqual([before, []]);
   });
 
-  it('stays whole where a file cannot be written or is another one', async () => {
+  it('stays whole when a file cannot be written or is another one', async () => {
     const [before, month] = [await events(), monthsAgo(10)];
     const place = join(directory, 'file');
     await writeFile(place, '');
@@ -131,7 +131,7 @@ describe('a year of the log', () => {
     expect(await events()).toBe(before);
   });
 
-  it('stays whole where a file is of another log that was signed with its keys', async () => {
+  it('stays whole when a file is of another log that was signed with its keys', async () => {
     const [first] = await planned(monthsAgo(10));
     const { to } = first!.extent;
     const { origin, signers } = service.running.app.get<LogKeys>(LOG_KEYS, { strict: false });
@@ -153,7 +153,7 @@ describe('a year of the log', () => {
     await rm(first!.path);
   });
 
-  it('stays whole where an event was altered', async () => {
+  it('stays whole when an event was altered', async () => {
     const [row] = await service.sql<{ id: string; event: string }>(
       'SELECT id, event FROM audit_event ORDER BY id OFFSET 5 LIMIT 1',
     );
@@ -164,7 +164,7 @@ describe('a year of the log', () => {
     await service.sql('UPDATE audit_event SET event = $2 WHERE id = $1', [row!.id, row!.event]);
   });
 
-  it('is archived by its owner alone, and once at a time', async () => {
+  it('is archived only by its owner, and only by one run at a time', async () => {
     await expect(runInArchiveSession(service.database.url, () => Promise.resolve())).rejects.toThrow(
       /does not own audit_event/,
     );
@@ -200,7 +200,7 @@ describe('a year of the log', () => {
     expect(await archive(monthsAgo(3))).toEqual([]);
   }, 60_000);
 
-  it('says in itself what was archived', async () => {
+  it('records in the log itself what was archived', async () => {
     const rows = await service.sql<{ event: string }>(
       "SELECT event FROM audit_event WHERE type = 'audit.archive' ORDER BY id",
     );
@@ -216,7 +216,7 @@ describe('a year of the log', () => {
     expect(told.length).toBeGreaterThanOrEqual(9);
   });
 
-  it('continues every checkpoint that was signed in it', async () => {
+  it('still continues every checkpoint that was signed in it', async () => {
     const last = openCheckpoint((await of(LogProofs).getCheckpoint()).note, keys);
     for (const note of notes) {
       const { size: from, root: fromRoot } = openCheckpoint(note, keys);
@@ -226,7 +226,7 @@ describe('a year of the log', () => {
     }
   });
 
-  it('is read from the partitions of the time that is asked for', async () => {
+  it('is read only from the partitions of the requested time', async () => {
     const [from, to] = [monthsAgo(2), monthsAgo(1)].map((date) => toFirstId(date.getTime()));
     const pool = new DataSource({
       type: 'postgres',

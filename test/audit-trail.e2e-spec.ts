@@ -46,8 +46,8 @@ const event = (code: string, status: number, members: Record<string, unknown> = 
     src_endpoint: expect.objectContaining({ ip: expect.stringMatching(/127\.0\.0\.1$/) }),
   });
 
-describe('PCI DSS 10.2.1: every action leaves its record', () => {
-  it('registration: the challenge, then the passkey', async () => {
+describe('PCI DSS 10.2.1: the audit log has a record', () => {
+  it('of a registration: of the challenge, then of the passkey', async () => {
     const events = await log.during(() => login.registered(user, new Authenticator()));
     expect(events).toEqual([
       event('challenge.issue', SUCCESS, { class_uid: 3002, activity_id: 6 }),
@@ -56,7 +56,7 @@ describe('PCI DSS 10.2.1: every action leaves its record', () => {
     expect(events.map((entry) => entry.user?.uid)).toEqual([user, user]);
   });
 
-  it('authentication: the challenge, then the assertion, whose record the answer names', async () => {
+  it('of an authentication: of the challenge, then of the assertion, and the answer names that record', async () => {
     let auditId: string | undefined;
     const events = await log.during(async () => {
       ({ auditId } = await login.authenticated(authenticator, { challenge: { userId: user } }));
@@ -73,20 +73,20 @@ describe('PCI DSS 10.2.1: every action leaves its record', () => {
     ['rename', () => manage('', { name: 'Blue key' }, 'PATCH'), 'credential.rename', 3004, 3],
     ['suspend', () => manage('/suspend', { reason: 'lost' }), 'credential.suspend', 3004, 12],
     ['revoke', () => manage('/revoke', { reason: 'stolen' }), 'credential.revoke', 3001, 11],
-  ])('%s', async (_, act, code, classUid, activity) => {
+  ])('of the change of a credential: %s', async (_, act, code, classUid, activity) => {
     const events = await log.during(act);
     expect(events).toEqual([event(code, SUCCESS, { class_uid: classUid, activity_id: activity })]);
     expect(JSON.stringify(events[0])).toContain(credential.id);
   });
 
-  it('reinstate', async () => {
+  it('of a reinstatement', async () => {
     await manage('/suspend', { reason: 'lost' });
     const events = await log.during(() => manage('/reinstate', { reason: 'found' }));
     expect(events).toEqual([event('credential.reinstate', SUCCESS, { class_uid: 3004, activity_id: 13 })]);
     expect(JSON.stringify(events[0])).toContain('found');
   });
 
-  it('the making and the change of a relying party, with what it became', async () => {
+  it('of the creation and the change of a relying party, with the resulting settings', async () => {
     const put = (name: string): Promise<unknown> =>
       service.client.call('operator', 'PUT', '/v1/relying-parties/audited.example.com', {
         name,
@@ -107,7 +107,7 @@ describe('PCI DSS 10.2.1: every action leaves its record', () => {
     expect(JSON.stringify(events[1])).toContain('Second');
   });
 
-  it('the erasure of a user', async () => {
+  it('of the erasure of a user', async () => {
     const events = await log.during(() =>
       service.client.call('operator', 'DELETE', `/v1/users/${user}?rpId=login.example.com`),
     );
@@ -116,12 +116,12 @@ describe('PCI DSS 10.2.1: every action leaves its record', () => {
     ]);
   });
 
-  it('the start of the service', async () => {
+  it('of the start of the service', async () => {
     const [start] = await log.events({ type: 'service.start' });
     expect(start).toMatchObject({ status_id: SUCCESS, class_uid: 6002, activity_id: 3 });
   });
 
-  it('reading the log (10.2.1.3), before the answer', async () => {
+  it('of a read of the audit log (10.2.1.3), before the answer is sent', async () => {
     const [first] = succeeded(await log.page({ limit: 1 }), 200).data;
     await service.client.call('auditor', 'GET', `/v1/audit/events/${first?.metadata.uid ?? ''}`);
     const [get, list] = succeeded(await log.page({ type: 'audit.read', limit: 2 }), 200).data;
@@ -136,8 +136,8 @@ describe('PCI DSS 10.2.1: every action leaves its record', () => {
   });
 });
 
-describe('a refusal is in the log before the answer', () => {
-  it('of an assertion, with its reason and the request id that the caller was told', async () => {
+describe('the audit log has a refusal before the answer is sent', () => {
+  it('when an assertion is refused, with its reason and the request id of the answer', async () => {
     const { body } = await login.authenticate(authenticator, { interference: { flags: { UV: false } } });
     const [entry] = await log.events({ type: 'credential.verify', userId: user });
     expect(entry).toEqual(event('credential.verify', FAILURE, { status_code: 'user-verification-missing' }));
@@ -149,14 +149,14 @@ describe('a refusal is in the log before the answer', () => {
     expect(entry?.metadata.correlation_uid).toBe((body as unknown as { instance: string }).instance);
   });
 
-  it('of a registration, with its reason', async () => {
+  it('when a registration is refused, with its reason', async () => {
     await login.register(user, authenticator, { interference: { clientData: { origin: 'https://evil.example' } } });
     const [entry] = await log.events({ type: 'credential.register', userId: user });
     expect(entry).toEqual(event('credential.register', FAILURE, { status_code: 'origin-mismatch' }));
     expect(entry).toMatchObject({ unmapped: { webauthn_step: '§7.1 step 9' } });
   });
 
-  it('of a challenge that is spent', async () => {
+  it('when a challenge is spent', async () => {
     const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
     const response = authenticator.get(publicKey, login.origin);
     await login.answerAuthentication(challengeId, response);
@@ -164,12 +164,12 @@ describe('a refusal is in the log before the answer', () => {
     expect(events).toMatchObject([{ status_id: FAILURE, status_code: 'challenge-spent' }]);
   });
 
-  it('of a challenge that the policy forbids', async () => {
+  it('when the policy forbids a challenge', async () => {
     const events = await log.during(() => login.requestRegistration(user, { identityProof: undefined }));
     expect(events).toMatchObject([{ status_id: FAILURE, status_code: 'identity-proof-missing' }]);
   });
 
-  it('of a passkey that is suspended', async () => {
+  it('when a passkey is suspended', async () => {
     await manage('/suspend', { reason: 'lost' });
     await login.authenticate(authenticator);
     const [entry] = await log.events({ type: 'credential.verify', userId: user });
@@ -180,7 +180,7 @@ describe('a refusal is in the log before the answer', () => {
     ['stranger', 'GET', '/v1/credentials', 'GET /v1/credentials'],
     ['auditor', 'POST', '/v1/credentials/verify', 'POST /v1/credentials/verify'],
     ['auth-service', 'GET', '/v1/audit/events', 'GET /v1/audit/events'],
-  ])('of %s at %s %s', async (identity, method, path, operation) => {
+  ])('when %s may not call %s %s', async (identity, method, path, operation) => {
     const answer = await service.client.call(identity, method, path, method === 'POST' ? {} : undefined);
     expect(answer).toMatchObject(problem(403, 'permission-denied'));
     const [entry] = await log.events({ type: 'access.denied', actor: spiffeId(identity) });
@@ -193,7 +193,7 @@ describe('a refusal is in the log before the answer', () => {
     });
   });
 
-  it('keeps the cause apart from what the caller is told', async () => {
+  it('with its cause, which the answer does not have', async () => {
     const [entry] = await log.events({ outcome: 'failure', type: 'credential.verify' });
     expect(JSON.stringify(entry)).not.toMatch(/\bat .*\.[jt]s:\d+/);
   });
@@ -257,7 +257,7 @@ describe('GET /v1/audit/events', () => {
     expect(codes(await log.events({ from: to.toISOString() }))).toEqual(['credential.revoke']);
   });
 
-  it.each([1, 2, 3, 50])('pages by %d: each event once, the newest first', async (limit) => {
+  it.each([1, 2, 3, 50])('pages by %d and returns each event once, the newest first', async (limit) => {
     const query = { userId: user, limit };
     const seen: AuditEvent[] = [];
     let page = succeeded(await log.page(query), 200);
@@ -273,13 +273,13 @@ describe('GET /v1/audit/events', () => {
 });
 
 describe('GET /v1/audit/events/{id}', () => {
-  it('is the event of the list', async () => {
+  it('returns the same event as the list', async () => {
     const [entry] = await log.events({ userId: user });
     const path = `/v1/audit/events/${entry?.metadata.uid ?? ''}`;
     expect(await service.client.call('auditor', 'GET', path)).toMatchObject({ status: 200, body: entry });
   });
 
-  it('knows no other', async () => {
+  it('answers 404 for an unknown event', async () => {
     const path = '/v1/audit/events/0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
     expect(await service.client.call('auditor', 'GET', path)).toMatchObject(problem(404, 'event-unknown'));
   });

@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 
 describe('POST /v1/challenges/authentication', () => {
-  it('answers the options for navigator.credentials.get()', async () => {
+  it('answers with the options for navigator.credentials.get()', async () => {
     expect(await login.requestAuthentication({ userId: user, hints: ['security-key'] })).toMatchObject({
       status: 201,
       body: {
@@ -42,32 +42,32 @@ describe('POST /v1/challenges/authentication', () => {
     });
   });
 
-  it('lets the authenticator choose where no user is named', async () => {
+  it('lets the authenticator choose when no user is named', async () => {
     expect(await login.requestAuthentication()).toMatchObject({ body: { publicKey: { allowCredentials: [] } } });
   });
 
-  it('knows no relying party but its own', async () => {
+  it('refuses a relying party that the service does not have', async () => {
     const answer = await service.ceremonies('nowhere.example.com').requestAuthentication();
     expect(answer).toMatchObject(problem(404, 'relying-party-unknown'));
   });
 
-  describe('tells nobody who exists', () => {
+  describe('reveals to nobody which users exist', () => {
     const allowed = async (ceremonies: Ceremonies<string>, userId: string) =>
       succeeded(await ceremonies.requestAuthentication({ userId }), 201).publicKey.allowCredentials ?? [];
 
-    it('offers one decoy for an unknown user, the same each time', async () => {
+    it('because it offers an unknown user one decoy, the same each time', async () => {
       const decoy = await allowed(login, 'nobody');
       expect(decoy).toHaveLength(1);
       expect(await allowed(login, 'nobody')).toEqual(decoy);
     });
 
-    it('offers different decoys for different users and relying parties', async () => {
+    it('because it offers different decoys for different users and relying parties', async () => {
       const other = await service.relyingParty('shop.example.org');
       const decoys = [await allowed(login, 'nobody'), await allowed(login, 'no one'), await allowed(other, 'nobody')];
       expect(new Set(decoys.map(([decoy]) => decoy?.id)).size).toBe(3);
     });
 
-    it('offers decoys of the shapes that the lists of its users have: count, lengths and transports', async () => {
+    it('because decoys have the shapes that the lists of users have: count, lengths and transports', async () => {
       const bank = await service.relyingParty('bank.example.net');
       const shapeOf = (list: Awaited<ReturnType<typeof allowed>>) =>
         JSON.stringify(list.map(({ type, id, transports }) => [type, Buffer.from(id, 'base64url').length, transports]));
@@ -85,7 +85,7 @@ describe('POST /v1/challenges/authentication', () => {
       expect(new Set(shown)).toEqual(new Set(real));
     });
 
-    it('offers a decoy for a user whose passkeys are all revoked', async () => {
+    it('because it offers a decoy to a user whose passkeys are all revoked', async () => {
       const path = `/v1/credentials/${credential.id}/revoke`;
       await service.client.call('auth-service', 'POST', path, { reason: 'test' });
       const decoys = await allowed(login, user);
@@ -93,7 +93,7 @@ describe('POST /v1/challenges/authentication', () => {
       expect(decoys[0]?.id).not.toBe(credential.credentialId);
     });
 
-    it('refuses an assertion for a user without a passkey, whatever it claims', async () => {
+    it('because it refuses every assertion for a user without a passkey in the same way', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestAuthentication({ userId: 'nobody' }), 201);
       const forged = {
         ...authenticator.newest,

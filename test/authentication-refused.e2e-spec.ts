@@ -39,13 +39,13 @@ const twice = (json: string): string => json.replace('"origin":', '"origin":"htt
 /** What is wrong with the answer, how it came about, and why it is refused. */
 
 const REFUSED: [string, AssertionInterference, string][] = [
-  ['client data that is no JSON', { clientDataJson: '{"type":' }, 'malformed'],
+  ['client data that is not JSON', { clientDataJson: '{"type":' }, 'malformed'],
   ['client data that is null', { clientDataJson: 'null' }, 'malformed'],
-  ['client data that is no UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
-  ['a member that comes twice', { clientDataJson: twice }, 'malformed'],
-  ['a handle that is no handle of the user', { userHandle: randomBytes(32) }, 'user-handle-mismatch'],
-  ['no handle where no user was named', { userHandle: null }, 'user-handle-mismatch'],
-  ['type webauthn.create', { clientData: { type: 'webauthn.create' } }, 'type-mismatch'],
+  ['client data that is not UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
+  ['client data with a member twice', { clientDataJson: twice }, 'malformed'],
+  ['a user handle of another user', { userHandle: randomBytes(32) }, 'user-handle-mismatch'],
+  ['no user handle where the challenge named no user', { userHandle: null }, 'user-handle-mismatch'],
+  ['the type webauthn.create', { clientData: { type: 'webauthn.create' } }, 'type-mismatch'],
   ['no type', { clientData: { type: undefined } }, 'type-mismatch'],
   ['another challenge', { clientData: { challenge: randomBytes(32).toString('base64url') } }, 'challenge-mismatch'],
   ['another origin', { clientData: { origin: 'https://evil.example' } }, 'origin-mismatch'],
@@ -55,17 +55,25 @@ const REFUSED: [string, AssertionInterference, string][] = [
   ['another RP ID', { rpId: 'example.com' }, 'rp-id-mismatch'],
   ['no user presence', { flags: { UP: false } }, 'user-presence-missing'],
   ['no user verification', { flags: { UV: false } }, 'user-verification-missing'],
-  ['backed up but not eligible', { flags: { BE: false, BS: true } }, 'backup-flags-invalid'],
-  ['no longer eligible for backup', { flags: { BE: false, BS: false } }, 'backup-eligibility-changed'],
+  [
+    'a passkey that is backed up but not eligible for backup',
+    { flags: { BE: false, BS: true } },
+    'backup-flags-invalid',
+  ],
+  [
+    'a passkey that is no longer eligible for backup',
+    { flags: { BE: false, BS: false } },
+    'backup-eligibility-changed',
+  ],
   ['a flipped bit in the signature', { signature: flipped }, 'signature-invalid'],
   ['a byte after the signature', { signature: longer }, 'signature-invalid'],
   ['an empty sequence for a signature', { signature: () => Buffer.from('3000', 'hex') }, 'signature-invalid'],
   ['r = s = 0', { signature: () => ZERO_SIGNATURE }, 'signature-invalid'],
-  ['a signature of no DER', { signature: () => Buffer.alloc(64, 1) }, 'signature-invalid'],
+  ['a signature that is not DER', { signature: () => Buffer.alloc(64, 1) }, 'signature-invalid'],
   ['a credential id that is not the raw id', { credential: { rawId: 'AAAA' } }, 'credential-id-invalid'],
   ['authenticator data that is too short', { authenticatorData: (bytes) => bytes.subarray(0, 36) }, 'malformed'],
-  ['authenticator data with a byte more', { authenticatorData: longer }, 'malformed'],
-  ['extension data that is announced and missing', { flags: { ED: true } }, 'malformed'],
+  ['authenticator data with one byte too many', { authenticatorData: longer }, 'malformed'],
+  ['extension data that is announced but missing', { flags: { ED: true } }, 'malformed'],
 ];
 
 describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
@@ -85,7 +93,7 @@ describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
     expect(answer).toMatchObject(authenticationRejected('signature-invalid'));
   });
 
-  it('ignores extensions that nobody asked for', async () => {
+  it('ignores extensions that were not requested', async () => {
     const interference = { extensions: { 'example.com/unknown': [1, 2, 3] } };
     expect(await login.authenticate(authenticator, { interference })).toMatchObject({ status: 200 });
   });
@@ -108,7 +116,7 @@ describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
     expect(answer).toMatchObject(authenticationRejected('origin-mismatch'));
   });
 
-  it('takes no RP ID and no origin from the request', async () => {
+  it('takes neither the RP ID nor an origin from the request', async () => {
     const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
     const origin = 'https://evil.example';
     const response = authenticator.get(publicKey, origin);

@@ -59,18 +59,18 @@ describe('POST /v1/credentials/verify', () => {
     expect(await service.credential(credential.id)).toEqual(verification.credential);
   });
 
-  it('needs no user handle where the user was named', async () => {
+  it('needs no user handle when the challenge named the user', async () => {
     const answer = await login.authenticate(authenticator, {
       challenge: { userId: user },
       interference: { userHandle: null },
     });
     expect(answer).toMatchObject({ status: 200 });
   });
-  describe('the challenge', () => {
+  describe('redeems a challenge', () => {
     const begin = async (members: Record<string, unknown> = {}) =>
       succeeded(await login.requestAuthentication(members), 201);
 
-    it('succeeds once when the same assertion comes 50 times at once', async () => {
+    it('once when the same assertion comes 50 times at the same time', async () => {
       const { challengeId, publicKey } = await begin();
       const response = authenticator.get(publicKey, login.origin);
       const answers = await Promise.all(
@@ -80,14 +80,14 @@ describe('POST /v1/credentials/verify', () => {
       for (const answer of answers.filter(({ status }) => status !== 200)) expect(answer).toMatchObject(SPENT);
     });
 
-    it('expires', async () => {
+    it('only until it expires', async () => {
       const { challengeId, publicKey } = await begin();
       const response = authenticator.get(publicKey, login.origin);
       service.clock.advance(301);
       expect(await login.answerAuthentication(challengeId, response)).toMatchObject(SPENT);
     });
 
-    it('is not mixed up with another one that is open', async () => {
+    it('without mixing it up with another open one', async () => {
       const [first, second] = [await begin(), await begin()];
       const answer = await login.answerAuthentication(
         first.challengeId,
@@ -96,14 +96,14 @@ describe('POST /v1/credentials/verify', () => {
       expect(answer).toMatchObject(authenticationRejected('challenge-mismatch'));
     });
 
-    it('of a registration authenticates nobody', async () => {
+    it('only for an authentication, and refuses one of a registration', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestRegistration(user), 201);
       const options = { rpId: login.rpId, challenge: publicKey.challenge };
       const answer = await login.answerAuthentication(challengeId, authenticator.get(options, login.origin));
       expect(answer).toMatchObject(authenticationRejected('ceremony-mismatch'));
     });
 
-    it("of user A is not answered with user B's passkey", async () => {
+    it('of user A only with a passkey of user A', async () => {
       const other = new Authenticator();
       await login.registered(newUser(), other);
       const { challengeId, publicKey } = await begin({ userId: user });
@@ -112,7 +112,7 @@ describe('POST /v1/credentials/verify', () => {
       expect(answer).toMatchObject(authenticationRejected('credential-not-allowed'));
     });
 
-    it('of one relying party is not answered at another', async () => {
+    it('of one relying party only at that relying party', async () => {
       const other = await service.relyingParty('shop.example.org');
       const { challengeId, publicKey } = succeeded(await other.requestAuthentication(), 201);
       const passkey = authenticator.newest;
@@ -124,7 +124,7 @@ describe('POST /v1/credentials/verify', () => {
       });
     });
 
-    it('issued to one service is not redeemed by another', async () => {
+    it('only for the service that it was issued to', async () => {
       const { challengeId, publicKey } = await begin();
       const response = authenticator.get(publicKey, login.origin);
       const kiosk = service.ceremonies(login.rpId, 'kiosk');
@@ -144,16 +144,26 @@ describe('POST /v1/credentials/verify', () => {
         { purpose: 'payment:4712' },
         authenticationRejected('purpose-mismatch'),
       ],
-      ['no purpose for one', { purpose: 'payment:4711' }, {}, authenticationRejected('purpose-mismatch')],
-      ['a purpose for none', {}, { purpose: 'sign-in' }, authenticationRejected('purpose-mismatch')],
-    ])('answered for %s', async (_, challenge, answer, expected) => {
+      [
+        'no purpose where the challenge has one',
+        { purpose: 'payment:4711' },
+        {},
+        authenticationRejected('purpose-mismatch'),
+      ],
+      [
+        'a purpose where the challenge has none',
+        {},
+        { purpose: 'sign-in' },
+        authenticationRejected('purpose-mismatch'),
+      ],
+    ])('and compares the purposes: %s', async (_, challenge, answer, expected) => {
       const ceremony = { challenge: challenge as Record<string, unknown>, answer: answer as Record<string, unknown> };
       expect(await login.authenticate(authenticator, ceremony)).toMatchObject(expected);
     });
   });
 
-  describe('a credential that', () => {
-    it('is unknown: the reply lets the client forget it', async () => {
+  describe('the answer for a credential', () => {
+    it('that is unknown lets the client forget it', async () => {
       const id = randomBytes(32);
       const passkey = { ...authenticator.newest, id };
       const answer = await login.authenticate(authenticator, { interference: { passkey } });
@@ -162,32 +172,32 @@ describe('POST /v1/credentials/verify', () => {
       expect(answer.body).toMatchObject({ signal });
     });
 
-    it('is suspended is known, and nobody is told to forget it', async () => {
+    it('that is suspended treats it as known, so that no client forgets it', async () => {
       await setStatus('suspend');
       const answer = await login.authenticate(authenticator);
       expect(answer).toMatchObject(authenticationRejected('credential-suspended'));
       expect(answer.body).not.toHaveProperty('signal');
     });
 
-    it('is suspended after the challenge was issued', async () => {
+    it('that is suspended after the challenge was issued is a refusal', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
       await setStatus('suspend');
       const answer = await login.answerAuthentication(challengeId, authenticator.get(publicKey, login.origin));
       expect(answer).toMatchObject(authenticationRejected('credential-suspended'));
     });
 
-    it('was reinstated authenticates again', async () => {
+    it('that was reinstated is a success', async () => {
       await setStatus('suspend');
       await setStatus('reinstate');
       expect(await login.authenticate(authenticator)).toMatchObject({ status: 200 });
     });
 
-    it('is revoked never authenticates again', async () => {
+    it('that was revoked is always a refusal', async () => {
       await setStatus('revoke');
       expect(await login.authenticate(authenticator)).toMatchObject(authenticationRejected('credential-revoked'));
     });
 
-    it('is of an authenticator that the policy has come to deny', async () => {
+    it('of an authenticator that the policy has come to deny is a refusal', async () => {
       const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
       const rp = await service.relyingParty('models.example.com');
       const model = new Authenticator({ aaguid });

@@ -89,7 +89,7 @@ async function refusal(userId: string): Promise<AuditEvent | undefined> {
 }
 
 describe('FIDO metadata', () => {
-  it('is told by readiness', async () => {
+  it('is described in readiness', async () => {
     expect(await readiness()).toMatchObject({
       status: 'up',
       no: 1,
@@ -108,7 +108,7 @@ describe('FIDO metadata', () => {
     expect(await service.credential(credential.id)).toMatchObject({ authenticator });
   });
 
-  it('leaves the providers that it lacks to the own list, and the rest without a name', async () => {
+  it('leaves providers that it lacks to the service’s own list, and all others without a name', async () => {
     expect(await login.registered('google', new Authenticator({ aaguid: GOOGLE }))).toMatchObject({
       authenticator: { name: 'Google Password Manager' },
     });
@@ -118,7 +118,7 @@ describe('FIDO metadata', () => {
     });
   });
 
-  it('is what a policy asks that denies the unknown', async () => {
+  it('decides for a policy that denies unknown models', async () => {
     const strict = await service.relyingParty('strict.example.com', { authenticators: { unknown: 'deny' } });
     for (const aaguid of [MODEL_ONE, GOOGLE]) {
       expect(await strict.register('ada', new Authenticator({ aaguid }))).toMatchObject({ status: 201 });
@@ -127,7 +127,7 @@ describe('FIDO metadata', () => {
     expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
   });
 
-  it('has the roots to which attestations of a model lead', async () => {
+  it('has the roots that attestations of a model lead to', async () => {
     const trusting = await service.relyingParty('trusting.example.com', {
       attestation: { conveyance: 'direct', trust: 'trusted' },
     });
@@ -155,7 +155,7 @@ describe('a model that is compromised after it was registered', () => {
     await login.authenticated(device);
   });
 
-  it('is refused at the next authentication, once the new file is there', async () => {
+  it('is refused at the next authentication after the new file arrives', async () => {
     const revoked = entries(['FIDO_CERTIFIED_L1', 'USER_KEY_REMOTE_COMPROMISE'], []);
     await publish(signer.blob({ no: 2, entries: revoked }), ({ no }) => no === 2);
     expect(await login.authenticate(device)).toMatchObject(authenticationRejected('authenticator-compromised'));
@@ -166,13 +166,13 @@ describe('a model that is compromised after it was registered', () => {
     });
   });
 
-  it('is found by its AAGUID, with the credentials unchanged', async () => {
+  it('is found by its AAGUID, and its credentials are unchanged', async () => {
     const path = `/v1/credentials?aaguid=${MODEL_ONE}&userId=late`;
     const { body } = await service.client.call<Page<Credential>>('auth-service', 'GET', path);
     expect(body.data).toMatchObject([{ id: credential.id, status: 'active' }]);
   });
 
-  it('stays refused when the former file is put back, which readiness tells', async () => {
+  it('stays refused when the former file is put back, and readiness reports that', async () => {
     const former = signer.blob({ no: 1, entries: entries(['FIDO_CERTIFIED_L1'], []) });
     const detail = await publish(former, ({ refused }) => refused !== undefined);
     expect(detail).toMatchObject({ no: 2, refused: 'its no 1 is not higher than 2, which is in use' });

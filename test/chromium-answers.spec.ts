@@ -50,7 +50,7 @@ function register(registration: RegistrationResponseJSON): VerifiedRegistration 
 }
 
 describe('the answers of Chromium 156', () => {
-  it.each(ALL.map((sample) => [sample.label, sample] as const))('%s: register and sign in', (_, sample) => {
+  it.each(ALL.map((sample) => [sample.label, sample] as const))('%s: they register and sign in', (_, sample) => {
     const { credentialId, publicKey, backupEligible, attestation } = register(sample.registration);
     expect(credentialId.toString('base64url')).toBe(sample.registration.id);
     expect(['none', 'packed', 'fido-u2f']).toContain(attestation.format);

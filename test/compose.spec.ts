@@ -17,8 +17,8 @@ interface Composition {
 
 const { services } = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as Composition;
 
-describe('the composition', () => {
-  it('shows the keys of the CA and of callers to the job that makes them alone', () => {
+describe('docker-compose.yml', () => {
+  it('shows the keys of the CA and of callers only to the job that makes them', () => {
     const seeing = Object.entries(services).filter(([, { volumes }]) =>
       volumes?.some((it) => it.startsWith('prepared:')),
     );
@@ -29,7 +29,7 @@ describe('the composition', () => {
     ]);
   });
 
-  it('gives the service what the job copies for it, read-only', () => {
+  it('gives the service the files that the job copies for it, read-only', () => {
     expect(services['passkey-manager']?.volumes).toContain('service:/var/lib/passkey-manager:ro');
     const command = ['node', 'dist/dev/prepare.js', '/var/lib/passkey-manager-prepared', '/var/lib/passkey-manager'];
     expect(services['pki']?.command).toEqual(command);

@@ -52,7 +52,7 @@ async function revoke(certificate: ClientCertificate): Promise<void> {
   while ((await epoch()) === before) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-describe('requests that are sent without waiting for the answers', () => {
+describe('pipelined requests', () => {
   it('are answered in order on a good connection', async () => {
     const live = await connection();
     live.socket.write(GET.repeat(3));
@@ -60,7 +60,7 @@ describe('requests that are sent without waiting for the answers', () => {
     expect(live.received()).not.toMatch(/connection: close/i);
   });
 
-  it('are not answered after the last answer, which says so', async () => {
+  it('are not answered after the last answer, which says that it is the last', async () => {
     const live = await connection();
     live.socket.write(GET);
     await answers(live, 1);
@@ -71,7 +71,7 @@ describe('requests that are sent without waiting for the answers', () => {
     expect(live.received()).toMatch(/connection: close/i);
   });
 
-  it('are all refused after a revocation: none is a way in', async () => {
+  it('are all refused after a revocation, so that pipelining is no way around it', async () => {
     const certificate = await service.pki.issue();
     const live = await connection(certificate);
     live.socket.write(GET);
@@ -82,7 +82,7 @@ describe('requests that are sent without waiting for the answers', () => {
     expect(live.received().match(STATUS)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 401']);
   });
 
-  it('one of which was half sent when the certificate was revoked, is refused when it is whole', async () => {
+  it('are refused when one that was half sent before the revocation is complete', async () => {
     const certificate = await service.pki.issue();
     const live = await connection(certificate);
     live.socket.write(GET.slice(0, 30));
@@ -93,7 +93,7 @@ describe('requests that are sent without waiting for the answers', () => {
 });
 
 describe('a caller that', () => {
-  it('closes its half of the connection has closed it', async () => {
+  it('closes its half of the connection has closed the connection', async () => {
     const live = await connection();
     live.socket.end(GET);
     await once(live.socket, 'close');

@@ -86,7 +86,7 @@ describe('a certificate that is revoked', () => {
     await expect(caller.get()).rejects.toThrow();
   });
 
-  it('leaves the other callers a last answer on their connection, and a new one', async () => {
+  it('leaves the other callers one last answer on their connection, and a new connection', async () => {
     const caller = connect();
     expect(await caller.get()).toMatchObject({ status: 200, connection: 1 });
     await reloaded(async () => service.pki.revoke(await service.pki.issue()));
@@ -98,7 +98,7 @@ describe('a certificate that is revoked', () => {
     expect(next.headers.connection).toBe('keep-alive');
   });
 
-  it('is in the audit log, as is the list that revoked it', async () => {
+  it('is recorded in the audit log, as is the list that revoked it', async () => {
     const log = new AuditLog(service.client);
     const certificate = await service.pki.issue();
     const caller = connect(certificate);
@@ -120,12 +120,12 @@ describe('a certificate that is revoked', () => {
   });
 });
 
-describe('files that cannot be used', () => {
+describe('files that cannot be used change nothing and are reported', () => {
   it.each([
     ['crl', 'ca.crl', 'no list', 'holds no revocation list'],
     ['key', 'server.key', 'no key', 'PASSKEY_TLS_'],
     ['ca', 'ca.crt', 'no certificate', 'CA_FILE: holds no certificate'],
-  ])('%s: change nothing, and are told', async (_, name, content, told) => {
+  ])('when it is the %s file', async (_, name, content, told) => {
     const file = join(service.pki.directory, name);
     const good = await readFile(file);
     const before = await epoch();
@@ -148,7 +148,7 @@ describe('files that cannot be used', () => {
     expect(metrics).toMatch(/passkey_reloads_total\{resource="trust-store",outcome="failure"\} [1-9]/);
   });
 
-  it('policy: a mistake changes nothing, and is told', async () => {
+  it('when it is the access policy, with a mistake', async () => {
     const good = await readFile(policyFile(), 'utf8');
     await writeFile(policyFile(), good.replace('passkeys:read', 'passkeys:everything'));
     await within(async () => (await readiness()).details['access_policy']?.['refused'] !== undefined);
@@ -158,7 +158,7 @@ describe('files that cannot be used', () => {
   });
 });
 
-describe('the access policy, on a live connection', () => {
+describe('a live connection notices that the access policy', () => {
   const denials: [string, (certificate: ClientCertificate) => string][] = [
     ['its identity', () => `id: ${spiffeId('auth-service')}`],
     ['its certificate’s serial number', (it) => `serial: "${parsed(it).serialNumber}"`],
@@ -171,7 +171,7 @@ describe('the access policy, on a live connection', () => {
       .update(publicKey.export({ type: 'spki', format: 'der' }))
       .digest('hex');
 
-  it.each(denials)('that denies %s', async (_, denial) => {
+  it.each(denials)('denies the caller by %s', async (_, denial) => {
     const certificate = await service.pki.issue();
     const caller = connect(certificate);
     expect(await caller.get()).toMatchObject({ status: 200 });
@@ -185,7 +185,7 @@ describe('the access policy, on a live connection', () => {
     expect(await caller.get()).toMatchObject({ status: 200, connection: 1 });
   });
 
-  it('that denies a certificate by its fingerprint denies its twin too, and the log has the fingerprint of the issued one', async () => {
+  it('denies a certificate by its fingerprint: its twin is denied too, and the log has the fingerprint of the issued one', async () => {
     const { cert, key } = await service.pki.issue();
     const issued = parsed({ cert, key });
     const twin = twinOf(issued, new X509Certificate(service.pki.ca));
@@ -202,7 +202,7 @@ describe('the access policy, on a live connection', () => {
     expect(event).toMatchObject({ actor: { session: { credential_uid: fingerprint } } });
   });
 
-  it('that takes a permission away', async () => {
+  it('takes a permission away', async () => {
     const caller = connect();
     expect(await caller.get()).toMatchObject({ status: 200 });
     await withPolicy(
@@ -215,7 +215,7 @@ describe('the access policy, on a live connection', () => {
     expect(event).toMatchObject({ status: 'Success', unmapped: { changed: [spiffeId('auth-service')], added: [] } });
   });
 
-  it('that grants until a time', async () => {
+  it('grants only until a given time', async () => {
     const caller = connect();
     const end = new Date(Date.now() + HOUR * 1_000).toISOString();
     await withPolicy(
@@ -230,7 +230,7 @@ describe('the access policy, on a live connection', () => {
 });
 
 describe('a connection', () => {
-  it('ends with its certificate, at the next request', async () => {
+  it('ends at the next request after its certificate has ended', async () => {
     const caller = connect(await service.pki.issue({ notAfter: new Date(Date.now() + HOUR * 1_000) }));
     expect(await caller.get()).toMatchObject({ status: 200 });
     service.clock.advance(HOUR + 1);
@@ -249,7 +249,7 @@ describe('a connection', () => {
     expect(await caller.get()).toMatchObject({ status: 200, connection: 2, headers: { connection: 'keep-alive' } });
   });
 
-  it('ends when the revocation list of its authority does', async () => {
+  it('ends when the revocation list of its authority ends', async () => {
     const caller = connect(await service.pki.issue({ notAfter: new Date(Date.now() + 500 * 24 * HOUR * 1_000) }));
     expect(await caller.get()).toMatchObject({ status: 200 });
     service.clock.advance(398 * 24 * HOUR);
@@ -261,7 +261,7 @@ describe('a connection', () => {
 });
 
 describe('trust material in a directory that is swapped, as Kubernetes and spiffe-helper do', () => {
-  it('is taken by turning one symbolic link', async () => {
+  it('is loaded when one symbolic link is turned', async () => {
     const directory = service.pki.directory;
     const data = join(directory, '..data');
     const versions = ['..2026_01', '..2026_02'].map((name) => join(directory, name));

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
@@ -35,12 +35,12 @@ const sourceOf = (path: string): string =>
   path.startsWith('dist/') ? path.slice('dist/'.length).replace(/\.js$/, '.ts') : path;
 
 describe.each(PAGES)('%s', (page) => {
-  it('names paths that exist', () => {
+  it('names only paths that exist', () => {
     const paths = [...read(page).matchAll(PATH)].map(([, path = '']) => path).filter((path) => !MADE.test(path));
     expect(paths.filter((path) => !existsSync(sourceOf(path)))).toEqual([]);
   });
 
-  it('links to what is there', () => {
+  it('links only to pages and headings that exist', () => {
     const broken = [...read(page).matchAll(LINK)]
       .map(([, target = '', anchor]) => ({ path: join(dirname(page), target), anchor: anchor?.slice(1) }))
       .filter(({ path, anchor }) => !existsSync(path) || (anchor !== undefined && !anchorsOf(path).includes(anchor)));
@@ -53,7 +53,7 @@ describe.each(CITING)('%s', (page) => {
     [...names.matchAll(/“([^”]+)”/g)].map(([, name = '']) => [file, name] as const),
   );
 
-  it('cites tests', () => {
+  it('cites more than 50 tests, and every quote is a citation', () => {
     expect(citations.length).toBeGreaterThan(50);
     const cited = read(page).match(/“[^”]+”/g)?.length;
     expect(citations).toHaveLength(cited ?? 0);
@@ -74,7 +74,7 @@ describe('docs/runbook.md', () => {
   const rules = [...runbook.matchAll(/- alert: (\w+).*?runbook: (\S+)#(\S+) \}/gs)];
   const [index = ''] = /^## What to do when …$.*?(?=^### )/ms.exec(runbook) ?? [];
 
-  it('gives each alert its page, in the rule and in the index', () => {
+  it('is linked for each alert from the rule and from the index', () => {
     expect(rules).toHaveLength(runbook.match(/- alert: /g)?.length ?? 0);
     const wrong = rules.filter(
       ([, alert = '', page = '', anchor = '']) =>
@@ -83,7 +83,7 @@ describe('docs/runbook.md', () => {
     expect(wrong.map(([, alert]) => alert)).toEqual([]);
   });
 
-  it('links from its pages to headings that it has', () => {
+  it('links only to headings that it has', () => {
     const own = [...runbook.matchAll(/\]\(#([^)\s]+)\)/g)].map(([, anchor = '']) => anchor);
     const anchors = anchorsOf('docs/runbook.md');
     expect(own.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
@@ -96,6 +96,16 @@ describe('docs/glossary.md', () => {
   it('defines each term once, in alphabetical order', () => {
     const sorted = [...new Set(terms)].toSorted((a, b) => a.localeCompare(b, 'en'));
     expect(terms).toEqual(sorted);
+  });
+});
+
+describe('test/support/README.md', () => {
+  it('has a line for each file of the folder, and for no other', () => {
+    const listed = [...read('test/support/README.md').matchAll(/^- `([^`]+)`: /gm)].map(([, file = '']) => file);
+    const files = readdirSync('test/support', { recursive: true, encoding: 'utf8' })
+      .map((file) => file.replaceAll('\\', '/'))
+      .filter((file) => /\.(?:ts|mjs)$/.test(file) && !file.endsWith('.spec.ts'));
+    expect(listed.toSorted()).toEqual(files.toSorted());
   });
 });
 

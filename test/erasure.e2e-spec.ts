@@ -125,7 +125,7 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
   const erase = (rp: Ceremonies<string>): Promise<Answer> =>
     call('operator', 'DELETE', `/v1/users/${encodeURIComponent(id)}?rpId=${rp.rpId}`);
 
-  it('no table and no export holds the id, in whatever spelling it was sent', async () => {
+  it('no table and no export holds the id, in any spelling in which it was sent', async () => {
     await live(id, login);
     await live(id, shop);
     expect(found(await everything(), id)).toContain(id);
@@ -137,7 +137,7 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
     expect([found(rows, id), found(log, id)]).toEqual([[], []]);
   });
 
-  it('no event that is read shows it, and nobody can tell whose the events of the user were', async () => {
+  it('no event that is read shows the id, and nobody can tell whose events the user’s were', async () => {
     const user = encodeURIComponent(id);
     const events = (query: string): Promise<Answer<Page<object>>> =>
       service.client.call('auditor', 'GET', `/v1/audit/events?limit=200${query}`);
@@ -149,8 +149,8 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
   });
 });
 
-describe('the stand-in for a user in the log', () => {
-  it('is another name at another relying party, also before the user exists and in another month', async () => {
+describe('the pseudonym of a user in the log', () => {
+  it('differs at another relying party, also before the user exists and in another month', async () => {
     const names = async (): Promise<string[]> => {
       const rows = await service.sql<{ uid: string }>(
         `SELECT DISTINCT user_id AS uid FROM audit_event WHERE event LIKE '%"purpose":"to:be:found"%'`,

@@ -29,7 +29,7 @@ describe('a challenge lives as long as the policy says', () => {
     [TTL_SECONDS - 1, { status: 201 }, { status: 200 }],
     [TTL_SECONDS, SPENT, SPENT],
     [TTL_SECONDS + 1, SPENT, SPENT],
-  ])('answered after %d seconds', async (seconds, registered, authenticated) => {
+  ])('when it is answered after %d seconds', async (seconds, registered, authenticated) => {
     const registration = succeeded(await brief.requestRegistration('ada'), 201);
     const authentication = succeeded(await brief.requestAuthentication(), 201);
     const assertion = authenticator.get(authentication.publicKey, brief.origin);
@@ -41,19 +41,19 @@ describe('a challenge lives as long as the policy says', () => {
     expect(await brief.answerAuthentication(authentication.challengeId, assertion)).toMatchObject(authenticated);
   });
 
-  it('is told to the browser', async () => {
+  it('and the browser gets the same time', async () => {
     const { publicKey } = succeeded(await brief.requestAuthentication(), 201);
     expect(publicKey.timeout).toBe(TTL_SECONDS * 1_000);
   });
 });
 
-describe('challenges that nobody answers', () => {
+describe('challenges that are never answered', () => {
   const open = async (): Promise<number> => {
     const [row] = await service.sql<{ count: number }>('SELECT count(*)::int AS count FROM challenge');
     return row?.count ?? -1;
   };
 
-  it('are cleared away once they have expired, and not before', async () => {
+  it('are removed after they expire, and not before', async () => {
     const purge = (): Promise<number> => service.running.app.get(ExpiredChallengePurger, { strict: false }).purge();
     service.clock.advance(600);
     await purge();

@@ -82,7 +82,7 @@ class Load {
 describe('when the password of the service’s role is changed', () => {
   const list = (): Promise<Answer<unknown>> => service.client.call('auth-service', 'GET', '/v1/credentials');
 
-  it('what needs a new connection is answered 503, until the file has the new password', async () => {
+  it('a request that needs a new connection is answered 503 until the file has the new password', async () => {
     await superuser.query(`ALTER ROLE passkey_manager PASSWORD 'changed'`);
     await superuser.query(
       `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'passkey_manager'`,
@@ -108,7 +108,7 @@ describe('after a failover that leaves the sessions alive', () => {
     await superuser.query('SELECT pg_reload_conf()');
   }
 
-  it('each connection fails once at most, with 503, and the service goes on under load', async () => {
+  it('each connection fails at most once, with 503, and the service goes on under load', async () => {
     const load = new Load();
     await load.succeeds(20);
     await demote();

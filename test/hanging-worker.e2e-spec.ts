@@ -29,7 +29,7 @@ async function readiness(): Promise<{ status: number; worker: { pid: number } & 
   return { status: response.status, worker: details['worker-2'] };
 }
 
-it('readiness says which worker hangs, before a probe gives up, and the primary is alive', async () => {
+it('readiness says which worker hangs before a probe gives up, and the primary is alive', async () => {
   const { pid } = (await readiness()).worker;
   process.kill(pid, 'SIGSTOP');
   try {

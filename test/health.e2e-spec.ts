@@ -18,7 +18,7 @@ const management = async (path: string): Promise<{ status: number; type: string 
 };
 
 describe('the management listener', () => {
-  it.each(['/health/live', '/health/ready'])('GET %s says ok', async (path) => {
+  it.each(['/health/live', '/health/ready'])('answers GET %s with ok', async (path) => {
     const { status, text } = await management(path);
     expect([status, JSON.parse(text)]).toMatchObject([200, { status: 'ok' }]);
   });
@@ -28,7 +28,7 @@ describe('the management listener', () => {
     expect(JSON.parse(text)).toMatchObject({ details: { database: { status: 'up' } } });
   });
 
-  it('is bound to this machine', () => {
+  it('listens only on the loopback address', () => {
     expect(new URL(service.running.managementUrl).hostname).toBe('127.0.0.1');
   });
 
@@ -38,7 +38,7 @@ describe('the management listener', () => {
     expect(text).toMatch(/^# TYPE /m);
   });
 
-  it.each(['/v1/credentials', '/v1/relying-parties', '/openapi.json', '/'])('has no %s', async (path) => {
+  it.each(['/v1/credentials', '/v1/relying-parties', '/openapi.json', '/'])('does not have %s', async (path) => {
     expect((await management(path)).status).toBe(404);
   });
 });
@@ -62,7 +62,7 @@ describe('a client that holds connections to the management listener', () => {
     return socket;
   };
 
-  it('keeps no probe out, however many they are', async () => {
+  it('keeps no probe out, however many it holds', async () => {
     await Promise.all(Array.from({ length: 1_000 }, () => hold('')));
     expect((await management('/health/live')).status).toBe(200);
     const open = await new Promise<number>((resolve) => {
@@ -74,13 +74,13 @@ describe('a client that holds connections to the management listener', () => {
   });
 
   it.each([
-    ['says nothing', ''],
-    ['says half a head', 'GET /health/ready HTTP/1.1\r\nHost: '],
+    ['sends nothing', ''],
+    ['sends half a head', 'GET /health/ready HTTP/1.1\r\nHost: '],
     [
-      'says half a body',
+      'sends half a body',
       'POST /health/ready HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
     ],
-    ['asks once, and nothing more', 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['sends one request and nothing more', 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n'],
   ])('is cut off when it %s', async (_, begin) => {
     expect(server).toMatchObject(REQUEST_TIMEOUTS);
     Object.assign(server, { headersTimeout: 200, requestTimeout: 300, keepAliveTimeout: 200 });
@@ -100,7 +100,7 @@ describe('a client that holds connections to the management listener', () => {
 });
 
 describe('the mutual TLS listener', () => {
-  it.each(['/health/live', '/health/ready', '/metrics'])('has no %s', async (path) => {
+  it.each(['/health/live', '/health/ready', '/metrics'])('does not have %s', async (path) => {
     expect(await service.client.call('operator', 'GET', path)).toMatchObject(problem(404, 'not-found'));
   });
 });

@@ -63,8 +63,8 @@ async function partitions(): Promise<Record<string, number>> {
 
 const month = (): string => `audit_event_${service.clock.now().toISOString().slice(0, 7).replace('-', '_')}`;
 
-describe('a service whose last start is most of a year ago', () => {
-  it('has its first event in the month’s partition, and all others', async () => {
+describe('a service that last started almost a year ago', () => {
+  it('writes its first event and all others to the partition of the month', async () => {
     service = await TestService.start({
       databaseUrl: async (url) => {
         const owner = await connect(url);
@@ -78,7 +78,7 @@ describe('a service whose last start is most of a year ago', () => {
     expect(of(CheckpointScheduler).getState().failures).toEqual([]);
   });
 
-  it('serves beside a reader that keeps the month from being made, says so, and mends it afterwards', async () => {
+  it('serves beside a reader that keeps the month’s partition from being made, reports that, and mends it afterwards', async () => {
     service = await TestService.start({
       databaseUrl: async (url) => {
         reader = await connect(url);

@@ -45,7 +45,7 @@ describe('the development policy', () => {
   });
   afterAll(() => service.stop());
 
-  it.each(MATRIX)('%s %s', async (method, path, body, ...permitted) => {
+  it.each(MATRIX)('decides who may call %s %s', async (method, path, body, ...permitted) => {
     for (const [at, identity] of ['auth-service', 'operator', 'auditor', 'stranger'].entries()) {
       const answer = await service.client.call(identity, method, path, body);
       if (permitted[at]) expect([identity, answer.status]).not.toEqual([identity, 403]);
@@ -53,7 +53,7 @@ describe('the development policy', () => {
     }
   });
 
-  it('has a row for every route of the contract', () => {
+  it('is tested on every route of the contract', () => {
     const rows = MATRIX.map(([method, path]) => `${method} ${path.split('?', 1)[0] ?? ''}`);
     for (const { method, pattern, path } of service.contract.operations) {
       const matches = rows.filter((row) => row.startsWith(`${method} `) && pattern.test(row.slice(method.length + 1)));
@@ -61,7 +61,7 @@ describe('the development policy', () => {
     }
   });
 
-  it('tells a caller without the permission nothing about the request', async () => {
+  it('reveals nothing about the request to a caller without the permission', async () => {
     for (const body of [{}, { rpId: 'nowhere.example.com' }, { unknown: true }]) {
       expect(await service.client.call('auditor', 'POST', '/v1/challenges/registration', body)).toMatchObject(DENIED);
     }
@@ -89,7 +89,7 @@ describe('a permission', () => {
   });
   afterAll(() => service.stop());
 
-  it.each(PERMISSIONS)('%s opens the routes that demand it, and no other', async (permission) => {
+  it.each(PERMISSIONS)('%s opens the routes that demand it, and no others', async (permission) => {
     for (const [method, path, body] of MATRIX) {
       const target = path.split('?', 1)[0] ?? '';
       const operation = service.contract.operations.find((each) => each.method === method && each.pattern.test(target));
@@ -100,7 +100,7 @@ describe('a permission', () => {
   });
 });
 
-describe('an access policy of its own', () => {
+describe('a custom access policy', () => {
   let service: TestService;
 
   const POLICY = `version: 1
@@ -132,16 +132,16 @@ deny:
   const list = (identity: string, query = '') =>
     service.client.call<Page<Credential>>(identity, 'GET', `/v1/credentials${query}`);
 
-  it('closes a grant at its end, on a live connection too', async () => {
+  it('closes a grant at its end, also on a live connection', async () => {
     expect(await list('ended')).toMatchObject(DENIED);
     expect(await list('ending')).toMatchObject({ status: 200 });
   });
 
-  it('closes the door to whom it denies', async () => {
+  it('refuses every request of a caller that it denies', async () => {
     expect(await list('denied')).toMatchObject(DENIED);
   });
 
-  it('limits the rate, and says when to come back', async () => {
+  it('limits the rate and says when to come back', async () => {
     service.clock.freeze();
     const answers = await Promise.all(Array.from({ length: 5 }, () => list('slow')));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 429, 429, 429]);

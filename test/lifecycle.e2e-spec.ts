@@ -37,7 +37,7 @@ const list = async (query: Record<string, string | number>): Promise<Page<Creden
   return succeeded(await service.client.call<Page<Credential>>('auth-service', 'GET', path), 200);
 };
 
-describe('the states of a credential', () => {
+describe('the state of a credential', () => {
   const TRANSITIONS: [string, Verb[], Verb, Credential['status'] | 'conflict'][] = [
     ['active', [], 'suspend', 'suspended'],
     ['active', [], 'reinstate', 'conflict'],
@@ -50,7 +50,7 @@ describe('the states of a credential', () => {
     ['revoked', ['revoke'], 'revoke', 'conflict'],
   ];
 
-  it.each(TRANSITIONS)('%s (%j), %s: %s', async (_, before, verb, expected) => {
+  it.each(TRANSITIONS)('is %s after the changes %j: a request to %s gives %s', async (_, before, verb, expected) => {
     for (const earlier of before) succeeded(await act(earlier), 200);
     const was = await service.credential<Credential>(credential.id);
     const answer = await act(verb);
@@ -64,12 +64,12 @@ describe('the states of a credential', () => {
     expect(await service.credential(credential.id)).toEqual(answer.body);
   });
 
-  it('changes once when the same change comes 10 times at once', async () => {
+  it('changes once when the same change comes 10 times at the same time', async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => act('suspend')));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(9).fill(409)]);
   });
 
-  it('ends revoked, whatever comes at the same time', async () => {
+  it('ends as revoked when other changes come at the same time', async () => {
     await Promise.all([act('suspend'), act('revoke'), act('suspend'), act('reinstate')]);
     const { status } = await service.credential<Credential>(credential.id);
     expect(status).toBe('revoked');
@@ -77,7 +77,7 @@ describe('the states of a credential', () => {
 });
 
 describe('PATCH /v1/credentials/{id}', () => {
-  it('renames, and changes nothing else', async () => {
+  it('renames a credential and changes nothing else', async () => {
     expect(await rename('Blue key')).toMatchObject({ status: 200, body: { ...credential, name: 'Blue key' } });
     expect(await service.credential(credential.id)).toEqual({ ...credential, name: 'Blue key' });
   });
@@ -92,7 +92,7 @@ describe('PATCH /v1/credentials/{id}', () => {
     expect(await rename(name)).toMatchObject({ body: { name } });
   });
 
-  it('renames one that is suspended', async () => {
+  it('renames a suspended credential', async () => {
     await act('suspend');
     expect(await rename('Lost phone')).toMatchObject({
       status: 200,
@@ -108,7 +108,7 @@ describe('a credential that does not exist', () => {
     ['suspend', () => act('suspend', NOWHERE)],
     ['reinstate', () => act('reinstate', NOWHERE)],
     ['revoke', () => act('revoke', NOWHERE)],
-  ])('%s', async (_, call) => {
+  ])('answers 404 to %s', async (_, call) => {
     expect(await call()).toMatchObject(UNKNOWN);
   });
 });
@@ -132,7 +132,7 @@ describe('GET /v1/credentials', () => {
   const at = (...indices: number[]): string[] => indices.map((index) => all[index]?.id ?? '').sort();
 
   it.each<[string, Record<string, string>, number[]]>([
-    ['no more', {}, [0, 1, 2, 3, 4, 5, 6]],
+    ['no other filter', {}, [0, 1, 2, 3, 4, 5, 6]],
     ['a user', { userId: 'ada' }, [0, 1, 2, 3]],
     ['a user without passkeys', { userId: 'nobody' }, []],
     ['active', { status: 'active' }, [0, 2, 3, 4, 6]],
@@ -179,7 +179,7 @@ describe('GET /v1/users/{userId}/signals', () => {
       `/v1/users/${encodeURIComponent(userId)}/signals?rpId=${rpId}`,
     );
 
-  it('lists the passkeys that the browser shall keep: all but the revoked', async () => {
+  it('lists the passkeys that the browser keeps: all that are not revoked', async () => {
     const user = newUser();
     const authenticator = new Authenticator();
     const credentials = [];
@@ -196,7 +196,7 @@ describe('GET /v1/users/{userId}/signals', () => {
     );
   });
 
-  it('takes a user id with every kind of character', async () => {
+  it('accepts a user id with every kind of character', async () => {
     const user = 'a/b c?d#e%f&é🔑';
     const { credentialId } = await login.registered(user, new Authenticator());
     expect(await signals(user)).toMatchObject({
@@ -205,7 +205,7 @@ describe('GET /v1/users/{userId}/signals', () => {
     });
   });
 
-  it('knows no relying party but its own', async () => {
+  it('refuses a relying party that the service does not have', async () => {
     expect(await signals('ada', 'nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
   });
 });
@@ -233,7 +233,7 @@ describe('DELETE /v1/users/{userId}', () => {
     });
   });
 
-  it('leaves the user elsewhere, and other users, alone', async () => {
+  it('leaves the user at other relying parties, and other users, alone', async () => {
     const other = await service.relyingParty('shop.example.org');
     const user = newUser();
     await login.registered(user, new Authenticator());
@@ -243,7 +243,7 @@ describe('DELETE /v1/users/{userId}', () => {
     expect(await service.credential(credential.id)).toEqual(credential);
   });
 
-  it('spends the challenges that the user has open', async () => {
+  it('spends the open challenges of the user', async () => {
     const user = newUser();
     const authenticator = new Authenticator();
     const { challengeId, publicKey } = succeeded(await login.requestRegistration(user), 201);
@@ -252,12 +252,12 @@ describe('DELETE /v1/users/{userId}', () => {
     expect(await login.answerRegistration(challengeId, response)).toMatchObject(problem(409, 'challenge-spent'));
   });
 
-  it('is idempotent, for a user who never was too', async () => {
+  it('is idempotent, also for a user who never existed', async () => {
     expect(await erase('nobody')).toMatchObject({ status: 204 });
     expect(await erase('nobody')).toMatchObject({ status: 204 });
   });
 
-  it('knows no relying party but its own', async () => {
+  it('refuses a relying party that the service does not have', async () => {
     expect(await erase('ada', 'nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
   });
 });

@@ -50,7 +50,7 @@ async function openSilently(count: number): Promise<Socket[]> {
 const signIn = () => service.client.call('auth-service', 'GET', '/v1/credentials');
 
 describe('silent connections', () => {
-  it('by thousands keep no caller out, and leave nothing when they are gone', async () => {
+  it('by the thousand keep no caller out, and leave nothing when they are gone', async () => {
     await signIn();
     const before = await connections();
     const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
@@ -71,7 +71,7 @@ describe('silent connections', () => {
 });
 
 describe('the running listener', () => {
-  it('has its timeouts in force', () => {
+  it('uses its timeouts', () => {
     expect(server).toMatchObject({
       headersTimeout: 10_000,
       requestTimeout: 15_000,
@@ -80,7 +80,7 @@ describe('the running listener', () => {
     });
   });
 
-  describe('with shorter ones', () => {
+  describe('with shorter timeouts', () => {
     const parts: NodeJS.Timeout[] = [];
     const late: Record<string, RawConnection> = {};
     /** Writes the beginning, then a byte every tenth of a second. */
@@ -109,13 +109,13 @@ describe('the running listener', () => {
       Object.assign(server, { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000 });
     });
 
-    it('ends a connection that brings nothing, without an answer', async () => {
+    it('ends a connection that sends nothing, without an answer', async () => {
       await late['nothing']!.closed;
       expect(late['nothing']!.received).toBe('');
     });
 
     it.each(['half a head', 'a head byte by byte', 'half a body', 'a body byte by byte', 'chunks byte by byte'])(
-      'ends a connection that brings %s, and says so',
+      'ends a connection that sends %s, and answers why',
       async (name) => {
         const connection = late[name]!;
         await connection.closed;
@@ -128,7 +128,7 @@ describe('the running listener', () => {
     );
 
     it.each(['a request, and nothing more', 'a request, and empty lines'])(
-      'ends a connection that brings %s',
+      'ends a connection that sends %s',
       async (name) => {
         await late[name]!.closed;
         expect(late[name]!.statuses).toEqual([200]);

@@ -113,14 +113,14 @@ onLinux.each([
   ['one process', 1],
   ['two workers', 2],
 ])('%s', (_, workers) => {
-  it('starts, serves and counts what it loses when its output is on a full disk', async () => {
+  it('the service starts, serves and counts the lines that it loses when its output is on a full disk', async () => {
     const full = openSync('/dev/full', 'w');
     await start(full, workers);
     closeSync(full);
     await serveAndLose(['ENOSPC']);
   });
 
-  it('goes on when the reader of its output is gone', async () => {
+  it('the service goes on when the reader of its output is gone', async () => {
     await start('pipe', workers);
     child.stdout?.destroy();
     child.stderr?.destroy();

@@ -58,7 +58,7 @@ describe('the head of a request', () => {
       `${PUT.replace('/v1', 'http://localhost/v1')}Content-Length: ${String(BODY.length)}\r\n\r\n${BODY}`,
       400,
     ],
-  ])('is refused with %s, and nothing is changed', async (_, request, status) => {
+  ])('with %s is refused, and nothing is changed', async (_, request, status) => {
     const before = await service.state();
     const { statuses, received, body } = await answerTo(request);
     expect(statuses).toEqual([status]);
@@ -73,12 +73,12 @@ describe('the head of a request', () => {
   });
 });
 
-describe('the input behind a request on its connection', () => {
+describe('input behind a request on its connection', () => {
   it.each([
-    ['no HTTP', 'nonsense\r\n\r\n'],
+    ['something other than HTTP', 'nonsense\r\n\r\n'],
     ['a CONNECT', 'CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     ['the beginning of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  ])('does not replace its answer: %s', async (_, garbage) => {
+  ])('does not replace the answer: %s', async (_, garbage) => {
     const live = await connection('auth-service');
     live.socket.write(GET + GET + garbage);
     await live.closed;
@@ -86,13 +86,13 @@ describe('the input behind a request on its connection', () => {
     expect(live.body).toMatchObject({ type: 'urn:passkey-manager:problem:request-malformed' });
   });
 
-  it('waits: thousands of requests at once are answered and none is shed', async () => {
+  it('waits, so that thousands of requests at once are answered and none is shed', async () => {
     const all = await Promise.all(Array.from({ length: 4 }, () => connection('auth-service')));
     for (const { socket } of all) socket.write(GET.repeat(500));
     for (const live of all) expect(new Set(await live.answers(500))).toEqual(new Set([200]));
   });
 
-  it('is not begun when the connection is gone', async () => {
+  it('is not processed when the connection is gone', async () => {
     await service.relyingParty('shop.example.com');
     const asked = JSON.stringify({ rpId: 'shop.example.com' });
     const live = await connection('auth-service');
@@ -120,7 +120,7 @@ describe('a body that is too large', () => {
   it.each([
     ['announced', `Content-Length: ${String(2 * MIB)}\r\n\r\n`],
     ['in chunks', `Transfer-Encoding: chunked\r\n\r\n${(2 * MIB).toString(16)}\r\n`],
-  ])('is refused by an answer that a client sees even if it sends 2 MiB first: %s', async (_, framing) => {
+  ])('gets an answer that the client sees even if it sends 2 MiB first: %s', async (_, framing) => {
     const live = await connection();
     live.socket.pause();
     live.socket.write(PUT + framing);

@@ -122,14 +122,14 @@ const post = ({ identity, method, path }: Route, raw: RawRequest): Promise<Answe
 const postJson = (to: Route, body: unknown): Promise<Answer<Problem>> => post(to, { body: JSON.stringify(body) });
 
 describe.each(ROUTE_NAMES)('%s', (name, at) => {
-  it('understands the request that the rest of this is made from', async () => {
+  it('accepts the request that the other cases alter', async () => {
     if (name.startsWith('POST /v1/challenges') || name.startsWith('PATCH')) return;
     expect([404, 409]).toContain((await postJson(route(at), route(at).body)).status);
   });
 
   it.each<[string, string | Buffer]>([
     ['nothing', ''],
-    ['no JSON', '{"rpId": '],
+    ['text that is not JSON', '{"rpId": '],
     ['two documents', '{}{}'],
     ['an array', '[]'],
     ['null', 'null'],
@@ -147,7 +147,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     expect(answer.body.invalid).toBeInstanceOf(Array);
   });
 
-  it('refuses every member that is of another type, and names it', async () => {
+  it('refuses every member of another type, and names it', async () => {
     const { body, open = [] } = route(at);
     const members = membersOf(body).filter(({ pointer }) => !open.some((prefix) => pointer.startsWith(prefix)));
     for (const { pointer, path, value } of members) {
@@ -157,7 +157,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     }
   });
 
-  it('refuses members that it does not know, at every depth that the caller writes, and names them', async () => {
+  it('refuses unknown members at every depth that the caller writes, and names them', async () => {
     const { body, browser = '-' } = route(at);
     const objects = membersOf(body).filter(
       ({ value, pointer }) => typeof value === 'object' && !Array.isArray(value) && !pointer.startsWith(browser),
@@ -184,7 +184,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     }
   });
 
-  it('refuses a member that is named twice, whatever it says', async () => {
+  it('refuses a member that occurs twice, whatever its value is', async () => {
     const { body } = route(at);
     const [[name, value] = ['', '']] = Object.entries(body);
     const text = `{${JSON.stringify(name)}:${JSON.stringify(value)},${JSON.stringify(body).slice(1)}`;
@@ -200,7 +200,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     expect(await chunked(route(at), large)).toBe(413);
   });
 
-  it('refuses 20,000 levels inside a member', async () => {
+  it('refuses 20,000 levels of nesting inside a member', async () => {
     const [member = ''] = Object.keys(route(at).body);
     const answer = await post(route(at), { body: `{"${member}":${nested(20_000, '[', ']', '')}}` });
     expect(answer.status).toBe(400);
@@ -212,7 +212,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     ['a multipart form', { 'content-type': 'multipart/form-data; boundary=x' }],
     ['XML', { 'content-type': 'application/xml' }],
     ['no media type', {}],
-    ['a media type that is none', { 'content-type': 'application' }],
+    ['a malformed media type', { 'content-type': 'application' }],
     ['UTF-16', { 'content-type': 'application/json; charset=utf-16' }],
   ])('refuses %s', async (_, headers) => {
     const answer = await post(route(at), { headers, body: JSON.stringify(route(at).body) });

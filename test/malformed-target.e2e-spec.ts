@@ -23,7 +23,7 @@ afterAll(async () => {
   expect(after).toEqual(state);
 });
 
-describe('query parameters', () => {
+describe('malformed query parameters', () => {
   const get = (identity: string, path: string): Promise<Answer<Problem>> =>
     service.client.send<Problem>(identity, 'GET', path);
 
@@ -66,7 +66,7 @@ describe('query parameters', () => {
     ['auditor', '/v1/audit/events?surprise=1', '/surprise'],
     ['auditor', '/v1/audit/events?limit=1000000', '/limit'],
     ['auditor', '/v1/audit/events?cursor=nonsense', '/cursor'],
-  ])('%s: GET %s', async (identity, path, pointer) => {
+  ])('are refused: %s sends GET %s', async (identity, path, pointer) => {
     expectInvalid(await get(identity, path), pointer, path);
   });
 });
@@ -98,17 +98,17 @@ describe('query parameters of a route that takes none', () => {
     }
   });
 
-  it('are nothing that a stranger learns of', async () => {
+  it('reveal nothing to a stranger', async () => {
     const answer = await service.client.send('stranger', 'GET', '/v1/audit/key?surprise=1');
     expect(answer).toMatchObject(problem(403, 'permission-denied'));
   });
 
-  it('are not there behind a question mark alone', async () => {
+  it('are not what a question mark alone gives', async () => {
     expect(await service.client.send('auditor', 'GET', '/v1/audit/key?')).toMatchObject({ status: 200 });
   });
 });
 
-describe('paths', () => {
+describe('a path', () => {
   const send = (identity: string, method: string, path: string): Promise<Answer<Problem>> =>
     service.client.send<Problem>(identity, method, path);
 
@@ -133,7 +133,7 @@ describe('paths', () => {
     ['operator', 'GET', `/v1/relying-parties/${'a'.repeat(300)}.example.com`],
     ['auditor', 'GET', '/v1/audit/events/not-a-uuid'],
     ['auditor', 'GET', '/v1/audit/events/%'],
-  ])('%s: %s %s', async (identity, method, path) => {
+  ])('that is malformed is refused: %s sends %s %s', async (identity, method, path) => {
     const answer = await send(identity, method, path);
     expect([400, 404, 414]).toContain(answer.status);
     expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
@@ -156,12 +156,12 @@ describe('paths', () => {
     ['PROPFIND', '/v1/credentials'],
     ['POST', `/v1/credentials/${NOWHERE}/destroy`],
     ['GET', '/v1/users/ada'],
-  ])('there is nothing at %s %s', async (method, path) => {
+  ])('that no route has gives an error: %s %s', async (method, path) => {
     const answer = await send('auth-service', method, path);
     expect([400, 404, 405]).toContain(answer.status);
   });
 
-  it('a body where none is expected changes nothing', async () => {
+  it('that expects no body ignores one', async () => {
     const raw = { headers: JSON_TYPE, body: '{"status":"revoked"}' };
     const answer = await service.client.send('auth-service', 'GET', '/v1/credentials', raw);
     expect([200, 400]).toContain(answer.status);
@@ -176,7 +176,7 @@ describe('headers', () => {
     expect(await service.client.call('auth-service', 'GET', '/v1/credentials')).toMatchObject({ status: 200 });
   });
 
-  it('of more than 64 are refused, and the answer says so', async () => {
+  it('are refused when there are more than 64, and the answer says so', async () => {
     const headers = Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`x-${String(at)}`, '']));
     const answer = await service.client.send('auth-service', 'GET', '/v1/credentials', { headers });
     const body = {
@@ -187,7 +187,7 @@ describe('headers', () => {
   });
 
   it.each([
-    ['method override', { 'x-http-method-override': 'DELETE' }],
+    ['a method override', { 'x-http-method-override': 'DELETE' }],
     ['another forwarded host', { 'x-forwarded-host': 'evil.example' }],
     ['a forwarded address', { 'x-forwarded-for': '10.0.0.1' }],
     ['a request id', { 'x-request-id': 'a\tb"}' }],

@@ -6,8 +6,8 @@ const ONE = '11111111-1111-4111-8111-111111111111';
 const TWO = '22222222-2222-4222-8222-222222222222';
 const TABLE = { [TWO]: 'Two' };
 
-describe('npm run names: a list of names, and the table that it refreshes', () => {
-  it('adds names and renames, in order, and takes nothing else', () => {
+describe('npm run names', () => {
+  it('adds names and renames models, in order, and takes nothing else from the list', () => {
     const list = { [ONE.toUpperCase()]: { name: 'One', icon_light: 'data:' }, [TWO]: { name: 'Second' } };
     expect(mergeNames(TABLE, list)).toEqual({
       names: { [ONE]: 'One', [TWO]: 'Second' },
@@ -16,19 +16,19 @@ describe('npm run names: a list of names, and the table that it refreshes', () =
     expect(Object.keys(mergeNames(TABLE, list).names)).toEqual([ONE, TWO]);
   });
 
-  it('keeps the models that the list does not have: their users sign in where unknown models are denied', () => {
+  it('keeps the models that the list does not have, because their users sign in where unknown models are denied', () => {
     expect(mergeNames(TABLE, { [ONE]: { name: 'One' } }).names).toEqual({ [ONE]: 'One', [TWO]: 'Two' });
   });
 
   it.each<[string, string, unknown]>([
-    ['a key that is no AAGUID', 'x', { name: 'X' }],
+    ['a key that is not an AAGUID', 'x', { name: 'X' }],
     ['an entry without a name', ONE, {}],
     ['an entry that is null', ONE, null],
     ['a name that is not text', ONE, { name: 7 }],
     ['a name with a line break', ONE, { name: 'One\nTwo' }],
     ['an empty name', ONE, { name: '' }],
     ['a name of 65 characters', ONE, { name: 'x'.repeat(65) }],
-  ])('skips %s and reports it, and takes the rest', (_, key, entry) => {
+  ])('skips %s, reports it, and takes the rest', (_, key, entry) => {
     const { names: merged, changes } = mergeNames({}, { [key]: entry, [TWO]: { name: 'Two' } });
     expect(merged).toEqual(TABLE);
     expect(changes).toEqual([`added ${TWO}: Two`, `skipped "${key}": it is not an AAGUID with a name`]);
@@ -44,7 +44,7 @@ describe('npm run names: a list of names, and the table that it refreshes', () =
     'KeePassDX',
     'Norton Password Manager',
     'YubiKey 5 Series with NFC',
-  ])('has filled the table with %s', (name) => {
+  ])('filled the table with %s', (name) => {
     expect(Object.values(names)).toContain(name);
   });
 });

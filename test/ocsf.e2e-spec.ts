@@ -87,7 +87,7 @@ async function everything(log: AuditLog, cursor = ''): Promise<AuditEvent[]> {
   return nextCursor === null ? data : [...data, ...(await everything(log, nextCursor))];
 }
 
-it('a life of a passkey leaves every kind of event', () => {
+it('the life of a passkey leaves every kind of event', () => {
   const seen = new Set(events.map(({ metadata }) => metadata.event_code));
   expect(RECORDED.filter((type) => !seen.has(type))).toEqual([]);
 });

@@ -44,11 +44,11 @@ const documentedRoutes = (): string[] =>
     .sort();
 
 describe('the published contract', () => {
-  it('documents every route with the permission it demands, and no other', () => {
+  it('documents every route with the permission that it demands, and no other', () => {
     expect(documentedRoutes()).toEqual(declaredRoutes());
   });
 
-  it('documents what the HTTP server routes', () => {
+  it('documents exactly the routes of the HTTP server', () => {
     const fastify = service.running.app.getHttpAdapter().getInstance();
     for (const { method, path } of service.contract.operations) {
       const url = path.replaceAll(/\{([^}]+)\}/g, ':$1');

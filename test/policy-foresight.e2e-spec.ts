@@ -72,7 +72,7 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
     ]);
   });
 
-  it('says what the real PUT then does', async () => {
+  it('foresees what the real PUT then does', async () => {
     const policy = { authenticators: { deny: [SYNCED] } };
     const [model] = (await tryOut(policy)).wouldRefuse;
     succeeded(await put('', policy), 200);
@@ -108,7 +108,7 @@ describe('the warnings of a relying party', () => {
   const impossible = { attestation: { trust: 'trusted' } };
   const warned = [{ pointer: '/policy/attestation/conveyance', detail: expect.stringContaining('direct') }];
 
-  it('come with PUT, GET and the list, and can be put again', async () => {
+  it('come with PUT, GET and the list, and a client can PUT them back', async () => {
     expect(await put('', impossible)).toMatchObject({ status: 200, body: { warnings: warned } });
     const got = await service.client.call<object>('operator', 'GET', `/v1/relying-parties/${RP_ID}`);
     expect(got.body).toMatchObject({ warnings: warned });
@@ -117,7 +117,7 @@ describe('the warnings of a relying party', () => {
     expect(await put('', impossible, got.body)).toMatchObject({ status: 200, body: got.body });
   });
 
-  it('are in the audit log', async () => {
+  it('are recorded in the audit log', async () => {
     const [event] = await service.sql<{ event: string }>(
       `SELECT event::text FROM audit_event WHERE type = 'relying-party.update' AND event::text LIKE '%conveyance"]%' LIMIT 1`,
     );

@@ -45,7 +45,7 @@ async function partitionOfNow(): Promise<string> {
 }
 
 describe('readiness asks the database', () => {
-  it('once, when 150 probes come together, on one connection that is not the service’s', async () => {
+  it('once when 150 probes come together, on one connection that is not one of the service’s', async () => {
     await service.sql(`
       CREATE SEQUENCE tried;
       CREATE FUNCTION count_tries() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
@@ -69,7 +69,7 @@ describe('readiness asks the database', () => {
     }
   });
 
-  it('and leaves no record behind', async () => {
+  it('without leaving a record in the audit log', async () => {
     const count = async (): Promise<unknown> =>
       (await service.sql<{ count: string }>('SELECT count(*) FROM audit_event'))[0]?.count;
     const before = await count();
@@ -85,7 +85,7 @@ describe('the service is not ready', () => {
     await becomes(200);
   });
 
-  it('when the database hangs, and says so before a probe gives up; it is alive', async () => {
+  it('when the database hangs, and says so before a probe gives up; it stays alive', async () => {
     wire.hold();
     const begun = Date.now();
     const details = await becomes(503);
@@ -103,7 +103,7 @@ describe('the service is not ready', () => {
     });
   });
 
-  it('when the partition that events go to takes none, though another one would', async () => {
+  it('when the partition for new events takes none, though another one would', async () => {
     const partition = await partitionOfNow();
     await service.sql(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -134,7 +134,7 @@ describe('the service is not ready', () => {
     }
   });
 
-  it('when the server lets it in no more, though the sessions that it has go on', async () => {
+  it('when the server accepts no new sessions, though the existing ones go on', async () => {
     const role = new URL(service.database.url).username;
     await service.sql(`REVOKE CONNECT ON DATABASE ${database()} FROM ${role}`);
     try {
@@ -147,7 +147,7 @@ describe('the service is not ready', () => {
     }
   });
 
-  it('when the log stands still, though it takes records', async () => {
+  it('when the transparency log stands still, though it accepts records', async () => {
     const holder = new pg.Client({ connectionString: service.database.ownerUrl });
     await holder.connect();
     try {

@@ -18,13 +18,10 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 const GROWN: [where: string, interference: Record<string, Record<string, unknown>>][] = [
+  ['a new member of PublicKeyCredential.toJSON()', { credential: { clientCapabilities: { x: [1, { y: null }] } } }],
+  ['a new member of its response', { response: { attestationObjectV2: 'AAAA', extra: null } }],
   [
-    'a member of PublicKeyCredential.toJSON() that is new',
-    { credential: { clientCapabilities: { x: [1, { y: null }] } } },
-  ],
-  ['a member of its response that is new', { response: { attestationObjectV2: 'AAAA', extra: null } }],
-  [
-    'extension results that no one asked for',
+    'extension results that were not requested',
     { credential: { clientExtensionResults: { largeBlob: { blob: 'AAAA' }, uvm: [[2, 4, 2]] } } },
   ],
   [
@@ -37,9 +34,9 @@ const GROWN: [where: string, interference: Record<string, Record<string, unknown
   ['credProps that is null', { credential: { clientExtensionResults: { credProps: null } } }],
   ['credProps.rk of another type', { credential: { clientExtensionResults: { credProps: { rk: 'yes' } } } }],
   ['an attachment that is null', { credential: { authenticatorAttachment: null } }],
-  ['an attachment that is not known', { credential: { authenticatorAttachment: 'hybrid' } }],
+  ['an unknown attachment', { credential: { authenticatorAttachment: 'hybrid' } }],
   [
-    'client data with a member that is new',
+    'client data with a new member',
     { clientData: { other_keys_can_be_added_here: 'do not compare clientDataJSON against a template' } },
   ],
   ['client data without crossOrigin', { clientData: { crossOrigin: undefined } }],
@@ -65,7 +62,7 @@ describe('members that only one of the ceremonies has', () => {
     ['publicKeyAlgorithm that is null', { publicKeyAlgorithm: null }],
     ['authenticatorData that is null', { authenticatorData: null }],
     ['all of them absent', { publicKey: undefined, publicKeyAlgorithm: undefined, authenticatorData: undefined }],
-  ])('a registration is accepted with %s', async (_, response) => {
+  ])('do not stop a registration with %s', async (_, response) => {
     const answer = await login.register(newUser(), new Authenticator(), { interference: { response } });
     expect(answer.status).toBe(201);
   });
@@ -74,7 +71,7 @@ describe('members that only one of the ceremonies has', () => {
     ['empty', ''],
     ['null', null],
     ['absent', undefined],
-  ])('a user handle that is %s counts as absent (§5.2.2)', async (_, userHandle) => {
+  ])('count as absent when the user handle is %s (§5.2.2)', async (_, userHandle) => {
     const authenticator = new Authenticator();
     const user = newUser();
     await login.registered(user, authenticator);
@@ -85,12 +82,12 @@ describe('members that only one of the ceremonies has', () => {
   });
 });
 
-describe('transports (WebAuthn L3 §5.2.1: values that are not known are stored too)', () => {
+describe('transports (WebAuthn L3 §5.2.1: unknown values are stored too)', () => {
   it.each<[string, unknown, string[]]>([
     ['an empty value', ['', 'internal'], ['internal']],
     ['upper case', ['USB'], ['USB']],
-    ['a value of the future', ['future_transport', 'internal'], ['future_transport', 'internal']],
-    ['a value of a vendor', ['vendor:x.v2'], ['vendor:x.v2']],
+    ['a future value', ['future_transport', 'internal'], ['future_transport', 'internal']],
+    ['a vendor’s value', ['vendor:x.v2'], ['vendor:x.v2']],
     ['a value with a space and one beyond ASCII', ['a b', 'usb\u00e9', 'nfc'], ['nfc']],
     ['a value of 33 characters', ['x'.repeat(33), 'ble'], ['ble']],
     ['one value twice', ['usb', 'usb'], ['usb']],
@@ -101,7 +98,7 @@ describe('transports (WebAuthn L3 §5.2.1: values that are not known are stored 
     ],
     ['null', null, []],
     ['nothing', undefined, []],
-  ])('%s', async (_, transports, kept) => {
+  ])('are read and stored: %s', async (_, transports, kept) => {
     const user = newUser();
     const credential = await login.registered(user, new Authenticator(), {
       interference: { response: { transports } },
@@ -116,7 +113,7 @@ describe('transports (WebAuthn L3 §5.2.1: values that are not known are stored 
     ['a number in the list', [7]],
     ['65 values', Array.from({ length: 65 }, () => 'usb')],
     ['a value of 257 characters', ['x'.repeat(257)]],
-  ])('%s is refused with its place', async (_, transports) => {
+  ])('are refused with their place: %s', async (_, transports) => {
     const answer = await login.register(newUser(), new Authenticator(), { interference: { response: { transports } } });
     const pointer = expect.stringMatching(/^\/response\/response\/transports/);
     const invalid = expect.arrayContaining([expect.objectContaining({ pointer })]);
@@ -124,7 +121,7 @@ describe('transports (WebAuthn L3 §5.2.1: values that are not known are stored 
   });
 });
 
-describe('conditional create (WebAuthn L3 §5.1.3): the client asks the user for nothing', () => {
+describe('conditional create (WebAuthn L3 §5.1.3), for which the client asks the user nothing,', () => {
   const challenge = { mediation: 'conditional' };
   const silent = { flags: { UP: false, UV: false } };
 
@@ -135,7 +132,7 @@ describe('conditional create (WebAuthn L3 §5.1.3): the client asks the user for
     expect(other.publicKey.authenticatorSelection).toMatchObject({ userVerification: 'required' });
   });
 
-  it('registers a passkey without presence and verification, says so, and demands both at sign-in', async () => {
+  it('registers a passkey without presence and verification, reports that, and demands both at sign-in', async () => {
     const authenticator = new Authenticator();
     const credential = await login.registered(newUser(), authenticator, { challenge, interference: silent });
     expect(credential).toMatchObject({ userVerified: false });
@@ -144,14 +141,14 @@ describe('conditional create (WebAuthn L3 §5.1.3): the client asks the user for
     expect(await login.authenticated(authenticator)).toMatchObject({ userVerified: true });
   });
 
-  it('is the challenge’s word: an answer to another challenge needs both', async () => {
+  it('is decided by the challenge: an answer to another challenge needs both', async () => {
     const answer = await login.register(newUser(), new Authenticator(), { interference: silent });
     expect(answer).toMatchObject(problem(422, 'registration-rejected', { reason: 'user-presence-missing' }));
   });
 });
 
-describe('a user with more passkeys than a browser takes descriptors', () => {
-  it('is offered the 64 that were used last, and is refused another', async () => {
+describe('a user with more passkeys than a browser accepts descriptors', () => {
+  it('is offered the 64 that were used last, and cannot add another', async () => {
     const user = newUser();
     const authenticator = new Authenticator();
     const { id, credentialId } = await login.registered(user, authenticator);
@@ -170,7 +167,7 @@ describe('a user with more passkeys than a browser takes descriptors', () => {
     );
   });
 
-  it('a stored policy that allows more is read as 64', async () => {
+  it('is offered 64 where a stored policy allows more', async () => {
     const rp = await service.relyingParty('wide.example.com', { maxCredentialsPerUser: 64 });
     await service.sql(
       `UPDATE relying_party SET policy = jsonb_set(policy, '{maxCredentialsPerUser}', '100') WHERE rp_id = $1`,

@@ -37,8 +37,8 @@ async function recorded(type: string): Promise<Recorded[]> {
   );
 }
 
-describe('requests that are refused', () => {
-  it('cost the log a bounded number of records, which say exactly how many there were, also when the service stops', async () => {
+describe('refused requests', () => {
+  it('cost the log a bounded number of records, which give the exact number of refusals, also when the service stops', async () => {
     const strangers = await connections.connectMany('stranger', 10);
     for (const { socket } of strangers) socket.write(GET.repeat(70));
     const operator = await service.client.call('operator', 'GET', '/v1/audit/events');
@@ -69,7 +69,7 @@ describe('requests that are refused', () => {
   });
 });
 
-describe('handshakes that are refused', () => {
+describe('refused handshakes', () => {
   async function knock(localAddress: string, times: number): Promise<void> {
     const port = Number(new URL(service.running.httpsUrl).port);
     for (let time = 0; time < times; time += 1) {
@@ -79,7 +79,7 @@ describe('handshakes that are refused', () => {
     }
   }
 
-  it('cost the log a bounded number of records for each address, which say exactly how many there were', async () => {
+  it('cost the log a bounded number of records for each address, which give the exact number of refusals', async () => {
     await knock('127.0.0.1', 50);
     await knock('127.0.0.2', 3);
     const told = await recorded('handshake.refused');

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe('POST /v1/challenges/registration', () => {
-  it('answers the options for navigator.credentials.create()', async () => {
+  it('answers with the options for navigator.credentials.create()', async () => {
     const answer = await login.requestRegistration('ada', { hints: ['client-device'] });
     expect(answer).toMatchObject({
       status: 201,
@@ -41,7 +41,7 @@ describe('POST /v1/challenges/registration', () => {
     expect(Buffer.from(publicKey.challenge, 'base64url').length).toBeGreaterThanOrEqual(16);
   });
 
-  it('takes an empty displayName from a caller that has none (WebAuthn L3 §5.4.3)', async () => {
+  it('accepts an empty displayName from a caller that has none (WebAuthn L3 §5.4.3)', async () => {
     const user = { id: 'ada', name: 'ada@example.com', displayName: '' };
     expect(succeeded(await login.requestRegistration('ada', { user }), 201).publicKey.user).toMatchObject({
       name: 'ada@example.com',
@@ -49,24 +49,24 @@ describe('POST /v1/challenges/registration', () => {
     });
   });
 
-  it('gives every challenge once', async () => {
+  it('never issues the same challenge twice', async () => {
     const challenges = await Promise.all(Array.from({ length: 20 }, () => login.requestRegistration('ada')));
     expect(new Set(challenges.map(({ body }) => body.publicKey.challenge)).size).toBe(20);
     expect(new Set(challenges.map(({ body }) => body.challengeId)).size).toBe(20);
   });
 
-  describe('the user handle (WebAuthn L3 §14.6.1)', () => {
+  describe('issues a user handle (WebAuthn L3 §14.6.1) that', () => {
     const handleOf = async (ceremonies: Ceremonies<string>, userId: string): Promise<string> =>
       succeeded(await ceremonies.requestRegistration(userId), 201).publicKey.user.id;
 
-    it('is 32 bytes, stable for the user of a relying party', async () => {
+    it('is 32 bytes and stable for the user of a relying party', async () => {
       const user = newUser();
       const handle = await handleOf(login, user);
       expect(Buffer.from(handle, 'base64url')).toHaveLength(32);
       expect(await handleOf(login, user)).toBe(handle);
     });
 
-    it('is stable when the first two requests come at once', async () => {
+    it('is stable when the first two requests come at the same time', async () => {
       const user = newUser();
       const handles = await Promise.all(Array.from({ length: 10 }, () => handleOf(login, user)));
       expect(new Set(handles).size).toBe(1);
@@ -95,7 +95,7 @@ describe('POST /v1/challenges/registration', () => {
     );
   });
 
-  describe('the identity proof (PCI DSS 8.3.3)', () => {
+  describe('enforces the identity proof (PCI DSS 8.3.3), which', () => {
     const provedSecondsAgo = (seconds: number): Record<string, unknown> => ({
       identityProof: {
         method: 'password+otp',
@@ -109,19 +109,19 @@ describe('POST /v1/challenges/registration', () => {
     });
 
     it.each([
-      ['just made', 0, { status: 201 }],
-      ['inside its age', 890, { status: 201 }],
-      ['too old', 910, policyRejected('identity-proof-too-old')],
-    ])('%s', async (_, seconds, expected) => {
+      ['it has just been made', 0, { status: 201 }],
+      ['it is young enough', 890, { status: 201 }],
+      ['it is too old', 910, policyRejected('identity-proof-too-old')],
+    ])('is checked for its age: %s', async (_, seconds, expected) => {
       expect(await login.requestRegistration('ada', provedSecondsAgo(seconds))).toMatchObject(expected);
     });
 
-    it('is not taken from the future', async () => {
+    it('is refused when it lies in the future', async () => {
       const { status } = await login.requestRegistration('ada', provedSecondsAgo(-3_600));
       expect([400, 422]).toContain(status);
     });
 
-    it('is not demanded where the policy does not', async () => {
+    it('is not demanded when the policy does not demand it', async () => {
       const lax = await service.relyingParty('lax.example.com', { identityProof: { required: false } });
       expect(await lax.requestRegistration('ada', { identityProof: undefined })).toMatchObject({ status: 201 });
     });
@@ -138,7 +138,7 @@ describe('POST /v1/challenges/registration', () => {
     expect(await few.requestRegistration('ada')).toMatchObject({ status: 201 });
   });
 
-  it('knows no relying party but its own', async () => {
+  it('refuses a relying party that the service does not have', async () => {
     const answer = await service.ceremonies('nowhere.example.com').requestRegistration('ada');
     expect(answer).toMatchObject(problem(404, 'relying-party-unknown'));
   });

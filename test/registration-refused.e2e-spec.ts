@@ -33,21 +33,25 @@ const twice = (json: string): string => json.replace('"origin":', '"origin":"htt
 /** What is wrong with the answer, how it came about, and why it is refused. */
 
 const REFUSED: [string, CreationInterference, string][] = [
-  ['client data that is no JSON', { clientDataJson: '{' }, 'malformed'],
-  ['client data that is no object', { clientDataJson: '[]' }, 'malformed'],
-  ['client data that is no UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
-  ['a member that comes twice', { clientDataJson: twice }, 'malformed'],
-  ['type webauthn.get', { clientData: { type: 'webauthn.get' } }, 'type-mismatch'],
+  ['client data that is not JSON', { clientDataJson: '{' }, 'malformed'],
+  ['client data that is not an object', { clientDataJson: '[]' }, 'malformed'],
+  ['client data that is not UTF-8', { clientDataJson: Buffer.from([0x7b, 0xff, 0x7d]) }, 'malformed'],
+  ['client data with a member twice', { clientDataJson: twice }, 'malformed'],
+  ['the type webauthn.get', { clientData: { type: 'webauthn.get' } }, 'type-mismatch'],
   ['another challenge', { clientData: { challenge: 'AAAAAAAAAAAAAAAAAAAAAA' } }, 'challenge-mismatch'],
   ['another origin', { clientData: { origin: 'https://evil.example' } }, 'origin-mismatch'],
-  ['an origin that is no text', { clientData: { origin: ['https://login.example.com'] } }, 'origin-mismatch'],
+  ['an origin that is not text', { clientData: { origin: ['https://login.example.com'] } }, 'origin-mismatch'],
   ['a cross-origin frame', { clientData: { crossOrigin: true } }, 'cross-origin-denied'],
   ['a top origin', { clientData: { crossOrigin: true, topOrigin: 'https://evil.example' } }, 'cross-origin-denied'],
   ['a top origin without a frame', { clientData: { topOrigin: 'https://evil.example' } }, 'cross-origin-denied'],
   ['another RP ID', { rpId: 'evil.example' }, 'rp-id-mismatch'],
   ['no user presence', { flags: { UP: false } }, 'user-presence-missing'],
   ['no user verification', { flags: { UV: false } }, 'user-verification-missing'],
-  ['backed up but not eligible', { flags: { BE: false, BS: true } }, 'backup-flags-invalid'],
+  [
+    'a passkey that is backed up but not eligible for backup',
+    { flags: { BE: false, BS: true } },
+    'backup-flags-invalid',
+  ],
   ['an algorithm that was not offered', { key: generateKey('ES384') }, 'algorithm-denied'],
   [
     'an unknown attestation format',
@@ -71,7 +75,11 @@ const REFUSED: [string, CreationInterference, string][] = [
   ],
   ['a self attestation of another algorithm', { attestation: selfWith({ alg: -257 }) }, 'attestation-invalid'],
   ['an empty certificate chain', { attestation: selfWith({ x5c: [] }) }, 'attestation-invalid'],
-  ['a certificate that is none', { attestation: selfWith({ x5c: [Buffer.alloc(32)] }) }, 'attestation-invalid'],
+  [
+    'a certificate that cannot be parsed',
+    { attestation: selfWith({ x5c: [Buffer.alloc(32)] }) },
+    'attestation-invalid',
+  ],
   [
     'an empty credential id',
     { credentialId: Buffer.alloc(0), credential: { id: 'AAAA', rawId: 'AAAA' } },
@@ -86,14 +94,14 @@ const REFUSED: [string, CreationInterference, string][] = [
     'malformed',
   ],
   [
-    'authenticator data with a byte more',
+    'authenticator data with one byte too many',
     { authenticatorData: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) },
     'malformed',
   ],
-  ['authenticator data short of a byte', { authenticatorData: (bytes) => bytes.subarray(0, -1) }, 'malformed'],
-  ['an attestation object short of a byte', { attestationObject: (bytes) => bytes.subarray(0, -1) }, 'malformed'],
+  ['authenticator data with one byte too few', { authenticatorData: (bytes) => bytes.subarray(0, -1) }, 'malformed'],
+  ['an attestation object with one byte too few', { attestationObject: (bytes) => bytes.subarray(0, -1) }, 'malformed'],
   [
-    'an attestation object with a byte more',
+    'an attestation object with one byte too many',
     { attestationObject: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) },
     'malformed',
   ],
@@ -111,12 +119,12 @@ const REFUSED: [string, CreationInterference, string][] = [
   ],
   ['a key without its y', { coseKey: cose([1, 2], [3, -7], [-1, 1], [-2, X]) }, 'public-key-invalid'],
   [
-    'a key whose curve is not of its algorithm',
+    'a key whose curve does not fit its algorithm',
     { coseKey: cose([1, 2], [3, -7], [-1, 2], [-2, X], [-3, Y]) },
     'public-key-invalid',
   ],
   [
-    'a key whose type is not of its algorithm',
+    'a key whose type does not fit its algorithm',
     { coseKey: cose([1, 3], [3, -7], [-1, X], [-2, EXPONENT]) },
     'public-key-invalid',
   ],
@@ -150,7 +158,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     expect(await service.client.call('auth-service', 'GET', list)).toMatchObject({ body: { data: [] } });
   });
 
-  it('ignores extensions that nobody asked for', async () => {
+  it('ignores extensions that were not requested', async () => {
     const interference = { extensions: { credProtect: 2, 'example.com/unknown': { a: [1, 2] } } };
     expect(await login.register(newUser(), new Authenticator(), { interference })).toMatchObject({ status: 201 });
   });
@@ -175,7 +183,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     expect(answer).toMatchObject(registrationRejected('origin-mismatch'));
   });
 
-  describe('the policy is enforced on the answer, not only offered', () => {
+  describe('enforces the policy on the answer, not only in the options:', () => {
     const OTHER = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
 
     const DENIED: [string, Record<string, unknown>, ConstructorParameters<typeof Authenticator>[0], string][] = [
@@ -207,19 +215,19 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
       ],
     ];
 
-    it.each(DENIED)('%s', async (_, policy, model, reason) => {
+    it.each(DENIED)('refuses %s', async (_, policy, model, reason) => {
       const rp = await service.relyingParty('policy.example.com', policy);
       const answer = await rp.register(newUser(), new Authenticator(model));
       expect(answer).toMatchObject(registrationRejected(reason));
     });
 
-    it('the attachment that was asked for', async () => {
+    it('refuses another attachment than the requested one', async () => {
       const challenge = { authenticatorAttachment: 'cross-platform' };
       const answer = await login.register(newUser(), new Authenticator(), { challenge });
       expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
     });
 
-    it('a discoverable credential, where the browser says that it is none', async () => {
+    it('refuses a credential that the browser reports as not discoverable', async () => {
       const interference = { credential: { clientExtensionResults: { credProps: { rk: false } } } };
       const answer = await login.register(newUser(), new Authenticator(), { interference });
       expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
@@ -246,7 +254,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
       expect(answer).toMatchObject({ status: 201, body: { userVerified: false } });
     });
 
-    it('accepts a frame in the top origins that it names, and in no other', async () => {
+    it('accepts a frame in the top origins that the policy names, and in no other', async () => {
       const top = 'https://bank.example';
       const rp = await service.relyingParty('frame.example.com', { crossOrigin: { allow: true, topOrigins: [top] } });
       const framedBy = (topOrigin: string) =>
@@ -256,10 +264,10 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     });
   });
 
-  describe('conditional create', () => {
+  describe('enforces conditional create, which', () => {
     const unseen: { interference: CreationInterference } = { interference: { flags: { UP: false, UV: false } } };
 
-    it('needs no user presence when the challenge was issued so', async () => {
+    it('needs no user presence when the challenge was issued for it', async () => {
       const rp = await service.relyingParty('conditional.example.com', { userVerification: 'preferred' });
       const challenge = { mediation: 'conditional' };
       expect(await rp.register(newUser(), new Authenticator(), { ...unseen, challenge })).toMatchObject({
@@ -267,7 +275,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
       });
     });
 
-    it('is nothing that the answer can claim', async () => {
+    it('cannot be claimed by the answer', async () => {
       const rp = await service.relyingParty('conditional.example.com', { userVerification: 'preferred' });
       const answer = await rp.register(newUser(), new Authenticator(), unseen);
       expect(answer).toMatchObject(registrationRejected('user-presence-missing'));

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe('POST /v1/credentials', () => {
-  it('answers the credential, and where it is', async () => {
+  it('answers with the credential and its location', async () => {
     const authenticator = new Authenticator({ aaguid: AAGUID });
     const answer = await login.register('grace', authenticator, { answer: { name: 'Laptop' } });
     expect(answer).toMatchObject({
@@ -54,18 +54,18 @@ describe('POST /v1/credentials', () => {
     expect(await service.credential(answer.body.id)).toEqual(answer.body);
   });
 
-  it('names a passkey that the caller did not', async () => {
+  it('gives a name to a passkey that the caller did not name', async () => {
     const credential = await login.registered(newUser(), new Authenticator());
     expect(credential.name).not.toBe('');
   });
 
-  describe('key types', () => {
+  describe('accepts the key types', () => {
     let open: Ceremonies<string>;
     beforeAll(async () => {
       open = await service.relyingParty('keys.example.com', { algorithms: Object.values(COSE) });
     });
 
-    it.each(Object.keys(COSE) as AlgorithmName[])('registers and then authenticates with %s', async (algorithm) => {
+    it.each(Object.keys(COSE) as AlgorithmName[])('%s, at registration and at authentication', async (algorithm) => {
       const authenticator = new Authenticator({ algorithm });
       const user = newUser();
       expect(await open.registered(user, authenticator)).toMatchObject({ algorithm: COSE[algorithm] });
@@ -73,21 +73,21 @@ describe('POST /v1/credentials', () => {
     });
   });
 
-  describe('attestation', () => {
+  describe('decides about an attestation and', () => {
     it('records self attestation', async () => {
       const authenticator = new Authenticator({ attestation: packedSelf, aaguid: AAGUID });
       const { body } = await login.register(newUser(), authenticator);
       expect(body).toMatchObject({ attestation: { format: 'packed', trust: 'self' } });
     });
 
-    it('records an attestation that chains to no known root as untrusted', async () => {
+    it('records one that chains to no known root as untrusted', async () => {
       const authority = await createAttestationAuthority();
       const attestation = packedBy(await authority.issue({ aaguid: AAGUID }));
       const { body } = await login.register(newUser(), new Authenticator({ attestation, aaguid: AAGUID }));
       expect(body).toMatchObject({ attestation: { format: 'packed', trust: 'untrusted' } });
     });
 
-    it('refuses what is not trusted where the policy demands trust', async () => {
+    it('refuses an untrusted one where the policy demands trust', async () => {
       const trusting = await service.relyingParty('trust.example.com', {
         attestation: { conveyance: 'direct', trust: 'trusted' },
       });
@@ -108,36 +108,36 @@ describe('POST /v1/credentials', () => {
     }
   });
 
-  describe('the challenge', () => {
-    it('is spent by the first answer that is right', async () => {
+  describe('redeems a challenge', () => {
+    it('for the first correct answer alone', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       expect(await login.answerRegistration(challengeId, response)).toMatchObject({ status: 201 });
       expect(await login.answerRegistration(challengeId, response)).toMatchObject(SPENT);
     });
 
-    it('was issued', async () => {
+    it('only if it was issued', async () => {
       const { publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       const never = '0195511e-7c5a-7d3e-9a41-2f6c0f1f9f10';
       expect(await login.answerRegistration(never, response)).toMatchObject(SPENT);
     });
 
-    it('expires', async () => {
+    it('no longer when it has expired', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       service.clock.advance(301);
       expect(await login.answerRegistration(challengeId, response)).toMatchObject(SPENT);
     });
 
-    it('is good until it expires', async () => {
+    it('until the moment at which it expires', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       service.clock.advance(290);
       expect(await login.answerRegistration(challengeId, response)).toMatchObject({ status: 201 });
     });
 
-    it('of an authentication registers nothing', async () => {
+    it('only for a registration, and refuses one of an authentication', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
       const { publicKey: creation } = succeeded(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create({ ...creation, challenge: publicKey.challenge }, login.origin);
@@ -145,7 +145,7 @@ describe('POST /v1/credentials', () => {
       expect(answer).toMatchObject(registrationRejected('ceremony-mismatch'));
     });
 
-    it('answered 20 times at once registers once', async () => {
+    it('once when it is answered 20 times at the same time', async () => {
       const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
       const answers = await Promise.all(
         Array.from({ length: 20 }, () =>
@@ -156,8 +156,8 @@ describe('POST /v1/credentials', () => {
     });
   });
 
-  describe('a credential id that is registered already', () => {
-    it.each(['the same user', 'a second user'])('is refused for %s', async (who) => {
+  describe('treats a credential id that is already registered as', () => {
+    it.each(['the same user', 'a second user'])('taken, and refuses it for %s', async (who) => {
       const first = newUser();
       const credentialId = Buffer.from(`known-${who}`);
       await login.registered(first, new Authenticator(), { interference: { credentialId } });
@@ -166,7 +166,7 @@ describe('POST /v1/credentials', () => {
       expect(answer).toMatchObject(problem(409, 'credential-exists'));
     });
 
-    it('is free at another relying party', async () => {
+    it('free at another relying party', async () => {
       const other = await service.relyingParty('other.example.com');
       const credentialId = Buffer.from('at two relying parties');
       await login.registered(newUser(), new Authenticator(), { interference: { credentialId } });

@@ -47,7 +47,7 @@ const put = (rpId: string, settings: Record<string, unknown> = {}) =>
 const get = (rpId: string) => service.client.call<RelyingParty>('operator', 'GET', `/v1/relying-parties/${rpId}`);
 
 describe('PUT /v1/relying-parties/{rpId}', () => {
-  it('creates with every default', async () => {
+  it('creates a relying party with every default', async () => {
     const rpId = newRpId();
     const answer = await put(rpId);
     expect(answer).toMatchObject({
@@ -65,7 +65,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     expect(await get(rpId)).toMatchObject({ status: 200, body: answer.body });
   });
 
-  it('replaces', async () => {
+  it('replaces the settings of a relying party', async () => {
     const rpId = newRpId();
     const created = succeeded(await put(rpId), 201);
     service.clock.advance(1);
@@ -82,7 +82,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     expect(Date.parse(answer.body.updatedAt)).toBeGreaterThan(Date.parse(created.updatedAt));
   });
 
-  it('gives a member that is left out its default, not its former value', async () => {
+  it('gives an omitted member its default, not its former value', async () => {
     const rpId = newRpId();
     await put(rpId, { policy: { maxCredentialsPerUser: 3, identityProof: { required: false } } });
     expect(await put(rpId)).toMatchObject({ status: 200, body: { policy: DEFAULT_POLICY } });
@@ -94,7 +94,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     expect(await put(rpId)).toMatchObject({ status: 200, body: created.body });
   });
 
-  it('takes what it gave, and refuses what was read before another change', async () => {
+  it('accepts the settings that it returned, and refuses settings that were read before another change', async () => {
     const rpId = newRpId();
     const read = succeeded(await put(rpId), 201);
     expect(await put(rpId, { ...read, name: 'First' })).toMatchObject({
@@ -105,7 +105,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     expect(await get(rpId)).toMatchObject({ body: { name: 'First', version: 2 } });
   });
 
-  it('loses no change when several come at once', async () => {
+  it('loses no change when several come at the same time', async () => {
     const rpId = newRpId();
     const read = succeeded(await put(rpId), 201);
     const answers = await Promise.all(
@@ -114,7 +114,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(7).fill(409)]);
   });
 
-  it('creates once when several come at once', async () => {
+  it('creates a relying party once when several requests come at the same time', async () => {
     const rpId = newRpId();
     const answers = await Promise.all(Array.from({ length: 8 }, () => put(rpId)));
     expect(answers.map(({ status }) => status).sort()).toEqual([...Array<number>(7).fill(200), 201]);
@@ -129,8 +129,8 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     ['a wildcard', ['https://*.example.com']],
     ['no origin', []],
     ['an origin twice', ['https://login.example.com', 'https://login.example.com']],
-    ['a scheme that is no web', ['ftp://login.example.com']],
-    ['an Android hash of no SHA-256', ['android:apk-key-hash:AAAA']],
+    ['a scheme other than https', ['ftp://login.example.com']],
+    ['an Android key hash that is not a SHA-256', ['android:apk-key-hash:AAAA']],
     ['text', 'https://login.example.com'],
   ])('refuses %s', async (_, origins) => {
     const answer = await put(newRpId(), { origins });
@@ -146,7 +146,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
   );
 
   it.each<[string, unknown, string]>([
-    ['a demand that is none', { userVerification: 'sometimes' }, '/policy/userVerification'],
+    ['an unknown user verification', { userVerification: 'sometimes' }, '/policy/userVerification'],
     ['an algorithm that the service cannot verify', { algorithms: [-47] }, '/policy/algorithms'],
     ['no algorithm', { algorithms: [] }, '/policy/algorithms'],
     [
@@ -154,14 +154,14 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
       { attestation: { formats: ['no-such'] } },
       '/policy/attestation/formats',
     ],
-    ['an AAGUID that is none', { authenticators: { deny: ['yubikey'] } }, '/policy/authenticators/deny'],
-    ['a challenge that lives for nothing', { challengeTtlSeconds: 0 }, '/policy/challengeTtlSeconds'],
-    ['a challenge that lives for a day', { challengeTtlSeconds: 86_400 }, '/policy/challengeTtlSeconds'],
+    ['a malformed AAGUID', { authenticators: { deny: ['yubikey'] } }, '/policy/authenticators/deny'],
+    ['a challenge lifetime of zero', { challengeTtlSeconds: 0 }, '/policy/challengeTtlSeconds'],
+    ['a challenge lifetime of a day', { challengeTtlSeconds: 86_400 }, '/policy/challengeTtlSeconds'],
     ['no passkeys at all', { maxCredentialsPerUser: 0 }, '/policy/maxCredentialsPerUser'],
-    ['a rule for backups that is none', { backup: 'none' }, '/policy/backup'],
+    ['an unknown rule for backups', { backup: 'none' }, '/policy/backup'],
     ['an unknown rule', { phishing: 'resistant' }, '/policy/phishing'],
-    ['an unknown rule further in', { crossOrigin: { allow: false, why: 'not' } }, '/policy/crossOrigin/why'],
-    ['text for a truth value', { identityProof: { required: 'true' } }, '/policy/identityProof/required'],
+    ['an unknown nested rule', { crossOrigin: { allow: false, why: 'not' } }, '/policy/crossOrigin/why'],
+    ['text for a boolean', { identityProof: { required: 'true' } }, '/policy/identityProof/required'],
   ])('refuses %s', async (_, policy, pointer) => {
     const answer = await put(newRpId(), { policy });
     expect(answer).toMatchObject(problem(400, 'request-malformed'));
@@ -185,7 +185,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
 });
 
 describe('GET /v1/relying-parties', () => {
-  it('lists them all', async () => {
+  it('lists every relying party', async () => {
     const rpId = newRpId();
     const created = succeeded(await put(rpId), 201);
     const { data } = succeeded(
@@ -195,17 +195,17 @@ describe('GET /v1/relying-parties', () => {
     expect(data.find((entry) => entry.rpId === rpId)).toEqual(created);
   });
 
-  it('begins with the one of development', async () => {
+  it('begins with the one for development', async () => {
     expect(await get('localhost')).toMatchObject({ status: 200, body: { origins: ['http://localhost:3000'] } });
   });
 
-  it('does not know any other', async () => {
+  it('answers 404 for any other', async () => {
     expect(await get('nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
   });
 });
 
 describe('GET /v1/relying-parties/{rpId}/related-origins', () => {
-  it('is the document for /.well-known/webauthn: the web origins of other domains', async () => {
+  it('returns the document for /.well-known/webauthn: the web origins of other domains', async () => {
     const rpId = newRpId();
     const related = ['https://example.de', 'https://example.co.uk'];
     await put(rpId, { origins: [`https://${rpId}`, ...related, ANDROID] });
@@ -213,7 +213,7 @@ describe('GET /v1/relying-parties/{rpId}/related-origins', () => {
     expect(answer).toMatchObject({ status: 200, body: { origins: related } });
   });
 
-  it('does not know any other', async () => {
+  it('answers 404 for any other', async () => {
     const path = '/v1/relying-parties/nowhere.example.com/related-origins';
     expect(await service.client.call('operator', 'GET', path)).toMatchObject(problem(404, 'relying-party-unknown'));
   });

@@ -123,15 +123,15 @@ function targetOf(route: string, value: string): [method: string, path: string] 
   return [method, pattern.replace(/\{[^}]+\}/, inside) + (query === undefined ? '' : `?${query}`)];
 }
 
-describe('an identity that is limited to a relying party', () => {
-  it('works for that one', async () => {
+describe('a caller that is limited to one relying party', () => {
+  it('can use that relying party', async () => {
     const ceremonies = service.ceremonies('mine.example.com', LIMITED);
     const authenticator = new Authenticator();
     expect(await ceremonies.register('grace', authenticator)).toMatchObject({ status: 201 });
     expect(await ceremonies.authenticate(authenticator)).toMatchObject({ status: 200 });
   });
 
-  it.each(ROUTES)('learns nothing of another one by %s', async (route, denial, path, body) => {
+  it.each(ROUTES)('learns nothing about another one by %s', async (route, denial, path, body) => {
     const before = await service.state();
     const told = [theirs, NOBODY].map(async (of) => {
       const { status, body: answer } = await ask(...targetOf(route, path(of)), body(of));
@@ -143,7 +143,7 @@ describe('an identity that is limited to a relying party', () => {
     expect(await service.state()).toEqual(before);
   });
 
-  it('uses up no challenge of another', async () => {
+  it('uses up no challenge of another one', async () => {
     const { status } = await service.client.call('auth-service', 'POST', '/v1/credentials/verify', {
       challengeId: theirs.challenge,
       response: answers.authentication,
@@ -151,18 +151,18 @@ describe('an identity that is limited to a relying party', () => {
     expect(status).toBe(200);
   });
 
-  it.each(['', '?userId=ada', '?status=active', '?limit=200'])('lists its own credentials alone: %s', async (query) => {
+  it.each(['', '?userId=ada', '?status=active', '?limit=200'])('lists only its own credentials: %s', async (query) => {
     const { body } = await service.client.call<Page<Credential>>(LIMITED, 'GET', `/v1/credentials${query}`);
     expect(new Set(body.data.map(({ rpId }) => rpId))).toEqual(new Set(['mine.example.com']));
   });
 
-  it('lists its own relying party alone', async () => {
+  it('lists only its own relying party', async () => {
     const { body } = await service.client.call<{ data: { rpId: string }[] }>(LIMITED, 'GET', '/v1/relying-parties');
     expect(body.data.map(({ rpId }) => rpId)).toEqual(['mine.example.com']);
   });
 
   it.each(['?limit=200', '?userId=ada&limit=200', '?type=credential.register', '?outcome=success&limit=200'])(
-    'lists the events of its own relying party alone: %s',
+    'lists only the events of its own relying party: %s',
     async (query) => {
       const path = `/v1/audit/events${query}`;
       const { body } = await service.client.call<Page<{ unmapped?: { rp_id?: string } }>>(LIMITED, 'GET', path);
@@ -170,7 +170,7 @@ describe('an identity that is limited to a relying party', () => {
     },
   );
 
-  it('exports its own events alone, in a log that still proves itself whole', async () => {
+  it('exports only its own events, in a log that still proves itself whole', async () => {
     const { body: log } = await service.client.call<string>(LIMITED, 'GET', '/v1/audit/export');
     const { body: keys } = await service.client.call<string>('auditor', 'GET', '/v1/audit/key');
     const proved = await verifyExport(Readable.from([Buffer.from(log)]), parseVerifierKeys(keys));
@@ -178,12 +178,12 @@ describe('an identity that is limited to a relying party', () => {
     expect([log.includes('mine.example.com'), log.includes('theirs.example.com')]).toEqual([true, false]);
   });
 
-  it('finds no event by the credential of another', async () => {
+  it('finds no event by a credential of another one', async () => {
     const { body } = await ask('GET', `/v1/audit/events?credentialId=${theirs.credential}`);
     expect(body['data']).toEqual([]);
   });
 
-  it('is tried on every route of the contract', () => {
+  it('is tested on every route of the contract', () => {
     const routes = service.contract.operations.map(({ method, path }) => `${method} ${path}`);
     const tried = [...ROUTES.map(([route]) => route), ...LISTS, ...COMMON];
     expect(routes.filter((route) => !tried.includes(route))).toEqual([]);

@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 describe('two replicas on one database', () => {
-  it('register: a challenge of the one is answered at the other, once', async () => {
+  it('register with a challenge that the other issued, once', async () => {
     const { challengeId, publicKey } = succeeded(await a.requestRegistration('ada'), 201);
     const response = new Authenticator().create(publicKey, a.origin);
     succeeded(await b.answerRegistration(challengeId, response), 201);
@@ -47,7 +47,7 @@ describe('two replicas on one database', () => {
     expect(await a.answerRegistration(challengeId, response)).toMatchObject(SPENT);
   });
 
-  it('authenticate: a passkey registered at the one signs in at the other, once per challenge', async () => {
+  it('authenticate with a passkey that the other registered, once for each challenge', async () => {
     const authenticator = new Authenticator();
     const { id } = await a.registered('grace', authenticator);
     const { challengeId, publicKey } = succeeded(await a.requestAuthentication({ userId: 'grace' }), 201);
@@ -59,7 +59,7 @@ describe('two replicas on one database', () => {
     expect(await a.answerAuthentication(challengeId, response)).toMatchObject(SPENT);
   });
 
-  it('of 20 registrations for one challenge at both, one succeeds', async () => {
+  it('accept one of 20 registrations for one challenge', async () => {
     const { challengeId, publicKey } = succeeded(await a.requestRegistration('joan'), 201);
     const answers = await spread((replica) =>
       replica.answerRegistration(challengeId, new Authenticator().create(publicKey, replica.origin)),
@@ -67,7 +67,7 @@ describe('two replicas on one database', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(19).fill(409)]);
   });
 
-  it('of 20 authentications with one answer at both, one succeeds', async () => {
+  it('accept one of 20 authentications with the same answer', async () => {
     const authenticator = new Authenticator();
     await b.registered('hedy', authenticator);
     const { challengeId, publicKey } = succeeded(await a.requestAuthentication(), 201);
@@ -76,7 +76,7 @@ describe('two replicas on one database', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(19).fill(409)]);
   });
 
-  it('count one signature counter: of 20 authentications at both, each is seen or refused as a regression', async () => {
+  it('share one signature counter, so that each of 20 authentications is accepted or refused as a regression', async () => {
     const authenticator = new Authenticator({ counts: true });
     const { id } = await a.registered('radia', authenticator);
     const prepared: [challengeId: string, response: unknown][] = [];
@@ -94,7 +94,7 @@ describe('two replicas on one database', () => {
     expect(body).toMatchObject({ signCount: Math.max(...counters) });
   });
 
-  it('a revocation at the one is in force at the other', async () => {
+  it('refuse a credential that the other revoked', async () => {
     const authenticator = new Authenticator();
     const { id } = await a.registered('mary', authenticator);
     await b.authenticated(authenticator);
@@ -106,7 +106,7 @@ describe('two replicas on one database', () => {
     );
   });
 
-  it('count together what is issued to one user', async () => {
+  it('share the count of challenges that were issued to one user', async () => {
     const limit = 20;
     const policy = { userLimits: { challengesPerMinute: limit } };
     const body = { name: 'Development', origins: [a.origin], policy };
@@ -123,7 +123,7 @@ describe('two replicas on one database', () => {
     }
   });
 
-  it("a relying party's new policy at the one is in force at the other", async () => {
+  it('follow a new policy that the other received', async () => {
     const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
     const demand = async (policy: Record<string, unknown>): Promise<void> => {
       const body = { name: 'Development', origins: [a.origin], policy };

@@ -98,7 +98,7 @@ describe('after kill -9 at a random moment under load', () => {
     }
   });
 
-  it('the challenges that were answered stay spent', async () => {
+  it('the answered challenges stay spent', async () => {
     for (const { challengeId, response } of acknowledged.slice(-20)) {
       expect(await service.ceremonies.answerRegistration(challengeId, response)).toMatchObject(
         problem(409, 'challenge-spent'),
@@ -106,7 +106,7 @@ describe('after kill -9 at a random moment under load', () => {
     }
   });
 
-  it('the audit log tells of every acknowledged revocation', async () => {
+  it('the audit log has every acknowledged revocation', async () => {
     const revoked = acknowledged.filter(({ revocation }) => revocation === 'acknowledged').slice(-20);
     for (const { credential } of revoked) {
       const path = `/v1/audit/events?credentialId=${credential.id}`;

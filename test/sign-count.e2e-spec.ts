@@ -26,7 +26,7 @@ beforeEach(async () => {
   credential = await login.registered(user, authenticator);
 });
 
-describe('what an authenticator says about itself', () => {
+describe('the service checks what an authenticator reports about itself:', () => {
   describe('the signature counter (WebAuthn L3 §6.1.1)', () => {
     const COUNTS: [string, number, number[], number | 'reject'][] = [
       ['stays zero', 0, [0, 0], 0],
@@ -46,7 +46,7 @@ describe('what an authenticator says about itself', () => {
       return { answer, stored: (await service.credential<Credential>(id)).signCount };
     };
 
-    it.each(COUNTS)('%s: from %d by %j', async (_, from, counts, expected) => {
+    it.each(COUNTS)('is checked when it %s: from %d by %j', async (_, from, counts, expected) => {
       const { answer, stored } = await run(login, from, counts);
       if (expected === 'reject') expect(answer).toMatchObject(authenticationRejected('sign-count-regressed'));
       else expect(answer).toMatchObject({ status: 200, body: { risks: [] } });
@@ -54,7 +54,7 @@ describe('what an authenticator says about itself', () => {
     });
 
     it.each(COUNTS.filter(([, , , expected]) => expected === 'reject'))(
-      'is only flagged where the policy says so: %s',
+      'is only flagged, when the policy says so, if it %s',
       async (_, from, counts) => {
         const rp = await service.relyingParty('flag.example.com', { signCountRegression: 'flag' });
         const { answer, stored } = await run(rp, from, counts);
@@ -63,7 +63,7 @@ describe('what an authenticator says about itself', () => {
       },
     );
 
-    it('does not tell a forged assertion from a clone: the signature comes first', async () => {
+    it('does not turn a forged assertion into a clone, because the signature is checked first', async () => {
       const device = new Authenticator();
       await login.registered(newUser(), device, { interference: { signCount: 9 } });
       const passkey = { ...device.newest, key: generateKey('ES256') };
@@ -73,7 +73,7 @@ describe('what an authenticator says about itself', () => {
       );
     });
 
-    it('grants one of two assertions with the same count', async () => {
+    it('lets one of two assertions with the same count pass', async () => {
       const device = new Authenticator();
       await login.registered(newUser(), device);
       const answers = await Promise.all(
@@ -83,8 +83,8 @@ describe('what an authenticator says about itself', () => {
     });
   });
 
-  describe('backup (WebAuthn L3 §6.1.3)', () => {
-    it('state is kept current', async () => {
+  describe('the backup state (WebAuthn L3 §6.1.3)', () => {
+    it('is kept current', async () => {
       await login.authenticated(authenticator, { interference: { flags: { BS: false } } });
       expect(await service.credential(credential.id)).toMatchObject({ backedUp: false });
       await login.authenticated(authenticator, { interference: { flags: { BS: true } } });
@@ -93,7 +93,7 @@ describe('what an authenticator says about itself', () => {
 
     const becomesEligible = { interference: { flags: { BE: true, BS: true } } };
 
-    it('eligibility that appears is accepted where the policy says so, kept and reported', async () => {
+    it('and eligibility that appears are accepted, stored and reported when the policy says so', async () => {
       const rp = await service.relyingParty('growth.example.com', { backupEligibilityChange: 'accept-growth' });
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       const { id } = await rp.registered(newUser(), bound);
@@ -108,7 +108,7 @@ describe('what an authenticator says about itself', () => {
       expect(answer).toMatchObject(authenticationRejected('backup-eligibility-changed'));
     });
 
-    it('eligibility that appears is refused where the policy demands device-bound passkeys', async () => {
+    it('with eligibility that appears is refused when the policy demands device-bound passkeys', async () => {
       const policy = { backupEligibilityChange: 'accept-growth' };
       const rp = await service.relyingParty('bound.example.com', policy);
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
@@ -119,7 +119,7 @@ describe('what an authenticator says about itself', () => {
       expect(await service.credential(id)).toMatchObject({ backupEligible: false });
     });
 
-    it('eligibility that appears is accepted where the policy demands passkeys that can be backed up', async () => {
+    it('with eligibility that appears is accepted when the policy demands passkeys that can be backed up', async () => {
       const policy = { backupEligibilityChange: 'accept-growth' };
       const rp = await service.relyingParty('synced.example.com', policy);
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
@@ -129,14 +129,14 @@ describe('what an authenticator says about itself', () => {
       expect(await rp.authenticated(bound, becomesEligible)).toMatchObject({ risks: ['backup-eligibility-changed'] });
     });
 
-    it('the refusal of eligibility that appears names the setting that allows it', async () => {
+    it('with eligibility that appears is refused with the setting that would allow it', async () => {
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       await login.registered(newUser(), bound);
       const { body } = await login.authenticate(bound, becomesEligible);
       expect(body).toMatchObject({ detail: expect.stringContaining('backupEligibilityChange: accept-growth') });
     });
 
-    it('eligibility does not appear', async () => {
+    it('cannot lose eligibility', async () => {
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       await login.registered(newUser(), bound);
       const answer = await login.authenticate(bound, { interference: { flags: { BE: true } } });
@@ -144,7 +144,7 @@ describe('what an authenticator says about itself', () => {
     });
   });
 
-  it('says when the user was not verified and the policy does not mind', async () => {
+  it('the answer says when the user was not verified and the policy accepts that', async () => {
     const rp = await service.relyingParty('preferred.example.com', { userVerification: 'preferred' });
     await rp.registered(user, authenticator);
     const answer = await rp.authenticate(authenticator, { interference: { flags: { UV: false } } });

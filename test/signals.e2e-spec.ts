@@ -47,9 +47,9 @@ describe('GET /v1/users/{userId}/signals', () => {
   it.each<[string, string, unknown[]]>([
     ['its public key', 'public_key = $2', [Buffer.alloc(77)]],
     ['its credential id', 'credential_id = $2', [randomBytes(32)]],
-    ['its state to revoked', "status = 'revoked'", []],
-    ['its state to suspended', "status = 'suspended'", []],
-  ])('has no list while SQL has changed %s, and that is recorded', async (_, assignment, values) => {
+    ['its status to revoked', "status = 'revoked'", []],
+    ['its status to suspended', "status = 'suspended'", []],
+  ])('returns no list while SQL has changed %s, and records that', async (_, assignment, values) => {
     await login.registered(user, new Authenticator());
     await change(assignment, values);
     const answer = await signals();
@@ -58,7 +58,7 @@ describe('GET /v1/users/{userId}/signals', () => {
     expect(await reported()).toBe(true);
   });
 
-  it('has no list while SQL has changed a row that is revoked', async () => {
+  it('returns no list while SQL has changed a row that is revoked', async () => {
     await login.registered(user, new Authenticator());
     await act('revoke');
     expect(succeeded(await signals(), 200).allAcceptedCredentials.allAcceptedCredentialIds).toHaveLength(1);
@@ -67,7 +67,7 @@ describe('GET /v1/users/{userId}/signals', () => {
     expect(await reported()).toBe(true);
   });
 
-  it('has its list again when the row is as it was', async () => {
+  it('returns the list again when the row is as it was', async () => {
     await change("status = 'revoked'");
     expect(await signals()).toMatchObject(problem(503, 'unavailable'));
     await change("status = 'active'");
@@ -77,7 +77,7 @@ describe('GET /v1/users/{userId}/signals', () => {
 });
 
 describe('the erasure of a user', () => {
-  it('leaves a signal, for a caller that asked before, by which the browser removes every passkey of the user', async () => {
+  it('leaves a signal by which the browser of a caller that asked before removes every passkey of the user', async () => {
     const client = join(import.meta.dirname, '../clients/typescript/client.ts');
     const { makeErasureSignals: signalsAfterErasure } = (await import(client)) as {
       makeErasureSignals: (before: Signals) => Signals;
@@ -120,20 +120,20 @@ describe('the refusal of a passkey that is not found', () => {
     ['the credential id', false, 'credential_id = $2', [randomBytes(32)]],
     ['the relying party', true, "rp_id = 'shop.example.org'", []],
     ['the relying party', false, "rp_id = 'shop.example.org'", []],
-  ])('tells it nothing while SQL has changed %s (user named: %s)', async (_, named, assignment, values) => {
+  ])('gives the browser no signal while SQL has changed %s (user named: %s)', async (_, named, assignment, values) => {
     await change(assignment, values);
     expect(await refused(named)).not.toHaveProperty('signal');
     expect(await reported()).toBe(true);
   });
 
-  it('tells it nothing while SQL has changed another passkey of the user, such as one that is revoked', async () => {
+  it('gives the browser no signal while SQL has changed another passkey of the user, such as a revoked one', async () => {
     await act('revoke');
     await change('public_key = $2', [Buffer.alloc(77)]);
     const passkey = { ...authenticator.newest, id: randomBytes(32) };
     expect(await refused(false, { passkey })).not.toHaveProperty('signal');
   });
 
-  it('tells it nothing where nobody says which user it is', async () => {
+  it('gives the browser no signal when the request names no user', async () => {
     const passkey = { ...authenticator.newest, id: randomBytes(32) };
     expect(await refused(false, { passkey, userHandle: null })).not.toHaveProperty('signal');
   });
@@ -145,7 +145,7 @@ describe('a binding key that does not fit the rows', () => {
     return response.json();
   };
 
-  it('is not ready from the start on, and nobody is told to forget a passkey', async () => {
+  it('makes the service not ready from its start, and no browser forgets a passkey', async () => {
     await service.sql('DELETE FROM credential WHERE user_id <> $1', [user]);
     await service.running.app.get(BindingKeyCheck, { strict: false }).takeSampleIfDue();
     expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: { status: 'up' } } });

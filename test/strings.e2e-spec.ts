@@ -211,12 +211,12 @@ async function liveAndErase(strings: Strings): Promise<void> {
   }
 }
 
-it('every text goes through every route and comes back by every view of the log as it was sent', async () => {
+it('every text passes every route and comes back in every view of the log as it was sent', async () => {
   await fc.assert(fc.asyncProperty(STRINGS, liveAndErase), { numRuns: RUNS, endOnFailure: true });
 }, 60_000);
 
-describe('of all that, an export', () => {
-  it('holds each event as it was shown, but for the name of the user', async () => {
+describe('an export of events with such texts', () => {
+  it('holds each event as the API shows it, except for the name of the user', async () => {
     const lines = (await exported())
       .trimEnd()
       .split('\n')
@@ -234,7 +234,7 @@ describe('of all that, an export', () => {
     }
   });
 
-  it('makes a report of which each text is shown, and none does anything', async () => {
+  it('gives a report that shows each text and lets none do anything', async () => {
     const keys = parseVerifierKeys(
       succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/key'), 200),
     );

@@ -36,7 +36,7 @@ async function expectReport(): Promise<void> {
 }
 
 describe('a changed row that is read again and again', () => {
-  it('costs ten records a minute, which say how often it was refused', async () => {
+  it('costs ten records a minute, which give the number of refusals', async () => {
     await service.sql(`UPDATE credential SET aaguid = gen_random_uuid() WHERE id = $1`, [credential.id]);
     for (let read = 0; read < 25; read += 1) {
       const { status } = await service.client.call('auth-service', 'GET', `/v1/credentials/${credential.id}`);
@@ -52,7 +52,7 @@ describe('a changed row that is read again and again', () => {
   });
 });
 
-describe('a row that was rebound by SQL', () => {
+describe('a row that SQL rebinds', () => {
   const rebind = (assignment: string, values: unknown[] = []): Promise<unknown> =>
     service.sql(`UPDATE credential SET ${assignment} WHERE id = $1`, [credential.id, ...values]);
 
@@ -117,7 +117,7 @@ describe('a row that was rebound by SQL', () => {
     await expectReport();
   });
 
-  it('is not made good by a change through the service', async () => {
+  it('is not repaired by a change through the service', async () => {
     await rebind('public_key = $2', [generateKey('ES256').cose]);
     await act('suspend');
     await act('reinstate');
@@ -126,7 +126,7 @@ describe('a row that was rebound by SQL', () => {
   });
 });
 
-it('what the service itself changes stays good', async () => {
+it('a row that the service itself changes stays valid', async () => {
   await act('suspend');
   await act('reinstate');
   await service.client.call('auth-service', 'PATCH', `/v1/credentials/${credential.id}`, { name: 'Renamed' });

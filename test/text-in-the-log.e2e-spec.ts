@@ -15,8 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-describe('what a caller sends is shown as it was sent', () => {
-  it.each(['$&', '$$', '$`', "$'", '$1 $<name>', '"uid":"\\'])('a user id %j is shown whole', async (id) => {
+describe('text from a caller is shown as it was sent', () => {
+  it.each(['$&', '$$', '$`', "$'", '$1 $<name>', '"uid":"\\'])('when it is the user id %j', async (id) => {
     await login.registered(id, new Authenticator());
     const events = await log.events({ userId: id });
     expect(events.map((entry) => entry.user?.uid)).toEqual([id, id]);
@@ -25,7 +25,7 @@ describe('what a caller sends is shown as it was sent', () => {
     expect(await service.client.call('auditor', 'GET', path)).toMatchObject({ status: 200, body: events[0] });
   });
 
-  it('a text that reads like the name of a user in the log stays that text', async () => {
+  it('when it reads like the name of a user in the log', async () => {
     await login.requestAuthentication({ userId: 'newcomer' });
     const { id } = await login.registered('newcomer', new Authenticator());
     const manage = (verb: string, reason: string): Promise<unknown> =>

@@ -91,7 +91,7 @@ describe('the transparency log', () => {
   });
 
   it.each(['from=2&to=1', 'from=0&to=99999999', 'from=-1&to=2', 'from=a&to=b', 'from=1', ''])(
-    'has no consistency of %j',
+    'gives no consistency proof from %j',
     async (query) => {
       expect(await get(`/v1/audit/consistency?${query}`)).toMatchObject(problem(400, 'request-malformed'));
     },
@@ -114,7 +114,7 @@ describe('the transparency log', () => {
     expect(all.events).toBeGreaterThan(40);
   });
 
-  it('knows users by names that go with them', async () => {
+  it('names users by pseudonyms that are erased with them', async () => {
     const party = service.ceremonies('login.example.com');
     const authenticator = new Authenticator();
     await party.registered('grace', authenticator);
@@ -142,7 +142,7 @@ describe('the transparency log', () => {
     expect((await verifyExport(once(await exported()), keys)).erased).toBe(0);
   });
 
-  it('is exported from where an export ended', async () => {
+  it('is exported from the end of an earlier export', async () => {
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
     expect(await verifyExport(once(await exported('?from=10&to=20')), keys)).toMatchObject({
       from: 10,
@@ -155,7 +155,7 @@ describe('the transparency log', () => {
     expect(await get('/v1/audit/export?from=-1')).toMatchObject(problem(400, 'request-malformed'));
   });
 
-  it('writes down that it was exported', async () => {
+  it('records that it was exported', async () => {
     await exported();
     const { body } = await get<{ data: unknown[] }>('/v1/audit/events?type=audit.export&limit=1');
     expect(body.data).toHaveLength(1);

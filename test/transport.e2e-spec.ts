@@ -52,7 +52,7 @@ async function callWith(certificate: ClientCertificate, headers = {}) {
 const denied = () => new AuditLog(service.client).events({ type: 'access.denied' });
 
 describe('the handshake', () => {
-  it('serves whom the authority has certified, over TLS 1.3', async () => {
+  it('accepts a caller that the authority has certified, over TLS 1.3', async () => {
     const good = service.pki.certificateOf('auth-service');
     expect(await attempt({ ...good, minVersion: 'TLSv1.3' })).toBe('HTTP/1.1 200 OK');
   });
@@ -70,7 +70,7 @@ describe('the handshake', () => {
     expect(await attempt(await options())).toMatch(/^refused: /);
   });
 
-  it('leaves a record of whom it refused', async () => {
+  it('records the caller that it refused', async () => {
     await attempt(await issueByStranger());
     const [entry] = await new AuditLog(service.client).events({ type: 'handshake.refused' });
     expect(entry).toMatchObject({
@@ -80,7 +80,7 @@ describe('the handshake', () => {
     });
   });
 
-  it('resumes no session, whatever it handed out', async () => {
+  it('never resumes a session from a ticket', async () => {
     const { hostname, port } = new URL(service.running.httpsUrl);
     const converse = (session?: Buffer): Promise<{ sessions: Buffer[]; resumed: boolean }> =>
       new Promise((resolve, reject) => {
@@ -112,13 +112,13 @@ describe('the handshake', () => {
   });
 });
 
-describe('a certificate that the handshake accepts, but that is no X.509-SVID', () => {
+describe('a certificate that the handshake accepts but that is not an X.509-SVID', () => {
   it.each<[string, Partial<CertificateProfile>]>([
     ['without a URI name', { uris: [] }],
-    ['with two', { uris: [ID, spiffeId('operator')] }],
+    ['with two URI names', { uris: [ID, spiffeId('operator')] }],
     ['of another trust domain', { uris: ['spiffe://evil.example/auth-service'] }],
     ['of another scheme', { uris: ['https://passkey-manager.local/auth-service'] }],
-    ['of a trust domain alone', { uris: ['spiffe://passkey-manager.local'] }],
+    ['of a trust domain without a path', { uris: ['spiffe://passkey-manager.local'] }],
     ['of a trust domain and a slash', { uris: ['spiffe://passkey-manager.local/'] }],
     ['with an empty segment', { uris: ['spiffe://passkey-manager.local//auth-service'] }],
     ['with a trailing slash', { uris: [`${ID}/`] }],
@@ -134,13 +134,13 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
     ['that may sign revocation lists', { keyUsage: KeyUsageFlags.digitalSignature | KeyUsageFlags.cRLSign }],
     ['without a key usage', { keyUsage: null }],
     ['without an extended key usage', { extendedKeyUsage: null }],
-  ])('%s is nobody', async (_, profile) => {
+  ])('%s identifies no caller', async (_, profile) => {
     const outcome = await callWith(await service.pki.issue(profile)).catch((error: unknown) => String(error));
     if (typeof outcome === 'string') expect(outcome).toMatch(/alert|ECONNRESET|hang up/);
     else expect(outcome).toMatchObject(UNIDENTIFIED);
   });
 
-  it('that has two URI names is answered, so that its owner learns why', async () => {
+  it('with two URI names is answered, so that its owner learns why', async () => {
     const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
     expect(await callWith(certificate)).toMatchObject(UNIDENTIFIED);
     const [entry] = await denied();
@@ -148,16 +148,16 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
   });
 
   it.each<[string, string, string, RawRequest]>([
-    ['asks for what there is not', 'GET', '/v1/nothing-here?secret=1', {}],
-    ['asks by what is no path', 'GET', '/v1/%zz', {}],
+    ['asks for an unknown path', 'GET', '/v1/nothing-here?secret=1', {}],
+    ['asks for a malformed path', 'GET', '/v1/%zz', {}],
     [
-      'sends what is no JSON',
+      'sends a body that is not JSON',
       'POST',
       '/v1/credentials',
       { headers: { 'content-type': 'application/json' }, body: '{' },
     ],
-    ['sends what is too long', 'POST', '/v1/credentials', { body: 'x'.repeat(100_000) }],
-  ])('is nobody whatever it asks: when it %s', async (_, method, path, raw) => {
+    ['sends a body that is too long', 'POST', '/v1/credentials', { body: 'x'.repeat(100_000) }],
+  ])('is refused on every route when it %s', async (_, method, path, raw) => {
     const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
     const client = new Client(service.running.httpsUrl, service.pki.ca, () => certificate);
     const [before] = await denied();
@@ -171,19 +171,19 @@ describe('a certificate that the handshake accepts, but that is no X.509-SVID', 
     expect(JSON.stringify(entry)).not.toContain('secret');
   });
 
-  it('is as good as any when nothing is odd', async () => {
+  it('is accepted when nothing about it is odd', async () => {
     expect(await callWith(await service.pki.issue())).toMatchObject({ status: 200 });
   });
 });
 
 describe('on every request', () => {
-  it('the host is named, once', async () => {
+  it('the host must be named exactly once', async () => {
     const good = service.pki.certificateOf('auth-service');
     expect(await attempt(good, '')).toBe('HTTP/1.1 400 Bad Request');
     expect(await attempt(good, 'Host: localhost\r\nHost: localhost\r\n')).toBe('HTTP/1.1 400 Bad Request');
   });
 
-  it('the certificate is valid now, on a live connection too', async () => {
+  it('the certificate must be valid now, also on a live connection', async () => {
     const certificate = await service.pki.issue({ notAfter: new Date(Date.now() + HOUR_MS) });
     const client = new Client(service.running.httpsUrl, service.pki.ca, () => certificate);
     expect(await client.call('short-lived', 'GET', '/v1/credentials')).toMatchObject({ status: 200 });

@@ -53,7 +53,7 @@ const requests = (): [string, () => Promise<unknown>][] => {
     ['relying parties', call('operator', 'GET', '/v1/relying-parties')],
     ['a change of a relying party', call('operator', 'PUT', '/v1/relying-parties/new.example.com', settings)],
     ['the audit log', call('auditor', 'GET', '/v1/audit/events')],
-    ['a denial, which must be recorded', call('stranger', 'GET', '/v1/credentials')],
+    ['a denial that must be recorded', call('stranger', 'GET', '/v1/credentials')],
   ];
 };
 
@@ -62,7 +62,7 @@ describe('when the database cannot be reached', () => {
     wire.restore();
   });
 
-  it('every request is answered 503, nothing is changed, and it goes on when the database is back', async () => {
+  it('every request is answered 503, nothing is changed, and the service goes on when the database is back', async () => {
     const registration = succeeded(await login.requestRegistration('grace'), 201);
     const authentication = succeeded(await login.requestAuthentication(), 201);
     const creation = authenticator.create(registration.publicKey, login.origin);
@@ -85,13 +85,13 @@ describe('when the database cannot be reached', () => {
     expect(await login.answerAuthentication(authentication.challengeId, assertion)).toMatchObject({ status: 200 });
   });
 
-  it('says when to come back', async () => {
+  it('the answer says when to come back', async () => {
     wire.cut();
     const answer = await login.requestAuthentication();
     expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(1);
   });
 
-  it('does not hang on a database that does not answer', async () => {
+  it('the service does not hang on a database that does not answer', async () => {
     wire.hold();
     const begun = Date.now();
     expect(await login.requestAuthentication()).toMatchObject(UNAVAILABLE);
@@ -107,7 +107,7 @@ describe('when the audit log cannot be written (PCI DSS 10.5)', () => {
     ['the disk is full', '53100'],
     ['the role may not write', '42501'],
     ['the server goes down', '57P01'],
-  ])('nothing happens unrecorded: %s', async (_, sqlState) => {
+  ])('nothing is changed without a record: %s', async (_, sqlState) => {
     await service.sql(`
       CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '${sqlState}'; END $$;

@@ -54,7 +54,7 @@ async function isCut({ socket }: RawConnection): Promise<boolean> {
 const round = (): Promise<void> => sleep(1_200);
 
 describe('an answer that its caller does not read', () => {
-  it('is cut off after 30 seconds, and holds no place of others meanwhile', async () => {
+  it('is cut off after 30 seconds, and meanwhile holds no place that others need', async () => {
     const unread = await unreadExport();
     await round();
     service.clock.advance(20);
@@ -69,7 +69,7 @@ describe('an answer that its caller does not read', () => {
     await until(() => isCut(unread));
   });
 
-  it('stays when it is read slowly', async () => {
+  it('is kept while the caller reads it slowly', async () => {
     const slow = await unreadExport();
     for (let pause = 0; pause < 3; pause += 1) {
       await round();
@@ -80,7 +80,7 @@ describe('an answer that its caller does not read', () => {
     expect(await isCut(slow)).toBe(false);
   });
 
-  it('ends with the validity of its caller', async () => {
+  it('ends when its caller’s certificate ends', async () => {
     const notAfter = new Date(service.clock.now().getTime() + 15_000);
     const ending = await unreadExport(await service.pki.issue({ uris: [spiffeId('auditor')], notAfter }));
     const lasting = await unreadExport();
@@ -91,7 +91,7 @@ describe('an answer that its caller does not read', () => {
 });
 
 describe('exports', () => {
-  it('are two at a time of one identity, and the third is told to come back', async () => {
+  it('run two at a time for one identity, and the third is refused with a time to come back', async () => {
     const [first] = [await unreadExport(), await unreadExport()];
     const third = await service.client.call('auditor', 'GET', '/v1/audit/export?from=0&to=1');
     expect(third).toMatchObject({ status: 429, body: { type: 'urn:passkey-manager:problem:rate-limited' } });
@@ -102,7 +102,7 @@ describe('exports', () => {
     );
   });
 
-  it('that were refused or left are under way no more', async () => {
+  it('do not count as running after they were refused or aborted', async () => {
     for (let n = 0; n < 5; n += 1) {
       expect((await service.client.call('auditor', 'GET', '/v1/audit/export?from=x')).status).toBe(400);
       const left = await connections.connect('auditor');

@@ -72,7 +72,7 @@ describe('challenges of one user', () => {
     expect(await begin()).toMatchObject(tooMany(10));
   });
 
-  it('are counted apart for the two ceremonies: a flood of sign-ins does not keep the user from registering', async () => {
+  it('are counted separately for the two ceremonies, so that a flood of sign-ins does not keep the user from registering', async () => {
     await times(LIMITS.challengesPerMinute, async () => succeeded(await begin(), 201));
     expect(await begin()).toMatchObject(tooMany(MINUTE));
     await bank.registered(user, new Authenticator());
@@ -82,7 +82,7 @@ describe('challenges of one user', () => {
     expect(new Set(recorded)).toEqual(new Set(['authentication', 'registration']));
   });
 
-  it('over the limit store nothing', async () => {
+  it('store nothing when they are over the limit', async () => {
     await times(LIMITS.challengesPerMinute, () => bank.requestRegistration(other));
     await times(LIMITS.challengesPerMinute, () => begin(other));
     const before = await service.state();
@@ -91,7 +91,7 @@ describe('challenges of one user', () => {
     expect(await service.state()).toEqual(before);
   });
 
-  it('are none of the business of others: another user, another relying party', async () => {
+  it('do not count against another user or another relying party', async () => {
     await times(LIMITS.challengesPerMinute + 1, () => begin());
     succeeded(await begin(other), 201);
     succeeded(await bank.requestRegistration(other), 201);
@@ -99,7 +99,7 @@ describe('challenges of one user', () => {
     succeeded(await shop.requestRegistration(user), 201);
   });
 
-  it('lock nobody out: the user signs in by a discoverable credential, and answers what was issued', async () => {
+  it('lock no user out, who can sign in by a discoverable credential and answer the challenges already issued', async () => {
     const { challengeId, publicKey } = succeeded(await begin(), 201);
     await times(LIMITS.challengesPerMinute, () => begin());
     expect(await begin()).toMatchObject(tooMany(MINUTE));
@@ -107,7 +107,7 @@ describe('challenges of one user', () => {
     succeeded(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
   });
 
-  it('of nobody in particular are not limited', async () => {
+  it('are not limited when they name no user', async () => {
     await times(3 * LIMITS.challengesPerMinute, async () => succeeded(await bank.requestAuthentication(), 201));
   });
 });
@@ -119,7 +119,7 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
     service.clock.advance(MINUTE);
   });
 
-  it('the tenth in a row makes the user rest for half an hour', async () => {
+  it('block the user for half an hour after the tenth in a row', async () => {
     await refused();
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
     service.clock.advance(HALF_HOUR - 1);
@@ -128,14 +128,14 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
     succeeded(await begin(), 201);
   });
 
-  it('a success ends the row', async () => {
+  it('are forgotten after a success', async () => {
     await bank.authenticated(authenticator, { challenge: { userId: user } });
     service.clock.advance(1);
     await refused();
     succeeded(await begin(), 201);
   });
 
-  it('count also where the challenge named nobody, and such a success wakes the user', async () => {
+  it('also count when the challenge named no user, and such a success unblocks the user', async () => {
     await refused(false);
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
     service.clock.advance(1);
@@ -143,26 +143,26 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
     succeeded(await begin(), 201);
   });
 
-  it('do not keep the user, identified anew, from registering a passkey', async () => {
+  it('do not keep a user whose identity was proven again from registering a passkey', async () => {
     await refused();
     await bank.registered(user, new Authenticator());
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
   });
 
-  it('are none of the business of others', async () => {
+  it('do not count against others', async () => {
     await refused();
     succeeded(await begin(other), 201);
     succeeded(await begin(user, shop), 201);
   });
 
-  it('do not end what has begun: an open challenge is answered', async () => {
+  it('do not end an open challenge, which can still be answered', async () => {
     const { challengeId, publicKey } = succeeded(await begin(), 201);
     await refused();
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
     succeeded(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
   });
 
-  it('are told with the longer wait, where both limits hold', async () => {
+  it('answer with the longer wait when both limits apply', async () => {
     await times(LIMITS.challengesPerMinute - 1, () => begin());
     await refused();
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
@@ -170,7 +170,7 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
 });
 
 describe('the audit log', () => {
-  it('tells that a user is over a limit, and which', async () => {
+  it('says that a user is over a limit, and which one', async () => {
     await times(LIMITS.challengesPerMinute, () => begin());
     const answer = await begin();
     expect(await limits()).toMatchObject([
@@ -186,7 +186,7 @@ describe('the audit log', () => {
     ]);
   });
 
-  it('is not filled by a flood: a user is in it once a minute', async () => {
+  it('gets one record a minute of a user in a flood', async () => {
     await times(LIMITS.challengesPerMinute, () => begin());
     await times(30, () => begin());
     expect(await limits()).toHaveLength(1);
@@ -199,8 +199,8 @@ describe('the audit log', () => {
   });
 });
 
-describe('a policy', () => {
-  it('is in force at once, also the stricter one', async () => {
+describe('a new policy', () => {
+  it('takes effect at once, also a stricter one', async () => {
     await times(3, async () => succeeded(await begin(user, shop), 201));
     await service.relyingParty(shop.rpId, { userLimits: { challengesPerMinute: 2 } });
     expect(await begin(user, shop)).toMatchObject(tooMany(MINUTE));

@@ -121,7 +121,7 @@ describe('two workers', () => {
   });
   afterAll(() => service.stop());
 
-  it('serve when the port is told; readiness asks both, of which the first keeps the log', async () => {
+  it('serve when the port is announced; readiness asks both, of which the first runs the log', async () => {
     const { status, workers } = await readiness(service);
     expect([status, new Set(workers.map(({ pid }) => pid)).size]).toEqual([200, 2]);
     for (const worker of workers) {
@@ -138,7 +138,7 @@ describe('two workers', () => {
     ]);
   });
 
-  it('share challenges: what one issued is answered at the other, once', async () => {
+  it('share challenges, so that the other redeems what one issued, once', async () => {
     const [a, b] = connections(service);
     const body = service.ceremonies.registrationRequest('ada');
     const challenge = succeeded(
@@ -153,7 +153,7 @@ describe('two workers', () => {
     }
   });
 
-  it('are one in the metrics: counters are sums, what both say alike is told once', async () => {
+  it('share the metrics, in which counters are sums and equal gauges appear once', async () => {
     const series =
       'passkey_http_request_duration_seconds_count{method="GET",route="/v1/relying-parties",status_code="403"}';
     for (const connection of connections(service, 6)) await connection.get('/v1/relying-parties');
@@ -166,7 +166,7 @@ describe('two workers', () => {
     expect(read('passkey_audit_log_sequenced_events')).toBeLessThanOrEqual(rows[0]!.size);
   });
 
-  it('keep no caller out while thousands of connections say nothing, and nothing of those when they are gone', async () => {
+  it('keep no caller out while thousands of connections say nothing, and hold nothing when those are gone', async () => {
     const handshakes = async (): Promise<number> =>
       (await metrics(service))('passkey_tls_connections{state="handshake"}');
     const before = await descriptorsOf(service);
@@ -181,7 +181,7 @@ describe('two workers', () => {
     await until(async () => (await descriptorsOf(service)) <= before + 20);
   });
 
-  it('both take a new access policy, and record it', async () => {
+  it('both load a new access policy and record it', async () => {
     const since = Date.now();
     const before = (await readiness(service)).workers[0]!['access_policy']?.['digest'];
     await appendFile(join(dataDir, 'access-policy.yaml'), 'deny:\n  - serial: "00"\n');
@@ -197,7 +197,7 @@ describe('two workers', () => {
     for (const reload of reloads) expect(reload).toMatchObject({ digest, denials_added: ['serial: 00'] });
   });
 
-  it('both take a new certificate and a new revocation list: who is revoked is out, on live connections too', async () => {
+  it('both load a new certificate and a new revocation list, and refuse a revoked caller on live connections too', async () => {
     const revoked = await pki.issue();
     const live = connections(service, 2, pki, revoked);
     for (const connection of live) expect(await connection.get()).toMatchObject({ status: 200 });
@@ -211,7 +211,7 @@ describe('two workers', () => {
     expect(new Set(shown)).toEqual(new Set([new X509Certificate(certificatePem).fingerprint256]));
   });
 
-  it('one of which is killed under load: it is replaced, nothing acknowledged is lost, and who was at the other notices nothing', async () => {
+  it('lose nothing acknowledged when one is killed under load: it is replaced, and callers of the other notice nothing', async () => {
     const [, killed] = await pidsOf(service);
     const since = Date.now();
     const idle = connections(service);
@@ -237,7 +237,7 @@ describe('two workers', () => {
     expect(read(registered)).toBeGreaterThan(before(registered));
   });
 
-  it('answer what they were asked before SIGTERM, record their stop and end with 0', async () => {
+  it('answer the requests that came before SIGTERM, record their stop and end with 0', async () => {
     const since = Date.now();
     const body = JSON.stringify(service.ceremonies.registrationRequest('grace'));
     const halves = await Promise.all(
@@ -254,10 +254,10 @@ describe('two workers', () => {
 
 describe('the primary', () => {
   it.each([
-    ['a Ctrl-C', 'SIGINT'],
-    ['the end of its terminal', 'SIGHUP'],
+    ['Ctrl-C', 'SIGINT'],
+    ['a closed terminal', 'SIGHUP'],
   ] as const)(
-    'takes %s, which reaches the workers too, as one stop; its embedded database outlives them',
+    'treats %s, which also reaches the workers, as one stop, and its embedded database outlives them',
     async (_, signal) => {
       const service = await ServiceProcess.start(join(dataDir, 'embedded'), '', WORKERS);
       const [connection] = connections(service, 1, new Pki(join(dataDir, 'embedded/pki')));
@@ -275,7 +275,7 @@ describe('the primary', () => {
     },
   );
 
-  it('that is killed takes its workers along, when they have answered what they were asked', async () => {
+  it('takes its workers along when it is killed, after they have answered their requests', async () => {
     const since = Date.now();
     const service = await ServiceProcess.start(dataDir, database.url, WORKERS);
     const pids = await pidsOf(service);
@@ -289,7 +289,7 @@ describe('the primary', () => {
     await until(() => Promise.resolve(!pids.some(isAlive)));
   });
 
-  it('ends, and says once what only a worker can find out', async () => {
+  it('ends and reports once what only a worker can find out', async () => {
     const parties = join(dataDir, 'parties.yaml');
     await writeFile(parties, '- rpId: https://example.com');
     const starting = ServiceProcess.start(dataDir, database.url, { ...WORKERS, PASSKEY_RELYING_PARTIES_FILE: parties });

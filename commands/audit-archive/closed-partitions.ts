@@ -125,8 +125,12 @@ async function dropPartition(manager: EntityManager, archived: ArchivedPartition
 
 function buildArchiveEvent({ partition, extent, file, digest, treeSize }: ArchivedPartition, now: Date): unknown[] {
   const facts = {
-    ...{ partition: partition.name, events: extent.events, leaves: { from: extent.from, to: extent.to } },
-    ...{ file, sha256: digest.toString('hex'), tree_size: treeSize },
+    partition: partition.name,
+    events: extent.events,
+    leaves: { from: extent.from, to: extent.to },
+    file,
+    sha256: digest.toString('hex'),
+    tree_size: treeSize,
   };
   return [...createAuditRow({ type: 'audit.archive', outcome: 'success', facts }, null, now).values];
 }

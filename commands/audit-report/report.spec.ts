@@ -57,7 +57,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('tells refusals by reason, denied callers and refused handshakes', async () => {
+  it('shows refusals by reason, denied callers and refused handshakes', async () => {
     const report = await buildSampleReport();
     expect(listCells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
     expect(findSection(report, 'denied').rows).toEqual([
@@ -72,7 +72,7 @@ describe('a report', () => {
     );
   });
 
-  it('tells changes, signs, readers and models', async () => {
+  it('shows changes, risks, readers and models', async () => {
     const report = await buildSampleReport();
     expect(listCells(report, 'changes', 4)).toEqual([
       ['2026-01-07 12:00:01', 'policy.reload', 'success', 'Passkey Manager'],
@@ -95,7 +95,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('says what needs a look, the gravest first', async () => {
+  it('names what needs a look, the gravest first', async () => {
     const { remarks } = await buildSampleReport();
     expect(remarks.map(({ level, text }) => `${level} ${text}`)).toEqual([
       'act Passkey records that fail their integrity check: 1',
@@ -111,7 +111,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('is of the time that is asked for', async () => {
+  it('covers the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
       '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report',
@@ -122,7 +122,7 @@ describe('a report', () => {
     expect([never.period, findSection(never, 'activity').rows]).toEqual(['No events in the requested period', []]);
   });
 
-  it('says whether the export was proved, and is not made of one that does not hold', async () => {
+  it('says whether the export was proved, and refuses one that does not verify', async () => {
     expect((await buildSampleReport()).proof).toMatchObject({ holds: true, text: expect.stringMatching(/^Verified/) });
     const review = new Review(ALWAYS);
     await expect(reviewExport(splitIntoChunks(lines.toSpliced(5, 1).join('')), review, KEYS)).rejects.toThrow(
@@ -132,8 +132,8 @@ describe('a report', () => {
   });
 });
 
-describe('the page', () => {
-  it('has nothing of what is hostile, and nothing from elsewhere', async () => {
+describe('the page of a report', () => {
+  it('contains no hostile markup, and loads nothing from elsewhere', async () => {
     const html = renderHtml(await buildSampleReport());
     // eslint-disable-next-line no-control-regex
     expect(html).not.toMatch(/<script|<img|onerror=alert\(2\)>|\u001b|\u202e/);
@@ -142,7 +142,7 @@ describe('the page', () => {
     expect(html).toContain(`default-src 'none'`);
   });
 
-  it('is well-formed: every element that opens closes', async () => {
+  it('is well-formed: every element that opens also closes', async () => {
     const html = renderHtml(await buildSampleReport()).replace(/<style>[^]*<\/style>/, '');
     const open: string[] = [];
     for (const [tag, closing, name = '', rest = ''] of html.matchAll(
@@ -155,21 +155,21 @@ describe('the page', () => {
     expect(html.match(/<(?!\/?[a-z]|!doctype)/g)).toBeNull();
   });
 
-  it('has a plot for what is seen better than read, said in words too', async () => {
+  it('has a plot for figures that are easier to see than to read, and says them in words too', async () => {
     const html = renderHtml(await buildSampleReport());
     expect(html.match(/<svg [^>]*role="img" aria-labelledby="[\w-]+"/g)).toHaveLength(3);
     expect(html).toContain('Authentications per 3 hours: 452 accepted, 53 refused');
     for (const [, id] of html.matchAll(/aria-labelledby="([\w-]+)"/g)) expect(html).toContain(`id="${id!}"`);
   });
 
-  it('says loudly what was not proved', async () => {
+  it('says prominently what was not proved', async () => {
     const review = new Review(ALWAYS);
     await reviewExport(splitIntoChunks(), review);
     const report = buildReport(review, { file: '-', proved: undefined, modelName });
     for (const shown of [renderHtml(report), renderText(report)]) expect(shown).toContain('NOT VERIFIED');
   });
 
-  it('is there for an export without an event, too', async () => {
+  it('is made for an export without events too', async () => {
     const log = new SampleLog(3);
     const review = new Review({ from: 0, to: 1 });
     const proved = await reviewExport(
@@ -183,8 +183,8 @@ describe('the page', () => {
   });
 });
 
-describe('the text', () => {
-  it('obeys nobody: it has no control character and no turn of direction', async () => {
+describe('the text of a report', () => {
+  it('contains no control character and no change of direction', async () => {
     const text = renderText(await buildSampleReport());
     // eslint-disable-next-line no-control-regex
     expect(text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/g)).toBeNull();

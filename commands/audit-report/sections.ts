@@ -271,7 +271,10 @@ const noteShortened = (rows: readonly Counted<unknown>[], max: number): { note?:
 
 const MAX_FACTS = 6;
 /** Facts that the report shows elsewhere or that are too long to read. */
-const OMITTED: ReadonlySet<string> = new Set([...['permission', 'epoch', 'policy', 'trust', 'previous_digest', 'credential'], 'policy_digest']); // prettier-ignore
+const OMITTED: ReadonlySet<string> = new Set([
+  ...['permission', 'epoch', 'policy', 'trust', 'previous_digest', 'credential'],
+  'policy_digest',
+]);
 
 /** Describes an event in one line: its relying party, reason, detail and first few facts. */
 function describeChange({ reason, detail, rpId, facts }: LoggedEvent): string {
@@ -281,8 +284,10 @@ function describeChange({ reason, detail, rpId, facts }: LoggedEvent): string {
     return shown === '' ? [] : [`${name.replaceAll('_', ' ')} ${shown}`];
   });
   const more = told.length > MAX_FACTS ? ['…'] : [];
-  return [rpId, [reason, detail].filter(Boolean).join(': '), ...told.slice(0, MAX_FACTS), ...more].filter(Boolean).join(' · ');
-} // prettier-ignore
+  return [rpId, [reason, detail].filter(Boolean).join(': '), ...told.slice(0, MAX_FACTS), ...more]
+    .filter(Boolean)
+    .join(' · ');
+}
 
 function formatFact(value: unknown): string {
   if (typeof value === 'string') return /^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 12)}…` : value;

@@ -88,11 +88,15 @@ export class HourlyCounts {
     let [first, last] = [Infinity, -Infinity];
     for (const hour of this.#hours.keys()) [first, last] = [Math.min(first, hour), Math.max(last, hour)];
     if (first > last) return { buckets: [], hours: 1 };
-    const hours = WIDTHS.find((width) => Math.floor(last / width) - Math.floor(first / width) < maxBuckets) ?? Math.ceil((last - first + 1) / maxBuckets); // prettier-ignore
+    const hours =
+      WIDTHS.find((width) => Math.floor(last / width) - Math.floor(first / width) < maxBuckets) ??
+      Math.ceil((last - first + 1) / maxBuckets);
     const begin = Math.floor(first / hours);
     const buckets = Array.from({ length: Math.floor(last / hours) - begin + 1 }, (_, index) => ({
       start: new Date((begin + index) * hours * HOUR_MS),
-      ...{ events: 0, accepted: 0, refused: 0 },
+      events: 0,
+      accepted: 0,
+      refused: 0,
     }));
     for (const [hour, counts] of this.#hours) {
       const bucket = buckets[Math.floor(hour / hours) - begin]!;

@@ -27,8 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-describe('the listener', () => {
-  it('offers one protocol, and of key exchanges the post-quantum one first', async () => {
+describe('the inventory of the listener', () => {
+  it('lists one protocol, and of the key exchanges the post-quantum one first', async () => {
     const { listener } = await take();
     expect(listener).toMatchObject({
       protocols: ['TLSv1.3'],
@@ -49,7 +49,7 @@ describe('the listener', () => {
     expect(listener?.signatures.filter(({ name }) => /SHA1$|MD5/.test(name))).toEqual([]);
   });
 
-  it('is asked, not believed: another configuration has another inventory', async () => {
+  it('is measured, so that another configuration has another inventory', async () => {
     const { tls } = readConfig({ PASSKEY_DATA_DIR: directory });
     const { context } = await readTrustMaterial(tls, NOW);
     const offers = await probeOffers({ ...context, minVersion: 'TLSv1.2', ecdhCurve: 'P-521' });
@@ -59,8 +59,8 @@ describe('the listener', () => {
   });
 });
 
-describe('keys', () => {
-  it('are told by their algorithm, size, file and the fingerprint of the public part', async () => {
+describe('the inventory of keys', () => {
+  it('lists them by algorithm, size, file and the fingerprint of the public part', async () => {
     const { keys } = await take();
     const described = keys.map(({ algorithm, size, where, postQuantum }) => [algorithm, size, where, postQuantum]);
     expect(described).toEqual([
@@ -75,7 +75,7 @@ describe('keys', () => {
     expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([true, true, true, false, false, false, false]);
   });
 
-  it('may be encrypted', async () => {
+  it('includes encrypted keys', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
     const cipher = { cipher: 'aes-256-cbc', passphrase: PASSPHRASE };
     await writeFile(path('encrypted.key'), privateKey.export({ type: 'pkcs8', format: 'pem', ...cipher }));
@@ -86,21 +86,27 @@ describe('keys', () => {
   });
 });
 
-describe('certificates and revocation lists', () => {
-  it('are told with their names, validity, days left, keys and signatures', async () => {
+describe('the inventory of certificates and revocation lists', () => {
+  it('lists them with their names, validity, days left, keys and signatures', async () => {
     const { certificates } = await take();
     const server = new X509Certificate(await readFile(path('pki/server.crt')));
     expect(certificates[0]).toMatchObject({
-      ...{ what: 'server', where: path('pki/server.crt'), subject: 'CN=localhost' },
-      ...{ issuer: 'CN=Passkey Manager development CA', serial: server.serialNumber.toLowerCase(), holds: 'EC, P-256' },
-      ...{ signature: 'ecdsa-with-SHA256', notAfter: server.validToDate.toISOString(), postQuantum: 'no' },
+      what: 'server',
+      where: path('pki/server.crt'),
+      subject: 'CN=localhost',
+      issuer: 'CN=Passkey Manager development CA',
+      serial: server.serialNumber.toLowerCase(),
+      holds: 'EC, P-256',
+      signature: 'ecdsa-with-SHA256',
+      notAfter: server.validToDate.toISOString(),
+      postQuantum: 'no',
       fingerprint: server.fingerprint256.replaceAll(':', '').toLowerCase(),
     });
     expect([396, 397]).toContain(certificates[0]?.daysLeft);
     expect(certificates[1]).toMatchObject({ what: 'authority of callers', where: path('pki/ca.crt') });
   });
 
-  it('include what is trusted without being configured', async () => {
+  it('includes roots that are trusted without being configured', async () => {
     const { certificates } = await take();
     const builtIn = certificates.filter(({ where }) => where === 'built in').map(({ what }) => what);
     expect(new Set(builtIn)).toEqual(
@@ -108,7 +114,7 @@ describe('certificates and revocation lists', () => {
     );
   });
 
-  it('a list tells how many it revokes', async () => {
+  it('says how many certificates a list revokes', async () => {
     const pki = new Pki(path('pki'));
     await pki.revoke(await pki.issue());
     const { revocationLists } = await take();
@@ -119,8 +125,8 @@ describe('certificates and revocation lists', () => {
   });
 });
 
-describe('the database', () => {
-  it('is told with what was asked for and what came of it, without the password', async () => {
+describe('the inventory of the database', () => {
+  it('shows the requested and the actual encryption, without the password', async () => {
     const { database } = await take({ DATABASE_URL });
     expect(database).toEqual({
       server: '127.0.0.1:1/passkeys',
@@ -130,14 +136,14 @@ describe('the database', () => {
     });
   });
 
-  it('that answers tells whether the connection is encrypted', async () => {
+  it('says whether a connection is encrypted when the database answers', async () => {
     const { database } = await take({ DATABASE_URL: process.env['PASSKEY_TEST_DATABASE_URL'] });
     expect(database).toMatchObject({ settings: 'none: TLS is not requested', agreed: 'no TLS' });
   });
 });
 
 describe('an inventory', () => {
-  it('holds no secret, as JSON or as a table', async () => {
+  it('contains no secret, as JSON or as a table', async () => {
     const inventory = await take({ DATABASE_URL });
     const told = JSON.stringify(inventory) + formatInventory(inventory);
     const names = (await readdir(directory, { recursive: true })).filter((name) => name.endsWith('.key'));
@@ -150,7 +156,7 @@ describe('an inventory', () => {
     }
   });
 
-  it('tells what cannot be read, and all the rest', async () => {
+  it('says what cannot be read, and lists all the rest', async () => {
     await writeFile(path('no.key'), 'no key');
     await writeFile(path('no.crl'), 'no list');
     const inventory = await take({ PASSKEY_AUDIT_KEY_FILE: path('no.key'), PASSKEY_TLS_CRL_FILE: path('no.crl') });
@@ -166,7 +172,7 @@ describe('an inventory', () => {
     expect(formatInventory(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 
-  it('names code that is there', async () => {
+  it('names source files that exist', async () => {
     const { webauthn } = await take();
     for (const { where } of webauthn) expect([where, existsSync(where)]).toEqual([where, true]);
   });

@@ -51,7 +51,7 @@ afterEach(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe('the embedded database', () => {
-  it('is a PostgreSQL on a port of the loopback, with UTF-8 text and ordinary roles', async () => {
+  it('is a PostgreSQL on a port of the loopback address, with UTF-8 text and ordinary roles', async () => {
     const { url, migratorUrl } = await start();
     for (const each of [url, migratorUrl]) {
       expect(new URL(each)).toMatchObject({
@@ -68,7 +68,7 @@ describe('the embedded database', () => {
     }
   });
 
-  it('lets the service work in the schema that the migrator makes, and make nothing itself', async () => {
+  it('lets the service work in the schema that the migrator makes, and create nothing itself', async () => {
     const { url, migratorUrl } = await start();
     await query(migratorUrl, 'CREATE TABLE migrated (); GRANT SELECT ON migrated TO passkey_manager');
     expect(await query(url, 'SELECT * FROM migrated')).toEqual([]);
@@ -82,7 +82,7 @@ describe('the embedded database', () => {
     }
   });
 
-  it('turns away who has no password', async () => {
+  it('refuses a client without the password', async () => {
     const { url } = await start();
     for (const user of ['passkey_manager', 'passkey_migrator', 'passkey_auditor', 'postgres']) {
       for (const password of ['', 'wrong']) {
@@ -102,7 +102,7 @@ describe('the embedded database', () => {
     }
   });
 
-  it('keeps what was committed, and its passwords not at all', async () => {
+  it('keeps what was committed, and never stores passwords', async () => {
     const first = await start();
     await query(first.migratorUrl, 'CREATE TABLE kept AS SELECT 42 AS answer');
     await first.stop();
@@ -113,12 +113,12 @@ describe('the embedded database', () => {
     }
   });
 
-  it('makes the database that it is asked for', async () => {
+  it('creates the database that it is asked for', async () => {
     const { url } = await start({ database: 'Ada "1"' });
     expect(await query(url, 'SELECT current_database() AS name')).toEqual([{ name: 'Ada "1"' }]);
   });
 
-  it('ends with stop(), sessions or not, and twice is once', async () => {
+  it('ends with stop(), with or without sessions, and a second stop() does nothing', async () => {
     const server = await start();
     const session = new pg.Client({ connectionString: server.url });
     session.on('error', () => undefined);
@@ -128,7 +128,7 @@ describe('the embedded database', () => {
     await expect(readPostmasterPid(directory)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('is fresh after its directory was deleted, and of one service at a time', async () => {
+  it('is new after its directory was deleted, and serves one service at a time', async () => {
     await rm(join(directory, 'postgres'), { recursive: true });
     const starts = await Promise.allSettled([start(), start()]);
     const inUse = `${directory}/postgres is in use by another Passkey Manager (process ${String(process.pid)})`;
@@ -160,7 +160,7 @@ describe('the embedded database', () => {
     expect(await retry(() => query(url, 'SELECT 1 AS one'))).toHaveLength(1);
   });
 
-  it('says what its server said when that can not start', async () => {
+  it('reports what its server said when it cannot start', async () => {
     await (await start()).stop();
     const settings = join(directory, 'postgres/data/postgresql.conf');
     const before = await readFile(settings, 'utf8');

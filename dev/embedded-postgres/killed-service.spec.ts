@@ -68,7 +68,7 @@ afterEach(async () => {
 });
 
 describe('after kill -9 of the service', () => {
-  it('the next start takes over the server that it left behind, and ends it', async () => {
+  it('the next start takes over the server that was left behind, and ends it', async () => {
     const service = launch();
     const client = await openSession(await readLine(service));
     await client.query('CREATE TABLE acknowledged AS SELECT 1');
@@ -77,7 +77,7 @@ describe('after kill -9 of the service', () => {
     expect(await startAgain()).toEqual({ acknowledged: 1, ended: true });
   });
 
-  it('and of its server, the next start recovers, though their process id belongs to another program', async () => {
+  it('and of its server, the next start recovers, even if another program has their process id', async () => {
     const service = launch();
     const client = await openSession(await readLine(service));
     await client.query('CREATE TABLE acknowledged AS SELECT 1');
@@ -94,7 +94,7 @@ describe('after kill -9 of the service', () => {
     other.kill();
   });
 
-  it('during its first start, the next one makes the database', async () => {
+  it('during its first start, the next start creates the database', async () => {
     const service = launch();
     while ((await readdir(directory)).length === 0) await sleep(5);
     expect(await readdir(directory)).toEqual([expect.stringMatching(/^postgres\.initialising-/)]);
@@ -109,7 +109,7 @@ describe('after kill -9 of the service', () => {
 });
 
 describe('Ctrl-C', () => {
-  it('reaches the whole process group; the server answers until the service has drained, and ends with it', async () => {
+  it('reaches the whole process group, and the server answers until the service has drained, then ends with it', async () => {
     const service = launch();
     await readLine(service);
     process.kill(-Number(service.pid), 'SIGINT');
@@ -120,7 +120,7 @@ describe('Ctrl-C', () => {
 });
 
 describe('a process that ends without stop()', () => {
-  it('is not held up by the database, and takes its server along', async () => {
+  it('is not held up by the database, and ends its server', async () => {
     const script = `
       const { startEmbeddedPostgres } = await import(${JSON.stringify(join(import.meta.dirname, 'embedded-postgres.ts'))});
       await startEmbeddedPostgres({ directory: ${JSON.stringify(directory)}, durable: false });`;

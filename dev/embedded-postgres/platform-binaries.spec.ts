@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 describe('the programs of PostgreSQL', () => {
-  it('run after npm ci --ignore-scripts: the missing links are made', async () => {
+  it('run after npm ci --ignore-scripts, because the missing links are made', async () => {
     const { initdb } = await findBinaries(account, shelf, installed);
     expect(initdb).toBe(join(installed, 'native/bin/initdb'));
     expect(await readVersion(initdb)).toMatch(/^initdb \(PostgreSQL\) \d+/);
@@ -63,7 +63,7 @@ describe('the programs of PostgreSQL', () => {
     await chmod(join(installed, 'native/lib'), 0o755);
   });
 
-  it('that can not run at all are refused with the way out', async () => {
+  it('are refused with the way out when they cannot run at all', async () => {
     await rm(join(installed, 'native/lib'), { recursive: true });
     await mkdir(join(installed, 'native/lib'));
     await expect(findBinaries(account, shelf, installed)).rejects.toThrow(/DATABASE_URL/);

@@ -43,7 +43,7 @@ function listMistakes(text: string): readonly string[] {
 }
 
 describe('an access policy', () => {
-  it('is read whole', () => {
+  it('is read with every member', () => {
     const { grants, ...read } = parseAccessPolicy(EXAMPLE);
     expect(read).toEqual({
       trustDomain: 'bank.example',
@@ -68,7 +68,7 @@ describe('an access policy', () => {
     ]);
   });
 
-  it('of development grants what the contract says', async () => {
+  it('for development grants what the contract says', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
     try {
       await prepareDevelopment(directory);
@@ -94,26 +94,26 @@ describe('an access policy', () => {
     }
   });
 
-  it.each(['a', 'a-b_c.9', 'a'.repeat(255)])('may be of the trust domain %s', (trustDomain) => {
+  it.each(['a', 'a-b_c.9', 'a'.repeat(255)])('accepts the trust domain %s', (trustDomain) => {
     expect(parseAccessPolicy(policy(GOOD).replaceAll('bank.example', trustDomain)).trustDomain).toBe(trustDomain);
   });
 
-  it.each(['a', '...', '..a', 'A-Z_0.9', 'ns/prod/sa/auth-service'])('may name the identity /%s', (path) => {
+  it.each(['a', '...', '..a', 'A-Z_0.9', 'ns/prod/sa/auth-service'])('accepts the identity /%s', (path) => {
     const id = `spiffe://bank.example/${path}`;
     expect([...parseAccessPolicy(policy(`id: ${id}\npermissions: [audit:read]`)).grants.keys()]).toEqual([id]);
   });
 
-  it('has another digest when a byte is another', () => {
+  it('has another digest when one byte differs', () => {
     const [one, two] = [GOOD, `${GOOD} `].map((service) => parseAccessPolicy(policy(service)).digest);
     expect(one).not.toBe(two);
   });
 
-  it.each([0.1, 1, 1_000_000])('may allow %d requests a second', (rate) => {
+  it.each([0.1, 1, 1_000_000])('accepts %d requests a second', (rate) => {
     const [grant] = parseAccessPolicy(policy(`${GOOD}\nrequestsPerSecond: ${String(rate)}`)).grants.values();
     expect(grant?.requestsPerSecond).toBe(rate);
   });
 
-  it('tells a mistake once, and of a permission which ones there are', () => {
+  it('reports a mistake once, and an unknown permission with the list of permissions', () => {
     expect(listMistakes(policy(GOOD, 'deny: []\n'))).toHaveLength(1);
     expect(listMistakes(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
     expect(listMistakes(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
@@ -123,7 +123,7 @@ describe('an access policy', () => {
     ]);
   });
 
-  it('names every mistake at once', () => {
+  it('reports every mistake at once', () => {
     const text = policy('id: nonsense\npermissions: [audit:reed]\nrate: 5', 'extra: 1\n').replace('version: 1', '');
     expect(listMistakes(text).length).toBeGreaterThanOrEqual(5);
     expect(() => parseAccessPolicy(text)).toThrow(/cannot be used:\n {2}- .*\n {2}- /);
@@ -134,12 +134,16 @@ describe('an access policy is refused when', () => {
   it.each<[string, string, RegExp]>([
     ['it is empty', '', /the policy must be a mapping/],
     ['it is a list', '[]', /the policy must be a mapping/],
-    ['it is no YAML', 'version: [', /./],
+    ['it is not YAML', 'version: [', /./],
     ['it is two documents', `${policy(GOOD)}---\n${policy(GOOD)}`, /multiple documents/],
     ['its version is another', policy(GOOD).replace('1', '2'), /^version must be 1/],
     ['its version is text', policy(GOOD).replace('version: 1', 'version: "1"'), /^version must be 1/],
     ['it has no trust domain', policy(GOOD).replace(/trustDomain.*/, ''), /^trustDomain must/],
-    ['its trust domain is no domain', policy(GOOD).replace('bank.example', '"bank.example/ns"'), /^trustDomain must/],
+    [
+      'its trust domain is not a domain',
+      policy(GOOD).replace('bank.example', '"bank.example/ns"'),
+      /^trustDomain must/,
+    ],
     ['its trust domain is too long', policy(GOOD).replaceAll('bank.example', 'a'.repeat(256)), /^trustDomain must/],
     ['its trust domain is in capitals', policy(GOOD).replaceAll('bank.example', 'Bank.example'), /^trustDomain must/],
     ['it has no services', 'version: 1\ntrustDomain: bank.example', /^services must be a list/],
@@ -175,7 +179,7 @@ describe('an access policy is refused when', () => {
       `%TAG ! tag:yaml.org,2002:\n---\n${policy(GOOD.replace('audit:read', '!str audit:read'))}`,
       /^a YAML directive/,
     ],
-    ['it has a directive that no parser knows', `%POLICY 1\n---\n${policy(GOOD)}`, /directive/],
+    ['it has an unknown directive', `%POLICY 1\n---\n${policy(GOOD)}`, /directive/],
     ['it has a tag of YAML itself', policy(`${GOOD}\nrequestsPerSecond: !!int "5"`), /^a YAML tag/],
     ['a mapping has a tag', policy(GOOD).replace('services:', 'services: !!seq'), /^a YAML tag/],
     ['it has a merge key', policy(`${GOOD}\n<<: {notAfter: 2027-01-01T00:00:00Z}`), /unknown key "<<"/],
@@ -207,7 +211,7 @@ describe('an access policy is refused when', () => {
     ['a permission is in capitals', GOOD.replace('audit:read', 'Audit:Read'), /"Audit:Read" is not a permission/],
     ['a permission is a wildcard', GOOD.replace('audit:read', '"audit:*"'), /\.permissions/],
     ['a permission is everything', GOOD.replace('audit:read', '"*"'), /\.permissions/],
-    ['a permission comes twice', GOOD.replace('audit:read', 'audit:read, audit:read'), /has an entry twice/],
+    ['a permission occurs twice', GOOD.replace('audit:read', 'audit:read, audit:read'), /has an entry twice/],
     ['a permission is a number', GOOD.replace('audit:read', '1'), /\.permissions must be text/],
     ['relying parties are none', `${GOOD}\nrelyingParties: []`, /\.relyingParties must be a list/],
     ['relying parties are null', `${GOOD}\nrelyingParties:`, /\.relyingParties must be a list/],
@@ -226,7 +230,7 @@ describe('an access policy is refused when', () => {
     ['a relying party ends in a dot', `${GOOD}\nrelyingParties: [login.example.]`, /is not an RP ID/],
     ['a relying party has a space', `${GOOD}\nrelyingParties: ["login.example "]`, /is not an RP ID/],
     ['a relying party is an address', `${GOOD}\nrelyingParties: [192.0.2.1]`, /is not an RP ID/],
-    ['a relying party comes twice', `${GOOD}\nrelyingParties: [a.example, a.example]`, /has an entry twice/],
+    ['a relying party occurs twice', `${GOOD}\nrelyingParties: [a.example, a.example]`, /has an entry twice/],
     ['the rate is 0', `${GOOD}\nrequestsPerSecond: 0`, /\.requestsPerSecond must/],
     ['the rate is above a million', `${GOOD}\nrequestsPerSecond: 1000000.5`, /\.requestsPerSecond must/],
     ['the rate is negative', `${GOOD}\nrequestsPerSecond: -1`, /\.requestsPerSecond must/],
@@ -235,8 +239,8 @@ describe('an access policy is refused when', () => {
     ['the rate is not a number', `${GOOD}\nrequestsPerSecond: .nan`, /\.requestsPerSecond must/],
     ['the rate is null', `${GOOD}\nrequestsPerSecond:`, /\.requestsPerSecond must/],
     ['the end is a day', `${GOOD}\nnotAfter: 2027-06-30`, /\.notAfter must be an RFC 3339 time/],
-    ['the end has no zone', `${GOOD}\nnotAfter: 2027-06-30T00:00:00`, /\.notAfter must be an RFC 3339 time/],
-    ['the end is no day', `${GOOD}\nnotAfter: 2027-02-30T00:00:00Z`, /\.notAfter must be an RFC 3339 time/],
+    ['the end has no time zone', `${GOOD}\nnotAfter: 2027-06-30T00:00:00`, /\.notAfter must be an RFC 3339 time/],
+    ['the end is not a real day', `${GOOD}\nnotAfter: 2027-02-30T00:00:00Z`, /\.notAfter must be an RFC 3339 time/],
     ['the end is a year', `${GOOD}\nnotAfter: 2027`, /\.notAfter must be an RFC 3339 time/],
     ['the end is in words', `${GOOD}\nnotAfter: never`, /\.notAfter must be an RFC 3339 time/],
     ['the end is null', `${GOOD}\nnotAfter:`, /\.notAfter must be an RFC 3339 time/],
@@ -244,7 +248,7 @@ describe('an access policy is refused when', () => {
     expect(listMistakes(policy(service)).join('\n')).toMatch(mistake);
   });
 
-  it('an identity comes twice', () => {
+  it('an identity occurs twice', () => {
     const twice = policy(GOOD).replace(/ {2}- (.|\n)*/, (service) => service + service);
     expect(listMistakes(twice)).toEqual(['services[1].id repeats spiffe://bank.example/a']);
   });
@@ -263,10 +267,10 @@ describe('an access policy is refused when', () => {
     ['a denied fingerprint is cut short', 'deny: [{fingerprint: "ab01"}]', /\.fingerprint must be text/],
     ['a denied fingerprint is SHA-1', `deny: [{fingerprint: "${'ab'.repeat(20)}"}]`, /\.fingerprint must be text/],
     ['a denied public key is cut short', 'deny: [{publicKey: "ab01"}]', /\.publicKey must be text/],
-    ['a denied identity is no SPIFFE ID', 'deny: [{id: auditor}]', /\.id must be text/],
+    ['a denied identity is not a SPIFFE ID', 'deny: [{id: auditor}]', /\.id must be text/],
     ['a denied identity is of another trust domain', 'deny: [{id: "spiffe://other/a"}]', /not in the trust domain/],
     ['a denied identity has a wildcard', 'deny: [{id: "spiffe://bank.example/*"}]', /\.id must be text/],
-  ])('%s: it would lock nobody out', (_, deny, mistake) => {
+  ])('%s, which would lock nobody out', (_, deny, mistake) => {
     expect(listMistakes(policy(GOOD, `${deny}\n`)).join('\n')).toMatch(mistake);
   });
 });
@@ -279,13 +283,16 @@ describe('a denial', () => {
     ['00:00:00:0A', '0a'],
     ['00', '00'],
     [`00${'9F'.repeat(20)}`, '9f'.repeat(20)],
-  ])('by the serial number %s, as a tool shows it, is one by %s', (shown, serial) => {
+  ])('is the same for the serial number %s, as a tool shows it, and for %s', (shown, serial) => {
     expect(parseAccessPolicy(policy(GOOD, `deny: [{serial: "${shown}"}]\n`)).deny).toEqual([{ serial }]);
   });
 
-  it.each(['fingerprint', 'publicKey'])('by a %s with colons in capitals is one by the same without', (member) => {
-    const shown = FINGERPRINT.toUpperCase().replace(/..(?=.)/g, '$&:');
-    const { deny } = parseAccessPolicy(policy(GOOD, `deny: [{${member}: "${shown}"}]\n`));
-    expect(deny).toEqual([{ [member]: FINGERPRINT }]);
-  });
+  it.each(['fingerprint', 'publicKey'])(
+    'is the same for a %s with colons in capitals and for the same without',
+    (member) => {
+      const shown = FINGERPRINT.toUpperCase().replace(/..(?=.)/g, '$&:');
+      const { deny } = parseAccessPolicy(policy(GOOD, `deny: [{${member}: "${shown}"}]\n`));
+      expect(deny).toEqual([{ [member]: FINGERPRINT }]);
+    },
+  );
 });

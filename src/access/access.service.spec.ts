@@ -52,7 +52,7 @@ describe('a permission', () => {
     else await expect(demand).rejects.toMatchObject(denied(`the caller lacks ${permission}`));
   });
 
-  it('"any" is had by every identity that the policy names', async () => {
+  it('"any" is held by every identity that the policy names', async () => {
     await expect(access().authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
@@ -62,23 +62,23 @@ describe('a permission', () => {
     ['spiffe://bank.example/ns/prod/sa'],
     ['SPIFFE://BANK.EXAMPLE/ns/prod/sa/auth-service'],
     [''],
-  ])('"any" is not had by "%s", which it does not name', async (spiffeId) => {
+  ])('"any" is not held by "%s", which it does not name', async (spiffeId) => {
     const detail = 'the access policy does not name the caller';
     await expect(access().authorize(request({ spiffeId }), 'any')).rejects.toMatchObject(denied(detail));
     expect(audit.entries).toEqual(recorded(detail));
   });
 
-  it('that is lacking is in the audit log before the caller learns of it', async () => {
+  it('that the caller lacks is recorded in the audit log before the caller is answered', async () => {
     await expect(access().authorize(request(), 'audit:read')).rejects.toThrow();
     expect(audit.entries).toEqual(recorded('the caller lacks audit:read'));
   });
 
-  it('that is lacking fails the request when that cannot be recorded', async () => {
+  it('that the caller lacks fails the request when that cannot be recorded', async () => {
     audit.failure = new Error('the database is gone');
     await expect(access().authorize(request(), 'audit:read')).rejects.toThrow('the database is gone');
   });
 
-  it('that is had is no event of its own', async () => {
+  it('that the caller has leaves no event of its own', async () => {
     await access().authorize(request(), 'passkeys:register');
     expect(audit.entries).toEqual([]);
   });
@@ -106,7 +106,7 @@ describe('the deny list', () => {
     ['public key, which is its fingerprint', `publicKey: "${'ab'.repeat(32)}"`],
     ['identity', 'id: spiffe://bank.example/ns/prod/sa/auth-service2'],
     ['fingerprint, which is its serial number', `fingerprint: "${'5f'.repeat(32)}"`],
-  ])('does not stop one of another %s', async (_, denial) => {
+  ])('does not stop a caller by another %s', async (_, denial) => {
     await expect(access('', `deny: [{${denial}}]`).authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
@@ -123,7 +123,7 @@ describe('the deny list', () => {
     await expect(access('', denial).authorize(request({ twinFingerprint: undefined }), 'any')).resolves.toBeUndefined();
   });
 
-  it('stops by any of its entries', async () => {
+  it('stops a caller by any of its entries', async () => {
     const service = access('', 'deny: [{serial: "01"}, {serial: "02"}, {serial: "5f3a"}]');
     await expect(service.authorize(request(), 'any')).rejects.toMatchObject(denied(detail));
   });
@@ -137,13 +137,13 @@ describe('a grant that ends', () => {
     ['a millisecond ago', '2026-06-30T11:59:59.999Z', false],
     ['now, in another zone', '2026-06-30T14:00:00+02:00', true],
     ['a millisecond ago, in another zone', '2026-06-30T13:59:59.999+02:00', false],
-  ])('%s (%s) is in force: %s', async (_, notAfter, inForce) => {
+  ])('%s (%s) applies: %s', async (_, notAfter, inForce) => {
     const demand = access(`notAfter: ${notAfter}`).authorize(request(), 'passkeys:register');
     if (inForce) await expect(demand).resolves.toBeUndefined();
     else await expect(demand).rejects.toMatchObject(denied('the grant has ended'));
   });
 
-  it('ends on the next request, not on the next connection', async () => {
+  it('ends at the next request, not at the next connection', async () => {
     const service = access('notAfter: 2026-06-30T12:00:00Z');
     await service.authorize(request(), 'any');
     now = new Date(NOW.getTime() + 1);
@@ -151,17 +151,17 @@ describe('a grant that ends', () => {
   });
 });
 
-describe('relying parties', () => {
+describe('the relying parties of a grant', () => {
   it.each([
     ['', null],
     ['relyingParties: [a.example, b.example]', ['a.example', 'b.example']],
-  ])('are put into the context as the grant has them: "%s"', async (grant, relyingParties) => {
+  ])('are put into the request’s context: "%s"', async (grant, relyingParties) => {
     const context = request();
     await access(grant).authorize(context, 'passkeys:register');
     expect(context.relyingParties).toEqual(relyingParties);
   });
 
-  it('are not put there when the demand is refused', async () => {
+  it('are not put there when the request is refused', async () => {
     const context = request();
     await expect(access().authorize(context, 'audit:read')).rejects.toThrow();
     expect(context).not.toHaveProperty('relyingParties');
@@ -184,7 +184,7 @@ describe('relying parties', () => {
 });
 
 describe('a rate', () => {
-  it('is held for each identity, and tells when to come again', async () => {
+  it('is kept for each identity, and says when to come again', async () => {
     const service = access('requestsPerSecond: 2');
     await service.authorize(request(), 'any');
     await service.authorize(request(), 'passkeys:register');
@@ -196,7 +196,7 @@ describe('a rate', () => {
     await expect(service.authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
-  it('is not spent by what is refused anyway', async () => {
+  it('is not spent by requests that are refused anyway', async () => {
     const service = access('requestsPerSecond: 1');
     for (let count = 0; count < 5; count += 1) {
       await expect(service.authorize(request(), 'audit:read')).rejects.toMatchObject({ slug: 'permission-denied' });
@@ -204,22 +204,22 @@ describe('a rate', () => {
     await expect(service.authorize(request(), 'any')).resolves.toBeUndefined();
   });
 
-  it('that is absent limits nothing', async () => {
+  it('that the policy omits limits nothing', async () => {
     const service = access();
     for (let count = 0; count < 1_000; count += 1) await service.authorize(request(), 'any');
   });
 });
 
-describe('a sign of risk', () => {
+describe('the service reports as a risk', () => {
   const risks = () => audit.entries.filter(({ type }) => type === 'risk.signal').map(({ reason }) => reason);
 
-  it('is a certificate of another authority, of an identity that the policy names', async () => {
+  it('a certificate of another authority that carries an identity of the policy', async () => {
     const service = access();
     for (const authority of ['a', 'b']) await service.authorize(request({ authority }), 'any');
     expect(risks()).toEqual(['authority-changed']);
   });
 
-  it('is none of a stranger: others would be forgotten for it', async () => {
+  it('no stranger’s certificate, because others would be forgotten for it', async () => {
     const service = access();
     const spiffeId = 'spiffe://bank.example/stranger';
     for (const authority of ['a', 'b']) {
@@ -228,7 +228,7 @@ describe('a sign of risk', () => {
     expect(risks()).toEqual([]);
   });
 
-  it('is a denial, twenty times', async () => {
+  it('the twentieth denial of an identity', async () => {
     const service = access();
     for (let denials = 0; denials < 20; denials += 1) {
       await service.authorize(request(), 'audit:read').catch(() => undefined);
@@ -238,7 +238,7 @@ describe('a sign of risk', () => {
 });
 
 describe('every decision', () => {
-  it('is counted, by permission and outcome, and in the request’s context', async () => {
+  it('is counted by permission and outcome, and written into the request’s context', async () => {
     const metrics = new Metrics();
     const clock = { now: () => now };
     const policy = parseAccessPolicy(`
@@ -267,7 +267,7 @@ services:
     ]);
   });
 
-  it('is a denial when the relying party is another’s', async () => {
+  it('is a denial when the relying party is another caller’s', async () => {
     const context = { ...authorizedContext({}, ['login.bank.example']) };
     const decision = { outcome: 'allowed', permission: 'any', policyDigest: 'd', epoch: 1 } as const;
     context.decision = decision;

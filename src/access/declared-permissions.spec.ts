@@ -81,7 +81,7 @@ class OnTheClass {
 }
 
 describe('a route without @Requires stops the boot', () => {
-  it('and none does when every route declares its permission', async () => {
+  it('unless every route declares its permission', async () => {
     await expect(boot(Closed)).resolves.toBeUndefined();
   });
 
@@ -90,16 +90,16 @@ describe('a route without @Requires stops the boot', () => {
     ['one beside others', [Closed, Open], 'Open.read'],
     ['one of several routes', [Half], 'Half.other'],
     ['an inherited route', [Heir], 'Heir.read'],
-    ['a route whose class, which nobody asks, has a permission', [OnTheClass], 'OnTheClass.read'],
+    ['a route whose class alone has a permission', [OnTheClass], 'OnTheClass.read'],
   ])('%s', async (_, controllers, route) => {
     await expect(boot(...controllers)).rejects.toThrow(`Routes without @Requires: ${route}`);
   });
 
-  it('and all of them are named', async () => {
+  it('with an error that names all of them', async () => {
     await expect(boot(Open, Half)).rejects.toThrow('Routes without @Requires: Open.read, Half.other');
   });
 
-  it('in an imported module, too', async () => {
+  it('also in an imported module', async () => {
     @Module({ controllers: [Open] })
     class Imported {}
     const testing = Test.createTestingModule({

@@ -48,13 +48,13 @@ describe('a route', () => {
     expect(demanded[0]![0]).toBe(context);
   });
 
-  it('is closed to one that lacks it', async () => {
+  it('is closed to a caller that lacks it', async () => {
     Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
     refusal = new Error('denied');
     await expect(enter('declared')).rejects.toBe(refusal);
   });
 
-  it('is closed to nobody’s request', async () => {
+  it('is closed to a request without a caller', async () => {
     await expect(enter('declared')).rejects.toMatchObject({ slug: 'permission-denied' });
     expect(demanded).toEqual([]);
   });

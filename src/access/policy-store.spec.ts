@@ -61,7 +61,7 @@ describe('the access policy', () => {
     expect([inForce.refused, audit.entries]).toEqual([undefined, []]);
   });
 
-  it('changes while the service runs; who is let in, shut out, changed and denied is on the record', async () => {
+  it('changes while the service runs, and the record says which callers were added, removed, changed and denied', async () => {
     const gone = `  - { id: ${ID}/gone, permissions: [audit:read] }\n`;
     const kept = `  - { id: ${ID}/kept, permissions: [audit:read, audit:export], notAfter: 2027-01-01T00:00:00Z }\n`;
     await start(policy(ENTRY + gone + kept, 'deny: [{ serial: "01" }, { serial: "02" }]\n'));
@@ -90,19 +90,19 @@ describe('the access policy', () => {
     ['relying parties', 'relyingParties: [login.bank.example]'],
     ['a rate', 'requestsPerSecond: 5'],
     ['an end', 'notAfter: 2027-06-30T00:00:00Z'],
-  ])('that gives a service %s has changed it', async (_, line) => {
+  ])('has changed a service when it grants it %s', async (_, line) => {
     await start();
     const { facts } = await replace(policy(`${ENTRY}    ${line}\n`));
     expect(facts).toMatchObject({ changed: [`${ID}/auth-service`], added: [], removed: [] });
   });
 
-  it('that differs in a remark has changed nobody', async () => {
+  it('has changed no caller when only a remark differs', async () => {
     await start();
     const { facts } = await replace(`# a remark\n${policy()}`);
     expect(facts).toMatchObject({ changed: [], added: [], removed: [], denials_added: [], denials_removed: [] });
   });
 
-  it('that is written anew and says the same is nobody’s business', async () => {
+  it('is not reloaded when it is written again with the same content', async () => {
     await start();
     const former = inForce.policy;
     await writeFile(path, policy());
@@ -123,7 +123,7 @@ describe('the access policy', () => {
       'trustDomain cannot change while the service runs: restart it',
     ],
     ['too much', () => policy() + '#'.repeat(262_144), 'the file is larger than 262144 bytes'],
-  ])('with %s changes nothing, and is told', async (_, text, told) => {
+  ])('with %s changes nothing, and the refusal is reported', async (_, text, told) => {
     await start();
     const former = inForce.policy;
     expect(await replace(text())).toMatchObject({
@@ -138,13 +138,13 @@ describe('the access policy', () => {
     expect([await reloads('success'), await reloads('failure')]).toEqual([0, 1]);
   });
 
-  it('is told in no more than 500 characters', async () => {
+  it('is refused in no more than 500 characters', async () => {
     await start();
     const { detail } = await replace(policy(`  - { ${'x'.repeat(600)}: 1 }\n`));
     expect(detail).toHaveLength(500);
   });
 
-  it.each([0, 1])('is reported without half of a character at the cut (%i)', async (shift) => {
+  it.each([0, 1])('is refused without half of a character at the cut (%i)', async (shift) => {
     await start();
     const { detail } = await replace(policy(`  - { ${'x'.repeat(shift)}${'😀'.repeat(600)}: 1 }\n`));
     expect((detail as string).isWellFormed()).toBe(true);
@@ -164,8 +164,8 @@ describe('the first policy', () => {
 
   it.each([
     ['has a mistake', 'version: 2', 'version must be 1'],
-    ['is no YAML', '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG: [\n', 'at line'],
-  ])('that %s stops the boot, without the text around the mistake', async (_, text, told) => {
+    ['is not YAML', '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG: [\n', 'at line'],
+  ])('that %s stops the boot, without quoting the text around the mistake', async (_, text, told) => {
     await writeFile(path, text);
     const error: unknown = await openPolicyFile(path).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AccessPolicyError);
@@ -173,7 +173,7 @@ describe('the first policy', () => {
     expect(String(error)).not.toContain('MIGHAgEAMBMG');
   });
 
-  it('that is not there stops the boot', async () => {
+  it('that is missing stops the boot', async () => {
     await rm(path);
     await expect(openPolicyFile(path)).rejects.toThrow(new AccessPolicyError(['the file ENOENT']));
   });

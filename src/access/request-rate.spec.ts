@@ -8,7 +8,7 @@ const taken = (rate: RequestRate, perSecond: number, at: number, count: number, 
   Array.from({ length: count }, () => rate.take(grant, perSecond, at)).filter((wait) => wait === 0).length;
 
 describe('a rate of requests', () => {
-  it('lets a burst of one second’s worth through, and no more', () => {
+  it('lets a burst of one second’s worth pass, and no more', () => {
     expect(taken(new RequestRate(), 5, 0, 20)).toBe(5);
   });
 
@@ -27,7 +27,7 @@ describe('a rate of requests', () => {
     expect(taken(rate, 5, 3_600_000, 100)).toBe(5);
   });
 
-  it('holds over time, however the requests come', () => {
+  it('holds over time, however the requests are spread', () => {
     const rate = new RequestRate();
     let through = 0;
     for (let at = 0; at < 60_000; at += 7) through += taken(rate, 50, at, 1);
@@ -35,7 +35,7 @@ describe('a rate of requests', () => {
     expect(through).toBeLessThanOrEqual(50 * 61);
   });
 
-  it('says when the next request is welcome, and keeps the word', () => {
+  it('says when the next request may come, and that request passes', () => {
     const rate = new RequestRate();
     taken(rate, 4, 0, 4);
     expect(rate.take(GRANT, 4, 0)).toBeCloseTo(0.25);
@@ -53,13 +53,13 @@ describe('a rate of requests', () => {
     expect(taken(rate, 0.1, 10_001, 5)).toBe(1);
   });
 
-  it('is each grant’s own', () => {
+  it('belongs to one grant', () => {
     const rate = new RequestRate();
     expect(taken(rate, 1, 0, 5, GRANT)).toBe(1);
     expect(taken(rate, 1, 0, 5, { id: 'b' })).toBe(1);
   });
 
-  it('begins anew with another grant of the same identity, and keeps nothing of the one before', () => {
+  it('begins again with another grant of the same identity, and keeps nothing of the earlier one', () => {
     const rate = new RequestRate();
     taken(rate, 3, 0, 3, { id: 'a' });
     expect(taken(rate, 5, 0, 9, { id: 'a' })).toBe(5);

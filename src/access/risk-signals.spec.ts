@@ -49,7 +49,7 @@ describe('denials of one identity', () => {
     expect(await counted('denial-spike')).toBe(1);
   });
 
-  it('are told once in each minute, however many there are', async () => {
+  it('are reported once in each minute, however many there are', async () => {
     deny(SPIKE * 10);
     expect(await counted('denial-spike')).toBe(1);
     now += WINDOW_MS;
@@ -59,12 +59,12 @@ describe('denials of one identity', () => {
     expect(await counted('denial-spike')).toBe(2);
   });
 
-  it('are none when they come slowly', () => {
+  it('are not a spike when they come slowly', () => {
     for (let minutes = 0; minutes < 5; minutes += 1, now += WINDOW_MS) deny(SPIKE - 1);
     expect(audit.entries).toEqual([]);
   });
 
-  it('are counted anew when the clock goes back', () => {
+  it('are counted again from zero when the clock goes back', () => {
     deny(SPIKE - 1);
     now -= 1;
     deny(1);
@@ -73,13 +73,13 @@ describe('denials of one identity', () => {
     expect(audit.entries).toHaveLength(1);
   });
 
-  it('are no other’s', () => {
+  it('do not count for another identity', () => {
     deny(SPIKE - 1, 'one');
     deny(SPIKE - 1, 'other');
     expect(audit.entries).toEqual([]);
   });
 
-  it('are remembered of 10,000 identities, of which the oldest are forgotten', () => {
+  it('are remembered for 10,000 identities, of which the oldest are forgotten', () => {
     deny(SPIKE - 1, 'oldest');
     deny(SPIKE - 1, 'second');
     for (let others = 0; others < 9_998; others += 1) deny(1, `other-${String(others)}`);
@@ -126,7 +126,7 @@ describe('a certificate', () => {
     expect(await counted('certificate-altered')).toBe(1);
   });
 
-  it('that is not signed by ECDSA has no other signature', () => {
+  it('that is not signed by ECDSA has no second signature', () => {
     come('rsa');
     come('another rsa');
     expect(audit.entries).toEqual([]);
@@ -146,7 +146,7 @@ describe('an identity', () => {
     risks.checkIdentity(named(name, { authority, fingerprint: `of-${authority}` }));
   };
 
-  it('that comes with a certificate of another authority is told', async () => {
+  it('that comes with a certificate of another authority is reported', async () => {
     come('a');
     come('a');
     expect(audit.entries).toEqual([]);
@@ -168,7 +168,7 @@ describe('an identity', () => {
     expect(await counted('authority-changed')).toBe(1);
   });
 
-  it('that comes by turns with those of two, as in a rotation, is told once', async () => {
+  it('that alternates between two authorities, as in a rotation, is reported once', async () => {
     for (let requests = 0; requests < 50; requests += 1) come(requests % 2 ? 'a' : 'b');
     expect(await counted('authority-changed')).toBe(1);
     come('c');
@@ -184,7 +184,7 @@ describe('an identity', () => {
     expect(await counted('authority-changed')).toBe(9);
   });
 
-  it('has nothing to do with another one', () => {
+  it('does not affect another one', () => {
     come('a', 'one');
     come('b', 'other');
     expect(audit.entries).toEqual([]);
@@ -202,7 +202,7 @@ describe('an identity', () => {
 });
 
 describe('a sign count that falls back', () => {
-  it('is counted; the authentication’s own event tells of whom', async () => {
+  it('is counted, and the event of the authentication names the user', async () => {
     risks.countSignCountRegression();
     expect([await counted('sign-count-regressed'), audit.entries]).toEqual([1, []]);
   });

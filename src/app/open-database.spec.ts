@@ -28,7 +28,7 @@ async function runAsOwner(sql: string): Promise<void> {
 const NOT_ALLOWED = 'DATABASE_URL names a database that cannot be used: permission denied for schema public';
 
 describe('the service’s role', () => {
-  it.each([false, true])('opens a database that is migrated (production: %s)', async (production) => {
+  it.each([false, true])('opens a migrated database (production: %s)', async (production) => {
     await expect(openAndStop(production, database.url)).resolves.toBeUndefined();
   });
 

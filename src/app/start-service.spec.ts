@@ -39,7 +39,7 @@ async function refusal(env: NodeJS.ProcessEnv = {}): Promise<unknown> {
   );
 }
 
-describe('files that cannot be used stop the boot by a ConfigError', () => {
+describe('a file that cannot be used stops the boot by a ConfigError', () => {
   it.each<[string, NodeJS.ProcessEnv | (() => NodeJS.ProcessEnv), string]>([
     [
       'a key of another certificate',
@@ -79,7 +79,7 @@ describe('files that cannot be used stop the boot by a ConfigError', () => {
     expect(await refusal()).toBeInstanceOf(ConfigError);
   });
 
-  it('and say nothing of what is in them', async () => {
+  it('whose message does not quote its content', async () => {
     const key = readFileSync(pki('server.key'), 'utf8');
     writeFileSync(pki('server.key'), key.slice(0, 100));
     const error = await refusal();
@@ -89,7 +89,7 @@ describe('files that cannot be used stop the boot by a ConfigError', () => {
 });
 
 describe('an access policy that cannot be used stops the boot', () => {
-  it('by all its mistakes', async () => {
+  it('with all its mistakes', async () => {
     writeFileSync(join(dataDir, 'access-policy.yaml'), 'version: 2\n');
     expect(await refusal()).toBeInstanceOf(AccessPolicyError);
   });
@@ -113,12 +113,12 @@ describe('production', () => {
   const generated = (name: string): string =>
     `PASSKEY_${name}_FILE names a file that development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`;
 
-  it('refuses the CA, the policy and the keys that development generated, all at once', async () => {
+  it('refuses the CA, the policy and the keys that development generated, all in one message', async () => {
     const names = ['TLS_CERT', 'TLS_CA', 'ACCESS_POLICY', 'AUDIT_KEY', 'BINDING_KEY'];
     expect(await mistakes()).toEqual(names.map(generated));
   });
 
-  it('refuses one of them among its own', async () => {
+  it('refuses one of them among production’s own files', async () => {
     const own = await TrustFiles.create();
     try {
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(own.path(name), pki(name));
@@ -134,11 +134,11 @@ describe('production', () => {
     }
   });
 
-  it('takes them where that is allowed', async () => {
+  it('accepts them when that is allowed', async () => {
     expect(String(await refusal({ ...named(), PASSKEY_ALLOW_DEVELOPMENT: 'true' }))).toContain('ECONNREFUSED');
   });
 
-  it('refuses the CA that development generated after the start, too', async () => {
+  it('refuses the CA that development generated after the start too', async () => {
     const own = await TrustFiles.create();
     try {
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(pki(name), join(dataDir, name));

@@ -73,7 +73,7 @@ describe('an anchor by HTTP', () => {
     await new Promise((resolve) => server.close(resolve));
   }
 
-  it('brings each checkpoint as it comes, once', async () => {
+  it('receives each checkpoint as it comes, once', async () => {
     const anchor = createAnchor(new AnchorUrl(url));
     for (const size of [1, 2, 2, 1, 3]) {
       anchor.push(createCheckpoint(size));
@@ -84,7 +84,7 @@ describe('an anchor by HTTP', () => {
   });
 
   it.each([500, 403, 302, 'hang'] as const)(
-    'tells that the receiver fails (%s), and brings the newest when it is back',
+    'reports that the receiver fails (%s), and sends the newest checkpoint when it is back',
     async (how) => {
       answer = how;
       const anchor = createAnchor(new AnchorUrl(url));
@@ -99,7 +99,7 @@ describe('an anchor by HTTP', () => {
     },
   );
 
-  it('goes on when the receiver was away', async () => {
+  it('goes on after the receiver was away', async () => {
     const port = Number(new URL(url).port);
     await stopServer();
     const anchor = createAnchor(new AnchorUrl(url));
@@ -111,7 +111,7 @@ describe('an anchor by HTTP', () => {
     expect(received).toEqual([createCheckpoint(1).note]);
   });
 
-  it('does not keep the service from its end', async () => {
+  it('does not delay the service’s stop', async () => {
     answer = 'hang';
     const anchor = new Anchor(new AnchorUrl(url), () => undefined, { ...TIMING, timeoutMs: 60_000 });
     anchor.push(createCheckpoint(1));
@@ -136,7 +136,7 @@ describe('an anchor by file', () => {
     return read;
   }
 
-  it('appends each checkpoint to what is there', async () => {
+  it('appends each checkpoint to the file', async () => {
     for (const size of [1, 2, 3]) {
       const anchor = createAnchor(new AnchorFile(path));
       anchor.push(createCheckpoint(size));
@@ -145,7 +145,7 @@ describe('an anchor by file', () => {
     expect(await readFileNotes()).toEqual([1, 2, 3].map((size) => createCheckpoint(size).note));
   });
 
-  it('tells that the file cannot be written, and writes the newest when it can', async () => {
+  it('reports that the file cannot be written, and writes the newest checkpoint when it can', async () => {
     await rm(directory, { recursive: true });
     const anchor = createAnchor(new AnchorFile(path));
     for (const size of [1, 2]) anchor.push(createCheckpoint(size));
@@ -156,7 +156,7 @@ describe('an anchor by file', () => {
     expect(await readFileNotes()).toEqual([createCheckpoint(2).note]);
   });
 
-  it('says that a named pipe in its place has no reader, and waits for none', async () => {
+  it('reports that a named pipe in its place has no reader, and does not wait for one', async () => {
     execFileSync('mkfifo', [path]);
     const anchor = createAnchor(new AnchorFile(path));
     anchor.push(createCheckpoint(1));
@@ -166,7 +166,7 @@ describe('an anchor by file', () => {
 });
 
 describe('an anchor', () => {
-  it('tells of a place that does not come to an end, and does not wait for it', async () => {
+  it('reports a place that never finishes, and does not wait for it', async () => {
     const anchor = createAnchor({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
     anchor.push(createCheckpoint(1));
     await waitUntil(() => anchor.failure !== undefined);

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 describe('a list for a caller of many relying parties', () => {
-  it('takes no more than two connections to the database at a time', async () => {
+  it('uses at most two connections to the database at a time', async () => {
     const { master: pool } = database.dataSource.driver as unknown as { master: pg.Pool };
     let most = 0;
     pool.on('acquire', () => {

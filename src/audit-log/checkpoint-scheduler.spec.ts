@@ -58,8 +58,8 @@ async function holdTransaction(sql: string): Promise<pg.Client> {
   return session;
 }
 
-describe('a turn', () => {
-  it('puts all that waits in order, more than one batch of it', async () => {
+describe('a turn of the sequencer', () => {
+  it('sequences all pending events, also more than one batch', async () => {
     await log.replica.record(2_100);
     await tickUntil(() => log.replica.keeper.getState().size >= 2_000);
     await log.replica.settle();
@@ -73,8 +73,8 @@ describe('a turn', () => {
   });
 });
 
-describe('the lag', () => {
-  it('is none because of a transaction that is open: its event is not there yet', async () => {
+describe('the lag of the log', () => {
+  it('does not count a transaction that is open, because its event is not visible yet', async () => {
     const open = log.database.dataSource.createQueryRunner();
     await open.startTransaction();
     await log.replica.audit.record(null, { type: 'audit.read', outcome: 'success' }, open.manager);
@@ -148,7 +148,7 @@ describe('the lag', () => {
     await dataSource.destroy();
   });
 
-  it('is none for an event that was only just written, long after it happened', async () => {
+  it('does not count an event that was written just now, long after it happened', async () => {
     log.clock.advance(-3_600);
     await log.replica.record(1);
     log.clock.advance(3_600);
@@ -158,7 +158,7 @@ describe('the lag', () => {
 });
 
 describe('a role that only reads', () => {
-  it('cannot hold up the log, by advisory locks, by the turn or by a transaction that stays open', async () => {
+  it('cannot hold up the log by advisory locks, by the turn or by a transaction that stays open', async () => {
     const auditor = new pg.Client({ connectionString: log.database.auditorUrl });
     others.push(auditor);
     await auditor.connect();
@@ -176,7 +176,7 @@ describe('a role that only reads', () => {
 });
 
 describe('a database that cannot be reached', () => {
-  it('is told, and recorded once the log is back, with the time', async () => {
+  it('is reported, and recorded with the time once the log is back', async () => {
     const wire = await Severable.before(log.database.url);
     const dataSource = await new DataSource({ ...createDataSourceOptions(wire.url), entities: ENTITIES }).initialize();
     const replica = new LogReplica(dataSource, log.clock);
@@ -195,7 +195,7 @@ describe('a database that cannot be reached', () => {
 });
 
 describe('a log that was altered', () => {
-  it('is told and recorded, and is signed no more until it is mended', async () => {
+  it('is reported and recorded, and is not signed until it is repaired', async () => {
     await log.replica.record(3);
     await log.replica.settle();
     await log.sql('UPDATE audit_checkpoint SET frontier = set_byte(frontier, 0, get_byte(frontier, 0) # 1)');
@@ -208,7 +208,7 @@ describe('a log that was altered', () => {
     expect(await listRecorded()).toEqual(['audit.failure log-altered', 'audit.recovery log-altered']);
   });
 
-  it('is seen by a replica that another one leaves nothing to do', async () => {
+  it('is noticed by a replica that another one leaves nothing to do', async () => {
     const other = log.newReplica();
     await log.replica.record(3);
     await log.replica.settle();
@@ -219,7 +219,7 @@ describe('a log that was altered', () => {
     await other.audit.beforeApplicationShutdown();
   });
 
-  it('stays told when it was an event', async () => {
+  it('stays reported when an event was altered', async () => {
     const [id] = await log.replica.record(1);
     await log.sql(`UPDATE audit_event SET event = '{}' WHERE id = $1`, [id]);
     await log.replica.settle();
@@ -229,7 +229,7 @@ describe('a log that was altered', () => {
     expect(await listRecorded()).toEqual(['audit.failure event-altered', 'audit.failure event-altered']);
   });
 
-  it('of which the database refuses the next batch for another reason, too', async () => {
+  it('is reported too when the database refuses the next batch for another reason', async () => {
     await log.sql('ALTER TABLE audit_leaf ADD CONSTRAINT refused CHECK (leaf_index < 0) NOT VALID');
     await log.replica.record(1);
     await tickUntil(() => log.replica.keeper.getState().failures.length > 0);

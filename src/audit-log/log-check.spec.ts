@@ -31,8 +31,8 @@ async function tick(times = 1, replica = log.replica): Promise<void> {
 
 const YEAR_MS = 365 * 86_400_000;
 
-describe('an event that neither has its place nor waits for it', () => {
-  it('gets it within seconds when it is new, as those of replicas of the version before are', async () => {
+describe('an event that is neither sequenced nor pending', () => {
+  it('is sequenced within seconds when it is new, as those of replicas of the previous version are', async () => {
     await tick(2);
     for (let n = 0; n < 3; n += 1) {
       await insertAsPreviousVersion(0, 5);
@@ -43,7 +43,7 @@ describe('an event that neither has its place nor waits for it', () => {
     expect(log.replica.keeper.getState()).toMatchObject({ size: 21, failures: [] });
   });
 
-  it('gets it at any age, in parts', async () => {
+  it('is sequenced at any age, in parts', async () => {
     await log.replica.record(2_500);
     await insertAsPreviousVersion(2 * YEAR_MS, 3);
     await insertAsPreviousVersion(5 * YEAR_MS, 1_200);
@@ -58,7 +58,7 @@ describe('an event that neither has its place nor waits for it', () => {
     expect(new Set(await log.leaves()).size).toBe(3_703);
   });
 
-  it('gets one place, though several replicas find it at once', async () => {
+  it('is sequenced once when several replicas find it at the same time', async () => {
     await insertAsPreviousVersion(YEAR_MS, 50);
     const replicas = [log.replica, log.newReplica(), log.newReplica()];
     log.clock.advance(1);
@@ -69,7 +69,7 @@ describe('an event that neither has its place nor waits for it', () => {
     for (const { keeper } of replicas) expect(keeper.getState().failures).toEqual([]);
   });
 
-  it('is found again once a day, when it came after the last pass', async () => {
+  it('is found once a day when it came after the last pass', async () => {
     await log.replica.record(1);
     await tick(3);
     await insertAsPreviousVersion(YEAR_MS);
@@ -80,7 +80,7 @@ describe('an event that neither has its place nor waits for it', () => {
     expect(await log.leaves()).toHaveLength(2);
   });
 
-  it('is hashed anew if its own hash has another length', async () => {
+  it('is hashed again when its stored hash has another length', async () => {
     await insertAsPreviousVersion(YEAR_MS);
     await log.sql(`UPDATE audit_event SET leaf_hash = ''`);
     await tick(3);
@@ -116,8 +116,8 @@ describe('an event whose leaf is not its own', () => {
   });
 });
 
-describe('a check that cannot be made', () => {
-  it('is a failure of its own, and the order goes on', async () => {
+describe('a check that fails', () => {
+  it('is a failure of its own, and sequencing goes on', async () => {
     await log.sql('ALTER TABLE audit_event RENAME COLUMN event TO event_');
     await tick();
     expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: ['self-verification'] });
@@ -133,7 +133,7 @@ describe('the leaves', () => {
     ['before the first one', `INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`],
     ['with a hash of another length', `INSERT INTO audit_leaf VALUES (0, gen_random_uuid(), '')`],
     ['of an event that has one', `INSERT INTO audit_leaf SELECT 1, event_id, leaf_hash FROM audit_leaf`],
-  ])('take none %s', async (_, sql) => {
+  ])('accept none %s', async (_, sql) => {
     await log.sql(
       'TRUNCATE audit_leaf; ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index; ALTER TABLE audit_leaf ADD CONSTRAINT audit_leaf_index CHECK (leaf_index >= 0) NOT VALID',
     );

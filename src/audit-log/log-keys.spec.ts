@@ -27,18 +27,18 @@ function createConfig(keys: string, passphrase?: string, env: NodeJS.ProcessEnv 
   return readConfig({ PASSKEY_DATA_DIR: directory, ...file, ...env });
 }
 
-describe('the keys of the log', () => {
+describe('the log’s key file', () => {
   it.each<[string, string, string[]]>([
     ['Ed25519 alone', createPem('ed25519'), ['ed25519']],
     ['both', createPem('ed25519') + createPem('ml-dsa-44'), ['ed25519', 'ml-dsa-44']],
     ['both, the other way round', createPem('ml-dsa-44') + createPem('ed25519'), ['ed25519', 'ml-dsa-44']],
-  ])('may be %s', (_, keys, algorithms) => {
+  ])('may hold %s', (_, keys, algorithms) => {
     const { signers, verifierKeys } = readLogKeys(createConfig(keys));
     expect(signers.map(({ key }) => key.algorithm)).toEqual(algorithms);
     expect(verifierKeys.split('\n')).toHaveLength(algorithms.length + 1);
   });
 
-  it('are named after the deployment', () => {
+  it('gives keys that are named after the deployment', () => {
     const { origin, verifierKeys } = readLogKeys(
       createConfig(createPem('ed25519'), undefined, { PASSKEY_DEPLOYMENT_NAME: 'eu-1' }),
     );
@@ -46,7 +46,7 @@ describe('the keys of the log', () => {
     expect(verifierKeys).toMatch(/^passkey-manager\/eu-1\+[0-9a-f]{8}\+/);
   });
 
-  it('may be encrypted', () => {
+  it('may hold encrypted keys', () => {
     const keys = createPem('ed25519', 'correct horse') + createPem('ml-dsa-44', 'correct horse');
     expect(readLogKeys(createConfig(keys, 'correct horse')).signers).toHaveLength(2);
     expect(() => readLogKeys(createConfig(keys, 'wrong'))).toThrow('PASSKEY_AUDIT_KEY_FILE');
@@ -60,7 +60,7 @@ describe('the keys of the log', () => {
     ['base64', randomBytes(32).toString('base64')],
     ['two of a kind', createPem('ed25519') + createPem('ed25519')],
     ['a key for something else', generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' })],
-  ])('stop the boot when the file holds %s', (_, keys) => {
+  ])('stops the boot when it holds %s', (_, keys) => {
     expect(() => readLogKeys(createConfig(keys))).toThrow(ConfigError);
     expect(() => readLogKeys(createConfig(keys))).toThrow('PASSKEY_AUDIT_KEY_FILE');
   });

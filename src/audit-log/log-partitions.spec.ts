@@ -76,8 +76,8 @@ async function tick(): Promise<void> {
   await log.replica.keeper.tick();
 }
 
-describe('the months of the log', () => {
-  it('are made three months ahead, all through a year', async () => {
+describe('the monthly partitions of the log', () => {
+  it('are made three months ahead, throughout a year', async () => {
     for (let n = 0; n < 370; n += 10) {
       log.clock.advance(10 * DAY);
       await tick();
@@ -90,7 +90,7 @@ describe('the months of the log', () => {
     await demandWhole();
   });
 
-  it('turn, and years do, beside an open reader: events get their places, and the failure names the reader', async () => {
+  it('are made beside an open reader as months and years change, events are sequenced, and the failure names the reader', async () => {
     while (log.clock.now().getUTCMonth() !== 10) turnMonth();
     await tick();
     const made = await listMonths();
@@ -136,7 +136,7 @@ describe('the months of the log', () => {
     ],
     ['a statement that takes too long', raiseSql('57014'), raiseSql(), '57014'],
     ['a file that is gone', raiseSql('58P01'), raiseSql(), '58P01'],
-  ])('hold up nothing when they cannot be made: %s', async (_, spoil, mend, reason) => {
+  ])('do not stop the service when they cannot be made: %s', async (_, spoil, mend, reason) => {
     const { named } = testRoles();
     await tick();
     await log.sql(named(spoil));
@@ -174,7 +174,7 @@ describe('a start a year after the last one', () => {
     await demandWhole();
   });
 
-  it('goes on where a reader keeps the month from being made, and mends that', async () => {
+  it('continues where a reader keeps the month from being made, and repairs that', async () => {
     const reader = await openReader();
     await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
     const [row] = await log.sql<{ id: string }>(`SELECT id FROM audit_event WHERE type = 'schema.migrate'`);
@@ -202,7 +202,7 @@ describe('events in the default partition', () => {
       [toFirstId(from.getTime()), count],
     );
 
-  it('get their months in bounded steps, are read meanwhile, and those that come meanwhile go with them', async () => {
+  it('move to their months in bounded steps, are read meanwhile, and new ones move with them', async () => {
     const later = new Date(Date.UTC(2140, 5, 15));
     await insert(later, 4_500);
     await insert(new Date(Date.UTC(2140, 7, 1)), 10);
@@ -238,7 +238,7 @@ describe('events in the default partition', () => {
     await demandWhole();
   });
 
-  it('of an archived month stay there, for a person to look at', async () => {
+  it('of an archived month stay there for a person to look at', async () => {
     const at = new Date(Date.UTC(2141, 2, 3));
     await log.sql(
       `INSERT INTO audit_archive VALUES ('audit_event_2141_03', $1, $2, 0, 0, 0, '', now())`,

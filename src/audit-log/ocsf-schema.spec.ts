@@ -41,7 +41,7 @@ const FULL: Omit<AuditEntry, 'type' | 'outcome'> = {
 };
 const MEMBERS = Object.keys(FULL) as (keyof typeof FULL)[];
 
-it('carries the version that the events name, and the classes that they use', () => {
+it('the test’s OCSF schema has the version that the events name and the classes that they use', () => {
   expect(createStored({ type: 'service.start', outcome: 'success' }, null)).toHaveProperty(
     'metadata.version',
     OCSF_VERSION,
@@ -50,7 +50,7 @@ it('carries the version that the events name, and the classes that they use', ()
 });
 
 describe.each(TYPES)('%s conforms to OCSF 1.8', (type) => {
-  it.each(Object.keys(CONTEXTS))('for %s', (name) => {
+  it.each(Object.keys(CONTEXTS))('when it is for %s', (name) => {
     for (const outcome of OUTCOMES) {
       expect(violationsOf(createStored({ type, outcome }, CONTEXTS[name]))).toEqual([]);
       expect(violationsOf(createStored({ type, outcome, ...FULL }, CONTEXTS[name]))).toEqual([]);
@@ -64,7 +64,7 @@ describe.each(TYPES)('%s conforms to OCSF 1.8', (type) => {
   });
 });
 
-it('conforms whatever is recorded', () => {
+it('every recorded event conforms to OCSF', () => {
   const text = fc.string({ unit: 'grapheme' });
   const entries = fc.record(
     {
@@ -100,7 +100,7 @@ it('conforms whatever is recorded', () => {
   );
 });
 
-describe('an event does not conform', () => {
+describe('an event does not conform to OCSF', () => {
   const omitMembers = (event: Record<string, unknown>, ...names: string[]): object =>
     Object.fromEntries(Object.entries(event).filter(([name]) => !names.includes(name)));
   const verified = createStored({ type: 'credential.verify', outcome: 'success', ...FULL });
@@ -119,7 +119,7 @@ describe('an event does not conform', () => {
     ['with an object that is not carried', { ...verified, http_request: {} }, 'http_request'],
     ['without a required member', omitMembers(verified, 'user'), 'user'],
     ['with neither of two of which it takes one', omitMembers(verified, 'service', 'dst_endpoint'), 'dst_endpoint'],
-    ['of nobody', { ...verified, user: { domain: 'a.example' } }, 'account'],
+    ['of no user', { ...verified, user: { domain: 'a.example' } }, 'account'],
     [
       'of another type than its activity',
       { ...verified, type_uid: 300_206, type_name: 'Authentication: Preauth' },
@@ -130,7 +130,7 @@ describe('an event does not conform', () => {
     ['with a caption and no id', omitMembers(verified, 'severity_id'), 'severity_id'],
     ['of another activity, which it does not name', omitMembers(denied, 'activity_name'), 'activity_name'],
     ['by a request from nowhere', omitMembers(denied, 'src_endpoint'), 'src_endpoint'],
-    ['from an address that is none', { ...denied, src_endpoint: { ip: 'localhost' } }, 'src_endpoint.ip'],
+    ['from a malformed address', { ...denied, src_endpoint: { ip: 'localhost' } }, 'src_endpoint.ip'],
     ['with a time in words', { ...verified, time: '2026-06-30T12:34:56.789Z' }, 'time'],
     [
       'with a member of a profile that it does not name',

@@ -25,20 +25,23 @@ async function takeAnswer(welcomeUntil: number): Promise<{ received: string; rea
 }
 
 describe('a long answer', () => {
-  it('goes out whole to a caller that stays welcome', async () => {
+  it('reaches a caller whole while its permission lasts', async () => {
     const { received, error } = await takeAnswer(5);
     expect(error).toBeUndefined();
     expect(received).toBe(['1', '2', '3', '4', '5'].map((part) => part.repeat(BYTES)).join(''));
   });
 
-  it.each([0, 1, 4])('ends after %i parts with the caller’s welcome, and reads on no further', async (welcomeUntil) => {
-    const { received, read, error } = await takeAnswer(welcomeUntil);
-    expect(received.length).toBeLessThanOrEqual(welcomeUntil * BYTES);
-    expect(read).toHaveLength(welcomeUntil + 1);
-    expect(error).toBeInstanceOf(NoLongerAuthorized);
-  });
+  it.each([0, 1, 4])(
+    'ends after %i parts when the caller loses its permission, and reads no further',
+    async (welcomeUntil) => {
+      const { received, read, error } = await takeAnswer(welcomeUntil);
+      expect(received.length).toBeLessThanOrEqual(welcomeUntil * BYTES);
+      expect(read).toHaveLength(welcomeUntil + 1);
+      expect(error).toBeInstanceOf(NoLongerAuthorized);
+    },
+  );
 
-  it('ends with the caller’s welcome though the caller reads nothing', async () => {
+  it('ends when the caller loses its permission, though the caller reads nothing', async () => {
     let welcome = true;
     const read: number[] = [];
     const stream = reauthorizeStream(yieldParts(read), () => Promise.resolve(welcome));
@@ -50,7 +53,7 @@ describe('a long answer', () => {
     expect(read).toEqual([1]);
   });
 
-  it('is made no faster than it is read', async () => {
+  it('is made no faster than the caller reads it', async () => {
     const read: number[] = [];
     const stream = reauthorizeStream(yieldParts(read), () => Promise.resolve(true));
     stream.read(0);

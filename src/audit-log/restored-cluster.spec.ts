@@ -147,7 +147,7 @@ async function tick(replica: LogReplica, times = 1): Promise<void> {
 }
 
 describe('a log that was restored from a dump into another cluster', () => {
-  it('has every event, when the counter passes the old one while a transaction is open, and the process starts anew', async () => {
+  it('has every event when the counter passes the old one while a transaction is open and the process restarts', async () => {
     await old.useTransactionNumbers(3_000);
     const [before] = await startOn(old);
     await before.record(5);
@@ -175,7 +175,7 @@ describe('a log that was restored from a dump into another cluster', () => {
     await other.demandWhole();
   });
 
-  it('has every event after two cutovers in one life of a process', async () => {
+  it('has every event after two cutovers in the life of one process', async () => {
     await old.restore(other);
     const wire = await Severable.before(old.url);
     const dataSource = await openDataSource(wire.url);
@@ -240,7 +240,7 @@ describe('a prepared transaction', () => {
     await elsewhere.end();
   });
 
-  it('that holds the log up is named', async () => {
+  it('that holds the log up is named in the failure', async () => {
     const [replica] = await startOn(old);
     await tick(replica);
     await old.sql('BEGIN');

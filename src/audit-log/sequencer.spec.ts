@@ -59,7 +59,7 @@ describe('the order of the log', () => {
     expect(await log.replica.storage.findLatestCheckpoint()).toBeUndefined();
   });
 
-  it('is that in which events were seen to be committed, and in a batch that of the ids', async () => {
+  it('is the order in which events were seen to be committed, and within a batch that of the ids', async () => {
     const late = log.database.dataSource.createQueryRunner();
     await late.startTransaction();
     const slow = await log.replica.audit.record(null, READ, late.manager);
@@ -77,7 +77,7 @@ describe('the order of the log', () => {
     await demandWhole();
   });
 
-  it('has an event once that waits twice, and none that has its place already', async () => {
+  it('has an event once that is pending twice, and not again when it is sequenced', async () => {
     const ids = await log.replica.record(3);
     await log.sql('INSERT INTO audit_pending TABLE audit_pending');
     await log.sql('CREATE TABLE copied AS TABLE audit_pending');
@@ -115,7 +115,7 @@ describe('the order of the log', () => {
     expect(nodes).toEqual({ count: 17 });
   });
 
-  it('is one, whichever replica comes first: none forks it, none puts an event in twice', async () => {
+  it('is the same whichever replica comes first: none forks it, and none sequences an event twice', async () => {
     const replicas = [log.replica, log.newReplica(), log.newReplica()];
     let writing = true;
     const write = async (replica: LogReplica): Promise<void> => {
@@ -149,7 +149,7 @@ describe('a batch', () => {
     expect(await demandWhole()).toBe(303);
   });
 
-  it('comes once a second, unless it is asked for', async () => {
+  it('comes once a second unless it is requested', async () => {
     log.clock.freeze();
     await log.replica.record(1);
     await log.replica.settle();
@@ -160,7 +160,7 @@ describe('a batch', () => {
     expect(await log.leaves()).toHaveLength(2);
   });
 
-  it('comes sooner the more there is, so that none of them is large', async () => {
+  it('comes sooner the more is pending, so that none is large', async () => {
     log.clock.freeze();
     const sequenceNext = async (): Promise<number> => {
       while (!(await log.replica.sequencer.sequence()));
@@ -185,7 +185,7 @@ describe('a batch', () => {
     expect(await demandWhole()).toBe(2_902);
   });
 
-  it('tells of an event that was altered after it was written, and goes on', async () => {
+  it('reports an event that was altered after it was written, and goes on', async () => {
     const [id] = await log.replica.record(2);
     await log.sql(`UPDATE audit_event SET event = replace(event, 'Read', 'Raed') WHERE id = $1`, [id]);
     await log.replica.settle();
@@ -207,8 +207,8 @@ describe('a batch', () => {
   });
 });
 
-describe('an event whose row is gone before it has its place', () => {
-  it('is a leaf all the same, and is reported', async () => {
+describe('an event whose row is gone before it is sequenced', () => {
+  it('becomes a leaf all the same, and is reported', async () => {
     const [kept, gone] = await log.replica.record(2);
     await log.sql('DELETE FROM audit_event WHERE id = $1', [gone]);
     await log.replica.settle();
@@ -217,7 +217,7 @@ describe('an event whose row is gone before it has its place', () => {
   });
 });
 
-describe('an event that waits beside many dead rows, which an old snapshot keeps', () => {
+describe('a pending event beside many dead rows that an old snapshot keeps', () => {
   afterEach(() => log.sql('ALTER TABLE audit_pending RESET (fillfactor); TRUNCATE audit_pending'));
 
   it('is found wherever it lies', async () => {
@@ -247,10 +247,10 @@ describe('an event that waits beside many dead rows, which an old snapshot keeps
   });
 });
 
-describe('a turn', () => {
+describe('a turn of the sequencer', () => {
   const FORMER = `hashtextextended('passkey-manager sequencer', 0)`;
 
-  it('is not taken while a replica of the version before has its own', async () => {
+  it('is not taken while a replica of the previous version has its own', async () => {
     await log.replica.record(1);
     const former = log.database.dataSource.createQueryRunner();
     await former.startTransaction();
@@ -261,7 +261,7 @@ describe('a turn', () => {
     expect(await log.replica.sequencer.sequence(true)).toBeDefined();
   });
 
-  it('leaves replicas of the version before nothing to pass over, and nothing to look through', async () => {
+  it('leaves replicas of the previous version nothing to miss and nothing to search', async () => {
     const late = log.database.dataSource.createQueryRunner();
     await late.startTransaction();
     const slow = await log.replica.audit.record(null, READ, late.manager);

@@ -49,7 +49,7 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
   ['the root is another', editSql(`root = ${flipByteSql('root')}`), 'log-altered', 'log-altered'],
   ['the frontier is another', editSql(`frontier = ${flipByteSql('frontier')}`), 'log-altered', 'log-altered'],
   ['the frontier is cut', editSql('frontier = substr(frontier, 1, 32)'), 'log-altered', 'log-altered'],
-  ['the note is no note', editSql(`note = 'x'`), 'log-altered', 'log-altered'],
+  ['the note is malformed', editSql(`note = 'x'`), 'log-altered', 'log-altered'],
   ['the note has another root', editSql(`note = overlay(note placing 'AAAA' from 26)`), 'log-altered', 'log-altered'],
   [
     'the note is that of an older checkpoint',
@@ -134,7 +134,7 @@ describe('a log is not continued when', () => {
     expect(await findFault(log.newReplica())).toBeUndefined();
   });
 
-  it('what is to come next is there already', async () => {
+  it('the next entry exists already', async () => {
     const [{ size } = { size: 0 }] = await log.sql<{ size: number }>(`SELECT ${LATEST}::integer AS size`);
     await log.sql(`INSERT INTO audit_node VALUES (8, ${String(Math.ceil(size / 256) - 1)}, sha256(''))`);
     await log.replica.record(512 - size);
@@ -142,8 +142,8 @@ describe('a log is not continued when', () => {
   });
 });
 
-describe('a log goes on', () => {
-  it('for a process that starts, and for one whose checkpoint another replica has followed', async () => {
+describe('a log is continued', () => {
+  it('by a process that starts, and by one whose checkpoint another replica has followed', async () => {
     const other = log.newReplica();
     await other.record(1);
     await other.settle();
@@ -152,7 +152,7 @@ describe('a log goes on', () => {
     expect(await findFault(log.newReplica())).toBeUndefined();
   });
 
-  it('after what was altered is as it was', async () => {
+  it('after an alteration was undone', async () => {
     await log.sql(editSql(`root = ${flipByteSql('root')}`));
     expect(await findFault()).toBe('log-altered');
     await log.sql(editSql(`root = ${flipByteSql('root')}`));
@@ -164,11 +164,11 @@ describe('after a change of keys the log', () => {
   const keys = createKeys();
   const former = listPublicKeys(LOG_TEST_KEYS.signers);
 
-  it('is not continued by keys that the ones before do not know', async () => {
+  it('is not continued by keys that the earlier ones do not know', async () => {
     expect(await findFault(log.newReplica(keys))).toBe('log-altered');
   });
 
-  it('is continued where the key file names the ones before, and by both while replicas are replaced', async () => {
+  it('is continued when the key file names the earlier keys, and by both while replicas are replaced', async () => {
     const [one, other] = [
       log.newReplica({ ...keys, former }),
       log.newReplica({ ...LOG_TEST_KEYS, former: listPublicKeys(keys.signers) }),
@@ -181,7 +181,7 @@ describe('after a change of keys the log', () => {
     expect(openCheckpoint(latest?.note ?? '', listPublicKeys(keys.signers)).size).toBe(314);
   });
 
-  it('is not continued when one of the signatures of the ones before is taken away', async () => {
+  it('is not continued when one of the earlier keys’ signatures is removed', async () => {
     const latest = await log.replica.storage.findLatestCheckpoint();
     const { text, signatures } = parseNote(latest?.note ?? '');
     for (const kept of [0, 1]) {

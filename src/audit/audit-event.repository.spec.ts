@@ -36,7 +36,7 @@ describe('a row of the audit log', () => {
     expect(entry).toEqual(ENTRY);
   });
 
-  it('has null where nothing is known', () => {
+  it('has null for every unknown value', () => {
     const { values } = createAuditRow({ type: 'service.start', outcome: 'success' }, null, TIME);
     expect(values.slice(2)).toEqual(['service.start', 'success', null, null, null, null, null, null]);
   });
@@ -50,12 +50,12 @@ describe('a row of the audit log', () => {
     }
   });
 
-  it('has the stand-in in the event, and nowhere in it the user’s id', () => {
+  it('has the user’s pseudonym in the event, and the user’s id nowhere in it', () => {
     expect(createEvent()).toContain('"uid":"~stand-in"');
     expect(createEvent()).not.toContain('u-1');
   });
 
-  it('has its id in the event, too', () => {
+  it('has its id in the event too', () => {
     const { id, values } = createRow();
     expect((JSON.parse(values[1] as string) as { metadata: { uid: string } }).metadata.uid).toBe(id);
   });
@@ -89,7 +89,7 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     expect(createEvent({ facts: { number } })).toContain(`"number":${written}`);
   });
 
-  it('are the same for the same event, in whatever order its facts were given', () => {
+  it('are the same for the same event, whatever the order of its facts is', () => {
     const [one, two] = [
       { a: 1, b: { c: 2, d: 3 } },
       { b: { d: 3, c: 2 }, a: 1 },
@@ -98,7 +98,7 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     expect(removeId(one)).toBe(removeId(two));
   });
 
-  it('leave out what is undefined, deep inside too', () => {
+  it('leave out undefined members, also nested ones', () => {
     expect(createEvent({ facts: { proof: { method: 'otp', reference: undefined } } })).toContain(
       '"proof":{"method":"otp"}',
     );
@@ -110,13 +110,13 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     expect(unmapped).toMatchObject({ text: 'a\u0000b', list: [null, true], time: TIME.toISOString() });
   });
 
-  it('are never made of half a character: what cannot be hashed is not written', () => {
+  it('are never made of half a character, because text that cannot be hashed is not written', () => {
     expect(() => createEvent({ detail: 'a\ud83d' })).toThrow('surrogate');
   });
 });
 
 describe('the statement that writes a row', () => {
-  it('numbers its parameters from where it is told, typed, so that the planner never guesses', () => {
+  it('numbers its parameters from the given one, with types, so that the planner never guesses', () => {
     const text = insertEventSql(8, 'issued');
     const numbers = new Set([...text.matchAll(/\$(\d+)::(\w+)/g)].map(([, number]) => Number(number)));
     expect([...numbers].sort((a, b) => a - b)).toEqual(

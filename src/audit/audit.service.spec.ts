@@ -43,7 +43,7 @@ const createParty = (rpId: string) => ({
 });
 
 describe('a record', () => {
-  it('is in the log when the call returns, as it was hashed', async () => {
+  it('is in the log when the call returns, with its hash', async () => {
     const id = await audit.record(authorizedContext(), { ...READ, detail: 'é 😀 \u0000 \\u0000 "', rpId: 'a.example' });
     const [event, ...others] = await findEvents();
     expect(others).toEqual([]);
@@ -56,7 +56,7 @@ describe('a record', () => {
     expect(isUuid(id)).toBe(true);
   });
 
-  it('tells in which transaction it was written, for the order of the log', async () => {
+  it('names the transaction that wrote it, for the order of the log', async () => {
     await database.dataSource.transaction(async (manager) => {
       await audit.record(null, READ, manager);
       const [row] = await manager.query<{ same: boolean }[]>(
@@ -66,7 +66,7 @@ describe('a record', () => {
     });
   });
 
-  it('is counted once it is written', async () => {
+  it('is counted after it is written', async () => {
     await audit.record(null, { ...READ, outcome: 'failure', reason: 'x' });
     await audit.record(null, READ);
     expect(await readCounts()).toEqual([
@@ -76,7 +76,7 @@ describe('a record', () => {
   });
 });
 
-describe('no record, no change; no change, no record', () => {
+describe('a change and its record are atomic:', () => {
   it('a transaction that is rolled back leaves neither', async () => {
     const change = database.dataSource.transaction(async (manager) => {
       await manager.insert(RelyingPartyEntity, createParty('a.example'));
@@ -91,7 +91,7 @@ describe('no record, no change; no change, no record', () => {
   it.each<[string, object]>([
     ['cannot be hashed', { detail: '\ud800' }],
     ['cannot be stored', { userId: 'a\u0000b' }],
-    ['has an id that is none', { credential: { id: 'nonsense', credentialId: 'AAAA' } }],
+    ['has a malformed id', { credential: { id: 'nonsense', credentialId: 'AAAA' } }],
   ])('a record that %s undoes its change', async (_, entry) => {
     const change = database.dataSource.transaction(async (manager) => {
       await manager.insert(RelyingPartyEntity, createParty('a.example'));
@@ -112,7 +112,7 @@ describe('no record, no change; no change, no record', () => {
     expect(await readCounts()).toEqual([]);
   });
 
-  it('a record outside of the transaction stays when that is rolled back: a refusal is told whatever becomes of it', async () => {
+  it('a record outside the transaction stays when that is rolled back, because a refusal is always recorded', async () => {
     const change = database.dataSource.transaction(async () => {
       await audit.record(null, { ...READ, outcome: 'failure' });
       throw new Error('refused');
@@ -122,8 +122,8 @@ describe('no record, no change; no change, no record', () => {
   });
 });
 
-describe('a row for a statement of its own', () => {
-  it('has the time that it is given, else that of the clock', () => {
+describe('a row for another statement', () => {
+  it('has the given time, or that of the clock', () => {
     const readTime = (row: { values: readonly unknown[] }): unknown =>
       (JSON.parse(row.values[1] as string) as { time: number }).time;
     expect(readTime(audit.createRow(null, READ))).toBe(NOW.getTime());
@@ -137,7 +137,7 @@ describe('a row for a statement of its own', () => {
 });
 
 describe('an event that happened even if it cannot be recorded', () => {
-  it('is recorded once when the answer to its commit is lost, and holds up nothing behind it', async () => {
+  it('is recorded once when the answer to its commit is lost, and does not delay the events behind it', async () => {
     let lost = 0;
     const through = {
       query: async (...statement: Parameters<typeof database.dataSource.query>) => {
@@ -159,7 +159,7 @@ describe('an event that happened even if it cannot be recorded', () => {
 });
 
 describe('migrations', () => {
-  it('are recorded one by one, before any service runs', async () => {
+  it('are recorded one by one before any service runs', async () => {
     await recordMigrations(database.dataSource, ['Initial1', 'Second2'], NOW);
     const recorded = (await findEvents()).map(
       ({ event }) => JSON.parse(event) as { unmapped: object; class_uid: number },

@@ -60,7 +60,7 @@ describe.each(TYPES)('%s', (type) => {
     }
   });
 
-  it('still has it when nothing is known of its subject', () => {
+  it('has it also when nothing is known of its subject', () => {
     const event = createRecord({ type, outcome: 'failure', ...(/^(relying|user)/.test(type) && subject) });
     for (const paths of REQUIRED[classUid]!.filter((required) => !String(required).startsWith('entity'))) {
       const values = [paths].flat().map((path) => readPath(event, path));
@@ -83,7 +83,7 @@ describe.each(TYPES)('%s', (type) => {
     expect(Math.floor(classUid / 1_000)).toBe(categoryUid);
   });
 
-  it('is made in the order of its canonical form, so that nothing has to be sorted', () => {
+  it('is made in canonical order, so that nothing has to be sorted', () => {
     const decision = { outcome: 'allowed', permission: 'audit:read', policyDigest: 'cd', epoch: 3 } as const;
     const facts = { zone: 1, about: { list: [{ a: 1, b: 2 }], other: null }, purpose: undefined };
     for (const context of [null, authorizedContext(), { ...authorizedContext(), decision }]) {
@@ -103,7 +103,7 @@ describe.each(TYPES)('%s', (type) => {
     }
   });
 
-  it('says when, by whom and under which request', () => {
+  it('says when, by whom and in which request it happened', () => {
     const event = createRecord({ type, ...subject });
     expect(event).toMatchObject({
       time: TIME.getTime(),
@@ -131,7 +131,7 @@ describe.each(TYPES)('%s', (type) => {
     });
   });
 
-  it('holds no undefined member, so that its hash is that of its JSON', () => {
+  it('has no undefined member, so that its hash is that of its JSON', () => {
     const hasUndefined = (value: unknown): boolean =>
       value === undefined || (typeof value === 'object' && value !== null && Object.values(value).some(hasUndefined));
     expect(hasUndefined(createRecord({ type, ...subject }))).toBe(false);
@@ -139,7 +139,7 @@ describe.each(TYPES)('%s', (type) => {
 });
 
 describe('an authentication', () => {
-  it('is by WebAuthn, of a user, at a relying party, with more than one factor or not', () => {
+  it('is by WebAuthn, of a user, at a relying party, with or without more than one factor', () => {
     expect(createRecord({ type: 'credential.verify', ...subject, userVerified: true })).toMatchObject({
       auth_protocol_id: 99,
       auth_protocol: 'WebAuthn',
@@ -153,7 +153,7 @@ describe('an authentication', () => {
     expect(createRecord({ type: 'credential.verify' })).not.toHaveProperty('is_mfa');
   });
 
-  it('of nobody in particular is of a user unknown', () => {
+  it('that names no user is of an unknown user', () => {
     expect(createRecord({ type: 'challenge.issue', rpId: 'a.example' })).toMatchObject({
       user: { name: 'unknown', domain: 'a.example' },
     });
@@ -172,7 +172,7 @@ describe('an entity', () => {
     expect(createRecord({ type, ...subject })['entity']).toEqual(entity);
   });
 
-  it('that is not known has a name that says so', () => {
+  it('that is unknown has a name that says so', () => {
     expect(createRecord({ type: 'credential.rename' })['entity']).toEqual({
       type_id: 99,
       type: 'passkey',
@@ -182,20 +182,20 @@ describe('an entity', () => {
 });
 
 describe('an actor', () => {
-  it('that was not identified is said to be so, and never left out', () => {
+  it('that was not identified is recorded as such, and never left out', () => {
     const { caller, ...context } = authorizedContext();
     const event = createRecord({ type: 'access.denied', outcome: 'failure', reason: 'caller-unidentified' }, context);
     expect(event['actor']).toEqual({ app_name: 'unidentified' });
     expect(caller).toBeDefined();
   });
 
-  it('is the service itself where nobody asked', () => {
+  it('is the service itself when no caller asked', () => {
     expect(createRecord({ type: 'service.start' })['actor']).toEqual({ app_name: 'Passkey Manager' });
     expect(createRecord({ type: 'service.start' })).not.toHaveProperty('src_endpoint');
     expect(createRecord({ type: 'audit.read' }, null)).toMatchObject({ src_endpoint: { svc_name: 'Passkey Manager' } });
   });
 
-  it.each(['allowed', 'denied'] as const)('carries what the access policy decided: %s', (outcome) => {
+  it.each(['allowed', 'denied'] as const)('carries the decision of the access policy: %s', (outcome) => {
     const decision = { outcome, permission: 'audit:read', policyDigest: 'cd'.repeat(32), epoch: 3 };
     expect(
       createRecord({ type: 'audit.read', facts: { event: ID } }, { ...authorizedContext(), decision }),
@@ -211,14 +211,14 @@ describe('an actor', () => {
 });
 
 describe('a source', () => {
-  it('that is gone is said to be unknown', () => {
+  it('that is gone is recorded as unknown', () => {
     const event = createRecord({ type: 'handshake.refused' }, { ...authorizedContext(), source: { ip: '', port: 0 } });
     expect(event['src_endpoint']).toEqual({ name: 'unknown' });
   });
 });
 
 describe('the use of the API', () => {
-  it('is told by its operation', () => {
+  it('is described by its operation', () => {
     const { operation } = authorizedContext();
     expect(createRecord({ type: 'audit.read' })['api']).toEqual({ operation, service: { name: 'Passkey Manager' } });
     const own = createRecord({ type: 'audit.read' }, null);
@@ -238,7 +238,7 @@ describe('severity', () => {
 });
 
 describe('facts', () => {
-  it('are unmapped, and cannot stand in for a member of the event', () => {
+  it('are unmapped, and cannot replace a member of the event', () => {
     const event = createRecord({
       type: 'audit.read',
       facts: { status_id: 1, nothing: undefined, filter: { limit: 5 } },

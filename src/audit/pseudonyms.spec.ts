@@ -6,14 +6,14 @@ import { deriveStandIn, listPseudonyms } from './pseudonyms.js';
 const JUNE = new Date('2026-06-30T23:59:59.999Z');
 const ADA = { rpId: 'a.example', userId: 'ada' };
 
-describe('the stand-in for a user id', () => {
+describe('a pseudonym', () => {
   const standIn = deriveStandIn(ADA, JUNE, TEST_KEYS);
 
-  it('is 128 bits that do not hold the id', () => {
+  it('has 128 bits that do not reveal the user id', () => {
     expect(standIn).toMatch(/^~[A-Za-z0-9_-]{22}$/);
   });
 
-  it('is the same for the same id of a relying party within a month', () => {
+  it('is the same for the same user of a relying party within a month', () => {
     expect(deriveStandIn({ ...ADA }, new Date('2026-06-01T00:00:00Z'), TEST_KEYS)).toBe(standIn);
   });
 
@@ -24,12 +24,12 @@ describe('the stand-in for a user id', () => {
     ['the same month of another year', [ADA, new Date('2027-06-30T23:59:59.999Z'), TEST_KEYS]],
     ['another user', [{ ...ADA, userId: 'Ada' }, JUNE, TEST_KEYS]],
     ['another key', [ADA, JUNE, { auditSubject: Buffer.alloc(32, 9) }]],
-  ])('is another one for %s', (_, parameters) => {
+  ])('differs for %s', (_, parameters) => {
     expect(deriveStandIn(...parameters)).not.toBe(standIn);
   });
 });
 
-describe('the names of a user id', () => {
+describe('the pseudonyms of a user id', () => {
   const parties = [
     { rp_id: 'a.example', uid: '11111111-1111-4111-8111-111111111111' },
     { rp_id: 'b.example', uid: null },
@@ -43,7 +43,7 @@ describe('the names of a user id', () => {
       TEST_KEYS,
     );
 
-  it('are the random one of each relying party that has the user, and each month’s stand-ins of all', async () => {
+  it('are the random one of each relying party that has the user, and each month’s derived ones', async () => {
     const found = await listAdaNames('2025-12-31T23:59:59.999Z', '2026-02-01T00:00:00Z');
     expect(found.map(({ uid }) => uid)).toEqual([
       parties[0]!.uid,
@@ -54,13 +54,13 @@ describe('the names of a user id', () => {
     ]);
   });
 
-  it('hold for all of their month', async () => {
+  it('cover the whole of their month', async () => {
     const [, december, january] = await listAdaNames('2025-12-31T00:00:00Z', '2026-01-01T00:00:00Z');
     expect(december?.until).toBe(january?.since);
     expect(december?.since).toBe(toFirstId(Date.UTC(2025, 11)));
   });
 
-  it('are the random ones alone where the period is none', async () => {
+  it('are the random ones alone when the period is empty', async () => {
     expect(await listAdaNames('2026-02-01T00:00:00Z', '2026-01-01T00:00:00Z')).toHaveLength(1);
   });
 });

@@ -18,11 +18,11 @@ describe('the user’s own id', () => {
     ['ada', 'ada, Canada, ada', `${REDACTED}, Canada, ${REDACTED}`],
     ['1', 'session-8c1f of 1', `session-8c1f of ${REDACTED}`],
     ['u-123', 'nobody', 'nobody'],
-  ])('%j is not in the text %j', (userId, text, expected) => {
+  ])('%j is removed from the text %j', (userId, text, expected) => {
     expect(redactDetail(userId, text)).toBe(expected);
   });
 
-  it('is in no text that a caller writes, and in nothing else of the event replaced', () => {
+  it('is removed from every text that a caller writes, and from nothing else in the event', () => {
     const facts = {
       ceremony: 'user',
       purpose: 'user',
@@ -40,7 +40,7 @@ describe('the user’s own id', () => {
     });
   });
 
-  it('is not looked for in an event that is about no user', () => {
+  it('is not searched in an event without a user', () => {
     const entry = { ...ENTRY, detail: 'undefined' };
     expect(redactUserId(entry)).toBe(entry);
   });

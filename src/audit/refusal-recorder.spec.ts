@@ -64,7 +64,7 @@ describe('the refusals of one key', () => {
     expect(sumRefusals()).toBe(100);
   });
 
-  it('are not worth an answer when they are too many for a minute', async () => {
+  it('are not answered when they are too many for a minute', async () => {
     now += 15_000;
     expect(await refuse('a', 10)).toBe(0);
     now += 15_000;
@@ -112,7 +112,7 @@ describe('when the log cannot be written', () => {
     expect(written.map(countBefore)).toEqual([1]);
   });
 
-  it('no more records wait for it than may be written at a time', async () => {
+  it('no more records wait than may be written at a time', async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
     records = new RefusalRecorder({ ...BOUNDS, records: 100, writing: 2 }, async (refusal) => {
       await gate;

@@ -56,7 +56,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
     expect((await openRootsHolding(one)).listRoots('apple')).toEqual([...WELL_KNOWN_ROOTS['apple']!, one.trim()]);
   });
 
-  it('need not be there: then the well-known roots are in force', async () => {
+  it('may be missing, and then only the well-known roots are trusted', async () => {
     const roots = new AttestationRoots({ attestationRootsFile: undefined }, metrics, audit.service);
     await roots.onModuleInit();
     await roots.reload();
@@ -76,7 +76,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       'has a PEM block that is not a whole certificate',
     ],
     [
-      'has one that is none',
+      'has one that cannot be parsed',
       () => `${one}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
       'cannot be used: its certificate 2 cannot be read',
     ],
@@ -101,7 +101,7 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
     it.each<[string, () => Promise<void>]>([
       ['in place', () => writeFile(file, two)],
       ['by a rename over it', () => writeFile(`${file}.new`, two).then(() => rename(`${file}.new`, file))],
-    ])('%s is taken: roots are added and removed, which the audit log has', async (_, change) => {
+    ])('is loaded when it changes %s: roots are added and removed, and the audit log records it', async (_, change) => {
       const roots = await openRootsHolding(one);
       await change();
       await roots.reload();
@@ -124,29 +124,32 @@ describe('PASSKEY_ATTESTATION_ROOTS_FILE', () => {
       ['no file', () => rm(file), 'ENOENT'],
       ['a directory', () => rm(file).then(() => mkdir(file)), 'is not a file'],
       ['more than 4 MiB', () => writeFile(file, Buffer.alloc(4 * 2 ** 20 + 1, 0x20)), 'is larger than'],
-    ])('to %s is refused whole: the roots in force stay, and it is reported', async (_, change, refused) => {
-      const roots = await openRootsHolding(one);
-      await change();
-      await roots.reload();
-      await roots.reload();
-      expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([
-        [one.trim()],
-        expect.stringContaining(refused),
-      ]);
-      const detail = expect.stringContaining(refused);
-      expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'failure', detail }]);
-      expect(await readReloads()).toEqual([
-        { labels: { resource: 'attestation-roots', outcome: 'failure' }, value: 1 },
-      ]);
-    });
+    ])(
+      'is refused as a whole when it changes to %s: the current roots stay, and the refusal is reported',
+      async (_, change, refused) => {
+        const roots = await openRootsHolding(one);
+        await change();
+        await roots.reload();
+        await roots.reload();
+        expect([roots.listRoots('packed'), roots.describeState()?.refused]).toEqual([
+          [one.trim()],
+          expect.stringContaining(refused),
+        ]);
+        const detail = expect.stringContaining(refused);
+        expect(audit.entries).toMatchObject([{ type: 'attestation-roots.reload', outcome: 'failure', detail }]);
+        expect(await readReloads()).toEqual([
+          { labels: { resource: 'attestation-roots', outcome: 'failure' }, value: 1 },
+        ]);
+      },
+    );
 
-    it('to the same certificates is nothing new', async () => {
+    it('is not reported when it has the same certificates', async () => {
       const roots = await openRootsHolding(one);
       await changeFile(roots, one);
       expect([roots.listRoots('packed'), audit.entries]).toEqual([[one.trim()], []]);
     });
 
-    it('from a refused file to a whole one clears the refusal', async () => {
+    it('clears the refusal when a refused file becomes usable', async () => {
       const roots = await openRootsHolding(one);
       await changeFile(roots, 'nothing');
       await changeFile(roots, two);

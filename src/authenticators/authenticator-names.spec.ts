@@ -6,7 +6,7 @@ import { findAuthenticatorName } from './authenticator-names.js';
 const ENTRIES = Object.entries(names);
 
 describe('the names of authenticators', () => {
-  it.each(ENTRIES)('%s is called %s, which can be a credential’s name', (aaguid, name) => {
+  it.each(ENTRIES)('include %s for %s, which can be a credential’s name', (aaguid, name) => {
     expect(aaguid).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     expect(isText(name, 1, 64)).toBe(true);
     expect(findAuthenticatorName(aaguid)).toBe(name);
@@ -23,7 +23,7 @@ describe('the names of authenticators', () => {
     'constructor',
     '__proto__',
     'FA2B99DC-9E39-4257-8F92-4A30D23C4118',
-  ])('do not name "%s"', (aaguid) => {
+  ])('do not include "%s"', (aaguid) => {
     expect(findAuthenticatorName(aaguid)).toBeUndefined();
   });
 });

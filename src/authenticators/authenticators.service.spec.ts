@@ -19,8 +19,8 @@ const EMPTY: AuthenticatorModel = {
 const createServiceKnowing = (aaguid: string, model: Partial<AuthenticatorModel> = {}): AuthenticatorsService =>
   new AuthenticatorsService({ findModel: (asked) => (asked === aaguid ? { ...EMPTY, ...model } : undefined) });
 
-describe('what is known of a model', () => {
-  it('is what metadata says', () => {
+describe('the description of a model', () => {
+  it('comes from metadata', () => {
     const models = createServiceKnowing(MODEL, {
       description: 'Model One',
       icon: ICON,
@@ -39,7 +39,7 @@ describe('what is known of a model', () => {
     expect(models.findCertificationLevel(MODEL, NOW)).toBe('FIDO_CERTIFIED_L2');
   });
 
-  it('is its name in the own list, where metadata lacks it or its name', () => {
+  it('has its name from the own list when metadata lacks it or its name', () => {
     expect(createServiceKnowing(MODEL).findLabel(GOOGLE)).toEqual({ name: 'Google Password Manager' });
     expect(createServiceKnowing(GOOGLE, { icon: ICON }).findLabel(GOOGLE)).toEqual({
       name: 'Google Password Manager',
@@ -49,14 +49,14 @@ describe('what is known of a model', () => {
     expect(createServiceKnowing(MODEL).isKnown(GOOGLE)).toBe(true);
   });
 
-  it('can be that it exists', () => {
+  it('can be only that it exists', () => {
     expect([createServiceKnowing(MODEL).findLabel(MODEL), createServiceKnowing(MODEL).isKnown(MODEL)]).toEqual([
       null,
       true,
     ]);
   });
 
-  it.each([ZEROS, '33333333-2222-4333-8444-555555555555', 'constructor'])('is nothing of %s', (aaguid) => {
+  it.each([ZEROS, '33333333-2222-4333-8444-555555555555', 'constructor'])('is empty for %s', (aaguid) => {
     const models = createServiceKnowing(MODEL);
     expect([models.findLabel(aaguid), models.isKnown(aaguid), models.listRoots(aaguid)]).toEqual([null, false, []]);
     expect([models.findStanding(aaguid, NOW), models.findCertificationLevel(aaguid, NOW)]).toEqual([

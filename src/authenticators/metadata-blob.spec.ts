@@ -28,7 +28,7 @@ const entry = {
 };
 
 describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
-  it.each(['ES256', 'RS256'] as const)('signed with %s is taken', async (algorithm) => {
+  it.each(['ES256', 'RS256'] as const)('is accepted when it is signed with %s', async (algorithm) => {
     const { blob } = await authority.signer({ algorithm });
     const metadata = verify(`${blob({ no: 7, nextUpdate: '2026-12-01', entries: [entry] })}\n`);
     expect(metadata).toMatchObject({ no: 7, nextUpdate: new Date('2026-12-01T00:00:00Z') });
@@ -44,16 +44,16 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     });
   });
 
-  it('may carry its root, too', () => {
+  it('may carry its root too', () => {
     const root = authority.rootPem.replaceAll(/-----[^-]+-----|\s/g, '');
     expect(verify(signer.blob({ header: { x5c: [...x5c, root] } })).no).toBe(1);
   });
 
-  it('may name its signer in the CN alone', async () => {
+  it('may name its signer only in the CN', async () => {
     expect(verify((await authority.signer({ dnsNames: [] })).blob()).no).toBe(1);
   });
 
-  it('of another root is refused by the roots that the service has', () => {
+  it('of another root is refused under the roots of the service', () => {
     expect(FIDO_METADATA_ROOTS).toHaveLength(2);
     expect(() => verify(signer.blob(), [...FIDO_METADATA_ROOTS])).toThrow(MetadataError);
   });
@@ -71,7 +71,7 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     ],
     ['with a wildcard', { dnsNames: ['*.fidoalliance.org'] }, 'is not mds.fidoalliance.org'],
     ['that is a CA', { ca: true }, 'is a certificate authority'],
-    ['whose issuer is no CA', { authority: { ca: false } }, 'chain'],
+    ['whose issuer is not a CA', { authority: { ca: false } }, 'chain'],
   ];
 
   it.each(SIGNERS)('is refused from a signer %s', async (_, profile, message) => {
@@ -79,7 +79,7 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     expect(() => verify(blob())).toThrow(message);
   });
 
-  it('is refused when the chain has ended since, and says what to do', () => {
+  it('is refused when its chain has ended since, and says what to do', () => {
     const verifyLater = () => verify(signer.blob(), undefined, new Date(Date.now() + 31 * DAY_MS));
     expect(verifyLater).toThrow('is not valid at this time: it ended at');
     expect(verifyLater).toThrow('fetch the current BLOB from https://mds3.fidoalliance.org');
@@ -103,8 +103,8 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
     ['critical extensions', { crit: ['exp'], exp: 1 }, 'critical extensions'],
     ['no chain, but a URL', { x5c: undefined, x5u: 'https://mds.example/chain.pem' }, 'no chain'],
     ['an empty chain', { x5c: [] }, 'the chain is empty'],
-    ['a chain that is none', { x5c: [1] }, 'no chain'],
-    ['a certificate that is none', { x5c: ['bm9uZQ=='] }, 'is not a certificate'],
+    ['a malformed chain', { x5c: [1] }, 'no chain'],
+    ['a malformed certificate', { x5c: ['bm9uZQ=='] }, 'is not a certificate'],
     ['the leaf alone', { x5c: x5c.slice(0, 1) }, 'no known root'],
     ['the chain in another order', { x5c: x5c.toReversed() }, 'the signer'],
   ];
@@ -123,24 +123,27 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
 
   const FILES: [string, () => string | Buffer][] = [
     ['nothing', () => ''],
-    ['no JWS', () => '{"entries":[]}'],
+    ['text that is not a JWS', () => '{"entries":[]}'],
     ['a changed payload', () => flipBit(1)],
     ['a changed signature', () => flipBit(2)],
     ['no signature', removeSignature],
     ['a signature of zeros', () => `${removeSignature()}${'A'.repeat(86)}`],
     ['half of it', () => signer.blob().slice(0, -200)],
     ['another part', () => `${signer.blob()}.e30`],
-    ['a byte that is no base64url', () => signer.blob().replace('.', '=.')],
+    ['a byte that is not base64url', () => signer.blob().replace('.', '=.')],
     ['a line in the middle', () => signer.blob().replace('.', '\n.')],
-    ['a header that is no JSON', () => signer.blob().replace(/^[^.]+/, 'AAAA')],
-    ['a header that is no object', () => signer.blob().replace(/^[^.]+/, Buffer.from('null').toString('base64url'))],
+    ['a header that is not JSON', () => signer.blob().replace(/^[^.]+/, 'AAAA')],
+    [
+      'a header that is not an object',
+      () => signer.blob().replace(/^[^.]+/, Buffer.from('null').toString('base64url')),
+    ],
   ];
 
   it.each(FILES)('is refused with %s', (_, blob) => {
     expect(() => verify(blob())).toThrow(MetadataError);
   });
 
-  it('is refused when it is huge', () => {
+  it('is refused when it is larger than the limit', () => {
     expect(() => verify(Buffer.alloc(MAX_BLOB_BYTES + 1))).toThrow('more than');
   });
 });
@@ -163,10 +166,10 @@ describe('the payload of a BLOB', () => {
 
   const REVOKED = { aaguid: AAGUID, statusReports: [{ status: 'REVOKED' }] };
   it.each<[string, unknown[], string]>([
-    ['an entry whose AAGUID is none', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
+    ['an entry with a malformed AAGUID', [{ aaguid: 'x' }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
     ['one whose AAGUID is not text', [{ aaguid: 7 }, REVOKED], 'entries[0]: its aaguid is not an AAGUID'],
     [
-      'status reports that are no list',
+      'status reports that are not a list',
       [REVOKED, { aaguid: OTHER, statusReports: 'REVOKED' }],
       'entries[1]: statusReports is not a list',
     ],
@@ -175,13 +178,13 @@ describe('the payload of a BLOB', () => {
       [{ aaguid: AAGUID, statusReports: [{}, null, { status: 'REVOKED' }] }],
       'entries[0]: statusReports[0] has no status',
     ],
-  ])('is taken without %s, reports that, and keeps the reports about other models', (_, entries, told) => {
+  ])('is accepted without %s, reports that, and keeps the reports about other models', (_, entries, told) => {
     const { models, skipped } = verify(signer.blob({ entries }));
     expect(skipped[0]).toBe(told);
     expect(models.get(AAGUID)?.reports).toEqual([{ status: 'REVOKED', effectiveDate: null }]);
   });
 
-  it('may have two entries for a model: the reports of both count', () => {
+  it('may have two entries for a model, and the reports of both count', () => {
     const again = {
       aaguid: AAGUID,
       metadataStatement: { description: 'Again' },
@@ -192,7 +195,7 @@ describe('the payload of a BLOB', () => {
     expect(models.get(AAGUID)?.reports.filter(({ status }) => status === 'REVOKED')).toHaveLength(2);
   });
 
-  it('may name authenticators that have no AAGUID, which are passed over', () => {
+  it('may name authenticators without an AAGUID, which are skipped', () => {
     const entries = [{ aaid: '1234#5678' }, { attestationCertificateKeyIdentifiers: ['00'] }, null];
     expect(verify(signer.blob({ entries, nextUpdate: dayFromNow(1) })).models.size).toBe(0);
   });
@@ -202,8 +205,8 @@ describe('the payload of a BLOB', () => {
     ['an icon from elsewhere', { icon: 'https://evil.example/icon.png' }],
     ['an icon that is a page', { icon: 'data:text/html;base64,AAAA' }],
     ['an icon that is very large', { icon: `data:image/png;base64,${'A'.repeat(70_000)}` }],
-    ['roots that are none', { attestationRootCertificates: ['AAAA', 1, null] }],
-  ])('is taken without %s, and reports that', (_, metadataStatement) => {
+    ['roots that cannot be parsed', { attestationRootCertificates: ['AAAA', 1, null] }],
+  ])('is accepted without %s, and reports that', (_, metadataStatement) => {
     const nothing = { description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] };
     const { models, skipped } = verifyModel({ metadataStatement });
     expect(models.get(AAGUID)).toEqual(nothing);

@@ -44,7 +44,7 @@ const readReloads = async () => (await metrics.reloads.get()).values;
 const findName = (file: MetadataFile): string | undefined => new AuthenticatorsService(file).findLabel(AAGUID)?.name;
 
 describe('the file of FIDO metadata', () => {
-  it('is none where none is configured', async () => {
+  it('is optional', async () => {
     const file = new MetadataFile({ metadataBlobFile: undefined }, [], clock, metrics, audit.service);
     await file.onModuleInit();
     expect([file.describeState(), file.findModel(AAGUID)]).toEqual([undefined, undefined]);
@@ -58,23 +58,23 @@ describe('the file of FIDO metadata', () => {
     expect(file.describeState()?.ageSeconds).toBeLessThan(60);
   });
 
-  it.each(['', 'no JWS'])('stops the boot with %j', async (content) => {
+  it.each(['', 'text that is not a JWS'])('stops the boot with %j', async (content) => {
     await writeFile(path, content);
     await expect(openMetadata()).rejects.toThrow(ConfigError);
     await expect(openMetadata()).rejects.toThrow('PASSKEY_MDS_BLOB_FILE: the file is not a JWS');
   });
 
-  it('stops the boot when it is not there', async () => {
+  it('stops the boot when it does not exist', async () => {
     await expect(openMetadata()).rejects.toThrow('ENOENT');
   });
 
-  it('stops the boot when it has more than 64 MiB, unread', async () => {
+  it('stops the boot when it has more than 64 MiB, without being read', async () => {
     await writeFile(path, '');
     await truncate(path, MAX_BLOB_BYTES + 1);
     await expect(openMetadata()).rejects.toThrow('larger than 67108864 bytes');
   });
 
-  it('says how much of it could not be read, and serves the rest', async () => {
+  it('says how much of it could not be read, and gives the rest', async () => {
     await writeFile(path, signer.blob({ no: 1, entries: [{ aaguid: 'x' }, { aaguid: AAGUID, statusReports: [{}] }] }));
     const file = await openMetadata();
     expect(file.describeState()).toMatchObject({ no: 1, skipped: 2 });
@@ -85,7 +85,7 @@ describe('the file of FIDO metadata', () => {
     expect(audit.entries).toMatchObject([{ type: 'metadata.reload', facts: { no: 2, skipped: 0 } }]);
   });
 
-  it('is stale once the day of nextUpdate is over', async () => {
+  it('is stale after the day of nextUpdate', async () => {
     await writeFile(path, signer.blob({ nextUpdate: dayFromNow(2) }));
     const file = await openMetadata();
     clock.advance(86_400);
@@ -104,7 +104,7 @@ describe('the file of FIDO metadata', () => {
           await rename(`${path}.new`, path);
         },
       ],
-    ])('%s is taken', async (_, change) => {
+    ])('is loaded when it changes %s', async (_, change) => {
       await writeFile(path, signBlob(1));
       const file = await openMetadata();
       await change(signBlob(2));
@@ -116,7 +116,7 @@ describe('the file of FIDO metadata', () => {
       expect(await readReloads()).toEqual([{ labels: { resource: 'metadata', outcome: 'success' }, value: 1 }]);
     });
 
-    it('by a symbolic link to another directory, as Kubernetes does, is taken', async () => {
+    it('is loaded through a symbolic link to another directory, as in Kubernetes', async () => {
       for (const no of [1, 2]) {
         await mkdir(join(directory, `..v${String(no)}`));
         await writeFile(join(directory, `..v${String(no)}`, 'blob.jwt'), signBlob(no));
@@ -136,7 +136,7 @@ describe('the file of FIDO metadata', () => {
       ['half a file', () => writeFile(path, signBlob(6).slice(0, -10)), 'the signature does not hold'],
       ['no file', () => rm(path), 'ENOENT'],
       ['a directory', () => rm(path).then(() => mkdir(path)), 'is not a file'],
-    ])('to %s changes nothing and is told', async (_, change, refused) => {
+    ])('is refused and reported when it changes to %s', async (_, change, refused) => {
       await writeFile(path, signBlob(5));
       const file = await openMetadata();
       await change();
@@ -151,7 +151,7 @@ describe('the file of FIDO metadata', () => {
       expect(await readReloads()).toEqual([{ labels: { resource: 'metadata', outcome: 'failure' }, value: 1 }]);
     });
 
-    it('back to what is in use is no longer told', async () => {
+    it('clears the report when it returns to the current content', async () => {
       await writeFile(path, signBlob(5));
       const file = await openMetadata();
       await writeFile(path, 'no JWS');
@@ -176,7 +176,7 @@ describe('the file of FIDO metadata', () => {
       expect(info.values).toEqual([{ labels: { serial: 8 }, value: 1 }]);
     });
 
-    it('only in its time stays in use', async () => {
+    it('stays loaded when only its time changes', async () => {
       const content = signBlob(5);
       await writeFile(path, content);
       const file = await openMetadata();

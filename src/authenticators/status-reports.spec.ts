@@ -99,7 +99,7 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
     expect(findStanding(...reports)).toBe(status);
   });
 
-  it('is told by the latest compromise', () => {
+  it('is that of the latest compromise', () => {
     const reports = ['USER_KEY_REMOTE_COMPROMISE 2025-03-01', 'USER_VERIFICATION_BYPASS 2025-02-01'];
     expect(findStanding(...reports)).toBe('USER_KEY_REMOTE_COMPROMISE');
   });
@@ -109,12 +109,12 @@ describe('the certification level of a model', () => {
   const findLevel = (...reports: string[]): string | null =>
     findCertification(sortReports(reports.map(parseReport)), NOW);
 
-  it('is the latest one in effect', () => {
+  it('is the latest one that applies', () => {
     const reports = ['FIDO_CERTIFIED_L2 2026-08-01', 'FIDO_CERTIFIED_L1plus 2025-01-01', 'FIDO_CERTIFIED 2020-01-01'];
     expect(findLevel(...reports)).toBe('FIDO_CERTIFIED_L1plus');
   });
 
-  it('stays through what is no certification', () => {
+  it('survives a report that is not a certification', () => {
     expect(findLevel('FIDO_CERTIFIED_L1 2020-01-01', 'UPDATE_AVAILABLE 2021-01-01')).toBe('FIDO_CERTIFIED_L1');
   });
 
@@ -122,7 +122,7 @@ describe('the certification level of a model', () => {
     expect(findLevel('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2021-01-01`)).toBeNull();
   });
 
-  it('is none where there was none', () => {
+  it('is none when there was none', () => {
     expect(findLevel('SELF_ASSERTION_SUBMITTED 2020-01-01')).toBeNull();
   });
 });

@@ -64,12 +64,12 @@ describe('the shapes of a relying party’s lists', () => {
     ]);
   });
 
-  it('are none where nobody has a passkey', async () => {
+  it('are empty when no user has a passkey', async () => {
     await insertUsers(2, []);
     expect(await readShapes()).toEqual([]);
   });
 
-  it('are read anew after ten minutes, while nobody waits', async () => {
+  it('are read again after ten minutes, and no request waits for that', async () => {
     await insertUsers(1, [phone]);
     expect(await readShapes()).toEqual([{ list: [phone], users: 1 }]);
     await insertUsers(1, [phone], { prefix: 'b' });
@@ -82,7 +82,7 @@ describe('the shapes of a relying party’s lists', () => {
     expect(queries).toBe(2);
   });
 
-  it('are read once for all who ask at the same time', async () => {
+  it('are read once for all requests at the same time', async () => {
     await insertUsers(1, [phone]);
     await Promise.all(Array.from({ length: 20 }, () => readShapes()));
     expect(queries).toBe(1);

@@ -31,12 +31,12 @@ function countShapes(shapes: readonly ListShape[]): Map<string, number> {
   return counts;
 }
 
-describe('the list that a user without passkeys is shown', () => {
+describe('the decoy list of a user without passkeys', () => {
   it('is the same every time', () => {
     expect(makeDecoys('u-1', { shapes: MIXED })).toEqual(makeDecoys('u-1', { shapes: MIXED }));
   });
 
-  it('has the shapes of real lists, as often as these have them', () => {
+  it('has the shapes of real lists, as often as they occur', () => {
     const counts = countShapes(MIXED);
     expect([...counts.keys()].sort()).toEqual(MIXED.map(({ list }) => JSON.stringify(list)).sort());
     for (const shape of MIXED) {
@@ -44,7 +44,7 @@ describe('the list that a user without passkeys is shown', () => {
     }
   });
 
-  it('is one passkey of a large provider where no user has any', () => {
+  it('is one passkey of a large provider when no user has any', () => {
     const counts = countShapes([]);
     expect(counts.size).toBe(3);
     for (const bytes of [16, 20, 32]) {
@@ -71,7 +71,7 @@ describe('the list that a user without passkeys is shown', () => {
     expect(beginnings).not.toContain(phone?.id.slice(0, 20));
   });
 
-  it('is another for another user, another relying party and another key', () => {
+  it('differs for another user, another relying party and another key', () => {
     const lists = [
       makeDecoys(),
       makeDecoys('u-2'),
@@ -84,24 +84,24 @@ describe('the list that a user without passkeys is shown', () => {
     );
   });
 
-  it('does not mistake one pair of names for another', () => {
+  it('distinguishes all pairs of names', () => {
     expect(makeDecoys('b')).not.toEqual(makeDecoys('', { rpId: 'a.exampleb' }));
     expect(makeDecoys('","x', { rpId: 'a' })).not.toEqual(makeDecoys('x', { rpId: 'a","' }));
   });
 
-  it('is there for the longest user id and RP ID, too', () => {
+  it('works for the longest user id and RP ID too', () => {
     const [list, other] = ['🔑', '🔓'].map((last) => makeDecoys('🔑'.repeat(255) + last, { rpId: 'a'.repeat(253) }));
     expect(list).toHaveLength(1);
     expect(list).not.toEqual(other);
   });
 
-  it('may have ids as long as ids can be', () => {
+  it('may have ids of the maximum length', () => {
     const [decoy] = makeDecoys('u-1', { shapes: [createListShape([{ bytes: 1_023, transports: [] }], 1)] });
     expect(decodeId(decoy?.id)).toHaveLength(1_023);
   });
 });
 
-describe('transports', () => {
+describe('the transports of a decoy', () => {
   it('are sorted, as browsers sort them', () => {
     expect(sortTransports(['internal', 'usb', 'ble', 'hybrid'])).toEqual(['ble', 'hybrid', 'internal', 'usb']);
   });

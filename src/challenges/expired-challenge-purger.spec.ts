@@ -48,8 +48,8 @@ const insertChallenges = (count: number): Promise<unknown> =>
     [NOW, count],
   );
 
-describe('challenges that nobody answered', () => {
-  it('are cleared away when they have expired, and not before', async () => {
+describe('challenges that were never answered', () => {
+  it('are removed after they expire, and not before', async () => {
     await insertChallenge(-60_000);
     await insertChallenge(0);
     const [soon, later] = [await insertChallenge(1), await insertChallenge(60_000)];
@@ -64,13 +64,13 @@ describe('challenges that nobody answered', () => {
     expect(await expired.purge()).toBe(0);
   });
 
-  it.each([999, 1_000, 1_001, 2_500])('are cleared in batches of a thousand: %i', async (count) => {
+  it.each([999, 1_000, 1_001, 2_500])('are removed in batches of a thousand: %i', async (count) => {
     await insertChallenges(count);
     expect(await expired.purge()).toBe(count);
     expect(await getChallenges().count()).toBe(0);
   });
 
-  it('are shared out among replicas, which do not wait for each other', async () => {
+  it('are shared among replicas, which do not wait for each other', async () => {
     await insertChallenges(5_000);
     const replicas = Array.from({ length: 4 }, () => new ExpiredChallengePurger(challenges, { now: () => now }));
     const cleared = await Promise.all(replicas.map((replica) => replica.purge()));
@@ -78,7 +78,7 @@ describe('challenges that nobody answered', () => {
     expect(await getChallenges().count()).toBe(0);
   });
 
-  it('are left alone while somebody answers one', async () => {
+  it('are left alone while a request redeems one', async () => {
     const [answered, forgotten] = [await insertChallenge(-1), await insertChallenge(-2)];
     await database.dataSource.transaction(async (manager) => {
       await manager.query('SELECT * FROM challenge WHERE id = $1 FOR UPDATE', [answered]);
@@ -88,7 +88,7 @@ describe('challenges that nobody answered', () => {
     expect(await getChallenges().existsBy({ id: forgotten })).toBe(false);
   });
 
-  it('are cleared every ten seconds, and a stop waits for it', async () => {
+  it('are removed every ten seconds, and a stop waits for it', async () => {
     jest.useFakeTimers({
       doNotFake: ['Date', 'setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'queueMicrotask'],
     });
@@ -110,7 +110,7 @@ describe('challenges that nobody answered', () => {
     }
   });
 
-  it('keep no process alive, and none is being cleared when the service has stopped', async () => {
+  it('keep no process alive, and none is being removed when the service has stopped', async () => {
     expired.onApplicationBootstrap();
     await expired.beforeApplicationShutdown();
     await insertChallenges(10);

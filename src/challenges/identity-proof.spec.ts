@@ -17,7 +17,7 @@ const matchProblem = (reason: string, advice: string): unknown =>
     members: { reason, detail: expect.any(String), advice: expect.stringContaining(advice) },
   });
 
-describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () => {
+describe('the identity proof before a passkey is added (PCI DSS 8.3.3)', () => {
   it.each([
     ['now', '2026-06-30T12:00:00.000Z'],
     ['15 minutes ago', '2026-06-30T11:45:00.000Z'],
@@ -25,7 +25,7 @@ describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () =>
     ['now, in another zone', '2026-06-30T14:00:00+02:00'],
     ['now, in lower case', '2026-06-30t12:00:00z'],
     ['now, to the nanosecond', '2026-06-30T12:00:00.000000001Z'],
-  ])('%s is just now', (_, verifiedAt) => {
+  ])('is recent enough %s', (_, verifiedAt) => {
     expect(demandProof(verifiedAt)).not.toThrow();
   });
 
@@ -41,11 +41,11 @@ describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () =>
     ['more than a minute ahead', '2026-06-30T12:01:00.001Z', 'identity-proof-invalid', 'Set the clock'],
     ['an hour ahead, which reads like now', '2026-06-30T12:00:00-01:00', 'identity-proof-invalid', 'Set the clock'],
     ['never', undefined, 'identity-proof-missing', 'Identify the user now'],
-  ])('%s is not', (_, verifiedAt, reason, advice) => {
+  ])('is not recent enough %s', (_, verifiedAt, reason, advice) => {
     expect(demandProof(verifiedAt)).toThrow(matchProblem(reason, advice));
   });
 
-  it('is as long ago as the policy says', () => {
+  it('is as old as the policy allows', () => {
     const verifiedAt = '2026-06-30T11:59:59.000Z';
     expect(demandProof(verifiedAt, { required: true, maxAgeSeconds: 1 })).not.toThrow();
     expect(demandProof('2026-06-30T11:59:58.999Z', { required: true, maxAgeSeconds: 1 })).toThrow(
@@ -54,7 +54,7 @@ describe('whoever adds a passkey was identified just now (PCI DSS 8.3.3)', () =>
   });
 
   it.each([undefined, '2020-01-01T00:00:00Z', '2030-01-01T00:00:00Z'])(
-    'is not asked where the policy does not: %s',
+    'is not checked when the policy does not ask: %s',
     (verifiedAt) => {
       expect(demandProof(verifiedAt, { required: false, maxAgeSeconds: 1 })).not.toThrow();
     },

@@ -94,14 +94,14 @@ async function rows(): Promise<number[]> {
 }
 
 describe('challenges of the last minute', () => {
-  it('up to the limit leave room for one more, and at the limit the oldest of them is in the way', async () => {
+  it('leave room for one more up to the limit, and at the limit the oldest blocks', async () => {
     await insertIssued(50_000, 10_000);
     expect(await issueAuthentication()).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
     const { challenge_in_the_way: oldest, expires_at: expiry } = await issueAuthentication();
     expect([parseIdTime(oldest!), expiry]).toEqual([subtractFromNow(50_000).getTime(), null]);
   });
 
-  it('in the way is the one that must leave, where a stricter policy finds more than it allows', async () => {
+  it('are all counted when a stricter policy finds more than it allows, and the one that must expire blocks', async () => {
     const ids = await insertIssued(50_000, 40_000, 30_000, 20_000, 10_000);
     expect(await issueAuthentication()).toMatchObject({ challenge_in_the_way: ids[5 - CHALLENGES] });
   });
@@ -125,7 +125,7 @@ describe('challenges of the last minute', () => {
     expect(await rows()).toEqual([0, 0, 6]);
   });
 
-  it('of one ceremony do not count for the other, also where the purpose reads like it', async () => {
+  it('of one ceremony do not count for the other, even if the purpose reads like it', async () => {
     await insertIssued(3, 2, 1);
     expect(await issueRegistration()).toMatchObject({ handle: expect.any(Buffer) });
     await database.sql('TRUNCATE audit_event');
@@ -146,7 +146,7 @@ describe('challenges of the last minute', () => {
     expect(await issueRegistration()).toMatchObject({ handle: expect.any(Buffer) });
   });
 
-  it('do not count against who names nobody', async () => {
+  it('do not count for a request that names no user', async () => {
     await insertIssued(3, 2, 1);
     await insertPastEvents({ userId: undefined }, 3, 2, 1);
     expect(await issueAuthentication(RP, null)).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
@@ -154,7 +154,7 @@ describe('challenges of the last minute', () => {
 });
 
 describe('refusals in a row', () => {
-  it('up to the limit leave room, and at the limit the last of them is in the way', async () => {
+  it('leave room up to the limit, and at the limit the last of them blocks', async () => {
     await insertRefused(4, 3, 2);
     expect(await issueAuthentication()).toMatchObject(FREE);
     const [last] = await insertRefused(1);
@@ -172,7 +172,7 @@ describe('refusals in a row', () => {
     ],
     ['over an hour', [60 * MINUTE, 40 * MINUTE, 20 * MINUTE, 0], true],
     ['more than enough, the last just now', [70, 60, 50, 40, 30, 20, 1].map((minutes) => minutes * MINUTE), false],
-  ])('make the user rest for half an hour after the last: %s → free: %s', async (_, times, free) => {
+  ])('block the user for half an hour after the last: %s → free: %s', async (_, times, free) => {
     await insertRefused(...times);
     expect((await issueAuthentication()).expires_at !== null).toBe(free);
   });
@@ -211,7 +211,7 @@ describe('refusals in a row', () => {
     expect(await issueAuthentication()).toMatchObject(FREE);
   });
 
-  it('neither keep the user from registering, nor anybody from an authentication that names nobody', async () => {
+  it('keep no user from registering, and no request from an authentication that names no user', async () => {
     await insertRefused(4, 3, 2, 1);
     expect(await issueRegistration()).toMatchObject({ handle: expect.any(Buffer) });
     expect(await issueAuthentication(RP, null)).toMatchObject({ ...FREE, expires_at: expect.any(Date) });
@@ -231,7 +231,7 @@ describe('a relying party that was stored before there were limits', () => {
   });
 });
 
-describe('RECORD_LIMIT', () => {
+describe('the limit on records', () => {
   const LIMIT = { type: 'challenge.limit', outcome: 'failure' } as const;
   const recordLimit = async (entry: Partial<AuditEntry> = {}, ceremony = 'authentication') => {
     const { id, values } = createEvent({ ...LIMIT, facts: { ceremony }, ...entry }, NOW);
@@ -263,13 +263,13 @@ describe('RECORD_LIMIT', () => {
   });
 });
 
-describe('ids', () => {
-  it('tell their time', () => {
+describe('UUIDv7 ids', () => {
+  it('contain their time', () => {
     const { id } = createEvent({}, NOW);
     expect(parseIdTime(id)).toBe(NOW.getTime());
   });
 
-  it('begin after a time: a window does not hold its own edge', () => {
+  it('begin after a time, so that a window does not contain its own edge', () => {
     const listWindowTimes = (now: Date): number[] =>
       [getFirstChallengeId(now), ...getFirstRefusalIds(now)].map(parseIdTime);
     expect(listWindowTimes(NOW).map((time) => NOW.getTime() - time)).toEqual(

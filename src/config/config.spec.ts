@@ -79,7 +79,7 @@ describe('development', () => {
     });
   });
 
-  it('takes an empty setting for an absent one', () => {
+  it('treats an empty setting as an absent one', () => {
     const names = [
       ...FILES,
       ...OPTIONAL_FILES,
@@ -97,7 +97,7 @@ describe('development', () => {
     expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
   });
 
-  it('keeps what it generates where it is told', () => {
+  it('keeps generated files in the configured directory', () => {
     const { dataDir, tls, bindingKeyFile } = readConfig({ PASSKEY_DATA_DIR: directory });
     expect([dataDir, tls.caFile, bindingKeyFile]).toEqual([
       directory,
@@ -106,14 +106,14 @@ describe('development', () => {
     ]);
   });
 
-  it('takes every setting that production takes', () => {
+  it('accepts every setting that production accepts', () => {
     const env = { ...production(), DATABASE_URL: 'postgresql://service@127.0.0.1/passkeys' };
     expect(readConfig({ ...env, NODE_ENV: 'test' })).toEqual({ ...readConfig(env), production: false });
   });
 });
 
 describe('production', () => {
-  it('starts with everything named', () => {
+  it('starts when every setting is given', () => {
     expect(readConfig(production())).toMatchObject({
       production: true,
       databaseUrl: 'postgresql://service@db.internal/passkeys',
@@ -122,7 +122,7 @@ describe('production', () => {
     });
   });
 
-  it('uses no generated default, and names everything that is missing at once', () => {
+  it('uses no generated default, and reports every missing setting at once', () => {
     const mistakes = findMistakes({ NODE_ENV: 'production' });
     expect(mistakes).toHaveLength(FILES.length + 1);
     for (const name of ['DATABASE_URL', ...FILES]) {
@@ -130,18 +130,18 @@ describe('production', () => {
     }
   });
 
-  it.each(['DATABASE_URL', ...FILES])('misses %s when it alone is absent', (name) => {
+  it.each(['DATABASE_URL', ...FILES])('reports %s when it alone is missing', (name) => {
     const { [name]: _, ...env } = production();
     expect(findMistakes(env)).toEqual([expect.stringContaining(name)]);
   });
 
-  it.each(OPTIONAL_FILES)('does without %s', (name) => {
+  it.each(OPTIONAL_FILES)('does not need %s', (name) => {
     expect(findMistakes({ ...production(), [name]: undefined })).toEqual([]);
     expect(Object.values(readConfig({ ...production(), [name]: file }))).toContain(file);
   });
 
   it.each(['Production', 'prod', 'staging', 'production '])(
-    'is not meant by NODE_ENV "%s": that is a mistake',
+    'is not selected by NODE_ENV "%s", which is a mistake',
     (value) => {
       expect(findMistakes({ NODE_ENV: value })).toEqual([expect.stringContaining(`NODE_ENV is "${value}"`)]);
     },
@@ -154,13 +154,13 @@ describe('a port', () => {
     ['1', 1],
     ['443', 443],
     ['65535', 65_535],
-  ])('may be %s', (text, port) => {
+  ])('accepts %s', (text, port) => {
     const { https, management } = readConfig({ PASSKEY_HTTPS_PORT: text, PASSKEY_MANAGEMENT_PORT: text });
     expect([https.port, management.port]).toEqual([port, port]);
   });
 
   it.each(['65536', '99999', '-1', '1.5', '1e3', '0x50', ' 80', '80 ', 'http', '+80', '8443\n', '123456', '٨٠'])(
-    'may not be "%s"',
+    'refuses "%s"',
     (text) => {
       expect(findMistakes({ PASSKEY_HTTPS_PORT: text, PASSKEY_MANAGEMENT_PORT: text })).toEqual([
         expect.stringMatching(/^PASSKEY_HTTPS_PORT is /),
@@ -181,11 +181,11 @@ describe('the number of workers', () => {
     ['1', 1],
     ['64', 64],
     ['auto', Math.min(64, availableParallelism())],
-  ])('may be %s', (text, workers) => {
+  ])('accepts %s', (text, workers) => {
     expect(readConfig({ PASSKEY_WORKERS: text }).workers).toBe(workers);
   });
 
-  it.each(['0', '65', '-1', '1.5', '1e1', ' 2', 'all', 'Auto', '٢'])('may not be "%s"', (text) => {
+  it.each(['0', '65', '-1', '1.5', '1e1', ' 2', 'all', 'Auto', '٢'])('refuses "%s"', (text) => {
     expect(findMistakes({ PASSKEY_WORKERS: text })).toEqual([
       `PASSKEY_WORKERS is "${text}"; it must be auto, or a number from 1 to 64`,
     ]);
@@ -193,33 +193,33 @@ describe('the number of workers', () => {
 });
 
 describe('the share of a caller', () => {
-  it.each(['1', '50', '100'])('may be %s percent', (text) => {
+  it.each(['1', '50', '100'])('accepts %s percent', (text) => {
     expect(readConfig({ PASSKEY_CALLER_SHARE: text }).callerShare).toBe(Number(text));
   });
 
-  it.each(['0', '101', '-1', '0.25', '25%', ' 25', '1e1'])('may not be "%s"', (text) => {
+  it.each(['0', '101', '-1', '0.25', '25%', ' 25', '1e1'])('refuses "%s"', (text) => {
     expect(findMistakes({ PASSKEY_CALLER_SHARE: text })).toEqual([
       `PASSKEY_CALLER_SHARE is "${text}"; it must be a percentage from 1 to 100`,
     ]);
   });
 });
 
-describe('the database', () => {
+describe('the database URL', () => {
   it.each(['postgres://localhost/passkeys', 'postgresql://user:secret@localhost:5432/passkeys?sslmode=verify-full'])(
-    'may be %s',
+    'accepts %s',
     (url) => {
       expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
     },
   );
 
   it.each(['mysql://localhost/passkeys', 'localhost:5432', 'http://db', 'passkeys', '/var/run/postgresql'])(
-    'may not be "%s"',
+    'refuses "%s"',
     (url) => {
       expect(findMistakes({ DATABASE_URL: url })).toEqual([expect.stringContaining('DATABASE_URL must be a URL')]);
     },
   );
 
-  it('may have its password in a file', () => {
+  it('may leave its password to a file', () => {
     const config = readConfig({
       DATABASE_URL: 'postgresql://user@localhost/passkeys',
       PASSKEY_DATABASE_PASSWORD_FILE: file,
@@ -237,20 +237,20 @@ describe('the database', () => {
       { DATABASE_URL: 'postgresql://user:pw@localhost/x', PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' },
     ],
     ['without a URL', { PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' }],
-  ])('may not have a password file %s', (_, env) => {
+  ])('refuses a password file %s', (_, env) => {
     const settings = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value === 'FILE' ? file : value]),
     );
     expect(findMistakes(settings)).toEqual([expect.stringContaining('PASSKEY_DATABASE_PASSWORD_FILE')]);
   });
 
-  it('is never quoted in a mistake: its URL has a password in it', () => {
+  it('is never quoted in a mistake, because it contains a password', () => {
     expect(findMistakes({ DATABASE_URL: 'mysql://user:s3cret@localhost/passkeys' }).join()).not.toContain('s3cret');
   });
 });
 
 describe('a file', () => {
-  it.each([...FILES, ...OPTIONAL_FILES])('in %s must be there', (name) => {
+  it.each([...FILES, ...OPTIONAL_FILES])('in %s must exist', (name) => {
     const path = join(directory, 'nothing');
     expect(findMistakes({ [name]: path })).toEqual([`${name} names "${path}", which cannot be read`]);
   });
@@ -259,13 +259,13 @@ describe('a file', () => {
     expect(findMistakes({ [name]: directory })).toEqual([`${name} names "${directory}", which is a directory`]);
   });
 
-  it('is told by its whole path, wherever the service was started', () => {
+  it('is reported by its absolute path, wherever the service was started', () => {
     expect(readConfig({ PASSKEY_BINDING_KEY_FILE: 'package.json' }).bindingKeyFile).toBe(resolve('package.json'));
   });
 });
 
 describe('the configuration', () => {
-  it('is frozen, to the last object', () => {
+  it('is frozen down to the last object', () => {
     for (const object of listObjects(readConfig({}))) expect(Object.isFrozen(object)).toBe(true);
   });
 
@@ -285,7 +285,7 @@ describe('the anchors of the audit log', () => {
     PASSKEY_AUDIT_ANCHOR_URL,
   });
 
-  it('are none, a file that is there or can be made, and a URL', () => {
+  it('can be none, a file that exists or can be made, and a URL', () => {
     expect(readConfig(settings())).toMatchObject({ auditAnchorFile: undefined, auditAnchorUrl: undefined });
     for (const path of [file, `${file}.new`]) expect(readConfig(settings(path)).auditAnchorFile).toBe(path);
     for (const url of ['https://worm.example/notes', 'http://localhost:9000']) {
@@ -293,13 +293,16 @@ describe('the anchors of the audit log', () => {
     }
   });
 
-  it.each([join(import.meta.dirname, 'nowhere', 'notes'), import.meta.dirname])('are not the file %j', (path) => {
+  it.each([join(import.meta.dirname, 'nowhere', 'notes'), import.meta.dirname])('cannot be the file %j', (path) => {
     expect(findMistakes(settings(path))).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_FILE names /)]);
   });
 
-  it.each(['ftp://worm.example', 'worm.example', 'https://user:secret@worm.example/'])('are not the URL %j', (url) => {
-    const [mistake = '', ...more] = findMistakes(settings(undefined, url));
-    expect([mistake, more]).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_URL must be/), []]);
-    expect(mistake).not.toContain('secret');
-  });
+  it.each(['ftp://worm.example', 'worm.example', 'https://user:secret@worm.example/'])(
+    'cannot be the URL %j',
+    (url) => {
+      const [mistake = '', ...more] = findMistakes(settings(undefined, url));
+      expect([mistake, more]).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_ANCHOR_URL must be/), []]);
+      expect(mistake).not.toContain('secret');
+    },
+  );
 });

@@ -11,7 +11,7 @@ function findMistakes(env: NodeJS.ProcessEnv): readonly string[] {
   return [];
 }
 
-describe('development keeps to this machine', () => {
+describe('development listens only on this machine', () => {
   const database = (rest: string) => `postgresql://service${rest}`;
 
   it.each<[string, NodeJS.ProcessEnv]>([
@@ -27,7 +27,7 @@ describe('development keeps to this machine', () => {
       { DATABASE_URL: database('@%2Fvar%2Frun%2Fpostgresql/passkeys') },
     ],
     ['a database without a host', { DATABASE_URL: 'postgresql:///passkeys' }],
-  ])('by %s', (_, env) => {
+  ])('at %s', (_, env) => {
     expect(findMistakes(env)).toEqual([]);
   });
 
@@ -40,7 +40,7 @@ describe('development keeps to this machine', () => {
     ['DATABASE_URL', { DATABASE_URL: database('@db.internal/passkeys') }],
     ['DATABASE_URL', { DATABASE_URL: database('@localhost/passkeys?host=db.internal') }],
     ['DATABASE_URL', { DATABASE_URL: 'postgresql:///passkeys', PGHOST: 'db.internal' }],
-  ])('and not beyond it by %s, unless that is allowed: %j', (name, env) => {
+  ])('and refuses %s unless that is allowed: %j', (name, env) => {
     for (const NODE_ENV of ['development', 'test']) {
       expect(findMistakes({ ...env, NODE_ENV })).toEqual([
         expect.stringMatching(new RegExp(`^${name} leaves this machine .* PASSKEY_ALLOW_DEVELOPMENT=true$`)),
@@ -52,7 +52,7 @@ describe('development keeps to this machine', () => {
     );
   });
 
-  it.each(['yes', '1', 'TRUE'])('may not be allowed by "%s"', (value) => {
+  it.each(['yes', '1', 'TRUE'])('and refuses "%s" as the permission', (value) => {
     expect(findMistakes({ PASSKEY_ALLOW_DEVELOPMENT: value })).toEqual([
       `PASSKEY_ALLOW_DEVELOPMENT is "${value}"; it must be one of true, false`,
     ]);

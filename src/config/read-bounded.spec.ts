@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-describe('a named pipe to which nobody writes', () => {
+describe('a named pipe without a writer', () => {
   it('is refused at once', async () => {
     execFileSync('mkfifo', [path]);
     await expect(readBounded(path, MAX_BYTES)).rejects.toThrow('is not a file');
@@ -30,14 +30,14 @@ describe('a named pipe to which nobody writes', () => {
 
 describe('a file', () => {
   it.each([
-    ['of as many bytes as it may have is read', MAX_BYTES],
-    ['of none is read', 0],
+    ['of the largest size is read', MAX_BYTES],
+    ['of no bytes is read', 0],
   ])('%s', async (_, size) => {
     await writeFile(path, 'a'.repeat(size));
     expect(await readBounded(path, MAX_BYTES)).toHaveLength(size);
   });
 
-  it('of one byte more is refused', async () => {
+  it('with one byte too many is refused', async () => {
     await writeFile(path, 'a'.repeat(MAX_BYTES + 1));
     await expect(readBounded(path, MAX_BYTES)).rejects.toThrow('is larger than 8 bytes');
   });

@@ -10,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => pair.remove());
 
 describe('files that cannot be used', () => {
-  it('change nothing, and are pair.told once they were looked at twice', async () => {
+  it('change nothing, and are reported after the second look', async () => {
     const files = await pair.open();
     await pair.write('b', '2');
     await pair.look(files);
@@ -21,7 +21,7 @@ describe('files that cannot be used', () => {
     expect([pair.readings, pair.told.length]).toEqual([3, 1]);
   });
 
-  it('because they are half replaced, are taken when they are whole, without a word', async () => {
+  it('because they are half replaced are read when they are complete, without a report', async () => {
     const files = await pair.open();
     await pair.write('a', '2');
     await pair.look(files);
@@ -41,7 +41,7 @@ describe('files that cannot be used', () => {
     expect(pair.told).toEqual(['refused: 1 is not 3']);
   });
 
-  it('get two looks again after they were put back by their former selves', async () => {
+  it('get two looks again after the former files came back in between', async () => {
     const files = await pair.open();
     await rename(pair.path('b'), pair.path('b.kept'));
     await pair.look(files);
@@ -52,14 +52,14 @@ describe('files that cannot be used', () => {
     expect(pair.told).toEqual([]);
   });
 
-  it('because one is missing, are pair.told', async () => {
+  it('because one is missing are reported', async () => {
     const files = await pair.open();
     await rm(pair.path('b'));
     await pair.look(files, 2);
     expect([files.value, files.refused]).toEqual(['1', expect.stringContaining('ENOENT')]);
   });
 
-  it('are pair.told again when they are replaced by others', async () => {
+  it('are reported again when others replace them', async () => {
     const files = await pair.open();
     for (const content of ['2', '3']) {
       await pair.write('b', content);
@@ -77,7 +77,7 @@ describe('files that cannot be used', () => {
     expect([files.refused, pair.told]).toEqual([undefined, ['refused: 1 is not 2']]);
   });
 
-  it('whatever is thrown, never throw', async () => {
+  it('never make the watcher throw, whatever their reader throws', async () => {
     const thrown = ['no Error'];
     const files = await pair.open((held) =>
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a library might throw a string
@@ -88,7 +88,7 @@ describe('files that cannot be used', () => {
     expect(files.refused).toBe('no Error');
   });
 
-  describe('are tried again, untouched, at every tenth look', () => {
+  describe('are read again, unchanged, at every tenth look', () => {
     async function refusedBy(reason: string): Promise<WatchedFiles<string>> {
       const files = await pair.open();
       pair.fault = reason;
@@ -98,7 +98,7 @@ describe('files that cannot be used', () => {
       return files;
     }
 
-    it('because a fault of the disk passes, and a certificate begins', async () => {
+    it('because a disk fault passes, or a certificate begins', async () => {
       const files = await refusedBy('EIO');
       pair.fault = undefined;
       await pair.look(files, 9);
@@ -109,7 +109,7 @@ describe('files that cannot be used', () => {
       expect(pair.readings).toBe(4);
     });
 
-    it('and pair.told again only when the reason is another', async () => {
+    it('and are reported again only when the reason differs', async () => {
       const files = await refusedBy('EIO');
       await pair.look(files, 20);
       expect([pair.readings, pair.told]).toEqual([5, ['refused: EIO']]);

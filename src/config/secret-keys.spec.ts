@@ -25,7 +25,7 @@ function createConfig(binding: string, audit = AUDIT_KEY): Config {
 
 const base64 = (bytes: Buffer): string => `${bytes.toString('base64')}\n`;
 
-describe('the keys for one purpose each', () => {
+describe('a secret key file gives keys that', () => {
   it('are derived by HKDF-SHA-256 (RFC 5869), each for its purpose', () => {
     const derived = (purpose: string): Buffer =>
       Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
@@ -35,14 +35,14 @@ describe('the keys for one purpose each', () => {
     expect(Object.isFrozen(keys)).toBe(true);
   });
 
-  it('are the same at every start, whatever stands around the key', () => {
+  it('are the same at every start, whatever surrounds the key in the file', () => {
     const [one, two] = [base64(MASTER), `\n ${MASTER.toString('base64')} \r\n`].map((text) =>
       readSecretKeys(createConfig(text)),
     );
     expect(one).toEqual(two);
   });
 
-  it('are others for another key', () => {
+  it('differ for another key', () => {
     const [one, two] = [MASTER, randomBytes(32)].map((key) => readSecretKeys(createConfig(base64(key))));
     expect(one?.binding).not.toEqual(two?.binding);
     expect(one?.decoy).not.toEqual(two?.decoy);
@@ -53,7 +53,7 @@ describe('the keys for one purpose each', () => {
   });
 });
 
-describe('a file without a usable key stops the boot, and is named', () => {
+describe('a file without a usable key stops the boot with an error that names it', () => {
   it.each<[string, string]>([
     ['nothing', ''],
     ['31 bytes', base64(randomBytes(31))],
@@ -63,12 +63,12 @@ describe('a file without a usable key stops the boot, and is named', () => {
     ['two lines', base64(randomBytes(32)) + base64(randomBytes(32))],
     ['a passphrase', 'correct horse battery staple correct horse battery staple'],
     ['PEM', AUDIT_KEY],
-  ])('binding.key with %s', (_, text) => {
+  ])('when it is binding.key with %s', (_, text) => {
     expect(() => readSecretKeys(createConfig(text))).toThrow(ConfigError);
     expect(() => readSecretKeys(createConfig(text))).toThrow('PASSKEY_BINDING_KEY_FILE');
   });
 
-  it('without quoting what is in it', () => {
+  it('and does not quote its content', () => {
     const secret = `${'secret'.repeat(5)}!`;
     expect(() => readSecretKeys(createConfig(secret))).toThrow(
       expect.not.objectContaining({ message: expect.stringContaining('secretsecret') }),

@@ -17,7 +17,7 @@ async function waitUpTo(milliseconds: number, holds: () => boolean): Promise<boo
 }
 
 describe('the first reading', () => {
-  it('is held', async () => {
+  it('gives the first value', async () => {
     expect((await pair.open()).value).toBe('1');
   });
 
@@ -52,14 +52,14 @@ describe('a change', () => {
       },
     ],
   ];
-  it.each(changes)('%s is taken, with what it replaces', async (_, change) => {
+  it.each(changes)('is loaded when the files are %s, and replaces the earlier value', async (_, change) => {
     const files = await pair.open();
     await change();
     await pair.look(files);
     expect([files.value, pair.told]).toEqual(['2', ['1 → 2']]);
   });
 
-  it('of a symbolic link to their directory is taken', async () => {
+  it('of a symbolic link to their directory is loaded', async () => {
     for (const version of ['1', '2']) {
       await mkdir(pair.path(version));
       for (const name of ['a', 'b']) await writeFile(join(pair.path(version), name), version);
@@ -85,14 +85,14 @@ describe('a change', () => {
     expect([pair.readings, pair.told]).toEqual([2, ['1 → 2']]);
   });
 
-  it('that says the same is nobody’s business', async () => {
+  it('that leaves the content the same is not reported', async () => {
     const files = await pair.open();
     await pair.bothSay('1');
     await pair.look(files, 2);
     expect([pair.readings, files.value, pair.told]).toEqual([2, '1', []]);
   });
 
-  it('is seen though it came while the files were read', async () => {
+  it('is seen although it came while the files were read', async () => {
     const files = await pair.open(async (held) => {
       const value = await pair.read(held);
       if (!held) await pair.bothSay('2');
@@ -102,7 +102,7 @@ describe('a change', () => {
     expect(pair.told).toEqual(['1 → 2']);
   });
 
-  it('is left alone while it is being written', async () => {
+  it('is not read while it is being written', async () => {
     const files = await pair.open();
     await pair.write('a', '');
     const looking = pair.look(files);
@@ -115,7 +115,7 @@ describe('a change', () => {
     expect([pair.readings, pair.told]).toEqual([2, [`1 → ${'2'.repeat(40)}`]]);
   });
 
-  it('is not waited for without end', async () => {
+  it('is awaited only for a limited time', async () => {
     const files = await pair.open();
     await pair.write('a', '2');
     let size = 1;
@@ -127,7 +127,7 @@ describe('a change', () => {
     expect(pair.readings).toBe(2);
   });
 
-  it('that its listener cannot use is not taken', async () => {
+  it('that its listener cannot use is not loaded', async () => {
     const files = await pair.open();
     await pair.bothSay('2');
     const unable = {
@@ -147,7 +147,7 @@ describe('a change', () => {
 });
 
 describe('watching', () => {
-  it('takes a change within a second and a half', async () => {
+  it('loads a change within a second and a half', async () => {
     const files = await pair.open();
     files.watch(pair.reports);
     await pair.bothSay('2');
@@ -172,7 +172,7 @@ describe('watching', () => {
     expect(pair.told).toEqual(['1 → 2']);
   });
 
-  it('ends with close, which waits for the look under way', async () => {
+  it('ends with close, which waits for the look in progress', async () => {
     const files = await pair.open();
     files.watch(pair.reports);
     await sleep(550);
@@ -182,7 +182,7 @@ describe('watching', () => {
     expect([files.value, pair.told]).toEqual(['1', []]);
   });
 
-  it('need not have begun to be closed', async () => {
+  it('can be closed before it has begun', async () => {
     await expect((await pair.open()).close()).resolves.toBeUndefined();
   });
 });

@@ -104,7 +104,7 @@ describe('ISSUE_AUTHENTICATION', () => {
     expect(await isRecorded(event)).toBe(true);
   });
 
-  it('tells of no credentials for a user without any, and for no user', async () => {
+  it('returns no credentials for a user without any, and for no user', async () => {
     for (const userId of ['nobody', undefined]) {
       const { result } = await issueAuthentication({ userId });
       expect(result).toMatchObject({ descriptors: null });
@@ -120,7 +120,7 @@ describe('ISSUE_AUTHENTICATION', () => {
 });
 
 describe('ISSUE_REGISTRATION', () => {
-  it('stores the challenge and its event, and tells the user’s handle', async () => {
+  it('stores the challenge and its event, and returns the user’s handle', async () => {
     const { id, challenge, event, expiry, rows } = await issueRegistration('new');
     expect(rows).toEqual([expect.objectContaining({ handle: expect.any(Buffer), challenge_in_the_way: null })]);
     expect(await repository.challenges().findOneBy({ id })).toEqual({
@@ -138,7 +138,7 @@ describe('ISSUE_REGISTRATION', () => {
     expect(await isRecorded(event)).toBe(true);
   });
 
-  it('gives a user one handle for ever, however many begin at once', async () => {
+  it('gives a user one handle for ever, however many requests begin at once', async () => {
     const issued = await Promise.all(Array.from({ length: 20 }, () => issueRegistration('crowd')));
     const handles = issued.map(({ rows }) => rows[0]?.handle?.toString('hex'));
     expect(new Set(handles).size).toBe(1);
@@ -154,7 +154,7 @@ describe('REDEEM', () => {
     expect(await redeemChallenge(id)).toBeUndefined();
   });
 
-  it('gives it with the credential as the repository would load it, and with the user’s handle', async () => {
+  it('returns it with the credential as the repository would load it, and with the user’s handle', async () => {
     const userId = randomUUID();
     const { rows } = await issueRegistration(userId);
     const { id: credentialUid, credentialId } = await insertCredential({
@@ -181,7 +181,7 @@ describe('REDEEM', () => {
     expect(readCredential(redeemed!)).toEqual(loaded);
   });
 
-  it('gives it without a credential that is another relying party’s, or nobody’s', async () => {
+  it('returns it without a credential that is another relying party’s, or that does not exist', async () => {
     const { credentialId } = await insertCredential({ rpId: 'b.example' });
     for (const answered of [credentialId, randomBytes(32), Buffer.alloc(0)]) {
       const { id } = await issueAuthentication();
@@ -190,14 +190,14 @@ describe('REDEEM', () => {
     }
   });
 
-  it('gives the handle of the credential’s user, where no user was named', async () => {
+  it('returns the handle of the credential’s user when the challenge named no user', async () => {
     const { rows } = await issueRegistration('discovered');
     const { credentialId } = await insertCredential({ userId: 'discovered' });
     const { id } = await issueAuthentication({ userId: undefined });
     expect(await redeemChallenge(id, credentialId)).toMatchObject({ user_id: null, handle: rows[0]?.handle });
   });
 
-  it('tells the relying party as it is now, and that it is gone', async () => {
+  it('returns the relying party as it is now, or that it is gone', async () => {
     const { id } = await issueAuthentication();
     await database.sql("UPDATE challenge SET rp_id = 'gone.example' WHERE id = $1", [id]);
     expect(await redeemChallenge(id)).toMatchObject({ policy: null, origins: null, enabled: null });
@@ -209,7 +209,7 @@ describe('REDEEM', () => {
     ['another service', 'spiffe://bank.example/other', null, 0],
     ['the one who asked, limited to others by now', CALLER, ['b.example'], 0],
     ['the one who asked, limited to none by now', CALLER, [], 0],
-  ])('gives it to %s (%s, %j): %i', async (_, caller, relyingParties, count) => {
+  ])('returns it to %s (%s, %j): %i', async (_, caller, relyingParties, count) => {
     const { id } = await issueAuthentication();
     expect((await redeemChallenge(id, undefined, caller, relyingParties)) !== undefined).toBe(count === 1);
     expect(await repository.challenges().existsBy({ id })).toBe(count === 0);
@@ -261,21 +261,24 @@ describe('ACCEPT_AUTHENTICATION', () => {
     [5, 0, true, 5],
     [5, 6, true, 6],
     [0, 0, true, 0],
-  ])('a count of %i, answered with %i, only flagged: %s → %s', async (signCount, received, flag, outcome) => {
-    const { result, after, recorded, later } = await acceptSignCount({ stored: { signCount }, received, flag });
-    const accepted = outcome !== 'refused';
-    expect(result).toEqual(accepted ? { n: 1, sign_count: outcome } : undefined);
-    expect(after.signCount).toBe(accepted ? outcome : signCount);
-    expect([after.backedUp, after.lastUsedAt]).toEqual(accepted ? [true, later] : [false, null]);
-    expect(recorded).toBe(accepted);
-  });
+  ])(
+    'with the stored count %i, the answered count %i, only flagged: %s → %s',
+    async (signCount, received, flag, outcome) => {
+      const { result, after, recorded, later } = await acceptSignCount({ stored: { signCount }, received, flag });
+      const accepted = outcome !== 'refused';
+      expect(result).toEqual(accepted ? { n: 1, sign_count: outcome } : undefined);
+      expect(after.signCount).toBe(accepted ? outcome : signCount);
+      expect([after.backedUp, after.lastUsedAt]).toEqual(accepted ? [true, later] : [false, null]);
+      expect(recorded).toBe(accepted);
+    },
+  );
 
   it.each<[string, Accept]>([
     ['is suspended by now', { stored: { status: 'suspended' } }],
     ['is revoked by now', { stored: { status: 'revoked' } }],
     ['has another seal by now', { mac: randomBytes(32) }],
     ['is another relying party’s', { rpId: 'b.example' }],
-  ])('a credential that %s is not touched, not even where counts are only flagged', async (_, attempt) => {
+  ])('leaves a credential that %s alone, even when counts are only flagged', async (_, attempt) => {
     for (const flag of [false, true]) {
       const { credential, result, after, recorded } = await acceptSignCount({ ...attempt, received: 1, flag });
       expect([result, recorded]).toEqual([undefined, false]);
@@ -288,7 +291,7 @@ describe('ACCEPT_AUTHENTICATION', () => {
     expect(after).toEqual(Object.assign(credential, { signCount: 2, backedUp: true, lastUsedAt: later }));
   });
 
-  it('lets one of twenty answers with the same count through: a clone is noticed', async () => {
+  it('accepts one of twenty answers with the same count, so that a clone is noticed', async () => {
     const credential = await insertCredential({ signCount: 7 });
     const accepted = await Promise.all(
       Array.from({ length: 20 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, [toAccept(credential, 8)])),
@@ -334,7 +337,7 @@ describe('commits', () => {
 });
 
 describe('every event that the hot statements record', () => {
-  it('waits for its place in the log, with its hash, and nothing else does', async () => {
+  it('is pending with its hash, and nothing else is', async () => {
     const differing = await database.sql(
       `SELECT FROM audit_event e FULL JOIN audit_pending p ON event_id = id WHERE e.leaf_hash IS DISTINCT FROM p.leaf_hash`,
     );

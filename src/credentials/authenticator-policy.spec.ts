@@ -29,29 +29,29 @@ const demandModel = (policy: Partial<RelyingPartyPolicy['authenticators']>, aagu
   };
 };
 
-describe('the models that a relying party lets in', () => {
+describe('the models that a relying party accepts', () => {
   it.each<[string, Partial<RelyingPartyPolicy['authenticators']>, string, boolean]>([
-    ['no list: everyone', {}, STRANGER, true],
-    ['no list: those without a model, too', {}, ZEROS, true],
+    ['no list allows every model', {}, STRANGER, true],
+    ['no list allows authenticators without a model too', {}, ZEROS, true],
     ['an allow list: who is on it', { allow: [STRANGER] }, STRANGER, true],
-    ['an allow list: nobody else', { allow: [STRANGER] }, GOOGLE, false],
-    ['an empty allow list: nobody', { allow: [] }, GOOGLE, false],
-    ['a deny list: nobody who is on it', { deny: [GOOGLE] }, GOOGLE, false],
+    ['an allow list allows no other model', { allow: [STRANGER] }, GOOGLE, false],
+    ['an empty allow list allows no model', { allow: [] }, GOOGLE, false],
+    ['a deny list denies the models on it', { deny: [GOOGLE] }, GOOGLE, false],
     ['a deny list: everyone else', { deny: [GOOGLE] }, STRANGER, true],
     ['an empty deny list: everyone', { deny: [] }, GOOGLE, true],
-    ['both lists: to deny comes first', { allow: [GOOGLE], deny: [GOOGLE] }, GOOGLE, false],
+    ['the deny list goes before the allow list', { allow: [GOOGLE], deny: [GOOGLE] }, GOOGLE, false],
     ['unknown ones denied: who has a name', { unknown: 'deny' }, GOOGLE, true],
     ['unknown ones denied: who is in the metadata', { unknown: 'deny' }, LISTED, true],
     ['unknown ones denied: not the others', { unknown: 'deny' }, STRANGER, false],
-    ['unknown ones denied: nobody without a model', { unknown: 'deny' }, ZEROS, false],
+    ['denied unknown models include authenticators without a model', { unknown: 'deny' }, ZEROS, false],
     ['unknown ones denied: who is on the allow list', { unknown: 'deny', allow: [STRANGER] }, STRANGER, true],
-    ['unknown ones denied: nobody on the deny list', { unknown: 'deny', deny: [GOOGLE] }, GOOGLE, false],
+    ['denied unknown models do not lift the deny list', { unknown: 'deny', deny: [GOOGLE] }, GOOGLE, false],
   ])('%s', (_, policy, aaguid, allowed) => {
     if (allowed) expect(demandModel(policy, aaguid)).not.toThrow();
     else expect(demandModel(policy, aaguid)).toThrow('authenticator-denied');
   });
 
-  it('are asked for their standing on the day, allowed by name or not', () => {
+  it('are checked for their status on the day, allowed by name or not', () => {
     const later = new Date('2026-08-02T00:00:00Z');
     expect(demandModel({}, LISTED)).not.toThrow();
     expect(demandModel({}, LISTED, later)).toThrow('authenticator-compromised');
@@ -61,7 +61,7 @@ describe('the models that a relying party lets in', () => {
   });
 });
 
-describe('the backup that a relying party demands', () => {
+describe('the backup state that a relying party demands', () => {
   it.each<[RelyingPartyPolicy['backup'], boolean, boolean]>([
     ['any', true, true],
     ['any', false, true],

@@ -41,11 +41,11 @@ const alterRows = (count: number): Promise<unknown> =>
   );
 
 describe('the binding key', () => {
-  it('is not known to fit before it was tried', () => {
+  it('is not known to match before it was tried', () => {
     expect(isKeyMatching()).toBeUndefined();
   });
 
-  it('fits a table without rows, and rows that it sealed', async () => {
+  it('matches a table without rows, and rows that it sealed', async () => {
     await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 0, failed: 0 });
     expect(isKeyMatching()).toBe(true);
@@ -55,7 +55,7 @@ describe('the binding key', () => {
     expect(check.sample).toEqual({ rows: 3, failed: 0 });
   });
 
-  it('does not fit rows that another key sealed', async () => {
+  it('does not match rows that another key sealed', async () => {
     await register(3, createOtherBindings());
     await check.takeSampleIfDue();
     expect([check.sample, isKeyMatching()]).toEqual([{ rows: 3, failed: 3 }, false]);
@@ -78,14 +78,14 @@ describe('the binding key', () => {
   it.each([
     [5, true],
     [6, false],
-  ])('of ten rows, %i of which were changed by SQL, fits: %s', async (changed, expected) => {
+  ])('of ten rows, %i of which were changed by SQL, matches: %s', async (changed, expected) => {
     await register(10);
     await alterRows(changed);
     await check.takeSampleIfDue();
     expect(isKeyMatching()).toBe(expected);
   });
 
-  it('is tried again after a row failed in use, and while it does not fit; not at each turn', async () => {
+  it('is tried again after a row failed in use and while it does not match, but not at each turn', async () => {
     await register(3);
     await check.takeSampleIfDue();
     await alterRows(3);

@@ -25,7 +25,7 @@ const TAMPERED: [keyof CredentialEntity, unknown][] = [
 ];
 
 describe('the binding of a credential', () => {
-  it('holds for the row as it was sealed', () => {
+  it('verifies for the row as it was sealed', () => {
     expect(isBindingValid(KEY, sealRow())).toBe(true);
   });
 
@@ -45,17 +45,17 @@ describe('the binding of a credential', () => {
     expect(isBindingValid(randomBytes(32), sealRow())).toBe(false);
   });
 
-  it.each(TAMPERED)('does not hold when %s was changed', (member, value) => {
+  it.each(TAMPERED)('does not verify when %s was changed', (member, value) => {
     expect(isBindingValid(KEY, Object.assign(sealRow(), { [member]: value }))).toBe(false);
   });
 
-  it.each(['credentialId', 'publicKey'] as const)('does not hold when a bit of %s was turned', (member) => {
+  it.each(['credentialId', 'publicKey'] as const)('does not verify when a bit of %s was flipped', (member) => {
     const row = sealRow();
     row[member] = Buffer.from(row[member].map((byte, at) => (at === 0 ? byte ^ 1 : byte)));
     expect(isBindingValid(KEY, row)).toBe(false);
   });
 
-  it('holds whatever becomes of the members that a use or an operator may change', () => {
+  it('verifies after any change of the members that a use or an operator may change', () => {
     const free: Partial<CredentialEntity> = {
       name: 'x',
       signCount: 7,
@@ -73,11 +73,11 @@ describe('the binding of a credential', () => {
     ['zeros', Buffer.alloc(32)],
     ['more than it', Buffer.alloc(33)],
     ['another row’s', computeBindingMac(KEY, credentialRow())],
-  ])('does not hold for %s', (_, bytes) => {
+  ])('does not verify for %s', (_, bytes) => {
     expect(isBindingValid(KEY, Object.assign(sealRow(), { bindingMac: bytes }))).toBe(false);
   });
 
-  it('cannot be had for one row by moving the boundary between two members of another', () => {
+  it('cannot be forged for a row by moving the boundary between two members of another', () => {
     const base = credentialRow();
     const computeMacWith = (changed: Partial<CredentialEntity>): string =>
       computeMac(Object.assign(credentialRow(), base, changed));

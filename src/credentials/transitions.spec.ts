@@ -20,11 +20,11 @@ describe('the life of a credential', () => {
     ['revoked', 'suspend', 'nowhere'],
     ['revoked', 'reinstate', 'nowhere'],
     ['revoked', 'revoke', 'nowhere'],
-  ])('from %s, %s leads to %s', (from, by, to) => {
+  ])('leads from %s by %s to %s', (from, by, to) => {
     expect(applyTransition(from, by)).toBe(to);
   });
 
-  it('knows no other way', () => {
+  it('has no other transition', () => {
     expect(Object.keys(TRANSITIONS)).toEqual(['suspend', 'reinstate', 'revoke']);
   });
 
@@ -32,7 +32,7 @@ describe('the life of a credential', () => {
     for (const { from } of Object.values(TRANSITIONS)) expect(from).not.toContain('revoked');
   });
 
-  it('has no state that cannot be reached or is not known', () => {
+  it('has no state that is unreachable or unknown', () => {
     const reached = new Set(['active', ...Object.values(TRANSITIONS).map(({ to }) => to)]);
     expect([...reached].sort()).toEqual([...STATUSES].sort());
   });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-describe('plans do not grow with the tables', () => {
+describe('plans do not grow with the tables:', () => {
   const HOT_TABLES = /^(credential|challenge|user_handle|audit_event.*)$/;
 
   beforeAll(async () => {
@@ -67,7 +67,7 @@ describe('plans do not grow with the tables', () => {
 
   it.each(
     CEREMONY_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement.text, parameters] as const),
-  )('%s reads by index alone', async (_, text, parameters) => {
+  )('%s reads only indexes', async (_, text, parameters) => {
     const scans = await listScans(text, parameters);
     expect(scans.length).toBeGreaterThan(0);
     expect(scans.filter(([, node]) => node === 'Seq Scan')).toEqual([]);
@@ -77,7 +77,7 @@ describe('plans do not grow with the tables', () => {
     { name: ISSUE_AUTHENTICATION.name, indexes: ['audit_event_issued', 'audit_event_refused'] },
     { name: ISSUE_REGISTRATION.name, indexes: ['audit_event_issued'] },
     { name: RECORD_LIMIT.name, indexes: ['audit_event_refused'] },
-  ])('$name counts by indexes that hold nothing else, in their order', async ({ name, indexes }) => {
+  ])('$name counts by indexes that contain nothing else, in their order', async ({ name, indexes }) => {
     const { statement, parameters } = CEREMONY_STATEMENTS.find((hot) => hot.statement.name === name)!;
     const plan = await explainPlan(statement.text, parameters);
     const read = await database.sql<{ name: string }>(
@@ -89,7 +89,7 @@ describe('plans do not grow with the tables', () => {
     expect(plan.map((node) => node['Node Type'])).not.toContain('Bitmap Heap Scan');
   });
 
-  it('and this test would notice if one did not', async () => {
+  it('this test notices a plan that would grow', async () => {
     const { text } = nameStatement('slow', 'SELECT * FROM credential WHERE name = $1::text');
     expect(await listScans(text, 1)).toEqual([['credential', 'Seq Scan']]);
   });
@@ -121,7 +121,7 @@ describe('a plan that was made while the tables were empty', () => {
     return { text: statement.text, arguments: sent };
   }
 
-  it('reads no more when they are full, before they are analyzed', async () => {
+  it('reads no more when they are full and not yet analyzed', async () => {
     const hot = await openHotPathDatabase();
     const session = hot.dataSource.createQueryRunner();
     await session.query('SET plan_cache_mode = force_generic_plan');

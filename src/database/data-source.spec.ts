@@ -34,21 +34,21 @@ afterAll(() => new Promise((resolve) => dying.close(resolve)));
 
 /** An unhandled error ends the process, in a test as in the service. */
 describe('a database that ends as a session begins', () => {
-  it('fails the statement, and leaves the process alone', async () => {
+  it('fails the statement, and leaves the process alive', async () => {
     await expect(new DataSource(createDataSourceOptions(url)).initialize()).rejects.toThrow();
   });
 
-  it('fails the hot statement, and leaves the process alone', async () => {
+  it('fails the hot statement, and leaves the process alive', async () => {
     const pool = createCeremonyPool(url);
     await expect(pool.query('SELECT 1')).rejects.toThrow();
     await pool.end();
   });
 
-  it('fails a role script, and leaves the process alone', async () => {
+  it('fails a role script, and leaves the process alive', async () => {
     await expect(runRoleScript('grants.sql', url)).rejects.toThrow();
   });
 
-  it('is no connection in the inventory, and leaves the process alone', async () => {
+  it('is reported in the inventory as unreachable, and leaves the process alive', async () => {
     expect((await describeDatabase(url)).agreed).toMatch(/^no connection/);
   });
 });

@@ -48,7 +48,7 @@ const catchError = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('a password file', () => {
-  it('is read for each new connection: a changed password needs no restart', async () => {
+  it('is read for each new connection, so that a changed password needs no restart', async () => {
     const passwordFile = join(directory, 'password');
     await writeFile(passwordFile, 'first\n');
     const pool = new DatabasePool({ connectionString: roleUrl.href, passwordFile, max: 1, maxUses: 1 });
@@ -61,7 +61,7 @@ describe('a password file', () => {
     await pool.end();
   });
 
-  it('that cannot be read means that there is no connection, and leaves none open', async () => {
+  it('that cannot be read prevents a connection, and leaves none open', async () => {
     const closed = Promise.withResolvers<undefined>();
     const server = createServer((socket) => {
       socket.on('error', () => undefined).once('close', closed.resolve);
@@ -76,7 +76,7 @@ describe('a password file', () => {
   });
 });
 
-describe('a connection that cannot be made is one, whatever the reason', () => {
+describe('a connection that cannot be made is the same error, whatever the reason:', () => {
   let speaksTls: Server;
   let speaksNoTls: Server;
   beforeAll(async () => {
@@ -105,14 +105,14 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
 
   it.each<[string, () => string, string | undefined]>([
     ['the password is wrong', () => makeUrlWith({ password: 'wrong' }), '28P01'],
-    ['there is no such role', () => makeUrlWith({ username: 'nobody_here' }), '28P01'],
-    ['there is no such database', () => makeUrlWith({ pathname: '/nothing_here' }), '3D000'],
+    ['the role does not exist', () => makeUrlWith({ username: 'nobody_here' }), '28P01'],
+    ['the database does not exist', () => makeUrlWith({ pathname: '/nothing_here' }), '3D000'],
     [
       'the server has a certificate of an authority that is not known',
       () => makeUrlAt(speaksTls, '?sslmode=verify-full'),
       'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
     ],
-    ['the server has no certificate at all', () => makeUrlAt(speaksNoTls, '?sslmode=verify-full'), undefined],
+    ['the server has no certificate', () => makeUrlAt(speaksNoTls, '?sslmode=verify-full'), undefined],
     [
       'a file that the URL names cannot be read',
       () => makeUrlAt(speaksTls, '?sslmode=verify-full&sslrootcert=/nowhere/ca.crt'),
@@ -139,7 +139,7 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
     }
   });
 
-  it('also to everybody who waits for one', async () => {
+  it('also for every request that waits for one', async () => {
     const pool = new DatabasePool({ connectionString: makeUrlAt(speaksTls, '?sslrootcert=/nowhere/ca.crt'), max: 1 });
     const errors = await Promise.all(Array.from({ length: 4 }, () => catchError(pool.query('SELECT 1'))));
     for (const error of errors) expect(error).toBeInstanceOf(DatabaseUnreachableError);
@@ -148,7 +148,7 @@ describe('a connection that cannot be made is one, whatever the reason', () => {
 });
 
 describe('a pool', () => {
-  it('refuses more than 512 that wait for a session, and serves the others', async () => {
+  it('refuses more than 512 waiting requests, and serves the others', async () => {
     const pool = new DatabasePool({ connectionString: database.url, max: 1 });
     const session = await pool.connect();
     const waiting = Array.from({ length: 512 }, () => pool.query('SELECT 1'));
@@ -186,7 +186,7 @@ describe('a pool', () => {
       { options: '-c default_transaction_read_only=on' },
     ],
     ['the server does not answer', 'SELECT pg_sleep(1)', { query_timeout: 50 }],
-  ])('throws a session away when %s', async (_, sql, options) => {
+  ])('drops a session when %s', async (_, sql, options) => {
     const [before, after] = await readPidsAround(sql, options);
     expect(after).not.toBe(before);
   });

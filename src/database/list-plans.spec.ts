@@ -109,10 +109,10 @@ async function countRowsRead(): Promise<number> {
   return rows;
 }
 
-describe('a page of the audit log reads no more than pages', () => {
+describe('a page of the audit log reads a bounded number of rows', () => {
   it.each([
     ['the newest', {}, null],
-    ['of a user whom the log knows by two names', { userId: 'robot' }, null],
+    ['of a user who has two pseudonyms', { userId: 'robot' }, null],
     ['of such a user, to an auditor of one relying party', { userId: 'robot' }, ['rp']],
     ['of failures', { outcome: 'failure' }, null],
     ['to an auditor of a relying party that has few events, long ago', {}, ['rare']],
@@ -125,7 +125,7 @@ describe('a page of the audit log reads no more than pages', () => {
     expect(await countRowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 1);
   });
 
-  it('and has the newest of all that it is made of, once each', async () => {
+  it('and contains the newest event of all its sources, each once', async () => {
     const own = await database.sql<{ id: string }>(
       `SELECT id FROM audit_event WHERE user_id IN ($1, $2) ORDER BY id DESC LIMIT ${String(PAGE)}`,
       [UID, OTHER_UID],
@@ -137,7 +137,7 @@ describe('a page of the audit log reads no more than pages', () => {
   });
 });
 
-describe('a page of credentials reads no more than a page', () => {
+describe('a page of credentials reads a bounded number of rows', () => {
   it.each([
     ['of a relying party', { rpId: 'rp' }],
     ['of a small relying party', { rpId: 'rare' }],
@@ -152,7 +152,7 @@ describe('a page of credentials reads no more than a page', () => {
 });
 
 describe('a list of credentials', () => {
-  it('is limited to the relying parties of the caller by the query itself, whatever the caller names', async () => {
+  it('is limited to the caller’s relying parties by the query itself, whatever the caller names', async () => {
     const countListed = async (relyingParties: string[], rpId?: string): Promise<number> => {
       statements = [];
       await credentials.list(createContext(relyingParties), { limit: PAGE, ...(rpId && { rpId }) });
@@ -183,7 +183,7 @@ describe('the range of an export', () => {
     ['in the middle of the log', 10_000, 10_000],
     ['at its end', ROWS - 2, ROWS - 2],
     ['of a day', 5_000, 5_048],
-  ])('of a moment %s is found without going through the log', async (_, from, to) => {
+  ])('to a moment %s is found without reading through the log', async (_, from, to) => {
     const checkpoint = (): Promise<object> => Promise.resolve({ size: ROWS, note: '' });
     const ranges: object[] = [];
     const lines = (range: object): string[] => {
@@ -206,7 +206,7 @@ describe('the range of an export', () => {
 });
 
 describe('the migration that makes their indexes', () => {
-  it('takes over what was made before it, without locking anybody out', async () => {
+  it('takes over the earlier rows without locking anybody out', async () => {
     const migration = new ListIndexes1764400000000();
     const runner = { query: (text: string) => database.sql(text) } as unknown as QueryRunner;
     await migration.down(runner);

@@ -34,7 +34,7 @@ const listPrepared = (): Promise<Prepared[]> =>
 const ADD = nameStatement<{ sum: number }>('add', 'SELECT $1::integer + $2::integer AS sum');
 
 describe('a named statement', () => {
-  it('is prepared by PostgreSQL once for a connection, and run from then on', async () => {
+  it('is prepared by PostgreSQL once for a connection, and then reused', async () => {
     expect(await ADD.run(dataSource, [1, 2])).toEqual([{ sum: 3 }]);
     expect(await ADD.run(dataSource, [3, 4])).toEqual([{ sum: 7 }]);
     expect(await listPrepared()).toEqual([{ name: 'add', statement: ADD.text, runs: 2 }]);
@@ -63,21 +63,21 @@ describe('a named statement', () => {
     expect(await echo.run(dataSource, [text])).toEqual([{ text }]);
   });
 
-  it('fails as any other does', async () => {
+  it('fails like any other statement', async () => {
     await expect(ADD.run(dataSource, ['x', 2])).rejects.toMatchObject({ code: '22P02' });
     expect(await ADD.run(dataSource, [1, 1])).toEqual([{ sum: 2 }]);
   });
 });
 
 describe('the hot statements', () => {
-  it('have names of their own: pg refuses one name for two texts', () => {
+  it('have distinct names, because pg refuses one name for two texts', () => {
     const names = CEREMONY_STATEMENTS.map(({ statement }) => statement.name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name.length).toBeLessThanOrEqual(63);
   });
 
   it.each(CEREMONY_STATEMENTS.map(({ statement, parameters }) => [statement.name, statement, parameters] as const))(
-    '%s is one that PostgreSQL can prepare, of as many parameters as it says',
+    'include %s, which PostgreSQL can prepare with the stated number of parameters',
     async (name, statement, parameters) => {
       await dataSource.query(`PREPARE "${name}-count" AS ${statement.text}`);
       const [row] = await dataSource.query<{ count: number }[]>(

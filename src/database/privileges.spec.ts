@@ -58,7 +58,7 @@ const listStatements = async (table: string): Promise<[string, string][]> => [
 ];
 
 describe('the tables', () => {
-  it('are all here: a migration that adds one decides who may do what with it', async () => {
+  it('are all in this test, so that a migration that adds one decides who may use it', async () => {
     const tables = await roles.names(
       `SELECT relname AS name FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition`,
@@ -67,7 +67,7 @@ describe('the tables', () => {
   });
 
   it.each(Object.entries(PRIVILEGES).flatMap(([table, may]) => ROLES.map((role) => [role, table, may[role]] as const)))(
-    '%s, %s: %s',
+    'give the right privileges: %s, %s: %s',
     async (role, table, privileges) => {
       const may: string[] = [];
       for (const [privilege, sql] of await listStatements(table)) {
@@ -79,13 +79,13 @@ describe('the tables', () => {
     },
   );
 
-  it('belong to the migrator, with all that is in the schema', async () => {
+  it('belong to the migrator, like everything else in the schema', async () => {
     const owners = await roles.names(`SELECT DISTINCT relowner::regrole::text AS name FROM pg_class
       WHERE relnamespace = 'public'::regnamespace`);
     expect(owners).toEqual([named('passkey_migrator')]);
   });
 
-  it('are closed to all others until they are named', async () => {
+  it('are closed to all other roles until they are named', async () => {
     await roles.query(
       'migrator',
       `
@@ -118,7 +118,7 @@ describe('the tables', () => {
 });
 
 describe('functions', () => {
-  it('are called by nobody but their owner, unless they are named', async () => {
+  it('can be called only by their owner, unless they are named', async () => {
     const callable = await roles.names(`
       SELECT p.oid::regprocedure::text AS name
         FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS granted
@@ -126,7 +126,7 @@ describe('functions', () => {
     expect(callable.sort()).toEqual(ROUTINES);
   });
 
-  it('are made that way', async () => {
+  it('are created closed', async () => {
     await roles.query('migrator', "CREATE FUNCTION unnamed() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'");
     expect(await roles.attempt('service', 'SELECT unnamed()')).toBe('42501');
     await roles.query('migrator', 'DROP FUNCTION unnamed()');

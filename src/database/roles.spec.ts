@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => roles.close());
 
 describe('every role', () => {
-  it('is an ordinary one, a member of no other', async () => {
+  it('is an ordinary one and not a member of another', async () => {
     const ordinary = await roles.names(
       `SELECT rolname AS name FROM pg_roles
         WHERE rolname IN ('passkey_migrator', 'passkey_manager', 'passkey_auditor')
@@ -78,7 +78,7 @@ describe('the service’s role', () => {
     expect(outcome).toBe(sql.includes('(-1,') ? '23514' : '42501');
   });
 
-  it('locks a challenge against other replicas, and changes nothing but its key', async () => {
+  it('locks a challenge against other replicas, and changes only its key', async () => {
     expect(await roles.attempt('service', 'SELECT * FROM challenge FOR UPDATE SKIP LOCKED')).toBe('done');
     const updatable: string[] = [];
     for (const column of await roles.columnsOf('challenge')) {
@@ -89,7 +89,7 @@ describe('the service’s role', () => {
     expect(updatable).toEqual(['id']);
   });
 
-  it('gives up as the service’s pool does, also without being asked', async () => {
+  it('gives up like the service’s pool, also when no timeout is set', async () => {
     const { extra } = createDataSourceOptions('') as { extra: Record<string, number> };
     for (const name of ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) {
       const [row] = await roles.query<{ ms: number }>(
@@ -102,7 +102,7 @@ describe('the service’s role', () => {
 });
 
 describe('the auditor’s role', () => {
-  it('has transactions that only read, and ends them', async () => {
+  it('has read-only transactions, which end', async () => {
     const rows = await roles.query(
       'auditor',
       `SELECT current_setting('default_transaction_read_only') AS read_only, current_setting('statement_timeout') AS timeout`,
@@ -132,7 +132,7 @@ describe('the auditor’s role', () => {
     'try_advisory_lock',
     'advisory_xact_lock',
     'try_advisory_xact_lock',
-  ])('takes no lock by which others take turns, where a superuser ran roles.sql: pg_%s', async (name) => {
+  ])('takes no lock that orders turns, where a superuser ran roles.sql: pg_%s', async (name) => {
     const [ran] = await roles.query<{ superuser: boolean }>(
       'owner',
       'SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = current_user',

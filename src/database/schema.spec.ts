@@ -42,7 +42,7 @@ describe('the entities and the migrations', () => {
     ]);
   });
 
-  it('know the same tables', async () => {
+  it('have the same tables', async () => {
     const tables = await database.sql<{ name: string }>(
       `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace
         AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1`,
@@ -61,7 +61,7 @@ describe('the entities and the migrations', () => {
     expect(rows).toEqual([{ precision: 3 }]);
   });
 
-  it('keep a credential id once for each relying party, and the closed lists closed', async () => {
+  it('keep a credential id unique in each relying party, and the closed lists closed', async () => {
     const checks = await database.dataSource.query<{ def: string }[]>(
       "SELECT pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype IN ('u', 'c') AND conrelid IN ('credential'::regclass, 'challenge'::regclass)",
     );
@@ -97,7 +97,7 @@ describe('the migrations', () => {
   };
   const countMigrations = (): number => (createDataSourceOptions('').migrations as unknown[]).length;
 
-  it('run once, also when replicas start together, and tell which they were', async () => {
+  it('run once, also when replicas start together, and report which ones ran', async () => {
     const told: string[][] = [];
     const runs = await Promise.all(
       Array.from({ length: 3 }, () =>
@@ -116,7 +116,7 @@ describe('the migrations', () => {
     expect(await useEmptyDatabase(readStructure)).toEqual(await readStructure(database.dataSource));
   });
 
-  it('lead back to nothing, and up again to the same', async () => {
+  it('revert to nothing, and run again to the same schema', async () => {
     await useEmptyDatabase(async (dataSource) => {
       const before = await readStructure(dataSource);
       for (let undone = 0; undone < countMigrations(); undone += 1) await dataSource.undoLastMigration();

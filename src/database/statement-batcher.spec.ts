@@ -54,7 +54,7 @@ describe('concurrent runs of a statement', () => {
     return { statement, combined: new StatementBatcher(statement, {} as never, keyOf) };
   };
 
-  it('go together where they begin in one turn of the event loop', async () => {
+  it('are sent together when they begin in one turn of the event loop', async () => {
     const { statement, combined } = startBatcher();
     const results = Promise.all(['a', 'none', 'b'].map((row) => combined.run(row)));
     await waitForTurn();
@@ -63,7 +63,7 @@ describe('concurrent runs of a statement', () => {
     expect(await results).toEqual(['result of a', undefined, 'result of b']);
   });
 
-  it('are refused beyond 512 that wait, and taken again when some have gone', async () => {
+  it('are refused when more than 512 wait, and accepted again when some have finished', async () => {
     const { statement, combined } = startBatcher();
     const taken = [combined.run('in flight')];
     await waitForTurn();
@@ -79,7 +79,7 @@ describe('concurrent runs of a statement', () => {
     expect(await Promise.all(taken)).toHaveLength(514);
   });
 
-  it('wait while one is in flight, and then go together', async () => {
+  it('wait while one is in flight, and then are sent together', async () => {
     const { statement, combined } = startBatcher();
     const results: Promise<unknown>[] = [];
     for (const row of ['a', 'b', 'c']) {
@@ -95,7 +95,7 @@ describe('concurrent runs of a statement', () => {
     expect(await Promise.all(results)).toEqual(['a', 'b', 'c'].map((row) => `result of ${row}`));
   });
 
-  it('do not wait for one that takes long; two at the most are in flight', async () => {
+  it('do not wait for a slow one; at most two are in flight', async () => {
     const { statement, combined } = startBatcher();
     const results: Promise<unknown>[] = [];
     for (const row of ['stuck', 'b']) {
@@ -115,7 +115,7 @@ describe('concurrent runs of a statement', () => {
     expect(await Promise.all(results)).toEqual(['stuck', 'b', 'c'].map((row) => `result of ${row}`));
   });
 
-  it('of one key go one after the other, and hold up nobody else', async () => {
+  it('with the same key run one after the other, and hold up no other', async () => {
     const { statement, combined } = startBatcher((row) => row[0]);
     const results = ['a1', 'a2', 'b1', 'a3', 'c1'].map((row) => combined.run(row));
     await waitForTurn();
@@ -129,7 +129,7 @@ describe('concurrent runs of a statement', () => {
     expect(statement.rows.slice(1)).toEqual([['a2'], ['a3']]);
   });
 
-  it('are 64 at the most', async () => {
+  it('are sent at most 64 at a time', async () => {
     const { statement, combined } = startBatcher();
     for (let n = 0; n < 150; n += 1) void combined.run(String(n));
     for (let run = 0; run < 3; run += 1) {
@@ -140,7 +140,7 @@ describe('concurrent runs of a statement', () => {
   });
 
   it.each(['22P02', '23505', '40P01', '40001', '55P03'])(
-    'that fail together by %s run again one by one: nobody fails for another',
+    'that fail together by %s run again one by one, so that none fails for another',
     async (code) => {
       const { statement, combined } = startBatcher();
       const results = ['a', 'bad', 'c'].map((row) => combined.run(row));
@@ -158,7 +158,7 @@ describe('concurrent runs of a statement', () => {
   );
 
   it.each(['57P01', '08006', '53300'])(
-    'that fail by %s have all failed: the database may have done them',
+    'that fail by %s have all failed, because the database may have done them',
     async (code) => {
       const { statement, combined } = startBatcher();
       const results = ['a', 'b'].map((row) => combined.run(row));
@@ -238,7 +238,7 @@ describe('many rows at once', () => {
     }
   });
 
-  it('are redeemed each with its own credential, and only by who asked for it', async () => {
+  it('are redeemed each with its own credential, and only by the caller that requested it', async () => {
     const credentials = [await insertCredential(), await insertCredential(), await insertCredential()];
     const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
     const answers = issued.map(({ id }, n) => ({
@@ -279,7 +279,7 @@ describe('many rows at once', () => {
     expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
   });
 
-  it('of overlapping redemptions are redeemed once, and nobody waits', async () => {
+  it('of overlapping redemptions are redeemed once, and none waits', async () => {
     const issued = await Promise.all(Array.from({ length: 12 }, () => issueAuthentication()));
     const answers = issued.map(({ id }) => ({
       challengeId: id,
@@ -294,7 +294,7 @@ describe('many rows at once', () => {
     expect((await Promise.all(runs)).flat().filter((result) => result !== undefined)).toHaveLength(12);
   });
 
-  it('of one credential are judged one after the other: of twenty answers with the same count one is taken', async () => {
+  it('of one credential are judged one after the other, so that one of twenty answers with the same count is accepted', async () => {
     const answers = new AnswerRepository(pool, { now: () => NOW });
     const credential = await insertCredential({ signCount: 7 });
     const accepted = await Promise.all(Array.from({ length: 20 }, () => answers.accept(toAccept(credential, 8))));
@@ -311,7 +311,7 @@ describe('many rows at once', () => {
     expect(redeemed.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
-  it('fail alone: one that PostgreSQL cannot take leaves the others theirs', async () => {
+  it('fail alone: a row that PostgreSQL refuses leaves the others their results', async () => {
     const { issueAuthentication: issue } = new ChallengeRepository(pool, database.dataSource);
     const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => authenticationToIssue({ userId }));
     const issued = await Promise.allSettled(rows.map((row) => issue.run(row)));

@@ -36,7 +36,7 @@ const metric = async (name: string): Promise<number | undefined> =>
 const unavailable = (detail: string) => ({ slug: 'unavailable', members: { retryAfter: 1, detail } });
 
 describe('an identity with more requests than its share', () => {
-  it('waits behind itself, and nobody else waits for it', async () => {
+  it('waits behind itself, and no other identity waits for it', async () => {
     const greedy = [ask('a'), ask('a'), ask('a'), ask('a')];
     const modest = ask('b');
     await settled();
@@ -46,7 +46,7 @@ describe('an identity with more requests than its share', () => {
     expect(await metric('passkey_http_requests_waiting')).toBe(2);
   });
 
-  it('has its next request run as soon as a handler has settled, in the order in which they came', async () => {
+  it('has its next request run as soon as a handler has settled, in the order of arrival', async () => {
     const asked = [ask('a'), ask('a'), ask('a'), ask('a')];
     await settled();
     asked[1]!.admitted!.settle();
@@ -54,7 +54,7 @@ describe('an identity with more requests than its share', () => {
     expect(asked.map(runs)).toEqual([true, true, true, false]);
   });
 
-  it('is refused at once when it has as many open as it may', async () => {
+  it('is refused at once when it has the maximum number open', async () => {
     for (let n = 0; n < BOUNDS.open; n += 1) ask('a');
     const [tooMany, other] = [ask('a'), ask('b')];
     await settled();
@@ -103,7 +103,7 @@ describe('when every place is taken', () => {
 });
 
 describe('a connection that closes', () => {
-  it('takes its waiting requests along: their work never begins', async () => {
+  it('drops its waiting requests, whose work never begins', async () => {
     const running = [ask('a'), ask('a')];
     const [gone, there] = [connection(), connection()];
     const [dropped, next] = [ask('a', { socket: gone }), ask('a', { socket: there })];
@@ -124,7 +124,7 @@ describe('a connection that closes', () => {
 });
 
 describe('reads', () => {
-  it('have a bound of their own for all callers, and hold up nothing else', async () => {
+  it('have their own bound for all callers, and hold up nothing else', async () => {
     const reads = [ask('a', { isRead: true }), ask('b', { isRead: true })];
     const write = ask('b');
     await settled();
@@ -135,7 +135,7 @@ describe('reads', () => {
     expect(runs(reads[1]!)).toBe(true);
   });
 
-  it('that wait begin one in each turn of the event loop, and leave the rest of it to others', async () => {
+  it('that wait begin one in each turn of the event loop, and leave the rest of the turn to others', async () => {
     admission = new Admission(metrics, { ...BOUNDS, share: 4, reads: 4, open: 8 });
     const running = Array.from({ length: 4 }, () => ask('a', { isRead: true }));
     const waiting = Array.from({ length: 4 }, () => ask('a', { isRead: true }));

@@ -12,7 +12,7 @@ import { isDatabaseUnavailable } from './database-unavailable.js';
 
 const withCode = (code: unknown, message = 'x'): Error => Object.assign(new Error(message), { code });
 
-describe('the database is unavailable', () => {
+describe('the database is reported as unavailable', () => {
   it.each([
     ['08000', 'connection exception'],
     ['08006', 'connection failure'],
@@ -56,7 +56,7 @@ describe('the database is unavailable', () => {
   );
 });
 
-describe('the database is not to blame', () => {
+describe('the database is not blamed', () => {
   it.each([
     ['22001', 'a value too long'],
     ['22021', 'a character that it cannot store'],
@@ -77,13 +77,13 @@ describe('the database is not to blame', () => {
     },
   );
 
-  it('when an error has a code of its own that is no text', () => {
+  it('when an error has its own code that is not text', () => {
     expect(isDatabaseUnavailable(withCode(8))).toBe(false);
     expect(isDatabaseUnavailable(withCode('ERR_INVALID_ARG_TYPE', 'timeout expired'))).toBe(false);
   });
 });
 
-describe('what node-postgres really throws', () => {
+describe('an error that node-postgres really throws is classified', () => {
   let database: TestDatabase;
   let silent: Server;
   beforeAll(async () => {
@@ -115,11 +115,11 @@ describe('what node-postgres really throws', () => {
 
   it.each<[string, () => Promise<unknown>]>([
     [
-      'nobody listens',
+      'no server listens',
       () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: 'postgresql://x@127.0.0.1:1/x' }),
     ],
     [
-      'nobody answers',
+      'the server does not answer',
       () => errorOf((pool) => pool.query('SELECT 1'), { connectionString: silentUrl(), connectionTimeoutMillis: 50 }),
     ],
     [
@@ -155,21 +155,21 @@ describe('what node-postgres really throws', () => {
           await pool.query('SELECT 1');
         }),
     ],
-  ])('when %s', async (_, thrown) => {
+  ])('as unavailable when %s', async (_, thrown) => {
     const error = await thrown();
     expect([String(error), isDatabaseUnavailable(error)]).toEqual([String(error), true]);
   });
 
   it.each([
-    ['there is no such table', 'SELECT * FROM nothing'],
+    ['the table does not exist', 'SELECT * FROM nothing'],
     ['a row is there already', "INSERT INTO user_handle SELECT 'a', 'b', '', now() FROM generate_series(1, 2)"],
     ['a text has a NUL', "SELECT convert_from('\\x00', 'UTF8')"],
-  ])('unless %s', async (_, sql) => {
+  ])('as something else when %s', async (_, sql) => {
     const error = await errorOf((pool) => pool.query(sql));
     expect([String(error), isDatabaseUnavailable(error)]).toEqual([String(error), false]);
   });
 
-  it('also behind TypeORM, which wraps it', async () => {
+  it('behind TypeORM, which wraps it, too', async () => {
     const dataSource = await new DataSource({ type: 'postgres', driver: pg, url: database.url }).initialize();
     const error = await dataSource
       .query('SELECT pg_terminate_backend(pg_backend_pid())')

@@ -33,8 +33,8 @@ async function waitUntil(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-describe('answers that only say that their caller sends too much', () => {
-  it('go out at a pace, and everybody else is answered meanwhile', async () => {
+describe('answers that only report an excess of requests', () => {
+  it('go out at a pace, and other callers are answered meanwhile', async () => {
     const excess = ask('/excess/a', 80);
     const [welcome, other] = [ask('/welcome', 20), ask('/excess/b', 1)];
     await waitUntil(() => welcome() === 20 && other() === 1);
@@ -42,7 +42,7 @@ describe('answers that only say that their caller sends too much', () => {
     await waitUntil(() => excess() === 80);
   });
 
-  it('are not held for more than two seconds, however many there are', async () => {
+  it('are held for at most two seconds, however many there are', async () => {
     const began = performance.now();
     const excess = ask('/excess/a', 400);
     await waitUntil(() => excess() === 400);

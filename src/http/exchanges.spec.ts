@@ -117,8 +117,8 @@ const NOT_HTTP = {
   instance: expect.stringMatching(/^[0-9a-f-]{36}$/),
 };
 
-describe('a connection that brings bytes which the HTTP parser cannot read', () => {
-  it.each(UNREADABLE)('answers a problem and ends: %s', async (_, text) => {
+describe('a connection that sends bytes which the HTTP parser cannot read', () => {
+  it.each(UNREADABLE)('gets a problem and ends: %s', async (_, text) => {
     const socket = await open();
     socket.write(text);
     const { head, body } = parseLastAnswer(await readToEnd(socket));
@@ -127,7 +127,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
     expect(body).toMatchObject(NOT_HTTP);
   });
 
-  it.each(UNREADABLE)('first gives the answers that are due: %s', async (_, text) => {
+  it.each(UNREADABLE)('first gets the answers that are due: %s', async (_, text) => {
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(GET_WAITING + GET_WAITING + text);
@@ -137,7 +137,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
     expect(parseLastAnswer(await answers).body).toMatchObject(NOT_HTTP);
   });
 
-  it('first gives the answers that are due where a CONNECT follows', async () => {
+  it('first gets the answers that are due before a CONNECT', async () => {
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(`${GET_WAITING}CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -149,7 +149,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
     });
   });
 
-  it('answers it once where the request before it is not whole', async () => {
+  it('gets one answer when the request before it is incomplete', async () => {
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(`${GET_WAITING}${CHUNKED}2\r\n{}\r\nno size\r\n`);
@@ -162,7 +162,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
     expect(logged).toContain(body['instance']);
   });
 
-  it('says that headers over 16 KiB are too large', async () => {
+  it('gets the answer that headers over 16 KiB are too large', async () => {
     const socket = await open();
     socket.write(`GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`);
     const { head, body } = parseLastAnswer(await readToEnd(socket));
@@ -173,7 +173,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
   it.each([
     ['a head', 'GET / HTTP/1.1\r\nhost: a\r\n'],
     ['a body', 'POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'],
-  ])('says that %s is late, once', async (_, text) => {
+  ])('gets the answer that %s is late, once', async (_, text) => {
     fastify.server.headersTimeout = 60;
     fastify.server.requestTimeout = 80;
     const socket = await open();
@@ -186,7 +186,7 @@ describe('a connection that brings bytes which the HTTP parser cannot read', () 
   });
 });
 
-describe('requests that are sent without waiting for answers', () => {
+describe('pipelined requests', () => {
   it('are begun 9 at a time, however many a packet holds, and all are answered in order', async () => {
     const socket = await open();
     const answers = readToEnd(socket);
@@ -201,7 +201,7 @@ describe('requests that are sent without waiting for answers', () => {
     expect(begun).toBe(999);
   });
 
-  it('are begun 9 at a time where packets end between the bytes of a line end', async () => {
+  it('are begun 9 at a time when packets end between the bytes of a line end', async () => {
     const socket = await open();
     socket.setNoDelay(true);
     for (const part of GET_WAITING.repeat(30).split(/(?<=\r)/)) {
@@ -213,7 +213,7 @@ describe('requests that are sent without waiting for answers', () => {
     expect(begun).toBeLessThanOrEqual(9);
   });
 
-  it('are answered whole where they have bodies, and where nobody reads for a while', async () => {
+  it('are answered whole when they have bodies, and when the client does not read for a while', async () => {
     const socket = await open();
     const body = JSON.stringify({ text: '\r\n\r\n'.repeat(2_000) });
     const post = `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${String(body.length)}\r\n\r\n${body}`;
@@ -225,7 +225,7 @@ describe('requests that are sent without waiting for answers', () => {
     expect(answers.match(/x{200000}/g)).toHaveLength(20);
   });
 
-  it('are not begun any more when their connection is gone', async () => {
+  it('are not begun when their connection is gone', async () => {
     const socket = await open();
     socket.write('GET /admitted HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(5));
     const [connection] = (await once(fastify.server, 'request')) as [{ socket: Socket }];
@@ -255,7 +255,7 @@ describe('an answer before the end of its request', () => {
     expect(body).toMatchObject({ type: 'urn:passkey-manager:problem:request-too-large' });
   });
 
-  it.each(['/', '/refused'])('does not let a client send to %s without end', async (target) => {
+  it.each(['/', '/refused'])('does not let a client send endlessly to %s', async (target) => {
     const socket = await open(true);
     socket.resume().write(head(1_000 * MIB).replace('/', target));
     const send = (error?: unknown): unknown => error ?? socket.write(Buffer.alloc(MIB), send);
@@ -264,7 +264,7 @@ describe('an answer before the end of its request', () => {
     expect(socket.bytesWritten).toBeLessThan(20 * MIB);
   });
 
-  it('ends the connection of a client that goes on neither sending nor closing', async () => {
+  it('ends the connection of a client that neither sends nor closes', async () => {
     const accepted = once(fastify.server, 'connection') as Promise<[Socket]>;
     const socket = await open(true);
     socket.resume().write(head(2 * MIB));
@@ -294,7 +294,7 @@ describe('an idle connection', () => {
     clearInterval(lines);
   });
 
-  it('takes a request that begins before its end and is whole after it', async () => {
+  it('accepts a request that begins before its end and is complete after it', async () => {
     fastify.server.keepAliveTimeout = 100;
     const socket = await open();
     const answers = readToEnd(socket);

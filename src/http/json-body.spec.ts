@@ -46,7 +46,7 @@ describe('a JSON body', () => {
     ['"text"', 'text'],
     [' \n{ "a" : 1 }\t', { a: 1 }],
     ['{"a":"\\ud83d\\ude00 😀"}', { a: '😀 😀' }],
-  ])('%s is read', async (text, body) => {
+  ])('that has %s is read', async (text, body) => {
     expect(await post(text)).toEqual({ status: 200, body });
   });
 
@@ -60,14 +60,14 @@ describe('a JSON body', () => {
     }
   });
 
-  it('counts the members that are outside of strings', async () => {
+  it('has its members counted outside of strings', async () => {
     const body = { '"': ':', '\\': '{"a":1,"a":2}', '\\"': ['\\\\', '":"', ':::'] };
     expect(await post(JSON.stringify(body))).toEqual({ status: 200, body });
     expect(await post('{"a\\\\":1,"a\\\\":2}')).toMatchObject(malformed());
     expect(await post('{"a\\"":1,"a\\"":2}')).toMatchObject(malformed());
   });
 
-  it('is none where a DELETE has a media type and nothing of it', async () => {
+  it('is absent when a DELETE has a media type and no body', async () => {
     const headers = { 'content-type': 'application/json' };
     for (const payload of ['', undefined]) {
       const answer = await server.inject({
@@ -103,7 +103,7 @@ describe('a JSON body', () => {
     '"\\x"',
     '"\n"',
     '][',
-  ])('%j is none', async (text) => {
+  ])('cannot be %j', async (text) => {
     expect(await post(text)).toMatchObject(malformed());
   });
 
@@ -126,7 +126,7 @@ describe('a JSON body', () => {
   });
 });
 
-describe('its depth', () => {
+describe('the depth of a JSON body', () => {
   it.each([
     ['16 lists', nested(16)],
     ['16 objects', '{"a":'.repeat(16) + '1' + '}'.repeat(16)],
@@ -136,7 +136,7 @@ describe('its depth', () => {
     ['brackets behind an escaped quotation mark', '{"a":"\\"[[[[[[[[[[[[[[[[[[[[[["}'],
     ['brackets behind escaped backslashes', `{"a":"\\\\\\\\\\"${'['.repeat(40)}"}`],
     ['brackets between texts that end in a backslash', `["\\\\",${nested(14)},"\\\\"]`],
-  ])('may be %s', async (_, text) => {
+  ])('can be %s', async (_, text) => {
     expect(await post(text)).toEqual({ status: 200, body: JSON.parse(text) });
   });
 
@@ -150,13 +150,13 @@ describe('its depth', () => {
     ['30,000 lists', nested(30_000)],
     ['60,000 openings', '['.repeat(60_000)],
     ['10,000 objects', '{"a":'.repeat(10_000)],
-  ])('may not be %s', async (_, text) => {
+  ])('cannot be %s', async (_, text) => {
     const { invalid, ...answer } = await post(text);
     expect(answer).toMatchObject({ status: 400 });
     expect(invalid?.[0]?.detail).toContain('nested deeper than 16 levels');
   });
 
-  it('is counted in linear time, whatever the text', async () => {
+  it('is counted in linear time, whatever the text is', async () => {
     const started = performance.now();
     const parts = ['"', '\\"', '"\\"', '[', ']', '{"a":"', '\\', '\\\\"'];
     for (const part of parts) await post(`"${part.repeat(60_000 / part.length)}`);
@@ -164,7 +164,7 @@ describe('its depth', () => {
   });
 });
 
-describe('members that an object inherits', () => {
+describe('an inherited member name', () => {
   it.each([
     ['{"__proto__":{"admin":true}}', ''],
     ['{"__proto__":1}', ''],
@@ -176,13 +176,13 @@ describe('members that an object inherits', () => {
     ['{"constructor":1,"constructor":2}', '/constructor'],
     ['{"a":[{"toString":1}]}', '/a/0/toString'],
     ['{"a/b":{"~":{"hasOwnProperty":1}}}', '/a~1b/~0/hasOwnProperty'],
-  ])('%s is refused', async (text, pointer) => {
+  ])('is refused: %s', async (text, pointer) => {
     expect(await post(text)).toMatchObject(malformed(pointer));
     expect(({} as { admin?: boolean }).admin).toBeUndefined();
   });
 });
 
-describe('a member that is named twice: readers disagree on which one counts', () => {
+describe('a repeated member, on which readers disagree,', () => {
   it.each([
     '{"rpId":"a.example","rpId":"b.example"}',
     '{"a":1,"a":1}',
@@ -194,7 +194,7 @@ describe('a member that is named twice: readers disagree on which one counts', (
     '{"a":[{"b":1},{"b":1,"c":[],"b":1}]}',
     '[{"a":1,"a":2}]',
     '{"1":0,"1":0}',
-  ])('%s is refused', async (text) => {
+  ])('is refused: %s', async (text) => {
     expect(await post(text)).toMatchObject({
       ...malformed(),
       invalid: [{ pointer: '', detail: 'the body names a member twice' }],
@@ -209,18 +209,18 @@ describe('a member that is named twice: readers disagree on which one counts', (
     '{"a":":","b":"\\":","c:":1}',
     '{"a":"\\\\","b":{"c":[1,[2,{"d":"x:y"}]]}}',
     '{"é":1,"e\u0301":2}',
-  ])('%s names none twice', async (text) => {
+  ])('is not reported for %s', async (text) => {
     expect(await post(text)).toEqual({ status: 200, body: JSON.parse(text) });
   });
 });
 
-describe('its media type', () => {
+describe('the media type of a JSON body', () => {
   it.each([
     'application/json',
     'application/json; charset=utf-8',
     'application/json;charset="UTF-8"',
     'APPLICATION/JSON',
-  ])('%s is understood', async (type) => {
+  ])('can be %s', async (type) => {
     expect(await post('{}', { 'content-type': type })).toEqual({ status: 200, body: {} });
   });
 
@@ -233,23 +233,23 @@ describe('its media type', () => {
     'application/json; charset=utf-16',
     'application/json; charset=utf-8x',
     '',
-  ])('%s is not', async (type) => {
+  ])('cannot be %s', async (type) => {
     expect(await post('{}', { 'content-type': type })).toMatchObject(UNSUPPORTED);
   });
 
   it.each(['gzip', 'br', 'deflate', 'zstd', 'identity, gzip', 'GZIP', ''])(
-    'compressed by "%s" is not',
+    'cannot be compressed by "%s"',
     async (encoding) => {
       expect(await post('{}', { 'content-encoding': encoding })).toMatchObject(UNSUPPORTED);
     },
   );
 
-  it('is identity when it says so', async () => {
+  it('can be compressed by identity, which changes nothing', async () => {
     expect(await post('{}', { 'content-encoding': 'identity' })).toMatchObject({ status: 200 });
   });
 });
 
-describe('its size', () => {
+describe('the size of a JSON body', () => {
   const ofBytes = (bytes: number): string => JSON.stringify('a'.repeat(bytes - 2));
 
   it('is 64 KiB at most', async () => {

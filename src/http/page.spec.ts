@@ -37,15 +37,15 @@ describe('a page', () => {
     [7, 1],
     [8, 1],
     [200, 1],
-  ])('of at most %i rows: seven rows take %i, none comes twice and none is lost', (limit, pages) => {
+  ])('of at most %i rows: seven rows take %i pages, none twice, and none is lost', (limit, pages) => {
     expect(readAll(limit)).toEqual({ ids: rows, pages });
   });
 
-  it('of nothing is empty and the last one', () => {
+  it('without rows is the last one', () => {
     expect(page([], 50)).toEqual({ data: [], nextCursor: null });
   });
 
-  it('never shows the row that only tells of a next page', () => {
+  it('never shows the row that only signals a next page', () => {
     expect(page(rows, 3).data).toHaveLength(3);
   });
 });
@@ -67,7 +67,7 @@ describe('a cursor', () => {
     encodeCursor(rows[0]!.slice(1)),
     rows[0]!,
     'A'.repeat(512),
-  ])('%j is none that a list gave out', (cursor) => {
+  ])('is refused when no list gave it out: %j', (cursor) => {
     expect(() => decodeCursor(cursor)).toThrow(
       expect.objectContaining({
         slug: 'request-malformed',
@@ -113,11 +113,11 @@ describe('the limit of a page', () => {
     'Infinity',
     '9'.repeat(400),
     '٥',
-  ])('"%s" is none', (limit) => {
+  ])('cannot be "%s"', (limit) => {
     expect(readLimit({ limit })).toBe('refused');
   });
 
-  it('comes once', () => {
+  it('occurs once', () => {
     expect(readLimit({ limit: ['5', '6'] })).toBe('refused');
     expect(readLimit({ limit: null })).toBe('refused');
   });

@@ -70,21 +70,21 @@ describe('a problem', () => {
     [1, '1'],
     [2.4, '3'],
     [600, '600'],
-  ])('says after %d seconds when to come again, in whole ones: %s', async (retryAfter, header) => {
+  ])('that ends after %d seconds says in whole seconds when to come again: %s', async (retryAfter, header) => {
     const { headers, body } = await renderError(new Problem('rate-limited', { retryAfter }));
     expect(headers['retry-after']).toBe(header);
     expect(body).not.toHaveProperty('retryAfter');
   });
 });
 
-describe('what is no problem is a bare 500', () => {
+describe('an error that is not a problem is a bare 500', () => {
   it.each<[string, unknown]>([
     ['an error', new Error(SECRET)],
     ['a TypeError', new TypeError(SECRET)],
     ['a mistake in SQL', sqlError('42601')],
     ['a text', SECRET],
     ['an object', { message: SECRET, statusCode: 400 }],
-    ['an error with a status that nobody gave it', Object.assign(new Error(SECRET), { statusCode: 404, status: 404 })],
+    ['an error with a status of unknown origin', Object.assign(new Error(SECRET), { statusCode: 404, status: 404 })],
     ['an error with a cause', new Error('x', { cause: new Problem('challenge-spent') })],
     ['an exception of 500', new HttpException(SECRET, 500)],
     ['an exception of 502', new HttpException(SECRET, 502)],
@@ -100,7 +100,7 @@ describe('what is no problem is a bare 500', () => {
     expect(JSON.stringify(headers)).not.toContain('s3cret');
   });
 
-  it('and a line in the log, found by the request’s id', async () => {
+  it('and a line in the log has the request’s id', async () => {
     await renderError(new Error('why'));
     expect(lines).toEqual([
       { message: 'request failed', requestId: 'request-1', error: expect.objectContaining({ message: 'why' }) },
@@ -108,13 +108,13 @@ describe('what is no problem is a bare 500', () => {
   });
 });
 
-describe('a database that is away', () => {
+describe('an unavailable database', () => {
   it.each([
     sqlError('57P01'),
     sqlError('53300'),
     Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' }),
     Object.assign(new Error(SECRET), { code: 'ECONNRESET' }),
-  ])('(%p) is a 503 that says when to come again, and nothing else', async (error) => {
+  ])('is a 503 that says when to come again, and nothing else (%p)', async (error) => {
     const { status, headers, text, body } = await renderError(error);
     expect([status, headers['retry-after'], body['type']]).toEqual([
       ...[503, '1', 'urn:passkey-manager:problem:unavailable'],
@@ -125,7 +125,7 @@ describe('a database that is away', () => {
 });
 
 describe('a caller that hangs up in the middle of its body', () => {
-  it('is no failure of the service: its log and its 5xx are not for callers to fill', async () => {
+  it('is not a failure of the service, so that callers cannot fill its log and its count of 5xx', async () => {
     const { promise: rendering, resolve } = Promise.withResolvers<number>();
     const problems = new ProblemFilter();
     const listening = fastify();
@@ -147,7 +147,7 @@ describe('a caller that hangs up in the middle of its body', () => {
   });
 });
 
-describe('what the framework throws', () => {
+describe('an error of the framework', () => {
   it.each<[unknown, number, string]>([
     [new NotFoundException('Cannot GET /x'), 404, 'not-found'],
     [new PayloadTooLargeException(), 413, 'request-too-large'],

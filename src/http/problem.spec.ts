@@ -33,7 +33,7 @@ describe('docs/problems.md', () => {
     expect(slugs).toEqual(SLUGS);
   });
 
-  it.each(SLUGS)('tells the status and the title of %s', (slug) => {
+  it.each(SLUGS)('gives the status and the title of %s', (slug) => {
     const { status, title } = PROBLEMS[slug];
     expect(sections.get(slug)?.split('\n')[0]).toBe(`**${String(status)}** · ${title}`);
   });
@@ -59,7 +59,7 @@ describe('docs/problems.md', () => {
     expect(row?.[1]).toBe(ADVICE[reason]);
   });
 
-  it('lists every reason of a policy that forbids, and no other', () => {
+  it('lists every reason of a forbidding policy, and no other', () => {
     const listed = listReasons('Reasons of a policy that forbids');
     expect(listed.toSorted()).toEqual([...new Set(listPolicyReasons())].toSorted());
   });

@@ -56,7 +56,7 @@ describe('the head of a request', () => {
     expect(await sendHead(head, '2\r\n{}\r\n0\r\n\r\n')).toEqual([200, undefined]);
   });
 
-  it('expects nothing but to be continued', async () => {
+  it('expects nothing but 100-continue', async () => {
     const head = 'GET /v1/things HTTP/1.1\nHost: keys.example\nExpect:';
     expect(await sendHead(`${head} tea`)).toEqual([400, '/expect']);
     expect(await sendHead(`${head} 100-continue, tea`)).toEqual([100, undefined]);
@@ -69,7 +69,7 @@ describe('a target in absolute form', () => {
     ['https://KEYS.example:443/v1/things?a=b', 'keys.EXAMPLE'],
     ['https://keys.example:8443/v1/things', 'keys.example:8443'],
     ['https://[::1]:8443/v1/things', '[::1]:8443'],
-  ])('%s is taken where the host is %s', async (target, host) => {
+  ])('is accepted when it is %s and the host is %s', async (target, host) => {
     expect(await sendHead(`GET ${target} HTTP/1.1\nHost: ${host}`)).toEqual([200, undefined]);
   });
 
@@ -82,13 +82,13 @@ describe('a target in absolute form', () => {
     ['https://user@keys.example/v1/things', 'keys.example'],
     ['https://user:pass@keys.example/v1/things', 'user:pass@keys.example'],
     ['ftp://keys.example/v1/things', 'keys.example'],
-  ])('%s is refused where the host is %s', async (target, host) => {
+  ])('is refused when it is %s and the host is %s', async (target, host) => {
     const [status, about] = await sendHead(`GET ${target} HTTP/1.1\nHost: ${host}`);
     expect([status, about]).toEqual([400, expect.stringMatching(/^the request target names another host/)]);
   });
 });
 
-describe('RFC 9112 §3.2', () => {
+describe('RFC 9112 §3.2: the service', () => {
   let server: FastifyInstance;
   beforeAll(async () => {
     const problems = new ProblemFilter();
@@ -133,7 +133,7 @@ describe('RFC 9112 §3.2', () => {
     'GET / HTTP/1.0\r\nHost: a b/c@d\r\n\r\n',
     'GET / HTTP/1.0\r\nHost: user@localhost\r\n\r\n',
     'GET / HTTP/1.0\r\nHost: a:port\r\n\r\n',
-  ])('refuses one that names none, several, or what cannot be a host: %j', async (head) => {
+  ])('refuses a request that names no host, several, or one that is malformed: %j', async (head) => {
     const answer = await answerHead(head);
     expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/problem\+json/s);
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
@@ -162,12 +162,12 @@ describe('a request target', () => {
     ['/?userId=u%2F1', { userId: 'u/1' }],
     ['/?userId=%F0%9F%98%80', { userId: '😀' }],
     ['/?userId=a+b', { userId: 'a b' }],
-  ])('%s is percent-encoded UTF-8', async (url, query) => {
+  ])('can be %s, which is percent-encoded UTF-8', async (url, query) => {
     expect((await server.inject({ url })).json()).toEqual(query);
   });
 
   it.each(['/?userId=%', '/?userId=%zz', '/?userId=%F0%9F', '/?%ff', '/?userId=%C0%AF', '/?userId=%ED%A0%80'])(
-    '%s is not',
+    'cannot be %s',
     async (url) => {
       const answer = await server.inject({ url });
       expect(answer.json()).toMatchObject({ status: 400, type: 'urn:passkey-manager:problem:request-malformed' });

@@ -71,7 +71,7 @@ async function listPointers(body: unknown): Promise<string[]> {
 }
 
 describe('strict validation', () => {
-  it('gives instances of the classes, inside too', async () => {
+  it('returns instances of the classes, also nested ones', async () => {
     const body = { name: 'a', branch: { count: 1, leaf: { 'a~b/c': 'x' } }, nest: { eggs: 2, leaf: { 'a~b/c': 'y' } } };
     const root = (await validate(body)) as Root;
     const parts = [root, root.branch, root.branch?.leaf, root.nest, root.nest?.leaf];
@@ -79,7 +79,7 @@ describe('strict validation', () => {
     expect(JSON.parse(JSON.stringify(root))).toEqual(body);
   });
 
-  it('drops what a class does not declare only where a browser writes the object', async () => {
+  it('drops undeclared members only where a browser writes the object', async () => {
     const { nest } = (await validate({ name: 'a', nest: { eggs: 2, feathers: 9, prototype: 1 } })) as Root;
     expect(Object.entries(nest!)).toEqual([['eggs', 2]]);
     expect(await listPointers({ name: 'a', nest: { eggs: 2, leaf: { 'a~b/c': 'x', stem: 1 } } })).toEqual([
@@ -87,7 +87,7 @@ describe('strict validation', () => {
     ]);
   });
 
-  it('gives a member that every object inherits no chance to change a prototype or a check', async () => {
+  it('keeps an inherited member from changing a prototype or a check', async () => {
     const foul = '"__proto__": {"size": 3}, "constructor": 1, "toString": 1, "hasOwnProperty": 1';
     const root = (await validate(JSON.parse(`{"name": "a", ${foul}}`))) as Root;
     expect(Object.entries(root)).toEqual([['name', 'a']]);
@@ -113,8 +113,8 @@ describe('strict validation', () => {
     ['an object that is a text', { name: 'a', branch: 'x' }, ['/branch']],
     ['an object that is null', { name: 'a', branch: null }, ['/branch']],
     ['a list that is an object', { name: 'a', marks: { a: 'a' } }, ['/marks']],
-    ['a member that nobody knows', { name: 'a', nmae: 1 }, ['/nmae']],
-    ['one that nobody knows, inside', { name: 'a', branch: { count: 1, cuont: 1 } }, ['/branch/cuont']],
+    ['an unknown member', { name: 'a', nmae: 1 }, ['/nmae']],
+    ['an unknown nested member', { name: 'a', branch: { count: 1, cuont: 1 } }, ['/branch/cuont']],
     ['one with a name to be escaped', { name: 'a', 'x/y~z': 1 }, ['/x~1y~0z']],
     ['one named prototype', { name: 'a', prototype: 1 }, ['/prototype']],
     ['one with the name of a symbol', { name: 'a', '': 1 }, ['/']],
@@ -136,46 +136,46 @@ describe('strict validation', () => {
     ['null for an object', { branch: null }, 'branch must be an object'],
     ['a text for a number', { size: 'x' }, 'size must be an integer number'],
     ['a number for a text in a list', { words: [7] }, 'words[0] must be a string'],
-  ])('says of %s that it is of another type, and no more', async (_, body, detail) => {
+  ])('says of %s that it has another type, and no more', async (_, body, detail) => {
     expect((await wrong(body))?.map((mistake) => mistake.detail)).toEqual([detail]);
   });
 
   describe('an element of a list', () => {
-    it('is named by its index, and so are all others that are wrong', async () => {
+    it('is named by its index, like all other wrong elements', async () => {
       const detail = (index: number): string => `marks[${String(index)}] must be a lower-case letter`;
       const mistakes = [1, 3, 4].map((index) => ({ pointer: `/marks/${String(index)}`, detail: detail(index) }));
       expect(await wrong({ marks: ['a', 'tool', 'b', 7, 'A'] })).toEqual(mistakes);
     });
 
-    it('that comes twice is named where it comes again', async () => {
+    it('that is repeated is named at its second place', async () => {
       expect(await wrong({ marks: ['a', 'b', 'a'] })).toEqual([
         { pointer: '/marks/2', detail: 'marks[2] repeats an earlier value' },
       ]);
     });
 
-    it('does not fill the answer: eight are enough to see what is wrong', async () => {
+    it('does not fill the answer: at most eight are listed', async () => {
       expect(await wrong({ marks: Array.from({ length: 500 }, (_, index) => index) })).toHaveLength(8);
     });
 
-    it('leaves what is wrong with the list as a whole to the list', async () => {
+    it('leaves a mistake of the whole list to the list', async () => {
       expect(await wrong({ marks: [] })).toEqual([
         { pointer: '/marks', detail: expect.stringContaining('at least 1') },
       ]);
     });
   });
 
-  it('says in words of which form a text must be: no request class takes a pattern without them', () => {
+  it('says in words which form a text must have, because no request class has a pattern without words', () => {
     const files = globSync('src/**/*.ts').filter((file) =>
       /^import \{[^}]*\bMatches\b/m.test(readFileSync(file, 'utf8')),
     );
     expect(files).toEqual(['src/http/validators.ts']);
   });
 
-  it('refuses no body', async () => {
+  it('refuses an absent body', async () => {
     await expect(validate(undefined)).rejects.toMatchObject({ slug: 'request-malformed' });
   });
 
-  it('does not repeat what was sent: it may be a secret', async () => {
+  it('does not repeat the input, which may be a secret', async () => {
     const problem = await validate({ name: 'a', branch: { count: 'secret-value' } }).catch((error: unknown) => error);
     expect(JSON.stringify(problem)).not.toContain('secret-value');
   });

@@ -26,13 +26,13 @@ const acceptsText = (value: unknown): boolean => isText(value, 1, 4);
 
 describe('text of 1 to 4 characters', () => {
   it.each(['a', 'abcd', ' ', 'äöüß', '日本語', '😀😀😀😀', 'e\u0301', '\u00a0', '\u200b', "';--", '<b>', '\\n'])(
-    '%j is',
+    'can be %j',
     (text) => {
       expect(acceptsText(text)).toBe(true);
     },
   );
 
-  it('is counted in code points, as the contract’s maxLength is', () => {
+  it('is counted in code points, like the contract’s maxLength', () => {
     expect(isText('😀'.repeat(64), 64, 64)).toBe(true);
     expect(isText('😀'.repeat(65), 1, 64)).toBe(false);
     expect(isText('a'.repeat(65), 1, 64)).toBe(false);
@@ -43,17 +43,17 @@ describe('text of 1 to 4 characters', () => {
     expect(acceptsText(text)).toBe(false);
   });
 
-  it.each([null, undefined, 0, 1, true, [], ['a'], {}, new String('a'), Symbol('a')])('%p is none', (value) => {
+  it.each([null, undefined, 0, 1, true, [], ['a'], {}, new String('a'), Symbol('a')])('cannot be %p', (value) => {
     expect(acceptsText(value)).toBe(false);
   });
 
-  it('has no control characters: PostgreSQL stores no NUL, and a log shows the others', () => {
+  it('has no control characters, because PostgreSQL stores no NUL and a log shows the others', () => {
     const controls = [...Array(32).keys(), 127, ...Array.from({ length: 32 }, (_, at) => 128 + at)];
     for (const code of controls) expect(acceptsText(`a${String.fromCodePoint(code)}`)).toBe(false);
     for (const code of [32, 126, 160]) expect(acceptsText(`a${String.fromCodePoint(code)}`)).toBe(true);
   });
 
-  it.each(['\ud800', '\udc00', 'a\ud83d', '\ude00a', '\ude00\ud83d'])('%j has half a character', (text) => {
+  it.each(['\ud800', '\udc00', 'a\ud83d', '\ude00a', '\ude00\ud83d'])('has no half of a character: %j', (text) => {
     expect(acceptsText(text)).toBe(false);
   });
 
@@ -70,7 +70,7 @@ describe('@IsText', () => {
     name: unknown;
   }
 
-  it('names the member and what it may be', () => {
+  it('names the member and its bounds', () => {
     const [mistake] = validateSync(Object.assign(new Named(), { name: '' }));
     expect(mistake?.constraints).toEqual({
       isText: 'name must be text of 1 to 4 characters without control characters',
@@ -86,7 +86,7 @@ class Dated {
 const listMessages = (at: unknown): string[] =>
   validateSync(Object.assign(new Dated(), { at })).flatMap(({ constraints }) => Object.values(constraints ?? {}));
 
-describe('a time as RFC 3339 §5.6 writes it', () => {
+describe('a time in RFC 3339 §5.6', () => {
   it.each([
     '2026-06-30T12:34:56Z',
     '2026-06-30T12:34:56.7Z',
@@ -99,7 +99,7 @@ describe('a time as RFC 3339 §5.6 writes it', () => {
     '2026-12-31T23:59:59Z',
     '0001-01-01T00:00:00Z',
     '9999-12-31T23:59:59.999Z',
-  ])('%s is one', (text) => {
+  ])('can be %s', (text) => {
     expect(listMessages(text)).toEqual([]);
   });
 
@@ -133,11 +133,11 @@ describe('a time as RFC 3339 §5.6 writes it', () => {
     'Tue, 30 Jun 2026 12:34:56 GMT',
     '1782822896',
     '٢٠٢٦-06-30T12:34:56Z',
-  ])('%j is none', (text) => {
+  ])('cannot be %j', (text) => {
     expect(listMessages(text)).toEqual(['at must be an RFC 3339 time']);
   });
 
-  it.each([null, undefined, 1_782_822_896_000, new Date(), ['2026-06-30T12:34:56Z'], {}])('%p is none', (value) => {
+  it.each([null, undefined, 1_782_822_896_000, new Date(), ['2026-06-30T12:34:56Z'], {}])('cannot be %p', (value) => {
     expect(listMessages(value)).toHaveLength(1);
   });
 });

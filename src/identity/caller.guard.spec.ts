@@ -47,8 +47,8 @@ const record = (reason: string, detail: string) => [
   { type: 'access.denied', outcome: 'failure', reason, detail, rpId: undefined },
 ];
 
-describe('whoever enters', () => {
-  it('is known from then on, with the epoch of its trust', async () => {
+describe('a caller', () => {
+  it('is identified, with the epoch of the trust store that identified it', async () => {
     await expect(enter()).resolves.toBe(true);
     expect(context()).toEqual({
       requestId: 'id-1',
@@ -61,13 +61,13 @@ describe('whoever enters', () => {
     expect([answered, audit.entries]).toEqual([{}, []]);
   });
 
-  it('is told when this is the connection’s last answer', async () => {
+  it('gets an answer that says when it is the connection’s last', async () => {
     standing = { caller: AUTH_SERVICE, last: true };
     await expect(enter()).resolves.toBe(true);
     expect(answered).toEqual({ connection: 'close' });
   });
 
-  it('is refused without an identity, on the record, and the connection ends', async () => {
+  it('without an identity is refused on the record, and the connection ends', async () => {
     standing = { refusal: 'there is no certificate' };
     await expect(enter()).rejects.toMatchObject(unidentified('there is no certificate'));
     expect([context().caller, answered]).toEqual([undefined, { connection: 'close' }]);
@@ -75,7 +75,7 @@ describe('whoever enters', () => {
     expect(audit.contexts).toEqual([context()]);
   });
 
-  it('is named on the record where the identity is known and no longer good', async () => {
+  it('is named on the record when its identity is known and no longer good', async () => {
     standing = { caller: AUTH_SERVICE, refusal: 'the certificate was revoked' };
     await expect(enter()).rejects.toMatchObject(unidentified('the certificate was revoked'));
     expect([context().caller, context().epoch]).toEqual([AUTH_SERVICE, 4]);
@@ -89,13 +89,13 @@ describe('whoever enters', () => {
     expect(await context().stillTrusted?.()).toBe(false);
   });
 
-  it('is not answered before the refusal is on the record', async () => {
+  it('is not answered before its refusal is recorded', async () => {
     standing = { refusal: 'there is no certificate' };
     audit.failure = new Error('the database is away');
     await expect(enter()).rejects.toThrow('the database is away');
   });
 
-  it('is sent away from a connection too many, which ends', async () => {
+  it('with too many connections is refused, and the new connection ends', async () => {
     connection = { epoch: 4, excess: true };
     const members = { retryAfter: 1, detail: 'too many connections' };
     await expect(enter()).rejects.toMatchObject({ slug: 'rate-limited', members });
@@ -103,7 +103,7 @@ describe('whoever enters', () => {
   });
 
   it.each(['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'])(
-    'takes no identity from the header %s, even an empty one',
+    'gets no identity from the header %s, even from an empty one',
     async (header) => {
       request.headers = { [header]: '' };
       const detail = 'an identity is never taken from a header';
@@ -115,7 +115,7 @@ describe('whoever enters', () => {
   );
 });
 
-it('whoever sends a request is identified before it is read', async () => {
+it('a request is read only after its caller is identified', async () => {
   const hooks: Record<string, (request: unknown, reply: unknown) => Promise<unknown>> = {};
   guard().attachTo({ addHook: (name: string, hook: never) => void (hooks[name] = hook) } as never);
   standing = { refusal: 'there is no certificate' };
@@ -124,11 +124,11 @@ it('whoever sends a request is identified before it is read', async () => {
 });
 
 describe('the context of a request', () => {
-  it('is one', () => {
+  it('is one object for the whole request', () => {
     expect(context()).toBe(context());
   });
 
-  it('names no path where there is no route, and no address of a connection that is gone', () => {
+  it('has no path when there is no route, and no address when the connection is gone', () => {
     request = { ...request, routeOptions: {}, raw: { socket: {} } };
     expect(context()).toMatchObject({ operation: 'GET (no route)', source: { ip: '', port: 0 } });
   });

@@ -59,7 +59,7 @@ describe('a connection', () => {
     expect(connections.getOrCreate(createSocket())).not.toBe(connection);
   });
 
-  it('has nobody where the certificate is no X.509-SVID of the trust domain, is broken, or there is none', async () => {
+  it('has no caller when the certificate is not an X.509-SVID of the trust domain, is broken, or is missing', async () => {
     const { certificate } = await issue({}, files.root);
     expect(connections.getOrCreate(createSocket(certificate.raw)).caller).toEqual(
       new SvidError('extended key usage lacks clientAuth'),
@@ -74,20 +74,20 @@ describe('a connection', () => {
     });
   });
 
-  it('knows the fingerprint of its certificate’s twin', () => {
+  it('has the fingerprint of its certificate’s twin', () => {
     const twin = twinOf(peer.certificate, files.root.certificate);
     const issued = connections.getOrCreate(createSocket()).caller as Caller;
     const turned = connections.getOrCreate(createSocket(twin.raw)).caller as Caller;
     expect([turned.fingerprint, turned.twinFingerprint]).toEqual([issued.twinFingerprint, issued.fingerprint]);
   });
 
-  it('has nobody where its chain does not hold the certificate’s issuer', async () => {
+  it('has no caller when its chain does not contain the certificate’s issuer', async () => {
     const namesake = await authority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
     const { caller } = connections.getOrCreate(createSocket(peer.certificate.raw, namesake.certificate.raw));
     expect(caller).toEqual(new SvidError('the certificate’s issuer is not known'));
   });
 
-  it('ends at an age of 12 to 15 minutes, not all at once', () => {
+  it('ends at an age of 12 to 15 minutes, not at the same time as all others', () => {
     const began = clock.now().getTime();
     const live = Array.from({ length: 200 }, () => connections.getOrCreate(createSocket()));
     const ages = live.map(({ endsAt }) => (endsAt - began) / MINUTE_MS);
@@ -98,20 +98,20 @@ describe('a connection', () => {
     expect(Math.max(...ages)).toBeGreaterThan(14.4);
   });
 
-  it('is of no epoch where nobody saw it begin, so that it is verified', () => {
+  it('has no epoch when its beginning was not seen, so that it is verified', () => {
     expect(connections.getOrCreate(createSocket())).toMatchObject({ epoch: 0, trustedUntil: 0 });
   });
 });
 
-describe('of one identity', () => {
-  it('a thousand connections are open, one more is in excess, by whichever certificate', async () => {
+describe('the connections of one identity', () => {
+  it('are a thousand at most, by any of its certificates, and one more is in excess', async () => {
     const live = Array.from({ length: LIMIT + 1 }, () => connections.getOrCreate(createSocket()));
     expect(live.map(({ excess }) => excess)).toEqual([...Array<boolean>(LIMIT).fill(false), true]);
     const { certificate } = await caller(files.root, { subject: 'CN=second' });
     expect(connections.getOrCreate(createSocket(certificate.raw)).excess).toBe(true);
   });
 
-  it('another one may be open for each that closed, once', () => {
+  it('make room for another one, once for each that closed', () => {
     const sockets = Array.from({ length: STRANGERS }, createAnonymousSocket);
     for (const socket of sockets) connections.getOrCreate(socket);
     for (const event of ['close', 'close']) sockets[0]!.emit(event);
@@ -119,7 +119,7 @@ describe('of one identity', () => {
     expect(connections.getOrCreate(createAnonymousSocket()).excess).toBe(true);
   });
 
-  it('all that closed are forgotten, those in excess too', () => {
+  it('are forgotten when they have closed, those in excess too', () => {
     for (let round = 0; round < 2; round += 1) {
       const sockets = Array.from({ length: STRANGERS + 5 }, createAnonymousSocket);
       expect(sockets.filter((socket) => connections.getOrCreate(socket).excess)).toHaveLength(5);
@@ -127,14 +127,14 @@ describe('of one identity', () => {
     }
   });
 
-  it('the connections are no other identity’s, and those of nobody are one’s', async () => {
+  it('do not count for another identity, and connections without an identity count together', async () => {
     const { certificate } = await issue({}, files.root);
     for (let open = 0; open < STRANGERS; open += 1) connections.getOrCreate(createAnonymousSocket());
     expect(connections.getOrCreate(createSocket()).excess).toBe(false);
     expect(connections.getOrCreate(createSocket(certificate.raw)).excess).toBe(true);
   });
 
-  it('that the policy does not name, a hundred are open together with those of nobody', () => {
+  it('that the policy does not name are a hundred at most, together with those of no identity', () => {
     for (let open = 1; open < STRANGERS; open += 1) connections.getOrCreate(createAnonymousSocket());
     isNamed = false;
     expect(connections.getOrCreate(createSocket()).excess).toBe(false);
@@ -184,11 +184,11 @@ describe('a server', () => {
     return JSON.parse(answer.toString().split('\r\n\r\n')[1]!);
   }
 
-  it('is bounded', () => {
+  it('has a bounded number of connections', () => {
     expect(server).toMatchObject({ maxRequestsPerSocket: 100_000, maxHeadersCount: 64 });
   });
 
-  it('knows under which epoch the handshake of a connection began', async () => {
+  it('remembers the epoch under which the handshake of a connection began', async () => {
     const raw = kept(connectPlainly(port(), '127.0.0.1'));
     await once(server, 'connection');
     trust.epoch = 8;
@@ -198,7 +198,7 @@ describe('a server', () => {
     expect(await ask(kept(connect(credentials())))).toEqual({ epoch: 8, excess: false });
   });
 
-  it('counts no connection whose handshake failed, and none that is closed', async () => {
+  it('does not count connections whose handshake failed or that are closed', async () => {
     const counts = (connections as unknown as { open: Map<string, number> }).open;
     for (const [count, options] of [
       [1, {}],
@@ -213,7 +213,7 @@ describe('a server', () => {
     while (counts.size > 0) await sleep(5);
   });
 
-  it('gives a connection in excess a second to ask, and to learn of it', async () => {
+  it('gives a connection in excess a second to send a request and to be refused', async () => {
     const others = Array.from({ length: LIMIT }, () => createSocket());
     for (const socket of others) connections.getOrCreate(socket);
     const asking = kept(connect(credentials()));

@@ -64,12 +64,12 @@ const LAST = { ...WELCOME, last: true };
 const refused = (refusal: string) => ({ caller: WELCOME.caller, refusal });
 
 describe('on every request', () => {
-  it('a caller of a good certificate is welcome', async () => {
+  it('a caller with a good certificate is accepted', async () => {
     const live = connection();
     for (let requests = 0; requests < 3; requests += 1) expect(await verify(live)).toMatchObject(WELCOME);
   });
 
-  it('one that is no X.509-SVID is not, and nobody knows who it is', async () => {
+  it('a caller without an X.509-SVID is refused, and stays unidentified', async () => {
     const standing = await verify(connection({ caller: new SvidError('it has two names') }));
     expect(standing).toEqual({ refusal: 'it has two names' });
   });
@@ -79,7 +79,7 @@ describe('on every request', () => {
     [-61, false],
     [600, true],
     [601, false],
-  ])('the certificate is valid, from its first moment to its last (minute %p: %p)', async (minute, valid) => {
+  ])('the certificate must be valid, from its first moment to its last (minute %p: %p)', async (minute, valid) => {
     trust.material = await material([], at(1_000));
     now = at(minute);
     const standing = await verify(connection());
@@ -87,7 +87,7 @@ describe('on every request', () => {
     else expect(standing).toMatchObject(refused('the certificate is not valid now'));
   });
 
-  it('its authority’s revocation list is, though nothing was reloaded', async () => {
+  it('the revocation list of its authority must be valid, though nothing was reloaded', async () => {
     const live = connection({ endsAt: at(500).getTime() });
     expect(await verify(live)).toMatchObject(WELCOME);
     expect(live.trustedUntil).toBe(at(90).getTime());
@@ -97,7 +97,7 @@ describe('on every request', () => {
     expect(await verify(live)).toMatchObject(refused('the revocation list has ended'));
   });
 
-  it('the material in force has it that way at the first request already', async () => {
+  it('the current trust store decides, already at the first request', async () => {
     trust.material = await material([], at(-1));
     expect(await verify(connection())).toMatchObject(refused('the revocation list has ended'));
     trust.material = await material([], at(90), await authority());
@@ -106,7 +106,7 @@ describe('on every request', () => {
     expect(await verify(connection())).toMatchObject(refused('the certificate was revoked'));
   });
 
-  it('the certificates of its path are valid still, though nothing was reloaded', async () => {
+  it('the certificates of its path must still be valid, though nothing was reloaded', async () => {
     const between = await authority({ subject: 'CN=Between', notAfter: at(30) }, root);
     const issued = await caller(between, { notBefore: at(-60), notAfter: at(600) });
     const lists = await Promise.all([root, between].map((by) => material([], at(90), by)));
@@ -118,7 +118,7 @@ describe('on every request', () => {
     expect(await verify(live)).toHaveProperty('refusal', expect.stringContaining('no longer trusted'));
   });
 
-  it('a path that is trusted is not asked for again before it ends', async () => {
+  it('a trusted path is not checked again before it ends', async () => {
     const live = connection();
     await verify(live);
     trust.material = await material([serialOf(peer)]);
@@ -126,25 +126,25 @@ describe('on every request', () => {
   });
 });
 
-describe('of a connection', () => {
+describe('a connection that grows old', () => {
   it.each([
     [14.999, false],
     [15, true],
     [16, true],
-  ])('the answer at the age of %p minutes is the last: %p', async (minutes, last) => {
+  ])('gets its last answer at the age of %p minutes: %p', async (minutes, last) => {
     const live = connection();
     await verify(live);
     now = at(minutes);
     expect(await verify(live)).toMatchObject({ ...WELCOME, last });
   });
 
-  it('the answer is the last when the clock went back before its beginning', async () => {
+  it('gets its last answer when the clock went back before its beginning', async () => {
     now = at(-0.001);
     expect(await verify(connection())).toMatchObject(LAST);
   });
 });
 
-describe('when the trust material was replaced', () => {
+describe('after the trust store was replaced', () => {
   async function reloaded(lists: Lists): Promise<Connection> {
     const live = connection();
     expect(await verify(live)).toMatchObject(WELCOME);
@@ -152,14 +152,14 @@ describe('when the trust material was replaced', () => {
     return live;
   }
 
-  it('a caller that is still welcome gets one more answer, and whatever it has asked already', async () => {
+  it('a caller that is still accepted gets one more answer, and answers to the requests that it already sent', async () => {
     const live = await reloaded(await material());
     expect(await verify(live)).toMatchObject(LAST);
     expect([live.epoch, live.draining]).toEqual([4, true]);
     expect(await verify(live)).toMatchObject(LAST);
   });
 
-  it('a caller that was revoked is refused, as often as it asks', async () => {
+  it('a revoked caller is refused, however often it asks', async () => {
     const live = await reloaded(await material([serialOf(peer)]));
     for (let requests = 0; requests < 2; requests += 1) {
       expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));
@@ -167,7 +167,7 @@ describe('when the trust material was replaced', () => {
     expect(live).toMatchObject({ epoch: 3, draining: false });
   });
 
-  it('a caller whose authority is gone is refused', async () => {
+  it('a caller whose authority was removed is refused', async () => {
     const live = await reloaded(await material([], at(90), await authority({ subject: 'CN=Other' })));
     const standing = await verify(live);
     expect(standing).toMatchObject(refused('the certificate is no longer trusted: it does not end in a known root'));
@@ -180,7 +180,7 @@ describe('when the trust material was replaced', () => {
     expect(await verify(connection({ epoch: 2 }))).toMatchObject(LAST);
   });
 
-  it('its authority is asked for then, not its revocation list alone, which a file may still hold', async () => {
+  it('the authority must still be in the trust store, not only its revocation list, which a file may still hold', async () => {
     const other = await material([], at(90), await authority({ subject: 'CN=Other' }));
     const { revocationLists } = await material();
     trust.material = { ...other, revocationLists: [...other.revocationLists, ...revocationLists] };
@@ -188,12 +188,12 @@ describe('when the trust material was replaced', () => {
     expect(standing).toMatchObject(refused('the certificate is no longer trusted: it does not end in a known root'));
   });
 
-  it('a connection that began since is not drained', async () => {
+  it('a connection that began later is not drained', async () => {
     trust = { epoch: 4, material: await material() };
     expect(await verify(connection({ epoch: 4 }))).toMatchObject(WELCOME);
   });
 
-  it('while a request was verified, the next request is verified anew', async () => {
+  it('while a request was verified, the next request is verified again', async () => {
     const live = connection({ epoch: 2 });
     const verifying = verify(live);
     trust = { epoch: 4, material: await material([serialOf(peer)]) };
@@ -202,7 +202,7 @@ describe('when the trust material was replaced', () => {
     expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));
   });
 
-  it('requests that are verified at once agree', async () => {
+  it('requests that are verified at the same time agree', async () => {
     const live = await reloaded(await material());
     expect(await Promise.all([verify(live), verify(live)])).toMatchObject([LAST, LAST]);
   });

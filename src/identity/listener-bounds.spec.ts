@@ -88,7 +88,7 @@ describe('a listener', () => {
     return answer.toString();
   }
 
-  it('takes a caller while others hold all unfinished handshakes, even at the same address', async () => {
+  it('accepts a caller while others hold all unfinished handshakes, even at the same address', async () => {
     await listen();
     await openSilently(HANDSHAKES + 20);
     while ((await countClosed()) < 20) await sleep(5);
@@ -96,7 +96,7 @@ describe('a listener', () => {
     expect((await connections())['established']).toBe(1);
   });
 
-  it('closes a connection whose handshake is late, which does not close itself', async () => {
+  it('closes a connection whose handshake is late and that does not close itself', async () => {
     await listen({ handshakeTimeout: 100 });
     const [silent] = await openSilently(1);
     const other = connectPlainly({ port: port(), host: '127.0.0.1', allowHalfOpen: true });
@@ -115,7 +115,7 @@ describe('a listener', () => {
     expect(silent.filter(({ readableEnded, destroyed }) => readableEnded || destroyed)).toHaveLength(36);
   });
 
-  it('forgets those that are gone', async () => {
+  it('forgets unfinished handshakes that are gone', async () => {
     await listen();
     const silent = await openSilently(100);
     await ask();
@@ -125,7 +125,7 @@ describe('a listener', () => {
   });
 });
 
-describe('of unfinished handshakes beyond the bound', () => {
+describe('when there are more unfinished handshakes than allowed,', () => {
   interface Begun extends EventEmitter {
     readonly remoteAddress: string;
     bytesWritten: number;
@@ -157,7 +157,7 @@ describe('of unfinished handshakes beyond the bound', () => {
   const refusedAmong = (sockets: Begun[]): number[] =>
     sockets.flatMap(({ refusal }, index) => (refusal === undefined ? [] : [index]));
 
-  it('the oldest of the address that has most is closed', () => {
+  it('the oldest one of the address with the most is closed', () => {
     const few = Array.from({ length: 100 }, () => begin('192.0.2.1'));
     const most = Array.from({ length: 400 }, () => begin('192.0.2.2'));
     const others = Array.from({ length: 3 }, (_, index) => begin(`192.0.2.${String(3 + index)}`));
@@ -177,14 +177,14 @@ describe('of unfinished handshakes beyond the bound', () => {
     expect(refusedAmong(late)).toEqual([]);
   });
 
-  it('none is closed for one that is over', () => {
+  it('none is closed in favour of a finished one', () => {
     for (let count = 0; count < 2 * HANDSHAKES; count += 1) establish();
     const late = begin('192.0.2.2');
     expect(late.refusal).toBeUndefined();
     expect(bounds).toMatchObject({ connections: 2 * HANDSHAKES, isFull: false });
   });
 
-  it('all are refused where 3,500 callers are connected, until one goes', async () => {
+  it('all are refused where 3,500 callers are connected, until one leaves', async () => {
     const callers = Array.from({ length: CONNECTIONS }, establish);
     expect(bounds).toMatchObject({ connections: CONNECTIONS, isFull: true });
     expect(begin('192.0.2.2').refusal).toBe('listener-full');
@@ -196,7 +196,7 @@ describe('of unfinished handshakes beyond the bound', () => {
     expect(begin('192.0.2.2').refusal).toBeUndefined();
   });
 
-  it('the server has a bound of its own, at which workers close connections themselves', () => {
+  it('the server has its own bound, at which workers close connections themselves', () => {
     expect(server).toMatchObject({ maxConnections: 4_000, dropMaxConnection: true });
   });
 });

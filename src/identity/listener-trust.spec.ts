@@ -72,8 +72,8 @@ function handshake(peer: Issued, root = files.root): Promise<string> {
 const readValue = async (metric: { get(): Promise<{ values: { labels: object; value: number }[] }> }, labels = {}) =>
   (await metric.get()).values.find((value) => JSON.stringify(value.labels) === JSON.stringify(labels))?.value;
 
-describe('the trust material in force', () => {
-  it('is what the files said at first, as epoch 1', async () => {
+describe('the trust store', () => {
+  it('has the content of the files, as epoch 1', async () => {
     expect([trust.epoch, trust.material, trust.refused]).toEqual([1, watched.value, undefined]);
     expect(await readValue(metrics.trustStoreEpoch)).toBe(1);
     expect(await readValue(metrics.reloads, { resource: 'trust-store', outcome: 'success' })).toBeUndefined();
@@ -104,7 +104,7 @@ describe('the trust material in force', () => {
     }
   });
 
-  it('is told to auditors without a key', () => {
+  it('is shown to auditors without a key', () => {
     const facts = describeTrust(trust.material);
     expect(facts).toEqual({
       digest: trust.material.digest,
@@ -123,7 +123,7 @@ describe('a reload', () => {
     trust.attachTo(server);
   });
 
-  it('is met by the next handshake, moves the epoch on and is recorded', async () => {
+  it('takes effect at the next handshake, raises the epoch and is recorded', async () => {
     const peer = await caller(files.root);
     const digest = trust.material.digest;
     expect(await handshake(peer)).toBe('localhost');
@@ -137,7 +137,7 @@ describe('a reload', () => {
     expect(audit.entries).toEqual([{ type: 'trust.reload', outcome: 'success', facts }]);
   });
 
-  it('may bring another certificate, key, authority and list at once', async () => {
+  it('accepts another certificate, key, authority and list at once', async () => {
     const root = await authority({ subject: 'CN=Next' });
     const own = await serverCertificate(root, { subject: 'CN=next-server' });
     const former = await caller(files.root);
@@ -150,7 +150,7 @@ describe('a reload', () => {
     expect(await handshake(former, root)).toBe('refused');
   });
 
-  it('of files that cannot be used changes nothing, and is told', async () => {
+  it('of files that cannot be used changes nothing, and the refusal is reported', async () => {
     const peer = await caller(files.root);
     files.write('ca.crl', 'no list');
     await reload();
@@ -162,7 +162,7 @@ describe('a reload', () => {
     expect(await readValue(metrics.reloads, { resource: 'trust-store', outcome: 'failure' })).toBe(1);
   });
 
-  it('that OpenSSL does not take changes nothing either', async () => {
+  it('that OpenSSL refuses changes nothing either', async () => {
     files.revoke({ number: 2, serials: ['0001'] });
     await reload();
     expect([trust.epoch, trust.material.revocationLists[0]?.number]).toEqual([1, 1n]);
@@ -171,7 +171,7 @@ describe('a reload', () => {
     expect(await handshake(await caller(files.root))).toBe('localhost');
   });
 
-  it('is told in no more than 500 characters', async () => {
+  it('is refused in no more than 500 characters', async () => {
     const long = await authority({
       subject: `CN=${'a'.repeat(60)},${Array.from({ length: 12 }, (_, i) => `OU=${'b'.repeat(60)}${String(i)}`).join(',')}`,
     });

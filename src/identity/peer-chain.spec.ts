@@ -71,7 +71,7 @@ describe('a peer is trusted', () => {
     expect(await verdict([direct, root], await material([edition], [[edition]]))).toBe('trusted');
   });
 
-  it('when another authority has the key of its intermediate, or the name of it', async () => {
+  it('when another authority has the same key as its intermediate, or the same name', async () => {
     const renamed = await authority({ subject: 'CN=Renamed', keys: between.keys }, root);
     const rekeyed = await authority({ subject: 'CN=Between' }, root);
     for (const other of [renamed, rekeyed]) {
@@ -101,7 +101,7 @@ describe('a peer is trusted', () => {
     ['2.5.29.30', 'name constraints'],
     ['2.5.29.36', 'policy constraints'],
     ['2.5.29.54', 'inhibit any policy'],
-  ])('through an intermediate that has %s (%s): the handshake held them', async (type) => {
+  ])('through an intermediate that has %s (%s), because the handshake checked it', async (type) => {
     const extensions = [new x509.Extension(type, true, new Uint8Array([0x30, 0]))];
     const constrained = await authority({ subject: 'CN=Between', extensions }, root);
     const peer = await caller(constrained);
@@ -182,7 +182,7 @@ describe('a peer is not trusted', () => {
     expect(outcome).toEqual({ flaw: 'the certificate’s authority is not known' });
   });
 
-  it('when its serial number is on the list of another authority, it is all the same', async () => {
+  it('even when its serial number is on the list of another authority', async () => {
     expect(await verdict([leaf, between], await both({ serials: [serialOf(leaf)] }))).toBe('trusted');
   });
 
@@ -207,7 +207,7 @@ describe('a peer is not trusted', () => {
     );
   });
 
-  it('when only its intermediate is trusted, not the root: OpenSSL refuses that too', async () => {
+  it('when only its intermediate is trusted and not the root, as in OpenSSL', async () => {
     expect(await verdict([leaf, between, root], await material([between], [[between], [root]]))).toMatch(
       'is no longer trusted: it does not end in a known root',
     );
@@ -225,7 +225,7 @@ describe('a peer is not trusted', () => {
   });
 });
 
-describe('the certificates that a peer proved itself by', () => {
+describe('the certificates of a peer', () => {
   /** Links certificates as node:tls does: each one to its issuer, and the root to itself. */
   function socketOf(issued: readonly Issued[]): Parameters<typeof readPeerChain>[0] {
     const links: { raw: Buffer; issuerCertificate?: object }[] = certificates(issued).map(({ raw }) => ({ raw }));
@@ -233,7 +233,7 @@ describe('the certificates that a peer proved itself by', () => {
     return { getPeerCertificate: () => links[0] ?? {} } as unknown as Parameters<typeof readPeerChain>[0];
   }
 
-  it('are in order, the root at the end', () => {
+  it('are listed in order, with the root at the end', () => {
     expect(readPeerChain(socketOf([leaf, between, root])).map(({ subject }) => subject)).toEqual([
       'CN=auth-service',
       'CN=Between',
@@ -241,7 +241,7 @@ describe('the certificates that a peer proved itself by', () => {
     ]);
   });
 
-  it('are none where it showed none', () => {
+  it('are none when it showed none', () => {
     expect(readPeerChain(socketOf([]))).toEqual([]);
   });
 

@@ -64,7 +64,7 @@ describe('a refused handshake', () => {
   const byTls = (options: ConnectionOptions) => (port: number) =>
     connect({ host: '127.0.0.1', port, ca: read('ca.crt'), servername: 'localhost', ...options }).resume();
 
-  it('of a revoked caller is recorded with the reason that only its connection knows', async () => {
+  it('of a revoked caller is recorded with the reason, which only its connection knows', async () => {
     await refused(byTls({ cert: read('stranger.crt'), key: read('stranger.key') }));
     expect(audit.entries).toEqual([
       { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', detail: expect.any(String) },
@@ -76,7 +76,7 @@ describe('a refused handshake', () => {
     expect(await counted()).toBe(1);
   });
 
-  it('of a caller of another authority is recorded as that', async () => {
+  it('of a caller of another authority is recorded with that reason', async () => {
     const { certificatePem: cert, keyPem: key } = await (
       await DevelopmentCa.create()
     ).issueService('spiffe://passkey-manager.local/auth-service');
@@ -92,7 +92,7 @@ describe('a refused handshake', () => {
     expect(audit.entries).toMatchObject([{ type: 'handshake.refused', reason: expect.stringMatching(/^ERR_SSL_/) }]);
   });
 
-  it('of one that speaks no TLS at all is recorded, too', async () => {
+  it('of a client that does not speak TLS is recorded too', async () => {
     await refused((port) => {
       const socket = connectPlainly(port, '127.0.0.1').resume();
       socket.write('GET / HTTP/1.1\r\n\r\n');
@@ -102,7 +102,7 @@ describe('a refused handshake', () => {
   });
 });
 
-describe('whoever knocks on the port cannot fill the audit log', () => {
+describe('a client without a certificate cannot fill the audit log', () => {
   const knock = (server: EventEmitter, count: number, remoteAddress = '192.0.2.7'): void => {
     for (let knocks = 0; knocks < count; knocks += 1) {
       const socket = { remoteAddress, remotePort: 7 };
@@ -112,7 +112,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
   const settled = (): Promise<unknown> => new Promise(setImmediate);
   const sources = () => audit.contexts.map((context) => context?.source.ip);
 
-  it('an address has 20 records a minute, and takes none from another one', async () => {
+  it('because an address has 20 records a minute, and takes none from another one', async () => {
     const server = new EventEmitter();
     recordRefusedHandshakes(server as Server, audit.refusals, metrics);
     for (let round = 0; round < 10; round += 1) {
@@ -128,7 +128,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
     expect(await counted()).toBe(1_001);
   });
 
-  it('nor can a long message', () => {
+  it('with a long message', () => {
     const server = new EventEmitter();
     recordRefusedHandshakes(server as Server, audit.refusals, metrics);
     server.emit('tlsClientError', new RangeError('x'.repeat(10_000)), { remoteAddress: '192.0.2.7', remotePort: 7 });
@@ -136,7 +136,7 @@ describe('whoever knocks on the port cannot fill the audit log', () => {
     expect(audit.contexts).toMatchObject([{ source: { ip: '192.0.2.7', port: 7 } }]);
   });
 
-  it('and a record that cannot be written stops nothing, but is told', async () => {
+  it('and a record that cannot be written stops nothing, but is reported', async () => {
     const server = new EventEmitter();
     recordRefusedHandshakes(server as Server, audit.refusals, metrics);
     audit.failure = new Error('the database is gone');

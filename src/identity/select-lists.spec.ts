@@ -55,8 +55,8 @@ const ofBoth = (first: ListProfile, second: ListProfile): Promise<Lists> =>
     ],
   );
 
-describe('of the lists in a file', () => {
-  it('the newest of each authority is in force, wherever it stands', async () => {
+describe('a file of revocation lists', () => {
+  it('gives the newest list of each authority, in any order', async () => {
     for (const numbers of [
       [1, 2],
       [2, 1],
@@ -85,7 +85,7 @@ describe('of the lists in a file', () => {
       { number: 7, thisUpdate: hours(-2) },
       { number: null, thisUpdate: hours(-3) },
     ],
-  ])('one is the newest %s', async (_, newest, other) => {
+  ])('gives as the newest the one %s', async (_, newest, other) => {
     for (const profiles of [
       [newest, other],
       [other, newest],
@@ -100,24 +100,24 @@ describe('of the lists in a file', () => {
     }
   });
 
-  it('that of an intermediate authority is, though nobody here can verify it', async () => {
+  it('gives the list of an intermediate authority, though the service cannot verify it', async () => {
     const material = await lists([root], [[root], [between, { number: 5 }]]);
     expect(await inForce(material)).toEqual([1n, 5n]);
     expect(await inForce(await lists([root], [[root], [between, { ...ENDED, number: 5 }]]))).toEqual([1n, 5n]);
   });
 
-  it('that of an intermediate in the file must be as good as a root’s', async () => {
+  it('must hold as good a list of an intermediate in the file as of a root', async () => {
     const material = await lists([root, between], [[root], [between, ENDED]]);
     await expect(selectLists(material, NOW)).rejects.toThrow('the list of "CN=Between" ended on');
     await expect(selectLists(await lists([root, between], [[root]]), NOW)).rejects.toThrow('"CN=Between" is missing');
   });
 
-  it('none is of an authority that has ended, nor must there be one', async () => {
+  it('gives no list of an authority that has ended, and needs none', async () => {
     expect(await inForce(await lists([ended, root], [[ended, { ...ENDED, number: 4 }], [root]]))).toEqual([1n]);
     expect(await inForce(await lists([ended, root], [[root]]))).toEqual([1n]);
   });
 
-  it('one of each is that of two authorities of one name', async () => {
+  it('gives one list for each of two authorities of the same name', async () => {
     const [old, rekeyed] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
     const of = (keyId: string) => ({ extensions: [authorityKeyIdentifier({ keyId })] });
     const both = await lists(
@@ -132,7 +132,7 @@ describe('of the lists in a file', () => {
     await expect(selectLists(one, NOW)).rejects.toThrow('the list of "CN=Root" is missing');
   });
 
-  it('one may end or begin at this moment', async () => {
+  it('may hold a list that ends or begins at this moment', async () => {
     expect(await inForce(await ofRoot({ thisUpdate: hours(-1), nextUpdate: new Date(NOW.getTime() + 999) }))).toEqual([
       1n,
     ]);
@@ -141,7 +141,7 @@ describe('of the lists in a file', () => {
 });
 
 describe('in operation', () => {
-  it('a newer list replaces the one in use, and so does the same', async () => {
+  it('a newer list replaces the current one, and so does an equal one', async () => {
     const held = await ofRoot({ number: 2, thisUpdate: hours(-1) });
     for (const number of [2, 3]) {
       expect(await inForce(await ofRoot({ number, thisUpdate: hours(-1) }), held)).toEqual([BigInt(number)]);
@@ -152,35 +152,38 @@ describe('in operation', () => {
     ['a lower number, however new', { number: 1, thisUpdate: NOW }],
     ['the same number and an earlier time', { number: 2, thisUpdate: hours(-5) }],
     ['an earlier time and no number', { number: null, thisUpdate: hours(-5) }],
-  ])('a list of %s does not: it could bring back who was revoked', async (_, profile) => {
-    const refused = selectLists(
-      await ofRoot(profile),
-      NOW,
-      heldSince(await ofRoot({ number: 2, thisUpdate: hours(-2) })),
-    );
-    await expect(refused).rejects.toThrow('the list of "CN=Root" is older than the one in use');
-  });
+  ])(
+    'a list of %s does not replace the current one, because it could bring back a revoked caller',
+    async (_, profile) => {
+      const refused = selectLists(
+        await ofRoot(profile),
+        NOW,
+        heldSince(await ofRoot({ number: 2, thisUpdate: hours(-2) })),
+      );
+      await expect(refused).rejects.toThrow('the list of "CN=Root" is older than the one in use');
+    },
+  );
 
-  it('a list that has ended does not', async () => {
+  it('a list that has ended does not replace the current one', async () => {
     await expect(selectLists(await ofRoot({ ...ENDED, number: 9 }), NOW, heldSince(await ofRoot({})))).rejects.toThrow(
       'ended on',
     );
   });
 
-  it('the missing list of an authority that is new is a mistake', async () => {
+  it('a missing list of a new authority is a mistake', async () => {
     const material = await lists([root, other], [[root]]);
     await expect(selectLists(material, NOW, heldSince(await ofRoot({})))).rejects.toThrow(
       'the list of "CN=Other" is missing',
     );
   });
 
-  it('a list that ended in use keeps no other authority’s new one out', async () => {
+  it('a list that ended in use does not keep the new list of another authority out', async () => {
     const held = await ofBoth({ number: 2 }, { ...ENDED, number: 6 });
     expect(await inForce(await ofBoth({ number: 3 }, { ...ENDED, number: 6 }), held)).toEqual([3n, 6n]);
     expect(await inForce(await lists([root, other], [[root, { number: 3 }]]), await ofBoth({}, ENDED))).toEqual([3n]);
   });
 
-  it('but an older one does not take its place', async () => {
+  it('a list that ended in use is not replaced by an older one', async () => {
     const held = await ofBoth({}, { ...ENDED, number: 6 });
     await expect(selectLists(await ofBoth({}, { ...ENDED, number: 5 }), NOW, heldSince(held))).rejects.toThrow(
       'is older',
@@ -194,7 +197,7 @@ describe('in operation', () => {
   });
 });
 
-describe('in operation, of an authority that the file does not hold', () => {
+describe('in operation, for an authority that the file does not hold,', () => {
   const ofBetween = (profile: ListProfile): Promise<Lists> => lists([root], [[root], [between, profile]]);
   const HELD: ListProfile = { number: 5, thisUpdate: hours(-2) };
 
@@ -202,14 +205,14 @@ describe('in operation, of an authority that the file does not hold', () => {
     ['a lower number, however new', { number: 4, thisUpdate: NOW }],
     ['the same number and an earlier time', { number: 5, thisUpdate: hours(-3) }],
     ['an earlier time and no number', { number: null, thisUpdate: hours(-3) }],
-  ])('a list of %s does not replace the one in use', async (_, profile) => {
+  ])('a list of %s does not replace the current one', async (_, profile) => {
     const refused = reload(await ofBetween(profile), await ofBetween(HELD));
     await expect(refused).rejects.toThrow(
       'the list of "CN=Between" is older than the one in use; if the list in use is not genuine, add the authority to PASSKEY_TLS_CA_FILE',
     );
   });
 
-  it('a newer list does, and the newest of several alone is in force', async () => {
+  it('a newer list replaces it, and only the newest of several is used', async () => {
     const both = await lists([root], [[root], [between, { number: 7 }], [between, { number: 6 }]]);
     expect((await reload(both, await ofBetween(HELD))).revocationLists.map(({ number }) => number).sort()).toEqual([
       1n,
@@ -236,7 +239,7 @@ describe('in operation, of an authority that the file does not hold', () => {
     expect((await reload(known, held)).revocationLists.map(({ number }) => number).sort()).toEqual([1n, 5n]);
   });
 
-  it('key identifiers tell the lists of two such authorities of one name apart', async () => {
+  it('key identifiers distinguish the lists of two such authorities of one name', async () => {
     const of = (keyId: string, number: number) => ({ number, extensions: [authorityKeyIdentifier({ keyId })] });
     const rekeyed = await authority({ subject: 'CN=Between' }, root);
     const both = await lists([root], [[root], [between, of('01', 5)], [rekeyed, of('02', 2)]]);
@@ -255,7 +258,7 @@ describe('a list that OpenSSL would not apply is refused', () => {
     extensions: [authorityKeyIdentifier(identifier)],
   });
 
-  it('because its authority key identifier is another key’s', async () => {
+  it('because its authority key identifier belongs to another key', async () => {
     const identified = await identifiedAuthority('0a0b');
     const refused = selectLists(await lists([identified], [[identified, of({ keyId: '0a0c' })]]), NOW);
     await expect(refused).rejects.toThrow('the list of "CN=Root" names another key as its authority’s');
@@ -320,24 +323,24 @@ describe('a certificate of an authority that its list does not name', () => {
     expect(serials(await selectLists(last, NOW, inUse))).toEqual(serials(last));
   });
 
-  it('is in force where the list names the key alone', async () => {
+  it('is used when the list names only the key', async () => {
     const material = await lists([await renewal(), root], [[root]]);
     expect(serials(await selectLists(material, NOW))).toEqual(serials(material));
   });
 });
 
 describe('the list of an authority', () => {
-  it('is undefined where it has signed none', async () => {
+  it('is undefined when the authority has signed none', async () => {
     expect(await findList(other.certificate, await ofRoot({}))).toBeUndefined();
   });
 
-  it('is of use while one authority of its name has not ended', async () => {
+  it('is useful while one authority of its name has not ended', async () => {
     const former = await authority({ keys: root.keys, notAfter: hours(-1) });
     const { revocationLists, authorities } = await lists([former, root], [[root]]);
     expect(isListInUse(revocationLists[0]!, authorities, NOW)).toBe(true);
   });
 
-  it('is of use until the authority ends', async () => {
+  it('is useful until the authority ends', async () => {
     const { revocationLists, authorities } = await lists([root, ended], [[root], [ended], [between]]);
     expect(revocationLists.map((list) => isListInUse(list, authorities, NOW))).toEqual([true, false, true]);
     expect(revocationLists.map((list) => isListInUse(list, authorities, hours(24 * 400)))).toEqual([

@@ -23,12 +23,12 @@ const encrypted = (type: 'pkcs8' | 'sec1' = 'pkcs8'): string =>
   issued.privateKey.export({ type, format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE });
 
 describe('the service’s certificate', () => {
-  it('is the first one in the file, its own authorities follow', () => {
+  it('is the first one in the file, and its own authorities follow', () => {
     expect(read(issued.pem + root.pem, keyPem(issued))).toBe('CN=localhost');
     expect(() => read(root.pem + issued.pem, keyPem(issued))).toThrow('KEY_FILE: is the key of another certificate');
   });
 
-  it('may serve callers: by its extended key usage, or because it has none', async () => {
+  it('may serve callers by its extended key usage, or because it has none', async () => {
     const unlimited = await issue({ subject: 'CN=any' }, root);
     expect(read(unlimited.pem, keyPem(unlimited))).toBe('CN=any');
   });
@@ -37,7 +37,7 @@ describe('the service’s certificate', () => {
     [0, 'CN=localhost'],
     [4, 'CN=localhost'],
     [6, 'the certificate begins on'],
-  ])('may begin in %p minutes: the authority’s clock may be ahead', async (begins, told) => {
+  ])('may begin in %p minutes, because the authority’s clock may be ahead', async (begins, told) => {
     const young = await server(root, { notBefore: minutes(begins), notAfter: minutes(60) });
     if (told.startsWith('CN')) expect(read(young.pem, keyPem(young))).toBe(told);
     else expect(() => read(young.pem, keyPem(young))).toThrow(`PASSKEY_TLS_CERT_FILE: ${told}`);
@@ -53,7 +53,7 @@ describe('the service’s certificate', () => {
     expect(() => at(new Date(validFromDate.getTime() - 300_001))).toThrow('the certificate begins on');
   });
 
-  it('has not ended, unless it is the one in use: that must not keep a revocation list out', async () => {
+  it('must not have ended, unless it is the current one, which must not keep a revocation list out', async () => {
     const old = await server(root, { notAfter: minutes(-1) });
     expect(() => read(old.pem, keyPem(old))).toThrow('PASSKEY_TLS_CERT_FILE: the certificate ended on');
     expect(() => read(old.pem, keyPem(old), undefined, issued)).toThrow('PASSKEY_TLS_CERT_FILE: the certificate ended');
@@ -61,7 +61,7 @@ describe('the service’s certificate', () => {
   });
 });
 
-describe('its key', () => {
+describe('the service’s key', () => {
   it.each(['pkcs8', 'sec1'] as const)('may be encrypted (%s)', (type) => {
     expect(encrypted(type)).toContain('ENCRYPTED');
     expect(read(issued.pem, encrypted(type), PASSPHRASE)).toBe('CN=localhost');
@@ -82,7 +82,7 @@ describe('its key', () => {
     }
   });
 
-  it('is never told, nor is its passphrase, whatever is wrong', () => {
+  it('is never shown, and neither is its passphrase, whatever is wrong', () => {
     const secrets = [...keyPem(issued).split('\n'), ...encrypted().split('\n'), PASSPHRASE, 'incorrect horse'];
     const broken = [keyPem(issued).slice(0, 150), keyPem(issued).replace('MI', 'AA'), encrypted().slice(0, 200)];
     for (const key of [...broken, encrypted()]) {

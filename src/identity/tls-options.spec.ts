@@ -92,7 +92,7 @@ async function handshake(
 }
 
 describe('the listener', () => {
-  it('serves a caller with a certificate of its authority, by TLS 1.3 and HTTP/1.1', async () => {
+  it('serves a caller with a certificate of its authority by TLS 1.3 and HTTP/1.1', async () => {
     const { socket } = await handshake({ ...authService(), ALPNProtocols: ['h2', 'http/1.1'] });
     expect(socket.getProtocol()).toBe('TLSv1.3');
     expect(socket.alpnProtocol).toBe('http/1.1');
@@ -109,16 +109,16 @@ describe('the listener', () => {
     expect(options()).toMatchObject({ handshakeTimeout: 10_000, maxHeaderSize: 16_384 });
   });
 
-  it('does not answer a request without a host by itself: that takes a problem', () => {
+  it('leaves a request without a host to the application, which answers a problem', () => {
     expect(options().requireHostHeader).toBe(false);
   });
 
-  it('still has one for clients that know no other', async () => {
+  it('still has a classical key exchange for clients that know no other', async () => {
     const { socket } = await handshake({ ...authService(), ecdhCurve: 'P-256' });
     expect(socket.getProtocol()).toBe('TLSv1.3');
   });
 
-  it('resumes no session: it would outlive its certificate', async () => {
+  it('resumes no session, because it would outlive its certificate', async () => {
     const client = authService();
     const { socket } = await handshake(client, {}, ({ session }) => {
       expect(session).toBeDefined();
@@ -127,7 +127,7 @@ describe('the listener', () => {
     expect(socket.isSessionReused()).toBe(false);
   });
 
-  it('resumes no session for a client that leaves its certificate away', async () => {
+  it('resumes no session for a client that leaves its certificate out', async () => {
     await expect(handshake(authService(), {}, ({ session }) => [{ session }])).rejects.toThrow();
   });
 
@@ -155,7 +155,7 @@ describe('revocation', () => {
     return pki(name);
   };
 
-  it('refuses a caller whose certificate is on the list, and nobody else', async () => {
+  it('refuses a caller whose certificate is on the list, and no other', async () => {
     const { serialNumber } = new NodeCertificate(read('auth-service.crt'));
     const crlFile = write('revoked.crl', await (await authority()).issueRevocationList([serialNumber]));
     await expect(handshake(authService(), { crlFile })).rejects.toThrow('CERT_REVOKED');
@@ -163,7 +163,7 @@ describe('revocation', () => {
     expect(socket.authorized).toBe(true);
   });
 
-  it('refuses everyone when the list has expired: fail closed', async () => {
+  it('refuses every caller when the list has expired: it fails closed', async () => {
     x509.cryptoProvider.set(webcrypto);
     const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
     const key = x509.PemConverter.decodeFirst(read('ca.key'));
@@ -178,7 +178,7 @@ describe('revocation', () => {
     await expect(handshake(authService(), { crlFile })).rejects.toThrow('CRL_HAS_EXPIRED');
   });
 
-  it('refuses everyone when the list is another authority’s', async () => {
+  it('refuses every caller when the list is another authority’s', async () => {
     const crlFile = write('other.crl', await (await DevelopmentCa.create()).issueRevocationList());
     await expect(handshake(authService(), { crlFile })).rejects.toThrow();
   });

@@ -40,7 +40,7 @@ const rsa = (modulusLength: number): KeyAlgorithm => ({
 const unknown = new x509.Extension('1.3.6.1.4.1.99999.1', true, new Uint8Array([5, 0]));
 const usage = (...usages: string[]) => new x509.ExtendedKeyUsageExtension(usages);
 
-describe('a trial handshake takes what OpenSSL takes', () => {
+describe('a trial handshake accepts what OpenSSL accepts:', () => {
   it.each<[string, KeyAlgorithm]>([
     ['P-256', { name: 'ECDSA', namedCurve: 'P-256' }],
     ['P-384', { name: 'ECDSA', namedCurve: 'P-384' }],
@@ -64,7 +64,7 @@ describe('a trial handshake takes what OpenSSL takes', () => {
     expect((await read()).authorities).toHaveLength(1);
   });
 
-  it('several authorities, with names that they permit, below roots and beside them', async () => {
+  it('several authorities with the names that they permit, below roots and beside them', async () => {
     const permitted = tlv(0x30, tlv(0xa0, tlv(0x30, tlv(0x86, Buffer.from('bank.example')))));
     const constraints = new x509.Extension('2.5.29.30', true, new Uint8Array(permitted));
     const root = await identifiedAuthority('01', { subject: 'CN=Other' });
@@ -79,7 +79,7 @@ describe('a trial handshake takes what OpenSSL takes', () => {
     expect((await read()).authorities).toHaveLength(2);
   });
 
-  it('an authority whose root’s list has ended in use, while another one’s is replaced', async () => {
+  it('an authority whose root’s list has ended in use, while another list is replaced', async () => {
     const between = await authority({ subject: 'CN=Between' }, trust.root);
     const second = (): number => Math.ceil(Date.now() / 1_000) * 1_000;
     const soon = new Date(second() + 2_000);
@@ -92,7 +92,7 @@ describe('a trial handshake takes what OpenSSL takes', () => {
   });
 });
 
-describe('a trial handshake leaves out whom the lists revoke', () => {
+describe('a trial handshake leaves out revoked authorities:', () => {
   it.each<[string, (between: Issued) => Issued]>([
     ['an intermediate by its root', (between) => between],
     ['a root by itself', () => trust.root],
@@ -109,7 +109,7 @@ describe('a trial handshake leaves out whom the lists revoke', () => {
   });
 });
 
-describe('a trial handshake refuses what no reader of ours looks at', () => {
+describe('a trial handshake refuses what the readers do not check:', () => {
   it.each<[string, () => unknown, string]>([
     [
       'an authority for servers alone',
@@ -154,7 +154,7 @@ describe('a trial handshake refuses what no reader of ours looks at', () => {
   });
 });
 
-describe('a trial handshake refuses what the readers refuse, too', () => {
+describe('a trial handshake refuses what the readers refuse:', () => {
   const handshake = async (listed: [Issued, ListProfile][]): Promise<void> => {
     const authorities = listed.map(([by, profile]) => ({
       authority: by.certificate,
@@ -205,7 +205,7 @@ describe('a trial handshake refuses what the readers refuse, too', () => {
 });
 
 describe('a trial handshake', () => {
-  it('shows what the service shows: its own certificate must do for TLS 1.3', async () => {
+  it('shows what the service shows, so the service’s own certificate must serve TLS 1.3', async () => {
     const own = await server(trust.root, { key: rsa(1_024) });
     trust.write('server.crt', own.pem);
     trust.write('server.key', keyPem(own));

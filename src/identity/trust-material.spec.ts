@@ -32,7 +32,7 @@ async function mistake(held?: TrustMaterial, now?: Date): Promise<string> {
 }
 
 describe('the trust material', () => {
-  it('is what the files say', async () => {
+  it('has the content of the files', async () => {
     const material = await read();
     expect(material.certificate.subject).toBe('CN=localhost');
     expect(material.authorities.map(({ subject }) => subject)).toEqual(['CN=Root']);
@@ -42,7 +42,7 @@ describe('the trust material', () => {
     expect(String(material.context.crl)).toContain('X509 CRL');
   });
 
-  it('lies in these files', () => {
+  it('comes from these files', () => {
     const { certFile, keyFile, caFile, crlFile } = trust.files;
     expect(listTrustFiles(trust.files)).toStrictEqual([certFile, keyFile, caFile, crlFile]);
     expect(listTrustFiles({ ...trust.files, keyPassphraseFile: 'p' })).toEqual([
@@ -54,7 +54,7 @@ describe('the trust material', () => {
     ]);
   });
 
-  it('is given back when they say the same', async () => {
+  it('is returned again when the files say the same', async () => {
     const held = await read();
     expect(await read(held)).toBe(held);
   });
@@ -98,13 +98,13 @@ describe('the trust material', () => {
         trust.write('ca.crt', between.pem + trust.root.pem);
       },
     ],
-  ])('is another one with another %s', async (_, change) => {
+  ])('is a new one with another %s', async (_, change) => {
     const held = await read();
     await change();
     expect(await read(held)).not.toBe(held);
   });
 
-  it('differs by the file that something is in', async () => {
+  it('differs when the same text is in another file', async () => {
     const between = await authority({ subject: 'CN=Between' }, trust.root);
     trust.write('ca.crl', list() + list({}, between));
     trust.write('server.crt', trust.server.pem + between.pem);
@@ -117,7 +117,7 @@ describe('the trust material', () => {
 });
 
 describe('OpenSSL gets', () => {
-  it('what was validated, and nothing else', async () => {
+  it('the validated certificates and lists, and nothing else', async () => {
     const other = await authority({ subject: 'CN=Other' });
     trust.write('ca.crt', `a remark\n${trust.root.pem}${other.pem}`);
     trust.write('ca.crl', `${list({ number: 1 })}a remark\n${list({ number: 2 })}${list({}, other)}`);
@@ -151,12 +151,12 @@ describe('the passphrase of the key', () => {
     trust.write('server.key', trust.server.privateKey.export({ type: 'pkcs8', format: 'pem', ...cipher }));
   };
 
-  it.each(['', '\n', '\r\n'])('is what its file says, without the end of its last line (%j)', async (end) => {
+  it.each(['', '\n', '\r\n'])('is the content of its file without the end of its last line (%j)', async (end) => {
     encrypt();
     expect((await reading(PASSPHRASE + end)).context.passphrase).toBe(PASSPHRASE);
   });
 
-  it('is refused where it does not open the key, or is not there', async () => {
+  it('is refused when it does not open the key, or is missing', async () => {
     encrypt();
     await expect(reading(`${PASSPHRASE}\n\n`)).rejects.toThrow(
       'PASSKEY_TLS_KEY_PASSPHRASE_FILE: does not open the key',
@@ -165,14 +165,14 @@ describe('the passphrase of the key', () => {
     await expect(readTrustMaterial(files, new Date())).rejects.toThrow('PASSKEY_TLS_KEY_PASSPHRASE_FILE: ENOENT');
   });
 
-  it('makes another trust material when it is another', async () => {
+  it('makes another trust material when it differs', async () => {
     const held = await reading('one');
     expect(await reading('one\n', held)).toBe(held);
     expect(await reading('two', held)).not.toBe(held);
   });
 });
 
-describe('a file that cannot be used is named, with what is wrong with it', () => {
+describe('a file that cannot be used is named with the mistake:', () => {
   const written = (name: string, content: () => Promise<string> | string) => async (): Promise<void> => {
     trust.write(name, await content());
   };

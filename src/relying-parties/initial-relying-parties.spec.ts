@@ -47,8 +47,8 @@ const YAML = `
 - { rpId: b.example, name: B, origins: ["https://b.example"], enabled: false }
 `;
 
-describe('the relying parties of the file', () => {
-  it('are created at boot, as PUT would', async () => {
+describe('the file of relying parties', () => {
+  it('creates them at boot, as PUT would', async () => {
     const [b, example] = await boot(YAML);
     expect(b).toMatchObject({ rpId: 'b.example', enabled: false, version: 1 });
     expect(example).toMatchObject({
@@ -60,7 +60,7 @@ describe('the relying parties of the file', () => {
     });
   });
 
-  it('are recorded, by the service itself', async () => {
+  it('records them as created by the service itself', async () => {
     await boot(YAML);
     const events = await database.dataSource.getRepository(AuditEventEntity).find();
     expect(events.map(({ type, actor }) => [type, actor])).toEqual([
@@ -74,41 +74,41 @@ describe('the relying parties of the file', () => {
     expect(await boot(JSON.stringify(list))).toMatchObject(list);
   });
 
-  it('are left alone when they exist: they are the operator’s now', async () => {
+  it('leaves those that exist alone, because they belong to the operator', async () => {
     await boot(YAML);
     await parties.put(null, 'b.example', { name: 'Changed', origins: ['https://b.example'] });
     expect((await boot(YAML))[0]).toMatchObject({ name: 'Changed', enabled: true, version: 2 });
   });
 
-  it('are created by one of the replicas that start together', async () => {
+  it('is applied by one of the replicas that start together', async () => {
     await Promise.all([boot(YAML), boot(YAML), boot(YAML)]);
     expect((await boot(YAML)).map(({ version }) => version)).toEqual([1, 1]);
     expect(await database.dataSource.getRepository(AuditEventEntity).count()).toBe(2);
   });
 
-  it('may be none', async () => {
+  it('may be missing', async () => {
     expect(await boot('[]')).toEqual([]);
     expect(await boot(undefined)).toEqual([]);
   });
 });
 
 describe('development', () => {
-  it('has one for a page on this machine, beside those of the file', async () => {
+  it('has a relying party for a page on this machine, beside those of the file', async () => {
     expect((await boot(undefined, false)).map(({ rpId, origins }) => [rpId, origins])).toEqual([
       ['localhost', ['http://localhost:3000']],
     ]);
     expect((await boot(YAML, false)).map(({ rpId }) => rpId)).toEqual(['b.example', 'localhost', 'login.example.com']);
   });
 
-  it('takes the file’s for this machine where it has one', async () => {
+  it('uses the file’s relying party for this machine when the file has one', async () => {
     const found = await boot('[{ rpId: localhost, name: Mine, origins: ["http://localhost:4000"] }]', false);
     expect(found).toMatchObject([{ rpId: 'localhost', name: 'Mine' }]);
   });
 });
 
-describe('a file with a mistake stops the boot, and creates nothing', () => {
+describe('a file with a mistake stops the boot and creates nothing:', () => {
   it.each<[string, string, string]>([
-    ['no YAML', '[', 'is not plain YAML'],
+    ['text that is not YAML', '[', 'is not plain YAML'],
     [
       'YAML 1.1, in which yes is true',
       `%YAML 1.1\n---\n- { rpId: a.example, name: A, origins: ["https://a.example"], enabled: yes }`,
@@ -124,8 +124,12 @@ describe('a file with a mistake stops the boot, and creates nothing', () => {
     ['an entry without rpId', '- { name: A, origins: ["https://a.example"] }', 'entry 1: rpId must be present'],
     ['an entry without a name', '- { rpId: a.example, origins: ["https://a.example"] }', 'entry 1: name must be text'],
     ['an unknown member', '- { rpId: a.example, name: A, origins: ["https://a.example"], orgins: [] }', 'orgins'],
-    ['an rpId in capitals', '- { rpId: A.example, name: A, origins: ["https://a.example"] }', 'rpId must be a lower-case domain'],
-    ['an origin that is none', '- { rpId: a.example, name: A, origins: ["https://a.example/"] }', 'origin'],
+    [
+      'an rpId in capitals',
+      '- { rpId: A.example, name: A, origins: ["https://a.example"] }',
+      'rpId must be a lower-case domain',
+    ],
+    ['a malformed origin', '- { rpId: a.example, name: A, origins: ["https://a.example/"] }', 'origin'],
     [
       'an inner mistake',
       '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }',

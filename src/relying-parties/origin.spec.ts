@@ -3,7 +3,7 @@ import { isOrigin } from './origin.js';
 
 const HASH = 'pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck';
 
-describe('an origin, exactly as a client writes it (RFC 6454 §6.2)', () => {
+describe('an origin, exactly as a client writes it (RFC 6454 §6.2),', () => {
   it.each([
     'https://example.com',
     'https://login.bank.example',

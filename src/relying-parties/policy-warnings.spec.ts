@@ -32,7 +32,7 @@ describe('the settings of a relying party', () => {
     ['the format none alone, with trust any', { attestation: { formats: ['none'] } }, OWN],
     ['models that are denied', { authenticators: { deny: [AAGUID] } }, OWN],
     ['U2F keys among others', { attestation: { conveyance: 'direct', formats: ['fido-u2f', 'packed'] } }, OWN],
-    ['U2F keys alone, of which no more is demanded', U2F, OWN],
+    ['U2F keys alone, from which nothing more is demanded', U2F, OWN],
     ['TPMs alone, which need not be trusted', { attestation: { conveyance: 'direct', formats: ['tpm'] } }, OWN],
     ['an app', {}, [`android:apk-key-hash:${'A'.repeat(43)}`]],
     ['20 passkeys', { maxCredentialsPerUser: 20 }, OWN],
@@ -126,7 +126,7 @@ describe('the settings of a relying party', () => {
     expect(others).toEqual([]);
   });
 
-  it('stay short, however many origins there are', () => {
+  it('give short warnings, however many origins there are', () => {
     const long = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}.example`);
     const strange = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(60)}${String(n)}`);
     for (const { detail } of findPolicyWarnings({}, [...long, ...strange])) expect(detail.length).toBeLessThan(1_000);

@@ -41,7 +41,7 @@ describe('related origins (WebAuthn L3 §5.11)', () => {
     expect(listUnusableOrigins(RP_ID, [origin])).toEqual(strange ? [origin] : []);
   });
 
-  it('are no question for loopback where that is the RP ID', () => {
+  it('do not matter for loopback when that is the RP ID', () => {
     expect(listUnusableOrigins('localhost', ['http://localhost:3000', 'http://app.localhost'])).toEqual([]);
   });
 });

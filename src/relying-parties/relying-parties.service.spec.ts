@@ -37,8 +37,8 @@ async function listRecorded(): Promise<[string, unknown][]> {
   return events.map(({ type, event }) => [type, (JSON.parse(event) as { unmapped: unknown }).unmapped]);
 }
 
-describe('a relying party that is put', () => {
-  it('for the first time is created, with a default for everything that was not said', async () => {
+describe('a PUT of a relying party', () => {
+  it('creates it with a default for every omitted member', async () => {
     const { party, created } = await put();
     expect(created).toBe(true);
     expect(party).toEqual({
@@ -54,7 +54,7 @@ describe('a relying party that is put', () => {
     expect(await parties.get(RP_ID)).toEqual(party);
   });
 
-  it('again, the same, changes nothing and records nothing', async () => {
+  it('changes nothing and records nothing when it repeats the settings', async () => {
     await put();
     now = new Date(NOW.getTime() + 1_000);
     for (const settings of [
@@ -69,7 +69,7 @@ describe('a relying party that is put', () => {
     expect((await listRecorded()).map(([type]) => type)).toEqual(['relying-party.create']);
   });
 
-  it('as it was got changes nothing', async () => {
+  it('of its own representation changes nothing', async () => {
     const { party } = await put({
       policy: { algorithms: [-7], crossOrigin: { allow: true, topOrigins: ['https://a.example'] } },
     });
@@ -83,7 +83,7 @@ describe('a relying party that is put', () => {
     expect([again.created, again.party.version]).toEqual([false, 1]);
   });
 
-  it('differently is changed, and that is recorded with what it is now', async () => {
+  it('with other settings changes it, and the record has the new settings', async () => {
     await put();
     now = new Date(NOW.getTime() + 1_000);
     const { party, created } = await put({ name: 'Other', enabled: false });
@@ -97,13 +97,13 @@ describe('a relying party that is put', () => {
     ]);
   });
 
-  it('is replaced, not merged: what is not said takes its default again', async () => {
+  it('replaces it, so that an omitted member takes its default again', async () => {
     await put({ enabled: false, policy: { backup: 'synced', attestation: { trust: 'trusted' } } });
     const { party } = await put();
     expect([party.enabled, party.policy]).toEqual([true, DEFAULT_POLICY]);
   });
 
-  it('is nobody else’s business', async () => {
+  it('affects no other relying party', async () => {
     await put();
     await put({ name: 'Other' }, 'b.example');
     expect((await parties.get(RP_ID)).name).toBe('Example');
@@ -157,11 +157,11 @@ describe('the defaults of a policy', () => {
     ['an empty object', { crossOrigin: {} }, {}],
     ['an inner member that is undefined', { crossOrigin: { allow: undefined } as never }, {}],
     ['a member that is undefined', { backup: undefined } as never, {}],
-  ])('are taken for all but %s', async (_, policy, changed) => {
+  ])('are used for all members but %s', async (_, policy, changed) => {
     expect((await put({ policy })).party.policy).toEqual({ ...DEFAULT_POLICY, ...changed });
   });
 
-  it('are read where a policy was stored before it had a member, and putting the same changes nothing', async () => {
+  it('are read when a policy was stored before it had a member, and the same PUT changes nothing', async () => {
     const { party } = await put();
     await database.sql("UPDATE relying_party SET policy = policy - 'userLimits'");
     expect(await parties.get(RP_ID)).toEqual(party);
@@ -169,7 +169,7 @@ describe('the defaults of a policy', () => {
     expect((await put()).party).toEqual(party);
   });
 
-  it('are not changed by who uses them', async () => {
+  it('are not changed by their users', async () => {
     const before = structuredClone(DEFAULT_POLICY);
     await put({ policy: { attestation: { formats: ['none'] }, authenticators: { allow: [] } } });
     expect(DEFAULT_POLICY).toEqual(before);
@@ -195,12 +195,12 @@ describe('a version', () => {
       });
   });
 
-  it('that is not the stored one is a conflict also when nothing would change', async () => {
+  it('that is not the stored one is a conflict, also when nothing would change', async () => {
     await put();
     await expect(put({ version: 7 })).rejects.toMatchObject({ slug: 'relying-party-conflict' });
   });
 
-  it('lets one of ten concurrent changes through', async () => {
+  it('accepts one of ten concurrent changes', async () => {
     await put();
     const attempts = Array.from({ length: 10 }, (_, index) => put({ version: 1, name: String(index) }));
     const outcomes = await Promise.allSettled(attempts);
@@ -210,14 +210,14 @@ describe('a version', () => {
   });
 });
 
-describe('concurrent puts without a version', () => {
+describe('concurrent PUTs without a version', () => {
   it('of a new one create it once', async () => {
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => put()));
     expect(outcomes.filter(({ created }) => created)).toHaveLength(1);
     expect((await listRecorded()).map(([type]) => type)).toEqual(['relying-party.create']);
   });
 
-  it('of different settings are made one after the other: none is lost, each is recorded', async () => {
+  it('of different settings are applied one after the other: none is lost, each is recorded', async () => {
     await Promise.all(Array.from({ length: 10 }, (_, index) => put({ name: String(index) })));
     expect((await parties.get(RP_ID)).version).toBe(10);
     expect(await listRecorded()).toHaveLength(10);
@@ -230,7 +230,7 @@ describe('a relying party', () => {
     await expect(parties.getEnabled(RP_ID)).rejects.toMatchObject({ slug: 'relying-party-unknown' });
   });
 
-  it('that is switched off is there, and denied', async () => {
+  it('that is disabled exists, and is denied', async () => {
     await put({ enabled: false });
     expect((await parties.get(RP_ID)).enabled).toBe(false);
     await expect(parties.getEnabled(RP_ID)).rejects.toMatchObject({ slug: 'relying-party-denied' });
@@ -243,7 +243,7 @@ describe('a relying party', () => {
       ['a.example', 'c.example'],
     ],
     [[], []],
-  ])('is listed for a caller who may act for %j: %j', async (relyingParties, listed) => {
+  ])('is listed for a caller that is limited to %j: %j', async (relyingParties, listed) => {
     for (const rpId of ['c.example', 'a.example', 'b.example']) await put({}, rpId);
     const found = await parties.list(authorizedContext({}, relyingParties));
     expect(found.map(({ rpId }) => rpId)).toEqual(listed);

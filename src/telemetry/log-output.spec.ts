@@ -7,7 +7,7 @@ import { until } from '../../test/support/until.js';
 import { LogOutput } from './log-output.js';
 import { createBufferedLogger } from './pino-logger.js';
 
-describe('lines', () => {
+describe('log lines', () => {
   let file: string;
   let fd: number;
   beforeEach(() => {
@@ -21,7 +21,7 @@ describe('lines', () => {
   const written = (): string[] => readFileSync(file, 'utf8').split('\n').filter(Boolean);
   const messages = (): unknown[] => written().map((line) => (JSON.parse(line) as { msg: string }).msg);
 
-  it('wait for each other, and no warning waits', async () => {
+  it('wait for each other, but no warning waits', async () => {
     const logger = createBufferedLogger(new LogOutput(fd), { level: 'info' });
     logger.info('first');
     logger.info('second');
@@ -48,7 +48,7 @@ describe('lines', () => {
     await until(() => Promise.resolve(messages().length === 1));
   });
 
-  it('are all there in their order, however many come while others are being written', async () => {
+  it('are complete and in order, however many come while others are being written', async () => {
     const output = new LogOutput(fd);
     const lines = Array.from({ length: 2_000 }, (_, n) => `${String(n)} ${'x'.repeat(100)}`);
     for (const line of lines) output.write(`${line}\n`);
@@ -69,7 +69,7 @@ describe('lines', () => {
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
 onLinux('a full disk', () => {
-  it('loses lines, which are counted, and says why', async () => {
+  it('loses lines, counts them and gives the reason', async () => {
     const full = openSync('/dev/full', 'w');
     const output = new LogOutput(full);
     output.write('one\ntwo\n');
@@ -95,7 +95,7 @@ onLinux('a pipe', () => {
     expect(['EPIPE', 'EBADF', 'ECONNRESET']).toContain(output.failure);
   });
 
-  it('that nobody reads keeps nobody waiting, and no more than a mebibyte', () => {
+  it('that nobody reads blocks nothing, and holds at most a mebibyte', () => {
     const reader = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
     const output = new LogOutput(findDescriptor(reader.stdin));
     for (let n = 0; n < 3_000; n += 1) output.write(`${'x'.repeat(1_023)}\n`);

@@ -36,7 +36,7 @@ describe('Nest’s logger in terms of pino’s', () => {
     expect(lines).toEqual([{ level: 40, component: 'Context', ms: 7, rpId: 'a.example', msg: 'late' }]);
   });
 
-  it('writes an object without a message, too', () => {
+  it('writes an object without a message too', () => {
     logger.warn({ ms: 7 }, 'Context');
     expect(lines).toEqual([{ level: 40, component: 'Context', ms: 7, msg: '' }]);
   });
@@ -56,13 +56,13 @@ describe('Nest’s logger in terms of pino’s', () => {
     expect(lines).toEqual([{ level: 40, component: 'Context', msg: text }]);
   }); // prettier-ignore
 
-  it('is one line, whatever the text: nobody forges a second', () => {
+  it('writes one line, whatever the text is, so that nobody forges a second', () => {
     logger.warn('a\n{"level":50,"msg":"forged"}', 'Context');
     logger.warn({ message: 'b', rpId: 'x\r\ny' }, 'Context');
     expect(lines.map(({ msg }) => msg)).toEqual(['a\n{"level":50,"msg":"forged"}', 'b']);
   });
 
-  it('is what Nest writes to', () => {
+  it('is the logger that Nest writes to', () => {
     NestLogger.overrideLogger(logger);
     new NestLogger('Service').error({ message: 'request failed', requestId: 'r-1' });
     NestLogger.overrideLogger(false);
@@ -71,7 +71,7 @@ describe('Nest’s logger in terms of pino’s', () => {
 });
 
 describe('the service’s logger', () => {
-  it('tells of requests in production, and of trouble alone in development', () => {
+  it('reports requests in production, and only failures in development', () => {
     expect(createLogger(true).level).toBe('info');
   });
 });

@@ -19,7 +19,7 @@ const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
 const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 const PART = await LOG.export(100, 400, CHECKPOINT, SIZE);
 
-describe('an export file that was altered', () => {
+describe('an altered export file', () => {
   /** One change, and the first line that does not hold after it, from 1. */
   type Alteration = (lines: readonly string[], at: number, other: number) => [string[], number];
   const EDITS: Record<string, Alteration> = {
@@ -66,7 +66,7 @@ describe('an export file that was altered', () => {
     );
   });
 
-  it('is caught, whatever bit of it is another', async () => {
+  it('is caught, whichever bit of it differs', async () => {
     const text = Buffer.from(PART.join(''));
     await fc.assert(
       fc.asyncProperty(fc.nat(text.length * 8 - 1), async (bit) => {
@@ -106,7 +106,7 @@ describe('an export file that was altered', () => {
       256,
       'is gone',
     ],
-    ['an event that is none', edit(9, /"event":.*/, '"event":"text"}'), 10, 'not an object'],
+    ['a malformed event', edit(9, /"event":.*/, '"event":"text"}'), 10, 'not an object'],
     ['a leaf index in words', edit(9, '"leafIndex":9', '"leafIndex":"9"'), 10, 'not a count'],
     [
       'a stored hash of leaves that are not all there',
@@ -117,7 +117,7 @@ describe('an export file that was altered', () => {
     ['a time with loose digits', edit(9, /("time":\d+)/, '$1.00000001'), 10, 'number'],
     ['a lone surrogate', edit(9, '😀', '\\ud83d'), 10, 'canonical'],
     ['a list for a line', FULL.with(9, '[]\n'), 10, 'not an object'],
-    ['an event id that is none', FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]! }, 'x')), 10, 'UUIDv7'],
+    ['a malformed event id', FULL.with(9, formatErased(9, { leafHash: LOG.leaves[9]! }, 'x')), 10, 'UUIDv7'],
     ['a line of more than 1 MiB', FULL.with(9, `{"kind":"${'x'.repeat(2 ** 20)}"}\n`), 10, '1 MiB'],
     ['no newline for more than 1 MiB', [...FULL.slice(0, 9), 'x'.repeat(2 ** 21)], 10, '1 MiB'],
     ['the proof twice', [...FULL, FULL.at(-1)!], SIZE + 2, 'nothing may follow'],
@@ -134,16 +134,16 @@ describe('an export file that was altered', () => {
       SIZE + 1,
       'does not cover',
     ],
-    ['a proof with a hash that is none', proof({ right: ['x'] }), SIZE + 1, 'a malformed hash'],
+    ['a proof with a malformed hash', proof({ right: ['x'] }), SIZE + 1, 'a malformed hash'],
     ['a proof without hashes', proof({ right: null }), SIZE + 1, 'lacks'],
-    ['a checkpoint that is none', proof({ checkpoint: 'x' }), SIZE + 1, 'blank line'],
+    ['a malformed checkpoint', proof({ checkpoint: 'x' }), SIZE + 1, 'blank line'],
   ])('is refused with %s', async (_, lines, line, reason) => {
     const fault = await findFault(lines);
     expect(fault.line).toBe(line);
     expect(fault.message).toContain(reason);
   });
 
-  it('is refused where it is not UTF-8', async () => {
+  it('is refused when it is not UTF-8', async () => {
     const bytes = Buffer.from(FULL.join('').replace('é', '\x01'));
     bytes[bytes.indexOf(1)] = 0xff;
     const fault = await verifyExport(Readable.from([bytes]), KEYS).catch((error: unknown) => error);

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { demandCanonical, isCanonical, parseUnambiguous } from './canonical-json.js';
 import { LineFault } from './lines.js';
 
-describe('RFC 8785: JSON as it is hashed', () => {
+describe('RFC 8785: canonical JSON', () => {
   const json = fc.jsonValue({ maxDepth: 5, noUnicodeString: false });
 
-  it('is told from what is not, by anything that could be written', () => {
+  it('is recognised among all other ways to write it', () => {
     fc.assert(
       fc.property(json, (value) => {
         const text = demandCanonical(value);
@@ -39,8 +39,8 @@ describe('RFC 8785: JSON as it is hashed', () => {
   });
 });
 
-describe('JSON that every reader takes for the same', () => {
-  it('is any that has each name once, whatever its layout', () => {
+describe('JSON that every reader understands in the same way', () => {
+  it('has each name once, in any layout', () => {
     const once = { a: [{ a: 1 }, { a: 2 }, 'a', ',"a":', '\\"'], b: { a: null, c: [], d: {}, '': true } };
     expect(parseUnambiguous(JSON.stringify(once, null, 2))).toEqual(once);
     expect(parseUnambiguous('{"a":[1,"a",{"a":-1.5e-7}],"b":"a"}')).toEqual({ a: [1, 'a', { a: -1.5e-7 }], b: 'a' });
@@ -66,11 +66,11 @@ describe('JSON that every reader takes for the same', () => {
     ['no end', '{"a":1', 'not JSON'],
     ['two values', '{}{}', 'not JSON'],
     ['nothing', '', 'not JSON'],
-  ])('has not %s', (_, text, reason) => {
+  ])('does not have %s', (_, text, reason) => {
     expect(() => parseUnambiguous(text)).toThrow(reason);
   });
 
-  it('does not run out of stack', () => {
+  it('is recognised at any depth without exhausting the stack', () => {
     expect(() => parseUnambiguous(`${'['.repeat(400_000)}${']'.repeat(400_000)}`)).toThrow(LineFault);
   });
 });

@@ -27,18 +27,18 @@ const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
 const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 const PART = await LOG.export(100, 400, CHECKPOINT, SIZE);
 
-describe('an export and checkpoints of before', () => {
+describe('an export that is compared with earlier checkpoints', () => {
   const consistency = async (from: number) =>
     parseConsistency(
       JSON.stringify(toConsistencyDocument(from, SIZE, await makeConsistencyProof(LOG.reader, from, SIZE))),
     );
 
-  it('continues an older checkpoint by its own lines, where its size is among them', async () => {
+  it('continues an older checkpoint by its own lines, when they include its size', async () => {
     for (const size of [0, 1, 255, 256, 599, 600]) await verify(FULL, { since: await LOG.makeCheckpoint(size) });
     for (const size of [100, 101, 300, 400, 600]) await verify(PART, { since: await LOG.makeCheckpoint(size) });
   });
 
-  it('continues any older one by a consistency proof', async () => {
+  it('continues any older checkpoint by a consistency proof', async () => {
     for (const size of [1, 99, 300, 401, 599]) {
       await verify(PART, { since: await LOG.makeCheckpoint(size), consistency: await consistency(size) });
     }
@@ -77,11 +77,11 @@ describe('an export and checkpoints of before', () => {
       'the older checkpoint',
     ],
     ['an older checkpoint of other leaves', async () => ({ since: await makeOtherLeaves() }), ''],
-  ])('does not hold with %s', async (_, options: () => Promise<VerifyOptions>, reason) => {
+  ])('does not verify with %s', async (_, options: () => Promise<VerifyOptions>, reason) => {
     expect((await findFault(PART, await options())).message).toContain(reason);
   });
 
-  it('holds every anchored checkpoint in its range, and counts those outside of it and those that are newer', async () => {
+  it('contains every anchored checkpoint in its range, and counts older and newer ones', async () => {
     const grown = new SampleLog(SIZE + 50);
     const sizes = [0, 99, 100, 100, 250, 400, 401, SIZE];
     const notes = [
@@ -112,8 +112,8 @@ describe('an export and checkpoints of before', () => {
       async () => [await new SampleLog(700).makeCheckpoint(700, new Date(SampleLog.START))],
       'the log was cut',
     ],
-    ['text that is no checkpoint', () => Promise.resolve(['x\n\n']), 'anchored checkpoint 1'],
-  ])('does not hold with an anchored checkpoint: %s', async (_, notes: () => Promise<string[]>, reason) => {
+    ['text that is not a checkpoint', () => Promise.resolve(['x\n\n']), 'anchored checkpoint 1'],
+  ])('does not verify with an anchored checkpoint: %s', async (_, notes: () => Promise<string[]>, reason) => {
     expect((await findFault(PART, { anchored: anchored(...(await notes())) })).message).toContain(reason);
   });
 
@@ -123,7 +123,7 @@ describe('an export and checkpoints of before', () => {
     '{"from":1,"to":2,"proof":["x"]}',
     '{"from":-1,"to":2,"proof":[]}',
     '{"from":1,"from":2,"to":2,"proof":[]}',
-  ])('does not take %s for a consistency proof', (text) => {
+  ])('does not accept %s as a consistency proof', (text) => {
     expect(() => parseConsistency(text)).toThrow('the consistency proof');
   });
 });

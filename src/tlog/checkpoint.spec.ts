@@ -55,7 +55,7 @@ describe('C2SP tlog-checkpoint', () => {
     expect(() => parseCheckpoint(other)).toThrow(NoteError);
   });
 
-  it('does not write what it would not read', () => {
+  it('refuses to write what it would not read', () => {
     expect(() => formatCheckpoint({ ...CHECKPOINT, origin: 'two\nlines' })).toThrow(NoteError);
     expect(() => formatCheckpoint({ ...CHECKPOINT, size: -1 })).toThrow(NoteError);
     expect(() => formatCheckpoint({ ...CHECKPOINT, root: Buffer.alloc(3) })).toThrow(NoteError);
@@ -63,7 +63,7 @@ describe('C2SP tlog-checkpoint', () => {
 });
 
 describe('a signed checkpoint', () => {
-  it('holds under the keys that signed it, written and read again, and tells the second', () => {
+  it('verifies under the keys that signed it, after it is written and read again, and gives its second', () => {
     const keys = KEYS.map((key) => parseVerifierKey(formatVerifierKey(key)));
     const opened = openCheckpoint(NOTE, keys);
     expect(opened).toMatchObject({ ...CHECKPOINT, time: new Date('2026-02-03T04:05:06Z') });
@@ -95,7 +95,7 @@ describe('a signed checkpoint', () => {
     expect(signature).toMatchObject({ name: ORIGIN, keyId: id });
   });
 
-  it('takes no notice of signatures of other keys, even by the same name', () => {
+  it('ignores signatures of other keys, even under the same name', () => {
     const others = readLogSigners(pem(generateKeyPairSync('ed25519').privateKey), ORIGIN);
     const witness = readLogSigners(pem(ED25519), 'witness.example/w1');
     const note = signCheckpoint(CHECKPOINT, [...others, ...SIGNERS, ...witness], TIME);
@@ -189,18 +189,18 @@ describe('a signed checkpoint', () => {
       })),
       'ml-dsa-44 signature',
     ],
-  ])('does not hold with %s', (_, note, reason) => {
+  ])('does not verify with %s', (_, note, reason) => {
     expect(() => openCheckpoint(note, KEYS)).toThrow(reason);
   });
 
-  it('does not hold for another log that the same key signs', () => {
+  it('does not verify for another log that the same key signs', () => {
     const staging = readLogSigners(pem(ED25519) + pem(ML_DSA_44), 'passkey-manager/staging');
     expect(() => openCheckpoint(signCheckpoint(CHECKPOINT, staging, TIME), KEYS)).toThrow('lacks');
     const foreign = signCheckpoint({ ...CHECKPOINT, origin: 'passkey-manager/staging' }, SIGNERS, TIME);
     expect(() => openCheckpoint(foreign, KEYS)).toThrow('passkey-manager/staging, but no key has that name');
   });
 
-  it('does not hold without keys', () => {
+  it('does not verify without keys', () => {
     expect(() => openCheckpoint(NOTE, [])).toThrow(NoteError);
   });
 });
@@ -213,7 +213,7 @@ describe('the key file', () => {
     expect(algorithms(pem(ML_DSA_44).replaceAll('\n', '\r\n'))).toEqual(['ml-dsa-44']);
   });
 
-  it('holds them encrypted, or one of them', () => {
+  it('may hold encrypted keys, or one of them', () => {
     const signers = readLogSigners(pem(ED25519, 'secret') + pem(ML_DSA_44), ORIGIN, 'secret');
     expect(signers.map(({ key }) => formatVerifierKey(key))).toEqual(KEYS.map(formatVerifierKey));
   });

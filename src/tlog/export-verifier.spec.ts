@@ -60,7 +60,7 @@ describe('an export that was not altered', () => {
     });
   });
 
-  it('holds with the three kinds of lines and nothing more, however they are laid out', async () => {
+  it('verifies with the three kinds of lines alone, in any layout', async () => {
     const bare = await LOG.export(0, SIZE, CHECKPOINT, SIZE, true);
     expect(bare[17]).toBe(`{"kind":"event","leafIndex":17,"event":${LOG.events[17]!}}\n`);
     await verify(bare);
@@ -72,7 +72,7 @@ describe('an export that was not altered', () => {
     for (const lines of [laidOut, ascii, turned]) expect(await verify(lines)).toMatchObject({ events: SIZE });
   });
 
-  it('holds wherever its bytes are cut, and without its last newline', async () => {
+  it('verifies wherever its bytes are split, and without its last newline', async () => {
     const bytes = Buffer.from(FULL.slice(0, -1).concat(FULL.at(-1)!.trimEnd()).join(''));
     for (const width of [7, 1000, bytes.length]) {
       const chunks = Array.from({ length: Math.ceil(bytes.length / width) }, (_, i) =>
@@ -82,7 +82,7 @@ describe('an export that was not altered', () => {
     }
   });
 
-  it('holds where events are past their retention', async () => {
+  it('verifies where events are past their retention', async () => {
     const log = new SampleLog(SIZE);
     log.events.fill(null, 0, 300);
     for (const bare of [true, false]) {
@@ -91,7 +91,7 @@ describe('an export that was not altered', () => {
     }
   });
 
-  it('tells how far it is', async () => {
+  it('reports its progress', async () => {
     const told: number[][] = [];
     await verify(FULL, { onProgress: (...progress) => told.push(progress) });
     expect(told).toEqual([[Buffer.byteLength(FULL.join('')), SIZE + 1]]);
@@ -140,7 +140,7 @@ describe('an export of rows that were altered in the database', () => {
     expect(await findFault(lines)).toMatchObject({ line: 1, lastLine: 256 });
   });
 
-  it('names the line of an event that was deleted, as no retention would', async () => {
+  it('names the line of an event that was deleted too early for retention', async () => {
     for (const index of [1, 300, SIZE - 1]) {
       expect(await findFault(await altered((log) => (log.events[index] = null)))).toMatchObject({ line: index + 1 });
     }
@@ -153,7 +153,7 @@ describe('an export of rows that were altered in the database', () => {
     expect(await findFault(await altered((log) => (log.subtrees[1] = hashLeaf('other'))))).toMatchObject({ line: 257 });
   });
 
-  it('does not hold where the log was cut and signed anew', async () => {
+  it('does not verify when the log was cut and signed anew', async () => {
     const older = await LOG.makeCheckpoint(SIZE);
     const log = new SampleLog(500);
     const cut = await log.export(0, 500, await log.makeCheckpoint(500, new Date(SampleLog.START + 9e6)), 500);

@@ -78,7 +78,7 @@ function makeLog(size: number): { log: StoredLog; hashes: Buffer[] } {
 }
 
 describe('RFC 6962 §2.1: Merkle hash trees', () => {
-  it('hashes nothing, a leaf and a node as the known answers do', () => {
+  it('hash nothing, a leaf and a node as the known answers do', () => {
     expect(EMPTY_ROOT.toString('hex')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
     const leaf = '395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56';
     expect(hashLeaf('L123456').toString('hex')).toBe(leaf);
@@ -86,7 +86,7 @@ describe('RFC 6962 §2.1: Merkle hash trees', () => {
     expect(hashLeaf('é')).toEqual(hashLeaf(Buffer.from('é')));
   });
 
-  it('has the roots of the known trees of 0 to 8 leaves', () => {
+  it('have the roots of the known trees of 0 to 8 leaves', () => {
     const range = new CompactRange();
     expect(range.computeRoot()).toEqual(EMPTY_ROOT);
     const roots = CT_LEAVES.map((leaf) => {
@@ -101,13 +101,13 @@ describe('RFC 6962 §2.1: Merkle hash trees', () => {
     [15, '8f84ae9589a8705bb175eca9d76c5708880ae8f7a405cc730088f8cdb4333442'],
     [16, '73ee1473a04230e65ffefdcd64ad64a935097be6c1a05b4e84ff8fdd26b22911'],
     [100, '75487d8581fcf29d023281e476bd700b6b336e170b01739e8d6a48348a282946'],
-  ])('has the root of the known tree of %i leaves', (size, root) => {
+  ])('have the root of the known tree of %i leaves', (size, root) => {
     const range = new CompactRange();
     for (let index = 0; index < size; index++) range.append(hashLeaf(Buffer.of(index & 0xff, index >> 8)));
     expect(range.computeRoot().toString('hex')).toBe(root);
   });
 
-  it('refuses what is not a hash', () => {
+  it('refuse what is not a hash', () => {
     expect(() => hashNode(EMPTY_ROOT, EMPTY_ROOT.subarray(1))).toThrow(RangeError);
     expect(() => {
       new CompactRange().append(Buffer.alloc(31));
@@ -164,7 +164,7 @@ describe('the stored hashes of a log', () => {
     expect(await makeRangeProof(log, 8, 8, 16)).toEqual({ left: [subtree(0, 8)], right: [subtree(8, 16)] });
   });
 
-  it('are read at most twice a stored level, at most 256 at a time', async () => {
+  it('are read at most twice for each stored level, at most 256 at a time', async () => {
     const big = makeLog(70_000).log;
     for (const read of [
       () => makeInclusionProof(big, 65_537, 70_000),
@@ -178,7 +178,7 @@ describe('the stored hashes of a log', () => {
     }
   });
 
-  it('are missed when some are not there', async () => {
+  it('are reported when some are missing', async () => {
     const holed: HashReader = { read: (level, from, count) => log.read(level, from, count - 1) };
     await expect(readRoot(holed, 700)).rejects.toThrow('not whole');
     const short: HashReader = { read: () => Promise.resolve(Array.from({ length: 4 }, () => Buffer.alloc(31))) };
@@ -235,7 +235,7 @@ describe('a compact range', () => {
     );
   });
 
-  it('grows on from its bytes, and a copy of it leaves it alone', () => {
+  it('grows from its bytes, and leaves its copies alone', () => {
     fc.assert(
       fc.property(cuts, ([begin, cut, , end]) => {
         const first = makeRange(begin!, cut!);

@@ -23,7 +23,7 @@ const prove = (event: unknown, proof: unknown = PROOF): unknown =>
   verifyEvent(JSON.stringify(event), JSON.stringify(proof), KEYS);
 
 describe('an event and its inclusion proof', () => {
-  it('prove which place the event has in which tree', () => {
+  it('prove the place of the event in the tree', () => {
     expect(prove(EVENT)).toMatchObject({
       leafIndex: INDEX,
       time: '2026-01-01T00:02:03.000Z',
@@ -37,7 +37,7 @@ describe('an event and its inclusion proof', () => {
       { ...EVENT, metadata: { ...EVENT.metadata, sequence: INDEX }, user: { uid: 'ada', uid_alt: 'é😀' } },
     ],
     ['as a line of an export', { kind: 'event', leafIndex: INDEX, event: EVENT }],
-  ])('hold for the event %s', (_, event) => {
+  ])('verify for the event %s', (_, event) => {
     expect(prove(event)).toMatchObject({ leafIndex: INDEX });
   });
 
@@ -46,7 +46,7 @@ describe('an event and its inclusion proof', () => {
     ['with a member more', { ...EVENT, severity_id: 1 }],
     ['of another user', { ...EVENT, user: { uid: 'ada' } }],
     ['that is its neighbour', JSON.parse(LOG.events[INDEX + 1]!)],
-  ])('do not hold for an event %s', (_, event) => {
+  ])('do not verify for an event %s', (_, event) => {
     expect(() => prove(event)).toThrow('the proof is for another event');
   });
 
@@ -57,16 +57,16 @@ describe('an event and its inclusion proof', () => {
     ['under the checkpoint of another tree', { checkpoint: SMALLER }, /another tree than its checkpoint/],
     ['whose checkpoint was altered', { checkpoint: CHECKPOINT.replace('test\n', 'tests\n') }, /passkey-manager\/tests/],
     ['without a checkpoint', { checkpoint: undefined }, /lacks its hashes or its checkpoint/],
-    ['with a hash that is none', { proof: ['x'] }, /a malformed hash/],
-  ])('do not hold by a proof %s', (_, changes, reason) => {
+    ['with a malformed hash', { proof: ['x'] }, /a malformed hash/],
+  ])('do not verify with a proof %s', (_, changes, reason) => {
     expect(() => prove(EVENT, { ...PROOF, ...changes })).toThrow(reason);
   });
 
-  it('do not hold without a key that signed', () => {
+  it('do not verify without a key that signed', () => {
     expect(() => verifyEvent(JSON.stringify(EVENT), JSON.stringify(PROOF), [])).toThrow(/no key has that name/);
   });
 
-  it('name what is no JSON', () => {
+  it('name a file that is not JSON', () => {
     expect(() => verifyEvent('x', JSON.stringify(PROOF), KEYS)).toThrow('the event is not JSON');
     expect(() => verifyEvent(JSON.stringify(EVENT), '[]', KEYS)).toThrow('the proof is not an object');
   });

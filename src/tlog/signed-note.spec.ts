@@ -25,7 +25,7 @@ describe('C2SP signed-note', () => {
     expect(formatNote(parseNote(GO_NOTE))).toBe(GO_NOTE);
   });
 
-  it('splits at the last blank line, and keeps those before in the text', () => {
+  it('splits at the last blank line, and keeps earlier ones in the text', () => {
     const poem = 'Ognuno sta solo sul cuor della terra\n\ned è subito sera.\n';
     expect(parseNote(`${poem}\n\u2014 PeterNeumann ${GO_SIGNATURE}\n`).text).toBe(poem);
   });
@@ -63,7 +63,7 @@ describe('C2SP signed-note', () => {
   });
 
   it.each(['', 'a b', 'a+b', 'a\u2003b', 'a\u0085b', 'a\nb', '\ud800'])(
-    'does not take %j for the name of a key',
+    'does not accept %j as the name of a key',
     (name) => {
       expect(isKeyName(name)).toBe(false);
     },
@@ -93,7 +93,7 @@ describe('C2SP signed-note: verifier keys', () => {
     expect(() => parseVerifierKey(text)).toThrow(reason);
   });
 
-  it('reads one a line, and passes over empty lines', () => {
+  it('reads one in each line, and skips empty lines', () => {
     expect(parseVerifierKeys(`${GO_KEY}\r\n\n${C2SP_KEY}\n`).map(({ keyId }) => keyId)).toEqual([
       'c74f20a3',
       '530d903a',
@@ -102,7 +102,7 @@ describe('C2SP signed-note: verifier keys', () => {
 
   it.each([
     ['a file without a key', '\n\n', 'no verifier key'],
-    ['a line that is none', `${GO_KEY}\n\nx`, 'line 3'],
+    ['a malformed line', `${GO_KEY}\n\nx`, 'line 3'],
     ['the same key twice', `${GO_KEY}\n${GO_KEY}`, 'twice'],
   ])('refuses %s', (_, text, reason) => {
     expect(() => parseVerifierKeys(text)).toThrow(reason);

@@ -7,7 +7,7 @@ import { ALGORITHMS, COSE_ALGORITHMS, describeAlgorithm } from './algorithms.js'
 const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
 
 describe('the algorithms', () => {
-  it('are these, in order of preference', () => {
+  it('are listed in order of preference', () => {
     expect(ALGORITHMS.map(({ name, cose }) => [name, cose])).toEqual([
       ...[
         ['ML-DSA-44', -48],
@@ -26,7 +26,7 @@ describe('the algorithms', () => {
     expect(ALGORITHMS.filter(({ offered }) => offered).map(({ cose }) => cose)).toEqual([-48, -8, -7, -257]);
   });
 
-  it('are known by the identifiers of the COSE registry', () => {
+  it('have the identifiers of the COSE registry', () => {
     expect(new Set(COSE_ALGORITHMS)).toEqual(new Set(NAMES.map((name) => COSE[name])));
   });
 
@@ -36,7 +36,7 @@ describe('the algorithms', () => {
     [-(2n ** 60n), 'the algorithm -1152921504606846976'],
     ['x'.repeat(40_000), 'an algorithm that is not a number'],
     [undefined, 'an algorithm that is not a number'],
-  ])('are named for a person, in a few words: %#', (cose, name) => {
+  ])('have a name for people in a few words: %#', (cose, name) => {
     expect(describeAlgorithm(cose)).toBe(name);
   });
 

@@ -206,7 +206,7 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
       ['that software makes', { level: SecurityLevel.software }],
       ['that software attests', { level: SecurityLevel.software, keymasterLevel: SecurityLevel.trustedEnvironment }],
       ['that software keeps', { keymasterLevel: SecurityLevel.software }],
-      ['of a security level that is not known', { level: FUTURE_LEVEL }],
+      ['of an unknown security level', { level: FUTURE_LEVEL }],
       ['about which both lists are silent', { hardware: {} }],
       ['whose lists software enforces', { hardware: {}, software: HARDWARE }],
     ])('accepts a key %s, as untrusted', (_, claims) => distrusts({ claims }, 'unguarded'));

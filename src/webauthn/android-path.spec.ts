@@ -31,20 +31,20 @@ function assessChain(
   return 'anchor' in verdict ? verdict.anchor.subject : `${verdict.code}: ${verdict.cause}`;
 }
 
-describe('chains that Android devices sent', () => {
+describe('a chain from an Android device', () => {
   it.each([
     ['tegu-sdk36-TEE_EC_2026_ROOT', '2026-03-01', P384_ROOT],
     ['tegu-sdk36-SB_EC_2026_ROOT', '2026-03-01', P384_ROOT],
     ['tegu-sdk37-TEE_MAX_USAGE_COUNT', '2026-07-10', P384_ROOT],
     ['caiman-sdk36-TEE_EC_RKP', '2025-09-28', RSA_ROOT],
     [FACTORY, '2026-03-01', RSA_ROOT],
-  ])('%s leads on %s to a root of Google’s', (device, day, root) => {
+  ])('of %s leads on %s to a root of Google’s', (device, day, root) => {
     const chain = makeChain(device);
     expect(assessChain(chain, day)).toBe(root);
     expect(assessChain(chain.slice(0, -1), day)).toBe(root);
   });
 
-  it('one by Android’s software root leads nowhere', () => {
+  it('by Android’s software root leads to no root', () => {
     expect(assessChain(makeChain('marlin-sdk29-TEE_EC_NONE'), '2025-01-01')).toMatch('root-unknown');
   });
 
@@ -55,7 +55,7 @@ describe('chains that Android devices sent', () => {
     ['caiman-sdk36-TEE_EC_RKP', 1],
     [FACTORY, 1],
     ['marlin-sdk29-TEE_EC_NONE', 0],
-  ])('%s describes a key for signing that was generated on the security level %i', (device, level) => {
+  ])('of %s describes a key for signing that was generated on the security level %i', (device, level) => {
     const extension = findExtension(readCertificate(makeChain(device)[0]!).extensions, ID_KEY_DESCRIPTION)!;
     const { attestationSecurityLevel, softwareEnforced, hardwareEnforced } = readKeyDescription(
       getExtensionBytes(extension),
@@ -67,8 +67,8 @@ describe('chains that Android devices sent', () => {
   });
 });
 
-describe('what Google excuses (docs/adr/0007-attestation-formats.md)', () => {
-  it('is the end of certificates that were put into the device in the factory, and of a batch that it is no authority', () => {
+describe('the exceptions for Google (docs/adr/0007-attestation-formats.md)', () => {
+  it('cover the end of certificates from the factory, and of a batch that is not an authority', () => {
     expect(assessChain(makeChain(FACTORY), '2030-01-01')).toBe(RSA_ROOT);
     expect(assessChain(makeChain(FACTORY), '2030-01-01', GOOGLE, () => ({ leafIssuer: true }))).toMatch(
       'not-valid-now',
@@ -78,23 +78,23 @@ describe('what Google excuses (docs/adr/0007-attestation-formats.md)', () => {
     );
   });
 
-  it('is not that they are not valid yet', () => {
+  it('do not cover certificates that are not valid yet', () => {
     expect(assessChain(makeChain(FACTORY), '2016-01-01')).toMatch('not-valid-now');
   });
 
-  it('is not the end of certificates that a phone fetches', () => {
+  it('do not cover the end of certificates that a phone fetches', () => {
     expect(assessChain(makeChain('tegu-sdk36-TEE_EC_2026_ROOT'), '2026-05-01')).toMatch('not-valid-now');
     expect(assessChain(makeChain('caiman-sdk36-TEE_EC_RKP'), '2025-10-04')).toMatch('not-valid-now');
   });
 
-  it('is the dates that the device writes into the key’s own certificate', async () => {
+  it('cover the dates that the device writes into the key’s own certificate', async () => {
     const root = await issue({ subject: 'CN=Root', ca: true });
     const leaf = await issue({ notAfter: new Date(0), notBefore: new Date(0) }, root);
     const today = new Date().toISOString().slice(0, 10);
     expect(assessChain([leaf.certificate], today, [root.certificate])).toBe('CN=Root');
   });
 
-  it('is for Google’s own root: the same name with another key excuses nothing', async () => {
+  it('apply only below Google’s own root: the same name with another key excuses nothing', async () => {
     const profile = (serial: string, ca = true): Profile => ({ subject: `2.5.4.5=${serial}`, ca });
     const root = await issue(profile('f92009e853b6b045'));
     const intermediate = await issue(profile('87f4514475ba0a2b'), root);

@@ -29,7 +29,7 @@ describe('WebAuthn L3 §7.1 step 21: the attestation statement format', () => {
   });
 
   it.each(['android-safetynet', 'compound', 'None', 'PACKED', 'packed ', '', 'x'.repeat(1_000)])(
-    'rejects "%s" before its statement is looked at',
+    'rejects "%s" before its statement is read',
     (fmt) =>
       expectRefusal(
         attested(() => ({ fmt, attStmt: { sig: 1, alg: 1, x5c: 1 } })),
@@ -37,7 +37,7 @@ describe('WebAuthn L3 §7.1 step 21: the attestation statement format', () => {
       ),
   );
 
-  it('is held against the policy', async () => {
+  it('is compared with the policy', async () => {
     const interference = { attestation: packedSelf };
     await expectRefusal(
       registration({ interference, expected: { formats: ['none', 'apple'] } }),

@@ -91,7 +91,7 @@ afterAll(() => {
 /**
  * SimpleWebAuthn verifies the same statements in its own way. The service must refuse every statement that it refuses.
  */
-describe('an attestation statement, and SimpleWebAuthn as the oracle', () => {
+describe('an attestation statement, with SimpleWebAuthn as the oracle,', () => {
   const MAKERS: [string, string, () => Promise<Attestation>][] = [
     ['none', ZEROS, () => Promise.resolve(noAttestation)],
     ['packed self attestation', AAGUID, () => Promise.resolve(packedSelf)],
@@ -101,7 +101,7 @@ describe('an attestation statement, and SimpleWebAuthn as the oracle', () => {
   ];
 
   it.each(MAKERS)(
-    '%s holds in both when it is honest, and never here alone when a bit is turned',
+    '%s verifies in both when it is honest, and never only here when a bit is flipped',
     async (name, aaguid, make) => {
       const attestation = await make();
       const honest = new Authenticator({ aaguid, attestation }).create(OPTIONS, ORIGIN);

@@ -36,7 +36,7 @@ afterAll(() => {
 const attested = (attestation: Attestation, expected: Partial<RegistrationExpectation>, aaguid = AAGUID) =>
   registration({ interference: { attestation, aaguid }, expected }).then((verified) => verified.attestation);
 
-describe('WebAuthn L3 §7.1 step 24: how far the attestation is trusted', () => {
+describe('WebAuthn L3 §7.1 step 24: an attestation', () => {
   it('is trusted when it ends in a root of its format and model', async () => {
     const asked: string[][] = [];
     const roots = (...what: string[]): string[] => {
@@ -61,7 +61,7 @@ describe('WebAuthn L3 §7.1 step 24: how far the attestation is trusted', () => 
   it.each<[string, () => string[], string]>([
     ['without roots', () => [], 'it does not end in a known root'],
     ['by another maker', () => [other.rootPem], 'it does not end in a known root'],
-    ['with a root that is none', () => ['no certificate'], 'it does not end in a known root'],
+    ['with a root that cannot be parsed', () => ['no certificate'], 'it does not end in a known root'],
   ])('is untrusted %s', async (_, roots, cause) => {
     const distrust = { code: 'root-unknown', detail: expect.stringContaining(cause) };
     expect(await attested(packedBy(leaf), { roots })).toEqual({ format: 'packed', trust: 'untrusted', distrust });
@@ -74,7 +74,7 @@ describe('WebAuthn L3 §7.1 step 24: how far the attestation is trusted', () => 
     expect(verdict).toMatchObject({ trust: 'untrusted', distrust: { code: 'not-valid-now', detail } });
   });
 
-  it('is self whatever the roots', async () => {
+  it('is self whatever the roots are', async () => {
     expect(await attested(packedSelf, { roots: () => [maker.rootPem] })).toEqual({ format: 'packed', trust: 'self' });
   });
 
@@ -101,7 +101,7 @@ describe('the roots that ship with the service', () => {
   });
 
   it.each(SHIPPED_ROOTS.map((root) => [root.fingerprint.slice(0, 16), root] as const))(
-    '%s… says where it is from and when, is that certificate, signed itself and is valid',
+    '%s… say where it is from and since when, and it is that certificate, self-signed and valid',
     (_, { fingerprint, source, asOf, pem }) => {
       const certificate = new X509Certificate(pem);
       expect(certificate.fingerprint256.replaceAll(':', '').toLowerCase()).toBe(fingerprint);

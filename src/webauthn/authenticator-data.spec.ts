@@ -26,7 +26,7 @@ const attestedData = (id = ID, key: Buffer = cose, length = id.length): Buffer =
 const extensions = Buffer.from(encode({ credProtect: 2 }));
 
 describe('authenticator data (WebAuthn L3 §6.1)', () => {
-  it('is 37 bytes at least', () => {
+  it('has at least 37 bytes', () => {
     expect(parseAuthenticatorData(authenticatorData(bits('UP')))).toMatchObject({
       signCount: 255,
       attested: undefined,
@@ -37,7 +37,7 @@ describe('authenticator data (WebAuthn L3 §6.1)', () => {
     }
   });
 
-  it('tells each flag from the others, and ignores the reserved ones', () => {
+  it('has each flag apart from the others, and ignores the reserved ones', () => {
     const flagsOf = (flags: number): boolean[] => {
       const data = parseAuthenticatorData(authenticatorData(flags));
       return [data.userPresent, data.userVerified, data.backupEligible, data.backedUp];
@@ -62,12 +62,12 @@ describe('authenticator data (WebAuthn L3 §6.1)', () => {
     expect(attested?.key.get(3)).toBe(-7);
   });
 
-  it('keeps the public key apart from the extensions behind it', () => {
+  it('keeps the public key separate from the extensions behind it', () => {
     const data = authenticatorData(bits('UP', 'AT', 'ED'), attestedData(), extensions);
     expect(parseAuthenticatorData(data).attested?.publicKey).toEqual(cose);
   });
 
-  it('takes extensions without attested credential data', () => {
+  it('accepts extensions without attested credential data', () => {
     expect(parseAuthenticatorData(authenticatorData(bits('UP', 'ED'), extensions)).attested).toBeUndefined();
   });
 
@@ -110,16 +110,16 @@ describe('authenticator data (WebAuthn L3 §6.1)', () => {
     ],
     ['the extension outputs of the authenticator data are not a CBOR map', authenticatorData(ed, Buffer.from([0x80]))],
     ['extensions: not CBOR in CTAP2’s canonical form', authenticatorData(ed, Buffer.from([0xff]))],
-  ])('tells what was wrong: %s', (detail, bytes) => {
+  ])('says what was wrong: %s', (detail, bytes) => {
     expect(() => parseAuthenticatorData(bytes)).toThrow(expect.objectContaining({ detail }));
   });
 
-  it.each([1, 1_023])('takes a credential id of %i bytes', (length) => {
+  it.each([1, 1_023])('accepts a credential id of %i bytes', (length) => {
     const data = authenticatorData(at, attestedData(Buffer.alloc(length)));
     expect(parseAuthenticatorData(data).attested?.credentialId).toHaveLength(length);
   });
 
-  it('refuses a key of more than 4 KiB, and none that is shorter', () => {
+  it('refuses a key of more than 4 KiB, and accepts shorter ones', () => {
     const keyOf = (bytes: number): Buffer => Buffer.from(encode(new Map([[100, Buffer.alloc(bytes)]])));
     expect(keyOf(4_090)).toHaveLength(4_096);
     expect(() => parseAuthenticatorData(authenticatorData(at, attestedData(ID, keyOf(4_090))))).not.toThrow();
@@ -132,12 +132,12 @@ describe('authenticator data (WebAuthn L3 §6.1)', () => {
     expect(() => parseAuthenticatorData(data)).toThrow('credential-id-invalid');
   });
 
-  it('refuses a length of 1,024 also where the bytes are missing: the length is read first', () => {
+  it('refuses a length of 1,024 even when the bytes are missing, because the length is read first', () => {
     expect(() => parseAuthenticatorData(authenticatorData(at, attestedData(ID, cose, 1_024)))).toThrow('credential-id');
   });
 });
 
-describe('what both ceremonies ask of it (WebAuthn L3 §7.1 steps 14 to 17, §7.2 steps 15 to 18)', () => {
+describe('both ceremonies check authenticator data (WebAuthn L3 §7.1 steps 14 to 17, §7.2 steps 15 to 18):', () => {
   const demands = { rpId: RP_ID, requireUserPresence: true, requireUserVerification: true };
 
   it.each<[string, number, Partial<typeof demands>, Reason | 'holds']>([

@@ -8,7 +8,7 @@ describe('base64url without padding (RFC 4648 §5)', () => {
     ['AA', '00'],
     ['-_8', 'fbff'],
     ['AAEC', '000102'],
-  ])('"%s" is the bytes %s', (text, hex) => {
+  ])('reads "%s" as the bytes %s', (text, hex) => {
     expect(decodeBase64url(text, 'it').toString('hex')).toBe(hex);
   });
 

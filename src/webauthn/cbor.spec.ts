@@ -24,16 +24,16 @@ describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
     ['f97e00', Number.NaN],
     ['f97c00', Infinity],
     ['f7', undefined],
-  ])('%s is read', (bytes, value) => {
+  ])('reads %s', (bytes, value) => {
     expect(decodeWhole(hex(bytes), 'it')).toEqual(value);
   });
 
-  it('a map is a Map, so that no key is special', () => {
+  it('reads a map as a Map, so that no key is special', () => {
     const value = decodeWhole(hex('a1695f5f70726f746f5f5fa16161f5'), 'it');
     expect(value).toEqual(new Map([['__proto__', new Map([['a', true]])]]));
   });
 
-  it('gives the bytes behind the first item, as they are', () => {
+  it('returns the bytes behind the first item unchanged', () => {
     const bytes = hex('a10102ff00');
     const [value, rest] = decodeFirst(bytes, 'it');
     expect(value).toEqual(new Map([[1, 2]]));
@@ -41,7 +41,7 @@ describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
     expect(rest.buffer).toBe(bytes.buffer);
   });
 
-  it('takes the one item that fills the bytes, and no other', () => {
+  it('accepts the one item that fills the bytes, and no other', () => {
     expect(() => decodeWhole(hex('0000'), 'the key')).toThrow('the key: 1 bytes after the CBOR item');
   });
 
@@ -70,11 +70,11 @@ describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
     ['a bignum', 'c24101'],
     ['an unassigned simple value', 'e0'],
     ['a reserved additional information', '1c'],
-  ])('%s is refused', (_, bytes) => {
+  ])('refuses %s', (_, bytes) => {
     expect(() => decodeFirst(hex(bytes), 'it')).toThrow('malformed: it: not CBOR in CTAP2’s canonical form');
   });
 
-  it('takes as many items as it must', () => {
+  it('reads as many items as it must', () => {
     const list = Buffer.concat([hex('98ff'), Buffer.alloc(MAX_ITEMS - 1)]);
     expect(decodeWhole(list, 'it')).toHaveLength(MAX_ITEMS - 1);
   });
@@ -98,11 +98,11 @@ describe('CBOR (RFC 8949, CTAP2 canonical form as far as it protects)', () => {
     expect(read).toBeLessThanOrEqual(MAX_ITEMS);
   });
 
-  it('says that there are too many items', () => {
+  it('reports that there are too many items', () => {
     expect(() => decodeWhole(levels(300), 'it')).toThrow('malformed: it: more than 256 CBOR items');
   });
 
-  it('refuses depth before it does harm', () => {
+  it('refuses depth before it exhausts the stack', () => {
     expect(() => decodeWhole(levels(20_000), 'it')).toThrow('malformed');
     expect(() => decodeWhole(levels(60_000), 'it')).toThrow('malformed');
   });

@@ -53,7 +53,7 @@ const COSTLY: [what: string, detail: string, profile: Profile][] = [
     { extensions: [extension(Buffer.concat([Buffer.from([SEQUENCE, 0x80]), NULLS(SOME), Buffer.alloc(2)]))] },
   ],
   [
-    'many elements and bytes that are none',
+    'many elements and bytes that are not elements',
     'elements',
     { extensions: [extension(Buffer.concat([der(SEQUENCE, NULLS(SOME)), Buffer.from([1])]))] },
   ],
@@ -79,7 +79,7 @@ const attestedBy = (chain: Issued[], root: Issued) => {
   return registration({ interference: { attestation }, expected: { roots: () => [root.pem] } });
 };
 
-describe('the cost of x5c', () => {
+describe('the cost of x5c is bounded:', () => {
   let meter: ParserMeter;
   beforeEach(() => {
     meter = new ParserMeter();
@@ -96,7 +96,7 @@ describe('the cost of x5c', () => {
     expect(meter.parsed).toEqual([]);
   });
 
-  it('certificates that are too much together are refused before any parser reads them', async () => {
+  it('certificates that are too large together are refused before any parser reads them', async () => {
     const large = await issue({ subject: SUBJECT, extensions: extensions(62) });
     meter.parsed.length = 0;
     await expectRefusal(attestedBy([large, large, large, large], large), 'attestation-invalid');

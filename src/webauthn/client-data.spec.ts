@@ -57,7 +57,7 @@ describe.each(['webauthn.create', 'webauthn.get'] as const)('client data of %s',
     expect(refusal instanceof Refusal ? refusal.reason : refusal).toBe(outcome);
   });
 
-  it('is asked for its type, its challenge and its origin, in this order', () => {
+  it('is checked for its type, its challenge and its origin, in this order', () => {
     const nothing = { type: 'x', challenge: 'x', origin: 'x', crossOrigin: true };
     expect(refusalOf(clientData(nothing), { type })).toMatchObject({ reason: 'type-mismatch' });
     expect(refusalOf(clientData({ ...nothing, type }), { type })).toMatchObject({ reason: 'challenge-mismatch' });
@@ -72,7 +72,7 @@ describe.each(['webauthn.create', 'webauthn.get'] as const)('client data of %s',
   });
 });
 
-describe('a member twice', () => {
+describe('a repeated member', () => {
   const twice = (first: string, second: string): string =>
     `{${first}:"webauthn.get",${second}:"webauthn.get","origin":"${ORIGIN}"}`;
 
@@ -82,7 +82,7 @@ describe('a member twice', () => {
     ['"type" ', '\n"type"\t'],
     ['"a\\"b"', '"a\\"b"'],
     ['"__proto__"', '"__proto__"'],
-  ])('%s and %s is refused: readers disagree on which one counts', (first, second) => {
+  ])('%s and %s is refused, because readers disagree on which one counts', (first, second) => {
     expect(refusalOf(twice(first, second))).toMatchObject({
       reason: 'malformed',
       detail: expect.stringContaining('twice'),
@@ -100,7 +100,7 @@ describe('a member twice', () => {
   );
 
   it.each(['{"a":1,"a":1}', '{"a":{"b":[],"b":[]}}', '[{"a":1,"b":2},{"a":1,"\\u0061":2}]', '[[[{"":"","":""}]]]'])(
-    'is refused within a member too: %s',
+    'is refused within another member too: %s',
     (value) => {
       expect(refusalOf(clientData().replace('{', `{"x":${value},`))).toMatchObject({
         reason: 'malformed',
@@ -109,7 +109,7 @@ describe('a member twice', () => {
     },
   );
 
-  it.each(['{"a":', '['])('is looked for at whatever depth: %s', (open) => {
+  it.each(['{"a":', '['])('is found at any depth: %s', (open) => {
     const deep = (core: string): string => open.repeat(20_000) + core + (open === '[' ? ']' : '}').repeat(20_000);
     expect(refusalOf(clientData().replace('{', `{"x":${deep('{"a":1}')},`))).toBe('holds: no top origin');
     expect(refusalOf(clientData().replace('{', `{"x":${deep('{"a":1,"a":1}')},`))).toMatchObject({
@@ -118,14 +118,14 @@ describe('a member twice', () => {
   });
 
   it.each([['"x":{"type":1}'], ['"x":[{"type":1},{"type":1}]'], ['"x":"type","y":"\\"type\\":"'], ['"Type":1']])(
-    'is not what %s makes',
+    'is not reported for %s',
     (members) => {
       const text = clientData().replace('{', `{${members},`);
       expect(refusalOf(text)).toBe('holds: no top origin');
     },
   );
 
-  it('is looked for in linear time', () => {
+  it('is found in linear time', () => {
     const started = performance.now();
     for (const part of ['"a\\"', '"', '{"', ' ', '"a" ', '[']) refusalOf(`{"x":"${part.repeat(40_000)}`);
     refusalOf(`{"x":${'["a" ,'.repeat(5_000)}1${']'.repeat(5_000)}}`);
@@ -134,7 +134,7 @@ describe('a member twice', () => {
   });
 });
 
-describe('what a refusal tells', () => {
+describe('the detail of a refusal', () => {
   const origins = [ORIGIN, SHOP];
   const some = { allow: true, topOrigins: origins };
   it.each<[string, number, string, Partial<ClientDataExpectation>]>([
@@ -176,11 +176,11 @@ describe('what a refusal tells', () => {
       `topOrigin is absent, not one of ${ORIGIN}, ${SHOP}`,
       { crossOrigin: some },
     ],
-  ])('of %s: step %i, %s', (text, number, detail, expected) => {
+  ])('says for %s: step %i, %s', (text, number, detail, expected) => {
     expect(refusalOf(text, expected)).toMatchObject({ clause: `§7.2 step ${String(number)}`, detail });
   });
 
-  it('is the member that cannot be decoded, in the step that decodes it', () => {
+  it('names the member that cannot be decoded, in the step that decodes it', () => {
     const expected = { challenge: CHALLENGE, origins: [ORIGIN], crossOrigin: { allow: false, topOrigins: [] } };
     const verify = (text: string) => () => verifyClientData(text, { type: 'webauthn.create', ...expected });
     expect(verify('e30=')).toThrow(
@@ -191,18 +191,21 @@ describe('what a refusal tells', () => {
     );
   });
 
-  it('is never the challenge', () => {
+  it('never contains the challenge', () => {
     const { message } = refusalOf(clientData({ challenge: 'AAAA' })) as Refusal;
     expect(message).not.toContain(CHALLENGE.toString('base64url'));
     expect(message).not.toContain('AAAA');
   });
 
-  it.each([196, 197, 198, 199, 200])('is at most 200 received characters, cut at %i without breaking one', (length) => {
-    const refusal = refusalOf(clientData({ origin: `${'a'.repeat(length)}😀😀😀` })) as Refusal;
-    expect(refusal.detail.isWellFormed()).toBe(true);
-    expect(refusal.message.isWellFormed()).toBe(true);
-    expect(refusal.detail.length).toBeLessThan(300);
-  });
+  it.each([196, 197, 198, 199, 200])(
+    'has at most 200 received characters, cut at %i without breaking one',
+    (length) => {
+      const refusal = refusalOf(clientData({ origin: `${'a'.repeat(length)}😀😀😀` })) as Refusal;
+      expect(refusal.detail.isWellFormed()).toBe(true);
+      expect(refusal.message.isWellFormed()).toBe(true);
+      expect(refusal.detail.length).toBeLessThan(300);
+    },
+  );
 
   it.each([
     ['a text', '"x"'.padEnd(20_000, ' ')],

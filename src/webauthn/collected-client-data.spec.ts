@@ -31,8 +31,8 @@ describe('WebAuthn L3 §5.8.1 CollectedClientData', () => {
     ['origin: required, the origin of the page, or of the app', 'origin-mismatch'],
   ])('%s', (title, reason) => {
     const member = title.split(':')[0]!;
-    it('accepts the one that is expected', () => accepted({}));
-    it('accepts it with characters that are escaped', () =>
+    it('accepts the expected one', () => accepted({}));
+    it('accepts it with escaped characters', () =>
       accepted({ clientDataJson: (json) => json.replaceAll('w', '\\u0077').replaceAll('/', '\\/') }));
     it.each<[string, unknown]>([
       ['another one', 'x'],
@@ -76,13 +76,13 @@ describe('WebAuthn L3 §5.8.1 CollectedClientData', () => {
     it('refuses a list', () => refused('malformed', members({ crossOrigin: true, topOrigin: [TOP] }), FRAMED));
   });
 
-  describe('members that are not known: the dictionary may grow', () => {
-    it('accepts them, whatever they hold, and does not read them', () =>
+  describe('unknown members: the dictionary may grow', () => {
+    it('accepts them with any content, and does not read them', () =>
       accepted(members({ other_keys_can_be_added_here: 'do not compare', deep: [[{ of: [null, 1e300] }]] })));
     it('accepts tokenBinding, clientExtensions and hashAlgorithm of Level 1', () =>
       accepted(members({ tokenBinding: { status: 'supported' }, clientExtensions: {}, hashAlgorithm: 'SHA-256' })));
     it('accepts androidPackageName', () => accepted(members({ androidPackageName: 'com.android.chrome' })));
-    it('is stricter than the clause for every parser’s sake: no member comes twice', () =>
+    it('is stricter than the clause for every parser’s sake: no member occurs twice', () =>
       refused('malformed', { clientDataJson: (json) => json.replace('{', '{"a":1,"a":1,') }));
   });
 });

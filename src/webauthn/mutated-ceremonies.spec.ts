@@ -12,7 +12,7 @@ describe.each((await targets()).map((target) => [target.name, target] as const))
     expect(await target.honest()).toBe('ACCEPTED');
   });
 
-  it('is refused with a closed reason when a byte of what it rests on is another', async () => {
+  it('is refused with a closed reason when a relevant byte differs', async () => {
     await fc.assert(
       fc.asyncProperty(mutations, async (changes) => {
         expect([...REASONS, 'unchanged']).toContain(await target.attack(changes));

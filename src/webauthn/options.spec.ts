@@ -37,7 +37,7 @@ const request = (changed: Partial<Parameters<typeof makeRequestOptions>[0]> = {}
   });
 
 describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
-  it('are these and no others', async () => {
+  it('have exactly these members', async () => {
     expect(await creation()).toEqual({
       rp: { id: 'login.example.com', name: 'Example' },
       user: { id: HANDLE.toString('base64url'), name: 'ada@example.com', displayName: 'Ada' },
@@ -56,14 +56,14 @@ describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
     ['preferred', false],
     ['discouraged', false],
   ] as const)(
-    'tell level 1 clients about residentKey %s by requireResidentKey %s',
+    'give level 1 clients residentKey %s as requireResidentKey %s',
     async (residentKey, requireResidentKey) => {
       const { authenticatorSelection } = await creation({ policy: { ...POLICY, residentKey } });
       expect(authenticatorSelection).toMatchObject({ residentKey, requireResidentKey });
     },
   );
 
-  it('ask for an attachment and give hints (level 3) only when somebody asked for them', async () => {
+  it('ask for an attachment and give hints (level 3) only when the caller asked for them', async () => {
     const asked = await creation({ attachment: 'cross-platform', hints: ['security-key', 'hybrid'] });
     expect(asked.authenticatorSelection).toMatchObject({ authenticatorAttachment: 'cross-platform' });
     expect(asked.hints).toEqual(['security-key', 'hybrid']);
@@ -71,7 +71,7 @@ describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
     expect((await creation()).authenticatorSelection).not.toHaveProperty('authenticatorAttachment');
   });
 
-  it('exclude the passkeys that the user has', async () => {
+  it('exclude the passkeys of the user', async () => {
     expect((await creation({ exclude: [DESCRIPTOR] })).excludeCredentials).toEqual([DESCRIPTOR]);
   });
 
@@ -81,7 +81,7 @@ describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
 });
 
 describe('request options (WebAuthn L3 §5.5, as §5.1.10 reads them)', () => {
-  it('are these and no others', async () => {
+  it('have exactly these members', async () => {
     expect(await request()).toEqual({
       challenge: CHALLENGE.toString('base64url'),
       rpId: 'login.example.com',
@@ -91,7 +91,7 @@ describe('request options (WebAuthn L3 §5.5, as §5.1.10 reads them)', () => {
     });
   });
 
-  it('allow the passkeys that the user has, and give hints when somebody asked for them', async () => {
+  it('allow the passkeys of the user, and give hints when the caller asked for them', async () => {
     expect(await request({ allow: [DESCRIPTOR], hints: ['client-device'] })).toMatchObject({
       allowCredentials: [DESCRIPTOR],
       hints: ['client-device'],

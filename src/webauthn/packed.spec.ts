@@ -120,7 +120,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
 
     it.each<[string, () => Promise<Attestation>]>([
       ['none', () => Promise.resolve(packed(maker, { alg: undefined }))],
-      ['one that nobody registered', () => Promise.resolve(packed(maker, { alg: 7 }))],
+      ['an unregistered one', () => Promise.resolve(packed(maker, { alg: 7 }))],
       ['one of another kind of key', () => Promise.resolve(packed(maker, { alg: COSE.RS256 }))],
       ['one of another curve', async () => packed(await leaf({ key: { name: 'ECDSA', namedCurve: 'P-384' } }))],
       ['one with another hash', async () => packed(await leaf({ key: RSA }), { alg: -258 })],
@@ -213,7 +213,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
     ])('refuses %s', async (_, extensions) => refuses(packed(await leaf({ extensions }))));
   });
 
-  it('says for which model a certificate is', async () => {
+  it('the detail names the model that a certificate is for', async () => {
     const named = (hex: string) => [new x509.Extension('1.3.6.1.4.1.45724.1.1.4', false, Buffer.from(hex, 'hex'))];
     const refusal = async (hex: string) => attested(packed(await leaf({ extensions: named(hex) })));
     await expect(refusal(`0410${'11'.repeat(16)}`)).rejects.toMatchObject({

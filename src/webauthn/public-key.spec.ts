@@ -49,11 +49,11 @@ const withSign = (y: string): string =>
   Buffer.from(hex(y).map((byte, at) => (at === 31 ? byte | 0x80 : byte))).toString('hex');
 
 describe('the credential public key', () => {
-  it.each(Object.entries(COSE))('in %s is accepted as %i', (name, cose) => {
+  it.each(Object.entries(COSE))('for %s is accepted as %i', (name, cose) => {
     expect(verifyPublicKey(keyOf(name as AlgorithmName))).toBe(cose);
   });
 
-  it.each(Object.keys(COSE) as AlgorithmName[])('in %s has no member that its key type does not have', (name) => {
+  it.each(Object.keys(COSE) as AlgorithmName[])('for %s has no member that its key type does not have', (name) => {
     for (const foreign of [{ 2: hex('00') }, { 4: [2] }, { [-4]: hex('00') }, { 100: 0 }]) {
       expect(() => verifyPublicKey(but(keyOf(name), foreign))).toThrow('public-key-invalid');
     }
@@ -84,7 +84,7 @@ describe('the credential public key', () => {
     ['on a curve by name', but(P256, { [-1]: 'P-256' })],
     ['on Ed448', but(ED25519, { [-1]: 7, [-2]: Buffer.alloc(57, 1) })],
     ['on X25519', but(ED25519, { [-1]: 4 })],
-  ])('%s is refused: type, curve and algorithm go together', (_, key) => {
+  ])('%s is refused, because type, curve and algorithm go together', (_, key) => {
     expect(() => verifyPublicKey(key)).toThrow('public-key-invalid');
   });
 
@@ -118,12 +118,12 @@ describe('the credential public key', () => {
     ['the RSA key has 1024 bits, not 2,048 to 8,192', () => but(RSA, { [-1]: modulusOf(1_024) })],
     ['the Ed25519 point has a small order', () => but(ED25519, { [-2]: hex(SMALL_ORDER[0]!) })],
     ['the Ed25519 point is off the curve', () => but(ED25519, { [-2]: Buffer.concat([hex('02'), Buffer.alloc(31)]) })],
-  ])('tells why it is refused: %s', (detail, key) => {
+  ])('says why it is refused: %s', (detail, key) => {
     expect(() => verifyPublicKey(key())).toThrow(expect.objectContaining({ reason: 'public-key-invalid', detail }));
   });
 
-  describe('on Ed25519 has an order that makes signatures worth something', () => {
-    it.each([...SMALL_ORDER, ...SMALL_ORDER.map(withSign)])('%s has none', (point) => {
+  describe('on Ed25519 has an order that makes signatures meaningful', () => {
+    it.each([...SMALL_ORDER, ...SMALL_ORDER.map(withSign)])('%s does not', (point) => {
       expect(() => verifyPublicKey(but(ED25519, { [-2]: hex(point) }))).toThrow('public-key-invalid');
     });
 
@@ -131,16 +131,16 @@ describe('the credential public key', () => {
       ['0200000000000000000000000000000000000000000000000000000000000000'],
       ['0700000000000000000000000000000000000000000000000000000000000000'],
       ['f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f'],
-    ])('%s is no point of the curve, or another way to write one', (point) => {
+    ])('%s is not a point of the curve, or another way to write one', (point) => {
       expect(() => verifyPublicKey(but(ED25519, { [-2]: hex(point) }))).toThrow('public-key-invalid');
     });
 
-    it('is accepted when it was generated, 50 times out of 50', () => {
+    it('is accepted in 50 of 50 generated cases', () => {
       for (let count = 0; count < 50; count += 1) expect(verifyPublicKey(keyOf('EdDSA'))).toBe(-8);
     });
   });
 
-  describe('in RSA', () => {
+  describe('for RSA', () => {
     it.each(['', '01', '03', '02', '010000', '000001', '000003', '00010001', 'ffffffffffffffffff'])(
       'is refused with the exponent 0x%s',
       (exponent) => {
@@ -165,7 +165,7 @@ describe('the credential public key', () => {
       expect(verifyPublicKey(but(RSA, { [-2]: hex('8000000000000001') }))).toBe(-257);
     });
 
-    it('is taken from 2,048 to 8,192 bits', () => {
+    it('is accepted from 2,048 to 8,192 bits', () => {
       expect(verifyPublicKey(but(RSA, { [-1]: Buffer.alloc(1_024, 0xff) }))).toBe(-257);
       expect(verifyPublicKey(but(RSA, { [-1]: modulusOf(3_072) }))).toBe(-257);
     });

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { step, REASONS, Refusal, refuseUnless } from './refusal.js';
 
 describe('a step', () => {
-  it('that holds says nothing; one that does not is a refusal with a reason and a detail', () => {
+  it('that holds does nothing, and one that does not is a refusal with a reason and a detail', () => {
     expect(() => {
       refuseUnless(true, 'malformed', 'detail');
     }).not.toThrow();
@@ -19,24 +19,24 @@ describe('a numbered step', () => {
     throw new Refusal('malformed', 'detail');
   };
 
-  it('gives what it makes, now or later', async () => {
+  it('returns its result, now or later', async () => {
     expect(step('§7.1', 5, () => 'value')).toBe('value');
     await expect(step('§7.1', 22, () => Promise.resolve('value'))).resolves.toBe('value');
   });
 
-  it('names a refusal in it by its number, now or later', async () => {
+  it('numbers a refusal in it, now or later', async () => {
     const clause = '§7.2 step 7';
     expect(() => step('§7.2', 7, refused)).toThrow(expect.objectContaining({ reason: 'malformed', clause }));
     await expect(step('§7.2', 7, async () => Promise.resolve().then(refused))).rejects.toMatchObject({ clause });
   });
 
-  it('leaves the name to the innermost step', () => {
+  it('leaves the number to the innermost step', () => {
     expect(() => step('§7.1', 22, () => step('§7.1', 20, refused))).toThrow(
       expect.objectContaining({ clause: '§7.1 step 20' }),
     );
   });
 
-  it('lets every other failure pass as it is', async () => {
+  it('passes every other failure on unchanged', async () => {
     const failure: Error = Object.freeze(new TypeError('a mistake of ours'));
     const failed = (): never => {
       throw failure;
@@ -58,7 +58,7 @@ describe('a refusal', () => {
     for (const reason of REASONS) expect(published).toContain(`"${reason}"`);
   });
 
-  it('holds text that can be hashed and stored: a character cut in two is replaced', () => {
+  it('has text that can be hashed and stored, because half a character is replaced', () => {
     const { detail, message } = new Refusal('malformed', 'a\ud83d');
     expect(detail).toBe('a\ufffd');
     expect(message).toBe('malformed: a\ufffd');

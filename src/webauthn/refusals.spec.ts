@@ -129,7 +129,7 @@ describe('a refused registration (WebAuthn L3 §7.1)', () => {
     await expect(registration({ interference, expected })).rejects.toMatchObject({ reason, detail, clause });
   });
 
-  it('names none where only this service asks: the ids around the attested one', async () => {
+  it('has no step when only this service checks: the ids around the attested one', async () => {
     const refused = registration({ interference: { credential: { id: 'AAAA' } } });
     const detail = 'id, rawId and the attested credential id are not the same';
     await expect(refused).rejects.toMatchObject({ reason: 'credential-id-invalid', detail });

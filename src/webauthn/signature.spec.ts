@@ -65,18 +65,18 @@ function mutated(signature: Buffer, mutation: Mutation): [data: Buffer, signatur
 describe.each(Object.keys(COSE) as AlgorithmName[])('a signature by %s', (algorithm) => {
   const { key, other, signature } = sampleOf(algorithm);
 
-  it('holds for its key and its data, again and again, as SimpleWebAuthn says', async () => {
+  it('verifies for its key and its data, repeatedly, as SimpleWebAuthn says', async () => {
     for (let n = 0; n < 3; n += 1) expect(verifyAssertionSignature(key.cose, DATA, signature)).toBe(true);
     expect(await libraryHolds(key.cose, DATA, signature)).toBe(true);
   });
 
-  it('holds neither for another key nor for other data', () => {
+  it('does not verify for another key or other data', () => {
     expect(verifyAssertionSignature(other.cose, DATA, signature)).toBe(false);
     expect(verifyAssertionSignature(key.cose, flipped(DATA, 0), signature)).toBe(false);
     expect(verifyAssertionSignature(other.cose, DATA, signWith(other, DATA))).toBe(true);
   });
 
-  it('holds for nothing that SimpleWebAuthn refuses, and for nothing that was changed', async () => {
+  it('does not verify when SimpleWebAuthn refuses it, or when anything was changed', async () => {
     await fc.assert(
       fc.asyncProperty(mutations, async (mutation) => {
         const [data, changed] = mutated(signature, mutation);
@@ -88,7 +88,7 @@ describe.each(Object.keys(COSE) as AlgorithmName[])('a signature by %s', (algori
     );
   });
 
-  it('is none when it is empty', () => {
+  it('does not verify when it is empty', () => {
     expect(verifyAssertionSignature(key.cose, DATA, Buffer.alloc(0))).toBe(false);
   });
 });
@@ -106,17 +106,17 @@ describe('an ECDSA signature', () => {
     ['bytes behind it', Buffer.concat([signature, Buffer.from([0])])],
     ['a length in the long form', Buffer.concat([Buffer.from([0x30, 0x81]), signature.subarray(1)])],
     ['raw r and s, as IEEE P1363 writes them', Buffer.alloc(64, 1)],
-  ])('with %s does not hold', (_, forged) => {
+  ])('with %s does not verify', (_, forged) => {
     expect(verifyAssertionSignature(key.cose, DATA, forged)).toBe(false);
   });
 });
 
 describe('a stored key', () => {
   it.each<[string, Buffer]>([
-    ['is no CBOR', Buffer.from('ff', 'hex')],
-    ['is no map', Buffer.from(encode([1]))],
+    ['is not CBOR', Buffer.from('ff', 'hex')],
+    ['is not a map', Buffer.from(encode([1]))],
     ['has no algorithm that can be verified', Buffer.from(encode(new Map([[3, -47]])))],
-  ])('that %s verifies nothing, and fails nothing', (_, cose) => {
+  ])('that %s verifies nothing, and throws nothing', (_, cose) => {
     expect(verifyAssertionSignature(cose, DATA, Buffer.alloc(64))).toBe(false);
   });
 

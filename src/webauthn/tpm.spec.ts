@@ -105,7 +105,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     it.each<[string, Ceremony]>([
       ['none', statement({ alg: undefined })],
       ['one that is not a number', statement({ alg: 'ES256' })],
-      ['one that nobody registered', statement({ alg: 7 })],
+      ['an unregistered one', statement({ alg: 7 })],
       ['that of another kind of key', statement({ alg: RS256 })],
       ['RS1 by a key on P-256', statement({ alg: RS1 })],
       ['EdDSA, which has no hash for extraData', statement({ alg: COSE.EdDSA })],
@@ -303,7 +303,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     ])('refuses %s', (_, shape) => refuses(shaped(shape)));
   });
 
-  it('says in words what came and what was expected', async () => {
+  it('the detail says in words what came and what was expected', async () => {
     const detail = 'certInfo has the type 0x8018, not TPM_ST_ATTEST_CERTIFY (0x8017)';
     await expect(ceremony(shaped({ attestType: 0x8018 }))).rejects.toMatchObject({ detail, clause: '§7.1 step 22' });
     const usage = 'is not for attestation identity keys (2.23.133.8.3), but for nothing';

@@ -19,7 +19,7 @@ describe('the cache of imported keys', () => {
     expect(cache.get(Buffer.from(key)).key).toBe(cache.get(key).key);
   });
 
-  it('holds no more bytes than it may, however long the keys are', () => {
+  it('holds no more bytes than its bound, however long the keys are', () => {
     const cache = new VerifierCache(MAX_BYTES);
     for (let n = 0; n < 30; n += 1) {
       cache.get(makeKey(n, 20_000));
@@ -28,7 +28,7 @@ describe('the cache of imported keys', () => {
     expect(cache.bytes).toBeGreaterThan(MAX_BYTES / 2);
   });
 
-  it('lets the longest unused key go first', () => {
+  it('drops the key that was unused for the longest time first', () => {
     const cache = new VerifierCache(MAX_BYTES);
     const [used, unused] = [makeKey(0), makeKey(1)];
     const [usedKey, unusedKey] = [cache.get(used).key, cache.get(unused).key];
@@ -39,7 +39,7 @@ describe('the cache of imported keys', () => {
     expect(cache.get(unused).key).not.toBe(unusedKey);
   });
 
-  it('keeps no key that is larger than it may be itself', () => {
+  it('does not keep a key that is larger than its bound', () => {
     const cache = new VerifierCache(10_000);
     expect(cache.get(makeKey(0, 20_000)).key.asymmetricKeyType).toBe('ec');
     expect(cache.bytes).toBe(0);

@@ -59,10 +59,10 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
 
   describe('step 7: client data, authenticator data and signature', () => {
     refuses('malformed', [
-      ['client data that is no base64url', { response: { clientDataJSON: 'e30=' } }],
-      ['authenticator data that is no base64url', { response: { authenticatorData: 'ab+/' } }],
+      ['client data that is not base64url', { response: { clientDataJSON: 'e30=' } }],
+      ['authenticator data that is not base64url', { response: { authenticatorData: 'ab+/' } }],
       ['authenticator data with stray bits', { response: { authenticatorData: 'AB' } }],
-      ['a signature that is no base64url', { response: { signature: 'MEUC\n' } }],
+      ['a signature that is not base64url', { response: { signature: 'MEUC\n' } }],
       ['authenticator data of 36 bytes', { authenticatorData: (bytes) => bytes.subarray(0, 36) }],
       ['authenticator data with a byte too many', { authenticatorData: (bytes) => Buffer.concat([bytes, hex('00')]) }],
       ['the flag AT without attested credential data', { flags: { AT: true } }],
@@ -145,7 +145,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
 
   describe('step 17: user verification', () => {
     refuses('user-verification-missing', [['an assertion without UV where it is required', { flags: { UV: false } }]]);
-    it.each([true, false])('is told as it is where it is not required: %s', async (userVerified) => {
+    it.each([true, false])('is reported when it is not required: %s', async (userVerified) => {
       const interference = { flags: { UV: userVerified } };
       const expected = { requireUserVerification: false };
       expect(await authentication({ interference, expected })).toMatchObject({ userVerified });
@@ -164,7 +164,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
         'backup-eligibility-changed',
       ),
     );
-    it.each([true, false])('lets the state be %s, which is told', async (backedUp) => {
+    it.each([true, false])('lets the state be %s, and reports it', async (backedUp) => {
       expect(await authentication({ model: { backupEligible: true, backedUp } })).toMatchObject({ backedUp });
     });
   });
@@ -234,7 +234,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
   });
 
   describe('step 22: the sign count', () => {
-    it.each([0, 1, 4_294_967_295])('is told, not judged: %i', async (signCount) => {
+    it.each([0, 1, 4_294_967_295])('is reported, not judged: %i', async (signCount) => {
       expect(await authentication({ interference: { signCount } })).toMatchObject({ signCount });
     });
     it('cannot make a forged assertion look like a cloned one', () =>
@@ -246,7 +246,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
   });
 
   describe('step 23: extension outputs', () => {
-    it('are ignored when nobody asked for them', async () => {
+    it('are ignored when they were not requested', async () => {
       const interference = {
         extensions: { credBlob: true, unheardOf: { deep: [1] } },
         credential: { clientExtensionResults: { unheardOf: true } },

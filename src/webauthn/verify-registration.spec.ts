@@ -165,8 +165,8 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
         'an object with fmt twice',
         { attestationObject: (bytes) => Buffer.concat([hex('a4'), bytes.subarray(1), hex('63666d74646e6f6e65')]) },
       ],
-      ['a format that is no text', object({ fmt: 7 })],
-      ['a statement that is no map', object({ attStmt: [] })],
+      ['a format that is not text', object({ fmt: 7 })],
+      ['a statement that is not a map', object({ attStmt: [] })],
       [
         'authenticator data as text',
         { attestationObject: () => Buffer.from(encode({ fmt: 'none', attStmt: {}, authData: 'text' })) },
@@ -204,7 +204,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     refuses('user-verification-missing', [['one that is conditional too', { flags: { UV: false, UP: false } }]], {
       conditional: true,
     });
-    it('may be absent where it is not required, and is told', async () => {
+    it('may be absent where it is not required, and is reported', async () => {
       const ceremony = registration({
         interference: { flags: { UV: false } },
         expected: { requireUserVerification: false },
@@ -222,11 +222,11 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       [false, false],
       [true, false],
       [true, true],
-    ])('are told as they are: BE %s, BS %s', async (backupEligible, backedUp) => {
+    ])('are reported as they are: BE %s, BS %s', async (backupEligible, backedUp) => {
       const model = { backupEligible, backedUp };
       expect(await registration({ model })).toMatchObject(model);
     });
-    it('are held against the policy by register-credential.ts', NOTHING_TO_VERIFY);
+    it('are compared with the policy by register-credential.ts', NOTHING_TO_VERIFY);
   });
 
   describe('step 20: the algorithm is one that was offered', () => {
@@ -272,7 +272,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     ]);
     refuses('public-key-invalid', [
       [
-        'a key that is none: public-key.spec.ts',
+        'an invalid key: public-key.spec.ts',
         {
           coseKey: encodeCose(
             new Map([
@@ -322,11 +322,11 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
   });
 
   describe('step 26: the credential id is new to the relying party', () => {
-    it('is the database’s to say: register-credential.ts', NOTHING_TO_VERIFY);
+    it('is decided by the database: register-credential.ts', NOTHING_TO_VERIFY);
   });
 
   describe('step 27: the credential record', () => {
-    it('is what the authenticator attested', async () => {
+    it('has what the authenticator attested', async () => {
       const key = generateKey('ES256');
       const credentialId = Buffer.alloc(20, 3);
       const interference = { key, credentialId, aaguid: AAGUID, signCount: 4_294_967_295 };
@@ -342,14 +342,14 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
         attestation: { format: 'none', trust: 'none' },
       });
     });
-    it('never takes what the JSON says beside the attestation object', async () => {
+    it('never has what the JSON says beside the attestation object', async () => {
       const response = { publicKey: 'AAAA', publicKeyAlgorithm: -257, authenticatorData: 'AAAA' };
       expect(await registration({ interference: { response } })).toMatchObject({ algorithm: -7 });
     });
   });
 
   describe('step 28: extension outputs', () => {
-    it('are ignored when nobody asked for them', async () => {
+    it('are ignored when they were not requested', async () => {
       const extensions = { credProtect: 3, unheardOf: { deep: [1] } };
       const credential = { clientExtensionResults: { unheardOf: true } };
       await registration({ interference: { extensions, credential } });
@@ -366,6 +366,6 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     it('is register-credential.ts', NOTHING_TO_VERIFY);
   });
 
-  it(`knows no RP ID but the expected one: ${RP_ID}`, () =>
+  it(`accepts only the expected RP ID: ${RP_ID}`, () =>
     expectRefusal(registration({ expected: { rpId: 'other.example' } }), 'rp-id-mismatch'));
 });

@@ -55,11 +55,11 @@ describe('RFC 5280 §6.1: a certification path', () => {
     expect(verdictOf(chain(), anchors())).toBe(subject);
   });
 
-  describe('whose root was sent in another edition: an anchor is a name and a key', () => {
+  describe('whose root was sent in another edition, because an anchor is a name and a key,', () => {
     const edition = (profile: Profile, by?: Issued) =>
       issue({ subject: 'CN=Root', ca: true, keys: root.keys, ...profile }, by);
 
-    it('leads to the edition that is configured, though the one sent has expired', async () => {
+    it('leads to the configured edition, though the one sent has expired', async () => {
       const expired = await edition({ notAfter: YESTERDAY });
       expect(verdictOf([leaf, intermediate, expired], [expired])).toMatch(
         /^"CN=Root" is not valid at this time: it ended at /,
@@ -67,7 +67,7 @@ describe('RFC 5280 §6.1: a certification path', () => {
       expect(verdictOf([leaf, intermediate, expired], [expired, root])).toBe('CN=Root');
     });
 
-    it('leads to it though the one sent is cross-signed', async () => {
+    it('leads to the configured edition, though the one sent is cross-signed', async () => {
       const crossSigned = await edition({}, await issue({ subject: 'CN=Other', ca: true }));
       expect(verdictOf([leaf, intermediate, crossSigned], [root])).toBe('CN=Root');
     });
@@ -119,9 +119,13 @@ describe('RFC 5280 §6.1: a certification path', () => {
         () => nextTo({ notBefore: TOMORROW }),
       ],
       ['with an expired intermediate', /"CN=Between" is not valid/, () => through({ notAfter: YESTERDAY })],
-      ['through what is no authority', '"CN=Between" is not a certificate authority', () => through({ ca: false })],
       [
-        'through what is none, though its key may sign',
+        'through a certificate that is not an authority',
+        '"CN=Between" is not a certificate authority',
+        () => through({ ca: false }),
+      ],
+      [
+        'through a certificate that is not an authority, though its key may sign',
         /not a certificate authority/,
         () => through({ ca: false, keyUsage: x509.KeyUsageFlags.keyCertSign }),
       ],
@@ -133,7 +137,7 @@ describe('RFC 5280 §6.1: a certification path', () => {
       ['with SHA-1', /broken hash/, () => nextTo({ hash: 'SHA-1' })],
       ['with a short RSA key', 'an RSA key has 1024 bits', () => nextTo({ key: WEAK_RSA })],
       [
-        'through an authority with a critical extension that nobody knows',
+        'through an authority with an unknown critical extension',
         /1\.3\.6\.1\.4\.1\.99999\.1/,
         () => through({ extensions: [unknownExtension] }),
       ],
@@ -162,7 +166,7 @@ describe('RFC 5280 §6.1: a certification path', () => {
       expect(verdictOf(chain, [root])).toMatch(/^the certificate 1234ABCD is not valid at this time: it ended at /);
     });
 
-    it('to a root that is no authority: a leaf of FIDO metadata signs nothing', async () => {
+    it('to a root that is not an authority, because a leaf of FIDO metadata signs nothing', async () => {
       const below = await issue({ subject: 'CN=Below' }, leaf);
       expect(verdictOf([below], [leaf])).toBe('"CN=Leaf" is not a certificate authority');
       expect(verdictOf([below, leaf], [leaf])).toBe('"CN=Leaf" is not a certificate authority');
@@ -173,7 +177,7 @@ describe('RFC 5280 §6.1: a certification path', () => {
     });
   });
 
-  it('is valid when the caller says, not when the machine does', async () => {
+  it('is valid at the time that the caller gives, not at the machine’s', async () => {
     const brief = await issue({ notAfter: TOMORROW }, root);
     expect(verdictOf([brief], [root])).toBe('CN=Root');
     expect(verdictOf([brief], [root], new Date(TOMORROW.getTime() + 1_000))).toMatch(
@@ -211,19 +215,19 @@ describe('RFC 5280 §6.1: a certification path', () => {
     it.each([
       [1, 0],
       [3, 2],
-    ])('ends a path of %i intermediates where %i are allowed', async (length, pathLength) => {
+    ])('ends a path of %i intermediates when %i are allowed', async (length, pathLength) => {
       const [chain, top] = await below(length, pathLength);
       expect(verdictOf(chain, [top])).toBe('"CN=Top" allows no path of this length');
     });
 
-    it('does not count what is self-issued', async () => {
+    it('does not count self-issued certificates', async () => {
       const [chain, top] = await below(1, 0, true);
       expect(verdictOf(chain, [top])).toBe('CN=Top');
     });
   });
 });
 
-it.each([0, 1])('a subject that is cut at 200 characters (%i) ends in no half of a character', (shift) => {
+it.each([0, 1])('a subject that is cut at 200 characters (%i) does not end in half of a character', (shift) => {
   const subject = `CN=${'x'.repeat(shift)}${'😀'.repeat(200)}`;
   expect(describeCertificate({ subject } as X509Certificate).isWellFormed()).toBe(true);
 });

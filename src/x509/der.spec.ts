@@ -25,7 +25,7 @@ describe('an element (X.690 §8.1)', () => {
     expect(() => readElement(bytes(hexadecimal), 0, bytes(hexadecimal).length)).toThrow('malformed DER');
   });
 
-  it('lies within its parent, whatever comes behind that', () => {
+  it('lies within its parent, whatever comes behind it', () => {
     const der = bytes('04 02 0000 0000');
     expect(readElement(der, 0, 4)).toMatchObject({ end: 4 });
     for (const limit of [0, 1, 2, 3]) expect(() => readElement(der, 0, limit)).toThrow('malformed DER');
@@ -78,7 +78,7 @@ describe('an INTEGER is shown as tools show it', () => {
     expect(formatInteger(der, { tag: DER.integer, start: 0, content: 0, end: der.length })).toBe(text);
   });
 
-  it('unless it has no content', () => {
+  it('and is refused without content', () => {
     expect(() => formatInteger(bytes('02 00'), { tag: DER.integer, start: 0, content: 2, end: 2 })).toThrow(
       'malformed DER',
     );

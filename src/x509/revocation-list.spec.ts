@@ -32,7 +32,7 @@ describe('RFC 5280 §5: a revocation list', () => {
   });
 
   it.each(['1999-12-31T23:59:59Z', '2049-12-31T23:59:59Z', '2050-01-01T00:00:00Z', '9999-12-31T23:59:59Z'])(
-    'may do so at %s',
+    'accepts these times as %s',
     async (time) => {
       expect((await parsed({ thisUpdate: new Date(time), nextUpdate: new Date(time) })).nextUpdate).toEqual(
         new Date(time),
@@ -40,7 +40,7 @@ describe('RFC 5280 §5: a revocation list', () => {
     },
   );
 
-  it('may leave out when the next one comes, which is told', async () => {
+  it('may leave out when the next one comes, and reports that', async () => {
     expect((await parsed({ nextUpdate: null })).nextUpdate).toBeUndefined();
   });
 
@@ -72,7 +72,7 @@ describe('RFC 5280 §5: a revocation list', () => {
     }
   });
 
-  it('says whose it is: by key, or by the issuer and the serial number of a certificate', async () => {
+  it('says whose it is, by key or by the issuer and the serial number of a certificate', async () => {
     const { issuer } = readDistinguishedNames(root.certificate);
     const serialNumber = root.certificate.serialNumber.toLowerCase().replace(/^0+/, '');
     const key = async (of: Parameters<typeof authorityKeyIdentifier>[0]) =>
@@ -90,7 +90,7 @@ describe('RFC 5280 §5: a revocation list', () => {
     expect(readDistinguishedNames(root.certificate)).toEqual({ issuer, subject: issuer });
   });
 
-  it('names it as one of version 1 does, which does not say its version', () => {
+  it('names it as one of version 1 does, which does not state its version', () => {
     const [issuer, subject] = ['3001a0', '3001a1'].map((name) => Buffer.from(name, 'hex'));
     const [serial, sequence] = ['020101', '3000'].map((element) => Buffer.from(element, 'hex'));
     const members = [serial!, sequence!, issuer!, sequence!, subject!, sequence!];
@@ -103,14 +103,14 @@ describe('RFC 5280 §5: a revocation list', () => {
     expect([list.size, list.revokes('01'), list.revokes('')]).toEqual([0, false, false]);
   });
 
-  it('stands in a file among others, and among other things', async () => {
+  it('is found in a file among others, and among other things', async () => {
     const lists = [1, 2, 3].map((number) => revocationList(root, { number }));
     const file = `# of today\n${lists.join(`a remark\r\n${root.pem}\n`)}`;
     expect((await parseRevocationLists(file)).map(({ number }) => number)).toEqual([1n, 2n, 3n]);
     expect(await parseRevocationLists(file.replaceAll('\n', '\r\n'))).toHaveLength(3);
   });
 
-  it('is not in a file that holds none', async () => {
+  it('is not found in a file that holds none', async () => {
     expect(await parseRevocationLists('')).toEqual([]);
     expect(await parseRevocationLists(root.pem)).toEqual([]);
   });
@@ -164,13 +164,13 @@ describe('RFC 5280 §5.1.2.6: an entry', () => {
     },
   );
 
-  it('that takes a certificate back from hold revokes nothing (§5.3.1 removeFromCRL)', async () => {
+  it('that releases a certificate from hold revokes nothing (§5.3.1 removeFromCRL)', async () => {
     const list = await parsed({ serials: ['01', '02'], removed: ['03'] });
     expect([list.size, list.revokes('01'), list.revokes('02'), list.revokes('03')]).toEqual([2, true, true, false]);
   });
 });
 
-describe('a list is an authority’s', () => {
+describe('a list verifies for an authority', () => {
   const rsa = { name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, publicExponent: new Uint8Array([1, 0, 1]) };
   const keys: [string, KeyAlgorithm, ListProfile][] = [
     ['ECDSA P-256 with SHA-256', P256, {}],
@@ -190,22 +190,22 @@ describe('a list is an authority’s', () => {
     expect(await list.isSignedBy((await authority({ key })).certificate)).toBe(false);
   });
 
-  it('by its name too: the same key under another one has not signed it', async () => {
+  it('only under its name: the same key under another one has not signed it', async () => {
     const renamed = await authority({ subject: 'CN=Other', keys: root.keys });
     expect(await (await parsed()).isSignedBy(renamed.certificate)).toBe(false);
   });
 
-  it('whichever edition of its certificate is asked', async () => {
+  it('with any edition of its certificate', async () => {
     const edition = await authority({ keys: root.keys });
     expect(await (await parsed()).isSignedBy(edition.certificate)).toBe(true);
   });
 
-  it('which is verified once', async () => {
+  it('by one verification', async () => {
     const list = await parsed();
     expect(list.isSignedBy(root.certificate)).toBe(list.isSignedBy(root.certificate));
   });
 
-  it('not because another one of the same name was asked before', async () => {
+  it('only when it signed it, even if another one of the same name was asked before', async () => {
     const list = await parsed();
     const impostor = await authority();
     expect([await list.isSignedBy(root.certificate), await list.isSignedBy(impostor.certificate)]).toEqual([
@@ -214,7 +214,7 @@ describe('a list is an authority’s', () => {
     ]);
   });
 
-  it('as it was signed: one bit more or less, and it is nobody’s', async () => {
+  it('only as it was signed, to the last bit', async () => {
     const der = listDer(root, { serials: ['0102'] });
     const at = der.indexOf(Buffer.from('02020102', 'hex'));
     der[at + 3]! ^= 1;
@@ -223,7 +223,7 @@ describe('a list is an authority’s', () => {
   });
 });
 
-describe('a file is refused whole', () => {
+describe('a file is refused as a whole', () => {
   const der = (profile: ListProfile = {}): Buffer => listDer(root, profile);
   const without = (hexadecimal: string, by: string): Buffer => {
     const bytes = der({ serials: ['0102'], number: 7 }).toString('hex');
@@ -253,7 +253,7 @@ describe('a file is refused whole', () => {
       () => pem(tlv(0x30, Buffer.from('3000', 'hex'), Buffer.from('3000', 'hex'))),
       'malformed',
     ],
-    ['when an entry’s serial number is no integer', () => pem(without('02020102', '04020102')), 'malformed'],
+    ['when an entry’s serial number is not an integer', () => pem(without('02020102', '04020102')), 'malformed'],
     ['when an entry is longer than the entries', () => pem(without('02020102', '02840102')), 'malformed'],
     ['when an entry has no length', () => pem(without('02020102', '02800102')), 'malformed'],
     [
@@ -283,7 +283,7 @@ describe('a file is refused whole', () => {
       'it is partial: it has an issuing distribution point',
     ],
     [
-      'when it has a critical extension that nobody knows',
+      'when it has an unknown critical extension',
       () => revocationList(root, { critical: '2b0601' }),
       'it may be partial: it has a critical extension',
     ],
@@ -305,7 +305,7 @@ describe('a file is refused whole', () => {
     ['when an entry’s serial number is empty', () => pem(without('02020102', '02000500')), 'malformed'],
     ['when its number is negative', () => pem(without('551d14040302010', '551d14040302018')), 'malformed'],
     [
-      'when its time is no time',
+      'when its time is malformed',
       () =>
         pem(
           Buffer.from(

@@ -11,7 +11,7 @@ const sha256 = ({ fingerprint256 }: { fingerprint256: string }): string =>
 
 describe('a certificate that is signed by ECDSA', () => {
   it.each(['P-256', 'P-384', 'P-521'])(
-    'has a twin that its issuer’s key verifies, and is its twin’s: %s',
+    'has a twin that its issuer’s key verifies, and is its twin’s twin: %s',
     async (namedCurve) => {
       const root = await authority({ key: { name: 'ECDSA', namedCurve } });
       for (let round = 0; round < 8; round += 1) {
@@ -25,7 +25,7 @@ describe('a certificate that is signed by ECDSA', () => {
     },
   );
 
-  it('is nobody’s when the chain does not hold the key that signed it: a foreign curve would hide the twin', async () => {
+  it('has no twin when the chain does not contain the key that signed it, because a foreign curve would hide the twin', async () => {
     const root = await authority();
     const { certificate } = await caller(root);
     const namesake = await authority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });

@@ -67,7 +67,7 @@ async function catchRefusal(changed: Partial<Profile>): Promise<string> {
 }
 
 describe('an X.509-SVID', () => {
-  it('tells who calls', async () => {
+  it('names the caller', async () => {
     const der = await certificate();
     const caller = parseSvid(der, TRUST_DOMAIN);
     expect(caller).toEqual({
@@ -85,7 +85,7 @@ describe('an X.509-SVID', () => {
   });
 
   it.each(['01', '7f', 'f3a1', '00f3a1', randomBytes(16).toString('hex')])(
-    'tells the serial number %s as other tools do',
+    'gives the serial number %s as other tools do',
     async (serialNumber) => {
       const der = await certificate({ serialNumber });
       expect(parseSvid(der, TRUST_DOMAIN).serialNumber).toBe(new X509Certificate(der).serialNumber.toLowerCase());
@@ -111,7 +111,7 @@ describe('an X.509-SVID', () => {
   );
 });
 
-describe('a certificate is no X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
+describe('a certificate is not an X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
   it.each<[string, Partial<Profile>, string]>([
     ['without names', { names: null }, 'has 0 URI names'],
     ['with a DNS name alone', { names: [{ type: 'dns', value: 'bank.example' }] }, 'has 0 URI names'],
@@ -148,14 +148,14 @@ describe('a certificate is no X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
   });
 
   it.each([Buffer.alloc(0), Buffer.from([0x30]), Buffer.from('not DER'), Buffer.from('3000', 'hex')])(
-    'when it is no certificate at all',
+    'when it cannot be parsed',
     (der) => {
       expect(() => parseSvid(der, TRUST_DOMAIN)).toThrow();
     },
   );
 });
 
-describe('a URI is no SPIFFE ID of the trust domain (SPIFFE-ID §2)', () => {
+describe('a URI is not a SPIFFE ID of the trust domain (SPIFFE-ID §2)', () => {
   it.each([
     ['http://bank.example/a', 'not in the trust domain'],
     ['https://bank.example/a', 'not in the trust domain'],

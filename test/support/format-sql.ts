@@ -93,7 +93,9 @@ function renderClause(clause: readonly Item[], depth: number): string[] {
 
 function renderPart(part: readonly Item[], depth: number): string[] {
   const line = indent(depth, flatten(part));
-  const isTable = part.some(({ text }, n) => text === 'AS' && part.slice(n).some(({ inside }) => inside && splitClauses(inside).length > 1)); // prettier-ignore
+  const isTable = part.some(
+    ({ text }, n) => text === 'AS' && part.slice(n).some(({ inside }) => inside && splitClauses(inside).length > 1),
+  );
   return line.length <= WIDTH && !isTable ? [line] : renderBlocks(part, depth);
 }
 

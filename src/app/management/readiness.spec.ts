@@ -72,7 +72,7 @@ async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]):
 }
 
 describe('the readiness of the database', () => {
-  it('is up when nothing is wrong with it, and shows how the log is', async () => {
+  it('is up when nothing is wrong with it, and shows the state of the transparency log', async () => {
     expect(await readiness.checkDatabase()).toEqual({
       database: { status: 'up' },
       migrations: { status: 'up' },
@@ -80,7 +80,7 @@ describe('the readiness of the database', () => {
     });
   });
 
-  it('is down with what is wrong with it, each part by itself', async () => {
+  it('is down with each fault, listed separately', async () => {
     findings = { database: undefined, migrations: 'migrations are pending', audit: 'no record can be written' };
     expect(await readiness.checkDatabase()).toMatchObject({
       database: { status: 'up' },
@@ -89,27 +89,27 @@ describe('the readiness of the database', () => {
     });
   });
 
-  it('is down when the log stands still, though it takes records', async () => {
+  it('is down when the transparency log stands still, though it accepts records', async () => {
     log = { standsStillSince: '2026-06-30T12:00:00.000Z', lagSeconds: 31 };
     expect(await readiness.checkDatabase()).toMatchObject({
       audit: { status: 'down', message: 'the audit log stands still', lagSeconds: 31 },
     });
   });
 
-  it('says nothing of the log where another process keeps it', async () => {
+  it('says nothing about the log when another process runs it', async () => {
     log = undefined;
     expect(await readiness.checkDatabase()).toMatchObject({ audit: { status: 'up' } });
   });
 });
 
-describe('certificate', () => {
-  it('says until when the service’s certificate serves, and which trust material is in force', () => {
+describe('the readiness check certificate', () => {
+  it('says until when the service’s certificate is valid, and which epoch of the trust store is current', () => {
     expect(readiness.checkCertificate()).toEqual({
       certificate: { status: 'up', until: hours(30).toISOString(), epoch: 5 },
     });
   });
 
-  it('says why the files that lie there are not in force, and the service is ready', () => {
+  it('says why the files on disk are refused, and the service stays ready', () => {
     identity.trust.refused = 'PASSKEY_TLS_KEY_FILE: is the key of another certificate';
     expect(readiness.checkCertificate()).toMatchObject({
       certificate: { status: 'up', refused: identity.trust.refused },
@@ -134,7 +134,7 @@ describe('certificate', () => {
     expect(readiness.checkCertificate()).toMatchObject({ certificate: { status: 'up' } });
   });
 
-  it('is down before the only authority begins, and not before the second of two', async () => {
+  it('is down before the only authority begins, but not before the second of two', async () => {
     const young = await authority({ subject: 'CN=Young', notBefore: hours(2), notAfter: hours(40) });
     await trusting([young], [[young]]);
     now = hours(1);
@@ -159,8 +159,8 @@ describe('certificate', () => {
   });
 });
 
-describe('crl', () => {
-  it('says until when the first list to end serves', async () => {
+describe('the readiness check crl', () => {
+  it('says until when the first list to end is valid', async () => {
     await trusting([root, other], [[root], [other, { nextUpdate: hours(8) }]]);
     expect(readiness.checkCrl()).toEqual({ crl: { status: 'up', until: hours(8).toISOString(), ageing: false } });
   });
@@ -175,7 +175,7 @@ describe('crl', () => {
     expect(readiness.checkCrl()).toEqual({ crl: { status, until: hours(10).toISOString(), ageing } });
   });
 
-  it('is down before a list begins, because the clock went back: OpenSSL refuses everyone', async () => {
+  it('is down before a list begins, because the clock went back and OpenSSL refuses every caller', async () => {
     await trusting([root, other], [[root], [other, { thisUpdate: hours(-1) }]]);
     now = hours(-0.5);
     expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'down', from: START.toISOString() } });
@@ -198,7 +198,7 @@ describe('crl', () => {
     expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'up', until: hours(40).toISOString(), ageing: true } });
   });
 
-  it('is down where no list says when it ends', async () => {
+  it('is down when no list says when it ends', async () => {
     await trusting([root], [[root, { nextUpdate: null }]]);
     expect(readiness.checkCrl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });
     await trusting([root], []);
@@ -206,8 +206,8 @@ describe('crl', () => {
   });
 });
 
-describe('access_policy', () => {
-  it('says which policy is in force, and why the file that lies there is not', () => {
+describe('the readiness check access_policy', () => {
+  it('names the current policy, and says why the file on disk is refused', () => {
     expect(readiness.checkAccessPolicy()).toEqual({ access_policy: { status: 'up', digest: 'd16e57' } });
     identity.access = { policy: { digest: 'd16e57' }, refused: 'a mistake' };
     expect(readiness.checkAccessPolicy()).toEqual({
@@ -216,22 +216,22 @@ describe('access_policy', () => {
   });
 });
 
-describe('listener', () => {
-  it('is down where no caller can connect', () => {
+describe('the readiness check listener', () => {
+  it('is down when no caller can connect', () => {
     expect(readiness.checkListener()).toEqual({ listener: { status: 'up', connections: 7 } });
     identity.bounds = { connections: 3_500, isFull: true };
     expect(readiness.checkListener()).toMatchObject({ listener: { status: 'down', connections: 3_500 } });
   });
 });
 
-describe('metadata', () => {
-  it('is no business of a service that has none', () => {
+describe('the readiness check metadata', () => {
+  it('is absent from a service that has none', () => {
     expect(readiness.checkMetadata()).toMatchObject({ metadata: { status: 'up' } });
   });
 });
 
-describe('attestation_roots', () => {
-  it('says which file is in force and why the one that lies there is not, and is never down', () => {
+describe('the readiness check attestation_roots', () => {
+  it('names the current file, says why the one on disk is refused, and is never down', () => {
     expect(readiness.checkAttestationRoots()).toMatchObject({ attestation_roots: { status: 'up' } });
     roots = { digest: 'd16e57', refused: 'has no certificate in PEM' };
     expect(readiness.checkAttestationRoots()).toEqual({ attestation_roots: { status: 'up', ...roots } });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import { shareOutcome } from './share-outcome.js';
 
-it('runs the work once for everybody who asks while it runs', async () => {
+it('work that is requested while it runs is run once for every request', async () => {
   let runs = 0;
   const work = Promise.withResolvers<string>();
   const share = shareOutcome(() => {
@@ -17,7 +17,7 @@ it('runs the work once for everybody who asks while it runs', async () => {
   expect(runs).toBe(2);
 });
 
-it('gives a good and a bad outcome to everybody who asks until it is too old', async () => {
+it('a good and a bad outcome are given to every request until they are too old', async () => {
   let runs = 0;
   const share = shareOutcome(() => Promise.reject(new Error(`failure ${String((runs += 1))}`)), 200);
   await expect(share()).rejects.toThrow('failure 1');

@@ -39,7 +39,7 @@ function end(worker: FakeWorker): void {
 }
 
 describe('the metrics of several workers', () => {
-  it('are the sums of what they counted, the longest lag, and what ends first', async () => {
+  it('are the sums of their counters, the longest lag and the earliest end', async () => {
     expect(await read('passkey_tls_handshakes_refused_total', COUNT)).toEqual([3, 2]);
     expect(
       await read(
@@ -50,7 +50,7 @@ describe('the metrics of several workers', () => {
     expect(await read('passkey_workers_serving', 'passkey_worker_exits_total')).toEqual([2, 0]);
   });
 
-  it('keep what one counted until it was last asked, when it dies, and forget what it was', async () => {
+  it('keep the last counts of a worker that dies, and drop its gauges', async () => {
     await read();
     for (const worker of workers) end(worker);
     const replacement = new FakeWorker();
@@ -62,7 +62,7 @@ describe('the metrics of several workers', () => {
     expect(await read('passkey_workers_serving', 'passkey_worker_exits_total')).toEqual([2, 2]);
   });
 
-  it('count one that does not answer as when it did', async () => {
+  it('include a worker that does not answer, with its last answer', async () => {
     await read();
     workers[1].hangs = true;
     workers[0].metrics.handshakesRefused.inc();
