@@ -39,9 +39,14 @@ export function conditions(directory: string, postgres: string, against?: Checko
     at: new Date().toISOString(),
     ...versionOf(HERE),
     against: against ? versionOf(against) : null,
-    ...{ cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30) },
-    ...{ kernel: release(), node: process.version, postgres },
-    ...{ flushMs: flush(directory), pinned: placement() ?? null },
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    node: process.version,
+    postgres,
+    flushMs: flush(directory),
+    pinned: placement() ?? null,
   };
 }
 

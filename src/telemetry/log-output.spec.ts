@@ -42,7 +42,7 @@ describe('log lines', () => {
     ]);
   });
 
-  it('wait for no more than a moment', async () => {
+  it('wait for a moment at most', async () => {
     createBufferedLogger(new LogOutput(fd), { level: 'info' }).info('alone');
     expect(messages()).toEqual([]);
     await until(() => Promise.resolve(messages().length === 1));

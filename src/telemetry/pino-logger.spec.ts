@@ -22,7 +22,7 @@ describe('Nest’s logger in terms of pino’s', () => {
     expect(lines).toEqual([{ level, component: 'Context', msg: 'hello' }]);
   });
 
-  it('shows in production what the service logs, and not what Nest tells of its start', () => {
+  it('shows in production what the service logs, and not what Nest reports of its start', () => {
     logger.log({ message: 'access policy reloaded', digest: 'd16e57' }, 'PolicyStore');
     logger.log('Nest application successfully started', 'NestApplication');
     expect(lines).toEqual([
@@ -54,7 +54,7 @@ describe('Nest’s logger in terms of pino’s', () => {
   ])('writes %p as the text %s', (message, text) => {
     logger.warn(message, 'Context');
     expect(lines).toEqual([{ level: 40, component: 'Context', msg: text }]);
-  }); // prettier-ignore
+  });
 
   it('writes one line, whatever the text is, so that nobody forges a second', () => {
     logger.warn('a\n{"level":50,"msg":"forged"}', 'Context');
