@@ -82,7 +82,7 @@ describe('the file of FIDO metadata', () => {
     await writeFile(path, signBlob(2));
     await file.reload();
     expect(file.describeState()).toMatchObject({ no: 2, skipped: 0 });
-    expect(audit.entries).toMatchObject([{ type: 'metadata.reload', facts: { no: 2, skipped: 0 } }]);
+    expect(audit.entries).toMatchObject([{ type: 'metadata.reload', facts: { serial: 2, skipped: 0 } }]);
   });
 
   it('is stale after the day of nextUpdate', async () => {
@@ -111,7 +111,7 @@ describe('the file of FIDO metadata', () => {
       await file.reload();
       expect(findName(file)).toBe('Model of 2');
       expect(audit.entries).toMatchObject([
-        { type: 'metadata.reload', outcome: 'success', facts: { no: 2, previous_no: 1 } },
+        { type: 'metadata.reload', outcome: 'success', facts: { serial: 2, previous_serial: 1 } },
       ]);
       expect(await readReloads()).toEqual([{ labels: { resource: 'metadata', outcome: 'success' }, value: 1 }]);
     });

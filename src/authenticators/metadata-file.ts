@@ -111,7 +111,7 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
       const { no, nextUpdate, models, digest, skipped } = loaded;
       this.logger.log({ message: 'FIDO metadata reloaded', serial: no, nextUpdate, models: models.size });
       this.logSkipped(loaded);
-      const facts = { worker: this.worker, no, previous_no: previous.no, digest, skipped: skipped.length };
+      const facts = { worker: this.worker, serial: no, previous_serial: previous.no, digest, skipped: skipped.length };
       this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
     },
     onRefused: (reason) => {
