@@ -20,7 +20,7 @@
  * REDEEM and ACCEPT_AUTHENTICATION are in src/credentials/answer.repository.ts, and the SQL of the limits is in
  * user-limits.repository.ts. docs/sql shows every statement as PostgreSQL gets it.
  */
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import {
@@ -75,7 +75,7 @@ export const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC
  * SQL: the descriptors of the credentials that meet the condition, as a JSON array, the most recently used first, and
  * at most as many as a browser accepts. NULL: there are none.
  */
-export function descriptorsSql(condition: string): string {
+function descriptorsSql(condition: string): string {
   return `(SELECT json_agg(json_build_object('id', encode(credential_id, 'hex'), 'transports', transports) ORDER BY ${LAST_USED_FIRST})
              FROM (SELECT * FROM credential WHERE ${condition} ORDER BY ${LAST_USED_FIRST} LIMIT ${String(MAX_CREDENTIALS_PER_USER)}) AS shown)`;
 }
@@ -182,7 +182,7 @@ export class ChallengeRepository {
   readonly issueAuthentication;
 
   constructor(
-    pool: Pick<CeremonyPool, 'through'>,
+    @Inject(CeremonyPool) pool: Pick<CeremonyPool, 'through'>,
     @InjectDataSource() private readonly dataSource: Pick<DataSource, 'query'>,
   ) {
     // One statement counts a user's challenges before it stores one, so two challenges of a user never share a statement.
