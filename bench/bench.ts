@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HERE } from './contenders/checkout.js';
+import { ProgressLine } from '../commands/command-line.js';
 import { measureGrowth } from './growth/growth.js';
 import { measureAll } from './measure/cells.js';
 import { Contestant } from './measure/contestant.js';
@@ -38,9 +39,11 @@ function stopAll(): Promise<void> {
   return (stopping ??= all());
 }
 
+const line = new ProgressLine();
+
 function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  else if (text) console.error(text);
+  if (text) line.showMilestone(text);
+  else line.clear();
 }
 
 async function startContestants(options: Options, database: Database): Promise<Contestant[]> {

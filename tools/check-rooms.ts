@@ -6,7 +6,22 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
+import { EXIT, type Program, readArguments } from '../commands/command-line.js';
 import { FLOORS, type Room } from './rooms.js';
+
+const PROGRAM = {
+  command: 'npm run check:rooms --',
+  usage: ['[--write]'],
+  about: 'Holds the imports of every source file against the plan in tools/rooms.ts, types included.',
+  options: { write: { text: 'Writes the table of rooms into CONTRIBUTING.md.' } },
+  examples: ['', '--write'],
+  exitCodes: {
+    [EXIT.done]: 'The source follows the plan.',
+    [EXIT.failed]: 'An import, a cycle, a room or the table breaks the plan.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+} as const satisfies Program;
+const { values } = readArguments(PROGRAM);
 
 const MAX_FILES = 30;
 const CONTRIBUTING = 'CONTRIBUTING.md';
@@ -93,7 +108,7 @@ for (const [path, { length }] of counts) {
 
 const contributing = readFileSync(CONTRIBUTING, 'utf8');
 const expected = contributing.replace(TABLE, (_, begin: string, end: string) => `${begin}${renderTable()}${end}`);
-if (process.argv.includes('--write')) writeFileSync(CONTRIBUTING, expected);
+if (values.write) writeFileSync(CONTRIBUTING, expected);
 else if (contributing !== expected)
   faults.push(`${CONTRIBUTING} differs from tools/rooms.ts: npm run check:rooms -- --write`);
 

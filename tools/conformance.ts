@@ -11,6 +11,21 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EXIT, type Program, readArguments } from '../commands/command-line.js';
+
+const PROGRAM = {
+  command: 'npm run conformance --',
+  usage: ['[--check]'],
+  about: 'Runs the specs of WebAuthn and writes docs/webauthn-conformance.md from the titles of their tests.',
+  options: { check: { text: 'Writes nothing, and fails when the page differs from the titles.' } },
+  examples: ['', '--check'],
+  exitCodes: {
+    [EXIT.done]: 'The page is up to date.',
+    [EXIT.failed]: 'The page differs, a test fails, or a step or a field has no test.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+} as const satisfies Program;
+const { values } = readArguments(PROGRAM);
 
 /** The number of steps in each section. */
 const SECTIONS = { '§7.1 Registering a New Credential': 29, '§7.2 Verifying an Authentication Assertion': 25 };
@@ -191,7 +206,7 @@ const page = [
   '',
 ].join('\n');
 
-if (!process.argv.includes('--check')) {
+if (!values.check) {
   writeFileSync(PAGE, page);
   console.log(`${PAGE}: ${String(tests.length)} tests`);
 } else if (readFileSync(PAGE, 'utf8') !== page) {

@@ -3,11 +3,29 @@
  * the closed list, and memory must not grow. The program prints its seed; `npm run fuzz -- 100000 SEED` repeats a run.
  */
 import fc from 'fast-check';
+import { EXIT, type Program, readArguments } from '../commands/command-line.js';
 import { targets } from '../test/support/mutated-ceremonies.js';
 import { mutations } from '../test/support/mutations.js';
 
-const count = Number(process.argv[2] ?? 100_000);
-const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
+const PROGRAM: Program = {
+  command: 'npm run fuzz --',
+  usage: ['[COUNT [SEED]]'],
+  about: 'Runs mutated ceremonies through the pure functions. They must refuse each one, and memory must not grow.',
+  operands: {
+    COUNT: 'The number of ceremonies; 100000 without it.',
+    SEED: 'The seed of an earlier run, which this run repeats.',
+  },
+  options: {},
+  examples: ['', '5000 42'],
+  exitCodes: {
+    [EXIT.done]: 'Every ceremony is refused.',
+    [EXIT.failed]: 'A ceremony is accepted, or fails with an unknown error.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+};
+const { operands } = readArguments(PROGRAM);
+const count = Number(operands[0] ?? 100_000);
+const seed = Number(operands[1] ?? Date.now() % 2 ** 31);
 const BATCH = 500;
 
 const outcomes: Record<string, number> = {};

@@ -12,9 +12,23 @@ import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
 import { prepareDevelopment } from '../dev/prepare-development.js';
 import { startEmbeddedPostgres } from '../dev/embedded-postgres/embedded-postgres.js';
+import { EXIT, type Program, ProgressLine, readArguments } from '../commands/command-line.js';
 import { startService } from './built-service.js';
 
-const EVENTS = Number(process.argv[2] ?? 1_000_000);
+const PROGRAM: Program = {
+  command: 'npm run large-log --',
+  usage: ['[EVENTS]'],
+  about: 'Fills the audit log with events, lets the service sequence them, exports the log and verifies the export.',
+  operands: { EVENTS: 'The number of events; 1000000 without it.' },
+  options: {},
+  examples: ['', '50000'],
+  exitCodes: {
+    [EXIT.done]: 'The export holds.',
+    [EXIT.failed]: 'The export does not hold, or the service fails.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+};
+const EVENTS = Number(readArguments(PROGRAM).operands[0] ?? 1_000_000);
 const CHUNK = 50_000;
 
 const directory = mkdtempSync(join(tmpdir(), 'passkey-manager-large-log-'));
@@ -24,7 +38,10 @@ const service = await startService({ PASSKEY_DATA_DIR: directory, DATABASE_URL: 
 const session = new pg.Client({ connectionString: database.migratorUrl });
 await session.connect();
 
-const say = (text: string): void => void process.stdout.write(`\r\x1b[K${text}`);
+const progress = new ProgressLine();
+const say = (text: string): void => {
+  progress.show(text);
+};
 const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MiB`;
 
 /** Reads the resident memory of the service, in bytes. */
@@ -82,6 +99,7 @@ async function exported(): Promise<void> {
     },
   });
   const seconds = (Date.now() - started) / 1_000;
+  progress.clear();
   console.log(`
 verified   ${String(proved.events)} events, leaves [${String(proved.from)}, ${String(proved.to)})
 time       ${seconds.toFixed(1)} s, ${(proved.events / seconds).toFixed(0)} events/s
@@ -90,10 +108,10 @@ memory     ${megabytes(before)} before the export, ${megabytes(highest)} at most
 
 try {
   await fill();
-  console.log();
   const started = Date.now();
   await ordered();
-  console.log(`\nsequenced  ${(EVENTS / ((Date.now() - started) / 1_000)).toFixed(0)} events/s`);
+  progress.clear();
+  console.log(`sequenced  ${(EVENTS / ((Date.now() - started) / 1_000)).toFixed(0)} events/s`);
   await exported();
 } finally {
   await session.end();

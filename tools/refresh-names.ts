@@ -6,11 +6,28 @@
  * models, and a removed name would lock out its users.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { EXIT, type Program, readArguments, reportUsage } from '../commands/command-line.js';
 import { mergeNames } from './merge-names.js';
 
 const TABLE = 'src/authenticators/aaguid-names.json';
-const [file] = process.argv.slice(2);
-if (file === undefined) throw new Error('usage: npm run names -- FILE');
+const PROGRAM: Program = {
+  command: 'npm run names --',
+  usage: ['FILE'],
+  about: `Copies the names of passkey providers from FILE to ${TABLE}. It fetches nothing and removes no name.`,
+  operands: { FILE: 'A JSON object of AAGUIDs with a name each, such as aaguid.json of passkeydeveloper.' },
+  options: {},
+  examples: ['aaguid.json'],
+  exitCodes: {
+    [EXIT.done]: 'The names are copied.',
+    [EXIT.failed]: 'FILE is not such a list.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+};
+const [file] = readArguments(PROGRAM).operands;
+if (file === undefined) {
+  reportUsage(PROGRAM, 'Give one FILE.');
+  process.exit(EXIT.couldNotRun);
+}
 const read = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
 
 const { names, changes } = mergeNames(read(TABLE) as Record<string, string>, read(file));

@@ -5,8 +5,8 @@
  * `--except` names a case with a known other outcome. Any further difference gives exit code 1.
  */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
+import { EXIT, type Program, readArguments, reportUsage } from '../commands/command-line.js';
 import { COSE_ALGORITHMS } from '../src/webauthn/algorithms.js';
 import { ATTESTATION_FORMATS } from '../src/webauthn/attestation-statement.js';
 import { Refusal } from '../src/webauthn/refusal.js';
@@ -43,19 +43,37 @@ interface Outcome {
 const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const PROGRAM = {
+  command: 'npm run vectors --',
+  usage: ['FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…'],
+  about:
+    'Verifies recorded ceremonies with the pure functions of the service, and compares each outcome with the expectation in FILE.',
+  operands: { FILE: 'A JSON list of recorded ceremonies.' },
   options: {
-    root: { type: 'string', multiple: true, default: [] },
-    time: { type: 'string', default: new Date().toISOString() },
-    except: { type: 'string', multiple: true, default: [] },
+    root: {
+      value: 'PEM_FILE',
+      text: 'Certificates of further attestation roots; repeat it for more files.',
+      multiple: true,
+    },
+    time: { value: 'RFC3339', text: 'The time at which certificates must be valid; now without it.' },
+    except: { value: 'NAME', text: 'A case with a known other outcome; repeat it for more cases.', multiple: true },
   },
-});
-const now = new Date(values.time);
-if (positionals.length !== 1 || Number.isNaN(now.getTime())) {
-  throw new Error('usage: npm run vectors -- FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…');
+  examples: ['vectors.json --root roots.pem --time 2026-01-01T00:00:00Z'],
+  exitCodes: {
+    [EXIT.done]: 'Every outcome is as expected.',
+    [EXIT.failed]: 'An outcome differs.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+} as const satisfies Program;
+
+const { values, operands } = readArguments(PROGRAM);
+const now = new Date(values.time ?? Date.now());
+const [file] = operands;
+if (file === undefined || Number.isNaN(now.getTime())) {
+  reportUsage(PROGRAM, file === undefined ? 'Give one FILE.' : '--time is not a time.');
+  process.exit(EXIT.couldNotRun);
 }
-const cases = JSON.parse(readFileSync(positionals[0]!, 'utf8')) as VectorCase[];
+const cases = JSON.parse(readFileSync(file, 'utf8')) as VectorCase[];
 const roots = values.root.flatMap((path) => readFileSync(path, 'latin1').match(CERTIFICATES) ?? []);
 
 /** Returns the expectations of both ceremonies. */

@@ -8,8 +8,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import pg from 'pg';
+import { EXIT, type Program, ProgressLine, readArguments } from '../../commands/command-line.js';
 import { startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 import { Pki } from '../../test/support/pki.js';
 import { ServiceProcess } from '../../test/support/service-process.js';
@@ -18,16 +18,27 @@ import { live, watchCheckpoints } from './load.js';
 import { sequenced, verifyLog } from './log-check.js';
 import { reconcile } from './reconcile.js';
 
-const { values } = parseArgs({
+/** The directory of the database: in memory, if the system has a file system there. */
+const DIRECTORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const PROGRAM = {
+  command: 'npm run crashes --',
+  usage: ['[--rounds N] [--callers N] [--every N] [--directory DIRECTORY]'],
+  about: 'Kills the service or its database under load, and compares the rest with the acknowledged changes.',
   options: {
-    rounds: { type: 'string', default: '1000' },
-    callers: { type: 'string', default: '8' },
-    every: { type: 'string', default: '50' },
-    /** The directory of the database: in memory, if the system has a file system there. */
-    directory: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
+    rounds: { value: 'N', text: 'The number of crashes; 1000 without it.' },
+    callers: { value: 'N', text: 'The number of callers; 8 without it.' },
+    every: { value: 'N', text: 'Compares after so many crashes; 50 without it.' },
+    directory: { value: 'DIRECTORY', text: `The directory of the database; ${DIRECTORY} without it.` },
   },
-});
-const [ROUNDS, CALLERS, EVERY] = [Number(values.rounds), Number(values.callers), Number(values.every)];
+  examples: ['--rounds 20 --every 10'],
+  exitCodes: {
+    [EXIT.done]: 'Every change has its event, and every event its change.',
+    [EXIT.failed]: 'A change or an event is missing, or the service did not come back.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+} as const satisfies Program;
+const { rounds = '1000', callers = '8', every = '50', directory = DIRECTORY } = readArguments(PROGRAM).values;
+const [ROUNDS, CALLERS, EVERY] = [Number(rounds), Number(callers), Number(every)];
 /** The time of load before the kill, after a new service has begun to answer. */
 const [SHORTEST_MS, LONGEST_MS] = [50, 400];
 const WARM_MS = 2_000;
@@ -36,7 +47,8 @@ const PATIENCE_MS = 30_000;
 const KILLS = ['service', 'database', 'service', 'both'] as const;
 type Kill = (typeof KILLS)[number];
 
-const dataDir = mkdtempSync(join(values.directory, 'passkey-crashes-'));
+const dataDir = mkdtempSync(join(directory, 'passkey-crashes-'));
+const progress = new ProgressLine();
 const ledger = new Ledger();
 const seen: string[] = [];
 const killed: Record<Kill, number> = { service: 0, database: 0, both: 0 };
@@ -61,10 +73,9 @@ async function main(): Promise<boolean> {
       killed[kill] += 1;
       const checked = round % EVERY === 0 || round === ROUNDS;
       if (checked) await check(service, database);
-      progress(
-        `${String(round)} crashes of ${String(ROUNDS)}, ${String(ledger.acknowledged)} changes acknowledged`,
-        checked,
-      );
+      const text = `${String(round)} crashes of ${String(ROUNDS)}, ${String(ledger.acknowledged)} changes acknowledged`;
+      if (checked) progress.showMilestone(text);
+      else progress.show(text);
     }
   } finally {
     await service.stop();
@@ -134,14 +145,8 @@ async function check(service: ServiceProcess, database: pg.Pool): Promise<void> 
   checks += 1;
 }
 
-/** Shows every line on a terminal, and only milestones in a log. */
-function progress(text: string, milestone = false): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  else if (milestone) console.error(text);
-}
-
 function report(seconds: number): boolean {
-  progress('');
+  progress.clear();
   const crashes = Object.entries(killed).map(([kill, count]) => `${kill} ${String(count)}`);
   console.log(`Crashes              ${crashes.join(', ')}, in ${seconds.toFixed(0)} s`);
   console.log(`Changes acknowledged ${String(ledger.acknowledged)}, of ${String(ledger.lives.length)} passkeys`);

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { EXIT, type Program, ProgressLine, readArguments } from '../../commands/command-line.js';
 import { DevelopmentCa } from '../../dev/development-ca.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { LiveConnection } from '../../test/support/live-connection.js';
@@ -17,11 +17,25 @@ import { Mount } from './mount.js';
 import { firstPolicy, kindOf, Rotations, spiffeId } from './rotation.js';
 import { startService, type Service } from '../built-service.js';
 
-const { values } = parseArgs({
-  options: { rotations: { type: 'string', default: '100' }, connections: { type: 'string', default: '16' } },
-});
-const ROTATIONS = Number(values.rotations);
-const CONNECTIONS = Number(values.connections);
+const PROGRAM = {
+  command: 'npm run rotations --',
+  usage: ['[--rotations N] [--connections N]'],
+  about:
+    'Replaces certificate, revocation list and access policy of a running service under load. No welcome caller may lose a request.',
+  options: {
+    rotations: { value: 'N', text: 'The number of rotations; 100 without it.' },
+    connections: { value: 'N', text: 'The number of welcome callers; 16 without it.' },
+  },
+  examples: ['--rotations 9'],
+  exitCodes: {
+    [EXIT.done]: 'No request is lost, and every caller that was shut out stays out.',
+    [EXIT.failed]: 'A request is lost, or a caller is served too long.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+} as const satisfies Program;
+const { values } = readArguments(PROGRAM);
+const ROTATIONS = Number(values.rotations ?? 100);
+const CONNECTIONS = Number(values.connections ?? 16);
 /** The time within which the service must refuse a revoked caller. */
 const DEADLINE_MS = 5_000;
 
@@ -35,9 +49,7 @@ const tally = new Tally();
 const victims: Victim[] = [];
 const taken = new Map<string, number>();
 const load = new AbortController();
-const progress = (text: string): void => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-};
+const progress = new ProgressLine();
 
 /** The longest pause between two rotations: they fall anywhere between two looks of the service at its files. */
 const PAUSE_MS = 600;
@@ -78,7 +90,7 @@ async function rotateUnderLoad(service: Service, rotations: Rotations): Promise<
   const began = performance.now();
   for (let number = 0; number < ROTATIONS; number += 1) {
     await rotate(service, rotations, number, trials);
-    progress(`${String(number + 1)} rotations of ${String(ROTATIONS)}, ${String(tally.served)} requests served`);
+    progress.show(`${String(number + 1)} rotations of ${String(ROTATIONS)}, ${String(tally.served)} requests served`);
     await sleep(PAUSE_MS * Math.random());
   }
   const seconds = (performance.now() - began) / 1_000;
@@ -86,7 +98,7 @@ async function rotateUnderLoad(service: Service, rotations: Rotations): Promise<
   load.abort();
   await Promise.all([...calls, ...trials]);
   for (const connection of welcome) connection.close();
-  progress('');
+  progress.clear();
   return report(
     seconds,
     welcome.reduce((sum, { connections }) => sum + connections, 0),

@@ -12,7 +12,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { EXIT, type Program, readArguments } from '../../commands/command-line.js';
 import { Pki } from '../../test/support/pki.js';
 import { ServiceProcess } from '../../test/support/service-process.js';
 import { type Attack, ATTACKS } from './attacks.js';
@@ -23,9 +23,26 @@ import { settle, readResources } from './resources.js';
 import { CLOSED, CONNECTED } from './sockets.js';
 import { p99, type SignIns, WelcomeCallers } from './sign-ins.js';
 
-const { values } = parseArgs({
-  options: { short: { type: 'boolean', default: false }, attack: { type: 'string', multiple: true } },
-});
+const PROGRAM = {
+  command: 'npm run siege --',
+  usage: ['[--short] [--attack NAME]…'],
+  about: 'Attacks a running service in one way after the other. The sign-ins of welcome callers must go on meanwhile.',
+  options: {
+    short: { text: 'Attacks for a shorter time, about two minutes in all.' },
+    attack: {
+      value: 'NAME',
+      text: `Runs this attack alone; repeat it for more. The attacks: ${ATTACKS.map(({ name }) => name).join(', ')}.`,
+      multiple: true,
+    },
+  },
+  examples: ['', '--short'],
+  exitCodes: {
+    [EXIT.done]: 'The service withstands every attack.',
+    [EXIT.failed]: 'An attack has an effect, or the service fails.',
+    [EXIT.couldNotRun]: 'The arguments are wrong.',
+  },
+} as const satisfies Program;
+const { values } = readArguments(PROGRAM);
 const FORM = values.short ? 'short' : 'full';
 /** Seconds. The service cuts off unread answers after 30 s, and the short form waits for that too. */
 const TIMES = { short: { warm: 6, calm: 2, settle: 45 }, full: { warm: 20, calm: 5, settle: 60 } }[FORM];
@@ -35,7 +52,7 @@ const TRIES = 3;
 const MAX_RECORDS = 400;
 
 async function main(): Promise<boolean> {
-  const chosen = ATTACKS.filter(({ name }) => values.attack?.includes(name) ?? true);
+  const chosen = ATTACKS.filter(({ name }) => values.attack.length === 0 || values.attack.includes(name));
   if (chosen.length === 0) throw new Error(`the attacks are: ${ATTACKS.map(({ name }) => name).join(', ')}`);
   if (process.platform !== 'linux') throw new Error('the siege reads /proc: it needs Linux');
   const dataDir = mkdtempSync(join(tmpdir(), 'passkey-siege-'));
