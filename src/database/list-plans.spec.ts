@@ -184,17 +184,17 @@ describe('the range of an export', () => {
     ['at its end', ROWS - 2, ROWS - 2],
     ['of a day', 5_000, 5_048],
   ])('to a moment %s is found without reading through the log', async (_, from, to) => {
-    const checkpoint = (): Promise<object> => Promise.resolve({ size: ROWS, note: '' });
+    const getCheckpoint = (): Promise<object> => Promise.resolve({ size: ROWS, note: '' });
     const ranges: object[] = [];
-    const lines = (range: object): string[] => {
+    const formatRange = (range: object): string[] => {
       ranges.push(range);
       return [];
     };
     const { service } = new FakeAudit();
     const exports = new LogExport(
       new LogRepository(database.dataSource),
-      { lines } as never,
-      { checkpoint } as never,
+      { formatRange } as never,
+      { getCheckpoint } as never,
       service,
       {} as never,
     );
