@@ -4,6 +4,12 @@ import { dirname, join } from 'node:path';
 import { DEVELOPMENT_TRUST_DOMAIN, MARK, MARKED_BYTES } from '../src/config/development.js';
 import { DevelopmentCa, isExpiringSoon } from './development-ca.js';
 
+/*
+ * What a development start needs and the image leaves out. prepareDevelopment generates the files: a PKI (development-ca.ts),
+ * an access policy and the keys. prepare.ts does it from the command line. embedded-postgres/ runs the database
+ * (embedded-postgres.ts).
+ */
+
 const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'] as const;
 
 const ACCESS_POLICY = `# Callers and their permissions. The service denies all else, and checks every key and permission at boot.

@@ -2,7 +2,7 @@ import { RequestMethod } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Requires } from '../src/access/requires.js';
+import { Requires } from '../src/access/permissions.js';
 import { PROBLEMS } from '../src/http/problem.js';
 import { REASONS } from '../src/webauthn/refusal.js';
 import { TestService } from './support/service.js';

@@ -13,6 +13,7 @@ import { Refusal } from '../src/webauthn/refusal.js';
 import { verifyAuthentication } from '../src/webauthn/verify-authentication.js';
 import { verifyRegistration } from '../src/webauthn/verify-registration.js';
 import { WELL_KNOWN_ROOTS } from '../src/webauthn/well-known-roots.js';
+import { findPemBlocks } from '../src/x509/pem.js';
 
 interface VectorCase {
   readonly name: string;
@@ -40,7 +41,6 @@ interface Outcome {
   readonly told: string;
 }
 
-const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const bytes = (text: string): Buffer => Buffer.from(text, 'base64url');
 
 const PROGRAM = {
@@ -74,7 +74,7 @@ if (file === undefined || Number.isNaN(now.getTime())) {
   process.exit(EXIT.couldNotRun);
 }
 const cases = JSON.parse(readFileSync(file, 'utf8')) as VectorCase[];
-const roots = values.root.flatMap((path) => readFileSync(path, 'latin1').match(CERTIFICATES) ?? []);
+const roots = values.root.flatMap((path) => findPemBlocks(readFileSync(path, 'latin1'), 'CERTIFICATE'));
 
 /** Returns the expectations of both ceremonies. */
 const expectationOf = (vector: VectorCase) => ({

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { findPemBlocks } from '../../src/x509/pem.js';
 import { parseRevocationLists } from '../../src/x509/revocation-list.js';
 import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
 
@@ -24,12 +25,11 @@ export interface Signed {
   readonly postQuantum: PostQuantum;
 }
 
-const CERTIFICATES = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 const DAY_MS = 86_400_000;
 
 /** Describes the certificates in a file. @throws Error when one cannot be parsed */
 export function describeCertificates(pem: string, what: string, where: string, now: Date): Signed[] {
-  return (pem.match(CERTIFICATES) ?? []).map((block) => {
+  return findPemBlocks(pem, '(?:TRUSTED |X509 )?CERTIFICATE').map((block) => {
     const certificate = new X509Certificate(block);
     const { algorithm, size } = describeKey(certificate.publicKey);
     const signature = certificate.signatureAlgorithm ?? 'unknown';

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../src/config/config.js';
+import { findPemBlocks } from '../../src/x509/pem.js';
 import { describeKey, sha256 } from './certificates.js';
 import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
 
@@ -17,8 +18,6 @@ export interface HeldKey {
   readonly fingerprint: string;
   readonly postQuantum: PostQuantum;
 }
-
-const PRIVATE_KEYS = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[^-]*-----END \1-----/g;
 
 /** Describes the keys of the TLS server. @throws Error when a key cannot be opened, without any content of the file */
 export function describeServerKeys({ tls }: Config): HeldKey[] {
@@ -52,7 +51,7 @@ export function describeBindingKeys({ bindingKeyFile }: Config): HeldKey[] {
 }
 
 function describePrivateKeys(file: string, what: string, passphrase?: string): HeldKey[] {
-  const blocks = readFileSync(file, 'latin1').match(PRIVATE_KEYS) ?? [];
+  const blocks = findPemBlocks(readFileSync(file, 'latin1'), '[A-Z0-9 ]*PRIVATE KEY');
   if (blocks.length === 0) throw new Error('holds no private key in PEM');
   return blocks.map((key) => {
     const publicKey = createPublicKey(createPrivateKey({ key, ...(passphrase ? { passphrase } : {}) }));

@@ -1,19 +1,28 @@
 import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { CallerGuard } from '../identity/caller.guard.js';
-import { Connections } from '../identity/connections.js';
+import { Connections, NAMED_CALLERS, type NamedCallers, TRUST_DOMAIN } from '../identity/connections.js';
 import { ContinuousVerification } from '../identity/continuous-verification.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
-import { NAMED_CALLERS, type NamedCallers } from '../identity/named-callers.js';
-import { TRUST_DOMAIN } from '../identity/trust-domain.js';
 import { AccessService } from './access.service.js';
 import { DeclaredPermissions } from './declared-permissions.js';
 import { PermissionGuard } from './permission.guard.js';
 import { PolicyStore } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
 
-/** Nest runs the guards in this order: the first one identifies the caller, the second one checks its permission. */
+/**
+ * Decides what an identified caller may do. The file of the access policy goes in; an allowed request or a recorded denial
+ * comes out.
+ *
+ *  - access-policy.ts parses the policy, and policy-store.ts holds it and reloads it.
+ *  - permissions.ts has the permissions and `@Requires`. declared-permissions.ts stops the boot if a route has none.
+ *  - permission.guard.ts asks access.service.ts about each request, which also limits the caller's rate (request-rate.ts).
+ *  - risk-signals.ts reports callers that behave unusually.
+ *
+ * The module also provides the classes of src/identity, because they need the trust domain and the names of the policy. Which
+ * guard runs when is in app/request-pipeline.ts.
+ */
 @Global()
 @Module({
   imports: [DiscoveryModule],
@@ -24,9 +33,9 @@ import { RiskSignals } from './risk-signals.js';
       provide: NAMED_CALLERS,
       inject: [PolicyStore],
       useFactory:
-        (inForce: PolicyStore): NamedCallers =>
+        (store: PolicyStore): NamedCallers =>
         (spiffeId) =>
-          inForce.policy.grants.has(spiffeId),
+          store.policy.grants.has(spiffeId),
     },
     ListenerTrust,
     ListenerBounds,

@@ -19,7 +19,7 @@ export class AccessService {
   private readonly rate = new RequestRate();
 
   constructor(
-    private readonly inForce: PolicyStore,
+    private readonly store: PolicyStore,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly refusals: Refusals,
     private readonly risks: RiskSignals,
@@ -33,7 +33,7 @@ export class AccessService {
    */
   async authorize(context: RequestContext & { caller: Caller }, permission: Permission | 'any'): Promise<void> {
     const { caller } = context;
-    const { policy } = this.inForce;
+    const { policy } = this.store;
     const now = this.clock.now();
     const denial = policy.deny.find((denial) => matchesCaller(denial, caller));
     // The policy denies the issued certificate, not its twin, so the log shows the fingerprint of the issued one.
@@ -52,7 +52,7 @@ export class AccessService {
   /** Returns true if an allowed request would still be allowed. Long answers ask this. */
   async isStillAllowed(context: AuthorizedContext, permission: Permission): Promise<boolean> {
     const { caller } = context;
-    const grant = this.inForce.policy.grants.get(caller.spiffeId);
+    const grant = this.store.policy.grants.get(caller.spiffeId);
     const flaw = this.findFlaw(grant, caller, permission, this.clock.now());
     return flaw === undefined && (await context.stillTrusted?.()) !== false;
   }
@@ -72,7 +72,7 @@ export class AccessService {
     now: Date,
   ): string | undefined {
     if (!grant) return 'the access policy does not name the caller';
-    if (this.inForce.policy.deny.some((denial) => matchesCaller(denial, caller))) {
+    if (this.store.policy.deny.some((denial) => matchesCaller(denial, caller))) {
       return 'the access policy denies this caller or certificate';
     }
     if (grant.notAfter && now > grant.notAfter) return 'the grant has ended';
@@ -95,7 +95,7 @@ export class AccessService {
     rpId?: string,
   ): Promise<never> {
     this.risks.countDenial(context.caller);
-    const isNamed = this.inForce.policy.grants.has(context.caller.spiffeId);
+    const isNamed = this.store.policy.grants.has(context.caller.spiffeId);
     return this.refusals.refuse(context, new Problem(slug, { detail }), isNamed, rpId);
   }
 }

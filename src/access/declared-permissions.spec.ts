@@ -4,8 +4,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { DeclaredPermissions } from './declared-permissions.js';
-import { PERMISSIONS } from './permissions.js';
-import { Requires } from './requires.js';
+import { PERMISSIONS, Requires } from './permissions.js';
 
 let app: NestFastifyApplication | undefined;
 afterEach(() => app?.close());

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { PATH_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
-import { Requires } from './requires.js';
+import { Requires } from './permissions.js';
 
 /** Stops the boot when a route declares no permission. */
 @Injectable()

@@ -5,7 +5,7 @@ import { AUTH_SERVICE } from '../../test/support/callers.js';
 import { getContext, type RequestContext } from '../http/request-context.js';
 import type { AccessService } from './access.service.js';
 import { PermissionGuard } from './permission.guard.js';
-import { Requires } from './requires.js';
+import { Requires } from './permissions.js';
 
 class Routes {
   @Requires('passkeys:read')

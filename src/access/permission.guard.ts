@@ -4,8 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { getContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { AccessService } from './access.service.js';
-import type { Permission } from './permissions.js';
-import { Requires } from './requires.js';
+import { type Permission, Requires } from './permissions.js';
 
 /** Enforces least privilege: a route without @Requires is closed. It runs after CallerGuard. */
 @Injectable()

@@ -1,3 +1,5 @@
+import { Reflector } from '@nestjs/core';
+
 /** Everything that a caller can be granted. */
 export const PERMISSIONS = [
   'passkeys:register',
@@ -12,3 +14,6 @@ export const PERMISSIONS = [
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];
+
+/** Declares the permission that a route demands; `any` admits every identity that the policy names. */
+export const Requires = Reflector.createDecorator<Permission | 'any'>();

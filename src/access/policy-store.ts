@@ -1,5 +1,6 @@
 import { type OnModuleDestroy, Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
+import { ReloadReporter } from '../audit/reload-reporter.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { readBounded } from '../config/read-bounded.js';
 import { WatchedFiles } from '../config/watched-files.js';
@@ -40,13 +41,16 @@ async function readPolicyFile(path: string): Promise<string> {
 @Injectable()
 export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(PolicyStore.name);
+  private readonly reloads: ReloadReporter;
 
   constructor(
     @Inject(POLICY_FILES) private readonly files: WatchedFiles<AccessPolicy>,
-    private readonly audit: AuditService,
-    private readonly metrics: Metrics,
-    @Inject(CONFIG) private readonly config: Pick<Config, 'worker'>,
-  ) {}
+    audit: AuditService,
+    metrics: Metrics,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
+  ) {
+    this.reloads = new ReloadReporter('policy.reload', audit, metrics, config);
+  }
 
   get policy(): AccessPolicy {
     return this.files.value;
@@ -60,15 +64,11 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     this.files.watch({
       onReloaded: (policy, previous) => {
-        this.reportReload('success', { facts: { digest: policy.digest, ...describeChange(previous, policy) } });
+        this.reloads.reportSuccess({ digest: policy.digest, ...describeChange(previous, policy) });
         this.logger.log({ message: 'access policy reloaded', digest: policy.digest });
       },
       onRefused: (detail) => {
-        this.reportReload('failure', {
-          reason: 'unusable',
-          detail: detail.slice(0, 500).toWellFormed(),
-          facts: { digest: this.policy.digest },
-        });
+        this.reloads.reportFailure(detail, { digest: this.policy.digest });
         this.logger.error({
           message: 'access policy reload refused; the previous one stays in use',
           reason: detail,
@@ -79,15 +79,6 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     await this.files.close();
-  }
-
-  private reportReload(
-    outcome: 'success' | 'failure',
-    members: { reason?: string; detail?: string; facts: object },
-  ): void {
-    this.metrics.reloads.inc({ resource: 'access-policy', outcome });
-    const facts = { worker: this.config.worker?.number, ...members.facts };
-    this.audit.recordEventually({ type: 'policy.reload', outcome, ...members, facts });
   }
 }
 

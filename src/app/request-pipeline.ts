@@ -1,16 +1,17 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Server } from 'node:https';
 import { isIP } from 'node:net';
-import { type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { PermissionGuard } from '../access/permission.guard.js';
 import type { WatchedSettings } from '../app.module.js';
 import { Refusals } from '../audit/refusals.js';
 import { type Clock, CLOCK } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
-import { orderExchanges } from '../http/exchanges.js';
+import { assignRequestId, orderExchanges, refuseConnection, toUnparsableProblem } from '../http/exchanges.js';
 import { refuseAmbiguousHeads, refuseBadEncoding, refuseForeignTargets, requireHost } from '../http/request-head.js';
-import { acceptJsonBodies } from '../http/json-body.js';
+import { acceptJsonBodies, BODY_LIMIT_BYTES } from '../http/json-body.js';
 import { QueryGuard } from '../http/query.guard.js';
 import { cutStalledConnections, setRequestTimeouts } from '../http/connection-limits.js';
 import { createValidationPipe } from '../http/validation.js';
@@ -19,6 +20,7 @@ import { CallerGuard } from '../identity/caller.guard.js';
 import { Connections } from '../identity/connections.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
+import { createTlsOptions } from '../identity/tls-options.js';
 import { recordRefusedHandshakes } from '../identity/refused-handshakes.js';
 import type { ProblemFilter } from '../http/problem.filter.js';
 import { AdmissionGuard } from '../http/admission.guard.js';
@@ -27,20 +29,61 @@ import { Metrics } from '../telemetry/metrics.js';
 import { delayExcessAnswers } from '../http/excess-answers.js';
 import { logRequests } from '../http/request-log.js';
 
+/*
+ * Everything that stands between the socket and a controller of the service. Whatever a caller sends passes, in this order:
+ *
+ *  1. the options of the adapter: TLS, the limits of the HTTP parser, and the answer to what it cannot read;
+ *  2. listeners of the server, which follow each connection;
+ *  3. hooks onRequest, on the head of the request; the first one identifies the caller;
+ *  4. the parser of the body, and then the hook preHandler, which begins no work for a closed connection;
+ *  5. guards: the caller again, its permission, the query, admission;
+ *  6. the pipe, which validates members;
+ *  7. the controller; the filter turns every failure into a problem;
+ *  8. hooks onSend and onResponse, on the answer.
+ *
+ * Nothing else registers listeners, hooks, guards, pipes or filters. Within one stage they run in the order in which they
+ * stand here.
+ */
+
+/** @param identify sets the caller of a request, or refuses it */
+export function createAdapter(
+  { trust }: Pick<WatchedSettings, 'trust'>,
+  problems: ProblemFilter,
+  identify: (request: FastifyRequest, reply: FastifyReply) => Promise<void>,
+): FastifyAdapter {
+  return new FastifyAdapter({
+    https: createTlsOptions(trust.value.context),
+    bodyLimit: BODY_LIMIT_BYTES,
+    genReqId: assignRequestId,
+    requestIdHeader: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 3_100 },
+    // Bytes that are not a request, or a request that arrives too late.
+    clientErrorHandler: (error, socket) => {
+      refuseConnection(socket, toUnparsableProblem(error));
+    },
+    // What Fastify refuses before its hooks run: an unreadable path, or a parameter that is too long.
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      const answer = (reason: unknown): void => {
+        problems.render(reason, request, reply);
+      };
+      identify(request, reply).then(() => { answer(error) }, answer); // prettier-ignore
+    },
+  });
+}
+
 interface Pipeline extends Pick<WatchedSettings, 'trust'> {
   readonly pino: Logger;
   readonly problems: ProblemFilter;
 }
 
-/**
- * Installs everything that stands between the socket and a controller. This list is the only place that registers
- * sockets' listeners, hooks, guards, pipes and filters. Within one stage they run in the order of the list.
- */
+/** Installs all stages after the adapter's options. It must run before the application is initialized. */
 export function installRequestPipeline(app: NestFastifyApplication, { trust, pino, problems }: Pipeline): void {
   const fastify = app.getHttpAdapter().getInstance();
   const server = app.getHttpServer() as unknown as Server;
 
-  // The socket, before there is a request. Exchanges come first: they keep the answers of a connection in order.
+  // The server's listeners, before there is a request. Exchanges come first: they keep the answers of a connection in order.
   orderExchanges(fastify);
   setRequestTimeouts(server);
   app.get(ListenerBounds).attachTo(server);
@@ -56,26 +99,28 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   refuseForeignTargets(fastify, (name) => isNamed(name, trust.value.certificate));
   refuseBadEncoding(fastify);
 
-  // The body: strict JSON.
+  // The body must be strict JSON.
   acceptJsonBodies(fastify);
 
-  // Guards: who calls (again, because reading may have taken long), what the caller may do, a query that the route
-  // takes. Admission is last: it holds a place from here to the answer, and only for a request that may run.
+  // Guards. CallerGuard verifies the connection again, because the body may have taken long to arrive. PermissionGuard
+  // checks the permission, and QueryGuard refuses parameters that the route does not take. Admission is last, so only a
+  // request that may run takes a place, which it keeps until it is answered.
   const { callerShare, workers } = app.get<Config>(CONFIG);
   const admission = new AdmissionGuard(new Admission(app.get(Metrics), computeAdmissionBounds(callerShare, workers)));
   app.useGlobalGuards(app.get(CallerGuard), app.get(PermissionGuard), new QueryGuard(), admission);
 
-  // Pipe: the members of the body and the query. Filter: every failure becomes a problem.
+  // The pipe validates the body, the query and the path. The filter turns every failure into a problem.
   app.useGlobalPipes(createValidationPipe());
   app.useGlobalFilters(problems);
 
-  // onSend and onResponse: the answer. Admission frees its place before an answer that says "too much" is delayed.
+  // onSend and onResponse: the answer. Admission frees its place before an answer that says "too much" is delayed, so that
+  // a delay never keeps another request waiting.
   logRequests(fastify, pino, app.get(Metrics));
   drainOnClose(fastify);
   admission.registerHook(fastify);
   delayExcessAnswers(fastify);
 
-  // onClose: no request runs any more, so the counts of refusals are whole.
+  // onClose: no request runs any more, so the counts of refusals are complete.
   fastify.addHook('onClose', () => app.get(Refusals).stop());
 }
 

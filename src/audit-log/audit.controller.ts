@@ -1,5 +1,5 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import type { Page } from '../http/page.js';
 import { IdParam } from '../http/id.param.js';

@@ -1,5 +1,5 @@
 import { Controller, Get, Header, Param, Query, StreamableFile } from '@nestjs/common';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 import { IdParam } from '../http/id.param.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { AuditReader } from './audit-reader.js';

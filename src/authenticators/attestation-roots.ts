@@ -8,15 +8,16 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
+import { ReloadReporter } from '../audit/reload-reporter.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { readBounded } from '../config/read-bounded.js';
 import { type FileListener, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AttestationVerdict } from '../webauthn/attestation-trust.js';
 import { formatName } from '../x509/certificate-path.js';
+import { findPemBlocks, PEM_DELIMITER } from '../x509/pem.js';
 import { WELL_KNOWN_ROOTS } from '../webauthn/well-known-roots.js';
 
-const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const MAX_BYTES = 4 * 1_024 * 1_024;
 
 interface LoadedRoots {
@@ -41,13 +42,16 @@ export interface RootsState {
 @Injectable()
 export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(AttestationRoots.name);
+  private readonly reloads: ReloadReporter;
   private files: WatchedFiles<LoadedRoots> | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: Pick<Config, 'attestationRootsFile' | 'worker'>,
     private readonly metrics: Metrics,
-    private readonly audit: AuditService,
-  ) {}
+    audit: AuditService,
+  ) {
+    this.reloads = new ReloadReporter('attestation-roots.reload', audit, metrics, config);
+  }
 
   /** @throws ConfigError if the file holds anything but certificates */
   async onModuleInit(): Promise<void> {
@@ -95,26 +99,17 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
     onReloaded: ({ digest, subjects }, previous) => {
       const added = subjects.filter((subject) => !previous.subjects.includes(subject));
       const removed = previous.subjects.filter((subject) => !subjects.includes(subject));
-      this.reportReload('success', { facts: { digest, previous_digest: previous.digest, added, removed } });
+      this.reloads.reportSuccess({ digest, previous_digest: previous.digest, added, removed });
       this.logger.log({ message: 'attestation roots reloaded', digest, roots: subjects.length });
     },
     onRefused: (detail) => {
-      this.reportReload('failure', { reason: 'unusable', detail: detail.slice(0, 500).toWellFormed(), facts: {} });
+      this.reloads.reportFailure(detail);
       this.logger.error({
         message: 'attestation roots reload refused; the previous ones stay in use',
         reason: detail,
       });
     },
   };
-
-  private reportReload(
-    outcome: 'success' | 'failure',
-    members: { reason?: string; detail?: string; facts: object },
-  ): void {
-    this.metrics.reloads.inc({ resource: 'attestation-roots', outcome });
-    const facts = { worker: this.config.worker?.number, ...members.facts };
-    this.audit.recordEventually({ type: 'attestation-roots.reload', outcome, ...members, facts });
-  }
 }
 
 /** @throws Error whose message says what is wrong with the file */
@@ -123,9 +118,10 @@ async function readRoots(path: string, held: LoadedRoots | undefined): Promise<L
   const digest = createHash('sha256').update(bytes).digest('hex');
   if (digest === held?.digest) return held;
   const bundle = bytes.toString('latin1');
-  const pem = bundle.match(CERTIFICATES) ?? [];
+  const pem = findPemBlocks(bundle, 'CERTIFICATE');
   if (pem.length === 0) throw new Error('has no certificate in PEM');
-  if (bundle.replace(CERTIFICATES, '').includes('-----')) {
+  const delimiters = bundle.split(PEM_DELIMITER).length - 1;
+  if (delimiters !== pem.length * 4) {
     throw new Error('has a PEM block that is not a whole certificate; it must hold certificates and nothing else');
   }
   return { digest, pem, subjects: pem.map(readSubject) };

@@ -8,6 +8,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
+import { ReloadReporter } from '../audit/reload-reporter.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { readBoundedWithDate } from '../config/read-bounded.js';
@@ -50,18 +51,18 @@ export interface MetadataState {
 export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(MetadataFile.name);
   private readonly path: string | undefined;
-  private readonly worker: number | undefined;
+  private readonly reloads: ReloadReporter;
   private files: WatchedFiles<Loaded> | undefined;
 
   constructor(
-    @Inject(CONFIG) { metadataBlobFile, worker }: Pick<Config, 'metadataBlobFile' | 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'metadataBlobFile' | 'worker'>,
     @Inject(METADATA_ROOTS) private readonly roots: readonly string[],
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly metrics: Metrics,
-    private readonly audit: AuditService,
+    audit: AuditService,
   ) {
-    this.path = metadataBlobFile;
-    this.worker = worker?.number;
+    this.path = config.metadataBlobFile;
+    this.reloads = new ReloadReporter('metadata.reload', audit, metrics, config);
   }
 
   /** @throws ConfigError if the file cannot be used */
@@ -107,22 +108,18 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   private readonly reports: FileListener<Loaded> = {
     onReloaded: (loaded, previous) => {
       this.updateMetrics(loaded);
-      this.metrics.reloads.inc({ resource: 'metadata', outcome: 'success' });
       const { no, nextUpdate, models, digest, skipped } = loaded;
       this.logger.log({ message: 'FIDO metadata reloaded', serial: no, nextUpdate, models: models.size });
       this.logSkipped(loaded);
-      const facts = { worker: this.worker, serial: no, previous_serial: previous.no, digest, skipped: skipped.length };
-      this.audit.recordEventually({ type: 'metadata.reload', outcome: 'success', facts });
+      this.reloads.reportSuccess({ serial: no, previous_serial: previous.no, digest, skipped: skipped.length });
     },
     onRefused: (reason) => {
-      this.metrics.reloads.inc({ resource: 'metadata', outcome: 'failure' });
       this.logger.error({
         message: 'FIDO metadata reload refused; the previous one stays in use',
         file: this.path,
         reason,
       });
-      const entry = { reason: 'unusable', detail: reason.slice(0, 500).toWellFormed(), facts: { worker: this.worker } };
-      this.audit.recordEventually({ type: 'metadata.reload', outcome: 'failure', ...entry });
+      this.reloads.reportFailure(reason);
     },
   };
 

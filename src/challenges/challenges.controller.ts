@@ -1,7 +1,7 @@
 import { Body, Controller, Post } from '@nestjs/common';
 import type { PublicKeyCredentialRequestOptionsJSON } from '../webauthn/json.js';
 import { AccessService } from '../access/access.service.js';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import type { CreationOptions } from '../webauthn/options.js';
 import { ChallengesService } from './challenges.service.js';

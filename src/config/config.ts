@@ -1,7 +1,32 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { WorkerNumber } from './worker.js';
+
+/*
+ * This folder holds what the service is told from outside: settings, secret keys, files and the time.
+ *
+ *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together.
+ *  - secret-keys.ts derives the keys of the service from one file.
+ *  - read-bounded.ts reads a file of limited size, watched-files.ts keeps the value of a few files current, and plain-yaml.ts
+ *    parses YAML without surprises.
+ *  - development.ts describes what a development start generates, so that production can refuse it.
+ *  - clock.ts is the only source of time.
+ */
+
+/** Identifies one of several processes that serve the same port. */
+export interface WorkerNumber {
+  /** Counts from 1. A replacement gets the number of its predecessor. */
+  readonly number: number;
+  readonly of: number;
+  /** How the predecessor ended unexpectedly; undefined for the first process with this number. */
+  readonly replaces?: WorkerEnd | undefined;
+}
+
+export interface WorkerEnd {
+  readonly pid: number;
+  readonly code: number | null;
+  readonly signal: string | null;
+}
 
 /** All settings of the service. They are read once at boot and frozen. */
 export interface Config {

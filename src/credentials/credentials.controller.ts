@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { IdParam } from '../http/id.param.js';
 import type { Page } from '../http/page.js';

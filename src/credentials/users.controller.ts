@@ -1,6 +1,6 @@
 import { Controller, Delete, Get, HttpCode, HttpStatus, Param, Query } from '@nestjs/common';
 import { AccessService } from '../access/access.service.js';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { RelyingPartyQuery, UserParam } from './dto/list-credentials.query.js';
 import { type UserSignals, UsersService } from './users.service.js';

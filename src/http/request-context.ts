@@ -2,6 +2,23 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { Svid } from '../x509/svid.js';
 
+/*
+ * This folder holds everything between the socket and a controller that does not depend on who calls. The list of what runs
+ * when is app/request-pipeline.ts.
+ *
+ *  - Connections: exchanges.ts keeps requests and answers in order, connection-limits.ts sets their time limits, drain.ts ends
+ *    them at the stop.
+ *  - Head and body: request-head.ts, json-body.ts, query.guard.ts.
+ *  - Members: validators.ts and request-class.ts declare them, validation.ts checks them, invalid-members.ts describes the wrong
+ *    ones; id.param.ts and page.ts are for paths and lists.
+ *  - Load: admission.ts decides which requests run, admission.guard.ts asks it, excess-answers.ts slows down callers that send
+ *    too much.
+ *  - Answers: problem.ts is the closed table of failures, problem.filter.ts renders them, database-unavailable.ts knows which
+ *    errors pass, request-log.ts logs each answer.
+ *
+ * This file holds what all of them know about a request.
+ */
+
 /** A service, identified by its client certificate. */
 export interface Caller extends Svid {
   /** The fingerprint of the same certificate with the other signature that ECDSA accepts: see signature-twin.ts. */

@@ -7,6 +7,19 @@ import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
 import { getContext, type RequestContext } from '../http/request-context.js';
 
+/*
+ * This folder identifies callers by mutual TLS. Certificates and files go in; a `Caller` in the request context comes out, or a
+ * refusal.
+ *
+ *  - The trust material: trust-material.ts reads and validates the files with the help of server-credentials.ts,
+ *    authorities.ts and select-lists.ts. trial-handshake.ts tries it with the certificates of trust-copy.ts before it is used.
+ *    listener-trust.ts holds it, gives the listener each reload, and counts the identity epochs. tls-options.ts has the TLS
+ *    settings.
+ *  - The connection: listener-bounds.ts bounds handshakes, refused-handshakes.ts records the refused ones. connections.ts reads
+ *    the SPIFFE ID of each connection, and peer-chain.ts the chain that the peer sent.
+ *  - The request: continuous-verification.ts verifies the connection again, and this file answers 401 if it fails.
+ */
+
 /** Headers with which a proxy would vouch for a caller. We accept none: the connection is the identity. */
 const FORWARDED_CERTIFICATES = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];
 

@@ -4,12 +4,17 @@ import type { TLSSocket } from 'node:tls';
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ListenerTrust } from './listener-trust.js';
-import { NAMED_CALLERS, type NamedCallers } from './named-callers.js';
 import { readPeerChain } from './peer-chain.js';
 import type { Caller } from '../http/request-context.js';
 import { computeTwinFingerprint } from '../x509/signature-twin.js';
 import { parseSvid, SvidError } from '../x509/svid.js';
-import { TRUST_DOMAIN } from './trust-domain.js';
+
+/** The SPIFFE trust domain of the listener, from the access policy. */
+export const TRUST_DOMAIN = Symbol('TrustDomain');
+
+/** Returns true if the current access policy names the SPIFFE ID. */
+export type NamedCallers = (spiffeId: string) => boolean;
+export const NAMED_CALLERS = Symbol('NamedCallers');
 
 /** A live connection. Its certificate is parsed once. What can change afterwards is verified at every request. */
 export interface Connection {

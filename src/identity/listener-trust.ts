@@ -1,6 +1,7 @@
 import type { Server } from 'node:https';
 import { type OnModuleDestroy, Inject, Injectable, Logger } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
+import { ReloadReporter } from '../audit/reload-reporter.js';
 import { CONFIG, type Config } from '../config/config.js';
 import type { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -19,13 +20,15 @@ export class ListenerTrust implements OnModuleDestroy {
   /** The identity epoch: 1 at the start, one more after each reload. */
   epoch = 1;
   private readonly logger = new Logger(ListenerTrust.name);
+  private readonly reloads: ReloadReporter;
 
   constructor(
     @Inject(TRUST_FILES) private readonly files: WatchedFiles<TrustMaterial>,
-    private readonly audit: AuditService,
+    audit: AuditService,
     private readonly metrics: Metrics,
-    @Inject(CONFIG) private readonly config: Pick<Config, 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
+    this.reloads = new ReloadReporter('trust.reload', audit, metrics, config);
     this.updateMetrics();
   }
 
@@ -40,32 +43,21 @@ export class ListenerTrust implements OnModuleDestroy {
 
   /** Gives the server new trust material at each reload. */
   attachTo(server: Server): void {
-    const worker = this.config.worker?.number;
     this.files.watch({
       onReloaded: (material, previous) => {
         replaceContext(server, material);
         this.epoch += 1;
         this.updateMetrics();
         this.logger.log({ message: 'trust store reloaded', trustEpoch: this.epoch, digest: material.digest });
-        this.audit.recordEventually({
-          type: 'trust.reload',
-          outcome: 'success',
-          facts: { worker, epoch: this.epoch, previous_digest: previous.digest, ...describeTrust(material) },
-        });
+        const facts = { epoch: this.epoch, previous_digest: previous.digest, ...describeTrust(material) };
+        this.reloads.reportSuccess(facts);
       },
       onRefused: (reason) => {
-        this.metrics.reloads.inc({ resource: 'trust-store', outcome: 'failure' });
         this.logger.error({
           message: 'trust store reload refused; the previous one stays in use',
           reason,
         });
-        this.audit.recordEventually({
-          type: 'trust.reload',
-          outcome: 'failure',
-          reason: 'unusable',
-          detail: reason.slice(0, 500).toWellFormed(),
-          facts: { worker, epoch: this.epoch },
-        });
+        this.reloads.reportFailure(reason, { epoch: this.epoch });
       },
     });
   }
@@ -79,7 +71,6 @@ export class ListenerTrust implements OnModuleDestroy {
     const earliest = (ends: (Date | undefined)[]): number =>
       Math.min(...ends.map((end) => end?.getTime() ?? 0)) / 1_000;
     this.metrics.trustStoreEpoch.set(this.epoch);
-    if (this.epoch > 1) this.metrics.reloads.inc({ resource: 'trust-store', outcome: 'success' });
     this.metrics.certificateExpiry.set({ file: 'certificate' }, earliest([certificate.validToDate]));
     this.metrics.certificateExpiry.set({ file: 'ca' }, earliest(authorities.map(({ validToDate }) => validToDate)));
     this.metrics.certificateExpiry.set({ file: 'crl' }, earliest(revocationLists.map(({ nextUpdate }) => nextUpdate)));

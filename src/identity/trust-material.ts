@@ -53,11 +53,11 @@ export async function readTrustMaterial(files: TlsFiles, now: Date, held?: Trust
   if (sameKey && digest === held.digest) return held;
   const certificate = readServerCertificate({ cert, key, passphrase }, now, held?.certificate);
   const file = { authorities: parseAuthorities(ca), revocationLists: await parseLists(crl) };
-  const inForce = await selectLists(file, now, held);
-  const { authorities, revocationLists } = inForce;
-  await tryHandshakes(await planTrial(inForce, now), { cert, key, passphrase });
+  const selected = await selectLists(file, now, held);
+  const { authorities, revocationLists } = selected;
+  await tryHandshakes(await planTrial(selected, now), { cert, key, passphrase });
   const trusted = { ca: Buffer.from(authorities.join('')), crl: Buffer.from(revocationLists.map(encodeList).join('')) };
-  return { context: createTlsContext({ cert, key, passphrase, ...trusted }), certificate, ...inForce, digest };
+  return { context: createTlsContext({ cert, key, passphrase, ...trusted }), certificate, ...selected, digest };
 }
 
 async function readTrustFile(setting: string, path: string): Promise<Buffer> {

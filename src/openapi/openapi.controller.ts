@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Controller, Get, Header } from '@nestjs/common';
 import { parse } from 'yaml';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 
 /** Serves the contract in openapi.yaml. Tests check it against the routes. */
 @Controller()

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpStatus, Param, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
-import { Requires } from '../access/requires.js';
+import { Requires } from '../access/permissions.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { createMalformedProblem } from '../http/problem.js';
 import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { DER, makeContextTag, readBerElement, readChildren } from '../x509/der.js';
 import { Refusal, refuseUnless } from './refusal.js';
 
 /**
@@ -18,18 +19,8 @@ const KEY_TYPES = new Set(['rsa', 'rsa-pss', 'ec', 'ed25519', 'ml-dsa-44', 'ml-d
 const MAX_RSA_BITS = 4_096;
 
 const CONSTRUCTED = 0x20;
-const MULTI_BYTE_TAG = 0x1f;
-const BIT_STRING = 0x03;
-const OCTET_STRING = 0x04;
 /** `[3] EXPLICIT`, the extensions of a TBSCertificate (RFC 5280 §4.1). */
-const EXTENSIONS = 0xa3;
-
-/** The first byte of a BER element's tag (X.690 §8.1), and the offsets of its content. */
-interface Element {
-  readonly tag: number;
-  readonly content: number;
-  readonly end: number;
-}
+const EXTENSIONS = makeContextTag(3);
 
 /** @throws Refusal attestation-invalid when x5c is not a list of certificates within the limits */
 export function readBoundedChain(x5c: unknown): readonly Uint8Array[] {
@@ -80,9 +71,11 @@ export function demandBoundedKey({ asymmetricKeyType: type, asymmetricKeyDetails
 function measureCertificate(der: Buffer, name: string): number {
   const counter = { elements: 0 };
   try {
-    const [tbs] = readChildren(der, readElement(der, 0, der.length));
-    const extensions = tbs && readChildren(der, tbs).find(({ tag }) => tag === EXTENSIONS);
-    const count = extensions ? readChildren(der, readElement(der, extensions.content, extensions.end)).length : 0;
+    const [tbs] = readChildren(der, readBerElement(der, 0, der.length), readBerElement);
+    const extensions = tbs && readChildren(der, tbs, readBerElement).find(({ tag }) => tag === EXTENSIONS);
+    const count = extensions
+      ? readChildren(der, readBerElement(der, extensions.content, extensions.end), readBerElement).length
+      : 0;
     refuseUnless(
       count <= MAX_EXTENSIONS,
       'attestation-invalid',
@@ -99,13 +92,13 @@ function measureCertificate(der: Buffer, name: string): number {
 /** @throws Refusal when a certificate has too many; RangeError when the bytes are not BER */
 function countElements(der: Buffer, from: number, to: number, counter: { elements: number }): void {
   for (let at = from; at < to;) {
-    const { tag, content, end } = readElement(der, at, to);
+    const { tag, content, end } = readBerElement(der, at, to);
     counter.elements += 1;
     const few = counter.elements <= MAX_CERTIFICATE_ELEMENTS;
     refuseUnless(few, 'attestation-invalid', 'a certificate of x5c has too many elements');
     if (tag & CONSTRUCTED) countElements(der, content, end, counter);
-    else if (tag === OCTET_STRING) countInside(der, content, end, counter);
-    else if (tag === BIT_STRING) countInside(der, content + 1, end, counter);
+    else if (tag === DER.octetString) countInside(der, content, end, counter);
+    else if (tag === DER.bitString) countInside(der, content + 1, end, counter);
     at = end;
   }
 }
@@ -117,29 +110,4 @@ function countInside(der: Buffer, from: number, to: number, counter: { elements:
   } catch (error) {
     if (error instanceof Refusal) throw error;
   }
-}
-
-/** Reads a header. An element of indefinite length fills its parent, so its end marks count, too. @throws RangeError */
-function readElement(der: Buffer, at: number, limit: number): Element {
-  const tag = der.readUInt8(at);
-  let content = at + 1;
-  if ((tag & MULTI_BYTE_TAG) === MULTI_BYTE_TAG) while (der.readUInt8(content++) >= 0x80);
-  let length = der.readUInt8(content++);
-  if (length === 0x80) return { tag, content, end: limit };
-  if (length > 0x80) {
-    const octets = length & 0x7f;
-    length = der.readUIntBE(content, octets);
-    content += octets;
-  }
-  const end = content + length;
-  if (end > limit) throw new RangeError('the element is longer than its parent');
-  return { tag, content, end };
-}
-
-function readChildren(der: Buffer, parent: Element): Element[] {
-  const children: Element[] = [];
-  for (let at = parent.content; at < parent.end; at = children.at(-1)!.end) {
-    children.push(readElement(der, at, parent.end));
-  }
-  return children;
 }

@@ -1,4 +1,4 @@
-/** One element of DER (X.690 §8.1): its tag, and the offsets of its start, its content and its end. */
+/** One element of DER or BER (X.690 §8.1): the first octet of its tag, and the offsets of its start, its content and its end. */
 export interface DerElement {
   readonly tag: number;
   readonly start: number;
@@ -16,6 +16,9 @@ export const DER = {
   generalizedTime: 0x18,
   sequence: 0x30,
 } as const;
+
+/** The number of a tag that goes on in the following octets (X.690 §8.1.2.4). */
+const MULTI_OCTET_TAG = 0x1f;
 
 /** The tag of an explicitly tagged, constructed element `[n]`. */
 export const makeContextTag = (number: number): number => 0xa0 | number;
@@ -45,11 +48,34 @@ export function readElement(der: Buffer, start: number, limit: number): DerEleme
   return { tag: der[start]!, start, content, end };
 }
 
+/**
+ * Reads the header of an element in BER, which allows more than DER: a tag of several octets, a longer length than
+ * necessary, and an indefinite length. An element of indefinite length fills its parent, so its end marks count as elements,
+ * too.
+ *
+ * @throws RangeError
+ */
+export function readBerElement(ber: Buffer, start: number, limit: number): DerElement {
+  const tag = ber.readUInt8(start);
+  let content = start + 1;
+  if ((tag & MULTI_OCTET_TAG) === MULTI_OCTET_TAG) while (ber.readUInt8(content++) >= 0x80);
+  let length = ber.readUInt8(content++);
+  if (length === 0x80) return { tag, start, content, end: limit };
+  if (length > 0x80) {
+    const octets = length & 0x7f;
+    length = ber.readUIntBE(content, octets);
+    content += octets;
+  }
+  const end = content + length;
+  if (end > limit) throw new RangeError('the element is longer than its parent');
+  return { tag, start, content, end };
+}
+
 /** Reads the elements of an element's content. @throws Error when they do not fill it */
-export function readChildren(der: Buffer, parent: DerElement): DerElement[] {
+export function readChildren(der: Buffer, parent: DerElement, readHeader = readElement): DerElement[] {
   const children: DerElement[] = [];
   for (let at = parent.content; at < parent.end; at = children.at(-1)!.end) {
-    children.push(readElement(der, at, parent.end));
+    children.push(readHeader(der, at, parent.end));
   }
   return children;
 }

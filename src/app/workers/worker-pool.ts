@@ -1,7 +1,6 @@
 import cluster from 'node:cluster';
 import type { Logger } from 'pino';
-import type { Config } from '../../config/config.js';
-import type { WorkerEnd } from '../../config/worker.js';
+import type { Config, WorkerEnd } from '../../config/config.js';
 import { WorkerError, WorkerProcess } from './worker-process.js';
 
 /** A worker that lived this long was healthy, and ended by accident: milliseconds. */

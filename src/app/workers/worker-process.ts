@@ -1,6 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Config } from '../../config/config.js';
-import type { WorkerEnd } from '../../config/worker.js';
+import type { Config, WorkerEnd } from '../../config/config.js';
 import type { Order, Question, Report } from './messages.js';
 
 /** The reason why a worker does not serve. */

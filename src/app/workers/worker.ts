@@ -1,10 +1,9 @@
 import cluster from 'node:cluster';
 import { inspect } from 'node:util';
 import { AccessPolicyError } from '../../access/access-policy.js';
-import { type Serving, startWorker } from '../start-service.js';
+import { type Serving, startWorker, STOP_SIGNALS } from '../start-service.js';
 import { type Config, ConfigError } from '../../config/config.js';
 import { HealthController } from '../management/health.controller.js';
-import { STOP_SIGNALS } from '../stop-signals.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import type { Order, Question, Report } from './messages.js';
 
