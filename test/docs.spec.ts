@@ -9,13 +9,20 @@ const PAGES = [
   'docs/runbook.md',
   'docs/problems.md',
   'docs/glossary.md',
+  'docs/performance.md',
   'CONTRIBUTING.md',
+  'CHANGELOG.md',
   'SECURITY.md',
+  'bench/README.md',
+  'clients/typescript/README.md',
+  'findings/README.md',
+  ...listPages('docs/adr'),
+  ...listPages('docs/walks'),
 ];
 
 /** A path in backticks, below a folder of the repository or of a file at its top. A pattern does not match. */
 const PATH =
-  /`((?:src|test|tools|docs|deploy|bench|clients|examples|dist)\/[^`\s*…{}]*|[\w.-]+\.(?:json|yml|md|js)|Dockerfile)`/g;
+  /`((?:src|commands|dev|test|tools|docs|deploy|bench|clients|examples|dist)\/[^`\s*…{}]*|[\w.-]+\.(?:json|yml|md|js)|Dockerfile)`/g;
 const LINK = /\]\((?!https?:|#)([^)#\s]+)(#[^)\s]+)?\)/g;
 /** A file of tests, and the names that follow it up to the next code span or line. */
 const CITATION = /`([^`]+spec\.ts)`((?:[,;]? “[^”]+”)+)/g;
@@ -108,6 +115,12 @@ describe('test/support/README.md', () => {
     expect(listed.toSorted()).toEqual(files.toSorted());
   });
 });
+
+function listPages(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `${folder}/${name}`);
+}
 
 /** The first cells of the rows that need evidence. */
 function listRows(page: string): string[] {
