@@ -34,6 +34,7 @@ function listVisits(page: string): Visit[] {
 function listDeclared(file: string): Set<string> {
   const declared = new Set<string>();
   const visit = (node: ts.Node, owner: string): void => {
+    if (ts.isImportDeclaration(node)) return;
     const name = (node as { name?: ts.Node }).name;
     if (name && (ts.isIdentifier(name) || ts.isPrivateIdentifier(name))) declared.add(owner + name.text);
     const inner = ts.isClassDeclaration(node) && node.name ? `${node.name.text}.` : '';
