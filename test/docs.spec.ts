@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
@@ -34,6 +34,13 @@ const EXEMPT = /Not applicable|All of it\./;
 const EVIDENCE = /^- \*\*([^*]+)\*\*.*\n {2}- /gm;
 /** Files that a build or a start makes. */
 const MADE = /^(?:openapi\.json|audit\.pub)$/;
+
+/** The texts in which the glossary's words count: the source and the documents, and not those about outside software. */
+const TEXTS = [
+  '*.md',
+  '{src,commands,dev,docs,tools,bench,clients,examples,deploy,test}/**/*.{ts,mjs,md,yaml,yml,sql}',
+];
+const UNCHECKED = /node_modules|docs\/glossary\.md|test\/docs\.spec\.ts/;
 
 const read = (page: string): string => readFileSync(page, 'utf8');
 
@@ -104,6 +111,17 @@ describe('docs/glossary.md', () => {
     const sorted = [...new Set(terms)].toSorted((a, b) => a.localeCompare(b, 'en'));
     expect(terms).toEqual(sorted);
   });
+
+  it('forbids in italics only words that neither the source nor a document uses', () => {
+    const rows = [...read('docs/glossary.md').matchAll(/^\| \*\*.+\| ([^|]*)\|$/gm)].map(([, cell = '']) => cell);
+    const forbidden = rows.flatMap((cell) => [...cell.matchAll(/_([^_]+)_/g)].map(([, word = '']) => splitWords(word)));
+    expect(forbidden.length).toBeGreaterThan(30);
+    const used = new RegExp(`\\b(?:${forbidden.join('|')})s?\\b`, 'g');
+    const found = globSync(TEXTS)
+      .filter((file) => !UNCHECKED.test(file))
+      .flatMap((file) => [...splitWords(read(file)).matchAll(used)].map(([word]) => `${file}: ${word}`));
+    expect(found).toEqual([]);
+  });
 });
 
 describe('test/support/README.md', () => {
@@ -115,6 +133,14 @@ describe('test/support/README.md', () => {
     expect(listed.toSorted()).toEqual(files.toSorted());
   });
 });
+
+/** Separates the words of `camelCase`, `snake_case` and `kebab-case`, in lower case. */
+function splitWords(text: string): string {
+  return text
+    .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
+    .replaceAll(/[\s_*/#-]+/g, ' ')
+    .toLowerCase();
+}
 
 function listPages(folder: string): string[] {
   return readdirSync(folder)

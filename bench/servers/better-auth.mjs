@@ -1,4 +1,4 @@
-/** Better Auth with passkeys, users registering by passkey alone. The first line of its output is its URL. */
+/** Runs Better Auth with its passkey plugin. Users register by a passkey alone. The first line of output is the URL. */
 import { createServer } from 'node:http';
 import { passkey } from '@better-auth/passkey';
 import { betterAuth } from 'better-auth';

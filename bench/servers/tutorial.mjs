@@ -1,4 +1,4 @@
-/** A passkey server as tutorials have it. The first line of its output is its URL. */
+/** Runs a passkey server as tutorials write it. The first line of output is the URL. */
 import { Buffer } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import {
@@ -21,17 +21,17 @@ await pool.query(`
     created_at timestamptz NOT NULL DEFAULT now(), last_used_at timestamptz);
   CREATE INDEX ON credentials (user_id);
 `);
-const credentialsOf = async (userId) =>
+const listCredentials = async (userId) =>
   (await pool.query('SELECT id, transports, created_at FROM credentials WHERE user_id = $1', [userId])).rows;
-const credential = async (id) => (await pool.query('SELECT * FROM credentials WHERE id = $1', [id])).rows[0];
+const findCredential = async (id) => (await pool.query('SELECT * FROM credentials WHERE id = $1', [id])).rows[0];
 
 const challenges = new Map();
-const begin = (options, userId) => {
+const beginCeremony = (options, userId) => {
   const ceremony = randomUUID();
   challenges.set(ceremony, { challenge: options.challenge, userId });
   return { ceremony, options };
 };
-const take = (ceremony) => {
+const takeChallenge = (ceremony) => {
   const begun = challenges.get(ceremony);
   challenges.delete(ceremony);
   return begun;
@@ -46,14 +46,14 @@ app.post('/register/options', async ({ body: { userId } }, response) => {
     rpID,
     userName: userId,
     attestationType: 'none',
-    excludeCredentials: await credentialsOf(userId),
+    excludeCredentials: await listCredentials(userId),
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
   });
-  response.json(begin(options, userId));
+  response.json(beginCeremony(options, userId));
 });
 
 app.post('/register/verify', async ({ body }, response) => {
-  const begun = take(body.ceremony);
+  const begun = takeChallenge(body.ceremony);
   if (!begun) return response.status(400).json({ error: 'no challenge' });
   const { verified, registrationInfo: made } = await verifyRegistrationResponse({
     response: body.response,
@@ -73,14 +73,14 @@ app.post('/login/options', async ({ body: { userId } }, response) => {
   const options = await generateAuthenticationOptions({
     rpID,
     userVerification: 'required',
-    ...(userId ? { allowCredentials: await credentialsOf(userId) } : {}),
+    ...(userId ? { allowCredentials: await listCredentials(userId) } : {}),
   });
-  response.json(begin(options, userId));
+  response.json(beginCeremony(options, userId));
 });
 
 app.post('/login/verify', async ({ body }, response) => {
-  const begun = take(body.ceremony);
-  const known = await credential(body.response.id);
+  const begun = takeChallenge(body.ceremony);
+  const known = await findCredential(body.response.id);
   if (!begun || !known || (begun.userId && begun.userId !== known.user_id))
     return response.status(400).json({ error: 'no such challenge or credential' });
   const { id, public_key: publicKey, counter, transports } = known;
@@ -98,9 +98,9 @@ app.post('/login/verify', async ({ body }, response) => {
   response.json({ verified, userId: known.user_id });
 });
 
-app.get('/users/:id/credentials', async ({ params }, response) => response.json(await credentialsOf(params.id)));
+app.get('/users/:id/credentials', async ({ params }, response) => response.json(await listCredentials(params.id)));
 app.get('/credentials/:id', async ({ params }, response) => {
-  const { id, user_id: userId, transports, created_at: createdAt } = await credential(params.id);
+  const { id, user_id: userId, transports, created_at: createdAt } = await findCredential(params.id);
   response.json({ id, userId, transports, createdAt });
 });
 

@@ -63,14 +63,14 @@ function unexplained({ row, events }: Told): string[] {
   const last = events.findLast(({ type }) => type in STATUS);
   const expected = {
     registrations: 1,
-    unsequenced: 0,
+    withoutLeaf: 0,
     status: last && STATUS[last.type],
     ...(renames > 0 ? { name: `name-${String(renames)}` } : {}),
     last_used: verified?.time ?? null,
     ...(verified ? { sign_count: verified.sign_count } : {}),
   };
-  const unsequenced = events.filter(({ leaf }) => leaf === null).length;
-  const actual: Record<string, unknown> = { ...row, registrations: of('register').length, unsequenced };
+  const withoutLeaf = events.filter(({ leaf }) => leaf === null).length;
+  const actual: Record<string, unknown> = { ...row, registrations: of('register').length, withoutLeaf };
   return Object.entries(expected).flatMap(([name, value]) =>
     actual[name] === value ? [] : [`${name} is ${String(actual[name])}, but its events give ${String(value)}`],
   );
