@@ -54,14 +54,14 @@ describe('an access policy', () => {
       {
         id: 'spiffe://bank.example/ns/prod/sa/auth-service',
         permissions: new Set(['passkeys:register', 'passkeys:authenticate', 'passkeys:read', 'passkeys:manage']),
-        readRelyingParties: ['login.bank.example'],
+        relyingParties: ['login.bank.example'],
         requestsPerSecond: 500,
         notAfter: null,
       },
       {
         id: 'spiffe://bank.example/ns/audit/sa/siem',
         permissions: new Set(['audit:read', 'audit:export']),
-        readRelyingParties: null,
+        relyingParties: null,
         requestsPerSecond: null,
         notAfter: new Date('2027-06-30T00:00:00Z'),
       },

@@ -8,7 +8,7 @@ export interface Grant {
   readonly id: string;
   readonly permissions: ReadonlySet<Permission>;
   /** null: all relying parties. */
-  readonly readRelyingParties: readonly string[] | null;
+  readonly relyingParties: readonly string[] | null;
   /** null: no limit. */
   readonly requestsPerSecond: number | null;
   readonly notAfter: Date | null;
@@ -103,10 +103,10 @@ class PolicyReader {
     return {
       id,
       permissions: new Set(permissions as Permission[]),
-      readRelyingParties:
+      relyingParties:
         service['relyingParties'] === undefined
           ? null
-          : this.relyingParties(service['relyingParties'], `${path}.relyingParties`),
+          : this.readRelyingParties(service['relyingParties'], `${path}.relyingParties`),
       requestsPerSecond: this.readRate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
       notAfter: this.readTime(service['notAfter'], `${path}.notAfter`),
     };
@@ -154,7 +154,7 @@ class PolicyReader {
     return texts;
   }
 
-  private relyingParties(value: unknown, path: string): string[] {
+  private readRelyingParties(value: unknown, path: string): string[] {
     const rpIds = this.readTexts(value, path);
     for (const rpId of rpIds.filter((text): boolean => text !== '' && !isRpId(text))) {
       this.addMistake(path, `"${rpId}" is not an RP ID, a domain in lower case such as login.example.com`);

@@ -46,7 +46,7 @@ export class AccessService {
     this.metrics.decisions.inc({ permission, outcome });
     if (!grant || flaw !== undefined) return this.refuse(context, 'permission-denied', flaw ?? '');
     this.limitRate(context, grant, now);
-    context.relyingParties = grant.readRelyingParties;
+    context.relyingParties = grant.relyingParties;
   }
 
   /** Returns true if an allowed request would still be allowed. Long answers ask this. */
