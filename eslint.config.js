@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 
 const LIBRARY = {
   name: '@simplewebauthn/server',
-  message: 'The types of the browser’s JSON are in src/webauthn/json.ts.',
+  message: 'The files of src/webauthn export the types of the browser’s JSON.',
 };
 
 const EXCEPTIONS = { group: ['@nestjs/common'], importNamePattern: 'Exception$', message: 'Throw a Problem.' };

@@ -5,7 +5,7 @@ import { POLICY_FILES } from './access/policy-store.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuditLogModule } from './audit-log/audit-log.module.js';
 import { AuthenticatorsModule } from './authenticators/authenticators.module.js';
-import { METADATA_ROOTS } from './authenticators/metadata-roots.js';
+import { METADATA_ROOTS } from './authenticators/metadata-file.js';
 import { ChallengesModule } from './challenges/challenges.module.js';
 import { CLOCK, type Clock } from './config/clock.js';
 import { CONFIG, type Config } from './config/config.js';

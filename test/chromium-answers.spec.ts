@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { COSE_ALGORITHMS } from '../src/webauthn/algorithms.js';
+import { COSE_ALGORITHMS } from '../src/webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../src/webauthn/attestation-statement.js';
-import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '../src/webauthn/json.js';
-import { verifyAuthentication } from '../src/webauthn/verify-authentication.js';
-import { type VerifiedRegistration, verifyRegistration } from '../src/webauthn/verify-registration.js';
+import { type AuthenticationResponseJSON, verifyAuthentication } from '../src/webauthn/verify-authentication.js';
+import {
+  type RegistrationResponseJSON,
+  type VerifiedRegistration,
+  verifyRegistration,
+} from '../src/webauthn/verify-registration.js';
 
 interface Sample {
   readonly label: string;

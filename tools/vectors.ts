@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { EXIT, type Program, readArguments, reportUsage } from '../commands/command-line.js';
-import { COSE_ALGORITHMS } from '../src/webauthn/algorithms.js';
+import { COSE_ALGORITHMS } from '../src/webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../src/webauthn/attestation-statement.js';
 import { Refusal } from '../src/webauthn/refusal.js';
 import { verifyAuthentication } from '../src/webauthn/verify-authentication.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import type { Config } from '../../src/config/config.js';
 import { readSecretKeys } from '../../src/config/secret-keys.js';
-import { computeBindingMac } from '../../src/credentials/binding.js';
+import { computeBindingMac } from '../../src/credentials/credential-bindings.js';
 import { type Member, compileMember, type Population } from './population.js';
 
 const CHUNK = 5_000;

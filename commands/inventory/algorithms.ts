@@ -21,7 +21,7 @@ export function classifyPostQuantum(algorithm: string): PostQuantum {
 export const SERVICE_ALGORITHMS: readonly { what: string; algorithm: string; where: string }[] = [
   { what: 'challenges', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/challenges/challenges.service.ts' },
   { what: 'user handles', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/challenges/challenges.service.ts' },
-  { what: 'MAC of a credential row', algorithm: 'HMAC-SHA-256', where: 'src/credentials/binding.ts' },
+  { what: 'MAC of a credential row', algorithm: 'HMAC-SHA-256', where: 'src/credentials/credential-bindings.ts' },
   { what: 'decoys for users without passkeys', algorithm: 'HMAC-SHA-256', where: 'src/challenges/decoy.ts' },
   { what: 'ids of decoys', algorithm: 'HKDF-SHA-256', where: 'src/challenges/decoy.ts' },
   {

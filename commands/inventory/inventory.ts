@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../src/config/config.js';
 import { readTrustMaterial } from '../../src/identity/trust-material.js';
-import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
+import { ALGORITHMS } from '../../src/webauthn/cose.js';
 import { FIDO_METADATA_ROOTS, WELL_KNOWN_ROOTS } from '../../src/webauthn/well-known-roots.js';
 import { describeCertificates, describeRevocationLists, type Signed } from './certificates.js';
 import { describeDatabase, type DatabaseConnection } from './database.js';
@@ -47,7 +47,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       cose,
       what: offered ? 'offered by default' : 'if a relying party’s policy lists it',
       algorithm: name,
-      where: 'src/webauthn/algorithms.ts',
+      where: 'src/webauthn/cose.ts',
       postQuantum: classifyPostQuantum(name),
     })),
     service: SERVICE_ALGORITHMS.map((use) => ({ ...use, postQuantum: classifyPostQuantum(use.algorithm) })),

@@ -12,7 +12,6 @@ const EMPTY: AuthenticatorModel = {
   description: undefined,
   icon: undefined,
   roots: [],
-  attestationTypes: [],
   reports: [],
 };
 
@@ -25,7 +24,6 @@ describe('the description of a model', () => {
       description: 'Model One',
       icon: ICON,
       roots: ['PEM'],
-      attestationTypes: ['basic_full'],
       reports: [
         { status: 'FIDO_CERTIFIED_L2', effectiveDate: new Date('2025-01-01') },
         { status: 'USER_KEY_PHYSICAL_COMPROMISE', effectiveDate: new Date('2026-01-01') },
@@ -33,10 +31,8 @@ describe('the description of a model', () => {
     });
     expect(models.findLabel(MODEL)).toEqual({ name: 'Model One', icon: ICON });
     expect([models.isKnown(MODEL), models.listRoots(MODEL)]).toEqual([true, ['PEM']]);
-    expect(models.listAttestationTypes(MODEL)).toEqual(['basic_full']);
     expect(models.findStanding(MODEL, NOW)).toEqual({ verdict: 'compromised', status: 'USER_KEY_PHYSICAL_COMPROMISE' });
     expect(models.findStanding(MODEL, new Date('2025-06-01'))).toEqual({ verdict: 'good' });
-    expect(models.findCertificationLevel(MODEL, NOW)).toBe('FIDO_CERTIFIED_L2');
   });
 
   it('has its name from the own list when metadata lacks it or its name', () => {
@@ -59,9 +55,6 @@ describe('the description of a model', () => {
   it.each([ZEROS, '33333333-2222-4333-8444-555555555555', 'constructor'])('is empty for %s', (aaguid) => {
     const models = createServiceKnowing(MODEL);
     expect([models.findLabel(aaguid), models.isKnown(aaguid), models.listRoots(aaguid)]).toEqual([null, false, []]);
-    expect([models.findStanding(aaguid, NOW), models.findCertificationLevel(aaguid, NOW)]).toEqual([
-      { verdict: 'good' },
-      null,
-    ]);
+    expect(models.findStanding(aaguid, NOW)).toEqual({ verdict: 'good' });
   });
 });

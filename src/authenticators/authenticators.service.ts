@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { findAuthenticatorName } from './authenticator-names.js';
 import { MetadataFile } from './metadata-file.js';
-import { findCertification, type Standing, decideStanding } from './status-reports.js';
+import { type Standing, decideStanding } from './status-reports.js';
 
 /** The name of an authenticator model, and its icon as a `data:` URL. */
 export interface AuthenticatorLabel {
@@ -37,18 +37,8 @@ export class AuthenticatorsService {
     return this.metadata.findModel(aaguid)?.roots ?? [];
   }
 
-  /** Attestation types as the FIDO registry spells them: `basic_full`, `basic_surrogate`, `attca`, … */
-  listAttestationTypes(aaguid: string): readonly string[] {
-    return this.metadata.findModel(aaguid)?.attestationTypes ?? [];
-  }
-
   /** The standing of a model; good if metadata does not name it. */
   findStanding(aaguid: string, now: Date): Standing {
     return decideStanding(this.metadata.findModel(aaguid)?.reports ?? [], now);
-  }
-
-  /** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null: none. */
-  findCertificationLevel(aaguid: string, now: Date): string | null {
-    return findCertification(this.metadata.findModel(aaguid)?.reports ?? [], now);
   }
 }

@@ -2,8 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { dayFromNow, MetadataAuthority, type SignerProfile } from '../../test/support/metadata-blob.js';
 import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
 import { MAX_BLOB_BYTES, verifyMetadataBlob } from './metadata-blob.js';
-import { MetadataError } from './metadata-error.js';
-import type { Metadata } from './metadata.js';
+import { type Metadata, MetadataError } from './metadata.js';
 
 const AAGUID = '2fc0579f-8113-47ea-b116-bb5a8db9202a';
 const OTHER = '9ddd1817-af5a-4672-a2b9-3e3dd95000a9';
@@ -36,7 +35,6 @@ describe('FIDO Metadata Service v3.1 §3.2, a BLOB', () => {
       description: 'Model One',
       icon: ICON,
       roots: Array(2).fill(expect.stringContaining('BEGIN CERTIFICATE')),
-      attestationTypes: ['basic_full'],
       reports: [
         { status: 'FIDO_CERTIFIED', effectiveDate: null },
         { status: 'REVOKED', effectiveDate: new Date('2026-01-31T00:00:00Z') },
@@ -207,7 +205,7 @@ describe('the payload of a BLOB', () => {
     ['an icon that is very large', { icon: `data:image/png;base64,${'A'.repeat(70_000)}` }],
     ['roots that cannot be parsed', { attestationRootCertificates: ['AAAA', 1, null] }],
   ])('is accepted without %s, and reports that', (_, metadataStatement) => {
-    const nothing = { description: undefined, icon: undefined, roots: [], attestationTypes: [], reports: [] };
+    const nothing = { description: undefined, icon: undefined, roots: [], reports: [] };
     const { models, skipped } = verifyModel({ metadataStatement });
     expect(models.get(AAGUID)).toEqual(nothing);
     expect(skipped).toHaveLength(1);

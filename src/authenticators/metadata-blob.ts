@@ -1,6 +1,5 @@
 import { type KeyObject, verify } from 'node:crypto';
-import { MetadataError } from './metadata-error.js';
-import { type Metadata, readMetadata } from './metadata.js';
+import { type Metadata, MetadataError, readMetadata } from './metadata.js';
 import { verifySigner } from './signer-chain.js';
 
 /*

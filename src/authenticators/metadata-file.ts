@@ -15,9 +15,10 @@ import { readBoundedWithDate } from '../config/read-bounded.js';
 import { type FileListener, WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { MAX_BLOB_BYTES, verifyMetadataBlob } from './metadata-blob.js';
-import { MetadataError } from './metadata-error.js';
-import { METADATA_ROOTS } from './metadata-roots.js';
-import type { AuthenticatorModel, Metadata } from './metadata.js';
+import { type AuthenticatorModel, type Metadata, MetadataError } from './metadata.js';
+
+/** The roots in PEM. The signer of FIDO metadata must lead to one of them. */
+export const METADATA_ROOTS = Symbol('MetadataRoots');
 
 const DAY_MS = 86_400_000;
 /** One line of the log names at most this many parts. */

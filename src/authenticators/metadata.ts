@@ -1,7 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { isText } from '../http/validators.js';
-import { MetadataError } from './metadata-error.js';
 import { sortReports, type StatusReport } from './status-reports.js';
+
+/** A metadata file that cannot be used. The message tells its provider why, in the words of the specification. */
+export class MetadataError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'MetadataError';
+  }
+}
 
 /** The part of a BLOB's payload that the service keeps (FIDO Metadata Service v3.1 §3.1.6). */
 export interface Metadata {
@@ -22,7 +29,6 @@ export interface AuthenticatorModel {
   readonly icon: string | undefined;
   /** attestationRootCertificates in PEM: roots, or the attestation certificates themselves. */
   readonly roots: readonly string[];
-  readonly attestationTypes: readonly string[];
   /** Sorted by date (status-reports.ts). */
   readonly reports: readonly StatusReport[];
 }
@@ -76,7 +82,7 @@ function readModel(
   certificates: Map<string, string | undefined>,
   skipped: string[],
 ): AuthenticatorModel {
-  const { description, icon, attestationRootCertificates, attestationTypes } = toMembers(entry['metadataStatement']);
+  const { description, icon, attestationRootCertificates } = toMembers(entry['metadataStatement']);
   const skipUnless = (holds: boolean, what: string): boolean => {
     if (!holds) skipped.push(`${place}: ${what}`);
     return holds;
@@ -89,7 +95,6 @@ function readModel(
     description: named ? (description as string | undefined) : undefined,
     icon: shown ? (icon as string | undefined) : undefined,
     roots: roots.filter((root) => root !== undefined),
-    attestationTypes: keepTexts(attestationTypes),
     reports: sortReports(readReports(entry['statusReports'], place, skipped)),
   };
 }

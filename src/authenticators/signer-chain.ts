@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { validatePath, describeCertificate } from '../x509/certificate-path.js';
-import { MetadataError } from './metadata-error.js';
+import { describeCertificate, validatePath } from '../x509/certificate-path.js';
+import { MetadataError } from './metadata.js';
 
 /**
  * Verifies the chain of the signer: it must lead to a root, and the leaf must be for the host name. Nothing is fetched:

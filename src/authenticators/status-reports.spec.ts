@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { findCertification, sortReports, decideStanding, type StatusReport } from './status-reports.js';
+import { sortReports, decideStanding, type StatusReport } from './status-reports.js';
 
 const NOW = new Date('2026-07-01T12:00:00Z');
 
@@ -102,27 +102,5 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
   it('is that of the latest compromise', () => {
     const reports = ['USER_KEY_REMOTE_COMPROMISE 2025-03-01', 'USER_VERIFICATION_BYPASS 2025-02-01'];
     expect(findStanding(...reports)).toBe('USER_KEY_REMOTE_COMPROMISE');
-  });
-});
-
-describe('the certification level of a model', () => {
-  const findLevel = (...reports: string[]): string | null =>
-    findCertification(sortReports(reports.map(parseReport)), NOW);
-
-  it('is the latest one that applies', () => {
-    const reports = ['FIDO_CERTIFIED_L2 2026-08-01', 'FIDO_CERTIFIED_L1plus 2025-01-01', 'FIDO_CERTIFIED 2020-01-01'];
-    expect(findLevel(...reports)).toBe('FIDO_CERTIFIED_L1plus');
-  });
-
-  it('survives a report that is not a certification', () => {
-    expect(findLevel('FIDO_CERTIFIED_L1 2020-01-01', 'UPDATE_AVAILABLE 2021-01-01')).toBe('FIDO_CERTIFIED_L1');
-  });
-
-  it.each([['NOT_FIDO_CERTIFIED'], ['REVOKED']])('ends with %s', (status) => {
-    expect(findLevel('FIDO_CERTIFIED_L1 2020-01-01', `${status} 2021-01-01`)).toBeNull();
-  });
-
-  it('is none when there was none', () => {
-    expect(findLevel('SELF_ASSERTION_SUBMITTED 2020-01-01')).toBeNull();
   });
 });

@@ -29,11 +29,11 @@ const COMPROMISES = [
   'USER_KEY_PHYSICAL_COMPROMISE',
 ] as const;
 
-export type Undesired = (typeof COMPROMISES)[number] | 'REVOKED';
+type Undesired = (typeof COMPROMISES)[number] | 'REVOKED';
 
 export type Standing = { readonly verdict: 'good' } | { readonly verdict: 'compromised'; readonly status: Undesired };
 
-/** Sorts reports into the order that decideStanding and findCertification expect. */
+/** Sorts reports into the order that decideStanding expects. */
 export function sortReports(reports: readonly StatusReport[]): readonly StatusReport[] {
   return reports
     .map((report) => ({ report, rank: rankReport(report) }))
@@ -52,14 +52,6 @@ export function decideStanding(ordered: readonly StatusReport[], now: Date): Sta
   }
   const status = revoked ? 'REVOKED' : compromise;
   return status === undefined ? { verdict: 'good' } : { verdict: 'compromised', status };
-}
-
-/** FIDO_CERTIFIED, FIDO_CERTIFIED_L1 … FIDO_CERTIFIED_L3plus; null: the model has no certification, or no longer. */
-export function findCertification(ordered: readonly StatusReport[], now: Date): string | null {
-  const latest = keepEffective(ordered, now).findLast(
-    ({ status }) => isCertification(status) || status === 'NOT_FIDO_CERTIFIED' || status === 'REVOKED',
-  );
-  return latest && isCertification(latest.status) ? latest.status : null;
 }
 
 function keepEffective(ordered: readonly StatusReport[], now: Date): StatusReport[] {

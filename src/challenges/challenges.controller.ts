@@ -1,9 +1,8 @@
 import { Body, Controller, Post } from '@nestjs/common';
-import type { PublicKeyCredentialRequestOptionsJSON } from '../webauthn/json.js';
+import type { CreationOptions, PublicKeyCredentialRequestOptionsJSON } from '../webauthn/options.js';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/permissions.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
-import type { CreationOptions } from '../webauthn/options.js';
 import { ChallengesService } from './challenges.service.js';
 import { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';

@@ -1,3 +1,14 @@
+/**
+ * Challenges: what a ceremony begins with.
+ *
+ *  1. challenges.service.ts takes the request, demands that the caller identified the user before a registration
+ *     (identity-proof.ts), and makes the options of src/webauthn/options.ts.
+ *  2. challenge.repository.ts stores the challenge and its audit event in one statement, within the limits of the user
+ *     (user-limits.repository.ts has the rules). user-limiter.ts refuses a challenge over a limit.
+ *  3. A user without passkeys is shown decoys (decoy.ts), whose shapes are those of real lists (decoy-shapes.ts).
+ *  4. src/credentials/answer.repository.ts redeems a challenge. expired-challenge-purger.ts deletes those that nobody
+ *     answers.
+ */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { PublicKeyCredentialDescriptorJSON, PublicKeyCredentialRequestOptionsJSON } from '../webauthn/json.js';
+import {
+  type CreationOptions,
+  makeCreationOptions,
+  makeRequestOptions,
+  type PublicKeyCredentialDescriptorJSON,
+  type PublicKeyCredentialRequestOptionsJSON,
+} from '../webauthn/options.js';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -10,7 +16,6 @@ import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
-import { type CreationOptions, makeCreationOptions, makeRequestOptions } from '../webauthn/options.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { makeDecoyDescriptors, sortTransports } from './decoy.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';

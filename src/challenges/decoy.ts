@@ -1,5 +1,5 @@
 import { createHmac, hash, hkdfSync } from 'node:crypto';
-import type { PublicKeyCredentialDescriptorJSON } from '../webauthn/json.js';
+import type { PublicKeyCredentialDescriptorJSON } from '../webauthn/options.js';
 
 /** A descriptor without its id. */
 interface DescriptorShape {

@@ -17,7 +17,6 @@ const models = new AuthenticatorsService({
           description: 'Model One',
           icon: undefined,
           roots: [],
-          attestationTypes: [],
           reports: [{ status: 'REVOKED', effectiveDate: new Date('2026-08-01T00:00:00Z') }],
         }
       : undefined,

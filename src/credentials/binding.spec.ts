@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { credentialRow } from '../../test/support/credential-rows.js';
-import { isBindingValid, computeBindingMac } from './binding.js';
+import { computeBindingMac, isBindingValid } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 const KEY = randomBytes(32);

@@ -1,8 +1,8 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { RequestContext } from '../http/request-context.js';
-import { isBindingValid, computeBindingMac } from './binding.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 /** Seals credential rows, and finds rows that something other than this service changed. */
@@ -59,4 +59,37 @@ export class CredentialBindings {
   async verifyRows(context: RequestContext, credentials: CredentialEntity[]): Promise<boolean> {
     return (await this.keepGenuine(context, credentials)).length === credentials.length;
   }
+}
+
+type Bound = Pick<
+  CredentialEntity,
+  'rpId' | 'id' | 'userId' | 'credentialId' | 'publicKey' | 'aaguid' | 'backupEligible' | 'status'
+>;
+
+/**
+ * Computes the HMAC-SHA-256 over the members that decide who can sign in with a row. Anyone who can write to the table
+ * but lacks the key cannot give a credential to another user, replace its public key, change its model, make it a
+ * multi-device credential or reactivate it. (The MAC does not detect an old row that is restored whole, with its old
+ * MAC. The audit log shows that.)
+ */
+export function computeBindingMac(
+  key: Buffer,
+  { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status }: Bound,
+): Buffer {
+  const binding = [
+    rpId,
+    id,
+    userId,
+    credentialId.toString('base64'),
+    publicKey.toString('base64'),
+    aaguid,
+    backupEligible,
+    status,
+  ];
+  return createHmac('sha256', key).update(JSON.stringify(binding)).digest();
+}
+
+export function isBindingValid(key: Buffer, credential: CredentialEntity): boolean {
+  const mac = computeBindingMac(key, credential);
+  return mac.length === credential.bindingMac.length && timingSafeEqual(mac, credential.bindingMac);
 }

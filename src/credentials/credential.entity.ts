@@ -3,6 +3,20 @@ import type { AttestationTrust } from '../webauthn/refusal.js';
 
 export type CredentialStatus = 'active' | 'suspended' | 'revoked';
 
+interface Transition {
+  readonly from: readonly CredentialStatus[];
+  readonly to: CredentialStatus;
+}
+
+/** All status changes of a credential. `revoked` is final: no transition leads out of it. */
+export const TRANSITIONS = {
+  suspend: { from: ['active'], to: 'suspended' },
+  reinstate: { from: ['suspended'], to: 'active' },
+  revoke: { from: ['active', 'suspended'], to: 'revoked' },
+} as const satisfies Record<string, Transition>;
+
+export type TransitionName = keyof typeof TRANSITIONS;
+
 /** A passkey (WebAuthn L3 §4, credential record) with its status. */
 @Entity('credential')
 export class CredentialEntity {
@@ -80,7 +94,7 @@ export class CredentialEntity {
   @Column({ type: 'timestamptz', name: 'last_used_at', precision: 3, nullable: true })
   lastUsedAt: Date | null;
 
-  /** HMAC-SHA-256 over the members that only this service may change (binding.ts). */
+  /** HMAC-SHA-256 over the members that only this service may change (credential-bindings.ts). */
   @Column('bytea', { name: 'binding_mac' })
   bindingMac: Buffer;
 }

@@ -9,10 +9,9 @@ import { type AuthorizedContext, Context } from '../http/request-context.js';
 import type { CredentialEntity } from './credential.entity.js';
 import { CredentialsService } from './credentials.service.js';
 import { RegisterCredentialDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
-import { CredentialResponse } from './dto/credential.response.js';
+import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 import { ListCredentialsQuery } from './dto/list-credentials.query.js';
 import { ChangeStatusDto, RenameCredentialDto } from './dto/manage-credential.dto.js';
-import type { VerifiedResponse } from './dto/verified.response.js';
 import { RegisterCredential } from './register-credential.js';
 import { VerifyCredential } from './verify-credential.js';
 

@@ -1,3 +1,17 @@
+/**
+ * Credentials (passkeys) from registration to erasure.
+ *
+ *  1. An answer comes in through credentials.controller.ts. answer.repository.ts redeems its challenge and loads what the
+ *     answer is checked against.
+ *  2. register-credential.ts ends a registration, verify-credential.ts an authentication. src/webauthn verifies the
+ *     answer, and authenticator-policy.ts decides on its model and its backup.
+ *  3. credential-bindings.ts seals each row with a MAC and finds rows that something else changed. binding-key-check.ts
+ *     checks the key itself with a sample.
+ *  4. A refused answer is recorded by refused-answer-recorder.ts. unknown-credential-check.ts decides if the browser may
+ *     be told to forget the passkey.
+ *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys.
+ *  6. enrolled-models.ts answers relying parties who ask which passkeys a new policy would refuse.
+ */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';

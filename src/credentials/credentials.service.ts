@@ -9,10 +9,9 @@ import { decodeCursor, type Page, toPage } from '../http/page.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { CredentialBindings } from './credential-bindings.js';
-import { CredentialEntity } from './credential.entity.js';
+import { CredentialEntity, type TransitionName, TRANSITIONS } from './credential.entity.js';
 import { CredentialResponse } from './dto/credential.response.js';
 import type { ListCredentialsQuery } from './dto/list-credentials.query.js';
-import { TRANSITIONS, type TransitionName } from './transitions.js';
 
 /**
  * Reads credentials, renames them and changes their status. Every method is limited to the relying parties of the

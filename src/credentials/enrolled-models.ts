@@ -12,7 +12,7 @@ type Settings = Parameters<EnrolledCredentials['findRefused']>[0];
 
 /** Checks the active passkeys of a relying party against a policy, by the rules of a sign-in, one model at a time. */
 @Injectable()
-export class EnrolledModels extends EnrolledCredentials {
+class EnrolledModels extends EnrolledCredentials {
   constructor(
     private readonly credentials: CredentialRepository,
     @Inject(CLOCK) private readonly clock: Clock,

@@ -1,6 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import type { RegistrationResponseJSON } from '../webauthn/json.js';
+import {
+  type RegistrationResponseJSON,
+  type VerifiedRegistration,
+  verifyRegistration,
+} from '../webauthn/verify-registration.js';
 import { type DataSource, Not } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
@@ -12,11 +16,9 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { AnswerRepository, type RedeemedChallenge } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { type RelyingPartyPolicy, completePolicy } from '../relying-parties/relying-party-policy.js';
-import { ADVICE } from '../webauthn/advice.js';
+import { completePolicy, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { ADVICE, type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
 import { chooseUserVerification } from '../webauthn/options.js';
-import { type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
-import { type VerifiedRegistration, verifyRegistration } from '../webauthn/verify-registration.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';

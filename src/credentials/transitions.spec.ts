@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { CredentialStatus } from './credential.entity.js';
-import { TRANSITIONS, type TransitionName } from './transitions.js';
+import { type CredentialStatus, type TransitionName, TRANSITIONS } from './credential.entity.js';
 
 const STATUSES: CredentialStatus[] = ['active', 'suspended', 'revoked'];
 

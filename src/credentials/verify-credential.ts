@@ -1,6 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type { AuthenticationResponseJSON } from '../webauthn/json.js';
+import {
+  type AuthenticationResponseJSON,
+  type VerifiedAuthentication,
+  verifyAuthentication,
+} from '../webauthn/verify-authentication.js';
 import { Repository } from 'typeorm';
 import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
@@ -10,17 +14,14 @@ import { AnswerRepository, readCredential, type RedeemedChallenge } from './answ
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
-import { ADVICE } from '../webauthn/advice.js';
-import { step, Refusal, refuseUnless } from '../webauthn/refusal.js';
-import { type VerifiedAuthentication, verifyAuthentication } from '../webauthn/verify-authentication.js';
+import { ADVICE, Refusal, refuseUnless, step } from '../webauthn/refusal.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
-import type { VerifiedResponse } from './dto/verified.response.js';
-import { CredentialResponse } from './dto/credential.response.js';
+import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 
 /** A redeemed challenge whose relying party exists and is enabled. */
 type Ceremony = RedeemedChallenge & { readonly origins: string[]; readonly policy: RelyingPartyPolicy };

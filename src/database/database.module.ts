@@ -1,3 +1,13 @@
+/**
+ * The connections to PostgreSQL, and the means to send it statements. Tables and their SQL belong to the features.
+ *
+ *  - data-source.ts has the settings of the pools and of each session, and runs the migrations.
+ *  - database-session.ts is the client that all pools use. It survives lost connections and reads password files.
+ *  - ceremony-pool.ts holds the connections of the ceremonies, so that a list or an export never holds up a sign-in.
+ *  - named-statement.ts makes a statement that PostgreSQL plans once per connection, rows-statement.ts one that takes
+ *    many rows, and statement-batcher.ts lets concurrent requests share it (docs/adr/0015-combined-statements.md).
+ *  - role-scripts.ts runs the scripts of deploy/postgres, for the tests and the embedded database.
+ */
 import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CONFIG, type Config } from '../config/config.js';

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { ADVICE } from '../webauthn/advice.js';
-import { REASONS } from '../webauthn/refusal.js';
+import { ADVICE, REASONS } from '../webauthn/refusal.js';
 import { appendPointer, PROBLEMS, type ProblemSlug } from './problem.js';
 
 const SLUGS = Object.keys(PROBLEMS) as ProblemSlug[];

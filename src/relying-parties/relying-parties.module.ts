@@ -1,3 +1,12 @@
+/**
+ * Relying parties: their origins, and the policy that each ceremony is held to.
+ *
+ *  - relying-party-policy.ts is the policy with its defaults. dto/policy.dto.ts validates one from outside.
+ *  - relying-parties.service.ts stores a new version and its audit event in one transaction, and finds the warnings of
+ *    policy-warnings.ts. initial-relying-parties.ts creates those of a file at boot.
+ *  - origin.ts and related-origins.ts know which origins a browser accepts for an RP ID.
+ *  - enrolled-credentials.ts is the question to src/credentials of a dry run: which passkeys would be refused?
+ */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { InitialRelyingParties } from './initial-relying-parties.js';

@@ -1,4 +1,4 @@
-import { ALGORITHMS } from '../webauthn/algorithms.js';
+import { ALGORITHMS } from '../webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../webauthn/attestation-statement.js';
 
 type Demand = 'required' | 'preferred' | 'discouraged';

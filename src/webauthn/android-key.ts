@@ -1,10 +1,15 @@
 import type { X509Certificate } from 'node:crypto';
-import { type Attestation, getAttestedBytes, type Distrust } from './attestation.js';
-import { describeAlgorithm } from './algorithms.js';
-import { findAttestationAlgorithm, demandSignature } from './attestation-algorithms.js';
-import { getExtensionBytes, findExtension, readCertificate } from './attestation-certificate.js';
+import {
+  type Attestation,
+  type Distrust,
+  findExtension,
+  getAttestedBytes,
+  getExtensionBytes,
+  readCertificate,
+} from './attestation.js';
+import { describeAlgorithm, importPublicKey } from './cose.js';
+import { demandSignature, findAttestationAlgorithm } from './signature.js';
 import { ID_KEY_DESCRIPTION, type KeyDescription, readKeyDescription } from './key-description.js';
-import { importPublicKey } from './public-key.js';
 import { Refusal, refuseUnless } from './refusal.js';
 
 /** KM_ORIGIN_GENERATED and KM_PURPOSE_SIGN of Android's Keymaster. */

@@ -1,7 +1,12 @@
 import { hash } from 'node:crypto';
-import { type Attestation, getAttestedBytes } from './attestation.js';
-import { getExtensionBytes, findExtension, readCertificate } from './attestation-certificate.js';
-import { importPublicKey } from './public-key.js';
+import {
+  type Attestation,
+  findExtension,
+  getAttestedBytes,
+  getExtensionBytes,
+  readCertificate,
+} from './attestation.js';
+import { importPublicKey } from './cose.js';
 import { refuseUnless } from './refusal.js';
 
 const APPLE_NONCE = '1.2.840.113635.100.8.2';

@@ -13,7 +13,7 @@ import { Authenticator } from '../../test/support/authenticator/authenticator.js
 import { Tpm } from '../../test/support/authenticator/tpm.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
 import { ORIGIN, RP_ID } from '../../test/support/pure-ceremonies.js';
-import { COSE_ALGORITHMS } from './algorithms.js';
+import { COSE_ALGORITHMS } from './cose.js';
 import { ATTESTATION_FORMATS } from './attestation-statement.js';
 import { Refusal } from './refusal.js';
 import { verifyRegistration } from './verify-registration.js';

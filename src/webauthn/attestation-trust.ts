@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { excuseAndroidPath } from './android-path.js';
 import type { Distrust } from './attestation.js';
 import type { VerifiedStatement } from './attestation-statement.js';
-import { validatePath, formatName, type PathFlaw, type PathRules } from '../x509/certificate-path.js';
+import { type Excuse, validatePath, formatName, type PathFlaw, type PathRules } from '../x509/certificate-path.js';
 import type { AttestationTrust } from './refusal.js';
+import { WELL_KNOWN_ROOTS } from './well-known-roots.js';
 
 /** The trust in an attestation (WebAuthn L3 §7.1 steps 23 and 24). */
 export interface AttestationVerdict {
@@ -53,4 +53,35 @@ function parseRoots(roots: readonly string[]): X509Certificate[] {
       return [];
     }
   });
+}
+
+/** The subject of Google's RSA root. */
+const FACTORY_ROOT = 'serialNumber=f92009e853b6b045';
+/** The number of certificates: the key, the batch, Google's intermediate and the root. */
+const FACTORY_PATH = 4;
+
+/**
+ * Excuses the certificates of Android keys from rules that Google's own verifier ignores
+ * (docs/adr/0007-attestation-formats.md):
+ *
+ * 1. The dates of the key's own certificate are ignored: the device takes them from a clock that its user sets.
+ * 2. Until Android 12 the factory put the batch's key into the device, where nothing can replace it. So its
+ *    certificates may have expired. Some batch certificates also say that they may not sign others.
+ *
+ * The service judges certificates that phones fetch (`Droid CA2` and below) like any others.
+ */
+export function excuseAndroidPath(path: readonly X509Certificate[]): Excuse {
+  const [, , intermediate, root] = path;
+  const factory = path.length === FACTORY_PATH && isFactoryRoot(root!) && /^serialNumber=/m.test(intermediate!.subject);
+  return { leafDates: true, ended: factory, leafIssuer: factory };
+}
+
+const GOOGLE_ROOTS = WELL_KNOWN_ROOTS['android-key']!.map((pem) => new X509Certificate(pem));
+
+/** Compares subject and key, because FIDO metadata may have another edition of the same root. */
+function isFactoryRoot({ subject, publicKey }: X509Certificate): boolean {
+  return (
+    subject === FACTORY_ROOT &&
+    GOOGLE_ROOTS.some((root) => root.subject === subject && root.publicKey.equals(publicKey))
+  );
 }

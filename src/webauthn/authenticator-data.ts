@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { decodeFirst } from './cbor.js';
-import { MAX_KEY_BYTES } from './public-key.js';
-import { step, Refusal, type Section, refuseUnless } from './refusal.js';
+import { MAX_KEY_BYTES } from './cose.js';
+import { Refusal, refuseUnless, type Section, step } from './refusal.js';
 
 /** The decoded authenticator data (WebAuthn L3 §6.1). */
 export interface AuthenticatorData {

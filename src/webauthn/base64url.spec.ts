@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { decodeBase64url } from './base64url.js';
+import { decodeBase64url } from './client-data.js';
 
 describe('base64url without padding (RFC 4648 §5)', () => {
   it.each([

@@ -1,4 +1,3 @@
-import { decodeBase64url } from './base64url.js';
 import { step, Refusal, refuseUnless } from './refusal.js';
 
 /** The values that a ceremony expects in its client data. */
@@ -133,4 +132,15 @@ function hasRepeatedMember(text: string, value: unknown): boolean {
 /** A received value as JSON, at most 200 characters. */
 function quoteReceived(value: unknown): string {
   return value === undefined ? 'absent' : JSON.stringify(value).slice(0, 200);
+}
+
+/**
+ * Decodes base64url without padding. It is strict: no other characters and no stray bits (RFC 4648 §5 and §3.5).
+ *
+ * @throws Refusal malformed
+ */
+export function decodeBase64url(encoded: string, member: string): Buffer {
+  const bytes = Buffer.from(encoded, 'base64url');
+  refuseUnless(bytes.toString('base64url') === encoded, 'malformed', `${member} is not base64url`);
+  return bytes;
 }

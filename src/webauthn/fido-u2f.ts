@@ -1,6 +1,6 @@
-import { describeAlgorithm } from './algorithms.js';
+import { describeAlgorithm } from './cose.js';
 import type { Attestation, Distrust } from './attestation.js';
-import { findAttestationAlgorithm, demandSignature, describeKey } from './attestation-algorithms.js';
+import { demandSignature, describeKey, findAttestationAlgorithm } from './signature.js';
 import { refuseUnless } from './refusal.js';
 
 const ES256 = -7;

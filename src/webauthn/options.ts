@@ -6,6 +6,13 @@ import {
   type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
 
+/** The library's types of the JSON that browsers and relying parties exchange (WebAuthn L3 §5.1). */
+export type {
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialDescriptorJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+};
+
 type Attachment = 'platform' | 'cross-platform';
 
 /** The members of a relying party that its options reveal to a client. */

@@ -1,9 +1,13 @@
-import { describeAlgorithm } from './algorithms.js';
-import { type Attestation, getAttestedBytes } from './attestation.js';
-import { findAttestationAlgorithm, demandSignature, RS1 } from './attestation-algorithms.js';
-import { listAttributes, demandAttestationLeaf, readCertificate } from './attestation-certificate.js';
+import { describeAlgorithm, importPublicKey, RS1 } from './cose.js';
+import {
+  type Attestation,
+  demandAttestationLeaf,
+  getAttestedBytes,
+  listAttributes,
+  readCertificate,
+} from './attestation.js';
+import { demandSignature, findAttestationAlgorithm } from './signature.js';
 import type { CertificateFields } from '../x509/parsed-certificate.js';
-import { importPublicKey } from './public-key.js';
 import { Refusal, refuseUnless } from './refusal.js';
 
 const SUBJECT = { country: '2.5.4.6', organization: '2.5.4.10', unit: '2.5.4.11', commonName: '2.5.4.3' } as const;

@@ -1,3 +1,8 @@
+/**
+ * Refusals: the closed list of reasons, the advice for each, the error that carries them, and the two ways to raise it
+ * (`step` and `refuseUnless`).
+ */
+
 /** The reasons to refuse a ceremony: the contract's closed list. */
 export const REASONS = [
   'malformed',
@@ -31,6 +36,52 @@ export const REASONS = [
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
+
+/** The advice to auth-service's developers for each reason of a refusal. A response has it beside the detail. */
+export const ADVICE: Readonly<Record<Reason, string>> = {
+  malformed:
+    'Send the answer exactly as PublicKeyCredential.toJSON() gives it. If you do, let the user try another browser or authenticator.',
+  'type-mismatch':
+    'Send the answer of navigator.credentials.create() as a registration, that of get() as an authentication.',
+  'challenge-mismatch':
+    'Give the browser the options that came with this challengeId, and send its answer with that challengeId.',
+  'origin-mismatch':
+    'If the page is yours, add its origin to the relying party’s origins. If it is not, somebody may be phishing your users.',
+  'cross-origin-denied': 'Run the ceremony in the top page, or allow the frame with the policy’s crossOrigin.',
+  'rp-id-mismatch': 'Give the browser the options unchanged: the rpId in them is the challenge’s.',
+  'user-presence-missing':
+    'Let the user try again. A conditional create needs a challenge with mediation: conditional.',
+  'user-verification-missing': 'Let the user set up a PIN or biometrics on the authenticator, or use another one.',
+  'backup-flags-invalid': 'The authenticator contradicts itself. Let the user use another one.',
+  'backup-eligibility-changed':
+    'Let the user sign in another way and register a new passkey, or see the policy’s backupEligibilityChange.',
+  'backup-state-denied': 'Let the user use an authenticator of the kind that the policy’s backup names.',
+  'algorithm-denied':
+    'Give the browser the options unchanged. If you do, the authenticator ignores them: let the user use another one.',
+  'public-key-invalid': 'The authenticator made a key that cannot be used safely. Let the user use another one.',
+  'credential-id-invalid': 'Send id and rawId as the browser gave them.',
+  'attestation-format-denied':
+    'Let the user use another authenticator, or add the format to the policy’s attestation.formats.',
+  'attestation-invalid':
+    'Let the user try again, then use another authenticator. If a whole model fails, tell its maker.',
+  'attestation-untrusted':
+    'Let the user use another authenticator. If you trust the maker of this one, give the service its root (PASSKEY_ATTESTATION_ROOTS_FILE) or FIDO metadata (PASSKEY_MDS_BLOB_FILE).',
+  'authenticator-denied': 'Let the user use an authenticator that the policy allows.',
+  'authenticator-compromised':
+    'Let the user register a passkey on another authenticator, and revoke those on this one.',
+  'signature-invalid': 'Let the user try again. If it fails again, revoke the passkey and register a new one.',
+  'credential-unknown': 'Pass the signal, if there is one, on to the browser, and let the user sign in another way.',
+  'credential-suspended': 'Let the user sign in another way; an operator can reinstate the passkey.',
+  'credential-revoked': 'Let the user sign in another way and register a new passkey.',
+  'credential-not-allowed':
+    'Let the user choose a passkey of the account that they named, or begin again without naming one.',
+  'user-handle-mismatch':
+    'Name the user in the challenge when the passkey is not discoverable, and send userHandle as the browser gave it.',
+  'sign-count-regressed':
+    'The passkey may have been copied. Let the user sign in another way, and look at the runbook.',
+  'purpose-mismatch': 'Send the purpose with which the challenge was issued.',
+  'ceremony-mismatch': 'Send the answer to the route of the ceremony for which the challenge was issued.',
+};
 
 export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
 

@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
-import { decodeBase64url } from './base64url.js';
+import { decodeBase64url, verifyClientData } from './client-data.js';
 import { verifyAssertionSignature } from './signature.js';
-import { verifyClientData } from './client-data.js';
-import { step, refuseUnless } from './refusal.js';
+import { refuseUnless, step } from './refusal.js';
+
+export type { AuthenticationResponseJSON };
 
 export interface AuthenticationExpectation {
   readonly rpId: string;
@@ -49,7 +50,9 @@ export function verifyAuthentication(
     return [decodeBase64url(response.signature, 'signature'), bytes, parseAuthenticatorData(bytes)];
   });
   const { challenge, origins, crossOrigin } = expected;
+  // Steps 8 to 14.
   verifyClientData(response.clientDataJSON, { type: 'webauthn.get', challenge, origins, crossOrigin });
+  // Steps 15 to 18.
   verifyAuthenticatorData('§7.2', data, {
     rpId: expected.rpId,
     requireUserPresence: true,

@@ -272,7 +272,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     ]);
     refuses('public-key-invalid', [
       [
-        'an invalid key: public-key.spec.ts',
+        'an invalid key: cose-keys.spec.ts',
         {
           coseKey: encodeCose(
             new Map([

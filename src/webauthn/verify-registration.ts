@@ -1,6 +1,17 @@
+/**
+ * WebAuthn Level 3 as pure functions: an answer and its expectation go in, the facts of the credential come out, or a
+ * Refusal with its reason and its clause (refusal.ts). Nothing here knows a database or a request.
+ *
+ *  - verify-registration.ts is §7.1 and verify-authentication.ts is §7.2, step by step.
+ *  - client-data.ts and authenticator-data.ts verify what both ceremonies share. cbor.ts decodes.
+ *  - attestation-statement.ts verifies the statement (§7.1 step 22) with one file per format: packed, tpm, android-key,
+ *    apple and fido-u2f. attestation-trust.ts decides on the trust in its certificates (step 24).
+ *  - cose.ts has the algorithms and imports public keys, signature.ts verifies signatures.
+ *  - options.ts makes the options of a ceremony.
+ */
 import { hash } from 'node:crypto';
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
-import { describeAlgorithm } from './algorithms.js';
+import { describeAlgorithm, verifyPublicKey } from './cose.js';
 import type { Statement } from './attestation.js';
 import { ATTESTATION_FORMATS, type AttestationFormat, verifyStatement } from './attestation-statement.js';
 import { assessTrust, type AttestationVerdict } from './attestation-trust.js';
@@ -10,11 +21,11 @@ import {
   parseAuthenticatorData,
   verifyAuthenticatorData,
 } from './authenticator-data.js';
-import { decodeBase64url } from './base64url.js';
+import { decodeBase64url, verifyClientData } from './client-data.js';
 import { decodeWhole } from './cbor.js';
-import { verifyClientData } from './client-data.js';
-import { verifyPublicKey } from './public-key.js';
-import { step, Refusal, refuseUnless } from './refusal.js';
+import { Refusal, refuseUnless, step } from './refusal.js';
+
+export type { RegistrationResponseJSON };
 
 export interface RegistrationExpectation {
   readonly rpId: string;
@@ -57,11 +68,13 @@ export function verifyRegistration(
   expected: RegistrationExpectation,
 ): VerifiedRegistration {
   const { challenge, origins, crossOrigin } = expected;
+  // Steps 5 to 11.
   verifyClientData(response.response.clientDataJSON, { type: 'webauthn.create', challenge, origins, crossOrigin });
   const { object, data, attested } = step('§7.1', 13, () => decodeAttestation(response.response.attestationObject));
   const credentialId = attested.credentialId.toString('base64url');
   const same = response.id === credentialId && response.rawId === credentialId;
   refuseUnless(same, 'credential-id-invalid', 'id, rawId and the attested credential id are not the same');
+  // Steps 14 to 17.
   verifyAuthenticatorData('§7.1', data, {
     rpId: expected.rpId,
     requireUserPresence: !expected.conditional,

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { ALGORITHMS } from '../../src/webauthn/algorithms.js';
+import { ALGORITHMS } from '../../src/webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
 import { type Reason, Refusal, refuseUnless } from '../../src/webauthn/refusal.js';
 import { verifyAuthentication } from '../../src/webauthn/verify-authentication.js';
-import { verifyRegistration } from '../../src/webauthn/verify-registration.js';
-import type { RegistrationResponseJSON } from '../../src/webauthn/json.js';
+import { type RegistrationResponseJSON, verifyRegistration } from '../../src/webauthn/verify-registration.js';
 import { AndroidDevice } from './authenticator/android-key.js';
 import { fidoU2fBy, packedBy, packedSelf } from './authenticator/attestation.js';
 import { createAttestationAuthority } from './authenticator/attestation-authority.js';
@@ -14,7 +13,7 @@ import type { CreationInterference } from './authenticator/interference.js';
 import { type AlgorithmName, generateKey } from './authenticator/keys.js';
 import type { Model } from './authenticator/model.js';
 import { Tpm } from './authenticator/tpm.js';
-import { type MutatedMember, mutate } from './mutations.js';
+import { mutate, type MutatedMember } from './mutations.js';
 
 const RP_ID = 'login.example.com';
 const ORIGIN = 'https://login.example.com';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from '@jest/globals';
-import { COSE_ALGORITHMS } from '../../src/webauthn/algorithms.js';
+import { COSE_ALGORITHMS } from '../../src/webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
 import { type Reason, Refusal } from '../../src/webauthn/refusal.js';
 import {

@@ -1,5 +1,4 @@
-import type { PublicKeyCredentialRequestOptionsJSON } from '../../webauthn/json.js';
-import type { CreationOptions } from '../../webauthn/options.js';
+import type { CreationOptions, PublicKeyCredentialRequestOptionsJSON } from '../../webauthn/options.js';
 
 export interface IssuedChallengeResponse<Options extends CreationOptions | PublicKeyCredentialRequestOptionsJSON> {
   challengeId: string;

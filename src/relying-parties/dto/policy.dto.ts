@@ -1,7 +1,7 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsIn, IsInt, Max, Min } from 'class-validator';
 import { HasForm, Optional } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
-import { COSE_ALGORITHMS } from '../../webauthn/algorithms.js';
+import { COSE_ALGORITHMS } from '../../webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';
 import { IsOrigin } from '../origin.js';
 import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-party-policy.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { encode } from 'cborg';
 import { generateKey } from '../../test/support/authenticator/keys.js';
-import { VerifierCache } from './verifier-cache.js';
+import { VerifierCache } from './signature.js';
 
 const MAX_BYTES = 100_000;
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { decode } from 'cborg';
 import { type AlgorithmName, COSE, generateKey } from '../../test/support/authenticator/keys.js';
-import { importPublicKey, verifyPublicKey } from './public-key.js';
+import { importPublicKey, verifyPublicKey } from './cose.js';
 
 type CoseKey = Map<number, unknown>;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { packedSelf } from '../../test/support/authenticator/attestation.js';
 import { type AlgorithmName, COSE } from '../../test/support/authenticator/keys.js';
 import { authentication, registration } from '../../test/support/pure-ceremonies.js';
-import { ALGORITHMS, COSE_ALGORITHMS, describeAlgorithm } from './algorithms.js';
+import { ALGORITHMS, COSE_ALGORITHMS, describeAlgorithm } from './cose.js';
 
 const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
 

@@ -1,14 +1,86 @@
+/**
+ * COSE: the signature algorithms that the service knows, and the keys of credentials (COSE_Key, RFC 9052 §7). A new
+ * algorithm begins here: with its row in ALGORITHMS, and with the lengths and labels of its keys if they are new, too.
+ * `signature.ts` verifies signatures by these keys.
+ */
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
-import { type Algorithm, ALGORITHMS } from './algorithms.js';
 import { Refusal, refuseUnless } from './refusal.js';
+
+/** A signature algorithm of the IANA COSE Algorithms registry. */
+export interface SignatureAlgorithm {
+  /** COSE algorithm identifier. */
+  readonly cose: number;
+  readonly name: string;
+  /** COSE key type: 1 OKP, 2 EC2, 3 RSA, 7 AKP. */
+  readonly keyType: number;
+  /** COSE curve; absent when the key type has none. */
+  readonly curve?: number;
+  /** The hash that is signed; absent when the algorithm signs the data itself. */
+  readonly hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  /** RSASSA-PSS instead of PKCS #1 v1.5; the salt is as long as the hash (RFC 8230 §2). */
+  readonly pss?: true;
+}
+
+/** An algorithm that a credential may have. */
+export interface Algorithm extends SignatureAlgorithm {
+  /** A relying party offers it by default. */
+  readonly offered: boolean;
+}
+
+/**
+ * In order of preference. Ed448 and ES256K are absent: a credential must not be registered if its signatures cannot be
+ * verified.
+ */
+export const ALGORITHMS: readonly Algorithm[] = [
+  { cose: -48, name: 'ML-DSA-44', keyType: 7, offered: true },
+  { cose: -8, name: 'EdDSA', keyType: 1, curve: 6, offered: true },
+  { cose: -7, name: 'ES256', keyType: 2, curve: 1, hash: 'sha256', offered: true },
+  { cose: -257, name: 'RS256', keyType: 3, hash: 'sha256', offered: true },
+  { cose: -35, name: 'ES384', keyType: 2, curve: 2, hash: 'sha384', offered: false },
+  { cose: -36, name: 'ES512', keyType: 2, curve: 3, hash: 'sha512', offered: false },
+  { cose: -37, name: 'PS256', keyType: 3, hash: 'sha256', pss: true, offered: false },
+  { cose: -49, name: 'ML-DSA-65', keyType: 7, offered: false },
+  { cose: -50, name: 'ML-DSA-87', keyType: 7, offered: false },
+];
+
+export const COSE_ALGORITHMS: readonly number[] = ALGORITHMS.map(({ cose }) => cose);
+
+/** RSASSA-PKCS1-v1_5 with SHA-1. TPMs of Windows attest with it. No other format may use it. */
+export const RS1 = -65_535;
+
+/** Makers sign statements with the algorithms of credentials and with these. */
+export const ATTESTATION_ALGORITHMS: readonly SignatureAlgorithm[] = [
+  ...ALGORITHMS,
+  { cose: -9, name: 'ESP256', keyType: 2, curve: 1, hash: 'sha256' },
+  { cose: -51, name: 'ESP384', keyType: 2, curve: 2, hash: 'sha384' },
+  { cose: -52, name: 'ESP512', keyType: 2, curve: 3, hash: 'sha512' },
+  { cose: -19, name: 'Ed25519', keyType: 1, curve: 6 },
+  { cose: -258, name: 'RS384', keyType: 3, hash: 'sha384' },
+  { cose: -259, name: 'RS512', keyType: 3, hash: 'sha512' },
+  { cose: -38, name: 'PS384', keyType: 3, hash: 'sha384', pss: true },
+  { cose: -39, name: 'PS512', keyType: 3, hash: 'sha512', pss: true },
+  { cose: RS1, name: 'RS1', keyType: 3, hash: 'sha1' },
+];
+
+/**
+ * Names an algorithm for people, such as `ES256 (-7)`. A value that is not a number is not shown: it could have any
+ * length.
+ */
+export function describeAlgorithm(cose: unknown): string {
+  if (typeof cose !== 'number' && typeof cose !== 'bigint') return 'an algorithm that is not a number';
+  const name = ALGORITHMS.find((algorithm) => algorithm.cose === cose)?.name;
+  return name === undefined ? `the algorithm ${String(cose)}` : `${name} (${String(cose)})`;
+}
 
 type CoseKey = ReadonlyMap<unknown, unknown>;
 
-const CURVES: Readonly<Record<number, { name: string; bytes: number }>> = {
-  1: { name: 'P-256', bytes: 32 },
-  2: { name: 'P-384', bytes: 48 },
-  3: { name: 'P-521', bytes: 66 },
+/** The curves of EC2 keys by COSE curve: their names in a JWK and in node:crypto, and the length of a coordinate. */
+export const CURVES: Readonly<Record<number, { jwk: string; named: string; bytes: number }>> = {
+  1: { jwk: 'P-256', named: 'prime256v1', bytes: 32 },
+  2: { jwk: 'P-384', named: 'secp384r1', bytes: 48 },
+  3: { jwk: 'P-521', named: 'secp521r1', bytes: 66 },
 };
+
 /** The length of a public key by the algorithm's name (FIPS 204 table 2). */
 const ML_DSA_BYTES: Readonly<Record<string, number>> = { 'ML-DSA-44': 1_312, 'ML-DSA-65': 1_952, 'ML-DSA-87': 2_592 };
 /** The labels by COSE key type. A credential's key must not have other members (WebAuthn L3 §6.5.1). */
@@ -81,10 +153,10 @@ function toJwk(key: CoseKey, { keyType, name: alg }: Algorithm): webcrypto.JsonW
     case 1:
       return { kty: 'OKP', crv: 'Ed25519', x: encodeEd25519Point(readMember(key, -2, 32)) };
     case 2: {
-      const { name, bytes } = CURVES[key.get(-1) as number]!;
+      const { jwk, bytes } = CURVES[key.get(-1) as number]!;
       return {
         kty: 'EC',
-        crv: name,
+        crv: jwk,
         x: encodeBase64url(readMember(key, -2, bytes)),
         y: encodeBase64url(readMember(key, -3, bytes)),
       };
