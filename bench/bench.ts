@@ -12,6 +12,7 @@ import { measureAll } from './measure/cells.js';
 import { Contestant } from './measure/contestant.js';
 import { type Database, startDatabase } from './measure/database.js';
 import { pinNothing } from './measure/placement.js';
+import { settle } from './measure/storage.js';
 import { type Options, readOptions } from './options.js';
 import { installPeers } from './peers.js';
 import { profileService } from './profile/profile.js';
@@ -57,6 +58,7 @@ async function startContestants(options: Options, database: Database): Promise<C
     stops.push(() => contestant.stop());
     await contestant.enrol();
     await contestant.measure('authentication', { clients: 32 }, WARM_UP);
+    await settle(contestant.site.databaseUrl);
     contestants.push(contestant);
   }
   return contestants;

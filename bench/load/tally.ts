@@ -6,6 +6,8 @@ import { quantile } from './latency.js';
 export interface Observed {
   /** Operations that ended in the window. */
   readonly completed: number;
+  /** Operations that succeeded in the whole run, also before and after the window. */
+  readonly operations: number;
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
@@ -23,6 +25,7 @@ export class Tally {
   readonly end: number;
   private readonly latencies: number[] = [];
   private completed = 0;
+  private operations = 0;
   private errors = 0;
   private shed = 0;
   private firstError: string | undefined;
@@ -51,6 +54,7 @@ export class Tally {
       return true;
     }
     const now = performance.now();
+    this.operations += 1;
     if (this.holds(now)) this.completed += 1;
     if (this.holds(intended ?? now)) this.latencies.push(now - since);
     return true;
@@ -63,9 +67,10 @@ export class Tally {
 
   result(): Observed {
     const sorted = Float64Array.from(this.latencies).sort();
-    const { completed, shed, errors, firstError } = this;
+    const { completed, operations, shed, errors, firstError } = this;
     return {
       completed,
+      operations,
       shed,
       errors,
       ...(firstError === undefined ? {} : { firstError }),

@@ -3,6 +3,7 @@ import { median } from '../load/latency.js';
 import type { Scenario } from '../load/scenarios.js';
 import type { Options } from '../options.js';
 import type { Contestant, Measured } from './contestant.js';
+import { measureStorage } from './storage.js';
 
 /** One line of the table: all rounds of one contender under one load. */
 export interface Cell {
@@ -36,7 +37,9 @@ export async function measureAll(
       for (const contestant of rotated(taking, round)) {
         const load = loadOf(step, () => capacityOf(step.scenario, contestant));
         progress(`${nameOf(step)}, round ${String(round + 1)} of ${String(options.rounds)}: ${contestant.name}`);
-        rounds.get(contestant)!.push(await contestant.measure(step.scenario, load, options.seconds));
+        const measure = (): Promise<Measured> => contestant.measure(step.scenario, load, options.seconds);
+        const measured = options.growth ? measure() : measureStorage(contestant.site.databaseUrl, measure);
+        rounds.get(contestant)!.push(await measured);
       }
     }
     cells.push(...Array.from(rounds, ([{ name }, measured]) => ({ ...step, contender: name, rounds: measured })));
@@ -70,6 +73,12 @@ export function capacity(cells: readonly Cell[], scenario: Scenario, contender: 
 /** Returns the median over the rounds of a cell. */
 export function typical({ rounds }: Cell, of: (measured: Measured) => number): number {
   return median(rounds.map(of));
+}
+
+/** Returns the bytes that an operation stores, over all rounds, because files grow by many pages at once. */
+export function bytesStored({ rounds }: Cell, kind: 'disk' | 'wal'): number {
+  const sum = (value: (round: Measured) => number): number => rounds.reduce((total, round) => total + value(round), 0);
+  return sum(({ storage }) => storage?.[kind] ?? NaN) / sum(({ storage }) => storage?.operations ?? NaN);
 }
 
 export function nameOf({ scenario, load }: Step): string {

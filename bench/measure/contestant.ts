@@ -10,6 +10,7 @@ import type { Scenario } from '../load/scenarios.js';
 import type { Observed } from '../load/tally.js';
 import type { Database } from './database.js';
 import { cpuSeconds, memory } from './processes.js';
+import type { Storage } from './storage.js';
 
 interface Site extends ContenderSite {
   readonly as: string;
@@ -27,6 +28,8 @@ export interface Measured extends Observed {
   readonly busy: Groups;
   /** MiB: resident for the contender; for the database, shared memory counts once. */
   readonly memory: { readonly service: number; readonly database: number };
+  /** Absent where it was not measured. */
+  readonly storage?: Storage;
 }
 
 export interface Groups {

@@ -1,9 +1,9 @@
 /**
  * The ratios of `service` to `before`, the service of another checkout. Both take turns, so each round gives a ratio that other
- * work of the machine changes little; the report has the median of the rounds and their range.
+ * work of the machine changes little; the report has the median of the rounds and their range. Bytes are compared over all rounds.
  */
 import { median } from '../load/latency.js';
-import { type Cell, nameOf } from '../measure/cells.js';
+import { bytesStored, type Cell, nameOf } from '../measure/cells.js';
 import type { Measured } from '../measure/contestant.js';
 import { aligned } from './aligned.js';
 
@@ -27,6 +27,8 @@ export interface Ratio {
 export interface Ratios {
   readonly load: string;
   readonly figures: Readonly<Record<Figure, Ratio>>;
+  readonly disk: number;
+  readonly wal: number;
 }
 
 /** Returns one element for each load that both have borne. */
@@ -38,7 +40,13 @@ export function computeRatios(cells: readonly Cell[]): Ratios[] {
       const before = cells.find((cell) => cell.contender === 'before' && nameOf(cell) === load);
       if (!before) return [];
       const figures = TITLES.map((title) => [title, compareRounds(service, before, FIGURES[title])] as const);
-      return [{ load, figures: Object.fromEntries(figures) as Record<Figure, Ratio> }];
+      const compareBytes = (kind: 'disk' | 'wal'): number => bytesStored(service, kind) / bytesStored(before, kind);
+      return [
+        {
+          ...{ load, disk: compareBytes('disk'), wal: compareBytes('wal') },
+          figures: Object.fromEntries(figures) as Record<Figure, Ratio>,
+        },
+      ];
     });
 }
 
@@ -48,8 +56,12 @@ function compareRounds(service: Cell, before: Cell, figure: (measured: Measured)
 }
 
 export function ratioTable(ratios: readonly Ratios[]): string {
-  const lines = ratios.map(({ load, figures }) => [`  ${load}`, ...TITLES.map((title) => formatRatio(figures[title]))]);
-  return aligned([['service ÷ before: median (range of the rounds)', ...TITLES], ...lines]);
+  const lines = ratios.map(({ load, figures, disk, wal }) => [
+    `  ${load}`,
+    ...TITLES.map((title) => formatRatio(figures[title])),
+    ...[disk, wal].map((bytes) => (Number.isFinite(bytes) ? bytes.toFixed(2) : '-')),
+  ]);
+  return aligned([['service ÷ before: median (range of the rounds)', ...TITLES, 'disk', 'WAL'], ...lines]);
 }
 
 function formatRatio({ median: middle, least, greatest }: Ratio): string {

@@ -1,4 +1,4 @@
-import { type Cell, nameOf, typical } from '../measure/cells.js';
+import { bytesStored, type Cell, nameOf, typical } from '../measure/cells.js';
 import type { Groups } from '../measure/contestant.js';
 import { otherCores } from '../measure/placement.js';
 
@@ -14,6 +14,8 @@ const COLUMNS: readonly [title: string, digits: number, value: (cell: Cell) => n
   ['the rest', 2, (cell) => typical(cell, ({ busy }) => busy.database + busy.generator)],
   ['MiB: service', 0, (cell) => typical(cell, ({ memory }) => memory.service)],
   ['database', 0, (cell) => typical(cell, ({ memory }) => memory.database)],
+  ['bytes: disk', 0, (cell) => bytesStored(cell, 'disk')],
+  ['WAL', 0, (cell) => bytesStored(cell, 'wal')],
   ['shed', 0, (cell) => typical(cell, ({ shed }) => shed)],
   ['errors', 0, errorsOf],
 ];
