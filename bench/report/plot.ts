@@ -1,4 +1,5 @@
 import { type Cell, typical } from '../measure/cells.js';
+import type { Scenario } from '../load/scenarios.js';
 import { contenderOf } from '../contenders/contenders.js';
 import type { Conditions } from './conditions.js';
 
@@ -23,19 +24,22 @@ const COLOURS = ['#2f6f8f', '#e09f3e', '#b7b7a4'];
 
 /** Draws the comparison as an SVG: the throughput, the CPU and the latency of each contender. */
 export function plot(cells: readonly Cell[], { cpu, cores, commit, at }: Conditions): string {
-  const of = cells.filter(({ scenario }) => scenario === 'authentication');
-  const at32 = of.filter(({ load }) => 'clients' in load && load.clients === 32);
-  const half = of.filter(({ load }) => 'share' in load && load.share === 0.5);
+  const with32 = (scenario: Scenario): Cell[] =>
+    cells.filter((cell) => cell.scenario === scenario && 'clients' in cell.load && cell.load.clients === 32);
+  const at32 = with32('authentication');
+  const half = cells.filter(
+    ({ scenario, load }) => scenario === 'authentication' && 'share' in load && load.share === 0.5,
+  );
   const bars = (from: Cell[], parts: (cell: Cell) => number[]): Bar[] =>
     from.map((cell) => ({ label: contenderOf(cell.contender).title, parts: parts(cell) }));
+  const throughput = (title: string, from: Cell[]): Panel => ({
+    ...{ title: `${title} per second, 32 clients`, unit: '1/s', digits: 0, legend: [] },
+    bars: bars(from, (cell) => [typical(cell, ({ perSecond }) => perSecond)]),
+  });
   const panels: Panel[] = [
-    {
-      title: 'Authentications per second, 32 clients',
-      unit: '1/s',
-      digits: 0,
-      legend: [],
-      bars: bars(at32, (cell) => [typical(cell, ({ perSecond }) => perSecond)]),
-    },
+    throughput('Authentications', at32),
+    throughput('Discoverable authentications', with32('discoverable')),
+    throughput('Registrations', with32('registration')),
     {
       title: 'CPU for one authentication',
       unit: 'ms',
