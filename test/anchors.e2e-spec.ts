@@ -51,7 +51,7 @@ const sizeOf = (note = ''): number => Number(note.split('\n')[1] ?? 0);
 /** Turns of the service, each with an event, until it holds. */
 async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
   for (let turns = 0; !(await holds()); turns += 1) {
-    if (turns > 200) throw new Error('it did not come to that');
+    if (turns > 200) throw new Error('the condition did not hold within 200 turns');
     await of(AuditService).record(null, { type: 'policy.reload', outcome: 'success' });
     service.clock.advance(1);
     await of(CheckpointScheduler).tick();

@@ -1,5 +1,5 @@
 /**
- * `npm run check:rooms`: holds the imports of every source file against the plan in rooms.ts, types included. It fails on
+ * `npm run check:rooms`: checks the imports of every source file against the plan in rooms.ts, types included. It fails on
  * an import that the plan does not allow, on a cycle of rooms, on a room of more than 30 files, and when the table in
  * CONTRIBUTING.md differs from the plan. `npm run check:rooms -- --write` writes that table.
  */

@@ -2,7 +2,7 @@
  * The plan of the source: floors from the ground up, and the rooms on each. A room imports from every room of the floors
  * below its own, and from a neighbour on its own floor only where `neighbours` names it. Types count as imports.
  *
- * `tools/check-rooms.ts` holds the source against this list and writes it into CONTRIBUTING.md.
+ * `tools/check-rooms.ts` checks the source against this list and writes it into CONTRIBUTING.md.
  */
 export interface Room {
   /** The folder, relative to the repository. */

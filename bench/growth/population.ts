@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, hash } from 'node:crypto';
 import { RP_ID } from '../contenders/contender.js';
 import { type CredentialKey, generateKey } from '../../test/support/authenticator/keys.js';
 
-/** Loaded credentials, which nobody enrolled. The number of a member determines all its data. */
+/** Credentials that are loaded, not registered. The number of a member determines all its data. */
 export interface Population {
   readonly size: number;
   /** Milliseconds since 1970: credentials and events spread evenly over the time between. */

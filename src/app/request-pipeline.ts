@@ -59,11 +59,11 @@ export function createAdapter(
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 3_100 },
-    // Bytes that are not a request, or a request that arrives too late.
+    // Answers bytes that are not a request, and a request that arrives too late.
     clientErrorHandler: (error, socket) => {
       refuseConnection(socket, toUnparsableProblem(error));
     },
-    // What Fastify refuses before its hooks run: an unreadable path, or a parameter that is too long.
+    // Answers what Fastify refuses before its hooks run: an unreadable path, or a parameter that is too long.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       const answer = (reason: unknown): void => {
         problems.render(reason, request, reply);

@@ -14,7 +14,7 @@ export interface AnchorState {
 }
 
 /**
- * Delivers checkpoints to storage that the service does not control, so that anyone who has its keys and its database
+ * Delivers checkpoints to storage that the service does not control. So even somebody who has its keys and its database
  * cannot rewrite the log unnoticed. No request waits for a delivery.
  */
 @Injectable()

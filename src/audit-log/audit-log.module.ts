@@ -1,5 +1,5 @@
 /**
- * The transparency log. In go the pending events that src/audit has written. Out come signed checkpoints and, for
+ * The transparency log. It takes the pending events that src/audit has written, and produces signed checkpoints and, for
  * auditors, events, proofs and exports. The algorithms are in src/tlog.
  *
  * About once a second, checkpoint-scheduler.ts runs a turn:

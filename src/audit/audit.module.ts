@@ -1,6 +1,6 @@
 /**
- * Records events. In goes an AuditEntry, as a feature reports it. Out comes one row of `audit_event`, in the transaction or
- * the statement of the change that it records.
+ * Records events. It turns an AuditEntry, as a feature reports it, into one row of `audit_event`, in the transaction or the
+ * statement of the change that it records.
  *
  * 1. audit-entry.ts has the catalogue of events, with the OCSF class and activity of each.
  * 2. redact-user-id.ts removes the user's id from texts that callers wrote, and pseudonyms.ts derives the stand-ins of

@@ -4,7 +4,7 @@ import { CONFIG, type Config } from '../config/config.js';
 import { createCeremonyPool } from './data-source.js';
 import { type Queryable, adaptPool } from './named-statement.js';
 
-/** The connections of the hot statements: those of a sign-in, which the repositories combine. */
+/** The connections of the hot statements: those of a sign-in, which the repositories batch. */
 @Injectable()
 export class CeremonyPool implements OnApplicationShutdown {
   readonly through: Queryable;

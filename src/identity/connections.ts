@@ -24,7 +24,7 @@ export interface Connection {
   readonly beganAt: number;
   /** The time after which its next answer is its last (Unix time in milliseconds). */
   readonly endsAt: number;
-  /** The caller has too many connections, and this is one of the excess. */
+  /** True if the caller has too many connections, and this is one of the excess. */
   readonly excess: boolean;
   /** The identity epoch in which it was last found trusted. */
   epoch: number;
@@ -44,7 +44,8 @@ const MAX_AGE_MS = 15 * 60_000;
 const JITTER = 0.2;
 const MAX_CONNECTIONS_PER_IDENTITY = 1_000;
 /**
- * The bound of all callers together that the access policy does not name: the authority may certify many more services.
+ * The bound for all callers together that the access policy does not name, because the authority may certify many more
+ * services.
  */
 const MAX_CONNECTIONS_OF_STRANGERS = 100;
 /**

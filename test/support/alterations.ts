@@ -2,10 +2,10 @@ import { CompactRange } from '../../src/tlog/merkle.js';
 import { TILE_HEIGHT } from '../../src/tlog/tiles.js';
 import type { StoredLog } from './stored-log.js';
 
-/** Lines of an export, from 1. `unseen`: what was altered is in no export, and decides nothing that is. */
+/** Lines of an export, from 1. `unseen`: the alteration changes nothing that an export contains. */
 export type Location = readonly [first: number, last: number] | 'unseen';
 
-/** What the owner of the database does to a log of `size` leaves, at two places, and where the export shows it. */
+/** Alters a log of `size` leaves at two places, as the owner of the database could. Returns where the export shows it. */
 export type Alteration = (log: StoredLog, at: number, other: number, size: number) => Promise<Location>;
 
 const TILE = 2 ** TILE_HEIGHT;
@@ -16,7 +16,7 @@ const LATEST = 'WHERE size = (SELECT max(size) FROM audit_checkpoint)';
 const flipped = (column: string): string => `set_byte(${column}, $2 % 32, get_byte(${column}, $2 % 32) # 1)`;
 const line = (at: number): Location => [at + 1, at + 1];
 
-/** One statement. */
+/** Alters the log by one statement. */
 function by(sql: string, location: (at: number, other: number, size: number) => Location): Alteration {
   return async (log, at, other, size) => {
     const values = [at, other].slice(0, sql.includes('$2') ? 2 : sql.includes('$1') ? 1 : 0);
@@ -104,7 +104,7 @@ async function exchange(log: StoredLog, at: number, other: number, column: strin
     `SELECT leaf_index, ${column} AS value FROM audit_leaf WHERE leaf_index IN ($1, $2) ORDER BY leaf_index`,
     [at, other],
   );
-  // No event is a leaf twice.
+  // The index would refuse an event that has two leaves for a moment.
   await log.sql('DROP INDEX IF EXISTS audit_leaf_event');
   for (const [n, row] of rows.entries()) {
     const { value } = rows[rows.length - 1 - n]!;
@@ -113,7 +113,7 @@ async function exchange(log: StoredLog, at: number, other: number, column: strin
   return at === other ? 'unseen' : line(Math.min(at, other));
 }
 
-/** Both with their events: each line holds, and only what was signed tells. */
+/** Swaps two leaves with their events. Each line holds, and only the signed checkpoints reveal the swap. */
 async function swapped(log: StoredLog, at: number, other: number, size: number): Promise<Location> {
   await exchange(log, at, other, 'event_id');
   if ((await exchange(log, at, other, 'leaf_hash')) === 'unseen') return 'unseen';
@@ -133,7 +133,7 @@ async function inserted(log: StoredLog, at: number, other: number, size: number)
   return signedLines(at, size);
 }
 
-/** Event, leaf and stored node all fit together. */
+/** Forges an event, with a leaf and a stored hash that fit it. */
 async function forged(log: StoredLog, at: number, _other: number, size: number): Promise<Location> {
   await log.sql(`UPDATE audit_event SET event = ${FORGED} ${EVENT}`, [at]);
   await log.sql(`UPDATE audit_event SET leaf_hash = ${LEAF_HASH} ${EVENT}`, [at]);
@@ -150,7 +150,7 @@ async function forged(log: StoredLog, at: number, _other: number, size: number):
   return signedLines(at, size, false);
 }
 
-/** Between two checkpoints that were signed, or among the 256 leaves of a stored node that end before. */
+/** Finds the lines between two signed checkpoints, or those of the 256 leaves of a stored hash that ends sooner. */
 function signedLines(at: number, size: number, node = true): Location {
   const signed = 100 * Math.floor(at / 100);
   const whole = TILE * Math.floor(at / TILE);

@@ -2,7 +2,7 @@ import { AsnParser } from '@peculiar/asn1-schema';
 
 const parse = AsnParser.parse.bind(AsnParser) as (data: ArrayBuffer | ArrayBufferView, target: unknown) => unknown;
 
-/** Counts the items that the service and its libraries give to the ASN.1 parser, until it is stopped. */
+/** Measures the items that the service and its libraries give to the ASN.1 parser, until it is stopped. */
 export class ParserMeter {
   /** The size of each item that was parsed, in bytes. */
   readonly parsed: number[] = [];

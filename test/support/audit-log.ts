@@ -2,7 +2,7 @@ import type { AuditEvent, Page } from './bodies.js';
 import { succeeded } from './ceremonies.js';
 import type { Answer, Client } from './client.js';
 
-/** What the log tells of itself: reading it, and that an event waits too long, which a clock that is turned makes it do. */
+/** The events about the log itself: reads of it, and late events, which appear when a test turns the clock. */
 const OF_ITSELF = ['audit.read', 'audit.failure', 'audit.recovery'];
 
 /** The audit log as an auditor reads it. */
@@ -14,7 +14,7 @@ export class AuditLog {
     return this.client.call('auditor', 'GET', `/v1/audit/events?${parameters.toString()}`);
   }
 
-  /** Newest first, without what the log tells of itself, unless that is asked for. */
+  /** Lists events, newest first. It omits the events about the log itself unless the query asks for their type. */
   async events(query: Record<string, string | number> = {}): Promise<AuditEvent[]> {
     const { data } = succeeded(await this.page({ limit: 200, ...query }), 200);
     return data.filter(
@@ -22,7 +22,7 @@ export class AuditLog {
     );
   }
 
-  /** What was recorded while `act` ran, oldest first. */
+  /** Returns the events that were recorded while `act` ran, oldest first. */
   async during(act: () => Promise<unknown>): Promise<AuditEvent[]> {
     const before = new Set((await this.events()).map(({ metadata }) => metadata.uid));
     await act();

@@ -3,7 +3,7 @@ import type {
   PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
 
-/** What the service answers with, as the contract names it. */
+/** The bodies of the service's answers, by their names in the contract. */
 export interface Challenge<Options> {
   challengeId: string;
   expiresAt: string;
@@ -56,7 +56,7 @@ export interface Problem {
   invalid?: { pointer: string; detail: string }[];
 }
 
-/** An OCSF event, as far as the tests look into it. */
+/** The members of an OCSF event that the tests use. */
 export interface AuditEvent {
   class_uid: number;
   activity_id: number;
@@ -71,7 +71,7 @@ export interface AuditEvent {
   unmapped?: Record<string, unknown>;
 }
 
-/** What an answer looks like when it is the problem `slug`; for `toMatchObject`. */
+/** The answer that is the problem `slug`, for `toMatchObject`. */
 export function problem(status: number, slug: string, members: Record<string, unknown> = {}): object {
   return { status, body: { type: `urn:passkey-manager:problem:${slug}`, status, ...members } };
 }

@@ -10,7 +10,7 @@ export const AUTH_SERVICE: Caller = {
   authority: 'c0ffee',
 };
 
-/** The context of a request that both guards let through. */
+/** Makes the context of a request that both guards admit. */
 export function authorizedContext(
   caller: Partial<Caller> = {},
   relyingParties: readonly string[] | null = null,

@@ -33,7 +33,7 @@ export class Ceremonies<Identity extends string> {
     this.origin = origin ?? `https://${rpId}`;
   }
 
-  /** The body of a request for a registration challenge. */
+  /** Makes the body of a request for a registration challenge. */
   registrationRequest(userId: string, members: Record<string, unknown> = {}): Record<string, unknown> {
     return {
       rpId: this.rpId,
@@ -63,7 +63,7 @@ export class Ceremonies<Identity extends string> {
     return this.client.call(this.caller, 'POST', '/v1/credentials/verify', body);
   }
 
-  /** A whole registration ceremony; gives the answer to its second request. */
+  /** Runs a whole registration ceremony. Returns the answer to its second request. */
   async register(
     userId: string,
     authenticator: Authenticator,
@@ -82,7 +82,7 @@ export class Ceremonies<Identity extends string> {
     return succeeded(await this.register(userId, authenticator, options), 201);
   }
 
-  /** A whole authentication ceremony; gives the answer to its second request. */
+  /** Runs a whole authentication ceremony. Returns the answer to its second request. */
   async authenticate(authenticator: Authenticator, options: AuthenticationOptions = {}): Promise<Answer<Verification>> {
     const challenge = succeeded(await this.requestAuthentication(options.challenge), 201);
     const response = authenticator.get(challenge.publicKey, options.origin ?? this.origin, options.interference);
@@ -94,7 +94,7 @@ export class Ceremonies<Identity extends string> {
   }
 }
 
-/** The body of an answer that a test takes for granted. */
+/** Returns the body of an answer. @throws Error when its status is not `status` */
 export function succeeded<Body>(answer: Answer<Body>, status: number): Body {
   if (answer.status !== status) {
     throw new Error(`expected ${String(status)}, got ${String(answer.status)}: ${JSON.stringify(answer.body)}`);

@@ -13,7 +13,7 @@ interface CeremonyStatement {
   readonly does: string;
 }
 
-/** The statements of the ceremonies, whose plans must not grow with the tables. */
+/** The statements of the ceremonies. The cost of their plans must not grow with the tables. */
 export const CEREMONY_STATEMENTS: readonly CeremonyStatement[] = [
   {
     statement: ISSUE_AUTHENTICATION,

@@ -2,14 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { type DerElement, readWholeSequence } from '../../src/x509/der.js';
 import { tlv } from './revocation-lists.js';
 
-/** Orders of the curves (SP 800-186 §3.2.1). */
+/** The orders of the curves (SP 800-186 §3.2.1). */
 const ORDERS: Readonly<Record<string, bigint>> = {
   prime256v1: BigInt('0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'),
   secp384r1: BigInt(`0x${'f'.repeat(48)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`),
   secp521r1: BigInt(`0x1${'f'.repeat(64)}fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409`),
 };
 
-/** The same certificate with the signature (r, n − s), which anyone can make from it without a key. */
+/** Makes the same certificate with the signature (r, n − s), as anyone can without the key. */
 export function twinOf({ raw }: X509Certificate, issuer: X509Certificate): X509Certificate {
   const [signed, algorithm, bits] = readWholeSequence(raw) as [DerElement, DerElement, DerElement];
   const signature = raw.subarray(bits.content + 1, bits.end);

@@ -11,7 +11,7 @@ export interface ClientCertificate {
 export interface Answer<Body = Record<string, unknown>> {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The parsed JSON; the text itself where the answer is no JSON; undefined where it is empty. */
+  /** The parsed JSON, or the text if the answer is not JSON; undefined if it is empty. */
   readonly body: Body;
 }
 
@@ -50,7 +50,7 @@ export class Client<Identity extends string = string> {
     return this.send(identity, method, path, { headers: json, body: JSON.stringify(body) });
   }
 
-  /** The request exactly as given, however malformed; every answer is held against the published contract. */
+  /** Sends the request exactly as given, even a malformed one. It checks every answer against the published contract. */
   async send<Body = Record<string, unknown>>(
     identity: Identity,
     method: string,
@@ -93,7 +93,7 @@ export class Client<Identity extends string = string> {
           });
         },
       );
-      // As any client: a connection may be on its way to a worker that is killed.
+      // Every client needs a time limit: a connection may be on its way to a worker that is killed.
       outgoing.setTimeout(PATIENCE_MS, () =>
         outgoing.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })),
       );

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 
-/** Stands where the network was: every attempt to open a connection is noted and fails. */
+/** Replaces the network. It notes every attempt to open a connection, and lets it fail. */
 export class ClosedNetwork {
   readonly attempts: string[] = [];
   private readonly connect = Socket.prototype.connect;

@@ -23,7 +23,7 @@ export interface Operation {
   readonly document: Record<string, unknown> & { responses: Record<string, Reference & MediaTypes> };
 }
 
-/** The published OpenAPI document, as something that every answer of the service is held against. */
+/** The published OpenAPI document, which every answer of the service is checked against. */
 export class Contract {
   readonly operations: readonly Operation[];
   private readonly ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -49,7 +49,7 @@ export class Contract {
     return new Contract(parse(readFileSync(DOCUMENT, 'utf8')) as never);
   }
 
-  /** @throws when the document does not promise such an answer to such a request */
+  /** @throws Error when the document does not describe this answer to this request */
   check(method: string, target: string, answer: Answer<unknown>): void {
     const operation = this.operationOf(method, target.split('?', 1)[0] ?? '');
     const type = answer.headers['content-type'] ?? '';
@@ -74,7 +74,7 @@ export class Contract {
     }
   }
 
-  /** Every `example` beside a `schema` that the schema refuses. */
+  /** Lists every `example` that the `schema` beside it refuses. */
   faultyExamples(): string[] {
     const faults: string[] = [];
     const visit = (node: unknown, path: string[]): void => {
@@ -89,7 +89,7 @@ export class Contract {
     return faults;
   }
 
-  /** A path without parameters wins over one with. */
+  /** Prefers a path without parameters. */
   private operationOf(method: string, path: string): Operation | undefined {
     const found = this.operations.filter((operation) => operation.method === method && operation.pattern.test(path));
     return found.find((operation) => operation.path === path) ?? found[0];

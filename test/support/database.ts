@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ROLES, testRoles } from './test-roles.js';
 
 export interface TestDatabase {
-  /** The service's own role. */
+  /** The URL of the service's own role. */
   readonly url: string;
-  /** One who may do everything: for what happens behind the service's back. */
+  /** The URL of a role that may do everything, for changes that bypass the service. */
   readonly ownerUrl: string;
   readonly migratorUrl: string;
   readonly auditorUrl: string;
-  /** Ends its sessions, too. */
+  /** Drops the database and ends its sessions. */
   drop(): Promise<void>;
 }
 
-/** How long suites that start at once may wait for the template, which PostgreSQL copies for one at a time. */
+/** Milliseconds that suites may wait for the template, because PostgreSQL makes one copy at a time. */
 const PATIENCE = 20_000;
 
 /** SQLSTATE object_in_use: "source database is being accessed by other users". */
@@ -21,7 +21,7 @@ const OBJECT_IN_USE = '55006';
 
 let copies = 0;
 
-/** An empty database with the service's schema, and with the three roles of deploy/postgres. */
+/** Creates an empty database with the service's schema, for the three roles of deploy/postgres. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const url = process.env['PASSKEY_TEST_DATABASE_URL'];
   const template = process.env['PASSKEY_TEST_TEMPLATE'];
@@ -37,7 +37,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       if (Date.now() > deadline) throw new Error(`${template} stays in use`);
       await sleep(20 + Math.random() * 50);
     }
-    // Of a template's privileges, those on the database itself are not copied.
+    // PostgreSQL does not copy a template's privileges on the database itself.
     await session.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
     await session.query(roles.named(`GRANT CONNECT ON DATABASE ${name} TO ${ROLES.join()}`));
   });

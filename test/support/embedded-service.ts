@@ -2,8 +2,8 @@
  * A service reduced to its embedded database, as a process of its own:
  * node --import ./test/support/typescript-resolution.mjs ./test/support/embedded-service.ts DIRECTORY
  *
- * Prints the database's URL, its migrator's. SIGINT and SIGTERM end it as they end the service: the requests in flight are answered
- * first, from the database, which takes 300 ms; then it prints `drained` and ends the server.
+ * It prints the database's URL and the migrator's URL. SIGINT and SIGTERM end it as they end the service: it first answers the
+ * requests in flight from the database, which takes 300 ms, then prints `drained` and ends the server.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';

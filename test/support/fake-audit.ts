@@ -4,19 +4,19 @@ import { Refusals } from '../../src/audit/refusals.js';
 import { type Clock, systemClock } from '../../src/config/clock.js';
 import type { RequestContext } from '../../src/http/request-context.js';
 
-/** An audit log in memory, for what is decided without a database. */
+/** An audit log in memory, for decisions that need no database. */
 export class FakeAudit {
   readonly entries: AuditEntry[] = [];
-  /** Of each entry. */
+  /** The context of each entry, in the order of `entries`. */
   readonly contexts: (RequestContext | null)[] = [];
-  /** Where an AuditService is asked for. */
+  /** Stands in for AuditService. */
   readonly service = {
     record: this.record.bind(this),
     recordEventually: (entry: AuditEntry) => void this.record(null, entry),
   } as unknown as AuditService;
-  /** Where Refusals are asked for. */
+  /** Refusals that record here. */
   readonly refusals: Refusals;
-  /** Set to make every record fail, as when the database is gone. */
+  /** If set, every record fails with it, as when the database is gone. */
   failure: Error | undefined;
 
   constructor(clock: Clock = systemClock) {
@@ -31,7 +31,7 @@ export class FakeAudit {
   }
 }
 
-/** How many refusals the records report. */
+/** Counts the refusals that the records report. */
 export function refusedIn({ entries }: Pick<FakeAudit, 'entries'>): number {
   return entries.reduce((sum, { facts }) => sum + 1 + Number(facts?.['refused_before_unrecorded'] ?? 0), 0);
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/config/clock.js';
 
-/** Starts at the real time, because certificates and the database live in it, and moves only when a test says so. */
+/** Starts at the real time, which certificates and the database use, and moves only when a test moves it. */
 export class FakeClock implements Clock {
   private offsetMs = 0;
   private frozenAt: number | undefined;

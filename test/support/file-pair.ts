@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FileListener, WatchedFiles } from '../../src/config/watched-files.js';
 
-/** Two files that belong together: they are of use when they say the same, which is `1` at first. */
+/** Two watched files that belong together: they are valid when their contents are equal. Both begin with `1`. */
 export class FilePair {
-  /** How often they were read. */
+  /** The number of times that the files were read. */
   readings = 0;
-  /** Does not say what the files hold, but that the disk is at fault. */
+  /** If set, a read fails with this fault of the disk. */
   fault: string | undefined;
-  /** What was reported. */
+  /** The reports so far. */
   readonly told: string[] = [];
   readonly reports: FileListener<string> = {
     onReloaded: (value, previous) => void this.told.push(`${previous} → ${value}`),

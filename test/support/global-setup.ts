@@ -1,4 +1,4 @@
-// Jest leaves the imports of this file to Node, so this one comes first.
+// Node, not Jest, resolves the imports of this file, so the hook for TypeScript comes first.
 import './typescript-resolution.mjs';
 import { TestServer } from './test-server.js';
 

@@ -10,7 +10,7 @@ import { openTestDataSource, type TestDataSource } from './test-data-source.js';
 export const NOW = new Date('2026-06-30T12:00:00.000Z');
 export const CALLER = AUTH_SERVICE.spiffeId;
 
-/** With the relying parties `a.example`, whose challenges live for two minutes, and `off.example`, which is switched off. */
+/** Opens a database with two relying parties: `a.example`, with challenges of two minutes, and `off.example`, which is disabled. */
 export async function openHotPathDatabase(): Promise<TestDataSource> {
   const database = await openTestDataSource();
   const party = { name: 'x', origins: ['https://a.example'], version: 1, createdAt: NOW, updatedAt: NOW };

@@ -13,7 +13,7 @@ export interface LiveAnswer {
 
 /** A caller that holds one connection open and opens another one only when the service has closed it. */
 export class LiveConnection {
-  /** How many it has opened. */
+  /** The number of connections that it has opened. */
   connections = 0;
   private readonly agent: Agent;
   private readonly url: string;
@@ -23,7 +23,7 @@ export class LiveConnection {
     this.agent = new Agent({ ...certificate, ca, keepAlive: true, maxSockets: 1 });
   }
 
-  /** @throws the socket's error where the handshake is refused */
+  /** @throws the socket's error when the handshake is refused */
   get(path = '/v1/credentials', headers: Record<string, string> = {}): Promise<LiveAnswer> {
     return this.send('GET', path, undefined, headers);
   }
@@ -34,9 +34,9 @@ export class LiveConnection {
   }
 
   /**
-   * A POST of which the service has the headers when this resolves, and half of the body.
+   * Begins a POST. When this resolves, the service has the headers and half of the body.
    *
-   * @returns sends the rest
+   * @returns a function that sends the rest
    */
   half(path: string, body: string): Promise<() => Promise<LiveAnswer>> {
     const headers = {

@@ -5,7 +5,7 @@ import type { Answer } from './client.js';
 /** Ways to break a JSON body, one member at a time. */
 
 export interface Leaf {
-  /** RFC 6901. */
+  /** The member's JSON pointer (RFC 6901). */
   readonly pointer: string;
   readonly path: readonly (string | number)[];
   readonly value: unknown;
@@ -14,7 +14,7 @@ export interface Leaf {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Every member of a body, inner ones too; elements of arrays count as their array. */
+/** Lists every member of a body, with those of inner objects. An array counts as one member. */
 export function membersOf(body: unknown, path: (string | number)[] = []): Leaf[] {
   if (!isObject(body)) return [];
   return Object.entries(body).flatMap(([name, value]) => {
@@ -49,7 +49,7 @@ export function mistyped(value: unknown): [string, unknown][] {
   return Object.entries(SAMPLES).filter(([kind]) => kind !== kindOf(value));
 }
 
-/** Strings that no member may hold. */
+/** Strings that every member must refuse. */
 export const FOUL_STRINGS: [string, string][] = [
   ['a NUL character', 'a\u0000b'],
   ['a lone surrogate', 'a\ud800b'],
@@ -57,12 +57,12 @@ export const FOUL_STRINGS: [string, string][] = [
   ['60,000 characters', 'a'.repeat(60_000)],
 ];
 
-/** `{"a":{"a":…}}` as text: too deep for a recursive reader. */
+/** Writes `{"a":{"a":…}}`, too deep for a recursive reader. */
 export function nested(depth: number, open = '{"a":', close = '}', core = '1'): string {
   return open.repeat(depth) + core + close.repeat(depth);
 }
 
-/** 400, as problem+json, that names the member. */
+/** The answer that refuses a member: 400, as problem+json, with the member's pointer. */
 export function expectInvalid(answer: Answer<Problem>, pointer: string, what: string): void {
   const pointers = (answer.body.invalid ?? []).map((invalid) => invalid.pointer);
   const named = pointers.some((found) => found === pointer || found.startsWith(`${pointer}/`));

@@ -11,7 +11,7 @@ const RS256 = {
 };
 const DAY_MS = 86_400_000;
 
-/** An entry of a BLOB, as far as it matters. */
+/** The members of a BLOB's entry that the service reads. */
 export interface MetadataEntry {
   aaguid?: unknown;
   metadataStatement?: unknown;
@@ -33,7 +33,7 @@ export interface SignerProfile {
   ca: boolean;
   notBefore: Date;
   notAfter: Date;
-  /** Of the authority between the signer and the root. */
+  /** Properties of the authority between the signer and the root. */
   authority: { ca?: boolean; pathLength?: number };
 }
 

@@ -26,13 +26,13 @@ const COMMON = {
   allowBackupGrowth: false,
 };
 
-/** A reason of the closed list; or what only an honest answer may be; or, for mutations that change nothing, neither. */
+/** A reason of the closed list, `ACCEPTED`, `FAILED` for any other error, or `unchanged` if the mutations change no byte. */
 export type Outcome = Reason | 'ACCEPTED' | 'FAILED' | 'unchanged';
 
-/** An honest ceremony, ready to be answered again and again with something changed. */
+/** An honest ceremony that a test can answer repeatedly, each time with a change. */
 export interface Target {
   readonly name: string;
-  /** Must be accepted as it is. */
+  /** Answers without a change, which the service must accept. */
   honest(): Promise<Outcome>;
   attack(changes: readonly MutatedMember[]): Promise<Outcome>;
 }
@@ -50,9 +50,9 @@ interface RegistrationProfile {
   readonly model: Partial<Model>;
   readonly interference?: CreationInterference;
   readonly challenge?: Buffer;
-  /** The roots to which the attestation must lead: a true one that is not trusted counts as refused. */
+  /** The roots that the attestation must lead to. An attestation that is true but not trusted counts as refused. */
   readonly roots?: readonly string[];
-  /** The statement signs neither the flags nor the sign count: an answer that differs in them alone is as good as another. */
+  /** The statement signs neither the flags nor the sign count, so an answer that differs only in them is still valid. */
   readonly countsUnsigned?: true;
 }
 
@@ -99,7 +99,7 @@ function registrationTarget(name: string, profile: RegistrationProfile): Target 
   };
 }
 
-/** The answer with zeros for the flags and the sign count of its authenticator data. */
+/** Copies the answer with zeros for the flags and the sign count of its authenticator data. */
 function withoutCounts({
   id,
   rawId,
@@ -132,11 +132,11 @@ function authenticationTarget(algorithm: AlgorithmName): Target {
   };
 }
 
-/** Self attestation, because with `none` nobody signs for the authenticator data and a changed one is as good as another. */
+/** Uses self attestation: with `none` nothing signs the authenticator data, so changed data would still be valid. */
 const selfAttested = (algorithm: AlgorithmName): Target =>
   registrationTarget(algorithm, { model: { algorithm, attestation: packedSelf } });
 
-/** Statements with certificates: they rest on the certificates' bytes, too. */
+/** Makes targets whose statements also depend on the bytes of certificates. */
 async function attestedTargets(): Promise<Target[]> {
   const maker = await createAttestationAuthority();
   const [tpm, phone] = [await Tpm.create(), await AndroidDevice.create()];
@@ -156,7 +156,7 @@ async function attestedTargets(): Promise<Target[]> {
   ];
 }
 
-/** The certificate names the client data's hash, so the client data is made first. */
+/** Makes the client data first, because the certificate contains its hash. */
 async function androidTarget(phone: AndroidDevice): Promise<Target> {
   const [key, challenge] = [generateKey('ES256'), randomBytes(32)];
   const clientDataJson = JSON.stringify({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** What an attacker does to one member of an answer. Positions are fractions, so that they fit bytes of any length. */
+/** An attacker's change of one member of an answer. Positions are fractions, so that they fit bytes of any length. */
 export type Mutation =
   | { readonly kind: 'flip'; readonly at: number; readonly bit: number }
   | { readonly kind: 'truncate'; readonly to: number }
@@ -13,17 +13,17 @@ export type Mutation =
   | { readonly kind: 'replace'; readonly value: unknown };
 
 export interface MutatedMember {
-  /** Which of the members: a fraction of their number. */
+  /** The position of the member among all members, as a fraction. */
   readonly member: number;
   readonly mutation: Mutation;
 }
 
-/** Evenly spread: biased towards the ends, nearly every mutation would hit the first member. */
+/** Spreads fractions evenly. With fast-check's bias to the ends, nearly every mutation would hit the first member. */
 const at = fc.noBias(fc.nat(999_999)).map((millionths) => millionths / 1_000_000);
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 16 });
 const length = fc.integer({ min: 1, max: 64 });
 
-/** CBOR heads that ask for trouble: indefinite lengths, huge lengths, tags, reserved values, deep nesting. */
+/** CBOR heads that a reader may handle badly: indefinite lengths, huge lengths, tags, reserved values, deep nesting. */
 const cborHeads = fc.constantFrom(
   Uint8Array.of(0x5f),
   Uint8Array.of(0x7f),
@@ -57,19 +57,19 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   }),
 );
 
-/** One to three mutations of an answer. */
+/** Generates one to three mutations of an answer. */
 export const mutations: fc.Arbitrary<MutatedMember[]> = fc.array(fc.record({ member: at, mutation }), {
   minLength: 1,
   maxLength: 3,
 });
 
-/** The members of an answer that a ceremony rests on, as paths into its JSON. */
+/** The members of an answer that a ceremony verifies, as paths into its JSON. */
 const MEMBERS = ['id', 'rawId', 'clientDataJSON', 'attestationObject', 'authenticatorData', 'signature'];
 
 type Answer = Record<string, unknown> & { response: Record<string, unknown> };
 
 /**
- * @param other an honest answer of another ceremony: where swapped members come from
+ * @param other an honest answer of another ceremony, the source of swapped members
  * @returns the mutated answer, or undefined when the mutations leave every byte as it was
  */
 export function mutate<A extends object>(answer: A, other: A, changes: readonly MutatedMember[]): A | undefined {

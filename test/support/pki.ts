@@ -11,7 +11,7 @@ export const { KeyUsageFlags } = x509;
 const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 86_400_000;
 
-/** A client certificate, by default as good as auth-service's own. */
+/** The properties of a client certificate. By default they are those of auth-service's own. */
 export interface CertificateProfile {
   uris: string[];
   notBefore: Date;
@@ -60,7 +60,7 @@ export class Pki {
   }
 }
 
-/** A certificate of the same names by an authority that nobody trusts. */
+/** Issues a certificate with the same names from an untrusted authority. */
 export async function issueByStranger(profile: Partial<CertificateProfile> = {}): Promise<ClientCertificate> {
   const keys = await newKeys();
   return issueCertificate('CN=Passkey Manager development CA', keys.privateKey, profile);

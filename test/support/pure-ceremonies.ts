@@ -102,7 +102,7 @@ function passkeyOf(authenticator: Authenticator): Passkey {
   return authenticator.passkeys[0]!;
 }
 
-/** Holds a ceremony against the closed list: it must be refused for this reason, and never fail in another way. */
+/** Demands that a ceremony is refused for this reason of the closed list, and does not fail in another way. */
 export async function expectRefusal(ceremony: Promise<unknown>, reason: Reason): Promise<void> {
   const outcome = await ceremony.then(
     () => 'accepted',
@@ -112,5 +112,5 @@ export async function expectRefusal(ceremony: Promise<unknown>, reason: Reason):
   else expect({ reason: outcome.reason, detail: outcome.detail }).toEqual({ reason, detail: outcome.detail });
 }
 
-/** A step of the specification with nothing to verify on a server, or that another spec holds: named, so that it can be audited. */
+/** Names a step that a server does not verify, or that another spec tests, so that an auditor finds every step. */
 export const NOTHING_TO_VERIFY = (): void => undefined;

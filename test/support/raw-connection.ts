@@ -7,7 +7,7 @@ import { until } from './until.js';
 
 const STATUS = /HTTP\/1\.1 (\d{3})/g;
 
-/** A TLS connection that writes what it likes, and reads only if it likes. */
+/** A TLS connection on which a test writes any bytes and decides when to read. */
 export class RawConnection {
   received = '';
   readonly closed: Promise<void>;
@@ -20,7 +20,7 @@ export class RawConnection {
     this.closed = new Promise((resolve) => socket.once('close', resolve));
   }
 
-  /** @param identity by default auth-service's */
+  /** @param identity the client's identity; auth-service by default */
   static async to(
     { running, pki, certificateOf }: TestService,
     identity: string | ClientCertificate = 'auth-service',
@@ -33,12 +33,12 @@ export class RawConnection {
     return connection;
   }
 
-  /** The text of all answers so far. */
+  /** The status of each answer so far. */
   get statuses(): number[] {
     return Array.from(this.received.matchAll(STATUS), ([, status]) => Number(status));
   }
 
-  /** The last answer's. */
+  /** The body of the last answer. */
   get body(): Record<string, unknown> {
     const answer = this.received.slice(this.received.lastIndexOf('HTTP/1.1 '));
     return JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))) as Record<string, unknown>;
@@ -49,7 +49,7 @@ export class RawConnection {
     return this.statuses;
   }
 
-  /** Ends it by a TCP reset. */
+  /** Ends the connection by a TCP reset. */
   reset(): void {
     this.wire.resetAndDestroy();
   }

@@ -4,7 +4,7 @@ import type { Ceremonies } from './ceremonies.js';
 import type { DevelopmentIdentity } from './service.js';
 import { until } from './until.js';
 
-/** Users who register without a pause. A connection that breaks is opened again, an answer that is wrong fails the test. */
+/** Registers users without a pause. It replaces a broken connection, and fails the test on a wrong answer. */
 export class RegistrationLoad {
   private readonly acknowledged: Credential[] = [];
   private ending = false;
@@ -19,7 +19,7 @@ export class RegistrationLoad {
     await until(() => Promise.resolve(this.acknowledged.length >= enough));
   }
 
-  /** @returns what was acknowledged */
+  /** @returns the acknowledged registrations */
   async end(): Promise<Credential[]> {
     this.ending = true;
     await Promise.all(this.users);

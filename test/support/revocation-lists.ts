@@ -3,17 +3,17 @@ import { toPem } from '../../src/x509/pem.js';
 import { readDistinguishedNames } from '../../src/x509/authority-key.js';
 import type { Issued } from './authenticator/certificate-chain.js';
 
-/** What a revocation list says; everything that is left out is as an honest authority makes it. */
+/** The contents of a revocation list. An absent member is as an honest authority makes it. */
 export interface ListProfile {
   /** The content octets of serial numbers, hexadecimal. */
   serials?: readonly string[];
-  /** Of certificates that were taken back from hold. */
+  /** Serial numbers with the reason removeFromCRL: the certificates are no longer on hold. */
   removed?: readonly string[];
   number?: number | null;
   thisUpdate?: Date;
   nextUpdate?: Date | null;
   hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
-  /** Says that it is this authority's. */
+  /** The authority whose name the list has as its issuer. */
   issuer?: X509Certificate;
   /** An object identifier, hexadecimal, of an extension that is critical. */
   critical?: string;
@@ -21,17 +21,17 @@ export interface ListProfile {
   extensions?: readonly Buffer[];
   /** The extensions of the entries in `serials`, as DER. */
   entryExtensions?: readonly Buffer[];
-  /** What comes behind the extensions, as DER. */
+  /** Elements after the extensions, as DER. */
   tail?: Buffer;
 }
 
 const MINUTE_MS = 60_000;
 
-/** A certificate's serial number as an entry's octets: positive, and in the fewest that tell it (X.690 §8.3.2). */
+/** Encodes a certificate's serial number as an entry has it: positive, in the fewest octets (X.690 §8.3.2). */
 export const serialOf = ({ certificate: { serialNumber } }: Issued): string =>
   Number.parseInt(serialNumber.slice(0, 2), 16) < 0x80 ? serialNumber : `00${serialNumber}`;
 
-/** By hand, because a list that no library would make is what most of its specs are about. */
+/** Encodes the list itself, because most specs need lists that no library would make. */
 export function revocationList(by: Issued, profile: ListProfile = {}): string {
   return pem(listDer(by, profile));
 }
@@ -69,7 +69,7 @@ export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
 
 const EMPTY = Buffer.alloc(0);
 
-/** X.690 §8.1 */
+/** Encodes an element (X.690 §8.1). */
 export function tlv(tag: number, ...contents: Buffer[]): Buffer {
   const content = Buffer.concat(contents);
   const digits = Buffer.from(padded(content.length.toString(16)), 'hex');
@@ -79,7 +79,7 @@ export function tlv(tag: number, ...contents: Buffer[]): Buffer {
 
 const padded = (hexadecimal: string): string =>
   hexadecimal.padStart(hexadecimal.length + (hexadecimal.length % 2), '0');
-/** X.690 §8.3.2: as short as it can be. */
+/** Makes a number positive, in the fewest octets (X.690 §8.3.2). */
 const unsigned = (hexadecimal: string): string =>
   (/^[89a-f]/.test(padded(hexadecimal)) ? '00' : '') + padded(hexadecimal);
 const integer = (hexadecimal: string): Buffer => tlv(0x02, Buffer.from(hexadecimal, 'hex'));
@@ -89,7 +89,7 @@ const REMOVED = tlv(0x30, tlv(0x30, identifier('551d15'), tlv(0x04, tlv(0x0a, Bu
 export const extension = (id: string, value: Buffer, critical = false): Buffer =>
   tlv(0x30, identifier(id), critical ? tlv(0x01, Buffer.from([0xff])) : EMPTY, tlv(0x04, value));
 
-/** RFC 5280 §4.2.1.1. @param key hexadecimal; `of`: the certificate whose issuer and serial number it names */
+/** Encodes RFC 5280 §4.2.1.1. `keyId` is hexadecimal; the extension names the issuer and the serial number of `of`. */
 export function authorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Issued }): Buffer {
   const members = keyId === undefined ? [] : [tlv(0x80, Buffer.from(keyId, 'hex'))];
   if (of) {
@@ -99,7 +99,7 @@ export function authorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Iss
   return extension('551d23', tlv(0x30, ...members));
 }
 
-/** RFC 5280 §4.1.2.5 */
+/** Encodes a time (RFC 5280 §4.1.2.5). */
 function time(date: Date): Buffer {
   const text = `${date.toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`;
   return date.getUTCFullYear() < 2050 ? tlv(0x17, Buffer.from(text.slice(2))) : tlv(0x18, Buffer.from(text));

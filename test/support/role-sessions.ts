@@ -21,7 +21,7 @@ export class RoleSessions {
     });
   }
 
-  /** @returns the SQLSTATE that it failed with, or `done`; it is rolled back */
+  /** Runs SQL and rolls it back. @returns the SQLSTATE of its failure, or `done` */
   async attempt(role: DatabaseRole, sql: string): Promise<string> {
     const session = this.sessions[role];
     await session.query('BEGIN READ WRITE');
@@ -39,7 +39,7 @@ export class RoleSessions {
     return (await this.sessions[role].query<Row>(testRoles().named(sql))).rows;
   }
 
-  /** The column `name` of what the owner sees. */
+  /** Returns the column `name` of the rows that the owner sees. */
   async names(sql: string): Promise<string[]> {
     return (await this.query<{ name: string }>('owner', sql)).map(({ name }) => name);
   }

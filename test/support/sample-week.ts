@@ -7,7 +7,7 @@ const HOUR_MS = 3_600_000;
 export const WEEK_START = Date.UTC(2026, 0, 5);
 export const WINDOWS_HELLO = '08987058-cadc-4b81-b6e1-30de50dcbe96';
 const UNKNOWN_MODEL = '11111111-2222-3333-4444-555555555555';
-/** What somebody may call a relying party, or himself. */
+/** A hostile name that somebody may give to a relying party or to a user. */
 export const HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>\u001b[2J\u202egnp';
 
 const caller = (name: string): RequestContext => ({
@@ -20,7 +20,7 @@ const unidentified = (ip: string): RequestContext => ({
   source: { ip, port: 4_711 },
 });
 
-/** A week of events, as they are recorded, each hour like the same hour of every other week. */
+/** Makes a week of recorded events at fixed times. */
 export function sampleWeek(): string[] {
   const events: { time: number; event: string }[] = [];
   const add = (hours: number, entry: AuditEntry, context: RequestContext | null = caller('auth-service')): void => {
@@ -34,7 +34,7 @@ export function sampleWeek(): string[] {
 
 type Add = (hours: number, entry: AuditEntry, context?: RequestContext | null) => void;
 
-/** Nobody at night; the more the nearer to noon. One in ten is refused. */
+/** Adds the ceremonies of an hour: none at night, most at noon. One in ten is refused. */
 function ceremonies(hour: number, add: Add): void {
   const rpId = 'login.bank.example';
   const count = Math.max(0, 12 - Math.abs((hour % 24) - 13) * 2);

@@ -55,7 +55,7 @@ addFormatsModule.default(ajv);
 export const compile = (schema: Schema): ValidateFunction =>
   ajv.compile({ ...schema, components: DOCUMENT.components });
 
-/** Replaces a reference by the node that it names. What stands beside the reference counts too. */
+/** Replaces a reference by the node that it names. The members beside the reference count, too. */
 export function resolve<Node extends { readonly $ref?: string }>(node: Node): Node {
   const { $ref, ...beside } = node;
   if ($ref === undefined) return node;
@@ -72,7 +72,7 @@ export function listMembers(reference: Schema, at: readonly string[] = []): [pat
   ]);
 }
 
-/** Makes a value that the schema accepts, with every member that there may be. */
+/** Makes a value that the schema accepts, with every optional member. */
 export function makeSample(reference: Schema): unknown {
   const schema = resolve(reference);
   if (schema.oneOf) return makeSample(schema.oneOf[0]!);
@@ -89,11 +89,11 @@ export function makeSample(reference: Schema): unknown {
   return TEXTS.find((text) => text !== '' && compile(schema)(text));
 }
 
-/** Longer than any text, and more than any list may be. */
+/** FAR exceeds the length of every text, MANY that of every list. */
 const FAR = 70_000;
 const MANY = 1_100;
 
-/** Lie at the bounds of patterns, and of those checks of the service that are code. */
+/** Values at the bounds of patterns, and of the checks that the service makes in code. */
 const TEXTS = [
   ...[
     '',

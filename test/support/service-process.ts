@@ -10,16 +10,16 @@ import type { DevelopmentIdentity } from './service.js';
 
 const root = join(import.meta.dirname, '../..');
 
-/** Characters. */
+/** The number of characters of output to keep. */
 const TAIL = 4_000;
 
-/** The service as it is delivered: the build, in a process of its own, on the real clock. */
+/** Runs the built service in a process of its own, on the real clock. */
 export class ServiceProcess {
   private readonly child: ChildProcess;
   readonly client: Client<DevelopmentIdentity>;
   readonly url: string;
   readonly managementUrl: string;
-  /** With its exit code; null: it was killed. */
+  /** Resolves with the exit code; null if a signal ended the process. */
   readonly ended: Promise<number | null>;
   private readonly words: Words;
 
@@ -38,7 +38,7 @@ export class ServiceProcess {
     this.ended = once(child, 'exit').then(([code]) => code as number | null);
   }
 
-  /** @param databaseUrl without it, the embedded database in `dataDir` */
+  /** @param databaseUrl if it is empty, the service uses the embedded database in `dataDir` */
   static async start(dataDir: string, databaseUrl = '', env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
     const child = spawn(process.execPath, ['dist/src/main.js'], {
       cwd: root,
@@ -61,12 +61,12 @@ export class ServiceProcess {
     return new ServiceProcess(child, words, client, url, managementUrl);
   }
 
-  /** Of the relying party that a development database starts with. */
+  /** The ceremonies of the relying party in a new development database. */
   get ceremonies(): Ceremonies<DevelopmentIdentity> {
     return new Ceremonies(this.client, systemClock, 'auth-service', 'localhost', 'http://localhost:3000');
   }
 
-  /** The end of its output. */
+  /** The last TAIL characters of the output. */
   get lastWords(): string {
     return this.words.last;
   }
@@ -75,12 +75,12 @@ export class ServiceProcess {
     return this.child.pid!;
   }
 
-  /** kill -9 */
+  /** Kills the process (SIGKILL). */
   async kill(): Promise<void> {
     await this.end('SIGKILL');
   }
 
-  /** SIGTERM, and the service's own way out. */
+  /** Sends SIGTERM and waits until the service has ended. */
   async stop(): Promise<void> {
     await this.end('SIGTERM');
   }
@@ -107,7 +107,7 @@ function listenTo(child: ChildProcess): Words {
   return words;
 }
 
-/** The first line of standard output names them. */
+/** Reads both addresses from the first line of standard output. */
 async function addresses(child: ChildProcess, words: Words): Promise<[https: string, management: string]> {
   const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
   const look = (): void => {

@@ -19,20 +19,20 @@ export const spiffeId = (name: string): string => `spiffe://passkey-manager.loca
 const TABLES = ['relying_party', 'user_handle', 'challenge', 'credential'];
 
 export interface TestServiceOptions {
-  /** The access policy, YAML; by default the one of development. */
+  /** The access policy as YAML; by default development's. */
   accessPolicy?: string;
-  /** Identities beside those of development, by name, each with the SPIFFE ID of that name. */
+  /** Names of further identities, besides development's. Each has the SPIFFE ID of its name. */
   identities?: readonly string[];
-  /** What is done to the certificates before the service starts. */
+  /** Changes the certificates before the service starts. */
   prepare?: (pki: Pki) => Promise<void>;
   env?: NodeJS.ProcessEnv;
-  /** To which the signer of FIDO metadata leads, PEM; by default FIDO's own. */
+  /** The roots that the signer of FIDO metadata must lead to, PEM; by default FIDO's own. */
   metadataRoots?: readonly string[];
-  /** Where the service finds its database, given where it really is. */
+  /** Maps the URL of the database to the one that the service uses, such as that of a `Severable`. */
   databaseUrl?: (url: string) => Promise<string>;
 }
 
-/** The application under test: in this process, behind its own sockets, with a database and a clock of its own. */
+/** The application under test: it runs in this process, with its own sockets, database and clock. */
 export class TestService {
   private pool: pg.Pool | undefined;
 
@@ -75,7 +75,7 @@ export class TestService {
     return new TestService(running, client, clock, pki, database, contract, certificateOf, dataDir);
   }
 
-  /** Creates or replaces a relying party, and gives the ceremonies of its users. */
+  /** Creates or replaces a relying party, and returns the ceremonies of its users. */
   async relyingParty(
     rpId: string,
     policy: Record<string, unknown> = {},
@@ -102,7 +102,7 @@ export class TestService {
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
-  /** Behind the service's back, as one who may do everything. */
+  /** Runs SQL as a role that may do everything, bypassing the service. */
   async sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
     this.pool ??= new pg.Pool({ connectionString: this.database.ownerUrl, max: 2 }).on('error', () => undefined);
     return (await this.pool.query<Row>(text, values)).rows;

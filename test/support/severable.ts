@@ -21,7 +21,7 @@ export class Severable {
     return wire;
   }
 
-  /** The database's URL by way of this wire. */
+  /** Returns the database's URL with the address of this wire. */
   get url(): string {
     const url = new URL(this.target);
     url.hostname = '127.0.0.1';
@@ -35,13 +35,13 @@ export class Severable {
     for (const socket of this.sockets) socket.destroy();
   }
 
-  /** Lets new connections through, to another database. */
+  /** Forwards new connections to another database. */
   lead(url: string): void {
     this.target = new URL(url);
     this.restore();
   }
 
-  /** Keeps every connection and lets nothing through. */
+  /** Keeps every connection open and forwards nothing. */
   hold(): void {
     this.state = 'still';
     for (const socket of this.sockets) socket.pause();

@@ -28,7 +28,7 @@ export const LOG_TEST_KEYS: LogKeys = {
   verifierKeys: SampleLog.SIGNERS.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''),
 };
 
-/** What each replica of the service has of the log, and remembers. */
+/** The parts of a replica that work on the log, with the state that they remember. */
 export class LogReplica {
   readonly metrics = new Metrics();
   readonly audit: AuditService;
@@ -72,7 +72,7 @@ export class LogReplica {
     this.lines = new LogLines(this.storage);
   }
 
-  /** In a transaction each, or many in one. @returns ids, in the order of the log */
+  /** Records events: up to ten in a transaction each, more in one. @returns their ids in the order of the log */
   async record(count: number): Promise<string[]> {
     const ids: string[] = [];
     const write = async (through: DataSource | EntityManager): Promise<void> => {
@@ -83,7 +83,7 @@ export class LogReplica {
     return ids;
   }
 
-  /** Until every event that waits has its place. */
+  /** Sequences until no event is pending. */
   async settle(): Promise<void> {
     await this.sequencer.sequence(true);
     while ((await this.pending.findOldest()) !== undefined) {
@@ -93,7 +93,7 @@ export class LogReplica {
   }
 }
 
-/** A database with nothing in its log, and one replica. */
+/** A database with an empty log, and one replica. */
 export class StoredLog {
   readonly clock = new FakeClock();
   replica: LogReplica;
@@ -114,14 +114,14 @@ export class StoredLog {
     return this.database.sql<Row>(text, values);
   }
 
-  /** An empty log, and a replica that remembers none. */
+  /** Empties the log, and replaces the replica by one that remembers nothing. */
   async reset(): Promise<void> {
     await this.sql('TRUNCATE audit_event, audit_pending, audit_leaf, audit_node, audit_checkpoint, audit_archive');
     this.clock.reset();
     this.replica = this.newReplica();
   }
 
-  /** The events of the leaves, which must be without a gap. */
+  /** Returns the events of the leaves. @throws Error when a leaf is missing */
   async leaves(): Promise<string[]> {
     const rows = await this.sql<{ index: string; id: string }>(
       'SELECT leaf_index AS index, event_id AS id FROM audit_leaf ORDER BY leaf_index',

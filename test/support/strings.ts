@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Strings that mean something somewhere on their way: as a pattern, in JSON, a URL, SQL, HTML, the log, or to an eye. */
+/** Strings with a special meaning somewhere: in a pattern, in JSON, a URL, SQL, HTML or the log, or to a reader's eye. */
 const MEANING = [
   ...[
     '$&',
@@ -70,7 +70,7 @@ const MEANING = [
   ...['é', 'e\u0301', 'ß', 'İ', '🔑', '👩‍💻', '\ufffd', '\uffff', '\u{10ffff}', '\u00a0'],
 ];
 
-/** Text of so many characters at most that every route takes. */
+/** Generates text of at most `max` characters that every route accepts. */
 export function texts(max: number): fc.Arbitrary<string> {
   const part = fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...MEANING) },
@@ -91,7 +91,7 @@ function isTaken(text: string): boolean {
   return !['', '.', '..'].includes(text) && text.isWellFormed() && !CONTROL.test(text);
 }
 
-/** Ways to spell a string that its reader must read as the same. */
+/** Spellings of a string in JSON that every reader must read as the same string. */
 export interface Spelling {
   readonly json: (text: string) => string;
   readonly url: (text: string) => string;
@@ -127,7 +127,7 @@ export const SPELLINGS: readonly Spelling[] = [
   },
 ];
 
-/** JSON whose strings are spelled so. */
+/** Writes JSON whose strings have this spelling. */
 export function spelled(value: unknown, { json }: Spelling): string {
   if (typeof value === 'string') return json(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
@@ -136,7 +136,7 @@ export function spelled(value: unknown, { json }: Spelling): string {
   return `{${members.map(([name, member]) => `${json(name)}:${spelled(member, { json, url: json })}`).join()}}`;
 }
 
-/** Values that no route takes for text. */
+/** Values that every route refuses as text. */
 export const REFUSED_TEXTS: readonly [string, string][] = [
   ['nothing', '""'],
   ['half of a character', '"a\\ud83d"'],

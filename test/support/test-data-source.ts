@@ -27,17 +27,17 @@ export const ENTITIES = [
 ];
 
 export interface TestDataSource {
-  /** The service's own role. */
+  /** A data source of the service's own role. */
   readonly url: string;
   readonly ownerUrl: string;
   readonly auditorUrl: string;
   readonly dataSource: DataSource;
-  /** Behind the service's back, as one who may do everything. */
+  /** Runs SQL as a role that may do everything, bypassing the service. */
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 }
 
-/** The service's pool, by its role, over a database of its own. */
+/** Opens the service's pool, with its role, on a new database. */
 export async function openTestDataSource(): Promise<TestDataSource> {
   const database = await createTestDatabase();
   const dataSource = await new DataSource({

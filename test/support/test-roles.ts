@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { runRoleScript } from '../../src/database/role-scripts.js';
 
-/** Of deploy/postgres/roles.sql. */
+/** The roles in deploy/postgres/roles.sql. */
 export const ROLES = ['passkey_migrator', 'passkey_manager', 'passkey_auditor'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** The roles of one test run: a server's roles are common to its databases, so each run has its own. */
+/** The roles of one test run. All databases of a server share its roles, so each run makes its own. */
 export interface TestRoles {
-  /** SQL with the run's names in the place of the real ones. */
+  /** Replaces the real names of the roles in SQL by those of this run. */
   readonly named: (sql: string) => string;
   urlAs(role: Role, databaseUrl: string): string;
 }
@@ -22,20 +22,20 @@ const rolesOf = (run: string, password: string): TestRoles => {
 
 const nameOf = (run: string, role: string): string => role.replace('passkey', run);
 
-/** In every worker of the run that made them. */
+/** Returns the roles of this run, in any of its workers. */
 export function testRoles(): TestRoles {
   const [run, password] = process.env['PASSKEY_TEST_ROLES']?.split(' ') ?? [];
   if (!run || !password) throw new Error('There are no test roles: global-setup.ts did not run');
   return rolesOf(run, password);
 }
 
-/** @param databaseUrl a database of the run, and who may make roles */
+/** @param databaseUrl a database of the run, with a user that may make roles */
 export async function createTestRoles(session: pg.Client, run: string, databaseUrl: string): Promise<TestRoles> {
   const password = randomBytes(24).toString('base64url');
   const roles = rolesOf(run, password);
   await runRoleScript('roles.sql', databaseUrl, roles.named);
   for (const role of ROLES) await session.query(roles.named(`ALTER ROLE ${role} PASSWORD '${password}'`));
-  // Who is no superuser may then end their sessions, which dropping a database takes.
+  // A user that is not a superuser may then end their sessions, which it must do to drop a database.
   await session.query(roles.named(`GRANT ${ROLES.join()} TO CURRENT_USER`));
   process.env['PASSKEY_TEST_ROLES'] = `${run} ${password}`;
   return roles;

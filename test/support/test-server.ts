@@ -11,8 +11,8 @@ import { databaseUrl } from './database.js';
 import { createTestRoles } from './test-roles.js';
 
 /**
- * The PostgreSQL of one test run: DATABASE_URL's, or an embedded one that forgets everything. On it a template
- * database with this version's schema, which each suite copies (database.ts), and the roles that work in it (test-roles.ts).
+ * The PostgreSQL of one test run: DATABASE_URL's, or an embedded one that keeps nothing. It has a template database with
+ * this version's schema, which each suite copies (database.ts), and the roles of the run (test-roles.ts).
  *
  * A run that is killed leaves things behind. A later run removes them: databases and roles, if the advisory lock of their run is
  * free; the directory and the server of an embedded one, if the process in the directory's name is gone.
@@ -62,7 +62,7 @@ export class TestServer {
     process.env['PASSKEY_TEST_TEMPLATE'] = template;
   }
 
-  /** Removes whatever the run has made. */
+  /** Removes everything that the run has made. */
   stop(): Promise<void> {
     return (this.stopped ??= this.end());
   }
@@ -77,9 +77,9 @@ export class TestServer {
   }
 }
 
-/** Of every database and role of the tests: the prefix, the run's number, `_template`, `_` and a copy's number or a role. */
+/** Begins the name of every test database and role. The run's number follows, then `_template`, a copy's number or a role. */
 const PREFIX = 'passkey_test_';
-/** First key of the advisory locks; the second is the run's number. */
+/** The first key of the advisory locks. The second key is the run's number. */
 const LOCK_CLASS = 726;
 
 async function demandPrivileges(session: pg.Client): Promise<void> {
@@ -107,7 +107,7 @@ async function removeKilledRuns(session: pg.Client): Promise<void> {
   }
 }
 
-/** The databases first: a role that has privileges somewhere can't be dropped. */
+/** Drops the databases first, because PostgreSQL does not drop a role that still has privileges. */
 async function dropRun(session: pg.Client, run: string): Promise<void> {
   const { rows } = await session.query<{ drop: string }>(
     `SELECT 'DROP DATABASE IF EXISTS ' || datname || ' WITH (FORCE)' AS drop FROM pg_database WHERE starts_with(datname, $1)
@@ -144,7 +144,7 @@ async function removeServersOfKilledRuns(): Promise<void> {
       if (await hasServer(directory)) await (await startEmbeddedPostgres({ directory, durable: false })).stop();
       await rm(directory, { recursive: true, force: true });
     } catch {
-      // Another user's, or another run removes it just now.
+      // The directory belongs to another user, or another run is removing it.
     }
   }
 }

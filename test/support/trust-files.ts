@@ -11,18 +11,18 @@ const { ExtendedKeyUsage, KeyUsageFlags } = x509;
 
 export const SPIFFE_ID = 'spiffe://bank.example/auth-service';
 
-/** An authority that may sign certificates and revocation lists; by default its own root. */
+/** Makes an authority that may sign certificates and revocation lists. By default it is a root. */
 export const authority = (profile: Profile = {}, by?: Issued): Promise<Issued> =>
   issue({ subject: 'CN=Root', ca: true, keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, ...profile }, by);
 
-/** Such an authority with a subject key identifier. @param keyId hexadecimal */
+/** Makes such an authority with a subject key identifier. @param keyId hexadecimal */
 export const identifiedAuthority = (keyId: string, profile: Profile = {}, by?: Issued): Promise<Issued> =>
   authority(
     { ...profile, extensions: [new x509.SubjectKeyIdentifierExtension(keyId), ...(profile.extensions ?? [])] },
     by,
   );
 
-/** A caller's X.509-SVID. */
+/** Issues a caller's X.509-SVID. */
 export const caller = (by: Issued, { extensions = [], ...profile }: Profile = {}): Promise<Issued> => {
   const san = new x509.SubjectAlternativeNameExtension([{ type: 'url', value: SPIFFE_ID }]);
   const usage = new x509.ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const PART = 65_536;
 
-/** Writes part by part, so that the peer can answer, and close, before the end. @throws the socket's error */
+/** Writes in parts, so that the peer can answer and close before the end. @throws the socket's error */
 export async function writeSlowly(socket: Socket, bytes: Buffer): Promise<void> {
   for (let at = 0; at < bytes.length; at += PART) {
     await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * `npm run siege` attacks a running service from outside in one way after the other: connections and handshakes that lead
- * nowhere, requests that stall, pipelines, denials, exports that nobody reads, probes. During each attack the welcome
+ * `npm run siege` attacks a running service from outside in one way after the other: connections and handshakes that never
+ * finish, requests that stall, pipelines, denials, exports that nobody reads, probes. During each attack the welcome
  * callers' sign-ins must go on: none may fail, and their p99 may be at most three times the p99 without an attack. A minute
  * later the service's process must hold no more memory and descriptors than before. The program needs no network.
  *

@@ -13,7 +13,7 @@ import type { Attestation } from './attestation.js';
 import { issue, type Issued, type Profile } from './certificate-chain.js';
 import { type AlgorithmName, COSE, type CredentialKey, signWith } from './keys.js';
 
-/** What Android's key store says about a key; everything that is left out is as a WebAuthn client asks for it. */
+/** The claims of Android's key store about a key. An absent member is as a WebAuthn client requests it. */
 export interface KeyClaims {
   challenge?: Buffer;
   level?: SecurityLevel;

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { KeyObject, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
-/** A leaf that attests, with the key it attests with. */
+/** An attestation certificate with its private key. */
 export interface AttestationCertificate {
   readonly chain: readonly Buffer[];
   readonly privateKey: KeyObject;
@@ -13,7 +13,7 @@ export interface AttestationAuthority {
   issue(profile?: Partial<LeafProfile>): Promise<AttestationCertificate>;
 }
 
-/** What WebAuthn L3 §8.2.1 demands of a packed attestation certificate; every field can be falsified. */
+/** The fields of a packed attestation certificate that WebAuthn L3 §8.2.1 checks. A test can falsify each. */
 export interface LeafProfile {
   subject: string;
   aaguid: string | null;

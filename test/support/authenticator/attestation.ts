@@ -3,7 +3,7 @@ import type { AttestationCertificate } from './attestation-authority.js';
 import { sha256 } from './authenticator-data.js';
 import { COSE, type CredentialKey, signWith } from './keys.js';
 
-/** What an attestation statement is made from. */
+/** The input of an attestation statement. */
 export interface Attested {
   rpId: string;
   credentialId: Buffer;
@@ -30,7 +30,7 @@ export const packedSelf: Attestation = (attested) => ({
   attStmt: { alg: COSE[attested.key.algorithm], sig: signWith(attested.key, signedBytes(attested)) },
 });
 
-/** WebAuthn L3 §8.2, with a certificate of the maker. */
+/** WebAuthn L3 §8.2, with the maker's certificate. */
 export const packedBy =
   (certificate: AttestationCertificate): Attestation =>
   (attested) => ({
@@ -54,7 +54,7 @@ export const fidoU2fBy =
     };
   };
 
-/** The same statement with some of its members replaced: the attacks. */
+/** Makes the same statement with some of its members replaced, as an attacker would. */
 export const falsified =
   (attestation: Attestation, change: (statement: AttestationStatement) => AttestationStatement): Attestation =>
   (attested) =>

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { encode } from 'cborg';
 
-/** WebAuthn L3 §6.1, by the names of the specification. */
+/** The authenticator data of WebAuthn L3 §6.1, with the specification's names. */
 export interface Flags {
   UP: boolean;
   UV: boolean;

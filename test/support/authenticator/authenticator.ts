@@ -22,7 +22,7 @@ export class Authenticator {
     this.model = { ...SYNCED_PLATFORM, ...model };
   }
 
-  /** The passkey that was made last. */
+  /** The newest passkey. */
   get newest(): Passkey {
     const passkey = this.passkeys.at(-1);
     if (!passkey) throw new Error('this authenticator has made no passkey yet');

@@ -4,7 +4,7 @@ import { AsnConvert } from '@peculiar/asn1-schema';
 import { Certificate, SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
 import * as x509 from '@peculiar/x509';
 
-/** A certificate with the key that it is about, so that it can sign others. */
+/** A certificate with its private key, which can sign other certificates. */
 export interface Issued {
   readonly certificate: X509Certificate;
   readonly pem: string;
@@ -14,12 +14,12 @@ export interface Issued {
 
 export type KeyAlgorithm = webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams | { name: 'Ed25519' };
 
-/** What a certificate says; everything that is left out is as an honest issuer makes it. */
+/** The contents of a certificate. An absent member is as an honest issuer makes it. */
 export interface Profile {
   subject?: string;
-  /** Hexadecimal. */
+  /** The serial number in hexadecimal. */
   serialNumber?: string;
-  /** Says that it was issued under this name. */
+  /** The name of the issuer in the certificate, whoever signs it. */
   issuer?: string;
   ca?: boolean;
   pathLength?: number;
@@ -29,7 +29,7 @@ export interface Profile {
   extensions?: x509.Extension[];
   keys?: webcrypto.CryptoKeyPair;
   key?: KeyAlgorithm;
-  /** Of the signature. */
+  /** The hash of the signature. */
   hash?: 'SHA-1' | 'SHA-256';
 }
 
@@ -42,7 +42,7 @@ x509.cryptoProvider.set(webcrypto);
 export const newKeys = (key: KeyAlgorithm = P256): Promise<webcrypto.CryptoKeyPair> =>
   webcrypto.subtle.generateKey(key, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
 
-/** @param by who signs; by default the certificate signs itself */
+/** @param by the signer; by default the certificate signs itself */
 export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued> {
   const keys = profile.keys ?? (await newKeys(profile.key));
   const signer = by?.keys ?? keys;
@@ -70,9 +70,9 @@ export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued>
 }
 
 /**
- * The same certificate for a key that WebCrypto or this generator does not make.
+ * Issues the certificate again for a key that neither WebCrypto nor this generator makes.
  *
- * @param spki of the key, DER
+ * @param spki the key's SubjectPublicKeyInfo in DER
  */
 export function forKey(
   { certificate }: Issued,

@@ -3,11 +3,11 @@ import type { Flags } from './authenticator-data.js';
 import type { CredentialKey } from './keys.js';
 import type { Passkey } from './model.js';
 
-/** Every lever an attacker has over an answer. What is left out is as an honest client makes it. */
+/** Every change that an attacker can make to an answer. An absent member is as an honest client makes it. */
 export interface Interference {
   /** Members of the client data to replace or add; `undefined` removes one. */
   clientData?: Record<string, unknown>;
-  /** The client data as it goes out, before it is hashed. */
+  /** Rewrites the client data before it is hashed. */
   clientDataJson?: string | Buffer | ((honest: string) => string);
   rpId?: string;
   flags?: Partial<Flags>;
@@ -33,7 +33,7 @@ export interface CreationInterference extends Interference {
 
 export interface AssertionInterference extends Interference {
   passkey?: Passkey;
-  /** `null` leaves it out, as a non-discoverable credential does. */
+  /** The user handle; `null` omits it, as a non-discoverable credential does. */
   userHandle?: Buffer | null;
   /** Rewrites the signature after it was made. */
   signature?: (bytes: Buffer) => Buffer;

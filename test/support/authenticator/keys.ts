@@ -73,7 +73,7 @@ const rsa = (alg: number, padding: number): Scheme => ({
     sign('sha256', data, padding === constants.RSA_PKCS1_PSS_PADDING ? { key, padding, saltLength: 32 } : key),
 });
 
-/** @param size of a public key, in bytes (FIPS 204 table 2) */
+/** @param size the length of a public key in bytes (FIPS 204 table 2) */
 const mlDsa = (type: 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87', alg: number, size: number): Scheme => ({
   generate: () => (generateKeyPairSync as (type: string) => KeyPair)(type),
   coseKey: (_, spki) =>
@@ -117,7 +117,7 @@ export function generateKey(algorithm: AlgorithmName): CredentialKey {
   return { algorithm, privateKey, spki, cose: encodeCose(SCHEMES[algorithm].coseKey(publicKey, spki)) };
 }
 
-/** Keys that nothing tells apart are dealt from a few, so that making credentials costs nothing. */
+/** The number of keys that tests share where they cannot tell keys apart, because making a key takes long. */
 const POOL_SIZE: Record<AlgorithmName, number> = {
   ES256: 8,
   ES384: 2,

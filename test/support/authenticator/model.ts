@@ -9,7 +9,7 @@ export interface Passkey {
   signCount: number;
 }
 
-/** What this authenticator is and how it behaves when nobody interferes. */
+/** The properties of an authenticator, and its behaviour when nobody interferes. */
 export interface Model {
   aaguid: string;
   algorithm: AlgorithmName;
@@ -18,7 +18,7 @@ export interface Model {
   transports: string[];
   backupEligible: boolean;
   backedUp: boolean;
-  /** A synced passkey always reports 0; a device that counts adds one each time. */
+  /** False for a synced passkey, which always reports 0; true for a device that adds one each time. */
   counts: boolean;
 }
 

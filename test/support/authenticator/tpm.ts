@@ -5,11 +5,11 @@ import type { Attestation, Attested } from './attestation.js';
 import { issue, type Issued, type KeyAlgorithm, type Profile } from './certificate-chain.js';
 import type { CredentialKey } from './keys.js';
 
-/** Fields that a TPM writes into its structures; everything that is left out is as Windows Hello makes it. */
+/** The fields that a TPM writes into its structures. An absent member is as Windows Hello makes it. */
 export interface TpmShape {
-  /** TPM_ALG_ID of the hash of the object's name. */
+  /** The TPM_ALG_ID of the hash in the object's name. */
   nameAlg?: number;
-  /** TPMT_SYM_DEF_OBJECT, scheme and KDF: the number and what comes with it. */
+  /** TPMT_SYM_DEF_OBJECT, scheme and KDF, each as its number with the bytes after it. */
   symmetric?: Buffer;
   scheme?: Buffer;
   kdf?: Buffer;

@@ -34,10 +34,10 @@ const base = read('base-event') as Definition & {
 export const OCSF_VERSION = base.version;
 export const CLASS_UIDS: readonly string[] = Object.keys(classes);
 
-/** OCSF's definition of a class as JSON Schema (draft 2020-12): closed, but for `unmapped`. */
+/** Makes a JSON Schema (draft 2020-12) of OCSF's definition of a class. It allows unknown members only in `unmapped`. */
 export function jsonSchemaOf(classUid: string): object {
   const eventClass = classes[classUid];
-  if (!eventClass) throw new Error(`OCSF class ${classUid} is not carried`);
+  if (!eventClass) throw new Error(`OCSF class ${classUid} has no definition in classes.json`);
   const $defs = { ...types, ...Object.fromEntries(Object.entries(objects).map(([name, it]) => [name, closed(it)])) };
   const event = closed({
     ...eventClass,
@@ -70,7 +70,7 @@ function schemaOf(type: string): Schema {
   return type in types || type in objects ? { $ref: `#/$defs/${type}` } : false;
 }
 
-/** An id is one of the enumeration, and its sibling the id's caption; that of 99 is the source's own word. */
+/** Demands that an id is in the enumeration and its sibling is the id's caption. For 99 the sibling is the source's own word. */
 function captioned(name: string, { sibling, captions }: Enumeration): Schema {
   const pairs = Object.entries(captions).map(([id, caption]) =>
     id === '99'
@@ -103,7 +103,7 @@ function typeRules(classUid: string, { activities }: EventClass): Schema[] {
   }));
 }
 
-/** What an attribute of a profile needs, and which profiles and version `metadata` may name. */
+/** Lists the rules for the attributes of profiles, and for the version and the profiles in `metadata`. */
 function profileRules(attributes: Readonly<Record<string, string>>): Schema[] {
   const metadata = {
     version: { const: OCSF_VERSION },

@@ -7,11 +7,11 @@ const validators = new Map<unknown, ValidateFunction>(
   CLASS_UIDS.map((classUid) => [Number(classUid), ajv.compile(jsonSchemaOf(classUid))]),
 );
 
-/** What an event has against OCSF's definition of its class; of one that conforms, nothing. */
+/** Lists the members in which an event violates OCSF's definition of its class. */
 export function violationsOf(event: object): string[] {
   const { class_uid } = event as { class_uid?: unknown };
   const validate = validators.get(class_uid);
-  if (!validate) return [`class_uid: OCSF class ${String(class_uid)} is not carried`];
+  if (!validate) return [`class_uid: OCSF class ${String(class_uid)} has no definition in classes.json`];
   if (validate(event)) return [];
   return (validate.errors ?? []).map(({ instancePath, message, params }) =>
     [instancePath.slice(1).replaceAll('/', '.'), message, JSON.stringify(params)].join(': '),
