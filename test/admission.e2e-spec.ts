@@ -23,13 +23,13 @@ afterAll(() => service.stop());
 const RUNNING = 'passkey_http_requests_in_flight';
 const SHED = 'passkey_http_requests_shed_total';
 
-/** Half of a body of 60,000 bytes. */
+/** Sends half of a body of 60,000 bytes. */
 const STALLED =
   'POST /v1/challenges/authentication HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
   `Content-Length: 60000\r\n\r\n${'{'.padEnd(30_000)}`;
 const LIST = 'GET /v1/relying-parties HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
-/** Ceremonies of a welcome caller, none of which may fail. */
+/** Runs ceremonies of an admitted caller, none of which may fail. */
 async function signIn(times: number): Promise<void> {
   for (let time = 0; time < times; time += 1) await parties.authenticated(phone);
 }

@@ -48,7 +48,7 @@ afterAll(async () => {
 const of = <T>(type: abstract new (...args: never[]) => T): T => service.running.app.get(type, { strict: false });
 const sizeOf = (note = ''): number => Number(note.split('\n')[1] ?? 0);
 
-/** Turns of the service, each with an event, until it holds. */
+/** Runs turns of the service, each with an event, until a condition holds. */
 async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
   for (let turns = 0; !(await holds()); turns += 1) {
     if (turns > 200) throw new Error('the condition did not hold within 200 turns');

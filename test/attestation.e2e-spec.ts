@@ -46,7 +46,7 @@ const madeBy = async (authority: AttestationAuthority): Promise<Authenticator> =
     ...DEVICE_BOUND,
   });
 
-/** Replaces the file of roots, and waits until the running service has taken it. */
+/** Replaces the file of roots, and waits until the running service has loaded it. */
 async function publish(bundle: string): Promise<void> {
   await writeFile(file, bundle);
   const digest = createHash('sha256').update(bundle).digest('hex');

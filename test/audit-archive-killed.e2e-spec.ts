@@ -40,7 +40,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** Until every event has its place, those too that tell how long that took. */
+/** Waits until every event is sequenced, including those that report how long that took. */
 async function settle(): Promise<void> {
   await of(LogPartitions).make();
   for (let calm = 0; calm < 3; calm += 1) {
@@ -55,7 +55,7 @@ interface Ended {
   readonly told: string;
 }
 
-/** The command, in a year's time, once every event has its place. @returns what it said, and how it ended */
+/** Runs the command a year later, once every event is sequenced. @returns its output and its exit */
 async function archive(args: string[], killAfterMs?: number): Promise<Ended> {
   const ended = await run(args, killAfterMs);
   if (!ended.told.includes('are not sequenced yet')) return ended;

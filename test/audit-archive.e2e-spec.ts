@@ -32,7 +32,7 @@ const MONTHS = 12;
 let service: TestService;
 let keys: VerifierKey[];
 let directory: string;
-/** The note of each month's end. */
+/** The checkpoints at the ends of the months. */
 const notes: string[] = [];
 beforeAll(async () => {
   [service, directory] = await Promise.all([TestService.start(), mkdtemp(join(tmpdir(), 'passkey-archive-'))]);
@@ -77,7 +77,7 @@ function nextMonth(): number {
   return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
 }
 
-/** The first day of the month so many months ago. */
+/** Returns the first day of the month, this many months ago. */
 function monthsAgo(months: number): Date {
   const now = service.clock.now();
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1));
@@ -256,7 +256,7 @@ describe('a year of the log', () => {
       service.sql<Kept>(`SELECT size, date_trunc('hour', created_at) AS hour,
         EXISTS (SELECT FROM audit_archive WHERE size BETWEEN from_leaf AND to_leaf) AS archived
         FROM audit_checkpoint c ORDER BY c.size`);
-    // One more in the hour of another, of an archived month.
+    // One more event, in the same hour as an event of an archived month.
     await service.sql(`
       INSERT INTO audit_checkpoint SELECT size - 1, root, frontier, last_tx, last_id, note, created_at
         FROM audit_checkpoint c

@@ -32,7 +32,7 @@ beforeEach(async () => {
 const manage = (path: string, body: unknown, method = 'POST'): Promise<unknown> =>
   service.client.call('auth-service', method, `/v1/credentials/${credential.id}${path}`, body);
 
-/** An OCSF event, as far as every event of a request is the same. */
+/** The members that every OCSF event of a request has in common. */
 const event = (code: string, status: number, members: Record<string, unknown> = {}): unknown =>
   expect.objectContaining({
     status_id: status,

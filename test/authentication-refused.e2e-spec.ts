@@ -36,7 +36,7 @@ const ZERO_SIGNATURE = Buffer.from('3006020100020100', 'hex');
 
 const twice = (json: string): string => json.replace('"origin":', '"origin":"https://evil.example","origin":');
 
-/** What is wrong with the answer, how it came about, and why it is refused. */
+/** The defect of the answer, the change that causes it, and the reason of the refusal. */
 
 const REFUSED: [string, AssertionInterference, string][] = [
   ['client data that is not JSON', { clientDataJson: '{"type":' }, 'malformed'],

@@ -58,7 +58,7 @@ async function readiness(): Promise<MetadataDetail> {
   return details.metadata;
 }
 
-/** Puts a file in the place of the other, and waits until the service has seen it. */
+/** Replaces the file by another, and waits until the service has read it. */
 async function publish(blob: string, seen: (detail: MetadataDetail) => boolean): Promise<MetadataDetail> {
   await writeFile(`${file}.new`, blob);
   await rename(`${file}.new`, file);

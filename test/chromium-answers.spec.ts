@@ -28,7 +28,7 @@ const ALL: Sample[] = [
   },
 ];
 
-/** The vectors hold no other record of the challenge than the client data. */
+/** The vectors record the challenge only in the client data. */
 function expectationOf({ response }: RegistrationResponseJSON | AuthenticationResponseJSON) {
   const clientData = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as Record<string, string>;
   return {

@@ -18,7 +18,7 @@ afterEach(() => {
 const GET = 'GET /v1/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n';
 const STATUS = /HTTP\/1\.1 \d{3}/g;
 
-/** A connection that writes what it likes. @returns what it has received */
+/** Opens a connection that writes these bytes. @returns what it has received */
 async function connection(
   certificate: ClientCertificate = service.pki.certificateOf('auth-service'),
 ): Promise<{ socket: TLSSocket; received: () => string }> {

@@ -12,7 +12,7 @@ import { spiffeId, TestService } from './support/service.js';
 
 const UNIDENTIFIED = problem(401, 'caller-unidentified');
 const DENIED = problem(403, 'permission-denied');
-/** ZERO TRUST: what is revoked or changed is in force on live connections within 5 seconds. */
+/** A revocation or a change must apply to live connections within 5 seconds. */
 const DEADLINE_MS = 5_000;
 const HOUR = 3_600;
 
@@ -40,7 +40,7 @@ async function readiness(): Promise<{ status: string; details: Record<string, Re
 
 const epoch = async (): Promise<unknown> => (await readiness()).details['certificate']?.['epoch'];
 
-/** Waits until the service has noticed, no longer than it may take. */
+/** Waits until the service has noticed, at most for the permitted time. */
 async function within(holds: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;
   while (!(await holds())) {

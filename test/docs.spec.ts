@@ -28,14 +28,14 @@ const LINK = /\]\((?!https?:|#)([^)#\s]+)(#[^)\s]+)?\)/g;
 const CITATION = /`([^`]+spec\.ts)`((?:[,;]? “[^”]+”)+)/g;
 /** The header of a table whose rows need evidence. */
 const TABLE = /^\| (?:no\.|number|control) /;
-/** A row that needs no evidence. */
+/** The last cell of a row that needs no evidence. */
 const EXEMPT = /Not applicable|All of it\./;
 /** An item of the list below such a table: the row's first cell, and at least one line of code or tests. */
 const EVIDENCE = /^- \*\*([^*]+)\*\*.*\n {2}- /gm;
 /** Files that a build or a start makes. */
 const MADE = /^(?:openapi\.json|audit\.pub)$/;
 
-/** The texts in which the glossary's words count: the source and the documents, and not those about outside software. */
+/** The texts that must use the glossary's words: the source and the documents, except those about outside software. */
 const TEXTS = [
   '*.md',
   '{src,commands,dev,docs,tools,bench,clients,examples,deploy,test}/**/*.{ts,mjs,md,yaml,yml,sql}',
@@ -148,7 +148,7 @@ function listPages(folder: string): string[] {
     .map((name) => `${folder}/${name}`);
 }
 
-/** The first cells of the rows that need evidence. */
+/** Lists the first cells of the rows that need evidence. */
 function listRows(page: string): string[] {
   let isTable = false;
   return read(page)
@@ -161,14 +161,14 @@ function listRows(page: string): string[] {
     .map((line) => line.split('|')[1]!.trim());
 }
 
-/** The titles in a file of tests and the names in its tables, as they are written there. */
+/** Reads the titles in a file of tests and the names in its tables, as the file writes them. */
 function titlesOf(file: string): string[] {
   return [...read(file).matchAll(/(['"`])((?:(?!\1)[^\\\n]|\\.)+)\1(?=,)/gm)].map(([, , title = '']) =>
     title.replaceAll("\\'", "'"),
   );
 }
 
-/** The anchors that GitHub makes of headings. */
+/** Makes the anchors that GitHub makes of headings. */
 function anchorsOf(page: string): string[] {
   return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** As it is, and as it was sent: in a path or a query, as a form has it, in JSON, in JSON that escapes all it can. */
+/** Spells a text as it is, in a path or query, in a form, in JSON, and in JSON that escapes every character. */
 const spellings = (id: string): string[] => [
   id,
   encodeURIComponent(id),
@@ -39,7 +39,7 @@ const escaped = (text: string): string =>
 const found = (text: string, id: string): string[] =>
   spellings(id).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase()));
 
-/** Every row of every table, as text. */
+/** Reads every row of every table as text. */
 async function everything(): Promise<string> {
   const tables = await service.sql<{ name: string }>(
     `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
@@ -68,7 +68,7 @@ async function exported(): Promise<string> {
 const call = (identity: string, method: string, path: string, body?: unknown): Promise<Answer> =>
   service.client.call(identity, method, path, body);
 
-/** All that a caller can say about a user, in which it names the user wherever it can. */
+/** Sends every request that a caller can make about a user, naming the user wherever possible. */
 async function live(id: string, rp: Ceremonies<string>): Promise<void> {
   const authenticator = new Authenticator();
   const user = encodeURIComponent(id);
@@ -80,7 +80,7 @@ async function live(id: string, rp: Ceremonies<string>): Promise<void> {
       ...members,
     },
   });
-  // Before the user exists.
+  // These requests come before the user exists.
   await rp.requestAuthentication({ userId: id });
   await call('auth-service', 'GET', `/v1/users/${user}/signals?rpId=${rp.rpId}`);
   await rp.requestRegistration(id, identityProof({ verifiedAt: '2020-01-01T00:00:00Z' }));
@@ -88,7 +88,7 @@ async function live(id: string, rp: Ceremonies<string>): Promise<void> {
     challenge: { ...identityProof({}), user: { id, name: id, displayName: `It is ${id}` } },
     answer: { name: id.slice(0, 64) },
   });
-  // JSON, path and query in other spellings.
+  // These spell JSON, path and query in other ways.
   const body = `{"rpId":"${rp.rpId}","userId":"${escaped(id)}"}`;
   const headers = { 'content-type': 'application/json' };
   await service.client.send('auth-service', 'POST', '/v1/challenges/authentication', { headers, body });
@@ -130,7 +130,7 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
     await live(id, shop);
     expect(found(await everything(), id)).toContain(id);
     for (const rp of [login, shop]) expect(await erase(rp)).toMatchObject({ status: 204 });
-    // And once more, as of somebody who is unknown.
+    // These repeat the requests for a user who is now unknown.
     expect(await erase(login)).toMatchObject({ status: 204 });
     const [rows, log] = [await everything(), await exported()];
     expect(log).toContain('"event_code":"user.erase"');

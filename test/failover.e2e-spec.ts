@@ -53,7 +53,7 @@ class Load {
   private ending = false;
   private readonly users = Array.from({ length: 8 }, (_, user) => this.register(`user-${String(user)}`));
 
-  /** Until so many registrations in a row have succeeded. */
+  /** Waits until this many registrations in a row have succeeded. */
   async succeeds(count: number): Promise<void> {
     await until(() => {
       const last = this.statuses.slice(-count);
@@ -101,7 +101,7 @@ describe('when the password of the service’s role is changed', () => {
 });
 
 describe('after a failover that leaves the sessions alive', () => {
-  /** Sessions from before only read from now on; a new session reaches a server that writes. */
+  /** Makes existing sessions read-only. A new session reaches a server that accepts writes. */
   async function demote(): Promise<void> {
     await superuser.query('ALTER ROLE passkey_manager SET default_transaction_read_only = off');
     await superuser.query('ALTER SYSTEM SET default_transaction_read_only = on');

@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { ServiceProcess } from './support/service-process.js';
 import { until } from './support/until.js';
 
-/** A start of several processes, on a machine that may be busy. */
+/** The time for a start of several processes on a busy machine. */
 jest.setTimeout(120_000);
 
 let dataDir: string;

@@ -47,7 +47,7 @@ async function signIn(times: number): Promise<void> {
   for (let n = 0; n < times; n += 1) await party.authenticate(authenticator);
 }
 
-/** How many events are in which partition, once each has its leaf. */
+/** Counts the events of each partition, once every event is sequenced. */
 async function partitions(): Promise<Record<string, number>> {
   while ((await of(PendingEventsRepository).findOldest()) !== undefined) {
     service.clock.advance(1);

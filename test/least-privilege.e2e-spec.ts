@@ -9,7 +9,7 @@ const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 const may = true;
 const no = false;
 
-/** Every route, and who of `auth-service`, `operator`, `auditor`, `stranger` may use it. */
+/** Every route, and which of `auth-service`, `operator`, `auditor` and `stranger` may use it. */
 const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = [
   ['POST', '/v1/challenges/registration', {}, may, no, no, no],
   ['POST', '/v1/credentials', {}, may, no, no, no],

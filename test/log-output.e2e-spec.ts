@@ -15,7 +15,7 @@ import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { Pki } from './support/pki.js';
 import { until } from './support/until.js';
 
-/** Starts of several processes, on a machine that may be busy. */
+/** The time for starts of several processes on a busy machine. */
 jest.setTimeout(120_000);
 
 let dataDir: string;
@@ -39,7 +39,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** The service as it is delivered and as production logs: a line for each request. */
+/** Starts the built service with the log of production, a line for each request. */
 async function start(output: number | 'pipe', workers: number): Promise<void> {
   const [httpsPort, managementPort] = [await findFreePort(), await findFreePort()];
   const file = (name: string): string => join(dataDir, name);
@@ -77,7 +77,7 @@ async function readiness(): Promise<{ status: number; details: Record<string, Re
   return { status: response?.status ?? 0, details: body?.details ?? {} };
 }
 
-/** The state of the processes' logs. */
+/** Reads the state of the processes' logs. */
 async function logs(): Promise<unknown[]> {
   const { details } = await readiness();
   return details['log'] ? [details['log']] : [details['worker-1']?.['log'], details['worker-2']?.['log']];
@@ -88,7 +88,7 @@ async function linesLost(): Promise<number> {
   return Number(/^passkey_log_lines_lost_total (\d+)$/m.exec(text)?.[1]);
 }
 
-/** Until each process has answered, and so has logged: connections go to the workers by turns. */
+/** Requests until each process has answered and logged, because connections go to the workers in turn. */
 async function serveAndLose(failures: string[]): Promise<void> {
   const ceremonies = new Ceremonies(
     client,

@@ -15,9 +15,9 @@ interface Route {
   readonly identity: string;
   readonly method: string;
   readonly path: string;
-  /** A request that is well-formed, whatever else it is. */
+  /** A well-formed request, which the service may still refuse. */
   readonly body: Record<string, unknown>;
-  /** Members that the browser may leave out, write as null or empty, or fill as it likes: other tests try their values. */
+  /** Members that the browser may omit, leave null or empty, or fill freely. Other tests try their values. */
   readonly open?: readonly string[];
   /** The object that the browser writes, which may have members that the contract does not know. */
   readonly browser?: string;
@@ -226,7 +226,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
   });
 });
 
-/** The status of a body whose length is not announced. */
+/** Sends a body without announcing its length, and returns the status. */
 function chunked({ identity, method, path }: Route, body: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(service.running.httpsUrl);

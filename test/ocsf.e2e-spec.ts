@@ -11,7 +11,7 @@ import { violationsOf } from './support/ocsf/violations.js';
 import { issueByStranger } from './support/pki.js';
 import { spiffeId, TestService } from './support/service.js';
 
-/** What a life of a passkey leaves in the log, and what the service says of itself. */
+/** The events of a passkey's life, and those of the service about itself. */
 const RECORDED: readonly AuditEventType[] = [
   ...(['challenge.issue', 'credential.register', 'credential.verify', 'credential.rename'] as const),
   ...(['credential.suspend', 'credential.reinstate', 'credential.revoke', 'credential.tampered'] as const),
@@ -69,7 +69,7 @@ async function callAs(certificate: ClientCertificate): Promise<void> {
   client.close();
 }
 
-/** In TLS 1.3 a client learns that its certificate is refused when it reads; the record of it follows. */
+/** In TLS 1.3, a client learns only by reading that its certificate is refused. The service records it afterwards. */
 async function knockAs(certificate: ClientCertificate): Promise<void> {
   const { hostname, port } = new URL(service.running.httpsUrl);
   await new Promise((closed) => {

@@ -15,7 +15,7 @@ afterAll(() => service.stop());
 
 type Handler = (...parameters: unknown[]) => unknown;
 
-/** `METHOD /path permission`, as the application declares its routes. */
+/** Lists the routes that the application declares as `METHOD /path permission`. */
 function declaredRoutes(): string[] {
   const { app } = service.running;
   const reflector = app.get(Reflector);

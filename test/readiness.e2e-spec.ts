@@ -29,14 +29,14 @@ const probe = async (name = 'ready'): Promise<{ status: number; details: Details
   return { status: response.status, details };
 };
 
-/** Readiness repeats a finding for a second before it looks anew. */
+/** Waits because readiness repeats its result for a second before it checks again. */
 const becomes = (status: number): Promise<Details> =>
   until(async () => {
     const answer = await probe();
     return answer.status === status && answer.details;
   });
 
-/** The partition in which the next event is put. */
+/** Returns the partition of the next event. */
 async function partitionOfNow(): Promise<string> {
   const [row] = await service.sql<{ partition: string }>(
     'SELECT tableoid::regclass::text AS partition FROM audit_event ORDER BY id DESC LIMIT 1',

@@ -20,7 +20,7 @@ afterEach(async () => {
 const GET = 'GET /v1/audit/events HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 interface Recorded {
-  /** The caller, or the address of a handshake. */
+  /** The caller's name, or the address of a handshake. */
   by: string;
   records: number;
   refused: number;

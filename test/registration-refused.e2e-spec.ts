@@ -30,7 +30,7 @@ const selfWith = (members: Record<string, unknown>): Attestation =>
 
 const twice = (json: string): string => json.replace('"origin":', '"origin":"https://evil.example","origin":');
 
-/** What is wrong with the answer, how it came about, and why it is refused. */
+/** The defect of the answer, the change that causes it, and the reason of the refusal. */
 
 const REFUSED: [string, CreationInterference, string][] = [
   ['client data that is not JSON', { clientDataJson: '{' }, 'malformed'],

@@ -9,7 +9,7 @@ import { succeeded } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { spiffeId, TestService } from './support/service.js';
 
-/** Every permission, for one relying party. */
+/** A caller with every permission, for one relying party. */
 const LIMITED = 'limited';
 const POLICY = `version: 1
 trustDomain: passkey-manager.local
@@ -27,7 +27,7 @@ services:
     relyingParties: [mine.example.com]
 `;
 
-/** What a request is made of: that of another relying party, and of none. */
+/** The parts of a request: those of another relying party, and those of none. */
 interface Foreign {
   readonly rpId: string;
   readonly credential: string;
@@ -82,7 +82,7 @@ const nothing = (): undefined => undefined;
 
 type Row = [route: string, denial: object, path: (of: Foreign) => string, body: (of: Foreign) => unknown];
 
-/** Every route that names something of a relying party, and how it is denied. */
+/** Every route that names something of a relying party, and its denial. */
 const ROUTES: Row[] = [
   ['POST /v1/challenges/registration', RP_DENIED, () => '', ({ rpId }) => registrationOf(rpId)],
   ['POST /v1/challenges/authentication', RP_DENIED, () => '', ({ rpId }) => ({ rpId })],
@@ -103,9 +103,9 @@ const ROUTES: Row[] = [
   ['GET /v1/audit/events/{id}/proof', problem(404, 'event-unknown'), ({ event }) => event, nothing],
 ];
 
-/** Lists that name nothing, in which only the caller's own may be. */
+/** Lists that name no relying party, and may contain only the caller's own. */
 const LISTS = ['GET /v1/credentials', 'GET /v1/relying-parties', 'GET /v1/audit/events', 'GET /v1/audit/export'];
-/** Of no relying party. */
+/** Routes that belong to no relying party. */
 const COMMON = ['GET /openapi.json', 'GET /v1/audit/key', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'];
 
 function registrationOf(rpId: string): unknown {
@@ -116,7 +116,7 @@ function answerOf({ challenge }: Foreign, ceremony: keyof typeof answers): unkno
   return { challengeId: challenge, response: answers[ceremony] };
 }
 
-/** `{…}` of a route is replaced; what begins with `?` is appended. */
+/** Replaces `{…}` of a route by the value, or appends a value that begins with `?`. */
 function targetOf(route: string, value: string): [method: string, path: string] {
   const [method = '', pattern = ''] = route.split(' ');
   const [inside = '', query] = value.split('?', 2);

@@ -17,7 +17,7 @@ let replicas: ServiceProcess[];
 let a: Ceremonies<DevelopmentIdentity>;
 let b: Ceremonies<DevelopmentIdentity>;
 
-/** 20 at once, ten at each replica. */
+/** Makes 20 calls at once, ten at each replica. */
 function spread<Result>(
   call: (replica: Ceremonies<DevelopmentIdentity>, index: number) => Promise<Result>,
 ): Promise<Result[]> {
@@ -27,7 +27,7 @@ function spread<Result>(
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-'));
   database = await createTestDatabase();
-  // One after the other: the first makes the keys that both use.
+  // The replicas start one after the other, because the first makes the keys that both use.
   replicas = [await ServiceProcess.start(dataDir, database.url)];
   replicas.push(await ServiceProcess.start(dataDir, database.url));
   [a, b] = replicas.map(({ ceremonies }) => ceremonies) as [typeof a, typeof b];

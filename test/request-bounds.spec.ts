@@ -35,12 +35,12 @@ const CONTROLLERS = [
   TransparencyLogController,
 ];
 
-/** The differences that stay: the member, the values as JSON, and why. */
+/** The accepted differences: the member, the values as JSON, and the reason. */
 const DIFFERENCES: [member: RegExp, values: RegExp, reason: string][] = [
   [
     /(authentication body|query|param) userId$/,
     /^"\.\.?"$/,
-    'no such user can register, and one that is unknown is no mistake',
+    'no such user can register, and an unknown user is not an error',
   ],
   [/audit\/events query type$/, /^"/, 'the document leaves the types of events open'],
   [/audit\/events query actor$/, /^"/, 'a text that is not a SPIFFE ID finds nothing'],
@@ -49,7 +49,7 @@ const DIFFERENCES: [member: RegExp, values: RegExp, reason: string][] = [
 
 type Part = 'body' | 'query' | 'param';
 
-/** By the keys of Nest's metadata; parameters of the project's own decorators have others. */
+/** The parts of a request by their keys in Nest's metadata. The project's own decorators use other keys. */
 const PARTS: ReadonlyMap<string, Part> = new Map([
   [String(RouteParamtypes.BODY), 'body'],
   [String(RouteParamtypes.QUERY), 'query'],
@@ -116,14 +116,14 @@ function listDecoratedValues(): unknown[] {
   return [...new Set(values)].filter((value) => typeof value === 'string' || typeof value === 'number');
 }
 
-/** Writes a value as a parameter; nothing for what no text stands for. */
+/** Writes a value as a parameter, or undefined for a value without a text. */
 const toTexts = (value: unknown): (string | undefined)[] =>
   typeof value === 'object' ? [] : [typeof value === 'string' ? value : JSON.stringify(value)];
 
 const writeParameters = (values: object): unknown =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, toTexts(value)[0]]));
 
-/** Reads what the document has as an integer or a boolean from the text of a parameter. */
+/** Reads an integer or a boolean of the document from the text of a parameter. */
 function readParameters(schema: Schema, values: object): unknown {
   const read = (name: string, text: string): unknown => {
     const { type } = resolve(schema.properties?.[name] ?? {});

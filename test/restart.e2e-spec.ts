@@ -10,15 +10,15 @@ import { ServiceProcess } from './support/service-process.js';
 
 const CALLERS = 8;
 
-/** Three crashes and four starts, on a machine that may be busy. */
+/** The time for three crashes and four starts on a busy machine. */
 jest.setTimeout(60_000);
 
-/** What auth-service was told, and may rely on from then on. */
+/** The state that the service has acknowledged to auth-service, and must keep. */
 interface Acknowledged {
   readonly credential: Credential;
   readonly challengeId: string;
   readonly response: unknown;
-  /** asked: the service died before it answered, so both outcomes are right. */
+  /** `asked` means that the service died before it answered, so both outcomes are correct. */
   revocation: 'none' | 'asked' | 'acknowledged';
 }
 
@@ -41,7 +41,7 @@ async function registerAndRevoke(): Promise<void> {
   entry.revocation = 'acknowledged';
 }
 
-/** Until the service is gone: a connection that breaks ends a caller, an answer that is wrong fails the test. */
+/** Runs until the service has died. A broken connection ends a caller; a wrong answer fails the test. */
 async function underLoad(kill: () => Promise<unknown>): Promise<void> {
   let killed = false;
   const callers = Array.from({ length: CALLERS }, async () => {

@@ -8,7 +8,7 @@ import { type Credential, problem } from './support/bodies.js';
 import { type Ceremonies, succeeded } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
-/** A browser that gets a signal removes passkeys. So no signal goes out that a change of the database by SQL could cause. */
+/** A browser removes passkeys on a signal. So a change of the database by SQL must not be able to cause one. */
 
 let service: TestService;
 let log: AuditLog;
@@ -149,7 +149,7 @@ describe('a binding key that does not fit the rows', () => {
     await service.sql('DELETE FROM credential WHERE user_id <> $1', [user]);
     await service.running.app.get(BindingKeyCheck, { strict: false }).takeSampleIfDue();
     expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: { status: 'up' } } });
-    // Every deployment for tests has a key of its own.
+    // Every test deployment has its own key.
     const other = await TestService.start({ databaseUrl: () => Promise.resolve(service.database.url) });
     try {
       const indicator = { status: 'down', message: 'it does not fit the credential rows', rows: expect.any(Number) };

@@ -30,7 +30,7 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const RUNS = 20;
 
 let service: TestService;
-/** Every event that a list has shown, by its id. */
+/** All listed events by their ids. */
 const shown = new Map<string, AuditEvent>();
 const users = new Set<string>();
 const names: string[] = [];
@@ -136,7 +136,7 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   return { status_reason: [...reasons], method: [method], reference: [reference] };
 }
 
-/** The user's events by the list, its filters and one by one, each with the user's id as it was sent. */
+/** Checks the user's events in the list, by its filters and one by one, each with the user's id as sent. */
 async function review(id: string, speller: Speller, said: Record<string, string[]>): Promise<void> {
   const list = async (query: Record<string, string>): Promise<AuditEvent[]> =>
     succeeded(await speller.get<Page<AuditEvent>>('auditor', '/v1/audit/events', { limit: '200', ...query }), 200).data;
@@ -145,7 +145,7 @@ async function review(id: string, speller: Speller, said: Record<string, string[
     ...['challenge.issue', 'challenge.issue', 'challenge.issue', 'credential.register', 'credential.reinstate'],
     ...['credential.rename', 'credential.revoke', 'credential.suspend', 'credential.verify'],
   ]);
-  // The oldest is from before the user was known.
+  // The oldest event precedes the user's registration.
   for (const { user } of events.slice(0, -1)) if (user) expect(user.uid).toBe(id);
   expect(await list({ userId: id, type: 'credential.verify', outcome: 'success' })).toEqual(
     events
@@ -171,14 +171,14 @@ async function review(id: string, speller: Speller, said: Record<string, string[
   }
 }
 
-/** The texts that events have under this name. */
+/** Collects the texts that events have under this name. */
 function wordsOf(events: readonly AuditEvent[], member: string): string[] {
   return events
     .map(({ unmapped }) => ({ ...unmapped, ...(unmapped?.['identity_proof'] as object | undefined) }))
     .flatMap((facts) => (typeof facts[member] === 'string' ? [facts[member]] : []));
 }
 
-/** An event gets its place a moment after it is written. */
+/** Leaves out the sequence number, which an event gets a moment after it is written. */
 const withoutPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: AuditEvent): object => ({
   ...event,
   metadata,

@@ -14,7 +14,7 @@ const KEYS = LOG_TEST_KEYS.signers.map(({ key }) => key);
 const TABLES = ['audit_event', 'audit_leaf', 'audit_node', 'audit_checkpoint'];
 
 let log: StoredLog;
-/** Signed over time, and kept elsewhere. */
+/** Checkpoints that were signed over time and kept elsewhere. */
 const anchored: string[] = [];
 let untouched: string;
 
@@ -37,7 +37,7 @@ async function restore(): Promise<void> {
   await log.sql(`TRUNCATE ${TABLES.join()}; ${refill.join('; ')}`);
 }
 
-/** As the service answers it now. */
+/** Exports the log as the service answers now. */
 async function exported(): Promise<string> {
   const { size, note } = await log.replica.proofs.getCheckpoint();
   let text = '';

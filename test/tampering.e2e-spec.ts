@@ -7,7 +7,7 @@ import type { Credential } from './support/bodies.js';
 import type { Ceremonies } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
-/** Whoever can write to the database, but not to the service, must not be able to lend a passkey to somebody else. */
+/** Anyone who can write only to the database must not be able to transfer a passkey to another user. */
 
 let service: TestService;
 let log: AuditLog;

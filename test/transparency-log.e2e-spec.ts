@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** Another suite's transaction, on the same server, may hold the order up. */
+/** Repeats a request after a 503, because another suite's transaction on the same server can delay the sequencing. */
 async function get<Body = Record<string, unknown>>(path: string, identity = 'auditor'): Promise<Answer<Body>> {
   const answer = await service.client.call<Body>(identity, 'GET', path);
   return answer.status === 503 ? get(path, identity) : answer;
@@ -30,7 +30,7 @@ async function get<Body = Record<string, unknown>>(path: string, identity = 'aud
 const tick = (): Promise<void> => service.running.app.get(CheckpointScheduler, { strict: false }).tick();
 const text = async (path: string): Promise<string> => (await get<string>(path)).body;
 
-/** Waits until every event has its place. */
+/** Waits until every event is sequenced. */
 async function settled(): Promise<void> {
   const pending = service.running.app.get(PendingEventsRepository, { strict: false });
   while ((await pending.findOldest()) !== undefined) {

@@ -13,7 +13,7 @@ let connections: RawConnections;
 beforeAll(async () => {
   service = await TestService.start();
   connections = new RawConnections(service);
-  // More than the buffers of two sockets hold: 12 MB.
+  // 12 MB exceed the buffers of two sockets.
   const audit = service.running.app.get(AuditService);
   for (let event = 0; event < 60; event += 1) {
     await audit.record(null, { type: 'service.start', outcome: 'success', facts: { padding: 'x'.repeat(200_000) } });
@@ -28,7 +28,7 @@ afterAll(() => service.stop());
 
 const EXPORT = 'GET /v1/audit/export HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
-/** A connection that has begun to receive an export, and reads no more of it. */
+/** Opens a connection that begins to receive an export and then stops reading. */
 async function unreadExport(identity: string | ClientCertificate = 'auditor'): Promise<RawConnection> {
   const connection = await connections.connect(identity);
   connection.socket.write(EXPORT);
@@ -43,14 +43,14 @@ async function read({ socket }: RawConnection, bytes: number): Promise<void> {
   socket.pause();
 }
 
-/** True if the service has ended it; a client that reads nothing learns that by writing. */
+/** Returns whether the service has ended a connection, which a client that does not read learns by writing. */
 async function isCut({ socket }: RawConnection): Promise<boolean> {
   if (!socket.destroyed) socket.write('\r\n');
   await sleep(100);
   return socket.destroyed;
 }
 
-/** The time in which the service looks at its connections once. */
+/** Waits for the interval in which the service checks its connections once. */
 const round = (): Promise<void> => sleep(1_200);
 
 describe('an answer that its caller does not read', () => {

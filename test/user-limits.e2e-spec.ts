@@ -50,7 +50,7 @@ async function times(count: number, act: () => Promise<unknown>): Promise<void> 
   for (let done = 0; done < count; done += 1) await act();
 }
 
-/** An answer for the user that does not verify; `named`: to a challenge that names the user. */
+/** Sends an answer that does not verify. With `named`, the challenge names the user. */
 async function refused(named = true): Promise<void> {
   const answer = await bank.authenticate(authenticator, {
     challenge: named ? { userId: user } : {},
@@ -113,7 +113,7 @@ describe('challenges of one user', () => {
 });
 
 describe('refusals of one user (PCI DSS 8.3.4)', () => {
-  /** Nine, of which the challenges do not fill the minute. */
+  /** Makes nine refusals, whose challenges stay below the limit of a minute. */
   beforeEach(async () => {
     await times(LIMITS.refusalsPerHalfHour - 1, () => refused());
     service.clock.advance(MINUTE);

@@ -13,7 +13,7 @@ const FILE = /^(?:src|commands|dev)\/[\w./-]+\.ts$/;
 const NAME = /^(?:\w+\.)?\w+\(\)$|^[A-Z]\w+\.[a-z]\w*$|^[A-Z]+(?:_[A-Z]+)*$/;
 const LENGTH = /It visits \*\*(\d+) files\*\* and returns \*\*(\d+) times\*\*/;
 
-/** The files of a page in the order of its steps, each with the names that follow it. */
+/** Lists the files of a page in the order of its steps, each with the names that follow it. */
 interface Visit {
   readonly file: string;
   readonly names: string[];
@@ -30,7 +30,7 @@ function listVisits(page: string): Visit[] {
   return visits;
 }
 
-/** The functions, constants and classes that a file declares, and its methods as `Class.method`. */
+/** Lists the functions, constants and classes that a file declares, and its methods as `Class.method`. */
 function listDeclared(file: string): Set<string> {
   const declared = new Set<string>();
   const visit = (node: ts.Node, owner: string): void => {

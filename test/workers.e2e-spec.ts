@@ -20,7 +20,7 @@ import { RegistrationLoad } from './support/registration-load.js';
 import { ServiceProcess } from './support/service-process.js';
 import { until } from './support/until.js';
 
-/** Several starts of several processes, on a machine that may be busy. */
+/** The time for several starts of several processes on a busy machine. */
 jest.setTimeout(120_000);
 
 const WORKERS = { PASSKEY_WORKERS: '2' };
@@ -54,14 +54,14 @@ async function metrics({ managementUrl }: ServiceProcess): Promise<(series: stri
     );
 }
 
-/** That the workers have open; 0 where the system does not tell. */
+/** Counts the files that the workers have open; 0 if the system does not say. */
 async function descriptorsOf(service: ServiceProcess): Promise<number> {
   const pids = process.platform === 'linux' ? await pidsOf(service) : [];
   const open = await Promise.all(pids.map((pid) => readdir(`/proc/${String(pid)}/fd`)));
   return open.flat().length;
 }
 
-/** The fingerprint of the certificate that a new connection meets. */
+/** Returns the fingerprint of the certificate that a new connection receives. */
 async function certificateAt({ url }: ServiceProcess): Promise<string> {
   const socket = connect({ port: Number(new URL(url).port), ca: pki.ca, ...pki.certificateOf('auth-service') });
   await once(socket, 'secureConnect');
@@ -70,7 +70,7 @@ async function certificateAt({ url }: ServiceProcess): Promise<string> {
   return fingerprint256;
 }
 
-/** Connections go to the workers by turns. */
+/** Makes two connections by default, one for each worker, because connections go to the workers in turn. */
 function connections(
   service: ServiceProcess,
   count = 2,

@@ -151,7 +151,7 @@ await test('What a browser sends, and what it takes', async (suite) => {
       const passkeys = [];
       const devices = [];
       for (let count = 0; count < 3; count += 1) {
-        // A device keeps one passkey for a user. Those that have theirs stay plugged in and let nobody touch them.
+        // A device keeps one passkey for a user. Devices with a passkey stay plugged in and are not touched.
         const device = await site.plugIn({ transport: 'usb' }, devices);
         passkeys.push(await party.register('ada'));
         await device.ignoreTouches();

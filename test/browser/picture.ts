@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Stage } from './stage.ts';
 
-/** Makes docs/page.png anew: `node test/browser/picture.ts` */
+/** Makes docs/page.png again: `node test/browser/picture.ts` */
 const stage = await Stage.set({ width: 1120, height: 690, pixels: 1.5 });
 try {
   const { page } = stage;

@@ -80,7 +80,7 @@ export class Site {
     await endAll(this.#parts.ends);
   }
 
-  /** A relying party whose page is open, and a device that is plugged in. */
+  /** Creates a relying party, opens its page and plugs in a device. */
   async party(
     policy: Schemas['PolicySettings'] = {},
     device: DeviceOptions = {},
@@ -93,7 +93,7 @@ export class Site {
     return new Party(this, rpId, await this.plugIn(device));
   }
 
-  /** Plugs in a device, and unplugs the ones from before, except for some. */
+  /** Plugs in a device, and unplugs the previous ones, except for some. */
   async plugIn(options: DeviceOptions, beside: readonly Device[] = []): Promise<Device> {
     for (const device of this.#devices.filter((other) => !beside.includes(other))) await device.unplug();
     const device = await Device.plugIn(this.#parts.session, options);
@@ -106,7 +106,7 @@ export class Site {
     this.#parts.pages.related.set(host, document);
   }
 
-  /** Runs SQL behind the service's back, as a superuser. */
+  /** Runs SQL as a superuser, without the service's knowledge. */
   async sql(text: string, values: unknown[]): Promise<void> {
     const home = join(this.#parts.dataDir, 'postgres');
     const password = (await readFile(join(home, 'password'), 'utf8')).trim();
@@ -235,7 +235,7 @@ export class Device {
     await this.#session.send('WebAuthn.setAutomaticPresenceSimulation', enabled);
   }
 
-  /** From now on it answers without user presence and verification, as a conditional create does. */
+  /** Makes the device answer without user presence and verification, as a conditional create does. */
   async stayAway(): Promise<void> {
     const bits = { isBadUP: true, isBadUV: true };
     await this.#session.send('WebAuthn.setResponseOverrideBits', { authenticatorId: this.#authenticatorId, ...bits });
@@ -246,7 +246,7 @@ export class Device {
 class PageServer {
   readonly related = new Map<string, object>();
   readonly #server: Server;
-  /** SHA-256 of the public key, base64: by it the browser takes the certificate. */
+  /** Base64 SHA-256 of the public key, by which the browser accepts the certificate. */
   readonly keyDigest: string;
 
   private constructor(server: Server, keyDigest: string) {

@@ -23,7 +23,7 @@ export const CHROMIUM_ARGUMENTS = [
   '--no-first-run',
 ];
 
-/** Everything real: the service with a database of its own, the example, and a browser with a software passkey device. */
+/** The real service with its own database, the example, and a browser with a software passkey device. */
 export class Stage {
   readonly page: Page;
   readonly origin: string;
@@ -77,7 +77,7 @@ export class Stage {
     }
   }
 
-  /** From the next loading of the page on; the device answers autofill at once, which leaves no time to press a button. */
+  /** Turns autofill on or off from the next load of the page. The device answers it before a test can press a button. */
   async offerAutofill(offered: boolean): Promise<void> {
     await this.page.evaluate(
       (off) => {
@@ -135,7 +135,7 @@ export class Device {
     return new Device(session, authenticatorId);
   }
 
-  /** Puts another device in its place. */
+  /** Replaces the device by another one. */
   async replace(transport: 'internal' | 'usb'): Promise<Device> {
     await this.#session.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: this.#authenticatorId });
     return Device.plugIn(this.#session, transport);
@@ -154,13 +154,13 @@ export class Device {
     await this.#session.send('WebAuthn.clearCredentials', { authenticatorId: this.#authenticatorId });
   }
 
-  /** Settles when the browser has had the device delete a passkey. */
+  /** Resolves when the browser has made the device delete a passkey. */
   deletion(): Promise<unknown> {
     return new Promise((resolve) => this.#session.once('WebAuthn.credentialDeleted', resolve));
   }
 }
 
-/** Runs in the page. */
+/** Runs in the page, and hides autofill from it if a test asks for that. */
 function withoutAutofillWhenAsked(): void {
   if (!sessionStorage.getItem('without-autofill')) return;
   PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);
@@ -181,7 +181,7 @@ async function allowOrigin(origin: string, url: string, dataDir: string): Promis
   }
 }
 
-/** Held all at once until all are known, so that they differ. */
+/** Finds free ports, and holds each until all are known, so that they differ. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));

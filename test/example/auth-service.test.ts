@@ -123,7 +123,7 @@ await describe('a registration', async () => {
     account = (await accounts.signUp('ada@example.com', 'Ada', 'correct horse'))!;
   });
 
-  /** Registers with a service that says whose the passkey is; gives what was answered and what was revoked. */
+  /** Registers with a service that names the passkey's owner, and returns the answer and the revocations. */
   async function register(credential: { userId: string; rpId: string }) {
     const revoked: string[] = [];
     const id = randomUUID();

@@ -9,7 +9,7 @@ await test('Certificates, lists and policies that OpenSSL made', async (suite) =
   suite.after(() => files.remove());
   const root = await Authority.create(files.directory, 'first');
 
-  /** The service's certificate by an authority, its bundle and its list, written over the ones before. */
+  /** Overwrites the service's certificate, bundle and list with those of an authority. */
   const install = async (by: Authority, bundle: string, lists: string): Promise<void> => {
     const own = await by.svid('passkey-manager');
     const chain = by === root ? own.cert : own.cert + (await by.certificate());

@@ -18,7 +18,7 @@ await test('Revocation lists that OpenSSL would refuse every caller by change no
   await install(root, await root.certificate(), await root.list());
   const service = await files.start();
   const svid = await root.svid('auth-service');
-  /** By a new handshake. */
+  /** Calls over a new handshake. */
   const outcome = async (certificate = svid) => {
     const caller = service.caller(certificate, await root.certificate());
     const said = await caller.outcome();

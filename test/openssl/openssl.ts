@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Runs the tool, and gives what it prints. */
+/** Runs the tool and returns its output. */
 export async function openssl(...args: string[]): Promise<string> {
   const { stdout } = await run('openssl', args);
   return stdout;
@@ -18,7 +18,7 @@ export const KEYS = {
   Ed25519: ['-algorithm', 'ED25519'],
 } as const;
 
-/** A certificate with its key, PEM, and where they are. */
+/** A certificate with its key, PEM, and the paths of both. */
 export interface Issued {
   readonly certFile: string;
   readonly keyFile: string;
@@ -38,7 +38,7 @@ export class Authority {
     this.#key = key;
   }
 
-  /** @param by its issuer; by default it is a root. @param subject by default its name */
+  /** @param by the issuer; by default the authority is a root. @param subject by default its name */
   static async create(
     parent: string,
     name: string,
@@ -62,7 +62,7 @@ export class Authority {
     return authority;
   }
 
-  /** Makes a root's certificate, of another serial number each time, for the key that it has. */
+  /** Makes a root's certificate for its present key, with a new serial number each time. */
   async renew(subject = this.name): Promise<void> {
     const request = ['-key', this.path('ca.key'), '-subj', `/O=Bank/CN=${subject}`, '-config', this.config];
     const days = ['-days', '30', '-extensions', 'authority'];
@@ -82,9 +82,9 @@ export class Authority {
   }
 
   /**
-   * An X.509-SVID, as SPIRE makes them: for clients and servers, named by its SPIFFE ID alone.
+   * Issues an X.509-SVID as SPIRE does: for clients and servers, with its SPIFFE ID as the only name.
    *
-   * @param passphrase by which its key is encrypted; by default it is not
+   * @param passphrase encrypts the key; by default the key is not encrypted
    */
   async svid(name: string, passphrase?: string): Promise<Issued> {
     const [csrFile, certFile, keyFile] = ['csr', 'crt', 'key'].map((end) => this.path(`${name}.${end}`)) as [
@@ -122,7 +122,7 @@ export class Authority {
     await openssl('ca', '-config', this.config, '-revoke', certFile, '-crl_reason', reason);
   }
 
-  /** The authority's revocation list, PEM. @param extensions a section of the configuration */
+  /** Writes the authority's revocation list, PEM. @param extensions a section of the configuration */
   async list(days = 7, extensions = 'list'): Promise<string> {
     const how = ['-crldays', String(days), '-crlexts', extensions];
     await openssl('ca', '-config', this.config, '-gencrl', ...how, '-out', this.path('crl.pem'));

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { launchPasskeyManager, type PasskeyManagerProcess } from '../../examples/auth-service/launch.ts';
 import type { Issued } from './openssl.ts';
 
-/** What is revoked or changed is in force on live connections within so long. */
+/** Milliseconds within which a revocation or a change must apply to live connections. */
 export const DEADLINE_MS = 5_000;
 const SERVER_ID = 'URI:spiffe://bank.example/passkey-manager';
 
@@ -41,7 +41,7 @@ export class Files {
     return join(this.directory, name);
   }
 
-  /** In place, as spiffe-helper does. */
+  /** Writes a file in place, as spiffe-helper does. */
   write(name: string, content: string): Promise<void> {
     return writeFile(this.path(name), content);
   }
@@ -60,20 +60,20 @@ export class Files {
     };
   }
 
-  /** @param env beside what names the files */
+  /** @param env variables in addition to those that name the files */
   async start(env: NodeJS.ProcessEnv = {}): Promise<Service> {
     this.#service = await Service.start({ ...this.env, ...env });
     return this.#service;
   }
 
-  /** Ends what was started, first. */
+  /** Stops the running service and deletes the directory. */
   async remove(): Promise<void> {
     await this.#service?.stop();
     await rm(this.directory, { recursive: true, force: true });
   }
 }
 
-/** What a start that fails says. */
+/** Returns the message of a start that fails. */
 export function refusedStart(env: NodeJS.ProcessEnv): Promise<string> {
   const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
   return new Promise((resolve) => {
@@ -103,7 +103,7 @@ export class Service {
     return (await (await fetch(`${this.#process.managementUrl}/health/ready`)).json()) as Ready;
   }
 
-  /** Makes a change, and waits until it is in force. @throws Error when that takes too long */
+  /** Makes a change, and waits until it applies. @throws Error if that takes too long */
   async reloaded(change: () => Promise<unknown>): Promise<void> {
     const said = async () => {
       const { certificate, access_policy: policy } = (await this.ready()).details;
@@ -128,7 +128,7 @@ export class Service {
     }
   }
 
-  /** Makes a change after which the files say again what is in force. */
+  /** Makes a change after which the files agree with the loaded ones again. */
   async restored(change: () => Promise<unknown>): Promise<void> {
     await change();
     const deadline = Date.now() + DEADLINE_MS;
@@ -154,7 +154,7 @@ export interface Answer {
   readonly server: string;
 }
 
-/** Keeps its connection, and knows the service by its SPIFFE ID. */
+/** A caller that keeps its connection and identifies the service by its SPIFFE ID. */
 export class Caller {
   readonly #url: string;
   readonly #agent: Agent;
@@ -166,7 +166,7 @@ export class Caller {
     this.#agent = new Agent({ cert, key, ca, keepAlive: true, maxSockets: 1, checkServerIdentity });
   }
 
-  /** @throws Error where the handshake is refused */
+  /** @throws Error if the service refuses the handshake */
   callApi(): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const outgoing = request(`${this.#url}/v1/credentials`, { agent: this.#agent }, (response) => {
@@ -182,7 +182,7 @@ export class Caller {
     });
   }
 
-  /** The status, or `refused` where there is no answer. */
+  /** Returns the status, or `refused` if there is no answer. */
   async outcome(): Promise<number | string> {
     return this.callApi().then(
       ({ status, detail }) => (status === 200 ? 200 : `${String(status)} ${String(detail)}`),

@@ -7,7 +7,7 @@ import { type Caller, Files } from './service.ts';
 /** spiffe-helper rewrites its files in place, one after the other. */
 const BETWEEN_FILES_MS = 60;
 
-/** Calls as long as something is done and a little longer, and says what was not answered by 200. */
+/** Calls while `act` runs and a little longer, and returns the answers other than 200. */
 async function keepsCalling(caller: Caller, act: () => Promise<void>): Promise<{ calls: number; failures: unknown[] }> {
   const acted = { done: false };
   const acting = act().finally(() => (acted.done = true));

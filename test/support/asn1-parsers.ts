@@ -4,7 +4,7 @@ const parse = AsnParser.parse.bind(AsnParser) as (data: ArrayBuffer | ArrayBuffe
 
 /** Measures the items that the service and its libraries give to the ASN.1 parser, until it is stopped. */
 export class ParserMeter {
-  /** The size of each item that was parsed, in bytes. */
+  /** The size of each parsed item, in bytes. */
   readonly parsed: number[] = [];
 
   constructor() {

@@ -16,7 +16,7 @@ interface CeremonyOptions {
 export type RegistrationOptions = CeremonyOptions & { interference?: CreationInterference };
 export type AuthenticationOptions = CeremonyOptions & { interference?: AssertionInterference };
 
-/** Auth-service and the user's browser in one: runs the two ceremonies for one relying party. */
+/** Auth-service and the user's browser in one, for the two ceremonies of one relying party. */
 export class Ceremonies<Identity extends string> {
   readonly origin: string;
 

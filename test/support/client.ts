@@ -22,7 +22,7 @@ export interface RawRequest {
 
 const PATIENCE_MS = 20_000;
 
-/** Calls the service as its callers do: mutual TLS, connections kept alive, one set of them per identity. */
+/** Calls the service as its callers do: over mutual TLS, with a pool of connections for each identity. */
 export class Client<Identity extends string = string> {
   private readonly agents = new Map<Identity, Agent>();
 

@@ -39,14 +39,14 @@ export interface SignerProfile {
 
 /** Signs BLOBs as FIDO does. */
 export interface MetadataSigner {
-  /** The leaf and the authority above it. */
+  /** The leaf and the authority that issued it. */
   readonly x5c: readonly string[];
   blob(profile?: Partial<BlobProfile>): string;
 }
 
 export const dayFromNow = (days: number): string => new Date(Date.now() + days * DAY_MS).toISOString().slice(0, 10);
 
-/** A made-up FIDO: a root of its own, and signers whose chains lead there. */
+/** A fake FIDO with its own root, and signers whose chains lead to it. */
 export class MetadataAuthority {
   private constructor(
     readonly rootPem: string,

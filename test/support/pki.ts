@@ -21,7 +21,7 @@ export interface CertificateProfile {
   extendedKeyUsage: string[] | null;
 }
 
-/** The certificates that the service makes for its development, and odd ones by the same authority. */
+/** The development certificates of the service, and unusual ones by the same authority. */
 export class Pki {
   readonly directory: string;
   private readonly revoked: string[] = [];
@@ -43,7 +43,7 @@ export class Pki {
     return issueCertificate(authority.subject, await this.signingKey(), profile);
   }
 
-  /** Puts a certificate on the authority's revocation list, beside those that are there. */
+  /** Adds a certificate to the authority's revocation list. */
   async revoke({ cert }: ClientCertificate, directory = this.directory): Promise<void> {
     const ca = await DevelopmentCa.load(this.ca, this.read('ca.key'));
     this.revoked.push(new x509.X509Certificate(cert).serialNumber);

@@ -17,7 +17,7 @@ import { Authenticator } from './authenticator/authenticator.js';
 import type { AssertionInterference, CreationInterference } from './authenticator/interference.js';
 import type { Model, Passkey } from './authenticator/model.js';
 
-/** The two ceremonies without a service: an authenticator's answer goes straight to the pure functions. */
+/** The two ceremonies without a service: the pure functions verify an authenticator's answer directly. */
 
 export const RP_ID = 'login.example.com';
 export const ORIGIN = 'https://login.example.com';
@@ -30,7 +30,7 @@ const DEFAULTS = {
   allowBackupGrowth: false,
 };
 
-/** Extension outputs that CBOR can hold and that a parser may write back in other bytes. */
+/** Extension outputs that a CBOR parser may write back in other bytes. */
 export const ODD_OUTPUTS = {
   half: 0.5,
   double: 1.1,

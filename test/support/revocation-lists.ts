@@ -5,7 +5,7 @@ import type { Issued } from './authenticator/certificate-chain.js';
 
 /** The contents of a revocation list. An absent member is as an honest authority makes it. */
 export interface ListProfile {
-  /** The content octets of serial numbers, hexadecimal. */
+  /** The content octets of serial numbers, in hexadecimal. */
   serials?: readonly string[];
   /** Serial numbers with the reason removeFromCRL: the certificates are no longer on hold. */
   removed?: readonly string[];
@@ -15,7 +15,7 @@ export interface ListProfile {
   hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   /** The authority whose name the list has as its issuer. */
   issuer?: X509Certificate;
-  /** An object identifier, hexadecimal, of an extension that is critical. */
+  /** The object identifier of a critical extension, in hexadecimal. */
   critical?: string;
   /** Extensions beside the number, as DER. */
   extensions?: readonly Buffer[];

@@ -4,7 +4,7 @@ import { testRoles } from './test-roles.js';
 
 export type DatabaseRole = 'service' | 'auditor' | 'migrator';
 
-/** A database with a session of each role. SQL names the roles as deploy/postgres does. */
+/** A database with a session of each role. Statements use the role names of deploy/postgres. */
 export class RoleSessions {
   private constructor(
     readonly database: TestDatabase,

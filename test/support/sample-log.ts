@@ -52,7 +52,7 @@ export class SampleLog {
     return signCheckpoint({ origin: SampleLog.ORIGIN, size, root, extensions: [] }, SampleLog.SIGNERS, time);
   }
 
-  /** The export as the API returns it. With `bare`, the lines have their required members alone. */
+  /** Returns the export as the API does. With `bare`, the lines have only their required members. */
   async export(from: number, to: number, checkpoint: string, size: number, bare = false): Promise<string[]> {
     const lines = this.events.slice(from, to).map((event, offset) => {
       const index = from + offset;
@@ -73,7 +73,7 @@ function makeKeyFile(): string {
   return [one, other].map((key) => key.export({ type: 'pkcs8', format: 'pem' })).join('');
 }
 
-/** A UUIDv7 of the event's time. */
+/** Makes a UUIDv7 from the event's time. */
 function makeEventId(index: number): string {
   const time = SampleLog.computeTime(index).toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${index.toString(16).padStart(12, '0')}`;

@@ -95,7 +95,7 @@ export class TestService {
     return succeeded(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
   }
 
-  /** Returns the present value of a metric of the service, summed over its labels. */
+  /** Returns the current value of a metric, summed over its labels. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.running.managementUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
@@ -108,7 +108,7 @@ export class TestService {
     return (await this.pool.query<Row>(text, values)).rows;
   }
 
-  /** A digest of every table but the audit log: equal when nothing was changed. */
+  /** Computes a digest of all tables except the audit log, which shows whether a test changed any row. */
   async state(): Promise<Record<string, string>> {
     const digests = TABLES.map(
       (table) => `(SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM ${table} t) AS ${table}`,

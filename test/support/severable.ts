@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 
-/** A wire between the service and its database that a test can cut, or hold still. */
+/** A proxy between the service and its database that a test can cut or stall. */
 export class Severable {
   private readonly sockets = new Set<Socket>();
   private state: 'open' | 'cut' | 'still' = 'open';

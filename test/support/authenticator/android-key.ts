@@ -22,13 +22,13 @@ export interface KeyClaims {
   software?: Partial<AuthorizationList>;
 }
 
-/** A level that Android does not have yet. */
+/** A security level that Android does not define. */
 export const FUTURE_LEVEL = JSON.parse('3') as SecurityLevel;
 
 export const SIGN_ONLY = new IntegerSet([2]);
 export const HARDWARE = { purpose: SIGN_ONLY, origin: 0 };
 
-/** The extension of Android's key attestation certificates. */
+/** Encodes the extension of Android's key attestation certificates. */
 export function keyDescription(claims: KeyClaims & { challenge: Buffer }): x509.Extension {
   const { challenge, level = SecurityLevel.trustedEnvironment, keymasterLevel = level } = claims;
   const description = new KeyDescription({

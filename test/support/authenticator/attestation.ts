@@ -24,7 +24,7 @@ const signedBytes = ({ authenticatorData, clientDataHash }: Attested): Buffer =>
 
 export const noAttestation: Attestation = () => ({ fmt: 'none', attStmt: {} });
 
-/** WebAuthn L3 §8.2, self attestation. */
+/** Makes a packed self attestation (WebAuthn L3 §8.2). */
 export const packedSelf: Attestation = (attested) => ({
   fmt: 'packed',
   attStmt: { alg: COSE[attested.key.algorithm], sig: signWith(attested.key, signedBytes(attested)) },
@@ -42,7 +42,7 @@ export const packedBy =
     },
   });
 
-/** WebAuthn L3 §8.6; only for ES256 keys and an AAGUID of zeros. */
+/** Makes a FIDO U2F attestation (WebAuthn L3 §8.6). It works only with ES256 keys and an AAGUID of zeros. */
 export const fidoU2fBy =
   (certificate: AttestationCertificate): Attestation =>
   ({ rpId, credentialId, key, clientDataHash }) => {

@@ -130,7 +130,7 @@ export class Authenticator {
   }
 }
 
-/** WebAuthn L3 §5.8.1.1: type, challenge, origin and crossOrigin, in this order. */
+/** Writes type, challenge, origin and crossOrigin in the order of WebAuthn L3 §5.8.1.1. */
 function clientDataJson(type: string, challenge: string, origin: string, interference: Interference): Buffer {
   const honest = { type, challenge, origin, crossOrigin: false };
   const json = JSON.stringify({ ...honest, ...interference.clientData });

@@ -1,7 +1,7 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { encode } from 'cborg';
 
-/** COSE algorithm identifiers, as the IANA registry spells them. */
+/** COSE algorithm identifiers with their names in the IANA registry. */
 export const COSE = {
   ES256: -7,
   EdDSA: -8,

@@ -13,9 +13,9 @@ export interface TpmShape {
   symmetric?: Buffer;
   scheme?: Buffer;
   kdf?: Buffer;
-  /** 0 stands for 65537. */
+  /** The public exponent, of which 0 stands for 65537. */
   exponent?: number;
-  /** Coordinates without their leading zeros. */
+  /** True if the coordinates lose their leading zeros. */
   minimal?: boolean;
   curve?: number;
   type?: number;
