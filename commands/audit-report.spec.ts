@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { sampleWeek } from '../test/support/sample-week.js';
+import { makeSampleWeek } from '../test/support/sample-week.js';
 import { SampleLog } from '../test/support/sample-log.js';
 import { formatVerifierKey } from '../src/tlog/keys.js';
 
@@ -11,7 +11,7 @@ let directory: string;
 const path = (name: string): string => join(directory, name);
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-report-'));
-  const log = new SampleLog(sampleWeek());
+  const log = new SampleLog(makeSampleWeek());
   const size = log.events.length;
   const lines = await log.export(0, size, await log.makeCheckpoint(size), size);
   await writeFile(path('export.ndjson'), lines.join(''));

@@ -11,7 +11,7 @@ import {
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { Tpm } from './support/authenticator/tpm.js';
 import { registrationRejected } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
 
@@ -62,7 +62,7 @@ describe('a relying party that demands a trusted attestation', () => {
     const credential = await trusting.registered('ada', await madeBy(maker));
     expect(credential).toMatchObject({ aaguid: AAGUID, attestation: { format: 'packed', trust: 'trusted' } });
     const path = '/v1/audit/events?type=credential.register&userId=ada';
-    const events = succeeded(await service.client.call<{ data: unknown[] }>('auditor', 'GET', path), 200).data;
+    const events = requireStatus(await service.client.call<{ data: unknown[] }>('auditor', 'GET', path), 200).data;
     const facts = {
       attestation: 'packed/trusted',
       attestation_root: expect.stringContaining('CN=Example Authenticators Root'),
@@ -78,7 +78,7 @@ describe('a relying party that demands a trusted attestation', () => {
     await publish(`${maker.rootPem}\n${newcomer.rootPem}`);
     for (const authority of [newcomer, maker]) await trusting.registered('nell', await madeBy(authority));
     const path = '/v1/audit/events?type=attestation-roots.reload';
-    const { data } = succeeded(await service.client.call<{ data: unknown[] }>('auditor', 'GET', path), 200);
+    const { data } = requireStatus(await service.client.call<{ data: unknown[] }>('auditor', 'GET', path), 200);
     expect(data).toMatchObject([{ unmapped: { added: [expect.stringContaining('CN=Newcomer Root')], removed: [] } }]);
   });
 

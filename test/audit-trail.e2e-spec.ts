@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type AuditEvent, type Credential, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { spiffeId, TestService } from './support/service.js';
 
 const SUCCESS = 1;
@@ -122,9 +122,9 @@ describe('PCI DSS 10.2.1: the audit log has a record', () => {
   });
 
   it('of a read of the audit log (10.2.1.3), before the answer is sent', async () => {
-    const [first] = succeeded(await log.page({ limit: 1 }), 200).data;
+    const [first] = requireStatus(await log.page({ limit: 1 }), 200).data;
     await service.client.call('auditor', 'GET', `/v1/audit/events/${first?.metadata.uid ?? ''}`);
-    const [get, list] = succeeded(await log.page({ type: 'audit.read', limit: 2 }), 200).data;
+    const [get, list] = requireStatus(await log.page({ type: 'audit.read', limit: 2 }), 200).data;
     for (const entry of [get, list]) {
       expect(entry).toMatchObject({
         status_id: SUCCESS,
@@ -157,7 +157,7 @@ describe('the audit log has a refusal before the answer is sent', () => {
   });
 
   it('when a challenge is spent', async () => {
-    const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
+    const { challengeId, publicKey } = requireStatus(await login.requestAuthentication(), 201);
     const response = authenticator.get(publicKey, login.origin);
     await login.answerAuthentication(challengeId, response);
     const events = await log.during(() => login.answerAuthentication(challengeId, response));
@@ -260,10 +260,10 @@ describe('GET /v1/audit/events', () => {
   it.each([1, 2, 3, 50])('pages by %d and returns each event once, the newest first', async (limit) => {
     const query = { userId: user, limit };
     const seen: AuditEvent[] = [];
-    let page = succeeded(await log.page(query), 200);
+    let page = requireStatus(await log.page(query), 200);
     seen.push(...page.data);
     while (page.nextCursor !== null && seen.length < 50) {
-      page = succeeded(await log.page({ ...query, cursor: page.nextCursor }), 200);
+      page = requireStatus(await log.page({ ...query, cursor: page.nextCursor }), 200);
       seen.push(...page.data);
     }
     expect(seen.length).toBeGreaterThanOrEqual(5);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type Credential, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 let service: TestService;
@@ -53,7 +53,7 @@ describe('POST /v1/challenges/authentication', () => {
 
   describe('reveals to nobody which users exist', () => {
     const allowed = async (ceremonies: Ceremonies<string>, userId: string) =>
-      succeeded(await ceremonies.requestAuthentication({ userId }), 201).publicKey.allowCredentials ?? [];
+      requireStatus(await ceremonies.requestAuthentication({ userId }), 201).publicKey.allowCredentials ?? [];
 
     it('because it offers an unknown user one decoy, the same each time', async () => {
       const decoy = await allowed(login, 'nobody');
@@ -94,7 +94,7 @@ describe('POST /v1/challenges/authentication', () => {
     });
 
     it('because it refuses every assertion for a user without a passkey in the same way', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestAuthentication({ userId: 'nobody' }), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestAuthentication({ userId: 'nobody' }), 201);
       const forged = {
         ...authenticator.newest,
         id: Buffer.from(publicKey.allowCredentials?.[0]?.id ?? '', 'base64url'),

@@ -4,7 +4,7 @@ import { Authenticator } from './support/authenticator/authenticator.js';
 import type { AssertionInterference } from './support/authenticator/interference.js';
 import { generateKey } from './support/authenticator/keys.js';
 import { authenticationRejected, type Credential, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const SPENT = problem(409, 'challenge-spent');
@@ -78,7 +78,7 @@ const REFUSED: [string, AssertionInterference, string][] = [
 
 describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
   it.each(REFUSED)('rejects %s', async (_, interference, reason) => {
-    const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
+    const { challengeId, publicKey } = requireStatus(await login.requestAuthentication(), 201);
     const response = authenticator.get(publicKey, login.origin, interference);
     const answer = await login.answerAuthentication(challengeId, response);
     expect(answer).toMatchObject(authenticationRejected(reason));
@@ -117,7 +117,7 @@ describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
   });
 
   it('takes neither the RP ID nor an origin from the request', async () => {
-    const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
+    const { challengeId, publicKey } = requireStatus(await login.requestAuthentication(), 201);
     const origin = 'https://evil.example';
     const response = authenticator.get(publicKey, origin);
     const answer = await login.answerAuthentication(challengeId, response, { rpId: 'evil.example', origin });

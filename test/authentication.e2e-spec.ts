@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { authenticationRejected, type Credential, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { spiffeId, TestService } from './support/service.js';
 
 const SPENT = problem(409, 'challenge-spent');
@@ -68,7 +68,7 @@ describe('POST /v1/credentials/verify', () => {
   });
   describe('redeems a challenge', () => {
     const begin = async (members: Record<string, unknown> = {}) =>
-      succeeded(await login.requestAuthentication(members), 201);
+      requireStatus(await login.requestAuthentication(members), 201);
 
     it('once when the same assertion comes 50 times at the same time', async () => {
       const { challengeId, publicKey } = await begin();
@@ -97,7 +97,7 @@ describe('POST /v1/credentials/verify', () => {
     });
 
     it('only for an authentication, and refuses one of a registration', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestRegistration(user), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestRegistration(user), 201);
       const options = { rpId: login.rpId, challenge: publicKey.challenge };
       const answer = await login.answerAuthentication(challengeId, authenticator.get(options, login.origin));
       expect(answer).toMatchObject(authenticationRejected('ceremony-mismatch'));
@@ -114,7 +114,7 @@ describe('POST /v1/credentials/verify', () => {
 
     it('of one relying party only at that relying party', async () => {
       const other = await service.relyingParty('shop.example.org');
-      const { challengeId, publicKey } = succeeded(await other.requestAuthentication(), 201);
+      const { challengeId, publicKey } = requireStatus(await other.requestAuthentication(), 201);
       const passkey = authenticator.newest;
       const response = authenticator.get(publicKey, login.origin, { passkey });
       const answer = await login.answerAuthentication(challengeId, response);
@@ -180,7 +180,7 @@ describe('POST /v1/credentials/verify', () => {
     });
 
     it('that is suspended after the challenge was issued is a refusal', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestAuthentication({ userId: user }), 201);
       await setStatus('suspend');
       const answer = await login.answerAuthentication(challengeId, authenticator.get(publicKey, login.origin));
       expect(answer).toMatchObject(authenticationRejected('credential-suspended'));

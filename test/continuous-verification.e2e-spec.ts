@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { problem } from './support/bodies.js';
-import { twinOf } from './support/certificate-twin.js';
+import { makeTwin } from './support/certificate-twin.js';
 import { type ClientCertificate } from './support/client.js';
 import { LiveConnection } from './support/live-connection.js';
 import { spiffeId, TestService } from './support/service.js';
@@ -188,7 +188,7 @@ describe('a live connection notices that the access policy', () => {
   it('denies a certificate by its fingerprint: its twin is denied too, and the log has the fingerprint of the issued one', async () => {
     const { cert, key } = await service.pki.issue();
     const issued = parsed({ cert, key });
-    const twin = twinOf(issued, new X509Certificate(service.pki.ca));
+    const twin = makeTwin(issued, new X509Certificate(service.pki.ca));
     const caller = connect({ cert: twin.toString(), key });
     expect(await caller.get()).toMatchObject({ status: 200 });
     await withPolicy(

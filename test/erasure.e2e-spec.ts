@@ -3,7 +3,7 @@ import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Page } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
 
@@ -62,7 +62,7 @@ async function exported(): Promise<string> {
     service.clock.advance(1);
     await keeper.tick();
   }
-  return succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/export'), 200);
+  return requireStatus(await service.client.call<string>('auditor', 'GET', '/v1/audit/export'), 200);
 }
 
 const call = (identity: string, method: string, path: string, body?: unknown): Promise<Answer> =>
@@ -142,10 +142,10 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
     const events = (query: string): Promise<Answer<Page<object>>> =>
       service.client.call('auditor', 'GET', `/v1/audit/events?limit=200${query}`);
     for (const query of ['', `&userId=${user}`]) {
-      const page = succeeded(await events(query), 200);
+      const page = requireStatus(await events(query), 200);
       expect(found(JSON.stringify(page.data), id)).toEqual([]);
     }
-    expect(succeeded(await events(`&userId=${user}&type=credential.verify`), 200).data).toEqual([]);
+    expect(requireStatus(await events(`&userId=${user}&type=credential.verify`), 200).data).toEqual([]);
   });
 });
 
@@ -160,7 +160,7 @@ describe('the pseudonym of a user in the log', () => {
     const begin = async (): Promise<void> => {
       for (const rp of [login, shop]) {
         for (let count = 0; count < 2; count += 1) {
-          succeeded(await rp.requestAuthentication({ userId: 'grace', purpose: 'to:be:found' }), 201);
+          requireStatus(await rp.requestAuthentication({ userId: 'grace', purpose: 'to:be:found' }), 201);
         }
       }
     };
@@ -170,7 +170,7 @@ describe('the pseudonym of a user in the log', () => {
     await begin();
     expect(await names()).toHaveLength(4);
     const page = await service.client.call<Page<object>>('auditor', 'GET', '/v1/audit/events?userId=grace');
-    expect(succeeded(page, 200).data).toHaveLength(8);
+    expect(requireStatus(page, 200).data).toHaveLength(8);
     service.clock.reset();
   });
 });

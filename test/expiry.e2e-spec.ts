@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { ExpiredChallengePurger } from '../src/challenges/expired-challenge-purger.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const TTL_SECONDS = 60;
@@ -30,8 +30,8 @@ describe('a challenge lives as long as the policy says', () => {
     [TTL_SECONDS, SPENT, SPENT],
     [TTL_SECONDS + 1, SPENT, SPENT],
   ])('when it is answered after %d seconds', async (seconds, registered, authenticated) => {
-    const registration = succeeded(await brief.requestRegistration('ada'), 201);
-    const authentication = succeeded(await brief.requestAuthentication(), 201);
+    const registration = requireStatus(await brief.requestRegistration('ada'), 201);
+    const authentication = requireStatus(await brief.requestAuthentication(), 201);
     const assertion = authenticator.get(authentication.publicKey, brief.origin);
     const creation = new Authenticator().create(registration.publicKey, brief.origin);
     expect(Date.parse(registration.expiresAt) - service.clock.now().getTime()).toBe(TTL_SECONDS * 1_000);
@@ -42,7 +42,7 @@ describe('a challenge lives as long as the policy says', () => {
   });
 
   it('and the browser gets the same time', async () => {
-    const { publicKey } = succeeded(await brief.requestAuthentication(), 201);
+    const { publicKey } = requireStatus(await brief.requestAuthentication(), 201);
     expect(publicKey.timeout).toBe(TTL_SECONDS * 1_000);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type Credential, type Page, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const STATE = problem(409, 'credential-state');
@@ -34,7 +34,7 @@ const rename = (name: string, id = credential.id) =>
 const list = async (query: Record<string, string | number>): Promise<Page<Credential>> => {
   const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
   const path = `/v1/credentials?${parameters.toString()}`;
-  return succeeded(await service.client.call<Page<Credential>>('auth-service', 'GET', path), 200);
+  return requireStatus(await service.client.call<Page<Credential>>('auth-service', 'GET', path), 200);
 };
 
 describe('the state of a credential', () => {
@@ -51,7 +51,7 @@ describe('the state of a credential', () => {
   ];
 
   it.each(TRANSITIONS)('is %s after the changes %j: a request to %s gives %s', async (_, before, verb, expected) => {
-    for (const earlier of before) succeeded(await act(earlier), 200);
+    for (const earlier of before) requireStatus(await act(earlier), 200);
     const was = await service.credential<Credential>(credential.id);
     const answer = await act(verb);
     if (expected === 'conflict') {
@@ -186,7 +186,7 @@ describe('GET /v1/users/{userId}/signals', () => {
     for (let count = 0; count < 3; count += 1) credentials.push(await login.registered(user, authenticator));
     await act('suspend', credentials[1]?.id);
     await act('revoke', credentials[2]?.id);
-    const { allAcceptedCredentials } = succeeded(await signals(user), 200);
+    const { allAcceptedCredentials } = requireStatus(await signals(user), 200);
     expect(allAcceptedCredentials).toMatchObject({
       rpId: login.rpId,
       userId: authenticator.passkeys[0]?.userHandle.toString('base64url'),
@@ -224,7 +224,7 @@ describe('DELETE /v1/users/{userId}', () => {
 
     expect(await service.client.call('auth-service', 'GET', `/v1/credentials/${id}`)).toMatchObject(UNKNOWN);
     expect((await list({ rpId: login.rpId, userId: user })).data).toEqual([]);
-    const { publicKey } = succeeded(await login.requestRegistration(user), 201);
+    const { publicKey } = requireStatus(await login.requestRegistration(user), 201);
     expect(publicKey.excludeCredentials).toEqual([]);
     expect(publicKey.user.id).not.toBe(handle);
     expect(await login.authenticate(authenticator)).toMatchObject({
@@ -246,7 +246,7 @@ describe('DELETE /v1/users/{userId}', () => {
   it('spends the open challenges of the user', async () => {
     const user = newUser();
     const authenticator = new Authenticator();
-    const { challengeId, publicKey } = succeeded(await login.requestRegistration(user), 201);
+    const { challengeId, publicKey } = requireStatus(await login.requestRegistration(user), 201);
     const response = authenticator.create(publicKey, login.origin);
     await erase(user);
     expect(await login.answerRegistration(challengeId, response)).toMatchObject(problem(409, 'challenge-spent'));

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Problem } from './support/bodies.js';
 import type { Answer, RawRequest } from './support/client.js';
-import { succeeded } from './support/ceremonies.js';
-import { expectInvalid, FOUL_STRINGS, membersOf, mistyped, nested, replaced } from './support/malformed.js';
+import { requireStatus } from './support/ceremonies.js';
+import { expectInvalid, FOUL_STRINGS, listLeaves, listMistyped, nest, replaceAt } from './support/malformed.js';
 import { TestService } from './support/service.js';
 
 const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   service = await TestService.start();
   const login = await service.relyingParty('login.example.com');
   const authenticator = new Authenticator();
-  const { publicKey } = succeeded(await login.requestRegistration('ada'), 201);
+  const { publicKey } = requireStatus(await login.requestRegistration('ada'), 201);
   const creation = authenticator.create(publicKey, login.origin);
   const assertion = authenticator.get({ rpId: login.rpId, challenge: publicKey.challenge }, login.origin);
   const { id } = await login.registered('grace', new Authenticator());
@@ -137,8 +137,8 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
     ['a number', '1e400'],
     ['a byte order mark', '\ufeff'],
     ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])],
-    ['20,000 nested arrays', nested(20_000, '[', ']', '')],
-    ['10,000 nested objects', nested(10_000)],
+    ['20,000 nested arrays', nest(20_000, '[', ']', '')],
+    ['10,000 nested objects', nest(10_000)],
     ['a prototype', '{"__proto__":{"rpId":"login.example.com"}}'],
     ['a constructor', '{"constructor":{"prototype":{"x":1}}}'],
   ])('refuses a body of %s', async (_, body) => {
@@ -149,22 +149,22 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
 
   it('refuses every member of another type, and names it', async () => {
     const { body, open = [] } = route(at);
-    const members = membersOf(body).filter(({ pointer }) => !open.some((prefix) => pointer.startsWith(prefix)));
+    const members = listLeaves(body).filter(({ pointer }) => !open.some((prefix) => pointer.startsWith(prefix)));
     for (const { pointer, path, value } of members) {
-      for (const [kind, wrong] of mistyped(value)) {
-        expectInvalid(await postJson(route(at), replaced(body, path, wrong)), pointer, `${pointer}: ${kind}`);
+      for (const [kind, wrong] of listMistyped(value)) {
+        expectInvalid(await postJson(route(at), replaceAt(body, path, wrong)), pointer, `${pointer}: ${kind}`);
       }
     }
   });
 
   it('refuses unknown members at every depth that the caller writes, and names them', async () => {
     const { body, browser = '-' } = route(at);
-    const objects = membersOf(body).filter(
+    const objects = listLeaves(body).filter(
       ({ value, pointer }) => typeof value === 'object' && !Array.isArray(value) && !pointer.startsWith(browser),
     );
     for (const path of [[], ...objects.map((member) => member.path)]) {
       for (const surprise of ['surprise', 'toString', 'constructor', 'origin']) {
-        const answer = await postJson(route(at), replaced(body, [...path, surprise], 'x'));
+        const answer = await postJson(route(at), replaceAt(body, [...path, surprise], 'x'));
         expectInvalid(answer, `/${[...path, surprise].join('/')}`, surprise);
       }
     }
@@ -172,14 +172,14 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
 
   it('refuses text that no member may hold, and names the member', async () => {
     const { body, open = [] } = route(at);
-    const texts = membersOf(body).filter(
+    const texts = listLeaves(body).filter(
       ({ value, pointer }) => typeof value === 'string' && !open.some((prefix) => pointer.startsWith(prefix)),
     );
     for (const { pointer, path } of texts) {
       for (const [kind, foul] of FOUL_STRINGS) {
         if (kind === '60,000 characters' && pointer.startsWith('/response/')) continue;
         if (kind === 'nothing' && pointer === '/user/displayName') continue;
-        expectInvalid(await postJson(route(at), replaced(body, path, foul)), pointer, `${pointer}: ${kind}`);
+        expectInvalid(await postJson(route(at), replaceAt(body, path, foul)), pointer, `${pointer}: ${kind}`);
       }
     }
   });
@@ -202,7 +202,7 @@ describe.each(ROUTE_NAMES)('%s', (name, at) => {
 
   it('refuses 20,000 levels of nesting inside a member', async () => {
     const [member = ''] = Object.keys(route(at).body);
-    const answer = await post(route(at), { body: `{"${member}":${nested(20_000, '[', ']', '')}}` });
+    const answer = await post(route(at), { body: `{"${member}":${nest(20_000, '[', ']', '')}}` });
     expect(answer.status).toBe(400);
   });
 

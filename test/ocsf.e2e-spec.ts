@@ -5,9 +5,9 @@ import type { AuditEventType } from '../src/audit/audit-entry.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { AuditEvent } from './support/bodies.js';
-import { succeeded } from './support/ceremonies.js';
+import { requireStatus } from './support/ceremonies.js';
 import { Client, type ClientCertificate } from './support/client.js';
-import { violationsOf } from './support/ocsf/violations.js';
+import { findViolations } from './support/ocsf/violations.js';
 import { issueByStranger } from './support/pki.js';
 import { spiffeId, TestService } from './support/service.js';
 
@@ -83,7 +83,7 @@ async function knockAs(certificate: ClientCertificate): Promise<void> {
 }
 
 async function everything(log: AuditLog, cursor = ''): Promise<AuditEvent[]> {
-  const { data, nextCursor } = succeeded(await log.page({ limit: 200, ...(cursor && { cursor }) }), 200);
+  const { data, nextCursor } = requireStatus(await log.page({ limit: 200, ...(cursor && { cursor }) }), 200);
   return nextCursor === null ? data : [...data, ...(await everything(log, nextCursor))];
 }
 
@@ -94,7 +94,7 @@ it('the life of a passkey leaves every kind of event', () => {
 
 it('every event that an auditor reads conforms to OCSF 1.8', () => {
   const violations = events.flatMap((event) =>
-    violationsOf(event).map((violation) => `${event.metadata.event_code ?? ''} ${violation}`),
+    findViolations(event).map((violation) => `${event.metadata.event_code ?? ''} ${violation}`),
   );
   expect(violations).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { authenticationRejected, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 interface DryRun {
@@ -40,7 +40,7 @@ const put = <Body>(query: string, policy: object, settings: object = {}) =>
   });
 
 const tryOut = async (policy: object, settings: object = {}): Promise<DryRun> =>
-  succeeded(await put<DryRun>('?dryRun=true', policy, settings), 200);
+  requireStatus(await put<DryRun>('?dryRun=true', policy, settings), 200);
 
 describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
   it('stores nothing and records nothing', async () => {
@@ -75,9 +75,9 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
   it('foresees what the real PUT then does', async () => {
     const policy = { authenticators: { deny: [SYNCED] } };
     const [model] = (await tryOut(policy)).wouldRefuse;
-    succeeded(await put('', policy), 200);
+    requireStatus(await put('', policy), 200);
     expect(await login.authenticate(synced)).toMatchObject(authenticationRejected(model?.reason ?? ''));
-    succeeded(await put('?dryRun=false', {}), 200);
+    requireStatus(await put('?dryRun=false', {}), 200);
     expect((await login.authenticate(synced)).status).toBe(200);
   });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { authenticationRejected, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 /** Members that browsers, extensions and authenticators write, where WebAuthn Level 3 lets them. */
@@ -104,7 +104,7 @@ describe('transports (WebAuthn L3 §5.2.1: unknown values are stored too)', () =
       interference: { response: { transports } },
     });
     expect(credential.transports).toEqual(kept);
-    const { publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
+    const { publicKey } = requireStatus(await login.requestAuthentication({ userId: user }), 201);
     expect(publicKey.allowCredentials?.map((descriptor) => descriptor.transports)).toEqual([kept]);
   });
 
@@ -126,9 +126,9 @@ describe('conditional create (WebAuthn L3 §5.1.3), for which the client asks th
   const silent = { flags: { UP: false, UV: false } };
 
   it('asks for user verification only as far as the client can give it', async () => {
-    const { publicKey } = succeeded(await login.requestRegistration(newUser(), challenge), 201);
+    const { publicKey } = requireStatus(await login.requestRegistration(newUser(), challenge), 201);
     expect(publicKey.authenticatorSelection).toMatchObject({ userVerification: 'preferred' });
-    const other = succeeded(await login.requestRegistration(newUser()), 201);
+    const other = requireStatus(await login.requestRegistration(newUser()), 201);
     expect(other.publicKey.authenticatorSelection).toMatchObject({ userVerification: 'required' });
   });
 
@@ -159,7 +159,7 @@ describe('a user with more passkeys than a browser accepts descriptors', () => {
       [id],
     );
     await login.authenticated(authenticator);
-    const { publicKey } = succeeded(await login.requestAuthentication({ userId: user }), 201);
+    const { publicKey } = requireStatus(await login.requestAuthentication({ userId: user }), 201);
     expect(publicKey.allowCredentials).toHaveLength(64);
     expect(publicKey.allowCredentials?.[0]?.id).toBe(credentialId);
     expect(await login.requestRegistration(user)).toMatchObject(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { policyRejected, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -43,7 +43,7 @@ describe('POST /v1/challenges/registration', () => {
 
   it('accepts an empty displayName from a caller that has none (WebAuthn L3 §5.4.3)', async () => {
     const user = { id: 'ada', name: 'ada@example.com', displayName: '' };
-    expect(succeeded(await login.requestRegistration('ada', { user }), 201).publicKey.user).toMatchObject({
+    expect(requireStatus(await login.requestRegistration('ada', { user }), 201).publicKey.user).toMatchObject({
       name: 'ada@example.com',
       displayName: '',
     });
@@ -57,7 +57,7 @@ describe('POST /v1/challenges/registration', () => {
 
   describe('issues a user handle (WebAuthn L3 §14.6.1) that', () => {
     const handleOf = async (ceremonies: Ceremonies<string>, userId: string): Promise<string> =>
-      succeeded(await ceremonies.requestRegistration(userId), 201).publicKey.user.id;
+      requireStatus(await ceremonies.requestRegistration(userId), 201).publicKey.user.id;
 
     it('is 32 bytes and stable for the user of a relying party', async () => {
       const user = newUser();
@@ -89,7 +89,7 @@ describe('POST /v1/challenges/registration', () => {
       service.client.call('auth-service', 'POST', `/v1/credentials/${String(id)}/${verb}`, { reason: 'test' });
     await act(suspended?.id, 'suspend');
     await act(revoked?.id, 'revoke');
-    const { publicKey } = succeeded(await login.requestRegistration(user), 201);
+    const { publicKey } = requireStatus(await login.requestRegistration(user), 201);
     expect(publicKey.excludeCredentials?.map(({ id }) => id).sort()).toEqual(
       [active?.credentialId, suspended?.credentialId].sort(),
     );
@@ -151,7 +151,7 @@ describe('POST /v1/challenges/registration', () => {
       attestation: { conveyance: 'direct' },
       challengeTtlSeconds: 60,
     });
-    const { publicKey } = succeeded(
+    const { publicKey } = requireStatus(
       await strict.requestRegistration('ada', { authenticatorAttachment: 'cross-platform' }),
       201,
     );

@@ -4,7 +4,7 @@ import { Authenticator } from './support/authenticator/authenticator.js';
 import type { CreationInterference } from './support/authenticator/interference.js';
 import { encodeCose, generateKey } from './support/authenticator/keys.js';
 import { policyRejected, problem, registrationRejected } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
@@ -148,7 +148,7 @@ const REFUSED: [string, CreationInterference, string][] = [
 describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
   it.each(REFUSED)('rejects %s', async (_, interference, reason) => {
     const user = newUser();
-    const challenge = succeeded(await login.requestRegistration(user), 201);
+    const challenge = requireStatus(await login.requestRegistration(user), 201);
     const response = new Authenticator({ aaguid: AAGUID }).create(challenge.publicKey, login.origin, interference);
     const answer = await login.answerRegistration(challenge.challengeId, response);
     expect(answer).toMatchObject(registrationRejected(reason));

@@ -4,7 +4,7 @@ import { createAttestationAuthority } from './support/authenticator/attestation-
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type AlgorithmName, COSE } from './support/authenticator/keys.js';
 import { problem, registrationRejected } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { spiffeId, TestService } from './support/service.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
@@ -110,43 +110,43 @@ describe('POST /v1/credentials', () => {
 
   describe('redeems a challenge', () => {
     it('for the first correct answer alone', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       expect(await login.answerRegistration(challengeId, response)).toMatchObject({ status: 201 });
       expect(await login.answerRegistration(challengeId, response)).toMatchObject(SPENT);
     });
 
     it('only if it was issued', async () => {
-      const { publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
+      const { publicKey } = requireStatus(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       const never = '0195511e-7c5a-7d3e-9a41-2f6c0f1f9f10';
       expect(await login.answerRegistration(never, response)).toMatchObject(SPENT);
     });
 
     it('no longer when it has expired', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       service.clock.advance(301);
       expect(await login.answerRegistration(challengeId, response)).toMatchObject(SPENT);
     });
 
     it('until the moment at which it expires', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create(publicKey, login.origin);
       service.clock.advance(290);
       expect(await login.answerRegistration(challengeId, response)).toMatchObject({ status: 201 });
     });
 
     it('only for a registration, and refuses one of an authentication', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestAuthentication(), 201);
-      const { publicKey: creation } = succeeded(await login.requestRegistration(newUser()), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestAuthentication(), 201);
+      const { publicKey: creation } = requireStatus(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create({ ...creation, challenge: publicKey.challenge }, login.origin);
       const answer = await login.answerRegistration(challengeId, response);
       expect(answer).toMatchObject(registrationRejected('ceremony-mismatch'));
     });
 
     it('once when it is answered 20 times at the same time', async () => {
-      const { challengeId, publicKey } = succeeded(await login.requestRegistration(newUser()), 201);
+      const { challengeId, publicKey } = requireStatus(await login.requestRegistration(newUser()), 201);
       const answers = await Promise.all(
         Array.from({ length: 20 }, () =>
           login.answerRegistration(challengeId, new Authenticator().create(publicKey, login.origin)),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem } from './support/bodies.js';
-import { succeeded } from './support/ceremonies.js';
+import { requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const ANDROID = 'android:apk-key-hash:0tCQg5-ykZ3jM7bV3m6Kz1qJx8dS5nHfYpLw2uReT9o';
@@ -67,7 +67,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
 
   it('replaces the settings of a relying party', async () => {
     const rpId = newRpId();
-    const created = succeeded(await put(rpId), 201);
+    const created = requireStatus(await put(rpId), 201);
     service.clock.advance(1);
     const answer = await put(rpId, { name: 'Another', policy: { maxCredentialsPerUser: 3 } });
     expect(answer).toMatchObject({
@@ -96,7 +96,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
 
   it('accepts the settings that it returned, and refuses settings that were read before another change', async () => {
     const rpId = newRpId();
-    const read = succeeded(await put(rpId), 201);
+    const read = requireStatus(await put(rpId), 201);
     expect(await put(rpId, { ...read, name: 'First' })).toMatchObject({
       status: 200,
       body: { name: 'First', version: 2 },
@@ -107,7 +107,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
 
   it('loses no change when several come at the same time', async () => {
     const rpId = newRpId();
-    const read = succeeded(await put(rpId), 201);
+    const read = requireStatus(await put(rpId), 201);
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, at) => put(rpId, { name: `Writer ${String(at)}`, version: read.version })),
     );
@@ -187,8 +187,8 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
 describe('GET /v1/relying-parties', () => {
   it('lists every relying party', async () => {
     const rpId = newRpId();
-    const created = succeeded(await put(rpId), 201);
-    const { data } = succeeded(
+    const created = requireStatus(await put(rpId), 201);
+    const { data } = requireStatus(
       await service.client.call<{ data: RelyingParty[] }>('operator', 'GET', '/v1/relying-parties'),
       200,
     );
@@ -225,8 +225,8 @@ describe('a relying party that is disabled', () => {
     const rp = await service.relyingParty(rpId);
     const authenticator = new Authenticator();
     await rp.registered('ada', authenticator);
-    const registration = succeeded(await rp.requestRegistration('ada'), 201);
-    const authentication = succeeded(await rp.requestAuthentication(), 201);
+    const registration = requireStatus(await rp.requestRegistration('ada'), 201);
+    const authentication = requireStatus(await rp.requestAuthentication(), 201);
     await service.relyingParty(rpId, {}, { enabled: false });
 
     const refused = await Promise.all([

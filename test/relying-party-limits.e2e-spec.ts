@@ -5,7 +5,7 @@ import { verifyExport } from '../src/tlog/export-verifier.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { AuditLog } from './support/audit-log.js';
 import { type Credential, type Page, problem } from './support/bodies.js';
-import { succeeded } from './support/ceremonies.js';
+import { requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { spiffeId, TestService } from './support/service.js';
 
@@ -55,8 +55,8 @@ beforeAll(async () => {
     }),
   );
   const { ceremonies, authenticator, credential } = passkeys[1]!;
-  const registration = succeeded(await ceremonies.requestRegistration('grace'), 201);
-  const challenge = succeeded(await ceremonies.requestAuthentication(), 201);
+  const registration = requireStatus(await ceremonies.requestRegistration('grace'), 201);
+  const challenge = requireStatus(await ceremonies.requestAuthentication(), 201);
   answers = {
     registration: new Authenticator().create(registration.publicKey, ceremonies.origin),
     authentication: authenticator.get(challenge.publicKey, ceremonies.origin),

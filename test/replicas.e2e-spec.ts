@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { authenticationRejected, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import type { DevelopmentIdentity } from './support/service.js';
 import { ServiceProcess } from './support/service-process.js';
@@ -40,9 +40,9 @@ afterAll(async () => {
 
 describe('two replicas on one database', () => {
   it('register with a challenge that the other issued, once', async () => {
-    const { challengeId, publicKey } = succeeded(await a.requestRegistration('ada'), 201);
+    const { challengeId, publicKey } = requireStatus(await a.requestRegistration('ada'), 201);
     const response = new Authenticator().create(publicKey, a.origin);
-    succeeded(await b.answerRegistration(challengeId, response), 201);
+    requireStatus(await b.answerRegistration(challengeId, response), 201);
     expect(await b.answerRegistration(challengeId, response)).toMatchObject(SPENT);
     expect(await a.answerRegistration(challengeId, response)).toMatchObject(SPENT);
   });
@@ -50,7 +50,7 @@ describe('two replicas on one database', () => {
   it('authenticate with a passkey that the other registered, once for each challenge', async () => {
     const authenticator = new Authenticator();
     const { id } = await a.registered('grace', authenticator);
-    const { challengeId, publicKey } = succeeded(await a.requestAuthentication({ userId: 'grace' }), 201);
+    const { challengeId, publicKey } = requireStatus(await a.requestAuthentication({ userId: 'grace' }), 201);
     const response = authenticator.get(publicKey, a.origin);
     expect(await b.answerAuthentication(challengeId, response)).toMatchObject({
       status: 200,
@@ -60,7 +60,7 @@ describe('two replicas on one database', () => {
   });
 
   it('accept one of 20 registrations for one challenge', async () => {
-    const { challengeId, publicKey } = succeeded(await a.requestRegistration('joan'), 201);
+    const { challengeId, publicKey } = requireStatus(await a.requestRegistration('joan'), 201);
     const answers = await spread((replica) =>
       replica.answerRegistration(challengeId, new Authenticator().create(publicKey, replica.origin)),
     );
@@ -70,7 +70,7 @@ describe('two replicas on one database', () => {
   it('accept one of 20 authentications with the same answer', async () => {
     const authenticator = new Authenticator();
     await b.registered('hedy', authenticator);
-    const { challengeId, publicKey } = succeeded(await a.requestAuthentication(), 201);
+    const { challengeId, publicKey } = requireStatus(await a.requestAuthentication(), 201);
     const response = authenticator.get(publicKey, a.origin);
     const answers = await spread((replica) => replica.answerAuthentication(challengeId, response));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(19).fill(409)]);
@@ -81,7 +81,7 @@ describe('two replicas on one database', () => {
     const { id } = await a.registered('radia', authenticator);
     const prepared: [challengeId: string, response: unknown][] = [];
     for (let count = 0; count < 20; count += 1) {
-      const { challengeId, publicKey } = succeeded(await a.requestAuthentication(), 201);
+      const { challengeId, publicKey } = requireStatus(await a.requestAuthentication(), 201);
       prepared.push([challengeId, authenticator.get(publicKey, a.origin)]);
     }
     const answers = await spread((replica, index) => replica.answerAuthentication(...prepared[index]!));
@@ -98,7 +98,7 @@ describe('two replicas on one database', () => {
     const authenticator = new Authenticator();
     const { id } = await a.registered('mary', authenticator);
     await b.authenticated(authenticator);
-    const challenge = succeeded(await b.requestAuthentication(), 201);
+    const challenge = requireStatus(await b.requestAuthentication(), 201);
     await replicas[0]!.client.call('auth-service', 'POST', `/v1/credentials/${id}/revoke`, { reason: 'lost' });
     const response = authenticator.get(challenge.publicKey, b.origin);
     expect(await b.answerAuthentication(challenge.challengeId, response)).toMatchObject(
@@ -110,16 +110,16 @@ describe('two replicas on one database', () => {
     const limit = 20;
     const policy = { userLimits: { challengesPerMinute: limit } };
     const body = { name: 'Development', origins: [a.origin], policy };
-    succeeded(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
+    requireStatus(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
     for (let count = 0; count < limit; count += 1) {
-      succeeded(await (count % 2 === 0 ? a : b).requestRegistration('barbara'), 201);
-      succeeded(await (count % 2 === 0 ? a : b).requestAuthentication({ userId: 'barbara' }), 201);
+      requireStatus(await (count % 2 === 0 ? a : b).requestRegistration('barbara'), 201);
+      requireStatus(await (count % 2 === 0 ? a : b).requestAuthentication({ userId: 'barbara' }), 201);
     }
     for (const replica of [a, b]) {
       const limited = problem(429, 'rate-limited', { reason: 'too-many-challenges' });
       expect(await replica.requestAuthentication({ userId: 'barbara' })).toMatchObject(limited);
       expect(await replica.requestRegistration('barbara')).toMatchObject(limited);
-      succeeded(await replica.requestAuthentication({ userId: 'shafi' }), 201);
+      requireStatus(await replica.requestAuthentication({ userId: 'shafi' }), 201);
     }
   });
 
@@ -127,7 +127,7 @@ describe('two replicas on one database', () => {
     const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
     const demand = async (policy: Record<string, unknown>): Promise<void> => {
       const body = { name: 'Development', origins: [a.origin], policy };
-      succeeded(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
+      requireStatus(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
     };
     const authenticator = new Authenticator({ aaguid });
     await a.registered('frances', authenticator);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type AuditEvent, type Credential, type Page, problem } from './support/bodies.js';
-import { succeeded } from './support/ceremonies.js';
+import { requireStatus } from './support/ceremonies.js';
 import { ServiceProcess } from './support/service-process.js';
 
 const CALLERS = 8;
@@ -29,15 +29,15 @@ const acknowledged: Acknowledged[] = [];
 
 async function registerAndRevoke(): Promise<void> {
   const { ceremonies, client } = service;
-  const challenge = succeeded(await ceremonies.requestRegistration(`user-${String((users += 1))}`), 201);
+  const challenge = requireStatus(await ceremonies.requestRegistration(`user-${String((users += 1))}`), 201);
   const response = new Authenticator().create(challenge.publicKey, ceremonies.origin);
-  const credential = succeeded(await ceremonies.answerRegistration(challenge.challengeId, response), 201);
+  const credential = requireStatus(await ceremonies.answerRegistration(challenge.challengeId, response), 201);
   const entry: Acknowledged = { credential, challengeId: challenge.challengeId, response, revocation: 'none' };
   acknowledged.push(entry);
   if (users % 2 === 0) return;
   entry.revocation = 'asked';
   const path = `/v1/credentials/${credential.id}/revoke`;
-  succeeded(await client.call('auth-service', 'POST', path, { reason: 'lost' }), 200);
+  requireStatus(await client.call('auth-service', 'POST', path, { reason: 'lost' }), 200);
   entry.revocation = 'acknowledged';
 }
 
@@ -110,7 +110,7 @@ describe('after kill -9 at a random moment under load', () => {
     const revoked = acknowledged.filter(({ revocation }) => revocation === 'acknowledged').slice(-20);
     for (const { credential } of revoked) {
       const path = `/v1/audit/events?credentialId=${credential.id}`;
-      const { data } = succeeded(await service.client.call<Page<AuditEvent>>('auditor', 'GET', path), 200);
+      const { data } = requireStatus(await service.client.call<Page<AuditEvent>>('auditor', 'GET', path), 200);
       expect(data.map(({ metadata }) => metadata.event_code).sort()).toEqual([
         'credential.register',
         'credential.revoke',

@@ -5,7 +5,7 @@ import { BindingKeyCheck } from '../src/credentials/binding-key-check.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type Credential, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 /** A browser removes passkeys on a signal. So a change of the database by SQL must not be able to cause one. */
@@ -61,7 +61,7 @@ describe('GET /v1/users/{userId}/signals', () => {
   it('returns no list while SQL has changed a row that is revoked', async () => {
     await login.registered(user, new Authenticator());
     await act('revoke');
-    expect(succeeded(await signals(), 200).allAcceptedCredentials.allAcceptedCredentialIds).toHaveLength(1);
+    expect(requireStatus(await signals(), 200).allAcceptedCredentials.allAcceptedCredentialIds).toHaveLength(1);
     await change('credential_id = $2', [randomBytes(32)]);
     expect(await signals()).toMatchObject(problem(503, 'unavailable'));
     expect(await reported()).toBe(true);
@@ -71,7 +71,7 @@ describe('GET /v1/users/{userId}/signals', () => {
     await change("status = 'revoked'");
     expect(await signals()).toMatchObject(problem(503, 'unavailable'));
     await change("status = 'active'");
-    const { allAcceptedCredentials } = succeeded(await signals(), 200);
+    const { allAcceptedCredentials } = requireStatus(await signals(), 200);
     expect(allAcceptedCredentials.allAcceptedCredentialIds).toEqual([credential.credentialId]);
   });
 });
@@ -82,7 +82,7 @@ describe('the erasure of a user', () => {
     const { makeErasureSignals: signalsAfterErasure } = (await import(client)) as {
       makeErasureSignals: (before: Signals) => Signals;
     };
-    const before = succeeded(await signals(), 200);
+    const before = requireStatus(await signals(), 200);
     const path = `/v1/users/${user}?rpId=${login.rpId}`;
     expect(await service.client.call('operator', 'DELETE', path)).toMatchObject({ status: 204, body: undefined });
     expect(await signals()).toMatchObject(problem(404, 'not-found'));

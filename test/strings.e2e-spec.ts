@@ -17,10 +17,10 @@ import {
   type RegistrationChallenge,
   type Verification,
 } from './support/bodies.js';
-import { succeeded } from './support/ceremonies.js';
+import { requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
-import { REFUSED_TEXTS, spelled, type Spelling, SPELLINGS, texts } from './support/strings.js';
+import { REFUSED_TEXTS, spell, type Spelling, SPELLINGS, texts } from './support/strings.js';
 
 /** Strings of users and callers, through every route that takes some and back through every view of the audit log. */
 
@@ -72,7 +72,7 @@ class Speller {
   constructor(private readonly spelling: Spelling) {}
 
   send<Body>(identity: string, method: string, path: string, body: object): Promise<Answer<Body>> {
-    return service.client.send(identity, method, path, { headers: JSON_TYPE, body: spelled(body, this.spelling) });
+    return service.client.send(identity, method, path, { headers: JSON_TYPE, body: spell(body, this.spelling) });
   }
 
   get<Body>(identity: string, path: string, query: Record<string, string>): Promise<Answer<Body>> {
@@ -93,7 +93,7 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   expect(await speller.send('operator', 'PUT', PARTY, settings)).toMatchObject({ status: 200, body: { name: party } });
   const parties = await service.client.call<{ data: object[] }>('operator', 'GET', '/v1/relying-parties');
   expect(parties.body.data).toContainEqual(expect.objectContaining({ rpId: RP_ID, name: party }));
-  succeeded(
+  requireStatus(
     await speller.send('auth-service', 'POST', '/v1/challenges/authentication', { rpId: RP_ID, userId: id }),
     201,
   );
@@ -101,7 +101,7 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
   const verifiedAt = service.clock.now().toISOString();
   const identityProof = { method, verifiedAt, reference };
   const asked = { rpId: RP_ID, user: { id, name, displayName }, identityProof };
-  const { challengeId, publicKey } = succeeded(
+  const { challengeId, publicKey } = requireStatus(
     await speller.send<RegistrationChallenge>('auth-service', 'POST', '/v1/challenges/registration', asked),
     201,
   );
@@ -117,13 +117,16 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
 
   const path = `/v1/credentials/${credential}`;
   const listed = await speller.get<Page<Credential>>('auth-service', '/v1/credentials', { rpId: RP_ID, userId: id });
-  expect(succeeded(listed, 200).data).toEqual([registered.body]);
+  expect(requireStatus(listed, 200).data).toEqual([registered.body]);
   expect(await speller.get('auth-service', `${speller.user(id)}/signals`, { rpId: RP_ID })).toMatchObject({
     status: 200,
     body: { allAcceptedCredentials: { allAcceptedCredentialIds: [credentialId] } },
   });
   const answer = await service.ceremonies(RP_ID).authenticate(authenticator, { challenge: { userId: id } });
-  expect(succeeded<Verification>(answer, 200)).toMatchObject({ userId: id, credential: { userId: id, name: passkey } });
+  expect(requireStatus<Verification>(answer, 200)).toMatchObject({
+    userId: id,
+    credential: { userId: id, name: passkey },
+  });
 
   const change = (verb: string, members: object, by = 'POST'): Promise<Answer> =>
     speller.send('auth-service', by, `${path}${verb}`, members);
@@ -139,7 +142,8 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
 /** Checks the user's events in the list, by its filters and one by one, each with the user's id as sent. */
 async function review(id: string, speller: Speller, said: Record<string, string[]>): Promise<void> {
   const list = async (query: Record<string, string>): Promise<AuditEvent[]> =>
-    succeeded(await speller.get<Page<AuditEvent>>('auditor', '/v1/audit/events', { limit: '200', ...query }), 200).data;
+    requireStatus(await speller.get<Page<AuditEvent>>('auditor', '/v1/audit/events', { limit: '200', ...query }), 200)
+      .data;
   const events = await list({ userId: id });
   expect(events.map(({ metadata }) => metadata.event_code).sort()).toEqual([
     ...['challenge.issue', 'challenge.issue', 'challenge.issue', 'credential.register', 'credential.reinstate'],
@@ -194,7 +198,7 @@ async function exported(): Promise<string> {
     service.clock.advance(1);
     await keeper.tick();
   }
-  return succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/export'), 200);
+  return requireStatus(await service.client.call<string>('auditor', 'GET', '/v1/audit/export'), 200);
 }
 
 async function liveAndErase(strings: Strings): Promise<void> {
@@ -236,7 +240,7 @@ describe('an export of events with such texts', () => {
 
   it('gives a report that shows each text and lets none do anything', async () => {
     const keys = parseVerifierKeys(
-      succeeded(await service.client.call<string>('auditor', 'GET', '/v1/audit/key'), 200),
+      requireStatus(await service.client.call<string>('auditor', 'GET', '/v1/audit/key'), 200),
     );
     const review = new Review({ from: 0, to: Infinity });
     const proved = await reviewExport(Readable.from([Buffer.from(await exported())]), review, keys);

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type Credential, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 import { Severable } from './support/severable.js';
 import { until } from './support/until.js';
@@ -63,8 +63,8 @@ describe('when the database cannot be reached', () => {
   });
 
   it('every request is answered 503, nothing is changed, and the service goes on when the database is back', async () => {
-    const registration = succeeded(await login.requestRegistration('grace'), 201);
-    const authentication = succeeded(await login.requestAuthentication(), 201);
+    const registration = requireStatus(await login.requestRegistration('grace'), 201);
+    const authentication = requireStatus(await login.requestAuthentication(), 201);
     const creation = authenticator.create(registration.publicKey, login.origin);
     const assertion = authenticator.get(authentication.publicKey, login.origin, {
       passkey: authenticator.passkeys[0]!,

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { authenticationRejected, problem } from './support/bodies.js';
-import { type Ceremonies, succeeded } from './support/ceremonies.js';
+import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const LIMITS = { challengesPerMinute: 12, refusalsPerHalfHour: 10 };
@@ -63,20 +63,20 @@ const limits = (): ReturnType<AuditLog['events']> => log.events({ type: 'challen
 
 describe('challenges of one user', () => {
   it('are refused beyond the limit, with the seconds until the oldest is a minute old', async () => {
-    await times(2, async () => succeeded(await begin(), 201));
+    await times(2, async () => requireStatus(await begin(), 201));
     service.clock.advance(10);
-    await times(LIMITS.challengesPerMinute - 2, async () => succeeded(await begin(), 201));
+    await times(LIMITS.challengesPerMinute - 2, async () => requireStatus(await begin(), 201));
     expect(await begin()).toMatchObject(tooMany(50));
     service.clock.advance(50);
-    await times(2, async () => succeeded(await begin(), 201));
+    await times(2, async () => requireStatus(await begin(), 201));
     expect(await begin()).toMatchObject(tooMany(10));
   });
 
   it('are counted separately for the two ceremonies, so that a flood of sign-ins does not keep the user from registering', async () => {
-    await times(LIMITS.challengesPerMinute, async () => succeeded(await begin(), 201));
+    await times(LIMITS.challengesPerMinute, async () => requireStatus(await begin(), 201));
     expect(await begin()).toMatchObject(tooMany(MINUTE));
     await bank.registered(user, new Authenticator());
-    await times(LIMITS.challengesPerMinute - 1, async () => succeeded(await bank.requestRegistration(user), 201));
+    await times(LIMITS.challengesPerMinute - 1, async () => requireStatus(await bank.requestRegistration(user), 201));
     expect(await bank.requestRegistration(user)).toMatchObject(tooMany(MINUTE));
     const recorded = (await limits()).map(({ unmapped }) => unmapped?.['ceremony']);
     expect(new Set(recorded)).toEqual(new Set(['authentication', 'registration']));
@@ -93,22 +93,22 @@ describe('challenges of one user', () => {
 
   it('do not count against another user or another relying party', async () => {
     await times(LIMITS.challengesPerMinute + 1, () => begin());
-    succeeded(await begin(other), 201);
-    succeeded(await bank.requestRegistration(other), 201);
-    succeeded(await begin(user, shop), 201);
-    succeeded(await shop.requestRegistration(user), 201);
+    requireStatus(await begin(other), 201);
+    requireStatus(await bank.requestRegistration(other), 201);
+    requireStatus(await begin(user, shop), 201);
+    requireStatus(await shop.requestRegistration(user), 201);
   });
 
   it('lock no user out, who can sign in by a discoverable credential and answer the challenges already issued', async () => {
-    const { challengeId, publicKey } = succeeded(await begin(), 201);
+    const { challengeId, publicKey } = requireStatus(await begin(), 201);
     await times(LIMITS.challengesPerMinute, () => begin());
     expect(await begin()).toMatchObject(tooMany(MINUTE));
     await bank.authenticated(authenticator);
-    succeeded(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
+    requireStatus(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
   });
 
   it('are not limited when they name no user', async () => {
-    await times(3 * LIMITS.challengesPerMinute, async () => succeeded(await bank.requestAuthentication(), 201));
+    await times(3 * LIMITS.challengesPerMinute, async () => requireStatus(await bank.requestAuthentication(), 201));
   });
 });
 
@@ -125,14 +125,14 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
     service.clock.advance(HALF_HOUR - 1);
     expect(await begin()).toMatchObject(resting(1));
     service.clock.advance(1);
-    succeeded(await begin(), 201);
+    requireStatus(await begin(), 201);
   });
 
   it('are forgotten after a success', async () => {
     await bank.authenticated(authenticator, { challenge: { userId: user } });
     service.clock.advance(1);
     await refused();
-    succeeded(await begin(), 201);
+    requireStatus(await begin(), 201);
   });
 
   it('also count when the challenge named no user, and such a success unblocks the user', async () => {
@@ -140,7 +140,7 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
     service.clock.advance(1);
     await bank.authenticated(authenticator);
-    succeeded(await begin(), 201);
+    requireStatus(await begin(), 201);
   });
 
   it('do not keep a user whose identity was proven again from registering a passkey', async () => {
@@ -151,15 +151,15 @@ describe('refusals of one user (PCI DSS 8.3.4)', () => {
 
   it('do not count against others', async () => {
     await refused();
-    succeeded(await begin(other), 201);
-    succeeded(await begin(user, shop), 201);
+    requireStatus(await begin(other), 201);
+    requireStatus(await begin(user, shop), 201);
   });
 
   it('do not end an open challenge, which can still be answered', async () => {
-    const { challengeId, publicKey } = succeeded(await begin(), 201);
+    const { challengeId, publicKey } = requireStatus(await begin(), 201);
     await refused();
     expect(await begin()).toMatchObject(resting(HALF_HOUR));
-    succeeded(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
+    requireStatus(await bank.answerAuthentication(challengeId, authenticator.get(publicKey, bank.origin)), 200);
   });
 
   it('answer with the longer wait when both limits apply', async () => {
@@ -201,11 +201,11 @@ describe('the audit log', () => {
 
 describe('a new policy', () => {
   it('takes effect at once, also a stricter one', async () => {
-    await times(3, async () => succeeded(await begin(user, shop), 201));
+    await times(3, async () => requireStatus(await begin(user, shop), 201));
     await service.relyingParty(shop.rpId, { userLimits: { challengesPerMinute: 2 } });
     expect(await begin(user, shop)).toMatchObject(tooMany(MINUTE));
     await service.relyingParty(shop.rpId, { userLimits: { challengesPerMinute: 4 } });
-    succeeded(await begin(user, shop), 201);
+    requireStatus(await begin(user, shop), 201);
     expect(await begin(user, shop)).toMatchObject(tooMany(MINUTE));
     await service.relyingParty(shop.rpId, { userLimits: LIMITS });
   });

@@ -11,7 +11,7 @@ import { toFirstId } from '../src/audit/audit-event.repository.js';
 import { DevelopmentCa } from '../dev/development-ca.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { problem, type RegistrationChallenge } from './support/bodies.js';
-import { succeeded } from './support/ceremonies.js';
+import { requireStatus } from './support/ceremonies.js';
 import type { ClientCertificate } from './support/client.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { LiveConnection } from './support/live-connection.js';
@@ -141,7 +141,7 @@ describe('two workers', () => {
   it('share challenges, so that the other redeems what one issued, once', async () => {
     const [a, b] = connections(service);
     const body = service.ceremonies.registrationRequest('ada');
-    const challenge = succeeded(
+    const challenge = requireStatus(
       await a!.post('/v1/challenges/registration', body),
       201,
     ) as unknown as RegistrationChallenge;
@@ -227,7 +227,7 @@ describe('two workers', () => {
     await until(async () => (await readiness(service)).status === 200 && (await pidsOf(service))[1] !== killed);
     await load.more(16);
     for (const { id } of await load.end()) {
-      succeeded(await service.client.call('auth-service', 'GET', `/v1/credentials/${id}`), 200);
+      requireStatus(await service.client.call('auth-service', 'GET', `/v1/credentials/${id}`), 200);
     }
     const replacement = { worker: 2, workers: 2, replaces: { pid: killed, code: null, signal: 'SIGKILL' } };
     expect(await recorded('service.start', since)).toMatchObject([replacement]);

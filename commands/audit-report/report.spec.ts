@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { HOSTILE, sampleWeek, WEEK_START, WINDOWS_HELLO } from '../../test/support/sample-week.js';
+import { HOSTILE, makeSampleWeek, WEEK_START, WINDOWS_HELLO } from '../../test/support/sample-week.js';
 import { SampleLog } from '../../test/support/sample-log.js';
 import { renderHtml } from './html-report.js';
 import { type Report, buildReport, type Section } from './report.js';
@@ -14,7 +14,7 @@ const modelName = (aaguid: string): string | undefined => (aaguid === WINDOWS_HE
 
 let lines: string[];
 beforeAll(async () => {
-  const log = new SampleLog(sampleWeek());
+  const log = new SampleLog(makeSampleWeek());
   const size = log.events.length;
   lines = await log.export(0, size, await log.makeCheckpoint(size), size);
 });

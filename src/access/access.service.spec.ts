@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
+import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import type { AuthorizedContext, Caller } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -36,7 +36,7 @@ ${rest}`);
 
 /** A request that has passed CallerGuard and has no decision yet. */
 function request(caller: Partial<Caller> = {}): AuthorizedContext {
-  const { relyingParties, ...context } = authorizedContext(caller);
+  const { relyingParties, ...context } = makeAuthorizedContext(caller);
   return context as AuthorizedContext;
 }
 
@@ -175,7 +175,7 @@ describe('the relying parties of a grant', () => {
     [['a.example'], 'login.a.example', false],
     [[], 'a.example', false],
   ])('of %j include "%s": %s', async (relyingParties, rpId, included) => {
-    const demand = access().authorizeRelyingParty(authorizedContext({}, relyingParties), rpId);
+    const demand = access().authorizeRelyingParty(makeAuthorizedContext({}, relyingParties), rpId);
     if (included) return expect(demand).resolves.toBeUndefined();
     const detail = `the caller may not act for ${rpId}`;
     await expect(demand).rejects.toMatchObject({ slug: 'relying-party-denied', members: { detail } });
@@ -268,7 +268,7 @@ services:
   });
 
   it('is a denial when the relying party is another caller’s', async () => {
-    const context = { ...authorizedContext({}, ['login.bank.example']) };
+    const context = { ...makeAuthorizedContext({}, ['login.bank.example']) };
     const decision = { outcome: 'allowed', permission: 'any', policyDigest: 'd', epoch: 1 } as const;
     context.decision = decision;
     await expect(access().authorizeRelyingParty(context, 'other.example')).rejects.toThrow();
@@ -278,18 +278,18 @@ services:
 
 describe('an answer that takes long', () => {
   it.each<[string, boolean, AuthorizedContext, Permission]>([
-    ['is allowed as its request was', true, authorizedContext(), 'passkeys:register'],
-    ['ends with a permission', false, authorizedContext(), 'audit:export'],
+    ['is allowed as its request was', true, makeAuthorizedContext(), 'passkeys:register'],
+    ['ends with a permission', false, makeAuthorizedContext(), 'audit:export'],
     [
       'ends with a grant',
       false,
-      authorizedContext({ spiffeId: 'spiffe://bank.example/stranger' }),
+      makeAuthorizedContext({ spiffeId: 'spiffe://bank.example/stranger' }),
       'passkeys:register',
     ],
     [
       'ends with the trust in its connection',
       false,
-      { ...authorizedContext(), stillTrusted: () => Promise.resolve(false) },
+      { ...makeAuthorizedContext(), stillTrusted: () => Promise.resolve(false) },
       'passkeys:register',
     ],
   ])('%s', async (_, allowed, context, permission) => {

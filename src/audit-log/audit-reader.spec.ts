@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
-import { authorizedContext } from '../../test/support/callers.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -27,7 +27,10 @@ describe('a list for a caller of many relying parties', () => {
       most = Math.max(most, pool.totalCount - pool.idleCount + pool.waitingCount);
     });
     const parties = Array.from({ length: 50 }, (_, party) => `party-${String(party)}.example`);
-    expect(await reader.list(authorizedContext({}, parties), { limit: 50 })).toEqual({ data: [], nextCursor: null });
+    expect(await reader.list(makeAuthorizedContext({}, parties), { limit: 50 })).toEqual({
+      data: [],
+      nextCursor: null,
+    });
     expect(most).toBeLessThanOrEqual(2);
   });
 });

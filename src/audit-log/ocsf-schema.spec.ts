@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { authorizedContext } from '../../test/support/callers.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { CLASS_UIDS, OCSF_VERSION } from '../../test/support/ocsf/json-schema.js';
-import { violationsOf } from '../../test/support/ocsf/violations.js';
+import { findViolations } from '../../test/support/ocsf/violations.js';
 import type { RequestContext } from '../http/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from '../audit/audit-entry.js';
 import { createAuditRow } from '../audit/audit-event.repository.js';
@@ -12,17 +12,17 @@ const OUTCOMES = ['success', 'failure'] as const;
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 
 /** Returns the record as it is stored. */
-const createStored = (entry: AuditEntry, context: RequestContext | null = authorizedContext(), time = TIME) =>
+const createStored = (entry: AuditEntry, context: RequestContext | null = makeAuthorizedContext(), time = TIME) =>
   JSON.parse(createAuditRow(entry, context, time).values[1] as string) as Record<string, unknown>;
 
 const createDecided = (outcome: 'allowed' | 'denied'): RequestContext => ({
-  ...authorizedContext(),
+  ...makeAuthorizedContext(),
   decision: { outcome, permission: 'credentials:verify', policyDigest: 'cd'.repeat(32), epoch: 3 },
 });
-const { caller: _caller, ...unidentified } = authorizedContext();
+const { caller: _caller, ...unidentified } = makeAuthorizedContext();
 const gone = { ...unidentified, requestId: '', source: { ip: '', port: 0 } };
 const CONTEXTS: Record<string, RequestContext | null> = {
-  'a caller': authorizedContext(),
+  'a caller': makeAuthorizedContext(),
   'a caller that may': createDecided('allowed'),
   'a caller that may not': createDecided('denied'),
   'somebody unidentified': unidentified,
@@ -52,15 +52,15 @@ it('the test’s OCSF schema has the version that the events name and the classe
 describe.each(TYPES)('%s conforms to OCSF 1.8', (type) => {
   it.each(Object.keys(CONTEXTS))('when it is for %s', (name) => {
     for (const outcome of OUTCOMES) {
-      expect(violationsOf(createStored({ type, outcome }, CONTEXTS[name]))).toEqual([]);
-      expect(violationsOf(createStored({ type, outcome, ...FULL }, CONTEXTS[name]))).toEqual([]);
+      expect(findViolations(createStored({ type, outcome }, CONTEXTS[name]))).toEqual([]);
+      expect(findViolations(createStored({ type, outcome, ...FULL }, CONTEXTS[name]))).toEqual([]);
     }
   });
 
   it.each(MEMBERS)('with %s alone, and without it', (member) => {
     const { [member]: _left, ...others } = FULL;
-    expect(violationsOf(createStored({ type, outcome: 'failure', [member]: FULL[member] }))).toEqual([]);
-    expect(violationsOf(createStored({ type, outcome: 'failure', ...others }))).toEqual([]);
+    expect(findViolations(createStored({ type, outcome: 'failure', [member]: FULL[member] }))).toEqual([]);
+    expect(findViolations(createStored({ type, outcome: 'failure', ...others }))).toEqual([]);
   });
 });
 
@@ -89,12 +89,12 @@ it('every recorded event conforms to OCSF', () => {
   const contexts = fc
     .record({ requestId: text, operation: text, source: fc.record({ ip: address, port: fc.nat(65_535) }) })
     .chain((made) =>
-      fc.constantFrom(null, made, { ...authorizedContext(), ...made }, { ...createDecided('denied'), ...made }),
+      fc.constantFrom(null, made, { ...makeAuthorizedContext(), ...made }, { ...createDecided('denied'), ...made }),
     );
   const times = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z') });
   fc.assert(
     fc.property(entries, contexts, times, (entry, context, time) => {
-      expect(violationsOf(createStored(entry, context, time))).toEqual([]);
+      expect(findViolations(createStored(entry, context, time))).toEqual([]);
     }),
     { numRuns: 500 },
   );
@@ -143,6 +143,6 @@ describe('an event does not conform to OCSF', () => {
       'metadata.version',
     ],
   ])('%s', (_, event, violation) => {
-    expect(violationsOf(event).join('\n')).toContain(violation);
+    expect(findViolations(event).join('\n')).toContain(violation);
   });
 });

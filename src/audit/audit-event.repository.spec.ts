@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
+import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
 import type { AuditEntry } from './audit-entry.js';
 import { AUDIT_ROW_WIDTH, createAuditRow, insertEventSql } from './audit-event.repository.js';
 
@@ -14,7 +14,7 @@ const ENTRY: AuditEntry = {
 };
 
 const createRow = (entry: Partial<AuditEntry> = {}) =>
-  createAuditRow({ ...ENTRY, ...entry }, authorizedContext(), TIME, '~stand-in');
+  createAuditRow({ ...ENTRY, ...entry }, makeAuthorizedContext(), TIME, '~stand-in');
 const createEvent = (entry: Partial<AuditEntry> = {}): string => createRow(entry).values[1] as string;
 
 describe('a row of the audit log', () => {

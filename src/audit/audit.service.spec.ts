@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { validate as isUuid } from 'uuid';
-import { authorizedContext } from '../../test/support/callers.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { until } from '../../test/support/until.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -44,7 +44,11 @@ const createParty = (rpId: string) => ({
 
 describe('a record', () => {
   it('is in the log when the call returns, with its hash', async () => {
-    const id = await audit.record(authorizedContext(), { ...READ, detail: 'é 😀 \u0000 \\u0000 "', rpId: 'a.example' });
+    const id = await audit.record(makeAuthorizedContext(), {
+      ...READ,
+      detail: 'é 😀 \u0000 \\u0000 "',
+      rpId: 'a.example',
+    });
     const [event, ...others] = await findEvents();
     expect(others).toEqual([]);
     expect(event).toMatchObject({ id, type: 'audit.read', outcome: 'success', rpId: 'a.example' });

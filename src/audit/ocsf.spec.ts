@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import canonicalize from 'canonicalize';
-import { AUTH_SERVICE, authorizedContext } from '../../test/support/callers.js';
+import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
 import type { RequestContext } from '../http/request-context.js';
 import { AUDIT_EVENTS, type AuditEntry, type AuditEventType } from './audit-entry.js';
 import { toOcsf } from './ocsf.js';
@@ -11,7 +11,7 @@ const TIME = new Date('2026-06-30T12:34:56.789Z');
 
 /** Returns the context that the service gives: some events have no request. */
 const getContext = (type: AuditEventType): RequestContext | null =>
-  /^(service|schema)\./.test(type) ? null : authorizedContext();
+  /^(service|schema)\./.test(type) ? null : makeAuthorizedContext();
 
 const createRecord = (entry: Partial<AuditEntry> & Pick<AuditEntry, 'type'>, context = getContext(entry.type)) =>
   JSON.parse(JSON.stringify(toOcsf({ outcome: 'success', ...entry }, { id: ID, time: TIME, context }))) as Record<
@@ -86,7 +86,7 @@ describe.each(TYPES)('%s', (type) => {
   it('is made in canonical order, so that nothing has to be sorted', () => {
     const decision = { outcome: 'allowed', permission: 'audit:read', policyDigest: 'cd', epoch: 3 } as const;
     const facts = { zone: 1, about: { list: [{ a: 1, b: 2 }], other: null }, purpose: undefined };
-    for (const context of [null, authorizedContext(), { ...authorizedContext(), decision }]) {
+    for (const context of [null, makeAuthorizedContext(), { ...makeAuthorizedContext(), decision }]) {
       const entry = {
         type,
         outcome: 'success',
@@ -183,7 +183,7 @@ describe('an entity', () => {
 
 describe('an actor', () => {
   it('that was not identified is recorded as such, and never left out', () => {
-    const { caller, ...context } = authorizedContext();
+    const { caller, ...context } = makeAuthorizedContext();
     const event = createRecord({ type: 'access.denied', outcome: 'failure', reason: 'caller-unidentified' }, context);
     expect(event['actor']).toEqual({ app_name: 'unidentified' });
     expect(caller).toBeDefined();
@@ -198,7 +198,7 @@ describe('an actor', () => {
   it.each(['allowed', 'denied'] as const)('carries the decision of the access policy: %s', (outcome) => {
     const decision = { outcome, permission: 'audit:read', policyDigest: 'cd'.repeat(32), epoch: 3 };
     expect(
-      createRecord({ type: 'audit.read', facts: { event: ID } }, { ...authorizedContext(), decision }),
+      createRecord({ type: 'audit.read', facts: { event: ID } }, { ...makeAuthorizedContext(), decision }),
     ).toMatchObject({
       actor: {
         app_uid: AUTH_SERVICE.spiffeId,
@@ -212,14 +212,17 @@ describe('an actor', () => {
 
 describe('a source', () => {
   it('that is gone is recorded as unknown', () => {
-    const event = createRecord({ type: 'handshake.refused' }, { ...authorizedContext(), source: { ip: '', port: 0 } });
+    const event = createRecord(
+      { type: 'handshake.refused' },
+      { ...makeAuthorizedContext(), source: { ip: '', port: 0 } },
+    );
     expect(event['src_endpoint']).toEqual({ name: 'unknown' });
   });
 });
 
 describe('the use of the API', () => {
   it('is described by its operation', () => {
-    const { operation } = authorizedContext();
+    const { operation } = makeAuthorizedContext();
     expect(createRecord({ type: 'audit.read' })['api']).toEqual({ operation, service: { name: 'Passkey Manager' } });
     const own = createRecord({ type: 'audit.read' }, null);
     expect(own['api']).toEqual({ operation: 'audit.read', service: { name: 'Passkey Manager' } });

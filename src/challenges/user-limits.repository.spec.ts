@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { authorizedContext } from '../../test/support/callers.js';
-import { credentialRow } from '../../test/support/credential-rows.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
+import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
@@ -47,7 +47,7 @@ afterAll(() => database.close());
 const createEvent = (entry: Partial<AuditEntry>, at: Date) => {
   const facts = { ceremony: 'authentication' };
   const whole = { type: 'challenge.issue', outcome: 'success', rpId: RP, userId: PSEUDONYM, facts, ...entry } as const;
-  return createAuditRow(whole, authorizedContext(), at, whole.userId);
+  return createAuditRow(whole, makeAuthorizedContext(), at, whole.userId);
 };
 
 /** Stores past events, each so many milliseconds ago. */
@@ -185,9 +185,9 @@ describe('refusals in a row', () => {
   ])('are ended by a success %s → free: %s', async (_, success, free) => {
     await insertRefused(4, 3, 2, 1);
     const credentials = database.dataSource.getRepository(CredentialEntity);
-    await credentials.insert(credentialRow({ userId: USER, lastUsedAt: null }));
+    await credentials.insert(makeCredentialRow({ userId: USER, lastUsedAt: null }));
     await credentials.insert(
-      credentialRow({ userId: USER, lastUsedAt: subtractFromNow(success), status: 'suspended' }),
+      makeCredentialRow({ userId: USER, lastUsedAt: subtractFromNow(success), status: 'suspended' }),
     );
     expect((await issueAuthentication()).expires_at !== null).toBe(free);
   });
@@ -197,7 +197,9 @@ describe('refusals in a row', () => {
     ['the user at another relying party', { userId: USER, rpId: 'b.example' }],
   ])('are not ended by a success of %s', async (_, credential) => {
     await insertRefused(4, 3, 2, 1);
-    await database.dataSource.getRepository(CredentialEntity).insert(credentialRow({ ...credential, lastUsedAt: NOW }));
+    await database.dataSource
+      .getRepository(CredentialEntity)
+      .insert(makeCredentialRow({ ...credential, lastUsedAt: NOW }));
     expect((await issueAuthentication()).expires_at).toBeNull();
   });
 

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { credentialRow } from '../../test/support/credential-rows.js';
+import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import {
   type Asked,
   authenticationToIssue,
@@ -35,7 +35,7 @@ const isRecorded = (id: string): Promise<boolean> =>
   database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
 
 async function insertCredential(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
-  const row = credentialRow(changed);
+  const row = makeCredentialRow(changed);
   await repository.credentials().insert(row);
   return row;
 }

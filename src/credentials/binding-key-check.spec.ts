@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { authorizedContext } from '../../test/support/callers.js';
-import { credentialRow } from '../../test/support/credential-rows.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
+import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -28,7 +28,7 @@ afterAll(() => database.close());
 
 /** Registers credentials that are newer than all before. */
 async function register(count: number, by = bindings): Promise<void> {
-  const sealed = Array.from({ length: count }, () => by.seal(credentialRow({})));
+  const sealed = Array.from({ length: count }, () => by.seal(makeCredentialRow({})));
   await database.dataSource.getRepository(CredentialEntity).insert(sealed);
 }
 const createOtherBindings = (): CredentialBindings =>
@@ -92,7 +92,7 @@ describe('the binding key', () => {
     await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 3, failed: 0 });
     const [row] = await database.dataSource.getRepository(CredentialEntity).find({ take: 1 });
-    expect(await bindings.verifyRow(authorizedContext(), row!)).toBe(false);
+    expect(await bindings.verifyRow(makeAuthorizedContext(), row!)).toBe(false);
     await check.takeSampleIfDue();
     expect(isKeyMatching()).toBe(false);
     await database.sql("UPDATE credential SET status = 'active'");

@@ -1,13 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { credentialRow } from '../../test/support/credential-rows.js';
+import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { computeBindingMac, isBindingValid } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 const KEY = randomBytes(32);
 
 const sealRow = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
-  const row = credentialRow(changed);
+  const row = makeCredentialRow(changed);
   return Object.assign(row, { bindingMac: computeBindingMac(KEY, row) });
 };
 const computeMac = (row: CredentialEntity): string => computeBindingMac(KEY, row).toString('hex');
@@ -69,18 +69,18 @@ describe('the binding of a credential', () => {
 
   it.each([
     ['no bytes', Buffer.alloc(0)],
-    ['a part of it', computeBindingMac(KEY, credentialRow()).subarray(0, 31)],
+    ['a part of it', computeBindingMac(KEY, makeCredentialRow()).subarray(0, 31)],
     ['zeros', Buffer.alloc(32)],
     ['more than it', Buffer.alloc(33)],
-    ['another row’s', computeBindingMac(KEY, credentialRow())],
+    ['another row’s', computeBindingMac(KEY, makeCredentialRow())],
   ])('does not verify for %s', (_, bytes) => {
     expect(isBindingValid(KEY, Object.assign(sealRow(), { bindingMac: bytes }))).toBe(false);
   });
 
   it('cannot be forged for a row by moving the boundary between two members of another', () => {
-    const base = credentialRow();
+    const base = makeCredentialRow();
     const computeMacWith = (changed: Partial<CredentialEntity>): string =>
-      computeMac(Object.assign(credentialRow(), base, changed));
+      computeMac(Object.assign(makeCredentialRow(), base, changed));
     const pairs: [Partial<CredentialEntity>, Partial<CredentialEntity>][] = [
       [
         { rpId: 'a.example', userId: 'bu' },

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
 import type { Logger, QueryRunner } from 'typeorm';
-import { authorizedContext } from '../../test/support/callers.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -76,7 +76,7 @@ beforeEach(() => {
 afterAll(() => database.close());
 
 const createContext = (relyingParties: string[] | null = null): AuthorizedContext =>
-  authorizedContext({}, relyingParties);
+  makeAuthorizedContext({}, relyingParties);
 
 interface Plan {
   readonly 'Relation Name'?: string;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { credentialRow } from '../../test/support/credential-rows.js';
+import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { authenticationToIssue, CALLER, NOW, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
@@ -197,7 +197,7 @@ const isRecorded = (id: string): Promise<boolean> =>
   database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
 
 async function insertCredential(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
-  const row = credentialRow(changed);
+  const row = makeCredentialRow(changed);
   await database.dataSource.getRepository(CredentialEntity).insert(row);
   return row;
 }

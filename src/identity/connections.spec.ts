@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { twinOf } from '../../test/support/certificate-twin.js';
+import { makeTwin } from '../../test/support/certificate-twin.js';
 import { FakeClock } from '../../test/support/fake-clock.js';
 import { authority, caller, keyPem, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
 import { Connections } from './connections.js';
@@ -75,7 +75,7 @@ describe('a connection', () => {
   });
 
   it('has the fingerprint of its certificate’s twin', () => {
-    const twin = twinOf(peer.certificate, files.root.certificate);
+    const twin = makeTwin(peer.certificate, files.root.certificate);
     const issued = connections.getOrCreate(createSocket()).caller as Caller;
     const turned = connections.getOrCreate(createSocket(twin.raw)).caller as Caller;
     expect([turned.fingerprint, turned.twinFingerprint]).toEqual([issued.twinFingerprint, issued.fingerprint]);

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { revocationList, serialOf } from '../../test/support/revocation-lists.js';
+import { makeRevocationList, readSerial } from '../../test/support/revocation-lists.js';
 import { authority, caller } from '../../test/support/trust-files.js';
 import type { Connection } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
@@ -28,7 +28,9 @@ beforeEach(async () => {
 });
 
 async function material(serials: string[] = [], nextUpdate = at(90), by = root): Promise<Lists> {
-  const revocationLists = await parseRevocationLists(revocationList(by, { serials, thisUpdate: at(-90), nextUpdate }));
+  const revocationLists = await parseRevocationLists(
+    makeRevocationList(by, { serials, thisUpdate: at(-90), nextUpdate }),
+  );
   return { authorities: [by.certificate], revocationLists };
 }
 
@@ -102,7 +104,7 @@ describe('on every request', () => {
     expect(await verify(connection())).toMatchObject(refused('the revocation list has ended'));
     trust.material = await material([], at(90), await authority());
     expect(await verify(connection())).toMatchObject(refused('the certificate’s authority has no revocation list'));
-    trust.material = await material([serialOf(peer)]);
+    trust.material = await material([readSerial(peer)]);
     expect(await verify(connection())).toMatchObject(refused('the certificate was revoked'));
   });
 
@@ -121,7 +123,7 @@ describe('on every request', () => {
   it('a trusted path is not checked again before it ends', async () => {
     const live = connection();
     await verify(live);
-    trust.material = await material([serialOf(peer)]);
+    trust.material = await material([readSerial(peer)]);
     expect(await verify(live)).toMatchObject(WELCOME);
   });
 });
@@ -160,7 +162,7 @@ describe('after the trust store was replaced', () => {
   });
 
   it('a revoked caller is refused, however often it asks', async () => {
-    const live = await reloaded(await material([serialOf(peer)]));
+    const live = await reloaded(await material([readSerial(peer)]));
     for (let requests = 0; requests < 2; requests += 1) {
       expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));
     }
@@ -174,7 +176,7 @@ describe('after the trust store was replaced', () => {
   });
 
   it('a connection whose handshake began before is verified too, at its first request', async () => {
-    trust.material = await material([serialOf(peer)]);
+    trust.material = await material([readSerial(peer)]);
     expect(await verify(connection({ epoch: 2 }))).toMatchObject(refused('the certificate was revoked'));
     trust.material = await material();
     expect(await verify(connection({ epoch: 2 }))).toMatchObject(LAST);
@@ -196,7 +198,7 @@ describe('after the trust store was replaced', () => {
   it('while a request was verified, the next request is verified again', async () => {
     const live = connection({ epoch: 2 });
     const verifying = verify(live);
-    trust = { epoch: 4, material: await material([serialOf(peer)]) };
+    trust = { epoch: 4, material: await material([readSerial(peer)]) };
     expect(await verifying).toMatchObject(LAST);
     expect(live.epoch).toBe(3);
     expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));

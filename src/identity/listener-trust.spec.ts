@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import { revocationList, serialOf } from '../../test/support/revocation-lists.js';
+import { makeRevocationList, readSerial } from '../../test/support/revocation-lists.js';
 import { authority, caller, keyPem, server as serverCertificate, TrustFiles } from '../../test/support/trust-files.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -83,7 +83,7 @@ describe('the trust store', () => {
     const early = new Date('2090-01-02T03:04:05Z');
     const late = new Date('2091-01-02T03:04:05Z');
     const [one, two] = [await authority({ notAfter: late }), await authority({ subject: 'CN=Two', notAfter: early })];
-    const lists = revocationList(one, { nextUpdate: late }) + revocationList(two, { nextUpdate: early });
+    const lists = makeRevocationList(one, { nextUpdate: late }) + makeRevocationList(two, { nextUpdate: early });
     const own = await serverCertificate(one, { notAfter: late });
     files.write('ca.crt', one.pem + two.pem);
     files.write('ca.crl', lists);
@@ -127,7 +127,7 @@ describe('a reload', () => {
     const peer = await caller(files.root);
     const digest = trust.material.digest;
     expect(await handshake(peer)).toBe('localhost');
-    files.revoke({ number: 2, serials: [serialOf(peer)] });
+    files.revoke({ number: 2, serials: [readSerial(peer)] });
     await reload();
     expect(await handshake(peer)).toBe('refused');
     expect(await handshake(await caller(files.root))).toBe('localhost');
@@ -144,7 +144,7 @@ describe('a reload', () => {
     files.write('server.crt', own.pem);
     files.write('server.key', keyPem(own));
     files.write('ca.crt', root.pem);
-    files.write('ca.crl', revocationList(root));
+    files.write('ca.crl', makeRevocationList(root));
     await reload();
     expect(await handshake(await caller(root), root)).toBe('next-server');
     expect(await handshake(former, root)).toBe('refused');

@@ -5,8 +5,8 @@ import type { Issued } from '../../test/support/authenticator/certificate-chain.
 import {
   authorityKeyIdentifier,
   type ListProfile,
-  revocationList,
-  serialOf,
+  makeRevocationList,
+  readSerial,
 } from '../../test/support/revocation-lists.js';
 import { authority, caller } from '../../test/support/trust-files.js';
 import type { Lists } from './select-lists.js';
@@ -31,7 +31,7 @@ beforeAll(async () => {
 const certificates = (issued: readonly Issued[]) => issued.map(({ certificate }) => certificate);
 
 async function material(authorities: Issued[], lists: [Issued, ListProfile?][]): Promise<Lists> {
-  const file = lists.map(([by, profile]) => revocationList(by, profile)).join('');
+  const file = lists.map(([by, profile]) => makeRevocationList(by, profile)).join('');
   return { authorities: certificates(authorities), revocationLists: await parseRevocationLists(file) };
 }
 
@@ -91,7 +91,7 @@ describe('a peer is trusted', () => {
 
   it('when its intermediate was issued anew, with the same key, though the former one is revoked', async () => {
     const edition = await authority({ subject: 'CN=Between', keys: between.keys }, root);
-    const revoked: ListProfile = { serials: [serialOf(between)] };
+    const revoked: ListProfile = { serials: [readSerial(between)] };
     const trusted = await material([root, edition], [[root, revoked], [between]]);
     expect(await verdict([leaf, between, root], trusted)).toBe('trusted');
     expect(await verifyRevocation(certificates([leaf, between, root]), trusted, NOW)).toHaveProperty('until');
@@ -134,8 +134,8 @@ describe('a peer is trusted', () => {
 
 describe('a peer is not trusted', () => {
   it.each<[string, () => [ListProfile, ListProfile], string]>([
-    ['its certificate is revoked', () => [{}, { serials: [serialOf(leaf)] }], 'the certificate was revoked'],
-    ['its intermediate is revoked', () => [{ serials: [serialOf(between)] }, {}], 'the certificate was revoked'],
+    ['its certificate is revoked', () => [{}, { serials: [readSerial(leaf)] }], 'the certificate was revoked'],
+    ['its intermediate is revoked', () => [{ serials: [readSerial(between)] }, {}], 'the certificate was revoked'],
     ['its authority’s list has ended', () => [{}, { nextUpdate: hours(-1) }], 'the revocation list has ended'],
     [
       'the list of its authority’s authority has ended',
@@ -157,7 +157,7 @@ describe('a peer is not trusted', () => {
   });
 
   it('when its intermediate is revoked, though that stands among the authorities, before the root', async () => {
-    const trusted = await material([between, root], [[root, { serials: [serialOf(between)] }], [between]]);
+    const trusted = await material([between, root], [[root, { serials: [readSerial(between)] }], [between]]);
     expect(await verdict([leaf, between, root], trusted)).toBe('the certificate was revoked');
   });
 
@@ -171,7 +171,7 @@ describe('a peer is not trusted', () => {
       [root, renewed],
       [
         [root, naming(root, [])],
-        [root, naming(renewed, [serialOf(direct)])],
+        [root, naming(renewed, [readSerial(direct)])],
       ],
     );
     expect(await verdict([direct, root], trusted)).toBe('the certificate was revoked');
@@ -183,7 +183,7 @@ describe('a peer is not trusted', () => {
   });
 
   it('even when its serial number is on the list of another authority', async () => {
-    expect(await verdict([leaf, between], await both({ serials: [serialOf(leaf)] }))).toBe('trusted');
+    expect(await verdict([leaf, between], await both({ serials: [readSerial(leaf)] }))).toBe('trusted');
   });
 
   it.each<[string, () => Issued[]]>([

@@ -8,7 +8,7 @@ import { connect, type ConnectionOptions } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { FakeAudit, refusedIn } from '../../test/support/fake-audit.js';
+import { FakeAudit, countRefusals } from '../../test/support/fake-audit.js';
 import { DevelopmentCa } from '../../dev/development-ca.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -124,7 +124,7 @@ describe('a client without a certificate cannot fill the audit log', () => {
     expect(sources().filter((ip) => ip === '192.0.2.7')).toHaveLength(20);
     expect(sources()).toContain('198.51.100.3');
     await audit.refusals.write();
-    expect(refusedIn(audit)).toBe(1_001);
+    expect(countRefusals(audit)).toBe(1_001);
     expect(await counted()).toBe(1_001);
   });
 

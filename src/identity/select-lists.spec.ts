@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { authorityKeyIdentifier, type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
+import { authorityKeyIdentifier, type ListProfile, makeRevocationList } from '../../test/support/revocation-lists.js';
 import { authority, identifiedAuthority } from '../../test/support/trust-files.js';
 import { isListInUse, type Lists, findList, type SelectedLists, selectLists } from './select-lists.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 async function lists(authorities: Issued[], of: [Issued, ListProfile?][]): Promise<Lists> {
-  const file = of.map(([by, profile]) => revocationList(by, profile)).join('');
+  const file = of.map(([by, profile]) => makeRevocationList(by, profile)).join('');
   return {
     authorities: authorities.map(({ certificate }) => certificate),
     revocationLists: await parseRevocationLists(file),

@@ -7,8 +7,8 @@ import {
   extension,
   listDer,
   type ListProfile,
-  revocationList,
-  serialOf,
+  makeRevocationList,
+  readSerial,
   tlv,
 } from '../../test/support/revocation-lists.js';
 import { authority, identifiedAuthority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
@@ -28,7 +28,7 @@ const read = (held?: TrustMaterial): Promise<TrustMaterial> => readTrustMaterial
 
 function trusting(authorities: Issued[], profile: ListProfile = {}): void {
   trust.write('ca.crt', authorities.map(({ pem }) => pem).join(''));
-  trust.write('ca.crl', authorities.map((by) => revocationList(by, profile)).join(''));
+  trust.write('ca.crl', authorities.map((by) => makeRevocationList(by, profile)).join(''));
 }
 
 const rsa = (modulusLength: number): KeyAlgorithm => ({
@@ -75,7 +75,7 @@ describe('a trial handshake accepts what OpenSSL accepts:', () => {
     const former = await identifiedAuthority('04');
     trust.write('ca.crt', namesake.pem + former.pem);
     const of = (keyId: string) => ({ extensions: [authorityKeyIdentifier({ keyId })] });
-    trust.write('ca.crl', revocationList(namesake, of('03')) + revocationList(former, of('04')));
+    trust.write('ca.crl', makeRevocationList(namesake, of('03')) + makeRevocationList(former, of('04')));
     expect((await read()).authorities).toHaveLength(2);
   });
 
@@ -84,9 +84,12 @@ describe('a trial handshake accepts what OpenSSL accepts:', () => {
     const second = (): number => Math.ceil(Date.now() / 1_000) * 1_000;
     const soon = new Date(second() + 2_000);
     trust.write('ca.crt', trust.root.pem + between.pem);
-    trust.write('ca.crl', revocationList(trust.root, { nextUpdate: soon }) + revocationList(between));
+    trust.write('ca.crl', makeRevocationList(trust.root, { nextUpdate: soon }) + makeRevocationList(between));
     const held = await read();
-    trust.write('ca.crl', revocationList(trust.root, { nextUpdate: soon }) + revocationList(between, { number: 2 }));
+    trust.write(
+      'ca.crl',
+      makeRevocationList(trust.root, { nextUpdate: soon }) + makeRevocationList(between, { number: 2 }),
+    );
     const later = await readTrustMaterial(trust.files, new Date(soon.getTime() + 1_000), held);
     expect(later.revocationLists.map(({ number }) => number).sort()).toEqual([1n, 2n]);
   });
@@ -101,8 +104,8 @@ describe('a trial handshake leaves out revoked authorities:', () => {
     const below = await authority({ subject: 'CN=Below' }, between);
     trusting([trust.root, between, below]);
     const held = await read();
-    const revoking = revocationList(trust.root, { number: 2, serials: [serialOf(choose(between))] });
-    trust.write('ca.crl', revoking + revocationList(between) + revocationList(below));
+    const revoking = makeRevocationList(trust.root, { number: 2, serials: [readSerial(choose(between))] });
+    trust.write('ca.crl', revoking + makeRevocationList(between) + makeRevocationList(below));
     for (const before of [undefined, held]) {
       expect((await read(before)).revocationLists.map(({ size }) => size).sort()).toEqual([0, 0, 1]);
     }

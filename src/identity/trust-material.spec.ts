@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { type ListProfile, revocationList } from '../../test/support/revocation-lists.js';
+import { type ListProfile, makeRevocationList } from '../../test/support/revocation-lists.js';
 import { authority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
 import { readPemBlocks } from '../x509/pem.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
@@ -20,7 +20,7 @@ afterEach(() => {
 
 const read = (held?: TrustMaterial, now = new Date()): Promise<TrustMaterial> =>
   readTrustMaterial(trust.files, now, held);
-const list = (profile: ListProfile = {}, by: Issued = trust.root): string => revocationList(by, profile);
+const list = (profile: ListProfile = {}, by: Issued = trust.root): string => makeRevocationList(by, profile);
 
 async function mistake(held?: TrustMaterial, now?: Date): Promise<string> {
   const error: unknown = await read(held, now).then(

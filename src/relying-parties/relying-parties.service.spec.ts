@@ -1,6 +1,6 @@
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { authorizedContext } from '../../test/support/callers.js';
+import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterAll(() => database.close());
 
 const put = (settings: Partial<PutRelyingPartyDto> = {}, rpId = RP_ID) =>
-  parties.put(authorizedContext(), rpId, { ...SETTINGS, ...settings });
+  parties.put(makeAuthorizedContext(), rpId, { ...SETTINGS, ...settings });
 
 async function listRecorded(): Promise<[string, unknown][]> {
   const events = await database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
@@ -165,7 +165,7 @@ describe('the defaults of a policy', () => {
     const { party } = await put();
     await database.sql("UPDATE relying_party SET policy = policy - 'userLimits'");
     expect(await parties.get(RP_ID)).toEqual(party);
-    expect(await parties.list(authorizedContext())).toEqual([party]);
+    expect(await parties.list(makeAuthorizedContext())).toEqual([party]);
     expect((await put()).party).toEqual(party);
   });
 
@@ -245,7 +245,7 @@ describe('a relying party', () => {
     [[], []],
   ])('is listed for a caller that is limited to %j: %j', async (relyingParties, listed) => {
     for (const rpId of ['c.example', 'a.example', 'b.example']) await put({}, rpId);
-    const found = await parties.list(authorizedContext({}, relyingParties));
+    const found = await parties.list(makeAuthorizedContext({}, relyingParties));
     expect(found.map(({ rpId }) => rpId)).toEqual(listed);
   });
 });

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { appleCertificate, appleNonce, nonceOf } from '../../test/support/authenticator/apple.js';
+import { issueAppleCertificate, appleNonce, makeNonce } from '../../test/support/authenticator/apple.js';
 import { type Attested, noAttestation } from '../../test/support/authenticator/attestation.js';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { generateKey } from '../../test/support/authenticator/keys.js';
@@ -38,11 +38,11 @@ async function ceremony(what: Ceremony = {}): Promise<AttestationVerdict> {
   const fixed = { key, credentialId, clientDataJson };
   let nonce: Buffer = Buffer.alloc(0);
   const learn = (attested: Attested) => {
-    nonce = nonceOf(attested);
+    nonce = makeNonce(attested);
     return noAttestation(attested);
   };
   await registration({ interference: { ...fixed, attestation: learn }, expected: { challenge } });
-  const x5c = [(await appleCertificate(what.certified ?? key, root, profile(nonce))).certificate.raw];
+  const x5c = [(await issueAppleCertificate(what.certified ?? key, root, profile(nonce))).certificate.raw];
   const attestation = () => ({ fmt: 'apple', attStmt: statement?.(x5c) ?? { x5c } });
   const expected = { challenge, roots: () => [root.pem] };
   return (await registration({ interference: { ...fixed, attestation }, expected })).attestation;

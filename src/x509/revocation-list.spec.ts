@@ -7,7 +7,7 @@ import {
   listDer,
   type ListProfile,
   pem,
-  revocationList,
+  makeRevocationList,
   tlv,
 } from '../../test/support/revocation-lists.js';
 import { authority } from '../../test/support/trust-files.js';
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 async function parsed(profile: ListProfile = {}, by = root): Promise<RevocationList> {
-  const [list] = await parseRevocationLists(revocationList(by, profile));
+  const [list] = await parseRevocationLists(makeRevocationList(by, profile));
   return list!;
 }
 
@@ -104,7 +104,7 @@ describe('RFC 5280 §5: a revocation list', () => {
   });
 
   it('is found in a file among others, and among other things', async () => {
-    const lists = [1, 2, 3].map((number) => revocationList(root, { number }));
+    const lists = [1, 2, 3].map((number) => makeRevocationList(root, { number }));
     const file = `# of today\n${lists.join(`a remark\r\n${root.pem}\n`)}`;
     expect((await parseRevocationLists(file)).map(({ number }) => number)).toEqual([1n, 2n, 3n]);
     expect(await parseRevocationLists(file.replaceAll('\n', '\r\n'))).toHaveLength(3);
@@ -233,14 +233,18 @@ describe('a file is refused as a whole', () => {
 
   const [NUMBER, REASON] = [tlv(0x02, Buffer.from([1])), tlv(0x0a, Buffer.from([1]))];
   const ofEntry = (...entryExtensions: Buffer[]): string =>
-    revocationList(root, { serials: ['0102'], entryExtensions });
+    makeRevocationList(root, { serials: ['0102'], entryExtensions });
 
   it.each<[string, () => string, string]>([
-    ['when its last list is cut off', () => (revocationList(root) + revocationList(root)).slice(0, -30), 'cut off'],
-    ['when it is cut off in the middle of a list', () => revocationList(root).slice(0, 200), 'cut off'],
+    [
+      'when its last list is cut off',
+      () => (makeRevocationList(root) + makeRevocationList(root)).slice(0, -30),
+      'cut off',
+    ],
+    ['when it is cut off in the middle of a list', () => makeRevocationList(root).slice(0, 200), 'cut off'],
     [
       'when a list is cut off and another one follows',
-      () => revocationList(root).slice(0, 200) + revocationList(root),
+      () => makeRevocationList(root).slice(0, 200) + makeRevocationList(root),
       'cut off',
     ],
     ['when a list is garbage', () => pem(Buffer.from('no list')), 'malformed'],
@@ -258,33 +262,33 @@ describe('a file is refused as a whole', () => {
     ['when an entry has no length', () => pem(without('02020102', '02800102')), 'malformed'],
     [
       'when its signature is by SHA-1',
-      () => revocationList(root, { hash: 'sha1' }),
+      () => makeRevocationList(root, { hash: 'sha1' }),
       'its signature algorithm is unknown',
     ],
-    ['when something stands behind its extensions', () => revocationList(root, { tail: tlv(0xa1) }), 'malformed'],
+    ['when something stands behind its extensions', () => makeRevocationList(root, { tail: tlv(0xa1) }), 'malformed'],
     [
       'when it is a delta (§5.2.4)',
-      () => revocationList(root, { critical: '551d1b' }),
+      () => makeRevocationList(root, { critical: '551d1b' }),
       'it is partial: it has a delta indicator',
     ],
     [
       'when it is a delta that is not marked critical',
-      () => revocationList(root, { extensions: [extension('551d1b', NUMBER)] }),
+      () => makeRevocationList(root, { extensions: [extension('551d1b', NUMBER)] }),
       'it is partial: it has a delta indicator',
     ],
     [
       'when it is one of several (§5.2.5)',
-      () => revocationList(root, { critical: '551d1c' }),
+      () => makeRevocationList(root, { critical: '551d1c' }),
       'it is partial: it has an issuing distribution point',
     ],
     [
       'when it is one of several, not marked critical',
-      () => revocationList(root, { extensions: [extension('551d1c', tlv(0x30))] }),
+      () => makeRevocationList(root, { extensions: [extension('551d1c', tlv(0x30))] }),
       'it is partial: it has an issuing distribution point',
     ],
     [
       'when it has an unknown critical extension',
-      () => revocationList(root, { critical: '2b0601' }),
+      () => makeRevocationList(root, { critical: '2b0601' }),
       'it may be partial: it has a critical extension',
     ],
     [
@@ -331,14 +335,14 @@ describe('a file is refused as a whole', () => {
       'malformed',
     ],
   ])('%s', async (_, file, told) => {
-    await expect(parseRevocationLists(revocationList(root) + file())).rejects.toThrow(told);
+    await expect(parseRevocationLists(makeRevocationList(root) + file())).rejects.toThrow(told);
   });
 });
 
 describe('a large list', () => {
   it('is read in portions, so that requests are answered in between', async () => {
     const serials = Array.from({ length: 30_000 }, (_, index) => (0x40_00_00_00 + index).toString(16));
-    const file = revocationList(root, { serials });
+    const file = makeRevocationList(root, { serials });
     let turns = 0;
     const turn = (): void => {
       turns += 1;

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { issue, type KeyAlgorithm } from '../../test/support/authenticator/certificate-chain.js';
-import { twinOf } from '../../test/support/certificate-twin.js';
+import { makeTwin } from '../../test/support/certificate-twin.js';
 import { authority, caller } from '../../test/support/trust-files.js';
 import { computeTwinFingerprint } from './signature-twin.js';
 import { SvidError } from './svid.js';
@@ -16,7 +16,7 @@ describe('a certificate that is signed by ECDSA', () => {
       const root = await authority({ key: { name: 'ECDSA', namedCurve } });
       for (let round = 0; round < 8; round += 1) {
         const { certificate } = await caller(root);
-        const twin = twinOf(certificate, root.certificate);
+        const twin = makeTwin(certificate, root.certificate);
         expect(twin.verify(root.certificate.publicKey)).toBe(true);
         expect(sha256(twin)).not.toBe(sha256(certificate));
         expect(computeTwinFingerprint(certificate, root.certificate)).toBe(sha256(twin));

@@ -1,5 +1,5 @@
 import type { AuditEvent, Page } from './bodies.js';
-import { succeeded } from './ceremonies.js';
+import { requireStatus } from './ceremonies.js';
 import type { Answer, Client } from './client.js';
 
 /** The events about the log itself: reads of it, and late events, which appear when a test turns the clock. */
@@ -16,7 +16,7 @@ export class AuditLog {
 
   /** Lists events, newest first. It omits the events about the log itself unless the query asks for their type. */
   async events(query: Record<string, string | number> = {}): Promise<AuditEvent[]> {
-    const { data } = succeeded(await this.page({ limit: 200, ...query }), 200);
+    const { data } = requireStatus(await this.page({ limit: 200, ...query }), 200);
     return data.filter(
       ({ metadata: { event_code: code } }) => code === query['type'] || !OF_ITSELF.includes(code ?? ''),
     );

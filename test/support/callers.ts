@@ -11,7 +11,7 @@ export const AUTH_SERVICE: Caller = {
 };
 
 /** Makes the context of a request that both guards admit. */
-export function authorizedContext(
+export function makeAuthorizedContext(
   caller: Partial<Caller> = {},
   relyingParties: readonly string[] | null = null,
 ): AuthorizedContext {

@@ -69,7 +69,7 @@ export class Ceremonies<Identity extends string> {
     authenticator: Authenticator,
     options: RegistrationOptions = {},
   ): Promise<Answer<Credential>> {
-    const challenge = succeeded(await this.requestRegistration(userId, options.challenge), 201);
+    const challenge = requireStatus(await this.requestRegistration(userId, options.challenge), 201);
     const response = authenticator.create(challenge.publicKey, options.origin ?? this.origin, options.interference);
     return this.answerRegistration(challenge.challengeId, response, options.answer);
   }
@@ -79,23 +79,23 @@ export class Ceremonies<Identity extends string> {
     authenticator: Authenticator,
     options: RegistrationOptions = {},
   ): Promise<Credential> {
-    return succeeded(await this.register(userId, authenticator, options), 201);
+    return requireStatus(await this.register(userId, authenticator, options), 201);
   }
 
   /** Runs a whole authentication ceremony. Returns the answer to its second request. */
   async authenticate(authenticator: Authenticator, options: AuthenticationOptions = {}): Promise<Answer<Verification>> {
-    const challenge = succeeded(await this.requestAuthentication(options.challenge), 201);
+    const challenge = requireStatus(await this.requestAuthentication(options.challenge), 201);
     const response = authenticator.get(challenge.publicKey, options.origin ?? this.origin, options.interference);
     return this.answerAuthentication(challenge.challengeId, response, options.answer);
   }
 
   async authenticated(authenticator: Authenticator, options: AuthenticationOptions = {}): Promise<Verification> {
-    return succeeded(await this.authenticate(authenticator, options), 200);
+    return requireStatus(await this.authenticate(authenticator, options), 200);
   }
 }
 
 /** Returns the body of an answer. @throws Error when its status is not `status` */
-export function succeeded<Body>(answer: Answer<Body>, status: number): Body {
+export function requireStatus<Body>(answer: Answer<Body>, status: number): Body {
   if (answer.status !== status) {
     throw new Error(`expected ${String(status)}, got ${String(answer.status)}: ${JSON.stringify(answer.body)}`);
   }

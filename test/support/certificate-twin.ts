@@ -10,7 +10,7 @@ const ORDERS: Readonly<Record<string, bigint>> = {
 };
 
 /** Makes the same certificate with the signature (r, n − s), as anyone can without the key. */
-export function twinOf({ raw }: X509Certificate, issuer: X509Certificate): X509Certificate {
+export function makeTwin({ raw }: X509Certificate, issuer: X509Certificate): X509Certificate {
   const [signed, algorithm, bits] = readWholeSequence(raw) as [DerElement, DerElement, DerElement];
   const signature = raw.subarray(bits.content + 1, bits.end);
   const [r, s] = readWholeSequence(signature) as [DerElement, DerElement];

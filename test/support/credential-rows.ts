@@ -5,7 +5,7 @@ import type { CredentialEntity } from '../../src/credentials/credential.entity.j
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 
 /** Makes a row of the table `credential` without a ceremony. */
-export function credentialRow(changed: Partial<CredentialEntity> = {}): CredentialEntity {
+export function makeCredentialRow(changed: Partial<CredentialEntity> = {}): CredentialEntity {
   return {
     rpId: 'a.example',
     id: uuidv7(),

@@ -32,6 +32,6 @@ export class FakeAudit {
 }
 
 /** Counts the refusals that the records report. */
-export function refusedIn({ entries }: Pick<FakeAudit, 'entries'>): number {
+export function countRefusals({ entries }: Pick<FakeAudit, 'entries'>): number {
   return entries.reduce((sum, { facts }) => sum + 1 + Number(facts?.['refused_before_unrecorded'] ?? 0), 0);
 }

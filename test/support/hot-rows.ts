@@ -4,7 +4,7 @@ import type { AcceptInput } from '../../src/credentials/answer.repository.js';
 import type { IssueAuthenticationInput } from '../../src/challenges/challenge.repository.js';
 import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
-import { AUTH_SERVICE, authorizedContext } from './callers.js';
+import { AUTH_SERVICE, makeAuthorizedContext } from './callers.js';
 import { openTestDataSource, type TestDataSource } from './test-data-source.js';
 
 export const NOW = new Date('2026-06-30T12:00:00.000Z');
@@ -23,7 +23,7 @@ export async function openHotPathDatabase(): Promise<TestDataSource> {
 }
 
 export const event = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue'): AuditRow =>
-  createAuditRow({ type, outcome: 'success' }, authorizedContext(), NOW);
+  createAuditRow({ type, outcome: 'success' }, makeAuthorizedContext(), NOW);
 
 export interface Asked {
   rpId?: string;

@@ -15,15 +15,15 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Lists every member of a body, with those of inner objects. An array counts as one member. */
-export function membersOf(body: unknown, path: (string | number)[] = []): Leaf[] {
+export function listLeaves(body: unknown, path: (string | number)[] = []): Leaf[] {
   if (!isObject(body)) return [];
   return Object.entries(body).flatMap(([name, value]) => {
     const own = [...path, name];
-    return [{ pointer: `/${own.join('/')}`, path: own, value }, ...membersOf(value, own)];
+    return [{ pointer: `/${own.join('/')}`, path: own, value }, ...listLeaves(value, own)];
   });
 }
 
-export function replaced(body: unknown, path: readonly (string | number)[], value: unknown): Record<string, unknown> {
+export function replaceAt(body: unknown, path: readonly (string | number)[], value: unknown): Record<string, unknown> {
   const copy = structuredClone(body) as Record<string | number, unknown>;
   let place = copy;
   for (const name of path.slice(0, -1)) place = place[name] as Record<string | number, unknown>;
@@ -42,11 +42,11 @@ const SAMPLES: Record<string, unknown> = {
   object: { surprise: true },
 };
 
-const kindOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
+const findKind = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 
 /** Values of every other JSON type. */
-export function mistyped(value: unknown): [string, unknown][] {
-  return Object.entries(SAMPLES).filter(([kind]) => kind !== kindOf(value));
+export function listMistyped(value: unknown): [string, unknown][] {
+  return Object.entries(SAMPLES).filter(([kind]) => kind !== findKind(value));
 }
 
 /** Strings that every member must refuse. */
@@ -58,7 +58,7 @@ export const FOUL_STRINGS: [string, string][] = [
 ];
 
 /** Writes `{"a":{"a":…}}`, too deep for a recursive reader. */
-export function nested(depth: number, open = '{"a":', close = '}', core = '1'): string {
+export function nest(depth: number, open = '{"a":', close = '}', core = '1'): string {
   return open.repeat(depth) + core + close.repeat(depth);
 }
 

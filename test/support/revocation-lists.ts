@@ -28,11 +28,11 @@ export interface ListProfile {
 const MINUTE_MS = 60_000;
 
 /** Encodes a certificate's serial number as an entry has it: positive, in the fewest octets (X.690 §8.3.2). */
-export const serialOf = ({ certificate: { serialNumber } }: Issued): string =>
+export const readSerial = ({ certificate: { serialNumber } }: Issued): string =>
   Number.parseInt(serialNumber.slice(0, 2), 16) < 0x80 ? serialNumber : `00${serialNumber}`;
 
 /** Encodes the list itself, because most specs need lists that no library would make. */
-export function revocationList(by: Issued, profile: ListProfile = {}): string {
+export function makeRevocationList(by: Issued, profile: ListProfile = {}): string {
   return pem(listDer(by, profile));
 }
 
@@ -94,7 +94,7 @@ export function authorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Iss
   const members = keyId === undefined ? [] : [tlv(0x80, Buffer.from(keyId, 'hex'))];
   if (of) {
     const issuer = Buffer.from(readDistinguishedNames(of.certificate).issuer, 'hex');
-    members.push(tlv(0xa1, tlv(0xa4, issuer)), tlv(0x82, Buffer.from(serialOf(of), 'hex')));
+    members.push(tlv(0xa1, tlv(0xa4, issuer)), tlv(0x82, Buffer.from(readSerial(of), 'hex')));
   }
   return extension('551d23', tlv(0x30, ...members));
 }

@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import { createAuditRow } from '../../src/audit/audit-event.repository.js';
 import type { RequestContext } from '../../src/http/request-context.js';
-import { AUTH_SERVICE, authorizedContext } from './callers.js';
+import { AUTH_SERVICE, makeAuthorizedContext } from './callers.js';
 
 const HOUR_MS = 3_600_000;
 export const WEEK_START = Date.UTC(2026, 0, 5);
@@ -11,7 +11,7 @@ const UNKNOWN_MODEL = '11111111-2222-3333-4444-555555555555';
 export const HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>\u001b[2J\u202egnp';
 
 const caller = (name: string): RequestContext => ({
-  ...authorizedContext(),
+  ...makeAuthorizedContext(),
   caller: { ...AUTH_SERVICE, spiffeId: `spiffe://bank.example/${name}` },
 });
 const unidentified = (ip: string): RequestContext => ({
@@ -21,7 +21,7 @@ const unidentified = (ip: string): RequestContext => ({
 });
 
 /** Makes a week of recorded events at fixed times. */
-export function sampleWeek(): string[] {
+export function makeSampleWeek(): string[] {
   const events: { time: number; event: string }[] = [];
   const add = (hours: number, entry: AuditEntry, context: RequestContext | null = caller('auth-service')): void => {
     const time = WEEK_START + hours * HOUR_MS + (events.length % 3_000);

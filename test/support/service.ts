@@ -5,7 +5,7 @@ import pg from 'pg';
 import { type RunningService, startService } from '../../src/app/start-service.js';
 import { readConfig } from '../../src/config/config.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
-import { Ceremonies, succeeded } from './ceremonies.js';
+import { Ceremonies, requireStatus } from './ceremonies.js';
 import { Client, type ClientCertificate } from './client.js';
 import { Contract } from './contract.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
@@ -92,7 +92,7 @@ export class TestService {
   }
 
   async credential<Body>(id: string): Promise<Body> {
-    return succeeded(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
+    return requireStatus(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
   }
 
   /** Returns the current value of a metric, summed over its labels. */

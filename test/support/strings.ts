@@ -128,12 +128,12 @@ export const SPELLINGS: readonly Spelling[] = [
 ];
 
 /** Writes JSON whose strings have this spelling. */
-export function spelled(value: unknown, { json }: Spelling): string {
+export function spell(value: unknown, { json }: Spelling): string {
   if (typeof value === 'string') return json(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map((item) => spelled(item, { json, url: json })).join()}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => spell(item, { json, url: json })).join()}]`;
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return `{${members.map(([name, member]) => `${json(name)}:${spelled(member, { json, url: json })}`).join()}}`;
+  return `{${members.map(([name, member]) => `${json(name)}:${spell(member, { json, url: json })}`).join()}}`;
 }
 
 /** Values that every route refuses as text. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import type { TlsFiles } from '../../src/config/config.js';
 import { issue, type Issued, type Profile } from './authenticator/certificate-chain.js';
-import { type ListProfile, revocationList } from './revocation-lists.js';
+import { type ListProfile, makeRevocationList } from './revocation-lists.js';
 
 const { ExtendedKeyUsage, KeyUsageFlags } = x509;
 
@@ -62,7 +62,7 @@ export class TrustFiles {
     files.write('server.crt', files.server.pem);
     files.write('server.key', keyPem(files.server));
     files.write('ca.crt', root.pem);
-    files.write('ca.crl', revocationList(root));
+    files.write('ca.crl', makeRevocationList(root));
     return files;
   }
 
@@ -75,7 +75,7 @@ export class TrustFiles {
   }
 
   revoke(profile: ListProfile): void {
-    this.write('ca.crl', revocationList(this.root, profile));
+    this.write('ca.crl', makeRevocationList(this.root, profile));
   }
 
   remove(): void {

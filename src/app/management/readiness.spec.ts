@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HealthIndicatorService } from '@nestjs/terminus';
 import type { Issued } from '../../../test/support/authenticator/certificate-chain.js';
-import { type ListProfile, revocationList } from '../../../test/support/revocation-lists.js';
+import { type ListProfile, makeRevocationList } from '../../../test/support/revocation-lists.js';
 import { authority, server } from '../../../test/support/trust-files.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { BindingKeySample } from '../../credentials/binding-key-check.js';
@@ -57,7 +57,7 @@ const readiness = new Readiness(
 
 async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]): Promise<void> {
   const file = lists
-    .map(([by, profile]) => revocationList(by, { thisUpdate: START, nextUpdate: hours(10), ...profile }))
+    .map(([by, profile]) => makeRevocationList(by, { thisUpdate: START, nextUpdate: hours(10), ...profile }))
     .join('');
   const material = {
     certificate: own.certificate,

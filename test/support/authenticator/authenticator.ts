@@ -8,7 +8,7 @@ import type {
 import { encode } from 'cborg';
 import { encodeAuthenticatorData, sha256 } from './authenticator-data.js';
 import type { AssertionInterference, CreationInterference, Interference } from './interference.js';
-import { COSE, pooledKey, signWith } from './keys.js';
+import { COSE, takePooledKey, signWith } from './keys.js';
 import { type Model, type Passkey, SYNCED_PLATFORM } from './model.js';
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
@@ -35,7 +35,7 @@ export class Authenticator {
     interference: CreationInterference = {},
   ): RegistrationResponseJSON {
     const rpId = options.rp.id ?? new URL(origin).hostname;
-    const key = interference.key ?? pooledKey(this.model.algorithm);
+    const key = interference.key ?? takePooledKey(this.model.algorithm);
     const id = interference.credentialId ?? randomBytes(32);
     const passkey = { id, rpId, userHandle: Buffer.from(options.user.id, 'base64url'), key, signCount: 0 };
     this.passkeys.push(passkey);

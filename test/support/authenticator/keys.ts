@@ -132,7 +132,7 @@ const POOL_SIZE: Record<AlgorithmName, number> = {
 const pools = new Map<AlgorithmName, CredentialKey[]>();
 let dealt = 0;
 
-export function pooledKey(algorithm: AlgorithmName): CredentialKey {
+export function takePooledKey(algorithm: AlgorithmName): CredentialKey {
   const pool = pools.get(algorithm) ?? [];
   pools.set(algorithm, pool);
   if (pool.length < POOL_SIZE[algorithm]) {

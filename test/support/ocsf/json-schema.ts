@@ -35,7 +35,7 @@ export const OCSF_VERSION = base.version;
 export const CLASS_UIDS: readonly string[] = Object.keys(classes);
 
 /** Makes a JSON Schema (draft 2020-12) of OCSF's definition of a class. It allows unknown members only in `unmapped`. */
-export function jsonSchemaOf(classUid: string): object {
+export function makeJsonSchema(classUid: string): object {
   const eventClass = classes[classUid];
   if (!eventClass) throw new Error(`OCSF class ${classUid} has no definition in classes.json`);
   const $defs = { ...types, ...Object.fromEntries(Object.entries(objects).map(([name, it]) => [name, closed(it)])) };
