@@ -55,7 +55,9 @@ function compare(cells: readonly Cell[], scenario: Compared): Comparison {
   const service = findCell(cells, 'service', scenario);
   const times = (name: string): number => perSecond(service) / perSecond(findCell(cells, name, scenario));
   return {
-    ...{ perSecond: perSecond(service), timesBetterAuth: times('better-auth'), timesTutorial: times('tutorial') },
+    perSecond: perSecond(service),
+    timesBetterAuth: times('better-auth'),
+    timesTutorial: times('tutorial'),
     disk: service ? bytesStored(service, 'disk') : NaN,
     wal: service ? bytesStored(service, 'wal') : NaN,
   };

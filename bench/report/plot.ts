@@ -33,7 +33,10 @@ export function plot(cells: readonly Cell[], { cpu, cores, commit, at }: Conditi
   const bars = (from: Cell[], parts: (cell: Cell) => number[]): Bar[] =>
     from.map((cell) => ({ label: contenderOf(cell.contender).title, parts: parts(cell) }));
   const throughput = (title: string, from: Cell[]): Panel => ({
-    ...{ title: `${title} per second, 32 clients`, unit: '1/s', digits: 0, legend: [] },
+    title: `${title} per second, 32 clients`,
+    unit: '1/s',
+    digits: 0,
+    legend: [],
     bars: bars(from, (cell) => [typical(cell, ({ perSecond }) => perSecond)]),
   });
   const panels: Panel[] = [

@@ -43,7 +43,9 @@ export function computeRatios(cells: readonly Cell[]): Ratios[] {
       const compareBytes = (kind: 'disk' | 'wal'): number => bytesStored(service, kind) / bytesStored(before, kind);
       return [
         {
-          ...{ load, disk: compareBytes('disk'), wal: compareBytes('wal') },
+          load,
+          disk: compareBytes('disk'),
+          wal: compareBytes('wal'),
           figures: Object.fromEntries(figures) as Record<Figure, Ratio>,
         },
       ];

@@ -108,7 +108,9 @@ function listMissingDenials(denials: readonly Denial[], others: readonly Denial[
 
 /** Writes a denial as the policy has it: `serial: 5f3a`. */
 function formatDenial(denial: Denial): string {
-  return Object.entries(denial).map(([key, value]) => `${key}: ${String(value)}`).join(); // prettier-ignore
+  return Object.entries(denial)
+    .map(([key, value]) => `${key}: ${String(value)}`)
+    .join();
 }
 
 function serializeRights({ permissions, ...grant }: Grant): string {

@@ -68,7 +68,9 @@ export function createAdapter(
       const answer = (reason: unknown): void => {
         problems.render(reason, request, reply);
       };
-      identify(request, reply).then(() => { answer(error) }, answer); // prettier-ignore
+      identify(request, reply).then(() => {
+        answer(error);
+      }, answer);
     },
   });
 }

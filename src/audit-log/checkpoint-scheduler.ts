@@ -96,9 +96,13 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     const { size = 0, createdAt } = this.latest ?? {};
     const { lagMs, since, cause } = this.standstill;
     return {
-      ...{ size, checkpointAt: createdAt?.toISOString(), lagSeconds: Math.round(lagMs / 1_000) },
-      ...{ standsStillSince: since?.toISOString(), cause },
-      ...{ failures: this.failures.listCurrent(), anchors: this.anchors.getState() },
+      size,
+      checkpointAt: createdAt?.toISOString(),
+      lagSeconds: Math.round(lagMs / 1_000),
+      standsStillSince: since?.toISOString(),
+      cause,
+      failures: this.failures.listCurrent(),
+      anchors: this.anchors.getState(),
     };
   }
 

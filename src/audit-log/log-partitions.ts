@@ -75,7 +75,8 @@ export class LogPartitions {
     try {
       for (let more = true; more && !this.stopped;) {
         const began = performance.now();
-        const [row] = await this.dataSource.query<{ more: boolean }[]>('SELECT audit_empty_default($1::date) AS more', [until]); // prettier-ignore
+        const sql = 'SELECT audit_empty_default($1::date) AS more';
+        const [row] = await this.dataSource.query<{ more: boolean }[]>(sql, [until]);
         more = row?.more === true;
         if (more) await sleep(performance.now() - began);
       }

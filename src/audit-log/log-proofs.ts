@@ -53,8 +53,11 @@ export class LogProofs {
     const [leafHash] = await this.storage.read(0, leafIndex, 1);
     const proof = await makeInclusionProof(this.storage, leafIndex, size);
     return {
-      ...{ leafIndex, leafHash: toBase64url(leafHash!), treeSize: size },
-      ...{ proof: proof.map(toBase64url), checkpoint: note },
+      leafIndex,
+      leafHash: toBase64url(leafHash!),
+      treeSize: size,
+      proof: proof.map(toBase64url),
+      checkpoint: note,
     };
   }
 

@@ -127,7 +127,13 @@ export const ISSUE_AUTHENTICATION = createRowsStatement<IssueAuthenticationInput
           ${descriptorsSql("rp_id = counted.rp_id AND user_id = counted.user_id AND status = 'active'")} AS descriptors
    FROM counted LEFT JOIN free USING (ordinality)`,
   record: ({ id, rpId, userId, purpose, issuedTo, challenge, now, event }) => ({
-    ...{ id, rp_id: rpId, user_id: userId, purpose, issued_to: issuedTo, challenge: toByteaText(challenge), now },
+    id,
+    rp_id: rpId,
+    user_id: userId,
+    purpose,
+    issued_to: issuedTo,
+    challenge: toByteaText(challenge),
+    now,
     ...toAuditRecord(event),
   }),
   line: ({ event }) => extractEvent(event),

@@ -87,7 +87,13 @@ export class ChallengesService {
     if (!issued.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
     this.audit.countEvent(event);
     const publicKey = await makeCreationOptions({
-      ...{ rp: { id: rpId, name }, challenge, policy, exclude, attachment, hints, conditional },
+      rp: { id: rpId, name },
+      challenge,
+      policy,
+      exclude,
+      attachment,
+      hints,
+      conditional,
       user: { handle: issued.handle, name: user.name, displayName: user.displayName },
     });
     return { challengeId, expiresAt, publicKey };

@@ -127,12 +127,10 @@ export const REDEEM = createRowsStatement<RedeemInput, RedeemedChallenge>({
      LEFT JOIN LATERAL (
        SELECT * FROM user_handle WHERE rp_id = r.rp_id AND user_id = coalesce(c.user_id, r.user_id) LIMIT 1) AS h ON TRUE`,
   record: ({ challengeId, spiffeId, relyingParties, credentialId }) => ({
-    ...{
-      challenge_id: challengeId,
-      spiffe_id: spiffeId,
-      relying_parties: relyingParties,
-      answered: toByteaText(credentialId),
-    },
+    challenge_id: challengeId,
+    spiffe_id: spiffeId,
+    relying_parties: relyingParties,
+    answered: toByteaText(credentialId),
   }),
 });
 
@@ -170,8 +168,15 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptInput, { readonly
      ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')}
    SELECT ordinality::integer AS n, sign_count FROM accepted`,
   record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
-    ...{ rp_id: rpId, id, mac: toByteaText(mac), received: signCount, backed_up: backedUp, now, flag },
-    ...{ eligible: row.backupEligible, new_mac: toByteaText(row.bindingMac) },
+    rp_id: rpId,
+    id,
+    mac: toByteaText(mac),
+    received: signCount,
+    backed_up: backedUp,
+    now,
+    flag,
+    eligible: row.backupEligible,
+    new_mac: toByteaText(row.bindingMac),
     ...toAuditRecord(event),
   }),
   line: ({ event }) => extractEvent(event),

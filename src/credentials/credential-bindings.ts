@@ -43,7 +43,9 @@ export class CredentialBindings {
       type: 'credential.tampered',
       outcome: 'failure',
       detail: 'the row was changed by something other than this service',
-      ...{ rpId, userId, credential: { id, credentialId: credentialId.toString('base64url') } },
+      rpId,
+      userId,
+      credential: { id, credentialId: credentialId.toString('base64url') },
     });
     return false;
   }

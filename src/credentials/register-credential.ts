@@ -146,7 +146,11 @@ export class RegisterCredential {
       await this.audit.record(
         context,
         {
-          ...{ type: 'credential.register', outcome: 'success', rpId, userId, userVerified },
+          type: 'credential.register',
+          outcome: 'success',
+          rpId,
+          userId,
+          userVerified,
           credential: { id: credential.id, credentialId },
           facts: {
             algorithm,

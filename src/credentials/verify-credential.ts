@@ -54,7 +54,10 @@ export class VerifyCredential {
       const credential = await this.findUsableCredential(context, ceremony, response);
       const { rpId, credentialId, publicKey, backupEligible } = credential;
       const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
-        ...{ rpId, origins: ceremony.origins, crossOrigin: ceremony.policy.crossOrigin, challenge: ceremony.challenge },
+        rpId,
+        origins: ceremony.origins,
+        crossOrigin: ceremony.policy.crossOrigin,
+        challenge: ceremony.challenge,
         requireUserVerification: ceremony.policy.userVerification === 'required',
         allowBackupGrowth: ceremony.policy.backupEligibilityChange === 'accept-growth',
         credential: { credentialId, publicKey, backupEligible },
@@ -125,7 +128,11 @@ export class VerifyCredential {
     const event = this.audit.createRow(
       context,
       {
-        ...{ type: 'credential.verify', outcome: 'success', rpId, userId, userVerified },
+        type: 'credential.verify',
+        outcome: 'success',
+        rpId,
+        userId,
+        userVerified,
         credential: { id, credentialId: credential.credentialId.toString('base64url') },
         facts: { purpose: purpose ?? undefined, sign_count: signCount, backed_up: backedUp, risks },
       },
@@ -133,18 +140,36 @@ export class VerifyCredential {
       uid ?? undefined,
     );
     const accepted = await this.answers.accept({
-      ...{ credential, signCount, backupEligible, backedUp, bindingMac, now, flag, event },
+      credential,
+      signCount,
+      backupEligible,
+      backedUp,
+      bindingMac,
+      now,
+      flag,
+      event,
     });
     if (!accepted) return step('§7.2', 22, () => this.refuseChanged(credential, signCount));
     this.audit.countEvent(event);
     if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
     const current = Object.assign(credential, {
-      ...{ signCount: accepted.sign_count, backupEligible, backedUp, bindingMac, lastUsedAt: now },
+      signCount: accepted.sign_count,
+      backupEligible,
+      backedUp,
+      bindingMac,
+      lastUsedAt: now,
     });
     const shown = CredentialResponse.of(current, this.authenticators.findLabel(current.aaguid));
     return {
-      ...{ verified: true, rpId, userId, purpose, userVerified, credential: shown },
-      ...{ risks, verifiedAt: now, auditId: event.id },
+      verified: true,
+      rpId,
+      userId,
+      purpose,
+      userVerified,
+      credential: shown,
+      risks,
+      verifiedAt: now,
+      auditId: event.id,
     };
   }
 

@@ -51,7 +51,9 @@ export function createRowsStatement<Row, Result>({
   const statement = nameStatement<Result & { readonly n: number }>(name, text);
   const parameters = Math.max(...Array.from(text.matchAll(/\$(\d+)/g), ([, number]) => Number(number)));
   return {
-    ...{ name, text, parameters },
+    name,
+    text,
+    parameters,
     run: async (through, rows) => {
       const lines = line ? [rows.map(line).join('\n')] : [];
       const values = [JSON.stringify(rows.map(record)), ...lines, ...(shared?.(rows as [Row, ...Row[]]) ?? [])];

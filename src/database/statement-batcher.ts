@@ -101,7 +101,10 @@ export class StatementBatcher<Row, Result> {
 
   private async deliver(rows: readonly WaitingRow<Row, Result>[]): Promise<void> {
     try {
-      const results = await this.statement.run(this.through, rows.map(({ row }) => row)); // prettier-ignore
+      const results = await this.statement.run(
+        this.through,
+        rows.map(({ row }) => row),
+      );
       rows.forEach(({ resolve }, index) => {
         resolve(results[index]);
       });

@@ -127,7 +127,9 @@ class ConnectionExchanges {
     else if (!this.speaks) this.endGracefully();
     else if (last && !last.request.complete && !last.response.headersSent) sendProblem(last, problem);
     else if (last)
-      last.response.once('close', () => { this.answerAndEnd(problem); }); // prettier-ignore
+      last.response.once('close', () => {
+        this.answerAndEnd(problem);
+      });
     else this.answerAndEnd(problem);
   }
 

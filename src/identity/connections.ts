@@ -110,7 +110,10 @@ export class Connections {
         caller: Object.freeze({ ...caller, twinFingerprint: computeTwinFingerprint(certificate, issuer) }),
       };
     } catch (error) {
-      return { chain: [], caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed') }; // prettier-ignore
+      return {
+        chain: [],
+        caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed'),
+      };
     }
   }
 

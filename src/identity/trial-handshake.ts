@@ -59,7 +59,9 @@ async function shakeHands(
 ): Promise<string | undefined> {
   const [serverSide, clientSide] = duplexPair();
   const { promise: refusal, resolve } = Promise.withResolvers<string | undefined>();
-  const accepted = (): void => { resolve(undefined); }; // prettier-ignore
+  const accepted = (): void => {
+    resolve(undefined);
+  };
   const refused = ({ code, message }: NodeJS.ErrnoException, socket: RefusedError): void => {
     resolve(String(socket.authorizationError ?? code ?? message));
   };

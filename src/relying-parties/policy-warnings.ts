@@ -93,18 +93,28 @@ function warnOfFormats(policy: RelyingPartyPolicy): PolicyWarning[] {
   const [only, ...others] = formats.filter((format) => format !== 'none' || !trusted);
   if (conveyance === 'none' || others.length > 0) return [];
   if (only === 'tpm' && trusted && !allowSha1Tpm) {
-    const detail = 'hardly any passkey can be registered: tpm is the only format left, and Windows Hello signs it with SHA-1; set allowSha1Tpm: true, or list other formats'; // prettier-ignore
+    const detail =
+      'hardly any passkey can be registered: tpm is the only format left, and Windows Hello signs it with SHA-1; ' +
+      'set allowSha1Tpm: true, or list other formats';
     return [{ pointer: '/policy/allowSha1Tpm', detail }];
   }
   if (only !== 'fido-u2f') return [];
   const cannot = 'no passkey can be registered: fido-u2f is the only format left, and U2F security keys';
   const list = 'or list other formats';
   return [
-    ...(userVerification === 'required' ? [{ pointer: '/policy/userVerification', detail: `${cannot} do not verify the user; demand less, ${list}` }] : []),
-    ...(residentKey === 'required' ? [{ pointer: '/policy/residentKey', detail: `${cannot} keep no discoverable passkeys; demand less, ${list}` }] : []),
-    ...(algorithms.includes(-7) ? [] : [{ pointer: '/policy/algorithms', detail: `${cannot} make -7 (ES256) alone; list it, ${list}` }]),
-    ...(backup === 'synced' ? [{ pointer: '/policy/backup', detail: `${cannot} are never backed up; allow any, ${list}` }] : []),
-  ]; // prettier-ignore
+    ...(userVerification === 'required'
+      ? [{ pointer: '/policy/userVerification', detail: `${cannot} do not verify the user; demand less, ${list}` }]
+      : []),
+    ...(residentKey === 'required'
+      ? [{ pointer: '/policy/residentKey', detail: `${cannot} keep no discoverable passkeys; demand less, ${list}` }]
+      : []),
+    ...(algorithms.includes(-7)
+      ? []
+      : [{ pointer: '/policy/algorithms', detail: `${cannot} make -7 (ES256) alone; list it, ${list}` }]),
+    ...(backup === 'synced'
+      ? [{ pointer: '/policy/backup', detail: `${cannot} are never backed up; allow any, ${list}` }]
+      : []),
+  ];
 }
 
 function warnOfAuthenticators({ authenticators, attestation }: RelyingPartyPolicy): PolicyWarning[] {

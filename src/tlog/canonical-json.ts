@@ -85,5 +85,6 @@ function addName(names: Set<string> | null, token: string): void {
 }
 
 function demandCanonicalNumber(token: string): void {
-  if (JSON.stringify(JSON.parse(token)) !== token) throw new LineFault(`has the number ${token.slice(0, 40)}, which is not as RFC 8785 writes it`); // prettier-ignore
+  if (JSON.stringify(JSON.parse(token)) === token) return;
+  throw new LineFault(`has the number ${token.slice(0, 40)}, which is not as RFC 8785 writes it`);
 }

@@ -109,7 +109,8 @@ export class CheckpointTrail {
 
 function describeDisagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
   if (size === tree.size) return `two checkpoints of ${String(size)} leaves have different roots`;
-  return `a checkpoint of ${String(size)} leaves was signed, but this tree has ${String(tree.size)}: the log was cut, or the export is older`; // prettier-ignore
+  const sizes = `a checkpoint of ${String(size)} leaves was signed, but this tree has ${String(tree.size)}`;
+  return `${sizes}: the log was cut, or the export is older`;
 }
 
 const SIGNATURE = '\u2014 ';
@@ -195,6 +196,8 @@ export function demandContinuation(
     );
   }
   if (!verifyConsistency({ ...consistency, fromRoot: since.root, toRoot: checkpoint.root })) {
-    throw new LineFault(`belongs to a log that does not continue the older checkpoint, or the consistency proof is for other trees`); // prettier-ignore
+    throw new LineFault(
+      'belongs to a log that does not continue the older checkpoint, or the consistency proof is for other trees',
+    );
   }
 }

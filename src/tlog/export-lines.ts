@@ -70,7 +70,8 @@ export function parseExportLine(text: string): LeafLine | ProofLine {
   return parseCanonicalEvent(text) ?? parseAnyLine(text);
 }
 
-const CANONICAL_EVENT = /^\{"kind":"event","leafIndex":(0|[1-9]\d{0,15}),(?:"leafHash":"([\w-]{43})",)?(?:"subtree":"([\w-]{43})",)?"event":(?=\{)/; // prettier-ignore
+const CANONICAL_EVENT =
+  /^\{"kind":"event","leafIndex":(0|[1-9]\d{0,15}),(?:"leafHash":"([\w-]{43})",)?(?:"subtree":"([\w-]{43})",)?"event":(?=\{)/;
 
 /**
  * Parses an event line as `formatEvent` writes it. Returns undefined for any other line, which `parseAnyLine` takes.

@@ -121,7 +121,9 @@ function splitPemBlocks(pem: string): RegExpExecArray[] {
 
 function findLogAlgorithm(key: KeyObject): LogAlgorithm {
   const algorithm = ALGORITHMS.find((known) => known === key.asymmetricKeyType);
-  if (algorithm === undefined) throw new NoteError(`has the type ${String(key.asymmetricKeyType)}, not ${ALGORITHMS.join(' or ')}`); // prettier-ignore
+  if (algorithm === undefined) {
+    throw new NoteError(`has the type ${String(key.asymmetricKeyType)}, not ${ALGORITHMS.join(' or ')}`);
+  }
   return algorithm;
 }
 

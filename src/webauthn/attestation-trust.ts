@@ -40,7 +40,9 @@ function describeDistrust({ code, cause }: PathFlaw, certificates: readonly X509
   const issuer = formatName(certificates.at(-1)?.issuer);
   return {
     code,
-    detail: `${cause}: its last certificate is issued by "${issuer}". If that is the root of a maker that you trust, add it to PASSKEY_ATTESTATION_ROOTS_FILE`, // prettier-ignore
+    detail:
+      `${cause}: its last certificate is issued by "${issuer}". ` +
+      'If that is the root of a maker that you trust, add it to PASSKEY_ATTESTATION_ROOTS_FILE',
   };
 }
 

@@ -84,7 +84,12 @@ export const CURVES: Readonly<Record<number, { jwk: string; named: string; bytes
 /** The length of a public key by the algorithm's name (FIPS 204 table 2). */
 const ML_DSA_BYTES: Readonly<Record<string, number>> = { 'ML-DSA-44': 1_312, 'ML-DSA-65': 1_952, 'ML-DSA-87': 2_592 };
 /** The labels by COSE key type. A credential's key must not have other members (WebAuthn L3 §6.5.1). */
-const LABELS: Readonly<Record<number, readonly number[]>> = { 1: [1, 3, -1, -2], 2: [1, 3, -1, -2, -3], 3: [1, 3, -1, -2], 7: [1, 3, -1] }; // prettier-ignore
+const LABELS: Readonly<Record<number, readonly number[]>> = {
+  1: [1, 3, -1, -2],
+  2: [1, 3, -1, -2, -3],
+  3: [1, 3, -1, -2],
+  7: [1, 3, -1],
+};
 /** An ML-DSA-87 key has 2,603 bytes, an RSA key with 8,192 bits has 1,044. */
 export const MAX_KEY_BYTES = 4_096;
 const MIN_RSA_BITS = 2_048;
@@ -139,8 +144,13 @@ export function importPublicKey(key: CoseKey): KeyObject {
   try {
     const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
     const bits = publicKey.asymmetricKeyDetails?.modulusLength;
-    if (bits !== undefined)
-      refuseUnless(bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS, 'public-key-invalid', `the RSA key has ${String(bits)} bits, not 2,048 to 8,192`); // prettier-ignore
+    if (bits !== undefined) {
+      refuseUnless(
+        bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS,
+        'public-key-invalid',
+        `the RSA key has ${String(bits)} bits, not 2,048 to 8,192`,
+      );
+    }
     return publicKey;
   } catch (error) {
     if (error instanceof Refusal) throw error;

@@ -42,8 +42,12 @@ export async function makeCreationOptions(ceremony: {
 }): Promise<CreationOptions> {
   const { rp, user, policy, attachment, conditional } = ceremony;
   const { hints: _, ...options } = await generateRegistrationOptions({
-    ...{ rpID: rp.id, rpName: rp.name, challenge: Uint8Array.from(ceremony.challenge) },
-    ...{ userID: Uint8Array.from(user.handle), userName: user.name, userDisplayName: user.displayName },
+    rpID: rp.id,
+    rpName: rp.name,
+    challenge: Uint8Array.from(ceremony.challenge),
+    userID: Uint8Array.from(user.handle),
+    userName: user.name,
+    userDisplayName: user.displayName,
     supportedAlgorithmIDs: [...policy.algorithms],
     timeout: policy.challengeTtlSeconds * 1_000,
     excludeCredentials: ceremony.exclude,
@@ -74,8 +78,11 @@ export async function makeRequestOptions(ceremony: {
 }): Promise<PublicKeyCredentialRequestOptionsJSON> {
   const { rpId, challenge, policy, allow } = ceremony;
   const { extensions: _, ...options } = await generateAuthenticationOptions({
-    ...{ rpID: rpId, challenge: Uint8Array.from(challenge), allowCredentials: allow },
-    ...{ timeout: policy.challengeTtlSeconds * 1_000, userVerification: policy.userVerification },
+    rpID: rpId,
+    challenge: Uint8Array.from(challenge),
+    allowCredentials: allow,
+    timeout: policy.challengeTtlSeconds * 1_000,
+    userVerification: policy.userVerification,
   });
   return { ...options, ...toHints(ceremony) };
 }

@@ -136,7 +136,11 @@ function demandAikCertificate(leaf: X509Certificate, aaguid: string): void {
   );
   const names = [...(readExtension(fields, SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeName) ?? [])];
   const described = names.some(({ directoryName }) => directoryName !== undefined && isTpm(directoryName));
-  refuseUnless(described, 'attestation-invalid', 'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version'); // prettier-ignore
+  refuseUnless(
+    described,
+    'attestation-invalid',
+    'no directoryName of the attestation certificate has a TPM’s manufacturer, model and version',
+  );
 }
 
 /** Finds the attributes in sets of their own, as the profile says, or in one set, as some makers write them. */

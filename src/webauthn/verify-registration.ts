@@ -96,9 +96,14 @@ export function verifyRegistration(
   const roots = expected.roots(format, attested.aaguid);
   const attestation = step('§7.1', 24, () => assessTrust(statement, { roots, now, allowSha1Tpm }));
   return {
-    ...{ credentialId: attested.credentialId, publicKey: attested.publicKey, algorithm, aaguid: attested.aaguid },
-    ...{ signCount: data.signCount, userVerified: data.userVerified },
-    ...{ backupEligible: data.backupEligible, backedUp: data.backedUp },
+    credentialId: attested.credentialId,
+    publicKey: attested.publicKey,
+    algorithm,
+    aaguid: attested.aaguid,
+    signCount: data.signCount,
+    userVerified: data.userVerified,
+    backupEligible: data.backupEligible,
+    backedUp: data.backedUp,
     attestation,
   };
 }

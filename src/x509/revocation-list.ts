@@ -93,7 +93,10 @@ async function parseRevocationList(der: Buffer): Promise<RevocationList> {
   const revoked = entries ? await readRevoked(der, entries) : new Set<string>();
   const verdicts = new Map<string, Promise<boolean>>();
   return {
-    ...{ ...members, signature, der, size: revoked.size },
+    ...members,
+    signature,
+    der,
+    size: revoked.size,
     appliesTo: (authority) =>
       readDistinguishedNames(authority).subject === members.issuer && isKeyOf(members.authorityKey, authority),
     revokes: (serialNumber) => revoked.has(stripLeadingZeros(serialNumber.toLowerCase())),

@@ -62,7 +62,12 @@ function findCurveOrder({ publicKey }: X509Certificate): bigint {
   if (order === undefined) {
     const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
     const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
-    const { publicKey: spki } = generateKeyPairSync('ec', { namedCurve, paramEncoding: 'explicit', publicKeyEncoding, privateKeyEncoding }); // prettier-ignore
+    const { publicKey: spki } = generateKeyPairSync('ec', {
+      namedCurve,
+      paramEncoding: 'explicit',
+      publicKeyEncoding,
+      privateKeyEncoding,
+    });
     const [algorithm] = readWholeSequence(spki);
     const parameters = readChildren(spki, algorithm!)[1]!;
     order = BigInt(`0x${formatInteger(spki, expectTag(readChildren(spki, parameters)[4], DER.integer))}`);

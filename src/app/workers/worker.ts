@@ -61,7 +61,12 @@ async function answerQuestion({ app, management }: Serving, { id, about }: Quest
 
 /** Takes the health result out of the error that terminus throws when an indicator is down. */
 function extractResult(error: unknown): unknown {
-  return (error as { getResponse?(): unknown }).getResponse?.() ?? { status: 'error', details: { error: { message: String(error) } } }; // prettier-ignore
+  return (
+    (error as { getResponse?(): unknown }).getResponse?.() ?? {
+      status: 'error',
+      details: { error: { message: String(error) } },
+    }
+  );
 }
 
 /** Lets the primary report the failed start, so that it is reported once. */
