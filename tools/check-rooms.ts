@@ -1,9 +1,9 @@
 /**
  * `npm run check:rooms`: checks the imports of every source file against the plan in rooms.ts, types included. It fails on
- * an import that the plan does not allow, on a cycle of rooms, on a room of more than 30 files, and when the table in
- * CONTRIBUTING.md differs from the plan. `npm run check:rooms -- --write` writes that table.
+ * an import that the plan does not allow, on a cycle of rooms, on a room of more than 30 files, on a room whose page is missing
+ * or does not begin with an overview, and when the table in CONTRIBUTING.md differs from the plan. `npm run check:rooms -- --write` writes that table.
  */
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
 import { EXIT, type Program, readArguments } from '../commands/command-line.js';
@@ -76,12 +76,25 @@ function findCycle(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] | 
   return [...edges.keys()].map((room) => follow(room, [])).find((cycle) => cycle !== undefined);
 }
 
+/** Says what is wrong with the page of a room. A source file must begin with a comment, before or after its imports. */
+function describeWrongPage({ path, page }: Room): string | undefined {
+  if (!existsSync(page)) return `${path} has the page ${page}, which does not exist`;
+  const text = readFileSync(page, 'utf8');
+  if (!page.endsWith('.ts')) return undefined;
+  const { statements } = ts.createSourceFile(page, text, ts.ScriptTarget.Latest);
+  const first = statements.find((statement) => !ts.isImportDeclaration(statement));
+  const starts = [0, first?.getFullStart() ?? 0];
+  const isCommented = starts.some((start) => ts.getLeadingCommentRanges(text, start)?.length);
+  return isCommented ? undefined : `${path} has the page ${page}, which does not begin with a comment`;
+}
+
 function renderTable(): string {
   const lines = FLOORS.flatMap(({ name, rooms }) => [
     `**${name}**\n`,
-    ...rooms.map(({ path, holds, neighbours = [] }) => {
+    ...rooms.map(({ path, holds, page, neighbours = [] }) => {
       const doors = neighbours.map((neighbour) => `\`${neighbour}\``).join(', ');
-      return `- \`${path}\`: ${holds}${doors ? ` Imports from its neighbours ${doors}.` : ''}`;
+      const begin = ` Begin at [${page.replace(`${path}/`, '')}](${page}).`;
+      return `- \`${path}\`: ${holds}${doors ? ` Imports from its neighbours ${doors}.` : ''}${begin}`;
     }),
     '',
   ]);
@@ -105,6 +118,8 @@ for (const [path, { length }] of counts) {
   if (path === '') faults.push(`These files are in no room: ${counts.get('')!.join(', ')}`);
   else if (length > MAX_FILES) faults.push(`${path} has ${String(length)} files, more than ${String(MAX_FILES)}`);
 }
+
+faults.push(...rooms.map(describeWrongPage).filter((fault) => fault !== undefined));
 
 const contributing = readFileSync(CONTRIBUTING, 'utf8');
 const expected = contributing.replace(TABLE, (_, begin: string, end: string) => `${begin}${renderTable()}${end}`);

@@ -9,6 +9,8 @@ export interface Room {
   readonly path: string;
   /** Says in a sentence what the room is for. */
   readonly holds: string;
+  /** The file that begins with an overview of the room: a source file with a comment, or a Markdown file. */
+  readonly page: string;
   /** The rooms on the same floor that it may import from. */
   readonly neighbours?: readonly string[];
 }
@@ -22,36 +24,49 @@ export const FLOORS: readonly Floor[] = [
   {
     name: 'Ground floor: knows nothing of the project',
     rooms: [
-      { path: 'src/config', holds: 'Settings, secret keys, watched files and the clock.' },
-      { path: 'src/x509', holds: 'PEM, DER, certification paths, revocation lists and SPIFFE IDs.' },
+      {
+        path: 'src/config',
+        holds: 'Settings, secret keys, watched files and the clock.',
+        page: 'src/config/config.ts',
+      },
+      {
+        path: 'src/x509',
+        holds: 'PEM, DER, certification paths, revocation lists and SPIFFE IDs.',
+        page: 'src/x509/pem.ts',
+      },
       {
         path: 'src/webauthn',
         holds: 'The ceremonies as pure functions, step by step. It alone imports SimpleWebAuthn.',
+        page: 'src/webauthn/verify-registration.ts',
         neighbours: ['src/x509'],
       },
       {
         path: 'src/tlog',
         holds: 'The transparency log as a library: Merkle trees, notes, checkpoints, proofs, exports.',
+        page: 'src/tlog/README.md',
       },
     ],
   },
   {
     name: 'First floor: infrastructure that knows no feature',
     rooms: [
-      { path: 'src/telemetry', holds: 'Metrics and logs.' },
+      { path: 'src/telemetry', holds: 'Metrics and logs.', page: 'src/telemetry/telemetry.module.ts' },
       {
         path: 'src/http',
         holds: 'Everything between socket and controller: strict JSON, validation, admission, problems, paging.',
+        page: 'src/http/request-context.ts',
         neighbours: ['src/telemetry'],
       },
       {
         path: 'src/database',
         holds: 'The data source, pools, named and batched statements, and migrations.',
+        page: 'src/database/database.module.ts',
         neighbours: ['src/http'],
       },
       {
         path: 'src/audit',
         holds: 'Records an event: the catalogue of events, OCSF, pseudonyms and the INSERT.',
+        page: 'src/audit/audit.module.ts',
         neighbours: ['src/telemetry', 'src/http', 'src/database'],
       },
     ],
@@ -59,10 +74,15 @@ export const FLOORS: readonly Floor[] = [
   {
     name: 'Second floor: who calls, and what the caller may do',
     rooms: [
-      { path: 'src/identity', holds: 'The TLS listener, the trust store, connections and CallerGuard.' },
+      {
+        path: 'src/identity',
+        holds: 'The TLS listener, the trust store, connections and CallerGuard.',
+        page: 'src/identity/caller.guard.ts',
+      },
       {
         path: 'src/access',
         holds: 'The access policy, @Requires and PermissionGuard.',
+        page: 'src/access/access.module.ts',
         neighbours: ['src/identity'],
       },
     ],
@@ -70,25 +90,45 @@ export const FLOORS: readonly Floor[] = [
   {
     name: 'Third floor: features, each with its controller, service, entities and repository',
     rooms: [
-      { path: 'src/relying-parties', holds: 'Relying parties, their origins and policies.' },
-      { path: 'src/authenticators', holds: 'Names, FIDO metadata and attestation roots of authenticators.' },
+      {
+        path: 'src/relying-parties',
+        holds: 'Relying parties, their origins and policies.',
+        page: 'src/relying-parties/relying-parties.module.ts',
+      },
+      {
+        path: 'src/authenticators',
+        holds: 'Names, FIDO metadata and attestation roots of authenticators.',
+        page: 'src/authenticators/authenticators.module.ts',
+      },
       {
         path: 'src/challenges',
         holds: 'Issues challenges: options, decoys and the limits of users.',
+        page: 'src/challenges/challenges.module.ts',
         neighbours: ['src/relying-parties'],
       },
       {
         path: 'src/credentials',
         holds: 'Registers, verifies, lists and changes credentials, and erases users.',
+        page: 'src/credentials/credentials.module.ts',
         neighbours: ['src/relying-parties', 'src/authenticators', 'src/challenges'],
       },
-      { path: 'src/audit-log', holds: 'Orders, signs, anchors, reads, proves and exports the recorded events.' },
-      { path: 'src/openapi', holds: 'The HTTP contract, and the route that serves it.' },
+      {
+        path: 'src/audit-log',
+        holds: 'Orders, signs, anchors, reads, proves and exports the recorded events.',
+        page: 'src/audit-log/audit-log.module.ts',
+      },
+      {
+        path: 'src/openapi',
+        holds: 'The HTTP contract, and the route that serves it.',
+        page: 'src/openapi/openapi.controller.ts',
+      },
     ],
   },
   {
     name: 'Development: left out of the image',
-    rooms: [{ path: 'dev', holds: 'The embedded PostgreSQL and the development PKI.' }],
+    rooms: [
+      { path: 'dev', holds: 'The embedded PostgreSQL and the development PKI.', page: 'dev/prepare-development.ts' },
+    ],
   },
   {
     name: 'Roof: what starts',
@@ -96,13 +136,23 @@ export const FLOORS: readonly Floor[] = [
       {
         path: 'src',
         holds: 'The service: main.ts, app.module.ts and src/app (start, stop, pipeline, management, workers).',
+        page: 'src/app/start-service.ts',
       },
-      { path: 'commands/audit-archive', holds: 'Moves old months of the audit log into verified files.' },
-      { path: 'commands/audit-report', holds: 'The daily review, as text and as a page.' },
-      { path: 'commands/inventory', holds: 'The cryptographic inventory.' },
+      {
+        path: 'commands/audit-archive',
+        holds: 'Moves old months of the audit log into verified files.',
+        page: 'commands/audit-archive.ts',
+      },
+      {
+        path: 'commands/audit-report',
+        holds: 'The daily review, as text and as a page.',
+        page: 'commands/audit-report.ts',
+      },
+      { path: 'commands/inventory', holds: 'The cryptographic inventory.', page: 'commands/inventory.ts' },
       {
         path: 'commands',
         holds: 'The programs of operators and auditors.',
+        page: 'commands/command-line.ts',
         neighbours: ['src', 'commands/audit-archive', 'commands/audit-report', 'commands/inventory'],
       },
     ],
