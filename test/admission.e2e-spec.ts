@@ -40,7 +40,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     for (const { socket } of stalled) socket.write(STALLED);
     await signIn(5);
     await parties.registered('beside stalled bodies', new Authenticator());
-    expect(await service.metric(RUNNING)).toBe(0);
+    expect(await service.readMetric(RUNNING)).toBe(0);
     expect(stalled.flatMap(({ statuses }) => statuses)).toEqual([]);
   });
 
@@ -57,7 +57,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     await signIn(10);
     await parties.registered('beside a flood', new Authenticator());
     await until(() => Promise.resolve(flood.flatMap(({ statuses }) => statuses).length === 400));
-    expect(await service.metric(SHED)).toBeGreaterThan(0);
+    expect(await service.readMetric(SHED)).toBeGreaterThan(0);
   });
 
   it('while an operator’s connections are reset in the middle of their requests, and the requests that run come to an end', async () => {
@@ -68,7 +68,7 @@ describe('auth-service signs users in and registers passkeys', () => {
       for (const connection of flood) connection.reset();
       await parties.registered(`after reset ${String(round)}`, new Authenticator());
     }
-    await until(async () => (await service.metric(RUNNING)) === 0);
+    await until(async () => (await service.readMetric(RUNNING)) === 0);
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => service.client.call('operator', 'GET', '/v1/relying-parties')),
     );
@@ -76,13 +76,13 @@ describe('auth-service signs users in and registers passkeys', () => {
   });
 
   it('when it sends 200 requests at once, more than its share, because they wait for each other', async () => {
-    const before = await service.metric(SHED);
+    const before = await service.readMetric(SHED);
     const many = await connections.connectMany('auth-service', 200);
     const body = JSON.stringify({ rpId: 'login.example.com' });
     const head = `POST /v1/challenges/authentication HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
     for (const { socket } of many) socket.write(`${head}Content-Length: ${String(body.length)}\r\n\r\n${body}`);
     await until(() => Promise.resolve(many.every(({ statuses }) => statuses.length === 1)));
     expect(new Set(many.flatMap(({ statuses }) => statuses))).toEqual(new Set([201]));
-    expect(await service.metric(SHED)).toBe(before);
+    expect(await service.readMetric(SHED)).toBe(before);
   });
 });

@@ -10,7 +10,7 @@ import {
 } from './support/authenticator/attestation-authority.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { Tpm } from './support/authenticator/tpm.js';
-import { registrationRejected } from './support/bodies.js';
+import { makeRegistrationRejected } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
@@ -73,7 +73,7 @@ describe('a relying party that demands a trusted attestation', () => {
   it('accepts authenticators of another maker as soon as the file has its root, and still accepts the earlier ones', async () => {
     const newcomer = await createAttestationAuthority('Newcomer');
     const early = await trusting.register('eve', await madeBy(newcomer));
-    expect(early).toMatchObject(registrationRejected('attestation-untrusted'));
+    expect(early).toMatchObject(makeRegistrationRejected('attestation-untrusted'));
     expect(early.body).toMatchObject({ detail: expect.stringContaining('is issued by "CN=Newcomer Root') });
     await publish(`${maker.rootPem}\n${newcomer.rootPem}`);
     for (const authority of [newcomer, maker]) await trusting.registered('nell', await madeBy(authority));
@@ -108,7 +108,7 @@ describe('a relying party that demands a trusted attestation', () => {
     ];
     for (const [attestation, detail] of attestations) {
       const answer = await trusting.register('eve', new Authenticator({ aaguid: AAGUID, attestation }));
-      expect(answer).toMatchObject(registrationRejected('attestation-untrusted'));
+      expect(answer).toMatchObject(makeRegistrationRejected('attestation-untrusted'));
       expect(answer.body).toMatchObject({ detail: expect.stringContaining(detail) });
     }
   });
@@ -117,7 +117,7 @@ describe('a relying party that demands a trusted attestation', () => {
     const bound = await service.relyingParty('bound.example.com', { backup: 'device-bound' });
     expect(await bound.register('ada', await madeBy(maker))).toMatchObject({ status: 201 });
     expect(await bound.register('eve', await madeBy(other))).toMatchObject(
-      registrationRejected('attestation-untrusted'),
+      makeRegistrationRejected('attestation-untrusted'),
     );
   });
 });
@@ -137,7 +137,7 @@ describe('a relying party that allows the SHA-1 of TPMs', () => {
     await publish(`${maker.rootPem}\n${tpm.root.pem}`);
     const hello = () => new Authenticator({ attestation: tpm.attest(-65_535), ...DEVICE_BOUND });
     const refused = await trusting.register('win', hello());
-    expect(refused).toMatchObject(registrationRejected('attestation-untrusted'));
+    expect(refused).toMatchObject(makeRegistrationRejected('attestation-untrusted'));
     expect(refused.body).toMatchObject({ detail: expect.stringContaining('allowSha1Tpm is false') });
     const attestation = { conveyance: 'direct', trust: 'trusted' };
     const allowing = await service.relyingParty('sha1.example.com', { attestation, allowSha1Tpm: true });

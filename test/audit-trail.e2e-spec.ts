@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type AuditEvent, type Credential, problem } from './support/bodies.js';
+import { type AuditEvent, type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
 const SUCCESS = 1;
 const FAILURE = 2;
@@ -42,13 +42,13 @@ const event = (code: string, status: number, members: Record<string, unknown> = 
       uid: expect.stringMatching(UUID_V7),
       correlation_uid: expect.any(String),
     }),
-    actor: expect.objectContaining({ app_uid: spiffeId('auth-service') }),
+    actor: expect.objectContaining({ app_uid: toSpiffeId('auth-service') }),
     src_endpoint: expect.objectContaining({ ip: expect.stringMatching(/127\.0\.0\.1$/) }),
   });
 
 describe('PCI DSS 10.2.1: the audit log has a record', () => {
   it('of a registration: of the challenge, then of the passkey', async () => {
-    const events = await log.during(() => login.registered(user, new Authenticator()));
+    const events = await log.collectDuring(() => login.registered(user, new Authenticator()));
     expect(events).toEqual([
       event('challenge.issue', SUCCESS, { class_uid: 3002, activity_id: 6 }),
       event('credential.register', SUCCESS, { class_uid: 3001, activity_id: 10 }),
@@ -58,7 +58,7 @@ describe('PCI DSS 10.2.1: the audit log has a record', () => {
 
   it('of an authentication: of the challenge, then of the assertion, and the answer names that record', async () => {
     let auditId: string | undefined;
-    const events = await log.during(async () => {
+    const events = await log.collectDuring(async () => {
       ({ auditId } = await login.authenticated(authenticator, { challenge: { userId: user } }));
     });
     expect(events).toEqual([
@@ -74,14 +74,14 @@ describe('PCI DSS 10.2.1: the audit log has a record', () => {
     ['suspend', () => manage('/suspend', { reason: 'lost' }), 'credential.suspend', 3004, 12],
     ['revoke', () => manage('/revoke', { reason: 'stolen' }), 'credential.revoke', 3001, 11],
   ])('of the change of a credential: %s', async (_, act, code, classUid, activity) => {
-    const events = await log.during(act);
+    const events = await log.collectDuring(act);
     expect(events).toEqual([event(code, SUCCESS, { class_uid: classUid, activity_id: activity })]);
     expect(JSON.stringify(events[0])).toContain(credential.id);
   });
 
   it('of a reinstatement', async () => {
     await manage('/suspend', { reason: 'lost' });
-    const events = await log.during(() => manage('/reinstate', { reason: 'found' }));
+    const events = await log.collectDuring(() => manage('/reinstate', { reason: 'found' }));
     expect(events).toEqual([event('credential.reinstate', SUCCESS, { class_uid: 3004, activity_id: 13 })]);
     expect(JSON.stringify(events[0])).toContain('found');
   });
@@ -92,7 +92,7 @@ describe('PCI DSS 10.2.1: the audit log has a record', () => {
         name,
         origins: ['https://audited.example.com'],
       });
-    const events = await log.during(async () => {
+    const events = await log.collectDuring(async () => {
       await put('First');
       await put('Second');
       await put('Second');
@@ -103,16 +103,16 @@ describe('PCI DSS 10.2.1: the audit log has a record', () => {
         ['relying-party.update', 3004, 3],
       ],
     );
-    expect(events.map((entry) => entry.actor?.app_uid)).toEqual([spiffeId('operator'), spiffeId('operator')]);
+    expect(events.map((entry) => entry.actor?.app_uid)).toEqual([toSpiffeId('operator'), toSpiffeId('operator')]);
     expect(JSON.stringify(events[1])).toContain('Second');
   });
 
   it('of the erasure of a user', async () => {
-    const events = await log.during(() =>
+    const events = await log.collectDuring(() =>
       service.client.call('operator', 'DELETE', `/v1/users/${user}?rpId=login.example.com`),
     );
     expect(events).toMatchObject([
-      { status_id: SUCCESS, metadata: { event_code: 'user.erase' }, actor: { app_uid: spiffeId('operator') } },
+      { status_id: SUCCESS, metadata: { event_code: 'user.erase' }, actor: { app_uid: toSpiffeId('operator') } },
     ]);
   });
 
@@ -122,15 +122,15 @@ describe('PCI DSS 10.2.1: the audit log has a record', () => {
   });
 
   it('of a read of the audit log (10.2.1.3), before the answer is sent', async () => {
-    const [first] = requireStatus(await log.page({ limit: 1 }), 200).data;
+    const [first] = requireStatus(await log.readPage({ limit: 1 }), 200).data;
     await service.client.call('auditor', 'GET', `/v1/audit/events/${first?.metadata.uid ?? ''}`);
-    const [get, list] = requireStatus(await log.page({ type: 'audit.read', limit: 2 }), 200).data;
+    const [get, list] = requireStatus(await log.readPage({ type: 'audit.read', limit: 2 }), 200).data;
     for (const entry of [get, list]) {
       expect(entry).toMatchObject({
         status_id: SUCCESS,
         class_uid: 6003,
         activity_id: 2,
-        actor: { app_uid: spiffeId('auditor') },
+        actor: { app_uid: toSpiffeId('auditor') },
       });
     }
   });
@@ -160,12 +160,12 @@ describe('the audit log has a refusal before the answer is sent', () => {
     const { challengeId, publicKey } = requireStatus(await login.requestAuthentication(), 201);
     const response = authenticator.get(publicKey, login.origin);
     await login.answerAuthentication(challengeId, response);
-    const events = await log.during(() => login.answerAuthentication(challengeId, response));
+    const events = await log.collectDuring(() => login.answerAuthentication(challengeId, response));
     expect(events).toMatchObject([{ status_id: FAILURE, status_code: 'challenge-spent' }]);
   });
 
   it('when the policy forbids a challenge', async () => {
-    const events = await log.during(() => login.requestRegistration(user, { identityProof: undefined }));
+    const events = await log.collectDuring(() => login.requestRegistration(user, { identityProof: undefined }));
     expect(events).toMatchObject([{ status_id: FAILURE, status_code: 'identity-proof-missing' }]);
   });
 
@@ -182,8 +182,8 @@ describe('the audit log has a refusal before the answer is sent', () => {
     ['auth-service', 'GET', '/v1/audit/events', 'GET /v1/audit/events'],
   ])('when %s may not call %s %s', async (identity, method, path, operation) => {
     const answer = await service.client.call(identity, method, path, method === 'POST' ? {} : undefined);
-    expect(answer).toMatchObject(problem(403, 'permission-denied'));
-    const [entry] = await log.events({ type: 'access.denied', actor: spiffeId(identity) });
+    expect(answer).toMatchObject(makeProblem(403, 'permission-denied'));
+    const [entry] = await log.events({ type: 'access.denied', actor: toSpiffeId(identity) });
     expect(entry).toMatchObject({
       status_id: FAILURE,
       status_code: 'permission-denied',
@@ -200,7 +200,7 @@ describe('the audit log has a refusal before the answer is sent', () => {
 });
 
 it('a failed transition leaves no record of a change', async () => {
-  const events = await log.during(() => manage('/reinstate', { reason: 'never suspended' }));
+  const events = await log.collectDuring(() => manage('/reinstate', { reason: 'never suspended' }));
   expect(events.filter(({ status_id }) => status_id === SUCCESS)).toEqual([]);
 });
 
@@ -240,9 +240,9 @@ describe('GET /v1/audit/events', () => {
   });
 
   it('filters by type and actor', async () => {
-    const events = await log.events({ type: 'credential.suspend', actor: spiffeId('auth-service') });
+    const events = await log.events({ type: 'credential.suspend', actor: toSpiffeId('auth-service') });
     expect(new Set(codes(events))).toEqual(new Set(['credential.suspend']));
-    expect(await log.events({ type: 'credential.suspend', actor: spiffeId('auditor') })).toEqual([]);
+    expect(await log.events({ type: 'credential.suspend', actor: toSpiffeId('auditor') })).toEqual([]);
   });
 
   it('filters by time', async () => {
@@ -260,10 +260,10 @@ describe('GET /v1/audit/events', () => {
   it.each([1, 2, 3, 50])('pages by %d and returns each event once, the newest first', async (limit) => {
     const query = { userId: user, limit };
     const seen: AuditEvent[] = [];
-    let page = requireStatus(await log.page(query), 200);
+    let page = requireStatus(await log.readPage(query), 200);
     seen.push(...page.data);
     while (page.nextCursor !== null && seen.length < 50) {
-      page = requireStatus(await log.page({ ...query, cursor: page.nextCursor }), 200);
+      page = requireStatus(await log.readPage({ ...query, cursor: page.nextCursor }), 200);
       seen.push(...page.data);
     }
     expect(seen.length).toBeGreaterThanOrEqual(5);
@@ -281,6 +281,6 @@ describe('GET /v1/audit/events/{id}', () => {
 
   it('answers 404 for an unknown event', async () => {
     const path = '/v1/audit/events/0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
-    expect(await service.client.call('auditor', 'GET', path)).toMatchObject(problem(404, 'event-unknown'));
+    expect(await service.client.call('auditor', 'GET', path)).toMatchObject(makeProblem(404, 'event-unknown'));
   });
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type Credential, problem } from './support/bodies.js';
+import { type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -48,7 +48,7 @@ describe('POST /v1/challenges/authentication', () => {
 
   it('refuses a relying party that the service does not have', async () => {
     const answer = await service.ceremonies('nowhere.example.com').requestAuthentication();
-    expect(answer).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(answer).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 
   describe('reveals to nobody which users exist', () => {

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { AssertionInterference } from './support/authenticator/interference.js';
 import { generateKey } from './support/authenticator/keys.js';
-import { authenticationRejected, type Credential, problem } from './support/bodies.js';
+import { makeAuthenticationRejected, type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
-const SPENT = problem(409, 'challenge-spent');
+const SPENT = makeProblem(409, 'challenge-spent');
 
 let service: TestService;
 let login: Ceremonies<string>;
@@ -81,16 +81,16 @@ describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
     const { challengeId, publicKey } = requireStatus(await login.requestAuthentication(), 201);
     const response = authenticator.get(publicKey, login.origin, interference);
     const answer = await login.answerAuthentication(challengeId, response);
-    expect(answer).toMatchObject(authenticationRejected(reason));
+    expect(answer).toMatchObject(makeAuthenticationRejected(reason));
     const honest = authenticator.get(publicKey, login.origin);
     expect(await login.answerAuthentication(challengeId, honest)).toMatchObject(SPENT);
-    expect(await service.credential(credential.id)).toEqual(credential);
+    expect(await service.readCredential(credential.id)).toEqual(credential);
   });
 
   it('rejects a signature by a key that is not the registered one', async () => {
     const passkey = { ...authenticator.newest, key: generateKey('ES256') };
     const answer = await login.authenticate(authenticator, { interference: { passkey } });
-    expect(answer).toMatchObject(authenticationRejected('signature-invalid'));
+    expect(answer).toMatchObject(makeAuthenticationRejected('signature-invalid'));
   });
 
   it('ignores extensions that were not requested', async () => {
@@ -113,7 +113,7 @@ describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
     'null',
   ])('rejects the origin %j', async (origin) => {
     const answer = await login.authenticate(authenticator, { interference: { clientData: { origin } } });
-    expect(answer).toMatchObject(authenticationRejected('origin-mismatch'));
+    expect(answer).toMatchObject(makeAuthenticationRejected('origin-mismatch'));
   });
 
   it('takes neither the RP ID nor an origin from the request', async () => {
@@ -121,6 +121,6 @@ describe('POST /v1/credentials/verify, WebAuthn L3 §7.2', () => {
     const origin = 'https://evil.example';
     const response = authenticator.get(publicKey, origin);
     const answer = await login.answerAuthentication(challengeId, response, { rpId: 'evil.example', origin });
-    expect(answer).toMatchObject(problem(400, 'request-malformed'));
+    expect(answer).toMatchObject(makeProblem(400, 'request-malformed'));
   });
 });

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { authenticationRejected, type Credential, problem } from './support/bodies.js';
+import { makeAuthenticationRejected, type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
-const SPENT = problem(409, 'challenge-spent');
+const SPENT = makeProblem(409, 'challenge-spent');
 const SECOND_SERVICE = `version: 1
 trustDomain: passkey-manager.local
 services:
-  - id: ${spiffeId('auth-service')}
+  - id: ${toSpiffeId('auth-service')}
     permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
-  - id: ${spiffeId('kiosk')}
+  - id: ${toSpiffeId('kiosk')}
     permissions: [passkeys:register, passkeys:authenticate]
-  - id: ${spiffeId('operator')}
+  - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
 `;
 
@@ -56,7 +56,7 @@ describe('POST /v1/credentials/verify', () => {
       auditId: expect.stringMatching(/^[0-9a-f-]{36}$/),
       credential: { id: credential.id, lastUsedAt: verification.verifiedAt },
     });
-    expect(await service.credential(credential.id)).toEqual(verification.credential);
+    expect(await service.readCredential(credential.id)).toEqual(verification.credential);
   });
 
   it('needs no user handle when the challenge named the user', async () => {
@@ -93,14 +93,14 @@ describe('POST /v1/credentials/verify', () => {
         first.challengeId,
         authenticator.get(second.publicKey, login.origin),
       );
-      expect(answer).toMatchObject(authenticationRejected('challenge-mismatch'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('challenge-mismatch'));
     });
 
     it('only for an authentication, and refuses one of a registration', async () => {
       const { challengeId, publicKey } = requireStatus(await login.requestRegistration(user), 201);
       const options = { rpId: login.rpId, challenge: publicKey.challenge };
       const answer = await login.answerAuthentication(challengeId, authenticator.get(options, login.origin));
-      expect(answer).toMatchObject(authenticationRejected('ceremony-mismatch'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('ceremony-mismatch'));
     });
 
     it('of user A only with a passkey of user A', async () => {
@@ -109,7 +109,7 @@ describe('POST /v1/credentials/verify', () => {
       const { challengeId, publicKey } = await begin({ userId: user });
       const response = other.get({ ...publicKey, allowCredentials: [] }, login.origin);
       const answer = await login.answerAuthentication(challengeId, response);
-      expect(answer).toMatchObject(authenticationRejected('credential-not-allowed'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('credential-not-allowed'));
     });
 
     it('of one relying party only at that relying party', async () => {
@@ -142,19 +142,19 @@ describe('POST /v1/credentials/verify', () => {
         'another purpose',
         { purpose: 'payment:4711' },
         { purpose: 'payment:4712' },
-        authenticationRejected('purpose-mismatch'),
+        makeAuthenticationRejected('purpose-mismatch'),
       ],
       [
         'no purpose where the challenge has one',
         { purpose: 'payment:4711' },
         {},
-        authenticationRejected('purpose-mismatch'),
+        makeAuthenticationRejected('purpose-mismatch'),
       ],
       [
         'a purpose where the challenge has none',
         {},
         { purpose: 'sign-in' },
-        authenticationRejected('purpose-mismatch'),
+        makeAuthenticationRejected('purpose-mismatch'),
       ],
     ])('and compares the purposes: %s', async (_, challenge, answer, expected) => {
       const ceremony = { challenge: challenge as Record<string, unknown>, answer: answer as Record<string, unknown> };
@@ -167,7 +167,7 @@ describe('POST /v1/credentials/verify', () => {
       const id = randomBytes(32);
       const passkey = { ...authenticator.newest, id };
       const answer = await login.authenticate(authenticator, { interference: { passkey } });
-      expect(answer).toMatchObject(authenticationRejected('credential-unknown'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('credential-unknown'));
       const signal = { unknownCredential: { rpId: login.rpId, credentialId: id.toString('base64url') } };
       expect(answer.body).toMatchObject({ signal });
     });
@@ -175,7 +175,7 @@ describe('POST /v1/credentials/verify', () => {
     it('that is suspended treats it as known, so that no client forgets it', async () => {
       await setStatus('suspend');
       const answer = await login.authenticate(authenticator);
-      expect(answer).toMatchObject(authenticationRejected('credential-suspended'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('credential-suspended'));
       expect(answer.body).not.toHaveProperty('signal');
     });
 
@@ -183,7 +183,7 @@ describe('POST /v1/credentials/verify', () => {
       const { challengeId, publicKey } = requireStatus(await login.requestAuthentication({ userId: user }), 201);
       await setStatus('suspend');
       const answer = await login.answerAuthentication(challengeId, authenticator.get(publicKey, login.origin));
-      expect(answer).toMatchObject(authenticationRejected('credential-suspended'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('credential-suspended'));
     });
 
     it('that was reinstated is a success', async () => {
@@ -194,7 +194,7 @@ describe('POST /v1/credentials/verify', () => {
 
     it('that was revoked is always a refusal', async () => {
       await setStatus('revoke');
-      expect(await login.authenticate(authenticator)).toMatchObject(authenticationRejected('credential-revoked'));
+      expect(await login.authenticate(authenticator)).toMatchObject(makeAuthenticationRejected('credential-revoked'));
     });
 
     it('of an authenticator that the policy has come to deny is a refusal', async () => {
@@ -203,7 +203,7 @@ describe('POST /v1/credentials/verify', () => {
       const model = new Authenticator({ aaguid });
       await rp.registered(user, model);
       await service.relyingParty('models.example.com', { authenticators: { deny: [aaguid] } });
-      expect(await rp.authenticate(model)).toMatchObject(authenticationRejected('authenticator-denied'));
+      expect(await rp.authenticate(model)).toMatchObject(makeAuthenticationRejected('authenticator-denied'));
     });
   });
 });

@@ -8,10 +8,10 @@ import { createAttestationAuthority } from './support/authenticator/attestation-
 import { Authenticator } from './support/authenticator/authenticator.js';
 import {
   type AuditEvent,
-  authenticationRejected,
+  makeAuthenticationRejected,
   type Credential,
   type Page,
-  registrationRejected,
+  makeRegistrationRejected,
 } from './support/bodies.js';
 import type { Ceremonies } from './support/ceremonies.js';
 import { dayFromNow, MetadataAuthority, type MetadataEntry, type MetadataSigner } from './support/metadata-blob.js';
@@ -105,7 +105,7 @@ describe('FIDO metadata', () => {
     const authenticator = { name: 'Example Model One', icon: ICON };
     expect(credential).toMatchObject({ name: 'Example Model One', authenticator });
     expect(await login.authenticated(device)).toMatchObject({ credential: { authenticator } });
-    expect(await service.credential(credential.id)).toMatchObject({ authenticator });
+    expect(await service.readCredential(credential.id)).toMatchObject({ authenticator });
   });
 
   it('leaves providers that it lacks to the service’s own list, and all others without a name', async () => {
@@ -124,7 +124,7 @@ describe('FIDO metadata', () => {
       expect(await strict.register('ada', new Authenticator({ aaguid }))).toMatchObject({ status: 201 });
     }
     const answer = await strict.register('ada', new Authenticator({ aaguid: UNHEARD_OF }));
-    expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
+    expect(answer).toMatchObject(makeRegistrationRejected('authenticator-denied'));
   });
 
   it('has the roots that attestations of a model lead to', async () => {
@@ -136,12 +136,12 @@ describe('FIDO metadata', () => {
       return trusting.register('ada', new Authenticator({ aaguid, attestation }));
     };
     expect(await attested(MODEL_ONE)).toMatchObject({ status: 201, body: { attestation: { trust: 'trusted' } } });
-    expect(await attested(UNHEARD_OF)).toMatchObject(registrationRejected('attestation-untrusted'));
+    expect(await attested(UNHEARD_OF)).toMatchObject(makeRegistrationRejected('attestation-untrusted'));
   });
 
   it('keeps a compromised model from being registered', async () => {
     const answer = await login.register('revoked', new Authenticator({ aaguid: MODEL_TWO }));
-    expect(answer).toMatchObject(registrationRejected('authenticator-compromised'));
+    expect(answer).toMatchObject(makeRegistrationRejected('authenticator-compromised'));
     expect(await refusal('revoked')).toMatchObject({ status_detail: expect.stringContaining('REVOKED') });
   });
 });
@@ -158,7 +158,7 @@ describe('a model that is compromised after it was registered', () => {
   it('is refused at the next authentication after the new file arrives', async () => {
     const revoked = entries(['FIDO_CERTIFIED_L1', 'USER_KEY_REMOTE_COMPROMISE'], []);
     await publish(signer.blob({ no: 2, entries: revoked }), ({ no }) => no === 2);
-    expect(await login.authenticate(device)).toMatchObject(authenticationRejected('authenticator-compromised'));
+    expect(await login.authenticate(device)).toMatchObject(makeAuthenticationRejected('authenticator-compromised'));
     const event = { status_code: 'authenticator-compromised', metadata: { event_code: 'credential.verify' } };
     expect(await refusal('late')).toMatchObject({
       ...event,
@@ -176,7 +176,7 @@ describe('a model that is compromised after it was registered', () => {
     const former = signer.blob({ no: 1, entries: entries(['FIDO_CERTIFIED_L1'], []) });
     const detail = await publish(former, ({ refused }) => refused !== undefined);
     expect(detail).toMatchObject({ no: 2, refused: 'its no 1 is not higher than 2, which is in use' });
-    expect(await login.authenticate(device)).toMatchObject(authenticationRejected('authenticator-compromised'));
+    expect(await login.authenticate(device)).toMatchObject(makeAuthenticationRejected('authenticator-compromised'));
   });
 
   it('works again with an update that addresses it', async () => {

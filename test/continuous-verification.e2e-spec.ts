@@ -4,14 +4,14 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
-import { problem } from './support/bodies.js';
+import { makeProblem } from './support/bodies.js';
 import { makeTwin } from './support/certificate-twin.js';
 import { type ClientCertificate } from './support/client.js';
 import { LiveConnection } from './support/live-connection.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
-const UNIDENTIFIED = problem(401, 'caller-unidentified');
-const DENIED = problem(403, 'permission-denied');
+const UNIDENTIFIED = makeProblem(401, 'caller-unidentified');
+const DENIED = makeProblem(403, 'permission-denied');
 /** A revocation or a change must apply to live connections within 5 seconds. */
 const DEADLINE_MS = 5_000;
 const HOUR = 3_600;
@@ -75,7 +75,7 @@ async function withPolicy(change: (text: string) => string, act: () => Promise<v
 
 describe('a certificate that is revoked', () => {
   it('is refused on its live connection, which is dropped, and at the next handshake', async () => {
-    const certificate = await service.pki.issue({ uris: [spiffeId('auth-service')] });
+    const certificate = await service.pki.issue({ uris: [toSpiffeId('auth-service')] });
     const caller = connect(certificate);
     expect(await caller.get()).toMatchObject({ status: 200, connection: 1 });
     await reloaded(() => service.pki.revoke(certificate));
@@ -103,7 +103,7 @@ describe('a certificate that is revoked', () => {
     const certificate = await service.pki.issue();
     const caller = connect(certificate);
     await caller.get();
-    const events = await log.during(async () => {
+    const events = await log.collectDuring(async () => {
       await reloaded(() => service.pki.revoke(certificate));
       await caller.get();
       await within(
@@ -160,7 +160,7 @@ describe('files that cannot be used change nothing and are reported', () => {
 
 describe('a live connection notices that the access policy', () => {
   const denials: [string, (certificate: ClientCertificate) => string][] = [
-    ['its identity', () => `id: ${spiffeId('auth-service')}`],
+    ['its identity', () => `id: ${toSpiffeId('auth-service')}`],
     ['its certificate’s serial number', (it) => `serial: "${parsed(it).serialNumber}"`],
     ['its certificate’s fingerprint', (it) => `fingerprint: "${parsed(it).fingerprint256}"`],
     ['its public key', (it) => `publicKey: "${spkiDigest(parsed(it))}"`],
@@ -212,7 +212,7 @@ describe('a live connection notices that the access policy', () => {
       },
     );
     const [event] = await new AuditLog(service.client).events({ type: 'policy.reload' });
-    expect(event).toMatchObject({ status: 'Success', unmapped: { changed: [spiffeId('auth-service')], added: [] } });
+    expect(event).toMatchObject({ status: 'Success', unmapped: { changed: [toSpiffeId('auth-service')], added: [] } });
   });
 
   it('grants only until a given time', async () => {

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 /** Spells a text as it is, in a path or query, in a form, in JSON, and in JSON that escapes every character. */
-const spellings = (id: string): string[] => [
+const listSpellings = (id: string): string[] => [
   id,
   encodeURIComponent(id),
   encodeURIComponent(id).toLowerCase(),
@@ -37,10 +37,10 @@ const escaped = (text: string): string =>
   Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('');
 
 const found = (text: string, id: string): string[] =>
-  spellings(id).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase()));
+  listSpellings(id).filter((spelling) => text.toLowerCase().includes(spelling.toLowerCase()));
 
 /** Reads every row of every table as text. */
-async function everything(): Promise<string> {
+async function readAllRows(): Promise<string> {
   const tables = await service.sql<{ name: string }>(
     `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
       WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`,
@@ -128,11 +128,11 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
   it('no table and no export holds the id, in any spelling in which it was sent', async () => {
     await live(id, login);
     await live(id, shop);
-    expect(found(await everything(), id)).toContain(id);
+    expect(found(await readAllRows(), id)).toContain(id);
     for (const rp of [login, shop]) expect(await erase(rp)).toMatchObject({ status: 204 });
     // These repeat the requests for a user who is now unknown.
     expect(await erase(login)).toMatchObject({ status: 204 });
-    const [rows, log] = [await everything(), await exported()];
+    const [rows, log] = [await readAllRows(), await exported()];
     expect(log).toContain('"event_code":"user.erase"');
     expect([found(rows, id), found(log, id)]).toEqual([[], []]);
   });

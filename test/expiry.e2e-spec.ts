@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { ExpiredChallengePurger } from '../src/challenges/expired-challenge-purger.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { problem } from './support/bodies.js';
+import { makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const TTL_SECONDS = 60;
-const SPENT = problem(409, 'challenge-spent');
+const SPENT = makeProblem(409, 'challenge-spent');
 
 let service: TestService;
 let brief: Ceremonies<string>;

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { REQUEST_TIMEOUTS, setRequestTimeouts } from '../src/http/connection-limits.js';
-import { problem } from './support/bodies.js';
+import { makeProblem } from './support/bodies.js';
 import { TestService } from './support/service.js';
 
 let service: TestService;
@@ -101,6 +101,6 @@ describe('a client that holds connections to the management listener', () => {
 
 describe('the mutual TLS listener', () => {
   it.each(['/health/live', '/health/ready', '/metrics'])('does not have %s', async (path) => {
-    expect(await service.client.call('operator', 'GET', path)).toMatchObject(problem(404, 'not-found'));
+    expect(await service.client.call('operator', 'GET', path)).toMatchObject(makeProblem(404, 'not-found'));
   });
 });

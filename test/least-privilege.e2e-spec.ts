@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PERMISSIONS } from '../src/access/permissions.js';
-import { type Credential, type Page, problem } from './support/bodies.js';
-import { spiffeId, TestService } from './support/service.js';
+import { type Credential, type Page, makeProblem } from './support/bodies.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
-const DENIED = problem(403, 'permission-denied');
+const DENIED = makeProblem(403, 'permission-denied');
 const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 
 const may = true;
@@ -78,7 +78,7 @@ describe('a permission', () => {
   let service: TestService;
   const nameOf = (permission: string): string => permission.replace(':', '-');
   const services = PERMISSIONS.map(
-    (permission) => `  - { id: '${spiffeId(nameOf(permission))}', permissions: ['${permission}'] }`,
+    (permission) => `  - { id: '${toSpiffeId(nameOf(permission))}', permissions: ['${permission}'] }`,
   );
 
   beforeAll(async () => {
@@ -106,19 +106,19 @@ describe('a custom access policy', () => {
   const POLICY = `version: 1
 trustDomain: passkey-manager.local
 services:
-  - id: ${spiffeId('ended')}
+  - id: ${toSpiffeId('ended')}
     permissions: [passkeys:read]
     notAfter: 2026-01-01T00:00:00Z
-  - id: ${spiffeId('ending')}
+  - id: ${toSpiffeId('ending')}
     permissions: [passkeys:read]
     notAfter: 2099-01-01T00:00:00Z
-  - id: ${spiffeId('slow')}
+  - id: ${toSpiffeId('slow')}
     permissions: [passkeys:read]
     requestsPerSecond: 2
-  - id: ${spiffeId('denied')}
+  - id: ${toSpiffeId('denied')}
     permissions: [passkeys:read]
 deny:
-  - { id: ${spiffeId('denied')} }
+  - { id: ${toSpiffeId('denied')} }
 `;
 
   beforeAll(async () => {
@@ -146,7 +146,7 @@ deny:
     const answers = await Promise.all(Array.from({ length: 5 }, () => list('slow')));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 429, 429, 429]);
     const limited = answers.find(({ status }) => status === 429);
-    expect(limited).toMatchObject(problem(429, 'rate-limited'));
+    expect(limited).toMatchObject(makeProblem(429, 'rate-limited'));
     expect(Number(limited?.headers['retry-after'])).toBeGreaterThanOrEqual(1);
     service.clock.advance(1);
     expect(await list('slow')).toMatchObject({ status: 200 });

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type Credential, type Page, problem } from './support/bodies.js';
+import { type Credential, type Page, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
-const STATE = problem(409, 'credential-state');
-const UNKNOWN = problem(404, 'credential-unknown');
+const STATE = makeProblem(409, 'credential-state');
+const UNKNOWN = makeProblem(404, 'credential-unknown');
 const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 
 let service: TestService;
@@ -52,16 +52,16 @@ describe('the state of a credential', () => {
 
   it.each(TRANSITIONS)('is %s after the changes %j: a request to %s gives %s', async (_, before, verb, expected) => {
     for (const earlier of before) requireStatus(await act(earlier), 200);
-    const was = await service.credential<Credential>(credential.id);
+    const was = await service.readCredential<Credential>(credential.id);
     const answer = await act(verb);
     if (expected === 'conflict') {
       expect(answer).toMatchObject(STATE);
-      expect(await service.credential(credential.id)).toEqual(was);
+      expect(await service.readCredential(credential.id)).toEqual(was);
       return;
     }
     expect(answer).toMatchObject({ status: 200, body: { status: expected, statusReason: `to ${verb}` } });
     expect(Date.parse(answer.body.statusChangedAt)).toBeGreaterThanOrEqual(Date.parse(was.statusChangedAt));
-    expect(await service.credential(credential.id)).toEqual(answer.body);
+    expect(await service.readCredential(credential.id)).toEqual(answer.body);
   });
 
   it('changes once when the same change comes 10 times at the same time', async () => {
@@ -71,7 +71,7 @@ describe('the state of a credential', () => {
 
   it('ends as revoked when other changes come at the same time', async () => {
     await Promise.all([act('suspend'), act('revoke'), act('suspend'), act('reinstate')]);
-    const { status } = await service.credential<Credential>(credential.id);
+    const { status } = await service.readCredential<Credential>(credential.id);
     expect(status).toBe('revoked');
   });
 });
@@ -79,7 +79,7 @@ describe('the state of a credential', () => {
 describe('PATCH /v1/credentials/{id}', () => {
   it('renames a credential and changes nothing else', async () => {
     expect(await rename('Blue key')).toMatchObject({ status: 200, body: { ...credential, name: 'Blue key' } });
-    expect(await service.credential(credential.id)).toEqual({ ...credential, name: 'Blue key' });
+    expect(await service.readCredential(credential.id)).toEqual({ ...credential, name: 'Blue key' });
   });
 
   it('is idempotent', async () => {
@@ -206,7 +206,7 @@ describe('GET /v1/users/{userId}/signals', () => {
   });
 
   it('refuses a relying party that the service does not have', async () => {
-    expect(await signals('ada', 'nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(await signals('ada', 'nowhere.example.com')).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 });
 
@@ -239,8 +239,8 @@ describe('DELETE /v1/users/{userId}', () => {
     await login.registered(user, new Authenticator());
     const elsewhere = await other.registered(user, new Authenticator());
     await erase(user);
-    expect(await service.credential(elsewhere.id)).toEqual(elsewhere);
-    expect(await service.credential(credential.id)).toEqual(credential);
+    expect(await service.readCredential(elsewhere.id)).toEqual(elsewhere);
+    expect(await service.readCredential(credential.id)).toEqual(credential);
   });
 
   it('spends the open challenges of the user', async () => {
@@ -249,7 +249,7 @@ describe('DELETE /v1/users/{userId}', () => {
     const { challengeId, publicKey } = requireStatus(await login.requestRegistration(user), 201);
     const response = authenticator.create(publicKey, login.origin);
     await erase(user);
-    expect(await login.answerRegistration(challengeId, response)).toMatchObject(problem(409, 'challenge-spent'));
+    expect(await login.answerRegistration(challengeId, response)).toMatchObject(makeProblem(409, 'challenge-spent'));
   });
 
   it('is idempotent, also for a user who never existed', async () => {
@@ -258,6 +258,6 @@ describe('DELETE /v1/users/{userId}', () => {
   });
 
   it('refuses a relying party that the service does not have', async () => {
-    expect(await erase('ada', 'nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(await erase('ada', 'nowhere.example.com')).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 });

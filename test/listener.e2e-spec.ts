@@ -24,7 +24,7 @@ async function metric(series: string): Promise<number> {
   return Number(line?.slice(series.length) ?? 0);
 }
 
-async function connections(): Promise<Record<string, number>> {
+async function countConnections(): Promise<Record<string, number>> {
   const [handshake, established] = await Promise.all(
     ['handshake', 'established'].map((state) => metric(`passkey_tls_connections{state="${state}"}`)),
   );
@@ -52,20 +52,20 @@ const signIn = () => service.client.call('auth-service', 'GET', '/v1/credentials
 describe('silent connections', () => {
   it('by the thousand keep no caller out, and leave nothing when they are gone', async () => {
     await signIn();
-    const before = await connections();
+    const before = await countConnections();
     const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length;
     const descriptorsBefore = process.platform === 'linux' ? await descriptors() : 0;
     for (let round = 0; round < 4; round += 1) {
       const flood = await openSilently(600);
       service.client.close();
       expect(await signIn()).toMatchObject({ status: 200 });
-      expect((await connections())['open']).toBeLessThanOrEqual(502);
+      expect((await countConnections())['open']).toBeLessThanOrEqual(502);
       expect((await fetch(`${service.running.managementUrl}/health/ready`)).status).toBe(200);
       for (const socket of flood) socket.destroy();
     }
     expect(await metric('passkey_tls_connections_refused_total{reason="too-many-handshakes"}')).toBeGreaterThan(500);
-    await until(async () => ((await connections())['open'] ?? 0) <= before['open']!);
-    expect(await connections()).toMatchObject({ established: before['established'] });
+    await until(async () => ((await countConnections())['open'] ?? 0) <= before['open']!);
+    expect(await countConnections()).toMatchObject({ established: before['established'] });
     if (process.platform === 'linux') await until(async () => (await descriptors()) <= descriptorsBefore + 5);
   });
 });

@@ -94,10 +94,10 @@ beforeAll(async () => {
     },
   ];
   await service.client.call('auth-service', 'PATCH', `/v1/credentials/${id}`, { name: 'Laptop' });
-  state = await service.state();
+  state = await service.digestTables();
 });
 afterAll(async () => {
-  const after = await service.state();
+  const after = await service.digestTables();
   await service.stop();
   expect(after).toEqual(state);
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Problem, problem } from './support/bodies.js';
+import { type Problem, makeProblem } from './support/bodies.js';
 import type { Answer } from './support/client.js';
 import type { Operation } from './support/contract.js';
 import { expectInvalid } from './support/malformed.js';
@@ -15,10 +15,10 @@ beforeAll(async () => {
   service = await TestService.start();
   const login = await service.relyingParty('login.example.com');
   await login.requestRegistration('ada');
-  state = await service.state();
+  state = await service.digestTables();
 });
 afterAll(async () => {
-  const after = await service.state();
+  const after = await service.digestTables();
   await service.stop();
   expect(after).toEqual(state);
 });
@@ -100,7 +100,7 @@ describe('query parameters of a route that takes none', () => {
 
   it('reveal nothing to a stranger', async () => {
     const answer = await service.client.send('stranger', 'GET', '/v1/audit/key?surprise=1');
-    expect(answer).toMatchObject(problem(403, 'permission-denied'));
+    expect(answer).toMatchObject(makeProblem(403, 'permission-denied'));
   });
 
   it('are not what a question mark alone gives', async () => {

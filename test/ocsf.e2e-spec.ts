@@ -9,7 +9,7 @@ import { requireStatus } from './support/ceremonies.js';
 import { Client, type ClientCertificate } from './support/client.js';
 import { findViolations } from './support/ocsf/violations.js';
 import { issueByStranger } from './support/pki.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
 /** The events of a passkey's life, and those of the service about itself. */
 const RECORDED: readonly AuditEventType[] = [
@@ -26,7 +26,7 @@ beforeAll(async () => {
   service = await TestService.start();
   await life();
   await refusals();
-  events = await everything(new AuditLog(service.client));
+  events = await readAllEvents(new AuditLog(service.client));
 });
 afterAll(() => service.stop());
 
@@ -59,7 +59,7 @@ async function refusals(): Promise<void> {
   await login.authenticate(authenticator);
   await service.client.call('stranger', 'GET', '/v1/credentials');
   await service.client.call('auditor', 'GET', '/v1/audit/events/0195511f-03b2-7c11-8d0e-5b7a90a4c3d2');
-  await callAs(await service.pki.issue({ uris: [spiffeId('auth-service'), spiffeId('operator')] }));
+  await callAs(await service.pki.issue({ uris: [toSpiffeId('auth-service'), toSpiffeId('operator')] }));
   await knockAs(await issueByStranger());
 }
 
@@ -82,9 +82,9 @@ async function knockAs(certificate: ClientCertificate): Promise<void> {
   while ((await log.events({ type: 'handshake.refused' })).length === 0) await sleep(20);
 }
 
-async function everything(log: AuditLog, cursor = ''): Promise<AuditEvent[]> {
-  const { data, nextCursor } = requireStatus(await log.page({ limit: 200, ...(cursor && { cursor }) }), 200);
-  return nextCursor === null ? data : [...data, ...(await everything(log, nextCursor))];
+async function readAllEvents(log: AuditLog, cursor = ''): Promise<AuditEvent[]> {
+  const { data, nextCursor } = requireStatus(await log.readPage({ limit: 200, ...(cursor && { cursor }) }), 200);
+  return nextCursor === null ? data : [...data, ...(await readAllEvents(log, nextCursor))];
 }
 
 it('the life of a passkey leaves every kind of event', () => {

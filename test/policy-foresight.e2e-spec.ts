@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { authenticationRejected, problem } from './support/bodies.js';
+import { makeAuthenticationRejected, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -45,9 +45,9 @@ const tryOut = async (policy: object, settings: object = {}): Promise<DryRun> =>
 describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
   it('stores nothing and records nothing', async () => {
     const count = () => service.sql('SELECT count(*) FROM audit_event WHERE type LIKE $1', ['relying-party.%']);
-    const before = [await service.state(), await count()];
+    const before = [await service.digestTables(), await count()];
     expect(await tryOut({ backup: 'synced' })).toMatchObject({ version: 2, policy: { backup: 'synced' } });
-    expect([await service.state(), await count()]).toEqual(before);
+    expect([await service.digestTables(), await count()]).toEqual(before);
   });
 
   it('counts, by model, the active passkeys that their next sign-in would refuse', async () => {
@@ -76,7 +76,7 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
     const policy = { authenticators: { deny: [SYNCED] } };
     const [model] = (await tryOut(policy)).wouldRefuse;
     requireStatus(await put('', policy), 200);
-    expect(await login.authenticate(synced)).toMatchObject(authenticationRejected(model?.reason ?? ''));
+    expect(await login.authenticate(synced)).toMatchObject(makeAuthenticationRejected(model?.reason ?? ''));
     requireStatus(await put('?dryRun=false', {}), 200);
     expect((await login.authenticate(synced)).status).toBe(200);
   });
@@ -93,14 +93,14 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
     );
     expect(answer).toMatchObject({ status: 200, body: { version: 1, wouldRefuse: [] } });
     const got = await service.client.call('operator', 'GET', '/v1/relying-parties/new.example.com');
-    expect(got).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(got).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 
   it('refuses what the real PUT refuses', async () => {
-    expect(await put('?dryRun=true', { backup: 'none' })).toMatchObject(problem(400, 'request-malformed'));
-    expect(await put('?dryRun=true', {}, { version: 99 })).toMatchObject(problem(409, 'relying-party-conflict'));
-    expect(await put('?dryRun=yes', {})).toMatchObject(problem(400, 'request-malformed'));
-    expect(await put('?dryrun=true', {})).toMatchObject(problem(400, 'request-malformed'));
+    expect(await put('?dryRun=true', { backup: 'none' })).toMatchObject(makeProblem(400, 'request-malformed'));
+    expect(await put('?dryRun=true', {}, { version: 99 })).toMatchObject(makeProblem(409, 'relying-party-conflict'));
+    expect(await put('?dryRun=yes', {})).toMatchObject(makeProblem(400, 'request-malformed'));
+    expect(await put('?dryrun=true', {})).toMatchObject(makeProblem(400, 'request-malformed'));
   });
 });
 

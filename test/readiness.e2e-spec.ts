@@ -12,7 +12,7 @@ let wire: Severable;
 beforeAll(async () => {
   service = await TestService.start({
     databaseUrl: async (url) => {
-      wire = await Severable.before(url);
+      wire = await Severable.openBefore(url);
       return wire.url;
     },
   });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { authenticationRejected, problem } from './support/bodies.js';
+import { makeAuthenticationRejected, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -78,7 +78,7 @@ describe('members that only one of the ceremonies has', () => {
     const named = { challenge: { userId: user }, interference: { response: { userHandle } } };
     expect(await login.authenticated(authenticator, named)).toMatchObject({ userId: user });
     const discoverable = await login.authenticate(authenticator, { interference: { response: { userHandle } } });
-    expect(discoverable).toMatchObject(authenticationRejected('user-handle-mismatch'));
+    expect(discoverable).toMatchObject(makeAuthenticationRejected('user-handle-mismatch'));
   });
 });
 
@@ -117,7 +117,7 @@ describe('transports (WebAuthn L3 §5.2.1: unknown values are stored too)', () =
     const answer = await login.register(newUser(), new Authenticator(), { interference: { response: { transports } } });
     const pointer = expect.stringMatching(/^\/response\/response\/transports/);
     const invalid = expect.arrayContaining([expect.objectContaining({ pointer })]);
-    expect(answer).toMatchObject(problem(400, 'request-malformed', { invalid }));
+    expect(answer).toMatchObject(makeProblem(400, 'request-malformed', { invalid }));
   });
 });
 
@@ -137,13 +137,13 @@ describe('conditional create (WebAuthn L3 §5.1.3), for which the client asks th
     const credential = await login.registered(newUser(), authenticator, { challenge, interference: silent });
     expect(credential).toMatchObject({ userVerified: false });
     const unverified = await login.authenticate(authenticator, { interference: { flags: { UV: false } } });
-    expect(unverified).toMatchObject(authenticationRejected('user-verification-missing'));
+    expect(unverified).toMatchObject(makeAuthenticationRejected('user-verification-missing'));
     expect(await login.authenticated(authenticator)).toMatchObject({ userVerified: true });
   });
 
   it('is decided by the challenge: an answer to another challenge needs both', async () => {
     const answer = await login.register(newUser(), new Authenticator(), { interference: silent });
-    expect(answer).toMatchObject(problem(422, 'registration-rejected', { reason: 'user-presence-missing' }));
+    expect(answer).toMatchObject(makeProblem(422, 'registration-rejected', { reason: 'user-presence-missing' }));
   });
 });
 
@@ -163,7 +163,7 @@ describe('a user with more passkeys than a browser accepts descriptors', () => {
     expect(publicKey.allowCredentials).toHaveLength(64);
     expect(publicKey.allowCredentials?.[0]?.id).toBe(credentialId);
     expect(await login.requestRegistration(user)).toMatchObject(
-      problem(422, 'policy-rejected', { reason: 'too-many-credentials' }),
+      makeProblem(422, 'policy-rejected', { reason: 'too-many-credentials' }),
     );
   });
 

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { RawConnections } from './support/raw-connection.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 import { until } from './support/until.js';
 
 let service: TestService;
@@ -52,8 +52,8 @@ describe('refused requests', () => {
     expect(Number(headers['retry-after'])).toBeGreaterThan(0);
     const told = await recorded('access.denied');
     expect(told).toEqual([
-      { by: spiffeId('operator'), records: 1, refused: 1 },
-      { by: spiffeId('stranger'), records: expect.any(Number), refused: 701 },
+      { by: toSpiffeId('operator'), records: 1, refused: 1 },
+      { by: toSpiffeId('stranger'), records: expect.any(Number), refused: 701 },
     ]);
     expect(told[1]!.records).toBeLessThanOrEqual(66);
   });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { policyRejected, problem } from './support/bodies.js';
+import { makePolicyRejected, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -105,13 +105,13 @@ describe('POST /v1/challenges/registration', () => {
 
     it('is demanded', async () => {
       const answer = await login.requestRegistration('ada', { identityProof: undefined });
-      expect(answer).toMatchObject(policyRejected('identity-proof-missing'));
+      expect(answer).toMatchObject(makePolicyRejected('identity-proof-missing'));
     });
 
     it.each([
       ['it has just been made', 0, { status: 201 }],
       ['it is young enough', 890, { status: 201 }],
-      ['it is too old', 910, policyRejected('identity-proof-too-old')],
+      ['it is too old', 910, makePolicyRejected('identity-proof-too-old')],
     ])('is checked for its age: %s', async (_, seconds, expected) => {
       expect(await login.requestRegistration('ada', provedSecondsAgo(seconds))).toMatchObject(expected);
     });
@@ -131,7 +131,7 @@ describe('POST /v1/challenges/registration', () => {
     const few = await service.relyingParty('few.example.com', { maxCredentialsPerUser: 1 });
     const credential = await few.registered('ada', new Authenticator());
     const refused = await few.requestRegistration('ada');
-    expect(refused).toMatchObject(policyRejected('too-many-credentials'));
+    expect(refused).toMatchObject(makePolicyRejected('too-many-credentials'));
     expect(refused.body).toMatchObject({ advice: expect.stringContaining('maxCredentialsPerUser') });
     const revoke = `/v1/credentials/${credential.id}/revoke`;
     await service.client.call('auth-service', 'POST', revoke, { reason: 'makes room' });
@@ -140,7 +140,7 @@ describe('POST /v1/challenges/registration', () => {
 
   it('refuses a relying party that the service does not have', async () => {
     const answer = await service.ceremonies('nowhere.example.com').requestRegistration('ada');
-    expect(answer).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(answer).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 
   it('follows the policy of the relying party', async () => {

@@ -3,12 +3,12 @@ import { type Attestation, falsified, noAttestation, packedSelf } from './suppor
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { CreationInterference } from './support/authenticator/interference.js';
 import { encodeCose, generateKey } from './support/authenticator/keys.js';
-import { policyRejected, problem, registrationRejected } from './support/bodies.js';
+import { makePolicyRejected, makeProblem, makeRegistrationRejected } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
-const SPENT = problem(409, 'challenge-spent');
+const SPENT = makeProblem(409, 'challenge-spent');
 
 let service: TestService;
 let login: Ceremonies<string>;
@@ -151,7 +151,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     const challenge = requireStatus(await login.requestRegistration(user), 201);
     const response = new Authenticator({ aaguid: AAGUID }).create(challenge.publicKey, login.origin, interference);
     const answer = await login.answerRegistration(challenge.challengeId, response);
-    expect(answer).toMatchObject(registrationRejected(reason));
+    expect(answer).toMatchObject(makeRegistrationRejected(reason));
     const honest = new Authenticator().create(challenge.publicKey, login.origin);
     expect(await login.answerRegistration(challenge.challengeId, honest)).toMatchObject(SPENT);
     const list = `/v1/credentials?rpId=login.example.com&userId=${user}`;
@@ -180,7 +180,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     '',
   ])('rejects the origin %j', async (origin) => {
     const answer = await login.register(newUser(), new Authenticator(), { interference: { clientData: { origin } } });
-    expect(answer).toMatchObject(registrationRejected('origin-mismatch'));
+    expect(answer).toMatchObject(makeRegistrationRejected('origin-mismatch'));
   });
 
   describe('enforces the policy on the answer, not only in the options:', () => {
@@ -218,19 +218,19 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     it.each(DENIED)('refuses %s', async (_, policy, model, reason) => {
       const rp = await service.relyingParty('policy.example.com', policy);
       const answer = await rp.register(newUser(), new Authenticator(model));
-      expect(answer).toMatchObject(registrationRejected(reason));
+      expect(answer).toMatchObject(makeRegistrationRejected(reason));
     });
 
     it('refuses another attachment than the requested one', async () => {
       const challenge = { authenticatorAttachment: 'cross-platform' };
       const answer = await login.register(newUser(), new Authenticator(), { challenge });
-      expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
+      expect(answer).toMatchObject(makeRegistrationRejected('authenticator-denied'));
     });
 
     it('refuses a credential that the browser reports as not discoverable', async () => {
       const interference = { credential: { clientExtensionResults: { credProps: { rk: false } } } };
       const answer = await login.register(newUser(), new Authenticator(), { interference });
-      expect(answer).toMatchObject(registrationRejected('authenticator-denied'));
+      expect(answer).toMatchObject(makeRegistrationRejected('authenticator-denied'));
       const rp = await service.relyingParty('server-side.example.com', { residentKey: 'discouraged' });
       const lax = await rp.register(newUser(), new Authenticator(), { interference });
       expect(lax).toMatchObject({ status: 201, body: { discoverable: false } });
@@ -245,7 +245,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
         answers.push(await few.answerRegistration(body.challengeId, response));
       }
       expect(answers[0]).toMatchObject({ status: 201 });
-      expect(answers[1]).toMatchObject(policyRejected('too-many-credentials'));
+      expect(answers[1]).toMatchObject(makePolicyRejected('too-many-credentials'));
     });
 
     it('accepts no user verification where it is only preferred, and says so', async () => {
@@ -260,7 +260,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
       const framedBy = (topOrigin: string) =>
         rp.register(newUser(), new Authenticator(), { interference: { clientData: { crossOrigin: true, topOrigin } } });
       expect(await framedBy(top)).toMatchObject({ status: 201 });
-      expect(await framedBy('https://evil.example')).toMatchObject(registrationRejected('cross-origin-denied'));
+      expect(await framedBy('https://evil.example')).toMatchObject(makeRegistrationRejected('cross-origin-denied'));
     });
   });
 
@@ -278,7 +278,7 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
     it('cannot be claimed by the answer', async () => {
       const rp = await service.relyingParty('conditional.example.com', { userVerification: 'preferred' });
       const answer = await rp.register(newUser(), new Authenticator(), unseen);
-      expect(answer).toMatchObject(registrationRejected('user-presence-missing'));
+      expect(answer).toMatchObject(makeRegistrationRejected('user-presence-missing'));
     });
   });
 });

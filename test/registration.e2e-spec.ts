@@ -3,13 +3,13 @@ import { packedBy, packedSelf } from './support/authenticator/attestation.js';
 import { createAttestationAuthority } from './support/authenticator/attestation-authority.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type AlgorithmName, COSE } from './support/authenticator/keys.js';
-import { problem, registrationRejected } from './support/bodies.js';
+import { makeProblem, makeRegistrationRejected } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-const SPENT = problem(409, 'challenge-spent');
+const SPENT = makeProblem(409, 'challenge-spent');
 
 let service: TestService;
 let login: Ceremonies<string>;
@@ -46,12 +46,12 @@ describe('POST /v1/credentials', () => {
         userVerified: true,
         attestation: { format: 'none', trust: 'none' },
         signCount: 0,
-        createdBy: spiffeId('auth-service'),
+        createdBy: toSpiffeId('auth-service'),
         lastUsedAt: null,
         statusReason: null,
       },
     });
-    expect(await service.credential(answer.body.id)).toEqual(answer.body);
+    expect(await service.readCredential(answer.body.id)).toEqual(answer.body);
   });
 
   it('gives a name to a passkey that the caller did not name', async () => {
@@ -95,7 +95,7 @@ describe('POST /v1/credentials', () => {
       const attestation = packedBy(await authority.issue());
       for (const model of [{ attestation }, { attestation: packedSelf }, {}]) {
         const answer = await trusting.register(newUser(), new Authenticator(model));
-        expect(answer).toMatchObject(registrationRejected('attestation-untrusted'));
+        expect(answer).toMatchObject(makeRegistrationRejected('attestation-untrusted'));
       }
     });
   });
@@ -142,7 +142,7 @@ describe('POST /v1/credentials', () => {
       const { publicKey: creation } = requireStatus(await login.requestRegistration(newUser()), 201);
       const response = new Authenticator().create({ ...creation, challenge: publicKey.challenge }, login.origin);
       const answer = await login.answerRegistration(challengeId, response);
-      expect(answer).toMatchObject(registrationRejected('ceremony-mismatch'));
+      expect(answer).toMatchObject(makeRegistrationRejected('ceremony-mismatch'));
     });
 
     it('once when it is answered 20 times at the same time', async () => {
@@ -163,7 +163,7 @@ describe('POST /v1/credentials', () => {
       await login.registered(first, new Authenticator(), { interference: { credentialId } });
       const user = who === 'the same user' ? first : newUser();
       const answer = await login.register(user, new Authenticator(), { interference: { credentialId } });
-      expect(answer).toMatchObject(problem(409, 'credential-exists'));
+      expect(answer).toMatchObject(makeProblem(409, 'credential-exists'));
     });
 
     it('free at another relying party', async () => {

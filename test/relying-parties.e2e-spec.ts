@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { problem } from './support/bodies.js';
+import { makeProblem } from './support/bodies.js';
 import { requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -101,7 +101,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
       status: 200,
       body: { name: 'First', version: 2 },
     });
-    expect(await put(rpId, { ...read, name: 'Second' })).toMatchObject(problem(409, 'relying-party-conflict'));
+    expect(await put(rpId, { ...read, name: 'Second' })).toMatchObject(makeProblem(409, 'relying-party-conflict'));
     expect(await get(rpId)).toMatchObject({ body: { name: 'First', version: 2 } });
   });
 
@@ -134,7 +134,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     ['text', 'https://login.example.com'],
   ])('refuses %s', async (_, origins) => {
     const answer = await put(newRpId(), { origins });
-    expect(answer).toMatchObject(problem(400, 'request-malformed'));
+    expect(answer).toMatchObject(makeProblem(400, 'request-malformed'));
     expect(JSON.stringify(answer.body)).toContain('/origins');
   });
 
@@ -164,7 +164,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     ['text for a boolean', { identityProof: { required: 'true' } }, '/policy/identityProof/required'],
   ])('refuses %s', async (_, policy, pointer) => {
     const answer = await put(newRpId(), { policy });
-    expect(answer).toMatchObject(problem(400, 'request-malformed'));
+    expect(answer).toMatchObject(makeProblem(400, 'request-malformed'));
     expect(JSON.stringify(answer.body)).toContain(`"${pointer}`);
   });
 
@@ -180,7 +180,7 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
   });
 
   it('refuses a body for another relying party', async () => {
-    expect(await put(newRpId(), { rpId: 'login.example.com' })).toMatchObject(problem(400, 'request-malformed'));
+    expect(await put(newRpId(), { rpId: 'login.example.com' })).toMatchObject(makeProblem(400, 'request-malformed'));
   });
 });
 
@@ -200,7 +200,7 @@ describe('GET /v1/relying-parties', () => {
   });
 
   it('answers 404 for any other', async () => {
-    expect(await get('nowhere.example.com')).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(await get('nowhere.example.com')).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 });
 
@@ -215,7 +215,7 @@ describe('GET /v1/relying-parties/{rpId}/related-origins', () => {
 
   it('answers 404 for any other', async () => {
     const path = '/v1/relying-parties/nowhere.example.com/related-origins';
-    expect(await service.client.call('operator', 'GET', path)).toMatchObject(problem(404, 'relying-party-unknown'));
+    expect(await service.client.call('operator', 'GET', path)).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 });
 

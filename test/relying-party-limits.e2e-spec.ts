@@ -4,23 +4,23 @@ import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { AuditLog } from './support/audit-log.js';
-import { type Credential, type Page, problem } from './support/bodies.js';
+import { type Credential, type Page, makeProblem } from './support/bodies.js';
 import { requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
 /** A caller with every permission, for one relying party. */
 const LIMITED = 'limited';
 const POLICY = `version: 1
 trustDomain: passkey-manager.local
 services:
-  - id: ${spiffeId('auth-service')}
+  - id: ${toSpiffeId('auth-service')}
     permissions: [passkeys:register, passkeys:authenticate, passkeys:read]
-  - id: ${spiffeId('operator')}
+  - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read]
-  - id: ${spiffeId('auditor')}
+  - id: ${toSpiffeId('auditor')}
     permissions: [audit:read, audit:export]
-  - id: ${spiffeId(LIMITED)}
+  - id: ${toSpiffeId(LIMITED)}
     permissions:
       [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage, passkeys:erase,
        relying-parties:read, relying-parties:write, audit:read, audit:export]
@@ -74,8 +74,8 @@ afterAll(() => service.stop());
 const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
   service.client.call(LIMITED, method, path, body);
 
-const RP_DENIED = problem(403, 'relying-party-denied');
-const UNKNOWN = problem(404, 'credential-unknown');
+const RP_DENIED = makeProblem(403, 'relying-party-denied');
+const UNKNOWN = makeProblem(404, 'credential-unknown');
 const SETTINGS = { name: 'Example', origins: ['https://x.example'] };
 const because = { reason: 'because' };
 const nothing = (): undefined => undefined;
@@ -86,8 +86,13 @@ type Row = [route: string, denial: object, path: (of: Foreign) => string, body: 
 const ROUTES: Row[] = [
   ['POST /v1/challenges/registration', RP_DENIED, () => '', ({ rpId }) => registrationOf(rpId)],
   ['POST /v1/challenges/authentication', RP_DENIED, () => '', ({ rpId }) => ({ rpId })],
-  ['POST /v1/credentials', problem(409, 'challenge-spent'), () => '', (of) => answerOf(of, 'registration')],
-  ['POST /v1/credentials/verify', problem(409, 'challenge-spent'), () => '', (of) => answerOf(of, 'authentication')],
+  ['POST /v1/credentials', makeProblem(409, 'challenge-spent'), () => '', (of) => answerOf(of, 'registration')],
+  [
+    'POST /v1/credentials/verify',
+    makeProblem(409, 'challenge-spent'),
+    () => '',
+    (of) => answerOf(of, 'authentication'),
+  ],
   ['GET /v1/credentials', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, nothing],
   ['GET /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, nothing],
   ['PATCH /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, () => ({ name: 'Mine now' })],
@@ -99,8 +104,8 @@ const ROUTES: Row[] = [
   ['GET /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],
   ['GET /v1/relying-parties/{rpId}/related-origins', RP_DENIED, ({ rpId }) => rpId, nothing],
-  ['GET /v1/audit/events/{id}', problem(404, 'event-unknown'), ({ event }) => event, nothing],
-  ['GET /v1/audit/events/{id}/proof', problem(404, 'event-unknown'), ({ event }) => event, nothing],
+  ['GET /v1/audit/events/{id}', makeProblem(404, 'event-unknown'), ({ event }) => event, nothing],
+  ['GET /v1/audit/events/{id}/proof', makeProblem(404, 'event-unknown'), ({ event }) => event, nothing],
 ];
 
 /** Lists that name no relying party, and may contain only the caller's own. */
@@ -132,7 +137,7 @@ describe('a caller that is limited to one relying party', () => {
   });
 
   it.each(ROUTES)('learns nothing about another one by %s', async (route, denial, path, body) => {
-    const before = await service.state();
+    const before = await service.digestTables();
     const told = [theirs, NOBODY].map(async (of) => {
       const { status, body: answer } = await ask(...targetOf(route, path(of)), body(of));
       expect({ status, body: answer }).toMatchObject(denial);
@@ -140,7 +145,7 @@ describe('a caller that is limited to one relying party', () => {
     });
     const [existing, missing] = await Promise.all(told);
     expect(existing).toBe(missing);
-    expect(await service.state()).toEqual(before);
+    expect(await service.digestTables()).toEqual(before);
   });
 
   it('uses up no challenge of another one', async () => {

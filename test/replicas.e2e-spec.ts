@@ -3,13 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { authenticationRejected, problem } from './support/bodies.js';
+import { makeAuthenticationRejected, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import type { DevelopmentIdentity } from './support/service.js';
 import { ServiceProcess } from './support/service-process.js';
 
-const SPENT = problem(409, 'challenge-spent');
+const SPENT = makeProblem(409, 'challenge-spent');
 
 let dataDir: string;
 let database: TestDatabase;
@@ -88,7 +88,7 @@ describe('two replicas on one database', () => {
     const counters = answers.filter(({ status }) => status === 200).map(({ body }) => body.credential.signCount);
     expect(new Set(counters).size).toBe(counters.length);
     for (const answer of answers.filter(({ status }) => status !== 200)) {
-      expect(answer).toMatchObject(authenticationRejected('sign-count-regressed'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('sign-count-regressed'));
     }
     const { body } = await replicas[1]!.client.call('auth-service', 'GET', `/v1/credentials/${id}`);
     expect(body).toMatchObject({ signCount: Math.max(...counters) });
@@ -102,7 +102,7 @@ describe('two replicas on one database', () => {
     await replicas[0]!.client.call('auth-service', 'POST', `/v1/credentials/${id}/revoke`, { reason: 'lost' });
     const response = authenticator.get(challenge.publicKey, b.origin);
     expect(await b.answerAuthentication(challenge.challengeId, response)).toMatchObject(
-      authenticationRejected('credential-revoked'),
+      makeAuthenticationRejected('credential-revoked'),
     );
   });
 
@@ -116,7 +116,7 @@ describe('two replicas on one database', () => {
       requireStatus(await (count % 2 === 0 ? a : b).requestAuthentication({ userId: 'barbara' }), 201);
     }
     for (const replica of [a, b]) {
-      const limited = problem(429, 'rate-limited', { reason: 'too-many-challenges' });
+      const limited = makeProblem(429, 'rate-limited', { reason: 'too-many-challenges' });
       expect(await replica.requestAuthentication({ userId: 'barbara' })).toMatchObject(limited);
       expect(await replica.requestRegistration('barbara')).toMatchObject(limited);
       requireStatus(await replica.requestAuthentication({ userId: 'shafi' }), 201);
@@ -133,7 +133,7 @@ describe('two replicas on one database', () => {
     await a.registered('frances', authenticator);
     await b.authenticated(authenticator);
     await demand({ authenticators: { deny: [aaguid] } });
-    expect(await b.authenticate(authenticator)).toMatchObject(authenticationRejected('authenticator-denied'));
+    expect(await b.authenticate(authenticator)).toMatchObject(makeAuthenticationRejected('authenticator-denied'));
     await demand({});
     await b.authenticated(authenticator);
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type AuditEvent, type Credential, type Page, problem } from './support/bodies.js';
+import { type AuditEvent, type Credential, type Page, makeProblem } from './support/bodies.js';
 import { requireStatus } from './support/ceremonies.js';
 import { ServiceProcess } from './support/service-process.js';
 
@@ -101,7 +101,7 @@ describe('after kill -9 at a random moment under load', () => {
   it('the answered challenges stay spent', async () => {
     for (const { challengeId, response } of acknowledged.slice(-20)) {
       expect(await service.ceremonies.answerRegistration(challengeId, response)).toMatchObject(
-        problem(409, 'challenge-spent'),
+        makeProblem(409, 'challenge-spent'),
       );
     }
   });

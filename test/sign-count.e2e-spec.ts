@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { generateKey } from './support/authenticator/keys.js';
-import { authenticationRejected, type Credential } from './support/bodies.js';
+import { makeAuthenticationRejected, type Credential } from './support/bodies.js';
 import type { Ceremonies } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -43,12 +43,12 @@ describe('the service checks what an authenticator reports about itself:', () =>
       const { id } = await rp.registered(newUser(), device, { interference: { signCount: from } });
       let answer;
       for (const signCount of counts) answer = await rp.authenticate(device, { interference: { signCount } });
-      return { answer, stored: (await service.credential<Credential>(id)).signCount };
+      return { answer, stored: (await service.readCredential<Credential>(id)).signCount };
     };
 
     it.each(COUNTS)('is checked when it %s: from %d by %j', async (_, from, counts, expected) => {
       const { answer, stored } = await run(login, from, counts);
-      if (expected === 'reject') expect(answer).toMatchObject(authenticationRejected('sign-count-regressed'));
+      if (expected === 'reject') expect(answer).toMatchObject(makeAuthenticationRejected('sign-count-regressed'));
       else expect(answer).toMatchObject({ status: 200, body: { risks: [] } });
       expect(stored).toBe(expected === 'reject' ? from : expected);
     });
@@ -69,7 +69,7 @@ describe('the service checks what an authenticator reports about itself:', () =>
       const passkey = { ...device.newest, key: generateKey('ES256') };
       const interference = { signCount: 1, passkey };
       expect(await login.authenticate(device, { interference })).toMatchObject(
-        authenticationRejected('signature-invalid'),
+        makeAuthenticationRejected('signature-invalid'),
       );
     });
 
@@ -86,9 +86,9 @@ describe('the service checks what an authenticator reports about itself:', () =>
   describe('the backup state (WebAuthn L3 §6.1.3)', () => {
     it('is kept current', async () => {
       await login.authenticated(authenticator, { interference: { flags: { BS: false } } });
-      expect(await service.credential(credential.id)).toMatchObject({ backedUp: false });
+      expect(await service.readCredential(credential.id)).toMatchObject({ backedUp: false });
       await login.authenticated(authenticator, { interference: { flags: { BS: true } } });
-      expect(await service.credential(credential.id)).toMatchObject({ backedUp: true });
+      expect(await service.readCredential(credential.id)).toMatchObject({ backedUp: true });
     });
 
     const becomesEligible = { interference: { flags: { BE: true, BS: true } } };
@@ -102,10 +102,10 @@ describe('the service checks what an authenticator reports about itself:', () =>
         risks: ['backup-eligibility-changed'],
         grown: { backupEligible: true },
       });
-      expect(await service.credential(id)).toMatchObject({ backupEligible: true, backedUp: true });
+      expect(await service.readCredential(id)).toMatchObject({ backupEligible: true, backedUp: true });
       expect(await rp.authenticated(bound, becomesEligible)).toMatchObject({ risks: [] });
       const answer = await rp.authenticate(bound, { interference: { flags: { BE: false, BS: false } } });
-      expect(answer).toMatchObject(authenticationRejected('backup-eligibility-changed'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('backup-eligibility-changed'));
     });
 
     it('with eligibility that appears is refused when the policy demands device-bound passkeys', async () => {
@@ -115,8 +115,8 @@ describe('the service checks what an authenticator reports about itself:', () =>
       const { id } = await rp.registered(newUser(), bound);
       await service.relyingParty('bound.example.com', { ...policy, backup: 'device-bound' });
       const answer = await rp.authenticate(bound, becomesEligible);
-      expect(answer).toMatchObject(authenticationRejected('backup-state-denied'));
-      expect(await service.credential(id)).toMatchObject({ backupEligible: false });
+      expect(answer).toMatchObject(makeAuthenticationRejected('backup-state-denied'));
+      expect(await service.readCredential(id)).toMatchObject({ backupEligible: false });
     });
 
     it('with eligibility that appears is accepted when the policy demands passkeys that can be backed up', async () => {
@@ -125,7 +125,7 @@ describe('the service checks what an authenticator reports about itself:', () =>
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       await rp.registered(newUser(), bound);
       await service.relyingParty('synced.example.com', { ...policy, backup: 'synced' });
-      expect(await rp.authenticate(bound)).toMatchObject(authenticationRejected('backup-state-denied'));
+      expect(await rp.authenticate(bound)).toMatchObject(makeAuthenticationRejected('backup-state-denied'));
       expect(await rp.authenticated(bound, becomesEligible)).toMatchObject({ risks: ['backup-eligibility-changed'] });
     });
 
@@ -140,7 +140,7 @@ describe('the service checks what an authenticator reports about itself:', () =>
       const bound = new Authenticator({ backupEligible: false, backedUp: false });
       await login.registered(newUser(), bound);
       const answer = await login.authenticate(bound, { interference: { flags: { BE: true } } });
-      expect(answer).toMatchObject(authenticationRejected('backup-eligibility-changed'));
+      expect(answer).toMatchObject(makeAuthenticationRejected('backup-eligibility-changed'));
     });
   });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { BindingKeyCheck } from '../src/credentials/binding-key-check.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type Credential, problem } from './support/bodies.js';
+import { type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -53,7 +53,9 @@ describe('GET /v1/users/{userId}/signals', () => {
     await login.registered(user, new Authenticator());
     await change(assignment, values);
     const answer = await signals();
-    expect(answer).toMatchObject(problem(503, 'unavailable', { detail: expect.stringContaining('integrity check') }));
+    expect(answer).toMatchObject(
+      makeProblem(503, 'unavailable', { detail: expect.stringContaining('integrity check') }),
+    );
     expect(answer.headers['retry-after']).toBe('60');
     expect(await reported()).toBe(true);
   });
@@ -63,13 +65,13 @@ describe('GET /v1/users/{userId}/signals', () => {
     await act('revoke');
     expect(requireStatus(await signals(), 200).allAcceptedCredentials.allAcceptedCredentialIds).toHaveLength(1);
     await change('credential_id = $2', [randomBytes(32)]);
-    expect(await signals()).toMatchObject(problem(503, 'unavailable'));
+    expect(await signals()).toMatchObject(makeProblem(503, 'unavailable'));
     expect(await reported()).toBe(true);
   });
 
   it('returns the list again when the row is as it was', async () => {
     await change("status = 'revoked'");
-    expect(await signals()).toMatchObject(problem(503, 'unavailable'));
+    expect(await signals()).toMatchObject(makeProblem(503, 'unavailable'));
     await change("status = 'active'");
     const { allAcceptedCredentials } = requireStatus(await signals(), 200);
     expect(allAcceptedCredentials.allAcceptedCredentialIds).toEqual([credential.credentialId]);
@@ -85,7 +87,7 @@ describe('the erasure of a user', () => {
     const before = requireStatus(await signals(), 200);
     const path = `/v1/users/${user}?rpId=${login.rpId}`;
     expect(await service.client.call('operator', 'DELETE', path)).toMatchObject({ status: 204, body: undefined });
-    expect(await signals()).toMatchObject(problem(404, 'not-found'));
+    expect(await signals()).toMatchObject(makeProblem(404, 'not-found'));
     expect(signalsAfterErasure(before).allAcceptedCredentials).toEqual({
       rpId: login.rpId,
       userId: authenticator.newest.userHandle.toString('base64url'),
@@ -100,7 +102,7 @@ describe('the refusal of a passkey that is not found', () => {
       challenge: named ? { userId: user } : {},
       interference: { passkey: authenticator.newest, ...interference },
     });
-    expect(answer).toMatchObject(problem(422, 'authentication-rejected', { reason: 'credential-unknown' }));
+    expect(answer).toMatchObject(makeProblem(422, 'authentication-rejected', { reason: 'credential-unknown' }));
     return answer.body as unknown as { signal?: object };
   };
   const SIGNAL = { signal: { unknownCredential: expect.any(Object) } };
@@ -155,7 +157,7 @@ describe('a binding key that does not fit the rows', () => {
       const indicator = { status: 'down', message: 'it does not fit the credential rows', rows: expect.any(Number) };
       expect(await ready(other)).toMatchObject({ status: 'error', details: { binding_key: indicator } });
       const path = `/v1/users/${user}/signals?rpId=${login.rpId}`;
-      expect(await other.client.call('auth-service', 'GET', path)).toMatchObject(problem(503, 'unavailable'));
+      expect(await other.client.call('auth-service', 'GET', path)).toMatchObject(makeProblem(503, 'unavailable'));
     } finally {
       await other.stop();
     }

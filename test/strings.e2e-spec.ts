@@ -13,14 +13,14 @@ import {
   type AuditEvent,
   type Credential,
   type Page,
-  problem,
+  makeProblem,
   type RegistrationChallenge,
   type Verification,
 } from './support/bodies.js';
 import { requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
-import { REFUSED_TEXTS, spell, type Spelling, SPELLINGS, texts } from './support/strings.js';
+import { REFUSED_TEXTS, spell, type Spelling, SPELLINGS, generateTexts } from './support/strings.js';
 
 /** Strings of users and callers, through every route that takes some and back through every view of the audit log. */
 
@@ -55,15 +55,15 @@ interface Strings {
 }
 
 const STRINGS: fc.Arbitrary<Strings> = fc.record({
-  id: texts(256),
-  name: texts(256),
-  displayName: texts(256),
-  method: texts(64),
-  reference: texts(256),
-  passkey: texts(64),
-  renamed: texts(64),
-  reasons: fc.tuple(texts(256), texts(256), texts(256)),
-  party: texts(256),
+  id: generateTexts(256),
+  name: generateTexts(256),
+  displayName: generateTexts(256),
+  method: generateTexts(64),
+  reference: generateTexts(256),
+  passkey: generateTexts(64),
+  renamed: generateTexts(64),
+  reasons: fc.tuple(generateTexts(256), generateTexts(256), generateTexts(256)),
+  party: generateTexts(256),
   spelling: fc.constantFrom(...SPELLINGS),
 });
 
@@ -170,7 +170,7 @@ async function review(id: string, speller: Speller, said: Record<string, string[
       'GET',
       `/v1/audit/events/${event.metadata.uid}`,
     );
-    expect([status, withoutPlace(body)]).toEqual([200, withoutPlace(event)]);
+    expect([status, omitPlace(body)]).toEqual([200, omitPlace(event)]);
     shown.set(event.metadata.uid, body);
   }
 }
@@ -183,7 +183,7 @@ function wordsOf(events: readonly AuditEvent[], member: string): string[] {
 }
 
 /** Leaves out the sequence number, which an event gets a moment after it is written. */
-const withoutPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: AuditEvent): object => ({
+const omitPlace = ({ metadata: { sequence: _, ...metadata }, ...event }: AuditEvent): object => ({
   ...event,
   metadata,
 });
@@ -229,11 +229,11 @@ describe('an export of events with such texts', () => {
     expect(shown.size).toBeGreaterThanOrEqual(RUNS);
     for (const [uid, event] of shown) {
       const { uid: userId, uid_alt: name }: { uid?: string; uid_alt?: string } = event.user ?? {};
-      const named = JSON.parse(JSON.stringify(withoutPlace(event)), (member, value: unknown) => {
+      const named = JSON.parse(JSON.stringify(omitPlace(event)), (member, value: unknown) => {
         if (member === 'uid_alt') return undefined;
         return value === userId && /^(user_)?uid$/.test(member) ? (name ?? value) : value;
       }) as object;
-      if (event.user) expect(withoutPlace(events.get(uid)!)).toEqual(named);
+      if (event.user) expect(omitPlace(events.get(uid)!)).toEqual(named);
       expect(events.has(uid)).toBe(true);
     }
   });
@@ -311,14 +311,14 @@ describe('a value that is not text', () => {
   ];
 
   it.each(REQUESTS)('is refused and changes nothing: %s', async (what, request) => {
-    const before = await service.state();
+    const before = await service.digestTables();
     const mayBeEmpty = what === 'displayName';
     for (const [, json] of REFUSED_TEXTS.filter(([kind]) => !(mayBeEmpty && kind === 'nothing'))) {
       const [identity, method, path, body] = request(json);
       expect(await service.client.send(identity, method, path, { headers: JSON_TYPE, body })).toMatchObject(
-        problem(400, 'request-malformed', { invalid: expect.any(Array) }),
+        makeProblem(400, 'request-malformed', { invalid: expect.any(Array) }),
       );
     }
-    expect(await service.state()).toEqual(before);
+    expect(await service.digestTables()).toEqual(before);
   });
 });

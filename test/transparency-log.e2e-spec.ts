@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { problem } from './support/bodies.js';
+import { makeProblem } from './support/bodies.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { openCheckpoint } from '../src/tlog/checkpoint.js';
 import { parseConsistency, verifyEvent } from '../src/tlog/proof-documents.js';
@@ -93,7 +93,7 @@ describe('the transparency log', () => {
   it.each(['from=2&to=1', 'from=0&to=99999999', 'from=-1&to=2', 'from=a&to=b', 'from=1', ''])(
     'gives no consistency proof from %j',
     async (query) => {
-      expect(await get(`/v1/audit/consistency?${query}`)).toMatchObject(problem(400, 'request-malformed'));
+      expect(await get(`/v1/audit/consistency?${query}`)).toMatchObject(makeProblem(400, 'request-malformed'));
     },
   );
 
@@ -152,7 +152,7 @@ describe('the transparency log', () => {
     const rest = await verifyExport(once(await exported('?from=20')), keys);
     expect([rest.from, rest.to]).toEqual([20, rest.checkpoint.size]);
     expect(await verifyExport(once(await exported('?from=999999')), keys)).toMatchObject({ events: 0 });
-    expect(await get('/v1/audit/export?from=-1')).toMatchObject(problem(400, 'request-malformed'));
+    expect(await get('/v1/audit/export?from=-1')).toMatchObject(makeProblem(400, 'request-malformed'));
   });
 
   it('records that it was exported', async () => {
@@ -163,7 +163,7 @@ describe('the transparency log', () => {
 
   it.each(['auth-service', 'operator', 'stranger'])('is closed to %s', async (identity) => {
     for (const path of ['export', 'key', 'checkpoint', 'consistency?from=0&to=1']) {
-      expect(await get(`/v1/audit/${path}`, identity)).toMatchObject(problem(403, 'permission-denied'));
+      expect(await get(`/v1/audit/${path}`, identity)).toMatchObject(makeProblem(403, 'permission-denied'));
     }
   });
 });

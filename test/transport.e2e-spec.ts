@@ -1,14 +1,14 @@
 import { connect, type ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
-import { problem } from './support/bodies.js';
+import { makeProblem } from './support/bodies.js';
 import { Client, type ClientCertificate, type RawRequest } from './support/client.js';
 import { type CertificateProfile, issueByStranger, KeyUsageFlags } from './support/pki.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
-const UNIDENTIFIED = problem(401, 'caller-unidentified');
+const UNIDENTIFIED = makeProblem(401, 'caller-unidentified');
 const HOUR_MS = 3_600_000;
-const ID = spiffeId('auth-service');
+const ID = toSpiffeId('auth-service');
 
 let service: TestService;
 let revoked: ClientCertificate;
@@ -115,7 +115,7 @@ describe('the handshake', () => {
 describe('a certificate that the handshake accepts but that is not an X.509-SVID', () => {
   it.each<[string, Partial<CertificateProfile>]>([
     ['without a URI name', { uris: [] }],
-    ['with two URI names', { uris: [ID, spiffeId('operator')] }],
+    ['with two URI names', { uris: [ID, toSpiffeId('operator')] }],
     ['of another trust domain', { uris: ['spiffe://evil.example/auth-service'] }],
     ['of another scheme', { uris: ['https://passkey-manager.local/auth-service'] }],
     ['of a trust domain without a path', { uris: ['spiffe://passkey-manager.local'] }],
@@ -141,7 +141,7 @@ describe('a certificate that the handshake accepts but that is not an X.509-SVID
   });
 
   it('with two URI names is answered, so that its owner learns why', async () => {
-    const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
+    const certificate = await service.pki.issue({ uris: [ID, toSpiffeId('operator')] });
     expect(await callWith(certificate)).toMatchObject(UNIDENTIFIED);
     const [entry] = await denied();
     expect(entry).toMatchObject({ status_id: 2, status_code: 'caller-unidentified' });
@@ -158,7 +158,7 @@ describe('a certificate that the handshake accepts but that is not an X.509-SVID
     ],
     ['sends a body that is too long', 'POST', '/v1/credentials', { body: 'x'.repeat(100_000) }],
   ])('is refused on every route when it %s', async (_, method, path, raw) => {
-    const certificate = await service.pki.issue({ uris: [ID, spiffeId('operator')] });
+    const certificate = await service.pki.issue({ uris: [ID, toSpiffeId('operator')] });
     const client = new Client(service.running.httpsUrl, service.pki.ca, () => certificate);
     const [before] = await denied();
     expect(await client.send('odd', method, path, raw)).toMatchObject({
@@ -197,7 +197,7 @@ describe('on every request', () => {
     'no identity is taken from the header %s',
     async (header) => {
       const stranger = service.pki.certificateOf('stranger');
-      const forged = `By=${spiffeId('gateway')};URI=${ID}`;
+      const forged = `By=${toSpiffeId('gateway')};URI=${ID}`;
       const answer = await callWith(stranger, { [header]: forged });
       expect([400, 401, 403]).toContain(answer.status);
       const own = await callWith(service.pki.certificateOf('auth-service'), { [header]: forged });

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { type Credential, problem } from './support/bodies.js';
+import { type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 import { Severable } from './support/severable.js';
 import { until } from './support/until.js';
 
-const UNAVAILABLE = problem(503, 'unavailable');
+const UNAVAILABLE = makeProblem(503, 'unavailable');
 
 let service: TestService;
 let wire: Severable;
@@ -17,7 +17,7 @@ let credential: Credential;
 beforeAll(async () => {
   service = await TestService.start({
     databaseUrl: async (url) => {
-      wire = await Severable.before(url);
+      wire = await Severable.openBefore(url);
       return wire.url;
     },
   });
@@ -69,7 +69,7 @@ describe('when the database cannot be reached', () => {
     const assertion = authenticator.get(authentication.publicKey, login.origin, {
       passkey: authenticator.passkeys[0]!,
     });
-    const before = await service.state();
+    const before = await service.digestTables();
 
     wire.cut();
     for (const [name, request] of requests()) expect([name, await request()]).toMatchObject([name, UNAVAILABLE]);
@@ -79,7 +79,7 @@ describe('when the database cannot be reached', () => {
     expect(await health('live')).toBe(200);
 
     wire.restore();
-    expect(await service.state()).toEqual(before);
+    expect(await service.digestTables()).toEqual(before);
     await until(async () => (await health('ready')) === 200);
     expect(await login.answerRegistration(registration.challengeId, creation)).toMatchObject({ status: 201 });
     expect(await login.answerAuthentication(authentication.challengeId, assertion)).toMatchObject({ status: 200 });
@@ -113,11 +113,11 @@ describe('when the audit log cannot be written (PCI DSS 10.5)', () => {
         $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '${sqlState}'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION refuse();
     `);
-    const before = await service.state();
+    const before = await service.digestTables();
     const recorded = requests().filter(
       ([name]) => !['a list', 'a credential', 'signals', 'relying parties'].includes(name),
     );
     for (const [name, request] of recorded) expect([name, await request()]).toMatchObject([name, UNAVAILABLE]);
-    expect(await service.state()).toEqual(before);
+    expect(await service.digestTables()).toEqual(before);
   });
 });

@@ -5,7 +5,7 @@ import { AuditService } from '../src/audit/audit.service.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { ClientCertificate } from './support/client.js';
 import { type RawConnection, RawConnections } from './support/raw-connection.js';
-import { spiffeId, TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 import { until } from './support/until.js';
 
 let service: TestService;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   for (let event = 0; event < 60; event += 1) {
     await audit.record(null, { type: 'service.start', outcome: 'success', facts: { padding: 'x'.repeat(200_000) } });
   }
-  await until(async () => (await service.metric('passkey_audit_log_sequenced_events')) > 60);
+  await until(async () => (await service.readMetric('passkey_audit_log_sequenced_events')) > 60);
 });
 afterEach(() => {
   connections.close();
@@ -29,7 +29,7 @@ afterAll(() => service.stop());
 const EXPORT = 'GET /v1/audit/export HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 /** Opens a connection that begins to receive an export and then stops reading. */
-async function unreadExport(identity: string | ClientCertificate = 'auditor'): Promise<RawConnection> {
+async function beginUnreadExport(identity: string | ClientCertificate = 'auditor'): Promise<RawConnection> {
   const connection = await connections.connect(identity);
   connection.socket.write(EXPORT);
   await once(connection.socket, 'data');
@@ -55,12 +55,12 @@ const round = (): Promise<void> => sleep(1_200);
 
 describe('an answer that its caller does not read', () => {
   it('is cut off after 30 seconds, and meanwhile holds no place that others need', async () => {
-    const unread = await unreadExport();
+    const unread = await beginUnreadExport();
     await round();
     service.clock.advance(20);
     await round();
     expect(await isCut(unread)).toBe(false);
-    expect(await service.metric('passkey_http_requests_in_flight')).toBe(0);
+    expect(await service.readMetric('passkey_http_requests_in_flight')).toBe(0);
     const parties = await service.relyingParty('login.example.com');
     const phone = new Authenticator();
     await parties.registered('ada', phone);
@@ -70,7 +70,7 @@ describe('an answer that its caller does not read', () => {
   });
 
   it('is kept while the caller reads it slowly', async () => {
-    const slow = await unreadExport();
+    const slow = await beginUnreadExport();
     for (let pause = 0; pause < 3; pause += 1) {
       await round();
       service.clock.advance(20);
@@ -82,8 +82,8 @@ describe('an answer that its caller does not read', () => {
 
   it('ends when its caller’s certificate ends', async () => {
     const notAfter = new Date(service.clock.now().getTime() + 15_000);
-    const ending = await unreadExport(await service.pki.issue({ uris: [spiffeId('auditor')], notAfter }));
-    const lasting = await unreadExport();
+    const ending = await beginUnreadExport(await service.pki.issue({ uris: [toSpiffeId('auditor')], notAfter }));
+    const lasting = await beginUnreadExport();
     service.clock.advance(16);
     await until(() => isCut(ending));
     expect(await isCut(lasting)).toBe(false);
@@ -92,7 +92,7 @@ describe('an answer that its caller does not read', () => {
 
 describe('exports', () => {
   it('run two at a time for one identity, and the third is refused with a time to come back', async () => {
-    const [first] = [await unreadExport(), await unreadExport()];
+    const [first] = [await beginUnreadExport(), await beginUnreadExport()];
     const third = await service.client.call('auditor', 'GET', '/v1/audit/export?from=0&to=1');
     expect(third).toMatchObject({ status: 429, body: { type: 'urn:passkey-manager:problem:rate-limited' } });
     expect(Number(third.headers['retry-after'])).toBeGreaterThan(0);

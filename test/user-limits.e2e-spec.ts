@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { authenticationRejected, problem } from './support/bodies.js';
+import { makeAuthenticationRejected, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import { TestService } from './support/service.js';
 
@@ -39,7 +39,7 @@ afterEach(() => {
 });
 
 const limited = (reason: string, seconds: number): object => ({
-  ...problem(429, 'rate-limited', { reason }),
+  ...makeProblem(429, 'rate-limited', { reason }),
   headers: { 'retry-after': String(seconds) },
 });
 const tooMany = (seconds: number): object => limited('too-many-challenges', seconds);
@@ -56,7 +56,7 @@ async function refused(named = true): Promise<void> {
     challenge: named ? { userId: user } : {},
     interference: { signature: (bytes) => Buffer.from(bytes.toReversed()) },
   });
-  expect(answer).toMatchObject(authenticationRejected('signature-invalid'));
+  expect(answer).toMatchObject(makeAuthenticationRejected('signature-invalid'));
 }
 
 const limits = (): ReturnType<AuditLog['events']> => log.events({ type: 'challenge.limit', userId: user });
@@ -85,10 +85,10 @@ describe('challenges of one user', () => {
   it('store nothing when they are over the limit', async () => {
     await times(LIMITS.challengesPerMinute, () => bank.requestRegistration(other));
     await times(LIMITS.challengesPerMinute, () => begin(other));
-    const before = await service.state();
+    const before = await service.digestTables();
     expect(await begin(other)).toMatchObject(tooMany(MINUTE));
     expect(await bank.requestRegistration(other)).toMatchObject(tooMany(MINUTE));
-    expect(await service.state()).toEqual(before);
+    expect(await service.digestTables()).toEqual(before);
   });
 
   it('do not count against another user or another relying party', async () => {

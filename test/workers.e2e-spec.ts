@@ -10,7 +10,7 @@ import pg from 'pg';
 import { toFirstId } from '../src/audit/audit-event.repository.js';
 import { DevelopmentCa } from '../dev/development-ca.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
-import { problem, type RegistrationChallenge } from './support/bodies.js';
+import { makeProblem, type RegistrationChallenge } from './support/bodies.js';
 import { requireStatus } from './support/ceremonies.js';
 import type { ClientCertificate } from './support/client.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
@@ -71,7 +71,7 @@ async function certificateAt({ url }: ServiceProcess): Promise<string> {
 }
 
 /** Makes two connections by default, one for each worker, because connections go to the workers in turn. */
-function connections(
+function openConnections(
   service: ServiceProcess,
   count = 2,
   from = pki,
@@ -139,7 +139,7 @@ describe('two workers', () => {
   });
 
   it('share challenges, so that the other redeems what one issued, once', async () => {
-    const [a, b] = connections(service);
+    const [a, b] = openConnections(service);
     const body = service.ceremonies.registrationRequest('ada');
     const challenge = requireStatus(
       await a!.post('/v1/challenges/registration', body),
@@ -149,14 +149,14 @@ describe('two workers', () => {
     const answer = { challengeId: challenge.challengeId, response };
     expect(await b!.post('/v1/credentials', answer)).toMatchObject({ status: 201 });
     for (const connection of [a, b]) {
-      expect(await connection!.post('/v1/credentials', answer)).toMatchObject(problem(409, 'challenge-spent'));
+      expect(await connection!.post('/v1/credentials', answer)).toMatchObject(makeProblem(409, 'challenge-spent'));
     }
   });
 
   it('share the metrics, in which counters are sums and equal gauges appear once', async () => {
     const series =
       'passkey_http_request_duration_seconds_count{method="GET",route="/v1/relying-parties",status_code="403"}';
-    for (const connection of connections(service, 6)) await connection.get('/v1/relying-parties');
+    for (const connection of openConnections(service, 6)) await connection.get('/v1/relying-parties');
     const read = await metrics(service);
     expect(read(series)).toBe(6);
     expect([read('passkey_workers_serving'), read('passkey_trust_store_epoch')]).toEqual([2, 1]);
@@ -173,7 +173,7 @@ describe('two workers', () => {
     const silent = Array.from({ length: 2_000 }, () => connectPlainly(Number(new URL(service.url).port), '127.0.0.1'));
     for (const socket of silent) socket.on('error', () => undefined).resume();
     await until(async () => (await handshakes()) > 100);
-    for (const connection of connections(service)) expect(await connection.get()).toMatchObject({ status: 200 });
+    for (const connection of openConnections(service)) expect(await connection.get()).toMatchObject({ status: 200 });
     expect(await handshakes()).toBeLessThanOrEqual(1_000);
     expect((await readiness(service)).status).toBe(200);
     for (const socket of silent) socket.destroy();
@@ -199,7 +199,7 @@ describe('two workers', () => {
 
   it('both load a new certificate and a new revocation list, and refuse a revoked caller on live connections too', async () => {
     const revoked = await pki.issue();
-    const live = connections(service, 2, pki, revoked);
+    const live = openConnections(service, 2, pki, revoked);
     for (const connection of live) expect(await connection.get()).toMatchObject({ status: 200 });
     const ca = await DevelopmentCa.load(pki.ca, await readFile(join(dataDir, 'pki/ca.key'), 'utf8'));
     const { certificatePem, keyPem } = await ca.issueServer();
@@ -214,7 +214,7 @@ describe('two workers', () => {
   it('lose nothing acknowledged when one is killed under load: it is replaced, and callers of the other notice nothing', async () => {
     const [, killed] = await pidsOf(service);
     const since = Date.now();
-    const idle = connections(service);
+    const idle = openConnections(service);
     for (const connection of idle) await connection.get();
     const load = new RegistrationLoad(service.ceremonies);
     await load.more(16);
@@ -241,7 +241,7 @@ describe('two workers', () => {
     const since = Date.now();
     const body = JSON.stringify(service.ceremonies.registrationRequest('grace'));
     const halves = await Promise.all(
-      connections(service).map((connection) => connection.half('/v1/challenges/registration', body)),
+      openConnections(service).map((connection) => connection.beginPost('/v1/challenges/registration', body)),
     );
     process.kill(service.pid, 'SIGTERM');
     await until(async () => (await recorded('service.stop', since)).length === 2);
@@ -260,9 +260,9 @@ describe('the primary', () => {
     'treats %s, which also reaches the workers, as one stop, and its embedded database outlives them',
     async (_, signal) => {
       const service = await ServiceProcess.start(join(dataDir, 'embedded'), '', WORKERS);
-      const [connection] = connections(service, 1, new Pki(join(dataDir, 'embedded/pki')));
+      const [connection] = openConnections(service, 1, new Pki(join(dataDir, 'embedded/pki')));
       const body = JSON.stringify(service.ceremonies.registrationRequest('grace'));
-      const finish = await connection!.half('/v1/challenges/registration', body);
+      const finish = await connection!.beginPost('/v1/challenges/registration', body);
       for (const pid of [...(await pidsOf(service)), service.pid]) process.kill(pid, signal);
       await until(() =>
         fetch(service.managementUrl).then(
@@ -281,7 +281,7 @@ describe('the primary', () => {
     const pids = await pidsOf(service);
     const body = JSON.stringify(service.ceremonies.registrationRequest('joan'));
     const halves = await Promise.all(
-      connections(service).map((connection) => connection.half('/v1/challenges/registration', body)),
+      openConnections(service).map((connection) => connection.beginPost('/v1/challenges/registration', body)),
     );
     await service.kill();
     await until(async () => (await recorded('service.stop', since)).length === 2);

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { EXIT, type Program, readArguments } from '../commands/command-line.js';
-import { targets } from '../test/support/mutated-ceremonies.js';
+import { createTargets } from '../test/support/mutated-ceremonies.js';
 import { mutations } from '../test/support/mutations.js';
 
 const PROGRAM: Program = {
@@ -30,7 +30,7 @@ const BATCH = 500;
 
 const outcomes: Record<string, number> = {};
 const memory: number[] = [];
-const all = await targets();
+const all = await createTargets();
 console.log(`${String(count)} mutated ceremonies over ${String(all.length)} targets, seed ${String(seed)}`);
 for (let done = 0; done < count; done += BATCH) {
   const target = all[(done / BATCH) % all.length]!;

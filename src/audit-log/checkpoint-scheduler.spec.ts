@@ -177,7 +177,7 @@ describe('a role that only reads', () => {
 
 describe('a database that cannot be reached', () => {
   it('is reported, and recorded with the time once the log is back', async () => {
-    const wire = await Severable.before(log.database.url);
+    const wire = await Severable.openBefore(log.database.url);
     const dataSource = await new DataSource({ ...createDataSourceOptions(wire.url), entities: ENTITIES }).initialize();
     const replica = new LogReplica(dataSource, log.clock);
     await tick(1, replica);

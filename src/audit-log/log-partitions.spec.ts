@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import { StoredLog } from '../../test/support/stored-log.js';
-import { testRoles } from '../../test/support/test-roles.js';
+import { readTestRoles } from '../../test/support/test-roles.js';
 import { beginLog } from './begin-log.js';
 import { toFirstId } from '../audit/audit-event.repository.js';
 
@@ -137,7 +137,7 @@ describe('the monthly partitions of the log', () => {
     ['a statement that takes too long', raiseSql('57014'), raiseSql(), '57014'],
     ['a file that is gone', raiseSql('58P01'), raiseSql(), '58P01'],
   ])('do not stop the service when they cannot be made: %s', async (_, spoil, mend, reason) => {
-    const { named } = testRoles();
+    const { named } = readTestRoles();
     await tick();
     await log.sql(named(spoil));
     turnMonth();

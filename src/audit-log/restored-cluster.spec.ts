@@ -177,7 +177,7 @@ describe('a log that was restored from a dump into another cluster', () => {
 
   it('has every event after two cutovers in the life of one process', async () => {
     await old.restore(other);
-    const wire = await Severable.before(old.url);
+    const wire = await Severable.openBefore(old.url);
     const dataSource = await openDataSource(wire.url);
     open.push(dataSource);
     const replica = new LogReplica(dataSource, clock);
@@ -193,7 +193,7 @@ describe('a log that was restored from a dump into another cluster', () => {
       }
       wire.cut();
       await to.restore(from);
-      wire.lead(to.url);
+      wire.redirect(to.url);
       for (let turns = 0; replica.keeper.getState().size < expected; turns += 1) {
         expect(turns).toBeLessThan(20);
         await tick(replica);

@@ -14,11 +14,11 @@ describe('files that cannot be used', () => {
     const files = await pair.open();
     await pair.write('b', '2');
     await pair.look(files);
-    expect([files.value, files.refused, pair.told]).toEqual(['1', undefined, []]);
+    expect([files.value, files.refused, pair.reported]).toEqual(['1', undefined, []]);
     await pair.look(files);
-    expect([files.value, files.refused, pair.told]).toEqual(['1', '1 is not 2', ['refused: 1 is not 2']]);
+    expect([files.value, files.refused, pair.reported]).toEqual(['1', '1 is not 2', ['refused: 1 is not 2']]);
     await pair.look(files, 5);
-    expect([pair.readings, pair.told.length]).toEqual([3, 1]);
+    expect([pair.readings, pair.reported.length]).toEqual([3, 1]);
   });
 
   it('because they are half replaced are read when they are complete, without a report', async () => {
@@ -27,7 +27,7 @@ describe('files that cannot be used', () => {
     await pair.look(files);
     await pair.write('b', '2');
     await pair.look(files);
-    expect([files.value, files.refused, pair.told]).toEqual(['2', undefined, ['1 → 2']]);
+    expect([files.value, files.refused, pair.reported]).toEqual(['2', undefined, ['1 → 2']]);
   });
 
   it('get two looks each time', async () => {
@@ -36,9 +36,9 @@ describe('files that cannot be used', () => {
       await pair.write('b', content);
       await pair.look(files);
     }
-    expect(pair.told).toEqual([]);
+    expect(pair.reported).toEqual([]);
     await pair.look(files);
-    expect(pair.told).toEqual(['refused: 1 is not 3']);
+    expect(pair.reported).toEqual(['refused: 1 is not 3']);
   });
 
   it('get two looks again after the former files came back in between', async () => {
@@ -49,7 +49,7 @@ describe('files that cannot be used', () => {
     await pair.look(files);
     await pair.write('b', '2');
     await pair.look(files);
-    expect(pair.told).toEqual([]);
+    expect(pair.reported).toEqual([]);
   });
 
   it('because one is missing are reported', async () => {
@@ -65,7 +65,7 @@ describe('files that cannot be used', () => {
       await pair.write('b', content);
       await pair.look(files, 2);
     }
-    expect(pair.told).toEqual(['refused: 1 is not 2', 'refused: 1 is not 3']);
+    expect(pair.reported).toEqual(['refused: 1 is not 2', 'refused: 1 is not 3']);
   });
 
   it('are forgotten when the former ones are back', async () => {
@@ -74,7 +74,7 @@ describe('files that cannot be used', () => {
     await pair.look(files, 2);
     await pair.write('b', '1');
     await pair.look(files);
-    expect([files.refused, pair.told]).toEqual([undefined, ['refused: 1 is not 2']]);
+    expect([files.refused, pair.reported]).toEqual([undefined, ['refused: 1 is not 2']]);
   });
 
   it('never make the watcher throw, whatever their reader throws', async () => {
@@ -83,7 +83,7 @@ describe('files that cannot be used', () => {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a library might throw a string
       held === undefined ? Promise.resolve('1') : Promise.reject(thrown),
     );
-    await pair.bothSay('2');
+    await pair.writeBoth('2');
     await pair.look(files, 2);
     expect(files.refused).toBe('no Error');
   });
@@ -92,7 +92,7 @@ describe('files that cannot be used', () => {
     async function refusedBy(reason: string): Promise<WatchedFiles<string>> {
       const files = await pair.open();
       pair.fault = reason;
-      await pair.bothSay('2');
+      await pair.writeBoth('2');
       await pair.look(files, 2);
       expect([pair.readings, files.refused]).toEqual([3, reason]);
       return files;
@@ -104,7 +104,7 @@ describe('files that cannot be used', () => {
       await pair.look(files, 9);
       expect(files.value).toBe('1');
       await pair.look(files);
-      expect([files.value, files.refused, pair.told]).toEqual(['2', undefined, ['refused: EIO', '1 → 2']]);
+      expect([files.value, files.refused, pair.reported]).toEqual(['2', undefined, ['refused: EIO', '1 → 2']]);
       await pair.look(files, 20);
       expect(pair.readings).toBe(4);
     });
@@ -112,10 +112,10 @@ describe('files that cannot be used', () => {
     it('and are reported again only when the reason differs', async () => {
       const files = await refusedBy('EIO');
       await pair.look(files, 20);
-      expect([pair.readings, pair.told]).toEqual([5, ['refused: EIO']]);
+      expect([pair.readings, pair.reported]).toEqual([5, ['refused: EIO']]);
       pair.fault = 'EMFILE';
       await pair.look(files, 10);
-      expect([files.refused, pair.told]).toEqual(['EMFILE', ['refused: EIO', 'refused: EMFILE']]);
+      expect([files.refused, pair.reported]).toEqual(['EMFILE', ['refused: EIO', 'refused: EMFILE']]);
     });
   });
 });

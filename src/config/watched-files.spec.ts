@@ -31,7 +31,7 @@ describe('the first reading', () => {
 
 describe('a change', () => {
   const changes: [string, () => Promise<void>][] = [
-    ['written in place', () => pair.bothSay('2')],
+    ['written in place', () => pair.writeBoth('2')],
     [
       'renamed over the files',
       async () => {
@@ -56,7 +56,7 @@ describe('a change', () => {
     const files = await pair.open();
     await change();
     await pair.look(files);
-    expect([files.value, pair.told]).toEqual(['2', ['1 → 2']]);
+    expect([files.value, pair.reported]).toEqual(['2', ['1 → 2']]);
   });
 
   it('of a symbolic link to their directory is loaded', async () => {
@@ -73,33 +73,33 @@ describe('a change', () => {
     await symlink('2', pair.path('data.new'));
     await rename(pair.path('data.new'), pair.path('data'));
     await pair.look(files);
-    expect(pair.told).toEqual(['1 → 2']);
+    expect(pair.reported).toEqual(['1 → 2']);
   });
 
   it('is read once', async () => {
     const files = await pair.open();
     await pair.look(files);
     expect(pair.readings).toBe(1);
-    await pair.bothSay('2');
+    await pair.writeBoth('2');
     await pair.look(files, 3);
-    expect([pair.readings, pair.told]).toEqual([2, ['1 → 2']]);
+    expect([pair.readings, pair.reported]).toEqual([2, ['1 → 2']]);
   });
 
   it('that leaves the content the same is not reported', async () => {
     const files = await pair.open();
-    await pair.bothSay('1');
+    await pair.writeBoth('1');
     await pair.look(files, 2);
-    expect([pair.readings, files.value, pair.told]).toEqual([2, '1', []]);
+    expect([pair.readings, files.value, pair.reported]).toEqual([2, '1', []]);
   });
 
   it('is seen although it came while the files were read', async () => {
     const files = await pair.open(async (held) => {
       const value = await pair.read(held);
-      if (!held) await pair.bothSay('2');
+      if (!held) await pair.writeBoth('2');
       return value;
     });
     await pair.look(files);
-    expect(pair.told).toEqual(['1 → 2']);
+    expect(pair.reported).toEqual(['1 → 2']);
   });
 
   it('is not read while it is being written', async () => {
@@ -107,12 +107,12 @@ describe('a change', () => {
     await pair.write('a', '');
     const looking = pair.look(files);
     for (let size = 1; size <= 40; size += 1) {
-      await pair.bothSay('2'.repeat(size));
+      await pair.writeBoth('2'.repeat(size));
       await sleep(5);
     }
     expect(pair.readings).toBe(1);
     await looking;
-    expect([pair.readings, pair.told]).toEqual([2, [`1 → ${'2'.repeat(40)}`]]);
+    expect([pair.readings, pair.reported]).toEqual([2, [`1 → ${'2'.repeat(40)}`]]);
   });
 
   it('is awaited only for a limited time', async () => {
@@ -129,7 +129,7 @@ describe('a change', () => {
 
   it('that its listener cannot use is not loaded', async () => {
     const files = await pair.open();
-    await pair.bothSay('2');
+    await pair.writeBoth('2');
     const unable = {
       ...pair.reports,
       onReloaded: () => {
@@ -138,7 +138,7 @@ describe('a change', () => {
     };
     await files.checkFiles(unable);
     await files.checkFiles(unable);
-    expect([files.value, files.refused, pair.told]).toEqual([
+    expect([files.value, files.refused, pair.reported]).toEqual([
       '1',
       'the server refuses it',
       ['refused: the server refuses it'],
@@ -150,9 +150,9 @@ describe('watching', () => {
   it('loads a change within a second and a half', async () => {
     const files = await pair.open();
     files.watch(pair.reports);
-    await pair.bothSay('2');
-    expect(await waitUpTo(1_500, () => pair.told.length > 0)).toBe(true);
-    await pair.bothSay('3');
+    await pair.writeBoth('2');
+    expect(await waitUpTo(1_500, () => pair.reported.length > 0)).toBe(true);
+    await pair.writeBoth('3');
     expect(await waitUpTo(1_500, () => files.value === '3')).toBe(true);
   });
 
@@ -164,12 +164,12 @@ describe('watching', () => {
       return held === undefined ? Promise.resolve('1') : promise;
     });
     files.watch(pair.reports);
-    await pair.bothSay('2');
+    await pair.writeBoth('2');
     await sleep(1_800);
     expect(looks).toBe(2);
     resolve('2');
     await files.close();
-    expect(pair.told).toEqual(['1 → 2']);
+    expect(pair.reported).toEqual(['1 → 2']);
   });
 
   it('ends with close, which waits for the look in progress', async () => {
@@ -177,9 +177,9 @@ describe('watching', () => {
     files.watch(pair.reports);
     await sleep(550);
     await files.close();
-    await pair.bothSay('2');
+    await pair.writeBoth('2');
     await sleep(1_000);
-    expect([files.value, pair.told]).toEqual(['1', []]);
+    expect([files.value, pair.reported]).toEqual(['1', []]);
   });
 
   it('can be closed before it has begun', async () => {

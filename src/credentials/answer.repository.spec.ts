@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import {
   type Asked,
-  authenticationToIssue,
+  makeIssueInput,
   CALLER,
-  event,
+  makeEventRow,
   NOW,
   openHotPathDatabase,
-  toAccept,
-} from '../../test/support/hot-rows.js';
+  makeAcceptInput,
+} from '../../test/support/ceremony-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
@@ -45,13 +45,13 @@ interface Issue extends Asked {
 }
 
 async function issueAuthentication({ through = database.dataSource, ...asked }: Issue = {}) {
-  const row = authenticationToIssue({ userId: 'u-1', ...asked });
+  const row = makeIssueInput({ userId: 'u-1', ...asked });
   const [result] = await ISSUE_AUTHENTICATION.run(through, [row]);
   return { id: row.id, challenge: row.challenge, event: row.event.id, result };
 }
 
 async function issueRegistration(userId: string, through: Queryable = database.dataSource) {
-  const [id, challenge, recorded] = [randomUUID(), randomBytes(32), event()];
+  const [id, challenge, recorded] = [randomUUID(), randomBytes(32), makeEventRow()];
   const expiry = new Date(NOW.getTime() + 60_000);
   const rows = await ISSUE_REGISTRATION.run(through, [
     ...[id, 'a.example', userId, null, CALLER, challenge, expiry, true, 'platform', randomBytes(32), NOW],
@@ -227,7 +227,7 @@ describe('ACCEPT_AUTHENTICATION', () => {
 
   async function acceptSignCount({ stored: row = {}, received = 0, flag = false, mac, rpId = 'a.example' }: Accept) {
     const credential = await insertCredential(row);
-    const recorded = event('credential.verify');
+    const recorded = makeEventRow('credential.verify');
     const later = new Date(NOW.getTime() + 1_000);
     const { id, bindingMac } = credential;
     const [result] = await ACCEPT_AUTHENTICATION.run(database.dataSource, [
@@ -294,7 +294,9 @@ describe('ACCEPT_AUTHENTICATION', () => {
   it('accepts one of twenty answers with the same count, so that a clone is noticed', async () => {
     const credential = await insertCredential({ signCount: 7 });
     const accepted = await Promise.all(
-      Array.from({ length: 20 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, [toAccept(credential, 8)])),
+      Array.from({ length: 20 }, () =>
+        ACCEPT_AUTHENTICATION.run(database.dataSource, [makeAcceptInput(credential, 8)]),
+      ),
     );
     expect(accepted.filter(([result]) => result !== undefined)).toHaveLength(1);
   });
@@ -328,7 +330,9 @@ describe('commits', () => {
       'ACCEPT_AUTHENTICATION',
       'on',
       (through) =>
-        ACCEPT_AUTHENTICATION.run(through, [toAccept({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0)]),
+        ACCEPT_AUTHENTICATION.run(through, [
+          makeAcceptInput({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0),
+        ]),
     ],
   ])('of %s are synchronous: %s', async (_, mode, run) => {
     expect(await readCommitMode(run)).toBe(mode);

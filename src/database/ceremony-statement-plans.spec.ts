@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { authenticationToIssue, CALLER, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
+import { makeIssueInput, CALLER, openHotPathDatabase, makeAcceptInput } from '../../test/support/ceremony-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { ACCEPT_AUTHENTICATION, REDEEM } from '../credentials/answer.repository.js';
 import { CEREMONY_STATEMENTS } from '../../test/support/ceremony-statements.js';
@@ -101,9 +101,9 @@ describe('a plan that was made while the tables were empty', () => {
   const credentialId = Buffer.from('5'.padStart(32, '0'), 'hex');
 
   const asked = [
-    captureRun(ISSUE_AUTHENTICATION, authenticationToIssue({ userId: 'u5' })),
+    captureRun(ISSUE_AUTHENTICATION, makeIssueInput({ userId: 'u5' })),
     captureRun(REDEEM, { challengeId, spiffeId: CALLER, relyingParties: null, credentialId }),
-    captureRun(ACCEPT_AUTHENTICATION, toAccept({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
+    captureRun(ACCEPT_AUTHENTICATION, makeAcceptInput({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
   ];
 
   /** Captures the text and the arguments that a statement would send. */

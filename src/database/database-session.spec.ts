@@ -7,7 +7,7 @@ import { createSecureContext, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { authority, keyPem, server as certified } from '../../test/support/trust-files.js';
+import { issueAuthority, exportKey, issueServer as certified } from '../../test/support/trust-files.js';
 import { isDatabaseUnavailable, DatabaseUnreachableError } from '../http/database-unavailable.js';
 import { DatabasePool, DatabaseSession } from './database-session.js';
 
@@ -80,8 +80,8 @@ describe('a connection that cannot be made is the same error, whatever the reaso
   let speaksTls: Server;
   let speaksNoTls: Server;
   beforeAll(async () => {
-    const certificate = await certified(await authority());
-    const secureContext = createSecureContext({ cert: certificate.pem, key: keyPem(certificate) });
+    const certificate = await certified(await issueAuthority());
+    const secureContext = createSecureContext({ cert: certificate.pem, key: exportKey(certificate) });
     speaksTls = createServer((socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () => {

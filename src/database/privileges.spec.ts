@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type DatabaseRole, RoleSessions } from '../../test/support/role-sessions.js';
-import { testRoles } from '../../test/support/test-roles.js';
+import { readTestRoles } from '../../test/support/test-roles.js';
 import { runRoleScript } from './role-scripts.js';
 
 const ALL = 'SELECT INSERT UPDATE DELETE TRUNCATE';
@@ -25,7 +25,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
 const ROUTINES = ['audit_empty_default(date)', 'audit_make_partitions(date,integer)'];
 
 const ROLES: DatabaseRole[] = ['service', 'auditor', 'migrator'];
-const { named } = testRoles();
+const { named } = readTestRoles();
 
 let roles: RoleSessions;
 beforeAll(async () => {

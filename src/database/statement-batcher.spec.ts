@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
-import { authenticationToIssue, CALLER, NOW, openHotPathDatabase, toAccept } from '../../test/support/hot-rows.js';
+import { makeIssueInput, CALLER, NOW, openHotPathDatabase, makeAcceptInput } from '../../test/support/ceremony-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
@@ -203,7 +203,7 @@ async function insertCredential(changed: Partial<CredentialEntity> = {}): Promis
 }
 
 async function issueAuthentication() {
-  const row = authenticationToIssue();
+  const row = makeIssueInput();
   await ISSUE_AUTHENTICATION.run(database.dataSource, [row]);
   return row;
 }
@@ -215,10 +215,10 @@ describe('many rows at once', () => {
       await insertCredential({ userId: 'many-2' }),
     ];
     const asked = [
-      authenticationToIssue({ userId: 'many-1' }),
-      authenticationToIssue({ rpId: 'unknown.example' }),
-      authenticationToIssue(),
-      authenticationToIssue({ userId: 'many-2' }),
+      makeIssueInput({ userId: 'many-1' }),
+      makeIssueInput({ rpId: 'unknown.example' }),
+      makeIssueInput(),
+      makeIssueInput({ userId: 'many-2' }),
     ];
     const results = await ISSUE_AUTHENTICATION.run(database.dataSource, asked);
     expect(results.map((result) => result?.descriptors?.map(({ id }) => id))).toEqual([
@@ -262,7 +262,11 @@ describe('many rows at once', () => {
       await insertCredential({ signCount: 5 }),
       await insertCredential({ signCount: 0 }),
     ];
-    const rows = [toAccept(credentials[0]!, 6), toAccept(credentials[1]!, 5), toAccept(credentials[2]!, 0)];
+    const rows = [
+      makeAcceptInput(credentials[0]!, 6),
+      makeAcceptInput(credentials[1]!, 5),
+      makeAcceptInput(credentials[2]!, 0),
+    ];
     const accepted = await ACCEPT_AUTHENTICATION.run(database.dataSource, rows);
     expect(accepted.map((result) => result?.sign_count)).toEqual([6, undefined, 0]);
     expect(await Promise.all(rows.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
@@ -274,7 +278,7 @@ describe('many rows at once', () => {
       credentials
         .map((credential) => ({ credential, order: Math.random() }))
         .sort((a, b) => a.order - b.order)
-        .map(({ credential }) => toAccept(credential, 0));
+        .map(({ credential }) => makeAcceptInput(credential, 0));
     const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffleRows()));
     expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
   });
@@ -297,7 +301,9 @@ describe('many rows at once', () => {
   it('of one credential are judged one after the other, so that one of twenty answers with the same count is accepted', async () => {
     const answers = new AnswerRepository(pool, { now: () => NOW });
     const credential = await insertCredential({ signCount: 7 });
-    const accepted = await Promise.all(Array.from({ length: 20 }, () => answers.accept(toAccept(credential, 8))));
+    const accepted = await Promise.all(
+      Array.from({ length: 20 }, () => answers.accept(makeAcceptInput(credential, 8))),
+    );
     expect(accepted.filter((result) => result !== undefined)).toHaveLength(1);
   });
 
@@ -313,7 +319,7 @@ describe('many rows at once', () => {
 
   it('fail alone: a row that PostgreSQL refuses leaves the others their results', async () => {
     const { issueAuthentication: issue } = new ChallengeRepository(pool, database.dataSource);
-    const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => authenticationToIssue({ userId }));
+    const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => makeIssueInput({ userId }));
     const issued = await Promise.allSettled(rows.map((row) => issue.run(row)));
     expect(issued.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });

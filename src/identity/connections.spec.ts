@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { makeTwin } from '../../test/support/certificate-twin.js';
 import { FakeClock } from '../../test/support/fake-clock.js';
-import { authority, caller, keyPem, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
+import { issueAuthority, issueCaller, exportKey, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
 import { Connections } from './connections.js';
 import type { ListenerTrust } from './listener-trust.js';
 import type { Caller } from '../http/request-context.js';
@@ -28,7 +28,7 @@ let isNamed: boolean;
 let connections: Connections;
 beforeEach(async () => {
   files = await TrustFiles.create();
-  peer = await caller(files.root);
+  peer = await issueCaller(files.root);
   clock = new FakeClock();
   clock.freeze();
   trust = { epoch: 7 };
@@ -82,7 +82,7 @@ describe('a connection', () => {
   });
 
   it('has no caller when its chain does not contain the certificate’s issuer', async () => {
-    const namesake = await authority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
+    const namesake = await issueAuthority({ key: { name: 'ECDSA', namedCurve: 'P-384' } });
     const { caller } = connections.getOrCreate(createSocket(peer.certificate.raw, namesake.certificate.raw));
     expect(caller).toEqual(new SvidError('the certificate’s issuer is not known'));
   });
@@ -107,7 +107,7 @@ describe('the connections of one identity', () => {
   it('are a thousand at most, by any of its certificates, and one more is in excess', async () => {
     const live = Array.from({ length: LIMIT + 1 }, () => connections.getOrCreate(createSocket()));
     expect(live.map(({ excess }) => excess)).toEqual([...Array<boolean>(LIMIT).fill(false), true]);
-    const { certificate } = await caller(files.root, { subject: 'CN=second' });
+    const { certificate } = await issueCaller(files.root, { subject: 'CN=second' });
     expect(connections.getOrCreate(createSocket(certificate.raw)).excess).toBe(true);
   });
 
@@ -170,7 +170,7 @@ describe('a server', () => {
     servername: 'localhost',
     ca: files.root.pem,
     cert: peer.pem,
-    key: keyPem(peer),
+    key: exportKey(peer),
   });
 
   function kept<Client extends Socket>(client: Client): Client {

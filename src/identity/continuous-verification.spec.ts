@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { makeRevocationList, readSerial } from '../../test/support/revocation-lists.js';
-import { authority, caller } from '../../test/support/trust-files.js';
+import { issueAuthority, issueCaller } from '../../test/support/trust-files.js';
 import type { Connection } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
 import type { Lists } from './select-lists.js';
@@ -19,8 +19,8 @@ let peer: Issued;
 let now: Date;
 let trust: { epoch: number; material: Lists };
 beforeAll(async () => {
-  root = await authority();
-  peer = await caller(root, { notBefore: at(-60), notAfter: at(600) });
+  root = await issueAuthority();
+  peer = await issueCaller(root, { notBefore: at(-60), notAfter: at(600) });
 });
 beforeEach(async () => {
   now = START;
@@ -102,15 +102,15 @@ describe('on every request', () => {
   it('the current trust store decides, already at the first request', async () => {
     trust.material = await material([], at(-1));
     expect(await verify(connection())).toMatchObject(refused('the revocation list has ended'));
-    trust.material = await material([], at(90), await authority());
+    trust.material = await material([], at(90), await issueAuthority());
     expect(await verify(connection())).toMatchObject(refused('the certificate’s authority has no revocation list'));
     trust.material = await material([readSerial(peer)]);
     expect(await verify(connection())).toMatchObject(refused('the certificate was revoked'));
   });
 
   it('the certificates of its path must still be valid, though nothing was reloaded', async () => {
-    const between = await authority({ subject: 'CN=Between', notAfter: at(30) }, root);
-    const issued = await caller(between, { notBefore: at(-60), notAfter: at(600) });
+    const between = await issueAuthority({ subject: 'CN=Between', notAfter: at(30) }, root);
+    const issued = await issueCaller(between, { notBefore: at(-60), notAfter: at(600) });
     const lists = await Promise.all([root, between].map((by) => material([], at(90), by)));
     trust.material = { ...lists[0]!, revocationLists: lists.flatMap(({ revocationLists }) => revocationLists) };
     const chain = [issued.certificate, between.certificate, root.certificate];
@@ -170,7 +170,7 @@ describe('after the trust store was replaced', () => {
   });
 
   it('a caller whose authority was removed is refused', async () => {
-    const live = await reloaded(await material([], at(90), await authority({ subject: 'CN=Other' })));
+    const live = await reloaded(await material([], at(90), await issueAuthority({ subject: 'CN=Other' })));
     const standing = await verify(live);
     expect(standing).toMatchObject(refused('the certificate is no longer trusted: it does not end in a known root'));
   });
@@ -183,7 +183,7 @@ describe('after the trust store was replaced', () => {
   });
 
   it('the authority must still be in the trust store, not only its revocation list, which a file may still hold', async () => {
-    const other = await material([], at(90), await authority({ subject: 'CN=Other' }));
+    const other = await material([], at(90), await issueAuthority({ subject: 'CN=Other' }));
     const { revocationLists } = await material();
     trust.material = { ...other, revocationLists: [...other.revocationLists, ...revocationLists] };
     const standing = await verify(connection({ epoch: 2 }));

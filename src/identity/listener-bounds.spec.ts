@@ -5,7 +5,7 @@ import { type AddressInfo, connect as connectPlainly, type Socket } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { caller, keyPem, TrustFiles } from '../../test/support/trust-files.js';
+import { issueCaller, exportKey, TrustFiles } from '../../test/support/trust-files.js';
 import { refuseConnection, toUnparsableProblem } from '../http/exchanges.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { ListenerBounds } from './listener-bounds.js';
@@ -73,14 +73,14 @@ describe('a listener', () => {
     );
 
   async function ask(): Promise<string> {
-    const { pem: cert, ...own } = await caller(files.root);
+    const { pem: cert, ...own } = await issueCaller(files.root);
     const client = connect({
       host: '127.0.0.1',
       port: port(),
       servername: 'localhost',
       ca: files.root.pem,
       cert,
-      key: keyPem({ pem: cert, ...own }),
+      key: exportKey({ pem: cert, ...own }),
     });
     clients.push(client);
     client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');

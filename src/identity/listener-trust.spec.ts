@@ -8,7 +8,13 @@ import { Logger } from '@nestjs/common';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { makeRevocationList, readSerial } from '../../test/support/revocation-lists.js';
-import { authority, caller, keyPem, server as serverCertificate, TrustFiles } from '../../test/support/trust-files.js';
+import {
+  issueAuthority,
+  issueCaller,
+  exportKey,
+  issueServer as serverCertificate,
+  TrustFiles,
+} from '../../test/support/trust-files.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { describeTrust, ListenerTrust } from './listener-trust.js';
@@ -55,7 +61,7 @@ async function reload(): Promise<void> {
 function handshake(peer: Issued, root = files.root): Promise<string> {
   return new Promise((resolve) => {
     const { port } = server.address() as AddressInfo;
-    const client = connect({ port, servername: 'localhost', ca: root.pem, cert: peer.pem, key: keyPem(peer) });
+    const client = connect({ port, servername: 'localhost', ca: root.pem, cert: peer.pem, key: exportKey(peer) });
     client.on('data', () => {
       resolve(String(client.getPeerCertificate().subject.CN));
       client.destroy();
@@ -82,13 +88,16 @@ describe('the trust store', () => {
   it('is in the metrics with its ends, the earliest of each kind', async () => {
     const early = new Date('2090-01-02T03:04:05Z');
     const late = new Date('2091-01-02T03:04:05Z');
-    const [one, two] = [await authority({ notAfter: late }), await authority({ subject: 'CN=Two', notAfter: early })];
+    const [one, two] = [
+      await issueAuthority({ notAfter: late }),
+      await issueAuthority({ subject: 'CN=Two', notAfter: early }),
+    ];
     const lists = makeRevocationList(one, { nextUpdate: late }) + makeRevocationList(two, { nextUpdate: early });
     const own = await serverCertificate(one, { notAfter: late });
     files.write('ca.crt', one.pem + two.pem);
     files.write('ca.crl', lists);
     files.write('server.crt', own.pem);
-    files.write('server.key', keyPem(own));
+    files.write('server.key', exportKey(own));
     new ListenerTrust(
       { value: await readTrustMaterial(files.files, new Date()) } as typeof watched,
       audit.service,
@@ -124,13 +133,13 @@ describe('a reload', () => {
   });
 
   it('takes effect at the next handshake, raises the epoch and is recorded', async () => {
-    const peer = await caller(files.root);
+    const peer = await issueCaller(files.root);
     const digest = trust.material.digest;
     expect(await handshake(peer)).toBe('localhost');
     files.revoke({ number: 2, serials: [readSerial(peer)] });
     await reload();
     expect(await handshake(peer)).toBe('refused');
-    expect(await handshake(await caller(files.root))).toBe('localhost');
+    expect(await handshake(await issueCaller(files.root))).toBe('localhost');
     expect([trust.epoch, await readValue(metrics.trustStoreEpoch)]).toEqual([2, 2]);
     expect(await readValue(metrics.reloads, { resource: 'trust-store', outcome: 'success' })).toBe(1);
     const facts = { epoch: 2, previous_digest: digest, ...describeTrust(trust.material) };
@@ -138,20 +147,20 @@ describe('a reload', () => {
   });
 
   it('accepts another certificate, key, authority and list at once', async () => {
-    const root = await authority({ subject: 'CN=Next' });
+    const root = await issueAuthority({ subject: 'CN=Next' });
     const own = await serverCertificate(root, { subject: 'CN=next-server' });
-    const former = await caller(files.root);
+    const former = await issueCaller(files.root);
     files.write('server.crt', own.pem);
-    files.write('server.key', keyPem(own));
+    files.write('server.key', exportKey(own));
     files.write('ca.crt', root.pem);
     files.write('ca.crl', makeRevocationList(root));
     await reload();
-    expect(await handshake(await caller(root), root)).toBe('next-server');
+    expect(await handshake(await issueCaller(root), root)).toBe('next-server');
     expect(await handshake(former, root)).toBe('refused');
   });
 
   it('of files that cannot be used changes nothing, and the refusal is reported', async () => {
-    const peer = await caller(files.root);
+    const peer = await issueCaller(files.root);
     files.write('ca.crl', 'no list');
     await reload();
     expect(await handshake(peer)).toBe('localhost');
@@ -168,11 +177,11 @@ describe('a reload', () => {
     expect([trust.epoch, trust.material.revocationLists[0]?.number]).toEqual([1, 1n]);
     expect(trust.refused).toMatch(/^PASSKEY_TLS_CERT_FILE, _KEY_FILE, _CA_FILE, _CRL_FILE: .*Failed to parse CRL/);
     expect(audit.entries).toMatchObject([{ outcome: 'failure', detail: trust.refused }]);
-    expect(await handshake(await caller(files.root))).toBe('localhost');
+    expect(await handshake(await issueCaller(files.root))).toBe('localhost');
   });
 
   it('is refused in no more than 500 characters', async () => {
-    const long = await authority({
+    const long = await issueAuthority({
       subject: `CN=${'a'.repeat(60)},${Array.from({ length: 12 }, (_, i) => `OU=${'b'.repeat(60)}${String(i)}`).join(',')}`,
     });
     files.write('ca.crt', files.root.pem + long.pem);

@@ -3,12 +3,12 @@ import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
 import {
-  authorityKeyIdentifier,
+  encodeAuthorityKeyIdentifier,
   type ListProfile,
   makeRevocationList,
   readSerial,
 } from '../../test/support/revocation-lists.js';
-import { authority, caller } from '../../test/support/trust-files.js';
+import { issueAuthority, issueCaller } from '../../test/support/trust-files.js';
 import type { Lists } from './select-lists.js';
 import { readPeerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
@@ -22,10 +22,10 @@ let between: Issued;
 let leaf: Issued;
 let direct: Issued;
 beforeAll(async () => {
-  root = await authority();
-  between = await authority({ subject: 'CN=Between' }, root);
-  leaf = await caller(between);
-  direct = await caller(root);
+  root = await issueAuthority();
+  between = await issueAuthority({ subject: 'CN=Between' }, root);
+  leaf = await issueCaller(between);
+  direct = await issueCaller(root);
 });
 
 const certificates = (issued: readonly Issued[]) => issued.map(({ certificate }) => certificate);
@@ -61,19 +61,19 @@ describe('a peer is trusted', () => {
   });
 
   it('by one of several roots', async () => {
-    const other = await authority({ subject: 'CN=Other' });
+    const other = await issueAuthority({ subject: 'CN=Other' });
     const bundle = await material([other, root], [[other], [root]]);
     expect(await verdict([direct], bundle)).toBe('trusted');
   });
 
   it('when its root was issued anew, with the same key', async () => {
-    const edition = await authority({ keys: root.keys });
+    const edition = await issueAuthority({ keys: root.keys });
     expect(await verdict([direct, root], await material([edition], [[edition]]))).toBe('trusted');
   });
 
   it('when another authority has the same key as its intermediate, or the same name', async () => {
-    const renamed = await authority({ subject: 'CN=Renamed', keys: between.keys }, root);
-    const rekeyed = await authority({ subject: 'CN=Between' }, root);
+    const renamed = await issueAuthority({ subject: 'CN=Renamed', keys: between.keys }, root);
+    const rekeyed = await issueAuthority({ subject: 'CN=Between' }, root);
     for (const other of [renamed, rekeyed]) {
       const trusted = await material([other, root], [[root], [between], [other]]);
       expect(await verdict([leaf, between, root], trusted)).toBe('trusted');
@@ -81,8 +81,8 @@ describe('a peer is trusted', () => {
   });
 
   it('when it sends another edition of its root than the one that the list is for', async () => {
-    const renewed = await authority({ keys: root.keys });
-    const naming = (of: Issued): ListProfile => ({ extensions: [authorityKeyIdentifier({ of })] });
+    const renewed = await issueAuthority({ keys: root.keys });
+    const naming = (of: Issued): ListProfile => ({ extensions: [encodeAuthorityKeyIdentifier({ of })] });
     const trusted = await material([root], [[root, naming(root)]]);
     const chain = certificates([direct, renewed]);
     expect(await verifyRevocation(chain, trusted, NOW)).toHaveProperty('until');
@@ -90,7 +90,7 @@ describe('a peer is trusted', () => {
   });
 
   it('when its intermediate was issued anew, with the same key, though the former one is revoked', async () => {
-    const edition = await authority({ subject: 'CN=Between', keys: between.keys }, root);
+    const edition = await issueAuthority({ subject: 'CN=Between', keys: between.keys }, root);
     const revoked: ListProfile = { serials: [readSerial(between)] };
     const trusted = await material([root, edition], [[root, revoked], [between]]);
     expect(await verdict([leaf, between, root], trusted)).toBe('trusted');
@@ -103,8 +103,8 @@ describe('a peer is trusted', () => {
     ['2.5.29.54', 'inhibit any policy'],
   ])('through an intermediate that has %s (%s), because the handshake checked it', async (type) => {
     const extensions = [new x509.Extension(type, true, new Uint8Array([0x30, 0]))];
-    const constrained = await authority({ subject: 'CN=Between', extensions }, root);
-    const peer = await caller(constrained);
+    const constrained = await issueAuthority({ subject: 'CN=Between', extensions }, root);
+    const peer = await issueCaller(constrained);
     expect(await verdict([peer, constrained], await material([root], [[root], [constrained]]))).toBe('trusted');
   });
 
@@ -118,9 +118,9 @@ describe('a peer is trusted', () => {
     const chain = [leaf, between, root];
     expect(await until(chain, await both({ nextUpdate: hours(5) }, { nextUpdate: hours(7) }))).toBe(soon(hours(5)));
     expect(await until(chain, await both({ nextUpdate: hours(7) }, { nextUpdate: hours(5) }))).toBe(soon(hours(5)));
-    const young = await caller(between, { notAfter: hours(3) });
+    const young = await issueCaller(between, { notAfter: hours(3) });
     expect(await until([young, between], await both(long, long))).toBe(soon(hours(3)));
-    const short = await authority({ subject: 'CN=Between', notAfter: hours(2) }, root);
+    const short = await issueAuthority({ subject: 'CN=Between', notAfter: hours(2) }, root);
     const trusted = await material(
       [root],
       [
@@ -128,7 +128,7 @@ describe('a peer is trusted', () => {
         [short, long],
       ],
     );
-    expect(await until([await caller(short), short], trusted)).toBe(soon(hours(2)));
+    expect(await until([await issueCaller(short), short], trusted)).toBe(soon(hours(2)));
   });
 });
 
@@ -162,10 +162,10 @@ describe('a peer is not trusted', () => {
   });
 
   it('when a list for another edition of its authority’s certificate revokes it', async () => {
-    const renewed = await authority({ keys: root.keys });
+    const renewed = await issueAuthority({ keys: root.keys });
     const naming = (of: Issued, serials: string[]): ListProfile => ({
       serials,
-      extensions: [authorityKeyIdentifier({ of })],
+      extensions: [encodeAuthorityKeyIdentifier({ of })],
     });
     const trusted = await material(
       [root, renewed],
@@ -197,9 +197,9 @@ describe('a peer is not trusted', () => {
   });
 
   it.each<[string, () => Promise<Issued>]>([
-    ['its authority is gone', () => authority({ subject: 'CN=Other' })],
-    ['its authority has another key now', () => authority()],
-    ['its authority has ended', () => authority({ keys: root.keys, notAfter: hours(-1) })],
+    ['its authority is gone', () => issueAuthority({ subject: 'CN=Other' })],
+    ['its authority has another key now', () => issueAuthority()],
+    ['its authority has ended', () => issueAuthority({ keys: root.keys, notAfter: hours(-1) })],
   ])('when %s', async (_, replacement) => {
     const trusted = await replacement();
     expect(await verdict([direct, root], await material([trusted], [[trusted]]))).toMatch(

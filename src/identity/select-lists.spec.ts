@@ -1,8 +1,12 @@
 import 'reflect-metadata';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { authorityKeyIdentifier, type ListProfile, makeRevocationList } from '../../test/support/revocation-lists.js';
-import { authority, identifiedAuthority } from '../../test/support/trust-files.js';
+import {
+  encodeAuthorityKeyIdentifier,
+  type ListProfile,
+  makeRevocationList,
+} from '../../test/support/revocation-lists.js';
+import { issueAuthority, issueIdentifiedAuthority } from '../../test/support/trust-files.js';
 import { isListInUse, type Lists, findList, type SelectedLists, selectLists } from './select-lists.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
 
@@ -15,10 +19,10 @@ let other: Issued;
 let between: Issued;
 let ended: Issued;
 beforeAll(async () => {
-  root = await authority();
-  other = await authority({ subject: 'CN=Other' });
-  between = await authority({ subject: 'CN=Between' }, root);
-  ended = await authority({ subject: 'CN=Ended', notAfter: hours(-1) });
+  root = await issueAuthority();
+  other = await issueAuthority({ subject: 'CN=Other' });
+  between = await issueAuthority({ subject: 'CN=Between' }, root);
+  ended = await issueAuthority({ subject: 'CN=Ended', notAfter: hours(-1) });
 });
 
 async function lists(authorities: Issued[], of: [Issued, ListProfile?][]): Promise<Lists> {
@@ -118,8 +122,8 @@ describe('a file of revocation lists', () => {
   });
 
   it('gives one list for each of two authorities of the same name', async () => {
-    const [old, rekeyed] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
-    const of = (keyId: string) => ({ extensions: [authorityKeyIdentifier({ keyId })] });
+    const [old, rekeyed] = [await issueIdentifiedAuthority('01'), await issueIdentifiedAuthority('02')];
+    const of = (keyId: string) => ({ extensions: [encodeAuthorityKeyIdentifier({ keyId })] });
     const both = await lists(
       [old, rekeyed],
       [
@@ -191,7 +195,7 @@ describe('in operation', () => {
   });
 
   it('an authority may be replaced by another one of its name, whose lists begin anew', async () => {
-    const rekeyed = await authority();
+    const rekeyed = await issueAuthority();
     const held = await ofRoot({ number: 9 });
     expect(await inForce(await lists([rekeyed], [[rekeyed, { number: 1 }]]), held)).toEqual([1n]);
   });
@@ -232,7 +236,7 @@ describe('in operation, for an authority that the file does not hold,', () => {
   });
 
   it('an older list may follow one that the authority did not sign, once the file holds the authority', async () => {
-    const impostor = await authority({ subject: 'CN=Between' }, root);
+    const impostor = await issueAuthority({ subject: 'CN=Between' }, root);
     const held = await lists([root], [[root], [impostor, { number: 99 }]]);
     await expect(reload(await ofBetween({ number: 5 }), held)).rejects.toThrow('is older');
     const known = await lists([root, between], [[root], [between, { number: 5 }]]);
@@ -240,8 +244,8 @@ describe('in operation, for an authority that the file does not hold,', () => {
   });
 
   it('key identifiers distinguish the lists of two such authorities of one name', async () => {
-    const of = (keyId: string, number: number) => ({ number, extensions: [authorityKeyIdentifier({ keyId })] });
-    const rekeyed = await authority({ subject: 'CN=Between' }, root);
+    const of = (keyId: string, number: number) => ({ number, extensions: [encodeAuthorityKeyIdentifier({ keyId })] });
+    const rekeyed = await issueAuthority({ subject: 'CN=Between' }, root);
     const both = await lists([root], [[root], [between, of('01', 5)], [rekeyed, of('02', 2)]]);
     expect((await reload(both, await ofRoot({}))).revocationLists.map(({ number }) => number).sort()).toEqual([
       1n,
@@ -254,29 +258,29 @@ describe('in operation, for an authority that the file does not hold,', () => {
 });
 
 describe('a list that OpenSSL would not apply is refused', () => {
-  const of = (identifier: Parameters<typeof authorityKeyIdentifier>[0]): ListProfile => ({
-    extensions: [authorityKeyIdentifier(identifier)],
+  const of = (identifier: Parameters<typeof encodeAuthorityKeyIdentifier>[0]): ListProfile => ({
+    extensions: [encodeAuthorityKeyIdentifier(identifier)],
   });
 
   it('because its authority key identifier belongs to another key', async () => {
-    const identified = await identifiedAuthority('0a0b');
+    const identified = await issueIdentifiedAuthority('0a0b');
     const refused = selectLists(await lists([identified], [[identified, of({ keyId: '0a0c' })]]), NOW);
     await expect(refused).rejects.toThrow('the list of "CN=Root" names another key as its authority’s');
     expect(await inForce(await lists([identified], [[identified, of({ keyId: '0a0b' })]]))).toEqual([1n]);
   });
 
   it('because it names the certificate that its authority had before, as easy-rsa’s does after a renewal', async () => {
-    const renewed = await authority({ keys: root.keys });
+    const renewed = await issueAuthority({ keys: root.keys });
     const refused = selectLists(await lists([renewed], [[renewed, of({ of: root })]]), NOW);
     await expect(refused).rejects.toThrow('names another certificate of its authority, by issuer and serial number');
     expect(await inForce(await lists([renewed], [[renewed, of({ of: renewed })]]))).toEqual([1n]);
   });
 
   it('because it names a certificate by another issuer', async () => {
-    const [one, two] = [await authority({ subject: 'CN=One' }), await authority({ subject: 'CN=Two' })];
+    const [one, two] = [await issueAuthority({ subject: 'CN=One' }), await issueAuthority({ subject: 'CN=Two' })];
     const [byOne, byTwo] = [
-      await authority({ subject: 'CN=Between', serialNumber: '05' }, one),
-      await authority({ subject: 'CN=Between', serialNumber: '05' }, two),
+      await issueAuthority({ subject: 'CN=Between', serialNumber: '05' }, one),
+      await issueAuthority({ subject: 'CN=Between', serialNumber: '05' }, two),
     ];
     const material = await lists([one, two, byOne], [[one], [two], [byOne, of({ of: byTwo })]]);
     await expect(selectLists(material, NOW)).rejects.toThrow('"CN=Between" names another certificate');
@@ -287,7 +291,7 @@ describe('a list that OpenSSL would not apply is refused', () => {
     ['two authorities of its name lack one in the newer', {}, of({ keyId: '02' })],
     ['two authorities of its name lack one in the older', of({ keyId: '01' }), {}],
   ])('because the lists of %s', async (_, first, second) => {
-    const [one, two] = [await identifiedAuthority('01'), await identifiedAuthority('02')];
+    const [one, two] = [await issueIdentifiedAuthority('01'), await issueIdentifiedAuthority('02')];
     const material = await lists(
       [one, two],
       [
@@ -299,16 +303,16 @@ describe('a list that OpenSSL would not apply is refused', () => {
   });
 
   it('unless the other authority of its name has ended', async () => {
-    const former = await authority({ notAfter: hours(-1) });
+    const former = await issueAuthority({ notAfter: hours(-1) });
     expect(await inForce(await lists([former, root], [[former, { number: 8 }], [root]]))).toEqual([1n]);
   });
 });
 
 describe('a certificate of an authority that its list does not name', () => {
-  const renewal = async (): Promise<Issued> => authority({ keys: root.keys });
+  const renewal = async (): Promise<Issued> => issueAuthority({ keys: root.keys });
   const naming = (of: Issued, number: number): [Issued, ListProfile] => [
     root,
-    { number, extensions: [authorityKeyIdentifier({ of })] },
+    { number, extensions: [encodeAuthorityKeyIdentifier({ of })] },
   ];
   const serials = ({ authorities }: Lists) => authorities.map(({ serialNumber }) => serialNumber);
 
@@ -335,7 +339,7 @@ describe('the list of an authority', () => {
   });
 
   it('is useful while one authority of its name has not ended', async () => {
-    const former = await authority({ keys: root.keys, notAfter: hours(-1) });
+    const former = await issueAuthority({ keys: root.keys, notAfter: hours(-1) });
     const { revocationLists, authorities } = await lists([former, root], [[root]]);
     expect(isListInUse(revocationLists[0]!, authorities, NOW)).toBe(true);
   });

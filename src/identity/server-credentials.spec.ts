@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { authority, keyPem, server } from '../../test/support/trust-files.js';
+import { issueAuthority, exportKey, issueServer } from '../../test/support/trust-files.js';
 import { readServerCertificate } from './server-credentials.js';
 import { TrustMaterialError } from './trust-material-error.js';
 
@@ -12,8 +12,8 @@ const minutes = (count: number): Date => new Date(NOW.getTime() + count * 60_000
 let root: Issued;
 let issued: Issued;
 beforeAll(async () => {
-  root = await authority();
-  issued = await server(root);
+  root = await issueAuthority();
+  issued = await issueServer(root);
 });
 
 const read = (cert: string, key: string, passphrase?: string, held?: Issued): string =>
@@ -24,13 +24,13 @@ const encrypted = (type: 'pkcs8' | 'sec1' = 'pkcs8'): string =>
 
 describe('the service’s certificate', () => {
   it('is the first one in the file, and its own authorities follow', () => {
-    expect(read(issued.pem + root.pem, keyPem(issued))).toBe('CN=localhost');
-    expect(() => read(root.pem + issued.pem, keyPem(issued))).toThrow('KEY_FILE: is the key of another certificate');
+    expect(read(issued.pem + root.pem, exportKey(issued))).toBe('CN=localhost');
+    expect(() => read(root.pem + issued.pem, exportKey(issued))).toThrow('KEY_FILE: is the key of another certificate');
   });
 
   it('may serve callers by its extended key usage, or because it has none', async () => {
     const unlimited = await issue({ subject: 'CN=any' }, root);
-    expect(read(unlimited.pem, keyPem(unlimited))).toBe('CN=any');
+    expect(read(unlimited.pem, exportKey(unlimited))).toBe('CN=any');
   });
 
   it.each([
@@ -38,15 +38,15 @@ describe('the service’s certificate', () => {
     [4, 'CN=localhost'],
     [6, 'the certificate begins on'],
   ])('may begin in %p minutes, because the authority’s clock may be ahead', async (begins, told) => {
-    const young = await server(root, { notBefore: minutes(begins), notAfter: minutes(60) });
-    if (told.startsWith('CN')) expect(read(young.pem, keyPem(young))).toBe(told);
-    else expect(() => read(young.pem, keyPem(young))).toThrow(`PASSKEY_TLS_CERT_FILE: ${told}`);
+    const young = await issueServer(root, { notBefore: minutes(begins), notAfter: minutes(60) });
+    if (told.startsWith('CN')) expect(read(young.pem, exportKey(young))).toBe(told);
+    else expect(() => read(young.pem, exportKey(young))).toThrow(`PASSKEY_TLS_CERT_FILE: ${told}`);
   });
 
   it('is valid from its first second, which the skew moves forward, to its last', () => {
     const { validFromDate, validToDate } = issued.certificate;
     const at = (time: Date): string =>
-      readServerCertificate({ cert: Buffer.from(issued.pem), key: Buffer.from(keyPem(issued)) }, time).subject;
+      readServerCertificate({ cert: Buffer.from(issued.pem), key: Buffer.from(exportKey(issued)) }, time).subject;
     expect(at(validToDate)).toBe('CN=localhost');
     expect(() => at(new Date(validToDate.getTime() + 1))).toThrow('the certificate ended on');
     expect(at(new Date(validFromDate.getTime() - 300_000))).toBe('CN=localhost');
@@ -54,10 +54,12 @@ describe('the service’s certificate', () => {
   });
 
   it('must not have ended, unless it is the current one, which must not keep a revocation list out', async () => {
-    const old = await server(root, { notAfter: minutes(-1) });
-    expect(() => read(old.pem, keyPem(old))).toThrow('PASSKEY_TLS_CERT_FILE: the certificate ended on');
-    expect(() => read(old.pem, keyPem(old), undefined, issued)).toThrow('PASSKEY_TLS_CERT_FILE: the certificate ended');
-    expect(read(old.pem, keyPem(old), undefined, old)).toBe('CN=localhost');
+    const old = await issueServer(root, { notAfter: minutes(-1) });
+    expect(() => read(old.pem, exportKey(old))).toThrow('PASSKEY_TLS_CERT_FILE: the certificate ended on');
+    expect(() => read(old.pem, exportKey(old), undefined, issued)).toThrow(
+      'PASSKEY_TLS_CERT_FILE: the certificate ended',
+    );
+    expect(read(old.pem, exportKey(old), undefined, old)).toBe('CN=localhost');
   });
 });
 
@@ -68,7 +70,7 @@ describe('the service’s key', () => {
   });
 
   it('that is not encrypted needs no passphrase, and may have one', () => {
-    expect(read(issued.pem, keyPem(issued), PASSPHRASE)).toBe('CN=localhost');
+    expect(read(issued.pem, exportKey(issued), PASSPHRASE)).toBe('CN=localhost');
   });
 
   it.each([
@@ -83,8 +85,8 @@ describe('the service’s key', () => {
   });
 
   it('is never shown, and neither is its passphrase, whatever is wrong', () => {
-    const secrets = [...keyPem(issued).split('\n'), ...encrypted().split('\n'), PASSPHRASE, 'incorrect horse'];
-    const broken = [keyPem(issued).slice(0, 150), keyPem(issued).replace('MI', 'AA'), encrypted().slice(0, 200)];
+    const secrets = [...exportKey(issued).split('\n'), ...encrypted().split('\n'), PASSPHRASE, 'incorrect horse'];
+    const broken = [exportKey(issued).slice(0, 150), exportKey(issued).replace('MI', 'AA'), encrypted().slice(0, 200)];
     for (const key of [...broken, encrypted()]) {
       for (const passphrase of [undefined, PASSPHRASE, 'incorrect horse']) {
         const message = catchMessage(() => read(issued.pem, key, passphrase));

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ExtendedKeyUsage, KeyUsageFlags } from '@peculiar/x509';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, makeRevocationList } from '../../test/support/revocation-lists.js';
-import { authority, keyPem, server, TrustFiles } from '../../test/support/trust-files.js';
+import { issueAuthority, exportKey, issueServer, TrustFiles } from '../../test/support/trust-files.js';
 import { readPemBlocks } from '../x509/pem.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
 import { readTrustMaterial, type TrustMaterial, listTrustFiles } from './trust-material.js';
@@ -69,7 +69,7 @@ describe('the trust material', () => {
     [
       'authority',
       async () => {
-        const other = await authority({ subject: 'CN=Other' });
+        const other = await issueAuthority({ subject: 'CN=Other' });
         trust.write('ca.crt', trust.root.pem + other.pem);
         trust.write('ca.crl', list() + list({}, other));
       },
@@ -77,21 +77,21 @@ describe('the trust material', () => {
     [
       'server certificate and key',
       async () => {
-        const renewed = await server(trust.root);
+        const renewed = await issueServer(trust.root);
         trust.write('server.crt', renewed.pem);
-        trust.write('server.key', keyPem(renewed));
+        trust.write('server.key', exportKey(renewed));
       },
     ],
     [
       'way to write the key',
       () => {
-        trust.write('server.key', `\n${keyPem(trust.server)}`);
+        trust.write('server.key', `\n${exportKey(trust.server)}`);
       },
     ],
     [
       'place of an intermediate',
       async () => {
-        const between = await authority({ subject: 'CN=Between' }, trust.root);
+        const between = await issueAuthority({ subject: 'CN=Between' }, trust.root);
         trust.write('ca.crl', list() + list({}, between));
         trust.write('server.crt', trust.server.pem + between.pem);
         trust.write('server.crt', trust.server.pem);
@@ -105,7 +105,7 @@ describe('the trust material', () => {
   });
 
   it('differs when the same text is in another file', async () => {
-    const between = await authority({ subject: 'CN=Between' }, trust.root);
+    const between = await issueAuthority({ subject: 'CN=Between' }, trust.root);
     trust.write('ca.crl', list() + list({}, between));
     trust.write('server.crt', trust.server.pem + between.pem);
     const held = await read();
@@ -118,7 +118,7 @@ describe('the trust material', () => {
 
 describe('OpenSSL gets', () => {
   it('the validated certificates and lists, and nothing else', async () => {
-    const other = await authority({ subject: 'CN=Other' });
+    const other = await issueAuthority({ subject: 'CN=Other' });
     trust.write('ca.crt', `a remark\n${trust.root.pem}${other.pem}`);
     trust.write('ca.crl', `${list({ number: 1 })}a remark\n${list({ number: 2 })}${list({}, other)}`);
     const { context } = await read();
@@ -178,7 +178,7 @@ describe('a file that cannot be used is named with the mistake:', () => {
   };
   const PAST = { notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2026-01-02T03:04:05Z') };
   const FUTURE = { notBefore: new Date('2999-01-02T03:04:05Z'), notAfter: new Date('2999-01-03T00:00:00Z') };
-  const other = (): Promise<Issued> => authority({ subject: 'CN=Other' });
+  const other = (): Promise<Issued> => issueAuthority({ subject: 'CN=Other' });
 
   it.each<[string, () => unknown, string]>([
     [
@@ -217,7 +217,7 @@ describe('a file that cannot be used is named with the mistake:', () => {
     ],
     [
       'a key for a certificate',
-      written('server.crt', () => keyPem(trust.server)),
+      written('server.crt', () => exportKey(trust.server)),
       'CERT_FILE: holds no certificate (PEM)',
     ],
     [
@@ -234,34 +234,34 @@ describe('a file that cannot be used is named with the mistake:', () => {
       'a certificate for callers only',
       written(
         'server.crt',
-        async () => (await server(trust.root, { keys: trust.server.keys }, ExtendedKeyUsage.clientAuth)).pem,
+        async () => (await issueServer(trust.root, { keys: trust.server.keys }, ExtendedKeyUsage.clientAuth)).pem,
       ),
       'CERT_FILE: extended key usage lacks serverAuth',
     ],
     [
       'a certificate that has ended',
-      written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...PAST })).pem),
+      written('server.crt', async () => (await issueServer(trust.root, { keys: trust.server.keys, ...PAST })).pem),
       'CERT_FILE: the certificate ended on 2026-01-02T03:04:05.000Z',
     ],
     [
       'a certificate that has not begun',
-      written('server.crt', async () => (await server(trust.root, { keys: trust.server.keys, ...FUTURE })).pem),
+      written('server.crt', async () => (await issueServer(trust.root, { keys: trust.server.keys, ...FUTURE })).pem),
       'CERT_FILE: the certificate begins on 2999-01-02T03:04:05.000Z',
     ],
     [
       'a key of another certificate',
-      written('server.key', async () => keyPem(await other())),
+      written('server.key', async () => exportKey(await other())),
       'KEY_FILE: is the key of another certificate',
     ],
     [
       'a key of another kind',
-      written('server.key', async () => keyPem(await issue({ key: { name: 'Ed25519' } }))),
+      written('server.key', async () => exportKey(await issue({ key: { name: 'Ed25519' } }))),
       'KEY_FILE: is the key of another certificate',
     ],
     ['a certificate for a key', written('server.key', () => trust.server.pem), 'KEY_FILE: holds no private key (PEM)'],
     [
       'half a key',
-      written('server.key', () => keyPem(trust.server).slice(0, 100)),
+      written('server.key', () => exportKey(trust.server).slice(0, 100)),
       'KEY_FILE: holds no private key (PEM)',
     ],
     ['a CA file without a certificate', written('ca.crt', () => list()), 'CA_FILE: holds no certificate (PEM)'],
@@ -292,25 +292,25 @@ describe('a file that cannot be used is named with the mistake:', () => {
     ],
     [
       'an authority that may not sign lists',
-      written('ca.crt', async () => (await authority({ keyUsage: KeyUsageFlags.keyCertSign })).pem),
+      written('ca.crt', async () => (await issueAuthority({ keyUsage: KeyUsageFlags.keyCertSign })).pem),
       'CA_FILE: "CN=Root" may not sign revocation lists',
     ],
     [
       'an intermediate without its root',
-      written('ca.crt', async () => (await authority({ subject: 'CN=Between' }, await other())).pem),
+      written('ca.crt', async () => (await issueAuthority({ subject: 'CN=Between' }, await other())).pem),
       'CA_FILE: "CN=Between" leads to no root in the file',
     ],
     [
       'an intermediate beside a root that goes by its root’s name',
       written(
         'ca.crt',
-        async () => trust.root.pem + (await authority({ subject: 'CN=Between' }, await authority())).pem,
+        async () => trust.root.pem + (await issueAuthority({ subject: 'CN=Between' }, await issueAuthority())).pem,
       ),
       'CA_FILE: "CN=Between" leads to no root in the file',
     ],
     [
       'authorities that have all ended',
-      written('ca.crt', async () => (await authority({ keys: trust.root.keys, ...PAST })).pem),
+      written('ca.crt', async () => (await issueAuthority({ keys: trust.root.keys, ...PAST })).pem),
       'CA_FILE: every authority has ended',
     ],
     ['a certificate for a list', written('ca.crl', () => trust.root.pem), 'CRL_FILE: holds no revocation list (PEM)'],
@@ -338,12 +338,12 @@ describe('a file that cannot be used is named with the mistake:', () => {
     ],
     [
       'a list by another authority of the same name',
-      written('ca.crl', async () => list({}, await authority())),
+      written('ca.crl', async () => list({}, await issueAuthority())),
       'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed',
     ],
     [
       'such a list beside the right one',
-      written('ca.crl', async () => list() + list({ number: 9 }, await authority())),
+      written('ca.crl', async () => list() + list({ number: 9 }, await issueAuthority())),
       'CRL_FILE: holds a list in the name of "CN=Root" that it has not signed',
     ],
     [

@@ -9,13 +9,13 @@ import {
   FUTURE_LEVEL,
   HARDWARE,
   type KeyClaims,
-  keyDescription,
+  encodeKeyDescription,
   SIGN_ONLY,
 } from '../../test/support/authenticator/android-key.js';
 import { type Attestation, falsified } from '../../test/support/authenticator/attestation.js';
 import { type AlgorithmName, COSE, type CredentialKey, generateKey } from '../../test/support/authenticator/keys.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { expectRefusal, ORIGIN, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, ORIGIN, runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { VerifiedRegistration } from './verify-registration.js';
 
 const OTHER_HASH = createHash('sha256').update('other').digest();
@@ -54,7 +54,7 @@ async function ceremony(what: Ceremony = {}): Promise<VerifiedRegistration> {
   });
   const hash = createHash('sha256').update(clientDataJson).digest();
   const attestation = falsify(await by.attest(what.attested ?? key, hash, what.claims));
-  return registration({
+  return runRegistration({
     interference: { key, clientDataJson, attestation },
     expected: { challenge, roots: () => what.roots ?? [device.root.pem] },
   });
@@ -85,13 +85,13 @@ const described =
       origin: ORIGIN,
     });
     const hash = createHash('sha256').update(clientDataJson).digest();
-    const value = Buffer.from(keyDescription({ challenge: hash }).value);
+    const value = Buffer.from(encodeKeyDescription({ challenge: hash }).value);
     const { result } = fromBER(value);
     change((result as Sequence).valueBlock.value);
     const extension = new x509.Extension(id_ce_keyDescription, false, result.toBER());
     const attestation = await device.attest(key, hash, [extension]);
     const interference = { key, clientDataJson, attestation };
-    return registration({ interference, expected: { challenge, roots: () => [device.root.pem] } });
+    return runRegistration({ interference, expected: { challenge, roots: () => [device.root.pem] } });
   };
 const tag = (tagNumber: number, value: Constructed['valueBlock']['value'][number]): Constructed =>
   new Constructed({ idBlock: { tagClass: 3, tagNumber }, value: [value] });
@@ -156,7 +156,9 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
     ])('refuses %s', (_, what) => refuses(what()));
 
     it('is stricter than the clause for the relying party: a certificate that signed the key describes none itself, so that no key can vouch for another', async () => {
-      const attestedAuthority = await AndroidDevice.create({ extensions: [keyDescription({ challenge: OTHER_HASH })] });
+      const attestedAuthority = await AndroidDevice.create({
+        extensions: [encodeKeyDescription({ challenge: OTHER_HASH })],
+      });
       await expect(ceremony({ by: attestedAuthority })).rejects.toMatchObject({
         detail: 'a certificate that signed the key describes a key itself',
       });
@@ -269,7 +271,13 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
       ['a description of nonsense', [new x509.Extension(id_ce_keyDescription, false, Buffer.from('nonsense'))]],
       [
         'one cut short',
-        [new x509.Extension(id_ce_keyDescription, false, new Uint8Array(keyDescription(honest).value).slice(0, 20))],
+        [
+          new x509.Extension(
+            id_ce_keyDescription,
+            false,
+            new Uint8Array(encodeKeyDescription(honest).value).slice(0, 20),
+          ),
+        ],
       ],
       [
         'one with a byte behind',
@@ -277,7 +285,7 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
           new x509.Extension(
             id_ce_keyDescription,
             false,
-            Buffer.concat([Buffer.from(keyDescription(honest).value), Buffer.alloc(1)]),
+            Buffer.concat([Buffer.from(encodeKeyDescription(honest).value), Buffer.alloc(1)]),
           ),
         ],
       ],

@@ -6,7 +6,7 @@ import { issueAppleCertificate, appleNonce, makeNonce } from '../../test/support
 import { type Attested, noAttestation } from '../../test/support/authenticator/attestation.js';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { generateKey } from '../../test/support/authenticator/keys.js';
-import { expectRefusal, ORIGIN, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, ORIGIN, runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { AttestationVerdict } from './attestation-trust.js';
 
 let root: Issued;
@@ -41,11 +41,11 @@ async function ceremony(what: Ceremony = {}): Promise<AttestationVerdict> {
     nonce = makeNonce(attested);
     return noAttestation(attested);
   };
-  await registration({ interference: { ...fixed, attestation: learn }, expected: { challenge } });
+  await runRegistration({ interference: { ...fixed, attestation: learn }, expected: { challenge } });
   const x5c = [(await issueAppleCertificate(what.certified ?? key, root, profile(nonce))).certificate.raw];
   const attestation = () => ({ fmt: 'apple', attStmt: statement?.(x5c) ?? { x5c } });
   const expected = { challenge, roots: () => [root.pem] };
-  return (await registration({ interference: { ...fixed, attestation }, expected })).attestation;
+  return (await runRegistration({ interference: { ...fixed, attestation }, expected })).attestation;
 }
 
 const accepts = async (what: Ceremony): Promise<void> => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { type Attestation, packedSelf } from '../../test/support/authenticator/attestation.js';
 import type { AttestationCertificate } from '../../test/support/authenticator/attestation-authority.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 import { ATTESTATION_FORMATS } from './attestation-statement.js';
 
 const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -21,7 +21,7 @@ afterAll(() => {
   network.open();
 });
 
-const attested = (attestation: Attestation) => registration({ interference: { attestation } });
+const attested = (attestation: Attestation) => runRegistration({ interference: { attestation } });
 
 describe('WebAuthn L3 §7.1 step 21: the attestation statement format', () => {
   it('is one of six', () => {
@@ -40,10 +40,10 @@ describe('WebAuthn L3 §7.1 step 21: the attestation statement format', () => {
   it('is compared with the policy', async () => {
     const interference = { attestation: packedSelf };
     await expectRefusal(
-      registration({ interference, expected: { formats: ['none', 'apple'] } }),
+      runRegistration({ interference, expected: { formats: ['none', 'apple'] } }),
       'attestation-format-denied',
     );
-    await expectRefusal(registration({ expected: { formats: ['packed'] } }), 'attestation-format-denied');
+    await expectRefusal(runRegistration({ expected: { formats: ['packed'] } }), 'attestation-format-denied');
   });
 });
 
@@ -84,7 +84,7 @@ describe('the network', () => {
         const sig = sign('sha256', Buffer.concat([authenticatorData, clientDataHash]), leaf.privateKey);
         return { fmt, attStmt: { alg: -7, sig, x5c: [...leaf.chain], ver: '2.0' } };
       };
-      await registration({ interference: { attestation } }).catch(() => undefined);
+      await runRegistration({ interference: { attestation } }).catch(() => undefined);
       expect(network.attempts).toEqual([]);
       expect(createPublicKey(leaf.privateKey).asymmetricKeyType).toBe('ec');
     },

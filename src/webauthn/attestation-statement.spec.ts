@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { noAttestation } from '../../test/support/authenticator/attestation.js';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 
 let leaf: Issued;
 beforeAll(async () => {
@@ -9,12 +9,12 @@ beforeAll(async () => {
 });
 
 const attested = (fmt: string, attStmt: Record<string, unknown>) =>
-  registration({ interference: { attestation: () => ({ fmt, attStmt }) } }).then(({ attestation }) => attestation);
+  runRegistration({ interference: { attestation: () => ({ fmt, attStmt }) } }).then(({ attestation }) => attestation);
 
 describe('WebAuthn L3 §8.7 None attestation', () => {
   describe('attStmt: an empty map', () => {
     it('accepts it', async () => {
-      const { attestation } = await registration({ interference: { attestation: noAttestation } });
+      const { attestation } = await runRegistration({ interference: { attestation: noAttestation } });
       expect(attestation).toEqual({ format: 'none', trust: 'none' });
     });
     it.each<[string, () => Record<string, unknown>]>([

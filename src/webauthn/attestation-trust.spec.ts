@@ -9,7 +9,7 @@ import {
   createAttestationAuthority,
 } from '../../test/support/authenticator/attestation-authority.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
-import { registration } from '../../test/support/pure-ceremonies.js';
+import { runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 import { FIDO_METADATA_ROOTS, SHIPPED_ROOTS, WELL_KNOWN_ROOTS } from './well-known-roots.js';
 
@@ -34,7 +34,7 @@ afterAll(() => {
 });
 
 const attested = (attestation: Attestation, expected: Partial<RegistrationExpectation>, aaguid = AAGUID) =>
-  registration({ interference: { attestation, aaguid }, expected }).then((verified) => verified.attestation);
+  runRegistration({ interference: { attestation, aaguid }, expected }).then((verified) => verified.attestation);
 
 describe('WebAuthn L3 §7.1 step 24: an attestation', () => {
   it('is trusted when it ends in a root of its format and model', async () => {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ParserMeter } from '../../test/support/asn1-parsers.js';
 import { packedBy } from '../../test/support/authenticator/attestation.js';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 import { demandBoundedKey, readBoundedChain } from './certificate-bounds.js';
 import type { Refusal } from './refusal.js';
 
@@ -76,7 +76,7 @@ const COSTLY: [what: string, detail: string, profile: Profile][] = [
 const attestedBy = (chain: Issued[], root: Issued) => {
   const x5c = chain.map(({ certificate }) => certificate.raw);
   const attestation = packedBy({ chain: x5c, privateKey: chain[0]!.privateKey });
-  return registration({ interference: { attestation }, expected: { roots: () => [root.pem] } });
+  return runRegistration({ interference: { attestation }, expected: { roots: () => [root.pem] } });
 };
 
 describe('the cost of x5c is bounded:', () => {

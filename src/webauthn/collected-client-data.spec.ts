@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
 import type { AssertionInterference } from '../../test/support/authenticator/interference.js';
-import { authentication, expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { runAuthentication, expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { Reason } from './refusal.js';
 
 /*
@@ -14,12 +14,12 @@ const TOP = 'https://shop.example';
 const FRAMED = { crossOrigin: { allow: true, topOrigins: [TOP] } };
 
 async function accepted(interference: Change, expected = {}): Promise<void> {
-  await Promise.all([registration({ interference, expected }), authentication({ interference, expected })]);
+  await Promise.all([runRegistration({ interference, expected }), runAuthentication({ interference, expected })]);
 }
 
 async function refused(reason: Reason, interference: Change, expected = {}): Promise<void> {
-  await expectRefusal(registration({ interference, expected }), reason);
-  await expectRefusal(authentication({ interference, expected }), reason);
+  await expectRefusal(runRegistration({ interference, expected }), reason);
+  await expectRefusal(runAuthentication({ interference, expected }), reason);
 }
 
 const members = (clientData: Record<string, unknown>): Change => ({ clientData });

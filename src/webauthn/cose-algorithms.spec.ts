@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { packedSelf } from '../../test/support/authenticator/attestation.js';
 import { type AlgorithmName, COSE } from '../../test/support/authenticator/keys.js';
-import { authentication, registration } from '../../test/support/pure-ceremonies.js';
+import { runAuthentication, runRegistration } from '../../test/support/pure-ceremonies.js';
 import { ALGORITHMS, COSE_ALGORITHMS, describeAlgorithm } from './cose.js';
 
 const NAMES = ALGORITHMS.map(({ name }) => name as AlgorithmName);
@@ -41,15 +41,15 @@ describe('the algorithms', () => {
   });
 
   it.each(NAMES)('%s registers', async (algorithm) => {
-    expect(await registration({ model: { algorithm } })).toMatchObject({ algorithm: COSE[algorithm] });
+    expect(await runRegistration({ model: { algorithm } })).toMatchObject({ algorithm: COSE[algorithm] });
   });
 
   it.each(NAMES)('%s authenticates', async (algorithm) => {
-    expect(await authentication({ model: { algorithm } })).toMatchObject({ userVerified: true });
+    expect(await runAuthentication({ model: { algorithm } })).toMatchObject({ userVerified: true });
   });
 
   it.each(NAMES)('%s attests itself', async (algorithm) => {
-    const ceremony = registration({ model: { algorithm, attestation: packedSelf } });
+    const ceremony = runRegistration({ model: { algorithm, attestation: packedSelf } });
     expect(await ceremony).toMatchObject({ attestation: { format: 'packed', trust: 'self' } });
   });
 });

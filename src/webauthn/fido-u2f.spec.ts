@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type Attestation, falsified, fidoU2fBy } from '../../test/support/authenticator/attestation.js';
 import { issue, type Issued, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { generateKey } from '../../test/support/authenticator/keys.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { AttestationVerdict } from './attestation-trust.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
@@ -22,7 +22,7 @@ const by = ({ certificate, privateKey }: Issued, members: Record<string, unknown
   }));
 
 const attested = (attestation: Attestation, interference: object = {}): Promise<AttestationVerdict> =>
-  registration({ interference: { attestation, ...interference }, expected: { roots: () => [root.pem] } }).then(
+  runRegistration({ interference: { attestation, ...interference }, expected: { roots: () => [root.pem] } }).then(
     (verified) => verified.attestation,
   );
 const refuses = (attestation: Attestation, interference: object = {}): Promise<void> =>
@@ -77,7 +77,7 @@ describe('WebAuthn L3 §8.6 FIDO U2F attestation', () => {
       ['other flags, as the client wrote them', { flags: { UV: true, BE: true, BS: true } }],
       ['another count', { signCount: 7 }],
     ])('accepts %s', async (_, claims) => {
-      const verified = registration({
+      const verified = runRegistration({
         interference: { attestation: by(maker), ...claims },
         expected: { roots: () => [root.pem], requireUserVerification: false },
       });

@@ -4,14 +4,14 @@ import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type Attestation, falsified, packedSelf } from '../../test/support/authenticator/attestation.js';
 import {
-  forKey,
+  reissueForKey,
   issue,
   type Issued,
   type KeyAlgorithm,
   type Profile,
 } from '../../test/support/authenticator/certificate-chain.js';
 import { type AlgorithmName, COSE, generateKey } from '../../test/support/authenticator/keys.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { AttestationVerdict } from './attestation-trust.js';
 
 const AAGUID = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 const attested = (attestation: Attestation): Promise<AttestationVerdict> =>
-  registration({ interference: { attestation, aaguid: AAGUID }, expected: { roots: () => [root.pem] } }).then(
+  runRegistration({ interference: { attestation, aaguid: AAGUID }, expected: { roots: () => [root.pem] } }).then(
     (verified) => verified.attestation,
   );
 const accepts = async (attestation: Attestation): Promise<void> => {
@@ -115,7 +115,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
       ],
     )('accepts %s', async (_, alg, generate, signing, change) => {
       const { publicKey, privateKey } = generate();
-      await accepts(packed(forKey(maker, root, privateKey, change(spkiOf(publicKey))), { alg }, signing));
+      await accepts(packed(reissueForKey(maker, root, privateKey, change(spkiOf(publicKey))), { alg }, signing));
     });
 
     it.each<[string, () => Promise<Attestation>]>([
@@ -226,7 +226,7 @@ describe('WebAuthn L3 §8.2 Packed attestation', () => {
 
   describe('self attestation: alg is the credential’s, and sig is by its key', () => {
     it.each(Object.keys(COSE) as AlgorithmName[])('accepts %s', async (algorithm) => {
-      const { attestation } = await registration({
+      const { attestation } = await runRegistration({
         interference: { attestation: packedSelf, key: generateKey(algorithm) },
       });
       expect(attestation).toEqual({ format: 'packed', trust: 'self' });

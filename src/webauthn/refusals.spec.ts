@@ -4,7 +4,7 @@ import { encode } from 'cborg';
 import { packedSelf } from '../../test/support/authenticator/attestation.js';
 import type { AssertionInterference, CreationInterference } from '../../test/support/authenticator/interference.js';
 import { encodeCose } from '../../test/support/authenticator/keys.js';
-import { authentication, ORIGIN, registration, RP_ID } from '../../test/support/pure-ceremonies.js';
+import { runAuthentication, ORIGIN, runRegistration, RP_ID } from '../../test/support/pure-ceremonies.js';
 import type { Reason } from './refusal.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
@@ -126,11 +126,11 @@ describe('a refused registration (WebAuthn L3 §7.1)', () => {
     ],
   ])('step %i, %s: %s', async (number, reason, detail, interference, expected) => {
     const clause = `§7.1 step ${String(number)}`;
-    await expect(registration({ interference, expected })).rejects.toMatchObject({ reason, detail, clause });
+    await expect(runRegistration({ interference, expected })).rejects.toMatchObject({ reason, detail, clause });
   });
 
   it('has no step when only this service checks: the ids around the attested one', async () => {
-    const refused = registration({ interference: { credential: { id: 'AAAA' } } });
+    const refused = runRegistration({ interference: { credential: { id: 'AAAA' } } });
     const detail = 'id, rawId and the attested credential id are not the same';
     await expect(refused).rejects.toMatchObject({ reason: 'credential-id-invalid', detail });
     await expect(refused).rejects.not.toHaveProperty('clause');
@@ -220,6 +220,6 @@ describe('a refused authentication (WebAuthn L3 §7.2)', () => {
     ],
   ])('step %i, %s: %s', async (number, reason, detail, interference) => {
     const clause = `§7.2 step ${String(number)}`;
-    await expect(authentication({ interference })).rejects.toMatchObject({ reason, detail, clause });
+    await expect(runAuthentication({ interference })).rejects.toMatchObject({ reason, detail, clause });
   });
 });

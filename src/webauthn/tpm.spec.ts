@@ -5,16 +5,16 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { COSE, type CredentialKey, generateKey } from '../../test/support/authenticator/keys.js';
 import {
-  alternativeName,
-  directoryName,
-  sized,
+  makeAlternativeName,
+  makeDirectoryName,
+  encodeSized,
   Tpm,
   TPM_NAME,
   type TpmShape,
-  u16,
-  usages,
+  encodeU16,
+  makeUsages,
 } from '../../test/support/authenticator/tpm.js';
-import { expectRefusal, registration } from '../../test/support/pure-ceremonies.js';
+import { expectRefusal, runRegistration } from '../../test/support/pure-ceremonies.js';
 import type { AttestationVerdict } from './attestation-trust.js';
 import type { RegistrationExpectation } from './verify-registration.js';
 
@@ -52,7 +52,7 @@ async function ceremony({
   expected,
 }: Ceremony): Promise<AttestationVerdict> {
   const interference = { key, aaguid: AAGUID, attestation: by.attest(alg, shape) };
-  const { attestation } = await registration({
+  const { attestation } = await runRegistration({
     interference,
     expected: { roots: () => [tpm.root.pem, windows.root.pem, by.root.pem], ...expected },
   });
@@ -131,40 +131,43 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
 
   describe('§8.3.1 Subject Alternative Name: as TPMv2-EK-Profile §3.2.9 says, with manufacturer, model and version', () => {
     const named = (...names: x509.JsonGeneralName[]): Promise<Ceremony> =>
-      withAik({ extensions: [alternativeName(...names), usages(AIK)] });
+      withAik({ extensions: [makeAlternativeName(...names), makeUsages(AIK)] });
     const dns: x509.JsonGeneralName = { type: 'dns', value: 'tpm.example' };
 
     it('accepts each attribute in a set of its own', () => accepts({}));
-    it('accepts all of them in one set', async () => accepts(await named(directoryName(TPM_NAME, '+'))));
-    it('accepts them in another order', async () => accepts(await named(directoryName(TPM_NAME.toReversed()))));
+    it('accepts all of them in one set', async () => accepts(await named(makeDirectoryName(TPM_NAME, '+'))));
+    it('accepts them in another order', async () => accepts(await named(makeDirectoryName(TPM_NAME.toReversed()))));
     it('accepts a directoryName that is not the first name', async () =>
-      accepts(await named(dns, directoryName(TPM_NAME))));
+      accepts(await named(dns, makeDirectoryName(TPM_NAME))));
     it('accepts one behind another directoryName', async () =>
-      accepts(await named(directoryName(['CN=Other']), directoryName(TPM_NAME))));
-    it('accepts further attributes', async () => accepts(await named(directoryName([...TPM_NAME, 'CN=TPM']))));
+      accepts(await named(makeDirectoryName(['CN=Other']), makeDirectoryName(TPM_NAME))));
+    it('accepts further attributes', async () => accepts(await named(makeDirectoryName([...TPM_NAME, 'CN=TPM']))));
     it('accepts a manufacturer whom no list knows: the path to a root says who made it', async () =>
-      accepts(await named(directoryName(['2.23.133.2.1=id:00000000', ...TPM_NAME.slice(1)]))));
+      accepts(await named(makeDirectoryName(['2.23.133.2.1=id:00000000', ...TPM_NAME.slice(1)]))));
 
-    it('refuses no such extension', async () => refuses(await withAik({ extensions: [usages(AIK)] })));
+    it('refuses no such extension', async () => refuses(await withAik({ extensions: [makeUsages(AIK)] })));
     it('refuses one without a directoryName', async () => refuses(await named(dns)));
     it.each([0, 1, 2])('refuses one without attribute %i', async (index) =>
-      refuses(await named(directoryName(TPM_NAME.toSpliced(index, 1)))),
+      refuses(await named(makeDirectoryName(TPM_NAME.toSpliced(index, 1)))),
     );
     it('refuses attributes that are spread over two names', async () =>
-      refuses(await named(directoryName(TPM_NAME.slice(0, 1)), directoryName(TPM_NAME.slice(1)))));
+      refuses(await named(makeDirectoryName(TPM_NAME.slice(0, 1)), makeDirectoryName(TPM_NAME.slice(1)))));
     it('refuses one that cannot be read', async () =>
       refuses(
-        await withAik({ extensions: [new x509.Extension('2.5.29.17', true, Buffer.from('nonsense')), usages(AIK)] }),
+        await withAik({
+          extensions: [new x509.Extension('2.5.29.17', true, Buffer.from('nonsense')), makeUsages(AIK)],
+        }),
       ));
   });
 
   describe('§8.3.1 Extended Key Usage: contains tcg-kp-AIKCertificate (2.23.133.8.3)', () => {
     const used = (...extensions: x509.Extension[]): Promise<Ceremony> =>
-      withAik({ extensions: [alternativeName(directoryName(TPM_NAME)), ...extensions] });
+      withAik({ extensions: [makeAlternativeName(makeDirectoryName(TPM_NAME)), ...extensions] });
 
-    it('accepts it alone', async () => accepts(await used(usages(AIK))));
-    it('accepts it behind others', async () => accepts(await used(usages('1.3.6.1.5.5.7.3.2', '2.23.133.8.1', AIK))));
-    it('refuses others', async () => refuses(await used(usages('2.23.133.8.1'))));
+    it('accepts it alone', async () => accepts(await used(makeUsages(AIK))));
+    it('accepts it behind others', async () =>
+      accepts(await used(makeUsages('1.3.6.1.5.5.7.3.2', '2.23.133.8.1', AIK))));
+    it('refuses others', async () => refuses(await used(makeUsages('2.23.133.8.1'))));
     it('refuses none', async () => refuses(await used()));
   });
 
@@ -182,7 +185,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
   describe('id-fido-gen-ce-aaguid: where the certificate has it, the AAGUID of the authenticator data', () => {
     const withAaguid = (hex: string, critical = false): Promise<Ceremony> => {
       const extension = new x509.Extension('1.3.6.1.4.1.45724.1.1.4', critical, Buffer.from(`0410${hex}`, 'hex'));
-      return withAik({ extensions: [alternativeName(directoryName(TPM_NAME)), usages(AIK), extension] });
+      return withAik({ extensions: [makeAlternativeName(makeDirectoryName(TPM_NAME)), makeUsages(AIK), extension] });
     };
     const own = AAGUID.replaceAll('-', '');
 
@@ -197,15 +200,15 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     );
 
     it.each<[string, Buffer]>([
-      ['ECDSA', Buffer.concat([u16(0x18), u16(0x0b)])],
-      ['ECDAA and its count', Buffer.concat([u16(0x1a), u16(0x0b), u16(1)])],
-      ['ECDH', Buffer.concat([u16(0x19), u16(0x0b)])],
+      ['ECDSA', Buffer.concat([encodeU16(0x18), encodeU16(0x0b)])],
+      ['ECDAA and its count', Buffer.concat([encodeU16(0x1a), encodeU16(0x0b), encodeU16(1)])],
+      ['ECDH', Buffer.concat([encodeU16(0x19), encodeU16(0x0b)])],
     ])('accepts an ECC key with the scheme %s', (_, scheme) => accepts(shaped({ scheme })));
 
     it.each<[string, Buffer]>([
-      ['RSASSA', Buffer.concat([u16(0x14), u16(0x0b)])],
-      ['RSAPSS', Buffer.concat([u16(0x16), u16(0x0c)])],
-      ['RSAES, which has no hash', u16(0x15)],
+      ['RSASSA', Buffer.concat([encodeU16(0x14), encodeU16(0x0b)])],
+      ['RSAPSS', Buffer.concat([encodeU16(0x16), encodeU16(0x0c)])],
+      ['RSAES, which has no hash', encodeU16(0x15)],
     ])('accepts an RSA key with the scheme %s', (_, scheme) =>
       accepts(shaped({ scheme }, { key: generateKey('RS256') })),
     );
@@ -213,8 +216,8 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     it('accepts a KDF, a symmetric algorithm and a policy', () =>
       accepts(
         shaped({
-          kdf: Buffer.concat([u16(0x20), u16(0x0b)]),
-          symmetric: Buffer.concat([u16(0x06), u16(128), u16(0x43)]),
+          kdf: Buffer.concat([encodeU16(0x20), encodeU16(0x0b)]),
+          symmetric: Buffer.concat([encodeU16(0x06), encodeU16(128), encodeU16(0x43)]),
           authPolicy: Buffer.alloc(32, 7),
         }),
       ));
@@ -235,16 +238,16 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
       ['another curve', shaped({ curve: 4 })],
       ['a curve that is not known', shaped({ curve: 0x20 })],
       ['another type', shaped({ type: 0x08 })],
-      ['a scheme that Part 2 does not define', shaped({ scheme: u16(0x99) })],
-      ['a scheme without its hash', shaped({ scheme: u16(0x18) })],
-      ['a KDF that Part 2 does not define', shaped({ kdf: u16(0x99) })],
+      ['a scheme that Part 2 does not define', shaped({ scheme: encodeU16(0x99) })],
+      ['a scheme without its hash', shaped({ scheme: encodeU16(0x18) })],
+      ['a KDF that Part 2 does not define', shaped({ kdf: encodeU16(0x99) })],
       ['a name algorithm that does not hash', shaped({ nameAlg: 0x10 })],
       [
         'a coordinate with a byte too many',
         {
           shape: {
             pubArea: (bytes) =>
-              Buffer.concat([bytes.subarray(0, -66), sized(Buffer.alloc(33)), sized(Buffer.alloc(32))]),
+              Buffer.concat([bytes.subarray(0, -66), encodeSized(Buffer.alloc(33)), encodeSized(Buffer.alloc(32))]),
           },
         },
       ],
@@ -268,8 +271,8 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
       ['the hash of other data', { extraData: randomBytes(32) }],
       ['no hash', { extraData: Buffer.alloc(0) }],
       ['a hash cut short', { extraData: Buffer.alloc(16) }],
-      ['the name of another object', { name: Buffer.concat([u16(0x0b), randomBytes(32)]) }],
-      ['the name in another algorithm', { name: Buffer.concat([u16(0x0c), randomBytes(48)]) }],
+      ['the name of another object', { name: Buffer.concat([encodeU16(0x0b), randomBytes(32)]) }],
+      ['the name in another algorithm', { name: Buffer.concat([encodeU16(0x0c), randomBytes(48)]) }],
       ['no name', { name: Buffer.alloc(0) }],
       ['a byte too few', { certInfo: (bytes) => bytes.subarray(0, -1) }],
       ['a byte too many', { certInfo: (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]) }],
@@ -278,11 +281,11 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
   });
 
   describe('sig: a TPMT_SIGNATURE (TPM 2.0 Part 2 §11.3.4) over certInfo', () => {
-    const rsassa = (sig: Buffer): Buffer => Buffer.concat([u16(0x14), u16(0x0b), sized(sig)]);
+    const rsassa = (sig: Buffer): Buffer => Buffer.concat([encodeU16(0x14), encodeU16(0x0b), encodeSized(sig)]);
     /** r and s of an ECDSA-Sig-Value. */
     const ecdsa = (der: Buffer): Buffer => {
       const r = der.subarray(4, 4 + der[3]!);
-      return Buffer.concat([u16(0x18), u16(0x0b), sized(r), sized(der.subarray(6 + r.length))]);
+      return Buffer.concat([encodeU16(0x18), encodeU16(0x0b), encodeSized(r), encodeSized(der.subarray(6 + r.length))]);
     };
 
     it('accepts the structure around RSA', () => accepts({ by: windows, alg: RS256, shape: { sig: rsassa } }));
@@ -296,7 +299,10 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
       ],
       ['a structure whose signature does not hold', { sig: () => ecdsa(Buffer.from('3006020101020101', 'hex')) }],
       ['a structure with a byte behind', { sig: (bytes) => Buffer.concat([ecdsa(bytes), Buffer.alloc(1)]) }],
-      ['a structure of another algorithm', { sig: (bytes) => Buffer.concat([u16(0x05), ecdsa(bytes).subarray(2)]) }],
+      [
+        'a structure of another algorithm',
+        { sig: (bytes) => Buffer.concat([encodeU16(0x05), ecdsa(bytes).subarray(2)]) },
+      ],
       ['nothing', { sig: () => Buffer.alloc(0) }],
       ['none', { statement: { sig: undefined } }],
       ['text', { statement: { sig: 'text' } }],
@@ -307,7 +313,7 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     const detail = 'certInfo has the type 0x8018, not TPM_ST_ATTEST_CERTIFY (0x8017)';
     await expect(ceremony(shaped({ attestType: 0x8018 }))).rejects.toMatchObject({ detail, clause: '§7.1 step 22' });
     const usage = 'is not for attestation identity keys (2.23.133.8.3), but for nothing';
-    const without = await withAik({ extensions: [alternativeName(directoryName(TPM_NAME))] });
+    const without = await withAik({ extensions: [makeAlternativeName(makeDirectoryName(TPM_NAME))] });
     await expect(ceremony(without)).rejects.toMatchObject({ detail: expect.stringContaining(usage) });
   });
 });

@@ -4,7 +4,7 @@ import type { AssertionInterference } from '../../test/support/authenticator/int
 import { generateKey, signWith } from '../../test/support/authenticator/keys.js';
 import { ClosedNetwork } from '../../test/support/closed-network.js';
 import {
-  authentication,
+  runAuthentication,
   expectRefusal,
   NOTHING_TO_VERIFY,
   ODD_OUTPUTS,
@@ -17,7 +17,7 @@ type Attack = [what: string, interference: AssertionInterference];
 
 const refuses = (reason: Reason, attacks: Attack[], expected: Partial<AuthenticationExpectation> = {}): void => {
   it.each(attacks)(`rejects %s: ${reason}`, (_, interference) =>
-    expectRefusal(authentication({ interference, expected }), reason),
+    expectRefusal(runAuthentication({ interference, expected }), reason),
   );
 };
 
@@ -120,7 +120,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
       ['a top origin alone', { clientData: { topOrigin: 'https://shop.example' } }],
     ]);
     it.each([[crossOrigin], [{ allow: true, topOrigins: [] }]])('accepts what the policy %j allows', (policy) =>
-      authentication({
+      runAuthentication({
         interference: { clientData: { crossOrigin: true, topOrigin: 'https://shop.example' } },
         expected: { crossOrigin: policy },
       }),
@@ -148,7 +148,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
     it.each([true, false])('is reported when it is not required: %s', async (userVerified) => {
       const interference = { flags: { UV: userVerified } };
       const expected = { requireUserVerification: false };
-      expect(await authentication({ interference, expected })).toMatchObject({ userVerified });
+      expect(await runAuthentication({ interference, expected })).toMatchObject({ userVerified });
     });
   });
 
@@ -160,12 +160,12 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
       ['gained, and used', false, { BE: true, BS: true }],
     ])('rejects eligibility that was %s since registration', (_, backupEligible, flags) =>
       expectRefusal(
-        authentication({ model: { backupEligible, backedUp: false }, interference: { flags } }),
+        runAuthentication({ model: { backupEligible, backedUp: false }, interference: { flags } }),
         'backup-eligibility-changed',
       ),
     );
     it.each([true, false])('lets the state be %s, and reports it', async (backedUp) => {
-      expect(await authentication({ model: { backupEligible: true, backedUp } })).toMatchObject({ backedUp });
+      expect(await runAuthentication({ model: { backupEligible: true, backedUp } })).toMatchObject({ backedUp });
     });
   });
 
@@ -205,7 +205,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
       'rejects a signature by another %s key',
       (algorithm) =>
         expectRefusal(
-          authentication({ model: { algorithm }, interference: { signature: reSigned(generateKey(algorithm)) } }),
+          runAuthentication({ model: { algorithm }, interference: { signature: reSigned(generateKey(algorithm)) } }),
           'signature-invalid',
         ),
     );
@@ -218,7 +218,7 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
         authenticatorData: (bytes) => (signed = bytes),
         signature: () => sign('sha512', Buffer.concat([signed, createHash('sha512').digest()]), key.privateKey),
       };
-      await expectRefusal(authentication({ interference }), 'signature-invalid');
+      await expectRefusal(runAuthentication({ interference }), 'signature-invalid');
     });
 
     it.each<[string, Buffer]>([
@@ -228,18 +228,18 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
     ])('refuses, and does not fail, when the stored key %s', async (_, publicKey) => {
       const credential = { credentialId: Buffer.alloc(16, 1), publicKey, backupEligible: true };
       const id = credential.credentialId.toString('base64url');
-      const ceremony = authentication({ interference: { credential: { id, rawId: id } }, expected: { credential } });
+      const ceremony = runAuthentication({ interference: { credential: { id, rawId: id } }, expected: { credential } });
       await expect(ceremony).rejects.toMatchObject({ name: 'Refusal' });
     });
   });
 
   describe('step 22: the sign count', () => {
     it.each([0, 1, 4_294_967_295])('is reported, not judged: %i', async (signCount) => {
-      expect(await authentication({ interference: { signCount } })).toMatchObject({ signCount });
+      expect(await runAuthentication({ interference: { signCount } })).toMatchObject({ signCount });
     });
     it('cannot make a forged assertion look like a cloned one', () =>
       expectRefusal(
-        authentication({ interference: { signCount: 0, signature: () => hex('00') } }),
+        runAuthentication({ interference: { signCount: 0, signature: () => hex('00') } }),
         'signature-invalid',
       ));
     it('is compared and set by the database: answer.repository.spec.ts', NOTHING_TO_VERIFY);
@@ -251,10 +251,10 @@ describe('WebAuthn L3 §7.2 Verifying an Authentication Assertion', () => {
         extensions: { credBlob: true, unheardOf: { deep: [1] } },
         credential: { clientExtensionResults: { unheardOf: true } },
       };
-      await authentication({ interference });
+      await runAuthentication({ interference });
     });
     it('may be floats and integers beyond 2^53: the bytes count', () =>
-      authentication({ interference: { extensions: ODD_OUTPUTS } }));
+      runAuthentication({ interference: { extensions: ODD_OUTPUTS } }));
     refuses('malformed', [['extensions that are no map', { extensions: [] as never }]]);
   });
 

@@ -10,7 +10,7 @@ import {
   NOTHING_TO_VERIFY,
   ODD_OUTPUTS,
   ORIGIN,
-  registration,
+  runRegistration,
   RP_ID,
 } from '../../test/support/pure-ceremonies.js';
 import type { Reason } from './refusal.js';
@@ -23,7 +23,7 @@ type Attack = [what: string, interference: CreationInterference];
 
 const refuses = (reason: Reason, attacks: Attack[], expected: Partial<RegistrationExpectation> = {}): void => {
   it.each(attacks)(`rejects %s: ${reason}`, (_, interference) =>
-    expectRefusal(registration({ interference, expected }), reason),
+    expectRefusal(runRegistration({ interference, expected }), reason),
   );
 };
 
@@ -81,7 +81,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     ]);
     it('ignores members that it does not know', async () => {
       const interference = { clientData: { extra: { any: 'thing' }, __proto__: undefined } };
-      expect(await registration({ interference })).toMatchObject({ attestation: { format: 'none' } });
+      expect(await runRegistration({ interference })).toMatchObject({ attestation: { format: 'none' } });
     });
   });
 
@@ -129,7 +129,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     );
     it('accepts an Android app that the relying party lists', async () => {
       const origin = 'android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck';
-      await registration({ interference: { clientData: { origin } }, expected: { origins: [ORIGIN, origin] } });
+      await runRegistration({ interference: { clientData: { origin } }, expected: { origins: [ORIGIN, origin] } });
     });
   });
 
@@ -195,7 +195,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
   describe('step 15: user presence', () => {
     refuses('user-presence-missing', [['an answer without UP', { flags: { UP: false } }]]);
     it('may be absent when the challenge was issued for mediation: conditional', async () => {
-      await registration({ interference: { flags: { UP: false } }, expected: { conditional: true } });
+      await runRegistration({ interference: { flags: { UP: false } }, expected: { conditional: true } });
     });
   });
 
@@ -205,7 +205,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       conditional: true,
     });
     it('may be absent where it is not required, and is reported', async () => {
-      const ceremony = registration({
+      const ceremony = runRegistration({
         interference: { flags: { UV: false } },
         expected: { requireUserVerification: false },
       });
@@ -224,7 +224,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       [true, true],
     ])('are reported as they are: BE %s, BS %s', async (backupEligible, backedUp) => {
       const model = { backupEligible, backedUp };
-      expect(await registration({ model })).toMatchObject(model);
+      expect(await runRegistration({ model })).toMatchObject(model);
     });
     it('are compared with the policy by register-credential.ts', NOTHING_TO_VERIFY);
   });
@@ -306,7 +306,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     ]);
     it.each([1, 16, 1_023])('accepts %i bytes', async (length) => {
       const credentialId = Buffer.alloc(length, 7);
-      expect(await registration({ interference: { credentialId } })).toMatchObject({ credentialId });
+      expect(await runRegistration({ interference: { credentialId } })).toMatchObject({ credentialId });
     });
 
     const other = Buffer.alloc(32, 1).toString('base64url');
@@ -330,7 +330,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
       const key = generateKey('ES256');
       const credentialId = Buffer.alloc(20, 3);
       const interference = { key, credentialId, aaguid: AAGUID, signCount: 4_294_967_295 };
-      expect(await registration({ interference })).toEqual({
+      expect(await runRegistration({ interference })).toEqual({
         credentialId,
         publicKey: key.cose,
         algorithm: -7,
@@ -344,7 +344,7 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     });
     it('never has what the JSON says beside the attestation object', async () => {
       const response = { publicKey: 'AAAA', publicKeyAlgorithm: -257, authenticatorData: 'AAAA' };
-      expect(await registration({ interference: { response } })).toMatchObject({ algorithm: -7 });
+      expect(await runRegistration({ interference: { response } })).toMatchObject({ algorithm: -7 });
     });
   });
 
@@ -352,13 +352,13 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
     it('are ignored when they were not requested', async () => {
       const extensions = { credProtect: 3, unheardOf: { deep: [1] } };
       const credential = { clientExtensionResults: { unheardOf: true } };
-      await registration({ interference: { extensions, credential } });
+      await runRegistration({ interference: { extensions, credential } });
     });
     it.each([
       ['none', noAttestation],
       ['packed', packedSelf],
     ])('may be floats and integers beyond 2^53, with %s: the bytes count', (_, attestation) =>
-      registration({ interference: { extensions: ODD_OUTPUTS, attestation } }),
+      runRegistration({ interference: { extensions: ODD_OUTPUTS, attestation } }),
     );
   });
 
@@ -367,5 +367,5 @@ describe('WebAuthn L3 §7.1 Registering a New Credential', () => {
   });
 
   it(`accepts only the expected RP ID: ${RP_ID}`, () =>
-    expectRefusal(registration({ expected: { rpId: 'other.example' } }), 'rp-id-mismatch'));
+    expectRefusal(runRegistration({ expected: { rpId: 'other.example' } }), 'rp-id-mismatch'));
 });

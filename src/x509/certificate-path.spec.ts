@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import type { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { issue, type Issued, newKeys, type Profile } from '../../test/support/authenticator/certificate-chain.js';
+import { issue, type Issued, generateKeys, type Profile } from '../../test/support/authenticator/certificate-chain.js';
 import { validatePath, describeCertificate } from './certificate-path.js';
 
 const NOW = new Date();
@@ -198,7 +198,7 @@ describe('RFC 5280 §6.1: a certification path', () => {
       const chain = [top];
       for (let count = 0; count < length; count += 1) {
         const subject = selfIssued ? 'CN=Top' : `CN=Level ${String(count)}`;
-        chain.unshift(await issue({ subject, ca: true, keys: await newKeys() }, chain[0]));
+        chain.unshift(await issue({ subject, ca: true, keys: await generateKeys() }, chain[0]));
       }
       return [[await issue({}, chain[0]), ...chain.slice(0, -1)], top];
     };

@@ -2,21 +2,21 @@ import type { X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { issue, type Issued, type KeyAlgorithm, P256 } from '../../test/support/authenticator/certificate-chain.js';
 import {
-  authorityKeyIdentifier,
-  extension,
-  listDer,
+  encodeAuthorityKeyIdentifier,
+  encodeExtension,
+  encodeList,
   type ListProfile,
-  pem,
+  toListPem,
   makeRevocationList,
-  tlv,
+  encodeElement,
 } from '../../test/support/revocation-lists.js';
-import { authority } from '../../test/support/trust-files.js';
+import { issueAuthority } from '../../test/support/trust-files.js';
 import { readDistinguishedNames } from './authority-key.js';
 import { parseRevocationLists, type RevocationList } from './revocation-list.js';
 
 let root: Issued;
 beforeAll(async () => {
-  root = await authority();
+  root = await issueAuthority();
 });
 
 async function parsed(profile: ListProfile = {}, by = root): Promise<RevocationList> {
@@ -64,8 +64,8 @@ describe('RFC 5280 §5: a revocation list', () => {
   });
 
   it('may have entries with extensions that are not critical', async () => {
-    const reason = extension('551d15', tlv(0x0a, Buffer.from([1])));
-    const invalidity = extension('551d18', tlv(0x18, Buffer.from('20260101000000Z')));
+    const reason = encodeExtension('551d15', encodeElement(0x0a, Buffer.from([1])));
+    const invalidity = encodeExtension('551d18', encodeElement(0x18, Buffer.from('20260101000000Z')));
     for (const entryExtensions of [[reason], [reason, invalidity], [invalidity]]) {
       const list = await parsed({ serials: ['0102', '0103'], entryExtensions });
       expect([list.size, list.revokes('0102'), list.revokes('0104')]).toEqual([2, true, false]);
@@ -75,8 +75,8 @@ describe('RFC 5280 §5: a revocation list', () => {
   it('says whose it is, by key or by the issuer and the serial number of a certificate', async () => {
     const { issuer } = readDistinguishedNames(root.certificate);
     const serialNumber = root.certificate.serialNumber.toLowerCase().replace(/^0+/, '');
-    const key = async (of: Parameters<typeof authorityKeyIdentifier>[0]) =>
-      (await parsed({ extensions: [authorityKeyIdentifier(of)] })).authorityKey;
+    const key = async (of: Parameters<typeof encodeAuthorityKeyIdentifier>[0]) =>
+      (await parsed({ extensions: [encodeAuthorityKeyIdentifier(of)] })).authorityKey;
     expect(await key({ keyId: '0a0b' })).toEqual({ keyId: '0a0b' });
     expect(await key({ of: root })).toEqual({ issuer, serialNumber });
     expect(await key({})).toEqual({});
@@ -94,7 +94,7 @@ describe('RFC 5280 §5: a revocation list', () => {
     const [issuer, subject] = ['3001a0', '3001a1'].map((name) => Buffer.from(name, 'hex'));
     const [serial, sequence] = ['020101', '3000'].map((element) => Buffer.from(element, 'hex'));
     const members = [serial!, sequence!, issuer!, sequence!, subject!, sequence!];
-    const raw = tlv(0x30, tlv(0x30, ...members), sequence!, Buffer.from('030100', 'hex'));
+    const raw = encodeElement(0x30, encodeElement(0x30, ...members), sequence!, Buffer.from('030100', 'hex'));
     expect(readDistinguishedNames({ raw } as X509Certificate)).toEqual({ issuer: '3001a0', subject: '3001a1' });
   });
 
@@ -183,20 +183,20 @@ describe('a list verifies for an authority', () => {
   ];
 
   it.each(keys)('that signs by %s', async (_, key, profile) => {
-    const by = await authority({ key });
+    const by = await issueAuthority({ key });
     const list = await parsed(profile, by);
     expect(await list.isSignedBy(by.certificate)).toBe(true);
     expect(await list.isSignedBy(by.certificate)).toBe(true);
-    expect(await list.isSignedBy((await authority({ key })).certificate)).toBe(false);
+    expect(await list.isSignedBy((await issueAuthority({ key })).certificate)).toBe(false);
   });
 
   it('only under its name: the same key under another one has not signed it', async () => {
-    const renamed = await authority({ subject: 'CN=Other', keys: root.keys });
+    const renamed = await issueAuthority({ subject: 'CN=Other', keys: root.keys });
     expect(await (await parsed()).isSignedBy(renamed.certificate)).toBe(false);
   });
 
   it('with any edition of its certificate', async () => {
-    const edition = await authority({ keys: root.keys });
+    const edition = await issueAuthority({ keys: root.keys });
     expect(await (await parsed()).isSignedBy(edition.certificate)).toBe(true);
   });
 
@@ -207,7 +207,7 @@ describe('a list verifies for an authority', () => {
 
   it('only when it signed it, even if another one of the same name was asked before', async () => {
     const list = await parsed();
-    const impostor = await authority();
+    const impostor = await issueAuthority();
     expect([await list.isSignedBy(root.certificate), await list.isSignedBy(impostor.certificate)]).toEqual([
       true,
       false,
@@ -215,23 +215,23 @@ describe('a list verifies for an authority', () => {
   });
 
   it('only as it was signed, to the last bit', async () => {
-    const der = listDer(root, { serials: ['0102'] });
+    const der = encodeList(root, { serials: ['0102'] });
     const at = der.indexOf(Buffer.from('02020102', 'hex'));
     der[at + 3]! ^= 1;
-    const [list] = await parseRevocationLists(pem(der));
+    const [list] = await parseRevocationLists(toListPem(der));
     expect([list!.revokes('0103'), await list!.isSignedBy(root.certificate)]).toEqual([true, false]);
   });
 });
 
 describe('a file is refused as a whole', () => {
-  const der = (profile: ListProfile = {}): Buffer => listDer(root, profile);
+  const der = (profile: ListProfile = {}): Buffer => encodeList(root, profile);
   const without = (hexadecimal: string, by: string): Buffer => {
     const bytes = der({ serials: ['0102'], number: 7 }).toString('hex');
     expect(bytes).toContain(hexadecimal);
     return Buffer.from(bytes.replace(hexadecimal, by), 'hex');
   };
 
-  const [NUMBER, REASON] = [tlv(0x02, Buffer.from([1])), tlv(0x0a, Buffer.from([1]))];
+  const [NUMBER, REASON] = [encodeElement(0x02, Buffer.from([1])), encodeElement(0x0a, Buffer.from([1]))];
   const ofEntry = (...entryExtensions: Buffer[]): string =>
     makeRevocationList(root, { serials: ['0102'], entryExtensions });
 
@@ -247,25 +247,29 @@ describe('a file is refused as a whole', () => {
       () => makeRevocationList(root).slice(0, 200) + makeRevocationList(root),
       'cut off',
     ],
-    ['when a list is garbage', () => pem(Buffer.from('no list')), 'malformed'],
-    ['when a list is empty', () => pem(Buffer.alloc(1)), 'malformed'],
-    ['when a list is a certificate', () => pem(root.certificate.raw), 'malformed'],
-    ['when a list is followed by more', () => pem(Buffer.concat([der(), Buffer.from([0])])), 'malformed'],
-    ['when a list is half', () => pem(der().subarray(0, 60)), 'malformed'],
+    ['when a list is garbage', () => toListPem(Buffer.from('no list')), 'malformed'],
+    ['when a list is empty', () => toListPem(Buffer.alloc(1)), 'malformed'],
+    ['when a list is a certificate', () => toListPem(root.certificate.raw), 'malformed'],
+    ['when a list is followed by more', () => toListPem(Buffer.concat([der(), Buffer.from([0])])), 'malformed'],
+    ['when a list is half', () => toListPem(der().subarray(0, 60)), 'malformed'],
     [
       'when a list lacks its signature',
-      () => pem(tlv(0x30, Buffer.from('3000', 'hex'), Buffer.from('3000', 'hex'))),
+      () => toListPem(encodeElement(0x30, Buffer.from('3000', 'hex'), Buffer.from('3000', 'hex'))),
       'malformed',
     ],
-    ['when an entry’s serial number is not an integer', () => pem(without('02020102', '04020102')), 'malformed'],
-    ['when an entry is longer than the entries', () => pem(without('02020102', '02840102')), 'malformed'],
-    ['when an entry has no length', () => pem(without('02020102', '02800102')), 'malformed'],
+    ['when an entry’s serial number is not an integer', () => toListPem(without('02020102', '04020102')), 'malformed'],
+    ['when an entry is longer than the entries', () => toListPem(without('02020102', '02840102')), 'malformed'],
+    ['when an entry has no length', () => toListPem(without('02020102', '02800102')), 'malformed'],
     [
       'when its signature is by SHA-1',
       () => makeRevocationList(root, { hash: 'sha1' }),
       'its signature algorithm is unknown',
     ],
-    ['when something stands behind its extensions', () => makeRevocationList(root, { tail: tlv(0xa1) }), 'malformed'],
+    [
+      'when something stands behind its extensions',
+      () => makeRevocationList(root, { tail: encodeElement(0xa1) }),
+      'malformed',
+    ],
     [
       'when it is a delta (§5.2.4)',
       () => makeRevocationList(root, { critical: '551d1b' }),
@@ -273,7 +277,7 @@ describe('a file is refused as a whole', () => {
     ],
     [
       'when it is a delta that is not marked critical',
-      () => makeRevocationList(root, { extensions: [extension('551d1b', NUMBER)] }),
+      () => makeRevocationList(root, { extensions: [encodeExtension('551d1b', NUMBER)] }),
       'it is partial: it has a delta indicator',
     ],
     [
@@ -283,7 +287,7 @@ describe('a file is refused as a whole', () => {
     ],
     [
       'when it is one of several, not marked critical',
-      () => makeRevocationList(root, { extensions: [extension('551d1c', tlv(0x30))] }),
+      () => makeRevocationList(root, { extensions: [encodeExtension('551d1c', encodeElement(0x30))] }),
       'it is partial: it has an issuing distribution point',
     ],
     [
@@ -293,25 +297,25 @@ describe('a file is refused as a whole', () => {
     ],
     [
       'when an entry has a critical extension',
-      () => ofEntry(extension('551d15', REASON), extension('2b0601', NUMBER, true)),
+      () => ofEntry(encodeExtension('551d15', REASON), encodeExtension('2b0601', NUMBER, true)),
       'an entry has a critical extension',
     ],
     [
       'when the reason of an entry is critical',
-      () => ofEntry(extension('551d15', REASON, true)),
+      () => ofEntry(encodeExtension('551d15', REASON, true)),
       'an entry has a critical extension',
     ],
     [
       'when an entry is of another issuer (§5.3.3)',
-      () => ofEntry(extension('551d1d', tlv(0x30))),
+      () => ofEntry(encodeExtension('551d1d', encodeElement(0x30))),
       'it is indirect: an entry names another issuer',
     ],
-    ['when an entry’s serial number is empty', () => pem(without('02020102', '02000500')), 'malformed'],
-    ['when its number is negative', () => pem(without('551d14040302010', '551d14040302018')), 'malformed'],
+    ['when an entry’s serial number is empty', () => toListPem(without('02020102', '02000500')), 'malformed'],
+    ['when its number is negative', () => toListPem(without('551d14040302010', '551d14040302018')), 'malformed'],
     [
       'when its time is malformed',
       () =>
-        pem(
+        toListPem(
           Buffer.from(
             der()
               .toString('latin1')
@@ -324,7 +328,7 @@ describe('a file is refused as a whole', () => {
     [
       'when its month is the thirteenth',
       () =>
-        pem(
+        toListPem(
           Buffer.from(
             der()
               .toString('latin1')

@@ -47,7 +47,7 @@ export class Stage {
     try {
       const dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-browser-'));
       ends.push(() => rm(dataDir, { recursive: true, force: true }));
-      const [httpsPort, managementPort, pagePort] = await freePorts(3);
+      const [httpsPort, managementPort, pagePort] = await findFreePorts(3);
       const env = {
         ...process.env,
         PASSKEY_DATA_DIR: dataDir,
@@ -182,7 +182,7 @@ async function allowOrigin(origin: string, url: string, dataDir: string): Promis
 }
 
 /** Finds free ports, and holds each until all are known, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
+async function findFreePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

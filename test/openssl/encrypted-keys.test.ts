@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Authority, openssl } from './openssl.ts';
-import { Files, refusedStart } from './service.ts';
+import { Files, readStartFailure } from './service.ts';
 
 const PASSPHRASE = 'correct horse battery';
 
@@ -22,10 +22,10 @@ await test('A private key that OpenSSL encrypted', async (suite) => {
   await files.write('passphrase', `${PASSPHRASE}\n`);
 
   await suite.test('stops a start without its passphrase, and with another one', async () => {
-    const without = await refusedStart(files.env);
+    const without = await readStartFailure(files.env);
     assert.match(without, /PASSKEY_TLS_KEY_FILE: is encrypted: PASSKEY_TLS_KEY_PASSPHRASE_FILE names its passphrase/);
     await files.write('passphrase', 'incorrect horse\n');
-    const wrong = await refusedStart(env);
+    const wrong = await readStartFailure(env);
     assert.match(wrong, /PASSKEY_TLS_KEY_PASSPHRASE_FILE: does not open the key/);
     assert.doesNotMatch(wrong, /incorrect horse/);
     await files.write('passphrase', `${PASSPHRASE}\n`);

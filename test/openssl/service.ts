@@ -74,7 +74,7 @@ export class Files {
 }
 
 /** Returns the message of a start that fails. */
-export function refusedStart(env: NodeJS.ProcessEnv): Promise<string> {
+export function readStartFailure(env: NodeJS.ProcessEnv): Promise<string> {
   const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
   return new Promise((resolve) => {
     execFile(process.execPath, [main], { env, timeout: 30_000 }, (error, _stdout, stderr) => {

@@ -8,7 +8,7 @@ import { type Caller, Files } from './service.ts';
 const BETWEEN_FILES_MS = 60;
 
 /** Calls while `act` runs and a little longer, and returns the answers other than 200. */
-async function keepsCalling(caller: Caller, act: () => Promise<void>): Promise<{ calls: number; failures: unknown[] }> {
+async function callDuring(caller: Caller, act: () => Promise<void>): Promise<{ calls: number; failures: unknown[] }> {
   const acted = { done: false };
   const acting = act().finally(() => (acted.done = true));
   const failures: unknown[] = [];
@@ -56,7 +56,7 @@ await test('The files that spiffe-helper writes', async (suite) => {
   await suite.test('are taken while a caller keeps calling: each call is answered', async () => {
     for (let rotations = 0; rotations < 3; rotations += 1) {
       const { server } = await old.callApi();
-      const { calls, failures } = await keepsCalling(old, () => service.reloaded(() => rewrite(spire, bundle)));
+      const { calls, failures } = await callDuring(old, () => service.reloaded(() => rewrite(spire, bundle)));
       assert.deepEqual(failures, []);
       assert.ok(calls > 20);
       assert.notEqual((await old.callApi()).server, server);
@@ -67,7 +67,7 @@ await test('The files that spiffe-helper writes', async (suite) => {
   await suite.test('may hold the next authority beside the old one, and then the next one alone', async () => {
     const next = await Authority.create(files.directory, 'next', KEYS.EC);
     const both = bundle + (await next.certificate());
-    const { failures } = await keepsCalling(old, async () => {
+    const { failures } = await callDuring(old, async () => {
       await service.reloaded(async () => {
         await files.write('crl.pem', await lists(upstream, spire, next));
         await rewrite(spire, both);
@@ -76,7 +76,7 @@ await test('The files that spiffe-helper writes', async (suite) => {
     assert.deepEqual(failures, []);
     const moved = service.caller(await next.svid('auth-service'), both);
     assert.deepEqual([await old.outcome(), await moved.outcome()], [200, 200]);
-    const during = await keepsCalling(moved, async () => {
+    const during = await callDuring(moved, async () => {
       await service.reloaded(async () => {
         const own = await next.svid('passkey-manager');
         await files.write('svid.pem', own.cert);
@@ -107,7 +107,7 @@ await test('The files that spiffe-helper writes', async (suite) => {
     ];
     assert.equal(await thief.outcome(), 200);
     await authority.revoke(stolen);
-    const { failures } = await keepsCalling(kept, () =>
+    const { failures } = await callDuring(kept, () =>
       service.reloaded(async () => files.write('crl.pem', await authority.list())),
     );
     assert.deepEqual(failures, []);

@@ -9,21 +9,21 @@ const OF_ITSELF = ['audit.read', 'audit.failure', 'audit.recovery'];
 export class AuditLog {
   constructor(private readonly client: Client) {}
 
-  page(query: Record<string, string | number> = {}): Promise<Answer<Page<AuditEvent>>> {
+  readPage(query: Record<string, string | number> = {}): Promise<Answer<Page<AuditEvent>>> {
     const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
     return this.client.call('auditor', 'GET', `/v1/audit/events?${parameters.toString()}`);
   }
 
   /** Lists events, newest first. It omits the events about the log itself unless the query asks for their type. */
   async events(query: Record<string, string | number> = {}): Promise<AuditEvent[]> {
-    const { data } = requireStatus(await this.page({ limit: 200, ...query }), 200);
+    const { data } = requireStatus(await this.readPage({ limit: 200, ...query }), 200);
     return data.filter(
       ({ metadata: { event_code: code } }) => code === query['type'] || !OF_ITSELF.includes(code ?? ''),
     );
   }
 
   /** Returns the events that were recorded while `act` ran, oldest first. */
-  async during(act: () => Promise<unknown>): Promise<AuditEvent[]> {
+  async collectDuring(act: () => Promise<unknown>): Promise<AuditEvent[]> {
     const before = new Set((await this.events()).map(({ metadata }) => metadata.uid));
     await act();
     return (await this.events()).filter(({ metadata }) => !before.has(metadata.uid)).reverse();

@@ -72,10 +72,12 @@ export interface AuditEvent {
 }
 
 /** The answer that is the problem `slug`, for `toMatchObject`. */
-export function problem(status: number, slug: string, members: Record<string, unknown> = {}): object {
+export function makeProblem(status: number, slug: string, members: Record<string, unknown> = {}): object {
   return { status, body: { type: `urn:passkey-manager:problem:${slug}`, status, ...members } };
 }
 
-export const registrationRejected = (reason: string): object => problem(422, 'registration-rejected', { reason });
-export const authenticationRejected = (reason: string): object => problem(422, 'authentication-rejected', { reason });
-export const policyRejected = (reason: string): object => problem(422, 'policy-rejected', { reason });
+export const makeRegistrationRejected = (reason: string): object =>
+  makeProblem(422, 'registration-rejected', { reason });
+export const makeAuthenticationRejected = (reason: string): object =>
+  makeProblem(422, 'authentication-rejected', { reason });
+export const makePolicyRejected = (reason: string): object => makeProblem(422, 'policy-rejected', { reason });

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { type DerElement, readWholeSequence } from '../../src/x509/der.js';
-import { tlv } from './revocation-lists.js';
+import { encodeElement } from './revocation-lists.js';
 
 /** The orders of the curves (SP 800-186 §3.2.1). */
 const ORDERS: Readonly<Record<string, bigint>> = {
@@ -17,8 +17,8 @@ export function makeTwin({ raw }: X509Certificate, issuer: X509Certificate): X50
   const order = ORDERS[issuer.publicKey.asymmetricKeyDetails?.namedCurve ?? '']!;
   const turned = (order - BigInt(`0x${signature.toString('hex', s.content, s.end)}`)).toString(16);
   const digits = turned.padStart(turned.length + (turned.length % 2), '0');
-  const integer = tlv(0x02, Buffer.from(/^[89a-f]/.test(digits) ? `00${digits}` : digits, 'hex'));
-  const turnedSignature = tlv(0x30, signature.subarray(r.start, r.end), integer);
-  const bitString = tlv(0x03, Buffer.from([0]), turnedSignature);
-  return new X509Certificate(tlv(0x30, raw.subarray(signed.start, algorithm.end), bitString));
+  const integer = encodeElement(0x02, Buffer.from(/^[89a-f]/.test(digits) ? `00${digits}` : digits, 'hex'));
+  const turnedSignature = encodeElement(0x30, signature.subarray(r.start, r.end), integer);
+  const bitString = encodeElement(0x03, Buffer.from([0]), turnedSignature);
+  return new X509Certificate(encodeElement(0x30, raw.subarray(signed.start, algorithm.end), bitString));
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ROLES, testRoles } from './test-roles.js';
+import { ROLES, readTestRoles } from './test-roles.js';
 
 export interface TestDatabase {
   /** The URL of the service's own role. */
@@ -26,7 +26,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const url = process.env['PASSKEY_TEST_DATABASE_URL'];
   const template = process.env['PASSKEY_TEST_TEMPLATE'];
   if (!url || !template) throw new Error('There is no test database: global-setup.ts did not run');
-  const roles = testRoles();
+  const roles = readTestRoles();
   const name = template.replace(
     /template$/,
     `${String(process.pid)}_${String((copies += 1))}_${Date.now().toString(36)}`,

@@ -10,10 +10,10 @@ export class FilePair {
   /** If set, a read fails with this fault of the disk. */
   fault: string | undefined;
   /** The reports so far. */
-  readonly told: string[] = [];
+  readonly reported: string[] = [];
   readonly reports: FileListener<string> = {
-    onReloaded: (value, previous) => void this.told.push(`${previous} → ${value}`),
-    onRefused: (reason) => void this.told.push(`refused: ${reason}`),
+    onReloaded: (value, previous) => void this.reported.push(`${previous} → ${value}`),
+    onRefused: (reason) => void this.reported.push(`refused: ${reason}`),
   };
   private readonly opened: WatchedFiles<string>[] = [];
 
@@ -21,7 +21,7 @@ export class FilePair {
 
   static async create(): Promise<FilePair> {
     const pair = new FilePair(await mkdtemp(join(tmpdir(), 'passkey-manager-watched-')));
-    await pair.bothSay('1');
+    await pair.writeBoth('1');
     return pair;
   }
 
@@ -37,7 +37,7 @@ export class FilePair {
     return writeFile(this.path(name), content);
   }
 
-  async bothSay(content: string): Promise<void> {
+  async writeBoth(content: string): Promise<void> {
     await this.write('a', content);
     await this.write('b', content);
   }

@@ -38,7 +38,7 @@ export class LiveConnection {
    *
    * @returns a function that sends the rest
    */
-  half(path: string, body: string): Promise<() => Promise<LiveAnswer>> {
+  beginPost(path: string, body: string): Promise<() => Promise<LiveAnswer>> {
     const headers = {
       'content-type': 'application/json',
       'content-length': String(Buffer.byteLength(body)),

@@ -37,7 +37,7 @@ export interface Target {
   attack(changes: readonly MutatedMember[]): Promise<Outcome>;
 }
 
-async function outcomeOf(verify: () => unknown): Promise<Outcome> {
+async function observeOutcome(verify: () => unknown): Promise<Outcome> {
   try {
     await verify();
     return 'ACCEPTED';
@@ -56,7 +56,7 @@ interface RegistrationProfile {
   readonly countsUnsigned?: true;
 }
 
-function registrationTarget(name: string, profile: RegistrationProfile): Target {
+function createRegistrationTarget(name: string, profile: RegistrationProfile): Target {
   const { model, interference, challenge = randomBytes(32), roots = [] } = profile;
   const authenticator = new Authenticator(model);
   const user = { id: randomBytes(32).toString('base64url'), name: '', displayName: '' };
@@ -86,13 +86,14 @@ function registrationTarget(name: string, profile: RegistrationProfile): Target 
   return {
     name: `registration, ${name}`,
     honest: () =>
-      outcomeOf(() => {
+      observeOutcome(() => {
         verify(honest);
       }),
     attack: async (changes) => {
       const mutated = mutate(honest, other, changes);
-      if (!mutated || (profile.countsUnsigned && withoutCounts(mutated) === withoutCounts(honest))) return 'unchanged';
-      return outcomeOf(() => {
+      if (!mutated || (profile.countsUnsigned && serializeWithoutCounts(mutated) === serializeWithoutCounts(honest)))
+        return 'unchanged';
+      return observeOutcome(() => {
         verify(mutated);
       });
     },
@@ -100,7 +101,7 @@ function registrationTarget(name: string, profile: RegistrationProfile): Target 
 }
 
 /** Copies the answer with zeros for the flags and the sign count of its authenticator data. */
-function withoutCounts({
+function serializeWithoutCounts({
   id,
   rawId,
   response: { clientDataJSON, attestationObject },
@@ -111,7 +112,7 @@ function withoutCounts({
   return JSON.stringify([id, rawId, clientDataJSON, object.toString('hex')]);
 }
 
-function authenticationTarget(algorithm: AlgorithmName): Target {
+function createAuthenticationTarget(algorithm: AlgorithmName): Target {
   const authenticator = new Authenticator({ algorithm });
   const user = { id: randomBytes(32).toString('base64url'), name: '', displayName: '' };
   authenticator.create({ rp: { id: RP_ID, name: '' }, user, challenge: 'AAAA', pubKeyCredParams: [] }, ORIGIN);
@@ -124,40 +125,40 @@ function authenticationTarget(algorithm: AlgorithmName): Target {
   const expected = { ...COMMON, challenge, credential };
   return {
     name: `authentication, ${algorithm}`,
-    honest: () => outcomeOf(() => verifyAuthentication(honest, expected)),
+    honest: () => observeOutcome(() => verifyAuthentication(honest, expected)),
     attack: async (changes) => {
       const mutated = mutate(honest, other, changes);
-      return mutated ? outcomeOf(() => verifyAuthentication(mutated, expected)) : 'unchanged';
+      return mutated ? observeOutcome(() => verifyAuthentication(mutated, expected)) : 'unchanged';
     },
   };
 }
 
 /** Uses self attestation: with `none` nothing signs the authenticator data, so changed data would still be valid. */
-const selfAttested = (algorithm: AlgorithmName): Target =>
-  registrationTarget(algorithm, { model: { algorithm, attestation: packedSelf } });
+const createSelfAttestedTarget = (algorithm: AlgorithmName): Target =>
+  createRegistrationTarget(algorithm, { model: { algorithm, attestation: packedSelf } });
 
 /** Makes targets whose statements also depend on the bytes of certificates. */
-async function attestedTargets(): Promise<Target[]> {
+async function createAttestedTargets(): Promise<Target[]> {
   const maker = await createAttestationAuthority();
   const [tpm, phone] = [await Tpm.create(), await AndroidDevice.create()];
   const byMaker = { roots: [maker.rootPem] };
   return [
-    registrationTarget('packed', {
+    createRegistrationTarget('packed', {
       model: { attestation: packedBy(await maker.issue({ aaguid: AAGUID })), aaguid: AAGUID },
       ...byMaker,
     }),
-    registrationTarget('fido-u2f', {
+    createRegistrationTarget('fido-u2f', {
       model: { attestation: fidoU2fBy(await maker.issue()) },
       countsUnsigned: true,
       ...byMaker,
     }),
-    registrationTarget('tpm', { model: { attestation: tpm.attest(-7) }, roots: [tpm.root.pem] }),
-    await androidTarget(phone),
+    createRegistrationTarget('tpm', { model: { attestation: tpm.attest(-7) }, roots: [tpm.root.pem] }),
+    await createAndroidTarget(phone),
   ];
 }
 
 /** Makes the client data first, because the certificate contains its hash. */
-async function androidTarget(phone: AndroidDevice): Promise<Target> {
+async function createAndroidTarget(phone: AndroidDevice): Promise<Target> {
   const [key, challenge] = [generateKey('ES256'), randomBytes(32)];
   const clientDataJson = JSON.stringify({
     type: 'webauthn.create',
@@ -166,7 +167,7 @@ async function androidTarget(phone: AndroidDevice): Promise<Target> {
   });
   const attestation = await phone.attest(key, sha256(clientDataJson));
   const roots = [phone.root.pem];
-  return registrationTarget('android-key', {
+  return createRegistrationTarget('android-key', {
     model: {},
     interference: { key, clientDataJson, attestation },
     challenge,
@@ -174,10 +175,10 @@ async function androidTarget(phone: AndroidDevice): Promise<Target> {
   });
 }
 
-export const targets = async (): Promise<Target[]> => [
+export const createTargets = async (): Promise<Target[]> => [
   ...(['ES256', 'EdDSA', 'RS256', 'ML-DSA-44'] as const).flatMap((algorithm) => [
-    selfAttested(algorithm),
-    authenticationTarget(algorithm),
+    createSelfAttestedTarget(algorithm),
+    createAuthenticationTarget(algorithm),
   ]),
-  ...(await attestedTargets()),
+  ...(await createAttestedTargets()),
 ];

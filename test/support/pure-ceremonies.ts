@@ -48,7 +48,7 @@ interface Variation<Interference, Expectation> {
   readonly expected?: Partial<Expectation>;
 }
 
-export function registration({
+export function runRegistration({
   model,
   interference,
   expected,
@@ -76,14 +76,14 @@ export function registration({
   return Promise.resolve().then(verify);
 }
 
-export function authentication({
+export function runAuthentication({
   model,
   interference,
   expected,
 }: Variation<AssertionInterference, AuthenticationExpectation> = {}): Promise<VerifiedAuthentication> {
   const challenge = randomBytes(32);
   const authenticator = new Authenticator(model);
-  const passkey = passkeyOf(authenticator);
+  const passkey = createPasskey(authenticator);
   const options = { rpId: RP_ID, challenge: challenge.toString('base64url') };
   const response = authenticator.get(options, ORIGIN, { passkey, ...interference });
   const credential = {
@@ -96,7 +96,7 @@ export function authentication({
   return Promise.resolve().then(verify);
 }
 
-function passkeyOf(authenticator: Authenticator): Passkey {
+function createPasskey(authenticator: Authenticator): Passkey {
   const user = { id: randomBytes(32).toString('base64url'), name: '', displayName: '' };
   authenticator.create({ rp: { id: RP_ID, name: '' }, user, challenge: 'AAAA', pubKeyCredParams: [] }, ORIGIN);
   return authenticator.passkeys[0]!;

@@ -33,76 +33,89 @@ export const readSerial = ({ certificate: { serialNumber } }: Issued): string =>
 
 /** Encodes the list itself, because most specs need lists that no library would make. */
 export function makeRevocationList(by: Issued, profile: ListProfile = {}): string {
-  return pem(listDer(by, profile));
+  return toListPem(encodeList(by, profile));
 }
 
-export const pem = (der: Buffer): string => toPem('X509 CRL', der);
+export const toListPem = (der: Buffer): string => toPem('X509 CRL', der);
 
-export function listDer(by: Issued, profile: ListProfile = {}): Buffer {
+export function encodeList(by: Issued, profile: ListProfile = {}): Buffer {
   const { serials = [], removed = [], number = 1, nextUpdate, hash = 'sha256', issuer, critical } = profile;
-  const now = time(new Date(Date.now() - MINUTE_MS));
-  const more = profile.entryExtensions ? [tlv(0x30, ...profile.entryExtensions)] : [];
+  const now = encodeTime(new Date(Date.now() - MINUTE_MS));
+  const more = profile.entryExtensions ? [encodeElement(0x30, ...profile.entryExtensions)] : [];
   const entries = [
-    ...serials.map((serial) => tlv(0x30, integer(serial), now, ...more)),
-    ...removed.map((serial) => tlv(0x30, integer(serial), now, REMOVED)),
+    ...serials.map((serial) => encodeElement(0x30, encodeInteger(serial), now, ...more)),
+    ...removed.map((serial) => encodeElement(0x30, encodeInteger(serial), now, REMOVED)),
   ];
   const extensions = [
-    ...(number === null ? [] : [extension('551d14', integer(unsigned(number.toString(16))))]),
-    ...(critical === undefined ? [] : [extension(critical, integer('01'), true)]),
+    ...(number === null ? [] : [encodeExtension('551d14', encodeInteger(makePositive(number.toString(16))))]),
+    ...(critical === undefined ? [] : [encodeExtension(critical, encodeInteger('01'), true)]),
     ...(profile.extensions ?? []),
   ];
-  const algorithm = algorithmOf(by, hash);
-  const signed = tlv(
+  const algorithm = encodeAlgorithm(by, hash);
+  const signed = encodeElement(
     0x30,
-    integer('01'),
+    encodeInteger('01'),
     algorithm,
     Buffer.from(readDistinguishedNames(issuer ?? by.certificate).subject, 'hex'),
-    time(profile.thisUpdate ?? new Date(Date.now() - MINUTE_MS)),
-    nextUpdate === null ? EMPTY : time(nextUpdate ?? new Date(Date.now() + 60 * MINUTE_MS)),
-    entries.length === 0 ? EMPTY : tlv(0x30, ...entries),
-    extensions.length === 0 ? EMPTY : tlv(0xa0, tlv(0x30, ...extensions)),
+    encodeTime(profile.thisUpdate ?? new Date(Date.now() - MINUTE_MS)),
+    nextUpdate === null ? EMPTY : encodeTime(nextUpdate ?? new Date(Date.now() + 60 * MINUTE_MS)),
+    entries.length === 0 ? EMPTY : encodeElement(0x30, ...entries),
+    extensions.length === 0 ? EMPTY : encodeElement(0xa0, encodeElement(0x30, ...extensions)),
     profile.tail ?? EMPTY,
   );
   const signature = sign(by.privateKey.asymmetricKeyType === 'ed25519' ? null : hash, signed, by.privateKey);
-  return tlv(0x30, signed, algorithm, tlv(0x03, Buffer.from([0]), signature));
+  return encodeElement(0x30, signed, algorithm, encodeElement(0x03, Buffer.from([0]), signature));
 }
 
 const EMPTY = Buffer.alloc(0);
 
 /** Encodes an element (X.690 §8.1). */
-export function tlv(tag: number, ...contents: Buffer[]): Buffer {
+export function encodeElement(tag: number, ...contents: Buffer[]): Buffer {
   const content = Buffer.concat(contents);
-  const digits = Buffer.from(padded(content.length.toString(16)), 'hex');
+  const digits = Buffer.from(padToOctets(content.length.toString(16)), 'hex');
   const length = content.length < 128 ? digits : Buffer.concat([Buffer.from([0x80 | digits.length]), digits]);
   return Buffer.concat([Buffer.from([tag]), length, content]);
 }
 
-const padded = (hexadecimal: string): string =>
+const padToOctets = (hexadecimal: string): string =>
   hexadecimal.padStart(hexadecimal.length + (hexadecimal.length % 2), '0');
 /** Makes a number positive, in the fewest octets (X.690 §8.3.2). */
-const unsigned = (hexadecimal: string): string =>
-  (/^[89a-f]/.test(padded(hexadecimal)) ? '00' : '') + padded(hexadecimal);
-const integer = (hexadecimal: string): Buffer => tlv(0x02, Buffer.from(hexadecimal, 'hex'));
-const identifier = (hexadecimal: string): Buffer => tlv(0x06, Buffer.from(hexadecimal, 'hex'));
-const REMOVED = tlv(0x30, tlv(0x30, identifier('551d15'), tlv(0x04, tlv(0x0a, Buffer.from([8])))));
+const makePositive = (hexadecimal: string): string =>
+  (/^[89a-f]/.test(padToOctets(hexadecimal)) ? '00' : '') + padToOctets(hexadecimal);
+const encodeInteger = (hexadecimal: string): Buffer => encodeElement(0x02, Buffer.from(hexadecimal, 'hex'));
+const encodeIdentifier = (hexadecimal: string): Buffer => encodeElement(0x06, Buffer.from(hexadecimal, 'hex'));
+const REMOVED = encodeElement(
+  0x30,
+  encodeElement(0x30, encodeIdentifier('551d15'), encodeElement(0x04, encodeElement(0x0a, Buffer.from([8])))),
+);
 
-export const extension = (id: string, value: Buffer, critical = false): Buffer =>
-  tlv(0x30, identifier(id), critical ? tlv(0x01, Buffer.from([0xff])) : EMPTY, tlv(0x04, value));
+export const encodeExtension = (id: string, value: Buffer, critical = false): Buffer =>
+  encodeElement(
+    0x30,
+    encodeIdentifier(id),
+    critical ? encodeElement(0x01, Buffer.from([0xff])) : EMPTY,
+    encodeElement(0x04, value),
+  );
 
 /** Encodes RFC 5280 §4.2.1.1. `keyId` is hexadecimal; the extension names the issuer and the serial number of `of`. */
-export function authorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Issued }): Buffer {
-  const members = keyId === undefined ? [] : [tlv(0x80, Buffer.from(keyId, 'hex'))];
+export function encodeAuthorityKeyIdentifier({ keyId, of }: { keyId?: string; of?: Issued }): Buffer {
+  const members = keyId === undefined ? [] : [encodeElement(0x80, Buffer.from(keyId, 'hex'))];
   if (of) {
     const issuer = Buffer.from(readDistinguishedNames(of.certificate).issuer, 'hex');
-    members.push(tlv(0xa1, tlv(0xa4, issuer)), tlv(0x82, Buffer.from(readSerial(of), 'hex')));
+    members.push(
+      encodeElement(0xa1, encodeElement(0xa4, issuer)),
+      encodeElement(0x82, Buffer.from(readSerial(of), 'hex')),
+    );
   }
-  return extension('551d23', tlv(0x30, ...members));
+  return encodeExtension('551d23', encodeElement(0x30, ...members));
 }
 
 /** Encodes a time (RFC 5280 §4.1.2.5). */
-function time(date: Date): Buffer {
+function encodeTime(date: Date): Buffer {
   const text = `${date.toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`;
-  return date.getUTCFullYear() < 2050 ? tlv(0x17, Buffer.from(text.slice(2))) : tlv(0x18, Buffer.from(text));
+  return date.getUTCFullYear() < 2050
+    ? encodeElement(0x17, Buffer.from(text.slice(2)))
+    : encodeElement(0x18, Buffer.from(text));
 }
 
 const ALGORITHMS: Record<string, string> = {
@@ -115,8 +128,12 @@ const ALGORITHMS: Record<string, string> = {
   'rsa sha512': '2a864886f70d01010d',
 };
 
-function algorithmOf({ privateKey }: Issued, hash: string): Buffer {
+function encodeAlgorithm({ privateKey }: Issued, hash: string): Buffer {
   const type = privateKey.asymmetricKeyType ?? '';
-  if (type === 'ed25519') return tlv(0x30, identifier('2b6570'));
-  return tlv(0x30, identifier(ALGORITHMS[`${type} ${hash}`]!), type === 'rsa' ? tlv(0x05) : EMPTY);
+  if (type === 'ed25519') return encodeElement(0x30, encodeIdentifier('2b6570'));
+  return encodeElement(
+    0x30,
+    encodeIdentifier(ALGORITHMS[`${type} ${hash}`]!),
+    type === 'rsa' ? encodeElement(0x05) : EMPTY,
+  );
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from './database.js';
-import { testRoles } from './test-roles.js';
+import { readTestRoles } from './test-roles.js';
 
 export type DatabaseRole = 'service' | 'auditor' | 'migrator';
 
@@ -26,7 +26,7 @@ export class RoleSessions {
     const session = this.sessions[role];
     await session.query('BEGIN READ WRITE');
     try {
-      await session.query(testRoles().named(sql));
+      await session.query(readTestRoles().named(sql));
       return 'done';
     } catch (error) {
       return (error as { code?: string }).code ?? String(error);
@@ -36,7 +36,7 @@ export class RoleSessions {
   }
 
   async query<Row extends object>(role: DatabaseRole | 'owner', sql: string): Promise<Row[]> {
-    return (await this.sessions[role].query<Row>(testRoles().named(sql))).rows;
+    return (await this.sessions[role].query<Row>(readTestRoles().named(sql))).rows;
   }
 
   /** Returns the column `name` of the rows that the owner sees. */

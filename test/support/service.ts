@@ -14,7 +14,7 @@ import { Pki } from './pki.js';
 
 export type DevelopmentIdentity = 'auth-service' | 'operator' | 'auditor' | 'stranger';
 
-export const spiffeId = (name: string): string => `spiffe://passkey-manager.local/${name}`;
+export const toSpiffeId = (name: string): string => `spiffe://passkey-manager.local/${name}`;
 
 const TABLES = ['relying_party', 'user_handle', 'challenge', 'credential'];
 
@@ -53,7 +53,7 @@ export class TestService {
     const pki = new Pki(join(dataDir, 'pki'));
     const certificates = new Map<string, ClientCertificate>();
     for (const name of options.identities ?? []) {
-      certificates.set(name, await pki.issue({ uris: [spiffeId(name)] }));
+      certificates.set(name, await pki.issue({ uris: [toSpiffeId(name)] }));
     }
     await options.prepare?.(pki);
     if (options.accessPolicy) await writeFile(join(dataDir, 'access-policy.yaml'), options.accessPolicy);
@@ -91,12 +91,12 @@ export class TestService {
     return new Ceremonies(this.client, this.clock, caller, rpId);
   }
 
-  async credential<Body>(id: string): Promise<Body> {
+  async readCredential<Body>(id: string): Promise<Body> {
     return requireStatus(await this.client.call<Body>('auth-service', 'GET', `/v1/credentials/${id}`), 200);
   }
 
   /** Returns the current value of a metric, summed over its labels. */
-  async metric(name: string): Promise<number> {
+  async readMetric(name: string): Promise<number> {
     const text = await (await fetch(`${this.running.managementUrl}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
@@ -109,7 +109,7 @@ export class TestService {
   }
 
   /** Computes a digest of all tables except the audit log, which shows whether a test changed any row. */
-  async state(): Promise<Record<string, string>> {
+  async digestTables(): Promise<Record<string, string>> {
     const digests = TABLES.map(
       (table) => `(SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM ${table} t) AS ${table}`,
     );

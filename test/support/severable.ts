@@ -11,7 +11,7 @@ export class Severable {
     private target: URL,
   ) {}
 
-  static async before(url: string): Promise<Severable> {
+  static async openBefore(url: string): Promise<Severable> {
     const server = createServer();
     const wire = new Severable(server, new URL(url));
     server.on('connection', (socket) => {
@@ -36,7 +36,7 @@ export class Severable {
   }
 
   /** Forwards new connections to another database. */
-  lead(url: string): void {
+  redirect(url: string): void {
     this.target = new URL(url);
     this.restore();
   }

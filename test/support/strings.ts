@@ -71,7 +71,7 @@ const MEANING = [
 ];
 
 /** Generates text of at most `max` characters that every route accepts. */
-export function texts(max: number): fc.Arbitrary<string> {
+export function generateTexts(max: number): fc.Arbitrary<string> {
   const part = fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...MEANING) },
     { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 8 }) },
@@ -97,26 +97,26 @@ export interface Spelling {
   readonly url: (text: string) => string;
 }
 
-const hex = (code: number): string => code.toString(16).padStart(4, '0');
-const units = (text: string): number[] => Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
-const bytes = (text: string, digits: (byte: string) => string): string =>
+const toHex = (code: number): string => code.toString(16).padStart(4, '0');
+const toCodeUnits = (text: string): number[] => Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
+const escapeBytes = (text: string, digits: (byte: string) => string): string =>
   Array.from(Buffer.from(text), (byte) => `%${digits(byte.toString(16).padStart(2, '0'))}`).join('');
 
 export const SPELLINGS: readonly Spelling[] = [
   { json: JSON.stringify, url: encodeURIComponent },
   {
     json: (text) =>
-      `"${units(text)
-        .map((code) => `\\u${hex(code)}`)
+      `"${toCodeUnits(text)
+        .map((code) => `\\u${toHex(code)}`)
         .join('')}"`,
-    url: (text) => bytes(text, (byte) => byte.toLowerCase()),
+    url: (text) => escapeBytes(text, (byte) => byte.toLowerCase()),
   },
   {
     json: (text) =>
-      `"${units(text)
-        .map((code) => `\\u${hex(code).toUpperCase()}`)
+      `"${toCodeUnits(text)
+        .map((code) => `\\u${toHex(code).toUpperCase()}`)
         .join('')}"`,
-    url: (text) => bytes(text, (byte) => byte.toUpperCase()),
+    url: (text) => escapeBytes(text, (byte) => byte.toUpperCase()),
   },
   {
     json: (text) =>

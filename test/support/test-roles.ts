@@ -13,26 +13,27 @@ export interface TestRoles {
   urlAs(role: Role, databaseUrl: string): string;
 }
 
-const rolesOf = (run: string, password: string): TestRoles => {
-  const named = (sql: string): string => sql.replaceAll(new RegExp(ROLES.join('|'), 'g'), (role) => nameOf(run, role));
+const makeRoles = (run: string, password: string): TestRoles => {
+  const named = (sql: string): string =>
+    sql.replaceAll(new RegExp(ROLES.join('|'), 'g'), (role) => nameInRun(run, role));
   const urlAs = (role: Role, url: string): string =>
     Object.assign(new URL(url), { username: named(role), password }).href;
   return { named, urlAs };
 };
 
-const nameOf = (run: string, role: string): string => role.replace('passkey', run);
+const nameInRun = (run: string, role: string): string => role.replace('passkey', run);
 
 /** Returns the roles of this run, in any of its workers. */
-export function testRoles(): TestRoles {
+export function readTestRoles(): TestRoles {
   const [run, password] = process.env['PASSKEY_TEST_ROLES']?.split(' ') ?? [];
   if (!run || !password) throw new Error('There are no test roles: global-setup.ts did not run');
-  return rolesOf(run, password);
+  return makeRoles(run, password);
 }
 
 /** @param databaseUrl a database of the run, with a user that may make roles */
 export async function createTestRoles(session: pg.Client, run: string, databaseUrl: string): Promise<TestRoles> {
   const password = randomBytes(24).toString('base64url');
-  const roles = rolesOf(run, password);
+  const roles = makeRoles(run, password);
   await runRoleScript('roles.sql', databaseUrl, roles.named);
   for (const role of ROLES) await session.query(roles.named(`ALTER ROLE ${role} PASSWORD '${password}'`));
   // A user that is not a superuser may then end their sessions, which it must do to drop a database.

@@ -12,24 +12,24 @@ const { ExtendedKeyUsage, KeyUsageFlags } = x509;
 export const SPIFFE_ID = 'spiffe://bank.example/auth-service';
 
 /** Makes an authority that may sign certificates and revocation lists. By default it is a root. */
-export const authority = (profile: Profile = {}, by?: Issued): Promise<Issued> =>
+export const issueAuthority = (profile: Profile = {}, by?: Issued): Promise<Issued> =>
   issue({ subject: 'CN=Root', ca: true, keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, ...profile }, by);
 
 /** Makes such an authority with a subject key identifier. @param keyId hexadecimal */
-export const identifiedAuthority = (keyId: string, profile: Profile = {}, by?: Issued): Promise<Issued> =>
-  authority(
+export const issueIdentifiedAuthority = (keyId: string, profile: Profile = {}, by?: Issued): Promise<Issued> =>
+  issueAuthority(
     { ...profile, extensions: [new x509.SubjectKeyIdentifierExtension(keyId), ...(profile.extensions ?? [])] },
     by,
   );
 
 /** Issues a caller's X.509-SVID. */
-export const caller = (by: Issued, { extensions = [], ...profile }: Profile = {}): Promise<Issued> => {
+export const issueCaller = (by: Issued, { extensions = [], ...profile }: Profile = {}): Promise<Issued> => {
   const san = new x509.SubjectAlternativeNameExtension([{ type: 'url', value: SPIFFE_ID }]);
   const usage = new x509.ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]);
   return issue({ subject: 'CN=auth-service', extensions: [san, usage, ...extensions], ...profile }, by);
 };
 
-export const server = (
+export const issueServer = (
   by: Issued,
   profile: Profile = {},
   usage: string = ExtendedKeyUsage.serverAuth,
@@ -39,7 +39,7 @@ export const server = (
   return issue({ subject: 'CN=localhost', extensions: [san, usages], ...profile }, by);
 };
 
-export const keyPem = ({ privateKey }: Issued): string => privateKey.export({ type: 'pkcs8', format: 'pem' });
+export const exportKey = ({ privateKey }: Issued): string => privateKey.export({ type: 'pkcs8', format: 'pem' });
 
 /** The files of a listener, in a directory of their own: an authority, its revocation list, a server's certificate and key. */
 export class TrustFiles {
@@ -57,10 +57,10 @@ export class TrustFiles {
   ) {}
 
   static async create(): Promise<TrustFiles> {
-    const root = await authority();
-    const files = new TrustFiles(root, await server(root));
+    const root = await issueAuthority();
+    const files = new TrustFiles(root, await issueServer(root));
     files.write('server.crt', files.server.pem);
-    files.write('server.key', keyPem(files.server));
+    files.write('server.key', exportKey(files.server));
     files.write('ca.crt', root.pem);
     files.write('ca.crl', makeRevocationList(root));
     return files;

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HealthIndicatorService } from '@nestjs/terminus';
 import type { Issued } from '../../../test/support/authenticator/certificate-chain.js';
 import { type ListProfile, makeRevocationList } from '../../../test/support/revocation-lists.js';
-import { authority, server } from '../../../test/support/trust-files.js';
+import { issueAuthority, issueServer } from '../../../test/support/trust-files.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { BindingKeySample } from '../../credentials/binding-key-check.js';
 import { parseRevocationLists } from '../../x509/revocation-list.js';
@@ -32,9 +32,9 @@ let other: Issued;
 let own: Issued;
 let identity: { trust: { epoch: number; refused?: string; material: object }; access: object; bounds: object };
 beforeAll(async () => {
-  root = await authority({ notAfter: hours(50) });
-  other = await authority({ subject: 'CN=Other', notAfter: hours(20) });
-  own = await server(root, { notAfter: hours(30) });
+  root = await issueAuthority({ notAfter: hours(50) });
+  other = await issueAuthority({ subject: 'CN=Other', notAfter: hours(20) });
+  own = await issueServer(root, { notAfter: hours(30) });
 });
 beforeEach(async () => {
   now = START;
@@ -135,7 +135,7 @@ describe('the readiness check certificate', () => {
   });
 
   it('is down before the only authority begins, but not before the second of two', async () => {
-    const young = await authority({ subject: 'CN=Young', notBefore: hours(2), notAfter: hours(40) });
+    const young = await issueAuthority({ subject: 'CN=Young', notBefore: hours(2), notAfter: hours(40) });
     await trusting([young], [[young]]);
     now = hours(1);
     expect(readiness.checkCertificate()).toMatchObject({
@@ -184,7 +184,7 @@ describe('the readiness check crl', () => {
   });
 
   it('counts the list of an intermediate authority', async () => {
-    const between = await authority({ subject: 'CN=Between' }, root);
+    const between = await issueAuthority({ subject: 'CN=Between' }, root);
     await trusting([root], [[root], [between, { nextUpdate: hours(1) }]]);
     now = hours(2);
     expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'down' } });

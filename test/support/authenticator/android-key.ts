@@ -29,7 +29,7 @@ export const SIGN_ONLY = new IntegerSet([2]);
 export const HARDWARE = { purpose: SIGN_ONLY, origin: 0 };
 
 /** Encodes the extension of Android's key attestation certificates. */
-export function keyDescription(claims: KeyClaims & { challenge: Buffer }): x509.Extension {
+export function encodeKeyDescription(claims: KeyClaims & { challenge: Buffer }): x509.Extension {
   const { challenge, level = SecurityLevel.trustedEnvironment, keymasterLevel = level } = claims;
   const description = new KeyDescription({
     attestationVersion: 300,
@@ -68,8 +68,10 @@ export class AndroidDevice {
     clientDataHash: Buffer,
     claims: KeyClaims | x509.Extension[] = {},
   ): Promise<Attestation> {
-    const extensions = Array.isArray(claims) ? claims : [keyDescription({ challenge: clientDataHash, ...claims })];
-    const leaf = await issue({ subject: 'CN=Android Keystore Key', keys: pairOf(key), extensions }, this.batch);
+    const extensions = Array.isArray(claims)
+      ? claims
+      : [encodeKeyDescription({ challenge: clientDataHash, ...claims })];
+    const leaf = await issue({ subject: 'CN=Android Keystore Key', keys: toKeyPair(key), extensions }, this.batch);
     const x5c = [leaf, this.batch].map(({ certificate }) => certificate.raw);
     return (attested) => {
       const signed = Buffer.concat([attested.authenticatorData, attested.clientDataHash]);
@@ -87,7 +89,7 @@ const ALGORITHMS: Partial<
   EdDSA: 'Ed25519',
 };
 
-function pairOf({ algorithm, privateKey }: CredentialKey): webcrypto.CryptoKeyPair {
+function toKeyPair({ algorithm, privateKey }: CredentialKey): webcrypto.CryptoKeyPair {
   const parameters = ALGORITHMS[algorithm];
   if (parameters === undefined) throw new Error(`Android's key store has no ${algorithm}`);
   const publicKey = createPublicKey(privateKey).toCryptoKey(parameters, true, ['verify']);

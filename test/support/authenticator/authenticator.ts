@@ -40,7 +40,7 @@ export class Authenticator {
     const passkey = { id, rpId, userHandle: Buffer.from(options.user.id, 'base64url'), key, signCount: 0 };
     this.passkeys.push(passkey);
 
-    const clientData = clientDataJson('webauthn.create', options.challenge, origin, interference);
+    const clientData = encodeClientData('webauthn.create', options.challenge, origin, interference);
     const authenticatorData = this.authenticatorData(passkey, interference, {
       aaguid: interference.aaguid ?? this.model.aaguid,
       credentialId: id,
@@ -70,7 +70,7 @@ export class Authenticator {
   ): AuthenticationResponseJSON {
     const passkey = interference.passkey ?? this.choose(options);
     if (this.model.counts) passkey.signCount += 1;
-    const clientData = clientDataJson('webauthn.get', options.challenge, origin, interference);
+    const clientData = encodeClientData('webauthn.get', options.challenge, origin, interference);
     const authenticatorData = this.authenticatorData(passkey, interference);
     const signature = signWith(passkey.key, Buffer.concat([authenticatorData, sha256(clientData)]));
     const userHandle = interference.userHandle === undefined ? passkey.userHandle : interference.userHandle;
@@ -131,7 +131,7 @@ export class Authenticator {
 }
 
 /** Writes type, challenge, origin and crossOrigin in the order of WebAuthn L3 §5.8.1.1. */
-function clientDataJson(type: string, challenge: string, origin: string, interference: Interference): Buffer {
+function encodeClientData(type: string, challenge: string, origin: string, interference: Interference): Buffer {
   const honest = { type, challenge, origin, crossOrigin: false };
   const json = JSON.stringify({ ...honest, ...interference.clientData });
   const { clientDataJson = json } = interference;

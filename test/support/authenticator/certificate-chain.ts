@@ -39,12 +39,12 @@ const { KeyUsageFlags } = x509;
 
 x509.cryptoProvider.set(webcrypto);
 
-export const newKeys = (key: KeyAlgorithm = P256): Promise<webcrypto.CryptoKeyPair> =>
+export const generateKeys = (key: KeyAlgorithm = P256): Promise<webcrypto.CryptoKeyPair> =>
   webcrypto.subtle.generateKey(key, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
 
 /** @param by the signer; by default the certificate signs itself */
 export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued> {
-  const keys = profile.keys ?? (await newKeys(profile.key));
+  const keys = profile.keys ?? (await generateKeys(profile.key));
   const signer = by?.keys ?? keys;
   const ca = profile.ca ?? false;
   const subject = profile.subject ?? `CN=${ca ? 'Authority' : 'Leaf'}`;
@@ -74,7 +74,7 @@ export async function issue(profile: Profile = {}, by?: Issued): Promise<Issued>
  *
  * @param spki the key's SubjectPublicKeyInfo in DER
  */
-export function forKey(
+export function reissueForKey(
   { certificate }: Issued,
   by: Issued,
   privateKey: KeyObject,

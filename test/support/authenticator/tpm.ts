@@ -32,10 +32,10 @@ export interface TpmShape {
   statement?: Record<string, unknown>;
 }
 
-export const u16 = (value: number): Buffer => Buffer.of(value >> 8, value & 0xff);
-export const u32 = (value: number): Buffer => Buffer.concat([u16(value >>> 16), u16(value & 0xffff)]);
-export const sized = (bytes: Buffer): Buffer => Buffer.concat([u16(bytes.length), bytes]);
-const NULL = u16(0x10);
+export const encodeU16 = (value: number): Buffer => Buffer.of(value >> 8, value & 0xff);
+export const encodeU32 = (value: number): Buffer => Buffer.concat([encodeU16(value >>> 16), encodeU16(value & 0xffff)]);
+export const encodeSized = (bytes: Buffer): Buffer => Buffer.concat([encodeU16(bytes.length), bytes]);
+const NULL = encodeU16(0x10);
 const NAME_HASHES: Record<number, string> = { 0x04: 'sha1', 0x0b: 'sha256', 0x0c: 'sha384', 0x0d: 'sha512' };
 const CURVES: Record<string, number> = { 'P-256': 3, 'P-384': 4, 'P-521': 5 };
 const HASHES: Record<number, string> = { [-7]: 'sha256', [-35]: 'sha384', [-257]: 'sha256', [-65_535]: 'sha1' };
@@ -44,13 +44,13 @@ const AIK_USAGE = '2.23.133.8.3';
 /** Manufacturer, model and version (TPMv2 EK Credential Profile §3.2.9). */
 export const TPM_NAME = ['2.23.133.2.1=id:FFFFF1D0', '2.23.133.2.2=Model', '2.23.133.2.3=id:13'];
 
-export const alternativeName = (...names: x509.JsonGeneralName[]): x509.Extension =>
+export const makeAlternativeName = (...names: x509.JsonGeneralName[]): x509.Extension =>
   new x509.SubjectAlternativeNameExtension(names, true);
-export const directoryName = (attributes: string[], separator = ', '): x509.JsonGeneralName => ({
+export const makeDirectoryName = (attributes: string[], separator = ', '): x509.JsonGeneralName => ({
   type: 'dn',
   value: attributes.join(separator),
 });
-export const usages = (...oids: string[]): x509.Extension => new x509.ExtendedKeyUsageExtension(oids);
+export const makeUsages = (...oids: string[]): x509.Extension => new x509.ExtendedKeyUsageExtension(oids);
 
 /** A TPM with the certificate of its attestation identity key. */
 export class Tpm {
@@ -63,7 +63,7 @@ export class Tpm {
 
   static async create(profile: Profile = {}, key?: KeyAlgorithm): Promise<Tpm> {
     const root = await issue({ subject: 'CN=TPM Root', ca: true });
-    const extensions = [alternativeName(directoryName(TPM_NAME)), usages(AIK_USAGE)];
+    const extensions = [makeAlternativeName(makeDirectoryName(TPM_NAME)), makeUsages(AIK_USAGE)];
     return new Tpm(root, await issue({ subject: '', extensions, ...(key && { key }), ...profile }, root));
   }
 
@@ -74,8 +74,8 @@ export class Tpm {
   attest(alg: number, shape: TpmShape = {}): Attestation {
     return (attested) => {
       const hash = HASHES[alg]!;
-      const pubArea = (shape.pubArea ?? same)(publicArea(attested.key, shape));
-      const certInfo = (shape.certInfo ?? same)(certifyInfo(attested, pubArea, hash, shape));
+      const pubArea = (shape.pubArea ?? same)(encodePublicArea(attested.key, shape));
+      const certInfo = (shape.certInfo ?? same)(encodeCertifyInfo(attested, pubArea, hash, shape));
       const sig = (shape.sig ?? same)(sign(hash, certInfo, this.aik.privateKey));
       const x5c = [this.certificate.raw];
       return { fmt: 'tpm', attStmt: { ver: '2.0', alg, x5c, sig, certInfo, pubArea, ...shape.statement } };
@@ -85,47 +85,47 @@ export class Tpm {
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-function publicArea(key: CredentialKey, shape: TpmShape): Buffer {
+function encodePublicArea(key: CredentialKey, shape: TpmShape): Buffer {
   const { nameAlg = 0x0b, symmetric = NULL, scheme = NULL, kdf = NULL } = shape;
   const jwk = createPublicKey(key.privateKey).export({ format: 'jwk' });
   const bytes = (text = ''): Buffer => Buffer.from(text, 'base64url');
   const head = (type: number): Buffer[] => [
-    ...[u16(shape.type ?? type), u16(nameAlg), u32(shape.objectAttributes ?? 0x60472)],
-    ...[sized(shape.authPolicy ?? Buffer.alloc(0)), symmetric, scheme],
+    ...[encodeU16(shape.type ?? type), encodeU16(nameAlg), encodeU32(shape.objectAttributes ?? 0x60472)],
+    ...[encodeSized(shape.authPolicy ?? Buffer.alloc(0)), symmetric, scheme],
   ];
   if (jwk.kty === 'RSA') {
     const n = bytes(jwk.n);
-    return Buffer.concat([...head(1), u16(n.length * 8), u32(shape.exponent ?? 0), sized(n)]);
+    return Buffer.concat([...head(1), encodeU16(n.length * 8), encodeU32(shape.exponent ?? 0), encodeSized(n)]);
   }
   const point = [jwk.x, jwk.y].map((coordinate) =>
-    sized(shape.minimal ? withoutZeros(bytes(coordinate)) : bytes(coordinate)),
+    encodeSized(shape.minimal ? stripLeadingZeros(bytes(coordinate)) : bytes(coordinate)),
   );
-  return Buffer.concat([...head(0x23), u16(shape.curve ?? CURVES[jwk.crv!]!), kdf, ...point]);
+  return Buffer.concat([...head(0x23), encodeU16(shape.curve ?? CURVES[jwk.crv!]!), kdf, ...point]);
 }
 
-function certifyInfo(attested: Attested, pubArea: Buffer, hash: string, shape: TpmShape): Buffer {
+function encodeCertifyInfo(attested: Attested, pubArea: Buffer, hash: string, shape: TpmShape): Buffer {
   const { nameAlg = 0x0b } = shape;
   const ours = createHash(hash)
     .update(Buffer.concat([attested.authenticatorData, attested.clientDataHash]))
     .digest();
   const name = Buffer.concat([
-    u16(nameAlg),
+    encodeU16(nameAlg),
     createHash(NAME_HASHES[nameAlg] ?? 'sha256')
       .update(pubArea)
       .digest(),
   ]);
   return Buffer.concat([
     ...[
-      u32(shape.magic ?? 0xff544347),
-      u16(shape.attestType ?? 0x8017),
-      sized(shape.qualifiedSigner ?? Buffer.alloc(34)),
+      encodeU32(shape.magic ?? 0xff544347),
+      encodeU16(shape.attestType ?? 0x8017),
+      encodeSized(shape.qualifiedSigner ?? Buffer.alloc(34)),
     ],
-    ...[sized(shape.extraData ?? ours), Buffer.alloc(17 + 8)],
-    ...[sized(shape.name ?? name), sized(Buffer.alloc(34))],
+    ...[encodeSized(shape.extraData ?? ours), Buffer.alloc(17 + 8)],
+    ...[encodeSized(shape.name ?? name), encodeSized(Buffer.alloc(34))],
   ]);
 }
 
-function withoutZeros(bytes: Buffer): Buffer {
+function stripLeadingZeros(bytes: Buffer): Buffer {
   const first = bytes.findIndex((byte) => byte !== 0);
   return bytes.subarray(first < 0 ? bytes.length : first);
 }

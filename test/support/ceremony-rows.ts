@@ -22,7 +22,7 @@ export async function openHotPathDatabase(): Promise<TestDataSource> {
   return database;
 }
 
-export const event = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue'): AuditRow =>
+export const makeEventRow = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue'): AuditRow =>
   createAuditRow({ type, outcome: 'success' }, makeAuthorizedContext(), NOW);
 
 export interface Asked {
@@ -31,13 +31,22 @@ export interface Asked {
   caller?: string;
 }
 
-export const authenticationToIssue = (asked: Asked = {}): IssueAuthenticationInput => {
+export const makeIssueInput = (asked: Asked = {}): IssueAuthenticationInput => {
   const { rpId = 'a.example', userId, caller = CALLER } = asked;
   const challenge = randomBytes(32);
-  return { id: randomUUID(), rpId, userId, purpose: 'payment', issuedTo: caller, challenge, now: NOW, event: event() };
+  return {
+    id: randomUUID(),
+    rpId,
+    userId,
+    purpose: 'payment',
+    issuedTo: caller,
+    challenge,
+    now: NOW,
+    event: makeEventRow(),
+  };
 };
 
-export const toAccept = (credential: AcceptInput['credential'], signCount: number): AcceptInput => ({
+export const makeAcceptInput = (credential: AcceptInput['credential'], signCount: number): AcceptInput => ({
   credential,
   signCount,
   backupEligible: true,
@@ -45,5 +54,5 @@ export const toAccept = (credential: AcceptInput['credential'], signCount: numbe
   now: NOW,
   flag: false,
   bindingMac: credential.bindingMac,
-  event: event('credential.verify'),
+  event: makeEventRow('credential.verify'),
 });
