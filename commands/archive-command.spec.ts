@@ -34,15 +34,18 @@ describe('audit:archive', () => {
     });
   });
 
-  it.each(['2026-03-04', '2026-05-01', '2027-01-01'])('keeps the last three months: %s', (before) => {
-    expect(() => readCommand(before)).toThrow(/PCI DSS 10\.5\.1/);
-  });
+  it.each(['2026-03-04', '2026-05-01', '2027-01-01'])(
+    'refuses to drop events of the last three months: %s',
+    (before) => {
+      expect(() => readCommand(before)).toThrow(/PCI DSS 10\.5\.1/);
+    },
+  );
 
   it.each(['2026-13-01', '2026-02', 'yesterday', '2026-01-01T00:00:00Z', ''])('refuses the date %j', (before) => {
     expect(() => readCommand(before)).toThrow(/is not a date like 2026-01-31/);
   });
 
-  it('demands a date and verifier keys', async () => {
+  it('requires a date and verifier keys', async () => {
     expect(() => readArguments('--key', key)).toThrow('Give --before and --key.');
     expect(() => readArguments('--before', '2026-01-01')).toThrow('Give --before and --key.');
     expect(() => readArguments('--befor', '2026-01-01')).toThrow("Unknown option '--befor'.");
@@ -55,7 +58,7 @@ describe('audit:archive', () => {
     ['ENOSPC', 'write', 'the disk is full'],
     ['EACCES', 'mkdir', 'permission denied'],
     ['EROFS', 'open', 'the file system is read-only'],
-  ])('reports %s to an operator', (code, syscall, told) => {
+  ])('reports the path, the call and the cause of %s', (code, syscall, told) => {
     const error = Object.assign(new Error('?'), { code, syscall, path: '/worm/a.ndjson' });
     expect(describeFailure(error)).toBe(`/worm/a.ndjson: ${syscall} failed, ${told}.`);
   });

@@ -31,7 +31,7 @@ function report(...args: string[]): Promise<{ code: number; told: string; error:
 }
 
 describe('npm run audit:report', () => {
-  it('reports on a verified export, on the terminal and on a page', async () => {
+  it('reports on a verified export on the terminal and as a page', async () => {
     const args = ['--key', path('audit.pub'), '--checkpoints', path('notes'), '--html', path('page.html')];
     const { code, told } = await report(path('export.ndjson'), ...args);
     expect(code).toBe(0);
@@ -42,13 +42,13 @@ describe('npm run audit:report', () => {
     expect(await readFile(path('page.html'), 'utf8')).toContain('<h1>Audit log review: passkey-manager/test</h1>');
   });
 
-  it('says that nothing is proved without a key', async () => {
+  it('says that nothing is proved when it has no key', async () => {
     const { code, told } = await report(path('export.ndjson'), '--from', '2026-01-06', '--to', '2026-01-07');
     expect([code, told]).toEqual([0, expect.stringContaining('NOT VERIFIED')]);
     expect(told).toContain('882 other events');
   });
 
-  it('reports nothing of an export that does not verify', async () => {
+  it('refuses an export with a changed line, with the line’s number, and reports nothing', async () => {
     const { code, told, error } = await report(
       path('altered.ndjson'),
       '--key',

@@ -50,7 +50,7 @@ afterAll(() => {
 });
 
 describe('npm run audit:verify', () => {
-  it('says what an export proves', async () => {
+  it('reports what an export proves', async () => {
     const { code, stdout, stderr } = await run([EXPORT, '--key', KEY]);
     expect(code).toBe(0);
     expect(stderr).toBe('');
@@ -62,12 +62,12 @@ describe('npm run audit:verify', () => {
     expect(stdout).toContain(`2026-01-01T00:00:40.000Z, by ed25519 (${ed25519!}) and ml-dsa-44 (${mlDsa!})\n`);
   });
 
-  it('reads standard input', async () => {
+  it('reads an export from standard input', async () => {
     const { code, stdout } = await run(['-', '--key', KEY], LINES.join(''));
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('- holds:') });
   });
 
-  it('compares it with an older checkpoint and with anchored ones', async () => {
+  it('compares an export with an older checkpoint and with anchored ones', async () => {
     const { code, stdout } = await run([EXPORT, '--key', KEY, '--since', OLDER, '--checkpoints', ANCHORED]);
     expect(code).toBe(0);
     expect(stdout).toContain('since    continues the checkpoint of 10 leaves\n');
@@ -97,14 +97,14 @@ describe('npm run audit:verify', () => {
       ['--checkpoints', ANCHORED],
       'lines 13\u201314: ',
     ],
-  ])('names the first line that does not verify: %s', async (_, lines, options, named) => {
+  ])('refuses %s, with the number of the first line that does not verify', async (_, lines, options, named) => {
     const path = write('altered.ndjson', lines.join(''));
     const { code, stdout, stderr } = await run([path, '--key', KEY, ...options]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(`${path} does not hold: ${named}`);
   });
 
-  it('says how many events are erased, and counts none as erased that must be kept', async () => {
+  it('reports how many events are erased, and refuses an export that erased one too early', async () => {
     const log = new SampleLog(SIZE);
     log.events.fill(null, 0, 3);
     const lines = await log.export(0, SIZE, await LOG.makeCheckpoint(SIZE), SIZE);
@@ -116,7 +116,7 @@ describe('npm run audit:verify', () => {
     expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('does not hold: line 3: ') });
   });
 
-  it('fails without the checkpoint that an older one needs, or with a key that did not sign', async () => {
+  it('fails when the consistency proof is missing or a key did not sign', async () => {
     const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER]);
     expect(part).toMatchObject({ code: 1, stderr: expect.stringContaining('line 11: needs a consistency proof') });
     const foreign = write(

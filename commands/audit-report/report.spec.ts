@@ -38,7 +38,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
   findSection(report, id).rows.map((row) => row.slice(0, columns));
 
 describe('a report', () => {
-  it('counts what happened', async () => {
+  it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
       { name: 'Events', value: '1,033' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
@@ -95,7 +95,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('names what needs a look, the gravest first', async () => {
+  it('lists what an auditor should look at, the gravest first', async () => {
     const { remarks } = await buildSampleReport();
     expect(remarks.map(({ level, text }) => `${level} ${text}`)).toEqual([
       'act Passkey records that fail their integrity check: 1',
@@ -111,7 +111,7 @@ describe('a report', () => {
     ]);
   });
 
-  it('covers the requested time', async () => {
+  it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
       '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report',
@@ -155,7 +155,7 @@ describe('the page of a report', () => {
     expect(html.match(/<(?!\/?[a-z]|!doctype)/g)).toBeNull();
   });
 
-  it('has a plot for figures that are easier to see than to read, and says them in words too', async () => {
+  it('plots figures that are easier to see than to read, and also says them in words', async () => {
     const html = renderHtml(await buildSampleReport());
     expect(html.match(/<svg [^>]*role="img" aria-labelledby="[\w-]+"/g)).toHaveLength(3);
     expect(html).toContain('Authentications per 3 hours: 452 accepted, 53 refused');
@@ -169,7 +169,7 @@ describe('the page of a report', () => {
     for (const shown of [renderHtml(report), renderText(report)]) expect(shown).toContain('NOT VERIFIED');
   });
 
-  it('is made for an export without events too', async () => {
+  it('is written even for an export without events', async () => {
     const log = new SampleLog(3);
     const review = new Review({ from: 0, to: 1 });
     const proved = await reviewExport(

@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe('the inventory of the listener', () => {
-  it('lists one protocol, and of the key exchanges the post-quantum one first', async () => {
+  it('lists one protocol, and the post-quantum key exchange first', async () => {
     const { listener } = await take();
     expect(listener).toMatchObject({
       protocols: ['TLSv1.3'],
@@ -49,7 +49,7 @@ describe('the inventory of the listener', () => {
     expect(listener?.signatures.filter(({ name }) => /SHA1$|MD5/.test(name))).toEqual([]);
   });
 
-  it('is measured, so that another configuration has another inventory', async () => {
+  it('is measured, so that another configuration gives another inventory', async () => {
     const { tls } = readConfig({ PASSKEY_DATA_DIR: directory });
     const { context } = await readTrustMaterial(tls, NOW);
     const offers = await probeOffers({ ...context, minVersion: 'TLSv1.2', ecdhCurve: 'P-521' });
@@ -156,7 +156,7 @@ describe('an inventory', () => {
     }
   });
 
-  it('says what cannot be read, and lists all the rest', async () => {
+  it('reports what cannot be read, and lists everything else', async () => {
     await writeFile(path('no.key'), 'no key');
     await writeFile(path('no.crl'), 'no list');
     const inventory = await take({ PASSKEY_AUDIT_KEY_FILE: path('no.key'), PASSKEY_TLS_CRL_FILE: path('no.crl') });

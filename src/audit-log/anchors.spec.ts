@@ -73,7 +73,7 @@ describe('an anchor by HTTP', () => {
     await new Promise((resolve) => server.close(resolve));
   }
 
-  it('receives each checkpoint as it comes, once', async () => {
+  it('sends each larger checkpoint once', async () => {
     const anchor = createAnchor(new AnchorUrl(url));
     for (const size of [1, 2, 2, 1, 3]) {
       anchor.push(createCheckpoint(size));
@@ -99,7 +99,7 @@ describe('an anchor by HTTP', () => {
     },
   );
 
-  it('goes on after the receiver was away', async () => {
+  it('sends the checkpoint when an unreachable receiver is back', async () => {
     const port = Number(new URL(url).port);
     await stopServer();
     const anchor = createAnchor(new AnchorUrl(url));
@@ -156,7 +156,7 @@ describe('an anchor by file', () => {
     expect(await readFileNotes()).toEqual([createCheckpoint(2).note]);
   });
 
-  it('reports that a named pipe in its place has no reader, and does not wait for one', async () => {
+  it('reports that a named pipe in place of the file has no reader, and does not wait for one', async () => {
     execFileSync('mkfifo', [path]);
     const anchor = createAnchor(new AnchorFile(path));
     anchor.push(createCheckpoint(1));
@@ -166,7 +166,7 @@ describe('an anchor by file', () => {
 });
 
 describe('an anchor', () => {
-  it('reports a place that never finishes, and does not wait for it', async () => {
+  it('reports a destination that never finishes, and does not wait for it', async () => {
     const anchor = createAnchor({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
     anchor.push(createCheckpoint(1));
     await waitUntil(() => anchor.failure !== undefined);

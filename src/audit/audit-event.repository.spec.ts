@@ -18,7 +18,7 @@ const createRow = (entry: Partial<AuditEntry> = {}) =>
 const createEvent = (entry: Partial<AuditEntry> = {}): string => createRow(entry).values[1] as string;
 
 describe('a row of the audit log', () => {
-  it('has the columns that the log is searched by', () => {
+  it('has a column for each value by which the log is searched', () => {
     const { id, values, entry } = createRow();
     expect(values).toHaveLength(AUDIT_ROW_WIDTH);
     const [first, , ...columns] = values;
@@ -41,7 +41,7 @@ describe('a row of the audit log', () => {
     expect(values.slice(2)).toEqual(['service.start', 'success', null, null, null, null, null, null]);
   });
 
-  it('has an id of its own whose first 48 bits are its time (UUIDv7)', () => {
+  it('has a UUIDv7 of its own, whose first 48 bits are its time', () => {
     const ids = Array.from({ length: 1_000 }, () => createRow().id);
     expect(new Set(ids).size).toBe(1_000);
     for (const id of ids) {
@@ -55,7 +55,7 @@ describe('a row of the audit log', () => {
     expect(createEvent()).not.toContain('u-1');
   });
 
-  it('has its id in the event too', () => {
+  it('has the same id in its event', () => {
     const { id, values } = createRow();
     expect((JSON.parse(values[1] as string) as { metadata: { uid: string } }).metadata.uid).toBe(id);
   });
@@ -89,7 +89,7 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     expect(createEvent({ facts: { number } })).toContain(`"number":${written}`);
   });
 
-  it('are the same for the same event, whatever the order of its facts is', () => {
+  it('are the same for the same event in any order of its facts', () => {
     const [one, two] = [
       { a: 1, b: { c: 2, d: 3 } },
       { b: { d: 3, c: 2 }, a: 1 },
@@ -98,19 +98,19 @@ describe('the event’s canonical bytes (RFC 8785)', () => {
     expect(removeId(one)).toBe(removeId(two));
   });
 
-  it('leave out undefined members, also nested ones', () => {
+  it('leave out undefined members, including nested ones', () => {
     expect(createEvent({ facts: { proof: { method: 'otp', reference: undefined } } })).toContain(
       '"proof":{"method":"otp"}',
     );
   });
 
-  it('read back as the event', () => {
+  it('are read back as the same event', () => {
     const facts = { text: 'a\u0000b', list: [null, true], time: TIME };
     const { unmapped } = JSON.parse(createEvent({ facts })) as { unmapped: object };
     expect(unmapped).toMatchObject({ text: 'a\u0000b', list: [null, true], time: TIME.toISOString() });
   });
 
-  it('are never made of half a character, because text that cannot be hashed is not written', () => {
+  it('are refused when a text has half of a character, because such a text cannot be hashed', () => {
     expect(() => createEvent({ detail: 'a\ud83d' })).toThrow('surrogate');
   });
 });

@@ -42,8 +42,8 @@ const createParty = (rpId: string) => ({
   updatedAt: NOW,
 });
 
-describe('a record', () => {
-  it('is in the log when the call returns, with its hash', async () => {
+describe('an audit record', () => {
+  it('is in the log, with its hash, when the call returns', async () => {
     const id = await audit.record(makeAuthorizedContext(), {
       ...READ,
       detail: 'é 😀 \u0000 \\u0000 "',
@@ -60,7 +60,7 @@ describe('a record', () => {
     expect(isUuid(id)).toBe(true);
   });
 
-  it('names the transaction that wrote it, for the order of the log', async () => {
+  it('names the transaction that wrote it, which the log needs for its order', async () => {
     await database.dataSource.transaction(async (manager) => {
       await audit.record(null, READ, manager);
       const [row] = await manager.query<{ same: boolean }[]>(
@@ -81,7 +81,7 @@ describe('a record', () => {
 });
 
 describe('a change and its record are atomic:', () => {
-  it('a transaction that is rolled back leaves neither', async () => {
+  it('a transaction that is rolled back leaves neither the change nor its record', async () => {
     const change = database.dataSource.transaction(async (manager) => {
       await manager.insert(RelyingPartyEntity, createParty('a.example'));
       await audit.record(null, READ, manager);
@@ -126,8 +126,8 @@ describe('a change and its record are atomic:', () => {
   });
 });
 
-describe('a row for another statement', () => {
-  it('has the given time, or that of the clock', () => {
+describe('a row that another statement writes', () => {
+  it('has the given time, or else the time of the clock', () => {
     const readTime = (row: { values: readonly unknown[] }): unknown =>
       (JSON.parse(row.values[1] as string) as { time: number }).time;
     expect(readTime(audit.createRow(null, READ))).toBe(NOW.getTime());
@@ -140,8 +140,8 @@ describe('a row for another statement', () => {
   });
 });
 
-describe('an event that happened even if it cannot be recorded', () => {
-  it('is recorded once when the answer to its commit is lost, and does not delay the events behind it', async () => {
+describe('an event that is recorded later', () => {
+  it('is recorded once even if the answer to its commit is lost, and does not delay the events behind it', async () => {
     let lost = 0;
     const through = {
       query: async (...statement: Parameters<typeof database.dataSource.query>) => {

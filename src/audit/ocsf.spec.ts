@@ -51,7 +51,7 @@ const subject = { rpId: 'a.example', userId: 'u-1', credential: { id: ID, creden
 describe.each(TYPES)('%s', (type) => {
   const [categoryUid, classUid, activityId, activityName] = AUDIT_EVENTS[type];
 
-  it('has what its class requires', () => {
+  it('has every path that its class requires', () => {
     const event = createRecord({ type, ...subject });
     for (const path of BASE) expect([path, readPath(event, path)]).toEqual([path, expect.anything()]);
     for (const paths of REQUIRED[classUid]!) {
@@ -60,7 +60,7 @@ describe.each(TYPES)('%s', (type) => {
     }
   });
 
-  it('has it also when nothing is known of its subject', () => {
+  it('has every path that its class requires, except the entity, when its subject is unknown', () => {
     const event = createRecord({ type, outcome: 'failure', ...(/^(relying|user)/.test(type) && subject) });
     for (const paths of REQUIRED[classUid]!.filter((required) => !String(required).startsWith('entity'))) {
       const values = [paths].flat().map((path) => readPath(event, path));
@@ -83,7 +83,7 @@ describe.each(TYPES)('%s', (type) => {
     expect(Math.floor(classUid / 1_000)).toBe(categoryUid);
   });
 
-  it('is made in canonical order, so that nothing has to be sorted', () => {
+  it('is built in canonical order, so that nothing has to be sorted', () => {
     const decision = { outcome: 'allowed', permission: 'audit:read', policyDigest: 'cd', epoch: 3 } as const;
     const facts = { zone: 1, about: { list: [{ a: 1, b: 2 }], other: null }, purpose: undefined };
     for (const context of [null, makeAuthorizedContext(), { ...makeAuthorizedContext(), decision }]) {
@@ -131,7 +131,7 @@ describe.each(TYPES)('%s', (type) => {
     });
   });
 
-  it('has no undefined member, so that its hash is that of its JSON', () => {
+  it('has no undefined member, so that its hash is the hash of its JSON', () => {
     const hasUndefined = (value: unknown): boolean =>
       value === undefined || (typeof value === 'object' && value !== null && Object.values(value).some(hasUndefined));
     expect(hasUndefined(createRecord({ type, ...subject }))).toBe(false);
@@ -139,7 +139,7 @@ describe.each(TYPES)('%s', (type) => {
 });
 
 describe('an authentication', () => {
-  it('is by WebAuthn, of a user, at a relying party, with or without more than one factor', () => {
+  it('names WebAuthn, the user and the relying party, and says whether more than one factor was used', () => {
     expect(createRecord({ type: 'credential.verify', ...subject, userVerified: true })).toMatchObject({
       auth_protocol_id: 99,
       auth_protocol: 'WebAuthn',
@@ -153,14 +153,14 @@ describe('an authentication', () => {
     expect(createRecord({ type: 'credential.verify' })).not.toHaveProperty('is_mfa');
   });
 
-  it('that names no user is of an unknown user', () => {
+  it('that names no user is recorded for an unknown user', () => {
     expect(createRecord({ type: 'challenge.issue', rpId: 'a.example' })).toMatchObject({
       user: { name: 'unknown', domain: 'a.example' },
     });
   });
 });
 
-describe('an entity', () => {
+describe('the entity', () => {
   it.each<[AuditEventType, object]>([
     ['credential.rename', { type_id: 99, type: 'passkey', uid: ID }],
     ['credential.suspend', { type_id: 99, type: 'passkey', uid: ID }],
@@ -181,7 +181,7 @@ describe('an entity', () => {
   });
 });
 
-describe('an actor', () => {
+describe('the actor', () => {
   it('that was not identified is recorded as such, and never left out', () => {
     const { caller, ...context } = makeAuthorizedContext();
     const event = createRecord({ type: 'access.denied', outcome: 'failure', reason: 'caller-unidentified' }, context);
@@ -210,7 +210,7 @@ describe('an actor', () => {
   });
 });
 
-describe('a source', () => {
+describe('the source', () => {
   it('that is gone is recorded as unknown', () => {
     const event = createRecord(
       { type: 'handshake.refused' },
@@ -229,7 +229,7 @@ describe('the use of the API', () => {
   });
 });
 
-describe('severity', () => {
+describe('the severity', () => {
   it.each<[AuditEventType, AuditEntry['outcome'], number, string]>([
     ['credential.verify', 'success', 1, 'Informational'],
     ['credential.verify', 'failure', 2, 'Low'],
@@ -240,7 +240,7 @@ describe('severity', () => {
   });
 });
 
-describe('facts', () => {
+describe('the facts of an event', () => {
   it('are unmapped, and cannot replace a member of the event', () => {
     const event = createRecord({
       type: 'audit.read',

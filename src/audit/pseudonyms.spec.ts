@@ -43,7 +43,7 @@ describe('the pseudonyms of a user id', () => {
       TEST_KEYS,
     );
 
-  it('are the random one of each relying party that has the user, and each month’s derived ones', async () => {
+  it('are the random one of each relying party that has the user, and the derived ones of each month', async () => {
     const found = await listAdaNames('2025-12-31T23:59:59.999Z', '2026-02-01T00:00:00Z');
     expect(found.map(({ uid }) => uid)).toEqual([
       parties[0]!.uid,
@@ -54,7 +54,7 @@ describe('the pseudonyms of a user id', () => {
     ]);
   });
 
-  it('cover the whole of their month', async () => {
+  it('cover every day of a month that the period touches', async () => {
     const [, december, january] = await listAdaNames('2025-12-31T00:00:00Z', '2026-01-01T00:00:00Z');
     expect(december?.until).toBe(january?.since);
     expect(december?.since).toBe(toFirstId(Date.UTC(2025, 11)));

@@ -18,7 +18,7 @@ describe('the user’s own id', () => {
     ['ada', 'ada, Canada, ada', `${REDACTED}, Canada, ${REDACTED}`],
     ['1', 'session-8c1f of 1', `session-8c1f of ${REDACTED}`],
     ['u-123', 'nobody', 'nobody'],
-  ])('%j is removed from the text %j', (userId, text, expected) => {
+  ])('is removed wherever it is in a text: %j in %j', (userId, text, expected) => {
     expect(redactDetail(userId, text)).toBe(expected);
   });
 
@@ -40,7 +40,7 @@ describe('the user’s own id', () => {
     });
   });
 
-  it('is not searched in an event without a user', () => {
+  it('is not searched for in an event without a user', () => {
     const entry = { ...ENTRY, detail: 'undefined' };
     expect(redactUserId(entry)).toBe(entry);
   });

@@ -36,13 +36,13 @@ const sumRefusals = (refusals = written): number =>
   refusals.reduce((sum, refusal) => sum + 1 + countBefore(refusal), 0);
 
 describe('the refusals of one key', () => {
-  it('are recorded one by one up to the bound of a minute, and then counted', async () => {
+  it('are recorded one by one up to the limit for a minute, and then only counted', async () => {
     await refuse('a', 100);
     expect(written.map(({ context }) => context.requestId)).toEqual(['a 0', 'a 1', 'a 2']);
     expect(records.unrecorded).toBe(97);
   });
 
-  it('are reported by the next record, exactly', async () => {
+  it('are all counted in the next record', async () => {
     await refuse('a', 100);
     now += 60_000;
     await refuse('a', 1);
@@ -50,7 +50,7 @@ describe('the refusals of one key', () => {
     expect(sumRefusals()).toBe(101);
   });
 
-  it('are reported by the newest one with its own time, when no other follows', async () => {
+  it('are all counted in a record of the newest refusal, with its time, when no other follows', async () => {
     await refuse('a', 99);
     now += 5_000;
     await refuse('a', 1);
@@ -64,7 +64,7 @@ describe('the refusals of one key', () => {
     expect(sumRefusals()).toBe(100);
   });
 
-  it('are not answered when they are too many for a minute', async () => {
+  it('are not answered until the minute is over when they are too many for it', async () => {
     now += 15_000;
     expect(await refuse('a', 10)).toBe(0);
     now += 15_000;
@@ -83,7 +83,7 @@ describe('the refusals of one key', () => {
   });
 });
 
-describe('a flood of keys', () => {
+describe('a flood of refusals with many keys', () => {
   it('is counted exactly, in bounded memory and by bounded records', async () => {
     for (let key = 0; key < 10_000; key += 1) await refuse(`key-${String(key)}`, 2);
     expect(written).toHaveLength(4 * 2 + 3);
@@ -93,7 +93,7 @@ describe('a flood of keys', () => {
     expect((records as unknown as { counts: Map<string, unknown> }).counts.size).toBe(5);
   });
 
-  it('leaves room for others when its minute is over', async () => {
+  it('leaves room for other refusals when its minute is over', async () => {
     for (let key = 0; key < 100; key += 1) await refuse(`key-${String(key)}`, 1);
     now += 60_000;
     await records.write(new Date(now));
@@ -103,7 +103,7 @@ describe('a flood of keys', () => {
 });
 
 describe('when the log cannot be written', () => {
-  it('a refusal fails as its record does, and is counted nevertheless', async () => {
+  it('a refusal fails with the error of its record, and is still counted', async () => {
     failure = new Error('the database is gone');
     await expect(refuse('a', 1)).rejects.toThrow('the database is gone');
     await expect(records.write(new Date(now))).rejects.toThrow('the database is gone');
@@ -112,7 +112,7 @@ describe('when the log cannot be written', () => {
     expect(written.map(countBefore)).toEqual([1]);
   });
 
-  it('no more records wait than may be written at a time', async () => {
+  it('only as many records wait as may be written at a time', async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
     records = new RefusalRecorder({ ...BOUNDS, records: 100, writing: 2 }, async (refusal) => {
       await gate;

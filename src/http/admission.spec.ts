@@ -36,7 +36,7 @@ const metric = async (name: string): Promise<number | undefined> =>
 const unavailable = (detail: string) => ({ slug: 'unavailable', members: { retryAfter: 1, detail } });
 
 describe('an identity with more requests than its share', () => {
-  it('waits behind itself, and no other identity waits for it', async () => {
+  it('waits for its own requests, and no other identity waits for it', async () => {
     const greedy = [ask('a'), ask('a'), ask('a'), ask('a')];
     const modest = ask('b');
     await settled();
@@ -46,7 +46,7 @@ describe('an identity with more requests than its share', () => {
     expect(await metric('passkey_http_requests_waiting')).toBe(2);
   });
 
-  it('has its next request run as soon as a handler has settled, in the order of arrival', async () => {
+  it('has its waiting requests run in the order of arrival, each as soon as a handler has settled', async () => {
     const asked = [ask('a'), ask('a'), ask('a'), ask('a')];
     await settled();
     asked[1]!.admitted!.settle();
@@ -63,7 +63,7 @@ describe('an identity with more requests than its share', () => {
     expect(await metric('passkey_http_requests_shed_total')).toBe(1);
   });
 
-  it('counts answers that it does not read among the open ones', async () => {
+  it('has the answers that it does not read counted as open requests', async () => {
     for (let n = 0; n < BOUNDS.open; n += 1) {
       const asked = ask('a');
       await settled();
@@ -115,7 +115,7 @@ describe('a connection that closes', () => {
     expect(dropped.refusal).toMatchObject({ slug: 'unavailable' });
   });
 
-  it('before its request is admitted has none that runs', async () => {
+  it('before its request is admitted never has that request run', async () => {
     const asked = ask('a', { socket: Object.assign(connection(), { destroyed: true }) });
     await settled();
     expect(asked.refusal).toMatchObject({ slug: 'unavailable' });
@@ -124,7 +124,7 @@ describe('a connection that closes', () => {
 });
 
 describe('reads', () => {
-  it('have their own bound for all callers, and hold up nothing else', async () => {
+  it('share one limit among all callers, and do not hold up writes', async () => {
     const reads = [ask('a', { isRead: true }), ask('b', { isRead: true })];
     const write = ask('b');
     await settled();
@@ -135,7 +135,7 @@ describe('reads', () => {
     expect(runs(reads[1]!)).toBe(true);
   });
 
-  it('that wait begin one in each turn of the event loop, and leave the rest of the turn to others', async () => {
+  it('that wait begin one by one, each in its own turn of the event loop, and leave the rest of the turn to others', async () => {
     admission = new Admission(metrics, { ...BOUNDS, share: 4, reads: 4, open: 8 });
     const running = Array.from({ length: 4 }, () => ask('a', { isRead: true }));
     const waiting = Array.from({ length: 4 }, () => ask('a', { isRead: true }));
@@ -160,6 +160,6 @@ it('an identity that has nothing open is forgotten', async () => {
   expect((admission as unknown as { lines: Map<string, unknown> }).lines.size).toBe(0);
 });
 
-it('a share is a part of what runs at a time, and at least one request', () => {
+it('the share of an identity is a part of the requests that run at a time, and at least one', () => {
   expect([1, 25, 100].map((share) => computeAdmissionBounds(share, 1).share)).toEqual([2, 64, 256]);
 });

@@ -77,7 +77,7 @@ describe('the database is not blamed', () => {
     },
   );
 
-  it('when an error has its own code that is not text', () => {
+  it('when the code of an error is not a text, or is not a code of the database', () => {
     expect(isDatabaseUnavailable(withCode(8))).toBe(false);
     expect(isDatabaseUnavailable(withCode('ERR_INVALID_ARG_TYPE', 'timeout expired'))).toBe(false);
   });
@@ -169,7 +169,7 @@ describe('an error that node-postgres really throws is classified', () => {
     expect([String(error), isDatabaseUnavailable(error)]).toEqual([String(error), false]);
   });
 
-  it('behind TypeORM, which wraps it, too', async () => {
+  it('as unavailable when TypeORM wraps it', async () => {
     const dataSource = await new DataSource({ type: 'postgres', driver: pg, url: database.url }).initialize();
     const error = await dataSource
       .query('SELECT pg_terminate_backend(pg_backend_pid())')

@@ -43,7 +43,7 @@ async function received(socket: Socket): Promise<string> {
 }
 
 describe('while the service stops', () => {
-  it('an answer says that it is the last of its connection, and it is', async () => {
+  it('an answer says that it is the last of its connection, and the connection then ends', async () => {
     const socket = await listening();
     const text = received(socket);
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -55,7 +55,7 @@ describe('while the service stops', () => {
     await closed;
   });
 
-  it('an answer whose head has already gone is finished, and its connection ends too', async () => {
+  it('an answer whose head is already sent is finished, and its connection then ends', async () => {
     const socket = await listening();
     const text = received(socket);
     socket.write('GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -79,8 +79,8 @@ describe('while the service stops', () => {
   });
 });
 
-describe('before it stops', () => {
-  it('connections are kept', async () => {
+describe('before the service stops', () => {
+  it('an answer leaves its connection open', async () => {
     const socket = await listening();
     answer.resolve('whole');
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');

@@ -34,7 +34,7 @@ async function waitUntil(holds: () => boolean): Promise<void> {
 }
 
 describe('answers that only report an excess of requests', () => {
-  it('go out at a pace, and other callers are answered meanwhile', async () => {
+  it('are sent at a fixed pace, and other callers are answered meanwhile', async () => {
     const excess = ask('/excess/a', 80);
     const [welcome, other] = [ask('/welcome', 20), ask('/excess/b', 1)];
     await waitUntil(() => welcome() === 20 && other() === 1);

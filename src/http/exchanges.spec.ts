@@ -118,7 +118,7 @@ const NOT_HTTP = {
 };
 
 describe('a connection that sends bytes which the HTTP parser cannot read', () => {
-  it.each(UNREADABLE)('gets a problem and ends: %s', async (_, text) => {
+  it.each(UNREADABLE)('is answered with a problem and ends: %s', async (_, text) => {
     const socket = await open();
     socket.write(text);
     const { head, body } = parseLastAnswer(await readToEnd(socket));
@@ -127,7 +127,7 @@ describe('a connection that sends bytes which the HTTP parser cannot read', () =
     expect(body).toMatchObject(NOT_HTTP);
   });
 
-  it.each(UNREADABLE)('first gets the answers that are due: %s', async (_, text) => {
+  it.each(UNREADABLE)('first gets the answers to its earlier requests: %s', async (_, text) => {
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(GET_WAITING + GET_WAITING + text);
@@ -137,7 +137,7 @@ describe('a connection that sends bytes which the HTTP parser cannot read', () =
     expect(parseLastAnswer(await answers).body).toMatchObject(NOT_HTTP);
   });
 
-  it('first gets the answers that are due before a CONNECT', async () => {
+  it('first gets the answers to the requests before a CONNECT', async () => {
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(`${GET_WAITING}CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -271,7 +271,7 @@ describe('an answer before the end of its request', () => {
     await once((await accepted)[0], 'close');
   });
 
-  it('is the only one when the rest of its request never comes', async () => {
+  it('is the only answer when the rest of its request never comes', async () => {
     fastify.server.headersTimeout = 60;
     fastify.server.requestTimeout = 80;
     const socket = await open();
@@ -284,7 +284,7 @@ describe('an answer before the end of its request', () => {
 });
 
 describe('an idle connection', () => {
-  it('ends, also while empty lines come', async () => {
+  it('ends even while empty lines come', async () => {
     fastify.server.keepAliveTimeout = 100;
     const socket = await open();
     const answers = readToEnd(socket);
@@ -294,7 +294,7 @@ describe('an idle connection', () => {
     clearInterval(lines);
   });
 
-  it('accepts a request that begins before its end and is complete after it', async () => {
+  it('answers a request that begins before its time is over and is complete afterwards', async () => {
     fastify.server.keepAliveTimeout = 100;
     const socket = await open();
     const answers = readToEnd(socket);

@@ -46,11 +46,11 @@ describe('a JSON body', () => {
     ['"text"', 'text'],
     [' \n{ "a" : 1 }\t', { a: 1 }],
     ['{"a":"\\ud83d\\ude00 😀"}', { a: '😀 😀' }],
-  ])('that has %s is read', async (text, body) => {
+  ])('is parsed when it is valid: %s', async (text, body) => {
     expect(await post(text)).toEqual({ status: 200, body });
   });
 
-  it('is read after one that was not UTF-8', async () => {
+  it('is parsed even if the body before it was not UTF-8', async () => {
     for (const bytes of [
       [0x22, 0xe2, 0x82],
       [0x22, 0xff, 0x22],
@@ -60,14 +60,14 @@ describe('a JSON body', () => {
     }
   });
 
-  it('has its members counted outside of strings', async () => {
+  it('is searched for repeated members only outside of its strings', async () => {
     const body = { '"': ':', '\\': '{"a":1,"a":2}', '\\"': ['\\\\', '":"', ':::'] };
     expect(await post(JSON.stringify(body))).toEqual({ status: 200, body });
     expect(await post('{"a\\\\":1,"a\\\\":2}')).toMatchObject(malformed());
     expect(await post('{"a\\"":1,"a\\"":2}')).toMatchObject(malformed());
   });
 
-  it('is absent when a DELETE has a media type and no body', async () => {
+  it('may be absent from a DELETE that has a media type', async () => {
     const headers = { 'content-type': 'application/json' };
     for (const payload of ['', undefined]) {
       const answer = await server.inject({
@@ -103,7 +103,7 @@ describe('a JSON body', () => {
     '"\\x"',
     '"\n"',
     '][',
-  ])('cannot be %j', async (text) => {
+  ])('is refused when it is not JSON: %j', async (text) => {
     expect(await post(text)).toMatchObject(malformed());
   });
 
@@ -113,7 +113,7 @@ describe('a JSON body', () => {
     ['an encoded surrogate', [0xed, 0xa0, 0x80]],
     ['a character cut short', [0xe2, 0x82]],
     ['Latin-1', [0xe4]],
-  ])('with %s is not UTF-8', async (_, bytes) => {
+  ])('with %s is refused, because it is not UTF-8', async (_, bytes) => {
     const body = Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]);
     expect(await post(body)).toMatchObject({
       ...malformed(),
@@ -121,12 +121,12 @@ describe('a JSON body', () => {
     });
   });
 
-  it('in UTF-16 is not UTF-8', async () => {
+  it('in UTF-16 is refused, because it is not UTF-8', async () => {
     expect(await post(Buffer.from('\ufeff{}', 'utf16le'))).toMatchObject(malformed());
   });
 });
 
-describe('the depth of a JSON body', () => {
+describe('the nesting of a JSON body', () => {
   it.each([
     ['16 lists', nested(16)],
     ['16 objects', '{"a":'.repeat(16) + '1' + '}'.repeat(16)],
@@ -136,7 +136,7 @@ describe('the depth of a JSON body', () => {
     ['brackets behind an escaped quotation mark', '{"a":"\\"[[[[[[[[[[[[[[[[[[[[[["}'],
     ['brackets behind escaped backslashes', `{"a":"\\\\\\\\\\"${'['.repeat(40)}"}`],
     ['brackets between texts that end in a backslash', `["\\\\",${nested(14)},"\\\\"]`],
-  ])('can be %s', async (_, text) => {
+  ])('is accepted up to 16 levels: %s', async (_, text) => {
     expect(await post(text)).toEqual({ status: 200, body: JSON.parse(text) });
   });
 
@@ -150,13 +150,13 @@ describe('the depth of a JSON body', () => {
     ['30,000 lists', nested(30_000)],
     ['60,000 openings', '['.repeat(60_000)],
     ['10,000 objects', '{"a":'.repeat(10_000)],
-  ])('cannot be %s', async (_, text) => {
+  ])('is refused beyond 16 levels: %s', async (_, text) => {
     const { invalid, ...answer } = await post(text);
     expect(answer).toMatchObject({ status: 400 });
     expect(invalid?.[0]?.detail).toContain('nested deeper than 16 levels');
   });
 
-  it('is counted in linear time, whatever the text is', async () => {
+  it('is checked in linear time, even for texts made to slow the check down', async () => {
     const started = performance.now();
     const parts = ['"', '\\"', '"\\"', '[', ']', '{"a":"', '\\', '\\\\"'];
     for (const part of parts) await post(`"${part.repeat(60_000 / part.length)}`);
@@ -182,7 +182,7 @@ describe('an inherited member name', () => {
   });
 });
 
-describe('a repeated member, on which readers disagree,', () => {
+describe('a repeated member, which parsers read differently,', () => {
   it.each([
     '{"rpId":"a.example","rpId":"b.example"}',
     '{"a":1,"a":1}',
@@ -209,18 +209,18 @@ describe('a repeated member, on which readers disagree,', () => {
     '{"a":":","b":"\\":","c:":1}',
     '{"a":"\\\\","b":{"c":[1,[2,{"d":"x:y"}]]}}',
     '{"é":1,"e\u0301":2}',
-  ])('is not reported for %s', async (text) => {
+  ])('is not seen where a name is repeated in another object or in a string: %s', async (text) => {
     expect(await post(text)).toEqual({ status: 200, body: JSON.parse(text) });
   });
 });
 
-describe('the media type of a JSON body', () => {
+describe('a body sent as JSON', () => {
   it.each([
     'application/json',
     'application/json; charset=utf-8',
     'application/json;charset="UTF-8"',
     'APPLICATION/JSON',
-  ])('can be %s', async (type) => {
+  ])('is accepted with the media type %s', async (type) => {
     expect(await post('{}', { 'content-type': type })).toEqual({ status: 200, body: {} });
   });
 
@@ -233,18 +233,18 @@ describe('the media type of a JSON body', () => {
     'application/json; charset=utf-16',
     'application/json; charset=utf-8x',
     '',
-  ])('cannot be %s', async (type) => {
+  ])('is refused with the media type "%s"', async (type) => {
     expect(await post('{}', { 'content-type': type })).toMatchObject(UNSUPPORTED);
   });
 
   it.each(['gzip', 'br', 'deflate', 'zstd', 'identity, gzip', 'GZIP', ''])(
-    'cannot be compressed by "%s"',
+    'is refused with the content encoding "%s"',
     async (encoding) => {
       expect(await post('{}', { 'content-encoding': encoding })).toMatchObject(UNSUPPORTED);
     },
   );
 
-  it('can be compressed by identity, which changes nothing', async () => {
+  it('is accepted with the content encoding identity, which changes nothing', async () => {
     expect(await post('{}', { 'content-encoding': 'identity' })).toMatchObject({ status: 200 });
   });
 });
@@ -252,7 +252,7 @@ describe('the media type of a JSON body', () => {
 describe('the size of a JSON body', () => {
   const ofBytes = (bytes: number): string => JSON.stringify('a'.repeat(bytes - 2));
 
-  it('is 64 KiB at most', async () => {
+  it('is at most 64 KiB', async () => {
     expect(await post(ofBytes(65_536))).toMatchObject({ status: 200 });
     expect(await post(ofBytes(65_537))).toMatchObject({
       status: 413,

@@ -37,15 +37,15 @@ describe('a page', () => {
     [7, 1],
     [8, 1],
     [200, 1],
-  ])('of at most %i rows: seven rows take %i pages, none twice, and none is lost', (limit, pages) => {
+  ])('of at most %i rows splits seven rows into %i pages, and repeats or loses none', (limit, pages) => {
     expect(readAll(limit)).toEqual({ ids: rows, pages });
   });
 
-  it('without rows is the last one', () => {
+  it('without rows is the last page', () => {
     expect(page([], 50)).toEqual({ data: [], nextCursor: null });
   });
 
-  it('never shows the row that only signals a next page', () => {
+  it('never shows the extra row that was read to see whether another page follows', () => {
     expect(page(rows, 3).data).toHaveLength(3);
   });
 });
@@ -67,7 +67,7 @@ describe('a cursor', () => {
     encodeCursor(rows[0]!.slice(1)),
     rows[0]!,
     'A'.repeat(512),
-  ])('is refused when no list gave it out: %j', (cursor) => {
+  ])('that no list returned is refused: %j', (cursor) => {
     expect(() => decodeCursor(cursor)).toThrow(
       expect.objectContaining({
         slug: 'request-malformed',
@@ -93,7 +93,7 @@ describe('the limit of a page', () => {
     [{ limit: '1' }, 1],
     [{ limit: '200' }, 200],
     [{ limit: '007' }, 7],
-  ])('%j is %i', (query, limit) => {
+  ])('is read from the query, and has a default: %j gives %i', (query, limit) => {
     expect(readLimit(query)).toBe(limit);
   });
 
@@ -117,7 +117,7 @@ describe('the limit of a page', () => {
     expect(readLimit({ limit })).toBe('refused');
   });
 
-  it('occurs once', () => {
+  it('cannot occur twice or be null', () => {
     expect(readLimit({ limit: ['5', '6'] })).toBe('refused');
     expect(readLimit({ limit: null })).toBe('refused');
   });

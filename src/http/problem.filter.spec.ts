@@ -46,7 +46,7 @@ const sqlError = (code: string): Error =>
   new QueryFailedError(`SELECT '${SECRET}'`, [SECRET], Object.assign(new Error(SECRET), { code }));
 
 describe('a problem', () => {
-  it('is rendered by RFC 9457, with its members and the request’s id', async () => {
+  it('is rendered as RFC 9457 requires, with its members and the request’s id', async () => {
     const { status, headers, body } = await renderError(
       new Problem('authentication-rejected', {
         reason: 'signature-invalid',
@@ -70,14 +70,14 @@ describe('a problem', () => {
     [1, '1'],
     [2.4, '3'],
     [600, '600'],
-  ])('that ends after %d seconds says in whole seconds when to come again: %s', async (retryAfter, header) => {
+  ])('that ends after %d seconds says in whole seconds when to retry: %s', async (retryAfter, header) => {
     const { headers, body } = await renderError(new Problem('rate-limited', { retryAfter }));
     expect(headers['retry-after']).toBe(header);
     expect(body).not.toHaveProperty('retryAfter');
   });
 });
 
-describe('an error that is not a problem is a bare 500', () => {
+describe('an error that is not a problem', () => {
   it.each<[string, unknown]>([
     ['an error', new Error(SECRET)],
     ['a TypeError', new TypeError(SECRET)],
@@ -93,14 +93,14 @@ describe('an error that is not a problem is a bare 500', () => {
     ['null', null],
     ['a symbol', Symbol(SECRET)],
     ['a function', () => SECRET],
-  ])('%s', async (_, error) => {
+  ])('is answered with a 500 that reveals nothing: %s', async (_, error) => {
     const { status, headers, body } = await renderError(error);
     expect([status, headers['content-type']]).toEqual([500, 'application/problem+json; charset=utf-8']);
     expect(body).toEqual({ type: 'about:blank', title: 'Internal Server Error', status: 500, instance: 'request-1' });
     expect(JSON.stringify(headers)).not.toContain('s3cret');
   });
 
-  it('and a line in the log has the request’s id', async () => {
+  it('is logged with the request’s id', async () => {
     await renderError(new Error('why'));
     expect(lines).toEqual([
       { message: 'request failed', requestId: 'request-1', error: expect.objectContaining({ message: 'why' }) },
@@ -114,7 +114,7 @@ describe('an unavailable database', () => {
     sqlError('53300'),
     Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' }),
     Object.assign(new Error(SECRET), { code: 'ECONNRESET' }),
-  ])('is a 503 that says when to come again, and nothing else (%p)', async (error) => {
+  ])('is answered with a 503 that says when to retry and reveals nothing: %p', async (error) => {
     const { status, headers, text, body } = await renderError(error);
     expect([status, headers['retry-after'], body['type']]).toEqual([
       ...[503, '1', 'urn:passkey-manager:problem:unavailable'],
@@ -125,7 +125,7 @@ describe('an unavailable database', () => {
 });
 
 describe('a caller that hangs up in the middle of its body', () => {
-  it('is not a failure of the service, so that callers cannot fill its log and its count of 5xx', async () => {
+  it('is neither logged nor counted as a 5xx, so that callers cannot fill the log and the count', async () => {
     const { promise: rendering, resolve } = Promise.withResolvers<number>();
     const problems = new ProblemFilter();
     const listening = fastify();
@@ -165,7 +165,7 @@ describe('an error of the framework', () => {
       400,
       'request-malformed',
     ],
-  ])('%p is the problem %i %s', async (error, status, slug) => {
+  ])('becomes a problem: %p is answered with %i %s', async (error, status, slug) => {
     const answer = await renderError(error);
     expect(answer.body).toMatchObject({ status, type: `urn:passkey-manager:problem:${slug}` });
     expect(answer.status).toBe(status);
@@ -175,7 +175,7 @@ describe('an error of the framework', () => {
     );
   });
 
-  it('does not repeat a path that cannot be read', async () => {
+  it('does not reveal a path that cannot be decoded', async () => {
     const error = Object.assign(new Error("'/%ff' is not a valid url component"), {
       code: 'FST_ERR_BAD_URL',
       statusCode: 400,

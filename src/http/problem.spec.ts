@@ -47,18 +47,18 @@ describe('docs/problems.md', () => {
     expect(sections.get(slug)).toMatch(/^When: .+^Do: /ms);
   });
 
-  it('lists every reason of a refused ceremony, and no other', () => {
+  it('lists every reason for which a ceremony is refused, and no other', () => {
     expect(listReasons('Reasons of a refused ceremony')).toEqual(REASONS);
   });
 
-  it.each(REASONS)('gives the advice on %s that the answer has', (reason) => {
+  it.each(REASONS)('gives the same advice on %s as the answer', (reason) => {
     const row = new RegExp(`^\\| \`${reason}\` .*\\| (.*?) +\\|$`, 'm').exec(
       sections.get('Reasons of a refused ceremony') ?? '',
     );
     expect(row?.[1]).toBe(ADVICE[reason]);
   });
 
-  it('lists every reason of a forbidding policy, and no other', () => {
+  it('lists every reason for which a policy forbids an answer, and no other', () => {
     const listed = listReasons('Reasons of a policy that forbids');
     expect(listed.toSorted()).toEqual([...new Set(listPolicyReasons())].toSorted());
   });
@@ -73,15 +73,15 @@ describe('a JSON pointer (RFC 6901)', () => {
     ['', 'm~n', '/m~0n'],
     ['', '~1', '/~01'],
     ['/a~1b', '/', '/a~1b/~1'],
-  ])('of the object at "%s" and its member "%s" is %s', (parent, name, pointer) => {
+  ])('to the member of an object escapes its name: "%s" and "%s" give %s', (parent, name, pointer) => {
     expect(appendPointer(parent, name)).toBe(pointer);
   });
 
-  it('shows the beginning of a long name, and no half of an escape', () => {
+  it('cuts a long name, and never cuts an escape in half', () => {
     expect(appendPointer('', '~'.repeat(60_000))).toBe(`/${'~0'.repeat(256)}`);
   });
 
-  it('shows no half of a character', () => {
+  it('never cuts a character in half', () => {
     expect(appendPointer('', `a${'😀'.repeat(200)}`)).toBe(`/a${'😀'.repeat(127)}\ufffd`);
   });
 });

@@ -34,7 +34,7 @@ async function sendHead(head: string, body = ''): Promise<[status: number, about
 }
 
 describe('the head of a request', () => {
-  it('names one media type', async () => {
+  it('can name only one media type', async () => {
     const head = 'POST /v1/things HTTP/1.1\nHost: keys.example\nContent-Length: 2\nContent-Type: application/json';
     expect(await sendHead(head, '{}')).toEqual([200, undefined]);
     for (const second of ['Content-Type: application/json', 'content-type: text/plain', 'CONTENT-TYPE:']) {
@@ -43,7 +43,7 @@ describe('the head of a request', () => {
   });
 
   it.each(['gzip, chunked', 'deflate, chunked', 'chunked, chunked', 'identity, chunked', 'x, chunked'])(
-    'has no transfer coding such as %s',
+    'cannot have the transfer coding "%s"',
     async (coding) => {
       const head = `POST /v1/things HTTP/1.1\nHost: keys.example\nTransfer-Encoding: ${coding}`;
       const [status] = await sendHead(head, '0\r\n\r\n');
@@ -56,7 +56,7 @@ describe('the head of a request', () => {
     expect(await sendHead(head, '2\r\n{}\r\n0\r\n\r\n')).toEqual([200, undefined]);
   });
 
-  it('expects nothing but 100-continue', async () => {
+  it('can expect only 100-continue', async () => {
     const head = 'GET /v1/things HTTP/1.1\nHost: keys.example\nExpect:';
     expect(await sendHead(`${head} tea`)).toEqual([400, '/expect']);
     expect(await sendHead(`${head} 100-continue, tea`)).toEqual([100, undefined]);
@@ -88,7 +88,7 @@ describe('a target in absolute form', () => {
   });
 });
 
-describe('RFC 9112 §3.2: the service', () => {
+describe('the service, as RFC 9112 §3.2 requires,', () => {
   let server: FastifyInstance;
   beforeAll(async () => {
     const problems = new ProblemFilter();
@@ -162,12 +162,12 @@ describe('a request target', () => {
     ['/?userId=u%2F1', { userId: 'u/1' }],
     ['/?userId=%F0%9F%98%80', { userId: '😀' }],
     ['/?userId=a+b', { userId: 'a b' }],
-  ])('can be %s, which is percent-encoded UTF-8', async (url, query) => {
+  ])('is decoded as percent-encoded UTF-8: %s', async (url, query) => {
     expect((await server.inject({ url })).json()).toEqual(query);
   });
 
   it.each(['/?userId=%', '/?userId=%zz', '/?userId=%F0%9F', '/?%ff', '/?userId=%C0%AF', '/?userId=%ED%A0%80'])(
-    'cannot be %s',
+    'is refused when it is not percent-encoded UTF-8: %s',
     async (url) => {
       const answer = await server.inject({ url });
       expect(answer.json()).toMatchObject({ status: 400, type: 'urn:passkey-manager:problem:request-malformed' });

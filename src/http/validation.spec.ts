@@ -71,7 +71,7 @@ async function listPointers(body: unknown): Promise<string[]> {
 }
 
 describe('strict validation', () => {
-  it('returns instances of the classes, also nested ones', async () => {
+  it('returns instances of the classes, including nested ones', async () => {
     const body = { name: 'a', branch: { count: 1, leaf: { 'a~b/c': 'x' } }, nest: { eggs: 2, leaf: { 'a~b/c': 'y' } } };
     const root = (await validate(body)) as Root;
     const parts = [root, root.branch, root.branch?.leaf, root.nest, root.nest?.leaf];
@@ -87,7 +87,7 @@ describe('strict validation', () => {
     ]);
   });
 
-  it('keeps an inherited member from changing a prototype or a check', async () => {
+  it('does not let a member with an inherited name change a prototype or a check', async () => {
     const foul = '"__proto__": {"size": 3}, "constructor": 1, "toString": 1, "hasOwnProperty": 1';
     const root = (await validate(JSON.parse(`{"name": "a", ${foul}}`))) as Root;
     expect(Object.entries(root)).toEqual([['name', 'a']]);
@@ -122,7 +122,7 @@ describe('strict validation', () => {
     expect(await listPointers(body)).toEqual(pointers);
   });
 
-  it.each([null, [], [{}], 'text', 7, true])('refuses %p for a body', async (body) => {
+  it.each([null, [], [{}], 'text', 7, true])('refuses a body that is %p', async (body) => {
     await expect(validate(body)).rejects.toMatchObject({ slug: 'request-malformed' });
   });
 
@@ -136,35 +136,35 @@ describe('strict validation', () => {
     ['null for an object', { branch: null }, 'branch must be an object'],
     ['a text for a number', { size: 'x' }, 'size must be an integer number'],
     ['a number for a text in a list', { words: [7] }, 'words[0] must be a string'],
-  ])('says of %s that it has another type, and no more', async (_, body, detail) => {
+  ])('reports only the expected type for %s', async (_, body, detail) => {
     expect((await wrong(body))?.map((mistake) => mistake.detail)).toEqual([detail]);
   });
 
-  describe('an element of a list', () => {
-    it('is named by its index, like all other wrong elements', async () => {
+  describe('of a list', () => {
+    it('names each wrong element by its index', async () => {
       const detail = (index: number): string => `marks[${String(index)}] must be a lower-case letter`;
       const mistakes = [1, 3, 4].map((index) => ({ pointer: `/marks/${String(index)}`, detail: detail(index) }));
       expect(await wrong({ marks: ['a', 'tool', 'b', 7, 'A'] })).toEqual(mistakes);
     });
 
-    it('that is repeated is named at its second place', async () => {
+    it('names a repeated element by its second index', async () => {
       expect(await wrong({ marks: ['a', 'b', 'a'] })).toEqual([
         { pointer: '/marks/2', detail: 'marks[2] repeats an earlier value' },
       ]);
     });
 
-    it('does not fill the answer: at most eight are listed', async () => {
+    it('lists at most eight wrong elements, so that they cannot fill the answer', async () => {
       expect(await wrong({ marks: Array.from({ length: 500 }, (_, index) => index) })).toHaveLength(8);
     });
 
-    it('leaves a mistake of the whole list to the list', async () => {
+    it('reports a mistake of the whole list at the list', async () => {
       expect(await wrong({ marks: [] })).toEqual([
         { pointer: '/marks', detail: expect.stringContaining('at least 1') },
       ]);
     });
   });
 
-  it('says in words which form a text must have, because no request class has a pattern without words', () => {
+  it('describes in words the form of a text, because no request class has a bare pattern', () => {
     const files = globSync('src/**/*.ts').filter((file) =>
       /^import \{[^}]*\bMatches\b/m.test(readFileSync(file, 'utf8')),
     );
@@ -175,7 +175,7 @@ describe('strict validation', () => {
     await expect(validate(undefined)).rejects.toMatchObject({ slug: 'request-malformed' });
   });
 
-  it('does not repeat the input, which may be a secret', async () => {
+  it('does not repeat the input in the answer, because it may be a secret', async () => {
     const problem = await validate({ name: 'a', branch: { count: 'secret-value' } }).catch((error: unknown) => error);
     expect(JSON.stringify(problem)).not.toContain('secret-value');
   });
@@ -185,7 +185,7 @@ describe('strict validation', () => {
     expect(JSON.stringify((problem as Problem).members).length).toBeLessThan(1_000);
   });
 
-  it('speaks of members, not of properties of classes', async () => {
+  it('reports members of the contract, not properties of classes', async () => {
     const problem = (await validate({ name: 'a', extra: 1 }).catch((error: unknown) => error)) as Problem;
     expect(problem.members.invalid).toEqual([{ pointer: '/extra', detail: 'is not a member of the contract' }]);
   });

@@ -17,7 +17,7 @@ describe('an optional member', () => {
     ['empty, which is not absent', { name: '' }, 1],
     ['false, which is not absent', { name: false }, 1],
     ['wrong', { name: 7 }, 1],
-  ])('may be %s: %j has %i mistakes', (_, members, mistakes) => {
+  ])('is checked unless it is absent: when it is %s, %j has %i mistakes', (_, members, mistakes) => {
     expect(validateSync(Object.assign(new WithOptional(), members))).toHaveLength(mistakes);
   });
 });
@@ -39,7 +39,7 @@ describe('text of 1 to 4 characters', () => {
     expect(isText('😀', 2, 4)).toBe(false);
   });
 
-  it.each(['', 'abcde', '😀😀😀😀😀'])('%j is too short or too long', (text) => {
+  it.each(['', 'abcde', '😀😀😀😀😀'])('cannot be %j, which is too short or too long', (text) => {
     expect(acceptsText(text)).toBe(false);
   });
 
@@ -47,17 +47,17 @@ describe('text of 1 to 4 characters', () => {
     expect(acceptsText(value)).toBe(false);
   });
 
-  it('has no control characters, because PostgreSQL stores no NUL and a log shows the others', () => {
+  it('cannot have control characters, because PostgreSQL stores no NUL and a log shows the others', () => {
     const controls = [...Array(32).keys(), 127, ...Array.from({ length: 32 }, (_, at) => 128 + at)];
     for (const code of controls) expect(acceptsText(`a${String.fromCodePoint(code)}`)).toBe(false);
     for (const code of [32, 126, 160]) expect(acceptsText(`a${String.fromCodePoint(code)}`)).toBe(true);
   });
 
-  it.each(['\ud800', '\udc00', 'a\ud83d', '\ude00a', '\ude00\ud83d'])('has no half of a character: %j', (text) => {
+  it.each(['\ud800', '\udc00', 'a\ud83d', '\ude00a', '\ude00\ud83d'])('cannot have half of a character: %j', (text) => {
     expect(acceptsText(text)).toBe(false);
   });
 
-  it('is refused at once when it is megabytes', () => {
+  it('is refused at once when it is megabytes long', () => {
     const started = performance.now();
     expect(acceptsText('a'.repeat(20_000_000))).toBe(false);
     expect(performance.now() - started).toBeLessThan(200);
@@ -70,7 +70,7 @@ describe('@IsText', () => {
     name: unknown;
   }
 
-  it('names the member and its bounds', () => {
+  it('names the member and its bounds in its message', () => {
     const [mistake] = validateSync(Object.assign(new Named(), { name: '' }));
     expect(mistake?.constraints).toEqual({
       isText: 'name must be text of 1 to 4 characters without control characters',
