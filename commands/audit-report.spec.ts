@@ -37,7 +37,7 @@ describe('npm run audit:report', () => {
     expect(code).toBe(0);
     expect(told).toMatch(/^Audit log review: passkey-manager\/test\n/);
     expect(told).toContain('Verified: every event is as it was logged');
-    expect(told).toContain('2 checkpoints hold, 0 are outside the range, 0 are newer');
+    expect(told).toContain('2 checkpoints match, 0 are outside the range, 0 are newer');
     expect(told).toContain('Windows Hello');
     expect(await readFile(path('page.html'), 'utf8')).toContain('<h1>Audit log review: passkey-manager/test</h1>');
   });
@@ -57,7 +57,7 @@ describe('npm run audit:report', () => {
       path('none'),
     );
     expect([code, told]).toEqual([1, '']);
-    expect(error).toMatch(/altered\.ndjson does not hold: line 101: /);
+    expect(error).toMatch(/altered\.ndjson does not verify: line 101: /);
     await expect(readFile(path('none'))).rejects.toThrow('ENOENT');
   });
 

@@ -30,7 +30,7 @@ const PROGRAM = {
   imageCommand: 'node dist/commands/audit-report.js',
   usage: ['EXPORT|- [--key FILE] [--checkpoints NOTES] [--from RFC3339] [--to RFC3339] [--html PAGE]'],
   about:
-    'Reports what happened, from an export of the audit log, for the daily review (PCI DSS 4.0.1 10.4.1.1). With a key, it proves the export as it reads, and prints no report if the export does not hold. Without a key, the report says that nothing is proved. It needs no database and no network.',
+    'Reports what happened, from an export of the audit log, for the daily review (PCI DSS 4.0.1 10.4.1.1). With a key, it proves the export as it reads, and prints no report if the export does not verify. Without a key, the report says that nothing is proved. It needs no database and no network.',
   operands: { EXPORT: 'The answer of GET /v1/audit/export; - reads standard input.' },
   options: {
     key: {
@@ -48,7 +48,7 @@ const PROGRAM = {
   examples: ['export.ndjson --key audit.pub --html report.html'],
   exitCodes: {
     [EXIT.done]: 'The report is printed.',
-    [EXIT.failed]: 'The export does not hold, and there is no report.',
+    [EXIT.failed]: 'The export does not verify, and there is no report.',
     [EXIT.couldNotRun]: 'The arguments are wrong, or a file could not be read or written.',
   },
 } as const satisfies Program;
@@ -89,7 +89,7 @@ try {
   progress.clear();
   const { message } = error as Error;
   if (error instanceof ExportError) {
-    console.error(`${given.operands[0] ?? 'The export'} does not hold: ${message}`);
+    console.error(`${given.operands[0] ?? 'The export'} does not verify: ${message}`);
     process.exitCode = EXIT.failed;
   } else {
     reportUsage(PROGRAM, message);

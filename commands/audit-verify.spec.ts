@@ -54,7 +54,7 @@ describe('npm run audit:verify', () => {
     const { code, stdout, stderr } = await run([EXPORT, '--key', KEY]);
     expect(code).toBe(0);
     expect(stderr).toBe('');
-    expect(stdout).toContain(`${EXPORT} holds:\n  log      passkey-manager/test\n`);
+    expect(stdout).toContain(`${EXPORT} verifies:\n  log      passkey-manager/test\n`);
     expect(stdout).toContain('leaves [0, 40), the whole log: 40 events, 0 erased\n');
     expect(stdout).toContain('from 2026-01-01T00:00:00.000Z to 2026-01-01T00:00:39.000Z\n');
     expect(stdout).toMatch(/tree {5}40 leaves, root [\w+/]{43}=\n/);
@@ -64,14 +64,14 @@ describe('npm run audit:verify', () => {
 
   it('reads an export from standard input', async () => {
     const { code, stdout } = await run(['-', '--key', KEY], LINES.join(''));
-    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('- holds:') });
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('- verifies:') });
   });
 
   it('compares an export with an older checkpoint and with anchored ones', async () => {
     const { code, stdout } = await run([EXPORT, '--key', KEY, '--since', OLDER, '--checkpoints', ANCHORED]);
     expect(code).toBe(0);
     expect(stdout).toContain('since    continues the checkpoint of 10 leaves\n');
-    expect(stdout).toContain('anchored 4 checkpoints hold, 0 are outside the range, 0 are newer\n');
+    expect(stdout).toContain('anchored 4 checkpoints match, 0 are outside the range, 0 are newer\n');
     const part = await run([PART_EXPORT, '--key', KEY, '--since', OLDER, '--consistency', CONSISTENCY]);
     expect(part).toMatchObject({ code: 0, stdout: expect.stringContaining('leaves [20, 30), of 40: 10 events') });
   });
@@ -101,7 +101,7 @@ describe('npm run audit:verify', () => {
     const path = write('altered.ndjson', lines.join(''));
     const { code, stdout, stderr } = await run([path, '--key', KEY, ...options]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toContain(`${path} does not hold: ${named}`);
+    expect(stderr).toContain(`${path} does not verify: ${named}`);
   });
 
   it('reports how many events are erased, and refuses an export that erased one too early', async () => {
@@ -113,7 +113,7 @@ describe('npm run audit:verify', () => {
     const holds = await retained('2026-01-01T00:00:03Z');
     expect(holds).toMatchObject({ code: 0, stdout: expect.stringContaining('37 events, 3 erased') });
     const gone = await retained('2026-01-01T00:00:02Z');
-    expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('does not hold: line 3: ') });
+    expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining('does not verify: line 3: ') });
   });
 
   it('fails when the consistency proof is missing or a key did not sign', async () => {
@@ -143,11 +143,11 @@ describe('npm run audit:verify', () => {
     const path = write('proof.json', JSON.stringify(document));
     const holds = await run([event, '--proof', path, '--key', KEY]);
     expect(holds).toMatchObject({ code: 0, stderr: '' });
-    expect(holds.stdout).toContain(`${event} holds:\n  log      passkey-manager/test\n`);
+    expect(holds.stdout).toContain(`${event} verifies:\n  log      passkey-manager/test\n`);
     expect(holds.stdout).toContain('place    leaf 7 of 40\n');
     expect(await run(['-', '--proof', path, '--key', KEY], LOG.events[at]!)).toMatchObject({ code: 0 });
     const other = await run(['-', '--proof', path, '--key', KEY], LOG.events[at + 1]!);
-    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not hold: the proof is for another event\n' });
+    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not verify: the proof is for another event\n' });
   });
 
   it.each([

@@ -48,14 +48,14 @@ const PROGRAM = {
     },
     checkpoints: {
       value: 'NOTES',
-      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed anew, and narrow down which lines were altered.',
+      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed again, and narrow down which lines were altered.',
     },
     'retained-since': { value: 'RFC3339', text: 'A time. No event from this time on may be erased.' },
   },
   examples: ['export.ndjson --key audit.pub --checkpoints notes', 'event.json --key audit.pub --proof proof.json'],
   exitCodes: {
-    [EXIT.done]: 'It holds, and the output says what it proves.',
-    [EXIT.failed]: 'It does not hold, and the output names the first line that does not.',
+    [EXIT.done]: 'It verifies, and the output says what it proves.',
+    [EXIT.failed]: 'It does not verify, and the output names the first line that does not.',
     [EXIT.couldNotRun]: 'The arguments are wrong, or a file could not be read.',
   },
 } as const satisfies Program;
@@ -156,18 +156,18 @@ function formatTable(rows: readonly (readonly [string, string | undefined])[]): 
 }
 
 function formatAnchored({ held, outside, newer }: NonNullable<ProvedExport['anchored']>): string {
-  return `${String(held)} checkpoints hold, ${String(outside)} are outside the range, ${String(newer)} are newer`;
+  return `${String(held)} checkpoints match, ${String(outside)} are outside the range, ${String(newer)} are newer`;
 }
 
 const given = readArguments(PROGRAM);
 try {
   const request = readRequest(given);
-  console.log(`${request.path} holds:\n${await verify(request)}`);
+  console.log(`${request.path} verifies:\n${await verify(request)}`);
 } catch (error) {
   progress.clear();
   const { message } = error as Error;
   if (error instanceof ExportError) {
-    console.error(`${given.operands[0] ?? 'The export'} does not hold: ${message}`);
+    console.error(`${given.operands[0] ?? 'The export'} does not verify: ${message}`);
     process.exitCode = EXIT.failed;
   } else {
     reportUsage(PROGRAM, message);

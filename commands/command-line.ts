@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 /** The exit codes of every program. */
 export const EXIT = {
   done: 0,
-  /** The evidence does not hold, or a part of the work failed. */
+  /** The evidence does not verify, or a part of the work failed. */
   failed: 1,
   couldNotRun: 2,
 } as const;

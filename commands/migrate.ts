@@ -18,7 +18,7 @@ const PROGRAM: Program = {
   exitCodes: {
     [EXIT.done]: 'The schema is that of this version.',
     [EXIT.couldNotRun]:
-      'The arguments or the environment are wrong, or the migration failed. Run it again when the cause is mended.',
+      'The arguments or the environment are wrong, or the migration failed. Run it again when you have fixed the cause.',
   },
 };
 

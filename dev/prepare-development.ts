@@ -5,9 +5,9 @@ import { DEVELOPMENT_TRUST_DOMAIN, MARK, MARKED_BYTES } from '../src/config/deve
 import { DevelopmentCa, isExpiringSoon } from './development-ca.js';
 
 /*
- * What a development start needs and the image leaves out. prepareDevelopment generates the files: a PKI (development-ca.ts),
- * an access policy and the keys. prepare.ts does it from the command line. embedded-postgres/ runs the database
- * (embedded-postgres.ts).
+ * This folder provides everything that only a development start needs; the image leaves it out. prepareDevelopment generates
+ * the files: a PKI (development-ca.ts), an access policy and the keys. prepare.ts does the same from the command line.
+ * embedded-postgres/ runs the database (embedded-postgres.ts).
  */
 
 const IDENTITIES = ['auth-service', 'operator', 'auditor', 'stranger'] as const;

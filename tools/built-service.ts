@@ -7,8 +7,8 @@ const root = join(import.meta.dirname, '..');
 export interface Service {
   readonly url: string;
   readonly pid: number;
-  /** Returns the current identity epoch and the digest of the current access policy. */
-  inForce(): Promise<{ epoch: number; policy: string }>;
+  /** Returns the current epoch and the digest of the current access policy. */
+  readCurrent(): Promise<{ epoch: number; policy: string }>;
   stop(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export async function startService(env: Record<string, string>): Promise<Service
   return {
     url,
     pid: child.pid!,
-    inForce: async () => {
+    readCurrent: async () => {
       const health = (await (await fetch(`${management}/health/ready`)).json()) as {
         details: { certificate: { epoch: number }; access_policy: { digest: string } };
       };

@@ -23,8 +23,8 @@ const PROGRAM: Program = {
   options: {},
   examples: ['', '50000'],
   exitCodes: {
-    [EXIT.done]: 'The export holds.',
-    [EXIT.failed]: 'The export does not hold, or the service fails.',
+    [EXIT.done]: 'The export verifies.',
+    [EXIT.failed]: 'The export does not verify, or the service fails.',
     [EXIT.couldNotRun]: 'The arguments are wrong.',
   },
 };

@@ -30,7 +30,7 @@ export interface Reading {
   readonly scan: { readonly table: string; readonly rows: number } | undefined;
 }
 
-/** Starts the service anew on each size and lets PostgreSQL log the plans of the service's statements. */
+/** Starts the service again on each size and lets PostgreSQL log the plans of the service's statements. */
 export async function explainAll(
   grown: readonly Grown[],
   { log }: Database,

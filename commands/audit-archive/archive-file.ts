@@ -7,7 +7,7 @@ import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.
 import type { LeafRange } from '../../src/audit-log/log.repository.js';
 import { ArchiveError } from './closed-partitions.js';
 
-/** What an archive file proves, and its digest. */
+/** The result of verifying an archive file, and the digest of the file. */
 export interface VerifiedFile {
   readonly proved: ProvedExport;
   /** SHA-256 of the file. */

@@ -37,7 +37,7 @@ export interface ArchivedMonth {
 
 /**
  * Moves old months of the log out of the database. It writes a month to a file, verifies the file as it lies on the
- * disk, and only then deletes the rows. Leaves and stored hashes stay, so that old proofs hold and the log can still be
+ * disk, and only then deletes the rows. Leaves and stored hashes stay, so that old proofs verify and the log can still be
  * exported whole. If a run is interrupted, the next one continues and accepts a file that is whole.
  */
 export class LogArchiver {

@@ -22,7 +22,7 @@ let path: string;
 let audit: FakeAudit;
 let metrics: Metrics;
 let files: WatchedFiles<AccessPolicy>;
-let inForce: PolicyStore;
+let store: PolicyStore;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'passkey-manager-policy-'));
   path = join(directory, 'policy.yaml');
@@ -30,15 +30,15 @@ beforeEach(async () => {
   metrics = new Metrics();
 });
 afterEach(async () => {
-  await inForce.onModuleDestroy();
+  await store.onModuleDestroy();
   await rm(directory, { recursive: true });
 });
 
 async function start(text = policy()): Promise<void> {
   await writeFile(path, text);
   files = await openPolicyFile(path);
-  inForce = new PolicyStore(files, audit.service, metrics, {});
-  inForce.onApplicationBootstrap();
+  store = new PolicyStore(files, audit.service, metrics, {});
+  store.onApplicationBootstrap();
 }
 
 /** Waits until the service has reported the outcome of the reload. */
@@ -57,15 +57,15 @@ const reloads = async (outcome: string): Promise<number> =>
 describe('the access policy', () => {
   it('is what the file says', async () => {
     await start();
-    expect([...inForce.policy.grants.keys()]).toEqual([`${ID}/auth-service`]);
-    expect([inForce.refused, audit.entries]).toEqual([undefined, []]);
+    expect([...store.policy.grants.keys()]).toEqual([`${ID}/auth-service`]);
+    expect([store.refused, audit.entries]).toEqual([undefined, []]);
   });
 
   it('changes while the service runs, and the record says which callers were added, removed, changed and denied', async () => {
     const gone = `  - { id: ${ID}/gone, permissions: [audit:read] }\n`;
     const kept = `  - { id: ${ID}/kept, permissions: [audit:read, audit:export], notAfter: 2027-01-01T00:00:00Z }\n`;
     await start(policy(ENTRY + gone + kept, 'deny: [{ serial: "01" }, { serial: "02" }]\n'));
-    const former = inForce.policy;
+    const former = store.policy;
     const changed = `  - { id: ${ID}/auth-service, permissions: [passkeys:read] }\n  - { id: ${ID}/new, permissions: [audit:read] }\n`;
     const same = kept.replace('audit:read, audit:export', 'audit:export, audit:read');
     const denied = `deny:\n  - { serial: "02" }\n  - { id: ${ID}/auth-service }\n`;
@@ -73,7 +73,7 @@ describe('the access policy', () => {
       type: 'policy.reload',
       outcome: 'success',
       facts: {
-        digest: inForce.policy.digest,
+        digest: store.policy.digest,
         previous_digest: former.digest,
         added: [`${ID}/new`],
         removed: [`${ID}/gone`],
@@ -82,7 +82,7 @@ describe('the access policy', () => {
         denials_removed: ['serial: 01'],
       },
     });
-    expect(inForce.policy.digest).not.toBe(former.digest);
+    expect(store.policy.digest).not.toBe(former.digest);
     expect([await reloads('success'), await reloads('failure')]).toEqual([1, 0]);
   });
 
@@ -104,10 +104,10 @@ describe('the access policy', () => {
 
   it('is not reloaded when it is written again with the same content', async () => {
     await start();
-    const former = inForce.policy;
+    const former = store.policy;
     await writeFile(path, policy());
     await sleep(1_200);
-    expect(inForce.policy).toBe(former);
+    expect(store.policy).toBe(former);
     expect(audit.entries).toEqual([]);
   });
 
@@ -125,7 +125,7 @@ describe('the access policy', () => {
     ['too much', () => policy() + '#'.repeat(262_144), 'the file is larger than 262144 bytes'],
   ])('with %s changes nothing, and the refusal is reported', async (_, text, told) => {
     await start();
-    const former = inForce.policy;
+    const former = store.policy;
     expect(await replace(text())).toMatchObject({
       type: 'policy.reload',
       outcome: 'failure',
@@ -133,8 +133,8 @@ describe('the access policy', () => {
       detail: expect.stringContaining(told),
       facts: { digest: former.digest },
     });
-    expect(inForce.policy).toBe(former);
-    expect(inForce.refused).toContain(told);
+    expect(store.policy).toBe(former);
+    expect(store.refused).toContain(told);
     expect([await reloads('success'), await reloads('failure')]).toEqual([0, 1]);
   });
 
@@ -152,7 +152,7 @@ describe('the access policy', () => {
 
   it('no longer changes when the service stops', async () => {
     await start();
-    await inForce.onModuleDestroy();
+    await store.onModuleDestroy();
     await writeFile(path, policy('', ''));
     await sleep(1_200);
     expect(audit.entries).toEqual([]);

@@ -72,7 +72,7 @@ export interface AnchorTiming {
 
 const ANCHOR_TIMING: AnchorTiming = { backoffMs: 1_000, maxBackoffMs: 60_000, timeoutMs: 10_000 };
 
-/** A failing anchor is reported after more than this many failures in a row. A single failure mends itself. */
+/** A failing anchor is reported after more than this many failures in a row. The next attempt repairs a single failure. */
 const TOLERATED_FAILURES = 2;
 /** How long a running delivery may take when the service ends. */
 const LAST_MS = 1_000;

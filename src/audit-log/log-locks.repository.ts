@@ -18,7 +18,7 @@ const FORMER_LOCK = `hashtextextended('passkey-manager sequencer', 0)`;
  *
  * @param wait true to wait while another replica has the turn
  * @param onlyIf SQL condition under which a turn is worth a transaction number
- * @returns undefined if another replica has the turn, or the condition does not hold
+ * @returns undefined if another replica has the turn, or the condition is not met
  */
 export async function takeTurn(manager: EntityManager, wait: boolean, onlyIf: string): Promise<LogTurn | undefined> {
   const [turn] = await manager.query<LogTurn[]>(

@@ -39,7 +39,7 @@ export function verifyMetadataBlob(file: Buffer, roots: readonly string[], now: 
   const { signed, header, payload, signature } = splitJws(file);
   const { alg, chain } = readHeader(header);
   const { publicKey } = verifySigner(chain, roots, SIGNER, now);
-  if (!ALGORITHMS[alg](signed, publicKey, signature)) throw new MetadataError('the signature does not hold');
+  if (!ALGORITHMS[alg](signed, publicKey, signature)) throw new MetadataError('the signature is not valid');
   return readMetadata(parseJson(payload, 'the payload'));
 }
 

@@ -133,7 +133,7 @@ describe('the file of FIDO metadata', () => {
     it.each<[string, () => Promise<void>, string]>([
       ['a lower no', () => writeFile(path, signBlob(4)), 'its no 4 is not higher than 5'],
       ['the same no with other content', () => writeFile(path, signBlob(5, 'Other')), 'its no 5 is not higher than 5'],
-      ['half a file', () => writeFile(path, signBlob(6).slice(0, -10)), 'the signature does not hold'],
+      ['half a file', () => writeFile(path, signBlob(6).slice(0, -10)), 'the signature is not valid'],
       ['no file', () => rm(path), 'ENOENT'],
       ['a directory', () => rm(path).then(() => mkdir(path)), 'is not a file'],
     ])('is refused and reported when it changes to %s', async (_, change, refused) => {

@@ -51,10 +51,10 @@ const MAX_ICON_CHARACTERS = 64 * 1_024;
 export function readMetadata(payload: unknown): Metadata {
   const { no, nextUpdate, entries } = toMembers(payload);
   if (typeof no !== 'number' || !Number.isSafeInteger(no) || no < 0)
-    throw new MetadataError('no is not a serial number');
+    throw new MetadataError('`no` is not a serial number');
   const day = parseDay(nextUpdate);
-  if (day === null) throw new MetadataError('nextUpdate is not a date');
-  if (!Array.isArray(entries)) throw new MetadataError('entries is not a list');
+  if (day === null) throw new MetadataError('`nextUpdate` is not a date');
+  if (!Array.isArray(entries)) throw new MetadataError('`entries` is not a list');
   const models = new Map<string, AuthenticatorModel>();
   const skipped: string[] = [];
   const certificates = new Map<string, string | undefined>();

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { Config } from './config.js';
 
 /*
- * What a development start generates, as far as the service has to know it: production refuses it. `dev/` generates it, and is
- * not in the image.
+ * These constants identify the files and the relying party that a development start generates, so that production can refuse
+ * them. `dev/` generates them, and is not in the image.
  */
 
 export const DEVELOPMENT_TRUST_DOMAIN = 'passkey-manager.local';

@@ -61,7 +61,7 @@ const PROBE_SESSION = {
   lock_timeout: 500,
   idle_in_transaction_session_timeout: 1_000,
 };
-/** After this many seconds the probe connects anew, to see that the service still may connect. */
+/** After this many seconds the probe opens a new connection, to see that the service still may connect. */
 const PROBE_LIFETIME = 10;
 
 /** @param url PostgreSQL 15 or later */

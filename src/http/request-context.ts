@@ -32,7 +32,7 @@ export interface AccessDecision {
   readonly permission: string;
   /** Lower-case hexadecimal SHA-256 of the access policy. */
   readonly policyDigest: string;
-  /** The identity epoch, which counts the reloads of the trust material since the start. */
+  /** The epoch of the trust store: 1 at the start, one more after each reload. */
   readonly epoch: number;
 }
 
@@ -48,7 +48,7 @@ export interface RequestContext {
   caller?: Caller;
   /** The decision of the access policy. PermissionGuard sets it. */
   decision?: AccessDecision;
-  /** The identity epoch in which the connection was last found trusted. CallerGuard sets it. */
+  /** The epoch of the trust store in which the connection was last found trusted. CallerGuard sets it. */
   epoch?: number;
   /** Verifies the connection again during a long answer. CallerGuard sets it. */
   stillTrusted?: () => Promise<boolean>;

@@ -13,7 +13,7 @@ import { getContext, type RequestContext } from '../http/request-context.js';
  *
  *  - The trust material: trust-material.ts reads and validates the files with the help of server-credentials.ts,
  *    authorities.ts and select-lists.ts. trial-handshake.ts tries it with the certificates of trust-copy.ts before it is used.
- *    listener-trust.ts holds it, gives the listener each reload, and counts the identity epochs. tls-options.ts has the TLS
+ *    listener-trust.ts holds it, gives the listener each reload, and counts the epochs. tls-options.ts has the TLS
  *    settings.
  *  - The connection: listener-bounds.ts bounds handshakes, refused-handshakes.ts records the refused ones. connections.ts reads
  *    the SPIFFE ID of each connection, and peer-chain.ts the chain that the peer sent.

@@ -26,7 +26,7 @@ export interface Connection {
   readonly endsAt: number;
   /** True if the caller has too many connections, and this is one of the excess. */
   readonly excess: boolean;
-  /** The identity epoch in which it was last found trusted. */
+  /** The epoch of the trust store in which it was last found trusted. */
   epoch: number;
   /**
    * The time after which its path must be verified again (Unix time in milliseconds); 0: it has not been verified yet.

@@ -12,9 +12,9 @@ export type Standing =
 
 /**
  * Verifies a connection at every request, because its trust may have changed since the handshake. Is the certificate
- * valid now? Has a certificate or a revocation list in its path ended? Has the trust material changed? If either of the
- * last two holds, the whole path is verified again with the current material. A caller that is still trusted gets its
- * answer, and then its client opens a new connection.
+ * valid now? Has a certificate or a revocation list in its path ended? Has the trust store changed? If the answer to
+ * either of the last two is yes, the whole path is verified again with the current trust store. A caller that is still
+ * trusted gets its answer, and then its client opens a new connection.
  */
 @Injectable()
 export class ContinuousVerification {

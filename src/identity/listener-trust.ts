@@ -11,13 +11,13 @@ import { TrustMaterialError } from './trust-material-error.js';
 export const TRUST_FILES = Symbol('WatchedFiles<TrustMaterial>');
 
 /**
- * Holds the current trust material. A reload is one step: new handshakes use the new certificate, authorities and
- * revocation lists, and the identity epoch increases. Each connection of an older epoch is then verified again before
+ * Holds the current trust store. A reload is one step: new handshakes use the new certificate, authorities and
+ * revocation lists, and the epoch increases. Each connection of an older epoch is then verified again before
  * its next request (continuous-verification.ts). Files that cannot be used change nothing.
  */
 @Injectable()
 export class ListenerTrust implements OnModuleDestroy {
-  /** The identity epoch: 1 at the start, one more after each reload. */
+  /** The epoch of the trust store: 1 at the start, one more after each reload. */
   epoch = 1;
   private readonly logger = new Logger(ListenerTrust.name);
   private readonly reloads: ReloadReporter;

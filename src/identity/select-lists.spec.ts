@@ -44,7 +44,7 @@ async function reload(material: Lists, ...before: Lists[]): Promise<SelectedList
 const heldSince = (lists: Lists): SelectedLists => ({ ...lists, newest: lists.revocationLists });
 
 /** Returns the numbers of the lists in use after a reload from `held`. */
-async function inForce(material: Lists, held?: Lists): Promise<(bigint | undefined)[]> {
+async function numbersInUse(material: Lists, held?: Lists): Promise<(bigint | undefined)[]> {
   const { revocationLists } = await selectLists(material, NOW, held && heldSince(held));
   return revocationLists.map(({ number }) => number).sort();
 }
@@ -66,7 +66,7 @@ describe('a file of revocation lists', () => {
       [2, 1],
     ]) {
       expect(
-        await inForce(
+        await numbersInUse(
           await lists(
             [root],
             numbers.map((number) => [root, { number }]),
@@ -106,8 +106,8 @@ describe('a file of revocation lists', () => {
 
   it('gives the list of an intermediate authority, though the service cannot verify it', async () => {
     const material = await lists([root], [[root], [between, { number: 5 }]]);
-    expect(await inForce(material)).toEqual([1n, 5n]);
-    expect(await inForce(await lists([root], [[root], [between, { ...ENDED, number: 5 }]]))).toEqual([1n, 5n]);
+    expect(await numbersInUse(material)).toEqual([1n, 5n]);
+    expect(await numbersInUse(await lists([root], [[root], [between, { ...ENDED, number: 5 }]]))).toEqual([1n, 5n]);
   });
 
   it('must hold as good a list of an intermediate in the file as of a root', async () => {
@@ -117,8 +117,8 @@ describe('a file of revocation lists', () => {
   });
 
   it('gives no list of an authority that has ended, and needs none', async () => {
-    expect(await inForce(await lists([ended, root], [[ended, { ...ENDED, number: 4 }], [root]]))).toEqual([1n]);
-    expect(await inForce(await lists([ended, root], [[root]]))).toEqual([1n]);
+    expect(await numbersInUse(await lists([ended, root], [[ended, { ...ENDED, number: 4 }], [root]]))).toEqual([1n]);
+    expect(await numbersInUse(await lists([ended, root], [[root]]))).toEqual([1n]);
   });
 
   it('gives one list for each of two authorities of the same name', async () => {
@@ -131,15 +131,15 @@ describe('a file of revocation lists', () => {
         [rekeyed, { number: 4, ...of('02') }],
       ],
     );
-    expect(await inForce(both)).toEqual([3n, 4n]);
+    expect(await numbersInUse(both)).toEqual([3n, 4n]);
     const one = await lists([old, rekeyed], [[old, of('01')]]);
     await expect(selectLists(one, NOW)).rejects.toThrow('the list of "CN=Root" is missing');
   });
 
   it('may hold a list that ends or begins at this moment', async () => {
-    expect(await inForce(await ofRoot({ thisUpdate: hours(-1), nextUpdate: new Date(NOW.getTime() + 999) }))).toEqual([
-      1n,
-    ]);
+    expect(
+      await numbersInUse(await ofRoot({ thisUpdate: hours(-1), nextUpdate: new Date(NOW.getTime() + 999) })),
+    ).toEqual([1n]);
     await expect(selectLists(await ofRoot({ thisUpdate: hours(1) }), NOW)).rejects.toThrow('begins on');
   });
 });
@@ -148,7 +148,7 @@ describe('in operation', () => {
   it('a newer list replaces the current one, and so does an equal one', async () => {
     const held = await ofRoot({ number: 2, thisUpdate: hours(-1) });
     for (const number of [2, 3]) {
-      expect(await inForce(await ofRoot({ number, thisUpdate: hours(-1) }), held)).toEqual([BigInt(number)]);
+      expect(await numbersInUse(await ofRoot({ number, thisUpdate: hours(-1) }), held)).toEqual([BigInt(number)]);
     }
   });
 
@@ -183,8 +183,10 @@ describe('in operation', () => {
 
   it('a list that ended in use does not keep the new list of another authority out', async () => {
     const held = await ofBoth({ number: 2 }, { ...ENDED, number: 6 });
-    expect(await inForce(await ofBoth({ number: 3 }, { ...ENDED, number: 6 }), held)).toEqual([3n, 6n]);
-    expect(await inForce(await lists([root, other], [[root, { number: 3 }]]), await ofBoth({}, ENDED))).toEqual([3n]);
+    expect(await numbersInUse(await ofBoth({ number: 3 }, { ...ENDED, number: 6 }), held)).toEqual([3n, 6n]);
+    expect(await numbersInUse(await lists([root, other], [[root, { number: 3 }]]), await ofBoth({}, ENDED))).toEqual([
+      3n,
+    ]);
   });
 
   it('a list that ended in use is not replaced by an older one', async () => {
@@ -197,7 +199,7 @@ describe('in operation', () => {
   it('an authority may be replaced by another one of its name, whose lists begin anew', async () => {
     const rekeyed = await issueAuthority();
     const held = await ofRoot({ number: 9 });
-    expect(await inForce(await lists([rekeyed], [[rekeyed, { number: 1 }]]), held)).toEqual([1n]);
+    expect(await numbersInUse(await lists([rekeyed], [[rekeyed, { number: 1 }]]), held)).toEqual([1n]);
   });
 });
 
@@ -266,14 +268,14 @@ describe('a list that OpenSSL would not apply is refused', () => {
     const identified = await issueIdentifiedAuthority('0a0b');
     const refused = selectLists(await lists([identified], [[identified, of({ keyId: '0a0c' })]]), NOW);
     await expect(refused).rejects.toThrow('the list of "CN=Root" names another key as its authority’s');
-    expect(await inForce(await lists([identified], [[identified, of({ keyId: '0a0b' })]]))).toEqual([1n]);
+    expect(await numbersInUse(await lists([identified], [[identified, of({ keyId: '0a0b' })]]))).toEqual([1n]);
   });
 
   it('because it names the certificate that its authority had before, as easy-rsa’s does after a renewal', async () => {
     const renewed = await issueAuthority({ keys: root.keys });
     const refused = selectLists(await lists([renewed], [[renewed, of({ of: root })]]), NOW);
     await expect(refused).rejects.toThrow('names another certificate of its authority, by issuer and serial number');
-    expect(await inForce(await lists([renewed], [[renewed, of({ of: renewed })]]))).toEqual([1n]);
+    expect(await numbersInUse(await lists([renewed], [[renewed, of({ of: renewed })]]))).toEqual([1n]);
   });
 
   it('because it names a certificate by another issuer', async () => {
@@ -304,7 +306,7 @@ describe('a list that OpenSSL would not apply is refused', () => {
 
   it('unless the other authority of its name has ended', async () => {
     const former = await issueAuthority({ notAfter: hours(-1) });
-    expect(await inForce(await lists([former, root], [[former, { number: 8 }], [root]]))).toEqual([1n]);
+    expect(await numbersInUse(await lists([former, root], [[former, { number: 8 }], [root]]))).toEqual([1n]);
   });
 });
 

@@ -98,7 +98,7 @@ function haveSameIssuer(one: RevocationList, other: RevocationList): boolean {
 async function keepUnfollowed(
   before: readonly RevocationList[],
   authorities: readonly X509Certificate[],
-  inForce: readonly RevocationList[],
+  inUse: readonly RevocationList[],
 ): Promise<RevocationList[]> {
   const kept: RevocationList[] = [];
   for (const list of before) {
@@ -106,10 +106,8 @@ async function keepUnfollowed(
     for (const authority of authorities) if (await list.isSignedBy(authority)) signers.push(authority);
     const isFollowed =
       signers.length > 0
-        ? (await Promise.all(signers.map((authority) => findList(authority, { revocationLists: inForce })))).some(
-            Boolean,
-          )
-        : inForce.some((other) => haveSameIssuer(list, other));
+        ? (await Promise.all(signers.map((authority) => findList(authority, { revocationLists: inUse })))).some(Boolean)
+        : inUse.some((other) => haveSameIssuer(list, other));
     if (!isFollowed) kept.push(list);
   }
   return kept;

@@ -25,14 +25,14 @@ export async function tryHandshakes(
   { authorities, otherLists, mustServe }: Trial,
   own: Omit<TlsFileContents, 'ca' | 'crl'>,
 ): Promise<void> {
-  const standIns = await copyTrust(authorities, otherLists).catch((error: unknown) => {
+  const copies = await copyTrust(authorities, otherLists).catch((error: unknown) => {
     throw TrustMaterialError.forAnySetting(error);
   });
   const server = createTrialServer(
-    createTlsContext({ ...own, ca: Buffer.from(standIns.ca), crl: Buffer.from(standIns.crl) }),
+    createTlsContext({ ...own, ca: Buffer.from(copies.ca), crl: Buffer.from(copies.crl) }),
   );
   for (const listed of mustServe) {
-    const refusal = await shakeHands(server, await standIns.certify(listed));
+    const refusal = await shakeHands(server, await copies.certify(listed));
     if (refusal === undefined) continue;
     const callers = `OpenSSL refuses every caller of ${describeSubject(listed.authority)}`;
     throw TrustMaterialError.forAnySetting(`${callers}: ${refusal}`);

@@ -2,9 +2,9 @@ import { Global, Module } from '@nestjs/common';
 import { Metrics } from './metrics.js';
 
 /**
- * What operators see of a running service. metrics.ts declares every Prometheus metric. pino-logger.ts writes the log as JSON
- * lines for Nest and for the request log, and log-output.ts writes the lines to standard output without ever delaying a
- * request.
+ * This folder shows operators the state of a running service. metrics.ts declares every Prometheus metric. pino-logger.ts
+ * writes the log as JSON lines for Nest and for the request log, and log-output.ts writes the lines to standard output
+ * without ever delaying a request.
  */
 @Global()
 @Module({ providers: [Metrics], exports: [Metrics] })

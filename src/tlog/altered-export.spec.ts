@@ -20,7 +20,7 @@ const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 const PART = await LOG.export(100, 400, CHECKPOINT, SIZE);
 
 describe('an altered export file', () => {
-  /** One change, and the first line that does not hold after it, from 1. */
+  /** One change, and the first line that does not verify after it, from 1. */
   type Alteration = (lines: readonly string[], at: number, other: number) => [string[], number];
   const EDITS: Record<string, Alteration> = {
     'an event edited': (lines, at) => [lines.with(at, lines[at]!.replace('"time":1', '"time":2')), at + 1],

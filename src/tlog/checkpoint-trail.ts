@@ -14,7 +14,7 @@ import type { VerifierKey } from './keys.js';
 export class CheckpointTrail {
   /** The size of the next checkpoint in leaves. */
   nextSize = Infinity;
-  /** The numbers of checkpoints that hold, that are outside the exported range and that are newer than the export. */
+  /** The numbers of checkpoints that match, that are outside the exported range and that are newer than the export. */
   held = 0;
   outside = 0;
   newer = 0;

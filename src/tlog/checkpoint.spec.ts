@@ -110,8 +110,8 @@ describe('a signed checkpoint', () => {
     bytes.map((byte, index) => (index === at ? byte ^ 1 : byte)) as Buffer;
   const { text: TEXT } = parseNote(NOTE);
   it.each([
-    ['another size', altered(() => ({ text: TEXT.replace('20852163', '20852164') })), 'does not hold'],
-    ['another root', altered(() => ({ text: TEXT.replace(/\n\w/, '\n1') })), 'does not hold'],
+    ['another size', altered(() => ({ text: TEXT.replace('20852163', '20852164') })), 'is not valid'],
+    ['another root', altered(() => ({ text: TEXT.replace(/\n\w/, '\n1') })), 'is not valid'],
     ['an extension line', altered(() => ({ text: `${TEXT}more\n` })), 'ed25519 signature'],
     [
       'the Ed25519 signature taken away',
@@ -180,7 +180,7 @@ describe('a signed checkpoint', () => {
           { ...two!, signature: one!.signature },
         ],
       })),
-      'does not hold',
+      'is not valid',
     ],
     [
       'an ML-DSA-44 signature of the note’s text',

@@ -146,5 +146,5 @@ function verifySignature(key: VerifierKey, text: string, checkpoint: Checkpoint,
 }
 
 function demandValidSignature(holds: boolean, { algorithm, name }: VerifierKey): void {
-  if (!holds) throw new NoteError(`the ${algorithm} signature of ${name} does not hold`);
+  if (!holds) throw new NoteError(`the ${algorithm} signature of ${name} is not valid`);
 }

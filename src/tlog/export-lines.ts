@@ -50,7 +50,7 @@ export function formatErased(leafIndex: number, stored: StoredLeaf, eventId?: st
   return formatBare('erased', leafIndex, stored, eventId);
 }
 
-/** Writes the line of an event that should exist but does not. An export with such a line does not hold. */
+/** Writes the line of an event that should exist but does not. An export with such a line does not verify. */
 export function formatMissing(leafIndex: number, stored: StoredLeaf, eventId: string): string {
   return formatBare('missing', leafIndex, stored, eventId);
 }

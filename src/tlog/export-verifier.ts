@@ -42,7 +42,7 @@ export interface ProvedExport {
  * the length of the export.
  *
  * @param chunks the bytes of the file in chunks of any size
- * @throws ExportError that names the first line that does not hold
+ * @throws ExportError that names the first line that does not verify
  */
 export async function verifyExport(
   chunks: AsyncIterable<Uint8Array | string>,
@@ -65,7 +65,7 @@ export async function verifyExport(
   }
 }
 
-/** Verifies the lines of an export one after another. Every line must hold. */
+/** Verifies the lines of an export one after another. Every line must verify. */
 class ExportVerifier {
   line = 0;
   readonly #keys: readonly VerifierKey[];

@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 
-/** The reason why a line does not hold. The reader of the lines adds the line's number. */
+/** The reason why a line does not verify. The reader of the lines adds the line's number. */
 export class LineFault extends Error {
   override readonly name = 'LineFault';
 }
 
-/** The reason why an export, or the evidence that it is checked against, does not hold. */
+/** The reason why an export, or the evidence that it is checked against, does not verify. */
 export class ExportError extends Error {
   override readonly name = 'ExportError';
-  /** The first line that does not hold, from 1; undefined when the fault is not in the export. */
+  /** The first line that does not verify, from 1; undefined when the fault is not in the export. */
   readonly line: number | undefined;
   /** The last line of the range that holds the fault; the same as `line` when the line is known. */
   readonly lastLine: number | undefined;

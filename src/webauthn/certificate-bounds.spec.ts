@@ -121,7 +121,7 @@ describe('the cost of x5c is bounded:', () => {
     const { attestation } = await attestedBy(chain, root);
     expect(attestation).toMatchObject({
       trust: 'untrusted',
-      distrust: { code: 'path-invalid', detail: 'the signature of "CN=Impostor" does not hold' },
+      distrust: { code: 'path-invalid', detail: 'the signature of "CN=Impostor" is not valid' },
     });
     expect(meter.parsed).not.toContain(impostor.certificate.raw.length);
     expect(meter.parsed).not.toContain(intermediate.certificate.raw.length);

@@ -62,12 +62,13 @@ function readList(element: AsnType | undefined): AuthorizationList {
 /** The one element inside an explicit tag. */
 function getOnlyChild(element: AsnType): AsnType {
   const [child, ...more] = getChildren(element, Constructed);
-  if (!child || more.length > 0) throw new Error('an explicit tag holds one element');
+  if (!child || more.length > 0)
+    throw new Error('an explicit tag of the key description does not hold exactly one element');
   return child;
 }
 
 function getChildren(element: AsnType | undefined, kind: typeof Constructed): AsnType[] {
-  if (!(element instanceof kind)) throw new Error('an element is of another kind');
+  if (!(element instanceof kind)) throw new Error('an element of the key description has the wrong type');
   return element.valueBlock.value;
 }
 

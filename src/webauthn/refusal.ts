@@ -86,7 +86,7 @@ export const ADVICE: Readonly<Record<Reason, string>> = {
 export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
 
 /**
- * A step of a ceremony that does not hold. `detail` says what was expected and what was received, but never a secret.
+ * A step of a ceremony that fails. `detail` says what was expected and what was received, but never a secret.
  * It is well-formed Unicode, even if the received text is not or was cut within a character: the audit log hashes
  * nothing else.
  */
@@ -121,7 +121,7 @@ export function step<T>(section: Section, number: number, run: () => T): T {
   }
 }
 
-/** Asserts a condition of a ceremony. @throws Refusal unless it holds */
+/** Asserts a condition of a ceremony. @throws Refusal unless it is met */
 export function refuseUnless(holds: boolean, reason: Reason, detail: string): asserts holds {
   if (!holds) throw new Refusal(reason, detail);
 }

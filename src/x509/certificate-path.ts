@@ -126,7 +126,7 @@ function findLinkFlaw(subject: X509Certificate, issuer: X509Certificate, byAny: 
   if (!issued) return `${describeCertificate(issuer)} did not issue ${describeCertificate(subject)}`;
   if (/md[245]|sha-?1\b/i.test(subject.signatureAlgorithm ?? ''))
     return `${describeCertificate(subject)} is signed with a broken hash`;
-  if (!subject.verify(issuer.publicKey)) return `the signature of ${describeCertificate(subject)} does not hold`;
+  if (!subject.verify(issuer.publicKey)) return `the signature of ${describeCertificate(subject)} is not valid`;
   return undefined;
 }
 

@@ -35,16 +35,16 @@ export function encodeDer(tag: number, ...contents: Buffer[]): Buffer {
 /** Reads the element at an offset. @throws Error when no whole element ends at or before `limit` */
 export function readElement(der: Buffer, start: number, limit: number): DerElement {
   let content = start + 2;
-  if (content > limit) throw new Error('malformed DER');
+  if (content > limit) throw new Error('it is not valid DER');
   let length = der[start + 1]!;
   if (length >= 0x80) {
     const octets = length & 0x7f;
-    if (octets === 0 || octets > 4 || content + octets > limit) throw new Error('malformed DER');
+    if (octets === 0 || octets > 4 || content + octets > limit) throw new Error('it is not valid DER');
     length = der.readUIntBE(content, octets);
     content += octets;
   }
   const end = content + length;
-  if (end > limit) throw new Error('malformed DER');
+  if (end > limit) throw new Error('it is not valid DER');
   return { tag: der[start]!, start, content, end };
 }
 
@@ -82,20 +82,20 @@ export function readChildren(der: Buffer, parent: DerElement, readHeader = readE
 
 /** Returns the element if it has one of the tags. @throws Error when it has another one or is missing */
 export function expectTag(element: DerElement | undefined, ...tags: number[]): DerElement {
-  if (!element || !tags.includes(element.tag)) throw new Error('malformed DER');
+  if (!element || !tags.includes(element.tag)) throw new Error('it is not valid DER');
   return element;
 }
 
 /** Reads the children of a SEQUENCE that fills the bytes exactly. @throws Error when it does not */
 export function readWholeSequence(der: Buffer): DerElement[] {
   const outer = expectTag(readElement(der, 0, der.length), DER.sequence);
-  if (outer.end !== der.length) throw new Error('malformed DER');
+  if (outer.end !== der.length) throw new Error('it is not valid DER');
   return readChildren(der, outer);
 }
 
 /** Formats an INTEGER as hexadecimal without leading zeros, as tools do. @throws Error when it is empty */
 export function formatInteger(der: Buffer, { content, end }: DerElement): string {
-  if (content === end) throw new Error('malformed DER');
+  if (content === end) throw new Error('it is not valid DER');
   if (der[content]! >= 0x80) {
     return BigInt.asIntN((end - content) * 8, BigInt(`0x${der.toString('hex', content, end)}`)).toString(16);
   }
@@ -118,6 +118,6 @@ export function readTime(der: Buffer, element: DerElement): Date {
   const century = element.tag === DER.utcTime ? (text < '50' ? '20' : '19') : '';
   const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text);
   const time = new Date(match ? `${match.slice(1, 4).join('-')}T${match.slice(4).join(':')}Z` : Number.NaN);
-  if (Number.isNaN(time.getTime())) throw new Error('malformed DER');
+  if (Number.isNaN(time.getTime())) throw new Error('it is not valid DER');
   return time;
 }

@@ -139,7 +139,7 @@ function readMembers(
   const nextUpdate = next(DER.utcTime, DER.generalizedTime);
   const entries = next(DER.sequence);
   const extensions = next(makeContextTag(0));
-  if (members.length > 0) throw new Error('malformed DER');
+  if (members.length > 0) throw new Error('it is not valid DER');
   return {
     issuer: der.toString('hex', issuer.start, issuer.end),
     ...readExtensions(der, extensions),
@@ -189,7 +189,7 @@ function readExtensions(der: Buffer, tagged: DerElement | undefined): Extensions
     if (identifier === AUTHORITY_KEY_IDENTIFIER) authorityKey = readAuthorityKey(der, value);
     if (identifier === CRL_NUMBER) {
       const text = formatInteger(der, expectTag(readElement(der, value.content, value.end), DER.integer));
-      if (text.startsWith('-')) throw new Error('malformed DER');
+      if (text.startsWith('-')) throw new Error('it is not valid DER');
       number = BigInt(`0x${text}`);
     }
   }
@@ -243,7 +243,7 @@ function demandPlainEntry(der: Buffer, start: number, end: number): void {
   if (start === end) return;
   if (end - start === REASON_ALONE.length + 1 && REASON_ALONE.compare(der, start, end - 1) === 0) return;
   const extensions = expectTag(readElement(der, start, end), DER.sequence);
-  if (extensions.end !== end) throw new Error('malformed DER');
+  if (extensions.end !== end) throw new Error('it is not valid DER');
   for (const extension of readChildren(der, extensions)) {
     const { identifier, isCritical } = readExtension(der, extension);
     if (identifier === CERTIFICATE_ISSUER) throw new Error('it is indirect: an entry names another issuer');

@@ -140,7 +140,7 @@ async function check(service: ServiceProcess, database: pg.Pool): Promise<void> 
   faults.push(...(await reconcile(database, ledger.lives)), ...ledger.faults.splice(0));
   const { to, anchored } = await verifyLog(service, new Pki(join(dataDir, 'pki')), seen);
   if (anchored?.held !== seen.length)
-    faults.push(`${String(anchored?.held)} of ${String(seen.length)} checkpoints hold`);
+    faults.push(`${String(anchored?.held)} of ${String(seen.length)} checkpoints match`);
   proved = to;
   checks += 1;
 }

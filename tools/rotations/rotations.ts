@@ -1,6 +1,6 @@
 /**
  * `npm run rotations` replaces the server's certificate, the revocation list and the access policy of a running service a
- * hundred times under load. No welcome caller may lose a request, and no caller repeats one. The service must refuse a revoked
+ * hundred times under load. No permitted caller may lose a request, and no caller repeats one. The service must refuse a revoked
  * or denied caller on its open connection within 5 seconds, for good. The program needs no network.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -21,10 +21,10 @@ const PROGRAM = {
   command: 'npm run rotations --',
   usage: ['[--rotations N] [--connections N]'],
   about:
-    'Replaces certificate, revocation list and access policy of a running service under load. No welcome caller may lose a request.',
+    'Replaces certificate, revocation list and access policy of a running service under load. No permitted caller may lose a request.',
   options: {
     rotations: { value: 'N', text: 'The number of rotations; 100 without it.' },
-    connections: { value: 'N', text: 'The number of welcome callers; 16 without it.' },
+    connections: { value: 'N', text: 'The number of permitted callers; 16 without it.' },
   },
   examples: ['--rotations 9'],
   exitCodes: {
@@ -117,13 +117,13 @@ async function rotate(service: Service, rotations: Rotations, number: number, tr
     victims.push(victim);
     trials.push(victim.tryAllTheTime(load.signal));
   }
-  const before = await service.inForce();
+  const before = await service.readCurrent();
   const rotation = await rotations.next(number, identity);
   victim?.shutOut();
   rotation.write();
   const deadline = performance.now() + DEADLINE_MS;
   const changed = async (): Promise<boolean> => {
-    const now = await service.inForce();
+    const now = await service.readCurrent();
     return rotation.kind === 'policy' ? now.policy !== before.policy : now.epoch !== before.epoch;
   };
   while (!(await changed())) {

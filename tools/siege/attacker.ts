@@ -1,5 +1,5 @@
 /**
- * The attacker runs in a process of its own and at the lowest priority: its work does not delay the welcome callers.
+ * The attacker runs in a process of its own and at the lowest priority: its work does not delay the permitted callers.
  * It always ends with the siege.
  */
 import { setPriority } from 'node:os';

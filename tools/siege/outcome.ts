@@ -2,7 +2,7 @@ import { areReleased, type Resources } from './resources.js';
 import type { Counts } from './sockets.js';
 import { p99, type SignIns } from './sign-ins.js';
 
-/** The effects of an attack on the welcome callers and on the service's process. */
+/** The effects of an attack on the permitted callers and on the service's process. */
 export interface Outcome {
   readonly attack: string;
   /** The p99 without an attack, in milliseconds. */

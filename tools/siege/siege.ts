@@ -1,6 +1,6 @@
 /**
  * `npm run siege` attacks a running service from outside in one way after the other: connections and handshakes that never
- * finish, requests that stall, pipelines, denials, exports that nobody reads, probes. During each attack the welcome
+ * finish, requests that stall, pipelines, denials, exports that nobody reads, probes. During each attack the permitted
  * callers' sign-ins must go on: none may fail, and their p99 may be at most three times the p99 without an attack. A minute
  * later the service's process must hold no more memory and descriptors than before. The program needs no network.
  *
@@ -26,7 +26,8 @@ import { p99, type SignIns, WelcomeCallers } from './sign-ins.js';
 const PROGRAM = {
   command: 'npm run siege --',
   usage: ['[--short] [--attack NAME]…'],
-  about: 'Attacks a running service in one way after the other. The sign-ins of welcome callers must go on meanwhile.',
+  about:
+    'Attacks a running service in one way after the other. The sign-ins of permitted callers must go on meanwhile.',
   options: {
     short: { text: 'Attacks for a shorter time, about two minutes in all.' },
     attack: {

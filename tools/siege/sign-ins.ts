@@ -5,7 +5,7 @@ import type { ClientCertificate } from '../../test/support/client.js';
 import { type LiveAnswer, LiveConnection } from '../../test/support/live-connection.js';
 import { enrol, type WelcomeCaller } from '../rotations/callers.js';
 
-/** The numbers of callers that keep their connection, and of callers that connect anew for each sign-in. */
+/** The numbers of callers that keep their connection, and of callers that open a new connection for each sign-in. */
 const KEEPING = 3;
 const COMING = 3;
 const PACE_MS = 60;
