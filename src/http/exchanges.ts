@@ -126,11 +126,11 @@ class ConnectionExchanges {
     // A client that is about to send a request would take the problem for its answer.
     else if (!this.speaks) this.endGracefully();
     else if (last && !last.request.complete && !last.response.headersSent) sendProblem(last, problem);
-    else if (last)
+    else if (last) {
       last.response.once('close', () => {
         this.answerAndEnd(problem);
       });
-    else this.answerAndEnd(problem);
+    } else this.answerAndEnd(problem);
   }
 
   /**

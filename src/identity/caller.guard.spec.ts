@@ -22,14 +22,24 @@ beforeEach(() => {
   request = { id: 'id-1', method: 'GET', url: '/v1/x?y', routeOptions: { url: '/v1/:x' }, headers: {}, raw };
 });
 
+/** Knows the one connection of the request. */
+class FakeConnections implements Pick<Connections, 'getOrCreate'> {
+  getOrCreate(socket: unknown): Connection {
+    return (socket === (request.raw as { socket: object }).socket ? connection : undefined) as Connection;
+  }
+}
+
+/** Finds for that connection what the test decides. */
+class FakeVerification implements Pick<ContinuousVerification, 'verify'> {
+  verify(it: unknown): Promise<Standing> {
+    return Promise.resolve((it === connection ? standing : undefined) as Standing);
+  }
+}
+
 function guard(): CallerGuard {
-  const connections = {
-    of: (socket: unknown) => (socket === (request.raw as { socket: object }).socket ? connection : undefined),
-  };
-  const verification = { verify: (it: unknown) => Promise.resolve(it === connection ? standing : undefined) };
   return new CallerGuard(
-    connections as unknown as Connections,
-    verification as unknown as ContinuousVerification,
+    new FakeConnections() as unknown as Connections,
+    new FakeVerification() as unknown as ContinuousVerification,
     audit.refusals,
   );
 }
