@@ -1,6 +1,7 @@
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { Contract } from './support/contract.js';
 
 const CITING = ['docs/threat-model.md', 'docs/compliance.md'];
 const PAGES = [
@@ -80,6 +81,17 @@ describe.each(CITING)('%s', (page) => {
 
   it.each(citations)('%s has the test “%s”', (file, name) => {
     expect(titlesOf(file)).toContain(name);
+  });
+});
+
+describe('README.md', () => {
+  it('lists every route of the contract with its permission, and no other', () => {
+    const rows = [...read('README.md').matchAll(/^\| `([A-Z]+ \/\S*)` +\| `([\w:-]+)`/gm)];
+    const listed = rows.map(([, route = '', permission = '']) => `${route} ${permission}`);
+    const routes = Contract.load().operations.map(
+      ({ method, path, document }) => `${method} ${path} ${String(document['x-permission'])}`,
+    );
+    expect(listed.toSorted()).toEqual(routes.toSorted());
   });
 });
 
