@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -24,7 +24,19 @@ const FILES = [
   'PASSKEY_AUDIT_KEY_FILE',
   'PASSKEY_BINDING_KEY_FILE',
 ];
-const OPTIONAL_FILES = ['PASSKEY_RELYING_PARTIES_FILE', 'PASSKEY_ATTESTATION_ROOTS_FILE', 'PASSKEY_MDS_BLOB_FILE'];
+
+/** Every setting that the service reads. */
+const SETTINGS = listSettings();
+/** Files with rules of their own. */
+const OTHER_FILES = ['PASSKEY_DATABASE_PASSWORD_FILE', 'PASSKEY_AUDIT_ANCHOR_FILE'];
+const OPTIONAL_FILES = SETTINGS.filter((name) => name.endsWith('_FILE') && ![...FILES, ...OTHER_FILES].includes(name));
+
+function listSettings(): string[] {
+  const names = new Set<string>();
+  const note = (_: unknown, name: string | symbol): undefined => void names.add(String(name));
+  readConfig(new Proxy<NodeJS.ProcessEnv>({}, { get: note }));
+  return [...names];
+}
 
 const production = (): NodeJS.ProcessEnv => ({
   NODE_ENV: 'production',
@@ -80,21 +92,8 @@ describe('development', () => {
   });
 
   it('treats an empty setting as an absent one', () => {
-    const names = [
-      ...FILES,
-      ...OPTIONAL_FILES,
-      'NODE_ENV',
-      'DATABASE_URL',
-      'PASSKEY_DATABASE_PASSWORD_FILE',
-      'PASSKEY_DATA_DIR',
-      'PASSKEY_HTTPS_HOST',
-      'PASSKEY_HTTPS_PORT',
-      'PASSKEY_MANAGEMENT_HOST',
-      'PASSKEY_MANAGEMENT_PORT',
-      'PASSKEY_WORKERS',
-      'PASSKEY_CALLER_SHARE',
-    ];
-    expect(readConfig(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(readConfig({}));
+    const empty = new Proxy<NodeJS.ProcessEnv>({}, { get: () => '' });
+    expect(readConfig(empty)).toEqual(readConfig({}));
   });
 
   it('keeps generated files in the configured directory', () => {
@@ -137,7 +136,10 @@ describe('production', () => {
 
   it.each(OPTIONAL_FILES)('does not need %s', (name) => {
     expect(findMistakes({ ...production(), [name]: undefined })).toEqual([]);
-    expect(Object.values(readConfig({ ...production(), [name]: file }))).toContain(file);
+    const other = join(directory, 'other');
+    writeFileSync(other, 'content');
+    const config = listObjects(readConfig({ ...production(), [name]: other }));
+    expect(config.flatMap((object) => Object.values(object) as unknown[])).toContain(other);
   });
 
   it.each(['Production', 'prod', 'staging', 'production '])(
@@ -261,6 +263,14 @@ describe('a file', () => {
 
   it('is reported by its absolute path, wherever the service was started', () => {
     expect(readConfig({ PASSKEY_BINDING_KEY_FILE: 'package.json' }).bindingKeyFile).toBe(resolve('package.json'));
+  });
+});
+
+describe('every setting', () => {
+  it.each(['README.md', 'docs/runbook.md'])('has its row in %s', (page) => {
+    const table = /^\| variable .*(?:\n\|.*)+/m.exec(readFileSync(page, 'utf8'))?.[0] ?? '';
+    expect(SETTINGS.length).toBeGreaterThan(20);
+    expect(SETTINGS.filter((name) => !table.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
