@@ -11,6 +11,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manag
 GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;
 -- SELECT … FOR UPDATE needs the privilege to UPDATE a column.
 GRANT UPDATE (id) ON challenge TO passkey_manager;
+-- The service spends a challenge once, and cannot make it unspent.
+GRANT SELECT, INSERT ON spent_challenge TO passkey_manager;
+-- They make the next periods of spent challenges and drop those whose challenges have expired, with the rights of the owner.
+GRANT EXECUTE ON FUNCTION spent_challenge_make_periods(timestamptz), spent_challenge_drop_periods(timestamptz) TO passkey_manager;
+GRANT EXECUTE ON FUNCTION count_credentials(text, text) TO passkey_manager;
 -- The service can add to the log, but cannot alter or remove what is in it.
 GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
 -- Events that are pending.

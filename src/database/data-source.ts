@@ -10,6 +10,7 @@ import { CredentialLookup1764500000000 } from './migrations/1764500000000-creden
 import { PendingEvents1764610000000 } from './migrations/1764610000000-pending-events.js';
 import { PartitionsApart1764620000000 } from './migrations/1764620000000-partitions-apart.js';
 import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-handle-lookup.js';
+import { SealedChallenges1764800000000 } from './migrations/1764800000000-sealed-challenges.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -21,6 +22,7 @@ const MIGRATIONS = [
   PendingEvents1764610000000,
   PartitionsApart1764620000000,
   UserHandleLookup1764700000000,
+  SealedChallenges1764800000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

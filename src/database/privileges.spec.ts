@@ -10,6 +10,8 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   relying_party: { service: 'SELECT INSERT UPDATE', auditor: '', migrator: ALL },
   user_handle: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
   challenge: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },
+  spent_challenge: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
+  spent_challenge_horizon: { service: '', auditor: '', migrator: ALL },
   credential: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
   audit_event: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_leaf: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
@@ -22,7 +24,13 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
 };
 
 /** The functions and procedures that others than their owner may call. */
-const ROUTINES = ['audit_empty_default(date)', 'audit_make_partitions(date,integer)'];
+const ROUTINES = [
+  'audit_empty_default(date)',
+  'audit_make_partitions(date,integer)',
+  'count_credentials(text,text)',
+  'spent_challenge_drop_periods(timestamp with time zone)',
+  'spent_challenge_make_periods(timestamp with time zone)',
+];
 
 const ROLES: DatabaseRole[] = ['service', 'auditor', 'migrator'];
 const { named } = readTestRoles();
