@@ -48,7 +48,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     const strangers = await connections.connectMany('stranger', 130);
     for (const { socket } of strangers) socket.write(STALLED);
     await signIn(2);
-    await until(() => Promise.resolve(strangers.filter(({ socket }) => socket.destroyed).length === 30));
+    await until(() => strangers.filter(({ socket }) => socket.destroyed).length === 30);
   });
 
   it('while an operator sends 400 requests at once', async () => {
@@ -56,7 +56,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     for (const { socket } of flood) socket.write(LIST.repeat(4));
     await signIn(10);
     await parties.registered('beside a flood', new Authenticator());
-    await until(() => Promise.resolve(flood.flatMap(({ statuses }) => statuses).length === 400));
+    await until(() => flood.flatMap(({ statuses }) => statuses).length === 400);
     expect(await service.readMetric(SHED)).toBeGreaterThan(0);
   });
 
@@ -81,7 +81,7 @@ describe('auth-service signs users in and registers passkeys', () => {
     const body = JSON.stringify({ rpId: 'login.example.com' });
     const head = `POST /v1/challenges/authentication HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
     for (const { socket } of many) socket.write(`${head}Content-Length: ${String(body.length)}\r\n\r\n${body}`);
-    await until(() => Promise.resolve(many.every(({ statuses }) => statuses.length === 1)));
+    await until(() => many.every(({ statuses }) => statuses.length === 1));
     expect(new Set(many.flatMap(({ statuses }) => statuses))).toEqual(new Set([201]));
     expect(await service.readMetric(SHED)).toBe(before);
   });

@@ -113,5 +113,5 @@ describe('the anchors of the audit log', () => {
       'SELECT type FROM audit_event WHERE event LIKE \'%"status_code":"anchor"%\' ORDER BY id',
     );
     expect(rows.map(({ type }) => type)).toEqual(['audit.failure', 'audit.recovery']);
-  }, 60_000);
+  });
 });

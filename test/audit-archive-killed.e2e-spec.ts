@@ -111,7 +111,7 @@ describe('the archiving of a month', () => {
     expect(killed).toBeGreaterThan(1);
     expect(await left()).toBe(0);
     await demandWhole();
-  }, 60_000);
+  });
 
   it('does nothing when it is run again', async () => {
     expect(await archive([])).toEqual({ code: 0, told: 'No month to archive.\n' });

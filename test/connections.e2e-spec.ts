@@ -3,6 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ClientCertificate } from './support/client.js';
 import { TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 let service: TestService;
 const open: TLSSocket[] = [];
@@ -33,9 +34,7 @@ async function connection(
 
 async function answers({ received }: { received: () => string }, count: number): Promise<string[]> {
   const found = (): string[] => received().match(STATUS) ?? [];
-  for (const deadline = Date.now() + 5_000; found().length < count && Date.now() < deadline;) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until(() => found().length >= count);
   return found();
 }
 
@@ -49,7 +48,7 @@ async function epoch(): Promise<unknown> {
 async function revoke(certificate: ClientCertificate): Promise<void> {
   const before = await epoch();
   await service.pki.revoke(certificate);
-  while ((await epoch()) === before) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(async () => (await epoch()) !== before);
 }
 
 describe('pipelined requests', () => {

@@ -1,7 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
 import { makeProblem } from './support/bodies.js';
@@ -9,11 +8,10 @@ import { makeTwin } from './support/certificate-twin.js';
 import { type ClientCertificate } from './support/client.js';
 import { LiveConnection } from './support/live-connection.js';
 import { toSpiffeId, TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 const UNIDENTIFIED = makeProblem(401, 'caller-unidentified');
 const DENIED = makeProblem(403, 'permission-denied');
-/** A revocation or a change must apply to live connections within 5 seconds. */
-const DEADLINE_MS = 5_000;
 const HOUR = 3_600;
 
 let service: TestService;
@@ -40,19 +38,10 @@ async function readiness(): Promise<{ status: string; details: Record<string, Re
 
 const epoch = async (): Promise<unknown> => (await readiness()).details['certificate']?.['epoch'];
 
-/** Waits until the service has noticed, at most for the permitted time. */
-async function within(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error('it is not in force after 5 seconds');
-    await sleep(50);
-  }
-}
-
 async function reloaded(change: () => Promise<unknown>): Promise<void> {
   const before = await epoch();
   await change();
-  await within(async () => (await epoch()) !== before);
+  await until(async () => (await epoch()) !== before);
 }
 
 const policyFile = (): string => join(dirname(service.pki.directory), 'access-policy.yaml');
@@ -63,7 +52,7 @@ async function withPolicy(change: (text: string) => string, act: () => Promise<v
   const write = async (text: string): Promise<void> => {
     const before = await digest();
     await writeFile(policyFile(), text);
-    await within(async () => (await digest()) !== before);
+    await until(async () => (await digest()) !== before);
   };
   await write(change(original));
   try {
@@ -106,9 +95,7 @@ describe('a certificate that is revoked', () => {
     const events = await log.collectDuring(async () => {
       await reloaded(() => service.pki.revoke(certificate));
       await caller.get();
-      await within(
-        async () => (await log.events({ type: 'trust.reload' }))[0]?.unmapped?.['epoch'] === (await epoch()),
-      );
+      await until(async () => (await log.events({ type: 'trust.reload' }))[0]?.unmapped?.['epoch'] === (await epoch()));
     });
     const codes = events.map(({ metadata, status_id, status_detail }) => [
       metadata.event_code,
@@ -133,7 +120,7 @@ describe('files that cannot be used change nothing and are reported', () => {
     await caller.get();
     await writeFile(file, content);
     try {
-      await within(async () => (await readiness()).details['certificate']?.['refused'] !== undefined);
+      await until(async () => (await readiness()).details['certificate']?.['refused'] !== undefined);
       const { status, details } = await readiness();
       const refused = expect.stringContaining(told);
       expect([status, details['certificate']]).toMatchObject(['ok', { epoch: before, refused }]);
@@ -141,7 +128,7 @@ describe('files that cannot be used change nothing and are reported', () => {
     } finally {
       await writeFile(file, good);
     }
-    await within(async () => (await readiness()).details['certificate']?.['refused'] === undefined);
+    await until(async () => (await readiness()).details['certificate']?.['refused'] === undefined);
     const [event] = await new AuditLog(service.client).events({ type: 'trust.reload' });
     expect(event).toMatchObject({ status: 'Failure', status_detail: expect.stringContaining(told) });
     const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
@@ -151,10 +138,10 @@ describe('files that cannot be used change nothing and are reported', () => {
   it('when it is the access policy, with a mistake', async () => {
     const good = await readFile(policyFile(), 'utf8');
     await writeFile(policyFile(), good.replace('passkeys:read', 'passkeys:everything'));
-    await within(async () => (await readiness()).details['access_policy']?.['refused'] !== undefined);
+    await until(async () => (await readiness()).details['access_policy']?.['refused'] !== undefined);
     expect(await connect().get()).toMatchObject({ status: 200 });
     await writeFile(policyFile(), good);
-    await within(async () => (await readiness()).details['access_policy']?.['refused'] === undefined);
+    await until(async () => (await readiness()).details['access_policy']?.['refused'] === undefined);
   });
 });
 

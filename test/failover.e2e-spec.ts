@@ -112,7 +112,7 @@ describe('after a failover that leaves the sessions alive', () => {
     const load = new Load();
     await load.succeeds(20);
     await demote();
-    await until(() => Promise.resolve(load.statuses.includes(503)));
+    await until(() => load.statuses.includes(503));
     await load.succeeds(60);
     await load.end();
     const failures = load.statuses.filter((status) => status !== 201);

@@ -1,13 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { ServiceProcess } from './support/service-process.js';
 import { until } from './support/until.js';
-
-/** The time for a start of several processes on a busy machine. */
-jest.setTimeout(120_000);
 
 let dataDir: string;
 let database: TestDatabase;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
@@ -14,9 +14,6 @@ import { Contract } from './support/contract.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { Pki } from './support/pki.js';
 import { until } from './support/until.js';
-
-/** The time for starts of several processes on a busy machine. */
-jest.setTimeout(120_000);
 
 let dataDir: string;
 let database: TestDatabase;

@@ -43,7 +43,7 @@ describe('refused requests', () => {
     for (const { socket } of strangers) socket.write(GET.repeat(70));
     const operator = await service.client.call('operator', 'GET', '/v1/audit/events');
     expect(operator.status).toBe(403);
-    await until(() => Promise.resolve(strangers.every(({ statuses }) => statuses.length === 70)));
+    await until(() => strangers.every(({ statuses }) => statuses.length === 70));
     const statuses = strangers.flatMap((connection) => connection.statuses);
     expect(statuses.filter((status) => status === 403)).toHaveLength(600);
     expect(statuses.filter((status) => status === 429)).toHaveLength(100);

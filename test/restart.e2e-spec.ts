@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,6 @@ import { requireStatus } from './support/ceremonies.js';
 import { ServiceProcess } from './support/service-process.js';
 
 const CALLERS = 8;
-
-/** The time for three crashes and four starts on a busy machine. */
-jest.setTimeout(60_000);
 
 /** The state that the service has acknowledged to auth-service, and must keep. */
 interface Acknowledged {

@@ -217,7 +217,7 @@ async function liveAndErase(strings: Strings): Promise<void> {
 
 it('every text passes every route and comes back in every view of the log as it was sent', async () => {
   await fc.assert(fc.asyncProperty(STRINGS, liveAndErase), { numRuns: RUNS, endOnFailure: true });
-}, 60_000);
+});
 
 describe('an export of events with such texts', () => {
   it('holds each event as the API shows it, except for the name of the user', async () => {

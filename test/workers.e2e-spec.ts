@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -19,9 +19,6 @@ import { Pki } from './support/pki.js';
 import { RegistrationLoad } from './support/registration-load.js';
 import { ServiceProcess } from './support/service-process.js';
 import { until } from './support/until.js';
-
-/** The time for several starts of several processes on a busy machine. */
-jest.setTimeout(120_000);
 
 const WORKERS = { PASSKEY_WORKERS: '2' };
 
@@ -286,7 +283,7 @@ describe('the primary', () => {
     await service.kill();
     await until(async () => (await recorded('service.stop', since)).length === 2);
     for (const finish of halves) expect(await finish()).toMatchObject({ status: 201 });
-    await until(() => Promise.resolve(!pids.some(isAlive)));
+    await until(() => !pids.some(isAlive));
   });
 
   it('ends and reports once what only a worker can find out', async () => {

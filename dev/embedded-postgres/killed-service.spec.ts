@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { until } from '../../test/support/until.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 
 const support = join(import.meta.dirname, '../../test/support');
@@ -96,7 +96,7 @@ describe('after kill -9 of the service', () => {
 
   it('during its first start, the next start creates the database', async () => {
     const service = launch();
-    while ((await readdir(directory)).length === 0) await sleep(5);
+    await until(async () => (await readdir(directory)).length > 0);
     expect(await readdir(directory)).toEqual([expect.stringMatching(/^postgres\.initialising-/)]);
     await killService(service);
     const { url, stop } = await startEmbeddedPostgres({ directory });
@@ -129,8 +129,11 @@ describe('a process that ends without stop()', () => {
       stdio: 'inherit',
     });
     expect(await once(child, 'exit')).toEqual([0, null]);
-    for (let wait = 0; wait < 60 && (await stat(getPostmasterPath()).catch(() => undefined)); wait += 1)
-      await sleep(50);
-    await expect(stat(getPostmasterPath())).rejects.toMatchObject({ code: 'ENOENT' });
+    await until(() =>
+      stat(getPostmasterPath()).then(
+        () => false,
+        (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
+      ),
+    );
   });
 });

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { FakeAudit } from '../../test/support/fake-audit.js';
+import { until } from '../../test/support/until.js';
 import type { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { type AccessPolicy, AccessPolicyError } from './access-policy.js';
@@ -45,8 +46,7 @@ async function start(text = policy()): Promise<void> {
 async function replace(text: string): Promise<Record<string, unknown>> {
   const before = audit.entries.length;
   await writeFile(path, text);
-  for (const deadline = Date.now() + 5_000; audit.entries.length === before && Date.now() < deadline;) await sleep(20);
-  return audit.entries[before] as unknown as Record<string, unknown>;
+  return until(() => audit.entries[before] as unknown as Record<string, unknown> | undefined);
 }
 
 const reloads = async (outcome: string): Promise<number> =>

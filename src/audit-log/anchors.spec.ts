@@ -5,14 +5,16 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { until } from '../../test/support/until.js';
 import { readNotes } from '../tlog/checkpoint-trail.js';
 import { Anchor, type AnchoredCheckpoint, type AnchorTiming } from './anchors.js';
 import { AnchorFile, type AnchorTarget, AnchorUrl } from './anchor-targets.js';
 
-const TIMING: AnchorTiming = { backoffMs: 20, maxBackoffMs: 40, timeoutMs: 100 };
+const TIMING: AnchorTiming = { backoffMs: 20, maxBackoffMs: 40, timeoutMs: 3_600_000 };
+/** For targets that hang. */
+const IMPATIENT: AnchorTiming = { ...TIMING, timeoutMs: 100 };
 
 const createCheckpoint = (size: number): AnchoredCheckpoint => ({
   size,
@@ -29,18 +31,10 @@ beforeEach(() => {
 });
 afterEach(() => Promise.all(anchors.map((anchor) => anchor.close())));
 
-function createAnchor(target: AnchorTarget): Anchor {
-  const anchor = new Anchor(target, ({ size }) => anchored.push(size), TIMING);
+function createAnchor(target: AnchorTarget, timing = TIMING): Anchor {
+  const anchor = new Anchor(target, ({ size }) => anchored.push(size), timing);
   anchors.push(anchor);
   return anchor;
-}
-
-async function waitUntil(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error('the condition did not hold within 10 s');
-    await sleep(5);
-  }
 }
 
 describe('an anchor by HTTP', () => {
@@ -77,7 +71,7 @@ describe('an anchor by HTTP', () => {
     const anchor = createAnchor(new AnchorUrl(url));
     for (const size of [1, 2, 2, 1, 3]) {
       anchor.push(createCheckpoint(size));
-      await waitUntil(() => anchored.includes(size));
+      await until(() => anchored.includes(size));
     }
     expect(received).toEqual([1, 2, 3].map((size) => createCheckpoint(size).note));
     expect([anchored, anchor.failure]).toEqual([[1, 2, 3], undefined]);
@@ -87,15 +81,18 @@ describe('an anchor by HTTP', () => {
     'reports that the receiver fails (%s), and sends the newest checkpoint when it is back',
     async (how) => {
       answer = how;
-      const anchor = createAnchor(new AnchorUrl(url));
+      const anchor = createAnchor(new AnchorUrl(url), how === 'hang' ? IMPATIENT : TIMING);
       for (const size of [1, 2, 3]) anchor.push(createCheckpoint(size));
       expect(anchor.failure).toBeUndefined();
-      await waitUntil(() => anchor.failure !== undefined);
+      await until(() => anchor.failure !== undefined);
       anchor.push(createCheckpoint(4));
       expect([received, anchored]).toEqual([[], []]);
       answer = 200;
-      await waitUntil(() => anchored.length > 0);
-      expect([received, anchored, anchor.failure]).toEqual([[createCheckpoint(4).note], [4], undefined]);
+      await until(() => anchored.includes(4));
+      // A try with the third may be under way when the receiver is back.
+      const sent = new Set(received);
+      sent.delete(createCheckpoint(3).note);
+      expect([[...sent], anchor.failure]).toEqual([[createCheckpoint(4).note], undefined]);
     },
   );
 
@@ -104,20 +101,18 @@ describe('an anchor by HTTP', () => {
     await stopServer();
     const anchor = createAnchor(new AnchorUrl(url));
     anchor.push(createCheckpoint(1));
-    await waitUntil(() => anchor.failure !== undefined);
+    await until(() => anchor.failure !== undefined);
     expect(anchor.failure).toMatch(/ECONNREFUSED/);
     await listen(port);
-    await waitUntil(() => anchored.length > 0);
+    await until(() => anchored.length > 0);
     expect(received).toEqual([createCheckpoint(1).note]);
   });
 
   it('does not delay the service’s stop', async () => {
     answer = 'hang';
-    const anchor = new Anchor(new AnchorUrl(url), () => undefined, { ...TIMING, timeoutMs: 60_000 });
+    const anchor = new Anchor(new AnchorUrl(url), () => undefined, TIMING);
     anchor.push(createCheckpoint(1));
-    const start = performance.now();
     await anchor.close();
-    expect(performance.now() - start).toBeLessThan(5_000);
   });
 });
 
@@ -140,7 +135,7 @@ describe('an anchor by file', () => {
     for (const size of [1, 2, 3]) {
       const anchor = createAnchor(new AnchorFile(path));
       anchor.push(createCheckpoint(size));
-      await waitUntil(() => anchored.includes(size));
+      await until(() => anchored.includes(size));
     }
     expect(await readFileNotes()).toEqual([1, 2, 3].map((size) => createCheckpoint(size).note));
   });
@@ -149,10 +144,10 @@ describe('an anchor by file', () => {
     await rm(directory, { recursive: true });
     const anchor = createAnchor(new AnchorFile(path));
     for (const size of [1, 2]) anchor.push(createCheckpoint(size));
-    await waitUntil(() => anchor.failure !== undefined);
+    await until(() => anchor.failure !== undefined);
     expect(anchor.failure).toMatch(/ENOENT/);
     await mkdir(directory);
-    await waitUntil(() => anchored.length > 0);
+    await until(() => anchored.length > 0);
     expect(await readFileNotes()).toEqual([createCheckpoint(2).note]);
   });
 
@@ -160,16 +155,16 @@ describe('an anchor by file', () => {
     execFileSync('mkfifo', [path]);
     const anchor = createAnchor(new AnchorFile(path));
     anchor.push(createCheckpoint(1));
-    await waitUntil(() => anchor.failure !== undefined);
+    await until(() => anchor.failure !== undefined);
     expect(anchor.failure).toMatch(/ENXIO/);
   });
 });
 
 describe('an anchor', () => {
   it('reports a destination that never finishes, and does not wait for it', async () => {
-    const anchor = createAnchor({ name: 'file', deliver: () => new Promise<void>(() => undefined) });
+    const anchor = createAnchor({ name: 'file', deliver: () => new Promise<void>(() => undefined) }, IMPATIENT);
     anchor.push(createCheckpoint(1));
-    await waitUntil(() => anchor.failure !== undefined);
+    await until(() => anchor.failure !== undefined);
     expect(anchor.failure).toBe('the delivery does not end');
   });
 });

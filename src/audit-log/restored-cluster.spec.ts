@@ -126,7 +126,7 @@ let old: Cluster;
 let other: Cluster;
 beforeAll(async () => {
   [old, other] = await Promise.all([Cluster.start(), Cluster.start()]);
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all(open.map((dataSource) => dataSource.destroy()));
   await Promise.all([old.stop(), other.stop()]);
@@ -213,7 +213,7 @@ describe('a prepared transaction', () => {
   beforeAll(async () => {
     await old.sql('ALTER SYSTEM SET max_prepared_transactions = 4');
     await old.restart();
-  }, 60_000);
+  });
 
   it('of another database, or one that has written events, does not hold the log up', async () => {
     const [replica] = await startOn(old);

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { LOG_TEST_KEYS, type LogReplica, StoredLog } from '../../test/support/stored-log.js';
+import { until } from '../../test/support/until.js';
 import { CompactRange } from '../tlog/merkle.js';
 import { readRoot } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/checkpoint.js';
@@ -241,8 +242,10 @@ describe('a pending event beside many dead rows that an old snapshot keeps', () 
     // Vacuum frees places at the beginning of the table.
     await log.sql('VACUUM audit_pending');
     inPlace.push(...(await log.replica.record(2)));
-    const deadline = Date.now() + 10_000;
-    while ((await log.leaves()).length < 8 && Date.now() < deadline) await log.replica.settle();
+    await until(async () => {
+      await log.replica.settle();
+      return (await log.leaves()).length === 8;
+    });
     expect(await log.leaves()).toEqual([...inPlace].sort());
   });
 });
@@ -273,11 +276,10 @@ describe('a turn of the sequencer', () => {
       WHERE tx::text::numeric > last_tx`;
     expect((await log.sql<{ id: string }>(after)).map(({ id }) => id)).toContain(slow);
     // A transaction of another suite on the same server may hold the number back.
-    const deadline = Date.now() + 20_000;
-    do {
+    await until(async () => {
       await log.replica.record(1);
       await log.replica.settle();
-    } while ((await log.sql(after)).length > 0 && Date.now() < deadline);
-    expect(await log.sql(after)).toHaveLength(0);
+      return (await log.sql(after)).length === 0;
+    });
   });
 });

@@ -69,7 +69,7 @@ beforeAll(async () => {
     {} as AuthenticatorsService,
     service,
   );
-}, 60_000);
+});
 beforeEach(() => {
   statements = [];
 });

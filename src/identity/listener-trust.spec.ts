@@ -15,6 +15,7 @@ import {
   issueServer as serverCertificate,
   TrustFiles,
 } from '../../test/support/trust-files.js';
+import { until } from '../../test/support/until.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { describeTrust, ListenerTrust } from './listener-trust.js';
@@ -50,11 +51,7 @@ afterEach(async () => {
 async function reload(): Promise<void> {
   const before = trust.epoch;
   const failures = audit.entries.length;
-  const deadline = Date.now() + 5_000;
-  while (trust.epoch === before && audit.entries.length === failures && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  if (Date.now() >= deadline) throw new Error('nobody noticed');
+  await until(() => trust.epoch !== before || audit.entries.length > failures);
 }
 
 /** Returns the subject of the server's certificate, or `refused`. */

@@ -27,7 +27,7 @@ describe('log lines', () => {
     logger.info('second');
     expect(messages()).toEqual([]);
     logger.warn('third');
-    await until(() => Promise.resolve(messages().length === 3));
+    await until(() => messages().length === 3);
     expect(messages()).toEqual(['first', 'second', 'third']);
   });
 
@@ -35,7 +35,7 @@ describe('log lines', () => {
     const logger = createBufferedLogger(new LogOutput(fd), { level: 'info' });
     const thrown = new TypeError('broken', { cause: 'not shown' });
     for (const error of [thrown, 'a text']) logger.warn({ error }, 'failed');
-    await until(() => Promise.resolve(written().length === 2));
+    await until(() => written().length === 2);
     expect(written().map((line) => (JSON.parse(line) as { error: unknown }).error)).toEqual([
       { name: 'TypeError', message: 'broken', stack: thrown.stack },
       { name: 'string', message: 'a text' },
@@ -45,7 +45,7 @@ describe('log lines', () => {
   it('wait for a moment at most', async () => {
     createBufferedLogger(new LogOutput(fd), { level: 'info' }).info('alone');
     expect(messages()).toEqual([]);
-    await until(() => Promise.resolve(messages().length === 1));
+    await until(() => messages().length === 1);
   });
 
   it('are complete and in order, however many come while others are being written', async () => {
@@ -53,7 +53,7 @@ describe('log lines', () => {
     const lines = Array.from({ length: 2_000 }, (_, n) => `${String(n)} ${'x'.repeat(100)}`);
     for (const line of lines) output.write(`${line}\n`);
     output.flush();
-    await until(() => Promise.resolve(written().length === lines.length));
+    await until(() => written().length === lines.length);
     expect(written()).toEqual(lines);
     expect(output).toMatchObject({ lost: 0, failure: undefined });
   });
@@ -74,7 +74,7 @@ onLinux('a full disk', () => {
     const output = new LogOutput(full);
     output.write('one\ntwo\n');
     output.flush();
-    await until(() => Promise.resolve(output.lost === 2));
+    await until(() => output.lost === 2);
     expect(output.failure).toBe('ENOSPC');
     output.write('three\n');
     output.flushAtExit();
@@ -91,7 +91,7 @@ onLinux('a pipe', () => {
     await new Promise((resolve) => reader.once('exit', resolve));
     output.write('nobody hears this\n');
     output.flush();
-    await until(() => Promise.resolve(output.lost === 1));
+    await until(() => output.lost === 1);
     expect(['EPIPE', 'EBADF', 'ECONNRESET']).toContain(output.failure);
   });
 

@@ -14,7 +14,7 @@ export interface TestDatabase {
 }
 
 /** Milliseconds that suites may wait for the template, because PostgreSQL makes one copy at a time. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 /** SQLSTATE object_in_use: "source database is being accessed by other users". */
 const OBJECT_IN_USE = '55006';

@@ -45,7 +45,7 @@ export class RawConnection {
   }
 
   async answers(count: number): Promise<number[]> {
-    await until(() => Promise.resolve(this.statuses.length >= count));
+    await until(() => this.statuses.length >= count);
     return this.statuses;
   }
 

@@ -16,7 +16,7 @@ export class RegistrationLoad {
 
   async more(count: number): Promise<void> {
     const enough = this.acknowledged.length + count;
-    await until(() => Promise.resolve(this.acknowledged.length >= enough));
+    await until(() => this.acknowledged.length >= enough);
   }
 
   /** @returns the acknowledged registrations */
