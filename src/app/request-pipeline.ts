@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { PermissionGuard } from '../access/permission.guard.js';
 import type { WatchedSettings } from '../app.module.js';
 import { Refusals } from '../audit/refusals.js';
+import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { type Clock, CLOCK } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { assignRequestId, orderExchanges, refuseConnection, toUnparsableProblem } from '../http/exchanges.js';
@@ -122,8 +123,9 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   admission.registerHook(fastify);
   delayExcessAnswers(fastify);
 
-  // onClose: no request runs any more, so the counts of refusals are complete.
+  // onClose: no request runs any more, so the counts of refusals and challenges are complete.
   fastify.addHook('onClose', () => app.get(Refusals).stop());
+  fastify.addHook('onClose', () => app.get(ChallengeCounts).stop());
 }
 
 function isNamed(name: string, certificate: X509Certificate): boolean {

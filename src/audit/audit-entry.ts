@@ -23,6 +23,7 @@ type OcsfActivity = readonly [categoryUid: number, classUid: number, activityId:
 export const AUDIT_EVENTS = {
   'challenge.issue': [3, 3002, 6, 'Preauth'],
   'challenge.limit': [3, 3002, 6, 'Preauth'],
+  'challenge.summary': [3, 3002, 6, 'Preauth'],
   'credential.verify': [3, 3002, 1, 'Logon'],
   'credential.register': [3, 3001, 10, 'MFA Factor Enable'],
   'credential.revoke': [3, 3001, 11, 'MFA Factor Disable'],

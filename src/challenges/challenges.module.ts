@@ -13,7 +13,9 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { ChallengeRepository } from './challenge.repository.js';
+import { ChallengeCounts } from './challenge-counts.js';
 import { ChallengeEntity } from './challenge.entity.js';
+import { ChallengePace } from './challenge-pace.js';
 import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
@@ -26,6 +28,8 @@ import { UserLimiter } from './user-limiter.js';
   imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
   providers: [
+    ChallengeCounts,
+    ChallengePace,
     ChallengeRepository,
     UserHandleRepository,
     ChallengesService,

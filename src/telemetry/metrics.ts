@@ -61,6 +61,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly challengesIssued = new Counter({
+    name: 'passkey_challenges_issued_total',
+    help: 'Issued challenges by ceremony',
+    labelNames: ['ceremony'],
+    registers: [this.registry],
+  });
+
   readonly handshakesRefused = new Counter({
     name: 'passkey_tls_handshakes_refused_total',
     help: 'TLS handshakes that failed',
