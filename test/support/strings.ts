@@ -93,6 +93,7 @@ function isTaken(text: string): boolean {
 
 /** Spellings of a string in JSON that every reader must read as the same string. */
 export interface Spelling {
+  readonly name: string;
   readonly json: (text: string) => string;
   readonly url: (text: string) => string;
 }
@@ -103,8 +104,9 @@ const escapeBytes = (text: string, digits: (byte: string) => string): string =>
   Array.from(Buffer.from(text), (byte) => `%${digits(byte.toString(16).padStart(2, '0'))}`).join('');
 
 export const SPELLINGS: readonly Spelling[] = [
-  { json: JSON.stringify, url: encodeURIComponent },
+  { name: 'as JavaScript does', json: JSON.stringify, url: encodeURIComponent },
   {
+    name: 'in lower-case hexadecimal',
     json: (text) =>
       `"${toCodeUnits(text)
         .map((code) => `\\u${toHex(code)}`)
@@ -112,6 +114,7 @@ export const SPELLINGS: readonly Spelling[] = [
     url: (text) => escapeBytes(text, (byte) => byte.toLowerCase()),
   },
   {
+    name: 'in upper-case hexadecimal',
     json: (text) =>
       `"${toCodeUnits(text)
         .map((code) => `\\u${toHex(code).toUpperCase()}`)
@@ -119,6 +122,7 @@ export const SPELLINGS: readonly Spelling[] = [
     url: (text) => escapeBytes(text, (byte) => byte.toUpperCase()),
   },
   {
+    name: 'with needless escapes',
     json: (text) =>
       JSON.stringify(text)
         .replaceAll('/', () => '\\/')
@@ -128,12 +132,12 @@ export const SPELLINGS: readonly Spelling[] = [
 ];
 
 /** Writes JSON whose strings have this spelling. */
-export function spell(value: unknown, { json }: Spelling): string {
+export function spell(value: unknown, { json }: Pick<Spelling, 'json'>): string {
   if (typeof value === 'string') return json(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map((item) => spell(item, { json, url: json })).join()}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => spell(item, { json })).join()}]`;
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return `{${members.map(([name, member]) => `${json(name)}:${spell(member, { json, url: json })}`).join()}}`;
+  return `{${members.map(([name, member]) => `${json(name)}:${spell(member, { json })}`).join()}}`;
 }
 
 /** Values that every route refuses as text. */
