@@ -16,7 +16,7 @@ interface IssueTimes {
 }
 
 const MINUTE_MS = 60_000;
-/** The number of keys in a generation. Each key takes about 160 bytes, and 8 to 16 more for each further challenge. */
+/** The number of keys in a generation. Each key takes about 180 bytes, and 8 to 16 more for each further challenge. */
 const GENERATION_KEYS = 100_000;
 
 /**
