@@ -8,6 +8,7 @@ import { AuditService } from '../audit/audit.service.js';
 import { CheckpointScheduler } from '../audit-log/checkpoint-scheduler.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { MetadataFile } from '../authenticators/metadata-file.js';
+import { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
 import type { Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from '../config/config.js';
 import { keepNewestConnections, setRequestTimeouts } from '../http/connection-limits.js';
@@ -27,6 +28,7 @@ export function createServiceManagement(
   const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
   const log = app.get(CheckpointScheduler);
   const bindingKey = app.get(BindingKeyCheck);
+  const periods = app.get(SpentChallengePeriods);
   const identity = {
     trust: app.get(ListenerTrust),
     access: app.get(PolicyStore),
@@ -40,6 +42,7 @@ export function createServiceManagement(
     authenticatorFiles: { metadata: () => metadata.describeState(), attestationRoots: () => roots.describeState() },
     identity: () => identity,
     bindingKey: () => bindingKey.sample,
+    spentChallenges: () => periods.end,
     auditLog: () => (log.isActive ? log.getState() : undefined),
   };
   return createManagementApp(ManagementModule.forService(service), pino);

@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { findPartitionLockHolders } from './log-locks.repository.js';
 import { LogFailures } from './log-failures.js';
+import { isLockTimeout } from '../database/lock-timeout.js';
 import type { Queryable } from '../database/named-statement.js';
 
 const LOOK_MS = 10_000;
@@ -111,7 +112,7 @@ export async function makeMonths(through: Queryable, now: Date): Promise<Refused
     } catch (error) {
       refused[month.slice(0, 7)] = String(error);
       // Each further wait would hold up every other session.
-      if (isBusy(error)) return { refused, busy: true };
+      if (isLockTimeout(error)) return { refused, busy: true };
     }
   }
   return { refused, busy: false };
@@ -120,11 +121,4 @@ export async function makeMonths(through: Queryable, now: Date): Promise<Refused
 /** Returns the first day of a month, such as `2026-12-01`. */
 function formatFirstOfMonth(now: Date, ahead: number): string {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead)).toISOString().slice(0, 10);
-}
-
-/** SQLSTATE lock_not_available */
-const BUSY = '55P03';
-
-function isBusy(error: unknown): boolean {
-  return (error as { driverError?: { code?: unknown } }).driverError?.code === BUSY;
 }

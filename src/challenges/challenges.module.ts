@@ -8,6 +8,7 @@
  *  3. A user without passkeys is shown decoys (decoy.ts), whose shapes are those of real lists (decoy-shapes.ts).
  *  4. src/credentials/answer.repository.ts redeems a challenge. expired-challenge-purger.ts deletes those that nobody
  *     answers.
+ *  5. spent-challenge-periods.ts makes and drops the partitions of the table that tells which challenges are spent.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -20,6 +21,7 @@ import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { ExpiredChallengePurger } from './expired-challenge-purger.js';
+import { SpentChallengePeriods } from './spent-challenge-periods.js';
 import { UserHandleEntity } from './user-handle.entity.js';
 import { UserHandleRepository } from './user-handle.repository.js';
 import { UserLimiter } from './user-limiter.js';
@@ -34,9 +36,10 @@ import { UserLimiter } from './user-limiter.js';
     UserHandleRepository,
     ChallengesService,
     ExpiredChallengePurger,
+    SpentChallengePeriods,
     UserLimiter,
     DecoyShapes,
   ],
-  exports: [ChallengesService, UserHandleRepository],
+  exports: [ChallengesService, SpentChallengePeriods, UserHandleRepository],
 })
 export class ChallengesModule {}

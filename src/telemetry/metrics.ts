@@ -162,6 +162,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly spentChallengePeriodsEnd = new Gauge({
+    name: 'passkey_spent_challenge_periods_end_timestamp_seconds',
+    help: 'Unix time up to which the table of spent challenges has partitions, so that challenges can be spent',
+    aggregator: 'min',
+    registers: [this.registry],
+  });
+
   /** Absent if no FIDO metadata is configured. */
   readonly metadataNextUpdate = new Gauge({
     name: 'passkey_metadata_next_update_timestamp_seconds',

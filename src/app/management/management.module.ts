@@ -18,6 +18,8 @@ import {
   IDENTITY,
   type IdentityReading,
   Readiness,
+  SPENT_CHALLENGES,
+  type SpentChallengesReading,
 } from './readiness.js';
 
 /**
@@ -35,6 +37,7 @@ export class ManagementModule {
     identity: IdentityReading;
     auditLog: AuditLogReading;
     bindingKey: BindingKeyReading;
+    spentChallenges: SpentChallengesReading;
     clock: Clock;
   }): DynamicModule {
     return createManagementModule([
@@ -49,6 +52,7 @@ export class ManagementModule {
       { provide: IDENTITY, useValue: service.identity },
       { provide: AUDIT_LOG, useValue: service.auditLog },
       { provide: BINDING_KEY, useValue: service.bindingKey },
+      { provide: SPENT_CHALLENGES, useValue: service.spentChallenges },
       { provide: CLOCK, useValue: service.clock },
       { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.listIndicators() },
       { provide: EXPOSITION, useValue: () => service.metrics.registry.metrics() },

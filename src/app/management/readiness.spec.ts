@@ -27,6 +27,7 @@ let now: Date;
 let log: { standsStillSince: string | undefined; lagSeconds: number } | undefined;
 let findings: DatabaseFindings;
 let sample: BindingKeySample | undefined;
+let spendableUntil: Date | undefined;
 let root: Issued;
 let other: Issued;
 let own: Issued;
@@ -51,6 +52,7 @@ const readiness = new Readiness(
   (() => log) as AuditLogReading,
   { metadata: () => undefined, attestationRoots: () => roots },
   () => sample,
+  () => spendableUntil,
   { run: () => Promise.resolve(findings) } as unknown as DatabaseProbe,
   indicators,
 );
@@ -213,6 +215,22 @@ describe('the readiness check access_policy', () => {
     expect(readiness.checkAccessPolicy()).toEqual({
       access_policy: { status: 'up', digest: 'd16e57', refused: 'a mistake' },
     });
+  });
+});
+
+describe('the readiness check spent_challenges', () => {
+  it('says until when challenges can be spent, and is down from then on', () => {
+    spendableUntil = hours(90);
+    const until = spendableUntil.toISOString();
+    now = hours(89.99);
+    expect(readiness.checkSpentChallenges()).toEqual({ spent_challenges: { status: 'up', until } });
+    now = hours(90);
+    expect(readiness.checkSpentChallenges()).toMatchObject({ spent_challenges: { status: 'down', until } });
+  });
+
+  it('is down before anyone has looked', () => {
+    spendableUntil = undefined;
+    expect(readiness.checkSpentChallenges()).toMatchObject({ spent_challenges: { status: 'down' } });
   });
 });
 

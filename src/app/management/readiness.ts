@@ -36,6 +36,10 @@ export const AUDIT_LOG = Symbol('AuditLogReading');
 export type BindingKeyReading = () => BindingKeySample | undefined;
 export const BINDING_KEY = Symbol('BindingKeyReading');
 
+/** Challenges can be spent up to this time; undefined before the first look. */
+export type SpentChallengesReading = () => Date | undefined;
+export const SPENT_CHALLENGES = Symbol('SpentChallengesReading');
+
 /** Checks every condition that the service needs in order to be useful. */
 @Injectable()
 export class Readiness {
@@ -45,6 +49,7 @@ export class Readiness {
     @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
     @Inject(AUTHENTICATOR_FILES) private readonly files: AuthenticatorFiles,
     @Inject(BINDING_KEY) private readonly readBindingKey: BindingKeyReading,
+    @Inject(SPENT_CHALLENGES) private readonly readSpentChallenges: SpentChallengesReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -59,6 +64,7 @@ export class Readiness {
       () => this.checkMetadata(),
       () => this.checkLog(),
       () => this.checkBindingKey(),
+      () => this.checkSpentChallenges(),
       () => this.checkAttestationRoots(),
     ];
   }
@@ -147,6 +153,14 @@ export class Readiness {
     return hasMatchingKey(sample)
       ? check.up()
       : check.down({ message: 'it does not fit the credential rows', ...sample });
+  }
+
+  /** Down when the present time has no partition of spent challenges: every answer would fail. */
+  checkSpentChallenges(): HealthIndicatorResult {
+    const until = this.readSpentChallenges();
+    const check = this.indicators.check('spent_challenges');
+    if (until && until > this.clock.now()) return check.up({ until: until.toISOString() });
+    return check.down({ until: until?.toISOString(), message: 'the present time has no partition' });
   }
 
   private reportFinding(key: string, wrong: string | undefined): HealthIndicatorResult {

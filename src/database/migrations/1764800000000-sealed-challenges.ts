@@ -92,7 +92,7 @@ const MAKE_PERIODS = `
 const DROP_PERIODS = `
   CREATE FUNCTION spent_challenge_drop_periods(at timestamptz) RETURNS integer ${AS_OWNER} AS $$
     DECLARE
-      horizon CONSTANT integer := spent_challenge_period(least(at, clock_timestamp())) - 2;
+      horizon CONSTANT integer := least(spent_challenge_period(at), spent_challenge_period(clock_timestamp())) - 2;
       ended integer[];
     BEGIN
       FOR turn IN 1 .. 2 LOOP
