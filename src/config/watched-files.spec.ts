@@ -1,20 +1,14 @@
 import { mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { FilePair } from '../../test/support/file-pair.js';
+import { until } from '../../test/support/until.js';
 
 let pair: FilePair;
 beforeEach(async () => {
   pair = await FilePair.create();
 });
 afterEach(() => pair.remove());
-
-async function waitUpTo(milliseconds: number, holds: () => boolean): Promise<boolean> {
-  const deadline = Date.now() + milliseconds;
-  while (!holds() && Date.now() < deadline) await sleep(20);
-  return holds();
-}
 
 describe('the first reading', () => {
   it('gives the first value', async () => {
@@ -103,28 +97,32 @@ describe('a change', () => {
   });
 
   it('is not read while it is being written', async () => {
-    const files = await pair.open();
+    let rests = 0;
+    const files = await pair.open(undefined, async () => {
+      rests += 1;
+      expect(pair.readings).toBe(1);
+      if (rests < 10) await pair.writeBoth('2'.repeat(rests));
+    });
     await pair.write('a', '');
-    const looking = pair.look(files);
-    for (let size = 1; size <= 40; size += 1) {
-      await pair.writeBoth('2'.repeat(size));
-      await sleep(5);
-    }
-    expect(pair.readings).toBe(1);
-    await looking;
-    expect([pair.readings, pair.reported]).toEqual([2, [`1 → ${'2'.repeat(40)}`]]);
+    await pair.look(files);
+    expect([rests, pair.readings, pair.reported]).toEqual([10, 2, [`1 → ${'2'.repeat(9)}`]]);
   });
 
-  it('is awaited only for a limited time', async () => {
-    const files = await pair.open();
-    await pair.write('a', '2');
-    let size = 1;
-    const writing = setInterval(() => void pair.write('a', '2'.repeat((size += 1))), 20);
-    const began = Date.now();
+  it('is awaited for ten rests at most', async () => {
+    let rests = 0;
+    const files = await pair.open(undefined, () => pair.write('a', '2'.repeat((rests += 1))));
+    await pair.write('a', '');
     await pair.look(files);
-    clearInterval(writing);
-    expect(Date.now() - began).toBeGreaterThan(900);
-    expect(pair.readings).toBe(2);
+    expect([rests, pair.readings]).toEqual([10, 2]);
+  });
+
+  it('is given a tenth of a second between two comparisons', async () => {
+    const files = await pair.open();
+    await pair.writeBoth('2');
+    const began = performance.now();
+    await pair.look(files);
+    // A timer may fire a millisecond early.
+    expect(performance.now() - began).toBeGreaterThanOrEqual(99);
   });
 
   it('that its listener cannot use is not loaded', async () => {
@@ -147,13 +145,30 @@ describe('a change', () => {
 });
 
 describe('watching', () => {
-  it('loads a change within a second and a half', async () => {
+  beforeEach(() => {
+    jest.useFakeTimers({
+      doNotFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'queueMicrotask'],
+    });
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('looks at the files every half second, and loads each change', async () => {
+    const early = await pair.open();
+    early.watch(pair.reports);
+    await pair.writeBoth('2');
+    jest.advanceTimersByTime(499);
+    await early.close();
+    expect(pair.reported).toEqual([]);
     const files = await pair.open();
     files.watch(pair.reports);
-    await pair.writeBoth('2');
-    expect(await waitUpTo(1_500, () => pair.reported.length > 0)).toBe(true);
-    await pair.writeBoth('3');
-    expect(await waitUpTo(1_500, () => files.value === '3')).toBe(true);
+    for (const [at, content] of ['3', '4'].entries()) {
+      await pair.writeBoth(content);
+      jest.advanceTimersByTime(500);
+      await until(() => pair.reported.length > at);
+    }
+    expect(pair.reported).toEqual(['2 → 3', '3 → 4']);
   });
 
   it('does not begin another look while one is under way', async () => {
@@ -165,21 +180,25 @@ describe('watching', () => {
     });
     files.watch(pair.reports);
     await pair.writeBoth('2');
-    await sleep(1_800);
-    expect(looks).toBe(2);
+    jest.advanceTimersByTime(500);
+    await until(() => looks === 2);
+    jest.advanceTimersByTime(5_000);
     resolve('2');
     await files.close();
-    expect(pair.reported).toEqual(['1 → 2']);
+    expect([looks, pair.reported]).toEqual([2, ['1 → 2']]);
   });
 
   it('ends with close, which waits for the look in progress', async () => {
     const files = await pair.open();
     files.watch(pair.reports);
-    await sleep(550);
-    await files.close();
     await pair.writeBoth('2');
-    await sleep(1_000);
-    expect([files.value, pair.reported]).toEqual(['1', []]);
+    jest.advanceTimersByTime(500);
+    await files.close();
+    expect(pair.reported).toEqual(['1 → 2']);
+    await pair.writeBoth('3');
+    jest.advanceTimersByTime(5_000);
+    await files.close();
+    expect([files.value, pair.reported]).toEqual(['2', ['1 → 2']]);
   });
 
   it('can be closed before it has begun', async () => {

@@ -36,18 +36,21 @@ export class WatchedFiles<Value> {
     private readonly read: (held: Value | undefined) => Promise<Value>,
     private seen: string,
     private held: Value,
+    private readonly rest: () => Promise<void>,
   ) {}
 
   /**
    * @param read returns `held` itself if the files describe the same value as before
+   * @param rest waits before the next comparison of files that change
    * @throws the error of `read`: the first reading must succeed
    */
   static async open<Value>(
     paths: readonly string[],
     read: (held: Value | undefined) => Promise<Value>,
+    rest = (): Promise<void> => sleep(REST_MS),
   ): Promise<WatchedFiles<Value>> {
     const seen = await fingerprintFiles(paths);
-    return new WatchedFiles(paths, read, seen, await read(undefined));
+    return new WatchedFiles(paths, read, seen, await read(undefined), rest);
   }
 
   get value(): Value {
@@ -111,7 +114,7 @@ export class WatchedFiles<Value> {
   private async waitUntilAtRest(): Promise<string> {
     let seen = await fingerprintFiles(this.paths);
     for (let rests = 0; seen !== this.seen && rests < MAX_RESTS; rests += 1) {
-      await sleep(REST_MS);
+      await this.rest();
       const later = await fingerprintFiles(this.paths);
       if (later === seen) break;
       seen = later;

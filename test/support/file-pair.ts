@@ -50,8 +50,8 @@ export class FilePair {
     return a === held ? held : a;
   }
 
-  async open(read = this.read.bind(this)): Promise<WatchedFiles<string>> {
-    const files = await WatchedFiles.open(this.paths, read);
+  async open(read = this.read.bind(this), rest?: () => Promise<void>): Promise<WatchedFiles<string>> {
+    const files = await WatchedFiles.open(this.paths, read, rest);
     this.opened.push(files);
     return files;
   }
