@@ -89,13 +89,12 @@ describe('a client that holds connections to the management listener', () => {
 
   it('does not keep the service from stopping', async () => {
     const stopped = await TestService.start();
+    Object.assign(stopped.running.management.getHttpServer(), { headersTimeout: 0, requestTimeout: 0 });
     const { hostname, port } = new URL(stopped.running.managementUrl);
     const socket = connect(Number(port), hostname, () => socket.write('GET /health/ready HTTP/1.1\r\n'));
     socket.on('error', () => undefined);
     await once(socket, 'connect');
-    const begun = Date.now();
     await stopped.stop();
-    expect(Date.now() - begun).toBeLessThan(9_000);
   });
 });
 

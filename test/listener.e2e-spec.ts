@@ -91,7 +91,9 @@ describe('the running listener', () => {
       if (trickle !== undefined) parts.push(setInterval(() => connection.socket.write(trickle), 100));
     };
     beforeAll(async () => {
-      Object.assign(server, { headersTimeout: 300, requestTimeout: 500, keepAliveTimeout: 300 });
+      const heard = new Set<Socket>();
+      const listen = (socket: Socket): unknown => socket.once('data', () => heard.add(socket));
+      server.on('secureConnection', listen).keepAliveTimeout = 300;
       await Promise.all([
         write('nothing', ''),
         write('half a head', 'GET /v1/credentials HTTP/1.1\r\nHost: '),
@@ -102,6 +104,10 @@ describe('the running listener', () => {
         write('a request, and nothing more', GET),
         write('a request, and empty lines', GET, '\r\n'),
       ]);
+      await until(() => heard.size === Object.keys(late).length - 1);
+      for (const name of ['a request, and nothing more', 'a request, and empty lines']) await late[name]!.answers(1);
+      server.off('secureConnection', listen);
+      Object.assign(server, { headersTimeout: 300, requestTimeout: 500 });
     });
     afterAll(() => {
       for (const part of parts) clearInterval(part);

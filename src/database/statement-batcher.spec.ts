@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { makeIssueInput, CALLER, NOW, openHotPathDatabase, makeAcceptInput } from '../../test/support/ceremony-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
+import { until } from '../../test/support/until.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
@@ -49,9 +50,9 @@ class FakeStatement implements RowsStatement<string, string> {
 const createSqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
 
 describe('concurrent runs of a statement', () => {
-  const startBatcher = (keyOf: (row: string) => string | undefined = () => undefined) => {
+  const startBatcher = (keyOf: (row: string) => string | undefined = () => undefined, patience = 3_600_000) => {
     const statement = new FakeStatement();
-    return { statement, combined: new StatementBatcher(statement, {} as never, keyOf) };
+    return { statement, combined: new StatementBatcher(statement, {} as never, keyOf, patience) };
   };
 
   it('are sent together when they begin in one turn of the event loop', async () => {
@@ -96,16 +97,16 @@ describe('concurrent runs of a statement', () => {
   });
 
   it('do not wait for a slow one; at most two are in flight', async () => {
-    const { statement, combined } = startBatcher();
+    const { statement, combined } = startBatcher(() => undefined, 20);
     const results: Promise<unknown>[] = [];
     for (const row of ['stuck', 'b']) {
       results.push(combined.run(row));
       await waitForTurn();
     }
-    await sleep(150);
+    await until(() => statement.rows.length === 2);
     expect(statement.rows).toEqual([['stuck'], ['b']]);
     results.push(combined.run('c'));
-    await sleep(150);
+    await sleep(50);
     expect(statement.rows).toEqual([['stuck'], ['b']]);
     statement.runs[1]!.answer();
     await results[1];

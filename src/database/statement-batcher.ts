@@ -36,11 +36,15 @@ export class StatementBatcher<Row, Result> {
   private slow = 0;
   private due = false;
 
-  /** @param keyOf undefined: the row may go with any other */
+  /**
+   * @param keyOf undefined: the row may go with any other
+   * @param patience milliseconds after which a statement takes long
+   */
   constructor(
     private readonly statement: RowsStatement<Row, Result>,
     private readonly through: Queryable,
     private readonly keyOf: (row: Row) => string | undefined,
+    private readonly patience = PATIENCE_MS,
   ) {}
 
   /**
@@ -90,7 +94,7 @@ export class StatementBatcher<Row, Result> {
       slow = 1;
       this.slow += 1;
       this.scheduleSend();
-    }, PATIENCE_MS);
+    }, this.patience);
     this.inFlight += 1;
     await this.deliver(rows);
     this.inFlight -= 1;

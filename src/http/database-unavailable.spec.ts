@@ -135,7 +135,7 @@ describe('an error that node-postgres really throws is classified', () => {
       'the statement takes too long',
       () => errorOf((pool) => pool.query('SELECT pg_sleep(5)'), { statement_timeout: 20 }),
     ],
-    ['the answer takes too long', () => errorOf((pool) => pool.query('SELECT pg_sleep(0.3)'), { query_timeout: 20 })],
+    ['the answer takes too long', () => errorOf((pool) => pool.query('SELECT pg_sleep(5)'), { query_timeout: 20 })],
     [
       'the transaction is read only',
       () => errorOf((pool) => pool.query('DELETE FROM challenge'), { options: '-c default_transaction_read_only=on' }),
@@ -143,7 +143,7 @@ describe('an error that node-postgres really throws is classified', () => {
     [
       'the pool is busy for too long',
       () =>
-        errorOf((pool) => Promise.all([pool.query('SELECT pg_sleep(0.3)'), pool.query('SELECT 1')]), {
+        errorOf((pool) => Promise.all([pool.query('SELECT pg_sleep(5)'), pool.query('SELECT 1')]), {
           connectionTimeoutMillis: 50,
         }),
     ],

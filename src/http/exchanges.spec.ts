@@ -13,6 +13,8 @@ const MIB = 1_024 * 1_024;
 const STATUS = /HTTP\/1\.1 \d{3}/g;
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+/** Time limits for a request that has begun to arrive: milliseconds. */
+const IMPATIENT = { headersTimeout: 60, requestTimeout: 80 };
 const GET_WAITING = 'GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n';
 
 let fastify: FastifyInstance;
@@ -26,6 +28,10 @@ let logged: string[];
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
+  await start(3_600_000);
+});
+
+async function start(maxLinger: number): Promise<void> {
   [answer, admit, begun, logged] = [Promise.withResolvers(), Promise.withResolvers(), 0, []];
   const problems = new ProblemFilter();
   fastify = Fastify({
@@ -47,7 +53,7 @@ beforeEach(async () => {
     logged.push(id);
     done();
   });
-  orderExchanges(fastify, 1_000);
+  orderExchanges(fastify, maxLinger);
   fastify.all('/', () => 'parsed');
   fastify.get('/waiting', async () => {
     begun += 1;
@@ -57,7 +63,7 @@ beforeEach(async () => {
   fastify.get('/admitted', () => (begun += 1));
   fastify.get('/large', () => 'x'.repeat(200_000));
   await fastify.listen({ port: 0, host: '127.0.0.1' });
-});
+}
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   answer.resolve();
@@ -174,11 +180,14 @@ describe('a connection that sends bytes which the HTTP parser cannot read', () =
     ['a head', 'GET / HTTP/1.1\r\nhost: a\r\n'],
     ['a body', 'POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'],
   ])('gets the answer that %s is late, once', async (_, text) => {
-    fastify.server.headersTimeout = 60;
-    fastify.server.requestTimeout = 80;
+    const accepted = once(fastify.server, 'connection') as Promise<[Socket]>;
     const socket = await open();
+    const reading = readToEnd(socket);
     socket.write(text);
-    const answers = await readToEnd(socket);
+    const [connection] = await accepted;
+    await waitUntil(() => connection.bytesRead === text.length);
+    Object.assign(fastify.server, IMPATIENT);
+    const answers = await reading;
     expect(answers.match(STATUS)).toEqual(['HTTP/1.1 400']);
     expect(parseLastAnswer(answers).body).toMatchObject({
       invalid: [{ detail: 'the request did not arrive in time' }],
@@ -265,6 +274,8 @@ describe('an answer before the end of its request', () => {
   });
 
   it('ends the connection of a client that neither sends nor closes', async () => {
+    await fastify.close();
+    await start(100);
     const accepted = once(fastify.server, 'connection') as Promise<[Socket]>;
     const socket = await open(true);
     socket.resume().write(head(2 * MIB));
@@ -272,12 +283,11 @@ describe('an answer before the end of its request', () => {
   });
 
   it('is the only answer when the rest of its request never comes', async () => {
-    fastify.server.headersTimeout = 60;
-    fastify.server.requestTimeout = 80;
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(head(9).replace('application/json', 'application/xml'));
     await once(socket, 'data');
+    Object.assign(fastify.server, IMPATIENT);
     socket.write('{');
     expect((await answers).match(STATUS)).toEqual(['HTTP/1.1 415']);
   });
@@ -295,12 +305,13 @@ describe('an idle connection', () => {
   });
 
   it('answers a request that begins before its time is over and is complete afterwards', async () => {
-    fastify.server.keepAliveTimeout = 100;
+    // node:http adds a second.
+    fastify.server.keepAliveTimeout = 2_000;
     const socket = await open();
     const answers = readToEnd(socket);
     socket.write(GET);
-    await sleep(600);
-    for (const part of ['GET / HTTP/1.1\r\n', 'Host: a\r\n', 'Connection: close\r\n\r\n']) {
+    await once(socket, 'data');
+    for (const part of 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'.match(/[^]{1,5}/g)!) {
       socket.write(part);
       await sleep(400);
     }

@@ -90,16 +90,15 @@ describe('a trial handshake accepts what OpenSSL accepts:', () => {
 
   it('an authority whose root’s list has ended in use, while another list is replaced', async () => {
     const between = await issueAuthority({ subject: 'CN=Between' }, trust.root);
-    const second = (): number => Math.ceil(Date.now() / 1_000) * 1_000;
-    const soon = new Date(second() + 2_000);
+    const end = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 3_600_000);
     trust.write('ca.crt', trust.root.pem + between.pem);
-    trust.write('ca.crl', makeRevocationList(trust.root, { nextUpdate: soon }) + makeRevocationList(between));
+    trust.write('ca.crl', makeRevocationList(trust.root, { nextUpdate: end }) + makeRevocationList(between));
     const held = await read();
     trust.write(
       'ca.crl',
-      makeRevocationList(trust.root, { nextUpdate: soon }) + makeRevocationList(between, { number: 2 }),
+      makeRevocationList(trust.root, { nextUpdate: end }) + makeRevocationList(between, { number: 2 }),
     );
-    const later = await readTrustMaterial(trust.files, new Date(soon.getTime() + 1_000), held);
+    const later = await readTrustMaterial(trust.files, new Date(end.getTime() + 1_000), held);
     expect(later.revocationLists.map(({ number }) => number).sort()).toEqual([1n, 2n]);
   });
 });
