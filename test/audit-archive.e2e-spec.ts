@@ -258,7 +258,8 @@ describe('a year of the log', () => {
         FROM audit_checkpoint c ORDER BY c.size`);
     // One more event, in the same hour as an event of an archived month.
     await service.sql(`
-      INSERT INTO audit_checkpoint SELECT size - 1, root, frontier, last_tx, last_id, note, created_at
+      INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at)
+      SELECT size - 1, root, frontier, last_id, note, created_at
         FROM audit_checkpoint c
        WHERE EXISTS (SELECT FROM audit_archive WHERE size - 1 BETWEEN from_leaf AND to_leaf AND size <= to_leaf)
          AND NOT EXISTS (SELECT FROM audit_checkpoint WHERE size = c.size - 1)

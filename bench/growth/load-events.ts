@@ -47,8 +47,7 @@ const INSERT = `
     INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
     SELECT $1::bigint + row_number() OVER (ORDER BY id) - 1, id, leaf_hash FROM written
     RETURNING *)
-  SELECT string_agg(leaf_hash, ''::bytea ORDER BY leaf_index) AS hashes, count(*)::integer AS count,
-         max(event_id::text) AS "lastId", pg_current_xact_id()::text AS "lastTx"
+  SELECT string_agg(leaf_hash, ''::bytea ORDER BY leaf_index) AS hashes, count(*)::integer AS count, max(event_id::text) AS "lastId"
     FROM leaf`;
 
 function iso(time: string): string {
@@ -59,7 +58,6 @@ interface Written {
   readonly hashes: Buffer;
   readonly count: number;
   readonly lastId: string;
-  readonly lastTx: string;
 }
 
 /**
@@ -87,9 +85,8 @@ export async function loadEvents(
     const [root, now] = [range.computeRoot(), new Date()];
     const note = signCheckpoint({ origin: ORIGIN, size: to, root, extensions: [] }, signers, now);
     await session.query(
-      `INSERT INTO audit_checkpoint (size, root, frontier, last_tx, last_id, note, created_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-      [to, root, range.serialise(), written.lastTx, written.lastId, note, now],
+      'INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
+      [to, root, range.serialise(), written.lastId, note, now],
     );
   }
 }

@@ -1,7 +1,6 @@
 import { leafHashSql } from '../audit/audit-event.repository.js';
 import { nameStatement } from '../database/named-statement.js';
 import { hasNoLeafSql } from './log.repository.js';
-import { BATCH } from './pending-events.repository.js';
 
 /** Number of events that a step of the check compares with their leaves. */
 const PORTION = 1_000;
@@ -29,14 +28,6 @@ export const CHECK_PORTION = nameStatement<CheckedPortion>(
    SELECT (SELECT id FROM portion ORDER BY id LIMIT 1) AS last,
           ARRAY(SELECT id FROM held WHERE NOT holds) AS altered,
           ARRAY(SELECT id FROM held WHERE placeless EXCEPT SELECT event_id FROM audit_pending) AS placeless`,
-);
-
-/** Ids from $1 (inclusive) to $2 (exclusive). */
-export const FIND_RECENT = nameStatement<{ readonly id: string }>(
-  'audit-check-recent',
-  `WITH placeless AS MATERIALIZED (
-     SELECT id FROM audit_event WHERE id >= $1::uuid AND id < $2::uuid AND ${hasNoLeafSql('id')} LIMIT ${String(BATCH)})
-   SELECT id FROM placeless EXCEPT SELECT event_id FROM audit_pending`,
 );
 
 /** $1: event ids. A stored hash of another length cannot be a leaf hash, so the event is hashed again. */

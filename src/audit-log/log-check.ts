@@ -2,23 +2,14 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { toFirstId } from '../audit/audit-event.repository.js';
 import { LogFailures } from './log-failures.js';
 import { takeTurn } from './log-locks.repository.js';
-import { ADOPT, CHECK_PORTION, FIND_RECENT } from './log-check.repository.js';
-import { BATCH } from './pending-events.repository.js';
+import { ADOPT, CHECK_PORTION } from './log-check.repository.js';
 
 /** Time between steps. A step compares up to 1,000 events with their leaves, so one per millisecond at most. */
 const INTERVAL_MS = 1_000;
 /** Time between two passes through the whole log. */
 const PAUSE_MS = 86_400_000;
-/**
- * Replicas of the previous version write events without a row in `audit_pending`, so the check looks at each event
- * once, when it has this age.
- */
-const RECENT_AGE_MS = 5_000;
-/** Age of the oldest event that the first check of recent events looks at. */
-const RECENT_MS = 20_000;
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** Maximum number of altered events that a record names. */
 const MAX_NAMED = 100;
@@ -33,8 +24,6 @@ export class LogCheck {
   private readonly logger = new Logger(LogCheck.name);
   private next = LAST_ID;
   private dueAt = -Infinity;
-  /** Events before this time were checked, in milliseconds; undefined before the first check. */
-  private recentUntil: number | undefined;
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -42,23 +31,11 @@ export class LogCheck {
     private readonly failures: LogFailures,
   ) {}
 
-  /** Runs the checks that are due. */
+  /** Takes a step of the check, if one is due. */
   async run(): Promise<void> {
     const now = this.clock.now().getTime();
-    await this.checkRecent(now - RECENT_AGE_MS);
     if (now < this.dueAt && this.dueAt - now <= PAUSE_MS) return;
     await this.checkPortion(now);
-  }
-
-  /**
-   * Checks the events that have reached RECENT_AGE_MS since the last call. It starts over after the clock went back.
-   */
-  private async checkRecent(until: number): Promise<void> {
-    const { recentUntil = Infinity } = this;
-    const from = recentUntil <= until ? recentUntil : until + RECENT_AGE_MS - RECENT_MS;
-    const placeless = await FIND_RECENT.run(this.dataSource, [toFirstId(from), toFirstId(until)]);
-    await this.adopt(placeless.map(({ id }) => id));
-    this.recentUntil = placeless.length < BATCH ? until : from;
   }
 
   private async checkPortion(now: number): Promise<void> {
@@ -71,15 +48,13 @@ export class LogCheck {
     this.dueAt = now + (last === null ? PAUSE_MS : INTERVAL_MS);
   }
 
-  /**
-   * Makes events pending. It takes the turn, so that no replica sequences them meanwhile. If it does not get the turn,
-   * the next check finds the events again.
-   */
+  /** Makes events pending. It takes the turn, so that no replica sequences them meanwhile. */
   private async adopt(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    const adopted = await this.dataSource.transaction('READ COMMITTED', async (manager) =>
-      (await takeTurn(manager, true, 'TRUE')) ? ADOPT.run(manager, [ids]) : [],
-    );
+    const adopted = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
+      await takeTurn(manager, true, 'TRUE');
+      return ADOPT.run(manager, [ids]);
+    });
     if (adopted.length === 0) return;
     const events = adopted.slice(0, MAX_NAMED).map(({ event_id }) => event_id);
     this.logger.warn({

@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
+import type { QueryRunner } from 'typeorm';
 import { StoredLog } from '../../test/support/stored-log.js';
 import { readTestRoles } from '../../test/support/test-roles.js';
+import { OrderWithoutTransactions1765000000000 } from '../database/migrations/1765000000000-order-without-transactions.js';
 import { beginLog } from './begin-log.js';
 import { toFirstId } from '../audit/audit-event.repository.js';
 
@@ -235,6 +237,24 @@ describe('events in the default partition', () => {
         `SELECT FROM pg_class WHERE relkind IN ('r', 'p') AND relname ~ '^audit_event_(moving|moved|rest)'`,
       ),
     ).toEqual([]);
+    await demandWhole();
+  });
+
+  it('move from the beginning after a migration that changes their columns, and none is lost', async () => {
+    await insert(new Date(Date.UTC(2142, 5, 15)), 4_500);
+    const step = `SELECT audit_empty_default('2142-09-01') AS more`;
+    await log.database.dataSource.query(step);
+    await log.database.dataSource.query(step);
+    const migration = new OrderWithoutTransactions1765000000000();
+    const runner = { query: (text: string) => log.sql(text) } as unknown as QueryRunner;
+    await migration.down(runner);
+    await migration.up(runner);
+    await insert(new Date(Date.UTC(2142, 6, 1)), 3);
+    for (let more = true; more;) more = (await log.database.dataSource.query<{ more: boolean }[]>(step))[0]!.more;
+    expect((await listMonths()).filter((month) => month.startsWith('2142'))).toEqual(['2142_06', '2142_07']);
+    expect(await log.sql('SELECT FROM audit_event_default')).toEqual([]);
+    const [row] = await log.sql<{ count: number }>('SELECT count(*)::integer FROM audit_event');
+    expect(row?.count).toBe(4_503);
     await demandWhole();
   });
 

@@ -154,11 +154,7 @@ async function readHashes(through: Queryable, level: number, fromIndex: number, 
   return rows.map(({ hash }) => hash);
 }
 
-/**
- * Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and the checkpoint.
- *
- * @param settled every event below this transaction number is sequenced; replicas of the previous version rely on it
- */
+/** Stores what a batch adds to the log: leaves, the hashes of completed subtrees, and the checkpoint. */
 export async function appendToLog(
   through: Queryable,
   leaves: { readonly firstIndex: number; readonly eventIds: readonly string[]; readonly hashes: readonly Buffer[] },
@@ -168,7 +164,6 @@ export async function appendToLog(
     readonly hashes: readonly Buffer[];
   },
   checkpoint: AuditCheckpointEntity,
-  settled: string | undefined,
 ): Promise<void> {
   await through.query(
     `INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
@@ -184,9 +179,7 @@ export async function appendToLog(
   }
   const { size, root, frontier, lastId, note, createdAt } = checkpoint;
   await through.query(
-    `INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at, last_tx)
-     VALUES ($1, $2, $3, $4, $5, $6, coalesce(greatest(
-       $7::numeric - 1, (SELECT last_tx FROM audit_checkpoint ORDER BY size DESC LIMIT 1)), 0))`,
-    [size, root, frontier, lastId, note, createdAt, settled],
+    'INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
+    [size, root, frontier, lastId, note, createdAt],
   );
 }

@@ -32,8 +32,7 @@ const MANY_PAGES = 8_192;
 const PART_OF_TIME = 10;
 
 /**
- * $1: the ctid to begin at. An event that already has a leaf was sequenced by a replica of the previous version, and an
- * event with two rows becomes one leaf.
+ * $1: the ctid to begin at. An event that already has a leaf gets no other, and an event with two rows becomes one leaf.
  */
 const TAKE_BATCH = nameStatement<PendingEvent & { readonly taken: number }>(
   'audit-pending-take',

@@ -249,37 +249,3 @@ describe('a pending event beside many dead rows that an old snapshot keeps', () 
     expect(await log.leaves()).toEqual([...inPlace].sort());
   });
 });
-
-describe('a turn of the sequencer', () => {
-  const FORMER = `hashtextextended('passkey-manager sequencer', 0)`;
-
-  it('is not taken while a replica of the previous version has its own', async () => {
-    await log.replica.record(1);
-    const former = log.database.dataSource.createQueryRunner();
-    await former.startTransaction();
-    await former.query(`SELECT pg_advisory_xact_lock(${FORMER})`);
-    expect(await log.replica.sequencer.sequence(true)).toBeUndefined();
-    await former.rollbackTransaction();
-    await former.release();
-    expect(await log.replica.sequencer.sequence(true)).toBeDefined();
-  });
-
-  it('leaves replicas of the previous version nothing to miss and nothing to search', async () => {
-    const late = log.database.dataSource.createQueryRunner();
-    await late.startTransaction();
-    const slow = await log.replica.audit.record(null, READ, late.manager);
-    await log.replica.record(2);
-    await log.replica.settle();
-    await late.commitTransaction();
-    await late.release();
-    const after = `SELECT id FROM audit_event, (SELECT last_tx, last_id FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS last
-      WHERE tx::text::numeric > last_tx`;
-    expect((await log.sql<{ id: string }>(after)).map(({ id }) => id)).toContain(slow);
-    // A transaction of another suite on the same server may hold the number back.
-    await until(async () => {
-      await log.replica.record(1);
-      await log.replica.settle();
-      return (await log.sql(after)).length === 0;
-    });
-  });
-});

@@ -10,7 +10,7 @@ import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { appendToLog } from './log.repository.js';
 import { LogFailures } from './log-failures.js';
 import { LogFault, TrustedLog } from './trusted-log.js';
-import { type LogTurn, takeTurn } from './log-locks.repository.js';
+import { takeTurn } from './log-locks.repository.js';
 import { type PendingEvent, PendingEventsRepository, type TakenEvents } from './pending-events.repository.js';
 
 /** The result of a batch. */
@@ -68,15 +68,14 @@ export class Sequencer {
     const { intervalMs } = this;
     this.intervalMs = INTERVAL_MS;
     const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      const turn = await takeTurn(manager, wait, this.pending.existSql);
-      if (!turn) return undefined;
+      if (!(await takeTurn(manager, wait, this.pending.existSql))) return undefined;
       const last = await this.log.readLatest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
       if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
       const taken = await this.pending.take(manager);
       if (taken.events.length === 0) return undefined;
       this.intervalMs = computeInterval(taken.events.length, age);
-      return this.append(manager, last, taken, turn);
+      return this.append(manager, last, taken);
     });
     this.log.remember(batch?.checkpoint);
     if (batch && batch.altered.length > 0) {
@@ -90,7 +89,6 @@ export class Sequencer {
     manager: EntityManager,
     last: AuditCheckpointEntity | undefined,
     { events, more }: TakenEvents,
-    { xmin }: LogTurn,
   ): Promise<Batch> {
     const firstIndex = last?.size ?? 0;
     const range = last ? CompactRange.parse(0, last.size, last.frontier) : new CompactRange();
@@ -105,7 +103,7 @@ export class Sequencer {
     }
     const checkpoint = this.createCheckpoint(range, events.at(-1)!);
     const leaves = { firstIndex, eventIds: events.map(({ id }) => id), hashes: events.map((event) => event.leaf_hash) };
-    await appendToLog(manager, leaves, nodes, checkpoint, more ? undefined : xmin).catch(refuseFork);
+    await appendToLog(manager, leaves, nodes, checkpoint).catch(refuseFork);
     const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
     return { checkpoint, altered, more };
   }

@@ -11,6 +11,7 @@ import { PendingEvents1764610000000 } from './migrations/1764610000000-pending-e
 import { PartitionsApart1764620000000 } from './migrations/1764620000000-partitions-apart.js';
 import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-handle-lookup.js';
 import { SealedChallenges1764800000000 } from './migrations/1764800000000-sealed-challenges.js';
+import { OrderWithoutTransactions1765000000000 } from './migrations/1765000000000-order-without-transactions.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -23,6 +24,7 @@ const MIGRATIONS = [
   PartitionsApart1764620000000,
   UserHandleLookup1764700000000,
   SealedChallenges1764800000000,
+  OrderWithoutTransactions1765000000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 
