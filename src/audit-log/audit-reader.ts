@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { Brackets, In, Repository, type SelectQueryBuilder } from 'typeorm';
+import { Brackets, type EntityManager, In, Repository, type SelectQueryBuilder } from 'typeorm';
 import { AuthorizedContext } from '../http/request-context.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
@@ -10,7 +10,7 @@ import { Problem } from '../http/problem.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
-import { parseIdTime, toFirstId } from '../audit/audit-event.repository.js';
+import { equalsSql, parseIdTime, toFirstId } from '../audit/audit-event.repository.js';
 import { LogRepository } from './log.repository.js';
 import { deriveStandIn, findUserIds, listPseudonyms, type Pseudonym } from '../audit/pseudonyms.js';
 
@@ -33,7 +33,7 @@ export class AuditReader {
   ) {}
 
   async list(context: AuthorizedContext, query: ListEventsQuery): Promise<Page<OcsfEvent>> {
-    const { limit, cursor, from, to, credentialId, userId, ...columns } = query;
+    const { limit, cursor, from, to, outcome, credentialId, userId, ...columns } = query;
     const before = decodeCursor(cursor);
     const select = this.events
       .createQueryBuilder('e')
@@ -43,12 +43,10 @@ export class AuditReader {
     if (before) select.andWhere('e.id < :before', { before });
     if (from) select.andWhere('e.id >= :from', { from: toFirstId(Date.parse(from)) });
     if (to) select.andWhere('e.id < :to', { to: toFirstId(Date.parse(to)) });
-    if (credentialId) {
-      const column = UUID.test(credentialId) ? 'e.credentialUid' : 'e.credentialId';
-      select.andWhere(`${column} = :credentialId`, { credentialId });
-    }
+    if (outcome) select.andWhere('e.outcome = :outcome', { outcome });
+    if (credentialId) select.andWhere(credentialSql(credentialId), { credentialId });
     for (const [column, value] of Object.entries(columns) as [string, string | undefined][]) {
-      if (value !== undefined) select.andWhere(`e.${column} = :${column}`, { [column]: value });
+      if (value !== undefined) select.andWhere(equalsSql(`e.${column}`, `:${column}`), { [column]: value });
     }
     const rows =
       userId === undefined
@@ -114,8 +112,7 @@ export class AuditReader {
 
   /**
    * Finds the events under all pseudonyms of a user in one statement. Each pseudonym is a range of an index that has
-   * the order of the page. PostgreSQL expects few events per pseudonym and would read and sort them all, so sorting is
-   * disabled.
+   * the order of the page.
    */
   private async findNewestByNames(
     names: readonly Pseudonym[],
@@ -123,13 +120,12 @@ export class AuditReader {
     { relyingParties }: AuthorizedContext,
   ): Promise<AuditEventEntity[]> {
     const range = select.clone().select('e.id', 'id');
-    range.andWhere('e.userId = named.uid AND e.id >= named.since AND e.id < named.until');
+    range.andWhere(`${equalsSql('e.userId', 'named.uid')} AND e.id >= named.since AND e.id < named.until`);
     if (relyingParties !== null) range.andWhere('e.rpId IN (:...relyingParties)', { relyingParties });
     const [text, filters] = range.getQueryAndParameters() as [string, unknown[]];
     const columns = [names.map(({ uid }) => uid), names.map(({ since }) => since), names.map(({ until }) => until)];
     const [uid, since, until] = columns.map((_, index) => `$${String(filters.length + index + 1)}`);
-    return this.events.manager.transaction(async (manager) => {
-      await manager.query('SET LOCAL enable_sort = off');
+    return this.readInOrder(async (manager) => {
       const page = await manager.query<{ id: string }[]>(
         `SELECT page.id FROM unnest(${uid!}::text[], ${since!}::uuid[], ${until!}::uuid[]) AS named (uid, since, until)
            CROSS JOIN LATERAL (${text}) AS page
@@ -147,10 +143,20 @@ export class AuditReader {
    */
   private async findNewest(select: Select, { relyingParties }: AuthorizedContext): Promise<AuditEventEntity[]> {
     const { take } = select.expressionMap;
-    const ranges = relyingParties?.map((rpId) => select.clone().andWhere('e.rpId = :rpId', { rpId }));
+    const ranges = relyingParties?.map((rpId) => select.clone().andWhere(equalsSql('e.rpId', ':rpId'), { rpId }));
     const found: AuditEventEntity[] = [];
-    for (const range of ranges ?? [select]) found.push(...(await range.getMany()));
+    await this.readInOrder(async ({ queryRunner }) => {
+      for (const range of ranges ?? [select]) found.push(...(await range.setQueryRunner(queryRunner!).getMany()));
+    });
     return found.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, take);
+  }
+
+  /** Reads by indexes that have the order of the page. PostgreSQL may expect few events, and would read and sort all. */
+  private readInOrder<T>(read: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.events.manager.transaction(async (manager) => {
+      await manager.query('SET LOCAL enable_sort = off');
+      return read(manager);
+    });
   }
 
   private selectVisible(context: AuthorizedContext): Select {
@@ -159,6 +165,13 @@ export class AuditReader {
     if (relyingParties === null) return select;
     return select.andWhere(new Brackets((where) => where.where('e.rpId IN (:...relyingParties)', { relyingParties })));
   }
+}
+
+/** SQL: true if an event is about the credential of this id, which is the service's or the authenticator's. */
+function credentialSql(id: string): string {
+  return UUID.test(id)
+    ? equalsSql('e.credentialUid', ':credentialId', 'uuid_hash_extended')
+    : equalsSql('e.credentialId', ':credentialId');
 }
 
 /**

@@ -73,6 +73,16 @@ export function pseudonymSql(firstParameter: number): string {
   return `coalesce((${known}), ${standIn})`;
 }
 
+/**
+ * SQL: true if a column of `audit_event` has a value. The indexes hold the hash of the value, so that their entries are
+ * short. The second comparison tells values apart that have the same hash.
+ *
+ * @param hash SQL function that the index of the column hashes by
+ */
+export function equalsSql(column: string, value: string, hash = 'hashtextextended'): string {
+  return `(${hash}(${column}, 0) = ${hash}(${value}, 0) AND ${column} = ${value})`;
+}
+
 /** SQL: the RFC 6962 leaf hash of an event (§2.1). */
 export function leafHashSql(event: string): string {
   return `sha256('\\x00'::bytea || convert_to(${event}, 'UTF8'))`;

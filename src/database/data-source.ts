@@ -12,6 +12,7 @@ import { PartitionsApart1764620000000 } from './migrations/1764620000000-partiti
 import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-handle-lookup.js';
 import { SealedChallenges1764800000000 } from './migrations/1764800000000-sealed-challenges.js';
 import { OrderWithoutTransactions1765000000000 } from './migrations/1765000000000-order-without-transactions.js';
+import { ShortLogIndexes1765010000000 } from './migrations/1765010000000-short-log-indexes.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -25,6 +26,7 @@ const MIGRATIONS = [
   UserHandleLookup1764700000000,
   SealedChallenges1764800000000,
   OrderWithoutTransactions1765000000000,
+  ShortLogIndexes1765010000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -39,12 +39,14 @@ beforeAll(async () => {
     INSERT INTO relying_party SELECT rp_id, 'n', '{}', TRUE, '{}', 1, now(), now() FROM unnest('{rp,rare,seldom}'::text[]) AS rp_id;
     INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid)
       VALUES ('rp', 'robot', '', now(), '${UID}'), ('rare', 'robot', '', now(), '${OTHER_UID}');
-    INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id)
+    INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, actor, credential_uid, credential_id)
       SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + i), 12, '0') || left(md5(i::text), 20))::uuid, '{"metadata":{}}', '',
-        (ARRAY['challenge.issue', 'credential.verify'])[1 + i % 2],
+        CASE WHEN i % 2 = 0 THEN 'challenge.issue' WHEN i < 100 THEN 'credential.rename' ELSE 'credential.verify' END,
         CASE WHEN i % 10 = 1 THEN 'failure' ELSE 'success' END,
         CASE WHEN i <= 20 THEN 'rare' WHEN i <= 40 THEN 'seldom' ELSE 'rp' END,
-        CASE WHEN i % 50 = 0 THEN '${UID}' WHEN i % 50 = 1 THEN '${OTHER_UID}' ELSE 'u' || i END
+        CASE WHEN i % 50 = 0 THEN '${UID}' WHEN i % 50 = 1 THEN '${OTHER_UID}' ELSE 'u' || i END,
+        CASE WHEN i < 100 THEN 'seldom' ELSE 'often' END, CASE WHEN i % 100 = 1 THEN '${UID}'::uuid END,
+        CASE WHEN i % 100 = 1 THEN 'known' WHEN i < 100 THEN 'unknown' END
       FROM generate_series(1, ${String(ROWS)}) i;
     ANALYZE`);
   const { dataSource } = database;
@@ -115,6 +117,14 @@ describe('a page of the audit log reads a bounded number of rows', () => {
     ['of a user who has two pseudonyms', { userId: 'robot' }, null],
     ['of such a user, to an auditor of one relying party', { userId: 'robot' }, ['rp']],
     ['of failures', { outcome: 'failure' }, null],
+    ['of a frequent type', { type: 'credential.verify' }, null],
+    ['of a type that was last recorded long ago', { type: 'credential.rename' }, null],
+    ['of a type that was never recorded', { type: 'user.erase' }, null],
+    ['of a busy caller', { actor: 'often' }, null],
+    ['of a caller who came last long ago', { actor: 'seldom' }, null],
+    ['of a credential, by its id', { credentialId: UID }, null],
+    ['of a credential, by the id that its authenticator knows', { credentialId: 'known' }, null],
+    ['of a credential that the service does not know', { credentialId: 'unknown' }, null],
     ['to an auditor of a relying party that has few events, long ago', {}, ['rare']],
     ['to an auditor of a relying party that has none', {}, ['none']],
     ['to an auditor of two such', {}, ['rare', 'seldom']],

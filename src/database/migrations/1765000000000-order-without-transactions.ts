@@ -12,7 +12,7 @@ export class OrderWithoutTransactions1765000000000 implements MigrationInterface
   name = 'OrderWithoutTransactions1765000000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query(DROP_COPIES);
+    await runner.query(MOVE_AGAIN);
     await runner.query(`
       DROP INDEX audit_event_tx;
       ALTER TABLE audit_event DROP COLUMN tx;
@@ -21,7 +21,7 @@ export class OrderWithoutTransactions1765000000000 implements MigrationInterface
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(DROP_COPIES);
+    await runner.query(MOVE_AGAIN);
     await runner.query(`
       UPDATE audit_checkpoint SET last_tx = 0 WHERE last_tx IS NULL;
       ALTER TABLE audit_checkpoint ALTER COLUMN last_tx SET NOT NULL;
@@ -32,7 +32,7 @@ export class OrderWithoutTransactions1765000000000 implements MigrationInterface
 }
 
 /** SQL: ends the moving of events out of the default partition. The next step of `audit_empty_default` begins again. */
-const DROP_COPIES = `
+export const MOVE_AGAIN = `
   DROP TRIGGER IF EXISTS audit_move_too ON audit_event_default;
   DROP TABLE IF EXISTS audit_event_moving, audit_event_moved;
 `;
