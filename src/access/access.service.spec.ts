@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
+import { FakePolicyStore } from '../../test/support/fake-policy-store.js';
 import type { AuthorizedContext, Caller } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { parseAccessPolicy } from './access-policy.js';
 import { AccessService } from './access.service.js';
 import { type Permission, PERMISSIONS } from './permissions.js';
-import type { PolicyStore } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
@@ -31,7 +31,7 @@ ${rest}`);
   const clock = { now: () => now };
   const metrics = new Metrics();
   const risks = new RiskSignals(clock, audit.service, metrics);
-  return new AccessService({ policy } as PolicyStore, clock, audit.refusals, risks, metrics);
+  return new AccessService(new FakePolicyStore(policy).service, clock, audit.refusals, risks, metrics);
 }
 
 /** A request that has passed CallerGuard and has no decision yet. */
@@ -74,7 +74,7 @@ describe('a permission', () => {
   });
 
   it('that the caller lacks fails the request when that cannot be recorded', async () => {
-    audit.failure = new Error('the database is gone');
+    audit.fails = () => true;
     await expect(access().authorize(request(), 'audit:read')).rejects.toThrow('the database is gone');
   });
 
@@ -248,7 +248,7 @@ services:
   - { id: ${AUTH_SERVICE.spiffeId}, permissions: [audit:read] }
 `);
     const service = new AccessService(
-      { policy } as PolicyStore,
+      new FakePolicyStore(policy).service,
       clock,
       audit.refusals,
       new RiskSignals(clock, audit.service, metrics),

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import type { FastifyRequest } from 'fastify';
 import { AUTH_SERVICE } from '../../test/support/callers.js';
-import { getContext, type RequestContext } from '../http/request-context.js';
-import type { AccessService } from './access.service.js';
+import { FakeAccess } from '../../test/support/fake-access.js';
+import { getContext } from '../http/request-context.js';
 import { PermissionGuard } from './permission.guard.js';
 import { Requires } from './permissions.js';
 
@@ -18,50 +19,40 @@ class Routes {
   }
 }
 
-let demanded: [RequestContext, string][];
-let refusal: Error | undefined;
-let request: object;
+let access: FakeAccess;
+let request: FastifyRequest;
 beforeEach(() => {
-  demanded = [];
-  refusal = undefined;
-  request = { id: 'id-1', method: 'GET', routeOptions: {}, raw: { socket: {} } };
+  access = new FakeAccess();
+  request = { id: 'id-1', method: 'GET', routeOptions: {}, raw: { socket: {} } } as FastifyRequest;
 });
 
 function enter(route: keyof Routes): Promise<true> {
-  const access = {
-    authorize: (context: RequestContext, permission: string) => {
-      demanded.push([context, permission]);
-      return refusal ? Promise.reject(refusal) : Promise.resolve();
-    },
-  } as unknown as AccessService;
-  return new PermissionGuard(new Reflector(), access).canActivate({
-    getHandler: () => Routes.prototype[route],
-    switchToHttp: () => ({ getRequest: () => request }),
-  } as unknown as ExecutionContext);
+  const execution = new ExecutionContextHost([request], Routes, Routes.prototype[route]);
+  return new PermissionGuard(new Reflector(), access.service).canActivate(execution);
 }
 
 describe('a route', () => {
   it('is open to a caller that has its permission', async () => {
-    const context = Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
+    const context = Object.assign(getContext(request), { caller: AUTH_SERVICE });
     await expect(enter('declared')).resolves.toBe(true);
-    expect(demanded).toEqual([[context, 'passkeys:read']]);
-    expect(demanded[0]![0]).toBe(context);
+    expect(access.demanded).toEqual([[context, 'passkeys:read']]);
+    expect(access.demanded[0]![0]).toBe(context);
   });
 
   it('is closed to a caller that lacks it', async () => {
-    Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
-    refusal = new Error('denied');
-    await expect(enter('declared')).rejects.toBe(refusal);
+    Object.assign(getContext(request), { caller: AUTH_SERVICE });
+    access.refusal = new Error('denied');
+    await expect(enter('declared')).rejects.toBe(access.refusal);
   });
 
   it('is closed to a request without a caller', async () => {
     await expect(enter('declared')).rejects.toMatchObject({ slug: 'permission-denied' });
-    expect(demanded).toEqual([]);
+    expect(access.demanded).toEqual([]);
   });
 
   it('is closed when it declares no permission', async () => {
-    Object.assign(getContext(request as never), { caller: AUTH_SERVICE });
+    Object.assign(getContext(request), { caller: AUTH_SERVICE });
     await expect(enter('undeclared')).rejects.toMatchObject({ slug: 'permission-denied' });
-    expect(demanded).toEqual([]);
+    expect(access.demanded).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { type Config, ConfigError } from '../config/config.js';
+import { ConfigError } from '../config/config.js';
 import { openDatabase } from './open-database.js';
 
 let database: TestDatabase;
@@ -12,7 +12,8 @@ afterAll(() => database.drop());
 
 const told: string[][] = [];
 const openAndStop = async (production: boolean, databaseUrl: string): Promise<void> => {
-  const { stop } = await openDatabase({ production, databaseUrl } as Config, (_, names) => {
+  const config = { production, databaseUrl, databasePasswordFile: undefined, dataDir: '' };
+  const { stop } = await openDatabase(config, (_, names) => {
     told.push(names);
     return Promise.resolve();
   });

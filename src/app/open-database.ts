@@ -19,7 +19,10 @@ type RecordStart = (dataSource: DataSource, migrations: string[]) => Promise<voi
  *
  * @param begin called with the migrations that ran, before anything else is recorded
  */
-export async function openDatabase(config: Config, begin: RecordStart): Promise<OpenDatabase> {
+export async function openDatabase(
+  config: Pick<Config, 'databaseUrl' | 'databasePasswordFile' | 'dataDir' | 'production'>,
+  begin: RecordStart,
+): Promise<OpenDatabase> {
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();

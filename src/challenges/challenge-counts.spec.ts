@@ -1,46 +1,27 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { FakeAudit } from '../../test/support/fake-audit.js';
 import { FakeClock } from '../../test/support/fake-clock.js';
-import type { AuditEntry } from '../audit/audit-entry.js';
-import type { AuditService } from '../audit/audit.service.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { ChallengeCounts } from './challenge-counts.js';
 
 Logger.overrideLogger(false);
 
-/** An audit log in memory. A test can make it slow, or make it fail. */
-class FakeLog implements Pick<AuditService, 'record'> {
-  readonly entries: AuditEntry[] = [];
-  /** The number of records that were begun. */
-  begun = 0;
-  /** A record waits for it. */
-  gate: Promise<unknown> = Promise.resolve();
-  fails: (entry: AuditEntry) => boolean = () => false;
-
-  async record(_context: null, entry: AuditEntry): Promise<string> {
-    this.begun += 1;
-    await this.gate;
-    if (this.fails(entry)) throw new Error('the database is gone');
-    this.entries.push(entry);
-    return String(this.entries.length);
-  }
-}
-
 const AUTH = 'spiffe://bank.example/auth-service';
 const SHOP = 'spiffe://bank.example/shop';
 const RP = 'bank.example';
 
-let log: FakeLog;
+let audit: FakeAudit;
 let clock: FakeClock;
 let metrics: Metrics;
 let counts: ChallengeCounts;
 beforeEach(() => {
-  [log, clock, metrics] = [new FakeLog(), new FakeClock(), new Metrics()];
+  [audit, clock, metrics] = [new FakeAudit(), new FakeClock(), new Metrics()];
   clock.freeze();
   counts = startReplica();
 });
 
-const startReplica = (): ChallengeCounts => new ChallengeCounts(log as unknown as AuditService, clock, metrics);
+const startReplica = (): ChallengeCounts => new ChallengeCounts(audit.service, clock, metrics);
 
 function issue(times: number, rpId = RP, spiffeId = AUTH): void {
   for (let done = 0; done < times; done += 1) counts.countIssued(rpId, spiffeId, 'authentication');
@@ -51,8 +32,8 @@ function answer(times: number, rpId = RP, spiffeId = AUTH): void {
 }
 
 const sum = (fact: 'issued' | 'answered'): number =>
-  log.entries.reduce((total, { facts }) => total + Number(facts?.[fact]), 0);
-const listFacts = (): unknown[] => log.entries.map(({ facts }) => facts);
+  audit.entries.reduce((total, { facts }) => total + Number(facts?.[fact]), 0);
+const listFacts = (): unknown[] => audit.entries.map(({ facts }) => facts);
 
 describe('a summary of challenges', () => {
   it('says for a relying party, an identity and a ceremony how many were issued and answered, and since when', async () => {
@@ -61,7 +42,7 @@ describe('a summary of challenges', () => {
     clock.advance(7);
     answer(2);
     await counts.write();
-    expect(log.entries).toEqual([
+    expect(audit.entries).toEqual([
       {
         type: 'challenge.summary',
         outcome: 'success',
@@ -77,7 +58,7 @@ describe('a summary of challenges', () => {
     issue(3, RP, SHOP);
     counts.countIssued(RP, AUTH, 'registration');
     await counts.write();
-    expect(log.entries.map(({ rpId, facts }) => [rpId, facts])).toEqual([
+    expect(audit.entries.map(({ rpId, facts }) => [rpId, facts])).toEqual([
       [RP, expect.objectContaining({ issued_to: AUTH, ceremony: 'authentication', issued: 1 })],
       ['shop.example', expect.objectContaining({ issued_to: AUTH, ceremony: 'authentication', issued: 2 })],
       [RP, expect.objectContaining({ issued_to: SHOP, ceremony: 'authentication', issued: 3 })],
@@ -119,14 +100,14 @@ describe('a summary of challenges', () => {
       for (const expected of [1, 2]) {
         issue(1);
         await jest.advanceTimersByTimeAsync(59_999);
-        expect(log.entries).toHaveLength(expected - 1);
+        expect(audit.entries).toHaveLength(expected - 1);
         await jest.advanceTimersByTimeAsync(1);
-        expect(log.entries).toHaveLength(expected);
+        expect(audit.entries).toHaveLength(expected);
       }
       await counts.stop();
       issue(1);
       await jest.advanceTimersByTimeAsync(600_000);
-      expect(log.entries).toHaveLength(2);
+      expect(audit.entries).toHaveLength(2);
     } finally {
       jest.useRealTimers();
     }
@@ -136,11 +117,11 @@ describe('a summary of challenges', () => {
 describe('challenges that are issued and answered while a summary is recorded', () => {
   it('are counted in the next one', async () => {
     const { promise, resolve: open } = Promise.withResolvers<undefined>();
-    log.gate = promise;
+    audit.gate = promise;
     issue(1);
     const writing = counts.write();
     await Promise.resolve();
-    expect(log.begun).toBe(1);
+    expect(audit.begun).toBe(1);
     issue(10);
     answer(4);
     open(undefined);
@@ -158,11 +139,11 @@ describe('challenges that are issued and answered while a summary is recorded', 
         answer(2, rpId);
         writes.push(counts.write().catch(() => undefined));
       }
-      log.fails = () => round % 3 === 0;
+      audit.fails = () => round % 3 === 0;
       await new Promise(setImmediate);
     }
     await Promise.all(writes);
-    log.fails = () => false;
+    audit.fails = () => false;
     await counts.write();
     expect([sum('issued'), sum('answered')]).toEqual([450, 300]);
   });
@@ -171,14 +152,14 @@ describe('challenges that are issued and answered while a summary is recorded', 
 describe('when the audit log fails', () => {
   it('the counts wait for the next time, and their summary says since when they count', async () => {
     const since = clock.now().toISOString();
-    log.fails = () => true;
+    audit.fails = () => true;
     issue(3);
     await expect(counts.write()).rejects.toThrow('the database is gone');
     clock.advance(60);
     issue(4);
     answer(5);
     await expect(counts.write()).rejects.toThrow('the database is gone');
-    log.fails = () => false;
+    audit.fails = () => false;
     clock.advance(60);
     await counts.write();
     expect(listFacts()).toEqual([{ issued_to: AUTH, ceremony: 'authentication', issued: 7, answered: 5, since }]);
@@ -186,8 +167,8 @@ describe('when the audit log fails', () => {
 
   it('what is counted during the failed try is added to it', async () => {
     const { promise, resolve: open } = Promise.withResolvers<undefined>();
-    log.gate = promise;
-    log.fails = () => true;
+    audit.gate = promise;
+    audit.fails = () => true;
     issue(3);
     const writing = expect(counts.write()).rejects.toThrow('the database is gone');
     await Promise.resolve();
@@ -195,32 +176,32 @@ describe('when the audit log fails', () => {
     answer(1);
     open(undefined);
     await writing;
-    log.fails = () => false;
+    audit.fails = () => false;
     await counts.write();
     expect(listFacts()).toMatchObject([{ issued: 7, answered: 1 }]);
   });
 
   it('one try is made and not one for each count, so that a stop does not wait for each of them', async () => {
-    log.fails = () => true;
+    audit.fails = () => true;
     for (let rp = 0; rp < 100; rp += 1) issue(1, `rp-${String(rp)}.example`);
     await counts.stop();
-    expect(log.begun).toBe(1);
+    expect(audit.begun).toBe(1);
   });
 
   it('a count that cannot be recorded does not hold up the others', async () => {
-    log.fails = ({ rpId }) => rpId === RP;
+    audit.fails = ({ rpId }) => rpId === RP;
     issue(1);
     for (const rpId of ['a.example', 'b.example', 'c.example']) issue(1, rpId);
     await expect(counts.write()).rejects.toThrow('the database is gone');
     await expect(counts.write()).rejects.toThrow('the database is gone');
-    expect(log.entries.map(({ rpId }) => rpId)).toEqual(['a.example', 'b.example', 'c.example']);
+    expect(audit.entries.map(({ rpId }) => rpId)).toEqual(['a.example', 'b.example', 'c.example']);
   });
 });
 
 describe('a stop', () => {
   it('records what is counted, after a write that is under way', async () => {
     const { promise, resolve: open } = Promise.withResolvers<undefined>();
-    log.gate = promise;
+    audit.gate = promise;
     issue(1);
     const writing = counts.write();
     await Promise.resolve();
@@ -236,7 +217,7 @@ describe('a stop', () => {
   });
 
   it('succeeds also when the counts cannot be recorded', async () => {
-    log.fails = () => true;
+    audit.fails = () => true;
     issue(1);
     await expect(counts.stop()).resolves.toBeUndefined();
   });
@@ -252,9 +233,9 @@ describe('many relying parties and identities', () => {
       counts.countIssued(RP, `${AUTH}/${String(rp)}`, 'registration');
     }
     await counts.write();
-    expect(log.entries).toHaveLength(MAX_COUNTS + 2);
+    expect(audit.entries).toHaveLength(MAX_COUNTS + 2);
     expect([sum('issued'), sum('answered')]).toEqual([30_000, 10_000]);
-    const shared = log.entries.filter(({ rpId }) => rpId === undefined);
+    const shared = audit.entries.filter(({ rpId }) => rpId === undefined);
     expect(shared.map(({ facts }) => facts)).toMatchObject([
       { issued_to: undefined, ceremony: 'authentication', issued: 2 * 9_000, answered: 9_000 },
       { issued_to: undefined, ceremony: 'registration', issued: 9_000, answered: 0 },
@@ -266,7 +247,7 @@ describe('many relying parties and identities', () => {
     await counts.write();
     issue(1, 'late.example');
     await counts.write();
-    expect(log.entries.at(-1)).toMatchObject({ rpId: 'late.example', facts: { issued_to: AUTH, issued: 1 } });
+    expect(audit.entries.at(-1)).toMatchObject({ rpId: 'late.example', facts: { issued_to: AUTH, issued: 1 } });
   });
 });
 

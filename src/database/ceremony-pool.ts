@@ -10,7 +10,10 @@ export class CeremonyPool implements OnApplicationShutdown {
   readonly through: Queryable;
   private readonly pool: pg.Pool;
 
-  constructor(@Inject(CONFIG) { databaseUrl, workers, databasePasswordFile }: Config) {
+  constructor(
+    @Inject(CONFIG)
+    { databaseUrl, workers, databasePasswordFile }: Pick<Config, 'databaseUrl' | 'workers' | 'databasePasswordFile'>,
+  ) {
     this.pool = createCeremonyPool(databaseUrl ?? '', workers, databasePasswordFile);
     this.through = adaptPool(this.pool);
   }

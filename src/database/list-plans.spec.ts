@@ -1,16 +1,20 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
-import type { Logger, QueryRunner } from 'typeorm';
+import { AbstractLogger, type QueryRunner } from 'typeorm';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
+import { FakeAccess } from '../../test/support/fake-access.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit-log/audit-reader.js';
 import { LogExport } from '../audit-log/log-export.js';
+import type { LogLines } from '../audit-log/log-lines.js';
+import type { LogProofs } from '../audit-log/log-proofs.js';
+import { AuditCheckpointEntity } from '../audit-log/log.entities.js';
 import { LogRepository } from '../audit-log/log.repository.js';
-import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
@@ -21,6 +25,57 @@ const ROWS = 20_000;
 const PAGE = 50;
 /** Values of user_handle.audit_uid: the pseudonyms of one user at two relying parties. */
 const [UID, OTHER_UID] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
+
+/** Notes the statements that TypeORM runs. */
+class StatementLog extends AbstractLogger {
+  protected override writeLog(): void {
+    return;
+  }
+
+  override logQuery(text: string, parameters: unknown[] = []): void {
+    statements.push({ text, parameters });
+  }
+}
+
+/** Notes the ranges of an export, and gives no lines. */
+class FakeLines implements Pick<LogLines, 'formatRange'> {
+  readonly ranges: object[] = [];
+
+  get service(): LogLines {
+    return this as Pick<LogLines, 'formatRange'> as LogLines;
+  }
+
+  formatRange(range: object): AsyncGenerator<Buffer> {
+    this.ranges.push(range);
+    return this.listNothing();
+  }
+
+  private async *listNothing(): AsyncGenerator<Buffer> {
+    yield* await Promise.resolve([]);
+  }
+}
+
+/** Has a checkpoint of all rows. */
+class FakeProofs implements Pick<LogProofs, 'getCheckpoint'> {
+  get service(): LogProofs {
+    return this as Pick<LogProofs, 'getCheckpoint'> as LogProofs;
+  }
+
+  getCheckpoint(): Promise<AuditCheckpointEntity> {
+    return Promise.resolve(Object.assign(new AuditCheckpointEntity(), { size: ROWS, note: '' }));
+  }
+}
+
+/** Runs the statements of a migration as the owner. */
+class OwnerRunner implements Pick<QueryRunner, 'query'> {
+  get runner(): QueryRunner {
+    return this as Pick<QueryRunner, 'query'> as QueryRunner;
+  }
+
+  query<T>(text: string): Promise<T> {
+    return database.sql(text) as Promise<T>;
+  }
+}
 
 let database: TestDataSource;
 let statements: { text: string; parameters: unknown[] }[];
@@ -50,11 +105,8 @@ beforeAll(async () => {
       FROM generate_series(1, ${String(ROWS)}) i;
     ANALYZE`);
   const { dataSource } = database;
-  const logger = {
-    logQuery: (text: string, parameters: unknown[] = []) => void statements.push({ text, parameters }),
-  } as unknown as Logger;
   dataSource.setOptions({ logging: ['query'] });
-  dataSource.logger = logger;
+  dataSource.logger = new StatementLog();
   const { service, refusals } = new FakeAudit();
   const clock = { now: () => new Date() };
   events = new AuditReader(
@@ -68,7 +120,7 @@ beforeAll(async () => {
     dataSource.getRepository(CredentialEntity),
     clock,
     new CredentialBindings(TEST_KEYS, refusals),
-    {} as AuthenticatorsService,
+    new AuthenticatorsService({ findModel: () => undefined }),
     service,
   );
 });
@@ -194,23 +246,17 @@ describe('the range of an export', () => {
     ['at its end', ROWS - 2, ROWS - 2],
     ['of a day', 5_000, 5_048],
   ])('to a moment %s is found without reading through the log', async (_, from, to) => {
-    const getCheckpoint = (): Promise<object> => Promise.resolve({ size: ROWS, note: '' });
-    const ranges: object[] = [];
-    const formatRange = (range: object): string[] => {
-      ranges.push(range);
-      return [];
-    };
-    const { service } = new FakeAudit();
+    const lines = new FakeLines();
     const exports = new LogExport(
       new LogRepository(database.dataSource),
-      { formatRange } as never,
-      { getCheckpoint } as never,
-      service,
-      {} as never,
+      lines.service,
+      new FakeProofs().service,
+      new FakeAudit().service,
+      new FakeAccess().service,
     );
     const end = new Date(Date.parse(toLeafTime(to)) + 1).toISOString();
     (await exports.open(createContext(), { from: toLeafTime(from), to: end })).destroy();
-    expect(ranges).toEqual([{ from, to: to + 1 }]);
+    expect(lines.ranges).toEqual([{ from, to: to + 1 }]);
     expect(await countRowsRead()).toBeLessThanOrEqual(20);
   });
 });
@@ -218,7 +264,7 @@ describe('the range of an export', () => {
 describe('the migration that makes their indexes', () => {
   it('takes over the earlier rows without locking anybody out', async () => {
     const migration = new ListIndexes1764400000000();
-    const runner = { query: (text: string) => database.sql(text) } as unknown as QueryRunner;
+    const { runner } = new OwnerRunner();
     await migration.down(runner);
     const partitions = await database.sql<{ name: string }>(
       `SELECT name FROM audit_partitions() UNION SELECT 'audit_event_default'`,

@@ -16,7 +16,6 @@ import {
   REDEEM,
 } from '../credentials/answer.repository.js';
 import { ChallengeRepository, ISSUE_AUTHENTICATION } from '../challenges/challenge.repository.js';
-import type { Config } from '../config/config.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { CeremonyPool } from './ceremony-pool.js';
 import type { RowsStatement } from './rows-statement.js';
@@ -187,7 +186,7 @@ let database: TestDataSource;
 let pool: CeremonyPool;
 beforeAll(async () => {
   database = await openHotPathDatabase();
-  pool = new CeremonyPool({ databaseUrl: database.url, workers: 1 } as Config);
+  pool = new CeremonyPool({ databaseUrl: database.url, workers: 1, databasePasswordFile: undefined });
 });
 afterAll(async () => {
   await pool.onApplicationShutdown();

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { ExecutionContext } from '@nestjs/common';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { AUTH_SERVICE } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { CallerGuard } from './caller.guard.js';
@@ -47,8 +47,7 @@ function guard(): CallerGuard {
 const reply = { header: (name: string, value: string) => void (answered[name] = value) };
 
 function enter(): Promise<true> {
-  const http = { getRequest: () => request, getResponse: () => reply };
-  return guard().canActivate({ switchToHttp: () => http } as unknown as ExecutionContext);
+  return guard().canActivate(new ExecutionContextHost([request, reply]));
 }
 
 const context = () => getContext(request as never);
@@ -101,8 +100,8 @@ describe('a caller', () => {
 
   it('is not answered before its refusal is recorded', async () => {
     standing = { refusal: 'there is no certificate' };
-    audit.failure = new Error('the database is away');
-    await expect(enter()).rejects.toThrow('the database is away');
+    audit.fails = () => true;
+    await expect(enter()).rejects.toThrow('the database is gone');
   });
 
   it('with too many connections is refused, and the new connection ends', async () => {

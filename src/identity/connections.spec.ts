@@ -8,9 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { issue, type Issued } from '../../test/support/authenticator/certificate-chain.js';
 import { makeTwin } from '../../test/support/certificate-twin.js';
 import { FakeClock } from '../../test/support/fake-clock.js';
+import { FakeListenerTrust } from '../../test/support/fake-listener-trust.js';
 import { issueAuthority, issueCaller, exportKey, SPIFFE_ID, TrustFiles } from '../../test/support/trust-files.js';
 import { Connections } from './connections.js';
-import type { ListenerTrust } from './listener-trust.js';
 import type { Caller } from '../http/request-context.js';
 import { SvidError } from '../x509/svid.js';
 import { createTlsOptions } from './tls-options.js';
@@ -23,7 +23,7 @@ const STRANGERS = 100;
 let files: TrustFiles;
 let peer: Issued;
 let clock: FakeClock;
-let trust: { epoch: number };
+let trust: FakeListenerTrust;
 let isNamed: boolean;
 let connections: Connections;
 beforeEach(async () => {
@@ -31,9 +31,9 @@ beforeEach(async () => {
   peer = await issueCaller(files.root);
   clock = new FakeClock();
   clock.freeze();
-  trust = { epoch: 7 };
+  trust = new FakeListenerTrust(7);
   isNamed = true;
-  connections = new Connections('bank.example', clock, trust as ListenerTrust, () => isNamed);
+  connections = new Connections('bank.example', clock, trust.service, () => isNamed);
 });
 afterEach(() => {
   files.remove();

@@ -1,12 +1,12 @@
 import 'reflect-metadata';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Issued } from '../../test/support/authenticator/certificate-chain.js';
+import { FakeListenerTrust } from '../../test/support/fake-listener-trust.js';
 import { makeRevocationList, readSerial } from '../../test/support/revocation-lists.js';
 import { issueAuthority, issueCaller } from '../../test/support/trust-files.js';
 import type { Connection } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
 import type { Lists } from './select-lists.js';
-import type { ListenerTrust } from './listener-trust.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
 import { parseSvid, SvidError } from '../x509/svid.js';
 
@@ -17,14 +17,16 @@ const at = (minutes: number): Date => new Date(START.getTime() + minutes * MINUT
 let root: Issued;
 let peer: Issued;
 let now: Date;
-let trust: { epoch: number; material: Lists };
+let trust: FakeListenerTrust;
+let verification: ContinuousVerification;
 beforeAll(async () => {
   root = await issueAuthority();
   peer = await issueCaller(root, { notBefore: at(-60), notAfter: at(600) });
 });
 beforeEach(async () => {
   now = START;
-  trust = { epoch: 3, material: await material() };
+  trust = new FakeListenerTrust(3, await material());
+  verification = new ContinuousVerification(trust.service, { now: () => now });
 });
 
 async function material(serials: string[] = [], nextUpdate = at(90), by = root): Promise<Lists> {
@@ -48,17 +50,6 @@ function connection(members: Partial<Connection> = {}, issued = peer): Connectio
   };
 }
 
-const verification = new ContinuousVerification(
-  {
-    get epoch() {
-      return trust.epoch;
-    },
-    get material() {
-      return trust.material;
-    },
-  } as ListenerTrust,
-  { now: () => now },
-);
 const verify = (it: Connection) => verification.verify(it);
 
 const WELCOME = { caller: { spiffeId: 'spiffe://bank.example/auth-service' }, last: false };
@@ -150,7 +141,7 @@ describe('after the trust store was replaced', () => {
   async function reloaded(lists: Lists): Promise<Connection> {
     const live = connection();
     expect(await verify(live)).toMatchObject(WELCOME);
-    trust = { epoch: 4, material: lists };
+    trust.reload(lists);
     return live;
   }
 
@@ -191,14 +182,14 @@ describe('after the trust store was replaced', () => {
   });
 
   it('a connection that began later is not drained', async () => {
-    trust = { epoch: 4, material: await material() };
+    trust.reload(await material());
     expect(await verify(connection({ epoch: 4 }))).toMatchObject(WELCOME);
   });
 
   it('while a request was verified, the next request is verified again', async () => {
     const live = connection({ epoch: 2 });
     const verifying = verify(live);
-    trust = { epoch: 4, material: await material([readSerial(peer)]) };
+    trust.reload(await material([readSerial(peer)]));
     expect(await verifying).toMatchObject(LAST);
     expect(live.epoch).toBe(3);
     expect(await verify(live)).toMatchObject(refused('the certificate was revoked'));

@@ -4,30 +4,42 @@ import { Refusals } from '../../src/audit/refusals.js';
 import { type Clock, systemClock } from '../../src/config/clock.js';
 import type { RequestContext } from '../../src/http/request-context.js';
 
-/** An audit log in memory, for decisions that need no database. */
-export class FakeAudit {
+type Recorder = Pick<AuditService, 'record' | 'recordEventually'>;
+
+/** An audit log in memory, for decisions that need no database. A test can make it slow, or make it fail. */
+export class FakeAudit implements Recorder {
   readonly entries: AuditEntry[] = [];
   /** The context of each entry, in the order of `entries`. */
   readonly contexts: (RequestContext | null)[] = [];
-  /** Stands in for AuditService. */
-  readonly service = {
-    record: this.record.bind(this),
-    recordEventually: (entry: AuditEntry) => void this.record(null, entry),
-  } as unknown as AuditService;
   /** Refusals that record here. */
   readonly refusals: Refusals;
-  /** If set, every record fails with it, as when the database is gone. */
-  failure: Error | undefined;
+  /** The number of records that were begun. */
+  begun = 0;
+  /** If set, a record waits for it. */
+  gate: Promise<unknown> | undefined;
 
   constructor(clock: Clock = systemClock) {
     this.refusals = new Refusals(this.service, clock);
   }
 
-  private record(context: RequestContext | null, entry: AuditEntry): Promise<string> {
-    if (this.failure) return Promise.reject(this.failure);
+  get service(): AuditService {
+    return this as Recorder as AuditService;
+  }
+
+  /** Returns true if a record fails, as when the database is gone. */
+  fails: (entry: AuditEntry) => boolean = () => false;
+
+  async record(context: RequestContext | null, entry: AuditEntry): Promise<string> {
+    this.begun += 1;
+    if (this.gate) await this.gate;
+    if (this.fails(entry)) throw new Error('the database is gone');
     this.entries.push(entry);
     this.contexts.push(context);
-    return Promise.resolve(String(this.entries.length));
+    return String(this.entries.length);
+  }
+
+  recordEventually(entry: AuditEntry): void {
+    void this.record(null, entry);
   }
 }
 

@@ -1,37 +1,58 @@
 import 'reflect-metadata';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { HealthIndicatorService } from '@nestjs/terminus';
+import { HealthIndicatorService } from '@nestjs/terminus';
 import type { Issued } from '../../../test/support/authenticator/certificate-chain.js';
+import { FakeListenerTrust } from '../../../test/support/fake-listener-trust.js';
+import { FakePolicyStore } from '../../../test/support/fake-policy-store.js';
 import { type ListProfile, makeRevocationList } from '../../../test/support/revocation-lists.js';
 import { issueAuthority, issueServer } from '../../../test/support/trust-files.js';
+import type { AccessPolicy } from '../../access/access-policy.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { BindingKeySample } from '../../credentials/binding-key-check.js';
+import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import { parseRevocationLists } from '../../x509/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
-import { type AuditLogReading, type IdentityReading, Readiness } from './readiness.js';
+import { type AuditLogReading, Readiness } from './readiness.js';
 
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
 const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_000);
 
-/** Copies the shape of the results of terminus. */
-const indicators = {
-  check: (key: string) => ({
-    up: (detail: object) => ({ [key]: { status: 'up', ...detail } }),
-    down: (detail: unknown) => ({
-      [key]: { status: 'down', ...(typeof detail === 'string' ? { message: detail } : (detail as object)) },
-    }),
-  }),
-} as unknown as HealthIndicatorService;
+/** Finds what a test says. */
+class FakeDatabaseProbe implements Pick<DatabaseProbe, 'run'> {
+  findings: DatabaseFindings = { database: undefined, migrations: undefined, audit: undefined };
+
+  get service(): DatabaseProbe {
+    return this as Pick<DatabaseProbe, 'run'> as DatabaseProbe;
+  }
+
+  run = (): Promise<DatabaseFindings> => Promise.resolve(this.findings);
+}
+
+/** Has as many connections as a test says. */
+class FakeListenerBounds implements Pick<ListenerBounds, 'connections' | 'isFull'> {
+  constructor(
+    readonly connections: number,
+    readonly isFull: boolean,
+  ) {}
+
+  get service(): ListenerBounds {
+    return this as Pick<ListenerBounds, 'connections' | 'isFull'> as ListenerBounds;
+  }
+}
+
+const POLICY: AccessPolicy = { trustDomain: 'bank.example', grants: new Map(), deny: [], digest: 'd16e57' };
 
 let now: Date;
 let log: { standsStillSince: string | undefined; lagSeconds: number } | undefined;
-let findings: DatabaseFindings;
 let sample: BindingKeySample | undefined;
 let spendableUntil: Date | undefined;
 let root: Issued;
 let other: Issued;
 let own: Issued;
-let identity: { trust: { epoch: number; refused?: string; material: object }; access: object; bounds: object };
+let trust: FakeListenerTrust;
+let policies: FakePolicyStore;
+let bounds: FakeListenerBounds;
+const probe = new FakeDatabaseProbe();
 beforeAll(async () => {
   root = await issueAuthority({ notAfter: hours(50) });
   other = await issueAuthority({ subject: 'CN=Other', notAfter: hours(20) });
@@ -41,20 +62,22 @@ beforeEach(async () => {
   now = START;
   log = { standsStillSince: undefined, lagSeconds: 0 };
   sample = { rows: 0, failed: 0 };
-  findings = { database: undefined, migrations: undefined, audit: undefined };
+  probe.findings = { database: undefined, migrations: undefined, audit: undefined };
+  policies = new FakePolicyStore(POLICY);
+  bounds = new FakeListenerBounds(7, false);
   await trusting([root], [[root]]);
 });
 
 let roots: RootsState | undefined;
 const readiness = new Readiness(
   { now: () => now },
-  (() => identity) as unknown as IdentityReading,
+  () => ({ trust: trust.service, access: policies.service, bounds: bounds.service }),
   (() => log) as AuditLogReading,
   { metadata: () => undefined, attestationRoots: () => roots },
   () => sample,
   () => spendableUntil,
-  { run: () => Promise.resolve(findings) } as unknown as DatabaseProbe,
-  indicators,
+  probe.service,
+  new HealthIndicatorService(),
 );
 
 async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]): Promise<void> {
@@ -66,11 +89,7 @@ async function trusting(authorities: Issued[], lists: [Issued, ListProfile?][]):
     authorities: authorities.map(({ certificate }) => certificate),
     revocationLists: await parseRevocationLists(file),
   };
-  identity = {
-    trust: { epoch: 5, material },
-    access: { policy: { digest: 'd16e57' } },
-    bounds: { connections: 7, isFull: false },
-  };
+  trust = new FakeListenerTrust(5, material);
 }
 
 describe('the readiness of the database', () => {
@@ -83,7 +102,7 @@ describe('the readiness of the database', () => {
   });
 
   it('is down with each fault, listed separately', async () => {
-    findings = { database: undefined, migrations: 'migrations are pending', audit: 'no record can be written' };
+    probe.findings = { database: undefined, migrations: 'migrations are pending', audit: 'no record can be written' };
     expect(await readiness.checkDatabase()).toMatchObject({
       database: { status: 'up' },
       migrations: { status: 'down', message: 'migrations are pending' },
@@ -112,9 +131,9 @@ describe('the readiness check certificate', () => {
   });
 
   it('says why the files on disk are refused, and the service stays ready', () => {
-    identity.trust.refused = 'PASSKEY_TLS_KEY_FILE: is the key of another certificate';
+    trust.refused = 'PASSKEY_TLS_KEY_FILE: is the key of another certificate';
     expect(readiness.checkCertificate()).toMatchObject({
-      certificate: { status: 'up', refused: identity.trust.refused },
+      certificate: { status: 'up', refused: trust.refused },
     });
   });
 
@@ -211,7 +230,7 @@ describe('the readiness check crl', () => {
 describe('the readiness check access_policy', () => {
   it('names the current policy, and says why the file on disk is refused', () => {
     expect(readiness.checkAccessPolicy()).toEqual({ access_policy: { status: 'up', digest: 'd16e57' } });
-    identity.access = { policy: { digest: 'd16e57' }, refused: 'a mistake' };
+    policies.refused = 'a mistake';
     expect(readiness.checkAccessPolicy()).toEqual({
       access_policy: { status: 'up', digest: 'd16e57', refused: 'a mistake' },
     });
@@ -237,7 +256,7 @@ describe('the readiness check spent_challenges', () => {
 describe('the readiness check listener', () => {
   it('is down when no caller can connect', () => {
     expect(readiness.checkListener()).toEqual({ listener: { status: 'up', connections: 7 } });
-    identity.bounds = { connections: 3_500, isFull: true };
+    bounds = new FakeListenerBounds(3_500, true);
     expect(readiness.checkListener()).toMatchObject({ listener: { status: 'down', connections: 3_500 } });
   });
 });
