@@ -31,12 +31,11 @@ const CURVES: readonly Curve[] = [
     may: { factor: 0.1, plus: 0 },
   },
   { name: 'p99', unit: 'ms', of: ({ measured }) => measured.p99, may: { factor: 0.25, plus: 2 } },
-  { name: 'challenge', unit: 'MiB', of: total('challenge'), may: { factor: 0.1, plus: 1 } },
   { name: 'credential', unit: 'MiB', of: total('credential'), may: { factor: 0.1, plus: 1 } },
   { name: 'sequencer’s lag, at most', unit: 'ms', of: ({ lag }) => lag.max, may: { factor: 0.5, plus: 1_000 } },
-  { name: 'dead rows of challenge', unit: 'rows', of: ({ tables }) => tables.challenge.dead },
   { name: 'dead rows of credential', unit: 'rows', of: ({ tables }) => tables.credential.dead },
   { name: 'audit log', unit: 'MiB', of: (sample) => LOG.reduce((sum, table) => sum + total(table)(sample), 0) },
+  { name: 'spent challenges', unit: 'MiB', of: total('spent_challenge') },
   { name: 'checkpoints in the log', unit: 'MiB', of: total('audit_checkpoint') },
   { name: 'WAL for an authentication', unit: 'KiB', of: ({ wal, measured }) => wal / 1_024 / measured.completed },
 ];

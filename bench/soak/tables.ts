@@ -11,7 +11,7 @@ export interface TableSize {
 
 export const TABLES = [
   ...[
-    'challenge',
+    'spent_challenge',
     'credential',
     'user_handle',
     'audit_event',

@@ -6,7 +6,8 @@ const HYBRID = /^(X25519|X448|SecP\d+r1)MLKEM\d+$/i;
  * Algorithms on module lattices and hashes, and symmetric primitives of at least 128 bits, which Grover's algorithm
  * does not break.
  */
-const RESISTANT = /^(ML-?KEM|(id-)?ML-?DSA|(id-)?SLH-?DSA|TLS_(AES|CHACHA20)|HMAC|HKDF|SHA-?(2|3|512|384)|random)/i;
+const RESISTANT =
+  /^(ML-?KEM|(id-)?ML-?DSA|(id-)?SLH-?DSA|TLS_(AES|CHACHA20)|HMAC|HKDF|SHA-?(2|3|512|384)|AES-256|random)/i;
 
 /** @param algorithm its name in OpenSSL, COSE or this inventory */
 export function classifyPostQuantum(algorithm: string): PostQuantum {
@@ -19,8 +20,14 @@ export function classifyPostQuantum(algorithm: string): PostQuantum {
  * uses them.
  */
 export const SERVICE_ALGORITHMS: readonly { what: string; algorithm: string; where: string }[] = [
-  { what: 'challenges', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/challenges/challenges.service.ts' },
-  { what: 'user handles', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/challenges/challenges.service.ts' },
+  { what: 'challenges', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/config/random.ts' },
+  { what: 'sealed challenges', algorithm: 'AES-256-GCM', where: 'src/challenges/challenge-seal.ts' },
+  {
+    what: 'one key for the challenges of an hour',
+    algorithm: 'HKDF-SHA-256',
+    where: 'src/challenges/challenge-seal.ts',
+  },
+  { what: 'user handles', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/config/random.ts' },
   { what: 'MAC of a credential row', algorithm: 'HMAC-SHA-256', where: 'src/credentials/credential-bindings.ts' },
   { what: 'decoys for users without passkeys', algorithm: 'HMAC-SHA-256', where: 'src/challenges/decoy.ts' },
   { what: 'ids of decoys', algorithm: 'HKDF-SHA-256', where: 'src/challenges/decoy.ts' },

@@ -71,8 +71,18 @@ describe('the inventory of keys', () => {
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
+      ['AES-256-GCM', '256 bit', path('binding.key'), 'yes'],
     ]);
-    expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([true, true, true, false, false, false, false]);
+    expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   it('includes encrypted keys', async () => {
@@ -168,7 +178,7 @@ describe('an inventory', () => {
       revocationLists: [],
     });
     expect(inventory.listener).toBeUndefined();
-    expect(inventory.keys).toHaveLength(5);
+    expect(inventory.keys).toHaveLength(6);
     expect(formatInventory(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 
@@ -180,7 +190,8 @@ describe('an inventory', () => {
   it('names the files that compute what it lists', async () => {
     const { service } = await take();
     const calls: [algorithm: RegExp, code: RegExp][] = [
-      [/^random/, /\brandomBytes\(/],
+      [/^random/, /\brandomFillSync\(/],
+      [/^AES-256-GCM/, /\bcreateCipheriv\('aes-256-gcm'/],
       [/^HMAC-SHA-256/, /\bcreateHmac\('sha256'/],
       [/^HKDF-SHA-256/, /\bhkdfSync\('sha256'/],
       [/^SHA-256/, /\b(?:createHash|hash)\('sha256'/],

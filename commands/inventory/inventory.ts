@@ -5,7 +5,13 @@ import { ALGORITHMS } from '../../src/webauthn/cose.js';
 import { FIDO_METADATA_ROOTS, WELL_KNOWN_ROOTS } from '../../src/webauthn/well-known-roots.js';
 import { describeCertificates, describeRevocationLists, type Signed } from './certificates.js';
 import { describeDatabase, type DatabaseConnection } from './database.js';
-import { describeAuditKeys, describeBindingKeys, type HeldKey, describeServerKeys } from './keys.js';
+import {
+  describeAuditKeys,
+  describeBindingKeys,
+  describeChallengeKeys,
+  type HeldKey,
+  describeServerKeys,
+} from './keys.js';
 import { type ListenerOffers, probeOffers } from './listener.js';
 import { classifyPostQuantum, type PostQuantum, SERVICE_ALGORITHMS } from './algorithms.js';
 
@@ -55,6 +61,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       ...attempt(faults, 'PASSKEY_TLS_KEY_FILE', () => describeServerKeys(config)),
       ...attempt(faults, 'PASSKEY_AUDIT_KEY_FILE', () => describeAuditKeys(config)),
       ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => describeBindingKeys(config)),
+      ...attempt(faults, 'PASSKEY_CHALLENGE_KEYS_FILE', () => describeChallengeKeys(config)),
     ],
     certificates: listCertificates(config, now, faults),
     revocationLists: await listRevocationLists(tls.crlFile, now, faults),

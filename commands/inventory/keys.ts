@@ -38,16 +38,34 @@ export function describeAuditKeys({ auditKeyFile, auditKeyPassphraseFile }: Conf
 }
 
 /** Describes the key in the file and the keys that are derived from it. */
-export function describeBindingKeys({ bindingKeyFile }: Config): HeldKey[] {
+export function describeBindingKeys({ bindingKeyFile, challengeKeysFile }: Config): HeldKey[] {
   const bytes = Buffer.from(readFileSync(bindingKeyFile, 'utf8').trim(), 'base64').length;
   const secret = { where: bindingKeyFile, fingerprint: '', postQuantum: 'yes' } as const;
   const derived = { ...secret, algorithm: 'HMAC-SHA-256', size: '256 bit' };
   return [
-    { ...secret, what: 'source of the three keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
+    { ...secret, what: 'source of the keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
     { ...derived, what: 'seals credential rows (MAC)' },
     { ...derived, what: 'makes decoys for users without passkeys' },
     { ...derived, what: 'makes stand-ins in the audit log for ids of no user' },
+    ...(challengeKeysFile === undefined ? [{ ...secret, ...SEALS_CHALLENGES }] : []),
   ];
+}
+
+const SEALS_CHALLENGES = { what: 'seals challenges', algorithm: 'AES-256-GCM', size: '256 bit' } as const;
+
+/** Describes the keys of sealed challenges, if they are not derived from the binding key. */
+export function describeChallengeKeys({ challengeKeysFile }: Config): HeldKey[] {
+  if (challengeKeysFile === undefined) return [];
+  const lines = readFileSync(challengeKeysFile, 'utf8')
+    .trim()
+    .split(/\s*\n\s*/);
+  return lines.map((_, index) => ({
+    ...SEALS_CHALLENGES,
+    what: index === 0 ? SEALS_CHALLENGES.what : 'opens challenges that it sealed before',
+    where: challengeKeysFile,
+    fingerprint: '',
+    postQuantum: 'yes',
+  }));
 }
 
 function describePrivateKeys(file: string, what: string, passphrase?: string): HeldKey[] {

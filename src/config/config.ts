@@ -55,6 +55,8 @@ export interface Config {
   /** The service posts the log's checkpoints to this URL. */
   readonly auditAnchorUrl?: string | undefined;
   readonly bindingKeyFile: string;
+  /** The keys of sealed challenges, the newest first; undefined to derive one from the binding key. */
+  readonly challengeKeysFile?: string | undefined;
   /** The FIDO metadata BLOB as FIDO publishes it; undefined if there is none. */
   readonly metadataBlobFile: string | undefined;
   /** The number of processes that serve. With 1, the process that reads the settings serves. */
@@ -128,6 +130,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     auditAnchorFile: settings.readAppendedFilePath('PASSKEY_AUDIT_ANCHOR_FILE'),
     auditAnchorUrl: settings.readHttpUrl('PASSKEY_AUDIT_ANCHOR_URL'),
     bindingKeyFile: readGeneratedPath('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
+    challengeKeysFile: settings.readOptionalFilePath('PASSKEY_CHALLENGE_KEYS_FILE'),
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.readWorkers('PASSKEY_WORKERS'),
     callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),

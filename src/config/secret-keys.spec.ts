@@ -31,7 +31,7 @@ describe('a secret key file gives keys that', () => {
       Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
     const keys = readSecretKeys(createConfig(base64(MASTER)));
     const [binding, decoy, auditSubject] = ['credential-binding', 'decoy', 'audit-subject'].map(derived);
-    expect(keys).toEqual({ binding, decoy, auditSubject });
+    expect(keys).toEqual({ binding, decoy, auditSubject, challenges: [derived('challenge')] });
     expect(Object.isFrozen(keys)).toBe(true);
   });
 
@@ -50,6 +50,35 @@ describe('a secret key file gives keys that', () => {
 
   it.each([32, 33, 64, 1_000])('are derived from %i bytes', (length) => {
     expect(readSecretKeys(createConfig(base64(randomBytes(length)))).binding).toHaveLength(32);
+  });
+});
+
+describe('PASSKEY_CHALLENGE_KEYS_FILE', () => {
+  const readKeys = (text: string): readonly Buffer[] => {
+    const challengeKeysFile = join(directory, 'challenge.keys');
+    writeFileSync(challengeKeysFile, text);
+    return readSecretKeys({ ...createConfig(base64(MASTER)), challengeKeysFile }).challenges;
+  };
+
+  it('holds the keys of sealed challenges, one a line, the newest first', () => {
+    const [one, two] = [randomBytes(32), randomBytes(64)];
+    const both = readKeys(base64(one) + base64(two));
+    expect(both).toEqual([...readKeys(base64(one)), ...readKeys(`\r\n${two.toString('base64')}\r\n\n`)]);
+    expect(both[0]).not.toEqual(both[1]);
+  });
+
+  it('replaces the key that is derived from the binding key', () => {
+    expect(readKeys(base64(randomBytes(32)))).not.toEqual(readSecretKeys(createConfig(base64(MASTER))).challenges);
+    expect(readKeys(base64(MASTER))).toEqual(readSecretKeys(createConfig(base64(MASTER))).challenges);
+  });
+
+  it.each<[string, string]>([
+    ['nothing', ''],
+    ['a short key after a good one', base64(randomBytes(32)) + base64(randomBytes(31))],
+    ['two keys on one line', `${randomBytes(32).toString('base64')} ${randomBytes(32).toString('base64')}`],
+    ['nine keys', base64(randomBytes(32)).repeat(9)],
+  ])('stops the boot if it holds %s', (_, text) => {
+    expect(() => readKeys(text)).toThrow('PASSKEY_CHALLENGE_KEYS_FILE');
   });
 });
 
