@@ -233,6 +233,7 @@ describe('a year of the log', () => {
       driver: pg,
       url: service.database.url,
       entities: [AuditEventEntity],
+      extra: { options: '-c enable_seqscan=off' },
     });
     await pool.initialize();
     const [sql, values] = pool

@@ -47,26 +47,53 @@ const event = (code: string, status: number, members: Record<string, unknown> = 
   });
 
 describe('PCI DSS 10.2.1: the audit log has a record', () => {
-  it('of a registration: of the challenge, then of the passkey', async () => {
+  it('of a registration, which says when its challenge was issued and how the caller had identified the user', async () => {
+    const issuedAt = service.clock.now().getTime();
     const events = await log.collectDuring(() => login.registered(user, new Authenticator()));
-    expect(events).toEqual([
-      event('challenge.issue', SUCCESS, { class_uid: 3002, activity_id: 6 }),
-      event('credential.register', SUCCESS, { class_uid: 3001, activity_id: 10 }),
-    ]);
-    expect(events.map((entry) => entry.user?.uid)).toEqual([user, user]);
+    expect(events).toEqual([event('credential.register', SUCCESS, { class_uid: 3001, activity_id: 10 })]);
+    expect(events[0]).toMatchObject({
+      user: { uid: user },
+      unmapped: {
+        challenge_id: expect.stringMatching(UUID_V7),
+        identity_proof: { method: 'password+otp', verifiedAt: expect.any(String), reference: 'session-8c1f' },
+      },
+    });
+    const told = Date.parse(String(events[0]?.unmapped?.['challenge_issued_at']));
+    expect(told).toBeGreaterThanOrEqual(issuedAt);
+    expect(told).toBeLessThanOrEqual(service.clock.now().getTime());
   });
 
-  it('of an authentication: of the challenge, then of the assertion, and the answer names that record', async () => {
+  it('of an authentication, which says when its challenge was issued, and the answer names that record', async () => {
     let auditId: string | undefined;
     const events = await log.collectDuring(async () => {
       ({ auditId } = await login.authenticated(authenticator, { challenge: { userId: user } }));
     });
     expect(events).toEqual([
-      event('challenge.issue', SUCCESS, { class_uid: 3002, activity_id: 6 }),
       event('credential.verify', SUCCESS, { class_uid: 3002, activity_id: 1, is_mfa: true, auth_protocol_id: 99 }),
     ]);
-    expect(events[1]?.metadata.uid).toBe(auditId);
-    expect(events[1]?.user?.uid).toBe(user);
+    expect(events[0]).toMatchObject({
+      metadata: { uid: auditId },
+      user: { uid: user },
+      unmapped: { challenge_id: expect.stringMatching(UUID_V7), challenge_issued_at: expect.any(String) },
+    });
+  });
+
+  it('of a refused answer, which names its challenge', async () => {
+    const events = await log.collectDuring(() =>
+      login.authenticate(authenticator, { interference: { flags: { UP: false } } }),
+    );
+    expect(events).toMatchObject([
+      { status_id: FAILURE, unmapped: { challenge_id: expect.stringMatching(UUID_V7), rp_id: login.rpId } },
+    ]);
+  });
+
+  it('of no single challenge that is issued: a summary counts them', async () => {
+    const events = await log.collectDuring(async () => {
+      await login.requestRegistration(user);
+      await login.requestAuthentication({ userId: user });
+      await login.requestAuthentication();
+    });
+    expect(events).toEqual([]);
   });
 
   it.each<[string, () => Promise<unknown>, string, number, number]>([
@@ -215,7 +242,7 @@ describe('GET /v1/audit/events', () => {
 
   it('filters by user', async () => {
     expect(codes(await log.events({ userId: user }))).toEqual(
-      expect.arrayContaining(['credential.verify', 'credential.register', 'challenge.issue']),
+      expect.arrayContaining(['credential.verify', 'credential.register', 'credential.suspend']),
     );
     for (const entry of await log.events({ userId: user })) expect(JSON.stringify(entry)).toContain(user);
   });
@@ -266,7 +293,7 @@ describe('GET /v1/audit/events', () => {
       page = requireStatus(await log.readPage({ ...query, cursor: page.nextCursor }), 200);
       seen.push(...page.data);
     }
-    expect(seen.length).toBeGreaterThanOrEqual(5);
+    expect(seen).toHaveLength(4);
     expect(new Set(seen.map(({ metadata }) => metadata.uid)).size).toBe(seen.length);
     expect(seen.map(({ time }) => time)).toEqual(seen.map(({ time }) => time).sort((a, b) => b - a));
   });

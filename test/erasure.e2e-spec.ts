@@ -160,7 +160,10 @@ describe('the pseudonym of a user in the log', () => {
     const begin = async (): Promise<void> => {
       for (const rp of [login, shop]) {
         for (let count = 0; count < 2; count += 1) {
-          requireStatus(await rp.requestAuthentication({ userId: 'grace', purpose: 'to:be:found' }), 201);
+          requireStatus(
+            await rp.requestRegistration('grace', { purpose: 'to:be:found', identityProof: undefined }),
+            422,
+          );
         }
       }
     };

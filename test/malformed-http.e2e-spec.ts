@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Metrics } from '../src/telemetry/metrics.js';
 import { RawConnection } from './support/raw-connection.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
@@ -102,10 +103,10 @@ describe('input behind a request on its connection', () => {
     live.socket.write(post.repeat(2_000));
     await live.answers(1);
     live.socket.destroy();
-    const issued = (): Promise<number> =>
-      service
-        .sql<{ count: number }>("SELECT count(*)::int AS count FROM audit_event WHERE type = 'challenge.issue'")
-        .then(([row]) => row!.count);
+    const issued = async (): Promise<number> => {
+      const { values } = await service.running.app.get(Metrics, { strict: false }).challengesIssued.get();
+      return values.reduce((sum, { value }) => sum + value, 0);
+    };
     let count = await issued();
     await until(async () => {
       const before = count;

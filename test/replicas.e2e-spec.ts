@@ -106,21 +106,52 @@ describe('two replicas on one database', () => {
     );
   });
 
-  it('share the count of challenges that were issued to one user', async () => {
+  it('limit the challenges of one user each for itself, because issuing one writes nothing', async () => {
     const limit = 20;
     const policy = { userLimits: { challengesPerMinute: limit } };
     const body = { name: 'Development', origins: [a.origin], policy };
     requireStatus(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
-    for (let count = 0; count < limit; count += 1) {
-      requireStatus(await (count % 2 === 0 ? a : b).requestRegistration('barbara'), 201);
-      requireStatus(await (count % 2 === 0 ? a : b).requestAuthentication({ userId: 'barbara' }), 201);
-    }
     for (const replica of [a, b]) {
+      for (let count = 0; count < limit; count += 1) {
+        requireStatus(await replica.requestRegistration('barbara'), 201);
+        requireStatus(await replica.requestAuthentication({ userId: 'barbara' }), 201);
+      }
       const limited = makeProblem(429, 'rate-limited', { reason: 'too-many-challenges' });
       expect(await replica.requestAuthentication({ userId: 'barbara' })).toMatchObject(limited);
       expect(await replica.requestRegistration('barbara')).toMatchObject(limited);
       requireStatus(await replica.requestAuthentication({ userId: 'shafi' }), 201);
     }
+  });
+
+  it('share the count of refusals of one user', async () => {
+    const policy = { userLimits: { refusalsPerHalfHour: 4 } };
+    const body = { name: 'Development', origins: [a.origin], policy };
+    requireStatus(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
+    const authenticator = new Authenticator();
+    await a.registered('karen', authenticator);
+    for (const replica of [a, b, a, b]) {
+      const refused = await replica.authenticate(authenticator, { interference: { flags: { UV: false } } });
+      expect(refused).toMatchObject(makeAuthenticationRejected('user-verification-missing'));
+    }
+    for (const replica of [a, b]) {
+      const resting = makeProblem(429, 'rate-limited', { reason: 'too-many-refusals' });
+      expect(await replica.requestAuthentication({ userId: 'karen' })).toMatchObject(resting);
+    }
+  });
+
+  it('give exactly one outcome to fifty answers of one challenge, right and wrong, half of them at each', async () => {
+    const authenticator = new Authenticator();
+    await a.registered('dorothy', authenticator);
+    const { challengeId, publicKey } = requireStatus(await b.requestAuthentication(), 201);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => {
+        const wrong = index % 3 === 0 ? { flags: { UV: false } } : {};
+        const replica = index % 2 === 0 ? a : b;
+        return replica.answerAuthentication(challengeId, authenticator.get(publicKey, a.origin, wrong));
+      }),
+    );
+    expect(answers.filter(({ status }) => status === 200 || status === 422)).toHaveLength(1);
+    expect(answers.filter(({ status }) => status === 409)).toHaveLength(49);
   });
 
   it('follow a new policy that the other received', async () => {

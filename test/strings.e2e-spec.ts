@@ -96,6 +96,8 @@ async function live({ id, ...strings }: Strings, speller: Speller): Promise<Reco
     await speller.send('auth-service', 'POST', '/v1/challenges/authentication', { rpId: RP_ID, userId: id }),
     201,
   );
+  const unproven = { rpId: RP_ID, user: { id, name, displayName } };
+  requireStatus(await speller.send('auth-service', 'POST', '/v1/challenges/registration', unproven), 422);
 
   const verifiedAt = service.clock.now().toISOString();
   const identityProof = { method, verifiedAt, reference };
@@ -145,7 +147,7 @@ async function review(id: string, speller: Speller, said: Record<string, string[
       .data;
   const events = await list({ userId: id });
   expect(events.map(({ metadata }) => metadata.event_code).sort()).toEqual([
-    ...['challenge.issue', 'challenge.issue', 'challenge.issue', 'credential.register', 'credential.reinstate'],
+    ...['challenge.issue', 'credential.register', 'credential.reinstate'],
     ...['credential.rename', 'credential.revoke', 'credential.suspend', 'credential.verify'],
   ]);
   // The oldest event precedes the user's registration.

@@ -467,6 +467,11 @@ export interface components {
          */
         Id: string;
         /**
+         * @description A sealed challenge. It is opaque: send it back with the answer, as it is. It opens for the caller that asked for it, until `expiresAt`, and has one outcome. Take from a browser only one that you gave to its session.
+         * @example AYq3wz8ABylTPmK0o9h3cQm2t5vXu1pZk7bEe4JrS0aGfLw6dNxYcVhTqUoRi
+         */
+        ChallengeId: string;
+        /**
          * Format: date-time
          * @example 2026-03-01T09:30:00.000Z
          */
@@ -562,7 +567,7 @@ export interface components {
             purpose?: components["schemas"]["Purpose"];
         };
         RegistrationChallenge: {
-            challengeId: components["schemas"]["Id"];
+            challengeId: components["schemas"]["ChallengeId"];
             expiresAt: components["schemas"]["Time"];
             publicKey: components["schemas"]["PublicKeyCredentialCreationOptionsJSON"];
         };
@@ -573,18 +578,18 @@ export interface components {
             hints?: components["schemas"]["Hints"];
         };
         AuthenticationChallenge: {
-            challengeId: components["schemas"]["Id"];
+            challengeId: components["schemas"]["ChallengeId"];
             expiresAt: components["schemas"]["Time"];
             publicKey: components["schemas"]["PublicKeyCredentialRequestOptionsJSON"];
         };
         RegistrationRequest: {
-            challengeId: components["schemas"]["Id"];
+            challengeId: components["schemas"]["ChallengeId"];
             response: components["schemas"]["RegistrationResponseJSON"];
             /** @description The user's name for the passkey. If it is absent, the service chooses one. */
             name?: components["schemas"]["CredentialName"];
         };
         AuthenticationRequest: {
-            challengeId: components["schemas"]["Id"];
+            challengeId: components["schemas"]["ChallengeId"];
             response: components["schemas"]["AuthenticationResponseJSON"];
             /** @description The purpose of the challenge. It must be absent if the challenge had none. */
             purpose?: components["schemas"]["Purpose"];
@@ -859,8 +864,8 @@ export interface components {
                 maxAgeSeconds?: components["schemas"]["MaxAgeSeconds"];
             };
             /**
-             * @description Limits for each user, counted over all replicas. They do not limit authentications without `userId`, and
-             *     they do not limit answers to challenges.
+             * @description Limits for each user. They do not limit authentications without `userId`, and they do not limit answers to
+             *     challenges.
              */
             userLimits?: {
                 /** @default 120 */
@@ -935,12 +940,15 @@ export interface components {
         /** @description The top-level origins that may embed a cross-origin ceremony. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
-        /** @description The maximum number of challenges for a user in a minute, for each of the two ceremonies. */
+        /**
+         * @description The maximum number of challenges for a user in a minute, for each of the two ceremonies. Each process of the
+         *     service counts for itself, so n processes issue up to n times as many.
+         */
         ChallengesPerMinute: number;
         /**
          * @description The maximum number of consecutive refused authentications of a user within an hour. After that, the service
          *     issues no authentication challenge that names the user until half an hour after the last refusal, or until the
-         *     user has signed in. PCI DSS 4.0.1 8.3.4 requires at most 10.
+         *     user has signed in. All replicas count together. PCI DSS 4.0.1 8.3.4 requires at most 10.
          */
         RefusalsPerHalfHour: number;
         /** @example Example */
@@ -1440,7 +1448,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "challengeId": "0195511e-7c5a-7d3e-9a41-2f6c0f1f9f10",
+                     *       "challengeId": "AYq3wz8ABylTPmK0o9h3cQm2t5vXu1pZk7bEe4JrS0aGfLw6dNxYcVhTqUoRi",
                      *       "expiresAt": "2026-03-01T09:35:00.000Z",
                      *       "publicKey": {
                      *         "rp": {
@@ -1527,7 +1535,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "challengeId": "0195511e-7c5a-7d3e-9a41-2f6c0f1f9f11",
+                     *       "challengeId": "AYq3wz8ABylTb7Xn2kQeR5sD9uFhJ0pLwZcVyMgTa4iBo6rKxU1mEd8tHqGfS",
                      *       "expiresAt": "2026-03-01T09:35:00.000Z",
                      *       "publicKey": {
                      *         "challenge": "bV0hD1m5xUu6Qe2rP9sTn3wKc8yZ7gAjLf4oXiM0qRs",
@@ -1598,7 +1606,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "challengeId": "0195511e-7c5a-7d3e-9a41-2f6c0f1f9f10",
+                 *       "challengeId": "AYq3wz8ABylTPmK0o9h3cQm2t5vXu1pZk7bEe4JrS0aGfLw6dNxYcVhTqUoRi",
                  *       "name": "Ada's laptop",
                  *       "response": {
                  *         "id": "9YJ5cM1lqVb2rX7oQn3eKg",
@@ -1653,7 +1661,7 @@ export interface operations {
             };
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
-            /** @description `registration-rejected` or `policy-rejected`, with a `reason`. The challenge is used up. */
+            /** @description `registration-rejected` or `policy-rejected`, with a `reason`. The challenge is spent. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1687,7 +1695,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "challengeId": "0195511e-7c5a-7d3e-9a41-2f6c0f1f9f11",
+                 *       "challengeId": "AYq3wz8ABylTb7Xn2kQeR5sD9uFhJ0pLwZcVyMgTa4iBo6rKxU1mEd8tHqGfS",
                  *       "purpose": "sign-in",
                  *       "response": {
                  *         "id": "9YJ5cM1lqVb2rX7oQn3eKg",
@@ -1724,7 +1732,7 @@ export interface operations {
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
             /**
-             * @description `authentication-rejected`, with a `reason`. The challenge is used up. With the reason `credential-unknown`,
+             * @description `authentication-rejected`, with a `reason`. The challenge is spent. With the reason `credential-unknown`,
              *     `signal` is present only if the credential id certainly does not exist at the relying party. It is absent
              *     while a record that could be this passkey, or any record of the user, fails its integrity check.
              */

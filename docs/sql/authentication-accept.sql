@@ -1,7 +1,7 @@
 -- authentication-accept
 --
--- Accepts authentications: compares and sets the sign count of each credential, and writes the audit
--- event if and only if that succeeded.
+-- Accepts authentications: spends each challenge, compares and sets the sign count of the credential,
+-- and writes the audit event. It does all of that or nothing.
 --
 -- Rendered from src/credentials/answer.repository.ts by
 --   UPDATE_SQL=1 npm test -- test/sql-documents.spec.ts
@@ -13,6 +13,7 @@ WITH
       SELECT *, string_to_table AS audit_event
       FROM ROWS FROM (
         json_to_recordset($1::json) AS (
+          challenge_id uuid,
           rp_id text,
           id uuid,
           mac bytea,
@@ -42,13 +43,25 @@ WITH
     FROM
       verified,
       LATERAL (
-        SELECT rp_id AS found_rp_id
+        SELECT rp_id AS found_rp_id, status, binding_mac, sign_count
         FROM credential
         WHERE id = verified.id
         FOR NO KEY UPDATE
         OFFSET 0
-      ) AS found
-    WHERE rp_id = found_rp_id
+      ) AS c
+    WHERE
+      rp_id = found_rp_id
+      AND c.status = 'active'
+      AND c.binding_mac = mac
+      AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
+  ),
+  spent AS (
+    INSERT INTO spent_challenge (id)
+    SELECT challenge_id
+    FROM locked
+    ORDER BY challenge_id
+    ON CONFLICT DO NOTHING
+    RETURNING id
   ),
   accepted AS (
     UPDATE credential c
@@ -59,10 +72,11 @@ WITH
       binding_mac = new_mac,
       last_used_at = now
     FROM locked v
+    JOIN spent ON spent.id = v.challenge_id
     WHERE
       c.id = ANY (ARRAY(SELECT id FROM locked))
-      AND c.rp_id = v.rp_id
       AND c.id = v.id
+      AND c.rp_id || '' = v.rp_id
       AND c.status = 'active'
       AND c.binding_mac = mac
       AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
@@ -99,4 +113,5 @@ WITH
     FROM recorded
   )
 SELECT ordinality::integer AS n, sign_count
-FROM accepted
+FROM locked
+LEFT JOIN accepted USING (ordinality)

@@ -41,7 +41,7 @@ export function createPasskeyRoutes(passkeys: PasskeyManager, accounts: Accounts
     'POST /api/passkeys': async (exchange) => {
       const { account } = requireSignIn(exchange);
       const [challengeId, name] = [
-        readText(exchange.body, 'challengeId', 1, 64),
+        readText(exchange.body, 'challengeId', 1, 4_096),
         readText(exchange.body, 'name', 1, 64),
       ];
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');

@@ -48,7 +48,7 @@ export function createSignInRoutes(
     },
 
     'POST /api/sign-in/passkey': async (exchange) => {
-      const challengeId = readText(exchange.body, 'challengeId', 1, 64);
+      const challengeId = readText(exchange.body, 'challengeId', 1, 4_096);
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
       const response = exchange.body['response'] as Schemas['AuthenticationResponseJSON'];
       const { userId } = await passkeys.verifyAuthentication({ challengeId, purpose: PURPOSE, response });

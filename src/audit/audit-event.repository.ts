@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from 'uuid';
+import { makeUuidv7 } from '../config/random.js';
 import { nameStatement } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
@@ -164,7 +164,7 @@ export function createAuditRow(
   time: Date,
   standIn?: string,
 ): AuditRow {
-  const id = uuidv7({ msecs: time.getTime() });
+  const id = makeUuidv7(time);
   const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: standIn }, { id, time, context }));
   const { rpId, userId, credential } = entry;
   const values = [

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { Ceremony } from './challenge.entity.js';
+import type { Ceremony } from './challenge.js';
 
 /** Interval at which counts are recorded. A process that is killed loses those since the last time. */
 const WRITE_MS = 60_000;

@@ -54,6 +54,13 @@ describe('the challenges of a user', () => {
     expect(take(5)).toBe(START + 10 * SECOND + MINUTE);
   });
 
+  it('can be looked at without counting', () => {
+    const peek = (): number | undefined => pace.peek(USER, 2, now);
+    expect([peek(), peek(), peek()]).toEqual([undefined, undefined, undefined]);
+    expect(count(2, 2)).toBe(2);
+    expect([peek(), take(2)]).toEqual([now + MINUTE, now + MINUTE]);
+  });
+
   it('count only if they are issued, so that nobody who keeps on asking waits longer', () => {
     count(3, 3);
     for (; now < START + MINUTE; now += SECOND) expect(take(3)).toBe(START + MINUTE);

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Ceremony } from './challenge.entity.js';
+import type { Ceremony } from './challenge.js';
 
 /** Challenges whose number in a minute is limited: those of one ceremony for one user of a relying party. */
 export interface PacedChallenges {
@@ -46,19 +46,28 @@ export class ChallengePace {
    *   the next one may be issued, in milliseconds since the Unix epoch
    */
   take(challenges: PacedChallenges, limit: number, now: number): undefined | number {
-    this.beginGeneration(now);
     const key = hashKey(challenges);
+    const issued = this.findCurrent(key, now);
+    const blocked = issued && findEnd(issued, limit);
+    if (issued && blocked === undefined) issued.times.push(now);
+    if (!issued) this.young.set(key, { times: [now], first: 0 });
+    return blocked;
+  }
+
+  /** Answers like `take`, and counts nothing. */
+  peek(challenges: PacedChallenges, limit: number, now: number): undefined | number {
+    const issued = this.findCurrent(hashKey(challenges), now);
+    return issued && findEnd(issued, limit);
+  }
+
+  /** Finds the times of a key that count now. */
+  private findCurrent(key: string, now: number): IssueTimes | undefined {
+    this.beginGeneration(now);
     const issued = this.find(key);
-    if (!issued) {
-      this.young.set(key, { times: [now], first: 0 });
-      return undefined;
-    }
+    if (!issued) return undefined;
     takeBack(issued, now);
     forgetOld(issued, now);
-    const blocking = issued.times.length - limit;
-    if (blocking >= issued.first) return issued.times[blocking]! + MINUTE_MS;
-    issued.times.push(now);
-    return undefined;
+    return issued;
   }
 
   private beginGeneration(now: number): void {
@@ -83,6 +92,12 @@ export class ChallengePace {
 /** RP IDs have no spaces, so no two users share a text. */
 function hashKey({ rpId, userId, ceremony }: PacedChallenges): string {
   return hash('sha256', `${ceremony} ${rpId} ${userId}`, 'latin1');
+}
+
+/** Finds the time at which the next challenge may be issued. undefined: now. */
+function findEnd({ times, first }: IssueTimes, limit: number): number | undefined {
+  const blocking = times.length - limit;
+  return blocking >= first ? times[blocking]! + MINUTE_MS : undefined;
 }
 
 /** Takes times in the future, from before a jump back of the clock, for now. So they count for a minute at most. */

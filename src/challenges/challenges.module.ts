@@ -3,20 +3,22 @@
  *
  *  1. challenges.service.ts takes the request, demands that the caller identified the user before a registration
  *     (identity-proof.ts), and makes the options of src/webauthn/options.ts.
- *  2. challenge.repository.ts stores the challenge and its audit event in one statement, within the limits of the user
- *     (user-limits.repository.ts has the rules). user-limiter.ts refuses a challenge over a limit.
- *  3. A user without passkeys is shown decoys (decoy.ts), whose shapes are those of real lists (decoy-shapes.ts).
- *  4. src/credentials/answer.repository.ts redeems a challenge. expired-challenge-purger.ts deletes those that nobody
- *     answers.
- *  5. spent-challenge-periods.ts makes and drops the partitions of the table that tells which challenges are spent.
+ *  2. challenge.repository.ts reads what the options need. user-limiter.ts refuses a challenge over a limit of the user
+ *     (challenge-pace.ts, and user-limits.repository.ts, which has the rules).
+ *  3. challenge-seal.ts seals the challenge. The caller gets it and sends it back with the answer, so nothing is stored.
+ *     challenge-counts.ts reports once a minute how many were issued.
+ *  4. A user without passkeys is shown decoys (decoy.ts), whose shapes are those of real lists (decoy-shapes.ts).
+ *  5. src/credentials/answer.repository.ts spends a challenge with its outcome. spent-challenge-periods.ts makes and drops
+ *     the partitions of the table of spent ids. expired-challenge-purger.ts deletes the challenges that replicas of the
+ *     previous version stored.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
-import { ChallengeRepository } from './challenge.repository.js';
 import { ChallengeCounts } from './challenge-counts.js';
-import { ChallengeEntity } from './challenge.entity.js';
 import { ChallengePace } from './challenge-pace.js';
+import { ChallengeRepository } from './challenge.repository.js';
+import { ChallengeSeal } from './challenge-seal.js';
 import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
@@ -27,12 +29,13 @@ import { UserHandleRepository } from './user-handle.repository.js';
 import { UserLimiter } from './user-limiter.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([ChallengeEntity, UserHandleEntity]), RelyingPartiesModule],
+  imports: [TypeOrmModule.forFeature([UserHandleEntity]), RelyingPartiesModule],
   controllers: [ChallengesController],
   providers: [
     ChallengeCounts,
     ChallengePace,
     ChallengeRepository,
+    ChallengeSeal,
     UserHandleRepository,
     ChallengesService,
     ExpiredChallengePurger,
@@ -40,6 +43,6 @@ import { UserLimiter } from './user-limiter.js';
     UserLimiter,
     DecoyShapes,
   ],
-  exports: [ChallengesService, SpentChallengePeriods, UserHandleRepository],
+  exports: [ChallengeCounts, ChallengeSeal, ChallengesService, SpentChallengePeriods, UserHandleRepository],
 })
 export class ChallengesModule {}

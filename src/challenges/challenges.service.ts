@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import {
   type CreationOptions,
@@ -7,14 +6,23 @@ import {
   type PublicKeyCredentialDescriptorJSON,
   type PublicKeyCredentialRequestOptionsJSON,
 } from '../webauthn/options.js';
-import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { makeUuidv7, takeRandomBytes } from '../config/random.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import { deriveStandIn } from '../audit/pseudonyms.js';
+import { ChallengeCounts } from './challenge-counts.js';
 import { ChallengeRepository, type Descriptor } from './challenge.repository.js';
+import { type Challenge, getCeremony } from './challenge.js';
+import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
+import {
+  completePolicy,
+  MAX_CREDENTIALS_PER_USER,
+  type RelyingPartyPolicy,
+} from '../relying-parties/relying-party-policy.js';
+import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { makeDecoyDescriptors, sortTransports } from './decoy.js';
@@ -26,15 +34,18 @@ import { UserLimiter } from './user-limiter.js';
 const CHALLENGE_BYTES = 32;
 const USER_HANDLE_BYTES = 32;
 
-/** Issues challenges and redeems each of them once. */
+/** Issues challenges. Nothing is stored for one: the caller gets it sealed, and sends it back with the answer. */
 @Injectable()
 export class ChallengesService {
   constructor(
     private readonly challenges: ChallengeRepository,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    private readonly seal: ChallengeSeal,
     private readonly parties: RelyingPartiesService,
+    private readonly copies: RelyingPartyCopies,
     private readonly limits: UserLimiter,
+    private readonly counts: ChallengeCounts,
     private readonly decoyShapes: DecoyShapes,
     private readonly audit: AuditService,
   ) {}
@@ -46,46 +57,27 @@ export class ChallengesService {
   ): Promise<IssuedChallengeResponse<CreationOptions>> {
     const { rpId, user, identityProof, authenticatorAttachment: attachment, hints, purpose } = request;
     const conditional = request.mediation === 'conditional';
-    const { name, policy } = await this.parties.getEnabled(rpId);
     const now = this.clock.now();
-    const exclude = (await this.challenges.listDescriptors(rpId, user.id)).map(toDescriptor);
-    const entry = { type: 'challenge.issue', rpId, userId: user.id } as const;
-    const facts = { ceremony: 'registration', purpose, identity_proof: identityProof };
-    try {
-      demandIdentityProof(identityProof, policy.identityProof, now);
-      demandCredentialCapacity(exclude.length, policy.maxCredentialsPerUser);
-    } catch (error) {
-      if (error instanceof Problem) {
-        const { reason, detail } = error.members;
-        await this.audit.record(context, { ...entry, outcome: 'failure', reason, detail, facts });
-      }
-      throw error;
-    }
-    const challengeId = uuidv7({ msecs: now.getTime() });
-    const challenge = randomBytes(CHALLENGE_BYTES);
-    const expiresAt = new Date(now.getTime() + policy.challengeTtlSeconds * 1_000);
-    const event = this.audit.createRow(
-      context,
-      { ...entry, outcome: 'success', facts: { ...facts, challenge_id: challengeId } },
-      now,
-    );
-    const issued = await this.challenges.issueRegistration({
-      id: challengeId,
+    // The first check writes nothing for a request that is refused, the second one is by the present policy.
+    const copy = await this.copies.getEnabled(rpId);
+    await this.demandPolicy(context, request, copy.policy, 0, now);
+    const newHandle = takeRandomBytes(USER_HANDLE_BYTES);
+    const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newHandle, now });
+    if (!read) return this.refuseUnknown(rpId);
+    const { name, handle } = read;
+    const policy = completePolicy(read.policy);
+    const exclude = (read.descriptors ?? []).map(toDescriptor);
+    await this.demandPolicy(context, request, policy, exclude.length, now);
+    const asked = { rpId, userId: user.id, ceremony: 'registration', policy, now } as const;
+    await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay: null });
+    const { challenge, ...issued } = this.issue(context, {
       rpId,
       userId: user.id,
       purpose,
-      issuedTo: context.caller.spiffeId,
-      challenge,
-      expiresAt,
-      conditional,
-      attachment,
-      newHandle: randomBytes(USER_HANDLE_BYTES),
       now,
-      challengesPerMinute: policy.userLimits.challengesPerMinute,
-      event,
+      policy,
+      registration: { handle, conditional, attachment, identityProof },
     });
-    if (!issued.handle) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
-    this.audit.countEvent(event);
     const publicKey = await makeCreationOptions({
       rp: { id: rpId, name },
       challenge,
@@ -94,9 +86,9 @@ export class ChallengesService {
       attachment,
       hints,
       conditional,
-      user: { handle: issued.handle, name: user.name, displayName: user.displayName },
+      user: { handle, name: user.name, displayName: user.displayName },
     });
-    return { challengeId, expiresAt, publicKey };
+    return { ...issued, publicKey };
   }
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
@@ -106,34 +98,98 @@ export class ChallengesService {
   ): Promise<IssuedChallengeResponse<PublicKeyCredentialRequestOptionsJSON>> {
     const { rpId, userId, purpose, hints } = request;
     const now = this.clock.now();
-    const challengeId = uuidv7({ msecs: now.getTime() });
-    const challenge = randomBytes(CHALLENGE_BYTES);
-    const facts = { ceremony: 'authentication', purpose, challenge_id: challengeId };
-    const event = this.audit.createRow(
-      context,
-      { type: 'challenge.issue', outcome: 'success', rpId, userId, facts },
-      now,
-    );
-    const issuedTo = context.caller.spiffeId;
-    const asked = { id: challengeId, rpId, userId, purpose, issuedTo, challenge, now, event };
-    const issued = await this.challenges.issueAuthentication.run(asked);
-    if (!issued) {
-      await this.parties.getEnabled(rpId);
-      throw new Problem('unavailable', { retryAfter: 1 });
-    }
-    const { policy, expires_at: expiresAt } = issued;
-    if (!expiresAt) return this.limits.refuse(context, { entry: event.entry, inTheWay: issued, policy, now });
-    this.audit.countEvent(event);
-    const known = (issued.descriptors ?? []).map(toDescriptor);
-    const decoys = userId === undefined ? [] : await this.makeDecoys(rpId, userId);
-    const publicKey = await makeRequestOptions({
+    const { policy, allow } =
+      userId === undefined
+        ? { policy: (await this.copies.getEnabled(rpId)).policy, allow: [] }
+        : await this.readForUser(context, rpId, userId, now);
+    const { challenge, ...issued } = this.issue(context, {
       rpId,
-      challenge,
+      userId,
+      purpose,
+      now,
       policy,
-      allow: known.length > 0 ? known : decoys,
-      hints,
+      registration: undefined,
     });
-    return { challengeId, expiresAt, publicKey };
+    const publicKey = await makeRequestOptions({ rpId, challenge, policy, allow, hints });
+    return { ...issued, publicKey };
+  }
+
+  /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
+  private async readForUser(
+    context: AuthorizedContext,
+    rpId: string,
+    userId: string,
+    now: Date,
+  ): Promise<{ policy: RelyingPartyPolicy; allow: PublicKeyCredentialDescriptorJSON[] }> {
+    const standIn = deriveStandIn({ rpId, userId }, now, this.keys);
+    const read = await this.challenges.readForAuthentication.run({ rpId, userId, standIn, now });
+    if (!read) return this.refuseUnknown(rpId);
+    const { policy, refusal_in_the_way: refusalInTheWay } = read;
+    const asked = { rpId, userId, ceremony: 'authentication', policy, now } as const;
+    await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
+    const known = (read.descriptors ?? []).map(toDescriptor);
+    const decoys = await this.makeDecoys(rpId, userId);
+    return { policy, allow: known.length > 0 ? known : decoys };
+  }
+
+  /**
+   * Demands what the policy wants before a user gets one more passkey. A refusal is recorded before this throws it.
+   *
+   * @throws Problem policy-rejected
+   */
+  private async demandPolicy(
+    context: AuthorizedContext,
+    { rpId, user, identityProof, purpose }: IssueRegistrationChallengeDto,
+    policy: RelyingPartyPolicy,
+    credentials: number,
+    now: Date,
+  ): Promise<void> {
+    try {
+      demandIdentityProof(identityProof, policy.identityProof, now);
+      demandCredentialCapacity(credentials, policy.maxCredentialsPerUser);
+    } catch (error) {
+      if (error instanceof Problem) {
+        const { reason, detail } = error.members;
+        const facts = { ceremony: 'registration', purpose, identity_proof: identityProof };
+        const entry = {
+          type: 'challenge.issue',
+          rpId,
+          userId: user.id,
+          outcome: 'failure',
+          reason,
+          detail,
+          facts,
+        } as const;
+        await this.audit.record(context, entry);
+      }
+      throw error;
+    }
+  }
+
+  private issue(
+    context: AuthorizedContext,
+    {
+      now,
+      policy,
+      ...terms
+    }: Pick<Challenge, 'rpId' | 'userId' | 'purpose' | 'registration'> & {
+      readonly now: Date;
+      readonly policy: Pick<RelyingPartyPolicy, 'challengeTtlSeconds'>;
+    },
+  ): { readonly challengeId: string; readonly expiresAt: Date; readonly challenge: Buffer } {
+    const challenge = takeRandomBytes(CHALLENGE_BYTES);
+    const expiresAt = new Date(now.getTime() + policy.challengeTtlSeconds * 1_000);
+    const id = makeUuidv7(now);
+    const { spiffeId } = context.caller;
+    const challengeId = this.seal.seal({ ...terms, id, challenge, issuedAt: now, expiresAt }, spiffeId);
+    this.counts.countIssued(terms.rpId, spiffeId, getCeremony(terms));
+    return { challengeId, expiresAt, challenge };
+  }
+
+  /** @throws Problem relying-party-unknown, relying-party-denied */
+  private async refuseUnknown(rpId: string): Promise<never> {
+    await this.parties.getEnabled(rpId);
+    throw new Problem('unavailable', { retryAfter: 1 });
   }
 
   /** Makes decoys for every user, so that the response time does not show which users have no passkeys. */
@@ -142,9 +198,14 @@ export class ChallengesService {
   }
 }
 
+/** The number of passkeys that a user may have. A browser accepts no longer list. */
+export function getCredentialCapacity(maxCredentialsPerUser: number): number {
+  return Math.min(maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER);
+}
+
 /** @throws Problem policy-rejected */
 export function demandCredentialCapacity(credentials: number, maxCredentialsPerUser: number): void {
-  const max = Math.min(maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER);
+  const max = getCredentialCapacity(maxCredentialsPerUser);
   if (credentials < max) return;
   throw new Problem('policy-rejected', {
     reason: 'too-many-credentials',

@@ -5,20 +5,22 @@ import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
 import { parseIdTime } from '../audit/audit-event.repository.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { BlockingEvents } from './challenge.repository.js';
-import { CHALLENGES_COUNT_MS, recordLimit, REFUSALS_REST_MS } from './user-limits.repository.js';
+import { ChallengePace } from './challenge-pace.js';
+import type { Ceremony } from './challenge.js';
+import { recordLimit, REFUSALS_REST_MS } from './user-limits.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { completePolicy, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 
-/** A challenge that was not issued, and the events that the statement found instead. */
-interface BlockedChallenge {
-  /** The event that would have recorded the challenge. */
-  readonly entry: AuditEntry;
-  readonly inTheWay: BlockingEvents;
+/** A challenge that a caller asks for in the name of a user. */
+interface AskedChallenge {
+  readonly rpId: string;
+  readonly userId: string;
+  readonly ceremony: Ceremony;
   readonly policy: RelyingPartyPolicy;
-  /** The time at which the statement counted. */
   readonly now: Date;
+  /** Id of the refusal that blocks the user; null: none does. */
+  readonly refusalInTheWay: string | null;
 }
 
 type LimitReason = 'too-many-challenges' | 'too-many-refusals';
@@ -32,39 +34,51 @@ export class UserLimiter {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly pace: ChallengePace,
     private readonly audit: AuditService,
   ) {}
 
-  /** @throws Problem rate-limited */
-  async refuse(context: AuthorizedContext, { entry, inTheWay, policy, now }: BlockedChallenge): Promise<never> {
-    const [reason, detail, until] = findLongestLimit(inTheWay, completePolicy(policy).userLimits);
-    const ceremony = entry.facts?.['ceremony'];
-    const limit = {
-      ...entry,
+  /**
+   * Counts the challenge, if the user is within the limits.
+   *
+   * @throws Problem rate-limited
+   */
+  async demandWithinLimits(context: AuthorizedContext, asked: AskedChallenge): Promise<void> {
+    const limit = this.findLongestLimit(asked);
+    if (!limit) return;
+    const { rpId, userId, ceremony, now } = asked;
+    const [reason, detail, until] = limit;
+    const entry: AuditEntry = {
       type: 'challenge.limit',
       outcome: 'failure',
       reason,
       detail,
+      rpId,
+      userId,
       facts: { ceremony },
-    } as const;
-    const event = this.audit.createRow(context, limit, now);
+    };
+    const event = this.audit.createRow(context, entry, now);
     if (await recordLimit(this.dataSource, event, ceremony, now)) this.audit.countEvent(event);
     const retryAfter = Math.max(1, Math.ceil((until - this.clock.now().getTime()) / 1_000));
     throw new Problem('rate-limited', { reason, detail, retryAfter });
   }
-}
 
-/** Finds the limit that lasts longest. */
-function findLongestLimit(inTheWay: BlockingEvents, limits: RelyingPartyPolicy['userLimits']): Limit {
-  const { challenge_in_the_way: challenge, refusal_in_the_way: refusal } = inTheWay;
-  const held: Limit[] = [];
-  if (challenge !== null) {
-    const detail = `${String(limits.challengesPerMinute)} challenges were issued to the user within a minute`;
-    held.push(['too-many-challenges', detail, parseIdTime(challenge) + CHALLENGES_COUNT_MS]);
+  /** Finds the limit that lasts longest. A challenge that a refusal blocks does not count. */
+  private findLongestLimit({ policy, now, refusalInTheWay, ...key }: AskedChallenge): Limit | undefined {
+    const { challengesPerMinute, refusalsPerHalfHour } = completePolicy(policy).userLimits;
+    const paced =
+      refusalInTheWay === null
+        ? this.pace.take(key, challengesPerMinute, now.getTime())
+        : this.pace.peek(key, challengesPerMinute, now.getTime());
+    const held: Limit[] = [];
+    if (paced !== undefined) {
+      const detail = `${String(challengesPerMinute)} challenges were issued to the user within a minute`;
+      held.push(['too-many-challenges', detail, paced]);
+    }
+    if (refusalInTheWay !== null) {
+      const detail = `the last ${String(refusalsPerHalfHour)} authentications of the user were refused`;
+      held.push(['too-many-refusals', detail, parseIdTime(refusalInTheWay) + REFUSALS_REST_MS]);
+    }
+    return held.toSorted((one, other) => other[2] - one[2])[0];
   }
-  if (refusal !== null) {
-    const detail = `the last ${String(limits.refusalsPerHalfHour)} authentications of the user were refused`;
-    held.push(['too-many-refusals', detail, parseIdTime(refusal) + REFUSALS_REST_MS]);
-  }
-  return held.reduce((longest, limit) => (limit[2] > longest[2] ? limit : longest));
 }

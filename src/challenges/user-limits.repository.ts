@@ -6,38 +6,31 @@ import {
   pseudonymSql,
   toFirstId,
 } from '../audit/audit-event.repository.js';
-import type { Ceremony } from './challenge.entity.js';
 import { nameStatement, type Queryable } from '../database/named-statement.js';
 
 /**
- * Limits on what may be done in the name of one user. They count in the audit log, which is written anyway and is the
- * same for every replica. The rules:
+ * Limits on what may be done in the name of one user. The rules:
  *
  * 1. A challenge is issued to a user if fewer than `challengesPerMinute` were issued within the last minute for the
- *    same ceremony. Strangers can begin authentications, so these do not count against a registration.
+ *    same ceremony. Each process counts for itself (challenge-pace.ts), because issuing writes nothing. Strangers can
+ *    begin authentications, so these do not count against a registration.
  * 2. An authentication that names a user begins unless the user's last `refusalsPerHalfHour` answers were refused, all
  *    within an hour, and the last of them less than half an hour ago. So a user with that many refusals within half an
  *    hour is blocked for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a
- *    success ends the sequence (NIST SP 800-63B counts consecutive failures).
+ *    success ends the sequence (NIST SP 800-63B counts consecutive failures). This limit counts in the audit log, which
+ *    is written anyway and is the same for every replica.
  *
  * Anyone who knows a user id can exhaust both limits of an authentication, and must not lock the user out that way. So
  * an authentication that names no user is never limited, nor is the answer to a challenge. Neither challenges for
  * authentications nor refusals stop an identified user from registering a passkey.
  *
- * Each count reads one range of its own index (audit_event_issued, audit_event_refused), begins at an id and is bounded
- * by its limit. Concurrent statements do not see each other: a limit can be exceeded by the challenges in flight, and
- * the limit of refusals by the answers to open challenges.
+ * The count of refusals reads one range of its own index (audit_event_refused), begins at an id and is bounded by its
+ * limit. Concurrent statements do not see each other: the limit can be exceeded by the answers to open challenges.
  */
 
 const MINUTE_MS = 60_000;
-export const CHALLENGES_COUNT_MS = MINUTE_MS;
 export const REFUSALS_REST_MS = 30 * MINUTE_MS;
 const REFUSALS_COUNT_MS = 2 * REFUSALS_REST_MS;
-
-/** The smallest id of the challenges that still count. */
-export function getFirstChallengeId(now: Date): string {
-  return toFirstId(now.getTime() - CHALLENGES_COUNT_MS + 1);
-}
 
 /**
  * The smallest id of a last refusal that still blocks the user, and the smallest id of the refusals that count with it.
@@ -64,8 +57,9 @@ interface Limited {
   readonly limit: string;
 }
 
-/** SQL: getFirstChallengeId or getFirstRefusalIds, and getCountedIdEnd. */
+/** SQL: getFirstRefusalIds and getCountedIdEnd. */
 interface Window {
+  readonly rest: string;
   readonly since: string;
   readonly until: string;
 }
@@ -80,18 +74,6 @@ function isOfCeremonySql(ceremony: string): string {
   return `strpos(event, '"ceremony":"' || ${ceremony} || '"') > 0`;
 }
 
-/** SQL: the issued challenge that must leave the window before the user gets another; null: none must. */
-export function blockingChallengeSql(
-  { rpId, uid, limit }: Limited,
-  ceremony: Ceremony,
-  { since, until }: Window,
-): string {
-  return `(SELECT id FROM audit_event
-            WHERE rp_id = ${rpId} AND user_id = ${uid} AND type = 'challenge.issue' AND outcome = 'success'
-              AND id >= ${since} AND id < ${until} AND ${isOfCeremonySql(`'${ceremony}'`)}
-            ORDER BY id DESC OFFSET ${limit} - 1 LIMIT 1)`;
-}
-
 /**
  * SQL: the last of the refusals that block the user; null: the user is not blocked.
  *
@@ -100,7 +82,7 @@ export function blockingChallengeSql(
 export function blockingRefusalSql(
   { rpId, uid, limit }: Limited,
   userId: string,
-  { rest, since, until }: Window & { readonly rest: string },
+  { rest, since, until }: Window,
 ): string {
   return `(SELECT ids[1] FROM (
              SELECT array_agg(id ORDER BY id DESC) AS ids FROM (
@@ -117,7 +99,7 @@ export function blockingRefusalSql(
  * Records that a user is over a limit, unless an event within the last minute says so for the same ceremony. So a flood
  * of requests does not fill the log.
  *
- * $1… audit row, getFirstChallengeId and the ceremony. A row in the result: the event was written.
+ * $1… audit row, the smallest id of the last minute, and the ceremony. A row in the result: the event was written.
  */
 export const RECORD_LIMIT = nameStatement<{ readonly id: string }>(
   'challenge-limit-record',
@@ -133,6 +115,10 @@ export const RECORD_LIMIT = nameStatement<{ readonly id: string }>(
 
 /** @returns true if the event was written */
 export async function recordLimit(through: Queryable, event: AuditRow, ceremony: unknown, now: Date): Promise<boolean> {
-  const written = await RECORD_LIMIT.run(through, [...event.values, getFirstChallengeId(now), ceremony]);
+  const written = await RECORD_LIMIT.run(through, [
+    ...event.values,
+    toFirstId(now.getTime() - MINUTE_MS + 1),
+    ceremony,
+  ]);
   return written.length > 0;
 }

@@ -1,25 +1,30 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import {
-  type Asked,
-  makeIssueInput,
-  CALLER,
+  makeAcceptInput,
+  makeChallengeId,
   makeEventRow,
+  makeRefuseInput,
+  makeRegistrationInput,
   NOW,
   openHotPathDatabase,
-  makeAcceptInput,
+  POLICY,
 } from '../../test/support/ceremony-rows.js';
+import { makeCredentialRow } from '../../test/support/credential-rows.js';
+import { StatementRace } from '../../test/support/statement-race.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
-import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
-import { CredentialEntity } from './credential.entity.js';
-import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
-import { ACCEPT_AUTHENTICATION, readCredential, REDEEM } from './answer.repository.js';
-import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../challenges/challenge.repository.js';
 import type { Queryable } from '../database/named-statement.js';
-import { getCountedIdEnd, getFirstChallengeId } from '../challenges/user-limits.repository.js';
+import {
+  ACCEPT_AUTHENTICATION,
+  ACCEPT_REGISTRATION,
+  AnswerRepository,
+  REFUSE,
+  type RefuseInput,
+} from './answer.repository.js';
+import { LOAD, readCredential } from './loaded-answer.repository.js';
+import { CredentialEntity } from './credential.entity.js';
 
 let database: TestDataSource;
 beforeAll(async () => {
@@ -27,192 +32,96 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-const repository = {
-  credentials: () => database.dataSource.getRepository(CredentialEntity),
-  challenges: () => database.dataSource.getRepository(ChallengeEntity),
-};
-const isRecorded = (id: string): Promise<boolean> =>
-  database.dataSource.getRepository(AuditEventEntity).existsBy({ id });
+const credentials = () => database.dataSource.getRepository(CredentialEntity);
+const events = () => database.dataSource.getRepository(AuditEventEntity);
 
 async function insertCredential(changed: Partial<CredentialEntity> = {}): Promise<CredentialEntity> {
   const row = makeCredentialRow(changed);
-  await repository.credentials().insert(row);
+  await credentials().insert(row);
   return row;
 }
 
-interface Issue extends Asked {
-  through?: Queryable;
+async function insertUser(userId: string): Promise<{ handle: Buffer; auditUid: string }> {
+  const user = { rpId: 'a.example', userId, handle: randomBytes(32), auditUid: randomUUID(), createdAt: NOW };
+  await database.dataSource.getRepository(UserHandleEntity).insert(user);
+  return user;
 }
 
-async function issueAuthentication({ through = database.dataSource, ...asked }: Issue = {}) {
-  const row = makeIssueInput({ userId: 'u-1', ...asked });
-  const [result] = await ISSUE_AUTHENTICATION.run(through, [row]);
-  return { id: row.id, challenge: row.challenge, event: row.event.id, result };
+async function isSpent(challengeId: string): Promise<boolean> {
+  return (await database.sql('SELECT FROM spent_challenge WHERE id = $1', [challengeId])).length === 1;
 }
 
-async function issueRegistration(userId: string, through: Queryable = database.dataSource) {
-  const [id, challenge, recorded] = [randomUUID(), randomBytes(32), makeEventRow()];
-  const expiry = new Date(NOW.getTime() + 60_000);
-  const rows = await ISSUE_REGISTRATION.run(through, [
-    ...[id, 'a.example', userId, null, CALLER, challenge, expiry, true, 'platform', randomBytes(32), NOW],
-    ...[100, getFirstChallengeId(NOW), getCountedIdEnd(NOW), ...recorded.values],
-  ]);
-  return { id, challenge, event: recorded.id, expiry, rows };
-}
+describe('LOAD', () => {
+  const load = async (credentialId: Buffer, userId?: string, rpId = 'a.example') => {
+    const [loaded] = await LOAD.run(database.dataSource, [{ challenge: { rpId, userId }, credentialId }]);
+    return loaded;
+  };
 
-const redeemChallenge = (
-  id: string,
-  credentialId: Buffer = Buffer.alloc(1),
-  caller = CALLER,
-  relyingParties: string[] | null = null,
-) =>
-  REDEEM.run(database.dataSource, [{ challengeId: id, spiffeId: caller, relyingParties, credentialId }]).then(
-    ([one]) => one,
-  );
-
-describe('ISSUE_AUTHENTICATION', () => {
-  it('stores the challenge and its event, and returns the descriptors, the newest first', async () => {
-    const userId = randomUUID();
-    const [active, second] = [await insertCredential({ userId }), await insertCredential({ userId, transports: [] })];
-    await insertCredential({ userId, status: 'suspended' });
-    await insertCredential({ userId, status: 'revoked' });
-    await insertCredential({ userId, rpId: 'b.example' });
-    const { id, challenge, event, result } = await issueAuthentication({ userId });
-    expect(result).toEqual({
-      n: 1,
-      policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 },
-      expires_at: new Date(NOW.getTime() + 120_000),
-      challenge_in_the_way: null,
-      refusal_in_the_way: null,
-      descriptors: [second, active].map(({ credentialId, transports }) => ({
-        id: credentialId.toString('hex'),
-        transports,
-      })),
-    });
-    expect(await repository.challenges().findOneBy({ id })).toEqual({
-      id,
-      rpId: 'a.example',
-      userId,
-      ceremony: 'authentication',
-      purpose: 'payment',
-      challenge,
-      issuedTo: CALLER,
-      conditional: false,
-      attachment: null,
-      expiresAt: new Date(NOW.getTime() + 120_000),
-    });
-    expect(await isRecorded(event)).toBe(true);
-  });
-
-  it('returns no credentials for a user without any, and for no user', async () => {
-    for (const userId of ['nobody', undefined]) {
-      const { result } = await issueAuthentication({ userId });
-      expect(result).toMatchObject({ descriptors: null });
+  it('returns the credential as the repository would load it, with the relying party and its user', async () => {
+    const { handle, auditUid } = await insertUser('u-load');
+    for (const changed of [
+      { signCount: 4_294_967_295, lastUsedAt: NOW },
+      { status: 'revoked', transports: [] },
+    ] as const) {
+      const { id, credentialId } = await insertCredential({
+        userId: 'u-load',
+        ...changed,
+      } as Partial<CredentialEntity>);
+      const loaded = await load(credentialId, 'u-load');
+      expect(loaded).toMatchObject({
+        n: 1,
+        origins: ['https://a.example'],
+        policy: POLICY,
+        handle,
+        audit_uid: auditUid,
+      });
+      expect(readCredential(loaded!)).toEqual(await credentials().findOneByOrFail({ rpId: 'a.example', id }));
     }
   });
 
-  it.each(['off.example', 'unknown.example'])('leaves nothing behind for %s', async (rpId) => {
-    const { id, event, result } = await issueAuthentication({ rpId });
-    expect(result).toBeUndefined();
-    expect(await repository.challenges().existsBy({ id })).toBe(false);
-    expect(await isRecorded(event)).toBe(false);
-  });
-});
-
-describe('ISSUE_REGISTRATION', () => {
-  it('stores the challenge and its event, and returns the user’s handle', async () => {
-    const { id, challenge, event, expiry, rows } = await issueRegistration('new');
-    expect(rows).toEqual([expect.objectContaining({ handle: expect.any(Buffer), challenge_in_the_way: null })]);
-    expect(await repository.challenges().findOneBy({ id })).toEqual({
-      id,
-      rpId: 'a.example',
-      userId: 'new',
-      ceremony: 'registration',
-      purpose: null,
-      challenge,
-      issuedTo: CALLER,
-      conditional: true,
-      attachment: 'platform',
-      expiresAt: expiry,
-    });
-    expect(await isRecorded(event)).toBe(true);
-  });
-
-  it('gives a user one handle for ever, however many requests begin at once', async () => {
-    const issued = await Promise.all(Array.from({ length: 20 }, () => issueRegistration('crowd')));
-    const handles = issued.map(({ rows }) => rows[0]?.handle?.toString('hex'));
-    expect(new Set(handles).size).toBe(1);
-    expect(await database.dataSource.getRepository(UserHandleEntity).countBy({ userId: 'crowd' })).toBe(1);
-  });
-});
-
-describe('REDEEM', () => {
-  it('gives a challenge to one of fifty concurrent answers', async () => {
-    const { id } = await issueAuthentication();
-    const answers = await Promise.all(Array.from({ length: 50 }, () => redeemChallenge(id)));
-    expect(answers.filter((redeemed) => redeemed !== undefined)).toHaveLength(1);
-    expect(await redeemChallenge(id)).toBeUndefined();
-  });
-
-  it('returns it with the credential as the repository would load it, and with the user’s handle', async () => {
-    const userId = randomUUID();
-    const { rows } = await issueRegistration(userId);
-    const { id: credentialUid, credentialId } = await insertCredential({
-      userId,
-      signCount: 4_294_967_295,
-      lastUsedAt: NOW,
-    });
-    const { id, challenge } = await issueAuthentication({ userId });
-    const redeemed = await redeemChallenge(id, credentialId);
-    expect(redeemed).toMatchObject({
-      rp_id: 'a.example',
-      user_id: userId,
-      ceremony: 'authentication',
-      purpose: 'payment',
-      challenge,
-      conditional: false,
-      attachment: null,
-      enabled: true,
-      origins: ['https://a.example'],
-      policy: { ...DEFAULT_POLICY, challengeTtlSeconds: 120 },
-      handle: rows[0]?.handle,
-    });
-    const loaded = await repository.credentials().findOneByOrFail({ rpId: 'a.example', id: credentialUid });
-    expect(readCredential(redeemed!)).toEqual(loaded);
-  });
-
-  it('returns it without a credential that is another relying party’s, or that does not exist', async () => {
+  it('returns no credential that is another relying party’s, or that does not exist', async () => {
+    const { handle } = await insertUser('u-without');
     const { credentialId } = await insertCredential({ rpId: 'b.example' });
     for (const answered of [credentialId, randomBytes(32), Buffer.alloc(0)]) {
-      const { id } = await issueAuthentication();
-      const redeemed = await redeemChallenge(id, answered);
-      expect(readCredential(redeemed!)).toBeUndefined();
+      const loaded = await load(answered, 'u-without');
+      expect(readCredential(loaded!)).toBeUndefined();
+      expect(loaded).toMatchObject({ policy: POLICY, handle });
     }
   });
 
-  it('returns the handle of the credential’s user when the challenge named no user', async () => {
-    const { rows } = await issueRegistration('discovered');
-    const { credentialId } = await insertCredential({ userId: 'discovered' });
-    const { id } = await issueAuthentication({ userId: undefined });
-    expect(await redeemChallenge(id, credentialId)).toMatchObject({ user_id: null, handle: rows[0]?.handle });
+  it('tells two relying parties’ credentials with the same credential id apart', async () => {
+    const { id, credentialId } = await insertCredential();
+    await insertCredential({ rpId: 'b.example', credentialId });
+    expect(readCredential((await load(credentialId))!)?.id).toBe(id);
   });
 
-  it('returns the relying party as it is now, or that it is gone', async () => {
-    const { id } = await issueAuthentication();
-    await database.sql("UPDATE challenge SET rp_id = 'gone.example' WHERE id = $1", [id]);
-    expect(await redeemChallenge(id)).toMatchObject({ policy: null, origins: null, enabled: null });
+  it.each(['nobody', 'another user', undefined])(
+    'returns the user of the credential, and not the one of the challenge: %s',
+    async (challenged) => {
+      const userId = randomUUID();
+      const { handle, auditUid } = await insertUser(userId);
+      if (challenged === 'another user') await insertUser(challenged);
+      const { credentialId } = await insertCredential({ userId });
+      expect(await load(credentialId, challenged)).toMatchObject({ handle, audit_uid: auditUid });
+    },
+  );
+
+  it('returns no user whom the relying party does not know', async () => {
+    await database.sql(
+      `INSERT INTO user_handle (rp_id, user_id, handle, created_at) VALUES ('b.example', 'u-elsewhere', '', now())`,
+    );
+    const { credentialId } = await insertCredential({ userId: 'u-elsewhere' });
+    for (const answered of [credentialId, randomBytes(32)]) {
+      expect(await load(answered, 'u-elsewhere')).toMatchObject({ handle: null, audit_uid: null });
+    }
   });
 
-  it.each<[string, string, string[] | null, number]>([
-    ['the one who asked', CALLER, null, 1],
-    ['the one who asked, limited to the relying party', CALLER, ['b.example', 'a.example'], 1],
-    ['another service', 'spiffe://bank.example/other', null, 0],
-    ['the one who asked, limited to others by now', CALLER, ['b.example'], 0],
-    ['the one who asked, limited to none by now', CALLER, [], 0],
-  ])('returns it to %s (%s, %j): %i', async (_, caller, relyingParties, count) => {
-    const { id } = await issueAuthentication();
-    expect((await redeemChallenge(id, undefined, caller, relyingParties)) !== undefined).toBe(count === 1);
-    expect(await repository.challenges().existsBy({ id })).toBe(count === 0);
+  it('returns the relying party as it is now, and nothing if it is disabled or gone', async () => {
+    const { credentialId } = await insertCredential();
+    await database.sql(`UPDATE relying_party SET origins = '{https://new.example}' WHERE rp_id = 'a.example'`);
+    expect(await load(credentialId)).toMatchObject({ origins: ['https://new.example'] });
+    await database.sql(`UPDATE relying_party SET origins = '{https://a.example}' WHERE rp_id = 'a.example'`);
+    for (const rpId of ['off.example', 'gone.example']) expect(await load(credentialId, 'u-1', rpId)).toBeUndefined();
   });
 });
 
@@ -227,23 +136,18 @@ describe('ACCEPT_AUTHENTICATION', () => {
 
   async function acceptSignCount({ stored: row = {}, received = 0, flag = false, mac, rpId = 'a.example' }: Accept) {
     const credential = await insertCredential(row);
-    const recorded = makeEventRow('credential.verify');
     const later = new Date(NOW.getTime() + 1_000);
     const { id, bindingMac } = credential;
-    const [result] = await ACCEPT_AUTHENTICATION.run(database.dataSource, [
-      {
-        credential: { rpId, id, bindingMac: mac ?? bindingMac },
-        signCount: received,
-        backedUp: true,
-        now: later,
-        flag,
-        event: recorded,
-        backupEligible: true,
-        bindingMac,
-      },
-    ]);
-    const after = await repository.credentials().findOneByOrFail({ id: credential.id });
-    return { credential, result, after, recorded: await isRecorded(recorded.id), later };
+    const input = makeAcceptInput({ rpId, id, bindingMac: mac ?? bindingMac }, received, {
+      bindingMac,
+      backedUp: true,
+      now: later,
+      flag,
+    });
+    const [result] = await ACCEPT_AUTHENTICATION.run(database.dataSource, [input]);
+    const after = await credentials().findOneByOrFail({ id });
+    const outcomes = [await isSpent(input.challengeId), await events().existsBy({ id: input.event.id })];
+    return { credential, result, after, outcomes, later };
   }
 
   it.each<[number, number, boolean, number | 'refused']>([
@@ -264,12 +168,12 @@ describe('ACCEPT_AUTHENTICATION', () => {
   ])(
     'with the stored count %i, the answered count %i, only flagged: %s → %s',
     async (signCount, received, flag, outcome) => {
-      const { result, after, recorded, later } = await acceptSignCount({ stored: { signCount }, received, flag });
+      const { result, after, outcomes, later } = await acceptSignCount({ stored: { signCount }, received, flag });
       const accepted = outcome !== 'refused';
       expect(result).toEqual(accepted ? { n: 1, sign_count: outcome } : undefined);
       expect(after.signCount).toBe(accepted ? outcome : signCount);
       expect([after.backedUp, after.lastUsedAt]).toEqual(accepted ? [true, later] : [false, null]);
-      expect(recorded).toBe(accepted);
+      expect(outcomes).toEqual([accepted, accepted]);
     },
   );
 
@@ -278,10 +182,10 @@ describe('ACCEPT_AUTHENTICATION', () => {
     ['is revoked by now', { stored: { status: 'revoked' } }],
     ['has another seal by now', { mac: randomBytes(32) }],
     ['is another relying party’s', { rpId: 'b.example' }],
-  ])('leaves a credential that %s alone, even when counts are only flagged', async (_, attempt) => {
+  ])('leaves a credential that %s and the challenge alone, even when counts are only flagged', async (_, attempt) => {
     for (const flag of [false, true]) {
-      const { credential, result, after, recorded } = await acceptSignCount({ ...attempt, received: 1, flag });
-      expect([result, recorded]).toEqual([undefined, false]);
+      const { credential, result, after, outcomes } = await acceptSignCount({ ...attempt, received: 1, flag });
+      expect([result, outcomes]).toEqual([undefined, [false, false]]);
       expect(after).toEqual(credential);
     }
   });
@@ -291,52 +195,186 @@ describe('ACCEPT_AUTHENTICATION', () => {
     expect(after).toEqual(Object.assign(credential, { signCount: 2, backedUp: true, lastUsedAt: later }));
   });
 
-  it('accepts one of twenty answers with the same count, so that a clone is noticed', async () => {
-    const credential = await insertCredential({ signCount: 7 });
-    const accepted = await Promise.all(
-      Array.from({ length: 20 }, () =>
-        ACCEPT_AUTHENTICATION.run(database.dataSource, [makeAcceptInput(credential, 8)]),
-      ),
-    );
-    expect(accepted.filter(([result]) => result !== undefined)).toHaveLength(1);
+  it('stores a new backup eligibility with its seal', async () => {
+    const credential = await insertCredential({ backupEligible: false });
+    const bindingMac = randomBytes(32);
+    await ACCEPT_AUTHENTICATION.run(database.dataSource, [
+      makeAcceptInput(credential, 0, { backupEligible: true, bindingMac }),
+    ]);
+    const after = await credentials().findOneByOrFail({ id: credential.id });
+    expect(after).toEqual(Object.assign(credential, { backupEligible: true, bindingMac, lastUsedAt: NOW }));
+  });
+
+  it('changes nothing for a challenge that is spent, and says so', async () => {
+    const credential = await insertCredential();
+    const refused = makeRefuseInput();
+    await REFUSE.run(database.dataSource, [refused]);
+    const input = makeAcceptInput(credential, 1, { challengeId: refused.challengeId });
+    expect(await ACCEPT_AUTHENTICATION.run(database.dataSource, [input])).toEqual([{ n: 1, sign_count: null }]);
+    expect(await credentials().findOneByOrFail({ id: credential.id })).toEqual(credential);
+    expect(await events().existsBy({ id: input.event.id })).toBe(false);
+  });
+
+  it('gives a challenge to one of fifty concurrent answers', async () => {
+    const race = await StatementRace.open(database);
+    const credential = await insertCredential();
+    const challengeId = makeChallengeId();
+    const inputs = Array.from({ length: 50 }, () => makeAcceptInput(credential, 0, { challengeId }));
+    const results = await race.run(inputs.map((input) => (through) => ACCEPT_AUTHENTICATION.run(through, [input])));
+    const counts = results.flat().map((result) => result?.sign_count);
+    expect(counts.toSorted()).toEqual([0, ...Array<null>(49).fill(null)]);
+    expect(await events().countBy(inputs.map(({ event: { id } }) => ({ id })))).toBe(1);
+    await race.close();
   });
 });
 
-describe('commits', () => {
-  const readCommitMode = (run: (through: Queryable) => Promise<unknown>): Promise<string> =>
+describe('REFUSE', () => {
+  const refuse = (input: RefuseInput) => REFUSE.run(database.dataSource, [input]).then(([refused]) => refused);
+
+  it('spends the challenge and records the event with the pseudonym of the user', async () => {
+    const { auditUid } = await insertUser('u-refused');
+    const event = makeEventRow({ outcome: 'failure', rpId: 'a.example', userId: 'u-refused' }, 'stand-in');
+    const input = makeRefuseInput({ event });
+    expect(await refuse(input)).toEqual({ n: 1, refused: true });
+    expect(await isSpent(input.challengeId)).toBe(true);
+    const recorded = await events().findOneByOrFail({ id: event.id });
+    expect(recorded).toMatchObject({ type: 'credential.verify', outcome: 'failure', userId: auditUid });
+    expect(recorded.event).toContain(`"uid":"${auditUid}"`);
+    expect(recorded.event).not.toContain('stand-in');
+  });
+
+  it.each<[string, string | undefined, string | null]>([
+    ['the stand-in of a stranger', 'stand-in', 'stand-in'],
+    ['nobody, if nobody is known', undefined, null],
+  ])('records the event with %s', async (_, standIn, recorded) => {
+    const userId = standIn && 'u-1 of b.example';
+    const event = makeEventRow({ outcome: 'failure', rpId: 'b.example', userId }, standIn);
+    expect(await refuse(makeRefuseInput({ event }))).toBeDefined();
+    expect(await events().findOneByOrFail({ id: event.id })).toMatchObject({ userId: recorded });
+  });
+
+  it('has no second outcome for a challenge, accepted or refused', async () => {
+    const accepted = makeAcceptInput(await insertCredential(), 0);
+    await ACCEPT_AUTHENTICATION.run(database.dataSource, [accepted]);
+    const refused = makeRefuseInput();
+    await refuse(refused);
+    for (const { challengeId } of [accepted, refused]) {
+      const again = makeRefuseInput({ challengeId });
+      expect(await refuse(again)).toBeUndefined();
+      expect(await events().existsBy({ id: again.event.id })).toBe(false);
+    }
+  });
+});
+
+describe('a challenge of a period without a partition', () => {
+  const makeInputs = async (at: Date) => {
+    const challengeId = makeChallengeId(at);
+    const { handle } = await insertUser(challengeId);
+    return {
+      accept: makeAcceptInput(await insertCredential(), 0, { challengeId }),
+      register: makeRegistrationInput(makeCredentialRow({ userId: challengeId }), handle, { challengeId }),
+      refuse: makeRefuseInput({ challengeId }),
+    };
+  };
+  const addDays = (days: number): Date => new Date(NOW.getTime() + days * 86_400_000);
+
+  class FakePeriods {
+    made = 0;
+    constructor(private readonly now: Date) {}
+
+    async make(): Promise<void> {
+      this.made += 1;
+      await database.sql('SELECT spent_challenge_make_periods($1)', [this.now]);
+    }
+  }
+
+  it.each([-2, 9])('has no outcome: %i days from now', async (days) => {
+    const { accept, register, refuse } = await makeInputs(addDays(days));
+    const error = { code: '23514', table: 'spent_challenge' };
+    await expect(ACCEPT_AUTHENTICATION.run(database.dataSource, [accept])).rejects.toMatchObject(error);
+    await expect(ACCEPT_REGISTRATION.run(database.dataSource, [register])).rejects.toMatchObject(error);
+    await expect(REFUSE.run(database.dataSource, [refuse])).rejects.toMatchObject(error);
+    expect(await events().countBy([accept, register, refuse].map(({ event: { id } }) => ({ id })))).toBe(0);
+    expect(await credentials().existsBy({ id: register.credential.id })).toBe(false);
+  });
+
+  it('has one as soon as the service has made the period, which it does when an answer needs it', async () => {
+    const periods = new FakePeriods(addDays(20));
+    const answers = new AnswerRepository({ through: database.dataSource } as never, periods as never);
+    const { accept, register, refuse } = await makeInputs(addDays(20));
+    expect(await answers.acceptAuthentication(accept)).toBe(0);
+    const spent = expect.objectContaining({ slug: 'challenge-spent' });
+    expect(await answers.acceptRegistration(register)).toMatchObject({ stored: false, current: true });
+    await expect(answers.refuse(refuse)).rejects.toEqual(spent);
+    await expect(answers.acceptAuthentication(accept)).rejects.toEqual(spent);
+    expect(periods.made).toBe(1);
+  });
+
+  it('counts as spent if its period is over and was not made', async () => {
+    const periods = new FakePeriods(NOW);
+    const answers = new AnswerRepository({ through: database.dataSource } as never, periods as never);
+    const { accept, register, refuse } = await makeInputs(addDays(-30));
+    const spent = expect.objectContaining({ slug: 'challenge-spent' });
+    await expect(answers.acceptAuthentication(accept)).rejects.toEqual(spent);
+    await expect(answers.acceptRegistration(register)).rejects.toEqual(spent);
+    await expect(answers.refuse(refuse)).rejects.toEqual(spent);
+    expect(periods.made).toBe(3);
+  });
+});
+
+describe('an outcome whose event cannot be recorded', () => {
+  it('spends no challenge and changes nothing', async () => {
+    const { event } = makeRefuseInput();
+    await REFUSE.run(database.dataSource, [makeRefuseInput({ event })]);
+    const { handle } = await insertUser('u-unrecorded');
+    const credential = await insertCredential();
+    const accept = makeAcceptInput(credential, 1, { event });
+    const register = makeRegistrationInput(makeCredentialRow({ userId: 'u-unrecorded' }), handle, { event });
+    const refuse = makeRefuseInput({ event });
+    const error = { code: '23505', table: expect.stringMatching(/^audit_event/) };
+    await expect(ACCEPT_AUTHENTICATION.run(database.dataSource, [accept])).rejects.toMatchObject(error);
+    await expect(ACCEPT_REGISTRATION.run(database.dataSource, [register])).rejects.toMatchObject(error);
+    await expect(REFUSE.run(database.dataSource, [refuse])).rejects.toMatchObject(error);
+    for (const { challengeId } of [accept, register, refuse]) expect(await isSpent(challengeId)).toBe(false);
+    expect(await credentials().findOneByOrFail({ id: credential.id })).toEqual(credential);
+    expect(await credentials().existsBy({ id: register.credential.id })).toBe(false);
+  });
+});
+
+describe('transactions', () => {
+  const readTransaction = (run: (through: Queryable) => Promise<unknown>) =>
     database.dataSource.transaction(async (manager) => {
       await run(manager);
-      const [row] = await manager.query<{ mode: string }[]>("SELECT current_setting('synchronous_commit') AS mode");
-      return row!.mode;
+      const [row] = await manager.query<[{ mode: string; id: string | null }]>(
+        `SELECT current_setting('synchronous_commit') AS mode, pg_current_xact_id_if_assigned()::text AS id`,
+      );
+      return row;
     });
 
-  it.each<[string, string, (through: Queryable) => Promise<unknown>]>([
-    ['ISSUE_AUTHENTICATION', 'off', (through) => issueAuthentication({ through })],
-    ['ISSUE_REGISTRATION', 'off', (through) => issueRegistration('async', through)],
-    [
-      'REDEEM',
-      'off',
-      async (through) =>
-        REDEEM.run(through, [
-          {
-            challengeId: (await issueAuthentication()).id,
-            spiffeId: CALLER,
-            relyingParties: null,
-            credentialId: Buffer.alloc(1),
-          },
-        ]),
-    ],
+  it('of LOAD write nothing', async () => {
+    const { credentialId } = await insertCredential();
+    const challenge = { rpId: 'a.example', userId: 'u-1' };
+    const { id } = await readTransaction((through) => LOAD.run(through, [{ challenge, credentialId }]));
+    expect(id).toBeNull();
+  });
+
+  it.each<[string, (through: Queryable) => Promise<unknown>]>([
     [
       'ACCEPT_AUTHENTICATION',
-      'on',
-      (through) =>
-        ACCEPT_AUTHENTICATION.run(through, [
-          makeAcceptInput({ rpId: 'a', id: randomUUID(), bindingMac: Buffer.alloc(1) }, 0),
-        ]),
+      async (through) => ACCEPT_AUTHENTICATION.run(through, [makeAcceptInput(await insertCredential(), 0)]),
     ],
-  ])('of %s are synchronous: %s', async (_, mode, run) => {
-    expect(await readCommitMode(run)).toBe(mode);
-    expect(await readCommitMode(() => Promise.resolve())).toBe('on');
+    [
+      'ACCEPT_REGISTRATION',
+      async (through) => {
+        const { handle } = await insertUser('u-commit');
+        await ACCEPT_REGISTRATION.run(through, [
+          makeRegistrationInput(makeCredentialRow({ userId: 'u-commit' }), handle),
+        ]);
+      },
+    ],
+    ['REFUSE', (through) => REFUSE.run(through, [makeRefuseInput()])],
+  ])('of %s commit synchronously', async (_, run) => {
+    expect(await readTransaction(run)).toEqual({ mode: 'on', id: expect.any(String) });
   });
 });
 
@@ -347,6 +385,6 @@ describe('every event that the hot statements record', () => {
     );
     const [row] = await database.sql<{ types: string[] }>('SELECT array_agg(DISTINCT type) AS types FROM audit_event');
     expect(differing).toEqual([]);
-    expect(row?.types).toEqual(expect.arrayContaining(['challenge.issue', 'credential.verify']));
+    expect(row?.types).toEqual(expect.arrayContaining(['credential.register', 'credential.verify']));
   });
 });

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import {
   AUDIT_COLUMNS,
   type AuditRow,
@@ -6,135 +6,31 @@ import {
   insertEachEventPartsSql,
   toAuditRecord,
 } from '../audit/audit-event.repository.js';
-import type { Ceremony } from '../challenges/challenge.entity.js';
-import { CLOCK, type Clock } from '../config/clock.js';
+import { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
 import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
-import { ASYNCHRONOUS } from '../database/named-statement.js';
-import { createRowsStatement, rowsSql, rowsWithLineSql, toByteaText } from '../database/rows-statement.js';
+import { createRowsStatement, rowsWithLineSql, toByteaText } from '../database/rows-statement.js';
 import { Problem } from '../http/problem.js';
-import type { AuthorizedContext } from '../http/request-context.js';
-import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import type { CredentialEntity } from './credential.entity.js';
+import { CREDENTIAL_COLUMNS, LOAD, type LoadedAnswer, type LoadInput } from './loaded-answer.repository.js';
 
 /*
- * The statements of an answer to a challenge. REDEEM takes the challenge and loads what the answer is checked against.
- * ACCEPT_AUTHENTICATION stores what a sign-in changes. src/challenges/challenge.repository.ts explains how they and the
- * statement that issues the challenge work together.
+ * The outcomes of an answer to a challenge. LOAD (loaded-answer.repository.ts) reads what the answer is checked against.
+ * Each statement here is an outcome: it spends the challenge, changes what the outcome changes and records the event, all or nothing.
+ * src/challenges/challenge.repository.ts explains how they work together with those that issue.
+ *
+ * A challenge is spent by inserting its id. Of several statements that insert one id, the first to commit wins, and the
+ * others insert nothing and so do nothing. Each takes its locks in one order: users or credentials first, then the ids
+ * of challenges.
  */
 
-/** The columns of a credential by the members of the entity. REDEEM returns them with the prefix `c_`. */
-const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
-  rpId: 'rp_id',
-  id: 'id',
-  userId: 'user_id',
-  credentialId: 'credential_id',
-  publicKey: 'public_key',
-  algorithm: 'algorithm',
-  aaguid: 'aaguid',
-  name: 'name',
-  status: 'status',
-  statusReason: 'status_reason',
-  statusChangedAt: 'status_changed_at',
-  attachment: 'attachment',
-  transports: 'transports',
-  discoverable: 'discoverable',
-  backupEligible: 'backup_eligible',
-  backedUp: 'backed_up',
-  userVerified: 'user_verified',
-  attestationFormat: 'attestation_format',
-  attestationTrust: 'attestation_trust',
-  signCount: 'sign_count',
-  createdAt: 'created_at',
-  createdBy: 'created_by',
-  lastUsedAt: 'last_used_at',
-  bindingMac: 'binding_mac',
-};
-
-/**
- * A redeemed challenge with the data that the answer is checked against: the present relying party, the credential that
- * the answer names (prefix `c_`) and the handle of its user.
- */
-export interface RedeemedChallenge {
-  readonly rp_id: string;
-  readonly user_id: string | null;
-  readonly ceremony: Ceremony;
-  readonly purpose: string | null;
-  readonly challenge: Buffer;
-  readonly conditional: boolean;
-  readonly attachment: string | null;
-  readonly expires_at: Date;
-  readonly origins: string[] | null;
-  readonly enabled: boolean | null;
-  readonly policy: RelyingPartyPolicy | null;
-  readonly handle: Buffer | null;
-  /** The user's pseudonym in the audit log. */
-  readonly audit_uid: string | null;
-  readonly c_id: string | null;
+/** SQL: spends the challenges of a source. Returns the ids of those that nobody has spent. */
+function spendSql(source: string): string {
+  return `INSERT INTO spent_challenge (id) SELECT challenge_id FROM ${source} ORDER BY challenge_id ON CONFLICT DO NOTHING RETURNING id`;
 }
 
-const CREDENTIAL_MEMBERS = Object.entries(CREDENTIAL_COLUMNS).map(
-  ([member, column]) => [member, `c_${column}`] as const,
-);
-
-/** The credential that the answer names; undefined: the relying party has none with this id. */
-export function readCredential(redeemed: RedeemedChallenge): CredentialEntity | undefined {
-  if (redeemed.c_id === null) return undefined;
-  const row = redeemed as unknown as Readonly<Record<string, unknown>>;
-  const credential: Record<string, unknown> = {};
-  for (const [member, column] of CREDENTIAL_MEMBERS) credential[member] = row[column];
-  return credential as unknown as CredentialEntity;
-}
-
-export interface RedeemInput {
+export interface AcceptAuthenticationInput {
   readonly challengeId: string;
-  /** SPIFFE ID of the caller. The challenge must have been issued to it. */
-  readonly spiffeId: string;
-  /** Relying parties that the caller may act for; null: all. */
-  readonly relyingParties: readonly string[] | null;
-  /** Credential id in the answer. */
-  readonly credentialId: Buffer;
-}
-
-/**
- * A challenge that another statement is redeeming counts as gone, so no statement waits for another. Rows that are
- * locked here keep their ctid until the end of the transaction, so they are deleted by ctid. No result: the challenge
- * does not exist.
- */
-export const REDEEM = createRowsStatement<RedeemInput, RedeemedChallenge>({
-  name: 'challenge-redeem',
-  text: `WITH ${ASYNCHRONOUS},
-     free AS MATERIALIZED (
-       SELECT challenge.*, ordinality, answered
-       FROM asynchronous,
-         ${rowsSql('challenge_id uuid, spiffe_id text, relying_parties text[], answered bytea')} AS given,
-         LATERAL (
-           SELECT ctid AS place, * FROM challenge
-           WHERE id = challenge_id AND issued_to = spiffe_id AND (relying_parties IS NULL OR rp_id = ANY (relying_parties))
-           FOR UPDATE SKIP LOCKED) AS challenge),
-     redeemed AS (DELETE FROM challenge WHERE ctid = ANY (ARRAY(SELECT place FROM free)) RETURNING id)
-   SELECT r.ordinality::integer AS n, r.rp_id, r.user_id, r.ceremony, r.purpose, r.challenge, r.conditional, r.attachment, r.expires_at,
-          p.origins, p.enabled, p.policy, h.handle, h.audit_uid,
-          ${Object.values(CREDENTIAL_COLUMNS)
-            .map((column) => `c.${column} AS c_${column}`)
-            .join(', ')}
-   FROM free r
-     JOIN redeemed USING (id)
-     LEFT JOIN relying_party p ON p.rp_id = r.rp_id
-     LEFT JOIN LATERAL (
-       SELECT * FROM (SELECT * FROM credential WHERE credential_id = r.answered OFFSET 0) AS found
-        WHERE rp_id = r.rp_id LIMIT 1) AS c ON TRUE
-     LEFT JOIN LATERAL (
-       SELECT * FROM user_handle WHERE rp_id = r.rp_id AND user_id = coalesce(c.user_id, r.user_id) LIMIT 1) AS h ON TRUE`,
-  record: ({ challengeId, spiffeId, relyingParties, credentialId }) => ({
-    challenge_id: challengeId,
-    spiffe_id: spiffeId,
-    relying_parties: relyingParties,
-    answered: toByteaText(credentialId),
-  }),
-});
-
-export interface AcceptInput {
   readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
@@ -148,26 +44,41 @@ export interface AcceptInput {
   readonly event: AuditRow;
 }
 
-/** No result: the credential has changed since REDEEM read it, or its sign count did not grow. */
-export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptInput, { readonly sign_count: number }>({
+interface AcceptedAuthentication {
+  /** null: another answer has spent the challenge, and nothing was changed. */
+  readonly sign_count: number | null;
+}
+
+/** SQL: the credential is as LOAD read it, and the sign count grows. */
+const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)`;
+
+/**
+ * No result: the credential has changed since LOAD read it, or its sign count did not grow. Then the challenge is not
+ * spent, and the refusal spends it.
+ *
+ * The UPDATE compares `rp_id || ''` to find the row by its id. An index that begins with the relying party looks as good
+ * while the table is new.
+ */
+export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
-         LATERAL (SELECT rp_id AS found_rp_id FROM credential WHERE id = verified.id FOR NO KEY UPDATE OFFSET 0) AS found
-       WHERE rp_id = found_rp_id),
+         LATERAL (SELECT rp_id AS found_rp_id, status, binding_mac, sign_count FROM credential WHERE id = verified.id FOR NO KEY UPDATE OFFSET 0) AS c
+       WHERE rp_id = found_rp_id AND ${UNCHANGED}),
+     spent AS (${spendSql('locked')}),
      accepted AS (
        UPDATE credential c
        SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, binding_mac = new_mac, last_used_at = now
-       FROM locked v
-       WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.rp_id = v.rp_id AND c.id = v.id AND c.status = 'active' AND c.binding_mac = mac
-         AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
+       FROM locked v JOIN spent ON spent.id = v.challenge_id
+       WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
      ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')}
-   SELECT ordinality::integer AS n, sign_count FROM accepted`,
+   SELECT ordinality::integer AS n, sign_count FROM locked LEFT JOIN accepted USING (ordinality)`,
   record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
+    challenge_id: row.challengeId,
     rp_id: rpId,
     id,
     mac: toByteaText(mac),
@@ -182,37 +93,211 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptInput, { readonly
   line: ({ event }) => extractEvent(event),
 });
 
-/** Redeems challenges and accepts answers. Concurrent answers of this process share statements. */
+export interface AcceptRegistrationInput {
+  readonly challengeId: string;
+  readonly credential: CredentialEntity;
+  /** The user handle that the authenticator was told. */
+  readonly handle: Buffer;
+  /** The version of the relying party whose policy the answer was checked against. */
+  readonly version: number;
+  /** The most passkeys that the user may have, this one included. */
+  readonly most: number;
+  readonly event: AuditRow;
+}
+
+export interface AcceptedRegistration {
+  /** False: one of the following is in the way, or another answer has spent the challenge. */
+  readonly stored: boolean;
+  /** False: the relying party has changed since it was read. */
+  readonly current: boolean;
+  /** True: the relying party has a credential with this credential id. */
+  readonly taken: boolean;
+  /** The number of the user's other passkeys that are not revoked. */
+  readonly held: number;
+}
+
+const CREDENTIAL_TYPES: Readonly<Partial<Record<keyof CredentialEntity, string>>> = {
+  id: 'uuid',
+  credentialId: 'bytea',
+  publicKey: 'bytea',
+  algorithm: 'integer',
+  aaguid: 'uuid',
+  statusChangedAt: 'timestamptz',
+  transports: 'text[]',
+  discoverable: 'boolean',
+  backupEligible: 'boolean',
+  backedUp: 'boolean',
+  userVerified: 'boolean',
+  signCount: 'bigint',
+  createdAt: 'timestamptz',
+  lastUsedAt: 'timestamptz',
+  bindingMac: 'bytea',
+};
+const CREDENTIAL_ENTRIES = Object.entries(CREDENTIAL_COLUMNS) as [keyof CredentialEntity, string][];
+const CREDENTIAL_RECORD = CREDENTIAL_ENTRIES.map(
+  ([member, column]) => `${column} ${CREDENTIAL_TYPES[member] ?? 'text'}`,
+).join(', ');
+const CREDENTIAL_LIST = Object.values(CREDENTIAL_COLUMNS).join(', ');
+const CHECKED_LIST = Object.values(CREDENTIAL_COLUMNS)
+  .map((column) => `checked.${column}`)
+  .join(', ');
+
+/**
+ * Locks the users, so the registrations of one user follow each other, and these and the user's erasure.
+ * count_credentials() reads after the lock and sees what the statement before has stored. If another statement stores the
+ * same credential id meanwhile, this one fails by unique_violation and changes nothing. No result: the user has no such
+ * handle, because it was erased, or because a crash lost it.
+ */
+export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, AcceptedRegistration>({
+  name: 'registration-accept',
+  text: `WITH verified AS MATERIALIZED (
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       ORDER BY rp_id, user_id),
+     locked AS MATERIALIZED (
+       SELECT verified.*, audit_uid FROM verified,
+         LATERAL (SELECT handle, audit_uid FROM user_handle u WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id FOR UPDATE OFFSET 0) AS u
+       WHERE handle = told_handle),
+     checked AS MATERIALIZED (
+       SELECT locked.*, count_credentials(rp_id, user_id) AS held,
+              coalesce((SELECT p.version = locked.version AND p.enabled FROM relying_party p WHERE p.rp_id = locked.rp_id), FALSE) AS current,
+              EXISTS (SELECT FROM (SELECT rp_id FROM credential c WHERE c.credential_id = locked.credential_id OFFSET 0) AS found
+                       WHERE found.rp_id = locked.rp_id) AS taken
+       FROM locked),
+     spent AS (${spendSql('checked WHERE held < most AND current AND NOT taken')}),
+     stored AS (
+       INSERT INTO credential (${CREDENTIAL_LIST})
+       SELECT ${CHECKED_LIST} FROM checked JOIN spent ON spent.id = challenge_id
+       ORDER BY credential_id
+       RETURNING id),
+     ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event', 'audit_uid::text')}
+   SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
+   FROM checked LEFT JOIN stored ON stored.id = checked.id`,
+  record: ({ challengeId, credential, handle, version, most, event }) => {
+    const record: Record<string, unknown> = {
+      challenge_id: challengeId,
+      told_handle: toByteaText(handle),
+      version,
+      most,
+      ...toAuditRecord(event),
+    };
+    for (const [member, column] of CREDENTIAL_ENTRIES) {
+      const value = credential[member];
+      record[column] = Buffer.isBuffer(value) ? toByteaText(value) : value;
+    }
+    return record;
+  },
+  line: ({ event }) => extractEvent(event),
+});
+
+export interface RefuseInput {
+  readonly challengeId: string;
+  readonly event: AuditRow;
+}
+
+/** Spends challenges whose answers are refused, and records why. No result: another answer has spent the challenge. */
+export const REFUSE = createRowsStatement<RefuseInput, { readonly refused: true }>({
+  name: 'answer-refuse',
+  text: `WITH refused AS MATERIALIZED (
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, ${AUDIT_COLUMNS}`, 'audit_event')} AS given),
+     spent AS (${spendSql('refused')}),
+     ${insertEachEventPartsSql(
+       '(SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event',
+       'coalesce((SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = audit_rp_id AND u.user_id = audit_user_id), audit_stand_in)',
+     )}
+   SELECT ordinality::integer AS n, TRUE AS refused FROM refused JOIN spent ON spent.id = challenge_id`,
+  record: ({ challengeId, event }) => ({ challenge_id: challengeId, ...toAuditRecord(event) }),
+  line: ({ event }) => extractEvent(event),
+});
+
+/** Loads what answers are checked against, and stores their outcomes. Concurrent answers of this process share statements. */
 @Injectable()
 export class AnswerRepository {
-  private readonly redemptions;
-  private readonly acceptances;
+  private readonly loads;
+  private readonly authentications;
+  private readonly registrations;
+  private readonly refusals;
 
   constructor(
     pool: CeremonyPool,
-    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly periods: SpentChallengePeriods,
   ) {
-    this.redemptions = new StatementBatcher(REDEEM, pool.through, ({ challengeId }) => challengeId.toLowerCase());
-    this.acceptances = new StatementBatcher(ACCEPT_AUTHENTICATION, pool.through, ({ credential }) => credential.id);
+    this.loads = new StatementBatcher(LOAD, pool.through, () => []);
+    this.authentications = new StatementBatcher(ACCEPT_AUTHENTICATION, pool.through, ({ challengeId, credential }) => [
+      challengeId,
+      credential.id,
+    ]);
+    this.registrations = new StatementBatcher(ACCEPT_REGISTRATION, pool.through, ({ challengeId, credential }) => [
+      challengeId,
+      JSON.stringify([credential.rpId, credential.userId]),
+      credential.credentialId.toString('base64'),
+    ]);
+    this.refusals = new StatementBatcher(REFUSE, pool.through, ({ challengeId }) => [challengeId]);
+  }
+
+  /** @returns undefined: the relying party does not exist or is disabled */
+  load(input: LoadInput): Promise<LoadedAnswer | undefined> {
+    return this.loads.run(input);
   }
 
   /**
-   * Redeems a challenge. If several answers come at once, one of them gets it. A challenge that was issued to another
-   * caller, or for a relying party that this caller may not act for, stays stored.
-   *
-   * @param credentialId the credential id in the answer; that credential is loaded with the challenge
+   * @returns undefined: the credential has changed since it was read, or its sign count did not grow
    * @throws Problem challenge-spent
    */
-  async redeem(context: AuthorizedContext, challengeId: string, credentialId: Buffer): Promise<RedeemedChallenge> {
-    const { caller, relyingParties } = context;
-    const { spiffeId } = caller;
-    const redeemed = await this.redemptions.run({ challengeId, spiffeId, relyingParties, credentialId });
-    if (!redeemed || redeemed.expires_at <= this.clock.now()) throw new Problem('challenge-spent');
-    return redeemed;
+  async acceptAuthentication(input: AcceptAuthenticationInput): Promise<number | undefined> {
+    const accepted = await this.spend(() => this.authentications.run(input));
+    if (accepted?.sign_count === null) throw new Problem('challenge-spent');
+    return accepted?.sign_count;
   }
 
-  /** @returns undefined: the credential has changed since it was read, or its sign count did not grow */
-  accept(answer: AcceptInput): Promise<{ readonly sign_count: number } | undefined> {
-    return this.acceptances.run(answer);
+  /** @returns undefined: the user does not exist, or has another handle */
+  async acceptRegistration(input: AcceptRegistrationInput): Promise<AcceptedRegistration | undefined> {
+    const run = (): Promise<AcceptedRegistration | undefined> => this.spend(() => this.registrations.run(input));
+    try {
+      return await run();
+    } catch (error) {
+      if (!isTakenMeanwhile(error)) throw error;
+      return run();
+    }
   }
+
+  /** @throws Problem challenge-spent */
+  async refuse(input: RefuseInput): Promise<void> {
+    const refused = await this.spend(() => this.refusals.run(input));
+    if (!refused) throw new Problem('challenge-spent');
+  }
+
+  /**
+   * Runs an outcome. If the challenge is of a period that has no partition yet, it makes the partition first. A period
+   * that is over has none and never gets one, so nobody can spend its challenges again.
+   */
+  private async spend<Result>(run: () => Promise<Result>): Promise<Result> {
+    try {
+      return await run();
+    } catch (error) {
+      if (!isWithoutPeriod(error)) throw error;
+    }
+    await this.periods.make();
+    try {
+      return await run();
+    } catch (error) {
+      throw isWithoutPeriod(error) ? new Problem('challenge-spent') : error;
+    }
+  }
+}
+
+/** SQLSTATE unique_violation */
+const NOT_UNIQUE = '23505';
+
+/** True if another statement stored a credential with the same credential id while this one ran. */
+function isTakenMeanwhile(error: unknown): boolean {
+  const { code, table } = error as { code?: unknown; table?: unknown };
+  return code === NOT_UNIQUE && table === 'credential';
+}
+
+/** SQLSTATE check_violation, which PostgreSQL reports for a row that belongs to no partition. */
+const NO_PARTITION = '23514';
+
+function isWithoutPeriod(error: unknown): boolean {
+  const { code, table } = error as { code?: unknown; table?: unknown };
+  return code === NO_PARTITION && table === 'spent_challenge';
 }

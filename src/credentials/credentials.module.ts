@@ -1,10 +1,11 @@
 /**
  * Credentials (passkeys) from registration to erasure.
  *
- *  1. An answer comes in through credentials.controller.ts. answer.repository.ts redeems its challenge and loads what the
- *     answer is checked against.
- *  2. register-credential.ts ends a registration, verify-credential.ts an authentication. src/webauthn verifies the
- *     answer, and authenticator-policy.ts decides on its model and its backup.
+ *  1. An answer comes in through credentials.controller.ts. register-credential.ts ends a registration,
+ *     verify-credential.ts an authentication. src/webauthn verifies the answer, and authenticator-policy.ts decides on its
+ *     model and its backup.
+ *  2. answer.repository.ts loads what the answer is checked against. One statement of it spends the challenge and stores
+ *     the outcome.
  *  3. credential-bindings.ts seals each row with a MAC and finds rows that something else changed. binding-key-check.ts
  *     checks the key itself with a sample.
  *  4. A refused answer is recorded by refused-answer-recorder.ts. unknown-credential-check.ts decides if the browser may

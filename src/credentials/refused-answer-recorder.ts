@@ -1,6 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
-import { readCredential, type RedeemedChallenge } from './answer.repository.js';
+import type { AuditEntry } from '../audit/audit-entry.js';
+import { ChallengeCounts } from '../challenges/challenge-counts.js';
+import { type Challenge, describeChallenge, getCeremony } from '../challenges/challenge.js';
+import { AnswerRepository } from './answer.repository.js';
+import type { CredentialEntity } from './credential.entity.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { Refusal } from '../webauthn/refusal.js';
@@ -9,7 +13,10 @@ import { Refusal } from '../webauthn/refusal.js';
 interface RefusedAnswer {
   readonly type: 'credential.register' | 'credential.verify';
   readonly credentialId: string;
-  readonly redeemed: RedeemedChallenge | undefined;
+  /** undefined: the answer came without a challenge that the caller may answer now. */
+  readonly challenge: Challenge | undefined;
+  /** The credential that the answer names; undefined: none is known. */
+  readonly credential?: CredentialEntity | undefined;
   /** The error that refused it. The record names its step of the specification. */
   readonly error: unknown;
 }
@@ -17,25 +24,64 @@ interface RefusedAnswer {
 /** Length of the longest credential id, 1,023 bytes, in base64url. */
 const MAX_CREDENTIAL_ID = 1_364;
 
-/** Records why an answer was refused, before the caller gets the problem. */
+/** Spends the challenges of refused answers and records why, before the caller gets the problem. */
 @Injectable()
 export class RefusedAnswerRecorder {
-  constructor(private readonly audit: AuditService) {}
+  constructor(
+    private readonly answers: AnswerRepository,
+    private readonly counts: ChallengeCounts,
+    private readonly audit: AuditService,
+  ) {}
 
-  /** Records the refusal. A failure of the service itself is not a refusal and leaves no record. */
-  async record(context: AuthorizedContext, problem: unknown, answer: RefusedAnswer): Promise<void> {
-    if (!(problem instanceof Problem) || problem.status >= 500) return;
-    const { type, credentialId, redeemed, error } = answer;
-    const credential = redeemed && readCredential(redeemed);
-    await this.audit.record(context, {
-      type,
-      outcome: 'failure',
-      reason: problem.members.reason ?? problem.slug,
-      detail: problem.members.detail,
-      rpId: redeemed?.rp_id,
-      userId: redeemed?.user_id ?? credential?.userId,
-      credential: { id: credential?.id, credentialId: credentialId.slice(0, MAX_CREDENTIAL_ID) },
-      facts: { webauthn_step: error instanceof Refusal ? error.clause : undefined },
-    });
+  /**
+   * A failure of the service itself is not a refusal: it leaves no record, and does not spend the challenge.
+   *
+   * @returns the problem to answer with: the given one, or challenge-spent if the challenge has an outcome already
+   */
+  async record(context: AuthorizedContext, problem: unknown, answer: RefusedAnswer): Promise<unknown> {
+    if (!(problem instanceof Problem) || problem.status >= 500) return problem;
+    const { challenge } = answer;
+    if (challenge && problem.slug !== 'challenge-spent') {
+      try {
+        await this.refuse(context, problem, { ...answer, challenge });
+        return problem;
+      } catch (error) {
+        if (!(error instanceof Problem) || error.slug !== 'challenge-spent') throw error;
+        return this.record(context, error, { ...answer, error });
+      }
+    }
+    await this.audit.record(context, describe(problem, answer));
+    return problem;
   }
+
+  /** @throws Problem challenge-spent */
+  private async refuse(
+    context: AuthorizedContext,
+    problem: Problem,
+    answer: RefusedAnswer & { readonly challenge: Challenge },
+  ): Promise<void> {
+    const { challenge } = answer;
+    const event = this.audit.createRow(context, describe(problem, answer));
+    await this.answers.refuse({ challengeId: challenge.id, event });
+    this.audit.countEvent(event);
+    this.counts.countAnswered(challenge.rpId, context.caller.spiffeId, getCeremony(challenge));
+  }
+}
+
+/** An answer to a spent challenge is not an answer of the challenge's user, so it does not count against the user. */
+function describe(problem: Problem, { type, credentialId, challenge, credential, error }: RefusedAnswer): AuditEntry {
+  const spent = problem.slug === 'challenge-spent';
+  return {
+    type,
+    outcome: 'failure',
+    reason: problem.members.reason ?? problem.slug,
+    detail: problem.members.detail,
+    rpId: spent ? undefined : challenge?.rpId,
+    userId: spent ? undefined : (challenge?.userId ?? credential?.userId),
+    credential: { id: spent ? undefined : credential?.id, credentialId: credentialId.slice(0, MAX_CREDENTIAL_ID) },
+    facts: {
+      ...(challenge && describeChallenge(challenge)),
+      webauthn_step: error instanceof Refusal ? error.clause : undefined,
+    },
+  };
 }

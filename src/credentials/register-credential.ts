@@ -1,92 +1,110 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import {
   type RegistrationResponseJSON,
   type VerifiedRegistration,
   verifyRegistration,
 } from '../webauthn/verify-registration.js';
-import { type DataSource, Not } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
 import { AuditService } from '../audit/audit.service.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
-import { demandCredentialCapacity } from '../challenges/challenges.service.js';
-import { UserHandleRepository } from '../challenges/user-handle.repository.js';
+import { ChallengeCounts } from '../challenges/challenge-counts.js';
+import { ChallengeSeal } from '../challenges/challenge-seal.js';
+import { type Challenge, describeChallenge, type RegistrationTerms } from '../challenges/challenge.js';
+import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/challenges.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { AnswerRepository, type RedeemedChallenge } from './answer.repository.js';
+import { makeUuidv7 } from '../config/random.js';
+import { AnswerRepository } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { completePolicy, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
+import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ADVICE, type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
 import { chooseUserVerification } from '../webauthn/options.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
-import { CredentialEntity } from './credential.entity.js';
-import { CredentialRepository } from './credential.repository.js';
+import type { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
 
 /** The longest name of a passkey in the contract. The name of a model can be longer. */
 const MAX_NAME_CHARACTERS = 64;
 
-/** A redeemed challenge whose relying party exists and is enabled. */
-type Ceremony = RedeemedChallenge & {
-  readonly user_id: string;
-  readonly origins: string[];
-  readonly policy: RelyingPartyPolicy;
-};
+/** A challenge for a registration, with the relying party whose policy the answer is checked against. */
+interface Ceremony extends Pick<RelyingPartyEntity, 'origins' | 'policy' | 'version'> {
+  readonly challenge: Challenge & { readonly userId: string; readonly registration: RegistrationTerms };
+}
 
-/** Ends a registration: redeems the challenge, verifies the answer (WebAuthn L3 §7.1) and stores the credential. */
+/** The relying party can change while an answer is checked. Nobody changes it this often within a request. */
+const MAX_CHECKS = 3;
+
+/** Ends a registration: opens the challenge, verifies the answer (WebAuthn L3 §7.1) and stores the credential. */
 @Injectable()
 export class RegisterCredential {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly seal: ChallengeSeal,
+    private readonly parties: RelyingPartyCopies,
     private readonly answers: AnswerRepository,
-    private readonly users: UserHandleRepository,
-    private readonly credentials: CredentialRepository,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly roots: AttestationRoots,
     private readonly refused: RefusedAnswerRecorder,
+    private readonly counts: ChallengeCounts,
     private readonly audit: AuditService,
   ) {}
 
   /** @throws Problem challenge-spent, registration-rejected, policy-rejected, credential-exists */
   async register(context: AuthorizedContext, answer: RegisterCredentialDto): Promise<CredentialEntity> {
-    const { response } = answer;
-    let redeemed: RedeemedChallenge | undefined;
+    let challenge: Challenge | undefined;
     try {
-      redeemed = await this.answers.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
-      const ceremony = demandRegistrationCeremony(redeemed);
-      const verified = this.verify(response, ceremony);
-      return await this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);
+      challenge = this.seal.open(context, answer.challengeId);
+      for (let check = 1; check <= MAX_CHECKS; check += 1) {
+        const credential = await this.check(context, challenge, answer);
+        if (credential) return credential;
+        this.parties.forget(challenge.rpId);
+      }
+      throw new Problem('unavailable', { retryAfter: 1, detail: 'the relying party changes all the time' });
     } catch (error) {
       const problem = error instanceof Refusal ? toRejection(error) : error;
-      await this.refused.record(context, problem, {
-        type: 'credential.register',
-        credentialId: response.id,
-        redeemed,
-        error,
-      });
-      throw problem;
+      const refused = { type: 'credential.register', credentialId: answer.response.id, challenge } as const;
+      throw await this.refused.record(context, problem, { ...refused, error });
     }
   }
 
+  /** @returns undefined: the relying party has changed since its copy was read, and nothing was stored */
+  private async check(
+    context: AuthorizedContext,
+    challenge: Challenge,
+    answer: RegisterCredentialDto,
+  ): Promise<CredentialEntity | undefined> {
+    const ceremony = demandRegistrationCeremony(challenge, await this.getParty(challenge.rpId));
+    const verified = this.verify(answer.response, ceremony);
+    return this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);
+  }
+
+  /** @throws Problem relying-party-denied */
+  private async getParty(rpId: string): Promise<RelyingPartyEntity> {
+    return this.parties.getEnabled(rpId).catch((error: unknown) => {
+      throw error instanceof Problem && error.slug === 'relying-party-unknown'
+        ? new Problem('relying-party-denied')
+        : error;
+    });
+  }
+
   private verify(response: RegistrationResponseDto, ceremony: Ceremony): VerifiedRegistration {
-    const { policy } = ceremony;
+    const { policy, challenge } = ceremony;
+    const { conditional } = challenge.registration;
     const verified = verifyRegistration(response as RegistrationResponseJSON, {
-      rpId: ceremony.rp_id,
+      rpId: challenge.rpId,
       origins: ceremony.origins,
       crossOrigin: policy.crossOrigin,
-      challenge: ceremony.challenge,
-      conditional: ceremony.conditional,
-      requireUserVerification: chooseUserVerification(policy, ceremony.conditional) === 'required',
+      challenge: challenge.challenge,
+      conditional,
+      requireUserVerification: chooseUserVerification(policy, conditional) === 'required',
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
       roots: (format, aaguid) => [...this.roots.listRoots(format), ...this.authenticators.listRoots(aaguid)],
-      // A policy that an earlier version stored may lack newer members.
-      allowSha1Tpm: completePolicy(policy).allowSha1Tpm,
+      allowSha1Tpm: policy.allowSha1Tpm,
       now: this.clock.now(),
     });
     this.roots.countAttestation(verified.attestation);
@@ -97,16 +115,16 @@ export class RegisterCredential {
 
   private draftCredential(
     context: AuthorizedContext,
-    ceremony: Ceremony,
+    { challenge }: Ceremony,
     { response, name }: RegisterCredentialDto,
     { attestation, ...verified }: VerifiedRegistration,
   ): CredentialEntity {
     const now = this.clock.now();
     return this.bindings.seal({
       ...verified,
-      id: uuidv7({ msecs: now.getTime() }),
-      rpId: ceremony.rp_id,
-      userId: ceremony.user_id,
+      id: makeUuidv7(now),
+      rpId: challenge.rpId,
+      userId: challenge.userId,
       name: name ?? this.chooseName(verified.aaguid),
       status: 'active' as const,
       statusReason: null,
@@ -127,57 +145,62 @@ export class RegisterCredential {
     return Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('');
   }
 
-  /** Stores the credential and its event in one transaction, which locks the user. */
-  private store(
+  /**
+   * Spends the challenge, and stores the credential and its event, in one statement.
+   *
+   * @returns undefined: the relying party has changed since it was read
+   * @throws Problem challenge-spent, policy-rejected, credential-exists
+   */
+  private async store(
     context: AuthorizedContext,
-    ceremony: Ceremony,
+    { challenge, policy, version }: Ceremony,
     credential: CredentialEntity,
     { attestation }: VerifiedRegistration,
-  ): Promise<CredentialEntity> {
-    const { rpId, userId } = credential;
-    return this.dataSource.transaction(async (manager) => {
-      const locked = await this.users.lock(manager, rpId, userId);
-      if (!locked) throw new Problem('challenge-spent', { detail: 'the user was erased in the meantime' });
-      const count = await manager.countBy(CredentialEntity, { rpId, userId, status: Not('revoked' as const) });
-      demandCredentialCapacity(count, ceremony.policy.maxCredentialsPerUser);
-      if (!(await this.credentials.insert(manager, credential))) throw new Problem('credential-exists');
-      const credentialId = credential.credentialId.toString('base64url');
-      const { algorithm, aaguid, userVerified, backupEligible } = credential;
-      await this.audit.record(
-        context,
-        {
-          type: 'credential.register',
-          outcome: 'success',
-          rpId,
-          userId,
-          userVerified,
-          credential: { id: credential.id, credentialId },
-          facts: {
-            algorithm,
-            aaguid,
-            attestation: `${attestation.format}/${attestation.trust}`,
-            attestation_root: attestation.root,
-            attestation_distrust: attestation.distrust?.detail,
-            backup_eligible: backupEligible,
-          },
-        },
-        manager,
-      );
-      return credential;
+  ): Promise<CredentialEntity | undefined> {
+    const { rpId, userId, algorithm, aaguid, userVerified, backupEligible } = credential;
+    const event = this.audit.createRow(context, {
+      type: 'credential.register',
+      outcome: 'success',
+      rpId,
+      userId,
+      userVerified,
+      credential: { id: credential.id, credentialId: credential.credentialId.toString('base64url') },
+      facts: {
+        ...describeChallenge(challenge),
+        algorithm,
+        aaguid,
+        attestation: `${attestation.format}/${attestation.trust}`,
+        attestation_root: attestation.root,
+        attestation_distrust: attestation.distrust?.detail,
+        backup_eligible: backupEligible,
+      },
     });
+    const { handle } = challenge.registration;
+    const most = getCredentialCapacity(policy.maxCredentialsPerUser);
+    const input = { challengeId: challenge.id, credential, handle, version, most, event };
+    const accepted = await this.answers.acceptRegistration(input);
+    if (!accepted) throw new Problem('challenge-spent', { detail: 'the user was erased in the meantime' });
+    if (!accepted.stored) {
+      if (!accepted.current) return undefined;
+      demandCredentialCapacity(accepted.held, policy.maxCredentialsPerUser);
+      throw new Problem(accepted.taken ? 'credential-exists' : 'challenge-spent');
+    }
+    this.audit.countEvent(event);
+    this.counts.countAnswered(rpId, context.caller.spiffeId, 'registration');
+    return credential;
   }
 }
 
-/** @throws Problem relying-party-denied; Refusal ceremony-mismatch */
-function demandRegistrationCeremony(redeemed: RedeemedChallenge): Ceremony {
+/** @throws Refusal ceremony-mismatch */
+function demandRegistrationCeremony(challenge: Challenge, party: RelyingPartyEntity): Ceremony {
+  const { registration, userId } = challenge;
   refuseUnless(
-    redeemed.ceremony === 'registration',
+    registration !== undefined && userId !== undefined,
     'ceremony-mismatch',
     'the challenge was issued for an authentication, and this is a registration',
   );
-  const { policy, origins, enabled, user_id } = redeemed;
-  if (!enabled || !policy || !origins || user_id === null) throw new Problem('relying-party-denied');
-  return { ...redeemed, policy, origins, user_id };
+  const { origins, policy, version } = party;
+  return { challenge: { ...challenge, registration, userId }, origins, policy, version };
 }
 
 /**
@@ -186,7 +209,8 @@ function demandRegistrationCeremony(redeemed: RedeemedChallenge): Ceremony {
  * @throws Refusal
  */
 function demandPolicy(response: RegistrationResponseDto, verified: VerifiedRegistration, ceremony: Ceremony): void {
-  const { policy, attachment } = ceremony;
+  const { policy } = ceremony;
+  const { attachment } = ceremony.challenge.registration;
   const { backupEligible, attestation } = verified;
   const answered = readAttachment(response);
   refuseUnless(

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type FindOptionsWhere, Repository } from 'typeorm';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
-import { readCredential, type RedeemedChallenge } from './answer.repository.js';
+import type { Challenge } from '../challenges/challenge.js';
 import type { RequestContext } from '../http/request-context.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
@@ -27,14 +27,13 @@ export class UnknownCredentialCheck {
    * changed may be this credential under another id, user or relying party. So every row of the user and every row with
    * this credential id must pass the integrity check. Rows that fail are reported.
    */
-  async isUnknown(context: RequestContext, redeemed: RedeemedChallenge, { id, response }: AnswerIds): Promise<boolean> {
-    if (readCredential(redeemed) !== undefined) return false;
-    const { rp_id: rpId, user_id: challenged } = redeemed;
+  async isUnknown(context: RequestContext, challenge: Challenge, { id, response }: AnswerIds): Promise<boolean> {
+    const { rpId, userId: challenged } = challenge;
     const { userHandle } = response;
-    if (challenged === null && typeof userHandle !== 'string') return false;
+    if (challenged === undefined && typeof userHandle !== 'string') return false;
     const credentialId = Buffer.from(id, 'base64url');
     const where: FindOptionsWhere<CredentialEntity>[] = [{ credentialId }];
-    if (challenged !== null) where.push({ rpId, userId: challenged });
+    if (challenged !== undefined) where.push({ rpId, userId: challenged });
     if (typeof userHandle === 'string') {
       const handle = Buffer.from(userHandle, 'base64url');
       const user = await this.handles.findOneBy({ rpId, handle });

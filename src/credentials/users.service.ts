@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
-import { ChallengeEntity } from '../challenges/challenge.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { UserHandleRepository } from '../challenges/user-handle.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -54,7 +53,7 @@ export class UsersService {
   }
 
   /**
-   * Deletes the user's credentials, challenges and handle. The pseudonym goes with the handle, so nobody can tell the
+   * Deletes the user's credentials and handle. A challenge that is open finds neither, so nobody can answer it. The pseudonym goes with the handle, so nobody can tell the
    * user's events in the audit log from those of others. The erasure of an unknown user succeeds and is recorded, too.
    *
    * @throws Problem relying-party-unknown
@@ -64,7 +63,6 @@ export class UsersService {
     await this.credentials.manager.transaction(async (manager) => {
       await this.users.lock(manager, rpId, userId);
       const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
-      await manager.delete(ChallengeEntity, { rpId, userId });
       // The event is recorded before the handle is deleted, so that it carries the pseudonym of the user.
       const facts = { credentials: affected ?? 0 };
       await this.audit.record(context, { type: 'user.erase', outcome: 'success', rpId, userId, facts }, manager);

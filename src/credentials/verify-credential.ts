@@ -10,10 +10,13 @@ import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { AnswerRepository, readCredential, type RedeemedChallenge } from './answer.repository.js';
+import { ChallengeCounts } from '../challenges/challenge-counts.js';
+import { ChallengeSeal } from '../challenges/challenge-seal.js';
+import { type Challenge, describeChallenge } from '../challenges/challenge.js';
+import { AnswerRepository } from './answer.repository.js';
+import { type LoadedAnswer, readCredential } from './loaded-answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { ADVICE, Refusal, refuseUnless, step } from '../webauthn/refusal.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
@@ -23,11 +26,11 @@ import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 
-/** A redeemed challenge whose relying party exists and is enabled. */
-type Ceremony = RedeemedChallenge & { readonly origins: string[]; readonly policy: RelyingPartyPolicy };
+/** A challenge with what its answer is checked against. */
+type Ceremony = Challenge & Pick<LoadedAnswer, 'origins' | 'policy' | 'handle' | 'audit_uid'>;
 
 /**
- * Ends an authentication: redeems the challenge, verifies the answer (WebAuthn L3 §7.2) and stores the new state of the
+ * Ends an authentication: opens the challenge, verifies the answer (WebAuthn L3 §7.2) and stores the new state of the
  * credential.
  */
 @Injectable()
@@ -35,10 +38,12 @@ export class VerifyCredential {
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly seal: ChallengeSeal,
     private readonly answers: AnswerRepository,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly refused: RefusedAnswerRecorder,
+    private readonly counts: ChallengeCounts,
     private readonly audit: AuditService,
     private readonly risks: RiskSignals,
     private readonly unknown: UnknownCredentialCheck,
@@ -47,12 +52,18 @@ export class VerifyCredential {
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
   async verify(context: AuthorizedContext, answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
     const { response } = answer;
-    let redeemed: RedeemedChallenge | undefined;
+    let challenge: Challenge | undefined;
+    let named: CredentialEntity | undefined;
     try {
-      redeemed = await this.answers.redeem(context, answer.challengeId, Buffer.from(response.id, 'base64url'));
-      const ceremony = demandAuthenticationCeremony(redeemed, answer.purpose);
-      const credential = await this.findUsableCredential(context, ceremony, response);
-      const { rpId, credentialId, publicKey, backupEligible } = credential;
+      challenge = this.seal.open(context, answer.challengeId);
+      demandAuthenticationCeremony(challenge, answer.purpose);
+      const credentialId = Buffer.from(response.id, 'base64url');
+      const loaded = await this.answers.load({ challenge, credentialId });
+      if (!loaded) throw new Problem('relying-party-denied');
+      const ceremony = { ...challenge, ...pickTerms(loaded) };
+      named = readCredential(loaded);
+      const credential = await this.demandUsableCredential(context, ceremony, named, response);
+      const { rpId, publicKey, backupEligible } = credential;
       const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
         rpId,
         origins: ceremony.origins,
@@ -60,33 +71,30 @@ export class VerifyCredential {
         challenge: ceremony.challenge,
         requireUserVerification: ceremony.policy.userVerification === 'required',
         allowBackupGrowth: ceremony.policy.backupEligibilityChange === 'accept-growth',
-        credential: { credentialId, publicKey, backupEligible },
+        credential: { credentialId: credential.credentialId, publicKey, backupEligible },
       });
       return await this.acceptAuthentication(context, ceremony, credential, verified);
     } catch (error) {
-      const problem = error instanceof Refusal ? await this.toRejection(context, error, response, redeemed) : error;
-      await this.refused.record(context, problem, {
-        type: 'credential.verify',
-        credentialId: response.id,
-        redeemed,
-        error,
-      });
-      throw problem;
+      const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
+      const refused = { type: 'credential.verify', credentialId: response.id, challenge, credential: named } as const;
+      const answered = await this.refused.record(context, problem, { ...refused, error });
+      const counts = answered === problem && error instanceof Refusal && error.reason === 'sign-count-regressed';
+      if (counts) this.risks.countSignCountRegression();
+      throw answered;
     }
   }
 
   /**
-   * Finds the credential that the answer names, and checks that it may be used: its integrity, §7.2 step 6, its status
-   * and its model.
+   * Checks that the credential that the answer names may be used: its integrity, §7.2 step 6, its status and its model.
    *
    * @throws Refusal
    */
-  private async findUsableCredential(
+  private async demandUsableCredential(
     context: AuthorizedContext,
     ceremony: Ceremony,
+    credential: CredentialEntity | undefined,
     { response }: AuthenticationResponseDto,
   ): Promise<CredentialEntity> {
-    const credential = readCredential(ceremony);
     refuseUnless(credential !== undefined, 'credential-unknown', 'the relying party has no passkey with this id');
     refuseUnless(
       await this.bindings.verifyRow(context, credential),
@@ -102,17 +110,19 @@ export class VerifyCredential {
   }
 
   /**
-   * Updates the credential and records the event in one compare-and-set statement (§7.2 step 22 and after).
+   * Spends the challenge, updates the credential and records the event in one compare-and-set statement (§7.2 step 22
+   * and after).
    *
-   * @throws Refusal
+   * @throws Refusal; Problem challenge-spent
    */
   private async acceptAuthentication(
     context: AuthorizedContext,
-    { purpose, policy, audit_uid: uid }: Ceremony,
+    ceremony: Ceremony,
     credential: CredentialEntity,
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
   ): Promise<VerifiedResponse> {
     const now = this.clock.now();
+    const { purpose, policy, audit_uid: uid } = ceremony;
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
@@ -134,12 +144,13 @@ export class VerifyCredential {
         userId,
         userVerified,
         credential: { id, credentialId: credential.credentialId.toString('base64url') },
-        facts: { purpose: purpose ?? undefined, sign_count: signCount, backed_up: backedUp, risks },
+        facts: { ...describeChallenge(ceremony), sign_count: signCount, backed_up: backedUp, risks },
       },
       now,
       uid ?? undefined,
     );
-    const accepted = await this.answers.accept({
+    const accepted = await this.answers.acceptAuthentication({
+      challengeId: ceremony.id,
       credential,
       signCount,
       backupEligible,
@@ -149,11 +160,12 @@ export class VerifyCredential {
       flag,
       event,
     });
-    if (!accepted) return step('§7.2', 22, () => this.refuseChanged(credential, signCount));
+    if (accepted === undefined) return step('§7.2', 22, () => this.refuseChanged(credential, signCount));
     this.audit.countEvent(event);
+    this.counts.countAnswered(rpId, context.caller.spiffeId, 'authentication');
     if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
     const current = Object.assign(credential, {
-      signCount: accepted.sign_count,
+      signCount: accepted,
       backupEligible,
       backedUp,
       bindingMac,
@@ -164,7 +176,7 @@ export class VerifyCredential {
       verified: true,
       rpId,
       userId,
-      purpose,
+      purpose: purpose ?? null,
       userVerified,
       credential: shown,
       risks,
@@ -177,12 +189,12 @@ export class VerifyCredential {
   private async toRejection(
     context: AuthorizedContext,
     { reason, detail }: Refusal,
-    response: AuthenticationResponseDto,
-    redeemed: RedeemedChallenge | undefined,
+    { response }: VerifyAuthenticationDto,
+    challenge: Challenge | undefined,
   ): Promise<Problem> {
     const members = { reason, detail, advice: ADVICE[reason] };
-    if (reason === 'credential-unknown' && redeemed && (await this.unknown.isUnknown(context, redeemed, response))) {
-      const signal = { unknownCredential: { rpId: redeemed.rp_id, credentialId: response.id } };
+    if (reason === 'credential-unknown' && challenge && (await this.unknown.isUnknown(context, challenge, response))) {
+      const signal = { unknownCredential: { rpId: challenge.rpId, credentialId: response.id } };
       return new Problem('authentication-rejected', { ...members, signal });
     }
     return new Problem('authentication-rejected', members);
@@ -198,7 +210,6 @@ export class VerifyCredential {
     const current = await this.credentials.findOneBy({ rpId, id });
     refuseUnless(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
     demandActive(current);
-    this.risks.countSignCountRegression();
     throw new Refusal(
       'sign-count-regressed',
       `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
@@ -206,21 +217,22 @@ export class VerifyCredential {
   }
 }
 
-/** @throws Problem relying-party-denied; Refusal ceremony-mismatch, purpose-mismatch */
-function demandAuthenticationCeremony(redeemed: RedeemedChallenge, purpose: string | undefined): Ceremony {
+/** @throws Refusal ceremony-mismatch, purpose-mismatch */
+function demandAuthenticationCeremony(challenge: Challenge, purpose: string | undefined): void {
   refuseUnless(
-    redeemed.ceremony === 'authentication',
+    challenge.registration === undefined,
     'ceremony-mismatch',
     'the challenge was issued for a registration, and this is an authentication',
   );
   refuseUnless(
-    redeemed.purpose === (purpose ?? null),
+    challenge.purpose === purpose,
     'purpose-mismatch',
-    `the purpose is ${purpose ?? 'absent'}; the purpose of the challenge is ${redeemed.purpose ?? 'absent'}`,
+    `the purpose is ${purpose ?? 'absent'}; the purpose of the challenge is ${challenge.purpose ?? 'absent'}`,
   );
-  const { policy, origins, enabled } = redeemed;
-  if (!enabled || !policy || !origins) throw new Problem('relying-party-denied');
-  return { ...redeemed, policy, origins };
+}
+
+function pickTerms({ origins, policy, handle, audit_uid }: LoadedAnswer): Omit<Ceremony, keyof Challenge> {
+  return { origins, policy, handle, audit_uid };
 }
 
 /**
@@ -229,13 +241,17 @@ function demandAuthenticationCeremony(redeemed: RedeemedChallenge, purpose: stri
  *
  * @throws Refusal
  */
-function demandUser({ user_id, handle }: Ceremony, { userId }: CredentialEntity, userHandle: string | undefined): void {
+function demandUser(
+  { userId: challenged, handle }: Ceremony,
+  { userId }: CredentialEntity,
+  userHandle: string | undefined,
+): void {
   refuseUnless(
-    user_id === null || user_id === userId,
+    challenged === undefined || challenged === userId,
     'credential-not-allowed',
     'the challenge was issued for another user than the owner of the passkey',
   );
-  const told = userHandle !== undefined || user_id !== null;
+  const told = userHandle !== undefined || challenged !== undefined;
   refuseUnless(
     told,
     'user-handle-mismatch',

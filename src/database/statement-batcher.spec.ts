@@ -1,24 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  makeAcceptInput,
+  makeChallengeId,
+  makeRefuseInput,
+  makeRegistrationInput,
+  NOW,
+  openHotPathDatabase,
+} from '../../test/support/ceremony-rows.js';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
-import { makeIssueInput, CALLER, NOW, openHotPathDatabase, makeAcceptInput } from '../../test/support/ceremony-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { until } from '../../test/support/until.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
-import { ChallengeEntity } from '../challenges/challenge.entity.js';
+import { ChallengeRepository } from '../challenges/challenge.repository.js';
+import type { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
+import { ACCEPT_AUTHENTICATION, AnswerRepository, REFUSE } from '../credentials/answer.repository.js';
+import { LOAD, readCredential } from '../credentials/loaded-answer.repository.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
-import { StatementBatcher } from './statement-batcher.js';
-import {
-  ACCEPT_AUTHENTICATION,
-  type AcceptInput,
-  AnswerRepository,
-  readCredential,
-  REDEEM,
-} from '../credentials/answer.repository.js';
-import { ChallengeRepository, ISSUE_AUTHENTICATION } from '../challenges/challenge.repository.js';
-import type { AuthorizedContext } from '../http/request-context.js';
 import { CeremonyPool } from './ceremony-pool.js';
 import type { RowsStatement } from './rows-statement.js';
+import { StatementBatcher } from './statement-batcher.js';
 
 /** Waits for two turns of the event loop: the batch is sent in one of them. */
 const waitForTurn = async (): Promise<void> => {
@@ -49,9 +50,9 @@ class FakeStatement implements RowsStatement<string, string> {
 const createSqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
 
 describe('concurrent runs of a statement', () => {
-  const startBatcher = (keyOf: (row: string) => string | undefined = () => undefined, patience = 3_600_000) => {
+  const startBatcher = (keysOf: (row: string) => readonly string[] = () => [], patience = 3_600_000) => {
     const statement = new FakeStatement();
-    return { statement, combined: new StatementBatcher(statement, {} as never, keyOf, patience) };
+    return { statement, combined: new StatementBatcher(statement, {} as never, keysOf, patience) };
   };
 
   it('are sent together when they begin in one turn of the event loop', async () => {
@@ -96,7 +97,7 @@ describe('concurrent runs of a statement', () => {
   });
 
   it('do not wait for a slow one; at most two are in flight', async () => {
-    const { statement, combined } = startBatcher(() => undefined, 20);
+    const { statement, combined } = startBatcher(() => [], 20);
     const results: Promise<unknown>[] = [];
     for (const row of ['stuck', 'b']) {
       results.push(combined.run(row));
@@ -115,18 +116,18 @@ describe('concurrent runs of a statement', () => {
     expect(await Promise.all(results)).toEqual(['stuck', 'b', 'c'].map((row) => `result of ${row}`));
   });
 
-  it('with the same key run one after the other, and hold up no other', async () => {
-    const { statement, combined } = startBatcher((row) => row[0]);
-    const results = ['a1', 'a2', 'b1', 'a3', 'c1'].map((row) => combined.run(row));
+  it('with a key in common run one after the other, and hold up no other', async () => {
+    const { statement, combined } = startBatcher((row) => row.split(' '));
+    const results = ['a 1', 'a 2', 'b 3', 'c 1', '4 a', 'c 2'].map((row) => combined.run(row));
     await waitForTurn();
-    expect(statement.rows).toEqual([['a1', 'b1', 'c1']]);
-    statement.runs[0]!.answer();
-    await results[0];
-    await waitForTurn();
-    statement.runs[1]!.answer();
-    await results[1];
-    await waitForTurn();
-    expect(statement.rows.slice(1)).toEqual([['a2'], ['a3']]);
+    expect(statement.rows).toEqual([['a 1', 'b 3', 'c 2']]);
+    for (const [run, rest] of [[['a 2', 'c 1']], [['4 a']]].entries()) {
+      statement.runs[run]!.answer();
+      await waitForTurn();
+      expect(statement.rows.slice(run + 1)).toEqual(rest);
+    }
+    statement.runs[2]!.answer();
+    expect(await Promise.all(results)).toHaveLength(6);
   });
 
   it('are sent at most 64 at a time', async () => {
@@ -202,58 +203,31 @@ async function insertCredential(changed: Partial<CredentialEntity> = {}): Promis
   return row;
 }
 
-async function issueAuthentication() {
-  const row = makeIssueInput();
-  await ISSUE_AUTHENTICATION.run(database.dataSource, [row]);
-  return row;
-}
+const repeat = <Item>(times: number, make: (n: number) => Item): Item[] =>
+  Array.from({ length: times }, (_, n) => make(n));
 
 describe('many rows at once', () => {
-  it('each have their challenge, their event and their own result, or none', async () => {
-    const [first, second] = [
-      await insertCredential({ userId: 'many-1' }),
-      await insertCredential({ userId: 'many-2' }),
-    ];
-    const asked = [
-      makeIssueInput({ userId: 'many-1' }),
-      makeIssueInput({ rpId: 'unknown.example' }),
-      makeIssueInput(),
-      makeIssueInput({ userId: 'many-2' }),
-    ];
-    const results = await ISSUE_AUTHENTICATION.run(database.dataSource, asked);
-    expect(results.map((result) => result?.descriptors?.map(({ id }) => id))).toEqual([
-      [first.credentialId.toString('hex')],
-      undefined,
-      undefined,
-      [second.credentialId.toString('hex')],
-    ]);
-    const expiries = results.map((result) => result?.expires_at?.getTime());
-    expect(expiries).toEqual([0, undefined, 0, 0].map((n) => (n === undefined ? n : NOW.getTime() + 120_000)));
-    for (const [index, { id, event }] of asked.entries()) {
-      const found = [
-        await database.dataSource.getRepository(ChallengeEntity).existsBy({ id }),
-        await isRecorded(event.id),
-      ];
-      expect(found).toEqual([index !== 1, index !== 1]);
-    }
+  let answers: AnswerRepository;
+  let challenges: ChallengeRepository;
+  beforeAll(() => {
+    answers = new AnswerRepository(pool, { make: () => Promise.resolve() } as SpentChallengePeriods);
+    challenges = new ChallengeRepository(pool, database.dataSource);
   });
 
-  it('are redeemed each with its own credential, and only by the caller that requested it', async () => {
+  it('are loaded each with its own credential, or none', async () => {
     const credentials = [await insertCredential(), await insertCredential(), await insertCredential()];
-    const issued = [await issueAuthentication(), await issueAuthentication(), await issueAuthentication()];
-    const answers = issued.map(({ id }, n) => ({
-      challengeId: id,
-      credentialId: credentials[n]!.credentialId,
-      relyingParties: null,
-      spiffeId: n === 1 ? 'spiffe://bank.example/other' : CALLER,
-    }));
-    const redeemed = await REDEEM.run(database.dataSource, answers);
-    expect(redeemed.map((row) => row && readCredential(row)?.id)).toEqual([
+    const loaded = await LOAD.run(
+      database.dataSource,
+      credentials.map(({ credentialId }, n) => ({
+        challenge: { rpId: n === 1 ? 'off.example' : 'a.example', userId: undefined },
+        credentialId,
+      })),
+    );
+    expect(loaded.map((row) => row && readCredential(row)?.id)).toEqual([
       credentials[0]!.id,
       undefined,
       credentials[2]!.id,
     ]);
-    expect(redeemed.map((row) => row?.challenge)).toEqual([issued[0]!.challenge, undefined, issued[2]!.challenge]);
   });
 
   it('are accepted each by its own count', async () => {
@@ -272,55 +246,104 @@ describe('many rows at once', () => {
     expect(await Promise.all(rows.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
   });
 
-  it('do not deadlock where statements overlap in any order', async () => {
-    const credentials = await Promise.all(Array.from({ length: 12 }, () => insertCredential()));
-    const shuffleRows = (): AcceptInput[] =>
-      credentials
-        .map((credential) => ({ credential, order: Math.random() }))
-        .sort((a, b) => a.order - b.order)
-        .map(({ credential }) => makeAcceptInput(credential, 0));
-    const runs = Array.from({ length: 60 }, () => ACCEPT_AUTHENTICATION.run(database.dataSource, shuffleRows()));
-    expect((await Promise.all(runs)).flat().filter((result) => result === undefined)).toEqual([]);
-  });
-
-  it('of overlapping redemptions are redeemed once, and none waits', async () => {
-    const issued = await Promise.all(Array.from({ length: 12 }, () => issueAuthentication()));
-    const answers = issued.map(({ id }) => ({
-      challengeId: id,
-      spiffeId: CALLER,
-      relyingParties: null,
-      credentialId: Buffer.alloc(1),
-    }));
-    const runs = Array.from({ length: 20 }, (_, n) => {
-      const turned = [...answers.slice(n % 12), ...answers.slice(0, n % 12)];
-      return REDEEM.run(database.dataSource, n % 2 ? turned : turned.reverse());
-    });
-    expect((await Promise.all(runs)).flat().filter((result) => result !== undefined)).toHaveLength(12);
+  it('are refused each by its own challenge', async () => {
+    const rows = repeat(3, () => makeRefuseInput());
+    await REFUSE.run(database.dataSource, [rows[1]!]);
+    const again = rows.map(({ challengeId }) => makeRefuseInput({ challengeId }));
+    expect(await REFUSE.run(database.dataSource, again)).toEqual([
+      { n: 1, refused: true },
+      undefined,
+      { n: 3, refused: true },
+    ]);
+    expect(await Promise.all(again.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
   });
 
   it('of one credential are judged one after the other, so that one of twenty answers with the same count is accepted', async () => {
-    const answers = new AnswerRepository(pool, { now: () => NOW });
     const credential = await insertCredential({ signCount: 7 });
-    const accepted = await Promise.all(
-      Array.from({ length: 20 }, () => answers.accept(makeAcceptInput(credential, 8))),
-    );
-    expect(accepted.filter((result) => result !== undefined)).toHaveLength(1);
+    const accepted = await Promise.all(repeat(20, () => answers.acceptAuthentication(makeAcceptInput(credential, 8))));
+    expect(accepted.filter((result) => result !== undefined)).toEqual([8]);
   });
 
-  it('of one challenge are answered by one', async () => {
-    const answers = new AnswerRepository(pool, { now: () => NOW });
-    const { id } = await issueAuthentication();
-    const context = { caller: { spiffeId: CALLER }, relyingParties: null } as AuthorizedContext;
-    const redeemed = await Promise.allSettled(
-      Array.from({ length: 50 }, () => answers.redeem(context, id, Buffer.alloc(1))),
+  it('of one challenge are answered by one, with whatever credentials, accepted or refused', async () => {
+    for (const refused of [0, 10]) {
+      const challengeId = makeChallengeId();
+      const credentials = await Promise.all(repeat(40, () => insertCredential()));
+      const outcomes = await Promise.allSettled([
+        ...repeat(refused, () => answers.refuse(makeRefuseInput({ challengeId }))),
+        ...credentials.map((credential) =>
+          answers.acceptAuthentication(makeAcceptInput(credential, 0, { challengeId })),
+        ),
+      ]);
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
+      expect(failed.map(({ reason }) => (reason as { slug: string }).slug)).toEqual(
+        Array(39 + refused).fill('challenge-spent'),
+      );
+    }
+  });
+
+  it('of one user are registered one after the other, so that the user gets no more than the policy allows', async () => {
+    const read = await challenges.readForRegistration.run({
+      rpId: 'a.example',
+      userId: 'u-limited',
+      newHandle: Buffer.alloc(32, 1),
+      now: NOW,
+    });
+    const accepted = await Promise.all(
+      repeat(20, () =>
+        answers.acceptRegistration(
+          makeRegistrationInput(makeCredentialRow({ userId: 'u-limited' }), read!.handle, { most: 3 }),
+        ),
+      ),
     );
-    expect(redeemed.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(accepted.filter((result) => result?.stored)).toHaveLength(3);
+  });
+
+  it('with one credential id are stored by one, and the others learn that it is taken', async () => {
+    const { credentialId } = makeCredentialRow();
+    const accepted = await Promise.all(
+      repeat(20, async (n) => {
+        const userId = `u-twin-${String(n)}`;
+        const newHandle = Buffer.alloc(32, n);
+        const read = await challenges.readForRegistration.run({ rpId: 'a.example', userId, newHandle, now: NOW });
+        const credential = makeCredentialRow({ userId, credentialId });
+        return answers.acceptRegistration(makeRegistrationInput(credential, read!.handle));
+      }),
+    );
+    expect(accepted.map((result) => result?.stored !== result?.taken)).toEqual(Array(20).fill(true));
+    expect(accepted.filter((result) => result?.stored)).toHaveLength(1);
+  });
+
+  it('make the handle of a new user once', async () => {
+    const read = await Promise.all(
+      repeat(20, (n) =>
+        challenges.readForRegistration.run({
+          rpId: 'a.example',
+          userId: 'u-new',
+          newHandle: Buffer.alloc(32, n),
+          now: NOW,
+        }),
+      ),
+    );
+    expect(read.map((result) => result?.handle)).toEqual(Array(20).fill(read[0]?.handle));
   });
 
   it('fail alone: a row that PostgreSQL refuses leaves the others their results', async () => {
-    const { issueAuthentication: issue } = new ChallengeRepository(pool, database.dataSource);
-    const rows = ['u-a', 'u\u0000b', 'u-c'].map((userId) => makeIssueInput({ userId }));
-    const issued = await Promise.allSettled(rows.map((row) => issue.run(row)));
-    expect(issued.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    const users = ['u-a', 'u\u0000b', 'u-c'];
+    const read = await Promise.allSettled(
+      users.map((userId) =>
+        challenges.readForAuthentication.run({ rpId: 'a.example', userId, standIn: 'stand-in', now: NOW }),
+      ),
+    );
+    expect(read.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  it('fail alone: a challenge of a time without partitions leaves the others their outcomes', async () => {
+    const rows = [makeChallengeId(), makeChallengeId(new Date(0)), makeChallengeId()].map((challengeId) =>
+      makeRefuseInput({ challengeId }),
+    );
+    const refused = await Promise.allSettled(rows.map((row) => answers.refuse(row)));
+    expect(refused.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(await Promise.all(rows.map(({ event: { id } }) => isRecorded(id)))).toEqual([true, false, true]);
   });
 });

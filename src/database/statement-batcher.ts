@@ -5,7 +5,7 @@ import type { RowsStatement } from './rows-statement.js';
 
 interface WaitingRow<Row, Result> {
   readonly row: Row;
-  readonly key: string | undefined;
+  readonly keys: readonly string[];
   readonly resolve: (result: Result | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -25,7 +25,7 @@ const PATIENCE_MS = 100;
  * next one. If none is in flight, the rows go at the end of the present turn of the event loop. If a statement takes
  * long, a second one starts beside it.
  *
- * Rows with the same key never go together, because the second one must see what the first one changes. No row fails
+ * Rows with a key in common never go together, because the second one must see what the first one changes. No row fails
  * because of another: if a statement with many rows fails, it has changed nothing, and each row runs again alone. The
  * exception is a lost database, which may have committed the statement; then all rows fail.
  */
@@ -37,13 +37,13 @@ export class StatementBatcher<Row, Result> {
   private due = false;
 
   /**
-   * @param keyOf undefined: the row may go with any other
+   * @param keysOf none: the row may go with any other
    * @param patience milliseconds after which a statement takes long
    */
   constructor(
     private readonly statement: RowsStatement<Row, Result>,
     private readonly through: Queryable,
-    private readonly keyOf: (row: Row) => string | undefined,
+    private readonly keysOf: (row: Row) => readonly string[],
     private readonly patience = PATIENCE_MS,
   ) {}
 
@@ -58,7 +58,7 @@ export class StatementBatcher<Row, Result> {
       );
     }
     return new Promise((resolve, reject) => {
-      this.waiting.push({ row, key: this.keyOf(row), resolve, reject });
+      this.waiting.push({ row, keys: this.keysOf(row), resolve, reject });
       this.scheduleSend();
     });
   }
@@ -80,8 +80,8 @@ export class StatementBatcher<Row, Result> {
   private takeRows(): WaitingRow<Row, Result>[] {
     const [taken, left, keys] = [[] as WaitingRow<Row, Result>[], [] as WaitingRow<Row, Result>[], new Set<string>()];
     for (const each of this.waiting) {
-      const goes = taken.length < MOST_ROWS && !(each.key !== undefined && keys.has(each.key));
-      if (goes && each.key !== undefined) keys.add(each.key);
+      const goes = taken.length < MOST_ROWS && !each.keys.some((key) => keys.has(key));
+      if (goes) for (const key of each.keys) keys.add(key);
       (goes ? taken : left).push(each);
     }
     this.waiting = left;

@@ -2,7 +2,7 @@ import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } 
 import { Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { v7 as uuidv7 } from 'uuid';
+import { makeUuidv7 } from '../config/random.js';
 import { createMalformedProblem, Problem } from './problem.js';
 import { BODY_LIMIT_BYTES } from './json-body.js';
 
@@ -65,7 +65,7 @@ export function refuseConnection(socket: Socket, problem?: Problem): void {
 
 /** Gives a request its id. Answers that do not come from Fastify then carry the same id as the log. */
 export function assignRequestId(request: IncomingMessage & { [ID]?: string }): string {
-  return (request[ID] = uuidv7());
+  return (request[ID] = makeUuidv7(new Date()));
 }
 
 interface Exchange {
@@ -209,7 +209,7 @@ class ConnectionExchanges {
 const isRequestByte = (byte: number): boolean => byte !== 13 && byte !== 10;
 
 function sendProblem({ request, response }: Exchange, problem: Problem): void {
-  const body = JSON.stringify(problem.toBody(request[ID] ?? uuidv7()));
+  const body = JSON.stringify(problem.toBody(request[ID] ?? makeUuidv7(new Date())));
   const length = Buffer.byteLength(body);
   response.writeHead(problem.status, { 'content-type': MEDIA_TYPE, 'content-length': length, connection: 'close' });
   response.end(body);
@@ -217,7 +217,7 @@ function sendProblem({ request, response }: Exchange, problem: Problem): void {
 
 /** Renders an answer as bytes, for a socket without a request. */
 function renderAnswer(problem: Problem): string {
-  const body = JSON.stringify(problem.toBody(uuidv7()));
+  const body = JSON.stringify(problem.toBody(makeUuidv7(new Date())));
   const phrase = `${String(problem.status)} ${STATUS_CODES[problem.status] ?? ''}`;
   return (
     `HTTP/1.1 ${phrase}\r\ncontent-type: ${MEDIA_TYPE}\r\n` +

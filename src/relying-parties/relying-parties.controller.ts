@@ -8,12 +8,14 @@ import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-r
 import { type DryRunResponse, RelyingPartyResponse } from './dto/relying-party.response.js';
 import { EnrolledCredentials } from './enrolled-credentials.js';
 import { listRelatedOrigins } from './related-origins.js';
+import { RelyingPartyCopies } from './relying-party-copies.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 
 @Controller('v1/relying-parties')
 export class RelyingPartiesController {
   constructor(
     private readonly parties: RelyingPartiesService,
+    private readonly copies: RelyingPartyCopies,
     private readonly access: AccessService,
     private readonly enrolled: EnrolledCredentials,
   ) {}
@@ -50,6 +52,7 @@ export class RelyingPartiesController {
       return Object.assign(RelyingPartyResponse.of(party), { wouldRefuse });
     }
     const { party, created } = await this.parties.put(context, rpId, settings);
+    this.copies.forget(rpId);
     void reply.status(created ? HttpStatus.CREATED : HttpStatus.OK);
     return RelyingPartyResponse.of(party);
   }

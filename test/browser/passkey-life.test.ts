@@ -93,7 +93,6 @@ await test('The life of a passkey, in a browser', async (life) => {
     await story.first().waitFor();
     const told = (await story.getByRole('paragraph').and(page.locator(':not(.facts)')).allTextContents()).reverse();
     assert.deepEqual(told, [
-      'You asked for a new passkey',
       '“Travel laptop” was created',
       '“Travel laptop” signed you in',
       '“Travel laptop” signed you in',

@@ -1,52 +1,49 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import { type AuditRow, createAuditRow } from '../../src/audit/audit-event.repository.js';
-import type { AcceptInput } from '../../src/credentials/answer.repository.js';
-import type { IssueAuthenticationInput } from '../../src/challenges/challenge.repository.js';
+import type {
+  AcceptAuthenticationInput,
+  AcceptRegistrationInput,
+  RefuseInput,
+} from '../../src/credentials/answer.repository.js';
+import type { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
-import { AUTH_SERVICE, makeAuthorizedContext } from './callers.js';
+import { makeAuthorizedContext } from './callers.js';
 import { openTestDataSource, type TestDataSource } from './test-data-source.js';
 
 export const NOW = new Date('2026-06-30T12:00:00.000Z');
-export const CALLER = AUTH_SERVICE.spiffeId;
+/** What a relying party of openHotPathDatabase has. */
+export const POLICY = { ...DEFAULT_POLICY, challengeTtlSeconds: 120 };
+export const VERSION = 3;
 
-/** Opens a database with two relying parties: `a.example`, with challenges of two minutes, and `off.example`, which is disabled. */
+/**
+ * Opens a database with two relying parties: `a.example`, and `off.example`, which is disabled. Challenges of NOW can be
+ * spent.
+ */
 export async function openHotPathDatabase(): Promise<TestDataSource> {
   const database = await openTestDataSource();
-  const party = { name: 'x', origins: ['https://a.example'], version: 1, createdAt: NOW, updatedAt: NOW };
-  const policy = { ...DEFAULT_POLICY, challengeTtlSeconds: 120 };
+  const party = { name: 'x', origins: ['https://a.example'], version: VERSION, createdAt: NOW, updatedAt: NOW };
   await database.dataSource.manager.insert(RelyingPartyEntity, [
-    { ...party, rpId: 'a.example', enabled: true, policy },
-    { ...party, rpId: 'off.example', enabled: false, policy },
+    { ...party, rpId: 'a.example', enabled: true, policy: POLICY },
+    { ...party, rpId: 'off.example', enabled: false, policy: POLICY },
   ]);
+  await database.sql('SELECT spent_challenge_make_periods($1)', [NOW]);
   return database;
 }
 
-export const makeEventRow = (type: 'challenge.issue' | 'credential.verify' = 'challenge.issue'): AuditRow =>
-  createAuditRow({ type, outcome: 'success' }, makeAuthorizedContext(), NOW);
+export const makeChallengeId = (at = NOW): string => uuidv7({ msecs: at.getTime() });
 
-export interface Asked {
-  rpId?: string;
-  userId?: string | undefined;
-  caller?: string;
-}
+/** @param standIn represents the user of the entry, unless the relying party knows the user */
+export const makeEventRow = (entry: Partial<AuditEntry> = {}, standIn?: string): AuditRow =>
+  createAuditRow({ type: 'credential.verify', outcome: 'success', ...entry }, makeAuthorizedContext(), NOW, standIn);
 
-export const makeIssueInput = (asked: Asked = {}): IssueAuthenticationInput => {
-  const { rpId = 'a.example', userId, caller = CALLER } = asked;
-  const challenge = randomBytes(32);
-  return {
-    id: randomUUID(),
-    rpId,
-    userId,
-    purpose: 'payment',
-    issuedTo: caller,
-    challenge,
-    now: NOW,
-    event: makeEventRow(),
-  };
-};
-
-export const makeAcceptInput = (credential: AcceptInput['credential'], signCount: number): AcceptInput => ({
+export const makeAcceptInput = (
+  credential: AcceptAuthenticationInput['credential'],
+  signCount: number,
+  changed: Partial<AcceptAuthenticationInput> = {},
+): AcceptAuthenticationInput => ({
+  challengeId: makeChallengeId(),
   credential,
   signCount,
   backupEligible: true,
@@ -54,5 +51,30 @@ export const makeAcceptInput = (credential: AcceptInput['credential'], signCount
   now: NOW,
   flag: false,
   bindingMac: credential.bindingMac,
-  event: makeEventRow('credential.verify'),
+  event: makeEventRow(),
+  ...changed,
+});
+
+/** @param handle the one that READ_FOR_REGISTRATION returned */
+export const makeRegistrationInput = (
+  credential: CredentialEntity,
+  handle: Buffer,
+  changed: Partial<AcceptRegistrationInput> = {},
+): AcceptRegistrationInput => {
+  const { rpId, userId } = credential;
+  return {
+    challengeId: makeChallengeId(),
+    credential,
+    handle,
+    version: VERSION,
+    most: 64,
+    event: makeEventRow({ type: 'credential.register', rpId, userId }, 'stand-in'),
+    ...changed,
+  };
+};
+
+export const makeRefuseInput = (changed: Partial<RefuseInput> = {}): RefuseInput => ({
+  challengeId: makeChallengeId(),
+  event: makeEventRow({ outcome: 'failure' }),
+  ...changed,
 });

@@ -1,7 +1,8 @@
 import { AUDIT_ROW_WIDTH } from '../../src/audit/audit-event.repository.js';
-import { ISSUE_AUTHENTICATION, ISSUE_REGISTRATION } from '../../src/challenges/challenge.repository.js';
+import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from '../../src/challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../../src/challenges/user-limits.repository.js';
-import { ACCEPT_AUTHENTICATION, REDEEM } from '../../src/credentials/answer.repository.js';
+import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, REFUSE } from '../../src/credentials/answer.repository.js';
+import { LOAD } from '../../src/credentials/loaded-answer.repository.js';
 
 interface CeremonyStatement {
   readonly statement: { readonly name: string; readonly text: string };
@@ -16,20 +17,20 @@ interface CeremonyStatement {
 /** The statements of the ceremonies. The cost of their plans must not grow with the tables. */
 export const CEREMONY_STATEMENTS: readonly CeremonyStatement[] = [
   {
-    statement: ISSUE_AUTHENTICATION,
-    parameters: ISSUE_AUTHENTICATION.parameters,
+    statement: READ_FOR_AUTHENTICATION,
+    parameters: READ_FOR_AUTHENTICATION.parameters,
     source: 'src/challenges/challenge.repository.ts',
     does:
-      'Issues challenges for authentications: checks the limits of each user, stores the challenge and its audit event, ' +
-      'and returns the policy and the descriptors for the options. It commits asynchronously.',
+      'Reads what the options of authentications need: the policy, the descriptors of the user’s credentials, and the ' +
+      'last of the refusals that block the user.',
   },
   {
-    statement: ISSUE_REGISTRATION,
-    parameters: 14 + AUDIT_ROW_WIDTH,
+    statement: READ_FOR_REGISTRATION,
+    parameters: READ_FOR_REGISTRATION.parameters,
     source: 'src/challenges/challenge.repository.ts',
     does:
-      'Issues a challenge for a registration: checks the limit of the user, makes or finds the user handle, and stores ' +
-      'the challenge and its audit event. It commits asynchronously.',
+      'Reads what the options of registrations need: the policy, the descriptors of the user’s credentials, and the ' +
+      'user handle. A new user gets one. It commits asynchronously.',
   },
   {
     statement: RECORD_LIMIT,
@@ -40,19 +41,33 @@ export const CEREMONY_STATEMENTS: readonly CeremonyStatement[] = [
       'ceremony.',
   },
   {
-    statement: REDEEM,
-    parameters: REDEEM.parameters,
-    source: 'src/credentials/answer.repository.ts',
+    statement: LOAD,
+    parameters: LOAD.parameters,
+    source: 'src/credentials/loaded-answer.repository.ts',
     does:
-      'Deletes challenges and returns each with what its answer is checked against: the relying party, the credential ' +
-      'that the answer names and the handle of its user. It commits asynchronously.',
+      'Reads what answers are checked against: the relying party, the credential that the answer names and the handle ' +
+      'of its user.',
   },
   {
     statement: ACCEPT_AUTHENTICATION,
     parameters: ACCEPT_AUTHENTICATION.parameters,
     source: 'src/credentials/answer.repository.ts',
     does:
-      'Accepts authentications: compares and sets the sign count of each credential, and writes the audit event if and ' +
-      'only if that succeeded.',
+      'Accepts authentications: spends each challenge, compares and sets the sign count of the credential, and writes ' +
+      'the audit event. It does all of that or nothing.',
+  },
+  {
+    statement: ACCEPT_REGISTRATION,
+    parameters: ACCEPT_REGISTRATION.parameters,
+    source: 'src/credentials/answer.repository.ts',
+    does:
+      'Accepts registrations: locks each user, spends the challenge, stores the credential if the user may have one ' +
+      'more, and writes the audit event if and only if it stored the credential.',
+  },
+  {
+    statement: REFUSE,
+    parameters: REFUSE.parameters,
+    source: 'src/credentials/answer.repository.ts',
+    does: 'Refuses answers: spends each challenge, and writes the audit event if and only if nobody had spent it.',
   },
 ];

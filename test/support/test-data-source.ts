@@ -7,7 +7,6 @@ import {
   AuditNodeEntity,
 } from '../../src/audit-log/log.entities.js';
 import { AuditEventEntity } from '../../src/audit/audit-event.entity.js';
-import { ChallengeEntity } from '../../src/challenges/challenge.entity.js';
 import { UserHandleEntity } from '../../src/challenges/user-handle.entity.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import { createDataSourceOptions } from '../../src/database/data-source.js';
@@ -20,7 +19,6 @@ export const ENTITIES = [
   AuditEventEntity,
   AuditLeafEntity,
   AuditNodeEntity,
-  ChallengeEntity,
   CredentialEntity,
   RelyingPartyEntity,
   UserHandleEntity,

@@ -2,7 +2,6 @@ import { $, h, icon, when } from './dom.js';
 import { describeReason } from './messages.js';
 
 const DONE = {
-  'challenge.issue': () => 'You asked for a new passkey',
   'credential.register': (it) => `${it} was created`,
   'credential.verify': (it) => `${it} signed you in`,
   'credential.rename': (it) => `${it} was renamed`,

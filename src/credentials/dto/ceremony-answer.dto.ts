@@ -1,10 +1,13 @@
 import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
 import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
-import { HasForm, IsText, Optional, UUID } from '../../http/validators.js';
+import { HasForm, IsText, Optional } from '../../http/validators.js';
 import { BrowserWritten, Nested } from '../../http/request-class.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
 const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters';
+/** Opaque to callers: a sealed challenge. */
+const CHALLENGE_ID = /^[A-Za-z0-9_-]{1,4096}$/;
+const CHALLENGE_ID_WORDS = 'the challengeId that the service issued';
 const BASE64URL_OR_EMPTY = /^[A-Za-z0-9_-]{0,65536}$/;
 
 /*
@@ -104,7 +107,7 @@ export class AuthenticationResponseDto extends CeremonyResponseDto {
 }
 
 export class RegisterCredentialDto {
-  @HasForm(UUID, 'a UUID')
+  @HasForm(CHALLENGE_ID, CHALLENGE_ID_WORDS)
   challengeId: string;
 
   @IsDefined()
@@ -117,7 +120,7 @@ export class RegisterCredentialDto {
 }
 
 export class VerifyAuthenticationDto {
-  @HasForm(UUID, 'a UUID')
+  @HasForm(CHALLENGE_ID, CHALLENGE_ID_WORDS)
   challengeId: string;
 
   @IsDefined()

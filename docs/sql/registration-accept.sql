@@ -1,0 +1,185 @@
+-- registration-accept
+--
+-- Accepts registrations: locks each user, spends the challenge, stores the credential if the user may
+-- have one more, and writes the audit event if and only if it stored the credential.
+--
+-- Rendered from src/credentials/answer.repository.ts by
+--   UPDATE_SQL=1 npm test -- test/sql-documents.spec.ts
+
+WITH
+  verified AS MATERIALIZED (
+    SELECT *
+    FROM (
+      SELECT *, string_to_table AS audit_event
+      FROM ROWS FROM (
+        json_to_recordset($1::json) AS (
+          challenge_id uuid,
+          told_handle bytea,
+          version integer,
+          most integer,
+          rp_id text,
+          id uuid,
+          user_id text,
+          credential_id bytea,
+          public_key bytea,
+          algorithm integer,
+          aaguid uuid,
+          name text,
+          status text,
+          status_reason text,
+          status_changed_at timestamptz,
+          attachment text,
+          transports text[],
+          discoverable boolean,
+          backup_eligible boolean,
+          backed_up boolean,
+          user_verified boolean,
+          attestation_format text,
+          attestation_trust text,
+          sign_count bigint,
+          created_at timestamptz,
+          created_by text,
+          last_used_at timestamptz,
+          binding_mac bytea,
+          audit_id uuid,
+          audit_type text,
+          audit_outcome text,
+          audit_actor text,
+          audit_rp_id text,
+          audit_user_id text,
+          audit_credential_uid uuid,
+          audit_credential_id text,
+          audit_stand_in text
+        ),
+        string_to_table($2::text, E'\n')
+      ) WITH ORDINALITY
+    ) AS given
+    ORDER BY rp_id, user_id
+  ),
+  locked AS MATERIALIZED (
+    SELECT verified.*, audit_uid
+    FROM
+      verified,
+      LATERAL (
+        SELECT handle, audit_uid
+        FROM user_handle u
+        WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id
+        FOR UPDATE
+        OFFSET 0
+      ) AS u
+    WHERE handle = told_handle
+  ),
+  checked AS MATERIALIZED (
+    SELECT
+      locked.*,
+      count_credentials(rp_id, user_id) AS held,
+      coalesce(
+        (SELECT p.version = locked.version AND p.enabled FROM relying_party p WHERE p.rp_id = locked.rp_id),
+        FALSE
+      ) AS current,
+      EXISTS (
+        SELECT
+        FROM (SELECT rp_id FROM credential c WHERE c.credential_id = locked.credential_id OFFSET 0) AS found
+        WHERE found.rp_id = locked.rp_id
+      ) AS taken
+    FROM locked
+  ),
+  spent AS (
+    INSERT INTO spent_challenge (id)
+    SELECT challenge_id
+    FROM checked
+    WHERE held < most AND current AND NOT taken
+    ORDER BY challenge_id
+    ON CONFLICT DO NOTHING
+    RETURNING id
+  ),
+  stored AS (
+    INSERT INTO credential (
+      rp_id,
+      id,
+      user_id,
+      credential_id,
+      public_key,
+      algorithm,
+      aaguid,
+      name,
+      status,
+      status_reason,
+      status_changed_at,
+      attachment,
+      transports,
+      discoverable,
+      backup_eligible,
+      backed_up,
+      user_verified,
+      attestation_format,
+      attestation_trust,
+      sign_count,
+      created_at,
+      created_by,
+      last_used_at,
+      binding_mac
+    )
+    SELECT
+      checked.rp_id,
+      checked.id,
+      checked.user_id,
+      checked.credential_id,
+      checked.public_key,
+      checked.algorithm,
+      checked.aaguid,
+      checked.name,
+      checked.status,
+      checked.status_reason,
+      checked.status_changed_at,
+      checked.attachment,
+      checked.transports,
+      checked.discoverable,
+      checked.backup_eligible,
+      checked.backed_up,
+      checked.user_verified,
+      checked.attestation_format,
+      checked.attestation_trust,
+      checked.sign_count,
+      checked.created_at,
+      checked.created_by,
+      checked.last_used_at,
+      checked.binding_mac
+    FROM checked
+    JOIN spent ON spent.id = challenge_id
+    ORDER BY credential_id
+    RETURNING id
+  ),
+  recorded AS (
+    INSERT INTO audit_event (
+      id, event, leaf_hash, type, outcome, actor, rp_id, user_id, credential_uid, credential_id
+    )
+    SELECT
+      audit_id,
+      written.event,
+      sha256('\x00'::bytea || convert_to(written.event, 'UTF8')),
+      audit_type,
+      audit_outcome,
+      audit_actor,
+      audit_rp_id,
+      subject.uid,
+      audit_credential_uid,
+      audit_credential_id
+    FROM (SELECT checked.* FROM checked JOIN stored USING (id)) AS event
+    CROSS JOIN LATERAL (SELECT audit_uid::text AS uid OFFSET 0) AS subject
+    CROSS JOIN LATERAL (
+      SELECT coalesce(
+        replace(audit_event, 'uid":"' || audit_stand_in || '"', 'uid":"' || subject.uid || '"'), audit_event
+      ) AS event
+      OFFSET 0
+    ) AS written
+    RETURNING id, leaf_hash
+  ),
+  waiting AS (
+    INSERT INTO audit_pending (event_id, leaf_hash)
+    SELECT id, leaf_hash
+    FROM recorded
+  )
+SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
+FROM checked
+LEFT JOIN stored ON stored.id = checked.id

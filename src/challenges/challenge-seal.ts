@@ -1,0 +1,170 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { stringify as formatUuid, parse as parseUuid } from 'uuid';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { takeRandomBytes } from '../config/random.js';
+import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
+import type { Challenge } from './challenge.js';
+import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
+
+/** The members of the encrypted JSON. Short, because a client carries them. */
+interface Sealed {
+  readonly r: string;
+  readonly u?: string | undefined;
+  readonly p?: string | undefined;
+  readonly i: number;
+  readonly e: number;
+  readonly c?: boolean | undefined;
+  readonly a?: string | undefined;
+  readonly f?: IdentityProofDto | undefined;
+}
+
+const VERSION = 1;
+const KEY_ID_BYTES = 4;
+const HEADER_BYTES = 1 + KEY_ID_BYTES + 4;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const UUID_BYTES = 16;
+const CHALLENGE_BYTES = 32;
+const HANDLE_BYTES = 32;
+const [AUTHENTICATION, REGISTRATION] = [0, 1];
+const HOUR_MS = 3_600_000;
+/** The keys of present hours, and of as many hours that somebody makes up. */
+const MAX_HOUR_KEYS = 64;
+
+interface Key {
+  readonly id: string;
+  readonly secret: Buffer;
+}
+
+/**
+ * Seals challenges, so that nothing is stored when one is issued (docs/adr/0023-sealed-challenges.md). The caller gets
+ * a token, which only this service can read or make:
+ *
+ *     version (1 byte) · key id (4) · hour since 1970 (4) · nonce (12) · ciphertext · tag (16)
+ *
+ * AES-256-GCM authenticates the header and the SPIFFE ID of the caller with the ciphertext, so the token opens for no
+ * other caller. Random nonces allow 2^32 messages under one key (NIST SP 800-38D §8.3), so each hour has a key of its
+ * own, derived by HKDF.
+ */
+@Injectable()
+export class ChallengeSeal {
+  private readonly keys: readonly [Key, ...Key[]];
+  private readonly hourKeys = new Map<string, Buffer>();
+
+  constructor(
+    @Inject(SECRET_KEYS) keys: Pick<SecretKeys, 'challenges'>,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {
+    this.keys = keys.challenges.map((secret) => ({ id: computeKeyId(secret), secret })) as [Key, ...Key[]];
+  }
+
+  /** @param spiffeId the caller that may answer the challenge; no other caller may */
+  seal(challenge: Challenge, spiffeId: string): string {
+    const [key] = this.keys;
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.writeUInt8(VERSION);
+    header.write(key.id, 1, 'hex');
+    header.writeUInt32BE(Math.floor(challenge.issuedAt.getTime() / HOUR_MS), 1 + KEY_ID_BYTES);
+    const nonce = takeRandomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.getHourKey(key, header), nonce);
+    cipher.setAAD(getAuthenticatedData(header, spiffeId));
+    const sealed = [header, nonce, cipher.update(encode(challenge)), cipher.final(), cipher.getAuthTag()];
+    return Buffer.concat(sealed).toString('base64url');
+  }
+
+  /**
+   * Opens the token of an answer. This does not spend the challenge: the statement that stores the outcome does.
+   *
+   * @throws Problem challenge-spent: the token is not of this service, was issued to another caller, is for a relying
+   * party that the caller may not act for, or has expired
+   */
+  open({ caller, relyingParties }: AuthorizedContext, token: string): Challenge {
+    const challenge = this.decrypt(Buffer.from(token, 'base64url'), caller.spiffeId);
+    const allowed = challenge && (relyingParties === null || relyingParties.includes(challenge.rpId));
+    if (!allowed || challenge.expiresAt <= this.clock.now()) throw new Problem('challenge-spent');
+    return challenge;
+  }
+
+  private decrypt(token: Buffer, spiffeId: string): Challenge | undefined {
+    if (token.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || token[0] !== VERSION) return undefined;
+    const header = token.subarray(0, HEADER_BYTES);
+    const id = header.toString('hex', 1, 1 + KEY_ID_BYTES);
+    const key = this.keys.find((known) => known.id === id);
+    if (!key) return undefined;
+    const body = HEADER_BYTES + NONCE_BYTES;
+    const decipher = createDecipheriv('aes-256-gcm', this.getHourKey(key, header), token.subarray(HEADER_BYTES, body), {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAAD(getAuthenticatedData(header, spiffeId));
+    decipher.setAuthTag(token.subarray(-TAG_BYTES));
+    try {
+      return decode(Buffer.concat([decipher.update(token.subarray(body, -TAG_BYTES)), decipher.final()]));
+    } catch {
+      return undefined;
+    }
+  }
+
+  private getHourKey({ id, secret }: Key, header: Buffer): Buffer {
+    const hour = header.toString('hex', 1 + KEY_ID_BYTES);
+    const known = this.hourKeys.get(id + hour);
+    if (known) return known;
+    const derived = Buffer.from(hkdfSync('sha256', secret, '', `passkey-manager/challenge/hour ${hour}`, 32));
+    if (this.hourKeys.size >= MAX_HOUR_KEYS) this.hourKeys.clear();
+    this.hourKeys.set(id + hour, derived);
+    return derived;
+  }
+}
+
+/** Names a key by a hash, so that replicas agree on its id without a setting. */
+function computeKeyId(secret: Buffer): string {
+  const digest = createHash('sha256').update('passkey-manager/challenge/key id').update(secret).digest();
+  return digest.toString('hex', 0, KEY_ID_BYTES);
+}
+
+function getAuthenticatedData(header: Buffer, spiffeId: string): Buffer {
+  return Buffer.concat([header, Buffer.from(spiffeId)]);
+}
+
+/** Ceremony (1 byte) · id (16) · challenge (32) · user handle (32, in a registration) · JSON of the rest. */
+function encode({ id, challenge, registration, ...rest }: Challenge): Buffer {
+  const sealed: Sealed = {
+    r: rest.rpId,
+    u: rest.userId,
+    p: rest.purpose,
+    i: rest.issuedAt.getTime(),
+    e: rest.expiresAt.getTime(),
+    c: registration?.conditional,
+    a: registration?.attachment,
+    f: registration?.identityProof,
+  };
+  const kind = Buffer.of(registration ? REGISTRATION : AUTHENTICATION);
+  const handle = registration?.handle ?? Buffer.alloc(0);
+  return Buffer.concat([kind, parseUuid(id), challenge, handle, Buffer.from(JSON.stringify(sealed))]);
+}
+
+function decode(opened: Buffer): Challenge {
+  const handleAt = 1 + UUID_BYTES + CHALLENGE_BYTES;
+  const jsonAt = opened[0] === REGISTRATION ? handleAt + HANDLE_BYTES : handleAt;
+  const sealed = JSON.parse(opened.toString('utf8', jsonAt)) as Sealed;
+  return {
+    id: formatUuid(opened, 1),
+    challenge: opened.subarray(1 + UUID_BYTES, handleAt),
+    rpId: sealed.r,
+    userId: sealed.u,
+    purpose: sealed.p,
+    issuedAt: new Date(sealed.i),
+    expiresAt: new Date(sealed.e),
+    registration:
+      opened[0] === REGISTRATION
+        ? {
+            handle: opened.subarray(handleAt, jsonAt),
+            conditional: sealed.c === true,
+            attachment: sealed.a,
+            identityProof: sealed.f,
+          }
+        : undefined,
+  };
+}

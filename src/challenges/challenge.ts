@@ -1,0 +1,52 @@
+import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
+
+export type Ceremony = 'registration' | 'authentication';
+
+/** An issued challenge: everything that its answer is held to. */
+export interface Challenge {
+  /** UUIDv7. The outcome of the first answer spends it. */
+  readonly id: string;
+  readonly rpId: string;
+  /** undefined: the challenge is for any user, who answers with a discoverable credential. */
+  readonly userId: string | undefined;
+  readonly purpose: string | undefined;
+  /** 32 random bytes. */
+  readonly challenge: Buffer;
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+  /** What only a registration has; undefined for an authentication. */
+  readonly registration: RegistrationTerms | undefined;
+}
+
+export interface RegistrationTerms {
+  /** The user handle that the authenticator is told. */
+  readonly handle: Buffer;
+  /** True for `mediation: conditional`, where user presence may be absent (WebAuthn L3 §7.1 step 15). */
+  readonly conditional: boolean;
+  /** The authenticator attachment that the caller asked for; undefined: any. */
+  readonly attachment: string | undefined;
+  /** How the caller identified the user. */
+  readonly identityProof: IdentityProofDto | undefined;
+}
+
+export function getCeremony({ registration }: Pick<Challenge, 'registration'>): Ceremony {
+  return registration ? 'registration' : 'authentication';
+}
+
+/**
+ * Describes the challenge in the event of its outcome: which one it was, when it was issued and what the caller asked
+ * for. It was issued to the actor of the event, because it opens for nobody else.
+ */
+export function describeChallenge({
+  id,
+  issuedAt,
+  purpose,
+  registration,
+}: Challenge): Readonly<Record<string, unknown>> {
+  return {
+    challenge_id: id,
+    challenge_issued_at: issuedAt.toISOString(),
+    purpose,
+    identity_proof: registration?.identityProof,
+  };
+}

@@ -1,0 +1,82 @@
+import type { Challenge } from '../challenges/challenge.js';
+import { createRowsStatement, rowsSql, toByteaText } from '../database/rows-statement.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import type { CredentialEntity } from './credential.entity.js';
+
+/** The columns of a credential by the members of the entity. LOAD returns them with the prefix `c_`. */
+export const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
+  rpId: 'rp_id',
+  id: 'id',
+  userId: 'user_id',
+  credentialId: 'credential_id',
+  publicKey: 'public_key',
+  algorithm: 'algorithm',
+  aaguid: 'aaguid',
+  name: 'name',
+  status: 'status',
+  statusReason: 'status_reason',
+  statusChangedAt: 'status_changed_at',
+  attachment: 'attachment',
+  transports: 'transports',
+  discoverable: 'discoverable',
+  backupEligible: 'backup_eligible',
+  backedUp: 'backed_up',
+  userVerified: 'user_verified',
+  attestationFormat: 'attestation_format',
+  attestationTrust: 'attestation_trust',
+  signCount: 'sign_count',
+  createdAt: 'created_at',
+  createdBy: 'created_by',
+  lastUsedAt: 'last_used_at',
+  bindingMac: 'binding_mac',
+};
+
+/** What an authentication is checked against: the present relying party, the credential that the answer names (prefix `c_`) and the handle of its user. */
+export interface LoadedAnswer {
+  readonly origins: string[];
+  readonly policy: RelyingPartyPolicy;
+  readonly handle: Buffer | null;
+  /** The user's pseudonym in the audit log. */
+  readonly audit_uid: string | null;
+  readonly c_id: string | null;
+}
+
+const CREDENTIAL_MEMBERS = Object.entries(CREDENTIAL_COLUMNS).map(
+  ([member, column]) => [member, `c_${column}`] as const,
+);
+
+/** The credential that the answer names; undefined: the relying party has none with this id. */
+export function readCredential(loaded: LoadedAnswer): CredentialEntity | undefined {
+  if (loaded.c_id === null) return undefined;
+  const row = loaded as unknown as Readonly<Record<string, unknown>>;
+  const credential: Record<string, unknown> = {};
+  for (const [member, column] of CREDENTIAL_MEMBERS) credential[member] = row[column];
+  return credential as unknown as CredentialEntity;
+}
+
+export interface LoadInput {
+  readonly challenge: Pick<Challenge, 'rpId' | 'userId'>;
+  /** Credential id in the answer. */
+  readonly credentialId: Buffer;
+}
+
+/** No result: the relying party does not exist or is disabled. */
+export const LOAD = createRowsStatement<LoadInput, LoadedAnswer>({
+  name: 'answer-load',
+  text: `SELECT a.ordinality::integer AS n, p.origins, p.policy, h.handle, h.audit_uid,
+          ${Object.values(CREDENTIAL_COLUMNS)
+            .map((column) => `c.${column} AS c_${column}`)
+            .join(', ')}
+   FROM ${rowsSql('rp_id text, user_id text, answered bytea')} AS a
+     JOIN relying_party p ON p.rp_id = a.rp_id AND p.enabled
+     LEFT JOIN LATERAL (
+       SELECT * FROM (SELECT * FROM credential WHERE credential_id = a.answered OFFSET 0) AS found
+        WHERE rp_id = a.rp_id LIMIT 1) AS c ON TRUE
+     LEFT JOIN LATERAL (
+       SELECT * FROM user_handle WHERE rp_id = a.rp_id AND user_id = coalesce(c.user_id, a.user_id) LIMIT 1) AS h ON TRUE`,
+  record: ({ challenge, credentialId }) => ({
+    rp_id: challenge.rpId,
+    user_id: challenge.userId,
+    answered: toByteaText(credentialId),
+  }),
+});

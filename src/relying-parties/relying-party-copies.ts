@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { RelyingPartiesService } from './relying-parties.service.js';
+import type { RelyingPartyEntity } from './relying-party.entity.js';
+
+const KEPT_MS = 1_000;
+const MAX_COPIES = 1_000;
+
+interface Copy {
+  readonly party: Promise<RelyingPartyEntity>;
+  readonly readAt: number;
+}
+
+/**
+ * Copies of relying parties that are at most a second old, for steps whose result a later statement checks against the
+ * present settings. A clock that is set does not make a copy older or younger.
+ */
+@Injectable()
+export class RelyingPartyCopies {
+  private readonly copies = new Map<string, Copy>();
+
+  constructor(private readonly parties: RelyingPartiesService) {}
+
+  /** @throws Problem relying-party-unknown; relying-party-denied if it is switched off */
+  getEnabled(rpId: string): Promise<RelyingPartyEntity> {
+    const now = performance.now();
+    const known = this.copies.get(rpId);
+    if (known && now - known.readAt < KEPT_MS) return known.party;
+    const party = this.parties.getEnabled(rpId);
+    if (this.copies.size >= MAX_COPIES) this.copies.clear();
+    this.copies.set(rpId, { party, readAt: now });
+    party.catch(() => {
+      this.forget(rpId);
+    });
+    return party;
+  }
+
+  /** Makes the next call read the relying party again. */
+  forget(rpId: string): void {
+    this.copies.delete(rpId);
+  }
+}
