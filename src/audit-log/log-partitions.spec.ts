@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
-import type { QueryRunner } from 'typeorm';
 import { StoredLog } from '../../test/support/stored-log.js';
+import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { readTestRoles } from '../../test/support/test-roles.js';
 import { OrderWithoutTransactions1765000000000 } from '../database/migrations/1765000000000-order-without-transactions.js';
 import { beginLog } from './begin-log.js';
@@ -246,7 +246,7 @@ describe('events in the default partition', () => {
     await log.database.dataSource.query(step);
     await log.database.dataSource.query(step);
     const migration = new OrderWithoutTransactions1765000000000();
-    const runner = { query: (text: string) => log.sql(text) } as unknown as QueryRunner;
+    const { runner } = new OwnerRunner(log);
     await migration.down(runner);
     await migration.up(runner);
     await insert(new Date(Date.UTC(2142, 6, 1)), 3);

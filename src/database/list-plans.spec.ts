@@ -1,10 +1,11 @@
 import 'reflect-metadata';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
-import { AbstractLogger, type QueryRunner } from 'typeorm';
+import { AbstractLogger } from 'typeorm';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAccess } from '../../test/support/fake-access.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
+import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
@@ -63,17 +64,6 @@ class FakeProofs implements Pick<LogProofs, 'getCheckpoint'> {
 
   getCheckpoint(): Promise<AuditCheckpointEntity> {
     return Promise.resolve(Object.assign(new AuditCheckpointEntity(), { size: ROWS, note: '' }));
-  }
-}
-
-/** Runs the statements of a migration as the owner. */
-class OwnerRunner implements Pick<QueryRunner, 'query'> {
-  get runner(): QueryRunner {
-    return this as Pick<QueryRunner, 'query'> as QueryRunner;
-  }
-
-  query<T>(text: string): Promise<T> {
-    return database.sql(text) as Promise<T>;
   }
 }
 
@@ -264,7 +254,7 @@ describe('the range of an export', () => {
 describe('the migration that makes their indexes', () => {
   it('takes over the earlier rows without locking anybody out', async () => {
     const migration = new ListIndexes1764400000000();
-    const { runner } = new OwnerRunner();
+    const { runner } = new OwnerRunner(database);
     await migration.down(runner);
     const partitions = await database.sql<{ name: string }>(
       `SELECT name FROM audit_partitions() UNION SELECT 'audit_event_default'`,

@@ -24,6 +24,10 @@ beforeEach(() => {
 
 /** Knows the one connection of the request. */
 class FakeConnections implements Pick<Connections, 'getOrCreate'> {
+  get service(): Connections {
+    return this as Pick<Connections, 'getOrCreate'> as Connections;
+  }
+
   getOrCreate(socket: unknown): Connection {
     return (socket === (request.raw as { socket: object }).socket ? connection : undefined) as Connection;
   }
@@ -31,17 +35,17 @@ class FakeConnections implements Pick<Connections, 'getOrCreate'> {
 
 /** Finds for that connection what the test decides. */
 class FakeVerification implements Pick<ContinuousVerification, 'verify'> {
+  get service(): ContinuousVerification {
+    return this as Pick<ContinuousVerification, 'verify'> as ContinuousVerification;
+  }
+
   verify(it: unknown): Promise<Standing> {
     return Promise.resolve((it === connection ? standing : undefined) as Standing);
   }
 }
 
 function guard(): CallerGuard {
-  return new CallerGuard(
-    new FakeConnections() as unknown as Connections,
-    new FakeVerification() as unknown as ContinuousVerification,
-    audit.refusals,
-  );
+  return new CallerGuard(new FakeConnections().service, new FakeVerification().service, audit.refusals);
 }
 
 const reply = { header: (name: string, value: string) => void (answered[name] = value) };
