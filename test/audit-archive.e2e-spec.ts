@@ -202,7 +202,7 @@ describe('a year of the log', () => {
 
   it('records in the log itself what was archived', async () => {
     const rows = await service.sql<{ event: string }>(
-      "SELECT audit_event_text(audit_event) AS event FROM audit_event WHERE type = 'audit.archive' ORDER BY id",
+      "SELECT event FROM audit_event WHERE type = 'audit.archive' ORDER BY id",
     );
     const archived = await service.sql<{ digest: Buffer; partition: string }>(
       'SELECT digest, partition FROM audit_archive ORDER BY lower_id',

@@ -119,7 +119,7 @@ describe('the warnings of a relying party', () => {
 
   it('are recorded in the audit log', async () => {
     const [event] = await service.sql<{ event: string }>(
-      `SELECT event FROM (SELECT audit_event_text(audit_event) AS event FROM audit_event WHERE type = 'relying-party.update') AS updates WHERE event LIKE '%conveyance"]%' LIMIT 1`,
+      `SELECT event::text FROM audit_event WHERE type = 'relying-party.update' AND event::text LIKE '%conveyance"]%' LIMIT 1`,
     );
     expect(event?.event).toContain('"warnings":["/policy/attestation/conveyance"]');
   });

@@ -38,7 +38,7 @@ async function recorded(type: string): Promise<Recorded[]> {
   return service.sql<Recorded>(
     `SELECT coalesce(event #>> '{actor,app_uid}', event #>> '{src_endpoint,ip}') AS by, count(*)::integer AS records,
             sum(1 + coalesce((event #>> '{unmapped,refused_before_unrecorded}')::integer, 0))::integer AS refused
-       FROM (SELECT audit_event_text(audit_event)::jsonb AS event FROM audit_event WHERE type = $1) AS events GROUP BY by ORDER BY by`,
+       FROM (SELECT event::jsonb AS event FROM audit_event WHERE type = $1) AS events GROUP BY by ORDER BY by`,
     [type],
   );
 }

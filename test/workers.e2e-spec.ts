@@ -90,7 +90,7 @@ function isAlive(pid: number): boolean {
 
 async function recorded(type: string, since: number): Promise<Record<string, unknown>[]> {
   const { rows } = await sql.query<{ event: { unmapped: Record<string, unknown> } }>(
-    'SELECT audit_event_text(audit_event)::json AS event FROM audit_event WHERE type = $1 AND id >= $2 ORDER BY id',
+    'SELECT event::json AS event FROM audit_event WHERE type = $1 AND id >= $2 ORDER BY id',
     [type, toFirstId(since)],
   );
   return rows.map(({ event }) => event.unmapped);

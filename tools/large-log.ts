@@ -57,9 +57,7 @@ async function number(sql: string): Promise<number> {
 
 /** Writes copies of a real event. Each has an id of its own, and so stays canonical. */
 async function fill(): Promise<void> {
-  const { rows } = await session.query<{ id: string; event: string }>(
-    'SELECT id, audit_event_text(audit_event) AS event FROM audit_event LIMIT 1',
-  );
+  const { rows } = await session.query<{ id: string; event: string }>('SELECT id, event FROM audit_event LIMIT 1');
   for (let made = 0; made < EVENTS; made += CHUNK) {
     await session.query(
       `WITH recorded AS (

@@ -44,9 +44,7 @@ export async function writtenTemplates({ target }: Running, databaseUrl: string)
   await session.connect();
   const templates: Template[] = [];
   for (const [kind, where] of KINDS.entries()) {
-    const { rows } = await session.query<Written>(
-      `SELECT *, audit_event_text(audit_event) AS event FROM audit_event WHERE ${where} ORDER BY id DESC LIMIT 1`,
-    );
+    const { rows } = await session.query<Written>(`SELECT * FROM audit_event WHERE ${where} ORDER BY id DESC LIMIT 1`);
     templates.push(templateOf(rows[0]!, kind === OF_SMALL_RP));
   }
   await session.end();

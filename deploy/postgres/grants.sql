@@ -18,7 +18,6 @@ GRANT EXECUTE ON FUNCTION spent_challenge_make_periods(timestamptz), spent_chall
 GRANT EXECUTE ON FUNCTION count_credentials(text, text) TO passkey_manager;
 -- The service can add to the log, but cannot alter or remove what is in it.
 GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
-GRANT EXECUTE ON FUNCTION audit_event_text(audit_event) TO passkey_manager, passkey_auditor;
 -- Events that are pending.
 GRANT SELECT, INSERT, DELETE ON audit_pending TO passkey_manager;
 -- The replica that locks the row of this table sequences the log.

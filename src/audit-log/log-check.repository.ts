@@ -19,7 +19,7 @@ export interface CheckedPortion {
 export const CHECK_PORTION = nameStatement<CheckedPortion>(
   'audit-check-portion',
   `WITH portion AS MATERIALIZED (
-     SELECT id, audit_event_text(audit_event) AS event FROM audit_event WHERE id < $1::uuid ORDER BY id DESC LIMIT ${String(PORTION)}),
+     SELECT id, event FROM audit_event WHERE id < $1::uuid ORDER BY id DESC LIMIT ${String(PORTION)}),
    held AS MATERIALIZED (
      SELECT id, leaf_index IS NULL AS placeless, leaf_hash = ${leafHashSql('event')} AND leaf_index >= 0
               AND leaf_index < (SELECT size FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS holds
@@ -34,7 +34,7 @@ export const CHECK_PORTION = nameStatement<CheckedPortion>(
 export const ADOPT = nameStatement<{ readonly event_id: string }>(
   'audit-check-adopt',
   `INSERT INTO audit_pending (event_id, leaf_hash)
-   SELECT id, CASE WHEN octet_length(leaf_hash) = 32 THEN leaf_hash ELSE ${leafHashSql('audit_event_text(audit_event)')} END
+   SELECT id, CASE WHEN octet_length(leaf_hash) = 32 THEN leaf_hash ELSE ${leafHashSql('event')} END
      FROM (SELECT unnest($1::uuid[]) AS id EXCEPT SELECT event_id FROM audit_pending) AS placeless
      JOIN audit_event USING (id)
     WHERE ${hasNoLeafSql('id')}

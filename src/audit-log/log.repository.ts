@@ -95,7 +95,7 @@ export class LogRepository implements HashReader {
   /** Reads the leaves [from, to) in order, with their events. */
   readLeaves(from: number, to: number): Promise<ExportedLeaf[]> {
     return this.dataSource.query<ExportedLeaf[]>(
-      `SELECT leaf_index, audit_leaf.leaf_hash, event_id, audit_event_text(audit_event) AS event, rp_id, node.hash AS subtree,
+      `SELECT leaf_index, audit_leaf.leaf_hash, event_id, event, rp_id, node.hash AS subtree,
               event IS NULL AND EXISTS (SELECT FROM audit_archive WHERE event_id >= lower_id AND event_id < upper_id) AS archived
          FROM audit_leaf
          LEFT JOIN audit_event ON audit_event.id = event_id

@@ -40,7 +40,7 @@ const TAKE_BATCH = nameStatement<PendingEvent & { readonly taken: number }>(
      DELETE FROM audit_pending WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_pending WHERE ctid >= $1::tid LIMIT ${String(BATCH)}))
      RETURNING event_id, leaf_hash)
    SELECT DISTINCT ON (event_id) event_id AS id, taken.leaf_hash,
-          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${leafHashSql('audit_event_text(e)')}, FALSE) AS intact,
+          coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${leafHashSql('event')}, FALSE) AS intact,
           (SELECT count(*)::integer FROM taken) AS taken
      FROM taken LEFT JOIN audit_event e ON e.id = event_id
     WHERE ${hasNoLeafSql('taken.event_id')}

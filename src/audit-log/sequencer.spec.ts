@@ -194,7 +194,7 @@ describe('a batch', () => {
     const listFailureFacts = async (): Promise<unknown[]> => {
       await log.replica.settle();
       const rows = await log.sql<{ event: string }>(
-        `SELECT audit_event_text(audit_event) AS event FROM audit_event WHERE type = 'audit.failure' ORDER BY id`,
+        `SELECT event FROM audit_event WHERE type = 'audit.failure' ORDER BY id`,
       );
       return rows.map(({ event }) => (JSON.parse(event) as { unmapped: unknown }).unmapped);
     };

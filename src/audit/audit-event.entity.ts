@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn, VirtualColumn } from 'typeorm';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** One record of the audit log. Rows are inserted and never changed. */
 @Entity('audit_event')
@@ -7,12 +7,8 @@ export class AuditEventEntity {
   @PrimaryColumn('uuid')
   id: string;
 
-  /** The event as it is stored: as JSON, or in its short form. */
-  @Column('text', { name: 'event', select: false })
-  stored: string;
-
   /** The event as RFC 8785 JSON, exactly as it was hashed. */
-  @VirtualColumn('text', { query: (row) => `audit_event_text(${row})` })
+  @Column('text')
   event: string;
 
   /** RFC 6962 leaf hash: SHA-256(0x00 ‖ event). */

@@ -13,7 +13,6 @@ import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-h
 import { SealedChallenges1764800000000 } from './migrations/1764800000000-sealed-challenges.js';
 import { OrderWithoutTransactions1765000000000 } from './migrations/1765000000000-order-without-transactions.js';
 import { ShortLogIndexes1765010000000 } from './migrations/1765010000000-short-log-indexes.js';
-import { ShortEvents1765020000000 } from './migrations/1765020000000-short-events.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -28,7 +27,6 @@ const MIGRATIONS = [
   SealedChallenges1764800000000,
   OrderWithoutTransactions1765000000000,
   ShortLogIndexes1765010000000,
-  ShortEvents1765020000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -10,7 +10,7 @@ export type Alteration = (log: StoredLog, at: number, other: number, size: numbe
 
 const TILE = 2 ** TILE_HEIGHT;
 const FORGED = `replace(event, 'audit.read', 'audit.raed')`;
-const LEAF_HASH = `sha256('\\x00'::bytea || convert_to(audit_event_text(audit_event), 'UTF8'))`;
+const LEAF_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
 const EVENT = 'WHERE id = (SELECT event_id FROM audit_leaf WHERE leaf_index = $1)';
 const LATEST = 'WHERE size = (SELECT max(size) FROM audit_checkpoint)';
 const flipBit = (column: string, at = '$2'): string =>
@@ -41,7 +41,7 @@ export const ALTERATIONS: Readonly<Record<string, Alteration>> = {
   'the columns for queries edited': alterBy(`UPDATE audit_event SET actor = 'another' ${EVENT}`, locateNowhere),
   'an event inserted among those of the past': alterBy(
     `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
-     SELECT gen_random_uuid(), audit_event_text(audit_event), leaf_hash, type, outcome FROM audit_event ${EVENT}`,
+     SELECT gen_random_uuid(), event, leaf_hash, type, outcome FROM audit_event ${EVENT}`,
     locateNowhere,
   ),
   'a leaf edited': alterBy(
@@ -132,7 +132,7 @@ async function swapLeaves(log: StoredLog, at: number, other: number, size: numbe
 async function insertLeaf(log: StoredLog, at: number, other: number, size: number): Promise<Location> {
   const [event] = await log.sql<{ id: string }>(
     `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
-     SELECT gen_random_uuid(), audit_event_text(audit_event), leaf_hash, type, outcome FROM audit_event ${EVENT} RETURNING id`,
+     SELECT gen_random_uuid(), event, leaf_hash, type, outcome FROM audit_event ${EVENT} RETURNING id`,
     [other],
   );
   await log.sql('ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index');

@@ -23,8 +23,8 @@ const TOLD = `
     FROM credential
     FULL JOIN (
       SELECT credential_uid AS id,
-             json_agg(json_build_object('id', audit_event.id, 'type', type, 'time', audit_event_text(audit_event)::json -> 'time', 'leaf', leaf_index,
-               'sign_count', audit_event_text(audit_event)::json -> 'unmapped' -> 'sign_count') ORDER BY leaf_index) AS told
+             json_agg(json_build_object('id', audit_event.id, 'type', type, 'time', event::json -> 'time', 'leaf', leaf_index,
+               'sign_count', event::json -> 'unmapped' -> 'sign_count') ORDER BY leaf_index) AS told
         FROM audit_event LEFT JOIN audit_leaf ON event_id = audit_event.id
        WHERE credential_uid IS NOT NULL AND outcome = 'success' GROUP BY credential_uid
     ) AS events ON events.id = credential.id`;
