@@ -129,11 +129,12 @@ async function swapLeaves(log: StoredLog, at: number, other: number, size: numbe
   return locateSignedLines(Math.min(at, other), size);
 }
 
+/** Inserts a copy of another leaf. A copy of the leaf that it pushes up would not be seen at the end of the log. */
 async function insertLeaf(log: StoredLog, at: number, other: number, size: number): Promise<Location> {
   const [event] = await log.sql<{ id: string }>(
     `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
      SELECT gen_random_uuid(), event, leaf_hash, type, outcome FROM audit_event ${EVENT} RETURNING id`,
-    [other],
+    [other === at ? (at + 1) % size : other],
   );
   await log.sql('ALTER TABLE audit_leaf DROP CONSTRAINT IF EXISTS audit_leaf_index');
   await log.sql('UPDATE audit_leaf SET leaf_index = -leaf_index - 2 WHERE leaf_index >= $1', [at]);
