@@ -20,7 +20,7 @@ export type TransitionName = keyof typeof TRANSITIONS;
 /** A passkey (WebAuthn L3 §4, credential record) with its status. */
 @Entity('credential')
 export class CredentialEntity {
-  @PrimaryColumn('text', { name: 'rp_id' })
+  @Column('text', { name: 'rp_id' })
   rpId: string;
 
   @PrimaryColumn('uuid')

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
+import type { DataSource, FindOptionsWhere } from 'typeorm';
+import { CredentialEntity } from './credential.entity.js';
 
 /** The active passkeys of one model that are all backup eligible, or all not. */
 export interface EnrolledModel {
@@ -13,10 +14,33 @@ const COUNT_ACTIVE_MODELS = `
   SELECT aaguid, backup_eligible, count(*)::float8 AS credentials FROM credential
    WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`;
 
-/** Counts credentials. answer.repository.ts stores one, and updates it at each sign-in. */
+/**
+ * SQL: the first digits of an id. They are the same for the 17 minutes in which ids begin alike (UUIDv7), and the second
+ * column of the indexes of relying parties and models.
+ */
+const timeSql = (id: string): string => `left(CAST(${id} AS text), 7)`;
+
+/** Lists and counts credentials. answer.repository.ts stores one, and updates it at each sign-in. */
 @Injectable()
 export class CredentialRepository {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+
+  /**
+   * Lists credentials in the order of their ids, after one of them or from the first.
+   *
+   * @param byTime true where the condition names a relying party or a model: the order is that of its index
+   */
+  list(
+    where: FindOptionsWhere<CredentialEntity>,
+    { after, limit, byTime }: { after: string | undefined; limit: number; byTime: boolean },
+  ): Promise<CredentialEntity[]> {
+    const list = this.dataSource.createQueryBuilder(CredentialEntity, 'credential').where(where).limit(limit);
+    if (byTime) list.addOrderBy(timeSql('credential.id'));
+    list.addOrderBy('credential.id');
+    if (after === undefined) return list.getMany();
+    if (byTime) list.andWhere(`${timeSql('credential.id')} >= ${timeSql('CAST(:after AS uuid)')}`);
+    return list.andWhere('credential.id > :after', { after }).getMany();
+  }
 
   /** Counts the active passkeys of a relying party by model, the most frequent first. */
   countActiveModels(rpId: string): Promise<EnrolledModel[]> {

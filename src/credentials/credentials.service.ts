@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { And, Equal, In, MoreThan, type FindOptionsWhere, Repository } from 'typeorm';
+import { And, Equal, In, type FindOptionsWhere, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import type { AuditEventType } from '../audit/audit-entry.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
@@ -10,6 +10,7 @@ import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity, type TransitionName, TRANSITIONS } from './credential.entity.js';
+import { CredentialRepository } from './credential.repository.js';
 import { CredentialResponse } from './dto/credential.response.js';
 import type { ListCredentialsQuery } from './dto/list-credentials.query.js';
 
@@ -21,6 +22,7 @@ import type { ListCredentialsQuery } from './dto/list-credentials.query.js';
 export class CredentialsService {
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    private readonly lists: CredentialRepository,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
@@ -30,16 +32,14 @@ export class CredentialsService {
   /** Lists credentials, the oldest first. A row that fails its integrity check is reported and left out. */
   async list(context: AuthorizedContext, query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
     const { limit, cursor, rpId, ...filters } = query;
-    const after = decodeCursor(cursor);
-    const rows = await this.credentials.find({
-      where: {
-        ...limitToCaller(context, rpId),
-        ...filters,
-        ...(after && { id: MoreThan(after) }),
+    const rows = await this.lists.list(
+      { ...limitToCaller(context, rpId), ...filters },
+      {
+        after: decodeCursor(cursor),
+        limit: limit + 1,
+        byTime: rpId !== undefined || filters.aaguid !== undefined,
       },
-      order: { id: 'ASC' },
-      take: limit + 1,
-    });
+    );
     const { data, nextCursor } = toPage(
       rows,
       limit,

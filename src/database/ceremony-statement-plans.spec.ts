@@ -101,7 +101,8 @@ describe('plans do not grow with the tables:', () => {
       [plan.flatMap(({ 'Index Name': index }) => (index === undefined ? [] : [index]))],
     );
     expect(read.map((index) => index.name)).toEqual(indexes);
-    expect(plan.map((node) => node['Node Type'])).not.toContain('Bitmap Heap Scan');
+    const ofEvents = plan.filter((node) => node['Relation Name']?.startsWith('audit_event'));
+    expect(ofEvents.map((node) => node['Node Type'])).not.toContain('Bitmap Heap Scan');
   });
 
   it('this test notices a plan that would grow', async () => {

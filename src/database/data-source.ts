@@ -11,6 +11,7 @@ import { PendingEvents1764610000000 } from './migrations/1764610000000-pending-e
 import { PartitionsApart1764620000000 } from './migrations/1764620000000-partitions-apart.js';
 import { UserHandleLookup1764700000000 } from './migrations/1764700000000-user-handle-lookup.js';
 import { SealedChallenges1764800000000 } from './migrations/1764800000000-sealed-challenges.js';
+import { SmallerIndexes1764900000000 } from './migrations/1764900000000-smaller-indexes.js';
 import { OrderWithoutTransactions1765000000000 } from './migrations/1765000000000-order-without-transactions.js';
 import { ShortLogIndexes1765010000000 } from './migrations/1765010000000-short-log-indexes.js';
 
@@ -25,6 +26,7 @@ const MIGRATIONS = [
   PartitionsApart1764620000000,
   UserHandleLookup1764700000000,
   SealedChallenges1764800000000,
+  SmallerIndexes1764900000000,
   OrderWithoutTransactions1765000000000,
   ShortLogIndexes1765010000000,
 ];

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
 import { AbstractLogger } from 'typeorm';
@@ -16,14 +17,21 @@ import type { LogProofs } from '../audit-log/log-proofs.js';
 import { AuditCheckpointEntity } from '../audit-log/log.entities.js';
 import { LogRepository } from '../audit-log/log.repository.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
+import { CredentialRepository } from '../credentials/credential.repository.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
+import { SmallerIndexes1764900000000 } from './migrations/1764900000000-smaller-indexes.js';
 
 const ROWS = 20_000;
 const PAGE = 50;
+/** Credentials whose ids begin with the same seven digits, as those of 17 minutes do. */
+const PER_TIME = 10;
+/** One credential of four is of this model. */
+const MODEL = '11111111-2222-4333-8444-555555555555';
 /** Values of user_handle.audit_uid: the pseudonyms of one user at two relying parties. */
 const [UID, OTHER_UID] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
 
@@ -77,11 +85,15 @@ beforeAll(async () => {
   Log.overrideLogger(false);
   database = await openTestDataSource();
   await database.sql(`
-    INSERT INTO credential SELECT CASE i % 4000 WHEN 0 THEN 'rare' ELSE 'rp' END, gen_random_uuid(), 'u' || i,
-      decode(md5(i::text), 'hex'), '', -7, gen_random_uuid(), 'n', CASE i % 4000 WHEN 1 THEN 'revoked' ELSE 'active' END,
+    INSERT INTO credential SELECT CASE i % 4000 WHEN 0 THEN 'rare' ELSE 'rp' END,
+      (lpad(to_hex(i / ${String(PER_TIME)} << 20), 12, '0') || left(md5(i::text), 20))::uuid, 'u' || i,
+      decode(md5(i::text), 'hex'), '', -7, CASE i % 4 WHEN 2 THEN '${MODEL}' ELSE gen_random_uuid() END, 'n',
+      CASE i % 4000 WHEN 1 THEN 'revoked' ELSE 'active' END,
       NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
       FROM generate_series(1, ${String(ROWS)}) i;
     INSERT INTO relying_party SELECT rp_id, 'n', '{}', TRUE, '{}', 1, now(), now() FROM unnest('{rp,rare,seldom}'::text[]) AS rp_id;
+    INSERT INTO user_handle (rp_id, user_id, handle, created_at)
+      SELECT rp_id, user_id, sha256(user_id::bytea), created_at FROM credential;
     INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid)
       VALUES ('rp', 'robot', '', now(), '${UID}'), ('rare', 'robot', '', now(), '${OTHER_UID}');
     INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, actor, credential_uid, credential_id)
@@ -108,6 +120,7 @@ beforeAll(async () => {
   );
   credentials = new CredentialsService(
     dataSource.getRepository(CredentialEntity),
+    new CredentialRepository(dataSource),
     clock,
     new CredentialBindings(TEST_KEYS, refusals),
     new AuthenticatorsService({ findModel: () => undefined }),
@@ -134,7 +147,7 @@ interface Plan {
 async function countRowsRead(): Promise<number> {
   let rows = 0;
   const count = (plan: Plan): void => {
-    if (/^(credential$|audit_event|audit_leaf)/.test(plan['Relation Name'] ?? '')) {
+    if (/^(credential$|user_handle|audit_event|audit_leaf)/.test(plan['Relation Name'] ?? '')) {
       rows += (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
     }
     plan.Plans?.forEach(count);
@@ -173,8 +186,8 @@ describe('a page of the audit log reads a bounded number of rows', () => {
     ['to an auditor of a large and a small one', {}, ['rp', 'rare']],
   ])('%s', async (_, query, relyingParties) => {
     await events.list(createContext(relyingParties), { ...query, limit: PAGE });
-    // One more row for the oldest event.
-    expect(await countRowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 1);
+    // One more row for the oldest event, and a few for the pseudonyms.
+    expect(await countRowsRead()).toBeLessThanOrEqual(3 * (PAGE + 1) + 6);
   });
 
   it('and contains the newest event of all its sources, each once', async () => {
@@ -189,17 +202,55 @@ describe('a page of the audit log reads a bounded number of rows', () => {
   });
 });
 
+/** Selects a cursor and the id at which the page after it ends, among the credentials that meet a condition. */
+async function findDeepPage(condition: string): Promise<{ cursor: string; end: string }> {
+  const ids = await database.sql<{ id: string }>(
+    `SELECT id FROM credential WHERE ${condition} ORDER BY id OFFSET 1503 LIMIT ${String(PAGE + 1)}`,
+  );
+  return { cursor: encodeCursor(ids[0]!.id), end: encodeCursor(ids[PAGE]!.id) };
+}
+const encodeCursor = (id: string): string => Buffer.from(id).toString('base64url');
+
 describe('a page of credentials reads a bounded number of rows', () => {
   it.each([
+    ['of all', {}],
     ['of a relying party', { rpId: 'rp' }],
     ['of a small relying party', { rpId: 'rare' }],
+    ['of a model', { aaguid: MODEL }],
+    ['of a model that nobody has', { aaguid: UID }],
+    ['of a user', { userId: 'u7' }],
+    ['of a user, at a relying party', { rpId: 'rp', userId: 'u7' }],
     ['revoked', { status: 'revoked' as const }],
     ['revoked, of a relying party', { rpId: 'rp', status: 'revoked' as const }],
     ['suspended, where none is', { status: 'suspended' as const }],
   ])('%s', async (_, query) => {
     await credentials.list(createContext(), { ...query, limit: PAGE });
     expect(statements.length).toBeGreaterThan(0);
-    expect(await countRowsRead()).toBeLessThanOrEqual(PAGE + 1);
+    // The rows of a time are sorted together.
+    expect(await countRowsRead()).toBeLessThanOrEqual(PAGE + 1 + PER_TIME);
+  });
+
+  it.each([
+    ['of all', {}, 'true'],
+    ['of a relying party', { rpId: 'rp' }, `rp_id = 'rp'`],
+    ['of a model', { aaguid: MODEL }, `aaguid = '${MODEL}'`],
+  ])('far from the beginning of the list %s, where the page before ended', async (_, query, condition) => {
+    const { cursor, end } = await findDeepPage(condition);
+    const page = await credentials.list(createContext(), { ...query, cursor, limit: PAGE });
+    expect(page.nextCursor).toBe(end);
+    expect(await countRowsRead()).toBeLessThanOrEqual(PAGE + 1 + 2 * PER_TIME);
+  });
+});
+
+describe('the check of an unknown credential', () => {
+  it('reads the row of the handle and those of the user', async () => {
+    const manager = database.dataSource.manager;
+    const handle = createHash('sha256').update('u7').digest();
+    const user = await manager.findOneBy(UserHandleEntity, { rpId: 'rp', handle });
+    expect(user?.userId).toBe('u7');
+    const where = [{ credentialId: handle }, { rpId: 'rp', userId: 'u7' }];
+    expect(await manager.find(CredentialEntity, { where })).toHaveLength(1);
+    expect(await countRowsRead()).toBe(2);
   });
 });
 
@@ -251,8 +302,13 @@ describe('the range of an export', () => {
   });
 });
 
-describe('the migration that makes their indexes', () => {
-  it('takes over the earlier rows without locking anybody out', async () => {
+describe('the migrations that make their indexes', () => {
+  const listIndexes = (): Promise<{ oid: string }[]> =>
+    database.sql(
+      `SELECT oid FROM pg_class WHERE relkind = 'i' AND relname ~ '^(credential|user_handle|audit_event)' ORDER BY oid`,
+    );
+
+  it('take over the earlier rows without locking anybody out', async () => {
     const migration = new ListIndexes1764400000000();
     const { runner } = new OwnerRunner(database);
     await migration.down(runner);
@@ -265,14 +321,30 @@ describe('the migration that makes their indexes', () => {
     for (const { name } of partitions) {
       await database.sql(`CREATE INDEX CONCURRENTLY ON ${name} (rp_id, id) WHERE rp_id IS NOT NULL`);
     }
-    const listIndexes = (): Promise<{ oid: string }[]> =>
-      database.sql(
-        `SELECT oid FROM pg_class WHERE relkind = 'i' AND relname ~ '^(credential|audit_event)' ORDER BY oid`,
-      );
     const before = await listIndexes();
     await migration.up(runner);
     expect(await listIndexes()).toEqual(before);
     const valid = await database.sql(`SELECT indisvalid FROM pg_index WHERE indexrelid = 'audit_event_rp'::regclass`);
     expect(valid).toEqual([{ indisvalid: true }]);
+  });
+
+  it('take over the smaller ones, too, and only drop the others', async () => {
+    const migration = new SmallerIndexes1764900000000();
+    const { runner } = new OwnerRunner(database);
+    await migration.down(runner);
+    const old = await listIndexes();
+    const made = [
+      'UNIQUE INDEX CONCURRENTLY credential_key ON credential (id)',
+      'INDEX CONCURRENTLY credential_rp_time ON credential (rp_id, left(id::text, 7))',
+      'INDEX CONCURRENTLY credential_aaguid_time ON credential (aaguid, left(id::text, 7))',
+      'INDEX CONCURRENTLY credential_user_hash ON credential USING hash (user_id)',
+      'INDEX CONCURRENTLY user_handle_hash ON user_handle USING hash (handle)',
+    ];
+    for (const index of made) await database.sql(`CREATE ${index}`);
+    const all = (await listIndexes()).map(({ oid }) => oid);
+    await migration.up(runner);
+    const left = (await listIndexes()).map(({ oid }) => oid);
+    expect(all).toEqual(expect.arrayContaining(left));
+    expect(left.filter((oid) => !old.some((index) => index.oid === oid))).toHaveLength(made.length);
   });
 });
