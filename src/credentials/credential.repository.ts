@@ -15,10 +15,10 @@ const COUNT_ACTIVE_MODELS = `
    WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`;
 
 /**
- * SQL: the first digits of an id. They are the same for the 17 minutes in which ids begin alike (UUIDv7), and the second
+ * SQL: the first digits of an id. They are the same for the 65 seconds in which ids begin alike (UUIDv7), and the second
  * column of the indexes of relying parties and models.
  */
-const timeSql = (id: string): string => `left(CAST(${id} AS text), 7)`;
+const timeSql = (id: string): string => `left(CAST(${id} AS text), 8)`;
 
 /** Lists and counts credentials. answer.repository.ts stores one, and updates it at each sign-in. */
 @Injectable()

@@ -28,7 +28,7 @@ import { SmallerIndexes1764900000000 } from './migrations/1764900000000-smaller-
 
 const ROWS = 20_000;
 const PAGE = 50;
-/** Credentials whose ids begin with the same seven digits, as those of 17 minutes do. */
+/** Credentials whose ids begin with the same eight digits, as those of 65 seconds do. */
 const PER_TIME = 10;
 /** One credential of four is of this model. */
 const MODEL = '11111111-2222-4333-8444-555555555555';
@@ -335,8 +335,8 @@ describe('the migrations that make their indexes', () => {
     const old = await listIndexes();
     const made = [
       'UNIQUE INDEX CONCURRENTLY credential_key ON credential (id)',
-      'INDEX CONCURRENTLY credential_rp_time ON credential (rp_id, left(id::text, 7))',
-      'INDEX CONCURRENTLY credential_aaguid_time ON credential (aaguid, left(id::text, 7))',
+      'INDEX CONCURRENTLY credential_rp_time ON credential (rp_id, left(id::text, 8))',
+      'INDEX CONCURRENTLY credential_aaguid_time ON credential (aaguid, left(id::text, 8))',
       'INDEX CONCURRENTLY credential_user_hash ON credential USING hash (user_id)',
       'INDEX CONCURRENTLY user_handle_hash ON user_handle USING hash (handle)',
     ];

@@ -4,8 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * Makes the indexes of credentials and user handles smaller. docs/performance.md has the bytes before and after.
  *
  * - The id alone is the primary key of a credential.
- * - The lists of a relying party and of a model are in the order of `left(id::text, 7)` and then of `id`. That is the
- *   order of `id`, and the seven digits are the same for the 17 minutes in which ids begin alike (UUIDv7). PostgreSQL
+ * - The lists of a relying party and of a model are in the order of `left(id::text, 8)` and then of `id`. That is the
+ *   order of `id`, and the eight digits are the same for the 65 seconds in which ids begin alike (UUIDv7). PostgreSQL
  *   stores a key of an index once for many rows, so such an entry takes a few bytes for a credential.
  * - A user's credentials and the user with a handle are found by hash indexes. These take the same space whatever the
  *   length of the value, and the few rows of one user need no order.
@@ -23,8 +23,8 @@ export class SmallerIndexes1764900000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       CREATE UNIQUE INDEX IF NOT EXISTS credential_key ON credential (id);
-      CREATE INDEX IF NOT EXISTS credential_rp_time ON credential (rp_id, left(id::text, 7));
-      CREATE INDEX IF NOT EXISTS credential_aaguid_time ON credential (aaguid, left(id::text, 7));
+      CREATE INDEX IF NOT EXISTS credential_rp_time ON credential (rp_id, left(id::text, 8));
+      CREATE INDEX IF NOT EXISTS credential_aaguid_time ON credential (aaguid, left(id::text, 8));
       CREATE INDEX IF NOT EXISTS credential_user_hash ON credential USING hash (user_id);
       CREATE INDEX IF NOT EXISTS user_handle_hash ON user_handle USING hash (handle);
       ALTER TABLE credential
