@@ -24,7 +24,7 @@ async function runDemo(): Promise<void> {
   console.log(`
   Open  ${origin}
 
-    1. Create an account: any name, e-mail and password will do.
+    1. Create an account: any name and e-mail will do, and any password of at least 8 characters.
     2. Create a passkey. Your browser asks for your face, your finger or a PIN.
     3. Sign out, click into the e-mail field and choose the passkey.
     4. Rename, suspend or revoke it, and see in "Audit" what was recorded.
