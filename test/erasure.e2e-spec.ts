@@ -149,6 +149,26 @@ describe.each([ID, SHORT])('after the erasure of %j', (id) => {
   });
 });
 
+describe('a registration that is under way when its user is erased', () => {
+  it('ends with its first answer, and nothing is registered', async () => {
+    const { challengeId, publicKey } = requireStatus(await login.requestRegistration('margaret'), 201);
+    const remove = await service.client.call('operator', 'DELETE', `/v1/users/margaret?rpId=${login.rpId}`);
+    expect(remove.status).toBe(204);
+    const answers = [
+      new Authenticator().create(publicKey, login.origin),
+      new Authenticator().create(publicKey, 'https://evil.example'),
+      new Authenticator().create(publicKey, login.origin),
+    ];
+    for (const answer of answers) {
+      expect(await login.answerRegistration(challengeId, answer)).toMatchObject({
+        status: 409,
+        body: { type: 'urn:passkey-manager:problem:challenge-spent' },
+      });
+    }
+    expect(await service.sql("SELECT FROM credential WHERE user_id = 'margaret'")).toEqual([]);
+  });
+});
+
 describe('the pseudonym of a user in the log', () => {
   it('differs at another relying party, also before the user exists and in another month', async () => {
     const names = async (): Promise<string[]> => {

@@ -154,6 +154,22 @@ describe('two replicas on one database', () => {
     expect(answers.filter(({ status }) => status === 409)).toHaveLength(49);
   });
 
+  it('refuse no registration by a policy that the other has replaced', async () => {
+    const demand = async (policy: Record<string, unknown>): Promise<void> => {
+      const body = { name: 'Development', origins: [a.origin], policy };
+      requireStatus(await replicas[0]!.client.call('operator', 'PUT', '/v1/relying-parties/localhost', body), 200);
+    };
+    const unverified = { interference: { flags: { UV: false } } };
+    for (let round = 0; round < 3; round += 1) {
+      await demand({});
+      expect((await b.register('evelyn', new Authenticator(), unverified)).status).toBe(422);
+      await demand({ userVerification: 'preferred', identityProof: { required: false } });
+      const options = { ...unverified, challenge: { identityProof: undefined } };
+      requireStatus(await b.register('evelyn', new Authenticator(), options), 201);
+    }
+    await demand({});
+  });
+
   it('follow a new policy that the other received', async () => {
     const aaguid = '6028b017-b1d4-4c02-b4b3-afcdafc96bb2';
     const demand = async (policy: Record<string, unknown>): Promise<void> => {

@@ -29,7 +29,8 @@ interface Count {
  * challenges that were never answered, and of those that can still be.
  *
  * If a count cannot be recorded, it waits for the next time. If the connection breaks before the service learns of a
- * record's commit, the count is recorded again, and the sums are too high by it.
+ * commit, the sums are wrong by it: too high if it was a summary, which is recorded again, and too low in `answered` if it
+ * was an outcome.
  */
 @Injectable()
 export class ChallengeCounts implements OnApplicationBootstrap {

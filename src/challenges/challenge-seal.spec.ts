@@ -164,6 +164,15 @@ describe('a sealed challenge', () => {
     expect(isOpenedBy(seal, Buffer.concat([one, Buffer.alloc(1)]).toString('base64url'))).toBe(false);
   });
 
+  it.each([0, 1, 2])('has one spelling, also where the last character has unused bits (%d bytes more)', (more) => {
+    const token = seal.seal(makeChallenge({ userId: 'u'.repeat(1 + more) }), spiffeId);
+    expect(isOpenedBy(seal, token)).toBe(true);
+    for (const last of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') {
+      expect(isOpenedBy(seal, token + last)).toBe(false);
+      expect(isOpenedBy(seal, token.slice(0, -1) + last)).toBe(last === token.at(-1));
+    }
+  });
+
   it.each([
     ['an empty text', ''],
     ['a letter', 'x'],

@@ -58,9 +58,8 @@ export class ChallengesService {
     const { rpId, user, identityProof, authenticatorAttachment: attachment, hints, purpose } = request;
     const conditional = request.mediation === 'conditional';
     const now = this.clock.now();
-    // The first check writes nothing for a request that is refused, the second one is by the present policy.
-    const copy = await this.copies.getEnabled(rpId);
-    await this.demandPolicy(context, request, copy.policy, 0, now);
+    // A request that the policy refuses writes nothing but its record.
+    await this.demandPolicy(context, request, await this.getPolicy(rpId, request, now), 0, now);
     const newHandle = takeRandomBytes(USER_HANDLE_BYTES);
     const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newHandle, now });
     if (!read) return this.refuseUnknown(rpId);
@@ -130,6 +129,22 @@ export class ChallengesService {
     const known = (read.descriptors ?? []).map(toDescriptor);
     const decoys = await this.makeDecoys(rpId, userId);
     return { policy, allow: known.length > 0 ? known : decoys };
+  }
+
+  /** Gets the policy, from a copy if it allows the request. Nobody is refused by settings of the past. */
+  private async getPolicy(
+    rpId: string,
+    { identityProof }: IssueRegistrationChallengeDto,
+    now: Date,
+  ): Promise<RelyingPartyPolicy> {
+    const { policy } = await this.copies.getEnabled(rpId);
+    try {
+      demandIdentityProof(identityProof, policy.identityProof, now);
+      return policy;
+    } catch {
+      this.copies.forget(rpId);
+      return (await this.copies.getEnabled(rpId)).policy;
+    }
   }
 
   /**

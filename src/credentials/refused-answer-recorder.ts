@@ -34,24 +34,28 @@ export class RefusedAnswerRecorder {
   ) {}
 
   /**
-   * A failure of the service itself is not a refusal: it leaves no record, and does not spend the challenge.
+   * A failure of the service itself is not a refusal: it leaves no record, and does not spend the challenge. An answer to
+   * a challenge that has an outcome already does not count against the user, so its record names no user.
    *
    * @returns the problem to answer with: the given one, or challenge-spent if the challenge has an outcome already
    */
   async record(context: AuthorizedContext, problem: unknown, answer: RefusedAnswer): Promise<unknown> {
     if (!(problem instanceof Problem) || problem.status >= 500) return problem;
     const { challenge } = answer;
-    if (challenge && problem.slug !== 'challenge-spent') {
-      try {
-        await this.refuse(context, problem, { ...answer, challenge });
-        return problem;
-      } catch (error) {
-        if (!(error instanceof Problem) || error.slug !== 'challenge-spent') throw error;
-        return this.record(context, error, { ...answer, error });
-      }
+    if (!challenge) {
+      await this.audit.record(context, describe(problem, answer));
+      return problem;
     }
-    await this.audit.record(context, describe(problem, answer));
-    return problem;
+    try {
+      await this.refuse(context, problem, { ...answer, challenge });
+      return problem;
+    } catch (error) {
+      if (!(error instanceof Problem) || error.slug !== 'challenge-spent') throw error;
+      const { type, credentialId } = answer;
+      const entry = describe(error, { type, credentialId, challenge: undefined, error });
+      await this.audit.record(context, { ...entry, facts: describeChallenge(challenge) });
+      return error;
+    }
   }
 
   /** @throws Problem challenge-spent */
@@ -68,17 +72,15 @@ export class RefusedAnswerRecorder {
   }
 }
 
-/** An answer to a spent challenge is not an answer of the challenge's user, so it does not count against the user. */
 function describe(problem: Problem, { type, credentialId, challenge, credential, error }: RefusedAnswer): AuditEntry {
-  const spent = problem.slug === 'challenge-spent';
   return {
     type,
     outcome: 'failure',
     reason: problem.members.reason ?? problem.slug,
     detail: problem.members.detail,
-    rpId: spent ? undefined : challenge?.rpId,
-    userId: spent ? undefined : (challenge?.userId ?? credential?.userId),
-    credential: { id: spent ? undefined : credential?.id, credentialId: credentialId.slice(0, MAX_CREDENTIAL_ID) },
+    rpId: challenge?.rpId,
+    userId: challenge?.userId ?? credential?.userId,
+    credential: { id: credential?.id, credentialId: credentialId.slice(0, MAX_CREDENTIAL_ID) },
     facts: {
       ...(challenge && describeChallenge(challenge)),
       webauthn_step: error instanceof Refusal ? error.clause : undefined,

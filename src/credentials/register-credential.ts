@@ -58,10 +58,14 @@ export class RegisterCredential {
     let challenge: Challenge | undefined;
     try {
       challenge = this.seal.open(context, answer.challengeId);
+      let party = await this.getParty(challenge.rpId);
       for (let check = 1; check <= MAX_CHECKS; check += 1) {
-        const credential = await this.check(context, challenge, answer);
-        if (credential) return credential;
+        const checked = await this.check(context, challenge, party, answer);
+        if (!(checked instanceof Refusal) && checked) return checked;
         this.parties.forget(challenge.rpId);
+        const present = await this.getParty(challenge.rpId);
+        if (checked && present.version === party.version) throw checked;
+        party = present;
       }
       throw new Problem('unavailable', { retryAfter: 1, detail: 'the relying party changes all the time' });
     } catch (error) {
@@ -71,15 +75,21 @@ export class RegisterCredential {
     }
   }
 
-  /** @returns undefined: the relying party has changed since its copy was read, and nothing was stored */
+  /** @returns a refusal by this version of the relying party; undefined: it has changed, and nothing was stored */
   private async check(
     context: AuthorizedContext,
     challenge: Challenge,
+    party: RelyingPartyEntity,
     answer: RegisterCredentialDto,
-  ): Promise<CredentialEntity | undefined> {
-    const ceremony = demandRegistrationCeremony(challenge, await this.getParty(challenge.rpId));
-    const verified = this.verify(answer.response, ceremony);
-    return this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);
+  ): Promise<CredentialEntity | Refusal | undefined> {
+    try {
+      const ceremony = demandRegistrationCeremony(challenge, party);
+      const verified = this.verify(answer.response, ceremony);
+      return await this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);
+    } catch (error) {
+      if (error instanceof Refusal) return error;
+      throw error;
+    }
   }
 
   /** @throws Problem relying-party-denied */
