@@ -104,7 +104,9 @@ describe('the monthly partitions of the log', () => {
       const writers = Array.from({ length: 20 }, () => log.replica.record(1));
       await Promise.all([tick(), ...writers]);
       const { failures, lagSeconds, standsStillSince } = log.replica.keeper.getState();
-      expect([failures, lagSeconds, standsStillSince]).toEqual([['partitions'], 0, undefined]);
+      expect([failures, standsStillSince]).toEqual([['partitions'], undefined]);
+      // A writer that waited may have come after the batch. Its event is a second old, and next in turn.
+      expect(lagSeconds).toBeLessThanOrEqual(1);
       expect(await findPartition(id!)).toBe(formatMonth(log.clock.now()));
       expect(await listMonths()).toEqual(made);
     }
