@@ -12,19 +12,18 @@ const CHUNK = 50_000;
 const ORIGIN = 'passkey-manager/default';
 
 /**
- * The kind of template and the number of the active user, for each event from $1. Events come in pairs, a challenge and its
- * answer. In a hundred pairs, one is refused and one belongs to a user whose sign-in a robot tries all day. In a thousand, one
- * begins without a user at a small relying party and one ends in a rename. In five thousand, one ends in an auditor's read.
+ * The kind of template and the number of the active user, for each event from $1. In a hundred sign-ins, one is refused
+ * and one belongs to a user whose sign-in a robot tries all day. In a thousand events, one is of a small relying party and
+ * one is a rename. In five thousand, one is an auditor's read.
  */
 const PLAN = `
   SELECT j, $3::bigint + (j * $4::float8)::bigint AS time,
-         CASE WHEN j / 2 % 1000 = 13 THEN 4
-              WHEN j % 2 = 0 THEN 0
-              WHEN j / 2 % 5000 = 4321 THEN 5
-              WHEN j / 2 % 1000 = 7 THEN 3
-              WHEN j / 2 % 100 = 50 THEN 2
-              ELSE 1 END AS kind,
-         CASE WHEN j / 2 % 100 = 1 THEN 0 ELSE j / 2 * 7919 % $5::bigint END AS n
+         CASE WHEN j % 1000 = 13 THEN 3
+              WHEN j % 5000 = 4321 THEN 4
+              WHEN j % 1000 = 7 THEN 2
+              WHEN j % 100 = 50 THEN 1
+              ELSE 0 END AS kind,
+         CASE WHEN j % 100 = 1 THEN 0 ELSE j * 7919 % $5::bigint END AS n
     FROM generate_series($1::bigint, $2::bigint - 1) AS j`;
 
 /** Writes a chunk of events and their leaves. The ids are UUIDv7 in the order of the events. */

@@ -84,7 +84,7 @@ export const QUERIES: readonly Query[] = [
     return { from: textAt(population, share), to: textAt(population, share, 3_600_000) };
   }),
   events('by type and outcome', () => ({ type: 'credential.verify', outcome: 'failure' })),
-  combined(events('by type and outcome, none', () => ({ type: 'challenge.issue', outcome: 'failure' }))),
+  combined(events('by type and outcome, none', () => ({ type: 'credential.rename', outcome: 'failure' }))),
   combined(
     events('by type and actor', () => ({
       type: 'credential.rename',
