@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../src/config/config.js';
+import { readKeyLines } from '../../src/config/secret-keys.js';
 import { findPemBlocks } from '../../src/x509/pem.js';
 import { describeKey, sha256 } from './certificates.js';
 import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
@@ -56,10 +57,7 @@ const SEALS_CHALLENGES = { what: 'seals challenges', algorithm: 'AES-256-GCM', s
 /** Describes the keys of sealed challenges, if they are not derived from the binding key. */
 export function describeChallengeKeys({ challengeKeysFile }: Config): HeldKey[] {
   if (challengeKeysFile === undefined) return [];
-  const lines = readFileSync(challengeKeysFile, 'utf8')
-    .trim()
-    .split(/\s*\n\s*/);
-  return lines.map((_, index) => ({
+  return readKeyLines(challengeKeysFile).map((_, index) => ({
     ...SEALS_CHALLENGES,
     what: index === 0 ? SEALS_CHALLENGES.what : 'opens challenges that it sealed before',
     where: challengeKeysFile,

@@ -6,7 +6,7 @@ import { takeRandomBytes } from '../config/random.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import type { Challenge } from './challenge.js';
+import { type Challenge, CHALLENGE_BYTES, USER_HANDLE_BYTES } from './challenge.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
 /** The members of the encrypted JSON. Short, because a client carries them. */
@@ -27,8 +27,6 @@ const HEADER_BYTES = 1 + KEY_ID_BYTES + 4;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const UUID_BYTES = 16;
-const CHALLENGE_BYTES = 32;
-const HANDLE_BYTES = 32;
 const [AUTHENTICATION, REGISTRATION] = [0, 1];
 const HOUR_MS = 3_600_000;
 /** The keys of present hours, and of as many hours that somebody makes up. */
@@ -149,7 +147,7 @@ function encode({ id, challenge, registration, ...rest }: Challenge): Buffer {
 
 function decode(opened: Buffer): Challenge {
   const handleAt = 1 + UUID_BYTES + CHALLENGE_BYTES;
-  const jsonAt = opened[0] === REGISTRATION ? handleAt + HANDLE_BYTES : handleAt;
+  const jsonAt = opened[0] === REGISTRATION ? handleAt + USER_HANDLE_BYTES : handleAt;
   const sealed = JSON.parse(opened.toString('utf8', jsonAt)) as Sealed;
   return {
     id: formatUuid(opened, 1),

@@ -1,5 +1,9 @@
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
+/** Random bytes of a challenge, at least 16 (WebAuthn L3 §13.4.3), and of a user handle, at most 64 (§5.4.3). */
+export const CHALLENGE_BYTES = 32;
+export const USER_HANDLE_BYTES = 32;
+
 export type Ceremony = 'registration' | 'authentication';
 
 /** An issued challenge: everything that its answer is held to. */

@@ -13,7 +13,7 @@ import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { deriveStandIn } from '../audit/pseudonyms.js';
 import { ChallengeCounts } from './challenge-counts.js';
 import { ChallengeRepository, type Descriptor } from './challenge.repository.js';
-import { type Challenge, getCeremony } from './challenge.js';
+import { type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from './challenge.js';
 import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
@@ -30,9 +30,6 @@ import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } f
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
 import { UserLimiter } from './user-limiter.js';
-
-const CHALLENGE_BYTES = 32;
-const USER_HANDLE_BYTES = 32;
 
 /** Issues challenges. Nothing is stored for one: the caller gets it sealed, and sends it back with the answer. */
 @Injectable()

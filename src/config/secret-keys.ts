@@ -43,11 +43,16 @@ export function readSecretKeys(config: Config): SecretKeys {
   });
 }
 
-/** Reads the keys of a file, one a line in base64. */
-function readMasters(path: string, demand: string, most: number): Buffer[] {
-  const lines = readFileSync(path, 'utf8')
+/** Reads the lines of a file of keys, without the space around them. */
+export function readKeyLines(path: string): string[] {
+  return readFileSync(path, 'utf8')
     .trim()
     .split(/\s*\n\s*/);
+}
+
+/** Reads the keys of a file, one a line in base64. */
+function readMasters(path: string, demand: string, most: number): Buffer[] {
+  const lines = readKeyLines(path);
   const masters = lines.map((line) => Buffer.from(line, 'base64'));
   const usable = lines.every((line, index) => BASE64.test(line) && masters[index]!.length >= MIN_KEY_BYTES);
   if (!usable || lines.length > most) throw new ConfigError([`${demand} at least 32 random bytes in base64`]);
