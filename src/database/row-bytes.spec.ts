@@ -34,6 +34,9 @@ const TURNS = 200;
 let database: TestDataSource;
 beforeEach(async () => {
   database = await openTestDataSource();
+  // ANALYZE by autovacuum holds a snapshot. While it does, PostgreSQL cannot use the space of the rows that a sign-in replaces.
+  await database.sql('ALTER TABLE credential SET (autovacuum_enabled = off)');
+  await database.sql('ALTER TABLE user_handle SET (autovacuum_enabled = off)');
 });
 afterEach(() => database.close());
 
@@ -93,7 +96,6 @@ describe('a user with one passkey', () => {
       const users = `SELECT ${SHORT} FROM generate_series(${String(turn)}, ${String(USERS)}, ${String(TURNS)}) AS i`;
       await database.sql(`UPDATE credential SET ${SIGN_IN} WHERE user_id = ANY (ARRAY(${users}))`);
     }
-    // A vacuum beside may keep a row from its place.
     expect(add(await measureBytes())).toBeLessThanOrEqual(before + 10);
   }, 60_000);
 });
