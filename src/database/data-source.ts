@@ -42,7 +42,7 @@ const PLANNING = '-c enable_seqscan=off -c jit=off';
 /** With more workers each gets fewer connections, because the embedded server accepts a hundred. */
 const MANY_WORKERS = 8;
 
-/** Counts the connections of one process. The batcher (statement-batcher.ts) uses at most two for each hot statement. */
+/** Counts the connections of one process. Hot statements beyond the first number wait in the pool. */
 export function countConnections(workers: number): { readonly hot: number; readonly rest: number } {
   return { hot: workers > MANY_WORKERS ? 3 : 6, rest: workers === 1 ? 10 : 2 };
 }

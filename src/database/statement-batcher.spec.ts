@@ -96,24 +96,43 @@ describe('concurrent runs of a statement', () => {
     expect(await Promise.all(results)).toEqual(['a', 'b', 'c'].map((row) => `result of ${row}`));
   });
 
-  it('do not wait for a slow one; at most two are in flight', async () => {
+  it('do not wait for slow ones; at most four are in flight', async () => {
     const { statement, combined } = startBatcher(() => [], 20);
     const results: Promise<unknown>[] = [];
-    for (const row of ['stuck', 'b']) {
+    for (const row of ['stuck 1', 'stuck 2', 'stuck 3', 'd']) {
+      const sent = statement.rows.length;
       results.push(combined.run(row));
-      await waitForTurn();
+      await until(() => statement.rows.length === sent + 1);
     }
-    await until(() => statement.rows.length === 2);
-    expect(statement.rows).toEqual([['stuck'], ['b']]);
-    results.push(combined.run('c'));
+    results.push(combined.run('e'));
     await sleep(50);
-    expect(statement.rows).toEqual([['stuck'], ['b']]);
-    statement.runs[1]!.answer();
-    await results[1];
+    expect(statement.rows).toEqual([['stuck 1'], ['stuck 2'], ['stuck 3'], ['d']]);
+    statement.runs[3]!.answer();
+    await results[3];
     await waitForTurn();
-    expect(statement.rows).toEqual([['stuck'], ['b'], ['c']]);
+    expect(statement.rows.slice(4)).toEqual([['e']]);
     for (const run of statement.runs) run.answer();
-    expect(await Promise.all(results)).toEqual(['stuck', 'b', 'c'].map((row) => `result of ${row}`));
+    const rows = ['stuck 1', 'stuck 2', 'stuck 3', 'd', 'e'];
+    expect(await Promise.all(results)).toEqual(rows.map((row) => `result of ${row}`));
+  });
+
+  it('with a key of a row in flight wait for it, however long it takes, and hold up no other', async () => {
+    const { statement, combined } = startBatcher((row) => row.split(' '), 20);
+    const results = [combined.run('a 1')];
+    await until(() => statement.rows.length === 1);
+    for (const row of ['a 2', 'b 2', 'b 3']) results.push(combined.run(row));
+    await until(() => statement.rows.length === 2);
+    expect(statement.rows).toEqual([['a 1'], ['b 2']]);
+    statement.runs[1]!.answer();
+    await until(() => statement.rows.length === 3);
+    expect(statement.rows[2]).toEqual(['b 3']);
+    statement.runs[2]!.answer();
+    statement.runs[0]!.fail(new Error('connection terminated'));
+    await expect(results[0]).rejects.toThrow('connection terminated');
+    await until(() => statement.rows.length === 4);
+    expect(statement.rows[3]).toEqual(['a 2']);
+    statement.runs[3]!.answer();
+    expect(await Promise.all(results.slice(1))).toEqual(['a 2', 'b 2', 'b 3'].map((row) => `result of ${row}`));
   });
 
   it('with a key in common run one after the other, and hold up no other', async () => {

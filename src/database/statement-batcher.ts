@@ -1,5 +1,6 @@
 import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Problem } from '../http/problem.js';
+import { InFlightLimit } from './in-flight-limit.js';
 import type { Queryable } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';
 
@@ -11,7 +12,7 @@ interface WaitingRow<Row, Result> {
 }
 
 const MOST_ROWS = 64;
-const MOST_IN_FLIGHT = 2;
+const MOST_IN_FLIGHT = 4;
 /**
  * Twice the number of requests that run at a time (src/http/admission.ts). So many wait only if something is
  * wrong.
@@ -22,16 +23,17 @@ const PATIENCE_MS = 100;
 
 /**
  * Batches concurrent runs of a statement. Rows that arrive while a statement is in flight wait, and go together in the
- * next one. If none is in flight, the rows go at the end of the present turn of the event loop. If a statement takes
- * long, a second one starts beside it.
+ * next one. If none is in flight, the rows go at the end of the present turn of the event loop. More than one is in flight
+ * if that brings more rows (in-flight-limit.ts), or if one takes long.
  *
- * Rows with a key in common never go together, because the second one must see what the first one changes. No row fails
- * because of another: if a statement with many rows fails, it has changed nothing, and each row runs again alone. The
+ * Rows with a key in common run one after the other, because the second one must see what the first one changes. No row
+ * fails because of another: if a statement with many rows fails, it has changed nothing, and each row runs again alone. The
  * exception is a lost database, which may have committed the statement; then all rows fail.
  */
 export class StatementBatcher<Row, Result> {
   private waiting: WaitingRow<Row, Result>[] = [];
   private inFlight = 0;
+  private readonly keysInFlight = new Set<string>();
   /** The number of statements in flight that take long. */
   private slow = 0;
   private due = false;
@@ -45,6 +47,7 @@ export class StatementBatcher<Row, Result> {
     private readonly through: Queryable,
     private readonly keysOf: (row: Row) => readonly string[],
     private readonly patience = PATIENCE_MS,
+    private readonly limit = new InFlightLimit(MOST_IN_FLIGHT),
   ) {}
 
   /**
@@ -68,20 +71,22 @@ export class StatementBatcher<Row, Result> {
     this.due = true;
     setImmediate(() => {
       this.due = false;
-      if (this.canSend()) void this.send(this.takeRows());
+      if (!this.canSend()) return;
+      const rows = this.takeRows();
+      if (rows.length > 0) void this.send(rows);
     });
   }
 
   private canSend(): boolean {
-    return this.waiting.length > 0 && this.inFlight === this.slow && this.inFlight < MOST_IN_FLIGHT;
+    return this.waiting.length > 0 && this.inFlight - this.slow < this.limit.value && this.inFlight < MOST_IN_FLIGHT;
   }
 
-  /** Takes the next rows in the order of their arrival, as many as may go together. */
+  /** Takes the next rows in the order of their arrival, as many as may go together and beside those in flight. */
   private takeRows(): WaitingRow<Row, Result>[] {
-    const [taken, left, keys] = [[] as WaitingRow<Row, Result>[], [] as WaitingRow<Row, Result>[], new Set<string>()];
+    const [taken, left] = [[] as WaitingRow<Row, Result>[], [] as WaitingRow<Row, Result>[]];
     for (const each of this.waiting) {
-      const goes = taken.length < MOST_ROWS && !each.keys.some((key) => keys.has(key));
-      if (goes) for (const key of each.keys) keys.add(key);
+      const goes = taken.length < MOST_ROWS && !each.keys.some((key) => this.keysInFlight.has(key));
+      if (goes) for (const key of each.keys) this.keysInFlight.add(key);
       (goes ? taken : left).push(each);
     }
     this.waiting = left;
@@ -100,6 +105,8 @@ export class StatementBatcher<Row, Result> {
     this.inFlight -= 1;
     this.slow -= slow;
     clearTimeout(patience);
+    for (const { keys } of rows) for (const key of keys) this.keysInFlight.delete(key);
+    this.limit.count(rows.length, this.waiting.length > 0);
     this.scheduleSend();
   }
 
