@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { HERE } from './contenders/checkout.js';
 import { ProgressLine } from '../commands/command-line.js';
 import { measureGrowth } from './growth/growth.js';
+import { showBytes } from './measure/bytes.js';
 import { measureAll } from './measure/cells.js';
 import { Contestant } from './measure/contestant.js';
 import { type Database, startDatabase } from './measure/database.js';
@@ -86,6 +87,11 @@ async function main(): Promise<boolean> {
   progress('starting PostgreSQL');
   const database = await startDatabase(join(directory, 'database'));
   stops.push(() => database.stop());
+  if (options.bytes) {
+    progress('counting the bytes of authentications');
+    await showBytes(database, directory);
+    return true;
+  }
   if (options.growth) return measureGrowth(options, { database, directory, progress, stops });
   const contestants = await startContestants(options, database);
   if (options.soak) return soak(contestants[0]!, options, conditions(directory, database.version), progress);

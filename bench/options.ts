@@ -17,6 +17,7 @@ const USAGE = `usage: npm run bench -- [options]
   --users N            users to enrol
   --profile            show where the service spends its CPU, instead of a comparison
   --workers            compare one process of the service with one for each core; nothing is pinned
+  --bytes              show the bytes of an authentication by table and index, instead of a comparison
   --growth             measure the service with more and more data, instead of a comparison
   --sizes a,b          numbers of credentials for --growth, with as many audit events
   --soak               measure the service over a long time, instead of a comparison
@@ -45,6 +46,7 @@ export interface Options {
   readonly quick: boolean;
   readonly profile: boolean;
   readonly workers: boolean;
+  readonly bytes: boolean;
   readonly growth: boolean;
   /** Numbers of credentials for the growth, with as many audit events, in ascending order. */
   readonly sizes: readonly number[];
@@ -84,6 +86,7 @@ function parse(args: readonly string[]): Options {
       rounds: { type: 'string' },
       users: { type: 'string' },
       workers: { type: 'boolean', default: false },
+      bytes: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
       sizes: { type: 'string' },
       soak: { type: 'boolean', default: false },
@@ -91,14 +94,16 @@ function parse(args: readonly string[]): Options {
       every: { type: 'string' },
     },
   });
-  const { quick, profile, workers, growth, soak } = values;
+  const { quick, profile, workers, bytes, growth, soak } = values;
   const minutes = number(values.minutes);
   const asked = list(values.scenario)?.map(scenario);
   const named =
-    list(values.contender) ?? (workers ? ['service', 'workers'] : profile || growth || soak ? ['service'] : COMPARED);
+    list(values.contender) ??
+    (workers ? ['service', 'workers'] : profile || bytes || growth || soak ? ['service'] : COMPARED);
   named.forEach(contenderOf);
   const against = values.against === undefined ? undefined : new Checkout(values.against);
-  if (against && (profile || workers || growth || soak)) throw new Error('--against belongs to the comparison alone');
+  if (against && (profile || workers || bytes || growth || soak))
+    throw new Error('--against belongs to the comparison alone');
   if (!against && named.includes('before')) throw new Error('"before" needs --against, which names its checkout');
   return {
     scenarios: asked ?? (quick || profile || workers ? ['authentication'] : SCENARIOS),
@@ -114,6 +119,7 @@ function parse(args: readonly string[]): Options {
     quick,
     profile,
     workers,
+    bytes,
     growth,
     soak,
     minutes,

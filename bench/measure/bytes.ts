@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { AuditEventEntity } from '../../src/audit/audit-event.entity.js';
+import * as logEntities from '../../src/audit-log/log.entities.js';
+import { LogFailures } from '../../src/audit-log/log-failures.js';
+import { LogRepository } from '../../src/audit-log/log.repository.js';
+import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
+import { Sequencer } from '../../src/audit-log/sequencer.js';
+import { TrustedLog } from '../../src/audit-log/trusted-log.js';
+import { CredentialEntity } from '../../src/credentials/credential.entity.js';
+import { createCeremonyPool, createDataSourceOptions } from '../../src/database/data-source.js';
+import { adaptPool } from '../../src/database/named-statement.js';
+import { readLogSigners } from '../../src/tlog/keys.js';
+import { measureAuthentications, sumBytes } from '../../test/support/authentication-bytes.js';
+import { HERE } from '../contenders/checkout.js';
+import { aligned } from '../report/aligned.js';
+import { conditions, described } from '../report/conditions.js';
+import type { Database } from './database.js';
+
+const AUTHENTICATIONS = 204_800;
+const ORIGIN = 'passkey-manager/default';
+const ENTITIES = [...Object.values(logEntities), AuditEventEntity, CredentialEntity];
+
+/** Shows the bytes that an authentication leaves in each table and index, and that it writes to the WAL. */
+export async function showBytes(database: Database, directory: string): Promise<void> {
+  const url = await database.create('bytes');
+  HERE.prepare(directory);
+  HERE.migrate(url);
+  const owner = new pg.Client({ connectionString: url });
+  await owner.connect();
+  const pool = createCeremonyPool(url);
+  const dataSource = await new DataSource({ ...createDataSourceOptions(url), entities: ENTITIES }).initialize();
+  const sequencer = makeSequencer(dataSource, directory);
+  const sequence = (): Promise<unknown> => sequencer.sequence(true);
+  const meter = { owner, dataSource, through: adaptPool(pool), sequence };
+  const { disk, wal } = await measureAuthentications(meter, AUTHENTICATIONS);
+  await Promise.all([owner.end(), pool.end(), dataSource.destroy()]);
+  const lines: [string, number][] = [
+    ...Object.entries(disk).filter(([, bytes]) => bytes >= 0.5),
+    ['disk', sumBytes(disk)],
+    ...Object.entries(wal),
+    ['WAL', sumBytes(wal)],
+  ];
+  const table = aligned([
+    ['bytes for an authentication', ''],
+    ...lines.map(([name, bytes]) => [name, bytes.toFixed(0)]),
+  ]);
+  console.log([described(conditions(directory, database.version)), table].join('\n\n'));
+}
+
+function makeSequencer(dataSource: DataSource, directory: string): Sequencer {
+  const signers = readLogSigners(readFileSync(join(directory, 'audit.key'), 'utf8'), ORIGIN);
+  const keys = { origin: ORIGIN, signers, former: [], verifierKeys: '' };
+  const clock = { now: () => new Date() };
+  const trusted = new TrustedLog(keys, new LogRepository(dataSource));
+  const failures = new LogFailures(clock, undefined as never, undefined as never);
+  return new Sequencer(dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures);
+}
