@@ -5,11 +5,10 @@
  * An export comes in. audit-report/review.ts counts its events while src/tlog verifies the same bytes,
  * audit-report/report.ts makes the report from the counts, and text-report.ts and html-report.ts show it.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { findAuthenticatorName } from '../src/authenticators/authenticator-names.js';
 import { readNotes } from '../src/tlog/checkpoint-trail.js';
 import { ExportError } from '../src/tlog/lines.js';
-import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { renderHtml } from './audit-report/html-report.js';
 import { buildReport } from './audit-report/report.js';
 import { Review, reviewExport } from './audit-report/review.js';
@@ -24,18 +23,20 @@ import {
   reportUsage,
   UsageError,
 } from './command-line.js';
+import { KEY_TEXT, readKeyFiles } from './key-files.js';
 
 const PROGRAM = {
   command: 'npm run audit:report --',
   imageCommand: 'node dist/commands/audit-report.js',
-  usage: ['EXPORT|- [--key FILE] [--checkpoints NOTES] [--from RFC3339] [--to RFC3339] [--html PAGE]'],
+  usage: ['EXPORT|- [--key FILE]… [--checkpoints NOTES] [--from RFC3339] [--to RFC3339] [--html PAGE]'],
   about:
     'Reports what happened, from an export of the audit log, for the daily review (PCI DSS 4.0.1 10.4.1.1). With a key, it proves the export as it reads, and prints no report if the export does not verify. Without a key, the report says that nothing is proved. It needs no database and no network.',
   operands: { EXPORT: 'The answer of GET /v1/audit/export; - reads standard input.' },
   options: {
     key: {
       value: 'FILE',
-      text: 'The verifier keys, one a line (GET /v1/audit/key). Every one of them must have signed.',
+      text: KEY_TEXT,
+      multiple: true,
     },
     checkpoints: {
       value: 'NOTES',
@@ -58,15 +59,15 @@ const progress = new ProgressLine(200);
 async function printReport({ values, operands: [path] }: Arguments<typeof PROGRAM.options>): Promise<void> {
   if (path === undefined) throw new UsageError('Give one EXPORT.');
   const { key, checkpoints, html } = values;
-  if (checkpoints !== undefined && key === undefined) throw new UsageError('--checkpoints requires --key.');
+  if (checkpoints !== undefined && key.length === 0) throw new UsageError('--checkpoints requires --key.');
   const period = { from: parseTime('--from', values.from) ?? -Infinity, to: parseTime('--to', values.to) ?? Infinity };
-  const keys = key === undefined ? undefined : parseVerifierKeys(readFileSync(key, 'utf8'));
+  const { keys, former } = key.length === 0 ? {} : readKeyFiles(key);
   const anchored = checkpoints === undefined ? undefined : readNotes(openInput(checkpoints));
   const review = new Review(period);
   const onProgress = (_bytes: number, lines: number): void => {
     progress.show(() => `${lines.toLocaleString('en')} lines`);
   };
-  const proved = await reviewExport(openInput(path), review, keys, { anchored, onProgress });
+  const proved = await reviewExport(openInput(path), review, keys, { former, anchored, onProgress });
   progress.clear();
   const file = path === '-' ? 'standard input' : path;
   const report = buildReport(review, { file, proved, modelName: findAuthenticatorName });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { toConsistencyDocument } from '../src/tlog/proof-documents.js';
 import { makeConsistencyProof, makeInclusionProof } from '../src/tlog/proofs.js';
-import { SampleLog } from '../test/support/sample-log.js';
+import { makeLogSigners, SampleLog } from '../test/support/sample-log.js';
 import { formatVerifierKey } from '../src/tlog/keys.js';
 
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'audit-verify-'));
@@ -130,6 +130,94 @@ describe('npm run audit:verify', () => {
     });
   });
 
+  it.each([
+    ['of the same keys', [KEY], (size: number) => new SampleLog(size).makeCheckpoint(size)],
+    [
+      'of an Ed25519 key alone, whose signatures tell no time,',
+      [write('ed25519.pub', `${KEYS[0]!}\n`)],
+      (size: number) => new SampleLog(size).makeCheckpoint(size, undefined, SampleLog.SIGNERS.slice(0, 1)),
+    ],
+  ])('ends with 3 if anchored checkpoints %s are newer, and does not call that a cut', async (_, keys, sign) => {
+    const live = write('live.txt', (await Promise.all([5, 12, SIZE, SIZE + 1, SIZE + 9].map(sign))).join('\n'));
+    const options = [...keys.flatMap((key) => ['--key', key]), '--checkpoints', live];
+    const early = await run([EXPORT, ...options]);
+    expect(early).toMatchObject({ code: 3, stderr: '' });
+    expect(early.stdout).toContain('anchored 3 checkpoints match, 0 are outside the range, 2 are newer\n');
+    expect(early.stdout).toContain('newer    2 checkpoints are newer, not covered by this export');
+    const grown = new SampleLog(SIZE + 9);
+    const lines = await grown.export(0, SIZE + 9, await sign(SIZE + 9), SIZE + 9);
+    const late = await run([write('late.ndjson', lines.join('')), ...options]);
+    expect(late).toMatchObject({ code: 0, stdout: expect.stringContaining('anchored 5 checkpoints match') });
+    expect(late.stdout).not.toContain('newer  ');
+  });
+
+  it('finds a log that was cut: by the time of the larger checkpoint, and by its root once the log has grown again', async () => {
+    const live = write('live.txt', await LOG.makeCheckpoint(SIZE));
+    const [cut, again] = [new SampleLog(30), new SampleLog(50)];
+    again.events.reverse();
+    const other = new SampleLog(again.events as string[]);
+    const later = new Date(SampleLog.computeTime(SIZE + 1));
+    const cutLines = await cut.export(0, 30, await cut.makeCheckpoint(30, later), 30);
+    const otherLines = await other.export(0, 50, await other.makeCheckpoint(50, later), 50);
+    for (const [lines, reason] of [
+      [
+        cutLines,
+        'line 31: a checkpoint of 40 leaves (2026-01-01T00:00:40.000Z) was signed before this tree of 30 leaves',
+      ],
+      [otherLines, 'these are not the leaves that were signed at size 40'],
+    ] as const) {
+      const { code, stderr } = await run([write('cut.ndjson', lines.join('')), '--key', KEY, '--checkpoints', live]);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(reason) });
+    }
+  });
+
+  describe('after a change of keys', () => {
+    const signers = makeLogSigners(SampleLog.ORIGIN);
+    const newKey = write('new.pub', signers.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''));
+    const sign = (size: number, ...by: (typeof signers)[]): Promise<string> =>
+      LOG.makeCheckpoint(size, undefined, by.flat());
+    const old = [...SampleLog.SIGNERS];
+    const keys = ['--key', KEY, '--key', newKey];
+
+    it('holds each checkpoint against the keys of its time, from before, during and after the change', async () => {
+      const notes = [sign(5, old), sign(12, signers, old), sign(13, old), sign(14, signers, old), sign(39, signers)];
+      const anchored = write('rekeyed.txt', (await Promise.all(notes)).join('\n'));
+      const path = write('rekeyed.ndjson', (await LOG.export(0, SIZE, await sign(SIZE, signers), SIZE)).join(''));
+      const proved = await run([path, ...keys, '--checkpoints', anchored, '--since', OLDER]);
+      expect(proved).toMatchObject({ code: 0, stderr: '' });
+      expect(proved.stdout).toContain('anchored 5 checkpoints match');
+      expect(proved.stdout).toContain(`by ed25519 (${signers[0]!.key.name}+${signers[0]!.key.keyId})`);
+      for (const key of [KEY, newKey]) {
+        const one = await run([path, '--key', key, '--checkpoints', anchored]);
+        expect(one).toMatchObject({ code: 1, stderr: expect.stringContaining('lacks the ed25519 signature') });
+      }
+    });
+
+    it('verifies exports from before the change and during it', async () => {
+      expect(await run([EXPORT, ...keys, '--checkpoints', ANCHORED])).toMatchObject({ code: 0 });
+      const during = await LOG.export(0, SIZE, await sign(SIZE, signers, old), SIZE);
+      const path = write('during.ndjson', during.join(''));
+      for (const given of [keys, ['--key', KEY], ['--key', newKey]]) {
+        expect(await run([path, ...given])).toMatchObject({ code: 0 });
+      }
+    });
+
+    it('refuses a checkpoint that an unknown key forged, and one of the old keys after the new keys signed alone', async () => {
+      const unknown = makeLogSigners(SampleLog.ORIGIN);
+      const forged = write('forged.txt', `${await sign(5, old)}\n${await sign(12, unknown)}`);
+      const { keyId } = unknown[0]!.key;
+      expect(await run([EXPORT, ...keys, '--checkpoints', forged])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(new RegExp(`anchored checkpoint 2: .* it has signatures of \\S+${keyId}`)),
+      });
+      const late = write('late.txt', `${await sign(5, signers)}\n${await sign(12, old)}`);
+      expect(await run([EXPORT, ...keys, '--checkpoints', late])).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('anchored checkpoint 2: former keys alone have signed'),
+      });
+    });
+  });
+
   it('proves that one event is in the log', async () => {
     const at = 7;
     const event = write('event.json', JSON.stringify(JSON.parse(LOG.events[at]!), null, 2));
@@ -146,6 +234,9 @@ describe('npm run audit:verify', () => {
     expect(holds.stdout).toContain(`${event} verifies:\n  log      passkey-manager/test\n`);
     expect(holds.stdout).toContain('place    leaf 7 of 40\n');
     expect(await run(['-', '--proof', path, '--key', KEY], LOG.events[at]!)).toMatchObject({ code: 0 });
+    const [newer] = makeLogSigners(SampleLog.ORIGIN).map(({ key }) => formatVerifierKey(key));
+    const keys = ['--key', KEY, '--key', write('newer.pub', `${newer!}\n`)];
+    expect(await run(['-', '--proof', path, ...keys], LOG.events[at]!)).toMatchObject({ code: 0 });
     const other = await run(['-', '--proof', path, '--key', KEY], LOG.events[at + 1]!);
     expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not verify: the proof is for another event\n' });
   });

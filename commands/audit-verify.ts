@@ -8,7 +8,6 @@ import { readNotes } from '../src/tlog/checkpoint-trail.js';
 import { ExportError } from '../src/tlog/lines.js';
 import { parseConsistency, type ProvedEvent, verifyEvent } from '../src/tlog/proof-documents.js';
 import type { SignedCheckpoint } from '../src/tlog/checkpoint.js';
-import { parseVerifierKeys, type VerifierKey } from '../src/tlog/keys.js';
 import { type ProvedExport, verifyExport, type VerifyOptions } from '../src/tlog/export-verifier.js';
 import {
   type Arguments,
@@ -21,13 +20,14 @@ import {
   reportUsage,
   UsageError,
 } from './command-line.js';
+import { KEY_TEXT, type KeyFiles, readKeyFiles } from './key-files.js';
 
 const PROGRAM = {
   command: 'npm run audit:verify --',
   imageCommand: 'node dist/commands/audit-verify.js',
   usage: [
-    'EXPORT|- --key FILE [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES] [--retained-since RFC3339]',
-    'EVENT|- --key FILE --proof PROOF',
+    'EXPORT|- --key FILE… [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES] [--retained-since RFC3339]',
+    'EVENT|- --key FILE… --proof PROOF',
   ],
   about: 'Proves an export of the audit log, or that one event is in the log. It needs no database and no network.',
   operands: {
@@ -38,7 +38,8 @@ const PROGRAM = {
   options: {
     key: {
       value: 'FILE',
-      text: 'The verifier keys, one a line (GET /v1/audit/key). Every one of them must have signed.',
+      text: KEY_TEXT,
+      multiple: true,
     },
     proof: { value: 'PROOF', text: 'The proof of EVENT: the answer of GET /v1/audit/events/{id}/proof.' },
     since: { value: 'CHECKPOINT', text: 'An earlier checkpoint, which the log must continue.' },
@@ -48,15 +49,21 @@ const PROGRAM = {
     },
     checkpoints: {
       value: 'NOTES',
-      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed again, and narrow down which lines were altered.',
+      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed again, and narrow down which lines were altered. The export covers those of its own size and below. Copy a file that still grows before you export: then the export covers all of it.',
     },
     'retained-since': { value: 'RFC3339', text: 'A time. No event from this time on may be erased.' },
   },
-  examples: ['export.ndjson --key audit.pub --checkpoints notes', 'event.json --key audit.pub --proof proof.json'],
+  examples: [
+    'export.ndjson --key audit.pub --checkpoints notes',
+    'export.ndjson --key audit-2025.pub --key audit.pub --checkpoints notes',
+    'event.json --key audit.pub --proof proof.json',
+  ],
   exitCodes: {
     [EXIT.done]: 'It verifies, and the output says what it proves.',
     [EXIT.failed]: 'It does not verify, and the output names the first line that does not.',
     [EXIT.couldNotRun]: 'The arguments are wrong, or a file could not be read.',
+    [EXIT.notCovered]:
+      'The export verifies, but checkpoints of NOTES are newer. The export cannot show if the log was cut after its end.',
   },
 } as const satisfies Program;
 
@@ -65,7 +72,7 @@ const progress = new ProgressLine(200);
 
 interface Request {
   readonly path: string;
-  readonly keys: readonly VerifierKey[];
+  readonly keys: KeyFiles;
   /** The file of the event's proof; undefined for an export. */
   readonly proof: string | undefined;
   readonly options: VerifyOptions;
@@ -74,7 +81,7 @@ interface Request {
 /** @throws Error that says which argument is wrong, or which file could not be read */
 function readRequest({ values, operands: [path] }: Arguments<typeof PROGRAM.options>): Request {
   const { key, proof, since, consistency, checkpoints, 'retained-since': retained } = values;
-  if (path === undefined || key === undefined) throw new UsageError('Give one EXPORT or EVENT and a --key.');
+  if (path === undefined || key.length === 0) throw new UsageError('Give one EXPORT or EVENT and a --key.');
   if (proof !== undefined && [since, consistency, checkpoints, retained].some((value) => value !== undefined))
     throw new UsageError('--proof allows only an EVENT and --key.');
   if (consistency !== undefined && since === undefined) throw new UsageError('--consistency requires --since.');
@@ -86,16 +93,18 @@ function readRequest({ values, operands: [path] }: Arguments<typeof PROGRAM.opti
     consistency: consistency === undefined ? undefined : parseConsistency(readFileSync(consistency, 'utf8')),
     anchored: checkpoints === undefined ? undefined : readNotes(openInput(checkpoints)),
   };
-  return { path, keys: parseVerifierKeys(readFileSync(key, 'utf8')), proof, options };
+  const keys = readKeyFiles(key);
+  return { path, keys, proof, options: { ...options, former: keys.former } };
 }
 
-async function verify({ path, keys, proof, options }: Request): Promise<string> {
+async function verify({ path, keys: { keys, former }, proof, options }: Request): Promise<string> {
   if (proof !== undefined) {
     const event = (await buffer(openInput(path))).toString('utf8');
-    return formatProvedEvent(verifyEvent(event, readFileSync(proof, 'utf8'), keys));
+    return formatProvedEvent(verifyEvent(event, readFileSync(proof, 'utf8'), keys, former));
   }
   const proved = await verifyExport(openInput(path), keys, { ...options, onProgress: showProgress(path) });
   progress.clear();
+  if (proved.anchored && proved.anchored.newer > 0) process.exitCode = EXIT.notCovered;
   return formatExport(proved);
 }
 
@@ -130,6 +139,7 @@ function formatExport({ from, to, events, erased, checkpoint, span, since, ancho
     ['signed', formatSignatures(checkpoint)],
     ['since', since ? `continues the checkpoint of ${String(since.size)} leaves` : undefined],
     ['anchored', anchored && formatAnchored(anchored)],
+    ['newer', anchored && anchored.newer > 0 ? formatNewer(anchored.newer) : undefined],
   ];
   return formatTable(rows);
 }
@@ -157,6 +167,11 @@ function formatTable(rows: readonly (readonly [string, string | undefined])[]): 
 
 function formatAnchored({ held, outside, newer }: NonNullable<ProvedExport['anchored']>): string {
   return `${String(held)} checkpoints match, ${String(outside)} are outside the range, ${String(newer)} are newer`;
+}
+
+function formatNewer(count: number): string {
+  const subject = count === 1 ? '1 checkpoint is' : `${String(count)} checkpoints are`;
+  return `${subject} newer, not covered by this export: compare a later export with all of them`;
 }
 
 const given = readArguments(PROGRAM);

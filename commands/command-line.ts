@@ -15,6 +15,8 @@ export const EXIT = {
   /** The evidence does not verify, or a part of the work failed. */
   failed: 1,
   couldNotRun: 2,
+  /** The evidence verifies, but some of it is about more than was verified. */
+  notCovered: 3,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 

@@ -84,6 +84,17 @@ describe('the anchors of the audit log', () => {
     }
   });
 
+  it('grow after an export, by its own event at least, and what they hold beyond it is newer, not a cut', async () => {
+    const { body } = await service.client.call<string>('auditor', 'GET', '/v1/audit/export');
+    const keys = parseVerifierKeys(of(LogProofs).verifierKeys);
+    const covered = await verifyExport(Readable.from([Buffer.from(body)]), keys);
+    await until(() => states().every(({ size }) => size > covered.checkpoint.size));
+    const notes = createReadStream(join(directory, 'worm', 'notes'));
+    const proved = await verifyExport(Readable.from([Buffer.from(body)]), keys, { anchored: readNotes(notes) });
+    expect(proved.anchored?.newer).toBeGreaterThan(0);
+    expect(proved.anchored?.held).toBeGreaterThan(3);
+  });
+
   it('are shown in readiness and in the metrics', async () => {
     const body = (await (await fetch(`${service.running.managementUrl}/health/ready`)).json()) as {
       details: { audit: { anchors: unknown } };

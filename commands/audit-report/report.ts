@@ -93,7 +93,7 @@ function summarizeProof(proved: ProvedExport | undefined): Report['proof'] {
     const { held, outside, newer } = anchored;
     facts.push([
       'Anchored',
-      `${formatCount(held)} checkpoints match, ${formatCount(outside)} are outside the range, ${formatCount(newer)} are newer`,
+      `${formatCount(held)} checkpoints match, ${formatCount(outside)} are outside the range, ${formatCount(newer)} are newer, not covered by this export`,
     ]);
   }
   return { holds: true, text: 'Verified: every event is as it was logged, and none of the range is missing.', facts };

@@ -94,10 +94,21 @@ describe('an export that is compared with earlier checkpoints', () => {
     expect(whole.anchored).toMatchObject({ held: 8, outside: 0, newer: 1 });
   });
 
-  const makeOtherRoot = (): Promise<string> => {
-    const log = new SampleLog(SIZE);
-    log.leaves[SIZE - 1] = hashLeaf('x');
-    return log.makeCheckpoint(SIZE);
+  it('counts a checkpoint of more leaves as newer, even if no signature says when it was signed', async () => {
+    const ed25519 = SampleLog.SIGNERS.slice(0, 1);
+    const sign = (size: number): Promise<string> =>
+      new SampleLog(size).makeCheckpoint(size, new Date(SampleLog.START), ed25519);
+    const lines = await LOG.export(0, SIZE, await sign(SIZE), SIZE);
+    const notes = anchored(await sign(SIZE), await sign(SIZE + 1), await sign(SIZE + 1), await sign(SIZE + 2));
+    const keys = ed25519.map(({ key }) => key);
+    const { anchored: counts } = await verifyExport(Readable.from(lines), keys, { anchored: notes });
+    expect(counts).toMatchObject({ held: 1, outside: 0, newer: 3 });
+  });
+
+  const makeOtherRoot = (size = SIZE): Promise<string> => {
+    const log = new SampleLog(size);
+    log.leaves[size - 1] = hashLeaf('x');
+    return log.makeCheckpoint(size);
   };
   it.each([
     ['one that is not signed', () => Promise.resolve([CHECKPOINT.slice(0, 100)]), 'anchored checkpoint 1'],
@@ -110,7 +121,17 @@ describe('an export that is compared with earlier checkpoints', () => {
     [
       'one of more leaves, signed before the export',
       async () => [await new SampleLog(700).makeCheckpoint(700, new Date(SampleLog.START))],
-      'the log was cut',
+      'a checkpoint of 700 leaves (2026-01-01T00:00:00.000Z) was signed before this tree of 600 leaves',
+    ],
+    [
+      'two newer ones of the same size and different roots',
+      async () => [await new SampleLog(700).makeCheckpoint(700), await makeOtherRoot(700)],
+      'two checkpoints of 700 leaves have different roots',
+    ],
+    [
+      'two before the range, of the same size and different roots',
+      async () => [await LOG.makeCheckpoint(50), await makeOtherRoot(50)],
+      'two checkpoints of 50 leaves have different roots',
     ],
     ['text that is not a checkpoint', () => Promise.resolve(['x\n\n']), 'anchored checkpoint 1'],
   ])('does not verify with an anchored checkpoint: %s', async (_, notes: () => Promise<string[]>, reason) => {

@@ -1,9 +1,9 @@
 import type { CompactRange } from './merkle.js';
 import { ExportError, LineFault, LineSplitter } from './lines.js';
-import { openCheckpoint, type SignedCheckpoint } from './checkpoint.js';
+import type { SignedCheckpoint } from './checkpoint.js';
+import type { KeyHistory } from './key-history.js';
 import { type ConsistencyProof, isSameHash, verifyConsistency } from './proofs.js';
 import { NoteError } from './signed-note.js';
-import type { VerifierKey } from './keys.js';
 
 /**
  * Checks an export against the checkpoints that were signed over time. When the export reaches the size of a
@@ -60,15 +60,21 @@ export class CheckpointTrail {
     return this.#heldTo - this.#begin + 1;
   }
 
-  /** Checks the checkpoints beyond the range. @throws ExportError when one proves that the log had more leaves */
+  /**
+   * Checks the checkpoints beyond the range. One of more leaves than the tree is newer, and the export does not cover
+   * it. But if it was signed before the tree, the log had more leaves than the export shows.
+   *
+   * @throws ExportError
+   */
   async checkRemaining(tree: SignedCheckpoint, proofLine: number): Promise<void> {
     this.#demandOrigin(tree.origin);
     while (this.#next) {
-      const { size, root, time } = this.#next;
-      if (size < tree.size) this.outside += 1;
-      else if (size === tree.size && isSameHash(root, tree.root)) this.held += 1;
-      else if (size > tree.size && time && tree.time && time >= tree.time) this.newer += 1;
-      else throw new ExportError(describeDisagreement(this.#next, tree), proofLine);
+      const { size, time } = this.#next;
+      if (size === tree.size) demandSameRoot(this.#next, tree, proofLine);
+      if (size > tree.size && time && tree.time && time < tree.time) {
+        throw new ExportError(describeCut(this.#next, tree), proofLine);
+      }
+      this[size < tree.size ? 'outside' : size > tree.size ? 'newer' : 'held'] += 1;
       await this.#advance();
     }
   }
@@ -93,6 +99,7 @@ export class CheckpointTrail {
     const { value, done } = (await this.#checkpoints.next()) as IteratorResult<SignedCheckpoint, undefined>;
     this.#next = done ? undefined : value;
     if (this.#next) this.#demandOrigin(this.#next.origin);
+    if (this.#next && before?.size === this.#next.size) demandSameRoot(before, this.#next);
     this.nextSize = this.#next?.size ?? Infinity;
     if (before && this.nextSize < before.size) {
       const [then, now] = [String(before.size), String(this.nextSize)];
@@ -107,10 +114,15 @@ export class CheckpointTrail {
   }
 }
 
-function describeDisagreement({ size }: SignedCheckpoint, tree: SignedCheckpoint): string {
-  if (size === tree.size) return `two checkpoints of ${String(size)} leaves have different roots`;
-  const sizes = `a checkpoint of ${String(size)} leaves was signed, but this tree has ${String(tree.size)}`;
-  return `${sizes}: the log was cut, or the export is older`;
+/** @throws ExportError */
+function demandSameRoot({ size, root }: SignedCheckpoint, other: SignedCheckpoint, line?: number): void {
+  if (isSameHash(root, other.root)) return;
+  throw new ExportError(`two checkpoints of ${String(size)} leaves have different roots`, line);
+}
+
+function describeCut(larger: SignedCheckpoint, tree: SignedCheckpoint): string {
+  const [one, other] = [larger, tree].map(({ size, time }) => `${String(size)} leaves (${time!.toISOString()})`);
+  return `a checkpoint of ${one!} was signed before this tree of ${other!}: the log was cut, or a clock was wrong`;
 }
 
 const SIGNATURE = '\u2014 ';
@@ -134,12 +146,12 @@ export async function* readNotes(chunks: AsyncIterable<Uint8Array | string>): As
 /** Opens the notes in their order. @throws ExportError that names the checkpoint by its number, from 1 */
 export async function* openCheckpoints(
   notes: AsyncIterable<string>,
-  keys: readonly VerifierKey[],
+  keys: KeyHistory,
 ): AsyncGenerator<SignedCheckpoint> {
   let number = 1;
   try {
     for await (const note of notes) {
-      yield openCheckpoint(note, keys);
+      yield keys.open(note);
       number += 1;
     }
   } catch (error) {
@@ -155,9 +167,9 @@ async function* splitLines(chunks: AsyncIterable<Uint8Array | string>): AsyncGen
 }
 
 /** @throws ExportError */
-export function openOlderCheckpoint(note: string, keys: readonly VerifierKey[]): SignedCheckpoint {
+export function openOlderCheckpoint(note: string, keys: KeyHistory): SignedCheckpoint {
   try {
-    return openCheckpoint(note, keys);
+    return keys.open(note);
   } catch (error) {
     throw error instanceof NoteError ? new ExportError(`the older checkpoint: ${error.message}`) : error;
   }

@@ -125,7 +125,11 @@ export function openCheckpoint(note: string, keys: readonly VerifierKey[]): Sign
   }
   const times = keys.flatMap((key) => {
     const own = signatures.filter(({ name, keyId }) => name === key.name && keyId === key.keyId);
-    if (own.length === 0) throw new NoteError(`the checkpoint lacks the ${key.algorithm} signature of ${key.name}`);
+    if (own.length === 0) {
+      const names = signatures.map(({ name, keyId }) => `${name}+${keyId}`).join(' and ');
+      const lacking = `the checkpoint lacks the ${key.algorithm} signature of ${key.name}+${key.keyId}`;
+      throw new NoteError(`${lacking}; it has signatures of ${names}`);
+    }
     return own.map(({ signature }) => verifySignature(key, text, checkpoint, signature));
   });
   return { ...checkpoint, time: times.find((time) => time !== undefined), keys };

@@ -1,6 +1,7 @@
 import { CheckpointTrail, demandContinuation, openCheckpoints, openOlderCheckpoint } from './checkpoint-trail.js';
-import { openCheckpoint, type SignedCheckpoint } from './checkpoint.js';
+import type { SignedCheckpoint } from './checkpoint.js';
 import { ExportError, LineFault, LineSplitter } from './lines.js';
+import { KeyHistory } from './key-history.js';
 import type { VerifierKey } from './keys.js';
 import { CompactRange } from './merkle.js';
 import { type LeafLine, parseExportLine, type ProofLine } from './export-lines.js';
@@ -9,6 +10,8 @@ import { TILE_HEIGHT } from './tiles.js';
 import { computeRangeRoot, isSameHash } from './proofs.js';
 
 export interface VerifyOptions {
+  /** The keys that signed before the present ones, as `KeyHistory` takes them. */
+  readonly former?: readonly (readonly VerifierKey[])[] | undefined;
   /** The note of an older checkpoint. */
   readonly since?: string | undefined;
   /**
@@ -68,7 +71,7 @@ export async function verifyExport(
 /** Verifies the lines of an export one after another. Every line must verify. */
 class ExportVerifier {
   line = 0;
-  readonly #keys: readonly VerifierKey[];
+  readonly #keys: KeyHistory;
   readonly #options: VerifyOptions;
   readonly #since: SignedCheckpoint | undefined;
   readonly #trails: CheckpointTrail[] = [];
@@ -83,14 +86,14 @@ class ExportVerifier {
   #proved: ProvedExport | undefined;
 
   constructor(keys: readonly VerifierKey[], options: VerifyOptions) {
-    [this.#keys, this.#options] = [keys, options];
+    [this.#keys, this.#options] = [new KeyHistory(keys, options.former), options];
     this.#erasures = new RetentionVerifier(options.retainedSince);
     // The anchored checkpoints come first: if both trails find a fault, they locate it more closely.
     if (options.anchored) {
-      this.#trails.push((this.#anchoredTrail = new CheckpointTrail(openCheckpoints(options.anchored, keys))));
+      this.#trails.push((this.#anchoredTrail = new CheckpointTrail(openCheckpoints(options.anchored, this.#keys))));
     }
     if (options.since !== undefined) {
-      this.#since = openOlderCheckpoint(options.since, keys);
+      this.#since = openOlderCheckpoint(options.since, this.#keys);
       this.#trails.push(new CheckpointTrail(yieldOne(this.#since)));
     }
   }
@@ -200,9 +203,9 @@ class ExportVerifier {
 }
 
 /** @throws LineFault */
-function openProofCheckpoint(note: string, keys: readonly VerifierKey[]): SignedCheckpoint {
+function openProofCheckpoint(note: string, keys: KeyHistory): SignedCheckpoint {
   try {
-    return openCheckpoint(note, keys);
+    return keys.open(note);
   } catch (error) {
     throw error instanceof NoteError ? new LineFault(error.message) : error;
   }

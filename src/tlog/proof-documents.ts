@@ -3,7 +3,8 @@ import { ExportError, LineFault } from './lines.js';
 import { demandCount, demandHash, demandObject } from './export-lines.js';
 import { hashLeaf } from './merkle.js';
 import { NoteError } from './signed-note.js';
-import { openCheckpoint, type SignedCheckpoint } from './checkpoint.js';
+import type { SignedCheckpoint } from './checkpoint.js';
+import { KeyHistory } from './key-history.js';
 import type { VerifierKey } from './keys.js';
 import { isSameHash, verifyInclusion } from './proofs.js';
 
@@ -49,9 +50,15 @@ type Members = Readonly<Record<string, unknown>>;
 /**
  * @param eventText the response of GET /v1/audit/events/{id}, or the event's line of an export
  * @param proofText the response of GET /v1/audit/events/{id}/proof
+ * @param former the keys that signed before `keys`, as `KeyHistory` takes them
  * @throws ExportError
  */
-export function verifyEvent(eventText: string, proofText: string, keys: readonly VerifierKey[]): ProvedEvent {
+export function verifyEvent(
+  eventText: string,
+  proofText: string,
+  keys: readonly VerifierKey[],
+  former?: readonly (readonly VerifierKey[])[],
+): ProvedEvent {
   const shown = nameFault('the event', () => demandObject(parseUnambiguous(eventText)));
   const record = restoreRecord(shown);
   const hash = nameFault('the event', () => hashLeaf(demandCanonical(record)));
@@ -61,7 +68,7 @@ export function verifyEvent(eventText: string, proofText: string, keys: readonly
     const { proof, checkpoint: note } = document;
     if (!Array.isArray(proof) || typeof note !== 'string') throw new LineFault('lacks its hashes or its checkpoint');
     if (!isSameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is for another event');
-    const checkpoint = openCheckpoint(note, keys);
+    const checkpoint = new KeyHistory(keys, former).open(note);
     if (checkpoint.size !== treeSize) throw new LineFault('is for another tree than its checkpoint');
     const inclusion = { index: leafIndex, size: treeSize, leafHash: hash, root: checkpoint.root };
     if (!verifyInclusion({ ...inclusion, proof: proof.map(demandHash) })) {

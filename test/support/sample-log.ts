@@ -11,7 +11,7 @@ import { type HashReader, TILE_HEIGHT } from '../../src/tlog/tiles.js';
 export class SampleLog {
   static readonly ORIGIN = 'passkey-manager/test';
   static readonly START = Date.UTC(2026, 0, 1);
-  static readonly SIGNERS: readonly LogSigner[] = readLogSigners(makeKeyFile(), SampleLog.ORIGIN);
+  static readonly SIGNERS: readonly LogSigner[] = makeLogSigners(SampleLog.ORIGIN);
 
   /** The rows; null for a deleted one. */
   readonly events: (string | null)[];
@@ -47,9 +47,13 @@ export class SampleLog {
       Promise.resolve((level === 0 ? this.leaves : this.subtrees).slice(from, from + count)),
   };
 
-  async makeCheckpoint(size: number, time = new Date(SampleLog.computeTime(size))): Promise<string> {
+  async makeCheckpoint(
+    size: number,
+    time = new Date(SampleLog.computeTime(size)),
+    signers = SampleLog.SIGNERS,
+  ): Promise<string> {
     const root = await readRoot(this.reader, size);
-    return signCheckpoint({ origin: SampleLog.ORIGIN, size, root, extensions: [] }, SampleLog.SIGNERS, time);
+    return signCheckpoint({ origin: SampleLog.ORIGIN, size, root, extensions: [] }, signers, time);
   }
 
   /** Returns the export as the API does. With `bare`, the lines have only their required members. */
@@ -68,7 +72,12 @@ export class SampleLog {
   }
 }
 
-function makeKeyFile(): string {
+/** Makes a new Ed25519 key and a new ML-DSA-44 key. */
+export function makeLogSigners(origin: string): LogSigner[] {
+  return readLogSigners(makeKeyFile(), origin);
+}
+
+export function makeKeyFile(): string {
   const [one, other] = [generateKeyPairSync('ed25519').privateKey, generateKeyPairSync('ml-dsa-44').privateKey];
   return [one, other].map((key) => key.export({ type: 'pkcs8', format: 'pem' })).join('');
 }
