@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { makeSampleWeek } from '../test/support/sample-week.js';
-import { SampleLog } from '../test/support/sample-log.js';
+import { makeLogSigners, SampleLog } from '../test/support/sample-log.js';
 import { formatVerifierKey } from '../src/tlog/keys.js';
 
 let directory: string;
@@ -42,10 +42,22 @@ describe('npm run audit:report', () => {
     expect(await readFile(path('page.html'), 'utf8')).toContain('<h1>Audit log review: passkey-manager/test</h1>');
   });
 
+  it('reports across a change of keys, and on anchored checkpoints that the export does not cover', async () => {
+    const keys = makeLogSigners(SampleLog.ORIGIN);
+    await writeFile(path('new.pub'), keys.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''));
+    const newer = new SampleLog(5_000);
+    await writeFile(path('live'), await newer.makeCheckpoint(5_000, undefined, keys));
+    const given = ['--key', path('audit.pub'), '--key', path('new.pub'), '--checkpoints', path('live')];
+    const { code, told } = await report(path('export.ndjson'), ...given);
+    expect([code, told]).toEqual([0, expect.stringContaining('Verified: every event is as it was logged')]);
+    expect(told).toContain('Anchored checkpoints that are newer, not covered by this export: 1');
+    expect(told).toContain('Confirm that each audit.rekey was intended: 1');
+  });
+
   it('says that nothing is proved when it has no key', async () => {
     const { code, told } = await report(path('export.ndjson'), '--from', '2026-01-06', '--to', '2026-01-07');
     expect([code, told]).toEqual([0, expect.stringContaining('NOT VERIFIED')]);
-    expect(told).toContain('882 other events');
+    expect(told).toContain('883 other events');
   });
 
   it('refuses an export with a changed line, with the line’s number, and reports nothing', async () => {

@@ -4,7 +4,9 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { AuditEventEntity } from '../../src/audit/audit-event.entity.js';
 import * as logEntities from '../../src/audit-log/log.entities.js';
+import { KeyChanges } from '../../src/audit-log/key-changes.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
+import { makeLogKeys } from '../../src/audit-log/log-keys.js';
 import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
@@ -52,9 +54,10 @@ export async function showBytes(database: Database, directory: string): Promise<
 
 function makeSequencer(dataSource: DataSource, directory: string): Sequencer {
   const signers = readLogSigners(readFileSync(join(directory, 'audit.key'), 'utf8'), ORIGIN);
-  const keys = { origin: ORIGIN, signers, former: [], verifierKeys: '' };
+  const keys = makeLogKeys(ORIGIN, signers);
   const clock = { now: () => new Date() };
   const trusted = new TrustedLog(keys, new LogRepository(dataSource));
   const failures = new LogFailures(clock, undefined as never, undefined as never);
-  return new Sequencer(dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures);
+  const keyChanges = new KeyChanges(keys, undefined as never);
+  return new Sequencer(dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures, keyChanges);
 }

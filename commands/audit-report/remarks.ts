@@ -54,8 +54,10 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'relying-party.create',
     'relying-party.update',
     'schema.migrate',
+    'audit.rekey',
   ])
     add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
+  add('note', proved?.anchored?.newer ?? 0, 'Anchored checkpoints that are newer, not covered by this export');
   if (proved) add('note', proved.erased, 'Events that only the archive has, not this report');
   return remarks;
 }

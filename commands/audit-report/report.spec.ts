@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,033' },
+      { name: 'Events', value: '1,034' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
       { name: 'Passkeys revoked', value: '1' },
@@ -78,6 +78,7 @@ describe('a report', () => {
       ['2026-01-07 12:00:01', 'policy.reload', 'success', 'Passkey Manager'],
       ['2026-01-07 13:00:01', 'trust.reload', 'failure', 'Passkey Manager'],
       ['2026-01-07 14:00:01', 'relying-party.create', 'success', 'spiffe://bank.example/operator'],
+      ['2026-01-07 15:00:01', 'audit.rekey', 'success', 'Passkey Manager'],
     ]);
     expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual([
       'credential.tampered',
@@ -108,13 +109,14 @@ describe('a report', () => {
       'look Share of authentications that were refused: 10.5 %',
       'note Confirm that each policy.reload was intended: 1',
       'note Confirm that each relying-party.create was intended: 1',
+      'note Confirm that each audit.rekey was intended: 1',
     ]);
   });
 
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 882 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 883 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('151');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

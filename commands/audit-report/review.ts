@@ -39,7 +39,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.create',
     'relying-party.update',
   ],
-  ...['schema.migrate', 'audit.archive', 'service.start', 'service.stop'],
+  ...['schema.migrate', 'audit.archive', 'audit.rekey', 'service.start', 'service.stop'],
 ]);
 const SIGNS: ReadonlySet<string> = new Set(['risk.signal', 'audit.failure', 'audit.recovery', 'credential.tampered']);
 const CEREMONIES: ReadonlySet<string> = new Set([

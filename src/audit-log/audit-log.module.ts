@@ -6,7 +6,7 @@
  *
  * 1. log-locks.repository.ts takes the turn, and trusted-log.ts decides if the newest checkpoint may be continued.
  * 2. pending-events.repository.ts takes a batch. sequencer.ts turns it into leaves and signs a checkpoint with the keys of
- *    log-keys.ts. log.repository.ts stores both.
+ *    log-keys.ts. log.repository.ts stores both. key-changes.ts records that a process has begun with other keys.
  * 3. anchors.ts delivers the checkpoint to the targets in anchor-targets.ts.
  * 4. standstill-detector.ts measures how far the log is behind, log-check.ts compares stored events with their leaves, and
  *    log-failures.ts reports what goes wrong.
@@ -31,6 +31,7 @@ import { LogCheck } from './log-check.js';
 import { LogExport } from './log-export.js';
 import { LogFailures } from './log-failures.js';
 import { CheckpointScheduler } from './checkpoint-scheduler.js';
+import { KeyChanges } from './key-changes.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
 import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
@@ -58,6 +59,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     LogPartitions,
     LogCheck,
     StandstillDetector,
+    KeyChanges,
     Sequencer,
     LogProofs,
     LogLines,

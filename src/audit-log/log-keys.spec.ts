@@ -58,7 +58,7 @@ describe('the log’s key file', () => {
     ['a public key', generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' })],
     ['half a key', createPem('ed25519').slice(0, 60)],
     ['base64', randomBytes(32).toString('base64')],
-    ['two of a kind', createPem('ed25519') + createPem('ed25519')],
+    ['three of a kind', createPem('ed25519') + createPem('ed25519') + createPem('ed25519')],
     ['a key for something else', generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' })],
   ])('stops the boot when it holds %s', (_, keys) => {
     expect(() => readLogKeys(createConfig(keys))).toThrow(ConfigError);

@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from '../config/config.js';
-import { formatVerifierKey, type LogSigner, readFormerKeys, readLogSigners, type VerifierKey } from '../tlog/keys.js';
+import { formatVerifierKey, type LogSigner, readLogSigners, readPublicKeys, type VerifierKey } from '../tlog/keys.js';
+import { parseNote } from '../tlog/signed-note.js';
 
 /** The keys that sign the log's checkpoints. The private keys come from a file and stay in this process. */
 export interface LogKeys {
   /** Identifies the log: `passkey-manager/<deployment name>`. */
   readonly origin: string;
+  /** The present keys and then, during a change of keys, the old ones. All of them sign. */
   readonly signers: readonly LogSigner[];
-  /** Public keys from the key file. A note that they signed may be continued, as after a change of keys. */
+  /** The old keys, whether the key file holds their private parts or not. A note that they signed may be continued. */
   readonly former: readonly VerifierKey[];
-  /** C2SP verifier keys, one per line. */
+  /** The present keys as C2SP verifier keys, one per line. */
   readonly verifierKeys: string;
 }
 
@@ -26,10 +28,37 @@ export function readLogKeys(config: Config): LogKeys {
         : readFileSync(auditKeyPassphraseFile, 'utf8').replace(/\r?\n$/, '');
     const pem = readFileSync(auditKeyFile, 'utf8');
     const signers = readLogSigners(pem, origin, passphrase);
-    const former = readFormerKeys(pem, origin);
-    const verifierKeys = signers.map(({ key }) => `${formatVerifierKey(key)}\n`).join('');
-    return Object.freeze({ origin, signers, former, verifierKeys });
+    return makeLogKeys(origin, signers, readPublicKeys(pem, origin));
   } catch (error) {
     throw new ConfigError([`PASSKEY_AUDIT_KEY_FILE: ${error instanceof Error ? error.message : String(error)}`]);
   }
+}
+
+/** @param publicKeys keys that may have signed the log, of which the private parts are not here */
+export function makeLogKeys(
+  origin: string,
+  signers: readonly LogSigner[],
+  publicKeys: readonly VerifierKey[] = [],
+): LogKeys {
+  const present = signers.filter(({ isFormer }) => !isFormer);
+  const former = [...signers.filter(({ isFormer }) => isFormer).map(({ key }) => key), ...publicKeys];
+  const verifierKeys = present.map(({ key }) => `${formatVerifierKey(key)}\n`).join('');
+  return Object.freeze({ origin, signers, former, verifierKeys });
+}
+
+/**
+ * Selects the keys that must have signed a checkpoint of ours: each of the present keys, or else a former key of each
+ * algorithm that former keys have, so that removing a signature does not help.
+ *
+ * @throws NoteError if it is not a note
+ */
+export function selectKeys({ signers, former }: LogKeys, note: string): { keys: VerifierKey[]; areFormer: boolean } {
+  const present = signers.filter(({ isFormer }) => !isFormer).map(({ key }) => key);
+  const { signatures } = parseNote(note);
+  const hasSigned = (key: VerifierKey): boolean => signatures.some(({ keyId }) => keyId === key.keyId);
+  const signed = former.filter(hasSigned);
+  const algorithms = new Set(signed.map(({ algorithm }) => algorithm));
+  const areFormer =
+    !present.every(hasSigned) && signed.length > 0 && former.every(({ algorithm }) => algorithms.has(algorithm));
+  return { keys: areFormer ? [...signed, ...present.filter(hasSigned)] : present, areFormer };
 }

@@ -6,6 +6,7 @@ import type { AuditCheckpointEntity } from './log.entities.js';
 import { CompactRange } from '../tlog/merkle.js';
 import { signCheckpoint } from '../tlog/checkpoint.js';
 import { isStoredLevel } from '../tlog/tiles.js';
+import { KeyChanges } from './key-changes.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { appendToLog } from './log.repository.js';
 import { LogFailures } from './log-failures.js';
@@ -47,6 +48,8 @@ const UNIQUE_VIOLATION = '23505';
 export class Sequencer {
   /** Milliseconds until the next batch is due. */
   intervalMs = INTERVAL_MS;
+  /** True until this process has signed a checkpoint. */
+  private isFirst = true;
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -55,6 +58,7 @@ export class Sequencer {
     private readonly log: TrustedLog,
     private readonly pending: PendingEventsRepository,
     private readonly failures: LogFailures,
+    private readonly keyChanges: KeyChanges,
   ) {}
 
   /**
@@ -72,11 +76,13 @@ export class Sequencer {
       const last = await this.log.readLatest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
       if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
+      if (last && this.isFirst) await this.keyChanges.recordOnce(manager, last);
       const taken = await this.pending.take(manager);
       if (taken.events.length === 0) return undefined;
       this.intervalMs = computeInterval(taken.events.length, age);
       return this.append(manager, last, taken);
     });
+    if (batch) this.isFirst = false;
     this.log.remember(batch?.checkpoint);
     if (batch && batch.altered.length > 0) {
       const { altered } = batch;

@@ -3,11 +3,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { AuditCheckpointEntity } from './log.entities.js';
 import { CompactRange } from '../tlog/merkle.js';
-import { NoteError, parseNote } from '../tlog/signed-note.js';
+import { NoteError } from '../tlog/signed-note.js';
 import { makeConsistencyProof, verifyConsistency } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/checkpoint.js';
-import type { VerifierKey } from '../tlog/keys.js';
-import { LOG_KEYS, type LogKeys } from './log-keys.js';
+import { LOG_KEYS, type LogKeys, selectKeys } from './log-keys.js';
 import { type LastLeaf, LogRepository } from './log.repository.js';
 
 /**
@@ -33,7 +32,7 @@ export class LogFault extends Error {
  *
  * 1. continue the newest checkpoint that this process has seen, by a consistency proof (RFC 9162). A log that was cut
  *    and has grown again has no such proof. If both are of the same size, they must be identical;
- * 2. be signed by each of our keys. After a change of keys, a note of the former keys is accepted if the key file names
+ * 2. be signed by each of our keys. After a change of keys, a note of the former keys is accepted if the key file holds
  *    them and a former key of each algorithm has signed it, so that removing a signature does not help;
  * 3. have our origin, and the size and the root that are stored beside the note. The stored frontier must have that
  *    root;
@@ -73,7 +72,7 @@ export class TrustedLog {
 
   private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
     try {
-      const { origin, ...signed } = openCheckpoint(note, this.selectKeys(note));
+      const { origin, ...signed } = openCheckpoint(note, selectKeys(this.keys, note).keys);
       demand(origin === this.keys.origin, `the newest checkpoint has the origin ${origin}`);
       demand(signed.size === size, `the checkpoint of ${String(size)} leaves was signed for ${String(signed.size)}`);
       demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the signed one`);
@@ -98,17 +97,6 @@ export class TrustedLog {
       'log-truncated',
       `the log of ${String(to)} leaves does not continue the earlier log of ${String(from)} leaves`,
     );
-  }
-
-  private selectKeys(note: string): VerifierKey[] {
-    const own = this.keys.signers.map(({ key }) => key);
-    const { signatures } = parseNote(note);
-    const hasSigned = (key: VerifierKey): boolean => signatures.some(({ keyId }) => keyId === key.keyId);
-    if (own.some(hasSigned)) return own;
-    const former = this.keys.former.filter(hasSigned);
-    const algorithms = new Set(former.map(({ algorithm }) => algorithm));
-    const all = this.keys.former.every(({ algorithm }) => algorithms.has(algorithm));
-    return all && former.length > 0 ? former : own;
   }
 }
 

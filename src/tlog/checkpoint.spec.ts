@@ -1,7 +1,7 @@
 import { generateKeyPairSync, hash, type KeyObject, sign, verify } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from './checkpoint.js';
-import { formatVerifierKey, parseVerifierKey, readLogSigners } from './keys.js';
+import { formatVerifierKey, parseVerifierKey, readLogSigners, readPublicKeys } from './keys.js';
 import { formatNote, NoteError, parseNote } from './signed-note.js';
 
 const ORIGIN = 'passkey-manager/production';
@@ -218,6 +218,35 @@ describe('the key file', () => {
     expect(signers.map(({ key }) => formatVerifierKey(key))).toEqual(KEYS.map(formatVerifierKey));
   });
 
+  it('may hold the old keys after the new ones of each algorithm', () => {
+    const [newer, newerMlDsa] = [
+      generateKeyPairSync('ed25519').privateKey,
+      generateKeyPairSync('ml-dsa-44').privateKey,
+    ];
+    const file = [newer, ED25519, newerMlDsa, ML_DSA_44].map((key) => pem(key)).join('');
+    const signers = readLogSigners(file, ORIGIN);
+    expect(signers.map(({ key, isFormer }) => [key.algorithm, isFormer])).toEqual([
+      ['ed25519', false],
+      ['ml-dsa-44', false],
+      ['ed25519', true],
+      ['ml-dsa-44', true],
+    ]);
+    expect(signers.slice(2).map(({ key }) => key.keyId)).toEqual(KEYS.map(({ keyId }) => keyId));
+    const note = signCheckpoint(CHECKPOINT, signers, TIME);
+    for (const keys of [KEYS, signers.slice(0, 2).map(({ key }) => key)]) {
+      expect(openCheckpoint(note, keys).size).toBe(CHECKPOINT.size);
+    }
+  });
+
+  it('may name old keys by their public parts, as PEM or as verifier keys', () => {
+    const [ed25519, mlDsa] = KEYS;
+    const spki = ed25519!.publicKey.export({ type: 'spki', format: 'pem' });
+    const file = `${pem(generateKeyPairSync('ed25519').privateKey)}${spki}\r\n${formatVerifierKey(mlDsa!)}\r\n`;
+    expect(readPublicKeys(file, ORIGIN).map(({ keyId }) => keyId)).toEqual(KEYS.map(({ keyId }) => keyId));
+    const damaged = file.replace(/(\+[0-9a-f]{8}\+)./, '$1x');
+    expect(() => readPublicKeys(damaged, ORIGIN)).toThrow(NoteError);
+  });
+
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
   const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   it.each([
@@ -238,7 +267,13 @@ describe('the key file', () => {
     ],
     ['a key in SEC 1', p256.export({ type: 'sec1', format: 'pem' }), undefined, 'is a EC PRIVATE KEY'],
     ['an RSA key', pem(ED25519) + pem(rsa), undefined, 'key 2 of the key file has the type rsa'],
-    ['two Ed25519 keys', pem(ED25519) + pem(ED25519), undefined, 'more than one key of ed25519'],
+    ['the same Ed25519 key twice', pem(ED25519) + pem(ED25519), undefined, 'the ed25519 key appears twice'],
+    [
+      'three Ed25519 keys',
+      pem(ED25519) + [1, 2].map(() => pem(generateKeyPairSync('ed25519').privateKey)).join(''),
+      undefined,
+      'more than two keys of ed25519',
+    ],
     ['an encrypted key and no passphrase', pem(ED25519, 'secret'), undefined, 'key 1 of the key file is encrypted'],
     ['an encrypted key and another passphrase', pem(ED25519, 'secret'), 'other', 'does not open with the passphrase'],
   ])('is refused with %s', (_, text, passphrase, reason) => {

@@ -72,6 +72,8 @@ function encodeTypedKey(algorithm: LogAlgorithm, raw: Uint8Array): Buffer {
 export interface LogSigner {
   readonly key: VerifierKey;
   readonly privateKey: KeyObject;
+  /** True for the old key of a change of keys. It signs beside the new one. */
+  readonly isFormer: boolean;
 }
 
 const ALGORITHMS: readonly LogAlgorithm[] = ['ed25519', 'ml-dsa-44'];
@@ -80,7 +82,8 @@ const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
 
 /**
  * Reads the signing keys of a PEM file: one Ed25519 key, one ML-DSA-44 key, or one of each in either order, as clear or
- * encrypted PKCS #8. It skips public keys.
+ * encrypted PKCS #8. A second key of an algorithm is the former one. Returns the present keys first. It skips public
+ * keys.
  *
  * @param name the origin of the log
  * @throws NoteError
@@ -96,21 +99,34 @@ export function readLogSigners(pem: string, name: string, passphrase?: string): 
       throw new NoteError(`key ${String(index + 1)} of the key file ${message}`, { cause: error });
     }
   });
-  const byAlgorithm = ALGORITHMS.flatMap((algorithm) => {
-    const own = signers.filter(({ key }) => key.algorithm === algorithm);
-    if (own.length > 1) throw new NoteError(`the key file holds more than one key of ${algorithm}`);
-    return own;
+  const byAlgorithm = ALGORITHMS.map((algorithm) => {
+    const [present, former, more] = signers.filter(({ key }) => key.algorithm === algorithm);
+    if (more) throw new NoteError(`the key file holds more than two keys of ${algorithm}, the new one and the old one`);
+    if (present && present.key.keyId === former?.key.keyId) throw new NoteError(`the ${algorithm} key appears twice`);
+    return { present, former };
   });
-  return byAlgorithm;
+  return [
+    ...byAlgorithm.flatMap(({ present }) => (present ? [{ ...present, isFormer: false }] : [])),
+    ...byAlgorithm.flatMap(({ former }) => (former ? [{ ...former, isFormer: true }] : [])),
+  ];
 }
 
-/** Reads the public keys of a key file: keys that signed the log before, or will sign it. @throws NoteError */
-export function readFormerKeys(pem: string, name: string): VerifierKey[] {
+/**
+ * Reads the public keys of a key file, as PEM or as C2SP verifier keys: keys that signed the log before, or will sign
+ * it.
+ *
+ * @throws NoteError
+ */
+export function readPublicKeys(pem: string, name: string): VerifierKey[] {
   const blocks = splitPemBlocks(pem).filter(([, label]) => label === PUBLIC);
-  return blocks.map(([key]) => {
-    const publicKey = createPublicKey(key);
-    return makeVerifierKey(name, findLogAlgorithm(publicKey), publicKey);
-  });
+  const lines = pem.replace(PEM_BLOCK, '').split(/\r?\n/);
+  return [
+    ...blocks.map(([key]) => {
+      const publicKey = createPublicKey(key);
+      return makeVerifierKey(name, findLogAlgorithm(publicKey), publicKey);
+    }),
+    ...lines.filter((line) => line.startsWith(`${name}+`)).map(parseVerifierKey),
+  ];
 }
 
 function splitPemBlocks(pem: string): RegExpExecArray[] {
@@ -127,7 +143,12 @@ function findLogAlgorithm(key: KeyObject): LogAlgorithm {
   return algorithm;
 }
 
-function readSigner(block: string, label: string, name: string, passphrase: string | undefined): LogSigner {
+function readSigner(
+  block: string,
+  label: string,
+  name: string,
+  passphrase: string | undefined,
+): Omit<LogSigner, 'isFormer'> {
   if (label !== 'PRIVATE KEY' && label !== 'ENCRYPTED PRIVATE KEY') {
     throw new NoteError(`is a ${label}, not a private key in PKCS #8`);
   }

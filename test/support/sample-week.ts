@@ -92,6 +92,8 @@ function administration(add: Add): void {
     { type: 'relying-party.create', outcome: 'success', rpId: 'shop.example', facts: { name: HOSTILE, version: 1 } },
     caller('operator'),
   );
+  const rekeyed = { old_keys: ['log+01234567'], new_keys: ['log+89abcdef'], old_keys_sign: true };
+  add(63, { type: 'audit.rekey', outcome: 'success', facts: rekeyed }, null);
   add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));

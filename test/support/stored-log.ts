@@ -5,14 +5,14 @@ import { Anchors } from '../../src/audit-log/anchors.js';
 import { LogCheck } from '../../src/audit-log/log-check.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
 import { CheckpointScheduler } from '../../src/audit-log/checkpoint-scheduler.js';
-import type { LogKeys } from '../../src/audit-log/log-keys.js';
+import { KeyChanges } from '../../src/audit-log/key-changes.js';
+import { type LogKeys, makeLogKeys } from '../../src/audit-log/log-keys.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
 import { LogPartitions } from '../../src/audit-log/log-partitions.js';
 import { LogProofs } from '../../src/audit-log/log-proofs.js';
 import { StandstillDetector } from '../../src/audit-log/standstill-detector.js';
 import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { SampleLog } from './sample-log.js';
-import { formatVerifierKey } from '../../src/tlog/keys.js';
 import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
 import { TrustedLog } from '../../src/audit-log/trusted-log.js';
@@ -21,12 +21,7 @@ import { FakeClock } from './fake-clock.js';
 import { TEST_KEYS } from './secret-keys.js';
 import { openTestDataSource, type TestDataSource } from './test-data-source.js';
 
-export const LOG_TEST_KEYS: LogKeys = {
-  origin: SampleLog.ORIGIN,
-  signers: SampleLog.SIGNERS,
-  former: [],
-  verifierKeys: SampleLog.SIGNERS.map(({ key }) => `${formatVerifierKey(key)}\n`).join(''),
-};
+export const LOG_TEST_KEYS: LogKeys = makeLogKeys(SampleLog.ORIGIN, SampleLog.SIGNERS);
 
 /** The parts of a replica that work on the log, with the state that they remember. */
 export class LogReplica {
@@ -54,7 +49,8 @@ export class LogReplica {
     this.pending = new PendingEventsRepository(dataSource);
     this.failures = new LogFailures(clock, this.audit, this.metrics);
     const { trusted, pending, failures, metrics } = this;
-    this.sequencer = new Sequencer(dataSource, clock, keys, trusted, pending, failures);
+    const keyChanges = new KeyChanges(keys, this.audit);
+    this.sequencer = new Sequencer(dataSource, clock, keys, trusted, pending, failures, keyChanges);
     this.partitions = new LogPartitions(dataSource, clock, failures);
     this.check = new LogCheck(dataSource, clock, failures);
     this.keeper = new CheckpointScheduler(
