@@ -2,6 +2,7 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { AccessPolicy } from './access/access-policy.js';
 import { AccessModule } from './access/access.module.js';
 import { POLICY_FILES } from './access/policy-store.js';
+import { ApprovalsModule } from './approvals/approvals.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuditLogModule } from './audit-log/audit-log.module.js';
 import { AuthenticatorsModule } from './authenticators/authenticators.module.js';
@@ -38,6 +39,7 @@ export interface WatchedSettings {
     AuditModule,
     AuditLogModule,
     AccessModule,
+    ApprovalsModule,
     AuthenticatorsModule,
     RelyingPartiesModule,
     ChallengesModule,

@@ -3,16 +3,30 @@ import { type Problem, makeProblem } from './support/bodies.js';
 import type { Answer } from './support/client.js';
 import type { Operation } from './support/contract.js';
 import { expectInvalid } from './support/malformed.js';
-import { TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 
 const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 const JSON_TYPE = { 'content-type': 'application/json' };
+
+/** Development's policy, in which the operator also decides requests for approval. */
+const POLICY = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${toSpiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+  - id: ${toSpiffeId('operator')}
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, approvals:decide]
+  - id: ${toSpiffeId('auditor')}
+    permissions: [audit:read, audit:export]
+approvals:
+  permissions: [passkeys:erase]
+`;
 
 let service: TestService;
 let state: Record<string, string>;
 
 beforeAll(async () => {
-  service = await TestService.start();
+  service = await TestService.start({ accessPolicy: POLICY });
   const login = await service.relyingParty('login.example.com');
   await login.requestRegistration('ada');
   state = await service.digestTables();
@@ -57,6 +71,12 @@ describe('malformed query parameters', () => {
     ['auth-service', '/v1/credentials?cursor=%00', '/cursor'],
     ['auth-service', '/v1/users/ada/signals', '/rpId'],
     ['auth-service', '/v1/users/ada/signals?rpId=login.example.com&rpId=other.example.com', '/rpId'],
+    ['operator', '/v1/approvals?status=done', '/status'],
+    ['operator', '/v1/approvals?status=pending&status=pending', '/status'],
+    ['operator', '/v1/approvals?rpId=login.example.com', '/rpId'],
+    ['operator', '/v1/approvals?limit=201', '/limit'],
+    ['operator', '/v1/approvals?cursor=nonsense', '/cursor'],
+    ['operator', '/v1/approvals/x', '/id'],
     ['auditor', '/v1/audit/events?from=yesterday', '/from'],
     ['auditor', '/v1/audit/events?to=2026-02-30T00:00:00Z', '/to'],
     ['auditor', '/v1/audit/events?from=2026-01-01', '/from'],

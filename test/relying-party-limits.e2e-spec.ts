@@ -23,8 +23,10 @@ services:
   - id: ${toSpiffeId(LIMITED)}
     permissions:
       [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage, passkeys:erase,
-       relying-parties:read, relying-parties:write, audit:read, audit:export]
+       relying-parties:read, relying-parties:write, audit:read, audit:export, approvals:decide]
     relyingParties: [mine.example.com]
+approvals:
+  permissions: [relying-parties:write]
 `;
 
 /** The parts of a request: those of another relying party, and those of none. */
@@ -33,12 +35,14 @@ interface Foreign {
   readonly credential: string;
   readonly challenge: string;
   readonly event: string;
+  readonly approval: string;
 }
 const NOBODY: Foreign = {
   rpId: 'nowhere.example.com',
   credential: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
   challenge: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
   event: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
+  approval: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
 };
 
 let service: TestService;
@@ -62,7 +66,11 @@ beforeAll(async () => {
     authentication: authenticator.get(challenge.publicKey, ceremonies.origin),
   };
   const [event] = await new AuditLog(service.client).events({ credentialId: credential.id });
+  const change = { name: 'Theirs', origins: [ceremonies.origin, 'https://more.example.com'] };
+  const path = `/v1/relying-parties/${ceremonies.rpId}`;
+  const approval = requireStatus(await service.client.call<{ id: string }>('operator', 'PUT', path, change), 202);
   theirs = {
+    approval: approval.id,
     rpId: 'theirs.example.com',
     credential: credential.id,
     challenge: challenge.challengeId,
@@ -75,6 +83,7 @@ const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
   service.client.call(LIMITED, method, path, body);
 
 const RP_DENIED = makeProblem(403, 'relying-party-denied');
+const APPROVAL_UNKNOWN = makeProblem(404, 'approval-unknown');
 const UNKNOWN = makeProblem(404, 'credential-unknown');
 const SETTINGS = { name: 'Example', origins: ['https://x.example'] };
 const because = { reason: 'because' };
@@ -104,6 +113,9 @@ const ROUTES: Row[] = [
   ['GET /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],
   ['GET /v1/relying-parties/{rpId}/related-origins', RP_DENIED, ({ rpId }) => rpId, nothing],
+  ['GET /v1/approvals/{id}', APPROVAL_UNKNOWN, ({ approval }) => approval, nothing],
+  ['POST /v1/approvals/{id}/approve', APPROVAL_UNKNOWN, ({ approval }) => approval, () => because],
+  ['POST /v1/approvals/{id}/refuse', APPROVAL_UNKNOWN, ({ approval }) => approval, () => because],
   ['GET /v1/audit/events/{id}', makeProblem(404, 'event-unknown'), ({ event }) => event, nothing],
   ['GET /v1/audit/events/{id}/proof', makeProblem(404, 'event-unknown'), ({ event }) => event, nothing],
 ];
@@ -112,6 +124,7 @@ const ROUTES: Row[] = [
 const FILTERED_LISTS = [
   'GET /v1/credentials',
   'GET /v1/relying-parties',
+  'GET /v1/approvals',
   'GET /v1/audit/events',
   'GET /v1/audit/export',
 ];
@@ -174,6 +187,10 @@ describe('a caller that is limited to one relying party', () => {
   it('lists only its own relying party', async () => {
     const { body } = await service.client.call<{ data: { rpId: string }[] }>(LIMITED, 'GET', '/v1/relying-parties');
     expect(body.data.map(({ rpId }) => rpId)).toEqual(['mine.example.com']);
+  });
+
+  it('lists only the requests for approval of its own relying party', async () => {
+    expect(await ask('GET', '/v1/approvals')).toMatchObject({ status: 200, body: { data: [], nextCursor: null } });
   });
 
   it.each(['?limit=200', '?userId=ada&limit=200', '?type=credential.register', '?outcome=success&limit=200'])(

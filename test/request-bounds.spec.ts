@@ -3,6 +3,7 @@ import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/com
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { describe, expect, it } from '@jest/globals';
 import { getMetadataStorage } from 'class-validator';
+import { ApprovalsController } from '../src/approvals/approvals.controller.js';
 import { AuditController } from '../src/audit-log/audit.controller.js';
 import { TransparencyLogController } from '../src/audit-log/transparency-log.controller.js';
 import { ChallengesController } from '../src/challenges/challenges.controller.js';
@@ -31,6 +32,7 @@ const CONTROLLERS = [
   CredentialsController,
   UsersController,
   RelyingPartiesController,
+  ApprovalsController,
   AuditController,
   TransparencyLogController,
 ];

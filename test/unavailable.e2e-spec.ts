@@ -4,13 +4,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type AuthenticationChallenge, type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { TestService } from './support/service.js';
+import { toSpiffeId, TestService } from './support/service.js';
 import { Severable } from './support/severable.js';
 import { until } from './support/until.js';
 
 const UNAVAILABLE = makeProblem(503, 'unavailable');
 /** SQLSTATE deadlock_detected. */
 const DEADLOCK = '40P01';
+
+const POLICY = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${toSpiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+  - id: ${toSpiffeId('operator')}
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
+  - id: ${toSpiffeId('second')}
+    permissions: [approvals:decide]
+  - id: ${toSpiffeId('auditor')}
+    permissions: [audit:read, audit:export]
+approvals:
+  permissions: [relying-parties:write]
+`;
 
 let service: TestService;
 let wire: Severable;
@@ -19,9 +34,12 @@ let authenticator: Authenticator;
 let credential: Credential;
 let suspended: Credential;
 let event: string;
+let approval: string;
 
 beforeAll(async () => {
   service = await TestService.start({
+    accessPolicy: POLICY,
+    identities: ['second'],
     databaseUrl: async (url) => {
       wire = await Severable.openBefore(url);
       return wire.url;
@@ -33,6 +51,14 @@ beforeAll(async () => {
   suspended = await login.registered('grace', new Authenticator());
   const path = `/v1/credentials/${suspended.id}/suspend`;
   requireStatus(await service.client.call('auth-service', 'POST', path, { reason: 'lost' }), 200);
+  const settings = { name: 'Login', origins: [login.origin], policy: { userVerification: 'preferred' } };
+  const change = await service.client.call<{ id: string }>(
+    'operator',
+    'PUT',
+    `/v1/relying-parties/${login.rpId}`,
+    settings,
+  );
+  approval = requireStatus(change, 202).id;
   const [registration] = await new AuditLog(service.client).events({ credentialId: credential.id });
   event = registration!.metadata.uid;
 });
@@ -53,6 +79,7 @@ const UNRECORDED = [
   ...['POST /v1/challenges/registration', 'POST /v1/challenges/authentication'],
   ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/users/{userId}/signals'],
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
+  ...['GET /v1/approvals', 'GET /v1/approvals/{id}'],
   ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
 ];
 
@@ -71,6 +98,7 @@ const requests = (): [route: string, () => Promise<unknown>][] => {
   };
   const reason = { reason: 'x' };
   const settings = { name: 'New', origins: ['https://new.example.com'] };
+  const weaker = { name: 'Login', origins: ['https://login.example.com'], policy: { allowSha1Tpm: true } };
   const { id } = credential;
   const ada = { userId: 'ada', query: '?rpId=login.example.com' };
   const party = { rpId: 'login.example.com' };
@@ -89,6 +117,11 @@ const requests = (): [route: string, () => Promise<unknown>][] => {
     of('operator', 'GET /v1/relying-parties/{rpId}', party),
     of('operator', 'GET /v1/relying-parties/{rpId}/related-origins', party),
     of('operator', 'PUT /v1/relying-parties/{rpId}', { rpId: 'new.example.com' }, settings),
+    of('second', 'GET /v1/approvals'),
+    of('operator', 'GET /v1/approvals/{id}', { id: approval }),
+    of('second', 'POST /v1/approvals/{id}/approve', { id: approval }, reason),
+    of('second', 'POST /v1/approvals/{id}/refuse', { id: approval }, reason),
+    ['a change that needs an approval', call('operator', 'PUT', '/v1/relying-parties/login.example.com', weaker)],
     of('auditor', 'GET /v1/audit/events'),
     of('auditor', 'GET /v1/audit/events/{id}', { id: event }),
     of('auditor', 'GET /v1/audit/events/{id}/proof', { id: event }),

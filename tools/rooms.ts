@@ -91,9 +91,15 @@ export const FLOORS: readonly Floor[] = [
     name: 'Third floor: features, each with its controller, service, entities and repository',
     rooms: [
       {
+        path: 'src/approvals',
+        holds: 'Requests that wait for the approval of a second identity.',
+        page: 'src/approvals/approvals.module.ts',
+      },
+      {
         path: 'src/relying-parties',
         holds: 'Relying parties, their origins and policies.',
         page: 'src/relying-parties/relying-parties.module.ts',
+        neighbours: ['src/approvals'],
       },
       {
         path: 'src/authenticators',
@@ -110,7 +116,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/credentials',
         holds: 'Registers, verifies, lists and changes credentials, and erases users.',
         page: 'src/credentials/credentials.module.ts',
-        neighbours: ['src/relying-parties', 'src/authenticators', 'src/challenges'],
+        neighbours: ['src/approvals', 'src/relying-parties', 'src/authenticators', 'src/challenges'],
       },
       {
         path: 'src/audit-log',

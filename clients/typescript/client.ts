@@ -76,12 +76,19 @@ export class PasskeyManager {
     return this.#call('GET', path`/v1/users/${userId}/signals`, { query: { rpId } });
   }
 
-  /** Get the signals for signalsAfterErasure() before you call this. */
-  eraseUser(userId: string, rpId: string): Promise<void> {
+  /**
+   * Get the signals for signalsAfterErasure() before you call this. An approval in the reply means that nothing is erased
+   * until somebody else approves it.
+   */
+  eraseUser(userId: string, rpId: string): Promise<Schemas['Approval'] | undefined> {
     return this.#call('DELETE', path`/v1/users/${userId}`, { query: { rpId } });
   }
 
-  putRelyingParty(rpId: string, body: Schemas['RelyingPartySettings']): Promise<Schemas['RelyingParty']> {
+  /** An approval in the reply means that nothing is stored until somebody else approves it. */
+  putRelyingParty(
+    rpId: string,
+    body: Schemas['RelyingPartySettings'],
+  ): Promise<Schemas['RelyingParty'] | Schemas['Approval']> {
     return this.#call('PUT', path`/v1/relying-parties/${rpId}`, { body });
   }
 
@@ -100,6 +107,22 @@ export class PasskeyManager {
 
   getRelatedOrigins(rpId: string): Promise<Schemas['RelatedOrigins']> {
     return this.#call('GET', path`/v1/relying-parties/${rpId}/related-origins`);
+  }
+
+  listApprovals(query: Query<'listApprovals'> = {}): Promise<Schemas['ApprovalPage']> {
+    return this.#call('GET', '/v1/approvals', { query });
+  }
+
+  getApproval(id: string): Promise<Schemas['Approval']> {
+    return this.#call('GET', path`/v1/approvals/${id}`);
+  }
+
+  approveRequest(id: string, reason: string): Promise<Schemas['Approval']> {
+    return this.#call('POST', path`/v1/approvals/${id}/approve`, { body: { reason } });
+  }
+
+  refuseRequest(id: string, reason: string): Promise<Schemas['Approval']> {
+    return this.#call('POST', path`/v1/approvals/${id}/refuse`, { body: { reason } });
   }
 
   listAuditEvents(query: Query<'listAuditEvents'> = {}): Promise<Schemas['AuditEventPage']> {

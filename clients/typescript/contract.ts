@@ -228,6 +228,9 @@ export interface paths {
          *     To make the browser remove the passkeys too, get the signals before the erasure, because it deletes the user
          *     handle. After the erasure, send the browser the same `allAcceptedCredentials` with an empty
          *     `allAcceptedCredentialIds`.
+         *
+         *     If the access policy asks for an approval, nothing is deleted before a second identity approves the request. The
+         *     same call, made again meanwhile, returns the same request.
          */
         delete: operations["eraseUser"];
         options?: never;
@@ -271,6 +274,10 @@ export interface paths {
          *
          *     `warnings` describes what browsers and authenticators will not do under these settings. With `dryRun=true`, the
          *     service stores nothing, and also returns the passkeys that it would refuse at their next sign-in.
+         *
+         *     If the access policy asks for an approval, a change that weakens the verification of ceremonies (such as another
+         *     origin or less user verification) is not stored before a second identity approves it. The same call, made again
+         *     meanwhile, returns the same request.
          */
         put: operations["putRelyingParty"];
         post?: never;
@@ -293,6 +300,96 @@ export interface paths {
         get: operations["getRelatedOrigins"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List requests for approval
+         * @description Lists the requests of the relying parties for which the caller may act, the oldest first. A request can be read until 30 days after its end.
+         */
+        get: operations["listApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the request for approval. */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a request for approval
+         * @description Only the identity that made the request, and those with the permission `approvals:decide`, can read it. For everyone else there is no such request.
+         */
+        get: operations["getApproval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the request for approval. */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve a request
+         * @description Runs the action of the request, in the same transaction. If its target has changed since, or if the access policy no
+         *     longer grants the action to the identity that asked, the answer is `approval-state` and nothing runs. An identity cannot decide a request that it made itself. Only the first decision counts.
+         */
+        post: operations["approveRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/{id}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the request for approval. */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuse a request
+         * @description Ends the request. Its action never runs. An identity cannot decide a request that it made itself. Only the first decision counts.
+         */
+        post: operations["refuseRequest"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1078,6 +1175,78 @@ export interface components {
             origins: components["schemas"]["Origin"][];
         };
         /**
+         * @description An approved request has run. Nothing leads out of `approved`, `refused` and `expired`.
+         * @enum {string}
+         */
+        ApprovalStatus: "pending" | "approved" | "refused" | "expired";
+        /**
+         * @description A request for the approval of a second identity.
+         * @example {
+         *       "id": "01955121-3872-7fa2-94f9-ac2b3d0ef516",
+         *       "permission": "relying-parties:write",
+         *       "rpId": "login.example.com",
+         *       "status": "pending",
+         *       "requestedBy": "spiffe://bank.example/ns/ops/sa/operator",
+         *       "requestedAt": "2026-03-01T09:30:00.000Z",
+         *       "expiresAt": "2026-03-01T10:30:00.000Z",
+         *       "decidedBy": null,
+         *       "decidedAt": null,
+         *       "reason": null,
+         *       "change": {
+         *         "version": 3,
+         *         "changes": [
+         *           {
+         *             "pointer": "/policy/userVerification",
+         *             "before": "required",
+         *             "after": "preferred",
+         *             "weakens": true
+         *           }
+         *         ]
+         *       }
+         *     }
+         */
+        Approval: {
+            id: components["schemas"]["Id"];
+            /**
+             * @description What the request is about: `passkeys:erase` erases a user, `relying-parties:write` changes a relying party.
+             * @enum {string}
+             */
+            permission: "passkeys:erase" | "relying-parties:write";
+            rpId: components["schemas"]["RpId"];
+            status: components["schemas"]["ApprovalStatus"];
+            requestedBy: components["schemas"]["SpiffeId"];
+            requestedAt: components["schemas"]["Time"];
+            expiresAt: components["schemas"]["Time"];
+            /** @description The identity that approved or refused. */
+            decidedBy: components["schemas"]["SpiffeId"] | null;
+            /** @description When it was approved, refused or found expired. */
+            decidedAt: components["schemas"]["Time"] | null;
+            /** @description The reason of the decision. */
+            reason: string | null;
+            /** @description The user whom the request erases; `null` when the user is erased. */
+            userId?: components["schemas"]["UserId"] | null;
+            /** @description What the request changes of the relying party. */
+            change?: {
+                /** @description The change is for this version of the relying party only. */
+                version: number;
+                changes: components["schemas"]["SettingChange"][];
+            };
+        };
+        SettingChange: {
+            /** @description JSON pointer into the settings (RFC 6901). */
+            pointer: string;
+            /** @description The value at the time of the request; `null` if the member was absent. */
+            before: unknown;
+            /** @description The value that the request sets; `null` if it removes the member. */
+            after: unknown;
+            /** @description True if the change weakens the verification of ceremonies. */
+            weakens: boolean;
+        };
+        ApprovalPage: {
+            data: components["schemas"]["Approval"][];
+            nextCursor: components["schemas"]["NextCursor"];
+        };
+        /**
          * @description An OCSF 1.8 event. The members listed here always have these types; OCSF defines the others. As in OCSF, times
          *     in an event are milliseconds since the Unix epoch.
          */
@@ -1169,7 +1338,7 @@ export interface components {
              * @description The type of the problem; `about:blank` only for an unexpected failure.
              * @enum {string}
              */
-            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
+            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
             title: string;
             status: number;
             detail?: string;
@@ -1205,6 +1374,38 @@ export interface components {
         };
     };
     responses: {
+        /** @description The request as it is now. */
+        Approval: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Approval"];
+            };
+        };
+        /** @description Nothing is changed yet. The access policy asks for the approval of a second identity, and this is the request for it. The service acts when somebody approves it: the caller repeats nothing, and reads the request to see what became of it. */
+        ApprovalNeeded: {
+            headers: {
+                /**
+                 * @description The path of the request for approval.
+                 * @example /v1/approvals/01955121-3872-7fa2-94f9-ac2b3d0ef516
+                 */
+                Location: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Approval"];
+            };
+        };
+        /** @description `approval-unknown`: there is no such request for the caller. `not-found`: the access policy asks for no approvals. */
+        ApprovalUnknown: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The credential as it is now. */
         Credential: {
             headers: {
@@ -1386,6 +1587,8 @@ export interface components {
     parameters: {
         /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
         CredentialId: components["schemas"]["Id"];
+        /** @description The `id` of the request for approval. */
+        ApprovalId: components["schemas"]["Id"];
         /** @description The caller's own id for the user, percent-encoded. */
         UserId: components["schemas"]["UserId"];
         RpId: components["schemas"]["RpId"];
@@ -1401,6 +1604,16 @@ export interface components {
                 /**
                  * @example {
                  *       "reason": "the user reported the phone as lost"
+                 *     }
+                 */
+                "application/json": components["schemas"]["StatusChange"];
+            };
+        };
+        Decision: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "change 4711"
                  *     }
                  */
                 "application/json": components["schemas"]["StatusChange"];
@@ -1949,6 +2162,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            202: components["responses"]["ApprovalNeeded"];
             /** @description The service has deleted the user's data. */
             204: {
                 headers: {
@@ -2075,6 +2289,7 @@ export interface operations {
                     "application/json": components["schemas"]["RelyingParty"];
                 };
             };
+            202: components["responses"]["ApprovalNeeded"];
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
@@ -2126,6 +2341,143 @@ export interface operations {
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             404: components["responses"]["RelyingPartyUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    listApprovals: {
+        parameters: {
+            query?: {
+                status?: components["schemas"]["ApprovalStatus"];
+                /** @description The maximum number of entries in the page. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The `nextCursor` of the previous page, unchanged. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of requests. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalPage"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["ApprovalUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the request for approval. */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Approval"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["ApprovalUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    approveRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the request for approval. */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["Decision"];
+        responses: {
+            200: components["responses"]["Approval"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            /** @description `approval-denied`: the caller made this request itself. `permission-denied`: the caller lacks the permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["ApprovalUnknown"];
+            /** @description `approval-state`: somebody decided the request, it has expired, or what it is about has changed. `detail` says which. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    refuseRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the request for approval. */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["Decision"];
+        responses: {
+            200: components["responses"]["Approval"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            /** @description `approval-denied`: the caller made this request itself. `permission-denied`: the caller lacks the permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["ApprovalUnknown"];
+            /** @description `approval-state`: somebody decided the request, it has expired, or what it is about has changed. `detail` says which. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];

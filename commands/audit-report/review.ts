@@ -39,9 +39,16 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.create',
     'relying-party.update',
   ],
+  ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase'],
   ...['schema.migrate', 'audit.archive', 'audit.rekey', 'service.start', 'service.stop'],
 ]);
-const SIGNS: ReadonlySet<string> = new Set(['risk.signal', 'audit.failure', 'audit.recovery', 'credential.tampered']);
+const SIGNS: ReadonlySet<string> = new Set([
+  'risk.signal',
+  'audit.failure',
+  'audit.recovery',
+  'credential.tampered',
+  'approval.tampered',
+]);
 const CEREMONIES: ReadonlySet<string> = new Set([
   ...['credential.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],
 ]);

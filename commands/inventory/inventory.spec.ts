@@ -71,12 +71,14 @@ describe('the inventory of keys', () => {
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
+      ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['AES-256-GCM', '256 bit', path('binding.key'), 'yes'],
     ]);
     expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([
       true,
       true,
       true,
+      false,
       false,
       false,
       false,
@@ -178,7 +180,7 @@ describe('an inventory', () => {
       revocationLists: [],
     });
     expect(inventory.listener).toBeUndefined();
-    expect(inventory.keys).toHaveLength(6);
+    expect(inventory.keys).toHaveLength(7);
     expect(formatInventory(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 

@@ -46,6 +46,7 @@ export function describeBindingKeys({ bindingKeyFile, challengeKeysFile }: Confi
   return [
     { ...secret, what: 'source of the keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
     { ...derived, what: 'seals credential rows (MAC)' },
+    { ...derived, what: 'seals requests for approval (MAC)' },
     { ...derived, what: 'makes decoys for users without passkeys' },
     { ...derived, what: 'makes stand-ins in the audit log for ids of no user' },
     ...(challengeKeysFile === undefined ? [{ ...secret, ...SEALS_CHALLENGES }] : []),

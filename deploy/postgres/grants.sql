@@ -8,6 +8,10 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, passkey_manager, passk
 
 GRANT SELECT, INSERT, UPDATE ON relying_party TO passkey_manager;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manager;
+-- A request for approval is deleted 30 days after it ended.
+GRANT SELECT, INSERT, DELETE ON approval TO passkey_manager;
+-- A decision sets these columns. What a request does, who made it and until when it stands cannot change.
+GRANT UPDATE (status, decided_by, decided_at, reason, mac) ON approval TO passkey_manager;
 GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;
 -- SELECT … FOR UPDATE needs the privilege to UPDATE a column.
 GRANT UPDATE (id) ON challenge TO passkey_manager;

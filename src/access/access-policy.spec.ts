@@ -19,12 +19,15 @@ services:
     relyingParties: [login.bank.example]
     requestsPerSecond: 500
   - id: spiffe://bank.example/ns/audit/sa/siem
-    permissions: [audit:read, audit:export]
+    permissions: [audit:read, audit:export, approvals:decide]
     notAfter: 2027-06-30T00:00:00Z
 deny:
   - { serial: "${SERIAL}" }
   - { fingerprint: "${FINGERPRINT}" }
   - { id: "spiffe://bank.example/ns/test/sa/auth-service" }
+approvals:
+  permissions: [passkeys:erase]
+  ttlSeconds: 900
 `;
 
 /** Writes a policy of one service, followed by `rest`. */
@@ -49,6 +52,7 @@ describe('an access policy', () => {
       trustDomain: 'bank.example',
       digest: createHash('sha256').update(EXAMPLE).digest('hex'),
       deny: [{ serial: SERIAL }, { fingerprint: FINGERPRINT }, { id: 'spiffe://bank.example/ns/test/sa/auth-service' }],
+      approvals: { permissions: new Set(['passkeys:erase']), ttlSeconds: 900 },
     });
     expect([...grants.values()]).toEqual([
       {
@@ -60,7 +64,7 @@ describe('an access policy', () => {
       },
       {
         id: 'spiffe://bank.example/ns/audit/sa/siem',
-        permissions: new Set(['audit:read', 'audit:export']),
+        permissions: new Set(['audit:read', 'audit:export', 'approvals:decide']),
         relyingParties: null,
         requestsPerSecond: null,
         notAfter: new Date('2027-06-30T00:00:00Z'),
@@ -118,7 +122,7 @@ describe('an access policy', () => {
     expect(listMistakes(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
     expect(listMistakes(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
       expect.stringMatching(
-        /"audit:reed" is not a permission; the permissions are passkeys:register, .*, audit:export$/,
+        /"audit:reed" is not a permission; the permissions are passkeys:register, .*, approvals:decide$/,
       ),
     ]);
   });
@@ -295,4 +299,53 @@ describe('a denial', () => {
       expect(deny).toEqual([{ [member]: FINGERPRINT }]);
     },
   );
+});
+
+describe('the approvals of a policy', () => {
+  const DECIDING = GOOD.replace('audit:read', 'audit:read, approvals:decide');
+  const read = (lines: string) => parseAccessPolicy(policy(DECIDING, `approvals:\n  ${lines}\n`)).approvals;
+
+  it('are not asked for unless the policy says so', () => {
+    expect(parseAccessPolicy(policy(GOOD)).approvals).toBeNull();
+  });
+
+  it('stand for an hour by default', () => {
+    expect(read('permissions: [passkeys:erase, relying-parties:write]')).toEqual({
+      permissions: new Set(['passkeys:erase', 'relying-parties:write']),
+      ttlSeconds: 3_600,
+    });
+  });
+
+  it.each([60, 86_400])('stand for %d seconds', (ttlSeconds) => {
+    expect(read(`permissions: [passkeys:erase]\n  ttlSeconds: ${String(ttlSeconds)}`)).toMatchObject({ ttlSeconds });
+  });
+
+  const NEED = 'permissions: [passkeys:erase]';
+  it.each<[string, string, RegExp]>([
+    ['they are null', 'approvals:', /^approvals must be a mapping/],
+    ['they are a list', 'approvals: [passkeys:erase]', /^approvals must be a mapping/],
+    ['they have an unknown key', `approvals: {${NEED}, ttl: 60}`, /^approvals has an unknown key "ttl"/],
+    ['they name no permission', 'approvals: {}', /^approvals\.permissions must be a list/],
+    ['their permissions are none', 'approvals: {permissions: []}', /^approvals\.permissions must be a list/],
+    ['a permission occurs twice', 'approvals: {permissions: [passkeys:erase, passkeys:erase]}', /has an entry twice/],
+    [
+      'a permission cannot need an approval',
+      'approvals: {permissions: [passkeys:register]}',
+      /^approvals\.permissions "passkeys:register" cannot need an approval; .* passkeys:erase, relying-parties:write$/,
+    ],
+    ['a permission is a wildcard', 'approvals: {permissions: ["passkeys:*"]}', /^approvals\.permissions/],
+    ['they stand for less than a minute', `approvals: {${NEED}, ttlSeconds: 59}`, /^approvals\.ttlSeconds must be/],
+    ['they stand for more than a day', `approvals: {${NEED}, ttlSeconds: 86401}`, /^approvals\.ttlSeconds must be/],
+    ['they stand for a part of a second', `approvals: {${NEED}, ttlSeconds: 60.5}`, /^approvals\.ttlSeconds must be/],
+    ['their time is text', `approvals: {${NEED}, ttlSeconds: "60"}`, /^approvals\.ttlSeconds must be/],
+    ['their time is null', `approvals: {${NEED}, ttlSeconds: }`, /^approvals\.ttlSeconds must be/],
+  ])('are refused when %s', (_, lines, mistake) => {
+    expect(listMistakes(policy(DECIDING, `${lines}\n`))).toContainEqual(expect.stringMatching(mistake));
+  });
+
+  it('are refused when nobody could decide', () => {
+    expect(listMistakes(policy(GOOD, `approvals: {${NEED}}\n`))).toEqual([
+      'approvals needs a service with the permission approvals:decide, and there is none',
+    ]);
+  });
 });

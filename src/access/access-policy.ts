@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isRpId, isTimestamp } from '../http/validators.js';
 import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
-import { type Permission, PERMISSIONS } from './permissions.js';
+import { APPROVABLE, type ApprovablePermission, type Permission, PERMISSIONS } from './permissions.js';
 
 /** The rights of one service identity. */
 export interface Grant {
@@ -21,10 +21,18 @@ export interface Denial {
   readonly publicKey?: string;
 }
 
+/** What a second identity must approve, and how long a request for an approval stands. */
+export interface ApprovalRules {
+  readonly permissions: ReadonlySet<ApprovablePermission>;
+  readonly ttlSeconds: number;
+}
+
 export interface AccessPolicy {
   readonly trustDomain: string;
   readonly grants: ReadonlyMap<string, Grant>;
   readonly deny: readonly Denial[];
+  /** null: nothing needs an approval. */
+  readonly approvals: ApprovalRules | null;
   /** Lower-case hexadecimal SHA-256 of the file. It identifies the policy of a decision. */
   readonly digest: string;
 }
@@ -67,13 +75,17 @@ const SHA_256 = /^[0-9a-f]{2}(:?[0-9a-f]{2}){31}$/i;
 /** The members that can identify a denied caller. */
 const DENIAL_MEMBERS = ['id', 'serial', 'fingerprint', 'publicKey'];
 
+const DEFAULT_APPROVAL_TTL = 3_600;
+const MIN_APPROVAL_TTL = 60;
+const MAX_APPROVAL_TTL = 86_400;
+
 type Members = Record<string, unknown>;
 
 class PolicyReader {
   readonly mistakes: string[] = [];
 
   readPolicy(value: unknown): Omit<AccessPolicy, 'digest'> {
-    const root = this.readMembers(value, 'the policy', ['version', 'trustDomain', 'services', 'deny']);
+    const root = this.readMembers(value, 'the policy', ['version', 'trustDomain', 'services', 'deny', 'approvals']);
     if (root['version'] !== 1) this.addMistake('version', 'must be 1');
     const trustDomain = this.readText(root['trustDomain'], 'trustDomain', /^[a-z0-9._-]{1,255}$/);
     const grants = new Map<string, Grant>();
@@ -84,7 +96,37 @@ class PolicyReader {
     });
     const deny = root['deny'] === undefined ? [] : this.readList(root['deny'], 'deny');
     const denials = deny.map((denial, index) => this.readDenial(denial, `deny[${String(index)}]`, trustDomain));
-    return { trustDomain, grants, deny: denials };
+    return { trustDomain, grants, deny: denials, approvals: this.readApprovals(root['approvals'], grants) };
+  }
+
+  /** Refuses a demand that nobody could meet, because its author believes that somebody decides. */
+  private readApprovals(value: unknown, grants: ReadonlyMap<string, Grant>): ApprovalRules | null {
+    if (value === undefined) return null;
+    const approvals = this.readMembers(value, 'approvals', ['permissions', 'ttlSeconds']);
+    const permissions = this.readTexts(approvals['permissions'], 'approvals.permissions');
+    for (const permission of permissions) {
+      if (!(APPROVABLE as readonly string[]).includes(permission)) {
+        const detail = `"${permission}" cannot need an approval; the permissions that can are ${APPROVABLE.join(', ')}`;
+        this.addMistake('approvals.permissions', detail);
+      }
+    }
+    if (![...grants.values()].some((grant) => grant.permissions.has('approvals:decide')))
+      this.addMistake('approvals', 'needs a service with the permission approvals:decide, and there is none');
+    return {
+      permissions: new Set(permissions as ApprovablePermission[]),
+      ttlSeconds: this.readApprovalTtl(approvals['ttlSeconds']),
+    };
+  }
+
+  private readApprovalTtl(value: unknown): number {
+    if (value === undefined) return DEFAULT_APPROVAL_TTL;
+    if (Number.isInteger(value) && Number(value) >= MIN_APPROVAL_TTL && Number(value) <= MAX_APPROVAL_TTL)
+      return Number(value);
+    this.addMistake(
+      'approvals.ttlSeconds',
+      `must be a whole number from ${String(MIN_APPROVAL_TTL)} to ${String(MAX_APPROVAL_TTL)}`,
+    );
+    return DEFAULT_APPROVAL_TTL;
   }
 
   private readGrant(value: unknown, path: string, trustDomain: string): Grant {

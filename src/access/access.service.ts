@@ -4,7 +4,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext, Caller, RequestContext } from '../http/request-context.js';
 import { Problem, type ProblemSlug } from '../http/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { Denial, Grant } from './access-policy.js';
+import type { ApprovalRules, Denial, Grant } from './access-policy.js';
 import type { Permission } from './permissions.js';
 import { PolicyStore } from './policy-store.js';
 import { RequestRate } from './request-rate.js';
@@ -62,6 +62,30 @@ export class AccessService {
     if (context.relyingParties === null || context.relyingParties.includes(rpId)) return;
     if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
     await this.refuse(context, 'relying-party-denied', `the caller may not act for ${rpId}`, rpId);
+  }
+
+  /** What needs an approval at present; null: nothing. */
+  get approvals(): ApprovalRules | null {
+    return this.store.policy.approvals;
+  }
+
+  /**
+   * Returns true if the policy still grants what an identity asked for earlier. The certificate of that request is gone,
+   * so only a denial of the identity counts.
+   */
+  isGranted(spiffeId: string, permission: Permission, rpId: string): boolean {
+    const { grants, deny } = this.store.policy;
+    const grant = grants.get(spiffeId);
+    if (!grant || deny.some(({ id }) => id === spiffeId)) return false;
+    const hasEnded = grant.notAfter !== null && this.clock.now() > grant.notAfter;
+    return !hasEnded && grant.permissions.has(permission) && (grant.relyingParties?.includes(rpId) ?? true);
+  }
+
+  /** @throws Problem approval-denied if the caller made the request itself */
+  async authorizeDecision(context: AuthorizedContext, requestedBy: string, rpId: string): Promise<void> {
+    if (context.caller.spiffeId !== requestedBy) return;
+    if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
+    await this.refuse(context, 'approval-denied', 'the caller made this request, so another identity decides it', rpId);
   }
 
   /** Returns why the policy does not allow the request; undefined if it does. */

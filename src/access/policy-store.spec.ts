@@ -80,6 +80,8 @@ describe('the access policy', () => {
         changed: [`${ID}/auth-service`],
         denials_added: [`id: ${ID}/auth-service`],
         denials_removed: ['serial: 01'],
+        approvals_added: [],
+        approvals_removed: [],
       },
     });
     expect(store.policy.digest).not.toBe(former.digest);

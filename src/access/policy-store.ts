@@ -82,7 +82,10 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
-/** Tells an auditor which callers a change of policy added, which it removed, and whose rights it changed. */
+/**
+ * Tells an auditor which callers a change of policy added, which it removed and whose rights it changed, and what needs an
+ * approval now or no longer.
+ */
 function describeChange(previous: AccessPolicy, policy: AccessPolicy): Record<string, unknown> {
   const ids = (from: AccessPolicy, without: AccessPolicy): string[] =>
     [...from.grants.keys()].filter((id) => !without.grants.has(id));
@@ -98,7 +101,13 @@ function describeChange(previous: AccessPolicy, policy: AccessPolicy): Record<st
       .map(({ id }) => id),
     denials_added: listMissingDenials(policy.deny, previous.deny),
     denials_removed: listMissingDenials(previous.deny, policy.deny),
+    approvals_added: listMissingApprovals(policy, previous),
+    approvals_removed: listMissingApprovals(previous, policy),
   };
+}
+
+function listMissingApprovals({ approvals }: AccessPolicy, other: AccessPolicy): string[] {
+  return [...(approvals?.permissions ?? [])].filter((permission) => !other.approvals?.permissions.has(permission));
 }
 
 function listMissingDenials(denials: readonly Denial[], others: readonly Denial[]): string[] {

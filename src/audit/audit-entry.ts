@@ -9,6 +9,8 @@ export interface AuditEntry {
   readonly rpId?: string | undefined;
   readonly userId?: string | undefined;
   readonly credential?: { readonly id?: string | undefined; readonly credentialId: string } | undefined;
+  /** The request for an approval that the event is about, or by which the change was approved. */
+  readonly approvalId?: string | undefined;
   readonly userVerified?: boolean | undefined;
   /** Further facts, which become OCSF's `unmapped`. */
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
@@ -34,6 +36,11 @@ export const AUDIT_EVENTS = {
   'user.erase': [3, 3004, 4, 'Delete'],
   'relying-party.create': [3, 3004, 1, 'Create'],
   'relying-party.update': [3, 3004, 3, 'Update'],
+  'approval.request': [3, 3004, 1, 'Create'],
+  'approval.approve': [3, 3004, 3, 'Update'],
+  'approval.refuse': [3, 3004, 3, 'Update'],
+  'approval.expire': [3, 3004, 3, 'Update'],
+  'approval.tampered': [2, 2004, 1, 'Create'],
   'access.denied': [6, 6003, 99, 'Refuse'],
   'handshake.refused': [6, 6003, 99, 'Refuse'],
   'trust.reload': [6, 6003, 3, 'Update'],

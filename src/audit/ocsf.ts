@@ -19,6 +19,7 @@ const WITHOUT_ACTOR: ReadonlySet<number> = new Set([2004, 6002]);
 const OTHER = 99;
 const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'credential.tampered': 'A credential record fails its integrity check',
+  'approval.tampered': 'A request for an approval fails its integrity check',
   'audit.failure': 'The audit log fails',
   'audit.recovery': 'The audit log works again',
   'risk.signal': 'Suspicious activity of a caller',
@@ -87,6 +88,7 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
 function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<string, unknown> {
   const { decision } = context ?? {};
   const own = {
+    approval_id: entry.approvalId,
     credential: toCredentialMembers(entry),
     epoch: decision?.epoch,
     permission: decision?.permission,
@@ -96,7 +98,7 @@ function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<s
 }
 
 function rateSeverity({ type, outcome }: AuditEntry): [id: number, name: string] {
-  if (type === 'credential.tampered' || type === 'audit.failure') return [4, 'High'];
+  if (type.endsWith('.tampered') || type === 'audit.failure') return [4, 'High'];
   if (type === 'risk.signal') return [3, 'Medium'];
   return outcome === 'failure' ? [2, 'Low'] : [1, 'Informational'];
 }
@@ -149,11 +151,13 @@ export function toUser({ userId, rpId }: AuditEntry): Members {
 }
 
 /**
- * Builds OCSF's `managed_entity`. OCSF has a type for users, but none for relying parties and passkeys: these are 99
- * (Other), and `type` names them.
+ * Builds OCSF's `managed_entity`. OCSF has a type for users, but none for relying parties, passkeys and requests for an
+ * approval: these are 99 (Other), and `type` names them.
  */
 export function toManagedEntity(entry: AuditEntry): Members {
   if (entry.type === 'user.erase') return buildManagedEntity(entry.userId, 'User', 2, toUser(entry));
+  if (entry.type.startsWith('approval.'))
+    return buildManagedEntity(entry.approvalId, 'approval', 99, entry.userId === undefined ? undefined : toUser(entry));
   return entry.type.startsWith('relying-party.')
     ? buildManagedEntity(entry.rpId, 'relying-party', 99)
     : buildManagedEntity(entry.credential?.id, 'passkey', 99);

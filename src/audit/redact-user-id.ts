@@ -31,7 +31,8 @@ function redactMembers(members: Readonly<Record<string, unknown>>, userId: strin
   );
 }
 
-function redactText(text: string, userId: string): string {
+/** Replaces each spelling of the user's id in a text. */
+export function redactText(text: string, userId: string): string {
   return [...listSpellings(userId)].reduce((rest, spelling) => redactSpelling(rest, spelling), text);
 }
 

@@ -15,6 +15,8 @@ export interface SecretKeys {
    * The key of strangers' stand-ins: a stranger is a subject in the audit log that is not a user of a relying party.
    */
   readonly auditSubject: Buffer;
+  /** The key of the MAC of requests for approval. */
+  readonly approval: Buffer;
   /** The keys of sealed challenges. The first one seals, and each opens what it sealed. */
   readonly challenges: readonly Buffer[];
 }
@@ -39,6 +41,7 @@ export function readSecretKeys(config: Config): SecretKeys {
     binding: deriveKey(master, 'credential-binding'),
     decoy: deriveKey(master, 'decoy'),
     auditSubject: deriveKey(master, 'audit-subject'),
+    approval: deriveKey(master, 'approval'),
     challenges: Object.freeze(challengeMasters.map((key) => deriveKey(key, 'challenge'))),
   });
 }

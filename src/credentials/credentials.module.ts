@@ -10,11 +10,13 @@
  *     checks the key itself with a sample.
  *  4. A refused answer is recorded by refused-answer-recorder.ts. unknown-credential-check.ts decides if the browser may
  *     be told to forget the passkey.
- *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys.
+ *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys. The
+ *     access policy can make an erasure wait for an approval (src/approvals).
  *  6. enrolled-models.ts answers relying parties who ask which passkeys a new policy would refuse.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { ApprovalsModule } from '../approvals/approvals.module.js';
 import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
@@ -36,6 +38,7 @@ import { VerifyCredential } from './verify-credential.js';
 @Module({
   imports: [
     TypeOrmModule.forFeature([CredentialEntity, UserHandleEntity]),
+    ApprovalsModule,
     AuthenticatorsModule,
     ChallengesModule,
     RelyingPartiesModule,

@@ -1,6 +1,9 @@
-import { Controller, Delete, Get, HttpCode, HttpStatus, Param, Query } from '@nestjs/common';
+import { Controller, Delete, Get, HttpStatus, Param, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/permissions.js';
+import { ApprovalAnswers } from '../approvals/approval-answers.js';
+import type { ApprovalResponse } from '../approvals/dto/approval.response.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { RelyingPartyQuery, UserParam } from './dto/list-credentials.query.js';
 import { type UserSignals, UsersService } from './users.service.js';
@@ -10,6 +13,7 @@ export class UsersController {
   constructor(
     private readonly users: UsersService,
     private readonly access: AccessService,
+    private readonly approvals: ApprovalAnswers,
   ) {}
 
   @Get('signals')
@@ -24,14 +28,17 @@ export class UsersController {
   }
 
   @Delete()
-  @HttpCode(HttpStatus.NO_CONTENT)
   @Requires('passkeys:erase')
   async erase(
     @Context() context: AuthorizedContext,
     @Param() { userId }: UserParam,
     @Query() { rpId }: RelyingPartyQuery,
-  ): Promise<void> {
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ApprovalResponse | undefined> {
     await this.access.authorizeRelyingParty(context, rpId);
-    await this.users.erase(context, rpId, userId);
+    const approval = await this.users.erase(context, rpId, userId);
+    if (approval) return this.approvals.accept(approval, reply);
+    void reply.status(HttpStatus.NO_CONTENT);
+    return undefined;
   }
 }

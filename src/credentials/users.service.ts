@@ -1,6 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { Repository } from 'typeorm';
+import { type EntityManager, Repository } from 'typeorm';
+import { ApprovalSubjects } from '../approvals/approval-subjects.js';
+import type { ApprovalEntity } from '../approvals/approval.entity.js';
+import { ApprovalsService } from '../approvals/approvals.service.js';
 import { AuditService } from '../audit/audit.service.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { UserHandleRepository } from '../challenges/user-handle.repository.js';
@@ -20,7 +23,7 @@ const RETRY_SECONDS = 60;
 
 /** Operations on a user of a relying party as a whole. */
 @Injectable()
-export class UsersService {
+export class UsersService implements OnModuleInit {
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
@@ -28,7 +31,13 @@ export class UsersService {
     private readonly parties: RelyingPartiesService,
     private readonly bindings: CredentialBindings,
     private readonly audit: AuditService,
+    private readonly approvals: ApprovalsService,
+    private readonly subjects: ApprovalSubjects,
   ) {}
+
+  onModuleInit(): void {
+    this.approvals.define('passkeys:erase', (...approved) => this.eraseApproved(...approved));
+  }
 
   /**
    * Lists the credentials that a client keeps. A suspended one is still listed, because the client must not forget it.
@@ -53,20 +62,54 @@ export class UsersService {
   }
 
   /**
-   * Deletes the user's credentials and handle. A challenge that is open finds neither, so nobody can answer it. The pseudonym goes with the handle, so nobody can tell the
-   * user's events in the audit log from those of others. The erasure of an unknown user succeeds and is recorded, too.
+   * Erases the user, or makes a request for an approval if the access policy says so. There is nothing to approve for an
+   * unknown user: the erasure succeeds and is recorded.
    *
+   * @returns null if the user is erased
    * @throws Problem relying-party-unknown
    */
-  async erase(context: AuthorizedContext, rpId: string, userId: string): Promise<void> {
+  async erase(context: AuthorizedContext, rpId: string, userId: string): Promise<ApprovalEntity | null> {
     await this.parties.get(rpId);
-    await this.credentials.manager.transaction(async (manager) => {
-      await this.users.lock(manager, rpId, userId);
-      const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
-      // The event is recorded before the handle is deleted, so that it carries the pseudonym of the user.
-      const facts = { credentials: affected ?? 0 };
-      await this.audit.record(context, { type: 'user.erase', outcome: 'success', rpId, userId, facts }, manager);
-      await manager.delete(UserHandleEntity, { rpId, userId });
+    return this.credentials.manager.transaction(async (manager) => {
+      const user = await this.users.lock(manager, rpId, userId);
+      const action = user && this.subjects.describeErasure(user);
+      const permission = 'passkeys:erase';
+      const approval = action && (await this.approvals.request(manager, context, { permission, rpId, userId, action }));
+      if (!approval) await this.deleteUser(manager, context, rpId, userId);
+      return approval;
     });
+  }
+
+  private async eraseApproved(
+    manager: EntityManager,
+    context: AuthorizedContext,
+    approval: ApprovalEntity,
+  ): Promise<void> {
+    const { rpId } = approval;
+    const userId = await this.subjects.findUserId(manager, approval);
+    const user = userId === null ? null : await this.users.lock(manager, rpId, userId);
+    // A user who was erased and registered again while this transaction waited has another pseudonym.
+    const isSame = user && (await this.subjects.findUserId(manager, approval)) === userId;
+    if (!isSame) throw new Problem('approval-state', { detail: 'the user was erased since the request' });
+    await this.deleteUser(manager, context, rpId, user.userId, approval);
+  }
+
+  /**
+   * Deletes the user's credentials and handle. A challenge that is open finds neither, so nobody can answer it. The
+   * pseudonym goes with the handle, so nobody can tell the user's events in the audit log from those of others.
+   */
+  private async deleteUser(
+    manager: EntityManager,
+    context: AuthorizedContext,
+    rpId: string,
+    userId: string,
+    approval?: ApprovalEntity,
+  ): Promise<void> {
+    const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
+    // The event is recorded before the handle is deleted, so that it carries the pseudonym of the user.
+    const facts = { credentials: affected ?? 0, requested_by: approval?.requestedBy };
+    const entry = { type: 'user.erase', outcome: 'success', rpId, userId, approvalId: approval?.id, facts } as const;
+    await this.audit.record(context, entry, manager);
+    await manager.delete(UserHandleEntity, { rpId, userId });
   }
 }

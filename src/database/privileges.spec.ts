@@ -9,6 +9,7 @@ const ALL = 'SELECT INSERT UPDATE DELETE TRUNCATE';
 const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: string }> = {
   relying_party: { service: 'SELECT INSERT UPDATE', auditor: '', migrator: ALL },
   user_handle: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
+  approval: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },
   challenge: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },
   spent_challenge: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   spent_challenge_horizon: { service: '', auditor: '', migrator: ALL },

@@ -1,3 +1,4 @@
+import { FakeApprovals } from '../../test/support/fake-approvals.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +21,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   const clock = { now: () => new Date() };
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
-  parties = new RelyingPartiesService(getParties(), clock, audit);
+  parties = new RelyingPartiesService(getParties(), clock, audit, new FakeApprovals().service);
 });
 beforeEach(() => database.sql('TRUNCATE relying_party, audit_event'));
 afterAll(async () => {

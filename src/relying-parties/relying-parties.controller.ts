@@ -2,6 +2,8 @@ import { Body, Controller, Get, HttpStatus, Param, Put, Query, Res } from '@nest
 import type { FastifyReply } from 'fastify';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/permissions.js';
+import { ApprovalAnswers } from '../approvals/approval-answers.js';
+import type { ApprovalResponse } from '../approvals/dto/approval.response.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { createMalformedProblem } from '../http/problem.js';
 import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';
@@ -18,6 +20,7 @@ export class RelyingPartiesController {
     private readonly copies: RelyingPartyCopies,
     private readonly access: AccessService,
     private readonly enrolled: EnrolledCredentials,
+    private readonly approvals: ApprovalAnswers,
   ) {}
 
   @Get()
@@ -41,7 +44,7 @@ export class RelyingPartiesController {
     @Query() { dryRun }: PutRelyingPartyQuery,
     @Body() settings: PutRelyingPartyDto,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<RelyingPartyResponse | DryRunResponse> {
+  ): Promise<RelyingPartyResponse | DryRunResponse | ApprovalResponse> {
     await this.access.authorizeRelyingParty(context, rpId);
     if ((settings.rpId ?? rpId) !== rpId) {
       throw createMalformedProblem('is not the RP ID in the path', '/rpId');
@@ -51,7 +54,8 @@ export class RelyingPartiesController {
       const wouldRefuse = await this.enrolled.findRefused(party);
       return Object.assign(RelyingPartyResponse.of(party), { wouldRefuse });
     }
-    const { party, created } = await this.parties.put(context, rpId, settings);
+    const { party, created, approval } = await this.parties.put(context, rpId, settings);
+    if (approval) return this.approvals.accept(approval, reply);
     this.copies.forget(rpId);
     void reply.status(created ? HttpStatus.CREATED : HttpStatus.OK);
     return RelyingPartyResponse.of(party);

@@ -1,3 +1,4 @@
+import { FakeApprovals } from '../../test/support/fake-approvals.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
@@ -24,7 +25,12 @@ beforeEach(async () => {
   now = NOW;
   const clock = { now: () => now };
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
-  parties = new RelyingPartiesService(database.dataSource.getRepository(RelyingPartyEntity), clock, audit);
+  parties = new RelyingPartiesService(
+    database.dataSource.getRepository(RelyingPartyEntity),
+    clock,
+    audit,
+    new FakeApprovals().service,
+  );
   await database.sql('TRUNCATE relying_party, audit_event');
 });
 afterAll(() => database.close());

@@ -1,27 +1,42 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { In, Repository } from 'typeorm';
+import { type EntityManager, In, Repository } from 'typeorm';
+import type { ApprovalEntity, ChangeAction } from '../approvals/approval.entity.js';
+import { ApprovalsService } from '../approvals/approvals.service.js';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import type { AuthorizedContext, RequestContext } from '../http/request-context.js';
+import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { findWarnings } from './policy-warnings.js';
 import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 import { lockRelyingParty } from './relying-party.repository.js';
+import { type CompleteSettings, listChanges } from './setting-changes.js';
+
+export interface PutOutcome {
+  readonly party: RelyingPartyEntity;
+  readonly created: boolean;
+  /** If present, nothing is stored until somebody approves this request. */
+  readonly approval?: ApprovalEntity;
+}
 
 /** Stores relying parties with their origins and their policy for ceremonies. */
 @Injectable()
-export class RelyingPartiesService {
+export class RelyingPartiesService implements OnModuleInit {
   private readonly logger = new Logger(RelyingPartiesService.name);
 
   constructor(
     @InjectRepository(RelyingPartyEntity) private readonly parties: Repository<RelyingPartyEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly audit: AuditService,
+    private readonly approvals: ApprovalsService,
   ) {}
+
+  onModuleInit(): void {
+    this.approvals.define('relying-parties:write', (...approved) => this.putApproved(...approved));
+  }
 
   list({ relyingParties }: AuthorizedContext): Promise<RelyingPartyEntity[]> {
     const where = relyingParties === null ? {} : { rpId: In([...relyingParties]) };
@@ -44,30 +59,82 @@ export class RelyingPartiesService {
 
   /**
    * Creates the relying party, or replaces its settings. Members that are absent take their defaults. Settings equal to
-   * the stored ones change nothing.
+   * the stored ones change nothing. If the access policy says so, a change that weakens the verification of ceremonies
+   * waits for an approval.
    *
+   * @param context null: the service itself at boot
    * @throws Problem relying-party-conflict if `settings.version` is not the stored version
    */
-  put(
-    context: RequestContext | null,
-    rpId: string,
-    settings: PutRelyingPartyDto,
-  ): Promise<{ party: RelyingPartyEntity; created: boolean }> {
+  put(context: AuthorizedContext | null, rpId: string, settings: PutRelyingPartyDto): Promise<PutOutcome> {
     return this.parties.manager.transaction(async (manager) => {
       await lockRelyingParty(manager, rpId);
       const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
       const party = this.applySettings(rpId, stored, settings);
       if (party === stored) return { party, created: false };
-      await manager.save(party);
-      const type = stored ? 'relying-party.update' : 'relying-party.create';
-      const warnings = findWarnings(party);
-      const warned = warnings.length > 0 ? warnings.map(({ pointer }) => pointer) : undefined;
-      const facts = { version: party.version, ...completeSettings(party), warnings: warned };
-      await this.audit.record(context, { type, outcome: 'success', rpId, facts }, manager);
-      if (warnings.length > 0)
-        this.logger.warn({ message: 'the settings of a relying party have warnings', rpId, warnings });
+      const approval = context && stored && (await this.requestApproval(manager, context, stored, party));
+      if (approval) return { party, created: false, approval };
+      await this.store(manager, context, party);
       return { party, created: !stored };
     });
+  }
+
+  /** @returns null if the change needs no approval */
+  private async requestApproval(
+    manager: EntityManager,
+    context: AuthorizedContext,
+    stored: RelyingPartyEntity,
+    party: RelyingPartyEntity,
+  ): Promise<ApprovalEntity | null> {
+    const settings = completeSettings(party);
+    const changes = listChanges(completeSettings(stored), settings);
+    const weakens = changes.filter((change) => change.weakens).map(({ pointer }) => pointer);
+    if (weakens.length === 0) return null;
+    const action: ChangeAction = { version: stored.version, changes, settings };
+    const facts = { version: stored.version, weakens };
+    return this.approvals.request(manager, context, {
+      permission: 'relying-parties:write',
+      rpId: party.rpId,
+      action,
+      facts,
+    });
+  }
+
+  private async putApproved(
+    manager: EntityManager,
+    context: AuthorizedContext,
+    approval: ApprovalEntity,
+  ): Promise<void> {
+    const { rpId } = approval;
+    const { version, settings } = JSON.parse(approval.action) as ChangeAction;
+    await lockRelyingParty(manager, rpId);
+    const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
+    if (stored?.version !== version) {
+      const detail = `the relying party has changed since: its version is ${String(stored?.version ?? 0)}, not ${String(version)}`;
+      throw new Problem('approval-state', { detail });
+    }
+    await this.store(manager, context, this.applySettings(rpId, stored, settings as PutRelyingPartyDto), approval);
+  }
+
+  /** Stores a new version, with its event. */
+  private async store(
+    manager: EntityManager,
+    context: AuthorizedContext | null,
+    party: RelyingPartyEntity,
+    approval?: ApprovalEntity,
+  ): Promise<void> {
+    const { rpId } = party;
+    await manager.save(party);
+    const type = party.version > 1 ? 'relying-party.update' : 'relying-party.create';
+    const warnings = findWarnings(party);
+    const warned = warnings.length > 0 ? warnings.map(({ pointer }) => pointer) : undefined;
+    const facts = {
+      ...{ version: party.version, ...completeSettings(party), warnings: warned },
+      requested_by: approval?.requestedBy,
+    };
+    const entry = { type, outcome: 'success', rpId, approvalId: approval?.id, facts } as const;
+    await this.audit.record(context, entry, manager);
+    if (warnings.length > 0)
+      this.logger.warn({ message: 'the settings of a relying party have warnings', rpId, warnings });
   }
 
   /**
@@ -95,8 +162,6 @@ export class RelyingPartiesService {
     return this.parties.create({ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now });
   }
 }
-
-type CompleteSettings = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
 
 function completeSettings({
   name,

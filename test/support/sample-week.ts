@@ -94,6 +94,10 @@ function administration(add: Add): void {
   );
   const rekeyed = { old_keys: ['log+01234567'], new_keys: ['log+89abcdef'], old_keys_sign: true };
   add(63, { type: 'audit.rekey', outcome: 'success', facts: rekeyed }, null);
+  const approval = { outcome: 'success', rpId: 'shop.example', approvalId: credential.id } as const;
+  add(64, { type: 'approval.request', ...approval }, caller('operator'));
+  add(65, { type: 'approval.approve', ...approval }, caller('second'));
+  add(66, { type: 'approval.tampered', ...approval, outcome: 'failure', detail: 'the row was changed' });
   add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));

@@ -4,5 +4,6 @@ export const TEST_KEYS: SecretKeys = {
   binding: Buffer.alloc(32, 1),
   decoy: Buffer.alloc(32, 2),
   auditSubject: Buffer.alloc(32, 3),
+  approval: Buffer.alloc(32, 5),
   challenges: [Buffer.alloc(32, 4)],
 };

@@ -16,7 +16,7 @@ export type DevelopmentIdentity = 'auth-service' | 'operator' | 'auditor' | 'str
 
 export const toSpiffeId = (name: string): string => `spiffe://passkey-manager.local/${name}`;
 
-const TABLES = ['relying_party', 'user_handle', 'challenge', 'credential'];
+const TABLES = ['relying_party', 'user_handle', 'challenge', 'credential', 'approval'];
 
 export interface TestServiceOptions {
   /** The access policy as YAML; by default development's. */

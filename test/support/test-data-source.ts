@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { ApprovalEntity } from '../../src/approvals/approval.entity.js';
 import {
   AuditArchiveEntity,
   AuditCheckpointEntity,
@@ -14,6 +15,7 @@ import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.enti
 import { createTestDatabase } from './database.js';
 
 export const ENTITIES = [
+  ApprovalEntity,
   AuditArchiveEntity,
   AuditCheckpointEntity,
   AuditEventEntity,

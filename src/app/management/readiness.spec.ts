@@ -40,7 +40,13 @@ class FakeListenerBounds implements Pick<ListenerBounds, 'connections' | 'isFull
   }
 }
 
-const POLICY: AccessPolicy = { trustDomain: 'bank.example', grants: new Map(), deny: [], digest: 'd16e57' };
+const POLICY: AccessPolicy = {
+  trustDomain: 'bank.example',
+  grants: new Map(),
+  deny: [],
+  approvals: null,
+  digest: 'd16e57',
+};
 
 let now: Date;
 let log: { standsStillSince: string | undefined; lagSeconds: number } | undefined;

@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { completePolicy, DEFAULT_POLICY } from './relying-party-policy.js';
+import { type CompleteSettings, HARMLESS, listChanges, WEAKENING } from './setting-changes.js';
+
+const SETTINGS: CompleteSettings = {
+  name: 'Example',
+  origins: ['https://login.example.com'],
+  enabled: true,
+  policy: DEFAULT_POLICY,
+};
+const MODEL = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
+const OTHER = '08987058-cadc-4b81-b6e1-30de50dcbe96';
+
+type Policy = Record<string, unknown>;
+const withPolicy = (policy: Policy): CompleteSettings => ({
+  ...SETTINGS,
+  policy: completePolicy(policy),
+});
+
+/** The pointer, and two values of which the second is weaker. */
+const PAIRS: [pointer: string, strong: Policy, weak: Policy][] = [
+  ['/policy/userVerification', { userVerification: 'required' }, { userVerification: 'preferred' }],
+  ['/policy/userVerification', { userVerification: 'preferred' }, { userVerification: 'discouraged' }],
+  [
+    '/policy/attestation/conveyance',
+    { attestation: { conveyance: 'direct' } },
+    { attestation: { conveyance: 'indirect' } },
+  ],
+  ['/policy/attestation/conveyance', { attestation: { conveyance: 'indirect' } }, {}],
+  ['/policy/attestation/trust', { attestation: { trust: 'trusted' } }, {}],
+  [
+    '/policy/attestation/formats',
+    { attestation: { formats: ['packed'] } },
+    { attestation: { formats: ['packed', 'none'] } },
+  ],
+  ['/policy/authenticators/allow', { authenticators: { allow: [MODEL] } }, {}],
+  [
+    '/policy/authenticators/allow',
+    { authenticators: { allow: [MODEL] } },
+    { authenticators: { allow: [MODEL, OTHER] } },
+  ],
+  ['/policy/authenticators/deny', { authenticators: { deny: [MODEL] } }, {}],
+  ['/policy/authenticators/deny', { authenticators: { deny: [MODEL, OTHER] } }, { authenticators: { deny: [OTHER] } }],
+  ['/policy/authenticators/unknown', { authenticators: { unknown: 'deny' } }, {}],
+  ['/policy/algorithms', { algorithms: [-7] }, { algorithms: [-7, -257] }],
+  ['/policy/backup', { backup: 'device-bound' }, {}],
+  ['/policy/backup', { backup: 'device-bound' }, { backup: 'synced' }],
+  ['/policy/challengeTtlSeconds', { challengeTtlSeconds: 60 }, { challengeTtlSeconds: 61 }],
+  ['/policy/signCountRegression', {}, { signCountRegression: 'flag' }],
+  ['/policy/backupEligibilityChange', {}, { backupEligibilityChange: 'accept-growth' }],
+  ['/policy/allowSha1Tpm', {}, { allowSha1Tpm: true }],
+  ['/policy/crossOrigin/allow', {}, { crossOrigin: { allow: true } }],
+  ['/policy/crossOrigin/topOrigins', {}, { crossOrigin: { topOrigins: ['https://shop.example'] } }],
+  ['/policy/identityProof/required', {}, { identityProof: { required: false } }],
+  ['/policy/identityProof/maxAgeSeconds', {}, { identityProof: { maxAgeSeconds: 901 } }],
+  ['/policy/userLimits/challengesPerMinute', {}, { userLimits: { challengesPerMinute: 121 } }],
+  ['/policy/userLimits/refusalsPerHalfHour', {}, { userLimits: { refusalsPerHalfHour: 101 } }],
+];
+
+describe('a change of settings', () => {
+  it.each(PAIRS)('of %s from %j to %j weakens the verification, and the way back does not', (pointer, strong, weak) => {
+    const pick = (changes: ReturnType<typeof listChanges>) => changes.map(({ pointer: at, weakens }) => [at, weakens]);
+    expect(pick(listChanges(withPolicy(strong), withPolicy(weak)))).toEqual([[pointer, true]]);
+    expect(pick(listChanges(withPolicy(weak), withPolicy(strong)))).toEqual([[pointer, false]]);
+  });
+
+  it('to another set of synced passkeys weakens the verification, to fewer does not', () => {
+    expect(listChanges(withPolicy({ backup: 'synced' }), withPolicy({}))).toMatchObject([{ weakens: true }]);
+    expect(listChanges(withPolicy({}), withPolicy({ backup: 'synced' }))).toMatchObject([{ weakens: false }]);
+  });
+
+  it('of the origins weakens the verification if it adds one', () => {
+    const [one, two] = ['https://login.example.com', 'https://shop.example.com'];
+    const weakens = (before: string[], after: string[]) =>
+      listChanges({ ...SETTINGS, origins: before }, { ...SETTINGS, origins: after }).map((change) => change.weakens);
+    expect(weakens([one], [one, two])).toEqual([true]);
+    expect(weakens([one], [two])).toEqual([true]);
+    expect(weakens([one, two], [one])).toEqual([false]);
+    expect(weakens([one, two], [two, one])).toEqual([false]);
+  });
+
+  it('shows the values before and after, and null for a member that is absent', () => {
+    expect(listChanges(SETTINGS, withPolicy({ authenticators: { deny: [MODEL] } }))).toEqual([
+      { pointer: '/policy/authenticators/deny', before: null, after: [MODEL], weakens: false },
+    ]);
+    expect(listChanges(SETTINGS, { ...SETTINGS, name: 'Other' })).toEqual([
+      { pointer: '/name', before: 'Example', after: 'Other', weakens: false },
+    ]);
+    expect(listChanges(SETTINGS, withPolicy({}))).toEqual([]);
+  });
+
+  it('is judged for every member of the settings, so that a new member needs a decision', () => {
+    const nested = (value: unknown): value is object =>
+      typeof value === 'object' && value !== null && !Array.isArray(value);
+    const policy = Object.entries(DEFAULT_POLICY).flatMap(([member, value]: [string, unknown]) =>
+      nested(value) ? Object.keys(value).map((key) => `/policy/${member}/${key}`) : [`/policy/${member}`],
+    );
+    const members = ['/name', '/origins', '/enabled', ...policy];
+    const optional = ['/policy/authenticators/allow', '/policy/authenticators/deny'];
+    expect([...WEAKENING, ...HARMLESS].sort()).toEqual([...members, ...optional].sort());
+  });
+});
