@@ -113,8 +113,8 @@ describe('a report', () => {
       'look Share of authentications that were refused: 10.5 %',
       'note Confirm that each policy.reload was intended: 1',
       'note Confirm that each relying-party.create was intended: 1',
-      'note Confirm that each audit.rekey was intended: 1',
       'note Confirm that each approval.approve was intended: 1',
+      'note Confirm that each audit.rekey was intended: 1',
     ]);
   });
 
