@@ -21,7 +21,7 @@ export class KeyChanges {
   ) {}
 
   /** @param manager the transaction that has the turn, so that two replicas do not record the same change */
-  async recordOnce(manager: EntityManager, { note }: AuditCheckpointEntity): Promise<void> {
+  async recordOnce(manager: EntityManager, { note }: Pick<AuditCheckpointEntity, 'note'>): Promise<void> {
     const { keys: old, areFormer } = selectKeys(this.keys, note);
     if (!areFormer) return;
     const { signers } = this.keys;

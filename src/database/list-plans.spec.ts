@@ -7,11 +7,14 @@ import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAccess } from '../../test/support/fake-access.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { OwnerRunner } from '../../test/support/owner-runner.js';
+import { makeLogSigners, SampleLog } from '../../test/support/sample-log.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit-log/audit-reader.js';
+import { KeyChanges } from '../audit-log/key-changes.js';
 import { LogExport } from '../audit-log/log-export.js';
+import { makeLogKeys } from '../audit-log/log-keys.js';
 import type { LogLines } from '../audit-log/log-lines.js';
 import type { LogProofs } from '../audit-log/log-proofs.js';
 import { AuditCheckpointEntity } from '../audit-log/log.entities.js';
@@ -199,6 +202,18 @@ describe('a page of the audit log reads a bounded number of rows', () => {
     expect(page.data).toHaveLength(PAGE);
     const cursor = Buffer.from(page.nextCursor ?? '', 'base64url').toString();
     expect(cursor).toBe(own.at(-1)!.id);
+  });
+});
+
+describe('the search for the newest change of the audit key', () => {
+  it('reads no event of another type', async () => {
+    const [origin, audit] = [SampleLog.ORIGIN, new FakeAudit()];
+    const former = SampleLog.SIGNERS.map(({ key }) => key);
+    const changes = new KeyChanges(makeLogKeys(origin, makeLogSigners(origin), former), audit.service);
+    await changes.recordOnce(database.dataSource.manager, { note: await new SampleLog(1).makeCheckpoint(1) });
+    expect(audit.entries.map(({ type }) => type)).toEqual(['audit.rekey']);
+    expect(statements).toHaveLength(1);
+    expect(await countRowsRead()).toBe(0);
   });
 });
 
