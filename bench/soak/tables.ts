@@ -10,16 +10,14 @@ export interface TableSize {
 }
 
 export const TABLES = [
-  ...[
-    'spent_challenge',
-    'credential',
-    'user_handle',
-    'audit_event',
-    'audit_pending',
-    'audit_leaf',
-    'audit_node',
-    'audit_checkpoint',
-  ],
+  'spent_challenge',
+  'credential',
+  'user_handle',
+  'audit_event',
+  'audit_pending',
+  'audit_leaf',
+  'audit_node',
+  'audit_checkpoint',
 ] as const;
 export type Table = (typeof TABLES)[number];
 
