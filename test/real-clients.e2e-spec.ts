@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RelyingPartiesService } from '../src/relying-parties/relying-parties.service.js';
+import { RelyingPartySeals } from '../src/relying-parties/relying-party-seals.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { makeAuthenticationRejected, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
@@ -169,10 +171,11 @@ describe('a user with more passkeys than a browser accepts descriptors', () => {
 
   it('is offered 64 where a stored policy allows more', async () => {
     const rp = await service.relyingParty('wide.example.com', { maxCredentialsPerUser: 64 });
-    await service.sql(
-      `UPDATE relying_party SET policy = jsonb_set(policy, '{maxCredentialsPerUser}', '100') WHERE rp_id = $1`,
-      [rp.rpId],
-    );
+    const { app } = service.running;
+    const party = await app.get(RelyingPartiesService, { strict: false }).get(rp.rpId);
+    const policy = { ...party.policy, maxCredentialsPerUser: 100 };
+    const { seal } = app.get(RelyingPartySeals, { strict: false }).seal(party, policy);
+    await service.sql('UPDATE relying_party SET policy = $2, seal = $3 WHERE rp_id = $1', [rp.rpId, policy, seal]);
     const got = await service.client.call('operator', 'GET', `/v1/relying-parties/${rp.rpId}`);
     expect(got).toMatchObject({ status: 200, body: { policy: { maxCredentialsPerUser: 64 } } });
     const put = await service.client.call('operator', 'PUT', `/v1/relying-parties/${rp.rpId}`, got.body);

@@ -147,17 +147,25 @@ describe('a binding key that does not fit the rows', () => {
     return response.json();
   };
 
-  it('makes the service not ready from its start, and no browser forgets a passkey', async () => {
+  it('ends the start with a sentence that names the file', async () => {
+    // Every test deployment has its own key.
+    const starting = TestService.start({ databaseUrl: () => Promise.resolve(service.database.url) });
+    await expect(starting).rejects.toThrow('PASSKEY_BINDING_KEY_FILE holds another key than the one that sealed');
+  });
+
+  it('makes a service that starts in spite of it not ready, and no browser forgets a passkey', async () => {
     await service.sql('DELETE FROM credential WHERE user_id <> $1', [user]);
     await service.running.app.get(BindingKeyCheck, { strict: false }).takeSampleIfDue();
     expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: { status: 'up' } } });
-    // Every test deployment has its own key.
+    await service.sql('DELETE FROM key_check_value');
     const other = await TestService.start({ databaseUrl: () => Promise.resolve(service.database.url) });
     try {
       const indicator = { status: 'down', message: 'it does not fit the credential rows', rows: expect.any(Number) };
       expect(await ready(other)).toMatchObject({ status: 'error', details: { binding_key: indicator } });
       const path = `/v1/users/${user}/signals?rpId=${login.rpId}`;
-      expect(await other.client.call('auth-service', 'GET', path)).toMatchObject(makeProblem(503, 'unavailable'));
+      expect(await other.client.call('auth-service', 'GET', path)).toMatchObject(
+        makeProblem(404, 'relying-party-unknown'),
+      );
     } finally {
       await other.stop();
     }

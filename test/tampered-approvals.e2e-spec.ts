@@ -96,3 +96,19 @@ describe('a request for approval that SQL', () => {
     expect(await calls.listPasskeys(one.userId)).toHaveLength(1);
   });
 });
+
+describe('a relying party that SQL weakens', () => {
+  it('is not made genuine by a PUT of the same settings that nobody approves', async () => {
+    const path = '/v1/relying-parties/weakened.example.com';
+    const origins = ['https://weakened.example.com'];
+    const settings = { name: 'Weakened', origins, policy: { userVerification: 'required' } };
+    requireStatus(await service.client.call('operator', 'PUT', path, settings), 201);
+    await service.sql(
+      `UPDATE relying_party SET policy = jsonb_set(policy, '{userVerification}', '"discouraged"') WHERE rp_id = $1`,
+      ['weakened.example.com'],
+    );
+    const weak = { ...settings, policy: { userVerification: 'discouraged' } };
+    requireStatus(await service.client.call('operator', 'PUT', path, weak), 202);
+    expect(await service.client.call('operator', 'GET', path)).toMatchObject(makeProblem(404, 'relying-party-unknown'));
+  });
+});

@@ -7,6 +7,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, passkey_manager, passkey_
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
 
 GRANT SELECT, INSERT, UPDATE ON relying_party TO passkey_manager;
+-- A check value stays, so nobody who acts as the service can make it trust rows without a seal again.
+GRANT SELECT, INSERT ON key_check_value TO passkey_manager;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manager;
 -- A request for approval is deleted 30 days after it ended.
 GRANT SELECT, INSERT, DELETE ON approval TO passkey_manager;

@@ -8,8 +8,7 @@
 
 SELECT
   a.ordinality::integer AS n,
-  p.origins,
-  p.policy,
+  p.seal AS party_seal,
   h.handle,
   h.audit_uid,
   c.rp_id AS c_rp_id,

@@ -10,6 +10,7 @@ WITH asked AS MATERIALIZED (
   SELECT
     given.*,
     policy,
+    seal,
     coalesce(
       (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id),
       stand_in
@@ -22,7 +23,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT
   ordinality::integer AS n,
-  policy,
+  seal AS party_seal,
   (
     SELECT ids[1]
     FROM (

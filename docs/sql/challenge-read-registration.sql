@@ -9,7 +9,7 @@
 WITH
   asynchronous AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
   asked AS MATERIALIZED (
-    SELECT given.*, name, policy
+    SELECT given.*, seal
     FROM
       asynchronous,
       ROWS FROM (
@@ -34,8 +34,7 @@ WITH
   )
 SELECT
   asked.ordinality::integer AS n,
-  name,
-  policy,
+  seal AS party_seal,
   coalesce(known.handle, made.handle) AS handle,
   (
     SELECT json_agg(

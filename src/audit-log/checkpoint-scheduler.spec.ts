@@ -86,8 +86,8 @@ describe('the lag of the log', () => {
   });
 
   it('is shown, is a failure after 30 seconds, names the session that holds the log up, and is recorded when it is over', async () => {
-    const holder = await holdTransaction('SELECT FROM audit_turn FOR UPDATE');
     log.clock.freeze();
+    const holder = await holdTransaction('SELECT FROM audit_turn FOR UPDATE');
     await log.replica.record(1);
     await tick(20);
     expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 20, standsStillSince: undefined, failures: [] });
@@ -131,8 +131,8 @@ describe('the lag of the log', () => {
     const impatient = { ...options, entities: ENTITIES, extra: { ...options.extra, lock_timeout: 20 } };
     const dataSource = await new DataSource(impatient).initialize();
     const replica = new LogReplica(dataSource, log.clock);
-    await tick(1, replica);
     log.clock.freeze();
+    await tick(1, replica);
     const holder = await holdTransaction('LOCK TABLE audit_leaf IN SHARE MODE');
     await log.replica.record(1);
     await tick(40, replica);

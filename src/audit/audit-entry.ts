@@ -41,6 +41,8 @@ export const AUDIT_EVENTS = {
   'approval.refuse': [3, 3004, 3, 'Update'],
   'approval.expire': [3, 3004, 3, 'Update'],
   'approval.tampered': [2, 2004, 1, 'Create'],
+  'relying-party.seal': [3, 3004, 3, 'Update'],
+  'relying-party.tampered': [2, 2004, 1, 'Create'],
   'access.denied': [6, 6003, 99, 'Refuse'],
   'handshake.refused': [6, 6003, 99, 'Refuse'],
   'trust.reload': [6, 6003, 3, 'Update'],

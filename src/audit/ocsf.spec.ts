@@ -237,6 +237,7 @@ describe('the severity', () => {
     ['credential.verify', 'failure', 2, 'Low'],
     ['access.denied', 'failure', 2, 'Low'],
     ['credential.tampered', 'failure', 4, 'High'],
+    ['relying-party.tampered', 'failure', 4, 'High'],
   ])('of %s with %s is %i, %s', (type, outcome, id, name) => {
     expect(createRecord({ type, outcome })).toMatchObject({ severity_id: id, severity: name });
   });

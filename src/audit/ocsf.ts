@@ -20,6 +20,7 @@ const OTHER = 99;
 const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'credential.tampered': 'A credential record fails its integrity check',
   'approval.tampered': 'A request for an approval fails its integrity check',
+  'relying-party.tampered': 'The record of a relying party fails its integrity check',
   'audit.failure': 'The audit log fails',
   'audit.recovery': 'The audit log works again',
   'risk.signal': 'Suspicious activity of a caller',

@@ -14,7 +14,7 @@ export interface RefusalBounds {
 
 /** The content of an event, and the time of the refusal. */
 export interface RefusedEvent {
-  readonly context: RequestContext;
+  readonly context: RequestContext | null;
   readonly entry: AuditEntry;
   readonly time: Date;
 }

@@ -18,7 +18,7 @@ const NAMED = { records: 60, answers: 600, keys: 2_000, writing: 32 };
 const STRANGERS = { records: 60, answers: 600, keys: 16, writing: 8 };
 /** Bounds for addresses whose handshakes are refused. A refused handshake has no answer. */
 const HANDSHAKES = { records: 20, answers: Infinity, keys: 16, writing: 8 };
-/** Bounds for credential rows that fail their integrity check. Each read of such a row refuses it again. */
+/** Bounds for rows that fail their integrity check. Each read of such a row refuses it again. */
 const TAMPERED_ROWS = { records: 10, answers: Infinity, keys: 1_000, writing: 8 };
 
 /**
@@ -82,7 +82,7 @@ export class Refusals implements OnApplicationBootstrap {
   }
 
   /** @param id id of the row */
-  async refuseRow(context: RequestContext, id: string, entry: AuditEntry): Promise<void> {
+  async refuseRow(context: RequestContext | null, id: string, entry: AuditEntry): Promise<void> {
     await this.tamperedRows.refuse(id, { context, entry, time: this.clock.now() });
   }
 

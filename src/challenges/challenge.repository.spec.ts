@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { NOW, openHotPathDatabase, POLICY } from '../../test/support/ceremony-rows.js';
+import { NOW, openHotPathDatabase, SEAL } from '../../test/support/ceremony-rows.js';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { StatementRace } from '../../test/support/statement-race.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
@@ -60,18 +60,18 @@ async function insertMany(userId: string) {
 }
 
 describe('READ_FOR_AUTHENTICATION', () => {
-  it('returns the policy and the active credentials, the most recently used or made first', async () => {
+  it('returns the seal of the relying party and the active credentials, the most recently used or made first', async () => {
     const { oldest, used, newest } = await insertMany('u-signs-in');
     expect(await readForAuthentication('u-signs-in')).toEqual({
       n: 1,
-      policy: POLICY,
+      party_seal: SEAL,
       refusal_in_the_way: null,
       descriptors: [newest, used, oldest].map(describeCredential),
     });
   });
 
   it('returns no credentials for a user without any', async () => {
-    expect(await readForAuthentication('nobody')).toMatchObject({ policy: POLICY, descriptors: null });
+    expect(await readForAuthentication('nobody')).toMatchObject({ party_seal: SEAL, descriptors: null });
   });
 
   it('returns at most 64 credentials, those that were used last', async () => {
@@ -102,13 +102,12 @@ describe('READ_FOR_AUTHENTICATION', () => {
 });
 
 describe('READ_FOR_REGISTRATION', () => {
-  it('returns the relying party, the user’s handle, and the credentials that are not revoked', async () => {
+  it('returns the seal of the relying party, the user’s handle, and the credentials that are not revoked', async () => {
     const { oldest, used, newest, suspended } = await insertMany('u-registers');
     const read = await readForRegistration('u-registers');
     expect(read).toEqual({
       n: 1,
-      name: 'x',
-      policy: POLICY,
+      party_seal: SEAL,
       handle: expect.any(Buffer),
       descriptors: [newest, used, suspended, oldest].map(describeCredential),
     });

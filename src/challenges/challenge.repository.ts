@@ -25,7 +25,7 @@ import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
 import { ASYNCHRONOUS } from '../database/named-statement.js';
 import { createRowsStatement, rowsSql, toByteaText } from '../database/rows-statement.js';
-import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { userLimitSql } from '../relying-parties/relying-party.repository.js';
 import { blockingRefusalSql, getCountedIdEnd, getFirstRefusalIds } from './user-limits.repository.js';
 
@@ -56,7 +56,8 @@ export interface ReadForAuthenticationInput {
 }
 
 interface ReadForAuthentication {
-  readonly policy: RelyingPartyPolicy;
+  /** The seal of the relying party, which says whose settings apply (RelyingPartyCopies). */
+  readonly party_seal: Buffer | null;
   readonly descriptors: Descriptor[] | null;
   /** Id of the last of the refusals that block the user; null: the user is not blocked. */
   readonly refusal_in_the_way: string | null;
@@ -69,11 +70,11 @@ interface ReadForAuthentication {
 export const READ_FOR_AUTHENTICATION = createRowsStatement<ReadForAuthenticationInput, ReadForAuthentication>({
   name: 'challenge-read-authentication',
   text: `WITH asked AS MATERIALIZED (
-       SELECT given.*, policy, coalesce(
+       SELECT given.*, policy, seal, coalesce(
          (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id), stand_in) AS uid
        FROM ${rowsSql('rp_id text, user_id text, stand_in text')} AS given JOIN relying_party USING (rp_id)
        WHERE enabled)
-   SELECT ordinality::integer AS n, policy,
+   SELECT ordinality::integer AS n, seal AS party_seal,
           ${blockingRefusalSql({ rpId: 'asked.rp_id', uid: 'asked.uid', limit: userLimitSql('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$2::uuid', since: '$3::uuid', until: '$4::uuid' })} AS refusal_in_the_way,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status = 'active'")} AS descriptors
    FROM asked`,
@@ -90,8 +91,8 @@ export interface ReadForRegistrationInput {
 }
 
 interface ReadForRegistration {
-  readonly name: string;
-  readonly policy: RelyingPartyPolicy;
+  /** As in ReadForAuthentication. */
+  readonly party_seal: Buffer | null;
   readonly handle: Buffer;
   /** The user's passkeys that are not revoked. */
   readonly descriptors: Descriptor[] | null;
@@ -105,7 +106,7 @@ export const READ_FOR_REGISTRATION = createRowsStatement<ReadForRegistrationInpu
   name: 'challenge-read-registration',
   text: `WITH ${ASYNCHRONOUS},
      asked AS MATERIALIZED (
-       SELECT given.*, name, policy
+       SELECT given.*, seal
        FROM asynchronous, ${rowsSql('rp_id text, user_id text, new_handle bytea, now timestamptz')} AS given
          JOIN relying_party USING (rp_id)
        WHERE enabled),
@@ -117,7 +118,7 @@ export const READ_FOR_REGISTRATION = createRowsStatement<ReadForRegistrationInpu
        WHERE ordinality NOT IN (SELECT ordinality FROM known) ORDER BY rp_id, user_id
        ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
        RETURNING rp_id, user_id, handle)
-   SELECT asked.ordinality::integer AS n, name, policy, coalesce(known.handle, made.handle) AS handle,
+   SELECT asked.ordinality::integer AS n, seal AS party_seal, coalesce(known.handle, made.handle) AS handle,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status <> 'revoked'")} AS descriptors
    FROM asked LEFT JOIN known USING (ordinality)
      LEFT JOIN made ON made.rp_id = asked.rp_id AND made.user_id = asked.user_id`,

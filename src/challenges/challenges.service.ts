@@ -17,11 +17,7 @@ import { type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from 
 import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import {
-  completePolicy,
-  MAX_CREDENTIALS_PER_USER,
-  type RelyingPartyPolicy,
-} from '../relying-parties/relying-party-policy.js';
+import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
@@ -60,8 +56,8 @@ export class ChallengesService {
     const newHandle = takeRandomBytes(USER_HANDLE_BYTES);
     const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newHandle, now });
     if (!read) return this.refuseUnknown(rpId);
-    const { name, handle } = read;
-    const policy = completePolicy(read.policy);
+    const { handle } = read;
+    const { name, policy } = await this.copies.getSealed(rpId, read.party_seal);
     const exclude = (read.descriptors ?? []).map(toDescriptor);
     await this.demandPolicy(context, request, policy, exclude.length, now);
     const asked = { rpId, userId: user.id, ceremony: 'registration', policy, now } as const;
@@ -120,7 +116,8 @@ export class ChallengesService {
     const standIn = deriveStandIn({ rpId, userId }, now, this.keys);
     const read = await this.challenges.readForAuthentication.run({ rpId, userId, standIn, now });
     if (!read) return this.refuseUnknown(rpId);
-    const { policy, refusal_in_the_way: refusalInTheWay } = read;
+    const { policy } = await this.copies.getSealed(rpId, read.party_seal);
+    const { refusal_in_the_way: refusalInTheWay } = read;
     const asked = { rpId, userId, ceremony: 'authentication', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
     const known = (read.descriptors ?? []).map(toDescriptor);

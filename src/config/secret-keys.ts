@@ -9,6 +9,8 @@ import { type Config, ConfigError } from './config.js';
 export interface SecretKeys {
   /** The key of the credential-row MAC. */
   readonly binding: Buffer;
+  /** The key of the seals of relying parties. */
+  readonly relyingParty: Buffer;
   /** The key of the decoy credential ids for users without passkeys. */
   readonly decoy: Buffer;
   /**
@@ -39,6 +41,7 @@ export function readSecretKeys(config: Config): SecretKeys {
         );
   return Object.freeze({
     binding: deriveKey(master, 'credential-binding'),
+    relyingParty: deriveKey(master, 'relying-party'),
     decoy: deriveKey(master, 'decoy'),
     auditSubject: deriveKey(master, 'audit-subject'),
     approval: deriveKey(master, 'approval'),

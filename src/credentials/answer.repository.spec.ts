@@ -8,7 +8,7 @@ import {
   makeRegistrationInput,
   NOW,
   openHotPathDatabase,
-  POLICY,
+  SEAL,
 } from '../../test/support/ceremony-rows.js';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { StatementRace } from '../../test/support/statement-race.js';
@@ -70,8 +70,7 @@ describe('LOAD', () => {
       const loaded = await load(credentialId, 'u-load');
       expect(loaded).toMatchObject({
         n: 1,
-        origins: ['https://a.example'],
-        policy: POLICY,
+        party_seal: SEAL,
         handle,
         audit_uid: auditUid,
       });
@@ -85,7 +84,7 @@ describe('LOAD', () => {
     for (const answered of [credentialId, randomBytes(32), Buffer.alloc(0)]) {
       const loaded = await load(answered, 'u-without');
       expect(readCredential(loaded!)).toBeUndefined();
-      expect(loaded).toMatchObject({ policy: POLICY, handle });
+      expect(loaded).toMatchObject({ party_seal: SEAL, handle });
     }
   });
 
@@ -116,11 +115,12 @@ describe('LOAD', () => {
     }
   });
 
-  it('returns the relying party as it is now, and nothing if it is disabled or gone', async () => {
+  it('returns the seal of the relying party as it is now, and nothing if it is disabled or gone', async () => {
     const { credentialId } = await insertCredential();
-    await database.sql(`UPDATE relying_party SET origins = '{https://new.example}' WHERE rp_id = 'a.example'`);
-    expect(await load(credentialId)).toMatchObject({ origins: ['https://new.example'] });
-    await database.sql(`UPDATE relying_party SET origins = '{https://a.example}' WHERE rp_id = 'a.example'`);
+    for (const seal of [Buffer.alloc(32, 8), null, SEAL]) {
+      await database.sql(`UPDATE relying_party SET seal = $1 WHERE rp_id = 'a.example'`, [seal]);
+      expect(await load(credentialId)).toMatchObject({ party_seal: seal });
+    }
     for (const rpId of ['off.example', 'gone.example']) expect(await load(credentialId, 'u-1', rpId)).toBeUndefined();
   });
 });

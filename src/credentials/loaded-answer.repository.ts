@@ -1,6 +1,5 @@
 import type { Challenge } from '../challenges/challenge.js';
 import { createRowsStatement, rowsSql, toByteaText } from '../database/rows-statement.js';
-import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 /** The columns of a credential by the members of the entity. LOAD returns them with the prefix `c_`. */
@@ -33,8 +32,8 @@ export const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>
 
 /** What an authentication is checked against: the present relying party, the credential that the answer names (prefix `c_`) and the handle of its user. */
 export interface LoadedAnswer {
-  readonly origins: string[];
-  readonly policy: RelyingPartyPolicy;
+  /** The seal of the relying party, which says whose settings apply (RelyingPartyCopies). */
+  readonly party_seal: Buffer | null;
   readonly handle: Buffer | null;
   /** The user's pseudonym in the audit log. */
   readonly audit_uid: string | null;
@@ -63,7 +62,7 @@ export interface LoadInput {
 /** No result: the relying party does not exist or is disabled. */
 export const LOAD = createRowsStatement<LoadInput, LoadedAnswer>({
   name: 'answer-load',
-  text: `SELECT a.ordinality::integer AS n, p.origins, p.policy, h.handle, h.audit_uid,
+  text: `SELECT a.ordinality::integer AS n, p.seal AS party_seal, h.handle, h.audit_uid,
           ${Object.values(CREDENTIAL_COLUMNS)
             .map((column) => `c.${column} AS c_${column}`)
             .join(', ')}

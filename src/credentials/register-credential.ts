@@ -16,7 +16,7 @@ import { makeUuidv7 } from '../config/random.js';
 import { AnswerRepository } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
+import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ADVICE, type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
 import { chooseUserVerification } from '../webauthn/options.js';
@@ -94,11 +94,7 @@ export class RegisterCredential {
 
   /** @throws Problem relying-party-denied */
   private async getParty(rpId: string): Promise<RelyingPartyEntity> {
-    return this.parties.getEnabled(rpId).catch((error: unknown) => {
-      throw error instanceof Problem && error.slug === 'relying-party-unknown'
-        ? new Problem('relying-party-denied')
-        : error;
-    });
+    return this.parties.getEnabled(rpId).catch(denyUnknown);
   }
 
   private verify(response: RegistrationResponseDto, ceremony: Ceremony): VerifiedRegistration {

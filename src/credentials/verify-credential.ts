@@ -15,6 +15,8 @@ import { ChallengeSeal } from '../challenges/challenge-seal.js';
 import { type Challenge, describeChallenge } from '../challenges/challenge.js';
 import { AnswerRepository } from './answer.repository.js';
 import { type LoadedAnswer, readCredential } from './loaded-answer.repository.js';
+import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
+import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { ADVICE, Refusal, refuseUnless, step } from '../webauthn/refusal.js';
@@ -27,7 +29,7 @@ import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/c
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 
 /** A challenge with what its answer is checked against. */
-type Ceremony = Challenge & Pick<LoadedAnswer, 'origins' | 'policy' | 'handle' | 'audit_uid'>;
+type Ceremony = Challenge & Pick<LoadedAnswer, 'handle' | 'audit_uid'> & Pick<RelyingPartyEntity, 'origins' | 'policy'>;
 
 /**
  * Ends an authentication: opens the challenge, verifies the answer (WebAuthn L3 §7.2) and stores the new state of the
@@ -40,6 +42,7 @@ export class VerifyCredential {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly seal: ChallengeSeal,
     private readonly answers: AnswerRepository,
+    private readonly parties: RelyingPartyCopies,
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly refused: RefusedAnswerRecorder,
@@ -60,8 +63,10 @@ export class VerifyCredential {
       const credentialId = Buffer.from(response.id, 'base64url');
       const loaded = await this.answers.load({ challenge, credentialId });
       if (!loaded) throw new Problem('relying-party-denied');
-      const ceremony = { ...challenge, ...pickTerms(loaded) };
       named = readCredential(loaded);
+      const { origins, policy } = await this.parties.getSealed(challenge.rpId, loaded.party_seal).catch(denyUnknown);
+      const { handle, audit_uid } = loaded;
+      const ceremony = { ...challenge, origins, policy, handle, audit_uid };
       const credential = await this.demandUsableCredential(context, ceremony, named, response);
       const { rpId, publicKey, backupEligible } = credential;
       const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
@@ -229,10 +234,6 @@ function demandAuthenticationCeremony(challenge: Challenge, purpose: string | un
     'purpose-mismatch',
     `the purpose is ${purpose ?? 'absent'}; the purpose of the challenge is ${challenge.purpose ?? 'absent'}`,
   );
-}
-
-function pickTerms({ origins, policy, handle, audit_uid }: LoadedAnswer): Omit<Ceremony, keyof Challenge> {
-  return { origins, policy, handle, audit_uid };
 }
 
 /**

@@ -14,6 +14,7 @@ import { SealedChallenges1764800000000 } from './migrations/1764800000000-sealed
 import { SmallerIndexes1764900000000 } from './migrations/1764900000000-smaller-indexes.js';
 import { OrderWithoutTransactions1765000000000 } from './migrations/1765000000000-order-without-transactions.js';
 import { ShortLogIndexes1765010000000 } from './migrations/1765010000000-short-log-indexes.js';
+import { SealedRelyingParties1765020000000 } from './migrations/1765020000000-sealed-relying-parties.js';
 import { Approvals1765100000000 } from './migrations/1765100000000-approvals.js';
 
 const MIGRATIONS = [
@@ -30,6 +31,7 @@ const MIGRATIONS = [
   SmallerIndexes1764900000000,
   OrderWithoutTransactions1765000000000,
   ShortLogIndexes1765010000000,
+  SealedRelyingParties1765020000000,
   Approvals1765100000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';

@@ -52,6 +52,7 @@ describe('the entities and the migrations', () => {
       'challenge',
       'audit_pending',
       'audit_turn',
+      'key_check_value',
       'schema_migration',
       'spent_challenge',
       'spent_challenge_horizon',

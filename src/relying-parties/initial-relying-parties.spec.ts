@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { FakeAudit } from '../../test/support/fake-audit.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
@@ -12,6 +13,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { InitialRelyingParties } from './initial-relying-parties.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
+import { RelyingPartySeals } from './relying-party-seals.js';
 
 let database: TestDataSource;
 let directory: string;
@@ -21,7 +23,8 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   const clock = { now: () => new Date() };
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
-  parties = new RelyingPartiesService(getParties(), clock, audit, new FakeApprovals().service);
+  const seals = new RelyingPartySeals(TEST_KEYS, new FakeAudit().refusals);
+  parties = new RelyingPartiesService(getParties(), clock, audit, new FakeApprovals().service, seals);
 });
 beforeEach(() => database.sql('TRUNCATE relying_party, audit_event'));
 afterAll(async () => {

@@ -2,6 +2,7 @@ import { FakeApprovals } from '../../test/support/fake-approvals.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
@@ -10,6 +11,7 @@ import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 import { DEFAULT_POLICY } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
+import { RelyingPartySeals } from './relying-party-seals.js';
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const RP_ID = 'login.example.com';
@@ -17,6 +19,7 @@ const SETTINGS = { name: 'Example', origins: [`https://${RP_ID}`] };
 
 let database: TestDataSource;
 let now: Date;
+let seals: RelyingPartySeals;
 let parties: RelyingPartiesService;
 beforeAll(async () => {
   database = await openTestDataSource();
@@ -24,12 +27,14 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = NOW;
   const clock = { now: () => now };
+  seals = new RelyingPartySeals(TEST_KEYS, new FakeAudit().refusals);
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
   parties = new RelyingPartiesService(
     database.dataSource.getRepository(RelyingPartyEntity),
     clock,
     audit,
     new FakeApprovals().service,
+    seals,
   );
   await database.sql('TRUNCATE relying_party, audit_event');
 });
@@ -56,6 +61,7 @@ describe('a PUT of a relying party', () => {
       version: 1,
       createdAt: NOW,
       updatedAt: NOW,
+      seal: expect.any(Buffer),
     });
     expect(await parties.get(RP_ID)).toEqual(party);
   });
@@ -169,7 +175,10 @@ describe('the defaults of a policy', () => {
 
   it('are read when a policy was stored before it had a member, and the same PUT changes nothing', async () => {
     const { party } = await put();
-    await database.sql("UPDATE relying_party SET policy = policy - 'userLimits'");
+    const { userLimits, ...older } = party.policy;
+    const { seal } = seals.seal(party, older);
+    await database.sql('UPDATE relying_party SET policy = $1, seal = $2', [older, seal]);
+    expect(userLimits).toEqual(DEFAULT_POLICY.userLimits);
     expect(await parties.get(RP_ID)).toEqual(party);
     expect(await parties.list(makeAuthorizedContext())).toEqual([party]);
     expect((await put()).party).toEqual(party);

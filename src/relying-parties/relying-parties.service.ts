@@ -12,7 +12,8 @@ import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { findWarnings } from './policy-warnings.js';
 import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
-import { lockRelyingParty } from './relying-party.repository.js';
+import { findRelyingParties, lockRelyingParty } from './relying-party.repository.js';
+import { RelyingPartySeals, type StoredRelyingParty } from './relying-party-seals.js';
 import { type CompleteSettings, listChanges } from './setting-changes.js';
 
 export interface PutOutcome {
@@ -32,20 +33,22 @@ export class RelyingPartiesService implements OnModuleInit {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly audit: AuditService,
     private readonly approvals: ApprovalsService,
+    private readonly seals: RelyingPartySeals,
   ) {}
 
   onModuleInit(): void {
     this.approvals.define('relying-parties:write', (...approved) => this.putApproved(...approved));
   }
 
-  list({ relyingParties }: AuthorizedContext): Promise<RelyingPartyEntity[]> {
+  /** Lists the relying parties that the caller may act for, without those that fail their integrity check. */
+  async list({ relyingParties }: AuthorizedContext): Promise<RelyingPartyEntity[]> {
     const where = relyingParties === null ? {} : { rpId: In([...relyingParties]) };
-    return this.parties.find({ where, order: { rpId: 'ASC' }, take: 1_000 });
+    return this.seals.keepGenuine(await findRelyingParties(this.parties.manager, where));
   }
 
-  /** @throws Problem relying-party-unknown */
+  /** @throws Problem relying-party-unknown, also if the row fails its integrity check */
   async get(rpId: string): Promise<RelyingPartyEntity> {
-    const party = await this.parties.findOneBy({ rpId });
+    const [party] = await this.seals.keepGenuine(await findRelyingParties(this.parties.manager, { rpId }));
     if (!party) throw new Problem('relying-party-unknown');
     return party;
   }
@@ -59,7 +62,7 @@ export class RelyingPartiesService implements OnModuleInit {
 
   /**
    * Creates the relying party, or replaces its settings. Members that are absent take their defaults. Settings equal to
-   * the stored ones change nothing. If the access policy says so, a change that weakens the verification of ceremonies
+   * the stored ones change nothing; they replace a row that fails its integrity check. If the access policy says so, a change that weakens the verification of ceremonies
    * waits for an approval.
    *
    * @param context null: the service itself at boot
@@ -68,9 +71,9 @@ export class RelyingPartiesService implements OnModuleInit {
   put(context: AuthorizedContext | null, rpId: string, settings: PutRelyingPartyDto): Promise<PutOutcome> {
     return this.parties.manager.transaction(async (manager) => {
       await lockRelyingParty(manager, rpId);
-      const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
+      const [stored] = await findRelyingParties(manager, { rpId });
       const party = this.applySettings(rpId, stored, settings);
-      if (party === stored) return { party, created: false };
+      if (party === stored?.party) return { party, created: false };
       const approval = context && stored && (await this.requestApproval(manager, context, stored, party));
       if (approval) return { party, created: false, approval };
       await this.store(manager, context, party);
@@ -82,15 +85,18 @@ export class RelyingPartiesService implements OnModuleInit {
   private async requestApproval(
     manager: EntityManager,
     context: AuthorizedContext,
-    stored: RelyingPartyEntity,
+    stored: StoredRelyingParty,
     party: RelyingPartyEntity,
   ): Promise<ApprovalEntity | null> {
     const settings = completeSettings(party);
-    const changes = listChanges(completeSettings(stored), settings);
-    const weakens = changes.filter((change) => change.weakens).map(({ pointer }) => pointer);
+    const { version } = stored.party;
+    // Nobody knows what a row was that fails its integrity check, so anything may weaken it.
+    const genuine = this.seals.isGenuine(stored);
+    const changes = listChanges(genuine ? completeSettings(stored.party) : NO_SETTINGS, settings);
+    const weakens = changes.filter((change) => change.weakens || !genuine).map(({ pointer }) => pointer);
     if (weakens.length === 0) return null;
-    const action: ChangeAction = { version: stored.version, changes, settings };
-    const facts = { version: stored.version, weakens };
+    const action: ChangeAction = { version, changes, settings };
+    const facts = { version, weakens };
     return this.approvals.request(manager, context, {
       permission: 'relying-parties:write',
       rpId: party.rpId,
@@ -107,9 +113,10 @@ export class RelyingPartiesService implements OnModuleInit {
     const { rpId } = approval;
     const { version, settings } = JSON.parse(approval.action) as ChangeAction;
     await lockRelyingParty(manager, rpId);
-    const stored = await manager.findOneBy(RelyingPartyEntity, { rpId });
-    if (stored?.version !== version) {
-      const detail = `the relying party has changed since: its version is ${String(stored?.version ?? 0)}, not ${String(version)}`;
+    const [stored] = await findRelyingParties(manager, { rpId });
+    const present = stored?.party.version ?? 0;
+    if (present !== version) {
+      const detail = `the relying party has changed since: its version is ${String(present)}, not ${String(version)}`;
       throw new Problem('approval-state', { detail });
     }
     await this.store(manager, context, this.applySettings(rpId, stored, settings as PutRelyingPartyDto), approval);
@@ -123,7 +130,7 @@ export class RelyingPartiesService implements OnModuleInit {
     approval?: ApprovalEntity,
   ): Promise<void> {
     const { rpId } = party;
-    await manager.save(party);
+    await manager.save(this.seals.seal(party));
     const type = party.version > 1 ? 'relying-party.update' : 'relying-party.create';
     const warnings = findWarnings(party);
     const warned = warnings.length > 0 ? warnings.map(({ pointer }) => pointer) : undefined;
@@ -143,25 +150,31 @@ export class RelyingPartiesService implements OnModuleInit {
    * @throws Problem relying-party-conflict in the same cases as `put`
    */
   async propose(rpId: string, settings: PutRelyingPartyDto): Promise<RelyingPartyEntity> {
-    return this.applySettings(rpId, await this.parties.findOneBy({ rpId }), settings);
+    const [stored] = await findRelyingParties(this.parties.manager, { rpId });
+    return this.applySettings(rpId, stored, settings);
   }
 
-  /** @returns `stored` itself if the settings change nothing */
+  /** @returns the stored one itself if the settings change nothing */
   private applySettings(
     rpId: string,
-    stored: RelyingPartyEntity | null,
+    found: StoredRelyingParty | undefined,
     settings: PutRelyingPartyDto,
   ): RelyingPartyEntity {
+    const stored = found?.party;
     if (settings.version !== undefined && settings.version !== (stored?.version ?? 0)) {
       throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });
     }
     const wanted = completeSettings(settings);
-    if (stored && isDeepStrictEqual(completeSettings(stored), wanted)) return stored;
+    const same = stored && isDeepStrictEqual(completeSettings(stored), wanted);
+    if (same && this.seals.isGenuine(found)) return stored;
     const now = this.clock.now();
     const version = (stored?.version ?? 0) + 1;
     return this.parties.create({ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now });
   }
 }
+
+/** The settings that a row counts as whose own are not known. */
+const NO_SETTINGS: CompleteSettings = { name: '', origins: [], enabled: false, policy: completePolicy({}) };
 
 function completeSettings({
   name,

@@ -1,6 +1,14 @@
 import { Injectable } from '@nestjs/common';
+import { Problem } from '../http/problem.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 import type { RelyingPartyEntity } from './relying-party.entity.js';
+
+/** How a ceremony that is under way is told that its relying party does not exist any more. */
+export function denyUnknown(error: unknown): never {
+  throw error instanceof Problem && error.slug === 'relying-party-unknown'
+    ? new Problem('relying-party-denied')
+    : error;
+}
 
 const KEPT_MS = 1_000;
 const MAX_COPIES = 1_000;
@@ -32,6 +40,19 @@ export class RelyingPartyCopies {
       this.forget(rpId);
     });
     return party;
+  }
+
+  /**
+   * Returns the relying party with this seal, which a statement has just read; if another version has been stored since,
+   * that one. So the statement need not read the settings, and nobody is judged by others than the present ones.
+   *
+   * @throws Problem like getEnabled
+   */
+  async getSealed(rpId: string, seal: Buffer | null): Promise<RelyingPartyEntity> {
+    const party = await this.getEnabled(rpId);
+    if (seal && party.seal?.equals(seal)) return party;
+    this.forget(rpId);
+    return this.getEnabled(rpId);
   }
 
   /** Makes the next call read the relying party again. */

@@ -28,4 +28,8 @@ export class RelyingPartyEntity {
 
   @Column({ type: 'timestamptz', name: 'updated_at', precision: 3 })
   updatedAt: Date;
+
+  /** See RelyingPartySeals. null: a version without seals stored the row. */
+  @Column('bytea', { nullable: true })
+  seal: Buffer | null;
 }

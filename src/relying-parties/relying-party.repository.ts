@@ -1,5 +1,21 @@
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, type FindOptionsWhere } from 'typeorm';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from './relying-party-policy.js';
+import type { StoredRelyingParty } from './relying-party-seals.js';
+import { RelyingPartyEntity } from './relying-party.entity.js';
+
+/** Finds relying parties in the order of their RP IDs, at most 1,000. */
+export async function findRelyingParties(
+  manager: EntityManager,
+  where: FindOptionsWhere<RelyingPartyEntity> = {},
+): Promise<StoredRelyingParty[]> {
+  const { entities, raw } = await manager
+    .createQueryBuilder(RelyingPartyEntity, 'p')
+    .where(where)
+    .orderBy('p.rpId')
+    .limit(1_000)
+    .getRawAndEntities<{ p_policy: unknown }>();
+  return entities.map((party, index) => ({ party, policy: raw[index]!.p_policy }));
+}
 
 /**
  * Locks a relying party until the transaction ends, even one that does not exist yet. So two changes of its settings

@@ -16,6 +16,8 @@ export const NOW = new Date('2026-06-30T12:00:00.000Z');
 /** What a relying party of openHotPathDatabase has. */
 export const POLICY = { ...DEFAULT_POLICY, challengeTtlSeconds: 120 };
 export const VERSION = 3;
+/** The seal of a relying party of openHotPathDatabase. No key made it. */
+export const SEAL = Buffer.alloc(32, 7);
 
 /**
  * Opens a database with two relying parties: `a.example`, and `off.example`, which is disabled. Challenges of NOW can be
@@ -23,7 +25,14 @@ export const VERSION = 3;
  */
 export async function openHotPathDatabase(): Promise<TestDataSource> {
   const database = await openTestDataSource();
-  const party = { name: 'x', origins: ['https://a.example'], version: VERSION, createdAt: NOW, updatedAt: NOW };
+  const party = {
+    name: 'x',
+    origins: ['https://a.example'],
+    version: VERSION,
+    seal: SEAL,
+    createdAt: NOW,
+    updatedAt: NOW,
+  };
   await database.dataSource.manager.insert(RelyingPartyEntity, [
     { ...party, rpId: 'a.example', enabled: true, policy: POLICY },
     { ...party, rpId: 'off.example', enabled: false, policy: POLICY },
