@@ -8,7 +8,8 @@ import type { Answer } from './support/client.js';
 import { TestService } from './support/service.js';
 
 const ID = 'ada+lovelace/"$&"@Example.com é🔑';
-const SHORT = 'u-7';
+/** It is in no base64url text by chance. */
+const SHORT = 'u.7';
 
 let service: TestService;
 let login: Ceremonies<string>;
