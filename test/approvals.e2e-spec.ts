@@ -193,6 +193,19 @@ describe('a change of a relying party', () => {
     expect(await calls.call('operator', 'PUT', path, settings)).toMatchObject({ status: 200 });
   });
 
+  it('is refused while a hundred other requests of the caller wait at the relying party', async () => {
+    const approval = requireStatus(await put(WEAKER), 202);
+    await service.sql(
+      `INSERT INTO approval SELECT gen_random_uuid(), permission, rp_id, '{}', requested_by, requested_at, expires_at, status, NULL, NULL, NULL, mac
+         FROM approval, generate_series(1, 99) WHERE id = $1`,
+      [approval.id],
+    );
+    const weakest = { policy: { userVerification: 'discouraged' } };
+    expect(await put(weakest)).toMatchObject(makeProblem(429, 'rate-limited'));
+    await service.sql("DELETE FROM approval WHERE action = '{}'");
+    expect(await put(weakest)).toMatchObject({ status: 202 });
+  });
+
   it('is refused if the relying party has changed since', async () => {
     const approval = requireStatus(await put(WEAKER), 202);
     expect(await put({ name: 'Another' })).toMatchObject({ status: 200 });

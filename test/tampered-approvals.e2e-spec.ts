@@ -42,6 +42,7 @@ describe('a request for approval that SQL', () => {
     ['moves to another relying party', () => "rp_id = 'other.example.com'"],
     ['gives another permission', () => "permission = 'relying-parties:write'"],
     ['points to another user', ({ approval }) => `action = (SELECT action FROM approval WHERE id = '${approval.id}')`],
+    ['gives a time without end', () => "decided_at = 'infinity'"],
     ['makes pending again', () => "status = 'pending', decided_at = now()"],
     ['calls approved', () => "status = 'approved', decided_by = 'x'"],
   ])('%s is not decided, and reported', async (_, change) => {
@@ -68,6 +69,9 @@ describe('a request for approval that SQL', () => {
     expect(await calls.decide('second', { id: NOWHERE })).toMatchObject(UNKNOWN);
     const expiries = await log.events({ type: 'approval.expire' });
     expect(expiries.map(({ unmapped }) => unmapped?.['approval_id'])).not.toContain(NOWHERE);
+    const [row] = await service.sql<{ status: string }>('SELECT status FROM approval WHERE id = $1', [NOWHERE]);
+    expect(row).toEqual({ status: 'expired' });
+    expect(await tampered(NOWHERE)).not.toHaveLength(0);
   });
 
   it('restores after its use does nothing, because the user is not the same any more', async () => {

@@ -37,6 +37,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
   const countMade = (type: string): number => countType(review.changes.newest, type) - countFailed(type);
 
   add('act', countType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
+  add('act', countType(signs, 'relying-party.tampered'), 'Relying parties that fail their integrity check', 'signs');
   add('act', countType(signs, 'approval.tampered'), 'Requests for approval that fail their integrity check', 'signs');
   add('act', countType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
   add('look', countType(signs, 'risk.signal'), 'Risk signals', 'signs');
@@ -54,6 +55,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'attestation-roots.reload',
     'relying-party.create',
     'relying-party.update',
+    'relying-party.seal',
     'approval.approve',
     'schema.migrate',
     'audit.rekey',

@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,037' },
+      { name: 'Events', value: '1,039' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
       { name: 'Passkeys revoked', value: '1' },
@@ -81,10 +81,12 @@ describe('a report', () => {
       ['2026-01-07 15:00:01', 'audit.rekey', 'success', 'Passkey Manager'],
       ['2026-01-07 16:00:01', 'approval.request', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 17:00:01', 'approval.approve', 'success', 'spiffe://bank.example/second'],
+      ['2026-01-07 19:00:01', 'relying-party.seal', 'success', 'Passkey Manager'],
     ]);
     expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual([
       'credential.tampered',
       'approval.tampered',
+      'relying-party.tampered',
       'risk.signal',
       'audit.failure',
       'audit.recovery',
@@ -103,6 +105,7 @@ describe('a report', () => {
     const { remarks } = await buildSampleReport();
     expect(remarks.map(({ level, text }) => `${level} ${text}`)).toEqual([
       'act Passkey records that fail their integrity check: 1',
+      'act Relying parties that fail their integrity check: 1',
       'act Requests for approval that fail their integrity check: 1',
       'act Failures of the audit log: 1',
       'look Risk signals: 1',
@@ -113,6 +116,7 @@ describe('a report', () => {
       'look Share of authentications that were refused: 10.5 %',
       'note Confirm that each policy.reload was intended: 1',
       'note Confirm that each relying-party.create was intended: 1',
+      'note Confirm that each relying-party.seal was intended: 1',
       'note Confirm that each approval.approve was intended: 1',
       'note Confirm that each audit.rekey was intended: 1',
     ]);
@@ -121,7 +125,7 @@ describe('a report', () => {
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 886 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 888 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('151');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

@@ -38,6 +38,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'attestation-roots.reload',
     'relying-party.create',
     'relying-party.update',
+    'relying-party.seal',
   ],
   ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase'],
   ...['schema.migrate', 'audit.archive', 'audit.rekey', 'service.start', 'service.stop'],
@@ -47,6 +48,7 @@ const SIGNS: ReadonlySet<string> = new Set([
   'audit.failure',
   'audit.recovery',
   'credential.tampered',
+  'relying-party.tampered',
   'approval.tampered',
 ]);
 const CEREMONIES: ReadonlySet<string> = new Set([

@@ -6,7 +6,9 @@ BEGIN;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, passkey_manager, passkey_auditor;
 
-GRANT SELECT, INSERT, UPDATE ON relying_party TO passkey_manager;
+GRANT SELECT, INSERT ON relying_party TO passkey_manager;
+-- A relying party keeps its RP ID, so a second one with weaker settings cannot take its place.
+GRANT UPDATE (name, origins, enabled, policy, version, created_at, updated_at, seal) ON relying_party TO passkey_manager;
 -- A check value stays, so nobody who acts as the service can make it trust rows without a seal again.
 GRANT SELECT, INSERT ON key_check_value TO passkey_manager;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manager;

@@ -35,11 +35,16 @@ export class ApprovalSeal {
 
   private computeMac(approval: Omit<ApprovalEntity, 'mac'>): Buffer {
     const { id, permission, rpId, action, requestedBy, status, decidedBy, reason } = approval;
-    const times = [approval.requestedAt, approval.expiresAt, approval.decidedAt].map((time) => time?.getTime() ?? null);
+    const times = [approval.requestedAt, approval.expiresAt, approval.decidedAt].map(toMilliseconds);
     return this.hmac(['approval', id, permission, rpId, action, requestedBy, status, decidedBy, reason, ...times]);
   }
 
   private hmac(parts: readonly (string | number | null)[]): Buffer {
     return createHmac('sha256', this.keys.approval).update(JSON.stringify(parts)).digest();
   }
+}
+
+/** SQL may have set `infinity`, which `pg` reads as a number. No seal has such a time. */
+function toMilliseconds(time: Date | number | null): number | string | null {
+  return time instanceof Date ? time.getTime() : time === null ? null : String(time);
 }

@@ -51,14 +51,15 @@ export class ApprovalRepository {
     return query.getMany();
   }
 
-  /** Finds the pending request of the same caller for the same action. */
-  findSame(manager: EntityManager, wanted: Omit<ApprovalEntity, 'mac'>): Promise<ApprovalEntity[]> {
-    const { permission, rpId, action, requestedBy, requestedAt } = wanted;
+  /** Finds the pending requests of the same caller for the same relying party, at most `limit`. */
+  findPending(manager: EntityManager, wanted: Omit<ApprovalEntity, 'mac'>, limit: number): Promise<ApprovalEntity[]> {
+    const { permission, rpId, requestedBy, requestedAt } = wanted;
     return manager
       .createQueryBuilder(ApprovalEntity, 'a')
       .where("a.status = 'pending' AND a.expires_at > :requestedAt AND a.rp_id = :rpId AND a.permission = :permission")
-      .andWhere('a.requested_by = :requestedBy AND a.action = :action')
-      .setParameters({ permission, rpId, action, requestedBy, requestedAt })
+      .andWhere('a.requested_by = :requestedBy')
+      .setParameters({ permission, rpId, requestedBy, requestedAt })
+      .limit(limit)
       .getMany();
   }
 

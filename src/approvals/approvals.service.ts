@@ -36,6 +36,10 @@ export interface WantedAction {
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
+/** The most requests of a caller that may wait at a relying party. Nobody reads more. */
+const MOST_PENDING = 100;
+const RETRY_SECONDS = 60;
+
 /** Keeps requests for approval, and runs the action of a request when another identity approves it. */
 @Injectable()
 export class ApprovalsService {
@@ -63,6 +67,7 @@ export class ApprovalsService {
    * caller, made again while it is pending, is the one that stands.
    *
    * @returns null if the access policy lets the caller do it alone
+   * @throws Problem rate-limited if too many requests of the caller are pending
    */
   async request(
     manager: EntityManager,
@@ -80,9 +85,13 @@ export class ApprovalsService {
         ...{ status: 'pending' as const, decidedBy: null, decidedAt: null, reason: null },
       }),
     );
-    const same = await this.approvals.findSame(manager, approval);
-    const standing = same.find((each) => this.seal.isGenuine(each));
+    const pending = await this.approvals.findPending(manager, approval, MOST_PENDING);
+    const standing = pending.find((each) => each.action === approval.action && this.seal.isGenuine(each));
     if (standing) return standing;
+    if (pending.length === MOST_PENDING) {
+      const detail = `${String(MOST_PENDING)} requests of this caller wait for a decision at ${rpId}`;
+      throw new Problem('rate-limited', { retryAfter: RETRY_SECONDS, detail });
+    }
     await manager.insert(ApprovalEntity, approval);
     const told = { requested_permission: permission, expires_at: approval.expiresAt.toISOString(), ...facts };
     const entry = { outcome: 'success', rpId, userId, approvalId: approval.id, facts: told } as const;

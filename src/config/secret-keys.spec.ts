@@ -30,9 +30,9 @@ describe('a secret key file gives keys that', () => {
     const derived = (purpose: string): Buffer =>
       Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
     const keys = readSecretKeys(createConfig(base64(MASTER)));
-    const purposes = ['credential-binding', 'decoy', 'audit-subject', 'approval'];
-    const [binding, decoy, auditSubject, approval] = purposes.map(derived);
-    expect(keys).toEqual({ binding, decoy, auditSubject, approval, challenges: [derived('challenge')] });
+    const purposes = ['credential-binding', 'relying-party', 'decoy', 'audit-subject', 'approval'];
+    const [binding, relyingParty, decoy, auditSubject, approval] = purposes.map(derived);
+    expect(keys).toEqual({ binding, relyingParty, decoy, auditSubject, approval, challenges: [derived('challenge')] });
     expect(Object.isFrozen(keys)).toBe(true);
   });
 

@@ -7,7 +7,7 @@ const ALL = 'SELECT INSERT UPDATE DELETE TRUNCATE';
 
 /** Every table of the schema, and the privileges of each role on it. */
 const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: string }> = {
-  relying_party: { service: 'SELECT INSERT UPDATE', auditor: '', migrator: ALL },
+  relying_party: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   key_check_value: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   user_handle: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
   approval: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },

@@ -12,7 +12,7 @@ import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { findWarnings } from './policy-warnings.js';
 import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
-import { findRelyingParties, lockRelyingParty } from './relying-party.repository.js';
+import { findRelyingParties, lockRelyingParty, storeRelyingParty } from './relying-party.repository.js';
 import { RelyingPartySeals, type StoredRelyingParty } from './relying-party-seals.js';
 import { type CompleteSettings, listChanges } from './setting-changes.js';
 
@@ -62,8 +62,8 @@ export class RelyingPartiesService implements OnModuleInit {
 
   /**
    * Creates the relying party, or replaces its settings. Members that are absent take their defaults. Settings equal to
-   * the stored ones change nothing; they replace a row that fails its integrity check. If the access policy says so, a change that weakens the verification of ceremonies
-   * waits for an approval.
+   * the stored ones change nothing, unless the row fails its integrity check. If the access policy says so, a change that
+   * weakens the verification of ceremonies waits for an approval.
    *
    * @param context null: the service itself at boot
    * @throws Problem relying-party-conflict if `settings.version` is not the stored version
@@ -130,7 +130,7 @@ export class RelyingPartiesService implements OnModuleInit {
     approval?: ApprovalEntity,
   ): Promise<void> {
     const { rpId } = party;
-    await manager.save(this.seals.seal(party));
+    await storeRelyingParty(manager, this.seals.seal(party));
     const type = party.version > 1 ? 'relying-party.update' : 'relying-party.create';
     const warnings = findWarnings(party);
     const warned = warnings.length > 0 ? warnings.map(({ pointer }) => pointer) : undefined;
@@ -165,12 +165,18 @@ export class RelyingPartiesService implements OnModuleInit {
       throw new Problem('relying-party-conflict', { detail: `its version is ${String(stored?.version ?? 0)}` });
     }
     const wanted = completeSettings(settings);
-    const same = stored && isDeepStrictEqual(completeSettings(stored), wanted);
-    if (same && this.seals.isGenuine(found)) return stored;
+    const genuine = found !== undefined && this.seals.isGenuine(found);
+    if (stored && genuine && isDeepStrictEqual(completeSettings(stored), wanted)) return stored;
     const now = this.clock.now();
-    const version = (stored?.version ?? 0) + 1;
-    return this.parties.create({ rpId, ...wanted, version, createdAt: stored?.createdAt ?? now, updatedAt: now });
+    const createdAt = stored && genuine ? stored.createdAt : now;
+    const version = stored ? nextVersion(stored.version) : 1;
+    return this.parties.create({ rpId, ...wanted, version, createdAt, updatedAt: now });
   }
+}
+
+/** SQL may have set any number, and the column holds none that is larger. */
+function nextVersion(version: number): number {
+  return version >= 1 && version < 2_147_483_647 ? version + 1 : 1;
 }
 
 /** The settings that a row counts as whose own are not known. */

@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource, EntityManager } from 'typeorm';
+import { type DataSource, type EntityManager, IsNull } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import { ConfigError } from '../config/config.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { findRelyingParties } from './relying-party.repository.js';
-import { RelyingPartySeals } from './relying-party-seals.js';
+import { RelyingPartySeals, type StoredRelyingParty } from './relying-party-seals.js';
 
 /**
  * Compares the key that seals rows with the check value in the database, before the service starts. At the first start
@@ -34,14 +34,18 @@ export class RelyingPartyAdoption implements OnModuleInit {
   }
 
   private async adopt(manager: EntityManager): Promise<void> {
-    for (const { party, policy } of await findRelyingParties(manager)) {
-      if (party.seal !== null) continue;
-      const { rpId, version, name, origins, enabled } = party;
-      const { seal } = this.seals.seal(party, policy);
-      await manager.query('UPDATE relying_party SET seal = $2 WHERE rp_id = $1', [rpId, seal]);
-      const facts = { version, name, origins, enabled, policy };
-      await this.audit.record(null, { type: 'relying-party.seal', outcome: 'success', rpId, facts }, manager);
+    let unsealed = await findRelyingParties(manager, { seal: IsNull() });
+    for (; unsealed.length > 0; unsealed = await findRelyingParties(manager, { seal: IsNull() })) {
+      for (const each of unsealed) await this.sealFirst(manager, each);
     }
+  }
+
+  private async sealFirst(manager: EntityManager, { party, policy }: StoredRelyingParty): Promise<void> {
+    const { rpId, version, name, origins, enabled } = party;
+    const { seal } = this.seals.seal(party, policy);
+    await manager.query('UPDATE relying_party SET seal = $2 WHERE rp_id = $1', [rpId, seal]);
+    const facts = { version, name, origins, enabled, policy };
+    await this.audit.record(null, { type: 'relying-party.seal', outcome: 'success', rpId, facts }, manager);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { Problem } from '../http/problem.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 import type { RelyingPartyEntity } from './relying-party.entity.js';
@@ -26,11 +26,15 @@ interface Copy {
 export class RelyingPartyCopies {
   private readonly copies = new Map<string, Copy>();
 
-  constructor(private readonly parties: RelyingPartiesService) {}
+  /** @param now milliseconds of a clock that never goes back */
+  constructor(
+    private readonly parties: RelyingPartiesService,
+    @Optional() private readonly now: () => number = () => performance.now(),
+  ) {}
 
   /** @throws Problem relying-party-unknown; relying-party-denied if it is switched off */
   getEnabled(rpId: string): Promise<RelyingPartyEntity> {
-    const now = performance.now();
+    const now = this.now();
     const known = this.copies.get(rpId);
     if (known && now - known.readAt < KEPT_MS) return known.party;
     const party = this.parties.getEnabled(rpId);

@@ -70,7 +70,8 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
  * Gives every absent member of a policy its default, at both levels, and keeps the values within the present bounds. So
  * a caller can PUT a policy as it got it, even if the policy was stored under wider bounds.
  */
-export function completePolicy(policy: Partial<RelyingPartyPolicy>): RelyingPartyPolicy {
+export function completePolicy(stored: Partial<RelyingPartyPolicy> | null): RelyingPartyPolicy {
+  const policy = stored ?? {};
   const merged = Object.entries(DEFAULT_POLICY).map(([member, standard]: [string, unknown]) => {
     const value = policy[member as keyof RelyingPartyPolicy] as unknown;
     const nested = typeof standard === 'object' && standard !== null && !Array.isArray(standard);

@@ -10,6 +10,7 @@ import { AuditService } from '../audit/audit.service.js';
 import type { SecretKeys } from '../config/secret-keys.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
+import { DEFAULT_POLICY } from './relying-party-policy.js';
 import { RelyingPartyAdoption } from './relying-party-adoption.js';
 import { RelyingPartyCopies } from './relying-party-copies.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
@@ -40,7 +41,7 @@ beforeEach(async () => {
     new FakeApprovals().service,
     seals,
   );
-  copies = new RelyingPartyCopies(parties);
+  copies = new RelyingPartyCopies(parties, () => 0);
   for (const rpId of [RP_ID, OTHER]) await parties.put(null, rpId, SETTINGS);
 });
 afterAll(() => database.close());
@@ -65,6 +66,11 @@ const CHANGES = [
   `policy = policy - 'attestation'`,
   `policy = policy || '{"extra": true}'`,
   `policy = '{}'`,
+  `policy = 'null'`,
+  `policy = '[]'`,
+  `policy = policy || '{"backup": 1e400}'`,
+  `policy = policy || '{"authenticators": null}'`,
+  `created_at = 'infinity'`,
   'version = version + 1',
   `created_at = created_at - interval '1 ms'`,
   `updated_at = updated_at + interval '1 ms'`,
@@ -87,12 +93,12 @@ describe('a relying party that SQL changed', () => {
     );
   });
 
-  it.each(['enabled = FALSE', 'seal = NULL'])(
+  it.each([...CHANGES.filter((change) => !change.startsWith('rp_id')), 'version = 2147483647', 'version = -1'])(
     'is as it should be after a PUT, even of the same settings: %s',
     async (change) => {
       await update(change);
       await parties.put(null, RP_ID, SETTINGS);
-      expect(await parties.get(RP_ID)).toMatchObject({ ...SETTINGS, enabled: true, version: 2 });
+      expect(await parties.get(RP_ID)).toMatchObject({ ...SETTINGS, enabled: true, policy: DEFAULT_POLICY });
     },
   );
 });
@@ -127,6 +133,20 @@ describe('the first start of a version with seals', () => {
     await adopt();
     expect(await listNames()).toEqual([RP_ID, OTHER]);
     expect(await listSealed()).toEqual([RP_ID]);
+  });
+
+  it('seals more relying parties than one read returns', async () => {
+    await database.sql(`INSERT INTO relying_party SELECT 'rp' || i || '.example', 'n', '{}', TRUE, '{}', 1, now(), now()
+      FROM generate_series(1, 1005) AS i`);
+    await adopt();
+    expect(await listSealed()).toHaveLength(1_005);
+  });
+
+  it('accepts a later PUT of a relying party whose policy lacks members', async () => {
+    await update(`seal = NULL, policy = policy - 'userLimits'`);
+    await adopt();
+    await parties.put(null, RP_ID, { ...SETTINGS, name: 'New' });
+    expect(await parties.get(RP_ID)).toMatchObject({ name: 'New', version: 2 });
   });
 
   it('is once, so a seal that is removed later stays missing', async () => {

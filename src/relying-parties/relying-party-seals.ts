@@ -30,7 +30,8 @@ export class RelyingPartySeals {
 
   isGenuine(stored: StoredRelyingParty): boolean {
     const { seal } = stored.party;
-    return seal?.length === SEAL_BYTES && timingSafeEqual(seal, computeSeal(this.keys.relyingParty, stored));
+    const computed = computeSealOfAny(this.keys.relyingParty, stored);
+    return seal?.length === SEAL_BYTES && computed !== undefined && timingSafeEqual(seal, computed);
   }
 
   /** Keeps the relying parties that are as the service wrote them. The audit log records each of the others first. */
@@ -55,6 +56,15 @@ export class RelyingPartySeals {
 }
 
 const SEAL_BYTES = 32;
+
+/** @returns undefined for values that the service never stores and RFC 8785 has no form for, such as a number beyond doubles */
+function computeSealOfAny(key: Buffer, stored: StoredRelyingParty): Buffer | undefined {
+  try {
+    return computeSeal(key, stored);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Computes the HMAC-SHA-256 over everything that the row says. RFC 8785 makes the policy one text. */
 function computeSeal(key: Buffer, { party, policy }: StoredRelyingParty): Buffer {

@@ -6,7 +6,7 @@ import { RelyingPartyEntity } from './relying-party.entity.js';
 /** Finds relying parties in the order of their RP IDs, at most 1,000. */
 export async function findRelyingParties(
   manager: EntityManager,
-  where: FindOptionsWhere<RelyingPartyEntity> = {},
+  where: FindOptionsWhere<RelyingPartyEntity>,
 ): Promise<StoredRelyingParty[]> {
   const { entities, raw } = await manager
     .createQueryBuilder(RelyingPartyEntity, 'p')
@@ -23,6 +23,17 @@ export async function findRelyingParties(
  */
 export async function lockRelyingParty(manager: EntityManager, rpId: string): Promise<void> {
   await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
+}
+
+/** Stores every column, also those that look as before: SQL may have changed the row. */
+export async function storeRelyingParty(manager: EntityManager, party: RelyingPartyEntity): Promise<void> {
+  await manager
+    .createQueryBuilder()
+    .insert()
+    .into(RelyingPartyEntity)
+    .values(party)
+    .orUpdate(['name', 'origins', 'enabled', 'policy', 'version', 'created_at', 'updated_at', 'seal'], ['rp_id'])
+    .execute();
 }
 
 /** SQL: a limit of the relying party. A policy that was stored before there were limits has the default. */

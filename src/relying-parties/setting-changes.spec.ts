@@ -50,7 +50,12 @@ const PAIRS: [pointer: string, strong: Policy, weak: Policy][] = [
   ['/policy/backupEligibilityChange', {}, { backupEligibilityChange: 'accept-growth' }],
   ['/policy/allowSha1Tpm', {}, { allowSha1Tpm: true }],
   ['/policy/crossOrigin/allow', {}, { crossOrigin: { allow: true } }],
-  ['/policy/crossOrigin/topOrigins', {}, { crossOrigin: { topOrigins: ['https://shop.example'] } }],
+  ['/policy/crossOrigin/topOrigins', { crossOrigin: { topOrigins: ['https://shop.example'] } }, {}],
+  [
+    '/policy/crossOrigin/topOrigins',
+    { crossOrigin: { topOrigins: ['https://shop.example'] } },
+    { crossOrigin: { topOrigins: ['https://shop.example', 'https://partner.example'] } },
+  ],
   ['/policy/identityProof/required', {}, { identityProof: { required: false } }],
   ['/policy/identityProof/maxAgeSeconds', {}, { identityProof: { maxAgeSeconds: 901 } }],
   ['/policy/userLimits/challengesPerMinute', {}, { userLimits: { challengesPerMinute: 121 } }],
@@ -67,6 +72,19 @@ describe('a change of settings', () => {
   it('to another set of synced passkeys weakens the verification, to fewer does not', () => {
     expect(listChanges(withPolicy({ backup: 'synced' }), withPolicy({}))).toMatchObject([{ weakens: true }]);
     expect(listChanges(withPolicy({}), withPolicy({ backup: 'synced' }))).toMatchObject([{ weakens: false }]);
+  });
+
+  it('to a list of allowed models weakens the verification where unknown models are denied, because it lets them in', () => {
+    const [strict, listed] = [{ unknown: 'deny' }, { unknown: 'deny', allow: [MODEL] }];
+    expect(listChanges(withPolicy({ authenticators: strict }), withPolicy({ authenticators: listed }))).toMatchObject([
+      { pointer: '/policy/authenticators/allow', weakens: true },
+    ]);
+  });
+
+  it('that switches the relying party on weakens the verification, and off does not', () => {
+    const off = { ...SETTINGS, enabled: false };
+    expect(listChanges(off, SETTINGS)).toMatchObject([{ pointer: '/enabled', weakens: true }]);
+    expect(listChanges(SETTINGS, off)).toMatchObject([{ pointer: '/enabled', weakens: false }]);
   });
 
   it('of the origins weakens the verification if it adds one', () => {

@@ -6,7 +6,8 @@ import type { RelyingPartyEntity } from './relying-party.entity.js';
 /** Settings in which every member has its value. */
 export type CompleteSettings = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
 
-type Weakens = (before: unknown, after: unknown) => boolean;
+/** @param members all members before the change */
+type Weakens = (before: unknown, after: unknown, members: Members) => boolean;
 
 /** True if the value goes down this list, whose first entry is the strictest. */
 const goesDown =
@@ -16,15 +17,23 @@ const goesDown =
 
 /** True if a list has an entry that it had not. */
 const adds: Weakens = (before, after) => listOf(after).some((entry) => !listOf(before).includes(entry));
-const removes: Weakens = (before, after) => adds(after, before);
+const removes: Weakens = (before, after, members) => adds(after, before, members);
 const rises: Weakens = (before, after) => Number(after) > Number(before);
 const isSwitchedTo =
   (weak: boolean): Weakens =>
   (before, after) =>
     before !== weak && after === weak;
 
-/** An absent list allows every model, so it is the widest. */
-const allowsMore: Weakens = (before, after) => before !== undefined && (after === undefined || adds(before, after));
+/** An absent list allows every model that `unknown` allows. A list allows its models, also unknown ones. */
+const allowsMore: Weakens = (before, after, members) => {
+  if (after === undefined) return true;
+  const everyModel = before === undefined && members.get('/policy/authenticators/unknown') === 'allow';
+  return !everyModel && adds(before, after, members);
+};
+
+/** An empty list allows every top origin. */
+const framesMore: Weakens = (before, after, members) =>
+  listOf(before).length > 0 && (listOf(after).length === 0 || adds(before, after, members));
 
 /** `any` accepts the passkeys of both other rules, and a synced passkey leaves its device. */
 const acceptsMore: Weakens = (before, after) => before !== 'any' && after !== 'device-bound' && after !== before;
@@ -32,6 +41,7 @@ const acceptsMore: Weakens = (before, after) => before !== 'any' && after !== 'd
 /** The members of the settings whose change can weaken the verification of a ceremony, by their pointers. */
 const WEAKENS: Readonly<Record<string, Weakens>> = {
   '/origins': adds,
+  '/enabled': isSwitchedTo(true),
   '/policy/userVerification': goesDown('required', 'preferred', 'discouraged'),
   '/policy/attestation/conveyance': goesDown('enterprise', 'direct', 'indirect', 'none'),
   '/policy/attestation/trust': goesDown('trusted', 'any'),
@@ -46,7 +56,7 @@ const WEAKENS: Readonly<Record<string, Weakens>> = {
   '/policy/backupEligibilityChange': goesDown('reject', 'accept-growth'),
   '/policy/allowSha1Tpm': isSwitchedTo(true),
   '/policy/crossOrigin/allow': isSwitchedTo(true),
-  '/policy/crossOrigin/topOrigins': adds,
+  '/policy/crossOrigin/topOrigins': framesMore,
   '/policy/identityProof/required': isSwitchedTo(false),
   '/policy/identityProof/maxAgeSeconds': rises,
   '/policy/userLimits/challengesPerMinute': rises,
@@ -54,7 +64,7 @@ const WEAKENS: Readonly<Record<string, Weakens>> = {
 };
 
 /** The members that cannot weaken the verification. A spec demands that each member is in one of the two lists. */
-export const HARMLESS = ['/name', '/enabled', '/policy/residentKey', '/policy/maxCredentialsPerUser'];
+export const HARMLESS = ['/name', '/policy/residentKey', '/policy/maxCredentialsPerUser'];
 
 /** The pointers of the members that can weaken the verification. */
 export const WEAKENING = Object.keys(WEAKENS);
@@ -65,7 +75,7 @@ export function listChanges(stored: CompleteSettings, wanted: CompleteSettings):
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((pointer) => {
     const [was, is] = [before.get(pointer), after.get(pointer)];
     if (isDeepStrictEqual(was, is)) return [];
-    const weakens = WEAKENS[pointer]?.(was, is) ?? false;
+    const weakens = WEAKENS[pointer]?.(was, is, before) ?? false;
     return [{ pointer, before: was ?? null, after: is ?? null, weakens }];
   });
 }

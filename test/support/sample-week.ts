@@ -98,6 +98,14 @@ function administration(add: Add): void {
   add(64, { type: 'approval.request', ...approval }, caller('operator'));
   add(65, { type: 'approval.approve', ...approval }, caller('second'));
   add(66, { type: 'approval.tampered', ...approval, outcome: 'failure', detail: 'the row was changed' });
+  const sealed = {
+    type: 'relying-party.seal',
+    outcome: 'success',
+    rpId: 'shop.example',
+    facts: { version: 1 },
+  } as const;
+  add(67, sealed, null);
+  add(68, { ...sealed, type: 'relying-party.tampered', outcome: 'failure', detail: 'the row was changed' });
   add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));

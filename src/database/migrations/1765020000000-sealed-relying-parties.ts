@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * Gives relying parties a seal, and the database a check value of the key that seals. The service fills both at its first
- * start (src/relying-parties/relying-party-adoption.ts). The previous version stores relying parties without a seal: put a
+ * start (src/relying-parties/relying-party-adoption.ts). The previous version stores relying parties with no seal or an old one: put a
  * relying party again that is changed while replicas are replaced.
  */
 export class SealedRelyingParties1765020000000 implements MigrationInterface {
