@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -33,6 +33,7 @@ async function start(name: string, keys: string): Promise<TestService> {
   const replica = await TestService.start({
     ...(first && { databaseUrl: () => Promise.resolve(first.database.url) }),
     env: {
+      ...(first && { PASSKEY_BINDING_KEY_FILE: join(dirname(first.pki.directory), 'binding.key') }),
       PASSKEY_AUDIT_KEY_FILE: join(directory, name),
       PASSKEY_AUDIT_ANCHOR_FILE: join(directory, `${name}.notes`),
     },

@@ -47,7 +47,7 @@ const sumOf = (pattern: RegExp): number =>
 describe('an authentication under load', () => {
   it.each([
     ['its event', /^audit_event$/, 2_060],
-    ['the index entries of its event', /^audit_event_/, 330],
+    ['the index entries of its event', /^audit_event_/, 350],
     ['its leaf and the hashes and checkpoints over it, with indexes', /^audit_(leaf|node|checkpoint)/, 215],
     ['its spent challenge, until the next day', /^spent_challenge/, 90],
     ['a pending event, until the next vacuum', /^audit_pending$/, 100],

@@ -10,7 +10,7 @@ import { Problem } from '../http/problem.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
-import { equalsSql, parseIdTime, toFirstId } from '../audit/audit-event.repository.js';
+import { equalsSql, parseIdTime, toFirstId, typeEqualsSql } from '../audit/audit-event.repository.js';
 import { LogRepository } from './log.repository.js';
 import { deriveStandIn, findUserIds, listPseudonyms, type Pseudonym } from '../audit/pseudonyms.js';
 
@@ -46,7 +46,8 @@ export class AuditReader {
     if (outcome) select.andWhere('e.outcome = :outcome', { outcome });
     if (credentialId) select.andWhere(credentialSql(credentialId), { credentialId });
     for (const [column, value] of Object.entries(columns) as [string, string | undefined][]) {
-      if (value !== undefined) select.andWhere(equalsSql(`e.${column}`, `:${column}`), { [column]: value });
+      const sql = column === 'type' ? typeEqualsSql : equalsSql;
+      if (value !== undefined) select.andWhere(sql(`e.${column}`, `:${column}`), { [column]: value });
     }
     const rows =
       userId === undefined

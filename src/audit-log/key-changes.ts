@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { equalsSql } from '../audit/audit-event.repository.js';
+import { typeEqualsSql } from '../audit/audit-event.repository.js';
 import { AuditService } from '../audit/audit.service.js';
 import type { VerifierKey } from '../tlog/keys.js';
 import type { AuditCheckpointEntity } from './log.entities.js';
 import { LOG_KEYS, type LogKeys, selectKeys } from './log-keys.js';
 
 const FIND_NEWEST = `SELECT event FROM audit_event
-  WHERE ${equalsSql('type', `'audit.rekey'`)} ORDER BY id DESC LIMIT 1`;
+  WHERE ${typeEqualsSql('type', `'audit.rekey'`)} ORDER BY id DESC LIMIT 1`;
 
 /**
  * Records a change of the audit key: that a process signs with other keys than those of the newest checkpoint. The log

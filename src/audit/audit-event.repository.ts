@@ -79,9 +79,16 @@ export function pseudonymSql(firstParameter: number): string {
  *
  * @param hash SQL function that the index of the column hashes by
  */
-export function equalsSql(column: string, value: string, hash = 'hashtextextended'): string {
-  return `(${hash}(${column}, 0) = ${hash}(${value}, 0) AND ${column} = ${value})`;
+export function equalsSql(column: string, value: string, hash = 'hashtextextended', seed = 0): string {
+  return `(${hash}(${column}, ${String(seed)}) = ${hash}(${value}, ${String(seed)}) AND ${column} = ${value})`;
 }
+
+/** SQL: true if an event is of a type. The index of types has a seed of its own (ShortLogIndexes). */
+export function typeEqualsSql(column: string, value: string): string {
+  return equalsSql(column, value, undefined, TYPE_SEED);
+}
+
+const TYPE_SEED = 12;
 
 /** SQL: the RFC 6962 leaf hash of an event (§2.1). */
 export function leafHashSql(event: string): string {

@@ -44,7 +44,7 @@ describe('plans do not grow with the tables:', () => {
       ${insertSpentSql(50_000, 'now()')};
       INSERT INTO user_handle SELECT 'rp' || i % 5, 'u' || i, '', now() FROM generate_series(1, 50000) i;
       INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id)
-        SELECT (lpad(to_hex((extract(epoch FROM now() + i % 150 * interval '1 day') * 1000)::bigint), 12, '0')
+        SELECT (lpad(to_hex((extract(epoch FROM date_trunc('month', now()) + i % 150 * interval '1 day') * 1000)::bigint), 12, '0')
                 || left(md5(i::text), 20))::uuid, '', '',
           (ARRAY['challenge.issue', 'credential.verify', 'credential.verify', 'challenge.limit'])[1 + i % 4],
           (ARRAY['success', 'success', 'failure', 'failure'])[1 + i % 4], 'rp' || i % 3, 'u' || i % 1000

@@ -7,9 +7,8 @@ import { MOVE_AGAIN } from './1765000000000-order-without-transactions.js';
  * hash are never mixed up (`equalsSql` in src/audit/audit-event.repository.ts). Lists of the previous version read the
  * log without an index until its replicas are replaced.
  *
- * The most frequent type of event, that of authentications, has an index of its own. Its entries need no type, and new ones
- * go to its right end, where PostgreSQL fills pages. In the index of all types they would go into the middle and leave
- * pages half empty.
+ * Nearly all events are authentications. With the seed 12 their type has the greatest hash of all types, so new ones go to
+ * the right end of the index of types, where PostgreSQL fills pages. In the middle they would leave pages half empty.
  *
  * If the log is large already, make the indexes before the migration with CREATE INDEX CONCURRENTLY, which locks nobody
  * out, on each partition of `audit_event` by any name. The migration uses an index that exists.
@@ -21,8 +20,7 @@ export class ShortLogIndexes1765010000000 implements MigrationInterface {
     await runner.query(MOVE_AGAIN);
     await runner.query(`DROP INDEX ${LISTS}`);
     await runner.query(`
-      CREATE INDEX audit_event_type ON audit_event (hashtextextended(type, 0), id) WHERE type <> 'credential.verify';
-      CREATE INDEX audit_event_authentication ON audit_event (id) WHERE type = 'credential.verify';
+      CREATE INDEX audit_event_type ON audit_event (hashtextextended(type, 12), id);
       CREATE INDEX audit_event_actor ON audit_event (hashtextextended(actor, 0), id) WHERE actor IS NOT NULL;
       CREATE INDEX audit_event_rp ON audit_event (hashtextextended(rp_id, 0), id) WHERE rp_id IS NOT NULL;
       CREATE INDEX audit_event_user ON audit_event (hashtextextended(user_id, 0), id) WHERE user_id IS NOT NULL;
@@ -35,7 +33,7 @@ export class ShortLogIndexes1765010000000 implements MigrationInterface {
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(MOVE_AGAIN);
-    await runner.query(`DROP INDEX audit_event_authentication, ${LISTS}`);
+    await runner.query(`DROP INDEX ${LISTS}`);
     await runner.query(`
       CREATE INDEX audit_event_type ON audit_event (type, id);
       CREATE INDEX audit_event_actor ON audit_event (actor, id);
