@@ -12,7 +12,6 @@ const RP_ID = 'login.example.com';
 /** The longest token that the contract allows. */
 const MAX_CHARACTERS = 4_096;
 /** The first bytes, which are the same in all tokens of an hour. */
-const HEADER_BYTES = 9;
 const [OLD, NEW] = [randomBytes(32), randomBytes(32)];
 
 const clock = new FakeClock();
@@ -157,9 +156,9 @@ describe('a sealed challenge', () => {
     ];
     for (let length = 0; length < one.length; length += 1) {
       expect(isOpenedBy(seal, one.subarray(0, length).toString('base64url'))).toBe(false);
-      expect(
-        isOpenedBy(seal, Buffer.concat([one.subarray(0, length), two.subarray(length)]).toString('base64url')),
-      ).toBe(length <= HEADER_BYTES);
+      const joined = Buffer.concat([one.subarray(0, length), two.subarray(length)]);
+      // Bytes of both may be the same by chance, so the joined one may be one of them.
+      expect(isOpenedBy(seal, joined.toString('base64url'))).toBe([one, two].some((whole) => joined.equals(whole)));
     }
     expect(isOpenedBy(seal, Buffer.concat([one, Buffer.alloc(1)]).toString('base64url'))).toBe(false);
   });
