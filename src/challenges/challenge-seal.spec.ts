@@ -11,7 +11,6 @@ const TTL_SECONDS = 300;
 const RP_ID = 'login.example.com';
 /** The longest token that the contract allows. */
 const MAX_CHARACTERS = 4_096;
-/** The first bytes, which are the same in all tokens of an hour. */
 const [OLD, NEW] = [randomBytes(32), randomBytes(32)];
 
 const clock = new FakeClock();
