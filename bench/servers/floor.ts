@@ -39,6 +39,7 @@ const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 const data = Buffer.alloc(69, 1);
 const signature = sign('sha256', data, privateKey);
 
+pg.defaults.parseInt8 = true;
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: 16 });
 const through = adaptPool(pool);
 /** Gives the event an id of its own. */
