@@ -9,9 +9,12 @@ import {
   ApprovalCalls,
   APPROVALS,
   IDENTITIES,
+  NOWHERE,
   RP_ID,
   SERVICES,
   TTL_SECONDS,
+  STATE,
+  UNKNOWN,
 } from './support/approvals.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
@@ -25,10 +28,6 @@ interface Party {
   version: number;
   policy: { userVerification: string };
 }
-
-const STATE = makeProblem(409, 'approval-state');
-const UNKNOWN = makeProblem(404, 'approval-unknown');
-const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 
 let service: TestService;
 let login: Ceremonies<string>;

@@ -1,5 +1,5 @@
 import { Authenticator } from './authenticator/authenticator.js';
-import type { Credential, Page } from './bodies.js';
+import { type Credential, makeProblem, type Page } from './bodies.js';
 import { requireStatus } from './ceremonies.js';
 import type { Answer } from './client.js';
 import { toSpiffeId, type TestService } from './service.js';
@@ -19,6 +19,11 @@ export interface Approval {
 }
 
 export const RP_ID = 'login.example.com';
+
+export const STATE = makeProblem(409, 'approval-state');
+export const UNKNOWN = makeProblem(404, 'approval-unknown');
+/** The id of no request. */
+export const NOWHERE = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 
 /** The identities that the policy names beside development's. */
 export const IDENTITIES = ['helpdesk', 'second', 'third'];
