@@ -171,6 +171,24 @@ describe('a registration that is under way when its user is erased', () => {
 });
 
 describe('the pseudonym of a user in the log', () => {
+  it.each(['mary', 'nobody-yet'])('is that of the challenge’s user when the answer is another’s: %s', async (asked) => {
+    const grace = new Authenticator();
+    await login.register('grace-h', grace);
+    await login.register('mary', new Authenticator());
+    const { challengeId, publicKey } = requireStatus(await login.requestAuthentication({ userId: asked }), 201);
+    const answer = grace.get({ ...publicKey, allowCredentials: [] }, login.origin);
+    expect((await login.answerAuthentication(challengeId, answer)).status).toBe(422);
+    const [refused] = await service.sql<{ uid: string; event: string }>(
+      `SELECT user_id AS uid, event FROM audit_event WHERE type = 'credential.verify' AND outcome = 'failure' ORDER BY id DESC LIMIT 1`,
+    );
+    const users = await service.sql<{ uid: string }>(
+      `SELECT audit_uid AS uid FROM user_handle WHERE user_id = $1 AND rp_id = $2`,
+      [asked, login.rpId],
+    );
+    expect(refused!.uid).toEqual(users[0]?.uid ?? expect.stringMatching(/^~/));
+    expect(refused!.event).toContain(`"uid":"${refused!.uid}"`);
+  });
+
   it('differs at another relying party, also before the user exists and in another month', async () => {
     const names = async (): Promise<string[]> => {
       const rows = await service.sql<{ uid: string }>(

@@ -15,14 +15,14 @@ WITH
         json_to_recordset($1::json) AS (
           challenge_id uuid,
           audit_id uuid,
+          audit_leaf_hash bytea,
           audit_type text,
           audit_outcome text,
           audit_actor text,
           audit_rp_id text,
           audit_user_id text,
           audit_credential_uid uuid,
-          audit_credential_id text,
-          audit_stand_in text
+          audit_credential_id text
         ),
         string_to_table($2::text, E'\n')
       ) WITH ORDINALITY
@@ -42,35 +42,21 @@ WITH
     )
     SELECT
       audit_id,
-      written.event,
-      sha256('\x00'::bytea || convert_to(written.event, 'UTF8')),
+      audit_event,
+      audit_leaf_hash,
       audit_type,
       audit_outcome,
       audit_actor,
       audit_rp_id,
-      subject.uid,
+      audit_user_id,
       audit_credential_uid,
       audit_credential_id
     FROM (SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event
-    CROSS JOIN LATERAL (
-      SELECT coalesce(
-        (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = audit_rp_id AND u.user_id = audit_user_id),
-        audit_stand_in
-      ) AS uid
-      OFFSET 0
-    ) AS subject
-    CROSS JOIN LATERAL (
-      SELECT coalesce(
-        replace(audit_event, 'uid":"' || audit_stand_in || '"', 'uid":"' || subject.uid || '"'), audit_event
-      ) AS event
-      OFFSET 0
-    ) AS written
-    RETURNING id, leaf_hash
   ),
   waiting AS (
     INSERT INTO audit_pending (event_id, leaf_hash)
-    SELECT id, leaf_hash
-    FROM recorded
+    SELECT audit_id, audit_leaf_hash
+    FROM (SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event
   )
 SELECT ordinality::integer AS n, TRUE AS refused
 FROM refused

@@ -24,14 +24,14 @@ WITH
           now timestamptz,
           flag boolean,
           audit_id uuid,
+          audit_leaf_hash bytea,
           audit_type text,
           audit_outcome text,
           audit_actor text,
           audit_rp_id text,
           audit_user_id text,
           audit_credential_uid uuid,
-          audit_credential_id text,
-          audit_stand_in text
+          audit_credential_id text
         ),
         string_to_table($2::text, E'\n')
       ) WITH ORDINALITY
@@ -88,29 +88,21 @@ WITH
     )
     SELECT
       audit_id,
-      written.event,
-      sha256('\x00'::bytea || convert_to(written.event, 'UTF8')),
+      audit_event,
+      audit_leaf_hash,
       audit_type,
       audit_outcome,
       audit_actor,
       audit_rp_id,
-      subject.uid,
+      audit_user_id,
       audit_credential_uid,
       audit_credential_id
     FROM (SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event
-    CROSS JOIN LATERAL (SELECT audit_stand_in AS uid OFFSET 0) AS subject
-    CROSS JOIN LATERAL (
-      SELECT coalesce(
-        replace(audit_event, 'uid":"' || audit_stand_in || '"', 'uid":"' || subject.uid || '"'), audit_event
-      ) AS event
-      OFFSET 0
-    ) AS written
-    RETURNING id, leaf_hash
   ),
   waiting AS (
     INSERT INTO audit_pending (event_id, leaf_hash)
-    SELECT id, leaf_hash
-    FROM recorded
+    SELECT audit_id, audit_leaf_hash
+    FROM (SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event
   )
 SELECT ordinality::integer AS n, sign_count
 FROM locked

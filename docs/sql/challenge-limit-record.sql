@@ -10,48 +10,24 @@ WITH recorded AS (
   INSERT INTO audit_event (
     id, event, leaf_hash, type, outcome, actor, rp_id, user_id, credential_uid, credential_id
   )
-  SELECT
-    $1::uuid,
-    written.event,
-    sha256('\x00'::bytea || convert_to(written.event, 'UTF8')),
-    $3::text,
-    $4::text,
-    $5::text,
-    $6::text,
-    subject.uid,
-    $8::uuid,
-    $9::text
+  SELECT $1::uuid, $2::text, $3::bytea, $4::text, $5::text, $6::text, $7::text, $8::text, $9::uuid, $10::text
   FROM (
     SELECT
     WHERE NOT EXISTS (
       SELECT
       FROM audit_event
       WHERE
-        rp_id = $6::text
-        AND user_id = coalesce(
-          (SELECT audit_uid::text FROM user_handle WHERE rp_id = $6::text AND user_id = $7::text), $10::text
-        )
+        rp_id = $7::text
+        AND user_id = $8::text
         AND type = 'challenge.limit'
         AND outcome = 'failure'
         AND id >= $11::uuid
         AND strpos(event, '"ceremony":"' || $12::text || '"') > 0
     )
   ) AS first
-  CROSS JOIN LATERAL (
-    SELECT coalesce(
-      (SELECT audit_uid::text FROM user_handle WHERE rp_id = $6::text AND user_id = $7::text), $10::text
-    ) AS uid
-    OFFSET 0
-  ) AS subject
-  CROSS JOIN LATERAL (
-    SELECT coalesce(
-      replace($2::text, 'uid":"' || $10::text || '"', 'uid":"' || subject.uid || '"'), $2::text
-    ) AS event
-    OFFSET 0
-  ) AS written
-  RETURNING id, leaf_hash
+  RETURNING id
 )
 INSERT INTO audit_pending (event_id, leaf_hash)
-SELECT id, leaf_hash
+SELECT id, $3::bytea
 FROM recorded
 RETURNING event_id AS id

@@ -24,6 +24,7 @@ WITH asked AS MATERIALIZED (
 SELECT
   ordinality::integer AS n,
   seal AS party_seal,
+  uid,
   (
     SELECT ids[1]
     FROM (

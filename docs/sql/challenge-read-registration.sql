@@ -19,7 +19,7 @@ WITH
     WHERE enabled
   ),
   known AS MATERIALIZED (
-    SELECT ordinality, u.handle
+    SELECT ordinality, u.handle, u.audit_uid
     FROM asked
     JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id
   ),
@@ -30,12 +30,13 @@ WITH
     WHERE ordinality NOT IN (SELECT ordinality FROM known)
     ORDER BY rp_id, user_id
     ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-    RETURNING rp_id, user_id, handle
+    RETURNING rp_id, user_id, handle, audit_uid
   )
 SELECT
   asked.ordinality::integer AS n,
   seal AS party_seal,
   coalesce(known.handle, made.handle) AS handle,
+  coalesce(known.audit_uid, made.audit_uid)::text AS uid,
   (
     SELECT json_agg(
       json_build_object('id', encode(credential_id, 'hex'), 'transports', transports)

@@ -42,14 +42,14 @@ WITH
           last_used_at timestamptz,
           binding_mac bytea,
           audit_id uuid,
+          audit_leaf_hash bytea,
           audit_type text,
           audit_outcome text,
           audit_actor text,
           audit_rp_id text,
           audit_user_id text,
           audit_credential_uid uuid,
-          audit_credential_id text,
-          audit_stand_in text
+          audit_credential_id text
         ),
         string_to_table($2::text, E'\n')
       ) WITH ORDINALITY
@@ -57,11 +57,11 @@ WITH
     ORDER BY rp_id, user_id
   ),
   locked AS MATERIALIZED (
-    SELECT verified.*, audit_uid
+    SELECT verified.*
     FROM
       verified,
       LATERAL (
-        SELECT handle, audit_uid
+        SELECT handle
         FROM user_handle u
         WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id
         FOR UPDATE
@@ -156,29 +156,21 @@ WITH
     )
     SELECT
       audit_id,
-      written.event,
-      sha256('\x00'::bytea || convert_to(written.event, 'UTF8')),
+      audit_event,
+      audit_leaf_hash,
       audit_type,
       audit_outcome,
       audit_actor,
       audit_rp_id,
-      subject.uid,
+      audit_user_id,
       audit_credential_uid,
       audit_credential_id
     FROM (SELECT checked.* FROM checked JOIN stored USING (id)) AS event
-    CROSS JOIN LATERAL (SELECT audit_uid::text AS uid OFFSET 0) AS subject
-    CROSS JOIN LATERAL (
-      SELECT coalesce(
-        replace(audit_event, 'uid":"' || audit_stand_in || '"', 'uid":"' || subject.uid || '"'), audit_event
-      ) AS event
-      OFFSET 0
-    ) AS written
-    RETURNING id, leaf_hash
   ),
   waiting AS (
     INSERT INTO audit_pending (event_id, leaf_hash)
-    SELECT id, leaf_hash
-    FROM recorded
+    SELECT audit_id, audit_leaf_hash
+    FROM (SELECT checked.* FROM checked JOIN stored USING (id)) AS event
   )
 SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
 FROM checked

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
 import type { AuditEntry } from './audit-entry.js';
@@ -21,24 +22,23 @@ describe('a row of the audit log', () => {
   it('has a column for each value by which the log is searched', () => {
     const { id, values, entry } = createRow();
     expect(values).toHaveLength(AUDIT_ROW_WIDTH);
-    const [first, , ...columns] = values;
+    const [first, , , ...columns] = values;
     expect(first).toBe(id);
     expect(columns).toEqual([
       'credential.verify',
       'failure',
       AUTH_SERVICE.spiffeId,
       'a.example',
-      'u-1',
+      '~stand-in',
       'c-1',
       'AAAA',
-      '~stand-in',
     ]);
     expect(entry).toEqual(ENTRY);
   });
 
   it('has null for every unknown value', () => {
     const { values } = createAuditRow({ type: 'service.start', outcome: 'success' }, null, TIME);
-    expect(values.slice(2)).toEqual(['service.start', 'success', null, null, null, null, null, null]);
+    expect(values.slice(3)).toEqual(['service.start', 'success', null, null, null, null, null]);
   });
 
   it('has a UUIDv7 of its own, whose first 48 bits are its time', () => {
@@ -53,6 +53,12 @@ describe('a row of the audit log', () => {
   it('has the user’s pseudonym in the event, and the user’s id nowhere in it', () => {
     expect(createEvent()).toContain('"uid":"~stand-in"');
     expect(createEvent()).not.toContain('u-1');
+  });
+
+  it('has the leaf hash of its event (RFC 6962 §2.1)', () => {
+    const { values } = createRow({ detail: 'né€😀' });
+    const hashed = hash('sha256', Buffer.concat([Buffer.of(0), Buffer.from(values[1] as string)]), 'buffer');
+    expect(values[2]).toEqual(hashed);
   });
 
   it('has the same id in its event', () => {

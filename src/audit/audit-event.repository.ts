@@ -1,8 +1,10 @@
 import { makeUuidv7 } from '../config/random.js';
 import { nameStatement } from '../database/named-statement.js';
+import { toByteaText } from '../database/rows-statement.js';
 import type { RequestContext } from '../http/request-context.js';
 import type { AuditEntry } from './audit-entry.js';
 import { toCanonical } from '../tlog/canonical-json.js';
+import { hashLeaf } from '../tlog/merkle.js';
 import { toOcsf } from './ocsf.js';
 import { redactUserId } from './redact-user-id.js';
 
@@ -17,6 +19,7 @@ export interface AuditRow {
 const AUDIT_PARAMETERS = [
   ['id', 'uuid'],
   ['event', 'text'],
+  ['leaf_hash', 'bytea'],
   ['type', 'text'],
   ['outcome', 'text'],
   ['actor', 'text'],
@@ -24,7 +27,6 @@ const AUDIT_PARAMETERS = [
   ['user_id', 'text'],
   ['credential_uid', 'uuid'],
   ['credential_id', 'text'],
-  ['stand_in', 'text'],
 ] as const;
 
 type AuditParameter = (typeof AUDIT_PARAMETERS)[number][0];
@@ -52,25 +54,16 @@ export const AUDIT_COLUMNS = AUDIT_PARAMETERS.filter((_, index) => index !== EVE
 /** Turns a row into a record without its event, for statements that take many rows at once. */
 export function toAuditRecord({ values }: AuditRow): Record<string, unknown> {
   const record: Record<string, unknown> = {};
-  for (const [index, member] of AUDIT_MEMBERS.entries()) if (index !== EVENT) record[member] = values[index];
+  for (const [index, member] of AUDIT_MEMBERS.entries()) {
+    const value = values[index];
+    if (index !== EVENT) record[member] = Buffer.isBuffer(value) ? toByteaText(value) : value;
+  }
   return record;
 }
 
 /** Returns the event as canonical JSON on one line. */
 export function extractEvent({ values }: AuditRow): string {
   return values[EVENT] as string;
-}
-
-/**
- * SQL: the user's pseudonym in the audit log. It is `user_handle.audit_uid`, which is random and is deleted with the
- * user, or the stand-in for anyone who is not a user of the relying party.
- */
-export function pseudonymSql(firstParameter: number): string {
-  const [rpId, userId, standIn] = (['rp_id', 'user_id', 'stand_in'] as const).map((name) =>
-    auditParameterSql(firstParameter, name),
-  ) as [string, string, string];
-  const known = `SELECT audit_uid::text FROM user_handle WHERE rp_id = ${rpId} AND user_id = ${userId}`;
-  return `coalesce((${known}), ${standIn})`;
 }
 
 /**
@@ -95,88 +88,47 @@ export function leafHashSql(event: string): string {
   return `sha256('\\x00'::bytea || convert_to(${event}, 'UTF8'))`;
 }
 
-/** SQL: makes an event pending in the statement that writes it. */
-const ADD_PENDING = 'INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded';
+/** Columns of `audit_event`, which are parameters of a row. */
+const STORED = AUDIT_PARAMETERS.map(([name]) => name);
 
 /**
- * Builds the statement that writes one event and returns its id.
+ * Builds the statement that writes one event, makes it pending and returns its id.
  *
  * @param firstParameter number of the row's first parameter
  * @param source SQL that yields one row if the event is to be written, and no row otherwise
  */
 export function insertEventSql(firstParameter: number, source = '(SELECT) AS always'): string {
-  return `WITH recorded AS (${insertOneSql(firstParameter, source)}) ${ADD_PENDING} RETURNING event_id AS id`;
+  const value = (name: AuditParameter): string => auditParameterSql(firstParameter, name);
+  return `WITH recorded AS (${insertSql(value, source)} RETURNING id)
+    INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, ${value('leaf_hash')} FROM recorded RETURNING event_id AS id`;
 }
 
 /** Writes a row that `AuditService.createRow` made. */
 export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
 
 /**
- * Builds the parts of a WITH that write one event, so that a change and its record are one statement.
- *
- * @param uid SQL: the user's pseudonym in the audit log
- */
-export function insertEventPartsSql(firstParameter: number, source: string, uid: string): string {
-  const known = `CASE WHEN ${auditParameterSql(firstParameter, 'user_id')} IS NOT NULL THEN ${uid} END`;
-  return partsSql(insertOneSql(firstParameter, source, known));
-}
-
-/**
- * Builds the parts of a WITH that write an event for each row of a record set.
+ * Builds the parts of a WITH that write an event for each row of a record set, so that changes and their records are one
+ * statement.
  *
  * @param source SQL, with AUDIT_COLUMNS
  */
-export function insertEachEventPartsSql(source: string, uid: string): string {
-  return partsSql(insertSql((name) => `audit_${name}`, source, uid));
+export function insertEachEventPartsSql(source: string): string {
+  return `recorded AS (${insertSql((name) => `audit_${name}`, source)}),
+     waiting AS (INSERT INTO audit_pending (event_id, leaf_hash) SELECT audit_id, audit_leaf_hash FROM ${source})`;
 }
 
-function partsSql(insert: string): string {
-  return `recorded AS (${insert}), waiting AS (${ADD_PENDING})`;
+function insertSql(value: (name: AuditParameter) => string, source: string): string {
+  return `INSERT INTO audit_event (${STORED.join(', ')}) SELECT ${STORED.map(value).join(', ')} FROM ${source}`;
 }
 
-function insertOneSql(firstParameter: number, source: string, uid = pseudonymSql(firstParameter)): string {
-  return insertSql((name) => auditParameterSql(firstParameter, name), source, uid);
-}
-
-/**
- * Replaces the stand-in by the user's pseudonym in members whose name ends in `uid`. It does not touch text from
- * callers, because JSON escapes the quotation marks in it. The result is hashed (RFC 6962 §2.1). `OFFSET 0` keeps
- * PostgreSQL from computing either value again at each use.
- */
-function insertSql(value: (name: AuditParameter) => string, source: string, uid: string): string {
-  const member = (name: string): string => `'uid":"' || ${name} || '"'`;
-  const replaced = `replace(${value('event')}, ${member(value('stand_in'))}, ${member('subject.uid')})`;
-  const named = `coalesce(${replaced}, ${value('event')})`;
-  const columns: Record<string, string> = {
-    id: value('id'),
-    event: 'written.event',
-    leaf_hash: leafHashSql('written.event'),
-    ...Object.fromEntries((['type', 'outcome', 'actor', 'rp_id'] as const).map((name) => [name, value(name)])),
-    user_id: 'subject.uid',
-    credential_uid: value('credential_uid'),
-    credential_id: value('credential_id'),
-  };
-  return `INSERT INTO audit_event (${Object.keys(columns).join(', ')})
-    SELECT ${Object.values(columns).join(', ')}
-    FROM ${source}
-      CROSS JOIN LATERAL (SELECT ${uid} AS uid OFFSET 0) AS subject
-      CROSS JOIN LATERAL (SELECT ${named} AS event OFFSET 0) AS written
-    RETURNING id, leaf_hash`;
-}
-
-/** @param standIn represents the user in the event; the INSERT replaces it by the pseudonym of a known user */
-export function createAuditRow(
-  entry: AuditEntry,
-  context: RequestContext | null,
-  time: Date,
-  standIn?: string,
-): AuditRow {
+/** @param uid the user's pseudonym or stand-in, which represents the user in the event */
+export function createAuditRow(entry: AuditEntry, context: RequestContext | null, time: Date, uid?: string): AuditRow {
   const id = makeUuidv7(time);
-  const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: standIn }, { id, time, context }));
-  const { rpId, userId, credential } = entry;
+  const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: uid }, { id, time, context }));
+  const { rpId, credential } = entry;
   const values = [
-    ...[id, event, entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null, userId ?? null],
-    ...[credential?.id ?? null, credential?.credentialId ?? null, standIn ?? null],
+    ...[id, event, hashLeaf(event), entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null],
+    ...[uid ?? null, credential?.id ?? null, credential?.credentialId ?? null],
   ];
   return { id, entry, values };
 }

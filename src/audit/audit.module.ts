@@ -3,11 +3,10 @@
  * statement of the change that it records.
  *
  * 1. audit-entry.ts has the catalogue of events, with the OCSF class and activity of each.
- * 2. redact-user-id.ts removes the user's id from texts that callers wrote, and pseudonyms.ts derives the stand-ins of
- *    strangers.
+ * 2. redact-user-id.ts removes the user's id from texts that callers wrote. pseudonyms.ts finds the pseudonyms of users
+ *    and derives the stand-ins of strangers.
  * 3. ocsf.ts converts the entry to its OCSF record.
- * 4. audit-event.repository.ts makes the row. It has the only INSERT, which puts in the pseudonym, hashes the event and
- *    makes it pending.
+ * 4. audit-event.repository.ts makes the row with its leaf hash. It has the only INSERT, which also makes the event pending.
  * 5. audit.service.ts writes the row, at once or eventually.
  *
  * Anyone can be refused as often as they like, so refusals.ts records a limited number of refusals and counts the others

@@ -1,3 +1,4 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { validate as isUuid } from 'uuid';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
@@ -9,7 +10,10 @@ import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AuditEventEntity } from './audit-event.entity.js';
 import { hashLeaf } from '../tlog/merkle.js';
+import { UserHandleEntity } from '../challenges/user-handle.entity.js';
+import { INSERT_EVENT } from './audit-event.repository.js';
 import { AuditService } from './audit.service.js';
+import { deriveStandIn, findUserIds } from './pseudonyms.js';
 import { recordMigrations } from '../audit-log/begin-log.js';
 
 const NOW = new Date('2026-06-30T12:34:56.789Z');
@@ -70,6 +74,53 @@ describe('an audit record', () => {
   });
 });
 
+describe('the user of a record', () => {
+  const entry = { ...READ, rpId: 'a.example', userId: 'u-1' } as const;
+  const makeUser = (auditUid: string) => ({ ...entry, handle: randomBytes(32), auditUid, createdAt: NOW });
+  const readNames = async () =>
+    (await findEvents()).map(({ userId, event }) => [
+      userId,
+      (JSON.parse(event) as { user: { uid: string } }).user.uid,
+    ]);
+  const verify = { ...entry, type: 'credential.verify' } as const;
+  beforeEach(() => database.sql('TRUNCATE user_handle'));
+
+  it('has the pseudonym, also of a user who registers in the same transaction', async () => {
+    const auditUid = randomUUID();
+    await database.dataSource.transaction(async (manager) => {
+      await manager.insert(UserHandleEntity, makeUser(auditUid));
+      await audit.record(null, verify, manager);
+    });
+    await audit.record(null, verify);
+    expect(await readNames()).toEqual([
+      [auditUid, auditUid],
+      [auditUid, auditUid],
+    ]);
+  });
+
+  it.each([{}, { rpId: 'b.example' }, { userId: 'u-2' }, { rpId: undefined }])(
+    'has a stand-in if the relying party has no such user: %j',
+    async (changed) => {
+      if (Object.keys(changed).length > 0)
+        await database.dataSource.manager.insert(UserHandleEntity, makeUser(randomUUID()));
+      await audit.record(null, { ...verify, ...changed });
+      const { rpId, userId } = { ...verify, ...changed };
+      const standIn = deriveStandIn({ rpId, userId }, NOW, TEST_KEYS);
+      expect(await readNames()).toEqual([[standIn, standIn]]);
+    },
+  );
+
+  it('has the pseudonym that it had when the row was made, if the user is erased before the row is written', async () => {
+    const auditUid = randomUUID();
+    await database.dataSource.manager.insert(UserHandleEntity, makeUser(auditUid));
+    const row = audit.createRow(null, verify, await audit.findPseudonym(verify));
+    await database.sql('DELETE FROM user_handle');
+    await INSERT_EVENT.run(database.dataSource, row.values);
+    expect(await readNames()).toEqual([[auditUid, auditUid]]);
+    expect(await findUserIds(database.dataSource, [auditUid])).toEqual(new Map());
+  });
+});
+
 describe('a change and its record are atomic:', () => {
   it('a transaction that is rolled back leaves neither the change nor its record', async () => {
     const change = database.dataSource.transaction(async (manager) => {
@@ -84,7 +135,7 @@ describe('a change and its record are atomic:', () => {
 
   it.each<[string, object]>([
     ['cannot be hashed', { detail: '\ud800' }],
-    ['cannot be stored', { userId: 'a\u0000b' }],
+    ['cannot be stored', { rpId: 'a\u0000b' }],
     ['has a malformed id', { credential: { id: 'nonsense', credentialId: 'AAAA' } }],
   ])('a record that %s undoes its change', async (_, entry) => {
     const change = database.dataSource.transaction(async (manager) => {
@@ -121,7 +172,7 @@ describe('a row that another statement writes', () => {
     const readTime = (row: { values: readonly unknown[] }): unknown =>
       (JSON.parse(row.values[1] as string) as { time: number }).time;
     expect(readTime(audit.createRow(null, READ))).toBe(NOW.getTime());
-    expect(readTime(audit.createRow(null, READ, new Date(7)))).toBe(7);
+    expect(readTime(audit.createRow(null, READ, null, new Date(7)))).toBe(7);
   });
 
   it('is not counted before it is written', async () => {

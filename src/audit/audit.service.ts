@@ -8,7 +8,7 @@ import type { RequestContext } from '../http/request-context.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
 import { type AuditRow, createAuditRow, INSERT_EVENT } from './audit-event.repository.js';
-import { deriveStandIn } from './pseudonyms.js';
+import { deriveStandIn, findPseudonym } from './pseudonyms.js';
 
 const UNIQUE_VIOLATION = '23505';
 const RETRY_MS = 1_000;
@@ -37,14 +37,27 @@ export class AuditService implements BeforeApplicationShutdown {
   /**
    * Makes the row of an event, for a statement that writes the event together with its change.
    *
-   * @param uid the user's pseudonym, if it is known; otherwise a stand-in, which the INSERT replaces by the pseudonym
+   * @param uid the user's pseudonym (findPseudonym); null for a stranger, whom a stand-in represents
    */
-  createRow(context: RequestContext | null, entry: AuditEntry, time: Date = this.clock.now(), uid?: string): AuditRow {
-    const standIn =
-      entry.userId === undefined
-        ? undefined
-        : (uid ?? deriveStandIn({ rpId: entry.rpId, userId: entry.userId }, time, this.keys));
-    return createAuditRow(entry, context, time, standIn);
+  createRow(
+    context: RequestContext | null,
+    entry: AuditEntry,
+    uid: string | null = null,
+    time: Date = this.clock.now(),
+  ): AuditRow {
+    const { rpId, userId } = entry;
+    if (userId === undefined) return createAuditRow(entry, context, time);
+    return createAuditRow(entry, context, time, uid ?? deriveStandIn({ rpId, userId }, time, this.keys));
+  }
+
+  /**
+   * Finds the pseudonym of an entry's user. Nothing locks the user: if the user is erased before the event is written, the
+   * event has a pseudonym that nobody can resolve any more.
+   *
+   * @returns null: the entry has no user, or a stranger
+   */
+  async findPseudonym({ rpId, userId }: AuditEntry, through: Queryable = this.dataSource): Promise<string | null> {
+    return userId === undefined ? null : findPseudonym(through, { rpId, userId });
   }
 
   /** @returns the event's id */
@@ -54,7 +67,7 @@ export class AuditService implements BeforeApplicationShutdown {
     through: Queryable = this.dataSource,
     time?: Date,
   ): Promise<string> {
-    const row = this.createRow(context, entry, time);
+    const row = this.createRow(context, entry, await this.findPseudonym(entry, through), time);
     await INSERT_EVENT.run(through, row.values);
     this.countEvent(row);
     return row.id;
@@ -64,7 +77,7 @@ export class AuditService implements BeforeApplicationShutdown {
    * Records an event that happened even if it cannot be recorded now, such as the reload of a revocation list. The
    * event keeps its time and is written as soon as the database accepts it.
    */
-  recordEventually(entry: AuditEntry): void {
+  recordEventually(entry: Omit<AuditEntry, 'userId'>): void {
     if (this.waiting.length < MAX_WAITING) this.waiting.push(this.createRow(null, entry));
     else this.logger.error({ message: 'an event is lost: too many events wait to be recorded', entry });
     this.writing ??= this.writeWaiting();

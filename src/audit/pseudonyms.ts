@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { UUID } from '../http/validators.js';
 import type { SecretKeys } from '../config/secret-keys.js';
-import type { Queryable } from '../database/named-statement.js';
+import { nameStatement, type Queryable } from '../database/named-statement.js';
 import { toFirstId } from './audit-event.repository.js';
 
 const STAND_IN_BYTES = 16;
@@ -25,6 +25,22 @@ export function deriveStandIn(
   const subject = JSON.stringify([rpId, time.toISOString().slice(0, 'yyyy-mm'.length), userId]);
   const digest = createHmac('sha256', auditSubject).update(subject).digest();
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
+}
+
+const FIND_PSEUDONYM = nameStatement<{ readonly uid: string }>(
+  'audit-pseudonym',
+  'SELECT audit_uid::text AS uid FROM user_handle WHERE rp_id = $1 AND user_id = $2',
+);
+
+/**
+ * Finds the user's pseudonym in the audit log: `user_handle.audit_uid`, which is random and is deleted with the user.
+ *
+ * @returns null for a stranger
+ */
+export async function findPseudonym(through: Queryable, { rpId, userId }: Subject): Promise<string | null> {
+  if (rpId === undefined) return null;
+  const [user] = await FIND_PSEUDONYM.run(through, [rpId, userId]);
+  return user?.uid ?? null;
 }
 
 /** The pseudonym of a user or the stand-in of a stranger, in events with ids in [since, until). */

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
@@ -36,6 +36,7 @@ function makeChallenge(changed: Partial<Challenge> = {}): Challenge {
 
 const REGISTRATION = {
   handle: randomBytes(32),
+  uid: randomUUID(),
   conditional: false,
   attachment: undefined,
   identityProof: undefined,
@@ -57,6 +58,7 @@ describe('a sealed challenge', () => {
     ['for a user and a purpose', { userId: 'u-1', purpose: 'payment' }],
     ['for a user whose id looks like the JSON around it', { userId: '","r":"other.example.com' }],
     ['for a registration', { userId: 'u-1', registration: REGISTRATION }],
+    ['for a registration, as the version before sealed it', { registration: { ...REGISTRATION, uid: undefined } }],
     [
       'for a registration with everything',
       {
@@ -84,6 +86,7 @@ describe('a sealed challenge', () => {
         purpose: 'p'.repeat(64),
         registration: {
           handle: randomBytes(32),
+          uid: randomUUID(),
           conditional: false,
           attachment: 'cross-platform',
           identityProof: {

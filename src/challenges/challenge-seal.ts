@@ -13,6 +13,8 @@ import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 interface Sealed {
   readonly r: string;
   readonly u?: string | undefined;
+  /** The user's pseudonym. Challenges of the version before lack it. */
+  readonly s?: string | undefined;
   readonly p?: string | undefined;
   readonly i: number;
   readonly e: number;
@@ -133,6 +135,7 @@ function encode({ id, challenge, registration, ...rest }: Challenge): Buffer {
   const sealed: Sealed = {
     r: rest.rpId,
     u: rest.userId,
+    s: registration?.uid,
     p: rest.purpose,
     i: rest.issuedAt.getTime(),
     e: rest.expiresAt.getTime(),
@@ -161,6 +164,7 @@ function decode(opened: Buffer): Challenge {
       opened[0] === REGISTRATION
         ? {
             handle: opened.subarray(handleAt, jsonAt),
+            uid: sealed.s,
             conditional: sealed.c === true,
             attachment: sealed.a,
             identityProof: sealed.f,

@@ -6,6 +6,7 @@ import { StatementRace } from '../../test/support/statement-race.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import type { Queryable } from '../database/named-statement.js';
+import { UUID } from '../http/validators.js';
 import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from './challenge.repository.js';
 import { UserHandleEntity } from './user-handle.entity.js';
 
@@ -65,6 +66,7 @@ describe('READ_FOR_AUTHENTICATION', () => {
     expect(await readForAuthentication('u-signs-in')).toEqual({
       n: 1,
       party_seal: SEAL,
+      uid: 'stand-in',
       refusal_in_the_way: null,
       descriptors: [newest, used, oldest].map(describeCredential),
     });
@@ -109,11 +111,13 @@ describe('READ_FOR_REGISTRATION', () => {
       n: 1,
       party_seal: SEAL,
       handle: expect.any(Buffer),
+      uid: expect.stringMatching(UUID),
       descriptors: [newest, used, suspended, oldest].map(describeCredential),
     });
     expect(await users().findOneByOrFail({ userId: 'u-registers' })).toMatchObject({
       rpId: 'a.example',
       handle: read?.handle,
+      auditUid: read?.uid,
       createdAt: NOW,
     });
   });

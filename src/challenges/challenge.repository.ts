@@ -58,6 +58,8 @@ export interface ReadForAuthenticationInput {
 interface ReadForAuthentication {
   /** The seal of the relying party, which says whose settings apply (RelyingPartyCopies). */
   readonly party_seal: Buffer | null;
+  /** The pseudonym or stand-in of the user in the audit log. */
+  readonly uid: string;
   readonly descriptors: Descriptor[] | null;
   /** Id of the last of the refusals that block the user; null: the user is not blocked. */
   readonly refusal_in_the_way: string | null;
@@ -74,7 +76,7 @@ export const READ_FOR_AUTHENTICATION = createRowsStatement<ReadForAuthentication
          (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id), stand_in) AS uid
        FROM ${rowsSql('rp_id text, user_id text, stand_in text')} AS given JOIN relying_party USING (rp_id)
        WHERE enabled)
-   SELECT ordinality::integer AS n, seal AS party_seal,
+   SELECT ordinality::integer AS n, seal AS party_seal, uid,
           ${blockingRefusalSql({ rpId: 'asked.rp_id', uid: 'asked.uid', limit: userLimitSql('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$2::uuid', since: '$3::uuid', until: '$4::uuid' })} AS refusal_in_the_way,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status = 'active'")} AS descriptors
    FROM asked`,
@@ -94,6 +96,8 @@ interface ReadForRegistration {
   /** As in ReadForAuthentication. */
   readonly party_seal: Buffer | null;
   readonly handle: Buffer;
+  /** The user's pseudonym in the audit log. */
+  readonly uid: string;
   /** The user's passkeys that are not revoked. */
   readonly descriptors: Descriptor[] | null;
 }
@@ -111,14 +115,15 @@ export const READ_FOR_REGISTRATION = createRowsStatement<ReadForRegistrationInpu
          JOIN relying_party USING (rp_id)
        WHERE enabled),
      known AS MATERIALIZED (
-       SELECT ordinality, u.handle FROM asked JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id),
+       SELECT ordinality, u.handle, u.audit_uid FROM asked JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id),
      made AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at)
        SELECT rp_id, user_id, new_handle, now FROM asked
        WHERE ordinality NOT IN (SELECT ordinality FROM known) ORDER BY rp_id, user_id
        ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-       RETURNING rp_id, user_id, handle)
+       RETURNING rp_id, user_id, handle, audit_uid)
    SELECT asked.ordinality::integer AS n, seal AS party_seal, coalesce(known.handle, made.handle) AS handle,
+          coalesce(known.audit_uid, made.audit_uid)::text AS uid,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status <> 'revoked'")} AS descriptors
    FROM asked LEFT JOIN known USING (ordinality)
      LEFT JOIN made ON made.rp_id = asked.rp_id AND made.user_id = asked.user_id`,

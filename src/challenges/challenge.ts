@@ -25,6 +25,8 @@ export interface Challenge {
 export interface RegistrationTerms {
   /** The user handle that the authenticator is told. */
   readonly handle: Buffer;
+  /** The user's pseudonym in the audit log; undefined: the version before has issued the challenge. */
+  readonly uid: string | undefined;
   /** True for `mediation: conditional`, where user presence may be absent (WebAuthn L3 §7.1 step 15). */
   readonly conditional: boolean;
   /** The authenticator attachment that the caller asked for; undefined: any. */

@@ -56,11 +56,11 @@ export class ChallengesService {
     const newHandle = takeRandomBytes(USER_HANDLE_BYTES);
     const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newHandle, now });
     if (!read) return this.refuseUnknown(rpId);
-    const { handle } = read;
+    const { handle, uid } = read;
     const { name, policy } = await this.copies.getSealed(rpId, read.party_seal);
     const exclude = (read.descriptors ?? []).map(toDescriptor);
     await this.demandPolicy(context, request, policy, exclude.length, now);
-    const asked = { rpId, userId: user.id, ceremony: 'registration', policy, now } as const;
+    const asked = { rpId, userId: user.id, uid, ceremony: 'registration', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay: null });
     const { challenge, ...issued } = this.issue(context, {
       rpId,
@@ -68,7 +68,7 @@ export class ChallengesService {
       purpose,
       now,
       policy,
-      registration: { handle, conditional, attachment, identityProof },
+      registration: { handle, uid, conditional, attachment, identityProof },
     });
     const publicKey = await makeCreationOptions({
       rp: { id: rpId, name },
@@ -117,8 +117,8 @@ export class ChallengesService {
     const read = await this.challenges.readForAuthentication.run({ rpId, userId, standIn, now });
     if (!read) return this.refuseUnknown(rpId);
     const { policy } = await this.copies.getSealed(rpId, read.party_seal);
-    const { refusal_in_the_way: refusalInTheWay } = read;
-    const asked = { rpId, userId, ceremony: 'authentication', policy, now } as const;
+    const { uid, refusal_in_the_way: refusalInTheWay } = read;
+    const asked = { rpId, userId, uid, ceremony: 'authentication', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
     const known = (read.descriptors ?? []).map(toDescriptor);
     const decoys = await this.makeDecoys(rpId, userId);

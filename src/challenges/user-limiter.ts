@@ -16,6 +16,8 @@ import { completePolicy, type RelyingPartyPolicy } from '../relying-parties/rely
 interface AskedChallenge {
   readonly rpId: string;
   readonly userId: string;
+  /** The pseudonym or stand-in of the user in the audit log. */
+  readonly uid: string;
   readonly ceremony: Ceremony;
   readonly policy: RelyingPartyPolicy;
   readonly now: Date;
@@ -46,7 +48,7 @@ export class UserLimiter {
   async demandWithinLimits(context: AuthorizedContext, asked: AskedChallenge): Promise<void> {
     const limit = this.findLongestLimit(asked);
     if (!limit) return;
-    const { rpId, userId, ceremony, now } = asked;
+    const { rpId, userId, uid, ceremony, now } = asked;
     const [reason, detail, until] = limit;
     const entry: AuditEntry = {
       type: 'challenge.limit',
@@ -57,7 +59,7 @@ export class UserLimiter {
       userId,
       facts: { ceremony },
     };
-    const event = this.audit.createRow(context, entry, now);
+    const event = this.audit.createRow(context, entry, uid, now);
     if (await recordLimit(this.dataSource, event, ceremony, now)) this.audit.countEvent(event);
     const retryAfter = Math.max(1, Math.ceil((until - this.clock.now().getTime()) / 1_000));
     throw new Problem('rate-limited', { reason, detail, retryAfter });

@@ -3,7 +3,6 @@ import {
   auditParameterSql,
   type AuditRow,
   insertEventSql,
-  pseudonymSql,
   toFirstId,
 } from '../audit/audit-event.repository.js';
 import { nameStatement, type Queryable } from '../database/named-statement.js';
@@ -107,7 +106,7 @@ export const RECORD_LIMIT = nameStatement<{ readonly id: string }>(
     1,
     `(SELECT WHERE NOT EXISTS (
        SELECT FROM audit_event
-        WHERE rp_id = ${auditParameterSql(1, 'rp_id')} AND user_id = ${pseudonymSql(1)} AND type = 'challenge.limit'
+        WHERE rp_id = ${auditParameterSql(1, 'rp_id')} AND user_id = ${auditParameterSql(1, 'user_id')} AND type = 'challenge.limit'
           AND outcome = 'failure' AND id >= $${String(1 + AUDIT_ROW_WIDTH)}::uuid
           AND ${isOfCeremonySql(`$${String(2 + AUDIT_ROW_WIDTH)}::text`)})) AS first`,
   ),

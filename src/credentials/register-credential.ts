@@ -4,6 +4,7 @@ import {
   type VerifiedRegistration,
   verifyRegistration,
 } from '../webauthn/verify-registration.js';
+import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
 import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
@@ -70,7 +71,9 @@ export class RegisterCredential {
       throw new Problem('unavailable', { retryAfter: 1, detail: 'the relying party changes all the time' });
     } catch (error) {
       const problem = error instanceof Refusal ? toRejection(error) : error;
-      const refused = { type: 'credential.register', credentialId: answer.response.id, challenge } as const;
+      const { response } = answer;
+      const uid = challenge?.registration?.uid;
+      const refused = { type: 'credential.register', credentialId: response.id, challenge, uid } as const;
       throw await this.refused.record(context, problem, { ...refused, error });
     }
   }
@@ -164,7 +167,7 @@ export class RegisterCredential {
     { attestation }: VerifiedRegistration,
   ): Promise<CredentialEntity | undefined> {
     const { rpId, userId, algorithm, aaguid, userVerified, backupEligible } = credential;
-    const event = this.audit.createRow(context, {
+    const entry: AuditEntry = {
       type: 'credential.register',
       outcome: 'success',
       rpId,
@@ -180,8 +183,9 @@ export class RegisterCredential {
         attestation_distrust: attestation.distrust?.detail,
         backup_eligible: backupEligible,
       },
-    });
-    const { handle } = challenge.registration;
+    };
+    const { handle, uid = await this.audit.findPseudonym(entry) } = challenge.registration;
+    const event = this.audit.createRow(context, entry, uid);
     const most = getCredentialCapacity(policy.maxCredentialsPerUser);
     const input = { challengeId: challenge.id, credential, handle, version, most, event };
     const accepted = await this.answers.acceptRegistration(input);

@@ -57,6 +57,7 @@ export class VerifyCredential {
     const { response } = answer;
     let challenge: Challenge | undefined;
     let named: CredentialEntity | undefined;
+    let uid: string | null | undefined;
     try {
       challenge = this.seal.open(context, answer.challengeId);
       demandAuthenticationCeremony(challenge, answer.purpose);
@@ -64,6 +65,8 @@ export class VerifyCredential {
       const loaded = await this.answers.load({ challenge, credentialId });
       if (!loaded) throw new Problem('relying-party-denied');
       named = readCredential(loaded);
+      // The challenge may be for another user than the owner of the credential, whose pseudonym was loaded.
+      if (!named || named.userId === (challenge.userId ?? named.userId)) uid = loaded.audit_uid;
       const { origins, policy } = await this.parties.getSealed(challenge.rpId, loaded.party_seal).catch(denyUnknown);
       const { handle, audit_uid } = loaded;
       const ceremony = { ...challenge, origins, policy, handle, audit_uid };
@@ -81,7 +84,13 @@ export class VerifyCredential {
       return await this.acceptAuthentication(context, ceremony, credential, verified);
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
-      const refused = { type: 'credential.verify', credentialId: response.id, challenge, credential: named } as const;
+      const refused = {
+        type: 'credential.verify',
+        credentialId: response.id,
+        challenge,
+        credential: named,
+        uid,
+      } as const;
       const answered = await this.refused.record(context, problem, { ...refused, error });
       const counts = answered === problem && error instanceof Refusal && error.reason === 'sign-count-regressed';
       if (counts) this.risks.countSignCountRegression();
@@ -151,8 +160,8 @@ export class VerifyCredential {
         credential: { id, credentialId: credential.credentialId.toString('base64url') },
         facts: { ...describeChallenge(ceremony), sign_count: signCount, backed_up: backedUp, risks },
       },
+      uid,
       now,
-      uid ?? undefined,
     );
     const accepted = await this.answers.acceptAuthentication({
       challengeId: ceremony.id,

@@ -43,9 +43,9 @@ export async function openHotPathDatabase(): Promise<TestDataSource> {
 
 export const makeChallengeId = (at = NOW): string => uuidv7({ msecs: at.getTime() });
 
-/** @param standIn represents the user of the entry, unless the relying party knows the user */
-export const makeEventRow = (entry: Partial<AuditEntry> = {}, standIn?: string): AuditRow =>
-  createAuditRow({ type: 'credential.verify', outcome: 'success', ...entry }, makeAuthorizedContext(), NOW, standIn);
+/** @param uid represents the user of the entry */
+export const makeEventRow = (entry: Partial<AuditEntry> = {}, uid?: string): AuditRow =>
+  createAuditRow({ type: 'credential.verify', outcome: 'success', ...entry }, makeAuthorizedContext(), NOW, uid);
 
 export const makeAcceptInput = (
   credential: AcceptAuthenticationInput['credential'],
@@ -77,7 +77,7 @@ export const makeRegistrationInput = (
     handle,
     version: VERSION,
     most: 64,
-    event: makeEventRow({ type: 'credential.register', rpId, userId }, 'stand-in'),
+    event: makeEventRow({ type: 'credential.register', rpId, userId }, `pseudonym of ${userId}`),
     ...changed,
   };
 };
