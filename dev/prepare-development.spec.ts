@@ -129,7 +129,7 @@ describe('the first start of a development machine', () => {
   it('makes the files that the configuration expects', () => {
     const config = readConfig({ PASSKEY_DATA_DIR: directory });
     expect(Object.keys(readContents())).toEqual(expect.arrayContaining(['pki/server.crt', 'pki/ca.crl', 'audit.key']));
-    expect(readSecretKeys(config).binding).toHaveLength(32);
+    expect(readSecretKeys(config).seals).toHaveLength(1);
     const files = (Object.values(config.tls) as (string | undefined)[]).filter((file) => file !== undefined);
     expect(files).toHaveLength(4);
     for (const file of files) expect(statSync(file).isFile()).toBe(true);

@@ -19,6 +19,7 @@ import { TRUST_FILES } from './identity/listener-trust.js';
 import type { TrustMaterial } from './identity/trust-material.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
+import { SealsModule } from './seals/seals.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
 
 /**
@@ -35,6 +36,7 @@ export interface WatchedSettings {
 @Module({
   imports: [
     DatabaseModule,
+    SealsModule,
     TelemetryModule,
     AuditModule,
     AuditLogModule,

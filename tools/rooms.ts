@@ -64,10 +64,15 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/http'],
       },
       {
+        path: 'src/seals',
+        holds: 'Seals of rows, by which the service notices what something else changed.',
+        page: 'src/seals/seals.module.ts',
+      },
+      {
         path: 'src/audit',
         holds: 'Records an event: the catalogue of events, OCSF, pseudonyms and the INSERT.',
         page: 'src/audit/audit.module.ts',
-        neighbours: ['src/telemetry', 'src/http', 'src/database'],
+        neighbours: ['src/telemetry', 'src/http', 'src/database', 'src/seals'],
       },
     ],
   },

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { Config } from '../../src/config/config.js';
-import { readSecretKeys } from '../../src/config/secret-keys.js';
-import { computeBindingMac } from '../../src/credentials/credential-bindings.js';
+import { readSecretKeys, type SealKey } from '../../src/config/secret-keys.js';
+import { describeRow } from '../../src/credentials/credential-bindings.js';
+import { computeSeal } from '../../src/seals/seals.js';
 import { type Member, compileMember, type Population } from './population.js';
 
 const CHUNK = 5_000;
 const AAGUID = '00000000-0000-0000-0000-000000000000';
+const CREATED_BY = 'spiffe://passkey-manager.local/auth-service';
 
 /** The columns of a chunk that differ between rows, in the order of the statement's parameters. */
 interface Columns {
@@ -33,10 +35,10 @@ const INSERT = `
     SELECT rp_id, user_id, handle, audit_uid, created_at FROM member)
   INSERT INTO credential (rp_id, id, user_id, credential_id, public_key, algorithm, aaguid, name, status,
     status_changed_at, attachment, transports, discoverable, backup_eligible, backed_up, user_verified,
-    attestation_format, attestation_trust, sign_count, created_at, created_by, last_used_at, binding_mac)
+    attestation_format, attestation_trust, sign_count, created_at, created_by, last_used_at, version, binding_mac)
   SELECT rp_id, id, user_id, credential_id, public_key, -7, '${AAGUID}', 'Passkey', status,
     created_at, 'platform', '{internal,hybrid}', TRUE, TRUE, TRUE, TRUE,
-    'none', 'not-verified', 0, created_at, 'spiffe://passkey-manager.local/auth-service', created_at, binding_mac
+    'none', 'none', 0, created_at, '${CREATED_BY}', created_at, 1, binding_mac
   FROM member`;
 
 /** Loads a user, a handle and a credential for each member, sealed by the service's own function with its key. */
@@ -46,12 +48,12 @@ export async function loadCredentials(
   directory: string,
   progress: (done: number) => void,
 ): Promise<void> {
-  const { binding } = readSecretKeys({ bindingKeyFile: join(directory, 'binding.key') } as Config);
+  const [key] = readSecretKeys({ bindingKeyFile: join(directory, 'binding.key') } as Config).seals;
   const publicKeys = population.keys.map(({ cose }) => Buffer.from(cose, 'base64'));
   let writing: Promise<unknown> = Promise.resolve();
   for (let from = 0; from < population.size; from += CHUNK) {
     const to = Math.min(from + CHUNK, population.size);
-    const columns = columnsOf(from, to, population, publicKeys, binding);
+    const columns = columnsOf(from, to, population, publicKeys, key);
     await writing;
     progress(from);
     writing = session.query(INSERT, Object.values(columns));
@@ -60,7 +62,7 @@ export async function loadCredentials(
   await writing;
 }
 
-function columnsOf(from: number, to: number, population: Population, publicKeys: Buffer[], key: Buffer): Columns {
+function columnsOf(from: number, to: number, population: Population, publicKeys: Buffer[], key: SealKey): Columns {
   const columns: Columns = {
     rpId: [],
     id: [],
@@ -76,12 +78,33 @@ function columnsOf(from: number, to: number, population: Population, publicKeys:
   for (let index = from; index < to; index += 1) {
     const member = compileMember(index, population);
     const publicKey = publicKeys[index % publicKeys.length]!;
-    const sealed = { ...member, publicKey, bindingMac: macOf(member, publicKey, key) };
+    const sealed = { ...member, publicKey, bindingMac: sealOf(member, publicKey, key) };
     for (const name of Object.keys(columns) as (keyof Columns)[]) (columns[name] as unknown[]).push(sealed[name]);
   }
   return columns;
 }
 
-function macOf(member: Member, publicKey: Buffer, key: Buffer): Buffer {
-  return computeBindingMac(key, { ...member, publicKey, aaguid: AAGUID, backupEligible: true });
+/** The columns that the statement gives every row. */
+const SAME = {
+  algorithm: -7,
+  aaguid: AAGUID,
+  name: 'Passkey',
+  statusReason: null,
+  attachment: 'platform',
+  transports: ['internal', 'hybrid'],
+  discoverable: true,
+  backupEligible: true,
+  backedUp: true,
+  userVerified: true,
+  attestationFormat: 'none',
+  attestationTrust: 'none',
+  signCount: 0,
+  createdBy: CREATED_BY,
+  version: 1,
+} as const;
+
+function sealOf({ createdAt, ...member }: Member, publicKey: Buffer, key: SealKey): Buffer {
+  const created = new Date(createdAt);
+  const times = { createdAt: created, statusChangedAt: created, lastUsedAt: created };
+  return computeSeal(key, describeRow({ ...SAME, ...member, ...times, publicKey, transports: [...SAME.transports] }));
 }

@@ -82,6 +82,7 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
       signCount: 0,
       backedUp: true,
       backupEligible: true,
+      version: 1,
       bindingMac: MAC,
       now: new Date(),
       flag: false,

@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import { createHmac } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { type SealedRow, Seals } from '../seals/seals.js';
 import type { ApprovalEntity } from './approval.entity.js';
 
 /** A user of a relying party with the pseudonym that stands for the user in the audit log. */
@@ -11,37 +11,45 @@ interface BoundUser {
 }
 
 /**
- * Seals requests for approval with HMAC-SHA-256 over every column. Whoever can write to the table but lacks the key cannot
- * make up a request, change what it does or who made it, or prolong it. (The MAC does not detect an old row that is
- * restored whole. Such a row does nothing until an approver decides it, and its target has changed:
- * docs/adr/0025-approvals.md.)
+ * Seals requests for approval over every column. Whoever can write to the table but lacks the key cannot make up a request,
+ * change what it does or who made it, or prolong it. (The seal does not detect an old row that is restored whole. Such a
+ * row does nothing until an approver decides it, and its target has changed: docs/adr/0025-approvals.md.)
  */
 @Injectable()
 export class ApprovalSeal {
-  constructor(@Inject(SECRET_KEYS) private readonly keys: SecretKeys) {}
+  constructor(private readonly seals: Seals) {}
 
   seal<T extends Omit<ApprovalEntity, 'mac'>>(approval: T): T & { mac: Buffer } {
-    return Object.assign(approval, { mac: this.computeMac(approval) });
+    return Object.assign(approval, { mac: this.seals.seal(describeRow(approval)) });
   }
 
   isGenuine(approval: ApprovalEntity): boolean {
-    const mac = this.computeMac(approval);
-    return mac.length === approval.mac.length && timingSafeEqual(mac, approval.mac);
+    return this.seals.isGenuine(describeRow(approval), approval.mac);
   }
 
-  bindUser({ rpId, userId, auditUid }: BoundUser): string {
-    return this.hmac(['user', rpId, userId, auditUid]).toString('base64url');
+  bindUser(user: BoundUser): string {
+    return this.seals.seal(describeUser(user)).toString('base64url');
   }
 
-  private computeMac(approval: Omit<ApprovalEntity, 'mac'>): Buffer {
-    const { id, permission, rpId, action, requestedBy, status, decidedBy, reason } = approval;
-    const times = [approval.requestedAt, approval.expiresAt, approval.decidedAt].map(toMilliseconds);
-    return this.hmac(['approval', id, permission, rpId, action, requestedBy, status, decidedBy, reason, ...times]);
+  isBound(user: BoundUser, binding: string): boolean {
+    return this.seals.isGenuine(describeUser(user), Buffer.from(binding, 'base64url'));
   }
+}
 
-  private hmac(parts: readonly (string | number | null)[]): Buffer {
-    return createHmac('sha256', this.keys.approval).update(JSON.stringify(parts)).digest();
-  }
+function describeUser({ rpId, userId, auditUid }: BoundUser): SealedRow {
+  const parts = [rpId, userId, auditUid];
+  return { kind: 'approval-user', parts, former: ({ approval }) => computeFormer(approval, ['user', ...parts]) };
+}
+
+function describeRow(approval: Omit<ApprovalEntity, 'mac'>): SealedRow {
+  const { id, permission, rpId, action, requestedBy, status, decidedBy, reason } = approval;
+  const times = [approval.requestedAt, approval.expiresAt, approval.decidedAt].map(toMilliseconds);
+  const parts = [id, permission, rpId, action, requestedBy, status, decidedBy, reason, ...times];
+  return { kind: 'approval', parts, former: (keys) => computeFormer(keys.approval, ['approval', ...parts]) };
+}
+
+function computeFormer(key: Buffer, parts: readonly (string | number | null)[]): Buffer {
+  return createHmac('sha256', key).update(JSON.stringify(parts)).digest();
 }
 
 /** SQL may have set `infinity`, which `pg` reads as a number. No seal has such a time. */

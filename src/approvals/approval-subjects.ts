@@ -39,7 +39,7 @@ export class ApprovalSubjects {
       erasures.flatMap(({ id, rpId }, index) => {
         const { user: auditUid, binding } = actions[index]!;
         const userId = users.get(auditUid);
-        const isBound = userId !== undefined && this.seal.bindUser({ rpId, userId, auditUid }) === binding;
+        const isBound = userId !== undefined && this.seal.isBound({ rpId, userId, auditUid }, binding);
         return isBound ? [[id, userId] as const] : [];
       }),
     );

@@ -23,7 +23,7 @@ describe('a pseudonym', () => {
     ['the next month', [ADA, new Date(JUNE.getTime() + 1), TEST_KEYS]],
     ['the same month of another year', [ADA, new Date('2027-06-30T23:59:59.999Z'), TEST_KEYS]],
     ['another user', [{ ...ADA, userId: 'Ada' }, JUNE, TEST_KEYS]],
-    ['another key', [ADA, JUNE, { auditSubject: Buffer.alloc(32, 9) }]],
+    ['another key', [ADA, JUNE, { auditSubjects: [Buffer.alloc(32, 9)] as const }]],
   ])('differs for %s', (_, parameters) => {
     expect(deriveStandIn(...parameters)).not.toBe(standIn);
   });

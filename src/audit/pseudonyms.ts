@@ -18,12 +18,16 @@ interface Subject {
  * to one id.
  */
 export function deriveStandIn(
-  { rpId = '', userId }: Subject,
+  { rpId, userId }: Subject,
   time: Date,
-  { auditSubject }: Pick<SecretKeys, 'auditSubject'>,
+  { auditSubjects: [key] }: Pick<SecretKeys, 'auditSubjects'>,
 ): string {
+  return deriveStandInBy(key, { rpId, userId }, time);
+}
+
+function deriveStandInBy(key: Buffer, { rpId = '', userId }: Subject, time: Date): string {
   const subject = JSON.stringify([rpId, time.toISOString().slice(0, 'yyyy-mm'.length), userId]);
-  const digest = createHmac('sha256', auditSubject).update(subject).digest();
+  const digest = createHmac('sha256', key).update(subject).digest();
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
 }
 
@@ -54,7 +58,7 @@ const ALWAYS = { since: '00000000-0000-0000-0000-000000000000', until: 'ffffffff
 
 /**
  * Lists everything that may stand for a user id in the log at each relying party: the pseudonym of a user and the
- * stand-ins of a stranger.
+ * stand-ins of a stranger, under each key.
  *
  * @param relyingParties null for all
  * @param period time of the events, in milliseconds; both ends are included
@@ -63,7 +67,7 @@ export async function listPseudonyms(
   through: Queryable,
   { userId, relyingParties }: { userId: string; relyingParties: readonly string[] | null },
   period: { readonly from: number; readonly to: number },
-  keys: Pick<SecretKeys, 'auditSubject'>,
+  keys: Pick<SecretKeys, 'auditSubjects'>,
 ): Promise<Pseudonym[]> {
   const parties = await through.query<{ rp_id: string; uid: string | null }[]>(
     `SELECT p.rp_id, h.audit_uid::text AS uid
@@ -74,11 +78,13 @@ export async function listPseudonyms(
   const months = listMonths(period);
   return parties.flatMap(({ rp_id: rpId, uid }) => [
     ...(uid === null ? [] : [{ uid, ...ALWAYS }]),
-    ...months.map(([month, next]) => ({
-      uid: deriveStandIn({ rpId, userId }, month, keys),
-      since: toFirstId(month.getTime()),
-      until: toFirstId(next.getTime()),
-    })),
+    ...months.flatMap(([month, next]) =>
+      keys.auditSubjects.map((key) => ({
+        uid: deriveStandInBy(key, { rpId, userId }, month),
+        since: toFirstId(month.getTime()),
+        until: toFirstId(next.getTime()),
+      })),
+    ),
   ]);
 }
 

@@ -30,9 +30,14 @@ describe('a secret key file gives keys that', () => {
     const derived = (purpose: string): Buffer =>
       Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
     const keys = readSecretKeys(createConfig(base64(MASTER)));
-    const purposes = ['credential-binding', 'relying-party', 'decoy', 'audit-subject', 'approval'];
-    const [binding, relyingParty, decoy, auditSubject, approval] = purposes.map(derived);
-    expect(keys).toEqual({ binding, relyingParty, decoy, auditSubject, approval, challenges: [derived('challenge')] });
+    const purposes = ['seal', 'credential-binding', 'relying-party', 'approval', 'decoy', 'audit-subject', 'challenge'];
+    const [secret, credential, relyingParty, approval, decoy, auditSubject, challenge] = purposes.map(derived);
+    expect(keys).toEqual({
+      seals: [{ id: expect.stringMatching(/^[0-9a-f]{8}$/), secret, former: { credential, relyingParty, approval } }],
+      decoy,
+      auditSubjects: [auditSubject],
+      challenges: [challenge],
+    });
     expect(Object.isFrozen(keys)).toBe(true);
   });
 
@@ -45,12 +50,26 @@ describe('a secret key file gives keys that', () => {
 
   it('differ for another key', () => {
     const [one, two] = [MASTER, randomBytes(32)].map((key) => readSecretKeys(createConfig(base64(key))));
-    expect(one?.binding).not.toEqual(two?.binding);
+    expect(one?.seals[0].secret).not.toEqual(two?.seals[0].secret);
+    expect(one?.seals[0].id).not.toBe(two?.seals[0].id);
     expect(one?.decoy).not.toEqual(two?.decoy);
   });
 
   it.each([32, 33, 64, 1_000])('are derived from %i bytes', (length) => {
-    expect(readSecretKeys(createConfig(base64(randomBytes(length)))).binding).toHaveLength(32);
+    expect(readSecretKeys(createConfig(base64(randomBytes(length)))).seals[0].secret).toHaveLength(32);
+  });
+});
+
+describe('PASSKEY_BINDING_KEY_FILE', () => {
+  it('holds one key a line; the first one seals, and makes the decoys', () => {
+    const [one, two] = [randomBytes(32), randomBytes(64)];
+    const [both, first, second] = [base64(one) + base64(two), base64(one), base64(two)].map((text) =>
+      readSecretKeys(createConfig(text)),
+    );
+    expect(both?.seals).toEqual([...first!.seals, ...second!.seals]);
+    expect(both?.auditSubjects).toEqual([...first!.auditSubjects, ...second!.auditSubjects]);
+    expect(both?.challenges).toEqual([...first!.challenges, ...second!.challenges]);
+    expect(both?.decoy).toEqual(first?.decoy);
   });
 });
 
@@ -77,7 +96,8 @@ describe('PASSKEY_CHALLENGE_KEYS_FILE', () => {
     ['nothing', ''],
     ['a short key after a good one', base64(randomBytes(32)) + base64(randomBytes(31))],
     ['two keys on one line', `${randomBytes(32).toString('base64')} ${randomBytes(32).toString('base64')}`],
-    ['nine keys', base64(randomBytes(32)).repeat(9)],
+    ['nine keys', Array.from({ length: 9 }, () => base64(randomBytes(32))).join('')],
+    ['the same key twice', base64(MASTER).repeat(2)],
   ])('stops the boot if it holds %s', (_, text) => {
     expect(() => readKeys(text)).toThrow('PASSKEY_CHALLENGE_KEYS_FILE');
   });
@@ -90,7 +110,8 @@ describe('a file without a usable key stops the boot with an error that names it
     ['hexadecimal with colons', Array.from(randomBytes(32), (byte) => byte.toString(16)).join(':')],
     ['base64url', randomBytes(48).fill(0xff).toString('base64url')],
     ['raw bytes', randomBytes(64).toString('latin1')],
-    ['two lines', base64(randomBytes(32)) + base64(randomBytes(32))],
+    ['the same key twice', base64(MASTER).repeat(2)],
+    ['nine keys', Array.from({ length: 9 }, () => base64(randomBytes(32))).join('')],
     ['a passphrase', 'correct horse battery staple correct horse battery staple'],
     ['PEM', AUDIT_KEY],
   ])('when it is binding.key with %s', (_, text) => {

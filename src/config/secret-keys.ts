@@ -1,24 +1,33 @@
-import { hkdfSync } from 'node:crypto';
+import { hash, hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from './config.js';
+
+/**
+ * A key of the seals of rows, from a line of PASSKEY_BINDING_KEY_FILE. Several keys are in use while one replaces another
+ * (docs/adr/0030-keys-are-sets.md).
+ */
+export interface SealKey {
+  /** A hash of the key, 8 hexadecimal digits. Each seal names its key by it. */
+  readonly id: string;
+  readonly secret: Buffer;
+  /** The keys of the seals of the version before, which name no key. */
+  readonly former: { readonly credential: Buffer; readonly relyingParty: Buffer; readonly approval: Buffer };
+}
 
 /**
  * The service derives each key for one purpose by HKDF (RFC 5869): all from PASSKEY_BINDING_KEY_FILE, and the keys of
  * challenges from PASSKEY_CHALLENGE_KEYS_FILE if it is set.
  */
 export interface SecretKeys {
-  /** The key of the credential-row MAC. */
-  readonly binding: Buffer;
-  /** The key of the seals of relying parties. */
-  readonly relyingParty: Buffer;
-  /** The key of the decoy credential ids for users without passkeys. */
+  /** The first key seals, and each verifies what it sealed. */
+  readonly seals: readonly [SealKey, ...SealKey[]];
+  /** The key of the decoy credential ids for users without passkeys. It comes from the first line. */
   readonly decoy: Buffer;
   /**
-   * The key of strangers' stand-ins: a stranger is a subject in the audit log that is not a user of a relying party.
+   * The keys of strangers' stand-ins: a stranger is a subject in the audit log that is not a user of a relying party. The
+   * first one makes stand-ins, and each finds what it made.
    */
-  readonly auditSubject: Buffer;
-  /** The key of the MAC of requests for approval. */
-  readonly approval: Buffer;
+  readonly auditSubjects: readonly [Buffer, ...Buffer[]];
   /** The keys of sealed challenges. The first one seals, and each opens what it sealed. */
   readonly challenges: readonly Buffer[];
 }
@@ -26,25 +35,19 @@ export interface SecretKeys {
 export const SECRET_KEYS = Symbol('SecretKeys');
 
 const MIN_KEY_BYTES = 32;
-const MAX_CHALLENGE_KEYS = 8;
+const MAX_KEYS = 8;
 
 /** @throws ConfigError that names the setting whose file does not hold usable keys */
 export function readSecretKeys(config: Config): SecretKeys {
-  const [master] = readMasters(config.bindingKeyFile, 'PASSKEY_BINDING_KEY_FILE must hold', 1) as [Buffer];
+  const masters = readMasters(config.bindingKeyFile, 'PASSKEY_BINDING_KEY_FILE');
   const challengeMasters =
     config.challengeKeysFile === undefined
-      ? [master]
-      : readMasters(
-          config.challengeKeysFile,
-          `Each of the 1 to ${String(MAX_CHALLENGE_KEYS)} lines of PASSKEY_CHALLENGE_KEYS_FILE must hold`,
-          MAX_CHALLENGE_KEYS,
-        );
+      ? masters
+      : readMasters(config.challengeKeysFile, 'PASSKEY_CHALLENGE_KEYS_FILE');
   return Object.freeze({
-    binding: deriveKey(master, 'credential-binding'),
-    relyingParty: deriveKey(master, 'relying-party'),
-    decoy: deriveKey(master, 'decoy'),
-    auditSubject: deriveKey(master, 'audit-subject'),
-    approval: deriveKey(master, 'approval'),
+    seals: Object.freeze(masters.map(deriveSealKey)) as SecretKeys['seals'],
+    decoy: deriveKey(masters[0]!, 'decoy'),
+    auditSubjects: Object.freeze(masters.map((key) => deriveKey(key, 'audit-subject'))) as SecretKeys['auditSubjects'],
     challenges: Object.freeze(challengeMasters.map((key) => deriveKey(key, 'challenge'))),
   });
 }
@@ -56,16 +59,30 @@ export function readKeyLines(path: string): string[] {
     .split(/\s*\n\s*/);
 }
 
-/** Reads the keys of a file, one a line in base64. */
-function readMasters(path: string, demand: string, most: number): Buffer[] {
+/** Reads the keys of a file, one a line in base64. @throws ConfigError */
+export function readMasters(path: string, setting: string): Buffer[] {
   const lines = readKeyLines(path);
   const masters = lines.map((line) => Buffer.from(line, 'base64'));
   const usable = lines.every((line, index) => BASE64.test(line) && masters[index]!.length >= MIN_KEY_BYTES);
-  if (!usable || lines.length > most) throw new ConfigError([`${demand} at least 32 random bytes in base64`]);
-  return masters;
+  if (usable && lines.length <= MAX_KEYS && new Set(lines).size === lines.length) return masters;
+  throw new ConfigError([
+    `Each of the 1 to ${String(MAX_KEYS)} lines of ${setting} must hold at least 32 random bytes in base64, and no two the same`,
+  ]);
 }
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+export function deriveSealKey(master: Buffer): SealKey {
+  const secret = deriveKey(master, 'seal');
+  const [credential, relyingParty, approval] = ['credential-binding', 'relying-party', 'approval'].map((purpose) =>
+    deriveKey(master, purpose),
+  ) as [Buffer, Buffer, Buffer];
+  return Object.freeze({
+    id: hash('sha256', Buffer.concat([Buffer.from('passkey-manager/seal/key id'), secret])).slice(0, 8),
+    secret,
+    former: Object.freeze({ credential, relyingParty, approval }),
+  });
+}
 
 function deriveKey(master: Buffer, purpose: string): Buffer {
   return Buffer.from(hkdfSync('sha256', master, '', `passkey-manager/${purpose}/v1`, 32));

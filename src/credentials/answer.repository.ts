@@ -34,8 +34,9 @@ export interface AcceptAuthenticationInput {
   readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
-  /** The new backup eligibility. `bindingMac` is the MAC of the row with it. */
   readonly backupEligible: boolean;
+  readonly version: number;
+  /** The seal of the row with the new sign count, backup eligibility and version. */
   readonly bindingMac: Buffer;
   readonly now: Date;
   /** True if a sign count that does not grow is only flagged (signCountRegression). */
@@ -61,7 +62,7 @@ const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND (c.sign_count
 export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -70,7 +71,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
      spent AS (${spendSql('locked')}),
      accepted AS (
        UPDATE credential c
-       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, binding_mac = new_mac, last_used_at = now
+       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now
        FROM locked v JOIN spent ON spent.id = v.challenge_id
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
@@ -86,6 +87,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
     now,
     flag,
     eligible: row.backupEligible,
+    new_version: row.version,
     new_mac: toByteaText(row.bindingMac),
     ...toAuditRecord(event),
   }),
@@ -130,6 +132,7 @@ const CREDENTIAL_TYPES: Readonly<Partial<Record<keyof CredentialEntity, string>>
   signCount: 'bigint',
   createdAt: 'timestamptz',
   lastUsedAt: 'timestamptz',
+  version: 'integer',
   bindingMac: 'bytea',
 };
 const CREDENTIAL_ENTRIES = Object.entries(CREDENTIAL_COLUMNS) as [keyof CredentialEntity, string][];
@@ -150,7 +153,7 @@ const CHECKED_LIST = Object.values(CREDENTIAL_COLUMNS)
 export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, AcceptedRegistration>({
   name: 'registration-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, party_version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, user_id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -158,7 +161,7 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
        WHERE handle = told_handle),
      checked AS MATERIALIZED (
        SELECT locked.*, count_credentials(rp_id, user_id) AS held,
-              coalesce((SELECT p.version = locked.version AND p.enabled FROM relying_party p WHERE p.rp_id = locked.rp_id), FALSE) AS current,
+              coalesce((SELECT p.version = locked.party_version AND p.enabled FROM relying_party p WHERE p.rp_id = locked.rp_id), FALSE) AS current,
               EXISTS (SELECT FROM (SELECT rp_id FROM credential c WHERE c.credential_id = locked.credential_id OFFSET 0) AS found
                        WHERE found.rp_id = locked.rp_id) AS taken
        FROM locked),
@@ -175,7 +178,7 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
     const record: Record<string, unknown> = {
       challenge_id: challengeId,
       told_handle: toByteaText(handle),
-      version,
+      party_version: version,
       most,
       ...toAuditRecord(event),
     };

@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { makeSealKeys, makeSeals } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { BindingKeyCheck, hasMatchingKey } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await database.sql('TRUNCATE credential');
-  bindings = new CredentialBindings(TEST_KEYS, new FakeAudit().refusals);
+  bindings = new CredentialBindings(makeSeals(), new FakeAudit().refusals);
   check = new BindingKeyCheck(database.dataSource.getRepository(CredentialEntity), bindings);
 });
 afterAll(() => database.close());
@@ -32,7 +32,7 @@ async function register(count: number, by = bindings): Promise<void> {
   await database.dataSource.getRepository(CredentialEntity).insert(sealed);
 }
 const createOtherBindings = (): CredentialBindings =>
-  new CredentialBindings({ ...TEST_KEYS, binding: Buffer.alloc(32, 99) }, new FakeAudit().refusals);
+  new CredentialBindings(makeSeals(makeSealKeys(99)), new FakeAudit().refusals);
 const isKeyMatching = (): boolean | undefined => check.sample && hasMatchingKey(check.sample);
 const alterRows = (count: number): Promise<unknown> =>
   database.sql(

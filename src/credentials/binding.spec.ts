@@ -1,86 +1,73 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
-import { computeBindingMac, isBindingValid } from './credential-bindings.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { makeSealKeys, makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
+import { CredentialBindings } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
+import { CREDENTIAL_COLUMNS } from './loaded-answer.repository.js';
 
-const KEY = randomBytes(32);
+const makeBindings = (seals = makeSeals()): CredentialBindings =>
+  new CredentialBindings(seals, new FakeAudit().refusals);
+const bindings = makeBindings();
+const sealRow = (changed: Partial<CredentialEntity> = {}): CredentialEntity =>
+  bindings.seal(makeCredentialRow(changed));
 
-const sealRow = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
-  const row = makeCredentialRow(changed);
-  return Object.assign(row, { bindingMac: computeBindingMac(KEY, row) });
+/** Another value for each member. */
+const CHANGED: Record<keyof CredentialEntity, unknown> = {
+  rpId: 'b.example',
+  id: '0199b4e0-0000-7000-8000-000000000002',
+  userId: 'u-2',
+  credentialId: randomBytes(32),
+  publicKey: randomBytes(77),
+  algorithm: -257,
+  aaguid: 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4',
+  name: 'x',
+  status: 'suspended',
+  statusReason: 'x',
+  statusChangedAt: new Date(0),
+  attachment: null,
+  transports: [],
+  discoverable: null,
+  backupEligible: false,
+  backedUp: true,
+  userVerified: false,
+  attestationFormat: 'packed',
+  attestationTrust: 'trusted',
+  signCount: 7,
+  createdAt: Infinity,
+  createdBy: 'spiffe://bank.example/b',
+  lastUsedAt: new Date(0),
+  version: 2,
+  bindingMac: randomBytes(20),
 };
-const computeMac = (row: CredentialEntity): string => computeBindingMac(KEY, row).toString('hex');
+/** What changes with each use. */
+const FREE: readonly string[] = ['backedUp', 'lastUsedAt'];
 
-/** Another value for each bound member. */
-const TAMPERED: [keyof CredentialEntity, unknown][] = [
-  ['rpId', 'b.example'],
-  ['id', '0199b4e0-0000-7000-8000-000000000002'],
-  ['userId', 'u-2'],
-  ['credentialId', randomBytes(32)],
-  ['publicKey', randomBytes(77)],
-  ['aaguid', 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4'],
-  ['backupEligible', false],
-  ['status', 'suspended'],
-];
-
-describe('the binding of a credential', () => {
-  it('verifies for the row as it was sealed', () => {
-    expect(isBindingValid(KEY, sealRow())).toBe(true);
+describe('the seal of a credential', () => {
+  it('covers every column but the backup state and the time of the last use', () => {
+    expect(Object.keys(CHANGED).sort()).toEqual(Object.keys(CREDENTIAL_COLUMNS).sort());
+    for (const [member, value] of Object.entries(CHANGED)) {
+      const row = Object.assign(sealRow(), { [member]: value });
+      expect([member, bindings.isGenuine(row)]).toEqual([member, FREE.includes(member)]);
+    }
   });
 
-  it('is an HMAC-SHA-256 with the key', () => {
-    const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status, bindingMac } = sealRow();
-    const bound = [
-      rpId,
-      id,
-      userId,
-      credentialId.toString('base64'),
-      publicKey.toString('base64'),
-      aaguid,
-      backupEligible,
-      status,
-    ];
-    expect(bindingMac).toEqual(createHmac('sha256', KEY).update(JSON.stringify(bound)).digest());
-    expect(isBindingValid(randomBytes(32), sealRow())).toBe(false);
-  });
-
-  it.each(TAMPERED)('does not verify when %s was changed', (member, value) => {
-    expect(isBindingValid(KEY, Object.assign(sealRow(), { [member]: value }))).toBe(false);
-  });
-
-  it.each(['credentialId', 'publicKey'] as const)('does not verify when a bit of %s was flipped', (member) => {
+  it.each(['credentialId', 'publicKey'] as const)('does not hold when a bit of %s was flipped', (member) => {
     const row = sealRow();
     row[member] = Buffer.from(row[member].map((byte, at) => (at === 0 ? byte ^ 1 : byte)));
-    expect(isBindingValid(KEY, row)).toBe(false);
+    expect(bindings.isGenuine(row)).toBe(false);
   });
 
-  it('verifies after any change of the members that a use or an operator may change', () => {
-    const free: Partial<CredentialEntity> = {
-      name: 'x',
-      signCount: 7,
-      backedUp: true,
-      lastUsedAt: new Date(),
-      statusReason: 'x',
-      transports: [],
-    };
-    expect(isBindingValid(KEY, Object.assign(sealRow(), free))).toBe(true);
-  });
-
-  it.each([
-    ['no bytes', Buffer.alloc(0)],
-    ['a part of it', computeBindingMac(KEY, makeCredentialRow()).subarray(0, 31)],
-    ['zeros', Buffer.alloc(32)],
-    ['more than it', Buffer.alloc(33)],
-    ['another row’s', computeBindingMac(KEY, makeCredentialRow())],
-  ])('does not verify for %s', (_, bytes) => {
-    expect(isBindingValid(KEY, Object.assign(sealRow(), { bindingMac: bytes }))).toBe(false);
+  it('does not hold under another key, or for another row', () => {
+    expect(makeBindings(makeSeals(makeSealKeys(9))).isGenuine(sealRow())).toBe(false);
+    expect(bindings.isGenuine(Object.assign(sealRow(), { bindingMac: sealRow().bindingMac }))).toBe(false);
   });
 
   it('cannot be forged for a row by moving the boundary between two members of another', () => {
     const base = makeCredentialRow();
-    const computeMacWith = (changed: Partial<CredentialEntity>): string =>
-      computeMac(Object.assign(makeCredentialRow(), base, changed));
+    const sealWith = (changed: Partial<CredentialEntity>): string =>
+      bindings.seal(Object.assign(makeCredentialRow(), base, changed)).bindingMac.toString('hex');
     const pairs: [Partial<CredentialEntity>, Partial<CredentialEntity>][] = [
       [
         { rpId: 'a.example', userId: 'bu' },
@@ -102,7 +89,35 @@ describe('the binding of a credential', () => {
         { rpId: 'x', userId: 'y' },
         { rpId: 'y', userId: 'x' },
       ],
+      [{ transports: ['a', 'b'] }, { transports: ['a,b'] }],
     ];
-    for (const [one, two] of pairs) expect(computeMacWith(one)).not.toBe(computeMacWith(two));
+    for (const [one, two] of pairs) expect(sealWith(one)).not.toBe(sealWith(two));
   });
+});
+
+describe('the seal of the version before', () => {
+  const between = makeBindings(
+    makeSeals(TEST_KEYS, { areSealsNew: true, areOldAccepted: true, isRetired: () => false }),
+  );
+  const sealFormer = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
+    const row = makeCredentialRow({ version: 0, ...changed });
+    const { rpId, id, userId, aaguid, backupEligible, status } = row;
+    const bytes = [row.credentialId, row.publicKey].map((each) => each.toString('base64'));
+    const text = JSON.stringify([rpId, id, userId, ...bytes, aaguid, backupEligible, status]);
+    const bindingMac = createHmac('sha256', TEST_KEYS.seals[0].former.credential).update(text).digest();
+    return Object.assign(row, { bindingMac });
+  };
+
+  it('holds for the row that it was made for, and is old', () => {
+    const row = sealFormer();
+    expect([between.isGenuine(row), between.isOld(row)]).toEqual([true, true]);
+    expect(bindings.isGenuine(row)).toBe(false);
+  });
+
+  it.each(['rpId', 'id', 'userId', 'credentialId', 'publicKey', 'aaguid', 'backupEligible', 'status'] as const)(
+    'does not hold when %s was changed',
+    (member) => {
+      expect(between.isGenuine(Object.assign(sealFormer(), { [member]: CHANGED[member] }))).toBe(false);
+    },
+  );
 });

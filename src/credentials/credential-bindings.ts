@@ -1,8 +1,8 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { createHmac } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
-import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { RequestContext } from '../http/request-context.js';
+import { type SealedRow, Seals } from '../seals/seals.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 /** Seals credential rows, and finds rows that something other than this service changed. */
@@ -13,16 +13,21 @@ export class CredentialBindings {
   failures = 0;
 
   constructor(
-    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    private readonly seals: Seals,
     private readonly refusals: Refusals,
   ) {}
 
   seal<T extends Omit<CredentialEntity, 'bindingMac'>>(credential: T): T & { bindingMac: Buffer } {
-    return Object.assign(credential, { bindingMac: computeBindingMac(this.keys.binding, credential) });
+    return Object.assign(credential, { bindingMac: this.seals.seal(describeRow(credential)) });
   }
 
   isGenuine(credential: CredentialEntity): boolean {
-    return isBindingValid(this.keys.binding, credential);
+    return this.seals.isGenuine(describeRow(credential), credential.bindingMac);
+  }
+
+  /** True if the row should be sealed again: another key than the first has sealed it, or the version before. */
+  isOld({ bindingMac }: Pick<CredentialEntity, 'bindingMac'>): boolean {
+    return this.seals.isOld(bindingMac);
   }
 
   /**
@@ -63,35 +68,27 @@ export class CredentialBindings {
   }
 }
 
-type Bound = Pick<
-  CredentialEntity,
-  'rpId' | 'id' | 'userId' | 'credentialId' | 'publicKey' | 'aaguid' | 'backupEligible' | 'status'
->;
-
 /**
- * Computes the HMAC-SHA-256 over the members that decide who can sign in with a row. Anyone who can write to the table
- * but lacks the key cannot give a credential to another user, replace its public key, change its model, make it a
- * multi-device credential or reactivate it. (The MAC does not detect an old row that is restored whole, with its old
- * MAC. The audit log shows that.)
+ * Describes the members that only this service changes: all but the backup state and the time of the last use, which
+ * change with each use. (The seal does not detect an old row that is restored whole, with its old seal. The version tells,
+ * because the log's events name it: src/reconciliation.)
  */
-export function computeBindingMac(
-  key: Buffer,
-  { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status }: Bound,
-): Buffer {
-  const binding = [
-    rpId,
-    id,
-    userId,
-    credentialId.toString('base64'),
-    publicKey.toString('base64'),
-    aaguid,
-    backupEligible,
-    status,
-  ];
-  return createHmac('sha256', key).update(JSON.stringify(binding)).digest();
+export function describeRow(row: Omit<CredentialEntity, 'bindingMac'>): SealedRow {
+  const identity = [row.rpId, row.id, row.userId, row.credentialId, row.publicKey, row.algorithm, row.aaguid];
+  const state = [row.version, row.status, row.statusReason, row.statusChangedAt, row.name, row.signCount];
+  const origin = [row.attachment, row.transports, row.discoverable, row.userVerified, row.createdAt, row.createdBy];
+  const trust = [row.backupEligible, row.attestationFormat, row.attestationTrust];
+  return {
+    kind: 'credential',
+    parts: [...identity, ...state, ...origin, ...trust],
+    former: ({ credential }) => computeFormerSeal(credential, row),
+  };
 }
 
-export function isBindingValid(key: Buffer, credential: CredentialEntity): boolean {
-  const mac = computeBindingMac(key, credential);
-  return mac.length === credential.bindingMac.length && timingSafeEqual(mac, credential.bindingMac);
+/** The version before sealed these members alone, with HMAC-SHA-256. */
+function computeFormerSeal(key: Buffer, row: Omit<CredentialEntity, 'bindingMac'>): Buffer {
+  const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status } = row;
+  const bytes = [credentialId, publicKey].map((each) => each.toString('base64'));
+  const sealed = [rpId, id, userId, ...bytes, aaguid, backupEligible, status];
+  return createHmac('sha256', key).update(JSON.stringify(sealed)).digest();
 }

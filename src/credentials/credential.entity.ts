@@ -94,7 +94,14 @@ export class CredentialEntity {
   @Column({ type: 'timestamptz', name: 'last_used_at', precision: 3, nullable: true })
   lastUsedAt: Date | null;
 
-  /** HMAC-SHA-256 over the members that only this service may change (credential-bindings.ts). */
+  /**
+   * The number of changes that the log has an event of, the registration included; a use is none. 0: not changed since
+   * credentials have versions.
+   */
+  @Column('integer')
+  version: number;
+
+  /** The seal of the members that only this service changes (credential-bindings.ts). */
   @Column('bytea', { name: 'binding_mac' })
   bindingMac: Buffer;
 }

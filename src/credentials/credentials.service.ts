@@ -95,9 +95,13 @@ export class CredentialsService {
       const where = { ...limitToCaller(context), id };
       const credential = await manager.findOne(CredentialEntity, { where, lock: { mode: 'pessimistic_write' } });
       if (!credential || !this.bindings.isGenuine(credential)) throw new Problem('credential-unknown');
-      const facts = apply(credential);
-      const { rpId, userId, name, status, statusReason, statusChangedAt, bindingMac } = this.bindings.seal(credential);
-      await manager.update(CredentialEntity, { rpId, id }, { name, status, statusReason, statusChangedAt, bindingMac });
+      const changes = apply(credential);
+      credential.version += 1;
+      const { rpId, userId, name, status, statusReason, statusChangedAt, version, bindingMac } =
+        this.bindings.seal(credential);
+      const changed = { name, status, statusReason, statusChangedAt, version, bindingMac };
+      await manager.update(CredentialEntity, { rpId, id }, changed);
+      const facts = { ...changes, credential_version: version };
       const credentialId = credential.credentialId.toString('base64url');
       await this.audit.record(
         context,

@@ -146,6 +146,7 @@ export class RegisterCredential {
       createdAt: now,
       createdBy: context.caller.spiffeId,
       lastUsedAt: null,
+      version: 1,
     });
   }
 
@@ -182,6 +183,7 @@ export class RegisterCredential {
         attestation_root: attestation.root,
         attestation_distrust: attestation.distrust?.detail,
         backup_eligible: backupEligible,
+        credential_version: credential.version,
       },
     };
     const { handle, uid = await this.audit.findPseudonym(entry) } = challenge.registration;

@@ -28,6 +28,9 @@ import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 
+/** A passkey rarely changes while an answer is verified. */
+const MAX_ATTEMPTS = 3;
+
 /** A challenge with what its answer is checked against. */
 type Ceremony = Challenge & Pick<LoadedAnswer, 'handle' | 'audit_uid'> & Pick<RelyingPartyEntity, 'origins' | 'policy'>;
 
@@ -110,11 +113,7 @@ export class VerifyCredential {
     { response }: AuthenticationResponseDto,
   ): Promise<CredentialEntity> {
     refuseUnless(credential !== undefined, 'credential-unknown', 'the relying party has no passkey with this id');
-    refuseUnless(
-      await this.bindings.verifyRow(context, credential),
-      'credential-unknown',
-      'the record of the passkey was changed by something other than this service',
-    );
+    await this.demandGenuine(context, credential);
     step('§7.2', 6, () => {
       demandUser(ceremony, credential, response.userHandle || undefined);
     });
@@ -133,18 +132,32 @@ export class VerifyCredential {
     context: AuthorizedContext,
     ceremony: Ceremony,
     credential: CredentialEntity,
-    { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
+    verified: VerifiedAuthentication,
   ): Promise<VerifiedResponse> {
+    // The passkey may have become backup eligible, so its new state counts.
+    demandBackup(ceremony.policy.backup, verified.backupEligible);
+    let current = credential;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const accepted = await this.tryAccept(context, ceremony, current, verified);
+      if (accepted) return accepted;
+      current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified));
+    }
+    throw new Problem('unavailable', { retryAfter: 1, detail: 'the passkey changes all the time' });
+  }
+
+  /** @returns undefined: the credential is not as given any more, and nothing was changed */
+  private async tryAccept(
+    context: AuthorizedContext,
+    ceremony: Ceremony,
+    credential: CredentialEntity,
+    { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
+  ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
     const { purpose, policy, audit_uid: uid } = ceremony;
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
-    // The passkey may have become backup eligible, so its new state counts.
-    demandBackup(policy.backup, backupEligible);
-    const { bindingMac } = grown
-      ? this.bindings.seal(Object.assign(new CredentialEntity(), credential, { backupEligible }))
-      : credential;
+    const { version, bindingMac } = this.sealUsed(credential, signCount, grown);
     const risks = [
       ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
       ...(grown ? ['backup-eligibility-changed'] : []),
@@ -158,7 +171,13 @@ export class VerifyCredential {
         userId,
         userVerified,
         credential: { id, credentialId: credential.credentialId.toString('base64url') },
-        facts: { ...describeChallenge(ceremony), sign_count: signCount, backed_up: backedUp, risks },
+        facts: {
+          ...describeChallenge(ceremony),
+          sign_count: signCount,
+          backed_up: backedUp,
+          risks,
+          credential_version: grown ? version : undefined,
+        },
       },
       uid,
       now,
@@ -169,12 +188,13 @@ export class VerifyCredential {
       signCount,
       backupEligible,
       backedUp,
+      version,
       bindingMac,
       now,
       flag,
       event,
     });
-    if (accepted === undefined) return step('§7.2', 22, () => this.refuseChanged(credential, signCount));
+    if (accepted === undefined) return undefined;
     this.audit.countEvent(event);
     this.counts.countAnswered(rpId, context.caller.spiffeId, 'authentication');
     if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
@@ -182,6 +202,7 @@ export class VerifyCredential {
       signCount: accepted,
       backupEligible,
       backedUp,
+      version,
       bindingMac,
       lastUsedAt: now,
     });
@@ -197,6 +218,15 @@ export class VerifyCredential {
       verifiedAt: now,
       auditId: event.id,
     };
+  }
+
+  /** Seals the credential as the use leaves it. Most uses change nothing that the seal covers. */
+  private sealUsed(credential: CredentialEntity, received: number, grown: boolean): CredentialEntity {
+    const signCount = Math.max(credential.signCount, received);
+    if (!grown && signCount === credential.signCount && !this.bindings.isOld(credential)) return credential;
+    const used = Object.assign(new CredentialEntity(), credential, { signCount });
+    if (grown) Object.assign(used, { backupEligible: true, version: credential.version + 1 });
+    return this.bindings.seal(used);
   }
 
   /** Adds the signal to forget the credential only if it is certain that the credential does not exist. */
@@ -215,18 +245,41 @@ export class VerifyCredential {
   }
 
   /**
-   * Explains why the compare-and-set changed nothing: while the signature was verified, the status or the sign count of
-   * the credential changed.
+   * Reads the credential again after the compare-and-set changed nothing: while the signature was verified, the status or
+   * the sign count changed, or the row was sealed again.
    *
+   * @returns the credential, if the answer may still be accepted
    * @throws Refusal
    */
-  private async refuseChanged({ rpId, id }: CredentialEntity, signCount: number): Promise<never> {
+  private async reload(
+    context: AuthorizedContext,
+    ceremony: Ceremony,
+    { rpId, id }: CredentialEntity,
+    { signCount, backupEligible }: VerifiedAuthentication,
+  ): Promise<CredentialEntity> {
     const current = await this.credentials.findOneBy({ rpId, id });
     refuseUnless(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
+    await this.demandGenuine(context, current);
     demandActive(current);
-    throw new Refusal(
+    refuseUnless(
+      ceremony.policy.signCountRegression === 'flag' || !hasRegressed(current.signCount, signCount),
       'sign-count-regressed',
       `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
+    );
+    refuseUnless(
+      !current.backupEligible || backupEligible,
+      'backup-eligibility-changed',
+      'the passkey became backup eligible while the answer was verified, and the answer says that it is not',
+    );
+    return current;
+  }
+
+  /** @throws Refusal */
+  private async demandGenuine(context: AuthorizedContext, credential: CredentialEntity): Promise<void> {
+    refuseUnless(
+      await this.bindings.verifyRow(context, credential),
+      'credential-unknown',
+      'the record of the passkey was changed by something other than this service',
     );
   }
 }

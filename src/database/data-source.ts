@@ -16,6 +16,7 @@ import { OrderWithoutTransactions1765000000000 } from './migrations/176500000000
 import { ShortLogIndexes1765010000000 } from './migrations/1765010000000-short-log-indexes.js';
 import { SealedRelyingParties1765020000000 } from './migrations/1765020000000-sealed-relying-parties.js';
 import { Approvals1765100000000 } from './migrations/1765100000000-approvals.js';
+import { SealedRows1765200000000 } from './migrations/1765200000000-sealed-rows.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -33,6 +34,7 @@ const MIGRATIONS = [
   ShortLogIndexes1765010000000,
   SealedRelyingParties1765020000000,
   Approvals1765100000000,
+  SealedRows1765200000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

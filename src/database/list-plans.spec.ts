@@ -8,7 +8,7 @@ import { FakeAccess } from '../../test/support/fake-access.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { makeLogSigners, SampleLog } from '../../test/support/sample-log.js';
-import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit-log/audit-reader.js';
@@ -125,7 +125,7 @@ beforeAll(async () => {
     dataSource.getRepository(CredentialEntity),
     new CredentialRepository(dataSource),
     clock,
-    new CredentialBindings(TEST_KEYS, refusals),
+    new CredentialBindings(makeSeals(), refusals),
     new AuthenticatorsService({ findModel: () => undefined }),
     service,
   );

@@ -28,7 +28,8 @@ const BUDGET = {
 };
 
 /** The columns that a sign-in sets. */
-const SIGN_IN = 'sign_count = 1, backed_up = FALSE, last_used_at = now(), binding_mac = sha256(binding_mac)';
+const SIGN_IN =
+  'sign_count = 1, backed_up = FALSE, last_used_at = now(), binding_mac = substring(sha256(binding_mac) FOR 20)';
 /** Statements that sign all users in. Each of them changes at most one row of a page. */
 const TURNS = 200;
 
@@ -57,11 +58,12 @@ const load = (userId: string): Promise<unknown> =>
         (19, 19, 'cb69481e-8ff7-4039-93ec-0a2729a154a8', 'YubiKey 5 Series', 64)) AS of_twenty (first, last, aaguid, name, bytes))
     INSERT INTO credential (rp_id, id, user_id, credential_id, public_key, algorithm, aaguid, name, status, status_changed_at,
         attachment, transports, discoverable, backup_eligible, backed_up, user_verified, attestation_format, attestation_trust,
-        sign_count, created_at, created_by, binding_mac)
+        sign_count, created_at, created_by, version, binding_mac)
       SELECT 'login.example.com', (lpad(to_hex((1.7e12 + i * 30000)::bigint), 12, '0') || '7' || left(md5('i' || i), 19))::uuid,
         ${userId}, substring(sha512(('c' || i)::bytea) FOR bytes), sha512(('k' || i)::bytea) || decode(repeat('00', 13), 'hex'), -7,
         aaguid, name, 'active', to_timestamp(1.7e9 + i * 30), 'platform', '{hybrid,internal}', TRUE, TRUE, TRUE, TRUE, 'none',
-        'none', 0, to_timestamp(1.7e9 + i * 30), 'spiffe://example.com/ns/prod/auth-service', sha256(('m' || i)::bytea)
+        'none', 0, to_timestamp(1.7e9 + i * 30), 'spiffe://example.com/ns/prod/auth-service', 1,
+        substring(sha256(('m' || i)::bytea) FOR 20)
         FROM generate_series(1, ${String(USERS)}) AS i
           JOIN model ON ('x' || left(md5('g' || i), 6))::bit(24)::integer % 20 BETWEEN first AND last ORDER BY i`);
 

@@ -1,5 +1,5 @@
 import { FakeApprovals } from '../../test/support/fake-approvals.js';
-import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   const clock = { now: () => new Date() };
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
-  const seals = new RelyingPartySeals(TEST_KEYS, new FakeAudit().refusals);
+  const seals = new RelyingPartySeals(makeSeals(), new FakeAudit().refusals);
   parties = new RelyingPartiesService(getParties(), clock, audit, new FakeApprovals().service, seals);
 });
 beforeEach(() => database.sql('TRUNCATE relying_party, audit_event'));

@@ -1,5 +1,5 @@
 import { FakeApprovals } from '../../test/support/fake-approvals.js';
-import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
@@ -27,7 +27,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = NOW;
   const clock = { now: () => now };
-  seals = new RelyingPartySeals(TEST_KEYS, new FakeAudit().refusals);
+  seals = new RelyingPartySeals(makeSeals(), new FakeAudit().refusals);
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
   parties = new RelyingPartiesService(
     database.dataSource.getRepository(RelyingPartyEntity),

@@ -1,35 +1,29 @@
-import { createHmac } from 'node:crypto';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { type DataSource, type EntityManager, IsNull } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
-import { ConfigError } from '../config/config.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import { computeFormerCheckValue } from '../seals/check-value.js';
 import { findRelyingParties } from './relying-party.repository.js';
 import { RelyingPartySeals, type StoredRelyingParty } from './relying-party-seals.js';
 
 /**
- * Compares the key that seals rows with the check value in the database, before the service starts. At the first start
- * there is none: then it seals the relying parties that a version without seals has stored, and records each with its
- * settings. The service may add a check value but not remove one, so whoever acts as the service cannot make it do so again.
+ * Seals the relying parties that a version without seals has stored, and records each with its settings. It does so once,
+ * at the first start, when the database has no check value of a key yet. The service may add a check value but not remove
+ * one, so whoever acts as the service cannot make it do so again. (The check value of each key is in `seal_key` now.)
  */
 @Injectable()
 export class RelyingPartyAdoption implements OnModuleInit {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
-    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    @Inject(SECRET_KEYS) private readonly keys: Pick<SecretKeys, 'seals'>,
     private readonly seals: RelyingPartySeals,
     private readonly audit: AuditService,
   ) {}
 
-  /** @throws ConfigError if another key has sealed the database */
   async onModuleInit(): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
-      const value = createHmac('sha256', this.keys.relyingParty).update('check').digest();
-      if (await insertCheckValue(manager, value)) return this.adopt(manager);
-      if (!(await isCheckValue(manager, value))) {
-        throw new ConfigError(['PASSKEY_BINDING_KEY_FILE holds another key than the one that sealed this database']);
-      }
+      if (await insertCheckValue(manager, computeFormerCheckValue(this.keys.seals[0]))) await this.adopt(manager);
     });
   }
 
@@ -56,9 +50,4 @@ async function insertCheckValue(manager: EntityManager, value: Buffer): Promise<
     [value],
   );
   return added.length > 0;
-}
-
-async function isCheckValue(manager: EntityManager, value: Buffer): Promise<boolean> {
-  const found = await manager.query<{ value: Buffer }[]>(`SELECT value FROM key_check_value WHERE purpose = 'binding'`);
-  return found[0]?.value.equals(value) ?? false;
 }

@@ -1,8 +1,9 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { createHmac } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
 import canonicalize from 'canonicalize';
 import { Refusals } from '../audit/refusals.js';
-import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import type { SealKey } from '../config/secret-keys.js';
+import { type SealedRow, Seals } from '../seals/seals.js';
 import type { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** A relying party as it is stored: `policy` lacks the members that were added to policies since. */
@@ -20,18 +21,16 @@ export class RelyingPartySeals {
   private readonly logger = new Logger(RelyingPartySeals.name);
 
   constructor(
-    @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    private readonly seals: Seals,
     private readonly refusals: Refusals,
   ) {}
 
   seal(party: RelyingPartyEntity, policy: unknown = party.policy): RelyingPartyEntity {
-    return Object.assign(party, { seal: computeSeal(this.keys.relyingParty, { party, policy }) });
+    return Object.assign(party, { seal: this.seals.seal(describeRow({ party, policy })) });
   }
 
   isGenuine(stored: StoredRelyingParty): boolean {
-    const { seal } = stored.party;
-    const computed = computeSealOfAny(this.keys.relyingParty, stored);
-    return seal?.length === SEAL_BYTES && computed !== undefined && timingSafeEqual(seal, computed);
+    return this.seals.isGenuine(describeRow(stored), stored.party.seal);
   }
 
   /** Keeps the relying parties that are as the service wrote them. The audit log records each of the others first. */
@@ -55,20 +54,20 @@ export class RelyingPartySeals {
   }
 }
 
-const SEAL_BYTES = 32;
+/** Describes everything that the row says. RFC 8785 makes the policy one text. */
+function describeRow({ party, policy }: StoredRelyingParty): SealedRow {
+  const { rpId, name, origins, enabled, version, createdAt, updatedAt } = party;
+  const parts = [rpId, name, origins, enabled, toCanonicalPolicy(policy), version, createdAt, updatedAt];
+  const former = (keys: SealKey['former']): Buffer =>
+    createHmac('sha256', keys.relyingParty).update(JSON.stringify(parts)).digest();
+  return { kind: 'relying-party', parts, former };
+}
 
 /** @returns undefined for values that the service never stores and RFC 8785 has no form for, such as a number beyond doubles */
-function computeSealOfAny(key: Buffer, stored: StoredRelyingParty): Buffer | undefined {
+function toCanonicalPolicy(policy: unknown): string | undefined {
   try {
-    return computeSeal(key, stored);
+    return canonicalize(policy);
   } catch {
     return undefined;
   }
-}
-
-/** Computes the HMAC-SHA-256 over everything that the row says. RFC 8785 makes the policy one text. */
-function computeSeal(key: Buffer, { party, policy }: StoredRelyingParty): Buffer {
-  const { rpId, name, origins, enabled, version, createdAt, updatedAt } = party;
-  const sealed = [rpId, name, origins, enabled, canonicalize(policy), version, createdAt, updatedAt];
-  return createHmac('sha256', key).update(JSON.stringify(sealed)).digest();
 }

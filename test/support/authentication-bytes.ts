@@ -122,7 +122,14 @@ function accept(credential: CredentialEntity, time: number): AcceptAuthenticatio
     now,
     toUuid(digest(`pseudonym of ${userId}`)),
   );
-  const unchanged = { signCount: 0, backedUp: true, backupEligible, bindingMac, flag: false };
+  const unchanged = {
+    signCount: 0,
+    backedUp: true,
+    backupEligible,
+    version: credential.version,
+    bindingMac,
+    flag: false,
+  };
   return { challengeId, credential, now, event, ...unchanged };
 }
 

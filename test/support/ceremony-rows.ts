@@ -57,6 +57,7 @@ export const makeAcceptInput = (
   signCount,
   backupEligible: true,
   backedUp: false,
+  version: 1,
   now: NOW,
   flag: false,
   bindingMac: credential.bindingMac,

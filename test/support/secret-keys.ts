@@ -1,10 +1,22 @@
-import type { SecretKeys } from '../../src/config/secret-keys.js';
+import { deriveSealKey, type SecretKeys } from '../../src/config/secret-keys.js';
+import { Seals } from '../../src/seals/seals.js';
 
 export const TEST_KEYS: SecretKeys = {
-  binding: Buffer.alloc(32, 1),
-  relyingParty: Buffer.alloc(32, 5),
+  seals: [deriveSealKey(Buffer.alloc(32, 1))],
   decoy: Buffer.alloc(32, 2),
-  auditSubject: Buffer.alloc(32, 3),
-  approval: Buffer.alloc(32, 5),
+  auditSubjects: [Buffer.alloc(32, 3)],
   challenges: [Buffer.alloc(32, 4)],
 };
+
+/** Keys of seals alone, the first of which seals. */
+export function makeSealKeys(...fills: readonly [number, ...number[]]): Pick<SecretKeys, 'seals'> {
+  return { seals: fills.map((fill) => deriveSealKey(Buffer.alloc(32, fill))) as unknown as SecretKeys['seals'] };
+}
+
+/** Seals of the test's keys; new ones only, or those that a register says. */
+export function makeSeals(
+  keys: Pick<SecretKeys, 'seals'> = TEST_KEYS,
+  register = { areSealsNew: true, areOldAccepted: false, isRetired: (_id: string) => false },
+): Seals {
+  return new Seals(keys, register);
+}

@@ -1,0 +1,13 @@
+import { createHmac } from 'node:crypto';
+import type { SealKey } from '../config/secret-keys.js';
+import { computeSeal } from './seals.js';
+
+/** Computes what the database keeps of a key, so that a start with another key is noticed. */
+export function computeCheckValue(key: SealKey): Buffer {
+  return computeSeal(key, { kind: 'check', parts: [] });
+}
+
+/** Computes the check value of the version before. */
+export function computeFormerCheckValue({ former }: SealKey): Buffer {
+  return createHmac('sha256', former.relyingParty).update('check').digest();
+}

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { makeSealKeys } from '../../test/support/secret-keys.js';
+import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { computeCheckValue, computeFormerCheckValue } from './check-value.js';
+import { SealRegister } from './seal-register.js';
+
+const NOW = new Date('2026-06-30T12:00:00.000Z');
+const KEYS = makeSealKeys(2, 1);
+
+let database: TestDataSource;
+let now: Date;
+const clock = { now: () => now };
+beforeAll(async () => {
+  database = await openTestDataSource();
+});
+beforeEach(async () => {
+  now = NOW;
+  await database.sql('TRUNCATE seal_key, seal_phase, key_check_value');
+});
+afterAll(() => database.close());
+
+const read = (keys = KEYS): Promise<SealRegister> => SealRegister.read(database.dataSource, clock, keys);
+const store = async (keys: typeof KEYS, retiredAt: Date | null = null): Promise<void> => {
+  for (const key of keys.seals) {
+    await database.sql('INSERT INTO seal_key (id, check_value, added_at, retired_at) VALUES ($1, $2, $3, $4)', [
+      ...[key.id, computeCheckValue(key), NOW, retiredAt],
+    ]);
+  }
+};
+
+describe('a start', () => {
+  it('accepts a set with every key that the database names, in any order, and with more', async () => {
+    await read();
+    await store(makeSealKeys(1));
+    await read();
+    await read(makeSealKeys(1, 2, 3));
+  });
+
+  it('ends with a sentence that names the key that is missing', async () => {
+    await store(KEYS);
+    await expect(read(makeSealKeys(2))).rejects.toThrow(
+      `PASSKEY_BINDING_KEY_FILE lacks the key ${KEYS.seals[1]!.id}, which has sealed rows of this database`,
+    );
+  });
+
+  it('ends when a key has the id of the one in the database and is another', async () => {
+    await store(KEYS);
+    await database.sql(`UPDATE seal_key SET check_value = '\\x00' WHERE id = $1`, [KEYS.seals[0].id]);
+    await expect(read()).rejects.toThrow(`lacks the key ${KEYS.seals[0].id}`);
+  });
+
+  it('does not need a key that is retired', async () => {
+    await store(makeSealKeys(1), NOW);
+    await read(makeSealKeys(2));
+    expect((await read()).isRetired(KEYS.seals[1]!.id)).toBe(true);
+  });
+
+  it('ends with another key than the version before had', async () => {
+    const value = computeFormerCheckValue(makeSealKeys(1).seals[0]);
+    await database.sql(`INSERT INTO key_check_value (purpose, value) VALUES ('binding', $1)`, [value]);
+    await read();
+    await expect(read(makeSealKeys(2))).rejects.toThrow('holds another key than the one that sealed this database');
+  });
+});
+
+describe('the seals of the version before', () => {
+  it('are made until the new ones begin, and accepted until the service ends them', async () => {
+    await database.sql(`INSERT INTO seal_phase VALUES ('new', $1)`, [new Date(NOW.getTime() + 1_000)]);
+    const register = await read();
+    expect([register.areSealsNew, register.areOldAccepted]).toEqual([false, true]);
+    now = new Date(NOW.getTime() + 1_000);
+    expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, true]);
+    await register.endOld();
+    expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, false]);
+  });
+
+  it('end in every process, and do not come back', async () => {
+    await database.sql(`INSERT INTO seal_phase VALUES ('new', $1)`, [NOW]);
+    const [one, two] = [await read(), await read()];
+    await one.endOld();
+    await two.endOld();
+    await two.refresh();
+    expect(two.areOldAccepted).toBe(false);
+    expect(await database.sql('SELECT phase FROM seal_phase ORDER BY phase')).toEqual([
+      { phase: 'new' },
+      { phase: 'only-new' },
+    ]);
+  });
+
+  it('never existed in a new database', async () => {
+    const fresh = await openTestDataSource();
+    try {
+      const register = await SealRegister.read(fresh.dataSource, { now: () => new Date() }, KEYS);
+      expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, false]);
+    } finally {
+      await fresh.close();
+    }
+  });
+});
+
+it('a key that is retired while the service runs counts no longer after the next look', async () => {
+  await store(KEYS);
+  const register = await read();
+  await database.sql('UPDATE seal_key SET retired_at = $1 WHERE id = $2', [NOW, KEYS.seals[1]!.id]);
+  expect(register.isRetired(KEYS.seals[1]!.id)).toBe(false);
+  await register.refresh();
+  expect([register.isRetired(KEYS.seals[1]!.id), register.isRetired(KEYS.seals[0].id)]).toEqual([true, false]);
+});

@@ -1,0 +1,87 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { SECRET_KEYS, type SealKey, type SecretKeys } from '../config/secret-keys.js';
+import { SealRegister } from './seal-register.js';
+
+/** What a seal says of a row. */
+export interface SealedRow {
+  /** The kind of the row. A seal holds for one kind only. */
+  readonly kind: 'credential' | 'user' | 'relying-party' | 'approval' | 'approval-user' | 'check';
+  /** Everything that the seal covers, in a fixed order: strings, numbers, booleans, null, bytes, times, or lists of these. */
+  readonly parts: readonly unknown[];
+  /** Computes the seal of the version before; undefined if that version sealed no such rows. */
+  readonly former?: (keys: SealKey['former']) => Buffer;
+}
+
+const KEY_ID_BYTES = 4;
+const MAC_BYTES = 16;
+/** The length of a seal. One of the version before has 32 bytes. */
+export const SEAL_BYTES = KEY_ID_BYTES + MAC_BYTES;
+
+/**
+ * Seals rows, so that only those who have the key can make or change one (docs/adr/0030-keys-are-sets.md):
+ *
+ *     key id (4 bytes) · HMAC-SHA-256 of the row (its first 16 bytes)
+ *
+ * NIST SP 800-107 §5.3.3 gives a MAC of 16 bytes the strength that a forger would need 2^128 tries for.
+ */
+@Injectable()
+export class Seals {
+  private readonly keys: SecretKeys['seals'];
+
+  constructor(
+    @Inject(SECRET_KEYS) { seals }: Pick<SecretKeys, 'seals'>,
+    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew' | 'areOldAccepted' | 'isRetired'>,
+  ) {
+    this.keys = seals;
+  }
+
+  /** Seals a row with the first key. */
+  seal(row: SealedRow): Buffer {
+    const [key] = this.keys;
+    return row.former && !this.register.areSealsNew ? row.former(key.former) : computeSeal(key, row);
+  }
+
+  /** True if a key of this service has sealed the row as it is now. */
+  isGenuine(row: SealedRow, seal: Buffer | null): boolean {
+    if (seal?.length === SEAL_BYTES) {
+      const key = this.findKey(seal);
+      return key !== undefined && timingSafeEqual(computeSeal(key, row), seal);
+    }
+    const { former } = row;
+    if (!seal || !former || !this.register.areOldAccepted) return false;
+    return this.keys.some((key) => {
+      if (this.register.isRetired(key.id)) return false;
+      const computed = former(key.former);
+      return computed.length === seal.length && timingSafeEqual(computed, seal);
+    });
+  }
+
+  /** True if the first key should seal the row again: another key has sealed it, or the version before. */
+  isOld(seal: Buffer | null): boolean {
+    const isNew = seal?.length === SEAL_BYTES && this.findKey(seal) === this.keys[0];
+    return this.register.areSealsNew && !isNew;
+  }
+
+  private findKey(seal: Buffer): SealKey | undefined {
+    const id = readKeyId(seal);
+    return this.register.isRetired(id) ? undefined : this.keys.find((key) => key.id === id);
+  }
+}
+
+/** Returns the id of the key that made a seal, 8 hexadecimal digits. */
+export function readKeyId(seal: Buffer): string {
+  return seal.toString('hex', 0, KEY_ID_BYTES);
+}
+
+/** Computes the seal of a row under a key. */
+export function computeSeal({ id, secret }: SealKey, { kind, parts }: SealedRow): Buffer {
+  const text = JSON.stringify([kind, ...parts.map(toText)]);
+  const mac = createHmac('sha256', secret).update(text).digest();
+  return Buffer.concat([Buffer.from(id, 'hex'), mac.subarray(0, MAC_BYTES)]);
+}
+
+/** JSON has no bytes. A time without a value, such as `infinity`, becomes null, which no column of a time in a seal is. */
+function toText(part: unknown): unknown {
+  return Buffer.isBuffer(part) ? part.toString('base64') : part;
+}
