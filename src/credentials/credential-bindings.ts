@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import type { RequestContext } from '../http/request-context.js';
 import { type SealedRow, Seals } from '../seals/seals.js';
+import { refuseUnless } from '../webauthn/refusal.js';
 import type { CredentialEntity } from './credential.entity.js';
 
 /** Seals credential rows, and finds rows that something other than this service changed. */
@@ -53,6 +54,15 @@ export class CredentialBindings {
       credential: { id, credentialId: credentialId.toString('base64url') },
     });
     return false;
+  }
+
+  /** @throws Refusal credential-unknown if the row is not as the service wrote it */
+  async demandGenuine(context: RequestContext, credential: CredentialEntity): Promise<void> {
+    refuseUnless(
+      await this.verifyRow(context, credential),
+      'credential-unknown',
+      'the record of the passkey was changed by something other than this service',
+    );
   }
 
   /** Keeps the rows that pass the integrity check. Each of the others is reported. */

@@ -5,7 +5,7 @@
  *     verify-credential.ts an authentication. src/webauthn verifies the answer, and authenticator-policy.ts decides on its
  *     model and its backup.
  *  2. answer.repository.ts loads what the answer is checked against. One statement of it spends the challenge and stores
- *     the outcome.
+ *     the outcome. accept-authentication.ts seals what a use changes, and tries again if the row has changed meanwhile.
  *  3. credential-bindings.ts seals each row with a MAC and finds rows that something else changed. binding-key-check.ts
  *     checks the key itself with a sample.
  *  4. A refused answer is recorded by refused-answer-recorder.ts. unknown-credential-check.ts decides if the browser may
@@ -21,6 +21,7 @@ import { AuthenticatorsModule } from '../authenticators/authenticators.module.js
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
+import { AcceptAuthentication } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import { BindingKeyCheck } from './binding-key-check.js';
 import { CredentialBindings } from './credential-bindings.js';
@@ -45,6 +46,7 @@ import { VerifyCredential } from './verify-credential.js';
   ],
   controllers: [CredentialsController, UsersController],
   providers: [
+    AcceptAuthentication,
     AnswerRepository,
     BindingKeyCheck,
     CredentialBindings,

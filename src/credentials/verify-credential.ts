@@ -1,47 +1,32 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import {
-  type AuthenticationResponseJSON,
-  type VerifiedAuthentication,
-  verifyAuthentication,
-} from '../webauthn/verify-authentication.js';
-import { Repository } from 'typeorm';
+import { type AuthenticationResponseJSON, verifyAuthentication } from '../webauthn/verify-authentication.js';
 import { RiskSignals } from '../access/risk-signals.js';
-import { AuditService } from '../audit/audit.service.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { ChallengeSeal } from '../challenges/challenge-seal.js';
-import { type Challenge, describeChallenge } from '../challenges/challenge.js';
+import type { Challenge } from '../challenges/challenge.js';
+import { AcceptAuthentication, type AuthenticationCeremony, demandActive } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
-import { type LoadedAnswer, readCredential } from './loaded-answer.repository.js';
+import { readCredential } from './loaded-answer.repository.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
-import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { ADVICE, Refusal, refuseUnless, step } from '../webauthn/refusal.js';
-import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
+import { demandAllowedModel } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
-import { CredentialEntity } from './credential.entity.js';
+import type { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
-import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
-
-/** A passkey rarely changes while an answer is verified. */
-const MAX_ATTEMPTS = 3;
-
-/** A challenge with what its answer is checked against. */
-type Ceremony = Challenge & Pick<LoadedAnswer, 'handle' | 'audit_uid'> & Pick<RelyingPartyEntity, 'origins' | 'policy'>;
+import type { VerifiedResponse } from './dto/credential.response.js';
 
 /**
- * Ends an authentication: opens the challenge, verifies the answer (WebAuthn L3 §7.2) and stores the new state of the
- * credential.
+ * Ends an authentication: opens the challenge, verifies the answer (WebAuthn L3 §7.2), and has the new state of the
+ * credential stored.
  */
 @Injectable()
 export class VerifyCredential {
   constructor(
-    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly seal: ChallengeSeal,
     private readonly answers: AnswerRepository,
@@ -49,8 +34,7 @@ export class VerifyCredential {
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly refused: RefusedAnswerRecorder,
-    private readonly counts: ChallengeCounts,
-    private readonly audit: AuditService,
+    private readonly acceptance: AcceptAuthentication,
     private readonly risks: RiskSignals,
     private readonly unknown: UnknownCredentialCheck,
   ) {}
@@ -84,7 +68,7 @@ export class VerifyCredential {
         allowBackupGrowth: ceremony.policy.backupEligibilityChange === 'accept-growth',
         credential: { credentialId: credential.credentialId, publicKey, backupEligible },
       });
-      return await this.acceptAuthentication(context, ceremony, credential, verified);
+      return await this.acceptance.accept(context, ceremony, credential, verified);
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
       const refused = {
@@ -108,125 +92,18 @@ export class VerifyCredential {
    */
   private async demandUsableCredential(
     context: AuthorizedContext,
-    ceremony: Ceremony,
+    ceremony: AuthenticationCeremony,
     credential: CredentialEntity | undefined,
     { response }: AuthenticationResponseDto,
   ): Promise<CredentialEntity> {
     refuseUnless(credential !== undefined, 'credential-unknown', 'the relying party has no passkey with this id');
-    await this.demandGenuine(context, credential);
+    await this.bindings.demandGenuine(context, credential);
     step('§7.2', 6, () => {
       demandUser(ceremony, credential, response.userHandle || undefined);
     });
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
     return credential;
-  }
-
-  /**
-   * Spends the challenge, updates the credential and records the event in one compare-and-set statement (§7.2 step 22
-   * and after).
-   *
-   * @throws Refusal; Problem challenge-spent
-   */
-  private async acceptAuthentication(
-    context: AuthorizedContext,
-    ceremony: Ceremony,
-    credential: CredentialEntity,
-    verified: VerifiedAuthentication,
-  ): Promise<VerifiedResponse> {
-    // The passkey may have become backup eligible, so its new state counts.
-    demandBackup(ceremony.policy.backup, verified.backupEligible);
-    let current = credential;
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const accepted = await this.tryAccept(context, ceremony, current, verified);
-      if (accepted) return accepted;
-      current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified));
-    }
-    throw new Problem('unavailable', { retryAfter: 1, detail: 'the passkey changes all the time' });
-  }
-
-  /** @returns undefined: the credential is not as given any more, and nothing was changed */
-  private async tryAccept(
-    context: AuthorizedContext,
-    ceremony: Ceremony,
-    credential: CredentialEntity,
-    { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
-  ): Promise<VerifiedResponse | undefined> {
-    const now = this.clock.now();
-    const { purpose, policy, audit_uid: uid } = ceremony;
-    const { rpId, userId, id } = credential;
-    const flag = policy.signCountRegression === 'flag';
-    const grown = backupEligible && !credential.backupEligible;
-    const { version, bindingMac } = this.sealUsed(credential, signCount, grown);
-    const risks = [
-      ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
-      ...(grown ? ['backup-eligibility-changed'] : []),
-    ];
-    const event = this.audit.createRow(
-      context,
-      {
-        type: 'credential.verify',
-        outcome: 'success',
-        rpId,
-        userId,
-        userVerified,
-        credential: { id, credentialId: credential.credentialId.toString('base64url') },
-        facts: {
-          ...describeChallenge(ceremony),
-          sign_count: signCount,
-          backed_up: backedUp,
-          risks,
-          credential_version: grown ? version : undefined,
-        },
-      },
-      uid,
-      now,
-    );
-    const accepted = await this.answers.acceptAuthentication({
-      challengeId: ceremony.id,
-      credential,
-      signCount,
-      backupEligible,
-      backedUp,
-      version,
-      bindingMac,
-      now,
-      flag,
-      event,
-    });
-    if (accepted === undefined) return undefined;
-    this.audit.countEvent(event);
-    this.counts.countAnswered(rpId, context.caller.spiffeId, 'authentication');
-    if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
-    const current = Object.assign(credential, {
-      signCount: accepted,
-      backupEligible,
-      backedUp,
-      version,
-      bindingMac,
-      lastUsedAt: now,
-    });
-    const shown = CredentialResponse.of(current, this.authenticators.findLabel(current.aaguid));
-    return {
-      verified: true,
-      rpId,
-      userId,
-      purpose: purpose ?? null,
-      userVerified,
-      credential: shown,
-      risks,
-      verifiedAt: now,
-      auditId: event.id,
-    };
-  }
-
-  /** Seals the credential as the use leaves it. Most uses change nothing that the seal covers. */
-  private sealUsed(credential: CredentialEntity, received: number, grown: boolean): CredentialEntity {
-    const signCount = Math.max(credential.signCount, received);
-    if (!grown && signCount === credential.signCount && !this.bindings.isOld(credential)) return credential;
-    const used = Object.assign(new CredentialEntity(), credential, { signCount });
-    if (grown) Object.assign(used, { backupEligible: true, version: credential.version + 1 });
-    return this.bindings.seal(used);
   }
 
   /** Adds the signal to forget the credential only if it is certain that the credential does not exist. */
@@ -242,45 +119,6 @@ export class VerifyCredential {
       return new Problem('authentication-rejected', { ...members, signal });
     }
     return new Problem('authentication-rejected', members);
-  }
-
-  /**
-   * Reads the credential again after the compare-and-set changed nothing: while the signature was verified, the status or
-   * the sign count changed, or the row was sealed again.
-   *
-   * @returns the credential, if the answer may still be accepted
-   * @throws Refusal
-   */
-  private async reload(
-    context: AuthorizedContext,
-    ceremony: Ceremony,
-    { rpId, id }: CredentialEntity,
-    { signCount, backupEligible }: VerifiedAuthentication,
-  ): Promise<CredentialEntity> {
-    const current = await this.credentials.findOneBy({ rpId, id });
-    refuseUnless(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
-    await this.demandGenuine(context, current);
-    demandActive(current);
-    refuseUnless(
-      ceremony.policy.signCountRegression === 'flag' || !hasRegressed(current.signCount, signCount),
-      'sign-count-regressed',
-      `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
-    );
-    refuseUnless(
-      !current.backupEligible || backupEligible,
-      'backup-eligibility-changed',
-      'the passkey became backup eligible while the answer was verified, and the answer says that it is not',
-    );
-    return current;
-  }
-
-  /** @throws Refusal */
-  private async demandGenuine(context: AuthorizedContext, credential: CredentialEntity): Promise<void> {
-    refuseUnless(
-      await this.bindings.verifyRow(context, credential),
-      'credential-unknown',
-      'the record of the passkey was changed by something other than this service',
-    );
   }
 }
 
@@ -305,7 +143,7 @@ function demandAuthenticationCeremony(challenge: Challenge, purpose: string | un
  * @throws Refusal
  */
 function demandUser(
-  { userId: challenged, handle }: Ceremony,
+  { userId: challenged, handle }: AuthenticationCeremony,
   { userId }: CredentialEntity,
   userHandle: string | undefined,
 ): void {
@@ -322,23 +160,4 @@ function demandUser(
   );
   const matches = userHandle === undefined || userHandle === handle?.toString('base64url');
   refuseUnless(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
-}
-
-/** @throws Refusal */
-function demandActive({ status, statusReason }: CredentialEntity): void {
-  refuseUnless(
-    status !== 'suspended',
-    'credential-suspended',
-    `the passkey is suspended${statusReason === null ? '' : `: ${statusReason}`}`,
-  );
-  refuseUnless(
-    status !== 'revoked',
-    'credential-revoked',
-    `the passkey is revoked${statusReason === null ? '' : `: ${statusReason}`}`,
-  );
-}
-
-/** True if the sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
-function hasRegressed(stored: number, received: number): boolean {
-  return (stored !== 0 || received !== 0) && received <= stored;
 }

@@ -1,0 +1,199 @@
+import { Injectable, Inject } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import { RiskSignals } from '../access/risk-signals.js';
+import { AuditService } from '../audit/audit.service.js';
+import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import { ChallengeCounts } from '../challenges/challenge-counts.js';
+import { type Challenge, describeChallenge } from '../challenges/challenge.js';
+import { CLOCK, type Clock } from '../config/clock.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { Problem } from '../http/problem.js';
+import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
+import { refuseUnless, step } from '../webauthn/refusal.js';
+import type { VerifiedAuthentication } from '../webauthn/verify-authentication.js';
+import { AnswerRepository } from './answer.repository.js';
+import { demandBackup } from './authenticator-policy.js';
+import { CredentialBindings } from './credential-bindings.js';
+import { CredentialEntity } from './credential.entity.js';
+import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
+import type { LoadedAnswer } from './loaded-answer.repository.js';
+
+/** A challenge with what its answer is checked against. */
+export type AuthenticationCeremony = Challenge &
+  Pick<LoadedAnswer, 'handle' | 'audit_uid'> &
+  Pick<RelyingPartyEntity, 'origins' | 'policy'>;
+
+/** A passkey rarely changes while an answer is verified. */
+const MAX_ATTEMPTS = 3;
+
+/** Stores the new state of a credential whose answer is verified. */
+@Injectable()
+export class AcceptAuthentication {
+  constructor(
+    @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly answers: AnswerRepository,
+    private readonly bindings: CredentialBindings,
+    private readonly authenticators: AuthenticatorsService,
+    private readonly counts: ChallengeCounts,
+    private readonly audit: AuditService,
+    private readonly risks: RiskSignals,
+  ) {}
+
+  /**
+   * Spends the challenge, updates the credential and records the event in one compare-and-set statement (§7.2 step 22
+   * and after).
+   *
+   * @throws Refusal; Problem challenge-spent
+   */
+  async accept(
+    context: AuthorizedContext,
+    ceremony: AuthenticationCeremony,
+    credential: CredentialEntity,
+    verified: VerifiedAuthentication,
+  ): Promise<VerifiedResponse> {
+    // The passkey may have become backup eligible, so its new state counts.
+    demandBackup(ceremony.policy.backup, verified.backupEligible);
+    let current = credential;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const accepted = await this.tryAccept(context, ceremony, current, verified);
+      if (accepted) return accepted;
+      current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified));
+    }
+    throw new Problem('unavailable', { retryAfter: 1, detail: 'the passkey changes all the time' });
+  }
+
+  /** @returns undefined: the credential is not as given any more, and nothing was changed */
+  private async tryAccept(
+    context: AuthorizedContext,
+    ceremony: AuthenticationCeremony,
+    credential: CredentialEntity,
+    { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
+  ): Promise<VerifiedResponse | undefined> {
+    const now = this.clock.now();
+    const { purpose, policy, audit_uid: uid } = ceremony;
+    const { rpId, userId, id } = credential;
+    const flag = policy.signCountRegression === 'flag';
+    const grown = backupEligible && !credential.backupEligible;
+    const { version, bindingMac } = this.sealUsed(credential, signCount, grown);
+    const risks = [
+      ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
+      ...(grown ? ['backup-eligibility-changed'] : []),
+    ];
+    const event = this.audit.createRow(
+      context,
+      {
+        type: 'credential.verify',
+        outcome: 'success',
+        rpId,
+        userId,
+        userVerified,
+        credential: { id, credentialId: credential.credentialId.toString('base64url') },
+        facts: {
+          ...describeChallenge(ceremony),
+          sign_count: signCount,
+          backed_up: backedUp,
+          risks,
+          credential_version: grown ? version : undefined,
+        },
+      },
+      uid,
+      now,
+    );
+    const accepted = await this.answers.acceptAuthentication({
+      challengeId: ceremony.id,
+      credential,
+      signCount,
+      backupEligible,
+      backedUp,
+      version,
+      bindingMac,
+      now,
+      flag,
+      event,
+    });
+    if (accepted === undefined) return undefined;
+    this.audit.countEvent(event);
+    this.counts.countAnswered(rpId, context.caller.spiffeId, 'authentication');
+    if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
+    const current = Object.assign(credential, {
+      signCount: accepted,
+      backupEligible,
+      backedUp,
+      version,
+      bindingMac,
+      lastUsedAt: now,
+    });
+    const shown = CredentialResponse.of(current, this.authenticators.findLabel(current.aaguid));
+    return {
+      verified: true,
+      rpId,
+      userId,
+      purpose: purpose ?? null,
+      userVerified,
+      credential: shown,
+      risks,
+      verifiedAt: now,
+      auditId: event.id,
+    };
+  }
+
+  /** Seals the credential as the use leaves it. Most uses change nothing that the seal covers. */
+  private sealUsed(credential: CredentialEntity, received: number, grown: boolean): CredentialEntity {
+    const signCount = Math.max(credential.signCount, received);
+    if (!grown && signCount === credential.signCount && !this.bindings.isOld(credential)) return credential;
+    const used = Object.assign(new CredentialEntity(), credential, { signCount });
+    if (grown) Object.assign(used, { backupEligible: true, version: credential.version + 1 });
+    return this.bindings.seal(used);
+  }
+
+  /**
+   * Reads the credential again after the compare-and-set changed nothing: while the signature was verified, the status or
+   * the sign count changed, or the row was sealed again.
+   *
+   * @returns the credential, if the answer may still be accepted
+   * @throws Refusal
+   */
+  private async reload(
+    context: AuthorizedContext,
+    ceremony: AuthenticationCeremony,
+    { rpId, id }: CredentialEntity,
+    { signCount, backupEligible }: VerifiedAuthentication,
+  ): Promise<CredentialEntity> {
+    const current = await this.credentials.findOneBy({ rpId, id });
+    refuseUnless(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
+    await this.bindings.demandGenuine(context, current);
+    demandActive(current);
+    refuseUnless(
+      ceremony.policy.signCountRegression === 'flag' || !hasRegressed(current.signCount, signCount),
+      'sign-count-regressed',
+      `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
+    );
+    refuseUnless(
+      !current.backupEligible || backupEligible,
+      'backup-eligibility-changed',
+      'the passkey became backup eligible while the answer was verified, and the answer says that it is not',
+    );
+    return current;
+  }
+}
+
+/** @throws Refusal */
+export function demandActive({ status, statusReason }: CredentialEntity): void {
+  refuseUnless(
+    status !== 'suspended',
+    'credential-suspended',
+    `the passkey is suspended${statusReason === null ? '' : `: ${statusReason}`}`,
+  );
+  refuseUnless(
+    status !== 'revoked',
+    'credential-revoked',
+    `the passkey is revoked${statusReason === null ? '' : `: ${statusReason}`}`,
+  );
+}
+
+/** True if the sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */
+function hasRegressed(stored: number, received: number): boolean {
+  return (stored !== 0 || received !== 0) && received <= stored;
+}
