@@ -112,6 +112,26 @@ describe('a row that SQL rebinds', () => {
     await expectReport();
   });
 
+  it.each(['name', 'user_verified', 'attestation_trust', 'created_at', 'version', 'transports'])(
+    'to another %s is refused and reported, because it would be shown as a fact',
+    async (column) => {
+      const value = {
+        ...{ name: `'Mine'`, user_verified: 'NOT user_verified', attestation_trust: `'trusted'` },
+        ...{ created_at: `created_at - interval '1 year'`, version: 'version + 1', transports: `'{usb}'` },
+      }[column];
+      await rebind(`${column} = ${value!}`);
+      expect((await login.authenticate(authenticator)).status).toBe(422);
+      await expectReport();
+    },
+  );
+
+  it('to a lower sign count, which a clone of the authenticator needs, is refused and reported', async () => {
+    await login.authenticated(authenticator, { interference: { signCount: 5 } });
+    await rebind('sign_count = 1');
+    expect((await login.authenticate(authenticator, { interference: { signCount: 4 } })).status).toBe(422);
+    await expectReport();
+  });
+
   it('to the MAC of another row is refused and reported', async () => {
     const other = await login.registered(credential.userId, new Authenticator());
     await rebind('binding_mac = (SELECT binding_mac FROM credential WHERE id = $2)', [other.id]);
