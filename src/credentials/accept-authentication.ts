@@ -24,8 +24,8 @@ export type AuthenticationCeremony = Challenge &
   Pick<LoadedAnswer, 'handle' | 'audit_uid'> &
   Pick<RelyingPartyEntity, 'origins' | 'policy'>;
 
-/** A passkey rarely changes while an answer is verified. */
-const MAX_ATTEMPTS = 3;
+/** Each attempt that fails means that another use or change of the passkey has succeeded. */
+const MAX_ATTEMPTS = 10;
 
 /** Stores the new state of a credential whose answer is verified. */
 @Injectable()
