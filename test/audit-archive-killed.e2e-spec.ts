@@ -4,12 +4,15 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { AuditService } from '../src/audit/audit.service.js';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
 import { LogPartitions } from '../src/audit-log/log-partitions.js';
 import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
+import { insertEvents } from './support/insert-events.js';
 import { TestService } from './support/service.js';
 
 const YEAR_S = 365 * 86_400;
@@ -21,16 +24,9 @@ let directory: string;
 beforeAll(async () => {
   [service, directory] = await Promise.all([TestService.start(), mkdtemp(join(tmpdir(), 'passkey-archive-'))]);
   await writeFile(join(directory, 'audit.pub'), of(LogProofs).verifierKeys);
-  await service.sql(
-    `WITH recorded AS (
-       INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
-     SELECT id, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'policy.reload', 'success'
-       FROM (SELECT (left(audit_first_id(date_trunc('month', now())::date)::text, 14) || '7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id,
-                    format('{"n":%s}', n) AS event FROM generate_series(1, $1::integer) AS n) AS made
-       RETURNING id, leaf_hash)
-     INSERT INTO audit_pending SELECT * FROM recorded`,
-    [EVENTS],
-  );
+  const now = service.clock.now();
+  const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth()));
+  await insertEvents(of(DataSource), of(AuditService), 'attestation-roots.reload', month, EVENTS);
   await settle();
   service.clock.advance(YEAR_S);
   await settle();
@@ -91,8 +87,11 @@ function run(args: string[], killAfterMs?: number): Promise<Ended> {
 }
 
 const left = async (): Promise<number> =>
-  (await service.sql<{ n: number }>('SELECT count(*)::integer AS n FROM audit_event WHERE event LIKE \'{"n":%\''))[0]!
-    .n;
+  (
+    await service.sql<{ n: number }>(
+      "SELECT count(*)::integer AS n FROM audit_event WHERE type = 'attestation-roots.reload'",
+    )
+  )[0]!.n;
 
 describe('the archiving of a month', () => {
   it('loses nothing whenever it is killed, and the next run goes on', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
@@ -167,5 +168,36 @@ describe('the transparency log', () => {
     for (const path of ['export', 'key', 'checkpoint', 'consistency?from=0&to=1']) {
       expect(await get(`/v1/audit/${path}`, identity)).toMatchObject(makeProblem(403, 'permission-denied'));
     }
+  });
+});
+
+describe('an event that the service did not write', () => {
+  it('is shown without a place, has no proof, is in no export, and is reported', async () => {
+    const id = randomUUID();
+    await service.sql(
+      `WITH copied AS (
+         SELECT replace(event, id::text, $1) AS event, type, outcome, actor, rp_id, user_id, credential_uid, credential_id
+           FROM audit_event WHERE type = 'credential.verify' ORDER BY id DESC LIMIT 1),
+       recorded AS (
+         INSERT INTO audit_event (id, event, leaf_hash, type, outcome, actor, rp_id, user_id, credential_uid, credential_id)
+         SELECT $1::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), type, outcome, actor, rp_id, user_id,
+                credential_uid, credential_id FROM copied
+         RETURNING id, leaf_hash)
+       INSERT INTO audit_pending (event_id, leaf_hash) SELECT * FROM recorded`,
+      [id],
+    );
+    await settled();
+    const shown = requireStatus(await get<{ metadata: object }>(`/v1/audit/events/${id}`), 200);
+    expect(shown.metadata).toEqual(expect.not.objectContaining({ sequence: expect.anything() }));
+    expect(await get(`/v1/audit/events/${id}/proof`)).toMatchObject(makeProblem(404, 'event-unknown'));
+    const log = await exported();
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    await expect(verifyExport(once(log), keys)).resolves.toBeDefined();
+    expect(log).not.toContain(`"uid":"${id}"`);
+    expect(log.split('\n').filter((line) => line.includes(id) && line.includes('event-unsealed'))).toHaveLength(1);
+    const failing = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
+    expect(failing).toContain('passkey_audit_failing{failure="event-unsealed"} 1');
+    const ready = await (await fetch(`${service.running.managementUrl}/health/ready`)).text();
+    expect(ready).toContain('event-unsealed');
   });
 });

@@ -11,9 +11,12 @@ import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
 import { TrustedLog } from '../../src/audit-log/trusted-log.js';
+import { UnsealedEvents } from '../../src/audit-log/unsealed-events.js';
+import { deriveSealKey } from '../../src/config/secret-keys.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import { createCeremonyPool, createDataSourceOptions } from '../../src/database/data-source.js';
 import { adaptPool } from '../../src/database/named-statement.js';
+import { Seals } from '../../src/seals/seals.js';
 import { readLogSigners } from '../../src/tlog/keys.js';
 import { measureAuthentications, sumBytes } from '../../test/support/authentication-bytes.js';
 import { HERE } from '../contenders/checkout.js';
@@ -24,6 +27,9 @@ import type { Database } from './database.js';
 const AUTHENTICATIONS = 204_800;
 const ORIGIN = 'passkey-manager/default';
 const ENTITIES = [...Object.values(logEntities), AuditEventEntity, CredentialEntity];
+
+const KEYS = { seals: [deriveSealKey(Buffer.alloc(32, 1))] } as const;
+const REGISTER = { areSealsNew: true, areOldAccepted: false, isRetired: () => false };
 
 /** Shows the bytes that an authentication leaves in each table and index, and that it writes to the WAL. */
 export async function showBytes(database: Database, directory: string): Promise<void> {
@@ -36,7 +42,7 @@ export async function showBytes(database: Database, directory: string): Promise<
   const dataSource = await new DataSource({ ...createDataSourceOptions(url), entities: ENTITIES }).initialize();
   const sequencer = makeSequencer(dataSource, directory);
   const sequence = (): Promise<unknown> => sequencer.sequence(true);
-  const meter = { owner, dataSource, through: adaptPool(pool), sequence };
+  const meter = { owner, dataSource, through: adaptPool(pool), keys: KEYS, sequence };
   const { disk, wal } = await measureAuthentications(meter, AUTHENTICATIONS);
   await Promise.all([owner.end(), pool.end(), dataSource.destroy()]);
   const lines: [string, number][] = [
@@ -59,5 +65,10 @@ function makeSequencer(dataSource: DataSource, directory: string): Sequencer {
   const trusted = new TrustedLog(keys, new LogRepository(dataSource));
   const failures = new LogFailures(clock, undefined as never, undefined as never);
   const keyChanges = new KeyChanges(keys, undefined as never);
-  return new Sequencer(dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures, keyChanges);
+  const unsealed = new UnsealedEvents(clock, failures);
+  const seals = new Seals(KEYS, REGISTER);
+  return new Sequencer(
+    ...([dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures] as const),
+    ...([keyChanges, unsealed, seals, REGISTER] as const),
+  );
 }

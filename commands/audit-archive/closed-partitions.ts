@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
-import { createAuditRow, insertEventSql, parseIdTime, toFirstId } from '../../src/audit/audit-event.repository.js';
+import {
+  createAuditRow,
+  INSERT_EVENT_OF_OWNER,
+  parseIdTime,
+  toFirstId,
+} from '../../src/audit/audit-event.repository.js';
 import type { Queryable } from '../../src/database/named-statement.js';
 import type { LeafRange } from '../../src/audit-log/log.repository.js';
 
@@ -51,7 +56,9 @@ export async function measureExtent(through: Queryable, { name, lowerId, upperId
   );
   const { events, leaves, first, last, before, astray } = row!;
   if (leaves < events) {
-    throw new ArchiveError(`${String(events - leaves)} events of ${name} are not sequenced yet: let the service run`);
+    throw new ArchiveError(
+      `${String(events - leaves)} events of ${name} are not sequenced yet: let the service run. If it has reported them as event-unsealed, they never will be: see docs/runbook.md`,
+    );
   }
   if (astray) {
     throw new ArchiveError(
@@ -120,10 +127,13 @@ async function dropPartition(manager: EntityManager, archived: ArchivedPartition
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [name, lowerId, upperId, from, to, events, digest, now],
   );
-  await manager.query(insertEventSql(1), buildArchiveEvent(archived, now));
+  await INSERT_EVENT_OF_OWNER.run(manager, buildArchiveEvent(archived, now));
 }
 
-function buildArchiveEvent({ partition, extent, file, digest, treeSize }: ArchivedPartition, now: Date): unknown[] {
+function buildArchiveEvent(
+  { partition, extent, file, digest, treeSize }: ArchivedPartition,
+  now: Date,
+): readonly unknown[] {
   const facts = {
     partition: partition.name,
     events: extent.events,
@@ -132,5 +142,5 @@ function buildArchiveEvent({ partition, extent, file, digest, treeSize }: Archiv
     sha256: digest.toString('hex'),
     tree_size: treeSize,
   };
-  return [...createAuditRow({ type: 'audit.archive', outcome: 'success', facts }, null, now).values];
+  return createAuditRow({ type: 'audit.archive', outcome: 'success', facts }, null, now).values;
 }

@@ -30,8 +30,9 @@ GRANT EXECUTE ON FUNCTION spent_challenge_make_periods(timestamptz), spent_chall
 GRANT EXECUTE ON FUNCTION count_credentials(text, text) TO passkey_manager;
 -- The service can add to the log, but cannot alter or remove what is in it.
 GRANT SELECT, INSERT ON audit_event, audit_leaf, audit_node, audit_checkpoint TO passkey_manager;
--- Events that are pending.
-GRANT SELECT, INSERT, DELETE ON audit_pending TO passkey_manager;
+-- Events that are pending. Only the owner can say that an event is its own (by_owner), which needs no MAC.
+GRANT SELECT, DELETE ON audit_pending TO passkey_manager;
+GRANT INSERT (event_id, leaf_hash, mac) ON audit_pending TO passkey_manager;
 -- The replica that locks the row of this table sequences the log.
 GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
 -- Only the migrator archives months.

@@ -16,6 +16,7 @@ WITH
           challenge_id uuid,
           audit_id uuid,
           audit_leaf_hash bytea,
+          audit_mac bytea,
           audit_type text,
           audit_outcome text,
           audit_actor text,
@@ -54,8 +55,8 @@ WITH
     FROM (SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event
   ),
   waiting AS (
-    INSERT INTO audit_pending (event_id, leaf_hash)
-    SELECT audit_id, audit_leaf_hash
+    INSERT INTO audit_pending (event_id, leaf_hash, mac)
+    SELECT audit_id, audit_leaf_hash, audit_mac
     FROM (SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event
   )
 SELECT ordinality::integer AS n, TRUE AS refused

@@ -20,11 +20,13 @@ WITH
           received bigint,
           backed_up boolean,
           eligible boolean,
+          new_version integer,
           new_mac bytea,
           now timestamptz,
           flag boolean,
           audit_id uuid,
           audit_leaf_hash bytea,
+          audit_mac bytea,
           audit_type text,
           audit_outcome text,
           audit_actor text,
@@ -69,6 +71,7 @@ WITH
       sign_count = greatest(c.sign_count, received),
       backed_up = v.backed_up,
       backup_eligible = eligible,
+      version = new_version,
       binding_mac = new_mac,
       last_used_at = now
     FROM locked v
@@ -100,8 +103,8 @@ WITH
     FROM (SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event
   ),
   waiting AS (
-    INSERT INTO audit_pending (event_id, leaf_hash)
-    SELECT audit_id, audit_leaf_hash
+    INSERT INTO audit_pending (event_id, leaf_hash, mac)
+    SELECT audit_id, audit_leaf_hash, audit_mac
     FROM (SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event
   )
 SELECT ordinality::integer AS n, sign_count

@@ -15,7 +15,7 @@ WITH
         json_to_recordset($1::json) AS (
           challenge_id uuid,
           told_handle bytea,
-          version integer,
+          party_version integer,
           most integer,
           rp_id text,
           id uuid,
@@ -40,9 +40,11 @@ WITH
           created_at timestamptz,
           created_by text,
           last_used_at timestamptz,
+          version integer,
           binding_mac bytea,
           audit_id uuid,
           audit_leaf_hash bytea,
+          audit_mac bytea,
           audit_type text,
           audit_outcome text,
           audit_actor text,
@@ -74,7 +76,11 @@ WITH
       locked.*,
       count_credentials(rp_id, user_id) AS held,
       coalesce(
-        (SELECT p.version = locked.version AND p.enabled FROM relying_party p WHERE p.rp_id = locked.rp_id),
+        (
+          SELECT p.version = locked.party_version AND p.enabled
+          FROM relying_party p
+          WHERE p.rp_id = locked.rp_id
+        ),
         FALSE
       ) AS current,
       EXISTS (
@@ -118,6 +124,7 @@ WITH
       created_at,
       created_by,
       last_used_at,
+      version,
       binding_mac
     )
     SELECT
@@ -144,6 +151,7 @@ WITH
       checked.created_at,
       checked.created_by,
       checked.last_used_at,
+      checked.version,
       checked.binding_mac
     FROM checked
     JOIN spent ON spent.id = challenge_id
@@ -168,8 +176,8 @@ WITH
     FROM (SELECT checked.* FROM checked JOIN stored USING (id)) AS event
   ),
   waiting AS (
-    INSERT INTO audit_pending (event_id, leaf_hash)
-    SELECT audit_id, audit_leaf_hash
+    INSERT INTO audit_pending (event_id, leaf_hash, mac)
+    SELECT audit_id, audit_leaf_hash, audit_mac
     FROM (SELECT checked.* FROM checked JOIN stored USING (id)) AS event
   )
 SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held

@@ -5,11 +5,11 @@
  * About once a second, checkpoint-scheduler.ts runs a turn:
  *
  * 1. log-locks.repository.ts takes the turn, and trusted-log.ts decides if the newest checkpoint may be continued.
- * 2. pending-events.repository.ts takes a batch. sequencer.ts turns it into leaves and signs a checkpoint with the keys of
- *    log-keys.ts. log.repository.ts stores both. key-changes.ts records that a process has begun with other keys.
+ * 2. pending-events.repository.ts takes a batch. taken-events.ts selects the events that the service wrote, or the owner of
+ *    the tables (owner-events.ts). sequencer.ts turns them into leaves and signs a checkpoint with the keys of log-keys.ts. log.repository.ts stores both. key-changes.ts records that a process has begun with other keys.
  * 3. anchors.ts delivers the checkpoint to the targets in anchor-targets.ts.
  * 4. standstill-detector.ts measures how far the log is behind, log-check.ts compares stored events with their leaves, and
- *    log-failures.ts reports what goes wrong.
+ *    log-failures.ts reports what goes wrong. unsealed-events.ts counts the events that the service did not write.
  *
  * log-partitions.ts makes the months of `audit_event`, and begin-log.ts makes them before the first event of a process.
  *
@@ -42,6 +42,7 @@ import { PendingEventsRepository } from './pending-events.repository.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
 import { TrustedLog } from './trusted-log.js';
+import { UnsealedEvents } from './unsealed-events.js';
 
 const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNodeEntity, AuditCheckpointEntity];
 
@@ -57,6 +58,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     PendingEventsRepository,
     LogFailures,
     LogPartitions,
+    UnsealedEvents,
     LogCheck,
     StandstillDetector,
     KeyChanges,

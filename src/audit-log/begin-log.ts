@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Queryable } from '../database/named-statement.js';
 import { makeMonths } from './log-partitions.js';
-import { createAuditRow, insertEventSql } from '../audit/audit-event.repository.js';
+import { createAuditRow, INSERT_EVENT_OF_OWNER } from '../audit/audit-event.repository.js';
 
 const ATTEMPTS = 10;
 const PAUSE_MS = 300;
@@ -24,10 +24,10 @@ export async function beginLog(through: Queryable, migrations: readonly string[]
   await recordMigrations(through, migrations, time);
 }
 
-/** Records the migrations that ran, even before any service has run. */
+/** Records the migrations that ran, as the owner of the tables, even before any service has run. */
 export async function recordMigrations(through: Queryable, names: readonly string[], time: Date): Promise<void> {
   for (const migration of names) {
     const { values } = createAuditRow({ type: 'schema.migrate', outcome: 'success', facts: { migration } }, null, time);
-    await through.query(insertEventSql(1), [...values]);
+    await INSERT_EVENT_OF_OWNER.run(through, values);
   }
 }

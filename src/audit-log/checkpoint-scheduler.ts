@@ -11,6 +11,7 @@ import { LogPartitions } from './log-partitions.js';
 import { type StandstillCause, StandstillDetector } from './standstill-detector.js';
 import { PendingEventsRepository } from './pending-events.repository.js';
 import { Sequencer } from './sequencer.js';
+import { UnsealedEvents } from './unsealed-events.js';
 
 /** The failures that each outcome of a turn rules out. */
 const RULED_OUT: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
@@ -66,6 +67,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     private readonly failures: LogFailures,
     private readonly metrics: Metrics,
     private readonly anchors: Anchors,
+    private readonly unsealed: UnsealedEvents,
     @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
   ) {
     this.isActive = worker === undefined || worker.number === 1;
@@ -90,6 +92,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     this.stopped = true;
     clearTimeout(this.timer);
     await Promise.all([this.running, this.partitions.stop()]);
+    this.unsealed.report();
   }
 
   getState(): LogState {
@@ -112,13 +115,14 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     for (const failure of RULED_OUT[end]) this.failures.reportRecovery(failure);
     this.reportLag();
     if (end === 'none') await this.runCheck();
+    this.unsealed.reportIfDue();
   }
 
   private async runTurn(): Promise<TurnFailure | 'none'> {
     try {
       let batch = await this.sequencer.sequence();
       while (batch) {
-        this.anchors.push(batch.checkpoint);
+        if (batch.checkpoint) this.anchors.push(batch.checkpoint);
         batch = batch.more && !this.stopped ? await this.sequencer.sequence(true) : undefined;
       }
       await this.updateState();

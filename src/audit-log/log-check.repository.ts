@@ -1,6 +1,5 @@
 import { leafHashSql } from '../audit/audit-event.repository.js';
 import { nameStatement } from '../database/named-statement.js';
-import { hasNoLeafSql } from './log.repository.js';
 
 /** Number of events that a step of the check compares with their leaves. */
 const PORTION = 1_000;
@@ -28,15 +27,4 @@ export const CHECK_PORTION = nameStatement<CheckedPortion>(
    SELECT (SELECT id FROM portion ORDER BY id LIMIT 1) AS last,
           ARRAY(SELECT id FROM held WHERE NOT holds) AS altered,
           ARRAY(SELECT id FROM held WHERE placeless EXCEPT SELECT event_id FROM audit_pending) AS placeless`,
-);
-
-/** $1: event ids. A stored hash of another length cannot be a leaf hash, so the event is hashed again. */
-export const ADOPT = nameStatement<{ readonly event_id: string }>(
-  'audit-check-adopt',
-  `INSERT INTO audit_pending (event_id, leaf_hash)
-   SELECT id, CASE WHEN octet_length(leaf_hash) = 32 THEN leaf_hash ELSE ${leafHashSql('event')} END
-     FROM (SELECT unnest($1::uuid[]) AS id EXCEPT SELECT event_id FROM audit_pending) AS placeless
-     JOIN audit_event USING (id)
-    WHERE ${hasNoLeafSql('id')}
-   RETURNING event_id`,
 );

@@ -31,31 +31,32 @@ async function tick(times = 1, replica = log.replica): Promise<void> {
 
 const YEAR_MS = 365 * 86_400_000;
 
+/** Reads what the records of unsealed events say. */
+async function readReports(): Promise<{ count: number; events: string[] }[]> {
+  await log.replica.audit.beforeApplicationShutdown();
+  const rows = await log.sql<{ event: string }>(
+    `SELECT event FROM audit_event WHERE type = 'audit.failure' AND event LIKE '%"event-unsealed"%' ORDER BY id`,
+  );
+  return rows.map(({ event }) => (JSON.parse(event) as { unmapped: { count: number; events: string[] } }).unmapped);
+}
+
 describe('an event that is neither sequenced nor pending', () => {
-  it('is sequenced at any age, in parts', async () => {
-    await log.replica.record(2_500);
+  it('is reported at any age, in parts, and gets no place', async () => {
+    const sequenced = await log.replica.record(2_500);
     await insertPlaceless(2 * YEAR_MS, 3);
     await insertPlaceless(5 * YEAR_MS, 1_200);
-    const sizes: number[] = [];
-    for (let n = 0; n < 6; n += 1) {
-      await tick();
-      sizes.push(log.replica.keeper.getState().size);
-    }
+    await tick(8);
+    expect(log.replica.keeper.getState()).toMatchObject({ lagSeconds: 0, failures: ['event-unsealed'] });
+    expect((await log.leaves()).slice(0, 2_500).sort()).toEqual(sequenced.toSorted());
+    log.clock.advance(60);
     await tick();
-    expect(sizes.slice(0, 3).every((size) => size <= 2_500)).toBe(true);
-    expect(log.replica.keeper.getState()).toMatchObject({ size: 3_703, failures: [] });
-    expect(new Set(await log.leaves()).size).toBe(3_703);
-  });
-
-  it('is sequenced once when several replicas find it at the same time', async () => {
-    await insertPlaceless(YEAR_MS, 50);
-    const replicas = [log.replica, log.newReplica(), log.newReplica()];
-    log.clock.advance(1);
-    await Promise.all(replicas.map(({ keeper }) => keeper.tick()));
-    await Promise.all(replicas.map(({ check }) => check.run()));
-    await log.replica.settle();
-    expect(new Set(await log.leaves()).size).toBe(50);
-    for (const { keeper } of replicas) expect(keeper.getState().failures).toEqual([]);
+    const reports = await readReports();
+    expect(reports).toHaveLength(2);
+    expect(reports.reduce((sum, { count }) => sum + count, 0)).toBe(1_203);
+    for (const { events } of reports) expect(events.length).toBeLessThanOrEqual(100);
+    await tick(2);
+    const events = await log.sql<{ id: string }>(`SELECT id FROM audit_event WHERE type = 'audit.failure'`);
+    expect((await log.leaves()).slice(2_500).sort()).toEqual(events.map(({ id }) => id).sort());
   });
 
   it('is found once a day when it came after the last pass', async () => {
@@ -63,21 +64,37 @@ describe('an event that is neither sequenced nor pending', () => {
     await tick(3);
     await insertPlaceless(YEAR_MS);
     await tick(30);
-    expect(await log.leaves()).toHaveLength(1);
+    expect(await readReports()).toEqual([]);
     log.clock.advance(86_400);
     await tick(3);
-    expect(await log.leaves()).toHaveLength(2);
+    expect(await readReports()).toEqual([{ count: 1, events: [expect.any(String)] }]);
   });
 
-  it('is hashed again when its stored hash has another length', async () => {
+  it('is found again after a restart', async () => {
     await insertPlaceless(YEAR_MS);
-    await log.sql(`UPDATE audit_event SET leaf_hash = ''`);
-    await tick(3);
-    const [leaf] = await log.sql(
-      `SELECT leaf.leaf_hash = sha256('\\x00'::bytea || convert_to(event, 'UTF8')) AS holds FROM audit_leaf leaf JOIN audit_event ON event_id = id WHERE leaf_index = 0`,
-    );
-    expect(leaf).toEqual({ holds: true });
-    expect(log.replica.keeper.getState().failures).toEqual(['event-altered']);
+    await tick();
+    expect(await readReports()).toHaveLength(1);
+    log.replica = log.newReplica();
+    await tick();
+    expect(log.replica.failures.listCurrent()).toEqual(['event-unsealed']);
+    expect(await readReports()).toHaveLength(2);
+  });
+
+  it('is no event of a transaction that is still open, or that the sequencer takes meanwhile', async () => {
+    const late = log.database.dataSource.createQueryRunner();
+    await late.startTransaction();
+    await log.replica.audit.record(null, { type: 'audit.read', outcome: 'success' }, late.manager);
+    const replicas = [log.replica, log.newReplica(), log.newReplica()];
+    const check = async (): Promise<void> => {
+      for (let n = 0; n < 20; n += 1) await replicas[2]!.check.run();
+    };
+    await log.replica.record(300);
+    await Promise.all([replicas[0]!.settle(), replicas[1]!.settle(), check()]);
+    await late.commitTransaction();
+    await late.release();
+    await Promise.all([replicas[0]!.settle(), check()]);
+    for (const { failures } of replicas) expect(failures.listCurrent()).toEqual([]);
+    expect(await log.leaves()).toHaveLength(301);
   });
 });
 

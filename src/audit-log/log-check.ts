@@ -1,10 +1,10 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { LogFailures } from './log-failures.js';
-import { takeTurn } from './log-locks.repository.js';
-import { ADOPT, CHECK_PORTION } from './log-check.repository.js';
+import { CHECK_PORTION } from './log-check.repository.js';
+import { UnsealedEvents } from './unsealed-events.js';
 
 /** Time between steps. A step compares up to 1,000 events with their leaves, so one per millisecond at most. */
 const INTERVAL_MS = 1_000;
@@ -16,12 +16,11 @@ const MAX_NAMED = 100;
 
 /**
  * Compares the events in the database with the log, in every replica: step by step from the newest to the oldest, at
- * the start of the process and then once a day. Each event must be sequenced or pending. An event that is neither
- * becomes pending, whatever its age.
+ * the start of the process and then once a day. Each event must be sequenced or pending. An event that is neither is
+ * reported: the service did not write it, or somebody removed it from the pending ones.
  */
 @Injectable()
 export class LogCheck {
-  private readonly logger = new Logger(LogCheck.name);
   private next = LAST_ID;
   private dueAt = -Infinity;
 
@@ -29,6 +28,7 @@ export class LogCheck {
     @InjectDataSource() private readonly dataSource: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly failures: LogFailures,
+    private readonly unsealed: UnsealedEvents,
   ) {}
 
   /** Takes a step of the check, if one is due. */
@@ -43,24 +43,8 @@ export class LogCheck {
     if (altered.length > 0) {
       this.failures.reportIncident('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
     }
-    await this.adopt(placeless);
+    this.unsealed.add(placeless);
     this.next = last ?? LAST_ID;
     this.dueAt = now + (last === null ? PAUSE_MS : INTERVAL_MS);
-  }
-
-  /** Makes events pending. It takes the turn, so that no replica sequences them meanwhile. */
-  private async adopt(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    const adopted = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      await takeTurn(manager, true, 'TRUE');
-      return ADOPT.run(manager, [ids]);
-    });
-    if (adopted.length === 0) return;
-    const events = adopted.slice(0, MAX_NAMED).map(({ event_id }) => event_id);
-    this.logger.warn({
-      message: 'events were neither sequenced nor pending and are pending now',
-      count: adopted.length,
-      events,
-    });
   }
 }

@@ -11,6 +11,7 @@ export type LogFailure =
   | 'sequencer-lag'
   | 'partitions'
   | 'event-altered'
+  | 'event-unsealed'
   | 'anchor'
   | 'self-verification';
 

@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import pg from 'pg';
+import { insertEvents } from '../../test/support/insert-events.js';
 import { StoredLog } from '../../test/support/stored-log.js';
 import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { readTestRoles } from '../../test/support/test-roles.js';
 import { OrderWithoutTransactions1765000000000 } from '../database/migrations/1765000000000-order-without-transactions.js';
+import type { Queryable } from '../database/named-statement.js';
 import { beginLog } from './begin-log.js';
 import { toFirstId } from '../audit/audit-event.repository.js';
 
@@ -167,8 +169,10 @@ function raiseSql(code?: string): string {
 }
 
 describe('a start a year after the last one', () => {
+  const asOwner = { query: (text: string, values?: unknown[]) => log.sql(text, values) } as Queryable;
+
   it('makes the month before the first event', async () => {
-    await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
+    await beginLog(asOwner, ['Later1'], log.clock.now());
     const [row] = await log.sql<{ name: string }>(
       `SELECT tableoid::regclass::text AS name FROM audit_event WHERE type = 'schema.migrate'`,
     );
@@ -180,7 +184,7 @@ describe('a start a year after the last one', () => {
 
   it('continues where a reader keeps the month from being made, and repairs that', async () => {
     const reader = await openReader();
-    await beginLog(log.database.dataSource, ['Later1'], log.clock.now());
+    await beginLog(asOwner, ['Later1'], log.clock.now());
     const [row] = await log.sql<{ id: string }>(`SELECT id FROM audit_event WHERE type = 'schema.migrate'`);
     expect(await findPartition(row!.id)).toBe('default');
     await tick();
@@ -195,16 +199,8 @@ describe('a start a year after the last one', () => {
 });
 
 describe('events in the default partition', () => {
-  const insert = (from: Date, count: number): Promise<unknown> =>
-    log.sql(
-      `WITH recorded AS (
-         INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
-         SELECT (left($1::text, 14) || '7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'audit.read', 'success'
-           FROM (SELECT n, format('{"n":%s}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made
-         RETURNING id, leaf_hash)
-       INSERT INTO audit_pending SELECT * FROM recorded`,
-      [toFirstId(from.getTime()), count],
-    );
+  const insert = (at: Date, count: number): Promise<unknown> =>
+    insertEvents(log.database.dataSource, log.replica.audit, 'audit.read', at, count);
 
   it('move to their months in bounded steps, are read meanwhile, and new ones move with them', async () => {
     const later = new Date(Date.UTC(2140, 5, 15));

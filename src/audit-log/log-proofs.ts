@@ -20,6 +20,8 @@ export interface InclusionDocument {
 
 const ATTEMPTS = 20;
 const PAUSE_MS = 100;
+const WITHOUT_PLACE =
+  'the event has no place in the log and gets none, because nothing shows that the service wrote it (event-unsealed)';
 
 /** Builds proofs from stored hashes. In a log of 16 million events a proof needs six tiles of 256 hashes. */
 @Injectable()
@@ -43,12 +45,9 @@ export class LogProofs {
     return this.readOnceSequenced(() => this.storage.findLatestCheckpoint(), 'the log has no checkpoint yet');
   }
 
-  /** @throws Problem unavailable if the event is not sequenced yet */
+  /** @throws Problem unavailable if the event is not sequenced yet, event-unknown if it never will be */
   async proveInclusion(eventId: string): Promise<InclusionDocument> {
-    const leafIndex = await this.readOnceSequenced(
-      () => this.storage.findLeafIndex(eventId),
-      'the event is not sequenced yet',
-    );
+    const leafIndex = await this.readOnceSequenced(() => this.findPlace(eventId), 'the event is not sequenced yet');
     const { size, note } = await this.getCheckpoint();
     const [leafHash] = await this.storage.read(0, leafIndex, 1);
     const proof = await makeInclusionProof(this.storage, leafIndex, size);
@@ -69,6 +68,17 @@ export class LogProofs {
       throw createMalformedProblem(detail, from > to ? '/from' : '/to');
     }
     return toConsistencyDocument(from, to, await makeConsistencyProof(this.storage, from, to));
+  }
+
+  /**
+   * Returns the leaf index of an event, or undefined while it is pending.
+   *
+   * @throws Problem event-unknown
+   */
+  private async findPlace(eventId: string): Promise<number | undefined> {
+    const { leafIndex, isPending } = await this.storage.findPlace(eventId);
+    if (leafIndex === null && !isPending) throw new Problem('event-unknown', { detail: WITHOUT_PLACE });
+    return leafIndex ?? undefined;
   }
 
   /** Repeats a read, and sequences pending events in between, for two seconds at most. */

@@ -78,9 +78,14 @@ export class LogRepository implements HashReader {
     return readHashes(this.dataSource, level, fromIndex, count);
   }
 
-  /** Returns the leaf index of an event, or undefined if the event is not sequenced yet. */
-  async findLeafIndex(eventId: string): Promise<number | undefined> {
-    return (await this.findLeafIndexes([eventId])).get(eventId);
+  /** Returns the leaf index of an event, null if it has none, and if it is pending. Both are of one moment. */
+  async findPlace(eventId: string): Promise<{ readonly leafIndex: number | null; readonly isPending: boolean }> {
+    const [place] = await this.dataSource.query<[{ leafIndex: number | null; isPending: boolean }]>(
+      `SELECT (SELECT leaf_index FROM audit_leaf WHERE event_id = $1) AS "leafIndex",
+              EXISTS (SELECT FROM audit_pending WHERE event_id = $1) AS "isPending"`,
+      [eventId],
+    );
+    return place;
   }
 
   /** Returns the leaf indexes of events, by event id. Events that are not sequenced yet are missing. */

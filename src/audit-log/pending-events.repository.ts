@@ -5,19 +5,18 @@ import { leafHashSql } from '../audit/audit-event.repository.js';
 import { nameStatement } from '../database/named-statement.js';
 import { hasNoLeafSql } from './log.repository.js';
 
-/** An event that is about to become a leaf. */
-export interface PendingEvent {
+/** A row of `audit_pending` that a batch takes, with what is known about its event. */
+export interface TakenRow {
   readonly id: string;
   readonly leaf_hash: Buffer;
+  /** The MAC over the id and the leaf hash; null: there is none. */
+  readonly mac: Buffer | null;
   /** True if the event still has the hash that was written with it. */
   readonly intact: boolean;
-}
-
-/** Events in the order in which they become leaves. */
-export interface TakenEvents {
-  readonly events: readonly PendingEvent[];
-  /** True if more events are pending than one batch takes. */
-  readonly more: boolean;
+  /** False if the event has its leaf already. */
+  readonly placeless: boolean;
+  /** What the owner of the tables wrote as its own event; null: the row is not marked so. */
+  readonly of_owner: { readonly type: string; readonly event: string } | null;
 }
 
 /** Maximum number of events in a batch. */
@@ -31,20 +30,16 @@ export const BATCH = 2_000;
 const MANY_PAGES = 8_192;
 const PART_OF_TIME = 10;
 
-/**
- * $1: the ctid to begin at. An event that already has a leaf gets no other, and an event with two rows becomes one leaf.
- */
-const TAKE_BATCH = nameStatement<PendingEvent & { readonly taken: number }>(
+/** $1: the ctid to begin at. */
+const TAKE_BATCH = nameStatement<TakenRow>(
   'audit-pending-take',
   `WITH taken AS (
      DELETE FROM audit_pending WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_pending WHERE ctid >= $1::tid LIMIT ${String(BATCH)}))
-     RETURNING event_id, leaf_hash)
-   SELECT DISTINCT ON (event_id) event_id AS id, taken.leaf_hash,
+     RETURNING event_id, leaf_hash, mac, by_owner)
+   SELECT event_id AS id, taken.leaf_hash, mac, ${hasNoLeafSql('taken.event_id')} AS placeless,
           coalesce(taken.leaf_hash = e.leaf_hash AND taken.leaf_hash = ${leafHashSql('event')}, FALSE) AS intact,
-          (SELECT count(*)::integer FROM taken) AS taken
-     FROM taken LEFT JOIN audit_event e ON e.id = event_id
-    WHERE ${hasNoLeafSql('taken.event_id')}
-    ORDER BY event_id, intact DESC`,
+          CASE WHEN by_owner THEN json_build_object('type', type, 'event', event) END AS of_owner
+     FROM taken LEFT JOIN audit_event e ON e.id = event_id`,
 );
 
 /** $1: the ctid to begin at. */
@@ -71,10 +66,9 @@ export class PendingEventsRepository {
     return `EXISTS (SELECT FROM audit_pending WHERE ctid >= '${toCtid(this.page)}'::tid)`;
   }
 
-  /** Takes a batch at most. The events stop being pending when the transaction commits. */
-  async take(manager: EntityManager): Promise<TakenEvents> {
-    const events = await TAKE_BATCH.run(manager, [toCtid(this.page)]);
-    return { events, more: events[0]?.taken === BATCH };
+  /** Takes a batch at most. The rows are gone when the transaction commits, whatever becomes of their events. */
+  take(manager: EntityManager): Promise<TakenRow[]> {
+    return TAKE_BATCH.run(manager, [toCtid(this.page)]);
   }
 
   /** Returns the id of the oldest pending event, or undefined if none is pending. */

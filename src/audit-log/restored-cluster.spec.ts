@@ -9,6 +9,7 @@ import { FakeClock } from '../../test/support/fake-clock.js';
 import { Severable } from '../../test/support/severable.js';
 import { LogReplica } from '../../test/support/stored-log.js';
 import { ENTITIES } from '../../test/support/test-data-source.js';
+import { INSERT_EVENT } from '../audit/audit-event.repository.js';
 import { createDataSourceOptions, migrate } from '../database/data-source.js';
 import { SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
@@ -225,10 +226,8 @@ describe('a prepared transaction', () => {
     );
     await elsewhere.query(`BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'elsewhere'`);
     await old.sql('BEGIN');
-    await old.sql(`WITH recorded AS (
-        INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
-        VALUES (gen_random_uuid(), '{}', sha256('\\x007b7d'), 'audit.read', 'success') RETURNING id, leaf_hash)
-      INSERT INTO audit_pending SELECT * FROM recorded`);
+    const { values } = replica.audit.createRow(null, READ);
+    await old.sql(INSERT_EVENT.text, [...values]);
     await old.sql(`PREPARE TRANSACTION 'here'`);
     await replica.record(3);
     await tick(replica);

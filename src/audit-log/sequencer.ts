@@ -1,7 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
+import { describeEvent } from '../audit/event-macs.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { SealRegister } from '../seals/seal-register.js';
+import { Seals } from '../seals/seals.js';
 import type { AuditCheckpointEntity } from './log.entities.js';
 import { CompactRange } from '../tlog/merkle.js';
 import { signCheckpoint } from '../tlog/checkpoint.js';
@@ -12,13 +15,19 @@ import { appendToLog } from './log.repository.js';
 import { LogFailures } from './log-failures.js';
 import { LogFault, TrustedLog } from './trusted-log.js';
 import { takeTurn } from './log-locks.repository.js';
-import { type PendingEvent, PendingEventsRepository, type TakenEvents } from './pending-events.repository.js';
+import { isOfOwner } from './owner-events.js';
+import { BATCH, PendingEventsRepository, type TakenRow } from './pending-events.repository.js';
+import { type PendingEvent, selectEvents } from './taken-events.js';
+import { UnsealedEvents } from './unsealed-events.js';
 
 /** The result of a batch. */
 export interface Batch {
-  readonly checkpoint: AuditCheckpointEntity;
+  /** undefined: the batch had no event that becomes a leaf. */
+  readonly checkpoint: AuditCheckpointEntity | undefined;
   /** Ids of events that were changed after they were written. */
   readonly altered: readonly string[];
+  /** Ids of events that the service did not write. They get no place in the log. */
+  readonly unsealed: readonly string[];
   /** True if more events are pending than one batch takes. */
   readonly more: boolean;
 }
@@ -40,7 +49,8 @@ const UNIQUE_VIOLATION = '23505';
 
 /**
  * Sequences pending events. Any number of transactions write events at once. One replica at a time turns them into
- * leaves, in the order in which it sees them committed, and by id within a batch. A batch is all or nothing: its events
+ * leaves, in the order in which it sees them committed, and by id within a batch. It signs only events that the service
+ * wrote, which it knows by their MAC. A batch is all or nothing: its events
  * leave `audit_pending` and become leaves, together with the stored hashes and a signed checkpoint of the new size. The
  * next batch begins there, in any replica, even after a crash.
  */
@@ -59,6 +69,9 @@ export class Sequencer {
     private readonly pending: PendingEventsRepository,
     private readonly failures: LogFailures,
     private readonly keyChanges: KeyChanges,
+    private readonly unsealed: UnsealedEvents,
+    private readonly seals: Seals,
+    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew'>,
   ) {}
 
   /**
@@ -77,25 +90,45 @@ export class Sequencer {
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
       if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
       if (last && this.isFirst) await this.keyChanges.recordOnce(manager, last);
-      const taken = await this.pending.take(manager);
-      if (taken.events.length === 0) return undefined;
-      this.intervalMs = computeInterval(taken.events.length, age);
-      return this.append(manager, last, taken);
+      const rows = await this.pending.take(manager);
+      if (rows.length === 0) return undefined;
+      this.intervalMs = computeInterval(rows.length, age);
+      return this.sequenceRows(manager, last, rows);
     });
-    if (batch) this.isFirst = false;
-    this.log.remember(batch?.checkpoint);
-    if (batch && batch.altered.length > 0) {
-      const { altered } = batch;
+    if (!batch) return undefined;
+    const { checkpoint, altered, unsealed } = batch;
+    if (checkpoint) this.isFirst = false;
+    this.log.remember(checkpoint);
+    this.unsealed.add(unsealed);
+    if (altered.length > 0) {
       this.failures.reportIncident('event-altered', { count: altered.length, events: altered.slice(0, MAX_NAMED) });
     }
     return batch;
   }
 
+  private async sequenceRows(
+    manager: EntityManager,
+    last: AuditCheckpointEntity | undefined,
+    rows: readonly TakenRow[],
+  ): Promise<Batch> {
+    const { events, unsealed } = selectEvents(rows, (row) => this.isGenuine(row));
+    const checkpoint = events.length > 0 ? await this.append(manager, last, events) : undefined;
+    const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
+    return { checkpoint, altered, unsealed, more: rows.length === BATCH };
+  }
+
+  /** True if the service wrote the event. Replicas of the version before write no MAC, as long as they may run. */
+  private isGenuine(row: TakenRow): boolean {
+    const { id, leaf_hash, mac } = row;
+    if (mac) return this.seals.isGenuine(describeEvent(id, leaf_hash), mac);
+    return !this.register.areSealsNew || isOfOwner(row);
+  }
+
   private async append(
     manager: EntityManager,
     last: AuditCheckpointEntity | undefined,
-    { events, more }: TakenEvents,
-  ): Promise<Batch> {
+    events: readonly PendingEvent[],
+  ): Promise<AuditCheckpointEntity> {
     const firstIndex = last?.size ?? 0;
     const range = last ? CompactRange.parse(0, last.size, last.frontier) : new CompactRange();
     const nodes = { levels: [] as number[], indexes: [] as number[], hashes: [] as Buffer[] };
@@ -110,8 +143,7 @@ export class Sequencer {
     const checkpoint = this.createCheckpoint(range, events.at(-1)!);
     const leaves = { firstIndex, eventIds: events.map(({ id }) => id), hashes: events.map((event) => event.leaf_hash) };
     await appendToLog(manager, leaves, nodes, checkpoint).catch(refuseFork);
-    const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
-    return { checkpoint, altered, more };
+    return checkpoint;
   }
 
   private createCheckpoint(range: CompactRange, { id }: PendingEvent): AuditCheckpointEntity {

@@ -22,7 +22,7 @@ describe('a row of the audit log', () => {
   it('has a column for each value by which the log is searched', () => {
     const { id, values, entry } = createRow();
     expect(values).toHaveLength(AUDIT_ROW_WIDTH);
-    const [first, , , ...columns] = values;
+    const [first, , , , ...columns] = values;
     expect(first).toBe(id);
     expect(columns).toEqual([
       'credential.verify',
@@ -38,7 +38,7 @@ describe('a row of the audit log', () => {
 
   it('has null for every unknown value', () => {
     const { values } = createAuditRow({ type: 'service.start', outcome: 'success' }, null, TIME);
-    expect(values.slice(3)).toEqual(['service.start', 'success', null, null, null, null, null]);
+    expect(values.slice(3)).toEqual([null, 'service.start', 'success', null, null, null, null, null]);
   });
 
   it('has a UUIDv7 of its own, whose first 48 bits are its time', () => {
@@ -59,6 +59,14 @@ describe('a row of the audit log', () => {
     const { values } = createRow({ detail: 'né€😀' });
     const hashed = hash('sha256', Buffer.concat([Buffer.of(0), Buffer.from(values[1] as string)]), 'buffer');
     expect(values[2]).toEqual(hashed);
+  });
+
+  it('has a MAC over its id and its leaf hash, if it is made with one', () => {
+    const given: unknown[] = [];
+    const mac = Buffer.alloc(20, 1);
+    const { id, values } = createAuditRow(ENTRY, null, TIME, undefined, (...over) => (given.push(...over), mac));
+    expect(given).toEqual([id, values[2]]);
+    expect(values[3]).toBe(mac);
   });
 
   it('has the same id in its event', () => {

@@ -20,6 +20,7 @@ const AUDIT_PARAMETERS = [
   ['id', 'uuid'],
   ['event', 'text'],
   ['leaf_hash', 'bytea'],
+  ['mac', 'bytea'],
   ['type', 'text'],
   ['outcome', 'text'],
   ['actor', 'text'],
@@ -88,8 +89,8 @@ export function leafHashSql(event: string): string {
   return `sha256('\\x00'::bytea || convert_to(${event}, 'UTF8'))`;
 }
 
-/** Columns of `audit_event`, which are parameters of a row. */
-const STORED = AUDIT_PARAMETERS.map(([name]) => name);
+/** Columns of `audit_event`, which are parameters of a row. The MAC is needed only while the event is pending. */
+const STORED = AUDIT_PARAMETERS.map(([name]) => name).filter((name) => name !== 'mac');
 
 /**
  * Builds the statement that writes one event, makes it pending and returns its id.
@@ -100,11 +101,23 @@ const STORED = AUDIT_PARAMETERS.map(([name]) => name);
 export function insertEventSql(firstParameter: number, source = '(SELECT) AS always'): string {
   const value = (name: AuditParameter): string => auditParameterSql(firstParameter, name);
   return `WITH recorded AS (${insertSql(value, source)} RETURNING id)
-    INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, ${value('leaf_hash')} FROM recorded RETURNING event_id AS id`;
+    INSERT INTO audit_pending (event_id, leaf_hash, mac) SELECT id, ${value('leaf_hash')}, ${value('mac')} FROM recorded
+    RETURNING event_id AS id`;
 }
 
 /** Writes a row that `AuditService.createRow` made. */
 export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
+
+/**
+ * Writes a row as the owner of the tables, who has no key and so makes no MAC. Only the owner can set `by_owner`
+ * (src/audit-log/owner-events.ts).
+ */
+export const INSERT_EVENT_OF_OWNER = nameStatement(
+  'audit-record-of-owner',
+  `WITH recorded AS (${insertSql((name) => auditParameterSql(1, name), '(SELECT) AS always')} RETURNING id)
+   INSERT INTO audit_pending (event_id, leaf_hash, mac, by_owner)
+   SELECT id, ${auditParameterSql(1, 'leaf_hash')}, ${auditParameterSql(1, 'mac')}, TRUE FROM recorded`,
+);
 
 /**
  * Builds the parts of a WITH that write an event for each row of a record set, so that changes and their records are one
@@ -114,21 +127,32 @@ export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
  */
 export function insertEachEventPartsSql(source: string): string {
   return `recorded AS (${insertSql((name) => `audit_${name}`, source)}),
-     waiting AS (INSERT INTO audit_pending (event_id, leaf_hash) SELECT audit_id, audit_leaf_hash FROM ${source})`;
+     waiting AS (INSERT INTO audit_pending (event_id, leaf_hash, mac) SELECT audit_id, audit_leaf_hash, audit_mac FROM ${source})`;
 }
 
 function insertSql(value: (name: AuditParameter) => string, source: string): string {
   return `INSERT INTO audit_event (${STORED.join(', ')}) SELECT ${STORED.map(value).join(', ')} FROM ${source}`;
 }
 
-/** @param uid the user's pseudonym or stand-in, which represents the user in the event */
-export function createAuditRow(entry: AuditEntry, context: RequestContext | null, time: Date, uid?: string): AuditRow {
+/**
+ * @param uid the user's pseudonym or stand-in, which represents the user in the event
+ * @param computeMac undefined for an event of the owner of the tables, which has no MAC
+ */
+export function createAuditRow(
+  entry: AuditEntry,
+  context: RequestContext | null,
+  time: Date,
+  uid?: string,
+  computeMac?: (id: string, leafHash: Buffer) => Buffer,
+): AuditRow {
   const id = makeUuidv7(time);
   const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: uid }, { id, time, context }));
+  const leafHash = hashLeaf(event);
   const { rpId, credential } = entry;
   const values = [
-    ...[id, event, hashLeaf(event), entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null],
-    ...[uid ?? null, credential?.id ?? null, credential?.credentialId ?? null],
+    ...[id, event, leafHash, computeMac?.(id, leafHash) ?? null],
+    ...[entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null, uid ?? null],
+    ...[credential?.id ?? null, credential?.credentialId ?? null],
   ];
   return { id, entry, values };
 }

@@ -5,6 +5,7 @@ import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { TEST_KEYS } from '../../test/support/secret-keys.js';
 import { until } from '../../test/support/until.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import type { Queryable } from '../database/named-statement.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -205,7 +206,8 @@ describe('an event that is recorded later', () => {
 
 describe('migrations', () => {
   it('are recorded one by one before any service runs', async () => {
-    await recordMigrations(database.dataSource, ['Initial1', 'Second2'], NOW);
+    const asOwner = { query: (text: string, values?: unknown[]) => database.sql(text, values) } as Queryable;
+    await recordMigrations(asOwner, ['Initial1', 'Second2'], NOW);
     const recorded = (await findEvents()).map(
       ({ event }) => JSON.parse(event) as { unmapped: object; class_uid: number },
     );

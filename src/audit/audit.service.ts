@@ -5,9 +5,11 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
+import { computeSeal } from '../seals/seals.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
 import { type AuditRow, createAuditRow, INSERT_EVENT } from './audit-event.repository.js';
+import { describeEvent } from './event-macs.js';
 import { deriveStandIn, findPseudonym } from './pseudonyms.js';
 
 const UNIQUE_VIOLATION = '23505';
@@ -46,8 +48,10 @@ export class AuditService implements BeforeApplicationShutdown {
     time: Date = this.clock.now(),
   ): AuditRow {
     const { rpId, userId } = entry;
-    if (userId === undefined) return createAuditRow(entry, context, time);
-    return createAuditRow(entry, context, time, uid ?? deriveStandIn({ rpId, userId }, time, this.keys));
+    const named = userId === undefined ? undefined : (uid ?? deriveStandIn({ rpId, userId }, time, this.keys));
+    return createAuditRow(entry, context, time, named, (id, leafHash) =>
+      computeSeal(this.keys.seals[0], describeEvent(id, leafHash)),
+    );
   }
 
   /**

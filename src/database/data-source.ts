@@ -17,6 +17,7 @@ import { ShortLogIndexes1765010000000 } from './migrations/1765010000000-short-l
 import { SealedRelyingParties1765020000000 } from './migrations/1765020000000-sealed-relying-parties.js';
 import { Approvals1765100000000 } from './migrations/1765100000000-approvals.js';
 import { SealedRows1765200000000 } from './migrations/1765200000000-sealed-rows.js';
+import { EventMacs1765210000000 } from './migrations/1765210000000-event-macs.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -35,6 +36,7 @@ const MIGRATIONS = [
   SealedRelyingParties1765020000000,
   Approvals1765100000000,
   SealedRows1765200000000,
+  EventMacs1765210000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -19,7 +19,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   audit_leaf: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_node: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_checkpoint: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
-  audit_pending: { service: 'SELECT INSERT DELETE', auditor: '', migrator: ALL },
+  audit_pending: { service: 'SELECT DELETE', auditor: '', migrator: ALL },
   audit_turn: { service: 'SELECT UPDATE', auditor: '', migrator: ALL },
   seal_key: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   seal_phase: { service: 'SELECT INSERT', auditor: '', migrator: ALL },

@@ -27,6 +27,10 @@ describe('the service’s role', () => {
     ['remove records', 'DELETE FROM audit_event'],
     ['change what waits for its place', `UPDATE audit_pending SET leaf_hash = sha256('')`],
     ['empty what waits for its place', 'TRUNCATE audit_pending'],
+    [
+      'say that the owner wrote an event',
+      `INSERT INTO audit_pending (event_id, leaf_hash, by_owner) VALUES (gen_random_uuid(), sha256(''), TRUE)`,
+    ],
     ['put a leaf before the first one', `INSERT INTO audit_leaf VALUES (-1, gen_random_uuid(), sha256(''))`],
     ['make a challenge unspent', 'DELETE FROM spent_challenge'],
     ['make all challenges unspent', 'TRUNCATE spent_challenge'],

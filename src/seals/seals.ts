@@ -6,7 +6,7 @@ import { SealRegister } from './seal-register.js';
 /** What a seal says of a row. */
 export interface SealedRow {
   /** The kind of the row. A seal holds for one kind only. */
-  readonly kind: 'credential' | 'user' | 'relying-party' | 'approval' | 'approval-user' | 'check';
+  readonly kind: 'credential' | 'user' | 'relying-party' | 'approval' | 'approval-user' | 'check' | 'event';
   /** Everything that the seal covers, in a fixed order: strings, numbers, booleans, null, bytes, times, or lists of these. */
   readonly parts: readonly unknown[];
   /** Computes the seal of the version before; undefined if that version sealed no such rows. */

@@ -2,10 +2,13 @@ import { hash } from 'node:crypto';
 import type pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { createAuditRow } from '../../src/audit/audit-event.repository.js';
+import { describeEvent } from '../../src/audit/event-macs.js';
+import type { SecretKeys } from '../../src/config/secret-keys.js';
 import { makeUuidv7 } from '../../src/config/random.js';
 import { ACCEPT_AUTHENTICATION, type AcceptAuthenticationInput } from '../../src/credentials/answer.repository.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import type { Queryable } from '../../src/database/named-statement.js';
+import { computeSeal } from '../../src/seals/seals.js';
 import { makeAuthorizedContext } from './callers.js';
 import { makeCredentialRow } from './credential-rows.js';
 
@@ -16,6 +19,8 @@ export interface ByteMeter {
   readonly dataSource: DataSource;
   /** Runs the statements of the ceremonies. */
   readonly through: Queryable;
+  /** The first one makes the MACs of events, and the sequencer knows it. */
+  readonly keys: Pick<SecretKeys, 'seals'>;
   /** Lets the sequencer give the pending events their places. */
   readonly sequence: () => Promise<unknown>;
 }
@@ -44,7 +49,7 @@ const RP_ID = 'login.bank.example';
  * @param count a multiple of 1,024
  */
 export async function measureAuthentications(meter: ByteMeter, count: number): Promise<AuthenticationBytes> {
-  const { owner, dataSource, through, sequence } = meter;
+  const { owner, dataSource, through, keys, sequence } = meter;
   const now = Date.now();
   await owner.query('SELECT spent_challenge_make_periods($1)', [new Date(now)]);
   const credentials: CredentialEntity[] = [];
@@ -61,7 +66,7 @@ export async function measureAuthentications(meter: ByteMeter, count: number): P
   };
   for (let from = 0; from < count; from += ROWS) {
     const turn = Array.from({ length: ROWS }, (_, n) => from + n);
-    const rows = turn.map((n) => accept(credentials[(n * STRIDE) % credentials.length]!, now + n));
+    const rows = turn.map((n) => accept(credentials[(n * STRIDE) % credentials.length]!, now + n, keys));
     await ACCEPT_AUTHENTICATION.run(through, rows);
     if ((from + ROWS) % PORTION !== 0) continue;
     await add('outcome');
@@ -87,7 +92,11 @@ async function register(dataSource: DataSource, from: number): Promise<Credentia
 }
 
 /** Makes the input of an accepted authentication, with everything that its event may have. */
-function accept(credential: CredentialEntity, time: number): AcceptAuthenticationInput {
+function accept(
+  credential: CredentialEntity,
+  time: number,
+  { seals }: Pick<SecretKeys, 'seals'>,
+): AcceptAuthenticationInput {
   const [now, issuedAt] = [new Date(time), new Date(time - 4_000)];
   const challengeId = makeUuidv7(issuedAt);
   const digest = (text: string): string => hash('sha256', text, 'hex');
@@ -121,6 +130,7 @@ function accept(credential: CredentialEntity, time: number): AcceptAuthenticatio
     context,
     now,
     toUuid(digest(`pseudonym of ${userId}`)),
+    (uid, leafHash) => computeSeal(seals[0], describeEvent(uid, leafHash)),
   );
   const unchanged = {
     signCount: 0,

@@ -4,6 +4,7 @@ import { AuditService } from '../../src/audit/audit.service.js';
 import { Anchors } from '../../src/audit-log/anchors.js';
 import { LogCheck } from '../../src/audit-log/log-check.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
+import type { SecretKeys } from '../../src/config/secret-keys.js';
 import { CheckpointScheduler } from '../../src/audit-log/checkpoint-scheduler.js';
 import { KeyChanges } from '../../src/audit-log/key-changes.js';
 import { type LogKeys, makeLogKeys } from '../../src/audit-log/log-keys.js';
@@ -15,10 +16,11 @@ import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { SampleLog } from './sample-log.js';
 import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
+import { UnsealedEvents } from '../../src/audit-log/unsealed-events.js';
 import { TrustedLog } from '../../src/audit-log/trusted-log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { FakeClock } from './fake-clock.js';
-import { TEST_KEYS } from './secret-keys.js';
+import { makeSeals, TEST_KEYS } from './secret-keys.js';
 import { openTestDataSource, type TestDataSource } from './test-data-source.js';
 
 export const LOG_TEST_KEYS: LogKeys = makeLogKeys(SampleLog.ORIGIN, SampleLog.SIGNERS);
@@ -31,6 +33,7 @@ export class LogReplica {
   readonly trusted: TrustedLog;
   readonly pending: PendingEventsRepository;
   readonly failures: LogFailures;
+  readonly unsealed: UnsealedEvents;
   readonly sequencer: Sequencer;
   readonly check: LogCheck;
   readonly partitions: LogPartitions;
@@ -42,17 +45,23 @@ export class LogReplica {
     private readonly dataSource: DataSource,
     readonly clock: FakeClock,
     keys: LogKeys = LOG_TEST_KEYS,
+    secrets: Pick<SecretKeys, 'seals'> = TEST_KEYS,
+    register = { areSealsNew: true },
   ) {
-    this.audit = new AuditService(dataSource, clock, this.metrics, TEST_KEYS);
+    this.audit = new AuditService(dataSource, clock, this.metrics, { ...TEST_KEYS, ...secrets });
     this.storage = new LogRepository(dataSource);
     this.trusted = new TrustedLog(keys, this.storage);
     this.pending = new PendingEventsRepository(dataSource);
     this.failures = new LogFailures(clock, this.audit, this.metrics);
     const { trusted, pending, failures, metrics } = this;
     const keyChanges = new KeyChanges(keys, this.audit);
-    this.sequencer = new Sequencer(dataSource, clock, keys, trusted, pending, failures, keyChanges);
+    this.unsealed = new UnsealedEvents(clock, failures);
+    this.sequencer = new Sequencer(
+      ...([dataSource, clock, keys, trusted, pending, failures, keyChanges] as const),
+      ...([this.unsealed, makeSeals(secrets), register] as const),
+    );
     this.partitions = new LogPartitions(dataSource, clock, failures);
-    this.check = new LogCheck(dataSource, clock, failures);
+    this.check = new LogCheck(dataSource, clock, failures, this.unsealed);
     this.keeper = new CheckpointScheduler(
       ...([
         this.sequencer,
@@ -62,7 +71,7 @@ export class LogReplica {
         this.check,
         new StandstillDetector(dataSource, clock),
       ] as const),
-      ...([failures, metrics, new Anchors({}, metrics), {}] as const),
+      ...([failures, metrics, new Anchors({}, metrics), this.unsealed, {}] as const),
     );
     this.proofs = new LogProofs(this.storage, this.sequencer, keys);
     this.lines = new LogLines(this.storage);
@@ -102,8 +111,8 @@ export class StoredLog {
     return new StoredLog(await openTestDataSource());
   }
 
-  newReplica(keys?: LogKeys): LogReplica {
-    return new LogReplica(this.database.dataSource, this.clock, keys);
+  newReplica(keys?: LogKeys, secrets?: Pick<SecretKeys, 'seals'>, register?: { areSealsNew: boolean }): LogReplica {
+    return new LogReplica(this.database.dataSource, this.clock, keys, secrets, register);
   }
 
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
