@@ -17,7 +17,7 @@ async function insertPlaceless(ageMs: number, count = 1): Promise<void> {
   await log.sql(
     `INSERT INTO audit_event (id, event, leaf_hash, type, outcome)
      SELECT (left($1::text, 18) || '-8000-' || lpad(to_hex(n), 12, '0'))::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), 'audit.read', 'success'
-       FROM (SELECT n, format('{"n":%s}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made`,
+       FROM (SELECT n, format('{"metadata":{"event_code":"audit.read"},"n":%s,"status":"Success"}', n) AS event FROM generate_series(1, $2::integer) AS n) AS made`,
     [toFirstId(log.clock.now().getTime() - ageMs), count],
   );
 }
