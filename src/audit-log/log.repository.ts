@@ -3,12 +3,24 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import type { Queryable } from '../database/named-statement.js';
 import { AuditCheckpointEntity } from './log.entities.js';
-import { type HashReader, TILE_HEIGHT } from '../tlog/tiles.js';
+import { type HashReader, isStoredLevel, TILE_HEIGHT } from '../tlog/tiles.js';
 import { toFirstId } from '../audit/audit-event.repository.js';
 
 /** How far the order of the log may differ from the order of the events' times. */
 const DISORDER_MS = 600_000;
 const TILE = 2 ** TILE_HEIGHT;
+/** Levels above the leaves whose hashes are stored, as far as leaf indexes go. */
+const STORED_LEVELS = Array.from({ length: 63 }, (_, level) => level).filter(
+  (level) => level > 0 && isStoredLevel(level),
+);
+
+/** The end of the log. */
+export interface LogHead {
+  readonly checkpoint: AuditCheckpointEntity | undefined;
+  readonly lastLeaf: LastLeaf | undefined;
+  /** True if a stored hash is of leaves that are not in the log of the checkpoint. */
+  readonly hasHashBeyond: boolean;
+}
 
 export interface LastLeaf {
   readonly leafIndex: number;
@@ -51,19 +63,20 @@ export class LogRepository implements HashReader {
     return latest;
   }
 
-  /** Reads the newest checkpoint and the last leaf in one snapshot. */
-  async readHead(
-    through: Queryable = this.dataSource,
-  ): Promise<{ checkpoint: AuditCheckpointEntity | undefined; lastLeaf: LastLeaf | undefined }> {
-    const [row] = await through.query<Nullable<AuditCheckpointEntity & LastLeaf>[]>(
+  /** Reads the newest checkpoint, the last leaf and if there is a hash beyond them, in one snapshot. */
+  async readHead(through: Queryable = this.dataSource): Promise<LogHead> {
+    const [row] = await through.query<(Nullable<AuditCheckpointEntity & LastLeaf> & { hasHashBeyond: boolean })[]>(
       `SELECT leaf_index AS "leafIndex", event_id AS "eventId", (SELECT min(leaf_index) FROM audit_leaf) AS "firstIndex",
-              size, root, frontier, last_id AS "lastId", note, created_at AS "createdAt"
+              size, root, frontier, last_id AS "lastId", note, created_at AS "createdAt",
+              EXISTS (SELECT FROM unnest('{${STORED_LEVELS.join()}}'::smallint[]) AS stored
+                       WHERE EXISTS (SELECT FROM audit_node WHERE level = stored AND index >= coalesce(size, 0) >> stored)) AS "hasHashBeyond"
          FROM (SELECT) AS one
          LEFT JOIN (SELECT * FROM audit_checkpoint ORDER BY size DESC LIMIT 1) AS checkpoint ON true
          LEFT JOIN (SELECT leaf_index, event_id FROM audit_leaf ORDER BY leaf_index DESC LIMIT 1) AS leaf ON true`,
     );
-    const { leafIndex, eventId, firstIndex, ...checkpoint } = row!;
+    const { leafIndex, eventId, firstIndex, hasHashBeyond, ...checkpoint } = row!;
     return {
+      hasHashBeyond,
       checkpoint: checkpoint.size === null ? undefined : (checkpoint as AuditCheckpointEntity),
       lastLeaf: leafIndex === null ? undefined : ({ leafIndex, eventId, firstIndex } as LastLeaf),
     };

@@ -36,7 +36,7 @@ export class LogFault extends Error {
  *    them and a former key of each algorithm has signed it, so that removing a signature does not help;
  * 3. have our origin, and the size and the root that are stored beside the note. The stored frontier must have that
  *    root;
- * 4. end with the last leaf, and the leaves must begin with 0.
+ * 4. end with the last leaf, and the leaves must begin with 0. No stored hash may be of leaves beyond it.
  *
  * The process forgets what it has seen when it ends. Anyone who restores an older database on purpose restarts the
  * service; the checkpoints that are kept elsewhere reveal it (src/tlog/checkpoint-trail.ts).
@@ -54,9 +54,10 @@ export class TrustedLog {
   async readLatest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
     // This is read first: a checkpoint that is remembered while the database answers may be newer than its answer.
     const known = this.newest;
-    const { checkpoint, lastLeaf } = await this.storage.readHead(through);
+    const { checkpoint, lastLeaf, hasHashBeyond } = await this.storage.readHead(through);
     demandNotShrunk(known, checkpoint);
     demandLastLeaf(checkpoint, lastLeaf);
+    demand(!hasHashBeyond, 'a stored hash is of leaves that are not in the log');
     if (checkpoint && known?.size !== checkpoint.size) {
       this.demandSigned(checkpoint);
       if (known) await this.demandConsistent(known, checkpoint, through);
