@@ -16,7 +16,7 @@ import { insertEvents } from './support/insert-events.js';
 import { TestService } from './support/service.js';
 
 const YEAR_S = 365 * 86_400;
-const EVENTS = 40_000;
+const EVENTS = 8_000;
 const of = <T>(type: abstract new (...args: never[]) => T): T => service.running.app.get(type, { strict: false });
 
 let service: TestService;

@@ -6,7 +6,8 @@
  *
  * 1. log-locks.repository.ts takes the turn, and trusted-log.ts decides if the newest checkpoint may be continued.
  * 2. pending-events.repository.ts takes a batch. taken-events.ts selects the events that the service wrote, or the owner of
- *    the tables (owner-events.ts). sequencer.ts turns them into leaves and signs a checkpoint with the keys of log-keys.ts. log.repository.ts stores both. key-changes.ts records that a process has begun with other keys.
+ *    the tables. sequencer.ts turns them into leaves and signs a checkpoint with the keys of log-keys.ts. log.repository.ts
+ *    stores both, over the connections of log-writer.ts. key-changes.ts records that a process has begun with other keys.
  * 3. anchors.ts delivers the checkpoint to the targets in anchor-targets.ts.
  * 4. standstill-detector.ts measures how far the log is behind, log-check.ts compares stored events with their leaves, and
  *    log-failures.ts reports what goes wrong. unsealed-events.ts counts the events that the service did not write.
@@ -20,7 +21,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
 import { CONFIG, type Config } from '../config/config.js';
 import { Anchors } from './anchors.js';
 import { AuditArchiveEntity, AuditCheckpointEntity, AuditLeafEntity, AuditNodeEntity } from './log.entities.js';
@@ -35,6 +37,7 @@ import { KeyChanges } from './key-changes.js';
 import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
 import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
+import { LogWriter } from './log-writer.js';
 import { StandstillDetector } from './standstill-detector.js';
 import { LogProofs } from './log-proofs.js';
 import { LogRepository } from './log.repository.js';
@@ -52,6 +55,11 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
   controllers: [TransparencyLogController, AuditController],
   providers: [
     { provide: LOG_KEYS, inject: [CONFIG], useFactory: provideLogKeys },
+    {
+      provide: LogWriter,
+      inject: [CONFIG, getDataSourceToken()],
+      useFactory: (config: Config, dataSource: DataSource) => LogWriter.open(config, dataSource),
+    },
     AuditReader,
     LogRepository,
     TrustedLog,

@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
 import { describeEvent } from '../audit/event-macs.js';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -13,11 +12,11 @@ import { KeyChanges } from './key-changes.js';
 import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { appendToLog } from './log.repository.js';
 import { LogFailures } from './log-failures.js';
+import { LogWriter } from './log-writer.js';
 import { LogFault, TrustedLog } from './trusted-log.js';
 import { takeTurn } from './log-locks.repository.js';
-import { isOfOwner } from './owner-events.js';
 import { BATCH, PendingEventsRepository, type TakenRow } from './pending-events.repository.js';
-import { type PendingEvent, selectEvents } from './taken-events.js';
+import { isOfOwner, type PendingEvent, selectEvents } from './taken-events.js';
 import { UnsealedEvents } from './unsealed-events.js';
 
 /** The result of a batch. */
@@ -62,7 +61,7 @@ export class Sequencer {
   private isFirst = true;
 
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(LogWriter) private readonly writer: Pick<DataSource, 'transaction'>,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
     private readonly log: TrustedLog,
@@ -84,7 +83,7 @@ export class Sequencer {
   async sequence(wait = false): Promise<Batch | undefined> {
     const { intervalMs } = this;
     this.intervalMs = INTERVAL_MS;
-    const batch = await this.dataSource.transaction('READ COMMITTED', async (manager) => {
+    const batch = await this.writer.transaction('READ COMMITTED', async (manager) => {
       if (!(await takeTurn(manager, wait, this.pending.existSql))) return undefined;
       const last = await this.log.readLatest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;

@@ -110,7 +110,7 @@ export const INSERT_EVENT = nameStatement('audit-record', insertEventSql(1));
 
 /**
  * Writes a row as the owner of the tables, who has no key and so makes no MAC. Only the owner can set `by_owner`
- * (src/audit-log/owner-events.ts).
+ * (src/audit-log/taken-events.ts).
  */
 export const INSERT_EVENT_OF_OWNER = nameStatement(
   'audit-record-of-owner',

@@ -28,7 +28,11 @@ const FILES = [
 /** Every setting that the service reads. */
 const SETTINGS = listSettings();
 /** Files with rules of their own. */
-const OTHER_FILES = ['PASSKEY_DATABASE_PASSWORD_FILE', 'PASSKEY_AUDIT_ANCHOR_FILE'];
+const OTHER_FILES = [
+  'PASSKEY_DATABASE_PASSWORD_FILE',
+  'PASSKEY_AUDIT_DATABASE_PASSWORD_FILE',
+  'PASSKEY_AUDIT_ANCHOR_FILE',
+];
 const OPTIONAL_FILES = SETTINGS.filter((name) => name.endsWith('_FILE') && ![...FILES, ...OTHER_FILES].includes(name));
 
 function listSettings(): string[] {
@@ -239,15 +243,23 @@ describe('the database URL', () => {
       { DATABASE_URL: 'postgresql://user:pw@localhost/x', PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' },
     ],
     ['without a URL', { PASSKEY_DATABASE_PASSWORD_FILE: 'FILE' }],
+    [
+      'for the log’s own login without its URL',
+      { DATABASE_URL: 'postgresql://user@localhost/x', PASSKEY_AUDIT_DATABASE_PASSWORD_FILE: 'FILE' },
+    ],
   ])('refuses a password file %s', (_, env) => {
     const settings = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value === 'FILE' ? file : value]),
     );
-    expect(findMistakes(settings)).toEqual([expect.stringContaining('PASSKEY_DATABASE_PASSWORD_FILE')]);
+    expect(findMistakes(settings)).toEqual([expect.stringContaining('DATABASE_PASSWORD_FILE')]);
   });
 
   it('is never quoted in a mistake, because it contains a password', () => {
-    expect(findMistakes({ DATABASE_URL: 'mysql://user:s3cret@localhost/passkeys' }).join()).not.toContain('s3cret');
+    for (const name of ['DATABASE_URL', 'PASSKEY_AUDIT_DATABASE_URL']) {
+      const mistakes = findMistakes({ [name]: 'mysql://user:s3cret@localhost/passkeys' });
+      expect(mistakes).toEqual([expect.stringContaining(name)]);
+      expect(mistakes.join()).not.toContain('s3cret');
+    }
   });
 });
 

@@ -38,6 +38,10 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   /** The file of the database password, for a URL without one. */
   readonly databasePasswordFile?: string | undefined;
+  /** The same database with the login that writes the transparency log; undefined: that of `databaseUrl` does. */
+  readonly auditDatabaseUrl?: string | undefined;
+  /** The file of the password of that login, for a URL without one. */
+  readonly auditDatabasePasswordFile?: string | undefined;
   readonly https: Listener;
   readonly management: Listener;
   readonly tls: TlsFiles;
@@ -110,8 +114,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     production,
     allowDevelopment: settings.readOneOf('PASSKEY_ALLOW_DEVELOPMENT', ['true', 'false'], 'false') === 'true',
     dataDir,
-    databaseUrl: settings.readDatabaseUrl(production),
-    databasePasswordFile: settings.readDatabasePasswordFile('PASSKEY_DATABASE_PASSWORD_FILE'),
+    databaseUrl: settings.readDatabaseUrl('DATABASE_URL', production),
+    databasePasswordFile: settings.readDatabasePasswordFile('PASSKEY_DATABASE_PASSWORD_FILE', 'DATABASE_URL'),
+    auditDatabaseUrl: settings.readDatabaseUrl('PASSKEY_AUDIT_DATABASE_URL', false),
+    auditDatabasePasswordFile: settings.readDatabasePasswordFile(
+      'PASSKEY_AUDIT_DATABASE_PASSWORD_FILE',
+      'PASSKEY_AUDIT_DATABASE_URL',
+    ),
     https: settings.readListener('PASSKEY_HTTPS', 8443),
     management: settings.readListener('PASSKEY_MANAGEMENT', 8081),
     tls: Object.freeze({
@@ -221,11 +230,12 @@ class Settings {
   }
 
   /** Development certificates and keys are no protection against other machines, so development stays on this one. */
-  requireLoopback({ https, management, databaseUrl }: Config): void {
+  requireLoopback({ https, management, databaseUrl, auditDatabaseUrl }: Config): void {
     const hosts = [
       ['PASSKEY_HTTPS_HOST', https.host],
       ['PASSKEY_MANAGEMENT_HOST', management.host],
-      ['DATABASE_URL', databaseUrl === undefined ? 'localhost' : this.findDatabaseHost(databaseUrl)],
+      ['DATABASE_URL', this.findDatabaseHost(databaseUrl)],
+      ['PASSKEY_AUDIT_DATABASE_URL', this.findDatabaseHost(auditDatabaseUrl)],
     ] as const;
     for (const [name, host] of hosts) {
       if (isLoopback(host)) continue;
@@ -235,8 +245,8 @@ class Settings {
   }
 
   /** Reads the URL as node-postgres does; a path names a Unix socket. */
-  private findDatabaseHost(databaseUrl: string): string {
-    if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // reported already
+  private findDatabaseHost(databaseUrl = 'none'): string {
+    if (!/^postgres(?:ql)?:/.test(databaseUrl) || !URL.canParse(databaseUrl)) return 'localhost'; // absent, or reported already
     const { hostname, searchParams } = new URL(databaseUrl);
     return searchParams.get('host') || hostname || this.env['PGHOST'] || 'localhost';
   }
@@ -250,27 +260,26 @@ class Settings {
     return value;
   }
 
-  readDatabaseUrl(required: boolean): string | undefined {
-    const value = this.env['DATABASE_URL'];
+  readDatabaseUrl(name: string, required: boolean): string | undefined {
+    const value = this.env[name];
     if (!value) {
-      if (required)
-        this.mistakes.push('DATABASE_URL is not set; NODE_ENV=production does not use the embedded database');
+      if (required) this.mistakes.push(`${name} is not set; NODE_ENV=production does not use the embedded database`);
       return undefined;
     }
     const protocol = URL.canParse(value) ? new URL(value).protocol : '';
     if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
-      this.mistakes.push('DATABASE_URL must be a URL of the form postgresql://user:password@host:port/database');
+      this.mistakes.push(`${name} must be a URL of the form postgresql://user:password@host:port/database`);
     }
     return value;
   }
 
-  readDatabasePasswordFile(name: string): string | undefined {
+  readDatabasePasswordFile(name: string, urlName: string): string | undefined {
     const path = this.readOptionalFilePath(name);
     if (path === undefined) return undefined;
-    const url = this.env['DATABASE_URL'] || '';
-    if (!url) this.mistakes.push(`${name} needs DATABASE_URL, which is not set`);
+    const url = this.env[urlName] || '';
+    if (!url) this.mistakes.push(`${name} needs ${urlName}, which is not set`);
     else if (URL.canParse(url) && new URL(url).password !== '')
-      this.mistakes.push(`${name} is set, and DATABASE_URL has a password too: remove one of them`);
+      this.mistakes.push(`${name} is set, and ${urlName} has a password too: remove one of them`);
     return path;
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type DatabaseRole, RoleSessions } from '../../test/support/role-sessions.js';
+import { RoleSessions } from '../../test/support/role-sessions.js';
 import { readTestRoles } from '../../test/support/test-roles.js';
 import { runRoleScript } from './role-scripts.js';
 
@@ -36,7 +36,7 @@ const ROUTINES = [
   'spent_challenge_make_periods(timestamp with time zone)',
 ];
 
-const ROLES: DatabaseRole[] = ['service', 'auditor', 'migrator'];
+const ROLES = ['service', 'auditor', 'migrator'] as const;
 const { named } = readTestRoles();
 
 let roles: RoleSessions;
@@ -126,6 +126,51 @@ describe('the tables', () => {
         UNION ALL SELECT datname, datacl FROM pg_database WHERE datname = current_database()
       ) AS things, aclexplode(acl) WHERE grantee = 0`);
     expect(open).toEqual([]);
+  });
+});
+
+describe('sequencer.sql', () => {
+  /** The tables on which the privileges change: those of the service, and of the writer of the log. */
+  const CHANGED: Record<string, { service: string; sequencer: string }> = {
+    audit_event: { service: 'SELECT INSERT', sequencer: 'SELECT INSERT' },
+    audit_leaf: { service: 'SELECT', sequencer: 'SELECT INSERT' },
+    audit_node: { service: 'SELECT', sequencer: 'SELECT INSERT' },
+    audit_checkpoint: { service: 'SELECT', sequencer: 'SELECT INSERT' },
+    audit_pending: { service: 'SELECT', sequencer: 'SELECT DELETE' },
+    audit_turn: { service: 'SELECT', sequencer: 'SELECT UPDATE' },
+  };
+  let apart: RoleSessions;
+  beforeAll(async () => {
+    apart = await RoleSessions.open();
+    for (let run = 0; run < 2; run += 1) {
+      await runRoleScript('grants.sql', apart.database.migratorUrl, named);
+      await runRoleScript('sequencer.sql', apart.database.migratorUrl, named);
+    }
+  });
+  afterAll(() => apart.close());
+
+  it.each(Object.keys(PRIVILEGES))('gives the writer of the log what the service loses: %s', async (table) => {
+    const may = { service: [] as string[], sequencer: [] as string[] };
+    for (const [privilege, sql] of await listStatements(table)) {
+      for (const role of ['service', 'sequencer'] as const)
+        if ((await apart.attempt(role, sql)) === 'done') may[role].push(privilege);
+    }
+    const expected = CHANGED[table] ?? { service: PRIVILEGES[table]!.service, sequencer: '' };
+    expect({ service: may.service.join(' '), sequencer: may.sequencer.join(' ') }).toEqual(expected);
+  });
+
+  it('lets both record events, and neither in the name of the owner', async () => {
+    const columns = { done: 'event_id, leaf_hash, mac', '42501': 'event_id, leaf_hash, by_owner' };
+    for (const [outcome, list] of Object.entries(columns)) {
+      const sql = `INSERT INTO audit_pending (${list}) SELECT gen_random_uuid(), sha256(''), NULL`;
+      for (const role of ['service', 'sequencer'] as const) expect(await apart.attempt(role, sql)).toBe(outcome);
+    }
+  });
+
+  it('is not run without it: the writer of the log then may do nothing', async () => {
+    for (const table of Object.keys(PRIVILEGES))
+      for (const [, sql] of await listStatements(table))
+        expect([sql, await roles.attempt('sequencer', sql)]).toEqual([sql, '42501']);
   });
 });
 

@@ -5,7 +5,7 @@ import type pg from 'pg';
 import { DatabaseSession } from './database-session.js';
 
 /** Scripts that operators run with psql. The container image does not carry them, because it makes no roles. */
-export type RoleScript = 'roles.sql' | 'grants.sql';
+export type RoleScript = 'roles.sql' | 'grants.sql' | 'sequencer.sql';
 
 /** @param edit changes the text of the script, for roles with other names */
 export async function runRoleScript(

@@ -12,11 +12,11 @@ describe('every role', () => {
   it('is an ordinary one and not a member of another', async () => {
     const ordinary = await roles.names(
       `SELECT rolname AS name FROM pg_roles
-        WHERE rolname IN ('passkey_migrator', 'passkey_manager', 'passkey_auditor')
+        WHERE rolname IN ('passkey_migrator', 'passkey_manager', 'passkey_auditor', 'passkey_sequencer')
           AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)
           AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid)`,
     );
-    expect(ordinary).toHaveLength(3);
+    expect(ordinary).toHaveLength(4);
   });
 });
 

@@ -9,6 +9,8 @@ export interface TestDatabase {
   readonly ownerUrl: string;
   readonly migratorUrl: string;
   readonly auditorUrl: string;
+  /** The URL of the writer of the log. It has privileges once sequencer.sql has run. */
+  readonly sequencerUrl: string;
   /** Drops the database and ends its sessions. */
   drop(): Promise<void>;
 }
@@ -21,7 +23,7 @@ const OBJECT_IN_USE = '55006';
 
 let copies = 0;
 
-/** Creates an empty database with the service's schema, for the three roles of deploy/postgres. */
+/** Creates an empty database with the service's schema, for the roles of deploy/postgres. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const url = process.env['PASSKEY_TEST_DATABASE_URL'];
   const template = process.env['PASSKEY_TEST_TEMPLATE'];
@@ -47,6 +49,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     ownerUrl,
     migratorUrl: roles.urlAs('passkey_migrator', ownerUrl),
     auditorUrl: roles.urlAs('passkey_auditor', ownerUrl),
+    sequencerUrl: roles.urlAs('passkey_sequencer', ownerUrl),
     drop: () => withSession(url, (session) => session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
 }

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { readTestRoles } from './test-roles.js';
 
-export type DatabaseRole = 'service' | 'auditor' | 'migrator';
+export type DatabaseRole = 'service' | 'auditor' | 'migrator' | 'sequencer';
 
 /** A database with a session of each role. Statements use the role names of deploy/postgres. */
 export class RoleSessions {
@@ -18,6 +18,7 @@ export class RoleSessions {
       service: await connect(database.url),
       auditor: await connect(database.auditorUrl),
       migrator: await connect(database.migratorUrl),
+      sequencer: await connect(database.sequencerUrl),
     });
   }
 

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { runRoleScript } from '../../src/database/role-scripts.js';
 
 /** The roles in deploy/postgres/roles.sql. */
-export const ROLES = ['passkey_migrator', 'passkey_manager', 'passkey_auditor'] as const;
+export const ROLES = ['passkey_migrator', 'passkey_manager', 'passkey_auditor', 'passkey_sequencer'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** The roles of one test run. All databases of a server share its roles, so each run makes its own. */

@@ -1,0 +1,48 @@
+import { Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { type Config, ConfigError } from '../config/config.js';
+import { createDataSourceOptions } from '../database/data-source.js';
+
+type Settings = Pick<Config, 'auditDatabaseUrl' | 'auditDatabasePasswordFile' | 'workers'>;
+
+/**
+ * The connections that write leaves, stored hashes and checkpoints. They have a login of their own if the deployment has one
+ * (deploy/postgres/sequencer.sql). Otherwise they are those of the service.
+ */
+export class LogWriter implements OnApplicationShutdown {
+  private constructor(
+    private readonly dataSource: DataSource,
+    private readonly isOwn: boolean,
+  ) {}
+
+  /** @throws ConfigError if the login cannot be used */
+  static async open(settings: Settings, shared: DataSource): Promise<LogWriter> {
+    const { auditDatabaseUrl: url, auditDatabasePasswordFile: passwordFile, workers } = settings;
+    if (url === undefined) return new LogWriter(shared, false);
+    try {
+      const own = await new DataSource(createDataSourceOptions(url, workers, passwordFile)).initialize();
+      await warnOfRights(shared);
+      return new LogWriter(own, true);
+    } catch (error) {
+      const { message } = error as Error;
+      throw new ConfigError([`PASSKEY_AUDIT_DATABASE_URL names a database that cannot be used: ${message}`]);
+    }
+  }
+
+  get transaction(): DataSource['transaction'] {
+    return this.dataSource.transaction.bind(this.dataSource);
+  }
+
+  /** Nest calls it when no turn runs any more. */
+  async onApplicationShutdown(): Promise<void> {
+    if (this.isOwn) await this.dataSource.destroy();
+  }
+}
+
+/** Warns if the login of its own keeps nobody out. */
+async function warnOfRights(shared: DataSource): Promise<void> {
+  const [row] = await shared.query<[{ may: boolean }]>(`SELECT has_table_privilege('audit_leaf', 'INSERT') AS may`);
+  if (!row.may) return;
+  const message = 'the role of DATABASE_URL may write the transparency log, too: run sequencer.sql after grants.sql';
+  new Logger(LogWriter.name).warn({ message });
+}
