@@ -18,6 +18,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { TRUST_FILES } from './identity/listener-trust.js';
 import type { TrustMaterial } from './identity/trust-material.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
+import { ReconciliationModule } from './reconciliation/reconciliation.module.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
 import { SealsModule } from './seals/seals.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
@@ -47,6 +48,7 @@ export interface WatchedSettings {
     ChallengesModule,
     CredentialsModule,
     EnrolledModelsModule,
+    ReconciliationModule,
   ],
   controllers: [OpenApiController],
 })

@@ -9,6 +9,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['audit:verify', ['key', 'proof', 'since', 'consistency', 'checkpoints', 'retained-since']],
   ['inventory', ['json']],
   ['migration:run', []],
+  ['reconcile', ['export', 'key', 'json']],
   ['dist/dev/prepare.js', []],
   ['check:rooms', ['write']],
   ['conformance', ['check']],

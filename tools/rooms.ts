@@ -129,6 +129,11 @@ export const FLOORS: readonly Floor[] = [
         page: 'src/audit-log/audit-log.module.ts',
       },
       {
+        path: 'src/reconciliation',
+        holds: 'Holds the rows of all tables against the recorded events.',
+        page: 'src/reconciliation/reconciliation.module.ts',
+      },
+      {
         path: 'src/openapi',
         holds: 'The HTTP contract, and the route that serves it.',
         page: 'src/openapi/openapi.controller.ts',
@@ -159,12 +164,23 @@ export const FLOORS: readonly Floor[] = [
         holds: 'The daily review, as text and as a page.',
         page: 'commands/audit-report.ts',
       },
+      {
+        path: 'commands/reconcile',
+        holds: 'Holds the database against its log and exports of it.',
+        page: 'commands/reconcile.ts',
+      },
       { path: 'commands/inventory', holds: 'The cryptographic inventory.', page: 'commands/inventory.ts' },
       {
         path: 'commands',
         holds: 'The programs of operators and auditors.',
         page: 'commands/command-line.ts',
-        neighbours: ['src', 'commands/audit-archive', 'commands/audit-report', 'commands/inventory'],
+        neighbours: [
+          'src',
+          'commands/audit-archive',
+          'commands/audit-report',
+          'commands/inventory',
+          'commands/reconcile',
+        ],
       },
     ],
   },

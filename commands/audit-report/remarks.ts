@@ -39,6 +39,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
   add('act', countType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
   add('act', countType(signs, 'relying-party.tampered'), 'Relying parties that fail their integrity check', 'signs');
   add('act', countType(signs, 'approval.tampered'), 'Requests for approval that fail their integrity check', 'signs');
+  add('act', countType(signs, 'reconciliation.finding'), 'Rows that contradict the log', 'signs');
   add('act', countType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
   add('look', countType(signs, 'risk.signal'), 'Risk signals', 'signs');
   for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload'])

@@ -50,6 +50,7 @@ const SIGNS: ReadonlySet<string> = new Set([
   'credential.tampered',
   'relying-party.tampered',
   'approval.tampered',
+  'reconciliation.finding',
 ]);
 const CEREMONIES: ReadonlySet<string> = new Set([
   ...['credential.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],

@@ -16,6 +16,7 @@ import { BindingKeyCheck } from '../credentials/binding-key-check.js';
 import { ManagementModule } from './management/management.module.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
+import { Reconciler } from '../reconciliation/reconciler.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
@@ -28,6 +29,7 @@ export function createServiceManagement(
   const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
   const log = app.get(CheckpointScheduler);
   const bindingKey = app.get(BindingKeyCheck);
+  const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
   const identity = {
     trust: app.get(ListenerTrust),
@@ -43,6 +45,7 @@ export function createServiceManagement(
     identity: () => identity,
     bindingKey: () => bindingKey.sample,
     spentChallenges: () => periods.end,
+    reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),
   };
   return createManagementApp(ManagementModule.forService(service), pino);

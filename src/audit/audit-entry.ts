@@ -43,6 +43,7 @@ export const AUDIT_EVENTS = {
   'approval.tampered': [2, 2004, 1, 'Create'],
   'relying-party.seal': [3, 3004, 3, 'Update'],
   'relying-party.tampered': [2, 2004, 1, 'Create'],
+  'reconciliation.finding': [2, 2004, 1, 'Create'],
   'access.denied': [6, 6003, 99, 'Refuse'],
   'handshake.refused': [6, 6003, 99, 'Refuse'],
   'trust.reload': [6, 6003, 3, 'Update'],

@@ -21,10 +21,12 @@ const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'credential.tampered': 'A credential record fails its integrity check',
   'approval.tampered': 'A request for an approval fails its integrity check',
   'relying-party.tampered': 'The record of a relying party fails its integrity check',
+  'reconciliation.finding': 'A record contradicts the audit log',
   'audit.failure': 'The audit log fails',
   'audit.recovery': 'The audit log works again',
   'risk.signal': 'Suspicious activity of a caller',
 };
+const HIGH: ReadonlySet<AuditEntry['type']> = new Set(['audit.failure', 'reconciliation.finding']);
 
 /** When an entry was made, and for which request. `context` is null for what the service does on its own. */
 export interface EventOrigin {
@@ -99,7 +101,7 @@ function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<s
 }
 
 function rateSeverity({ type, outcome }: AuditEntry): [id: number, name: string] {
-  if (type.endsWith('.tampered') || type === 'audit.failure') return [4, 'High'];
+  if (type.endsWith('.tampered') || HIGH.has(type)) return [4, 'High'];
   if (type === 'risk.signal') return [3, 'Medium'];
   return outcome === 'failure' ? [2, 'Low'] : [1, 'Informational'];
 }

@@ -18,6 +18,7 @@ import { SealedRelyingParties1765020000000 } from './migrations/1765020000000-se
 import { Approvals1765100000000 } from './migrations/1765100000000-approvals.js';
 import { SealedRows1765200000000 } from './migrations/1765200000000-sealed-rows.js';
 import { EventMacs1765210000000 } from './migrations/1765210000000-event-macs.js';
+import { Reconciliation1765220000000 } from './migrations/1765220000000-reconciliation.js';
 import { ClosedRows1765230000000 } from './migrations/1765230000000-closed-rows.js';
 
 const MIGRATIONS = [
@@ -38,6 +39,7 @@ const MIGRATIONS = [
   Approvals1765100000000,
   SealedRows1765200000000,
   EventMacs1765210000000,
+  Reconciliation1765220000000,
   ClosedRows1765230000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';

@@ -23,6 +23,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   audit_turn: { service: 'SELECT UPDATE', auditor: '', migrator: ALL },
   seal_key: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   seal_phase: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
+  reconciliation: { service: 'SELECT', auditor: '', migrator: ALL },
   audit_archive: { service: 'SELECT', auditor: 'SELECT', migrator: ALL },
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };

@@ -50,6 +50,7 @@ describe('the entities and the migrations', () => {
       'audit_pending',
       'audit_turn',
       'key_check_value',
+      'reconciliation',
       'schema_migration',
       'spent_challenge',
       'spent_challenge_horizon',

@@ -162,6 +162,29 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly reconciledRows = new Counter({
+    name: 'passkey_reconciliation_rows_total',
+    help: 'Rows and events that the walk has held against each other, by table or type of event',
+    labelNames: ['phase'],
+    registers: [this.registry],
+  });
+
+  readonly reconciliationFindings = new Gauge({
+    name: 'passkey_reconciliation_findings',
+    help: 'Rows that contradict the audit log in this way, by the last whole walk or the present one',
+    labelNames: ['finding'],
+    aggregator: 'max',
+    registers: [this.registry],
+  });
+
+  /** Absent before the first walk has ended. */
+  readonly reconciliationCompleted = new Gauge({
+    name: 'passkey_reconciliation_completed_timestamp_seconds',
+    help: 'Unix time at which the last whole walk through all rows ended',
+    aggregator: 'max',
+    registers: [this.registry],
+  });
+
   readonly spentChallengePeriodsEnd = new Gauge({
     name: 'passkey_spent_challenge_periods_end_timestamp_seconds',
     help: 'Unix time up to which the table of spent challenges has partitions, so that challenges can be spent',

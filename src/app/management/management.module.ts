@@ -18,6 +18,8 @@ import {
   IDENTITY,
   type IdentityReading,
   Readiness,
+  RECONCILIATION,
+  type ReconciliationReading,
   SPENT_CHALLENGES,
   type SpentChallengesReading,
 } from './readiness.js';
@@ -38,6 +40,7 @@ export class ManagementModule {
     auditLog: AuditLogReading;
     bindingKey: BindingKeyReading;
     spentChallenges: SpentChallengesReading;
+    reconciliation: ReconciliationReading;
     clock: Clock;
   }): DynamicModule {
     return createManagementModule([
@@ -53,6 +56,7 @@ export class ManagementModule {
       { provide: AUDIT_LOG, useValue: service.auditLog },
       { provide: BINDING_KEY, useValue: service.bindingKey },
       { provide: SPENT_CHALLENGES, useValue: service.spentChallenges },
+      { provide: RECONCILIATION, useValue: service.reconciliation },
       { provide: CLOCK, useValue: service.clock },
       { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.listIndicators() },
       { provide: EXPOSITION, useValue: () => service.metrics.registry.metrics() },

@@ -12,6 +12,7 @@ import type { BindingKeySample } from '../../credentials/binding-key-check.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import { parseRevocationLists } from '../../x509/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
+import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import { type AuditLogReading, Readiness } from './readiness.js';
 
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
@@ -74,6 +75,7 @@ beforeEach(async () => {
   await trusting([root], [[root]]);
 });
 
+let reconciliation: ReconciliationState | undefined;
 let roots: RootsState | undefined;
 const readiness = new Readiness(
   { now: () => now },
@@ -82,6 +84,7 @@ const readiness = new Readiness(
   { metadata: () => undefined, attestationRoots: () => roots },
   () => sample,
   () => spendableUntil,
+  () => reconciliation,
   probe.service,
   new HealthIndicatorService(),
 );
@@ -278,5 +281,17 @@ describe('the readiness check attestation_roots', () => {
     expect(readiness.checkAttestationRoots()).toMatchObject({ attestation_roots: { status: 'up' } });
     roots = { digest: 'd16e57', refused: 'has no certificate in PEM' };
     expect(readiness.checkAttestationRoots()).toEqual({ attestation_roots: { status: 'up', ...roots } });
+  });
+});
+
+describe('the readiness check reconciliation', () => {
+  it('is up with findings, which it counts', () => {
+    reconciliation = { completedAt: START.toISOString(), findings: { 'row-outdated': 2 }, failure: undefined };
+    expect(readiness.checkReconciliation()).toEqual({ reconciliation: { status: 'up', ...reconciliation } });
+  });
+
+  it('says nothing when another process walks', () => {
+    reconciliation = undefined;
+    expect(readiness.checkReconciliation()).toEqual({ reconciliation: { status: 'up' } });
   });
 });

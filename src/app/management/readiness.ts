@@ -9,6 +9,7 @@ import { type BindingKeySample, hasMatchingKey } from '../../credentials/binding
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import type { ListenerTrust } from '../../identity/listener-trust.js';
 import { isListInUse } from '../../identity/select-lists.js';
+import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -40,6 +41,10 @@ export const BINDING_KEY = Symbol('BindingKeyReading');
 export type SpentChallengesReading = () => Date | undefined;
 export const SPENT_CHALLENGES = Symbol('SpentChallengesReading');
 
+/** undefined if another process walks. */
+export type ReconciliationReading = () => ReconciliationState | undefined;
+export const RECONCILIATION = Symbol('ReconciliationReading');
+
 /** Checks every condition that the service needs in order to be useful. */
 @Injectable()
 export class Readiness {
@@ -50,6 +55,7 @@ export class Readiness {
     @Inject(AUTHENTICATOR_FILES) private readonly files: AuthenticatorFiles,
     @Inject(BINDING_KEY) private readonly readBindingKey: BindingKeyReading,
     @Inject(SPENT_CHALLENGES) private readonly readSpentChallenges: SpentChallengesReading,
+    @Inject(RECONCILIATION) private readonly readReconciliation: ReconciliationReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -66,6 +72,7 @@ export class Readiness {
       () => this.checkBindingKey(),
       () => this.checkSpentChallenges(),
       () => this.checkAttestationRoots(),
+      () => this.checkReconciliation(),
     ];
   }
 
@@ -161,6 +168,11 @@ export class Readiness {
     const check = this.indicators.check('spent_challenges');
     if (until && until > this.clock.now()) return check.up({ until: until.toISOString() });
     return check.down({ until: until?.toISOString(), message: 'the present time has no partition' });
+  }
+
+  /** Reports rows that contradict the audit log, and is never down: other rows do not, and their users sign in. */
+  checkReconciliation(): HealthIndicatorResult {
+    return this.indicators.check('reconciliation').up({ ...this.readReconciliation() });
   }
 
   private reportFinding(key: string, wrong: string | undefined): HealthIndicatorResult {

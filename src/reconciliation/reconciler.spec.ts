@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { StoredLog } from '../../test/support/stored-log.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { PageRefresh } from './page-refresh.js';
+import { Reconciler } from './reconciler.js';
+import type { WalkedRows } from './walk-page.js';
+
+Logger.overrideLogger(false);
+
+/** Two pages and a half. */
+const CREDENTIALS = 1_250;
+
+/** Notes the rows that it gets. */
+class FakeRefresh implements PageRefresh {
+  readonly keys: string[] = [];
+
+  refresh(_manager: EntityManager, rows: WalkedRows): Promise<void> {
+    this.keys.push(...rows.keys);
+    return Promise.resolve();
+  }
+}
+
+let log: StoredLog;
+let refresh: FakeRefresh;
+beforeAll(async () => {
+  log = await StoredLog.open();
+});
+afterAll(() => log.close());
+
+beforeEach(async () => {
+  await log.reset();
+  refresh = new FakeRefresh();
+  await log.sql(`
+    TRUNCATE credential, user_handle, relying_party;
+    UPDATE reconciliation SET phase = 'credential', after = NULL, began_at = NULL, found = '{}', due_at = '2020-01-01',
+      completed_at = NULL, findings = '{}';
+    INSERT INTO user_handle (rp_id, user_id, handle, audit_uid, created_at)
+      SELECT 'rp', 'u' || n, '', md5('u' || n)::uuid, now() FROM generate_series(1, ${String(CREDENTIALS)}) AS n;
+    INSERT INTO credential (rp_id, id, user_id, credential_id, public_key, algorithm, aaguid, name, status, status_changed_at,
+        transports, backup_eligible, backed_up, user_verified, attestation_format, attestation_trust, sign_count, created_at,
+        created_by, binding_mac, version)
+      SELECT rp_id, md5('c' || user_id)::uuid, user_id, user_id::bytea, '', -7, gen_random_uuid(), 'n', 'active', now(),
+        '{}', TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', '', 1 FROM user_handle;
+    INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, credential_uid, credential_id)
+      SELECT gen_random_uuid(), '{"unmapped":{"credential_version":1}}', '\\x', 'credential.register', 'success', rp_id,
+        audit_uid::text, md5('c' || user_id)::uuid, 'c' FROM user_handle`);
+});
+
+/** A replica that has served for a while. */
+function startReplica(worker?: { number: number; of: number }): { reconciler: Reconciler; metrics: Metrics } {
+  const { dataSource } = log.database;
+  const metrics = new Metrics();
+  const reconciler = new Reconciler(dataSource, log.clock, log.replica.audit, metrics, refresh, {
+    ...(worker && { worker: { ...worker, replaces: undefined } }),
+  });
+  log.clock.advance(60);
+  return { reconciler, metrics };
+}
+
+async function countWalked(...replicas: { metrics: Metrics }[]): Promise<Record<string, number>> {
+  const rows: Record<string, number> = {};
+  for (const { metrics } of replicas) {
+    for (const { labels, value } of (await metrics.reconciledRows.get()).values) {
+      const phase = String(labels.phase);
+      if (value > 0) rows[phase] = (rows[phase] ?? 0) + value;
+    }
+  }
+  return rows;
+}
+
+/** Lets the replicas try at the same time, once in ten seconds, until a whole walk has ended. */
+async function walk(...replicas: { reconciler: Reconciler }[]): Promise<number> {
+  for (let turns = 1; ; turns += 1) {
+    log.clock.advance(10);
+    await Promise.all(replicas.map(({ reconciler }) => reconciler.tick()));
+    const [row] = await log.sql<{ ended: boolean }>('SELECT completed_at IS NOT NULL AS ended FROM reconciliation');
+    if (row!.ended) return turns;
+  }
+}
+
+const ALL = { credential: CREDENTIALS, user_handle: CREDENTIALS, 'credential.register': CREDENTIALS };
+
+describe('a walk', () => {
+  it('reads each row and each event that tells of one, and gives each row to be refreshed', async () => {
+    const replica = startReplica();
+    await walk(replica);
+    expect(await countWalked(replica)).toEqual(ALL);
+    expect(refresh.keys).toHaveLength(2 * CREDENTIALS);
+    expect(new Set(refresh.keys).size).toBe(2 * CREDENTIALS);
+    const state = { completedAt: expect.any(String), findings: {}, failure: undefined };
+    expect(replica.reconciler.getState()).toEqual(state);
+  });
+
+  it('is shared by replicas that try at the same time: one page for all of them', async () => {
+    const replicas = [startReplica(), startReplica(), startReplica()];
+    const turns = await walk(...replicas);
+    expect(await countWalked(...replicas)).toEqual(ALL);
+    // Three pages of each table, three of registrations, and one of everything that there is none of.
+    expect(turns).toBe(3 + 3 + 1 + 3 + 7);
+  });
+
+  it('goes on where the process before was when it ended', async () => {
+    const first = startReplica();
+    for (let page = 0; page < 2; page += 1) {
+      log.clock.advance(10);
+      await first.reconciler.tick();
+    }
+    expect(await countWalked(first)).toEqual({ credential: 1_000 });
+    const second = startReplica();
+    await walk(second);
+    expect(await countWalked(first, second)).toEqual(ALL);
+  });
+
+  it('begins an hour after the one before began', async () => {
+    const replica = startReplica();
+    await walk(replica);
+    log.clock.advance(3_000);
+    await replica.reconciler.tick();
+    expect(await countWalked(replica)).toEqual(ALL);
+    log.clock.advance(600);
+    await replica.reconciler.tick();
+    expect(await countWalked(replica)).toEqual({ ...ALL, credential: CREDENTIALS + 500 });
+  });
+
+  it('waits for the requests of a process that has just started', async () => {
+    const replica = startReplica();
+    log.clock.advance(-1);
+    await replica.reconciler.tick();
+    expect(await countWalked(replica)).toEqual({});
+  });
+
+  it('waits for no time that a wrong clock has set', async () => {
+    const replica = startReplica();
+    await log.sql(`UPDATE reconciliation SET due_at = now() + interval '1 year'`);
+    await replica.reconciler.tick();
+    expect(await countWalked(replica)).toEqual({ credential: 500 });
+  });
+
+  it('begins again when another version has left it in a place that this one does not know', async () => {
+    const replica = startReplica();
+    await log.sql(`UPDATE reconciliation SET phase = 'moon', after = 'x'`);
+    await replica.reconciler.tick();
+    expect(await countWalked(replica)).toEqual({ credential: 500 });
+  });
+
+  it('is a matter of the first worker', () => {
+    expect(startReplica({ number: 1, of: 2 }).reconciler.isActive).toBe(true);
+    expect(startReplica({ number: 2, of: 2 }).reconciler.isActive).toBe(false);
+  });
+});
+
+describe('a page that fails', () => {
+  it('is told and walked again, and nothing of it counts', async () => {
+    const replica = startReplica();
+    await log.sql('DELETE FROM credential; ALTER TABLE reconciliation RENAME COLUMN found TO found_');
+    await replica.reconciler.tick();
+    expect(replica.reconciler.getState().failure).toContain('found');
+    await log.sql('ALTER TABLE reconciliation RENAME COLUMN found_ TO found');
+    await walk(replica);
+    expect(replica.reconciler.getState()).toMatchObject({
+      failure: undefined,
+      findings: { 'row-missing': CREDENTIALS },
+    });
+  });
+
+  it('leaves no record of its findings when the walk cannot go on', async () => {
+    const replica = startReplica();
+    await log.sql(`UPDATE credential SET version = 0`);
+    await log.sql(`ALTER TABLE reconciliation ADD CONSTRAINT fails CHECK (after IS NULL)`);
+    await replica.reconciler.tick();
+    const count = `SELECT count(*)::integer AS events FROM audit_event WHERE type = 'reconciliation.finding'`;
+    expect(await log.sql(count)).toEqual([{ events: 0 }]);
+    await log.sql('ALTER TABLE reconciliation DROP CONSTRAINT fails');
+    await walk(replica);
+    expect(await log.sql(count)).toEqual([{ events: CREDENTIALS }]);
+  });
+});
+
+describe('a finding', () => {
+  it('is recorded again when its report was not sequenced: whoever inserted it has no key', async () => {
+    const replica = startReplica();
+    await log.sql(
+      `UPDATE credential SET version = 0 WHERE user_id <> 'u1'; DELETE FROM credential WHERE user_id <> 'u2'`,
+    );
+    await log.sql(`
+      INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, credential_uid, credential_id)
+      SELECT gen_random_uuid(), '{"found":"row-outdated: version 0, active; the log says: version 1, active"}', '\\x',
+        'reconciliation.finding', 'failure', rp_id, id, 'c' FROM credential`);
+    await replica.reconciler.tick();
+    const events = await log.sql(`SELECT FROM audit_event WHERE type = 'reconciliation.finding'`);
+    expect(events).toHaveLength(2);
+  });
+});
