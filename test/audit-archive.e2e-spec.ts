@@ -140,7 +140,7 @@ describe('a year of the log', () => {
       range.append(hashLeaf(`{"n":${String(index)}}`));
       return formatEvent(index, `{"n":${String(index)}}`);
     });
-    const checkpoint = signCheckpoint(
+    const checkpoint = await signCheckpoint(
       { origin, size: to, root: range.computeRoot(), extensions: [] },
       signers,
       new Date(),

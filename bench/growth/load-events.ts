@@ -82,7 +82,7 @@ export async function loadEvents(
     if (written.count !== to - from) throw new Error(`${String(written.count)} events of ${String(to - from)}`);
     await storeNodes(session, range, written.hashes);
     const [root, now] = [range.computeRoot(), new Date()];
-    const note = signCheckpoint({ origin: ORIGIN, size: to, root, extensions: [] }, signers, now);
+    const note = await signCheckpoint({ origin: ORIGIN, size: to, root, extensions: [] }, signers, now);
     await session.query(
       'INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
       [to, root, range.serialise(), written.lastId, note, now],

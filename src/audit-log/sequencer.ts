@@ -139,16 +139,16 @@ export class Sequencer {
         nodes.hashes.push(hash);
       });
     }
-    const checkpoint = this.createCheckpoint(range, events.at(-1)!);
+    const checkpoint = await this.createCheckpoint(range, events.at(-1)!);
     const leaves = { firstIndex, eventIds: events.map(({ id }) => id), hashes: events.map((event) => event.leaf_hash) };
     await appendToLog(manager, leaves, nodes, checkpoint).catch(refuseFork);
     return checkpoint;
   }
 
-  private createCheckpoint(range: CompactRange, { id }: PendingEvent): AuditCheckpointEntity {
+  private async createCheckpoint(range: CompactRange, { id }: PendingEvent): Promise<AuditCheckpointEntity> {
     const { origin, signers } = this.keys;
     const [size, root, createdAt] = [range.end, range.computeRoot(), this.clock.now()];
-    const note = signCheckpoint({ origin, size, root, extensions: [] }, signers, createdAt);
+    const note = await signCheckpoint({ origin, size, root, extensions: [] }, signers, createdAt);
     return { size, root, frontier: range.serialise(), lastId: id, note, createdAt };
   }
 }

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, hash, type KeyObject, sign, verify } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from './checkpoint.js';
-import { formatVerifierKey, parseVerifierKey, readLogSigners, readPublicKeys } from './keys.js';
+import { formatVerifierKey, type OutsideKey, parseVerifierKey, readLogSigners, readPublicKeys } from './keys.js';
 import { formatNote, NoteError, parseNote } from './signed-note.js';
 
 const ORIGIN = 'passkey-manager/production';
@@ -22,7 +22,7 @@ const CHECKPOINT: Checkpoint = {
   root: hash('sha256', 'root', 'buffer'),
   extensions: [],
 };
-const NOTE = signCheckpoint(CHECKPOINT, SIGNERS, TIME);
+const NOTE = await signCheckpoint(CHECKPOINT, SIGNERS, TIME);
 
 describe('C2SP tlog-checkpoint', () => {
   const text = 'example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n';
@@ -95,10 +95,10 @@ describe('a signed checkpoint', () => {
     expect(signature).toMatchObject({ name: ORIGIN, keyId: id });
   });
 
-  it('ignores signatures of other keys, even under the same name', () => {
+  it('ignores signatures of other keys, even under the same name', async () => {
     const others = readLogSigners(pem(generateKeyPairSync('ed25519').privateKey), ORIGIN);
     const witness = readLogSigners(pem(ED25519), 'witness.example/w1');
-    const note = signCheckpoint(CHECKPOINT, [...others, ...SIGNERS, ...witness], TIME);
+    const note = await signCheckpoint(CHECKPOINT, [...others, ...SIGNERS, ...witness], TIME);
     expect(openCheckpoint(note, KEYS).size).toBe(CHECKPOINT.size);
   });
 
@@ -193,10 +193,11 @@ describe('a signed checkpoint', () => {
     expect(() => openCheckpoint(note, KEYS)).toThrow(reason);
   });
 
-  it('does not verify for another log that the same key signs', () => {
+  it('does not verify for another log that the same key signs', async () => {
     const staging = readLogSigners(pem(ED25519) + pem(ML_DSA_44), 'passkey-manager/staging');
-    expect(() => openCheckpoint(signCheckpoint(CHECKPOINT, staging, TIME), KEYS)).toThrow('lacks');
-    const foreign = signCheckpoint({ ...CHECKPOINT, origin: 'passkey-manager/staging' }, SIGNERS, TIME);
+    const note = await signCheckpoint(CHECKPOINT, staging, TIME);
+    expect(() => openCheckpoint(note, KEYS)).toThrow('lacks');
+    const foreign = await signCheckpoint({ ...CHECKPOINT, origin: 'passkey-manager/staging' }, SIGNERS, TIME);
     expect(() => openCheckpoint(foreign, KEYS)).toThrow('passkey-manager/staging, but no key has that name');
   });
 
@@ -218,7 +219,7 @@ describe('the key file', () => {
     expect(signers.map(({ key }) => formatVerifierKey(key))).toEqual(KEYS.map(formatVerifierKey));
   });
 
-  it('may hold the old keys after the new ones of each algorithm', () => {
+  it('may hold the old keys after the new ones of each algorithm', async () => {
     const [newer, newerMlDsa] = [
       generateKeyPairSync('ed25519').privateKey,
       generateKeyPairSync('ml-dsa-44').privateKey,
@@ -232,10 +233,38 @@ describe('the key file', () => {
       ['ml-dsa-44', true],
     ]);
     expect(signers.slice(2).map(({ key }) => key.keyId)).toEqual(KEYS.map(({ keyId }) => keyId));
-    const note = signCheckpoint(CHECKPOINT, signers, TIME);
+    const note = await signCheckpoint(CHECKPOINT, signers, TIME);
     for (const keys of [KEYS, signers.slice(0, 2).map(({ key }) => key)]) {
       expect(openCheckpoint(note, keys).size).toBe(CHECKPOINT.size);
     }
+  });
+
+  it('may name keys that are elsewhere, in the same order as keys in PEM', async () => {
+    const outside = generateKeyPairSync('ed25519');
+    const opened: string[] = [];
+    const open = (uri: string): OutsideKey => {
+      opened.push(uri);
+      return {
+        publicKey: outside.publicKey,
+        sign: (message) => Promise.resolve(sign(null, message, outside.privateKey)),
+      };
+    };
+    const uri = 'pkcs11:token=a%20b;object=audit?pin-source=/run/pin';
+    const signers = readLogSigners(`${uri}\r\n${pem(ED25519)}${pem(ML_DSA_44)}`, ORIGIN, undefined, open);
+    expect(opened).toEqual([uri]);
+    expect(signers.map(({ key, isFormer }) => [key.algorithm, isFormer])).toEqual([
+      ['ed25519', false],
+      ['ml-dsa-44', false],
+      ['ed25519', true],
+    ]);
+    const keys = signers.map(({ key }) => key);
+    expect(keys[2]?.keyId).toBe(KEYS[0]?.keyId);
+    expect(openCheckpoint(await signCheckpoint(CHECKPOINT, signers, TIME), keys).size).toBe(CHECKPOINT.size);
+  });
+
+  it('does not sign a checkpoint at all if one key fails', async () => {
+    const failing = { key: SIGNERS[0]!.key, isFormer: false, sign: () => Promise.reject(new Error('token removed')) };
+    await expect(signCheckpoint(CHECKPOINT, [SIGNERS[1]!, failing], TIME)).rejects.toThrow('token removed');
   });
 
   it('may name old keys by their public parts, as PEM or as verifier keys', () => {

@@ -1,4 +1,4 @@
-import { sign, verify } from 'node:crypto';
+import { verify } from 'node:crypto';
 import { HASH_BYTES } from './merkle.js';
 import { decodeBase64, formatNote, NoteError, type NoteSignature, parseNote } from './signed-note.js';
 import type { LogSigner, VerifierKey } from './keys.js';
@@ -95,20 +95,21 @@ export interface SignedCheckpoint extends Checkpoint {
 }
 
 /** Writes the note with the signature of every signer. @throws NoteError when the checkpoint is invalid */
-export function signCheckpoint(checkpoint: Checkpoint, signers: readonly LogSigner[], time: Date): string {
+export async function signCheckpoint(
+  checkpoint: Checkpoint,
+  signers: readonly LogSigner[],
+  time: Date,
+): Promise<string> {
   const text = formatCheckpoint(checkpoint);
   const seconds = BigInt(Math.floor(time.getTime() / 1000));
-  const signatures = signers.map(({ key, privateKey }): NoteSignature => {
-    const signed =
+  const signatures = signers.map(async ({ key, sign }): Promise<NoteSignature> => {
+    const signature =
       key.algorithm === 'ed25519'
-        ? sign(null, Buffer.from(text), privateKey)
-        : Buffer.concat([
-            encodeUint64(seconds),
-            sign(null, encodeCosignedMessage(key.name, checkpoint, seconds), privateKey),
-          ]);
-    return { name: key.name, keyId: key.keyId, signature: signed };
+        ? await sign(Buffer.from(text))
+        : Buffer.concat([encodeUint64(seconds), await sign(encodeCosignedMessage(key.name, checkpoint, seconds))]);
+    return { name: key.name, keyId: key.keyId, signature };
   });
-  return formatNote({ text, signatures });
+  return formatNote({ text, signatures: await Promise.all(signatures) });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, type KeyObject, sign } from 'node:crypto';
 import { decodeBase64, isKeyName, NoteError } from './signed-note.js';
 
 /** The algorithms' names in node:crypto. */
@@ -71,7 +71,8 @@ function encodeTypedKey(algorithm: LogAlgorithm, raw: Uint8Array): Buffer {
 /** A key that signs the log's checkpoints. */
 export interface LogSigner {
   readonly key: VerifierKey;
-  readonly privateKey: KeyObject;
+  /** Signs a message with the private key, which may be outside of this process. */
+  readonly sign: (message: Buffer) => Buffer | Promise<Buffer>;
   /** True for the old key of a change of keys. It signs beside the new one. */
   readonly isFormer: boolean;
 }
@@ -80,20 +81,36 @@ const ALGORITHMS: readonly LogAlgorithm[] = ['ed25519', 'ml-dsa-44'];
 const PUBLIC = 'PUBLIC KEY';
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
 
+/** A line of a key file that names a private key elsewhere (RFC 7512). */
+const KEY_URI = /^pkcs11:.*$/;
+/** A block or a line that stands for a private key, or a block with a public one. */
+const ENTRY = new RegExp(`${PEM_BLOCK.source}|${KEY_URI.source}`, 'gm');
+
+/** A private key that is not in the key file. */
+export type OutsideKey = Pick<LogSigner, 'sign'> & { readonly publicKey: KeyObject };
+
 /**
- * Reads the signing keys of a PEM file: one Ed25519 key, one ML-DSA-44 key, or one of each in either order, as clear or
- * encrypted PKCS #8. A second key of an algorithm is the former one. Returns the present keys first. It skips public
- * keys.
+ * Reads the signing keys of a key file: one Ed25519 key, one ML-DSA-44 key, or one of each in either order, as clear or
+ * encrypted PKCS #8 in PEM, or as a line with a `pkcs11:` URI. A second key of an algorithm is the former one. Returns
+ * the present keys first. It skips public keys.
  *
  * @param name the origin of the log
+ * @param openUri opens the key that a URI names; its errors say why it cannot
  * @throws NoteError
  */
-export function readLogSigners(pem: string, name: string, passphrase?: string): LogSigner[] {
-  const blocks = splitPemBlocks(pem).filter(([, label]) => label !== PUBLIC);
-  if (blocks.length === 0) throw new NoteError('the key file does not hold whole private keys in PEM');
-  const signers = blocks.map(([block, label], index) => {
+export function readLogSigners(
+  text: string,
+  name: string,
+  passphrase?: string,
+  openUri: (uri: string) => OutsideKey = refuseUri,
+): LogSigner[] {
+  demandWholeBlocks(text);
+  const entries = [...text.matchAll(ENTRY)].filter(([, label]) => label !== PUBLIC);
+  if (entries.length === 0) throw new NoteError('the key file does not hold whole private keys in PEM');
+  const signers = entries.map(([entry, label], index) => {
     try {
-      return readSigner(block, label!, name, passphrase);
+      if (label === undefined) return makeSigner(name, openOutsideKey(entry, openUri));
+      return readSigner(entry, label, name, passphrase);
     } catch (error) {
       const { message } = error as Error;
       throw new NoteError(`key ${String(index + 1)} of the key file ${message}`, { cause: error });
@@ -118,7 +135,8 @@ export function readLogSigners(pem: string, name: string, passphrase?: string): 
  * @throws NoteError
  */
 export function readPublicKeys(pem: string, name: string): VerifierKey[] {
-  const blocks = splitPemBlocks(pem).filter(([, label]) => label === PUBLIC);
+  demandWholeBlocks(pem);
+  const blocks = [...pem.matchAll(PEM_BLOCK)].filter(([, label]) => label === PUBLIC);
   const lines = pem.replace(PEM_BLOCK, '').split(/\r?\n/);
   return [
     ...blocks.map(([key]) => {
@@ -129,10 +147,22 @@ export function readPublicKeys(pem: string, name: string): VerifierKey[] {
   ];
 }
 
-function splitPemBlocks(pem: string): RegExpExecArray[] {
-  const blocks = [...pem.matchAll(PEM_BLOCK)];
-  if (blocks.length === pem.split('-----BEGIN ').length - 1) return blocks;
+/** @throws NoteError if a PEM block is cut */
+function demandWholeBlocks(text: string): void {
+  if ([...text.matchAll(PEM_BLOCK)].length === text.split('-----BEGIN ').length - 1) return;
   throw new NoteError('the key file does not hold whole private keys in PEM');
+}
+
+function openOutsideKey(uri: string, openUri: (uri: string) => OutsideKey): OutsideKey {
+  try {
+    return openUri(uri);
+  } catch (error) {
+    throw new NoteError(`cannot be used: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function refuseUri(): never {
+  throw new NoteError('it is in a token');
 }
 
 function findLogAlgorithm(key: KeyObject): LogAlgorithm {
@@ -155,8 +185,15 @@ function readSigner(
   const encrypted = label === 'ENCRYPTED PRIVATE KEY';
   if (encrypted && passphrase === undefined) throw new NoteError('is encrypted, but there is no passphrase');
   const privateKey = openPrivateKey(block, encrypted ? passphrase : undefined);
-  const algorithm = findLogAlgorithm(privateKey);
-  return { key: makeVerifierKey(name, algorithm, createPublicKey(privateKey)), privateKey };
+  findLogAlgorithm(privateKey);
+  return makeSigner(name, {
+    publicKey: createPublicKey(privateKey),
+    sign: (message) => sign(null, message, privateKey),
+  });
+}
+
+function makeSigner(name: string, { publicKey, sign }: OutsideKey): Omit<LogSigner, 'isFormer'> {
+  return { key: makeVerifierKey(name, findLogAlgorithm(publicKey), publicKey), sign };
 }
 
 function openPrivateKey(key: string, passphrase: string | undefined): KeyObject {
