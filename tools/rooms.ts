@@ -28,6 +28,12 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/config',
         holds: 'Settings, secret keys, watched files and the clock.',
         page: 'src/config/config.ts',
+        neighbours: ['src/pkcs11'],
+      },
+      {
+        path: 'src/pkcs11',
+        holds: 'Keys that stay in a PKCS#11 token, and the program that talks to it.',
+        page: 'src/pkcs11/token.ts',
       },
       {
         path: 'src/x509',

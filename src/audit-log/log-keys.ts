@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from '../config/config.js';
+import { openTokenKey } from '../pkcs11/token.js';
 import { formatVerifierKey, type LogSigner, readLogSigners, readPublicKeys, type VerifierKey } from '../tlog/keys.js';
 import { parseNote } from '../tlog/signed-note.js';
 
-/** The keys that sign the log's checkpoints. The private keys come from a file and stay in this process. */
+/**
+ * The keys that sign the log's checkpoints. The private keys come from a file and stay in this process, or they stay in
+ * a token that the file names.
+ */
 export interface LogKeys {
   /** Identifies the log: `passkey-manager/<deployment name>`. */
   readonly origin: string;
@@ -27,7 +31,7 @@ export function readLogKeys(config: Config): LogKeys {
         ? undefined
         : readFileSync(auditKeyPassphraseFile, 'utf8').replace(/\r?\n$/, '');
     const pem = readFileSync(auditKeyFile, 'utf8');
-    const signers = readLogSigners(pem, origin, passphrase);
+    const signers = readLogSigners(pem, origin, passphrase, openTokenKey);
     return makeLogKeys(origin, signers, readPublicKeys(pem, origin));
   } catch (error) {
     throw new ConfigError([`PASSKEY_AUDIT_KEY_FILE: ${error instanceof Error ? error.message : String(error)}`]);

@@ -1,5 +1,7 @@
 import { hash, hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { readTokenMaster } from '../pkcs11/token.js';
+import { isTokenUri } from '../pkcs11/token-uri.js';
 import { type Config, ConfigError } from './config.js';
 
 /**
@@ -59,15 +61,25 @@ export function readKeyLines(path: string): string[] {
     .split(/\s*\n\s*/);
 }
 
-/** Reads the keys of a file, one a line in base64. @throws ConfigError */
+/** Reads the keys of a file, one a line: base64, or the URI of a secret key in a token. @throws ConfigError */
 export function readMasters(path: string, setting: string): Buffer[] {
-  const lines = readKeyLines(path);
-  const masters = lines.map((line) => Buffer.from(line, 'base64'));
-  const usable = lines.every((line, index) => BASE64.test(line) && masters[index]!.length >= MIN_KEY_BYTES);
-  if (usable && lines.length <= MAX_KEYS && new Set(lines).size === lines.length) return masters;
+  const masters = readKeyLines(path).map((line) => readMaster(line, setting));
+  const usable = masters.every(({ length }) => length >= MIN_KEY_BYTES);
+  const distinct = new Set(masters.map((master) => master.toString('base64')));
+  if (usable && masters.length <= MAX_KEYS && distinct.size === masters.length) return masters;
   throw new ConfigError([
     `Each of the 1 to ${String(MAX_KEYS)} lines of ${setting} must hold at least 32 random bytes in base64, and no two the same`,
   ]);
+}
+
+/** Returns no bytes if the line is neither base64 nor a URI. @throws ConfigError */
+function readMaster(line: string, setting: string): Buffer {
+  if (!isTokenUri(line)) return Buffer.from(BASE64.test(line) ? line : '', 'base64');
+  try {
+    return readTokenMaster(line);
+  } catch (error) {
+    throw new ConfigError([`${setting}: ${(error as Error).message}`]);
+  }
 }
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
