@@ -1,7 +1,9 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../../src/config/config.js';
 import { readKeyLines } from '../../src/config/secret-keys.js';
+import { openTokenKey } from '../../src/pkcs11/token.js';
+import { isTokenUri } from '../../src/pkcs11/token-uri.js';
 import { findPemBlocks } from '../../src/x509/pem.js';
 import { describeKey, sha256 } from './certificates.js';
 import { type PostQuantum, classifyPostQuantum } from './algorithms.js';
@@ -35,16 +37,31 @@ function readPassphrase(file: string | undefined): string | undefined {
 
 /** Describes the keys that sign the audit log. @throws Error when a key cannot be opened */
 export function describeAuditKeys({ auditKeyFile, auditKeyPassphraseFile }: Config): HeldKey[] {
-  return describePrivateKeys(auditKeyFile, 'signs the audit log', readPassphrase(auditKeyPassphraseFile));
+  const what = 'signs the audit log';
+  const inTokens = readKeyLines(auditKeyFile).filter(isTokenUri);
+  const described = inTokens.map((uri) => describePrivateKey(openTokenKey(uri).publicKey, what, uri));
+  if (described.length > 0 && findPrivateKeys(auditKeyFile).length === 0) return described;
+  return [...described, ...describePrivateKeys(auditKeyFile, what, readPassphrase(auditKeyPassphraseFile))];
 }
 
 /** Describes the key in the file and the keys that are derived from it. */
 export function describeBindingKeys({ bindingKeyFile, challengeKeysFile }: Config): HeldKey[] {
-  const bytes = Buffer.from(readFileSync(bindingKeyFile, 'utf8').trim(), 'base64').length;
+  const sources = readKeyLines(bindingKeyFile).map((line, index) => ({
+    what: index === 0 ? 'source of the keys below' : 'source of keys that verify what they sealed',
+    ...(isTokenUri(line)
+      ? { where: line, algorithm: 'HMAC-SHA-256', size: '256 bit' }
+      : {
+          where: bindingKeyFile,
+          algorithm: 'HKDF-SHA-256',
+          size: `${String(Buffer.from(line, 'base64').length * 8)} bit`,
+        }),
+    fingerprint: '',
+    postQuantum: 'yes' as const,
+  }));
   const secret = { where: bindingKeyFile, fingerprint: '', postQuantum: 'yes' } as const;
   const derived = { ...secret, algorithm: 'HMAC-SHA-256', size: '256 bit' };
   return [
-    { ...secret, what: 'source of the keys below', algorithm: 'HKDF-SHA-256', size: `${String(bytes * 8)} bit` },
+    ...sources,
     { ...derived, what: 'seals credential rows (MAC)' },
     { ...derived, what: 'seals requests for approval (MAC)' },
     { ...derived, what: 'makes decoys for users without passkeys' },
@@ -58,22 +75,30 @@ const SEALS_CHALLENGES = { what: 'seals challenges', algorithm: 'AES-256-GCM', s
 /** Describes the keys of sealed challenges, if they are not derived from the binding key. */
 export function describeChallengeKeys({ challengeKeysFile }: Config): HeldKey[] {
   if (challengeKeysFile === undefined) return [];
-  return readKeyLines(challengeKeysFile).map((_, index) => ({
+  return readKeyLines(challengeKeysFile).map((line, index) => ({
     ...SEALS_CHALLENGES,
     what: index === 0 ? SEALS_CHALLENGES.what : 'opens challenges that it sealed before',
-    where: challengeKeysFile,
+    where: isTokenUri(line) ? line : challengeKeysFile,
     fingerprint: '',
     postQuantum: 'yes',
   }));
 }
 
 function describePrivateKeys(file: string, what: string, passphrase?: string): HeldKey[] {
-  const blocks = findPemBlocks(readFileSync(file, 'latin1'), '[A-Z0-9 ]*PRIVATE KEY');
+  const blocks = findPrivateKeys(file);
   if (blocks.length === 0) throw new Error('holds no private key in PEM');
   return blocks.map((key) => {
     const publicKey = createPublicKey(createPrivateKey({ key, ...(passphrase ? { passphrase } : {}) }));
-    const { algorithm, size } = describeKey(publicKey);
-    const fingerprint = sha256(publicKey.export({ type: 'spki', format: 'der' }));
-    return { what, where: file, algorithm, size, fingerprint, postQuantum: classifyPostQuantum(algorithm) };
+    return describePrivateKey(publicKey, what, file);
   });
+}
+
+function findPrivateKeys(file: string): string[] {
+  return findPemBlocks(readFileSync(file, 'latin1'), '[A-Z0-9 ]*PRIVATE KEY');
+}
+
+function describePrivateKey(publicKey: KeyObject, what: string, where: string): HeldKey {
+  const { algorithm, size } = describeKey(publicKey);
+  const fingerprint = sha256(publicKey.export({ type: 'spki', format: 'der' }));
+  return { what, where, algorithm, size, fingerprint, postQuantum: classifyPostQuantum(algorithm) };
 }
