@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
+import { ChallengeSeal } from '../src/challenges/challenge-seal.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Page } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
-import { TestService } from './support/service.js';
+import { makeAuthorizedContext } from './support/callers.js';
+import { TestService, toSpiffeId } from './support/service.js';
 
 const ID = 'ada+lovelace/"$&"@Example.com é🔑';
 /** It is in no base64url text by chance. */
@@ -171,6 +173,20 @@ describe('a registration that is under way when its user is erased', () => {
 });
 
 describe('the pseudonym of a user in the log', () => {
+  it('is looked up for a challenge of the version before, which does not carry it', async () => {
+    const { challengeId, publicKey } = requireStatus(await login.requestRegistration('lise'), 201);
+    const seal = service.running.app.get(ChallengeSeal, { strict: false });
+    const spiffeId = toSpiffeId('auth-service');
+    const { registration, ...challenge } = seal.open(makeAuthorizedContext({ spiffeId }), challengeId);
+    const former = seal.seal({ ...challenge, registration: { ...registration!, uid: undefined } }, spiffeId);
+    requireStatus(await login.answerRegistration(former, new Authenticator().create(publicKey, login.origin)), 201);
+    const [event] = await service.sql(
+      `SELECT e.user_id = h.audit_uid::text AS same FROM user_handle h JOIN audit_event e ON e.rp_id = h.rp_id
+        WHERE h.user_id = 'lise' AND type = 'credential.register' ORDER BY e.id DESC LIMIT 1`,
+    );
+    expect(event).toEqual({ same: true });
+  });
+
   it.each(['mary', 'nobody-yet'])('is that of the challenge’s user when the answer is another’s: %s', async (asked) => {
     const grace = new Authenticator();
     await login.register('grace-h', grace);

@@ -216,6 +216,19 @@ describe('while replicas of the version before run', () => {
     expect((await log.leaves())[0]).toBe(old.id);
   });
 
+  it('they write their events as before', async () => {
+    const { id, values } = forge();
+    await asService().query(
+      `WITH recorded AS (
+         INSERT INTO audit_event (id, event, leaf_hash, type, outcome) VALUES ($1, $2, $3, 'credential.verify', 'success')
+         RETURNING id, leaf_hash)
+       INSERT INTO audit_pending (event_id, leaf_hash) SELECT id, leaf_hash FROM recorded`,
+      values.slice(0, 3),
+    );
+    await openOld({ areSealsNew: false }).settle();
+    expect(await log.leaves()).toEqual([id]);
+  });
+
   it('an event without a MAC gets its place until that time ends', async () => {
     const register = { areSealsNew: false };
     const replica = openOld(register);
