@@ -207,6 +207,17 @@ describe('a row that somebody put back', () => {
     expect(await find()).toEqual([['row-outdated', id]]);
   });
 
+  it('is found when a sign-in had changed it', async () => {
+    const rp = await service.relyingParty('growth.example.com', { backupEligibilityChange: 'accept-growth' });
+    const authenticator = new Authenticator({ backupEligible: false, backedUp: false });
+    const { id } = await rp.registered(newUser(), authenticator);
+    await keep('old', ['credential']);
+    await rp.authenticated(authenticator, { interference: { flags: { BE: true, BS: true } } });
+    expect(await find()).toEqual([]);
+    await putBack('old', ['credential']);
+    expect(await find()).toEqual([['row-outdated', id]]);
+  });
+
   it('is found when it is the user’s handle, or a passkey of an erased user', async () => {
     const user = newUser();
     const { id } = await register(user);

@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,039' },
+      { name: 'Events', value: '1,040' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
       { name: 'Passkeys revoked', value: '1' },
@@ -85,6 +85,7 @@ describe('a report', () => {
     ]);
     expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual([
       'credential.tampered',
+      'reconciliation.finding',
       'approval.tampered',
       'relying-party.tampered',
       'risk.signal',
@@ -107,6 +108,7 @@ describe('a report', () => {
       'act Passkey records that fail their integrity check: 1',
       'act Relying parties that fail their integrity check: 1',
       'act Requests for approval that fail their integrity check: 1',
+      'act Rows that contradict the log: 1',
       'act Failures of the audit log: 1',
       'look Risk signals: 1',
       'look trust.reload refused; the old version stays active: 1',
@@ -127,7 +129,7 @@ describe('a report', () => {
     expect(report.period).toBe(
       '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 888 other events of the export are not in this report',
     );
-    expect(report.figures[0]?.value).toBe('151');
+    expect(report.figures[0]?.value).toBe('152');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);
     const never = await buildSampleReport({ from: 0, to: 1 });
     expect([never.period, findSection(never, 'activity').rows]).toEqual(['No events in the requested period', []]);

@@ -2,8 +2,11 @@ import type { AuditEvent, Page } from './bodies.js';
 import { requireStatus } from './ceremonies.js';
 import type { Answer, Client } from './client.js';
 
-/** The events about the log itself: reads of it, and late events, which appear when a test turns the clock. */
-const OF_ITSELF = ['audit.read', 'audit.failure', 'audit.recovery'];
+/**
+ * The events about the log itself: reads of it, late events, which appear when a test turns the clock, and findings about
+ * rows that a test changes by SQL, which appear when the walk through all rows comes to them.
+ */
+const OF_ITSELF = ['audit.read', 'audit.failure', 'audit.recovery', 'reconciliation.finding'];
 
 /** The audit log as an auditor reads it. */
 export class AuditLog {

@@ -55,6 +55,7 @@ function administration(add: Add): void {
   add(33, { type: 'credential.revoke', ...subject, facts: { aaguid: WINDOWS_HELLO } });
   add(34, { type: 'credential.verify', outcome: 'failure', reason: 'sign-count-regressed' });
   add(35, { type: 'credential.tampered', outcome: 'failure', detail: 'the row was changed' });
+  add(36, { type: 'reconciliation.finding', outcome: 'failure', reason: 'row-outdated' });
   for (let n = 0; n < 4; n += 1)
     add(
       40 + n,
