@@ -16,7 +16,7 @@ import { acceptJsonBodies, BODY_LIMIT_BYTES } from '../http/json-body.js';
 import { QueryGuard } from '../http/query.guard.js';
 import { cutStalledConnections, setRequestTimeouts } from '../http/connection-limits.js';
 import { createValidationPipe } from '../http/validation.js';
-import { drainOnClose } from '../http/drain.js';
+import { DRAINING, drainOnClose } from '../http/drain.js';
 import { CallerGuard } from '../identity/caller.guard.js';
 import { Connections } from '../identity/connections.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
@@ -58,7 +58,7 @@ export function createAdapter(
     genReqId: assignRequestId,
     requestIdHeader: false,
     exposeHeadRoutes: false,
-    forceCloseConnections: 'idle',
+    ...DRAINING,
     routerOptions: { maxParamLength: 3_100 },
     // Answers bytes that are not a request, and a request that arrives too late.
     clientErrorHandler: (error, socket) => {

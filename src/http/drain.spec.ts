@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { drainOnClose } from './drain.js';
+import { DRAINING, drainOnClose } from './drain.js';
 
 let fastify: FastifyInstance;
 let answer: PromiseWithResolvers<string>;
@@ -11,7 +11,7 @@ let asked: PromiseWithResolvers<void>;
 const sockets: Socket[] = [];
 beforeEach(() => {
   [answer, asked] = [Promise.withResolvers(), Promise.withResolvers()];
-  fastify = Fastify({ forceCloseConnections: 'idle' });
+  fastify = Fastify(DRAINING);
   fastify.get('/', () => {
     asked.resolve();
     return answer.promise;
@@ -30,6 +30,10 @@ afterEach(() => {
 async function listening(patience?: number): Promise<Socket> {
   drainOnClose(fastify, patience);
   await fastify.listen({ port: 0 });
+  return connected();
+}
+
+async function connected(): Promise<Socket> {
   const socket = connect((fastify.server.address() as AddressInfo).port, '127.0.0.1');
   sockets.push(socket);
   await once(socket, 'connect');
@@ -64,6 +68,22 @@ describe('while the service stops', () => {
     await sleep(20);
     answer.resolve('');
     expect(await text).toMatch(/\r\n\r\nbegu$/);
+    await closed;
+  });
+
+  it('a request that arrives meanwhile is answered like the others', async () => {
+    const [busy, late] = [await listening(), await connected()];
+    const text = received(late);
+    busy.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    late.write('GET / HTTP/1.1\r\nHost:');
+    await asked.promise;
+    await sleep(20);
+    const closed = fastify.close();
+    await sleep(20);
+    late.write(' localhost\r\n\r\n');
+    await sleep(20);
+    answer.resolve('whole');
+    expect(await text).toMatch(/^HTTP\/1\.1 200 (.|\r\n)*connection: close(.|\r\n)*\r\n\r\nwhole$/i);
     await closed;
   });
 

@@ -6,6 +6,9 @@ import type { FastifyInstance } from 'fastify';
  */
 const PATIENCE_MS = 20_000;
 
+/** Options of Fastify: a request that arrives while the service stops is answered like the others, not by Fastify itself. */
+export const DRAINING = { forceCloseConnections: 'idle', return503OnClosing: false } as const;
+
 /**
  * Closes each connection after its next answer once the service begins to stop. Otherwise a connection that was busy
  * when the idle ones were closed would stay open, and a silent caller could delay the stop for ever.
