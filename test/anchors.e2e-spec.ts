@@ -14,7 +14,9 @@ import { verifyExport } from '../src/tlog/export-verifier.js';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { LogLines } from '../src/audit-log/log-lines.js';
 import { LogProofs } from '../src/audit-log/log-proofs.js';
+import { Sequencer } from '../src/audit-log/sequencer.js';
 import { TestService } from './support/service.js';
+import { until as waitUntil } from './support/until.js';
 
 let service: TestService;
 let receiver: Server;
@@ -82,6 +84,15 @@ describe('the anchors of the audit log', () => {
       const { anchored } = await verifyExport(lines, keys, { anchored: readNotes(notes) });
       expect(anchored?.held).toBeGreaterThan(3);
     }
+  });
+
+  it('hold a checkpoint that a turn of their replica did not sign, although no event follows', async () => {
+    const { note } = await waitUntil(async () => {
+      await of(AuditService).record(null, { type: 'policy.reload', outcome: 'success' });
+      return (await of(Sequencer).sequence(true))?.checkpoint;
+    });
+    await of(CheckpointScheduler).tick();
+    await waitUntil(() => received.includes(note));
   });
 
   it('grow after an export, by its own event at least, and what they hold beyond it is newer, not a cut', async () => {

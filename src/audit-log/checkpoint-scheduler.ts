@@ -136,9 +136,9 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
   }
 
   private async updateState(): Promise<void> {
-    const first = this.latest === undefined;
     this.latest = await this.log.readLatest();
-    if (first && this.latest) this.anchors.push(this.latest);
+    // Another replica or a request for a proof may have signed it.
+    if (this.latest) this.anchors.push(this.latest);
     const oldest = await this.pending.findOldest();
     await this.standstill.noteTurn({ size: this.latest?.size ?? 0, oldest });
     if (this.latest) {
