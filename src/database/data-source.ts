@@ -20,6 +20,7 @@ import { SealedRows1765200000000 } from './migrations/1765200000000-sealed-rows.
 import { EventMacs1765210000000 } from './migrations/1765210000000-event-macs.js';
 import { Reconciliation1765220000000 } from './migrations/1765220000000-reconciliation.js';
 import { ClosedRows1765230000000 } from './migrations/1765230000000-closed-rows.js';
+import { PublishablePendingEvents1765240000000 } from './migrations/1765240000000-publishable-pending-events.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -41,6 +42,7 @@ const MIGRATIONS = [
   EventMacs1765210000000,
   Reconciliation1765220000000,
   ClosedRows1765230000000,
+  PublishablePendingEvents1765240000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

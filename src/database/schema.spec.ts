@@ -38,6 +38,14 @@ describe('the entities and the migrations', () => {
     expect(upQueries.map(({ query }) => query).filter((query) => !beyondEntities.test(query))).toEqual([]);
   });
 
+  it('make tables that PostgreSQL can publish: each has a key or a replica identity', async () => {
+    const without = await database.sql(
+      `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+          AND relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)`,
+    );
+    expect(without).toEqual([]);
+  });
+
   it('have the same tables', async () => {
     const tables = await database.sql<{ name: string }>(
       `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace
