@@ -70,6 +70,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/http'],
       },
       {
+        path: 'src/anchors',
+        holds: 'Delivers the checkpoints of the audit log to storage that the service does not control.',
+        page: 'src/anchors/anchors.ts',
+        neighbours: ['src/telemetry'],
+      },
+      {
         path: 'src/seals',
         holds: 'Seals of rows, by which the service notices what something else changed.',
         page: 'src/seals/seals.module.ts',

@@ -7,8 +7,10 @@ import * as logEntities from '../../src/audit-log/log.entities.js';
 import { KeyChanges } from '../../src/audit-log/key-changes.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
 import { makeLogKeys } from '../../src/audit-log/log-keys.js';
+import { LogMemory } from '../../src/audit-log/log-memory.js';
 import { LogRepository } from '../../src/audit-log/log.repository.js';
 import { PendingEventsRepository } from '../../src/audit-log/pending-events.repository.js';
+import { Restorations } from '../../src/audit-log/restorations.js';
 import { Sequencer } from '../../src/audit-log/sequencer.js';
 import { TrustedLog } from '../../src/audit-log/trusted-log.js';
 import { UnsealedEvents } from '../../src/audit-log/unsealed-events.js';
@@ -62,13 +64,15 @@ function makeSequencer(dataSource: DataSource, directory: string): Sequencer {
   const signers = readLogSigners(readFileSync(join(directory, 'audit.key'), 'utf8'), ORIGIN);
   const keys = makeLogKeys(ORIGIN, signers);
   const clock = { now: () => new Date() };
-  const trusted = new TrustedLog(keys, new LogRepository(dataSource));
+  const [memory, storage] = [new LogMemory(), new LogRepository(dataSource)];
+  const trusted = new TrustedLog(keys, storage, memory);
   const failures = new LogFailures(clock, undefined as never, undefined as never);
   const keyChanges = new KeyChanges(keys, undefined as never);
   const unsealed = new UnsealedEvents(clock, failures);
   const seals = new Seals(KEYS, REGISTER);
+  const restorations = new Restorations(memory, storage, undefined as never);
   return new Sequencer(
     ...([dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures] as const),
-    ...([keyChanges, unsealed, seals, REGISTER] as const),
+    ...([keyChanges, restorations, unsealed, seals, REGISTER] as const),
   );
 }

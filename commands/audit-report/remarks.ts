@@ -60,6 +60,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'approval.approve',
     'schema.migrate',
     'audit.rekey',
+    'audit.restore',
   ])
     add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
   add('note', proved?.anchored?.newer ?? 0, 'Anchored checkpoints that are newer, not covered by this export');

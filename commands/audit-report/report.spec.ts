@@ -79,6 +79,7 @@ describe('a report', () => {
       ['2026-01-07 13:00:01', 'trust.reload', 'failure', 'Passkey Manager'],
       ['2026-01-07 14:00:01', 'relying-party.create', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 15:00:01', 'audit.rekey', 'success', 'Passkey Manager'],
+      ['2026-01-07 15:30:01', 'audit.restore', 'success', 'Passkey Manager'],
       ['2026-01-07 16:00:01', 'approval.request', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 17:00:01', 'approval.approve', 'success', 'spiffe://bank.example/second'],
       ['2026-01-07 19:00:01', 'relying-party.seal', 'success', 'Passkey Manager'],
@@ -121,13 +122,14 @@ describe('a report', () => {
       'note Confirm that each relying-party.seal was intended: 1',
       'note Confirm that each approval.approve was intended: 1',
       'note Confirm that each audit.rekey was intended: 1',
+      'note Confirm that each audit.restore was intended: 1',
     ]);
   });
 
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 888 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 889 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('152');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

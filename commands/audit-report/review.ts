@@ -41,7 +41,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.seal',
   ],
   ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase'],
-  ...['schema.migrate', 'audit.archive', 'audit.rekey', 'service.start', 'service.stop'],
+  ...['schema.migrate', 'audit.archive', 'audit.rekey', 'audit.restore', 'service.start', 'service.stop'],
 ]);
 const SIGNS: ReadonlySet<string> = new Set([
   'risk.signal',

@@ -11,7 +11,7 @@ REVOKE UPDATE ON audit_turn FROM passkey_manager;
 GRANT SELECT, INSERT ON audit_leaf, audit_node, audit_checkpoint TO passkey_sequencer;
 GRANT SELECT, DELETE ON audit_pending TO passkey_sequencer;
 GRANT SELECT, UPDATE ON audit_turn TO passkey_sequencer;
--- The turn that finds other audit keys records that itself (audit.rekey).
+-- The turn that finds other audit keys or an older log records that itself (audit.rekey, audit.restore).
 GRANT SELECT, INSERT ON audit_event TO passkey_sequencer;
 GRANT INSERT (event_id, leaf_hash, mac) ON audit_pending TO passkey_sequencer;
 

@@ -4,11 +4,12 @@
  *
  * About once a second, checkpoint-scheduler.ts runs a turn:
  *
- * 1. log-locks.repository.ts takes the turn, and trusted-log.ts decides if the newest checkpoint may be continued.
+ * 1. log-locks.repository.ts takes the turn, and trusted-log.ts decides if the newest checkpoint may be continued, also by what
+ *    log-memory.ts read from the anchor file. restorations.ts records that the log gave up what a restored database lacks.
  * 2. pending-events.repository.ts takes a batch. taken-events.ts selects the events that the service wrote, or the owner of
  *    the tables. sequencer.ts turns them into leaves and signs a checkpoint with the keys of log-keys.ts. log.repository.ts
  *    stores both, over the connections of log-writer.ts. key-changes.ts records that a process has begun with other keys.
- * 3. anchors.ts delivers the checkpoint to the targets in anchor-targets.ts.
+ * 3. src/anchors delivers the checkpoint to storage that the service does not control.
  * 4. standstill-detector.ts measures how far the log is behind, log-check.ts compares stored events with their leaves, and
  *    log-failures.ts reports what goes wrong. unsealed-events.ts counts the events that the service did not write.
  *
@@ -24,12 +25,13 @@ import { Global, Module } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CONFIG, type Config } from '../config/config.js';
-import { Anchors } from './anchors.js';
+import { Anchors } from '../anchors/anchors.js';
 import { AuditArchiveEntity, AuditCheckpointEntity, AuditLeafEntity, AuditNodeEntity } from './log.entities.js';
 import { AuditController } from './audit.controller.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from './audit-reader.js';
 import { LogCheck } from './log-check.js';
+import { LogMemory } from './log-memory.js';
 import { LogExport } from './log-export.js';
 import { LogFailures } from './log-failures.js';
 import { CheckpointScheduler } from './checkpoint-scheduler.js';
@@ -42,6 +44,7 @@ import { StandstillDetector } from './standstill-detector.js';
 import { LogProofs } from './log-proofs.js';
 import { LogRepository } from './log.repository.js';
 import { PendingEventsRepository } from './pending-events.repository.js';
+import { Restorations } from './restorations.js';
 import { Sequencer } from './sequencer.js';
 import { TransparencyLogController } from './transparency-log.controller.js';
 import { TrustedLog } from './trusted-log.js';
@@ -60,6 +63,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
       inject: [CONFIG, getDataSourceToken()],
       useFactory: (config: Config, dataSource: DataSource) => LogWriter.open(config, dataSource),
     },
+    { provide: LogMemory, inject: [CONFIG, LOG_KEYS], useFactory: provideLogMemory },
     AuditReader,
     LogRepository,
     TrustedLog,
@@ -70,6 +74,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     LogCheck,
     StandstillDetector,
     KeyChanges,
+    Restorations,
     Sequencer,
     LogProofs,
     LogLines,
@@ -88,4 +93,8 @@ function provideLogKeys(config: Config): LogKeys {
   const keys = readLogKeys(config);
   if (!config.production) writeFileSync(join(config.dataDir, 'audit.pub'), keys.verifierKeys);
   return keys;
+}
+
+function provideLogMemory(config: Config, keys: LogKeys): LogMemory {
+  return LogMemory.read(config, keys);
 }

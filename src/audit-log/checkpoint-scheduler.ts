@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config.js';
-import { Anchors, type AnchorState } from './anchors.js';
+import { Anchors, type AnchorState } from '../anchors/anchors.js';
 import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditCheckpointEntity } from './log.entities.js';

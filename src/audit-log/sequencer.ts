@@ -13,6 +13,7 @@ import { LOG_KEYS, type LogKeys } from './log-keys.js';
 import { appendToLog } from './log.repository.js';
 import { LogFailures } from './log-failures.js';
 import { LogWriter } from './log-writer.js';
+import { Restorations } from './restorations.js';
 import { LogFault, TrustedLog } from './trusted-log.js';
 import { takeTurn } from './log-locks.repository.js';
 import { BATCH, PendingEventsRepository, type TakenRow } from './pending-events.repository.js';
@@ -68,6 +69,7 @@ export class Sequencer {
     private readonly pending: PendingEventsRepository,
     private readonly failures: LogFailures,
     private readonly keyChanges: KeyChanges,
+    private readonly restorations: Restorations,
     private readonly unsealed: UnsealedEvents,
     private readonly seals: Seals,
     @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew'>,
@@ -88,6 +90,7 @@ export class Sequencer {
       const last = await this.log.readLatest(manager);
       const age = last ? this.clock.now().getTime() - last.createdAt.getTime() : INTERVAL_MS;
       if (!wait && age >= 0 && age < intervalMs * (1 - TOLERANCE)) return undefined;
+      if (this.isFirst) await this.restorations.recordOnce(manager, last);
       if (last && this.isFirst) await this.keyChanges.recordOnce(manager, last);
       const rows = await this.pending.take(manager);
       if (rows.length === 0) return undefined;

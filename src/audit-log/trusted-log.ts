@@ -7,6 +7,7 @@ import { NoteError } from '../tlog/signed-note.js';
 import { makeConsistencyProof, verifyConsistency } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/checkpoint.js';
 import { LOG_KEYS, type LogKeys, selectKeys } from './log-keys.js';
+import { formatKnown, type KnownCheckpoint, LogMemory } from './log-memory.js';
 import { type LastLeaf, LogRepository } from './log.repository.js';
 
 /**
@@ -31,24 +32,28 @@ export class LogFault extends Error {
  * Decides if the newest checkpoint in the database may be continued. It must
  *
  * 1. continue the newest checkpoint that this process has seen, by a consistency proof (RFC 9162). A log that was cut
- *    and has grown again has no such proof. If both are of the same size, they must be identical;
+ *    and has grown again has no such proof. If both are of the same size, they must be identical. Before the process has
+ *    seen one, the last checkpoint of the anchor file takes its place (log-memory.ts);
  * 2. be signed by each of our keys. After a change of keys, a note of the former keys is accepted if the key file holds
  *    them and a former key of each algorithm has signed it, so that removing a signature does not help;
  * 3. have our origin, and the size and the root that are stored beside the note. The stored frontier must have that
  *    root;
  * 4. end with the last leaf, and the leaves must begin with 0. No stored hash may be of leaves beyond it.
  *
- * The process forgets what it has seen when it ends. Anyone who restores an older database on purpose restarts the
- * service; the checkpoints that are kept elsewhere reveal it (src/tlog/checkpoint-trail.ts).
+ * Without an anchor file a process forgets what it has seen when it ends. Then only the checkpoints that are kept elsewhere
+ * reveal an older database (src/tlog/checkpoint-trail.ts).
  */
 @Injectable()
 export class TrustedLog {
-  private newest: AuditCheckpointEntity | undefined;
+  private newest: AuditCheckpointEntity | KnownCheckpoint | undefined;
 
   constructor(
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
     private readonly storage: LogRepository,
-  ) {}
+    memory: LogMemory,
+  ) {
+    this.newest = memory.anchored;
+  }
 
   /** Returns the newest checkpoint, or undefined if nothing was sequenced yet. @throws LogFault */
   async readLatest(through?: DataSource | EntityManager): Promise<AuditCheckpointEntity | undefined> {
@@ -58,7 +63,7 @@ export class TrustedLog {
     demandNotShrunk(known, checkpoint);
     demandLastLeaf(checkpoint, lastLeaf);
     demand(!hasHashBeyond, 'a stored hash is of leaves that are not in the log');
-    if (checkpoint && known?.size !== checkpoint.size) {
+    if (checkpoint && !(known && isSeen(known) && known.size === checkpoint.size)) {
       this.demandSigned(checkpoint);
       if (known) await this.demandConsistent(known, checkpoint, through);
     }
@@ -86,7 +91,7 @@ export class TrustedLog {
   }
 
   private async demandConsistent(
-    known: AuditCheckpointEntity,
+    known: KnownCheckpoint,
     latest: AuditCheckpointEntity,
     through?: DataSource | EntityManager,
   ): Promise<void> {
@@ -96,17 +101,29 @@ export class TrustedLog {
     if (verifyConsistency({ from, to, proof, fromRoot: known.root, toRoot: latest.root })) return;
     throw new LogFault(
       'log-truncated',
-      `the log of ${String(to)} leaves does not continue the earlier log of ${String(from)} leaves`,
+      `the log of ${String(to)} leaves does not continue the earlier log of ${String(from)} leaves${describe(known)}`,
     );
   }
 }
 
-function demandNotShrunk(known: AuditCheckpointEntity | undefined, latest: AuditCheckpointEntity | undefined): void {
+function demandNotShrunk(known: KnownCheckpoint | undefined, latest: AuditCheckpointEntity | undefined): void {
   if (!known) return;
   const [then, now] = [known.size, latest?.size ?? 0];
-  if (now < then) throw new LogFault('log-truncated', `the log had ${String(then)} leaves and now has ${String(now)}`);
+  const reason = `the log had ${String(then)} leaves and now has ${String(now)}${describe(known)}`;
+  if (now < then) throw new LogFault('log-truncated', reason);
+  if (!isSeen(known)) return;
   const same = now > then || (latest !== undefined && isDeepStrictEqual(listColumns(known), listColumns(latest)));
   demand(same, `the checkpoint of ${String(now)} leaves was replaced`);
+}
+
+/** True for a checkpoint of the database, false for one that only the anchor file has. */
+function isSeen(known: KnownCheckpoint): known is AuditCheckpointEntity {
+  return 'note' in known;
+}
+
+/** Names an anchored checkpoint as the operator must name it to give it up. */
+function describe(known: KnownCheckpoint): string {
+  return isSeen(known) ? '' : `: the anchor file ends with the checkpoint "${formatKnown(known)}"`;
 }
 
 function listColumns({ size, root, frontier, lastId, note, createdAt }: AuditCheckpointEntity): unknown[] {

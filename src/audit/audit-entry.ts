@@ -54,6 +54,7 @@ export const AUDIT_EVENTS = {
   'audit.export': [6, 6003, 2, 'Read'],
   'audit.archive': [6, 6003, 4, 'Delete'],
   'audit.rekey': [6, 6003, 3, 'Update'],
+  'audit.restore': [6, 6003, 3, 'Update'],
   'audit.failure': [2, 2004, 1, 'Create'],
   'audit.recovery': [2, 2004, 3, 'Close'],
   'audit.read': [6, 6003, 2, 'Read'],

@@ -300,6 +300,32 @@ describe('the configuration', () => {
   });
 });
 
+describe('the lost checkpoints of the audit log', () => {
+  const settings = (PASSKEY_AUDIT_LOST_CHECKPOINTS: string): NodeJS.ProcessEnv => ({
+    ...production(),
+    PASSKEY_AUDIT_LOST_CHECKPOINTS,
+  });
+  const root = Buffer.alloc(32, 7);
+
+  it('have a size and a root each, as the checkpoint has them', () => {
+    const [one, other] = [120, 121].map((size) => `${String(size)} ${root.toString('base64')}`);
+    expect(readConfig(settings(`${one!},${other!}`)).auditLostCheckpoints).toEqual([
+      { size: 120, root },
+      { size: 121, root },
+    ]);
+    expect(readConfig(settings(`${one!}, ${other!}`)).auditLostCheckpoints).toHaveLength(2);
+    expect(readConfig(settings('')).auditLostCheckpoints).toBeUndefined();
+  });
+
+  it.each(
+    ['120', `0 ${root.toString('base64')}`, `-1 ${root.toString('base64')}`, `1.5 ${root.toString('base64')}`]
+      .concat([root.toString('base64'), `120 ${root.toString('base64url')}`, `120  ${root.toString('base64')}`])
+      .concat([`120 ${root.toString('base64')} `, `120 ${Buffer.alloc(31).toString('base64')}`]),
+  )('cannot be %j', (text) => {
+    expect(findMistakes(settings(text))).toEqual([expect.stringMatching(/^PASSKEY_AUDIT_LOST_CHECKPOINTS must have/)]);
+  });
+});
+
 describe('the anchors of the audit log', () => {
   const settings = (PASSKEY_AUDIT_ANCHOR_FILE?: string, PASSKEY_AUDIT_ANCHOR_URL?: string): NodeJS.ProcessEnv => ({
     ...production(),

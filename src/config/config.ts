@@ -58,6 +58,8 @@ export interface Config {
   readonly auditAnchorFile?: string | undefined;
   /** The service posts the log's checkpoints to this URL. */
   readonly auditAnchorUrl?: string | undefined;
+  /** The anchored checkpoints that a restored database lacks, and without which its log may be continued. */
+  readonly auditLostCheckpoints?: readonly { readonly size: number; readonly root: Buffer }[] | undefined;
   readonly bindingKeyFile: string;
   /** The keys of sealed challenges, the newest first; undefined to derive one from the binding key. */
   readonly challengeKeysFile?: string | undefined;
@@ -138,6 +140,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     deploymentName: settings.readName('PASSKEY_DEPLOYMENT_NAME', 'default'),
     auditAnchorFile: settings.readAppendedFilePath('PASSKEY_AUDIT_ANCHOR_FILE'),
     auditAnchorUrl: settings.readHttpUrl('PASSKEY_AUDIT_ANCHOR_URL'),
+    auditLostCheckpoints: settings.readCheckpoints('PASSKEY_AUDIT_LOST_CHECKPOINTS'),
     bindingKeyFile: readGeneratedPath('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     challengeKeysFile: settings.readOptionalFilePath('PASSKEY_CHALLENGE_KEYS_FILE'),
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
@@ -258,6 +261,19 @@ class Settings {
     const plain = url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
     if (!plain) this.mistakes.push(`${name} must be an http or https URL without a user and a password`);
     return value;
+  }
+
+  /** Reads a list with the second and the third line of each checkpoint: its size, and its root in base64. */
+  readCheckpoints(name: string): readonly { size: number; root: Buffer }[] | undefined {
+    const value = this.env[name];
+    if (!value) return undefined;
+    const checkpoints = value.split(',').map((text) => {
+      const [, size, root] = /^ ?([1-9]\d{0,14}) ([A-Za-z0-9+/]{43}=)$/.exec(text) ?? [];
+      if (size === undefined || root === undefined)
+        this.mistakes.push(`${name} must have the size of each checkpoint, a space and its root in base64`);
+      return Object.freeze({ size: Number(size), root: Buffer.from(root ?? '', 'base64') });
+    });
+    return Object.freeze(checkpoints);
   }
 
   readDatabaseUrl(name: string, required: boolean): string | undefined {

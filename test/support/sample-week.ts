@@ -95,6 +95,8 @@ function administration(add: Add): void {
   );
   const rekeyed = { old_keys: ['log+01234567'], new_keys: ['log+89abcdef'], old_keys_sign: true };
   add(63, { type: 'audit.rekey', outcome: 'success', facts: rekeyed }, null);
+  const restored = { lost_checkpoint: '9 AAAA', continued_checkpoint: '7 BBBB' };
+  add(63.5, { type: 'audit.restore', outcome: 'success', facts: restored }, null);
   const approval = { outcome: 'success', rpId: 'shop.example', approvalId: credential.id } as const;
   add(64, { type: 'approval.request', ...approval }, caller('operator'));
   add(65, { type: 'approval.approve', ...approval }, caller('second'));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditService } from '../../src/audit/audit.service.js';
-import { Anchors } from '../../src/audit-log/anchors.js';
+import { Anchors } from '../../src/anchors/anchors.js';
 import { LogCheck } from '../../src/audit-log/log-check.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
 import type { SecretKeys } from '../../src/config/secret-keys.js';
@@ -9,6 +9,8 @@ import { CheckpointScheduler } from '../../src/audit-log/checkpoint-scheduler.js
 import { KeyChanges } from '../../src/audit-log/key-changes.js';
 import { type LogKeys, makeLogKeys } from '../../src/audit-log/log-keys.js';
 import { LogLines } from '../../src/audit-log/log-lines.js';
+import { LogMemory } from '../../src/audit-log/log-memory.js';
+import { Restorations } from '../../src/audit-log/restorations.js';
 import { LogPartitions } from '../../src/audit-log/log-partitions.js';
 import { LogProofs } from '../../src/audit-log/log-proofs.js';
 import { StandstillDetector } from '../../src/audit-log/standstill-detector.js';
@@ -47,17 +49,19 @@ export class LogReplica {
     keys: LogKeys = LOG_TEST_KEYS,
     secrets: Pick<SecretKeys, 'seals'> = TEST_KEYS,
     register = { areSealsNew: true },
+    memory = new LogMemory(),
   ) {
     this.audit = new AuditService(dataSource, clock, this.metrics, { ...TEST_KEYS, ...secrets });
     this.storage = new LogRepository(dataSource);
-    this.trusted = new TrustedLog(keys, this.storage);
+    this.trusted = new TrustedLog(keys, this.storage, memory);
     this.pending = new PendingEventsRepository(dataSource);
     this.failures = new LogFailures(clock, this.audit, this.metrics);
     const { trusted, pending, failures, metrics } = this;
     const keyChanges = new KeyChanges(keys, this.audit);
     this.unsealed = new UnsealedEvents(clock, failures);
+    const restorations = new Restorations(memory, this.storage, this.audit);
     this.sequencer = new Sequencer(
-      ...([dataSource, clock, keys, trusted, pending, failures, keyChanges] as const),
+      ...([dataSource, clock, keys, trusted, pending, failures, keyChanges, restorations] as const),
       ...([this.unsealed, makeSeals(secrets), register] as const),
     );
     this.partitions = new LogPartitions(dataSource, clock, failures);
@@ -113,6 +117,11 @@ export class StoredLog {
 
   newReplica(keys?: LogKeys, secrets?: Pick<SecretKeys, 'seals'>, register?: { areSealsNew: boolean }): LogReplica {
     return new LogReplica(this.database.dataSource, this.clock, keys, secrets, register);
+  }
+
+  /** Opens a replica that remembers the log. */
+  newReplicaWith(memory: LogMemory): LogReplica {
+    return new LogReplica(this.database.dataSource, this.clock, undefined, undefined, undefined, memory);
   }
 
   sql<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {

@@ -4,6 +4,12 @@ import { CONFIG, type Config } from '../config/config.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AnchorFile, type AnchorTarget, AnchorUrl } from './anchor-targets.js';
 
+/*
+ * An anchor keeps checkpoints where the service cannot take them back. `Anchors` has those that are configured, `Anchor` delivers
+ * to one of them in the background, and anchor-targets.ts knows a file and a URL. The reader of the file is
+ * src/audit-log/log-memory.ts.
+ */
+
 /** State of an anchor, for operators. */
 export interface AnchorState {
   readonly anchor: AnchorTarget['name'];
