@@ -107,12 +107,14 @@ function listenTo(child: ChildProcess): Words {
   return words;
 }
 
-/** Reads both addresses from the first line of standard output. */
+/** Reads both addresses from the first line that has them: a warning of the start may come before it. */
 async function addresses(child: ChildProcess, words: Words): Promise<[https: string, management: string]> {
   const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
   const look = (): void => {
-    const [https, management] = words.last.split('\n', 1)[0]?.match(/https?:\/\/[\d.]+:\d+/g) ?? [];
-    if (https && management) resolve([https, management]);
+    for (const line of words.last.split('\n').slice(0, -1)) {
+      const [https, management] = line.match(/https?:\/\/[\d.]+:\d+/g) ?? [];
+      if (https && management) resolve([https, management]);
+    }
   };
   child.stdout?.on('data', look);
   child.stderr?.on('data', look);

@@ -5,11 +5,13 @@ import { promisify } from 'node:util';
 export class Severable {
   private readonly sockets = new Set<Socket>();
   private state: 'open' | 'cut' | 'still' = 'open';
+  private readonly server: Server;
+  private target: URL;
 
-  private constructor(
-    private readonly server: Server,
-    private target: URL,
-  ) {}
+  private constructor(server: Server, target: URL) {
+    this.server = server;
+    this.target = target;
+  }
 
   static async openBefore(url: string): Promise<Severable> {
     const server = createServer();
