@@ -47,6 +47,8 @@ beforeAll(async () => {
       UNION ALL
       SELECT ${event(`(1000000 + n)`)}, '{}', '\\x'::bytea, 'credential.rename', 'success', 'rp', ${user('0')}, '${BUSY}', 'c'
         FROM generate_series(1, ${String(RENAMES)}) AS n;
+    INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
+      SELECT row_number() OVER (ORDER BY id) - 1, id, sha256('') FROM audit_event;
     ANALYZE`);
   session = new pg.Client({ connectionString: database.url });
   await session.connect();
@@ -55,6 +57,9 @@ afterAll(async () => {
   await session.end();
   await database.close();
 });
+
+/** The months that are archived, a row for each, and the events of the last second, which are read if one is needed. */
+const WITHOUT_INDEX = ['audit_archive', 'audit_pending'];
 
 interface Plan {
   readonly 'Node Type': string;
@@ -76,9 +81,8 @@ async function countRowsRead(text: string, values: unknown[]): Promise<number> {
   await session.query('ROLLBACK');
   let read = 0;
   const count = (plan: Plan): void => {
-    // The table of archived months has a row for each.
-    const table = plan['Relation Name'] === 'audit_archive' ? undefined : plan['Relation Name'];
-    if (table !== undefined) {
+    const table = plan['Relation Name'];
+    if (table !== undefined && !WITHOUT_INDEX.includes(table)) {
       expect(plan['Node Type']).not.toBe('Seq Scan');
       const removed = (plan['Rows Removed by Filter'] ?? 0) + (plan['Rows Removed by Index Recheck'] ?? 0);
       read += Math.round((plan['Actual Rows'] + removed) * plan['Actual Loops']);
@@ -90,9 +94,9 @@ async function countRowsRead(text: string, values: unknown[]): Promise<number> {
 }
 
 describe('a page reads a bounded number of rows', () => {
-  // The row, its handle and its event, and the leaf of it if there were one.
+  // The row, its handle, its event and the leaf of that.
   it.each([
-    ['of credentials', CREDENTIAL_PAGE, FIRST_ID, 3 * PAGE_ROWS],
+    ['of credentials', CREDENTIAL_PAGE, FIRST_ID, 4 * PAGE_ROWS],
     ['of users', HANDLE_PAGE, FIRST_ID, PAGE_ROWS],
     ['of relying parties', RELYING_PARTY_PAGE, '', 50],
   ])('%s', async (_, { text }, first, most) => {

@@ -34,20 +34,29 @@ const NUMBER = (member: string): string => `substring(event FROM '"${member}":([
 
 /** SQL: an event as a LoggedChange. */
 const CHANGE = `json_build_object('id', id, 'type', type, 'user', user_id,
-    'leaf', (SELECT leaf_index FROM audit_leaf WHERE event_id = id),
+    'leaf', leaf_index,
     'version', CASE WHEN type LIKE 'relying-party.%' THEN ${NUMBER('version')} ELSE ${NUMBER('credential_version')} END,
     'found', CASE WHEN type = '${FINDING_TYPE}' THEN substring(event FROM '"found":"([^"\\\\]*)"') END)`;
 
+/**
+ * SQL: the events that tell of a subject, each with its place in the log. An event without a place that is not pending does
+ * not count: the sequencer has refused it, because it has no MAC of the service.
+ */
+function toldSql(subject: string): string {
+  return `SELECT * FROM audit_event
+        LEFT JOIN LATERAL (SELECT leaf_index FROM audit_leaf WHERE event_id = audit_event.id OFFSET 0) AS place ON TRUE
+      WHERE ${TELLS} AND ${equalsSql(SUBJECT, subject)}
+        AND (leaf_index IS NOT NULL OR id IN (SELECT event_id FROM audit_pending))`;
+}
+
 /** SQL: the newest events about a subject, as a JSON array. */
 function changesSql(subject: string): string {
-  return `ARRAY(SELECT ${CHANGE} FROM (SELECT * FROM audit_event
-      WHERE ${TELLS} AND ${equalsSql(SUBJECT, subject)} ORDER BY id DESC LIMIT ${String(NEWEST)}) AS newest)`;
+  return `ARRAY(SELECT ${CHANGE} FROM (${toldSql(subject)} ORDER BY id DESC LIMIT ${String(NEWEST)}) AS newest)`;
 }
 
 /** SQL: the erasures of a user, as a JSON array. No pseudonym: none. */
 function erasuresSql(pseudonym: string): string {
-  return `ARRAY(SELECT ${CHANGE} FROM (SELECT * FROM audit_event
-      WHERE ${TELLS} AND ${equalsSql(SUBJECT, pseudonym)} AND type = '${ERASURE_TYPE}' LIMIT 1) AS erasure)`;
+  return `ARRAY(SELECT ${CHANGE} FROM (${toldSql(pseudonym)} AND type = '${ERASURE_TYPE}' LIMIT 1) AS erasure)`;
 }
 
 /** A row with what the log says about it. */
@@ -120,9 +129,9 @@ export const RELYING_PARTY_PAGE = nameStatement<HeldPage<RelyingPartyRow>>(
 
 type LoggedTable = MissingRow['table'];
 
-/** SQL: the subject has its row. `OFFSET 0` keeps PostgreSQL from reading the whole table to compare it with the page. */
+/** SQL: the subject has its row; `uid` is the id of a credential. `OFFSET 0` keeps PostgreSQL from reading the whole table to compare it with the page. */
 const IS_THERE: Readonly<Record<LoggedTable, string>> = {
-  credential: 'SELECT FROM credential c WHERE c.id = subject::uuid OFFSET 0',
+  credential: 'SELECT FROM credential c WHERE c.id = uid OFFSET 0',
   relying_party: 'SELECT FROM relying_party p WHERE p.rp_id = subject OFFSET 0',
 };
 
@@ -145,7 +154,7 @@ function logPage(table: LoggedTable, type: string): LogPage {
   return nameStatement(
     `reconcile-${type}`,
     pageSql(
-      `SELECT id, ${SUBJECT} AS subject, rp_id, user_id, credential_id FROM audit_event
+      `SELECT id, ${SUBJECT} AS subject, credential_uid AS uid, rp_id, user_id, credential_id FROM audit_event
         WHERE ${typeEqualsSql('type', `'${type}'`)} AND outcome = 'success' AND id > $1::uuid ORDER BY id LIMIT $2::integer`,
       'id',
       missingSql(table, 'page'),
@@ -165,7 +174,8 @@ export const LOG_PAGES: readonly (readonly [type: string, page: LogPage])[] = [
  * $1: subjects; $2: for each the event that tells of it, $3: the RP ID, $4: the user's pseudonym
  */
 function missingAmong(table: LoggedTable): NamedStatement<HeldRow<MissingRow>> {
-  const given = `(SELECT subject, id, rp_id, user_id, NULL::text AS credential_id
+  const uid = table === 'credential' ? 'subject::uuid' : 'NULL::uuid';
+  const given = `(SELECT subject, ${uid} AS uid, id, rp_id, user_id, NULL::text AS credential_id
       FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS t (subject, id, rp_id, user_id)) AS given`;
   return nameStatement(`reconcile-missing-${table}`, missingSql(table, given));
 }

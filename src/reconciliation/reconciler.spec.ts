@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
@@ -45,7 +46,9 @@ beforeEach(async () => {
         '{}', TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', '', 1 FROM user_handle;
     INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, credential_uid, credential_id)
       SELECT gen_random_uuid(), '{"unmapped":{"credential_version":1}}', '\\x', 'credential.register', 'success', rp_id,
-        audit_uid::text, md5('c' || user_id)::uuid, 'c' FROM user_handle`);
+        audit_uid::text, md5('c' || user_id)::uuid, 'c' FROM user_handle;
+    INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
+      SELECT row_number() OVER (ORDER BY id) - 1, id, sha256('') FROM audit_event`);
 });
 
 /** A replica that has served for a while. */
@@ -178,18 +181,63 @@ describe('a page that fails', () => {
   });
 });
 
-describe('a finding', () => {
-  it('is recorded again when its report was not sequenced: whoever inserted it has no key', async () => {
-    const replica = startReplica();
-    await log.sql(
-      `UPDATE credential SET version = 0 WHERE user_id <> 'u1'; DELETE FROM credential WHERE user_id <> 'u2'`,
+describe('an event that the sequencer has refused, because somebody else inserted it', () => {
+  const insert = (type: string, members: { uid?: string; user?: string; event?: string }): Promise<unknown> =>
+    log.sql(
+      `INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, credential_uid, credential_id)
+       SELECT ('ffffffff-ffff-7fff-8fff-' || lpad(to_hex(n), 12, '0'))::uuid, $1, '\\x', $2,
+         CASE $2 WHEN 'reconciliation.finding' THEN 'failure' ELSE 'success' END, 'rp', $3, $4, 'c' FROM generate_series(1, 40) AS n`,
+      [members.event ?? '{"unmapped":{"credential_version":1}}', type, members.user ?? null, members.uid ?? null],
     );
-    await log.sql(`
-      INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, credential_uid, credential_id)
-      SELECT gen_random_uuid(), '{"found":"row-outdated: version 0, active; the log says: version 1, active"}', '\\x',
-        'reconciliation.finding', 'failure', rp_id, id, 'c' FROM credential`);
-    await replica.reconciler.tick();
-    const events = await log.sql(`SELECT FROM audit_event WHERE type = 'reconciliation.finding'`);
-    expect(events).toHaveLength(2);
+  const ID = `md5('cu1')::uuid`;
+
+  beforeEach(async () => {
+    await log.sql(`UPDATE audit_event SET event = replace(event, '1}', '2}') WHERE credential_uid = ${ID}`);
+  });
+
+  const find = async (): Promise<unknown> => {
+    const replica = startReplica();
+    await walk(replica);
+    return replica.reconciler.getState().findings;
+  };
+  const [uid, user] = ['cu1', 'u1'].map((text) => {
+    const hex = createHash('md5').update(text).digest('hex');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  }) as [string, string];
+
+  it('hides no old row, however many there are', async () => {
+    await insert('credential.rename', { uid, user });
+    expect(await find()).toEqual({ 'row-outdated': 1 });
+  });
+
+  it('reports no finding in place of the service', async () => {
+    const event = '{"found":"row-outdated: version 1, active; the log says: version 2, active"}';
+    await insert('reconciliation.finding', { uid, event });
+    expect(await find()).toEqual({ 'row-outdated': 1 });
+    const own = await log.sql(
+      `SELECT FROM audit_event WHERE type = 'reconciliation.finding' AND event LIKE '%metadata%'`,
+    );
+    expect(own).toHaveLength(1);
+  });
+
+  it('erases no user, and hides no row that is gone', async () => {
+    await insert('user.erase', { user });
+    await log.sql(`DELETE FROM credential WHERE id = ${ID}`);
+    expect(await find()).toEqual({ 'row-missing': 1 });
+  });
+
+  it('makes up no row, and does not stop the walk if it names none', async () => {
+    await insert('credential.register', { user: 'no uuid' });
+    expect(await find()).toEqual({ 'row-outdated': 1 });
+  });
+});
+
+describe('a row whose events may have left the database', () => {
+  it('is not found as long as a month is archived that may have them', async () => {
+    await log.sql(`DELETE FROM audit_event;
+      INSERT INTO audit_archive SELECT 'p', id, 'ffffffff-ffff-7fff-8fff-ffffffffffff', 0, 1, 1, '', now() FROM gen_random_uuid() AS id`);
+    const replica = startReplica();
+    await walk(replica);
+    expect(replica.reconciler.getState().findings).toEqual({});
   });
 });
