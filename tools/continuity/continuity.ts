@@ -1,7 +1,8 @@
 /**
  * `npm run continuity` takes the service to another database in each way that docs/runbook.md describes, under load: a dump, a
  * recovery to a point in time, logical replication, and the promotion of a standby. Afterwards it compares what is there with
- * what was acknowledged, with the log and with the checkpoints that were anchored before. It starts its own PostgreSQL clusters,
+ * what was acknowledged, with the log and with the checkpoints that were anchored before, and `npm run reconcile` must name what is
+ * back and what is missing. It starts its own PostgreSQL clusters,
  * needs the programs of a whole PostgreSQL, and no network.
  */
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -78,7 +79,7 @@ function print({ name, expected }: Procedure, outcome: Outcome | Error, seconds:
   const columns = Object.keys(expected) as (keyof Outcome)[];
   for (const column of columns) {
     const differs = outcome[column] !== expected[column];
-    console.log(`  ${column.padEnd(8)}${outcome[column]}${differs ? `; expected: ${expected[column]}` : ''}`);
+    console.log(`  ${column.padEnd(10)}${outcome[column]}${differs ? `; expected: ${expected[column]}` : ''}`);
   }
   return columns.every((column) => outcome[column] === expected[column]);
 }

@@ -10,12 +10,14 @@ import { readNotes } from '../../src/tlog/checkpoint-trail.js';
 import { Pki } from '../../test/support/pki.js';
 import { ServiceProcess } from '../../test/support/service-process.js';
 import type { Server } from './postgres.js';
+import type { Finding } from '../../src/reconciliation/judge-rows.js';
 import type { Ledger } from '../crashes/ledger.js';
 import { live } from '../crashes/load.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CALLERS = 4;
 const PATIENCE_MS = 60_000;
+const MAX_OUTPUT = 2 ** 26;
 
 /** What readiness says about the log. */
 export interface LogReadiness {
@@ -73,32 +75,55 @@ export class Deployment {
     });
   }
 
-  /**
-   * Exports the whole log and runs `audit:verify` on it.
-   *
-   * @param notes anchored checkpoints
-   * @returns the exit code of the command
-   */
-  async verify(service: ServiceProcess, notes: readonly string[]): Promise<number> {
-    const name = join(this.dataDir, `export-${String((this.exports += 1))}`);
+  /** Exports the whole log. @returns the path of the file */
+  async export(service: ServiceProcess): Promise<string> {
+    const path = join(this.dataDir, `export-${String((this.exports += 1))}.ndjson`);
     const pki = new Pki(join(this.dataDir, 'pki'));
     const outgoing = request(`${service.url}/v1/audit/export`, { ca: pki.ca, ...pki.certificateOf('auditor') });
     outgoing.end();
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     if (answer.statusCode !== 200) throw new Error(`the export is answered with ${String(answer.statusCode)}`);
-    await pipeline(answer, createWriteStream(`${name}.ndjson`));
-    writeFileSync(`${name}.notes`, notes.join('\n'));
-    const files = [`${name}.ndjson`, '--key', join(this.dataDir, 'audit.pub'), '--checkpoints', `${name}.notes`];
-    return runCommand('audit-verify.js', files);
+    await pipeline(answer, createWriteStream(path));
+    return path;
+  }
+
+  /**
+   * Runs `audit:verify` on a new export of the whole log.
+   *
+   * @param notes anchored checkpoints
+   * @returns the exit code of the command
+   */
+  async verify(service: ServiceProcess, notes: readonly string[]): Promise<number> {
+    const path = await this.export(service);
+    writeFileSync(`${path}.notes`, notes.join('\n'));
+    return (await runCommand('audit-verify.js', [path, ...this.keyArguments, '--checkpoints', `${path}.notes`])).code;
+  }
+
+  /** Runs `reconcile` on a database. @param path an export with events that the database may lack */
+  async reconcile(databaseUrl: string, path?: string): Promise<Finding[]> {
+    const exported = path === undefined ? [] : ['--export', path, ...this.keyArguments];
+    const { code, output } = await runCommand('reconcile.js', ['--json', ...exported], databaseUrl);
+    const lines = output.trim().split('\n');
+    if (code > 1) throw new Error(`reconcile ended with ${String(code)}: ${output}`);
+    return lines.slice(0, -1).map((line) => JSON.parse(line) as Finding);
+  }
+
+  private get keyArguments(): string[] {
+    return ['--key', join(this.dataDir, 'audit.pub')];
   }
 }
 
-/** Runs a program of the image. @returns its exit code */
-function runCommand(name: string, args: readonly string[]): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const env = { PATH: process.env['PATH'] };
-  execFile(process.execPath, [join('dist/commands', name), ...args], { cwd: ROOT, env }, (error) => {
-    resolve(error ? Number(error.code) : 0);
+/** Runs a program of the image. */
+function runCommand(
+  name: string,
+  args: readonly string[],
+  databaseUrl = '',
+): Promise<{ readonly code: number; readonly output: string }> {
+  const { promise, resolve } = Promise.withResolvers<{ code: number; output: string }>();
+  const env = { PATH: process.env['PATH'], DATABASE_URL: databaseUrl };
+  const command = [join('dist/commands', name), ...args];
+  execFile(process.execPath, command, { cwd: ROOT, env, maxBuffer: MAX_OUTPUT }, (error, stdout, stderr) => {
+    resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
   });
   return promise;
 }

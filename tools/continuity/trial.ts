@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { Finding } from '../../src/reconciliation/judge-rows.js';
 import { parseCheckpoint } from '../../src/tlog/checkpoint.js';
 import { parseNote } from '../../src/tlog/signed-note.js';
 import type { AuditEvent, Page } from '../../test/support/bodies.js';
@@ -26,6 +27,8 @@ export interface Outcome {
   /** An accepted answer that is sent once more. */
   readonly replay: string;
   readonly revoked: string;
+  /** What `npm run reconcile` says. */
+  readonly reconcile: string;
 }
 
 /** What the runbook says of a procedure that loses nothing. */
@@ -36,6 +39,7 @@ export const WHOLE: Outcome = {
   verify: '0',
   replay: 'refused',
   revoked: 'revoked',
+  reconcile: 'no finding',
 };
 
 /** What the runbook says of a procedure that goes back to an older state. */
@@ -46,6 +50,7 @@ export const OLDER: Outcome = {
   verify: '3, then 1; 0 without the lost part',
   replay: 'accepted; refused after a new challenge key',
   revoked: 'active again',
+  reconcile: 'names what is back and what is missing',
 };
 
 /** The number of acknowledged changes in each stretch of load. */
@@ -62,6 +67,8 @@ export class Trial {
   readonly programs: Programs;
   readonly directory: string;
   private readonly servers: Server[] = [];
+  /** An export of everything that the old database had. */
+  private lastExport: string | undefined;
 
   /** @param directory one that the account of the server can reach */
   constructor(programs: Programs, directory: string) {
@@ -113,6 +120,7 @@ export class Trial {
       await acknowledged(this.after, STRETCH);
     });
     await this.deployment.untilAnchored(server);
+    this.lastExport = await this.deployment.export(service);
   }
 
   /** A stretch of load that goes on while the service or its database is replaced. */
@@ -143,6 +151,7 @@ export class Trial {
       verify: String(await this.deployment.verify(service, notes)),
       replay,
       revoked,
+      reconcile: describeFindings(await this.deployment.reconcile(server.url('passkey_manager'))),
     };
   }
 
@@ -166,6 +175,7 @@ export class Trial {
     const restored = await readRestored(deciding, lost);
     const afterNewKey = await witness.replay(deciding);
     const { revoked, registered } = await witness.look(deciding);
+    const findings = await deployment.reconcile(server.url('passkey_manager'), this.lastExport);
     await deciding.stop();
     // The decision is in the log, and the setting can go.
     const service = await deployment.start(server.url('passkey_manager'), newKey);
@@ -181,6 +191,7 @@ export class Trial {
       verify: `${String(refused)}, then ${String(whole)}; ${String(withoutLost)} without the lost part`,
       replay: `${replay}; ${afterNewKey} after a new challenge key`,
       revoked: revoked === 'active' ? 'active again' : revoked,
+      reconcile: witness.isNamedIn(findings) ? OLDER.reconcile : describeFindings(findings),
     };
   }
 
@@ -204,4 +215,8 @@ async function readRestored({ client }: ServiceProcess, lost: string): Promise<n
   const facts = data.map(({ unmapped }) => unmapped as Record<string, string | null>);
   const told = facts.find(({ lost_checkpoint }) => lost_checkpoint === lost);
   return told && Number.parseInt(told['continued_checkpoint'] ?? '0', 10);
+}
+
+function describeFindings(findings: readonly Finding[]): string {
+  return findings.length === 0 ? 'no finding' : findings.map(({ kind, subject }) => `${kind} ${subject}`).join();
 }

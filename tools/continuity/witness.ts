@@ -1,3 +1,4 @@
+import type { Finding } from '../../src/reconciliation/judge-rows.js';
 import { Authenticator } from '../../test/support/authenticator/authenticator.js';
 import type { Credential, Problem } from '../../test/support/bodies.js';
 import { requireStatus } from '../../test/support/ceremonies.js';
@@ -26,6 +27,7 @@ export class Witness {
   private readonly lateAuthenticator = new Authenticator();
   private readonly spent: SpentAnswer[] = [];
   private revoked: Credential | undefined;
+  private late: Credential | undefined;
 
   /** Registers two passkeys, of which the changes take one away. */
   async prepare({ ceremonies }: ServiceProcess): Promise<void> {
@@ -46,7 +48,7 @@ export class Witness {
       requireStatus(await ceremonies.answerAuthentication(challengeId, response), 200);
       this.spent.push({ challengeId, response });
     }
-    await ceremonies.registered('user-who-came-late', this.lateAuthenticator);
+    this.late = await ceremonies.registered('user-who-came-late', this.lateAuthenticator);
   }
 
   /** Sends an accepted answer once more, as somebody who recorded it would. */
@@ -64,6 +66,13 @@ export class Witness {
     const { status: revoked } = requireStatus(await client.call<Credential>('auth-service', 'GET', path), 200);
     const { status } = await ceremonies.authenticate(this.lateAuthenticator);
     return { revoked, registered: status === 200 ? 'there' : 'gone' };
+  }
+
+  /** True if findings of `reconcile` name the passkey that should be revoked and the one that is missing. */
+  isNamedIn(findings: readonly Finding[]): boolean {
+    const has = (kind: Finding['kind'], { id }: Credential): boolean =>
+      findings.some((finding) => finding.kind === kind && finding.subject === id);
+    return has('row-outdated', this.revoked!) && has('row-missing', this.late!);
   }
 
   /** The user signs in, and registers one more passkey. */
