@@ -34,6 +34,8 @@ export const ERASURE_TYPE = 'user.erase';
 export class RowHistory {
   /** The newest event that made or changed the row; undefined if there is none. */
   newest: LoggedChange | undefined;
+  /** The newest one that a walk comes to (LOG_PAGES). A sign-in that changed the row is none of them. */
+  listed: LoggedChange | undefined;
   /** The event with the highest version of a credential. */
   highest: LoggedChange | undefined;
   /** The newest event that set the status of a credential. */
@@ -51,6 +53,7 @@ export class RowHistory {
     else if (type === ERASURE_TYPE) this.erasure = change;
     else {
       this.newest = pickNewer(this.newest, change);
+      if (type !== 'credential.verify') this.listed = pickNewer(this.listed, change);
       if (type === 'credential.revoke') this.revocation = change;
       if (type in STATUS_AFTER) this.transition = pickNewer(this.transition, change);
       if (version !== null && version > (this.highest?.version ?? -1)) this.highest = change;
@@ -63,8 +66,8 @@ export class RowHistory {
   }
 
   /** Adds what another source tells of the same row. The same event may be in both. */
-  addHistory({ newest, highest, transition, revocation, erasure }: RowHistory): void {
-    for (const change of [newest, highest, transition, revocation, erasure]) if (change) this.add(change);
+  addHistory({ newest, listed, highest, transition, revocation, erasure }: RowHistory): void {
+    for (const change of [newest, listed, highest, transition, revocation, erasure]) if (change) this.add(change);
   }
 
   /** True if an event has already reported this finding, as `describeFinding` words it. */

@@ -114,7 +114,7 @@ const PHASES: readonly Phase[] = [
       statement,
       ({ subject }) => ({ subject, uid: null }),
       // Several events may tell of the row; it is missing once.
-      (row, history) => (history.newest?.id === row.event ? judgeMissing(row, history) : undefined),
+      (row, history) => (history.listed?.id === row.event ? judgeMissing(row, history) : undefined),
     ),
   ),
 ];
