@@ -24,11 +24,11 @@ export interface Progress {
 interface ProgressRow {
   readonly phase: string;
   readonly after: string | null;
-  readonly began_at: Date | null;
-  readonly found: FindingCounts;
-  readonly due_at: Date;
-  readonly completed_at: Date | null;
-  readonly findings: FindingCounts;
+  readonly began_at: Date | number | null;
+  readonly found: FindingCounts | null;
+  readonly due_at: Date | number;
+  readonly completed_at: Date | number | null;
+  readonly findings: FindingCounts | null;
 }
 
 const COLUMNS = 'phase, after, began_at, found, due_at, completed_at, findings';
@@ -58,8 +58,19 @@ export async function storeProgress(manager: EntityManager, progress: Progress):
   await STORE.run(manager, [place.phase, place.after, beganAt, found, dueAt, completedAt, findings]);
 }
 
+/** SQL may have stored a time without a value, such as `infinity`, or no object. Then the walk goes on as if nothing were there. */
 function toProgress(row: ProgressRow): Progress {
-  const { phase, after, began_at: beganAt, found, due_at: dueAt, completed_at: completedAt, findings } = row;
-  const place = { phase, after };
-  return { place: isPlace(place) ? place : BEGINNING, beganAt, found, dueAt, completedAt, findings };
+  const place = { phase: row.phase, after: row.after };
+  return {
+    place: isPlace(place) ? place : BEGINNING,
+    beganAt: toTime(row.began_at),
+    found: row.found ?? {},
+    dueAt: toTime(row.due_at) ?? new Date(0),
+    completedAt: toTime(row.completed_at),
+    findings: row.findings ?? {},
+  };
+}
+
+function toTime(time: Date | number | null): Date | null {
+  return time instanceof Date ? time : null;
 }
