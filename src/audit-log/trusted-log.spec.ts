@@ -85,6 +85,12 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
     'log-altered',
     'log-altered',
   ],
+  [
+    'a hash of leaves beyond its end is stored',
+    `INSERT INTO audit_node VALUES (16, 3, sha256(''))`,
+    'log-altered',
+    'log-altered',
+  ],
   ['it is the log of some time ago', cut, undefined, 'log-truncated'],
   [
     'it is empty',
