@@ -17,6 +17,7 @@ import type { WatchedFiles } from './config/watched-files.js';
 import { DatabaseModule } from './database/database.module.js';
 import { TRUST_FILES } from './identity/listener-trust.js';
 import type { TrustMaterial } from './identity/trust-material.js';
+import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { ReconciliationModule } from './reconciliation/reconciliation.module.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
@@ -48,6 +49,7 @@ export interface WatchedSettings {
     ChallengesModule,
     CredentialsModule,
     EnrolledModelsModule,
+    KeyRotationModule,
     ReconciliationModule,
   ],
   controllers: [OpenApiController],

@@ -59,12 +59,11 @@ describe('a row that SQL rebinds', () => {
     service.sql(`UPDATE credential SET ${assignment} WHERE id = $1`, [credential.id, ...values]);
 
   it('to another user is refused and reported', async () => {
-    const [victim] = await service.sql<{ handle: Buffer }>(
-      `INSERT INTO user_handle (rp_id, user_id, handle, created_at)
-       VALUES ('login.example.com', $1, $2, now()) RETURNING handle`,
-      [`victim of ${credential.userId}`, Buffer.alloc(32, users)],
-    );
-    await rebind('user_id = $2', [`victim of ${credential.userId}`]);
+    const { userId } = await login.registered(`victim of ${credential.userId}`, new Authenticator());
+    const [victim] = await service.sql<{ handle: Buffer }>('SELECT handle FROM user_handle WHERE user_id = $1', [
+      userId,
+    ]);
+    await rebind('user_id = $2', [userId]);
     const answer = await login.authenticate(authenticator, { interference: { userHandle: victim?.handle ?? null } });
     expect(answer.status).toBe(422);
     await expectReport();
@@ -145,6 +144,60 @@ describe('a row that SQL rebinds', () => {
     await act('reinstate');
     expect((await login.authenticate(authenticator)).status).toBe(422);
     await expectReport();
+  });
+});
+
+describe('a user whose row SQL changes', () => {
+  let other: Credential;
+  beforeEach(async () => {
+    other = await login.registered(`other of ${credential.userId}`, new Authenticator());
+  });
+
+  it.each([
+    [`handle = '\\x07'`],
+    ['audit_uid = gen_random_uuid()'],
+    ['seal = NULL'],
+    [`seal = (SELECT seal FROM user_handle WHERE user_id = $2)`],
+    [`user_id = $2 || ' moved'`],
+  ])('cannot sign in, is shown no passkey, gets no new one, and is reported: %s', async (change) => {
+    const { userId } = credential;
+    const values = change.includes('$2') ? [userId, other.userId] : [userId];
+    const issued = requireStatus(await login.requestAuthentication({ userId }), 201);
+    const response = authenticator.get(issued.publicKey, login.origin);
+    await service.sql(`UPDATE user_handle SET ${change} WHERE user_id = $1`, values);
+    const mismatch = { status: 422, body: { reason: 'user-handle-mismatch' } };
+    expect(await login.answerAuthentication(issued.challengeId, response)).toMatchObject(mismatch);
+    expect(await login.authenticate(authenticator)).toMatchObject(mismatch);
+    if (change.startsWith('user_id')) return;
+    const { publicKey } = requireStatus(await login.requestAuthentication({ userId }), 201);
+    expect(publicKey.allowCredentials?.map(({ id }) => id)).not.toContain(credential.credentialId);
+    expect(await login.requestRegistration(userId)).toMatchObject(makeProblem(503, 'unavailable'));
+    const signals = `/v1/users/${userId}/signals?rpId=login.example.com`;
+    expect(await service.client.call('auth-service', 'GET', signals)).toMatchObject(makeProblem(503, 'unavailable'));
+    const reports = await log.events({ type: 'user.tampered', rpId: 'login.example.com' });
+    expect(reports.length).toBeGreaterThan(0);
+  });
+
+  it('has no other user’s events when two pseudonyms are swapped', async () => {
+    const uids = 'SELECT user_id, audit_uid FROM user_handle WHERE user_id = ANY ($1)';
+    const swap = `UPDATE user_handle h SET audit_uid = gen_random_uuid() FROM (${uids}) AS before WHERE h.user_id = before.user_id
+      RETURNING h.user_id, before.audit_uid`;
+    const before = await service.sql<{ user_id: string; audit_uid: string }>(swap, [[credential.userId, other.userId]]);
+    for (const [index, { user_id: userId }] of before.entries()) {
+      const { audit_uid: uid } = before[1 - index]!;
+      await service.sql('UPDATE user_handle SET audit_uid = $2 WHERE user_id = $1', [userId, uid]);
+    }
+    const shown = await log.events({ userId: credential.userId });
+    expect(JSON.stringify(shown)).not.toContain(other.id);
+    const [registered] = await log.events({ type: 'credential.register', credentialId: other.id });
+    expect(JSON.stringify(registered)).not.toContain(credential.userId);
+  });
+
+  it('is erased all the same, because whoever asks for an erasure gets it', async () => {
+    await service.sql(`UPDATE user_handle SET handle = '\\x07' WHERE user_id = $1`, [credential.userId]);
+    const path = `/v1/users/${credential.userId}?rpId=login.example.com`;
+    requireStatus(await service.client.call('auth-service', 'DELETE', path), 204);
+    expect(await service.sql('SELECT FROM user_handle WHERE user_id = $1', [credential.userId])).toEqual([]);
   });
 });
 

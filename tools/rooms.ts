@@ -119,6 +119,11 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/approvals'],
       },
       {
+        path: 'src/key-rotation',
+        holds: 'Which keys seal: tells the database and the log.',
+        page: 'src/key-rotation/key-rotation.module.ts',
+      },
+      {
         path: 'src/authenticators',
         holds: 'Names, FIDO metadata and attestation roots of authenticators.',
         page: 'src/authenticators/authenticators.module.ts',
@@ -142,8 +147,9 @@ export const FLOORS: readonly Floor[] = [
       },
       {
         path: 'src/reconciliation',
-        holds: 'Holds the rows of all tables against the recorded events.',
+        holds: 'Holds the rows of all tables against the recorded events, and seals them again.',
         page: 'src/reconciliation/reconciliation.module.ts',
+        neighbours: ['src/challenges', 'src/credentials', 'src/relying-parties'],
       },
       {
         path: 'src/openapi',

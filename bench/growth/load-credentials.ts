@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { Config } from '../../src/config/config.js';
+import { describeUser } from '../../src/audit/sealed-user.js';
 import { readSecretKeys, type SealKey } from '../../src/config/secret-keys.js';
 import { describeRow } from '../../src/credentials/credential-bindings.js';
 import { computeSeal } from '../../src/seals/seals.js';
@@ -22,17 +23,18 @@ interface Columns {
   readonly bindingMac: Buffer[];
   readonly handle: Buffer[];
   readonly auditUid: string[];
+  readonly userSeal: Buffer[];
 }
 
 const INSERT = `
   WITH member AS (
     SELECT *, to_timestamp(created / 1000.0) AS created_at
       FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::bigint[], $8::bytea[],
-                  $9::bytea[], $10::uuid[])
-        AS m (rp_id, id, user_id, credential_id, public_key, status, created, binding_mac, handle, audit_uid)),
+                  $9::bytea[], $10::uuid[], $11::bytea[])
+        AS m (rp_id, id, user_id, credential_id, public_key, status, created, binding_mac, handle, audit_uid, user_seal)),
    handles AS (
-    INSERT INTO user_handle (rp_id, user_id, handle, audit_uid, created_at)
-    SELECT rp_id, user_id, handle, audit_uid, created_at FROM member)
+    INSERT INTO user_handle (rp_id, user_id, handle, audit_uid, created_at, seal)
+    SELECT rp_id, user_id, handle, audit_uid, created_at, user_seal FROM member)
   INSERT INTO credential (rp_id, id, user_id, credential_id, public_key, algorithm, aaguid, name, status,
     status_changed_at, attachment, transports, discoverable, backup_eligible, backed_up, user_verified,
     attestation_format, attestation_trust, sign_count, created_at, created_by, last_used_at, version, binding_mac)
@@ -74,11 +76,13 @@ function columnsOf(from: number, to: number, population: Population, publicKeys:
     bindingMac: [],
     handle: [],
     auditUid: [],
+    userSeal: [],
   };
   for (let index = from; index < to; index += 1) {
     const member = compileMember(index, population);
     const publicKey = publicKeys[index % publicKeys.length]!;
-    const sealed = { ...member, publicKey, bindingMac: sealOf(member, publicKey, key) };
+    const userSeal = computeSeal(key, describeUser(member));
+    const sealed = { ...member, publicKey, userSeal, bindingMac: sealOf(member, publicKey, key) };
     for (const name of Object.keys(columns) as (keyof Columns)[]) (columns[name] as unknown[]).push(sealed[name]);
   }
   return columns;

@@ -11,6 +11,7 @@ SELECT
   p.seal AS party_seal,
   h.handle,
   h.audit_uid,
+  h.seal AS user_seal,
   c.rp_id AS c_rp_id,
   c.id AS c_id,
   c.user_id AS c_user_id,

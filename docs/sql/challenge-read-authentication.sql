@@ -9,22 +9,25 @@
 WITH asked AS MATERIALIZED (
   SELECT
     given.*,
-    policy,
-    seal,
-    coalesce(
-      (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id),
-      stand_in
-    ) AS uid
+    p.policy,
+    p.seal AS party_seal,
+    handle,
+    audit_uid,
+    u.seal AS user_seal,
+    coalesce(audit_uid::text, stand_in) AS uid
   FROM ROWS FROM (
     json_to_recordset($1::json) AS (rp_id text, user_id text, stand_in text)
   ) WITH ORDINALITY AS given
-  JOIN relying_party USING (rp_id)
+  JOIN relying_party p USING (rp_id)
+  LEFT JOIN user_handle u USING (rp_id, user_id)
   WHERE enabled
 )
 SELECT
   ordinality::integer AS n,
-  seal AS party_seal,
-  uid,
+  party_seal,
+  handle,
+  audit_uid,
+  user_seal,
   (
     SELECT ids[1]
     FROM (

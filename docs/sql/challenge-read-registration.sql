@@ -9,34 +9,37 @@
 WITH
   asynchronous AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
   asked AS MATERIALIZED (
-    SELECT given.*, seal
+    SELECT given.*, seal AS party_seal
     FROM
       asynchronous,
       ROWS FROM (
-        json_to_recordset($1::json) AS (rp_id text, user_id text, new_handle bytea, now timestamptz)
+        json_to_recordset($1::json) AS (
+          rp_id text, user_id text, new_handle bytea, new_uid uuid, new_seal bytea, now timestamptz
+        )
       ) WITH ORDINALITY AS given
     JOIN relying_party USING (rp_id)
     WHERE enabled
   ),
   known AS MATERIALIZED (
-    SELECT ordinality, u.handle, u.audit_uid
+    SELECT ordinality, u.handle, u.audit_uid, u.seal
     FROM asked
     JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id
   ),
   made AS (
-    INSERT INTO user_handle (rp_id, user_id, handle, created_at)
-    SELECT rp_id, user_id, new_handle, now
+    INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid, seal)
+    SELECT rp_id, user_id, new_handle, now, new_uid, new_seal
     FROM asked
     WHERE ordinality NOT IN (SELECT ordinality FROM known)
     ORDER BY rp_id, user_id
     ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-    RETURNING rp_id, user_id, handle, audit_uid
+    RETURNING rp_id, user_id, handle, audit_uid, seal
   )
 SELECT
   asked.ordinality::integer AS n,
-  seal AS party_seal,
+  party_seal,
   coalesce(known.handle, made.handle) AS handle,
-  coalesce(known.audit_uid, made.audit_uid)::text AS uid,
+  coalesce(known.audit_uid, made.audit_uid) AS audit_uid,
+  coalesce(known.seal, made.seal) AS user_seal,
   (
     SELECT json_agg(
       json_build_object('id', encode(credential_id, 'hex'), 'transports', transports)

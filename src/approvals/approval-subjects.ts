@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { findUserIds } from '../audit/pseudonyms.js';
+import { UserSeals } from '../audit/user-seals.js';
 import type { Queryable } from '../database/named-statement.js';
 import { ApprovalSeal } from './approval-seal.js';
 import type { ApprovalEntity, ErasureAction } from './approval.entity.js';
@@ -12,6 +13,7 @@ export class ApprovalSubjects {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly seal: ApprovalSeal,
+    private readonly users: UserSeals,
   ) {}
 
   /** Makes the action of a request to erase a user. */
@@ -34,6 +36,7 @@ export class ApprovalSubjects {
     const users = await findUserIds(
       through,
       actions.map(({ user }) => user),
+      this.users,
     );
     return new Map(
       erasures.flatMap(({ id, rpId }, index) => {

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { systemClock } from '../config/clock.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
+import { UserSeals } from '../audit/user-seals.js';
 import { AuditReader } from './audit-reader.js';
 import { LogRepository } from './log.repository.js';
 
@@ -15,7 +16,9 @@ beforeAll(async () => {
   database = await openTestDataSource();
   const { dataSource } = database;
   const events = dataSource.getRepository(AuditEventEntity);
-  reader = new AuditReader(events, new FakeAudit().service, new LogRepository(dataSource), TEST_KEYS, systemClock);
+  const { service, refusals } = new FakeAudit();
+  const users = new UserSeals(makeSeals(), refusals);
+  reader = new AuditReader(events, service, new LogRepository(dataSource), TEST_KEYS, systemClock, users);
 });
 afterAll(() => database.close());
 

@@ -9,6 +9,7 @@ import { decodeCursor, type Page, toPage } from '../http/page.js';
 import { Problem } from '../http/problem.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
+import { UserSeals } from '../audit/user-seals.js';
 import type { ListEventsQuery } from './dto/list-events.query.js';
 import { equalsSql, parseIdTime, toFirstId, typeEqualsSql } from '../audit/audit-event.repository.js';
 import { LogRepository } from './log.repository.js';
@@ -30,6 +31,7 @@ export class AuditReader {
     private readonly storage: LogRepository,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly users: UserSeals,
   ) {}
 
   async list(context: AuthorizedContext, query: ListEventsQuery): Promise<Page<OcsfEvent>> {
@@ -81,6 +83,7 @@ export class AuditReader {
       findUserIds(
         this.events.manager,
         rows.map((row) => row.userId),
+        this.users,
       ),
     ]);
     return (row) => renderEvent(row, leaves.get(row.id), row.userId === null ? undefined : users.get(row.userId));
@@ -108,7 +111,7 @@ export class AuditReader {
       from: Math.max(oldest ? parseIdTime(oldest.id) : latest, Date.parse(from) || 0),
       to: Math.min(latest, Date.parse(to) || latest),
     };
-    return listPseudonyms(this.events.manager, { userId, relyingParties }, period, this.keys);
+    return listPseudonyms(this.events.manager, { userId, relyingParties }, period, this.keys, this.users);
   }
 
   /**

@@ -15,8 +15,9 @@
 import { Global, Module } from '@nestjs/common';
 import { AuditService } from './audit.service.js';
 import { Refusals } from './refusals.js';
+import { UserSeals } from './user-seals.js';
 
 /** Every feature records its events through this module. `audit-log` orders, signs and reads them. */
 @Global()
-@Module({ providers: [AuditService, Refusals], exports: [AuditService, Refusals] })
+@Module({ providers: [AuditService, Refusals, UserSeals], exports: [AuditService, Refusals, UserSeals] })
 export class AuditModule {}

@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { validate as isUuid } from 'uuid';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
-import { TEST_KEYS } from '../../test/support/secret-keys.js';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { until } from '../../test/support/until.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import type { Queryable } from '../database/named-statement.js';
@@ -15,6 +16,7 @@ import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { INSERT_EVENT } from './audit-event.repository.js';
 import { AuditService } from './audit.service.js';
 import { deriveStandIn, findUserIds } from './pseudonyms.js';
+import { UserSeals } from './user-seals.js';
 import { recordMigrations } from '../audit-log/begin-log.js';
 
 const NOW = new Date('2026-06-30T12:34:56.789Z');
@@ -29,7 +31,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   metrics = new Metrics();
-  audit = new AuditService(database.dataSource, { now: () => NOW }, metrics, TEST_KEYS);
+  audit = new AuditService(database.dataSource, { now: () => NOW }, metrics, TEST_KEYS, makeSeals());
   await database.sql('TRUNCATE audit_event, relying_party');
 });
 afterAll(() => database.close());
@@ -77,7 +79,11 @@ describe('an audit record', () => {
 
 describe('the user of a record', () => {
   const entry = { ...READ, rpId: 'a.example', userId: 'u-1' } as const;
-  const makeUser = (auditUid: string) => ({ ...entry, handle: randomBytes(32), auditUid, createdAt: NOW });
+  const users = new UserSeals(makeSeals(), new FakeAudit().refusals);
+  const makeUser = (auditUid: string) => {
+    const user = { rpId: 'a.example', userId: 'u-1', handle: randomBytes(32), auditUid, createdAt: NOW };
+    return { ...user, seal: users.seal(user) };
+  };
   const readNames = async () =>
     (await findEvents()).map(({ userId, event }) => [
       userId,
@@ -118,7 +124,17 @@ describe('the user of a record', () => {
     await database.sql('DELETE FROM user_handle');
     await INSERT_EVENT.run(database.dataSource, row.values);
     expect(await readNames()).toEqual([[auditUid, auditUid]]);
-    expect(await findUserIds(database.dataSource, [auditUid])).toEqual(new Map());
+    expect(await findUserIds(database.dataSource, [auditUid], users)).toEqual(new Map());
+  });
+
+  it('has a stand-in if something else has changed the row of the user, and nobody is shown as that user', async () => {
+    const auditUid = randomUUID();
+    await database.dataSource.manager.insert(UserHandleEntity, makeUser(randomUUID()));
+    await database.sql('UPDATE user_handle SET audit_uid = $1', [auditUid]);
+    await audit.record(null, verify);
+    const standIn = deriveStandIn(entry, NOW, TEST_KEYS);
+    expect(await readNames()).toEqual([[standIn, standIn]]);
+    expect(await findUserIds(database.dataSource, [auditUid], users)).toEqual(new Map());
   });
 });
 
@@ -192,7 +208,7 @@ describe('an event that is recorded later', () => {
         return rows;
       },
     };
-    const service = new AuditService(through as never, { now: () => NOW }, metrics, TEST_KEYS);
+    const service = new AuditService(through as never, { now: () => NOW }, metrics, TEST_KEYS, makeSeals());
     service.recordEventually({ ...READ, detail: 'first' });
     service.recordEventually({ ...READ, detail: 'second' });
     await until(async () => (await findEvents()).length === 2 && (await readCounts())[0]?.value === 2);

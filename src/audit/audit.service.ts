@@ -5,7 +5,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
-import { computeSeal } from '../seals/seals.js';
+import { Seals } from '../seals/seals.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
 import { type AuditRow, createAuditRow, INSERT_EVENT } from './audit-event.repository.js';
@@ -34,6 +34,7 @@ export class AuditService implements BeforeApplicationShutdown {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly metrics: Metrics,
     @Inject(SECRET_KEYS) private readonly keys: SecretKeys,
+    private readonly seals: Seals,
   ) {}
 
   /**
@@ -49,19 +50,17 @@ export class AuditService implements BeforeApplicationShutdown {
   ): AuditRow {
     const { rpId, userId } = entry;
     const named = userId === undefined ? undefined : (uid ?? deriveStandIn({ rpId, userId }, time, this.keys));
-    return createAuditRow(entry, context, time, named, (id, leafHash) =>
-      computeSeal(this.keys.seals[0], describeEvent(id, leafHash)),
-    );
+    return createAuditRow(entry, context, time, named, (id, leafHash) => this.seals.seal(describeEvent(id, leafHash)));
   }
 
   /**
    * Finds the pseudonym of an entry's user. Nothing locks the user: if the user is erased before the event is written, the
    * event has a pseudonym that nobody can resolve any more.
    *
-   * @returns null: the entry has no user, or a stranger
+   * @returns null: the entry has no user, or a stranger, or one whose row was changed by something other than this service
    */
   async findPseudonym({ rpId, userId }: AuditEntry, through: Queryable = this.dataSource): Promise<string | null> {
-    return userId === undefined ? null : findPseudonym(through, { rpId, userId });
+    return userId === undefined ? null : findPseudonym(through, { rpId, userId }, this.seals);
   }
 
   /** @returns the event's id */

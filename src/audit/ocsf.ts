@@ -19,6 +19,7 @@ const WITHOUT_ACTOR: ReadonlySet<number> = new Set([2004, 6002]);
 const OTHER = 99;
 const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'credential.tampered': 'A credential record fails its integrity check',
+  'user.tampered': 'The record of a user fails its integrity check',
   'approval.tampered': 'A request for an approval fails its integrity check',
   'relying-party.tampered': 'The record of a relying party fails its integrity check',
   'reconciliation.finding': 'A record contradicts the audit log',

@@ -31,9 +31,10 @@ describe('a pseudonym', () => {
 
 describe('the pseudonyms of a user id', () => {
   const parties = [
-    { rp_id: 'a.example', uid: '11111111-1111-4111-8111-111111111111' },
-    { rp_id: 'b.example', uid: null },
+    { rpId: 'a.example', handle: Buffer.of(1), auditUid: '11111111-1111-4111-8111-111111111111', seal: null },
+    { rpId: 'b.example', handle: null, auditUid: null, seal: null },
   ];
+  const users = { keepGenuine: <User>(_: unknown, user: User | null) => Promise.resolve(user ?? undefined) };
   const through = { query: () => Promise.resolve(parties as never) };
   const listAdaNames = (from: string, to: string) =>
     listPseudonyms(
@@ -41,12 +42,13 @@ describe('the pseudonyms of a user id', () => {
       { userId: 'ada', relyingParties: null },
       { from: Date.parse(from), to: Date.parse(to) },
       TEST_KEYS,
+      users,
     );
 
   it('are the random one of each relying party that has the user, and the derived ones of each month', async () => {
     const found = await listAdaNames('2025-12-31T23:59:59.999Z', '2026-02-01T00:00:00Z');
     expect(found.map(({ uid }) => uid)).toEqual([
-      parties[0]!.uid,
+      parties[0]!.auditUid,
       ...['2025-12-15', '2026-01-15', '2026-02-15'].map((day) => deriveStandIn(ADA, new Date(day), TEST_KEYS)),
       ...['2025-12-15', '2026-01-15', '2026-02-15'].map((day) =>
         deriveStandIn({ ...ADA, rpId: 'b.example' }, new Date(day), TEST_KEYS),

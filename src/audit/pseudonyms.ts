@@ -1,6 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { UUID } from '../http/validators.js';
 import type { SecretKeys } from '../config/secret-keys.js';
+import type { Seals } from '../seals/seals.js';
+import { isUserGenuine, type SealedUser } from './sealed-user.js';
+import type { UserSeals } from './user-seals.js';
 import { nameStatement, type Queryable } from '../database/named-statement.js';
 import { toFirstId } from './audit-event.repository.js';
 
@@ -31,20 +34,26 @@ function deriveStandInBy(key: Buffer, { rpId = '', userId }: Subject, time: Date
   return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
 }
 
-const FIND_PSEUDONYM = nameStatement<{ readonly uid: string }>(
-  'audit-pseudonym',
-  'SELECT audit_uid::text AS uid FROM user_handle WHERE rp_id = $1 AND user_id = $2',
+const USER_COLUMNS = 'h.rp_id AS "rpId", h.user_id AS "userId", handle, audit_uid AS "auditUid", h.seal';
+
+const FIND_USER = nameStatement<SealedUser>(
+  'audit-user',
+  `SELECT ${USER_COLUMNS} FROM user_handle h WHERE rp_id = $1 AND user_id = $2`,
 );
 
 /**
  * Finds the user's pseudonym in the audit log: `user_handle.audit_uid`, which is random and is deleted with the user.
  *
- * @returns null for a stranger
+ * @returns null for a stranger, and for a user whose row was changed by something other than this service
  */
-export async function findPseudonym(through: Queryable, { rpId, userId }: Subject): Promise<string | null> {
+export async function findPseudonym(
+  through: Queryable,
+  { rpId, userId }: Subject,
+  seals: Seals,
+): Promise<string | null> {
   if (rpId === undefined) return null;
-  const [user] = await FIND_PSEUDONYM.run(through, [rpId, userId]);
-  return user?.uid ?? null;
+  const [user] = await FIND_USER.run(through, [rpId, userId]);
+  return user && isUserGenuine(seals, user) ? user.auditUid : null;
 }
 
 /** The pseudonym of a user or the stand-in of a stranger, in events with ids in [since, until). */
@@ -68,24 +77,26 @@ export async function listPseudonyms(
   { userId, relyingParties }: { userId: string; relyingParties: readonly string[] | null },
   period: { readonly from: number; readonly to: number },
   keys: Pick<SecretKeys, 'auditSubjects'>,
+  users: Pick<UserSeals, 'keepGenuine'>,
 ): Promise<Pseudonym[]> {
-  const parties = await through.query<{ rp_id: string; uid: string | null }[]>(
-    `SELECT p.rp_id, h.audit_uid::text AS uid
+  const parties = await through.query<{ rpId: string; handle: Buffer | null; auditUid: string; seal: Buffer | null }[]>(
+    `SELECT p.rp_id AS "rpId", handle, audit_uid AS "auditUid", h.seal
        FROM relying_party p LEFT JOIN user_handle h ON h.rp_id = p.rp_id AND h.user_id = $1
       WHERE $2::text[] IS NULL OR p.rp_id = ANY ($2)`,
     [userId, relyingParties],
   );
   const months = listMonths(period);
-  return parties.flatMap(({ rp_id: rpId, uid }) => [
-    ...(uid === null ? [] : [{ uid, ...ALWAYS }]),
-    ...months.flatMap(([month, next]) =>
-      keys.auditSubjects.map((key) => ({
-        uid: deriveStandInBy(key, { rpId, userId }, month),
-        since: toFirstId(month.getTime()),
-        until: toFirstId(next.getTime()),
-      })),
-    ),
-  ]);
+  const names: Pseudonym[] = [];
+  for (const { rpId, handle, ...row } of parties) {
+    const user = handle && (await users.keepGenuine(null, { ...row, rpId, userId, handle }));
+    if (user) names.push({ uid: user.auditUid, ...ALWAYS });
+    for (const [month, next] of months) {
+      const period = { since: toFirstId(month.getTime()), until: toFirstId(next.getTime()) };
+      for (const key of keys.auditSubjects)
+        names.push({ uid: deriveStandInBy(key, { rpId, userId }, month), ...period });
+    }
+  }
+  return names;
 }
 
 /** Lists the months of a period, each with the month after it, in UTC. */
@@ -101,13 +112,21 @@ function listMonths({ from, to }: { readonly from: number; readonly to: number }
   }
 }
 
-/** Finds the user ids of pseudonyms. Erased users are missing from the result. */
-export async function findUserIds(through: Queryable, uids: readonly (string | null)[]): Promise<Map<string, string>> {
+/**
+ * Finds the user ids of pseudonyms. Erased users are missing from the result, and so are users whose row was changed by
+ * something other than this service.
+ */
+export async function findUserIds(
+  through: Queryable,
+  uids: readonly (string | null)[],
+  users: Pick<UserSeals, 'keepGenuine'>,
+): Promise<Map<string, string>> {
   const known = [...new Set(uids)].filter((uid) => uid !== null && UUID.test(uid));
   if (known.length === 0) return new Map();
-  const rows = await through.query<{ uid: string; user_id: string }[]>(
-    'SELECT audit_uid::text AS uid, user_id FROM user_handle WHERE audit_uid = ANY ($1::uuid[])',
+  const rows = await through.query<SealedUser[]>(
+    `SELECT ${USER_COLUMNS} FROM user_handle h WHERE audit_uid = ANY ($1::uuid[])`,
     [known],
   );
-  return new Map(rows.map((row) => [row.uid, row.user_id]));
+  const genuine = await Promise.all(rows.map((row) => users.keepGenuine(null, row)));
+  return new Map(genuine.flatMap((user) => (user ? [[user.auditUid, user.userId] as const] : [])));
 }

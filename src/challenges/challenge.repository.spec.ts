@@ -1,9 +1,10 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NOW, openHotPathDatabase, SEAL } from '../../test/support/ceremony-rows.js';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { StatementRace } from '../../test/support/statement-race.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
+import { makeNewUser } from '../../test/support/users.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import type { Queryable } from '../database/named-statement.js';
 import { UUID } from '../http/validators.js';
@@ -38,7 +39,7 @@ const makeAuthenticationInput = (userId: string, rpId = 'a.example') => ({
 const makeRegistrationInput = (userId: string, rpId = 'a.example') => ({
   rpId,
   userId,
-  newHandle: randomBytes(32),
+  newUser: makeNewUser(),
   now: NOW,
 });
 
@@ -66,7 +67,7 @@ describe('READ_FOR_AUTHENTICATION', () => {
     expect(await readForAuthentication('u-signs-in')).toEqual({
       n: 1,
       party_seal: SEAL,
-      uid: 'stand-in',
+      ...{ handle: null, audit_uid: null, user_seal: null },
       refusal_in_the_way: null,
       descriptors: [newest, used, oldest].map(describeCredential),
     });
@@ -111,13 +112,15 @@ describe('READ_FOR_REGISTRATION', () => {
       n: 1,
       party_seal: SEAL,
       handle: expect.any(Buffer),
-      uid: expect.stringMatching(UUID),
+      audit_uid: expect.stringMatching(UUID),
+      user_seal: expect.any(Buffer),
       descriptors: [newest, used, suspended, oldest].map(describeCredential),
     });
     expect(await users().findOneByOrFail({ userId: 'u-registers' })).toMatchObject({
       rpId: 'a.example',
       handle: read?.handle,
-      auditUid: read?.uid,
+      auditUid: read?.audit_uid,
+      seal: read?.user_seal,
       createdAt: NOW,
     });
   });
@@ -129,9 +132,9 @@ describe('READ_FOR_REGISTRATION', () => {
     );
     const input = makeRegistrationInput('u-once');
     const [first] = await READ_FOR_REGISTRATION.run(database.dataSource, [input]);
-    expect(first?.handle).toEqual(input.newHandle);
-    expect((await readForRegistration('u-once'))?.handle).toEqual(input.newHandle);
-    expect((await readForRegistration('u-once', 'c.example'))?.handle).not.toEqual(input.newHandle);
+    expect(first?.handle).toEqual(input.newUser.handle);
+    expect((await readForRegistration('u-once'))?.handle).toEqual(input.newUser.handle);
+    expect((await readForRegistration('u-once', 'c.example'))?.handle).not.toEqual(input.newUser.handle);
     expect(await users().countBy({ userId: 'u-once' })).toBe(2);
   });
 
@@ -150,10 +153,10 @@ describe('READ_FOR_REGISTRATION', () => {
     ];
     const results = await READ_FOR_REGISTRATION.run(database.dataSource, inputs);
     expect(results.map((result) => result?.handle)).toEqual([
-      inputs[0]!.newHandle,
+      inputs[0]!.newUser.handle,
       undefined,
       known,
-      inputs[3]!.newHandle,
+      inputs[3]!.newUser.handle,
     ]);
   });
 

@@ -21,6 +21,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
+import type { SealedUser } from '../audit/sealed-user.js';
 import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
 import { ASYNCHRONOUS } from '../database/named-statement.js';
@@ -58,8 +59,11 @@ export interface ReadForAuthenticationInput {
 interface ReadForAuthentication {
   /** The seal of the relying party, which says whose settings apply (RelyingPartyCopies). */
   readonly party_seal: Buffer | null;
-  /** The pseudonym or stand-in of the user in the audit log. */
-  readonly uid: string;
+  /** null: the relying party has no such user, like the two members below. */
+  readonly handle: Buffer | null;
+  /** The user's pseudonym in the audit log. */
+  readonly audit_uid: string | null;
+  readonly user_seal: Buffer | null;
   readonly descriptors: Descriptor[] | null;
   /** Id of the last of the refusals that block the user; null: the user is not blocked. */
   readonly refusal_in_the_way: string | null;
@@ -72,11 +76,11 @@ interface ReadForAuthentication {
 export const READ_FOR_AUTHENTICATION = createRowsStatement<ReadForAuthenticationInput, ReadForAuthentication>({
   name: 'challenge-read-authentication',
   text: `WITH asked AS MATERIALIZED (
-       SELECT given.*, policy, seal, coalesce(
-         (SELECT audit_uid::text FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id), stand_in) AS uid
-       FROM ${rowsSql('rp_id text, user_id text, stand_in text')} AS given JOIN relying_party USING (rp_id)
+       SELECT given.*, p.policy, p.seal AS party_seal, handle, audit_uid, u.seal AS user_seal, coalesce(audit_uid::text, stand_in) AS uid
+       FROM ${rowsSql('rp_id text, user_id text, stand_in text')} AS given JOIN relying_party p USING (rp_id)
+         LEFT JOIN user_handle u USING (rp_id, user_id)
        WHERE enabled)
-   SELECT ordinality::integer AS n, seal AS party_seal, uid,
+   SELECT ordinality::integer AS n, party_seal, handle, audit_uid, user_seal,
           ${blockingRefusalSql({ rpId: 'asked.rp_id', uid: 'asked.uid', limit: userLimitSql('refusalsPerHalfHour') }, 'asked.user_id', { rest: '$2::uuid', since: '$3::uuid', until: '$4::uuid' })} AS refusal_in_the_way,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status = 'active'")} AS descriptors
    FROM asked`,
@@ -87,8 +91,8 @@ export const READ_FOR_AUTHENTICATION = createRowsStatement<ReadForAuthentication
 export interface ReadForRegistrationInput {
   readonly rpId: string;
   readonly userId: string;
-  /** The handle that the user gets if this is the user's first registration. */
-  readonly newHandle: Buffer;
+  /** The handle, the pseudonym and the seal that the user gets if this is the user's first registration. */
+  readonly newUser: Pick<SealedUser, 'handle' | 'auditUid' | 'seal'>;
   readonly now: Date;
 }
 
@@ -97,7 +101,8 @@ interface ReadForRegistration {
   readonly party_seal: Buffer | null;
   readonly handle: Buffer;
   /** The user's pseudonym in the audit log. */
-  readonly uid: string;
+  readonly audit_uid: string;
+  readonly user_seal: Buffer | null;
   /** The user's passkeys that are not revoked. */
   readonly descriptors: Descriptor[] | null;
 }
@@ -110,27 +115,29 @@ export const READ_FOR_REGISTRATION = createRowsStatement<ReadForRegistrationInpu
   name: 'challenge-read-registration',
   text: `WITH ${ASYNCHRONOUS},
      asked AS MATERIALIZED (
-       SELECT given.*, seal
-       FROM asynchronous, ${rowsSql('rp_id text, user_id text, new_handle bytea, now timestamptz')} AS given
+       SELECT given.*, seal AS party_seal
+       FROM asynchronous, ${rowsSql('rp_id text, user_id text, new_handle bytea, new_uid uuid, new_seal bytea, now timestamptz')} AS given
          JOIN relying_party USING (rp_id)
        WHERE enabled),
      known AS MATERIALIZED (
-       SELECT ordinality, u.handle, u.audit_uid FROM asked JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id),
+       SELECT ordinality, u.handle, u.audit_uid, u.seal FROM asked JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id),
      made AS (
-       INSERT INTO user_handle (rp_id, user_id, handle, created_at)
-       SELECT rp_id, user_id, new_handle, now FROM asked
+       INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid, seal)
+       SELECT rp_id, user_id, new_handle, now, new_uid, new_seal FROM asked
        WHERE ordinality NOT IN (SELECT ordinality FROM known) ORDER BY rp_id, user_id
        ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-       RETURNING rp_id, user_id, handle, audit_uid)
-   SELECT asked.ordinality::integer AS n, seal AS party_seal, coalesce(known.handle, made.handle) AS handle,
-          coalesce(known.audit_uid, made.audit_uid)::text AS uid,
+       RETURNING rp_id, user_id, handle, audit_uid, seal)
+   SELECT asked.ordinality::integer AS n, party_seal, coalesce(known.handle, made.handle) AS handle,
+          coalesce(known.audit_uid, made.audit_uid) AS audit_uid, coalesce(known.seal, made.seal) AS user_seal,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status <> 'revoked'")} AS descriptors
    FROM asked LEFT JOIN known USING (ordinality)
      LEFT JOIN made ON made.rp_id = asked.rp_id AND made.user_id = asked.user_id`,
-  record: ({ rpId, userId, newHandle, now }) => ({
+  record: ({ rpId, userId, newUser: { handle, auditUid, seal }, now }) => ({
     rp_id: rpId,
     user_id: userId,
-    new_handle: toByteaText(newHandle),
+    new_handle: toByteaText(handle),
+    new_uid: auditUid,
+    new_seal: seal && toByteaText(seal),
     now,
   }),
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import {
   type CreationOptions,
@@ -7,6 +8,8 @@ import {
   type PublicKeyCredentialRequestOptionsJSON,
 } from '../webauthn/options.js';
 import { AuditService } from '../audit/audit.service.js';
+import type { SealedUser } from '../audit/sealed-user.js';
+import { UserSeals } from '../audit/user-seals.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { makeUuidv7, takeRandomBytes } from '../config/random.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
@@ -41,6 +44,7 @@ export class ChallengesService {
     private readonly counts: ChallengeCounts,
     private readonly decoyShapes: DecoyShapes,
     private readonly audit: AuditService,
+    private readonly users: UserSeals,
   ) {}
 
   /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited */
@@ -53,10 +57,12 @@ export class ChallengesService {
     const now = this.clock.now();
     // A request that the policy refuses writes nothing but its record.
     await this.demandPolicy(context, request, await this.getPolicy(rpId, request, now), 0, now);
-    const newHandle = takeRandomBytes(USER_HANDLE_BYTES);
-    const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newHandle, now });
+    const newUser = this.makeUser(rpId, user.id);
+    const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newUser, now });
     if (!read) return this.refuseUnknown(rpId);
-    const { handle, uid } = read;
+    const { handle, auditUid: uid } = await this.demandGenuine(context, {
+      ...{ rpId, userId: user.id, handle: read.handle, auditUid: read.audit_uid, seal: read.user_seal },
+    });
     const { name, policy } = await this.copies.getSealed(rpId, read.party_seal);
     const exclude = (read.descriptors ?? []).map(toDescriptor);
     await this.demandPolicy(context, request, policy, exclude.length, now);
@@ -117,12 +123,30 @@ export class ChallengesService {
     const read = await this.challenges.readForAuthentication.run({ rpId, userId, standIn, now });
     if (!read) return this.refuseUnknown(rpId);
     const { policy } = await this.copies.getSealed(rpId, read.party_seal);
-    const { uid, refusal_in_the_way: refusalInTheWay } = read;
+    const { handle, audit_uid: auditUid, user_seal: seal } = read;
+    const isUser = handle !== null && auditUid !== null;
+    const user = isUser && (await this.users.keepGenuine(context, { rpId, userId, handle, auditUid, seal }));
+    // A user whose row was changed is treated like a stranger, whose answers are all refused.
+    const refusalInTheWay = isUser && !user ? null : read.refusal_in_the_way;
+    const uid = user ? user.auditUid : standIn;
     const asked = { rpId, userId, uid, ceremony: 'authentication', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
-    const known = (read.descriptors ?? []).map(toDescriptor);
+    const known = isUser && !user ? [] : (read.descriptors ?? []).map(toDescriptor);
     const decoys = await this.makeDecoys(rpId, userId);
     return { policy, allow: known.length > 0 ? known : decoys };
+  }
+
+  /** Makes a user for the first registration: a random handle and a random pseudonym. */
+  private makeUser(rpId: string, userId: string): SealedUser {
+    const user = { rpId, userId, handle: takeRandomBytes(USER_HANDLE_BYTES), auditUid: randomUUID() };
+    return { ...user, seal: this.users.seal(user) };
+  }
+
+  /** @throws Problem unavailable: an operator has to repair the row first, so an earlier attempt fails, too */
+  private async demandGenuine(context: AuthorizedContext, user: SealedUser): Promise<SealedUser> {
+    const genuine = await this.users.keepGenuine(context, user);
+    if (genuine) return genuine;
+    throw new Problem('unavailable', { detail: 'the record of the user fails its integrity check', retryAfter: 60 });
   }
 
   /** Gets the policy, from a copy if it allows the request. Nobody is refused by settings of the past. */

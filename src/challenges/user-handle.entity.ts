@@ -17,9 +17,13 @@ export class UserHandleEntity {
   handle: Buffer;
 
   /** The user's pseudonym in the audit log. It is random, and erasing the user deletes it with this row. */
-  @Column('uuid', { name: 'audit_uid', default: () => 'gen_random_uuid()' })
+  @Column('uuid', { name: 'audit_uid' })
   auditUid: string;
 
   @Column({ type: 'timestamptz', name: 'created_at', precision: 3 })
   createdAt: Date;
+
+  /** See UserSeals. null: a version without seals stored the row. */
+  @Column('bytea', { nullable: true })
+  seal: Buffer | null;
 }

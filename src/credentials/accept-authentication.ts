@@ -3,6 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import { RiskSignals } from '../access/risk-signals.js';
 import { AuditService } from '../audit/audit.service.js';
+import type { SealedUser } from '../audit/sealed-user.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { type Challenge, describeChallenge } from '../challenges/challenge.js';
@@ -17,12 +18,12 @@ import { demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
-import type { LoadedAnswer } from './loaded-answer.repository.js';
 
 /** A challenge with what its answer is checked against. */
-export type AuthenticationCeremony = Challenge &
-  Pick<LoadedAnswer, 'handle' | 'audit_uid'> &
-  Pick<RelyingPartyEntity, 'origins' | 'policy'>;
+export type AuthenticationCeremony = Challenge & {
+  /** The owner of the credential; undefined: the row is missing, or was changed by something other than this service. */
+  readonly user: SealedUser | undefined;
+} & Pick<RelyingPartyEntity, 'origins' | 'policy'>;
 
 /** Each attempt that fails means that another use or change of the passkey has succeeded. */
 const MAX_ATTEMPTS = 10;
@@ -72,7 +73,7 @@ export class AcceptAuthentication {
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
   ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
-    const { purpose, policy, audit_uid: uid } = ceremony;
+    const { purpose, policy, user } = ceremony;
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
@@ -98,7 +99,7 @@ export class AcceptAuthentication {
           credential_version: grown ? version : undefined,
         },
       },
-      uid,
+      user?.auditUid,
       now,
     );
     const accepted = await this.answers.acceptAuthentication({

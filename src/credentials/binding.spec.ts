@@ -96,9 +96,7 @@ describe('the seal of a credential', () => {
 });
 
 describe('the seal of the version before', () => {
-  const between = makeBindings(
-    makeSeals(TEST_KEYS, { areSealsNew: true, areOldAccepted: true, isRetired: () => false }),
-  );
+  const between = makeBindings(makeSeals(TEST_KEYS, { areOldAccepted: true }));
   const sealFormer = (changed: Partial<CredentialEntity> = {}): CredentialEntity => {
     const row = makeCredentialRow({ version: 0, ...changed });
     const { rpId, id, userId, aaguid, backupEligible, status } = row;

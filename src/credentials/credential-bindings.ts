@@ -35,13 +35,13 @@ export class CredentialBindings {
    * True if the row is as the service wrote it. If it is not, the audit log records that before this returns. For a row
    * that fails again and again, the log counts the failures (docs/adr/0017-refusals-are-counted.md).
    */
-  async verifyRow(context: RequestContext, credential: CredentialEntity): Promise<boolean> {
+  async verifyRow(context: RequestContext | null, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
     this.failures += 1;
     const { rpId, id, userId, credentialId } = credential;
     this.logger.error({
       message: 'a credential record fails its integrity check',
-      requestId: context.requestId,
+      requestId: context?.requestId,
       rpId,
       id,
     });
@@ -66,7 +66,7 @@ export class CredentialBindings {
   }
 
   /** Keeps the rows that pass the integrity check. Each of the others is reported. */
-  async keepGenuine(context: RequestContext, credentials: CredentialEntity[]): Promise<CredentialEntity[]> {
+  async keepGenuine(context: RequestContext | null, credentials: CredentialEntity[]): Promise<CredentialEntity[]> {
     const held: CredentialEntity[] = [];
     for (const credential of credentials) if (await this.verifyRow(context, credential)) held.push(credential);
     return held;

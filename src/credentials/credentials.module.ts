@@ -58,5 +58,6 @@ import { VerifyCredential } from './verify-credential.js';
     UsersService,
     VerifyCredential,
   ],
+  exports: [CredentialBindings],
 })
 export class CredentialsModule {}

@@ -1,3 +1,4 @@
+import type { SealedUser } from '../audit/sealed-user.js';
 import type { Challenge } from '../challenges/challenge.js';
 import { createRowsStatement, rowsSql, toByteaText } from '../database/rows-statement.js';
 import type { CredentialEntity } from './credential.entity.js';
@@ -38,7 +39,9 @@ export interface LoadedAnswer {
   readonly handle: Buffer | null;
   /** The user's pseudonym in the audit log. */
   readonly audit_uid: string | null;
+  readonly user_seal: Buffer | null;
   readonly c_id: string | null;
+  readonly c_user_id: string | null;
 }
 
 const CREDENTIAL_MEMBERS = Object.entries(CREDENTIAL_COLUMNS).map(
@@ -54,6 +57,16 @@ export function readCredential(loaded: LoadedAnswer): CredentialEntity | undefin
   return credential as unknown as CredentialEntity;
 }
 
+/** The owner of the credential, or the user of the challenge if the relying party has no such credential; null: a stranger. */
+export function readUser(
+  { handle, audit_uid: auditUid, user_seal: seal, c_user_id: owner }: LoadedAnswer,
+  { rpId, userId: challenged }: LoadInput['challenge'],
+): SealedUser | null {
+  const userId = owner ?? challenged;
+  if (handle === null || auditUid === null || userId === undefined) return null;
+  return { rpId, userId, handle, auditUid, seal };
+}
+
 export interface LoadInput {
   readonly challenge: Pick<Challenge, 'rpId' | 'userId'>;
   /** Credential id in the answer. */
@@ -63,7 +76,7 @@ export interface LoadInput {
 /** No result: the relying party does not exist or is disabled. */
 export const LOAD = createRowsStatement<LoadInput, LoadedAnswer>({
   name: 'answer-load',
-  text: `SELECT a.ordinality::integer AS n, p.seal AS party_seal, h.handle, h.audit_uid,
+  text: `SELECT a.ordinality::integer AS n, p.seal AS party_seal, h.handle, h.audit_uid, h.seal AS user_seal,
           ${Object.values(CREDENTIAL_COLUMNS)
             .map((column) => `c.${column} AS c_${column}`)
             .join(', ')}

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type FindOptionsWhere, Repository } from 'typeorm';
+import { UserSeals } from '../audit/user-seals.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import type { Challenge } from '../challenges/challenge.js';
 import type { RequestContext } from '../http/request-context.js';
@@ -20,12 +21,13 @@ export class UnknownCredentialCheck {
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     @InjectRepository(UserHandleEntity) private readonly handles: Repository<UserHandleEntity>,
     private readonly bindings: CredentialBindings,
+    private readonly users: UserSeals,
   ) {}
 
   /**
    * True if it is certain that the relying party has no such credential. A row that something other than the service
    * changed may be this credential under another id, user or relying party. So every row of the user and every row with
-   * this credential id must pass the integrity check. Rows that fail are reported.
+   * this credential id must pass the integrity check, and so must the row of the user. Rows that fail are reported.
    */
   async isUnknown(context: RequestContext, challenge: Challenge, { id, response }: AnswerIds): Promise<boolean> {
     const { rpId, userId: challenged } = challenge;
@@ -37,6 +39,7 @@ export class UnknownCredentialCheck {
     if (typeof userHandle === 'string') {
       const handle = Buffer.from(userHandle, 'base64url');
       const user = await this.handles.findOneBy({ rpId, handle });
+      if (user && !(await this.users.keepGenuine(context, user))) return false;
       if (user) where.push({ rpId, userId: user.userId });
     }
     const rows = await this.credentials.find({ where });

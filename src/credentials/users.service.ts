@@ -5,6 +5,7 @@ import { ApprovalSubjects } from '../approvals/approval-subjects.js';
 import type { ApprovalEntity } from '../approvals/approval.entity.js';
 import { ApprovalsService } from '../approvals/approvals.service.js';
 import { AuditService } from '../audit/audit.service.js';
+import { UserSeals } from '../audit/user-seals.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { UserHandleRepository } from '../challenges/user-handle.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -30,6 +31,7 @@ export class UsersService implements OnModuleInit {
     private readonly users: UserHandleRepository,
     private readonly parties: RelyingPartiesService,
     private readonly bindings: CredentialBindings,
+    private readonly userSeals: UserSeals,
     private readonly audit: AuditService,
     private readonly approvals: ApprovalsService,
     private readonly subjects: ApprovalSubjects,
@@ -48,12 +50,12 @@ export class UsersService implements OnModuleInit {
    */
   async listSignals(context: AuthorizedContext, rpId: string, userId: string): Promise<UserSignals> {
     await this.parties.get(rpId);
-    const user = await this.handles.findOneBy({ rpId, userId });
-    if (!user) throw new Problem('not-found', { detail: 'the relying party has no such user' });
+    const row = await this.handles.findOneBy({ rpId, userId });
+    if (!row) throw new Problem('not-found', { detail: 'the relying party has no such user' });
     const rows = await this.credentials.find({ where: { rpId, userId }, order: { id: 'ASC' } });
-    if (!(await this.bindings.verifyRows(context, rows))) {
-      const detail =
-        'a credential record of the user fails its integrity check, so the list of passkeys to keep is unknown';
+    const user = await this.userSeals.keepGenuine(context, row);
+    if (!user || !(await this.bindings.verifyRows(context, rows))) {
+      const detail = 'a record of the user fails its integrity check, so the list of passkeys to keep is unknown';
       throw new Problem('unavailable', { detail, retryAfter: RETRY_SECONDS });
     }
     const accepted = rows.filter(({ status }) => status !== 'revoked');
@@ -72,6 +74,8 @@ export class UsersService implements OnModuleInit {
     await this.parties.get(rpId);
     return this.credentials.manager.transaction(async (manager) => {
       const user = await this.users.lock(manager, rpId, userId);
+      // Whoever asks for an erasure gets it, also of a row that something else changed.
+      await this.userSeals.keepGenuine(context, user);
       const action = user && this.subjects.describeErasure(user);
       const permission = 'passkeys:erase';
       const approval = action && (await this.approvals.request(manager, context, { permission, rpId, userId, action }));

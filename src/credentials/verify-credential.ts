@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type AuthenticationResponseJSON, verifyAuthentication } from '../webauthn/verify-authentication.js';
 import { RiskSignals } from '../access/risk-signals.js';
+import { UserSeals } from '../audit/user-seals.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ChallengeSeal } from '../challenges/challenge-seal.js';
 import type { Challenge } from '../challenges/challenge.js';
 import { AcceptAuthentication, type AuthenticationCeremony, demandActive } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
-import { readCredential } from './loaded-answer.repository.js';
+import { readCredential, readUser } from './loaded-answer.repository.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
@@ -32,6 +33,7 @@ export class VerifyCredential {
     private readonly answers: AnswerRepository,
     private readonly parties: RelyingPartyCopies,
     private readonly bindings: CredentialBindings,
+    private readonly users: UserSeals,
     private readonly authenticators: AuthenticatorsService,
     private readonly refused: RefusedAnswerRecorder,
     private readonly acceptance: AcceptAuthentication,
@@ -53,10 +55,10 @@ export class VerifyCredential {
       if (!loaded) throw new Problem('relying-party-denied');
       named = readCredential(loaded);
       // The challenge may be for another user than the owner of the credential, whose pseudonym was loaded.
-      if (!named || named.userId === (challenge.userId ?? named.userId)) uid = loaded.audit_uid;
+      const user = await this.users.keepGenuine(context, readUser(loaded, challenge));
+      if (!named || named.userId === (challenge.userId ?? named.userId)) uid = user?.auditUid ?? null;
       const { origins, policy } = await this.parties.getSealed(challenge.rpId, loaded.party_seal).catch(denyUnknown);
-      const { handle, audit_uid } = loaded;
-      const ceremony = { ...challenge, origins, policy, handle, audit_uid };
+      const ceremony = { ...challenge, origins, policy, user };
       const credential = await this.demandUsableCredential(context, ceremony, named, response);
       const { rpId, publicKey, backupEligible } = credential;
       const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
@@ -143,7 +145,7 @@ function demandAuthenticationCeremony(challenge: Challenge, purpose: string | un
  * @throws Refusal
  */
 function demandUser(
-  { userId: challenged, handle }: AuthenticationCeremony,
+  { userId: challenged, user }: AuthenticationCeremony,
   { userId }: CredentialEntity,
   userHandle: string | undefined,
 ): void {
@@ -158,6 +160,11 @@ function demandUser(
     'user-handle-mismatch',
     'neither the answer nor the challenge names a user, so the owner of the passkey cannot be checked',
   );
-  const matches = userHandle === undefined || userHandle === handle?.toString('base64url');
+  refuseUnless(
+    user !== undefined,
+    'user-handle-mismatch',
+    'the record of the passkey’s user is missing, or was changed by something other than this service',
+  );
+  const matches = userHandle === undefined || userHandle === user.handle.toString('base64url');
   refuseUnless(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
 }

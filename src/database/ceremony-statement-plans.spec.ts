@@ -12,6 +12,7 @@ import {
 import { CEREMONY_STATEMENTS } from '../../test/support/ceremony-statements.js';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { makeNewUser } from '../../test/support/users.js';
 import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from '../challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../challenges/user-limits.repository.js';
 import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, REFUSE } from '../credentials/answer.repository.js';
@@ -120,7 +121,7 @@ describe('a plan that was made while the tables were empty', () => {
 
   const asked = [
     captureRun(READ_FOR_AUTHENTICATION, { ...u5, standIn: 'stand-in', now: NOW }),
-    captureRun(READ_FOR_REGISTRATION, { ...u5, newHandle: Buffer.alloc(32), now: NOW }),
+    captureRun(READ_FOR_REGISTRATION, { ...u5, newUser: makeNewUser(), now: NOW }),
     captureRun(LOAD, { challenge: u5, credentialId }),
     captureRun(ACCEPT_AUTHENTICATION, makeAcceptInput({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
     captureRun(ACCEPT_REGISTRATION, makeRegistrationInput(makeCredentialRow(u5), Buffer.alloc(0))),

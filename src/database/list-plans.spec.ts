@@ -10,6 +10,7 @@ import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { makeLogSigners, SampleLog } from '../../test/support/sample-log.js';
 import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { UserSeals } from '../audit/user-seals.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit-log/audit-reader.js';
 import { KeyChanges } from '../audit-log/key-changes.js';
@@ -120,6 +121,7 @@ beforeAll(async () => {
     new LogRepository(dataSource),
     TEST_KEYS,
     clock,
+    new UserSeals(makeSeals(), refusals),
   );
   credentials = new CredentialsService(
     dataSource.getRepository(CredentialEntity),

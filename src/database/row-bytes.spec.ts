@@ -45,8 +45,9 @@ afterEach(() => database.close());
  */
 const load = (userId: string): Promise<unknown> =>
   database.sql(`
-    INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid)
-      SELECT 'login.example.com', ${userId}, sha256(('h' || i)::bytea), to_timestamp(1.7e9 + i * 30), md5('a' || i)::uuid
+    INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid, seal)
+      SELECT 'login.example.com', ${userId}, sha256(('h' || i)::bytea), to_timestamp(1.7e9 + i * 30), md5('a' || i)::uuid,
+          substring(sha256(('s' || i)::bytea) FOR 20)
         FROM generate_series(1, ${String(USERS)}) AS i;
     WITH model AS (
       SELECT * FROM (VALUES

@@ -11,6 +11,7 @@ import {
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { until } from '../../test/support/until.js';
+import { makeNewUser } from '../../test/support/users.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { ChallengeRepository } from '../challenges/challenge.repository.js';
 import type { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
@@ -305,7 +306,7 @@ describe('many rows at once', () => {
     const read = await challenges.readForRegistration.run({
       rpId: 'a.example',
       userId: 'u-limited',
-      newHandle: Buffer.alloc(32, 1),
+      newUser: makeNewUser(),
       now: NOW,
     });
     const accepted = await Promise.all(
@@ -323,8 +324,9 @@ describe('many rows at once', () => {
     const accepted = await Promise.all(
       repeat(20, async (n) => {
         const userId = `u-twin-${String(n)}`;
-        const newHandle = Buffer.alloc(32, n);
-        const read = await challenges.readForRegistration.run({ rpId: 'a.example', userId, newHandle, now: NOW });
+        const read = await challenges.readForRegistration.run({
+          ...{ rpId: 'a.example', userId, newUser: makeNewUser(), now: NOW },
+        });
         const credential = makeCredentialRow({ userId, credentialId });
         return answers.acceptRegistration(makeRegistrationInput(credential, read!.handle));
       }),
@@ -335,11 +337,11 @@ describe('many rows at once', () => {
 
   it('make the handle of a new user once', async () => {
     const read = await Promise.all(
-      repeat(20, (n) =>
+      repeat(20, () =>
         challenges.readForRegistration.run({
           rpId: 'a.example',
           userId: 'u-new',
-          newHandle: Buffer.alloc(32, n),
+          newUser: makeNewUser(),
           now: NOW,
         }),
       ),

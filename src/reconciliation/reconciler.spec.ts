@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { StoredLog } from '../../test/support/stored-log.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { PageRefresh } from './page-refresh.js';
+import type { EndedWalk, SealRefresh } from './seal-refresh.js';
 import { Reconciler } from './reconciler.js';
 import type { WalkedRows } from './walk-page.js';
 
@@ -14,11 +14,17 @@ Logger.overrideLogger(false);
 const CREDENTIALS = 1_250;
 
 /** Notes the rows that it gets. */
-class FakeRefresh implements PageRefresh {
+class FakeRefresh implements Pick<SealRefresh, 'refresh' | 'endWalk'> {
   readonly keys: string[] = [];
+  readonly ended: number[] = [];
 
-  refresh(_manager: EntityManager, rows: WalkedRows): Promise<void> {
+  refresh(_manager: EntityManager, rows: WalkedRows): Promise<number> {
     this.keys.push(...rows.keys);
+    return Promise.resolve(1);
+  }
+
+  endWalk(_manager: EntityManager, { oldSeals }: EndedWalk): Promise<void> {
+    this.ended.push(oldSeals);
     return Promise.resolve();
   }
 }
@@ -55,7 +61,7 @@ beforeEach(async () => {
 function startReplica(worker?: { number: number; of: number }): { reconciler: Reconciler; metrics: Metrics } {
   const { dataSource } = log.database;
   const metrics = new Metrics();
-  const reconciler = new Reconciler(dataSource, log.clock, log.replica.audit, metrics, refresh, {
+  const reconciler = new Reconciler(dataSource, log.clock, log.replica.audit, metrics, refresh as never, {
     ...(worker && { worker: { ...worker, replaces: undefined } }),
   });
   log.clock.advance(60);

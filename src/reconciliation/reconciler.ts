@@ -7,7 +7,6 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { describeFinding, type Finding, FINDINGS } from './judge-rows.js';
-import { PageRefresh } from './page-refresh.js';
 import {
   type FindingCounts,
   type Progress,
@@ -15,6 +14,7 @@ import {
   storeProgress,
   takeWalk,
 } from './reconciliation.repository.js';
+import { SealRefresh } from './seal-refresh.js';
 import { BEGINNING, type WalkedPage, walkPage } from './walk-page.js';
 
 /** Requests come first: a process that has just started waits before its first page. */
@@ -57,7 +57,7 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
-    private readonly refresh: PageRefresh,
+    private readonly seals: SealRefresh,
     @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
   ) {
     this.isActive = worker === undefined || worker.number === 1;
@@ -115,8 +115,10 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
       const began = performance.now();
       const page = await walkPage(manager, progress.place);
       for (const finding of page.unreported) await this.report(manager, finding);
-      if (page.rows) await this.refresh.refresh(manager, page.rows);
-      this.latest = this.advance(progress, page, performance.now() - began);
+      const old = page.rows ? await this.seals.refresh(manager, page.rows) : 0;
+      const walked = { ...progress, oldSeals: progress.oldSeals + old };
+      if (!page.next && progress.beganAt) await this.seals.endWalk(manager, { ...walked, beganAt: progress.beganAt });
+      this.latest = this.advance(walked, page, performance.now() - began);
       await storeProgress(manager, this.latest);
       this.metrics.reconciledRows.inc({ phase: progress.place.phase }, page.walked);
     });
@@ -129,7 +131,8 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
     const dueAt = new Date(now.getTime() + Math.max(PAGE_MS, REST * tookMs));
     if (next) return { ...progress, place: next, beganAt, found, dueAt };
     const nextWalk = new Date(Math.max(dueAt.getTime(), Math.min(beganAt.getTime(), now.getTime()) + WALK_MS));
-    return { place: BEGINNING, beganAt: null, found: {}, dueAt: nextWalk, completedAt: now, findings: found };
+    const ended = { completedAt: now, findings: found };
+    return { place: BEGINNING, beganAt: null, found: {}, oldSeals: 0, dueAt: nextWalk, ...ended };
   }
 
   private async report(manager: EntityManager, finding: Finding): Promise<void> {

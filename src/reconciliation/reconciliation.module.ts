@@ -9,13 +9,15 @@
  * 2. walk-page.ts reads a page: rows of a table with the events about them, or events whose rows are missing
  *    (held-pages.repository.ts).
  * 3. row-history.ts adds up what the events say about a row, and judge-rows.ts compares it with the row.
- * 4. page-refresh.ts gets each page of rows.
+ * 4. seal-refresh.ts verifies the seals of each page of rows, and seals rows again whose seal is old.
  *
  * commands/reconcile.ts does the whole walk at once, also with events that have left the database.
  */
 import { Module } from '@nestjs/common';
-import { PageRefresh } from './page-refresh.js';
+import { CredentialsModule } from '../credentials/credentials.module.js';
+import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { Reconciler } from './reconciler.js';
+import { SealRefresh } from './seal-refresh.js';
 
-@Module({ providers: [Reconciler, PageRefresh] })
+@Module({ imports: [CredentialsModule, RelyingPartiesModule], providers: [Reconciler, SealRefresh] })
 export class ReconciliationModule {}

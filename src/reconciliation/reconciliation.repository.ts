@@ -13,6 +13,8 @@ export interface Progress {
   readonly beganAt: Date | null;
   /** The findings of the present walk so far. */
   readonly found: FindingCounts;
+  /** The rows so far whose seal was old when the present walk came to them. */
+  readonly oldSeals: number;
   /** The time of the next page. */
   readonly dueAt: Date;
   /** When the last whole walk ended; null before the end of the first. */
@@ -26,12 +28,13 @@ interface ProgressRow {
   readonly after: string | null;
   readonly began_at: Date | number | null;
   readonly found: FindingCounts | null;
+  readonly old_seals: number;
   readonly due_at: Date | number;
   readonly completed_at: Date | number | null;
   readonly findings: FindingCounts | null;
 }
 
-const COLUMNS = 'phase, after, began_at, found, due_at, completed_at, findings';
+const COLUMNS = 'phase, after, began_at, found, old_seals, due_at, completed_at, findings';
 const READ = nameStatement<ProgressRow>('reconciliation-read', `SELECT ${COLUMNS} FROM reconciliation`);
 /** The replica that locks the row walks a page. A role that only reads cannot lock it. */
 const TAKE_TURN = nameStatement<ProgressRow>(
@@ -40,7 +43,7 @@ const TAKE_TURN = nameStatement<ProgressRow>(
 );
 const STORE = nameStatement(
   'reconciliation-store',
-  `UPDATE reconciliation SET phase = $1, after = $2, began_at = $3, found = $4, due_at = $5, completed_at = $6, findings = $7`,
+  `UPDATE reconciliation SET phase = $1, after = $2, began_at = $3, found = $4, due_at = $5, completed_at = $6, findings = $7, old_seals = $8`,
 );
 
 export async function readProgress(through: Queryable): Promise<Progress> {
@@ -54,8 +57,8 @@ export async function takeWalk(manager: EntityManager): Promise<Progress | undef
 }
 
 export async function storeProgress(manager: EntityManager, progress: Progress): Promise<void> {
-  const { place, beganAt, found, dueAt, completedAt, findings } = progress;
-  await STORE.run(manager, [place.phase, place.after, beganAt, found, dueAt, completedAt, findings]);
+  const { place, beganAt, found, dueAt, completedAt, findings, oldSeals } = progress;
+  await STORE.run(manager, [place.phase, place.after, beganAt, found, dueAt, completedAt, findings, oldSeals]);
 }
 
 /** SQL may have stored a time without a value, such as `infinity`, or no object. Then the walk goes on as if nothing were there. */
@@ -65,6 +68,7 @@ function toProgress(row: ProgressRow): Progress {
     place: isPlace(place) ? place : BEGINNING,
     beganAt: toTime(row.began_at),
     found: row.found ?? {},
+    oldSeals: row.old_seals,
     dueAt: toTime(row.due_at) ?? new Date(0),
     completedAt: toTime(row.completed_at),
     findings: row.findings ?? {},

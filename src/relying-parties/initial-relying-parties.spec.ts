@@ -22,7 +22,7 @@ beforeAll(async () => {
   database = await openTestDataSource();
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
   const clock = { now: () => new Date() };
-  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
+  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS, makeSeals());
   const seals = new RelyingPartySeals(makeSeals(), new FakeAudit().refusals);
   parties = new RelyingPartiesService(getParties(), clock, audit, new FakeApprovals().service, seals);
 });

@@ -33,6 +33,6 @@ import { RelyingPartyEntity } from './relying-party.entity.js';
     RelyingPartyAdoption,
     InitialRelyingParties,
   ],
-  exports: [RelyingPartiesService, RelyingPartyCopies],
+  exports: [RelyingPartiesService, RelyingPartyCopies, RelyingPartySeals],
 })
 export class RelyingPartiesModule {}

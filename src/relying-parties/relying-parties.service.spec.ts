@@ -28,7 +28,7 @@ beforeEach(async () => {
   now = NOW;
   const clock = { now: () => now };
   seals = new RelyingPartySeals(makeSeals(), new FakeAudit().refusals);
-  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
+  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS, makeSeals());
   parties = new RelyingPartiesService(
     database.dataSource.getRepository(RelyingPartyEntity),
     clock,

@@ -31,7 +31,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await database.sql('TRUNCATE relying_party, key_check_value, audit_event');
   recorded = new FakeAudit(clock);
-  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
+  const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS, makeSeals());
   const seals = new RelyingPartySeals(makeSeals(), recorded.refusals);
   parties = new RelyingPartiesService(
     database.dataSource.getRepository(RelyingPartyEntity),
@@ -118,7 +118,7 @@ describe('the copy of a relying party', () => {
 
 describe('the first start of a version with seals', () => {
   const adopt = (): Promise<void> => {
-    const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS);
+    const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS, makeSeals());
     const seals = new RelyingPartySeals(makeSeals(), recorded.refusals);
     return new RelyingPartyAdoption(database.dataSource, TEST_KEYS, seals, audit).onModuleInit();
   };

@@ -33,6 +33,11 @@ export class RelyingPartySeals {
     return this.seals.isGenuine(describeRow(stored), stored.party.seal);
   }
 
+  /** True if the row should be sealed again. */
+  isOld({ seal }: Pick<RelyingPartyEntity, 'seal'>): boolean {
+    return this.seals.isOld(seal);
+  }
+
   /** Keeps the relying parties that are as the service wrote them. The audit log records each of the others first. */
   async keepGenuine(stored: readonly StoredRelyingParty[]): Promise<RelyingPartyEntity[]> {
     const genuine: RelyingPartyEntity[] = [];

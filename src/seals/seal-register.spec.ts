@@ -71,6 +71,7 @@ describe('the seals of the version before', () => {
     now = new Date(NOW.getTime() + 1_000);
     expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, true]);
     await register.endOld();
+    await register.refresh();
     expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, false]);
   });
 

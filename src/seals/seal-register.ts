@@ -8,7 +8,7 @@ import { computeCheckValue, computeFormerCheckValue } from './check-value.js';
 type Phase = 'new' | 'only-new';
 
 interface Registered {
-  readonly keys: readonly { readonly id: string; readonly check_value: Buffer; readonly retired: boolean }[];
+  readonly keys: readonly { readonly id: string; readonly check_value: Buffer; readonly retired_at: Date | null }[];
   readonly phases: Partial<Record<Phase, Date>>;
 }
 
@@ -42,7 +42,7 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     keys: Pick<SecretKeys, 'seals'>,
   ): Promise<SealRegister> {
     const registered = await readRegistered(dataSource);
-    demandKeys(registered, keys);
+    demandKeys(registered, keys, clock.now());
     if (registered.keys.length === 0) await demandFormerKey(dataSource, keys);
     return new SealRegister(dataSource, clock, registered);
   }
@@ -59,7 +59,13 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
 
   /** True if no seal of the key counts any more. */
   isRetired(keyId: string): boolean {
-    return this.registered.keys.some(({ id, retired }) => retired && id === keyId);
+    const retiredAt = this.findRetirement(keyId);
+    return retiredAt !== null && retiredAt <= this.clock.now();
+  }
+
+  /** True if the key makes no seal any more, because it is retired or soon will be. */
+  isRetiring(keyId: string): boolean {
+    return this.findRetirement(keyId) !== null;
   }
 
   onApplicationBootstrap(): void {
@@ -77,17 +83,25 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     await this.running;
   }
 
-  /** Ends the old seals, for all replicas. */
-  async endOld(): Promise<void> {
-    await this.dataSource.query(
+  /** When the new seals begin, or began; undefined: never. */
+  get newSince(): Date | undefined {
+    return this.registered.phases.new;
+  }
+
+  /** Ends the old seals, for all replicas. It counts at the next look. */
+  async endOld(through: Pick<DataSource, 'query'> = this.dataSource): Promise<void> {
+    await through.query(
       `INSERT INTO seal_phase (phase, since) VALUES ('only-new', $1) ON CONFLICT (phase) DO NOTHING`,
       [this.clock.now()],
     );
-    await this.refresh();
   }
 
   async refresh(): Promise<void> {
     this.registered = await readRegistered(this.dataSource);
+  }
+
+  private findRetirement(keyId: string): Date | null {
+    return this.registered.keys.find(({ id }) => id === keyId)?.retired_at ?? null;
   }
 
   private hasBegun(phase: Phase): boolean {
@@ -97,15 +111,14 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
 }
 
 async function readRegistered(through: Pick<DataSource, 'query'>): Promise<Registered> {
-  const keys = await through.query<Registered['keys']>(
-    'SELECT id, check_value, retired_at IS NOT NULL AS retired FROM seal_key',
-  );
+  const keys = await through.query<Registered['keys']>('SELECT id, check_value, retired_at FROM seal_key');
   const phases = await through.query<{ phase: Phase; since: Date }[]>('SELECT phase, since FROM seal_phase');
   return { keys, phases: Object.fromEntries(phases.map(({ phase, since }) => [phase, since])) };
 }
 
-function demandKeys({ keys }: Registered, { seals }: Pick<SecretKeys, 'seals'>): void {
-  for (const { id, check_value, retired } of keys) {
+function demandKeys({ keys }: Registered, { seals }: Pick<SecretKeys, 'seals'>, now: Date): void {
+  for (const { id, check_value, retired_at: retiredAt } of keys) {
+    const retired = retiredAt !== null && retiredAt <= now;
     const key = seals.find((each) => each.id === id);
     if (retired || (key && computeCheckValue(key).equals(check_value))) continue;
     throw new ConfigError([

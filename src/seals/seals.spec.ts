@@ -11,9 +11,8 @@ const FORMER: SealedRow = {
   ...ROW,
   former: ({ credential }) => createHmac('sha256', credential).update('row').digest(),
 };
-const NONE_RETIRED = (): boolean => false;
-const BEFORE = { areSealsNew: false, areOldAccepted: true, isRetired: NONE_RETIRED };
-const BETWEEN = { areSealsNew: true, areOldAccepted: true, isRetired: NONE_RETIRED };
+const BEFORE = { areSealsNew: false, areOldAccepted: true };
+const BETWEEN = { areSealsNew: true, areOldAccepted: true };
 
 describe('a seal', () => {
   const seals = makeSeals();
@@ -82,6 +81,14 @@ describe('a set of keys', () => {
     expect(seals.isGenuine(ROW, makeSeals(makeSealKeys(1)).seal(ROW))).toBe(false);
     expect(seals.isGenuine(FORMER, makeSeals(makeSealKeys(1), BEFORE).seal(FORMER))).toBe(false);
     expect(seals.isGenuine(ROW, seals.seal(ROW))).toBe(true);
+  });
+
+  it('seals no more with a key that will be retired, and still verifies what it sealed', () => {
+    const keys = makeSealKeys(1, 2);
+    const former = makeSeals(makeSealKeys(1)).seal(ROW);
+    const seals = makeSeals(keys, { isRetiring: (id) => id === keys.seals[0].id });
+    expect(seals.seal(ROW)).toEqual(makeSeals(makeSealKeys(2)).seal(ROW));
+    expect([seals.isGenuine(ROW, former), seals.isOld(former)]).toEqual([true, true]);
   });
 });
 

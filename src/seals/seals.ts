@@ -11,6 +11,8 @@ export interface SealedRow {
   readonly parts: readonly unknown[];
   /** Computes the seal of the version before; undefined if that version sealed no such rows. */
   readonly former?: (keys: SealKey['former']) => Buffer;
+  /** True if the version before stored such rows without a seal. */
+  readonly wasUnsealed?: boolean;
 }
 
 const KEY_ID_BYTES = 4;
@@ -31,14 +33,15 @@ export class Seals {
 
   constructor(
     @Inject(SECRET_KEYS) { seals }: Pick<SecretKeys, 'seals'>,
-    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew' | 'areOldAccepted' | 'isRetired'>,
+    @Inject(SealRegister)
+    private readonly register: Pick<SealRegister, 'areSealsNew' | 'areOldAccepted' | 'isRetired' | 'isRetiring'>,
   ) {
     this.keys = seals;
   }
 
   /** Seals a row with the first key. */
   seal(row: SealedRow): Buffer {
-    const [key] = this.keys;
+    const key = this.first;
     return row.former && !this.register.areSealsNew ? row.former(key.former) : computeSeal(key, row);
   }
 
@@ -48,8 +51,9 @@ export class Seals {
       const key = this.findKey(seal);
       return key !== undefined && timingSafeEqual(computeSeal(key, row), seal);
     }
-    const { former } = row;
-    if (!seal || !former || !this.register.areOldAccepted) return false;
+    const { former, wasUnsealed = false } = row;
+    if (!this.register.areOldAccepted) return false;
+    if (!seal || !former) return !seal && wasUnsealed;
     return this.keys.some((key) => {
       if (this.register.isRetired(key.id)) return false;
       const computed = former(key.former);
@@ -59,8 +63,13 @@ export class Seals {
 
   /** True if the first key should seal the row again: another key has sealed it, or the version before. */
   isOld(seal: Buffer | null): boolean {
-    const isNew = seal?.length === SEAL_BYTES && this.findKey(seal) === this.keys[0];
+    const isNew = seal?.length === SEAL_BYTES && this.findKey(seal) === this.first;
     return this.register.areSealsNew && !isNew;
+  }
+
+  /** The key that seals: the first that is not about to be retired. */
+  private get first(): SealKey {
+    return this.keys.find(({ id }) => !this.register.isRetiring(id)) ?? this.keys[0];
   }
 
   private findKey(seal: Buffer): SealKey | undefined {

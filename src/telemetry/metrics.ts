@@ -169,6 +169,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly resealedRows = new Counter({
+    name: 'passkey_resealed_rows_total',
+    help: 'Rows with an old seal that the walk has come to, by table',
+    labelNames: ['table'],
+    registers: [this.registry],
+  });
+
   readonly reconciliationFindings = new Gauge({
     name: 'passkey_reconciliation_findings',
     help: 'Rows that contradict the audit log in this way, by the last whole walk or the present one',

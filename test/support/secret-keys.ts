@@ -1,4 +1,5 @@
 import { deriveSealKey, type SecretKeys } from '../../src/config/secret-keys.js';
+import type { SealRegister } from '../../src/seals/seal-register.js';
 import { Seals } from '../../src/seals/seals.js';
 
 export const TEST_KEYS: SecretKeys = {
@@ -14,9 +15,7 @@ export function makeSealKeys(...fills: readonly [number, ...number[]]): Pick<Sec
 }
 
 /** Seals of the test's keys; new ones only, or those that a register says. */
-export function makeSeals(
-  keys: Pick<SecretKeys, 'seals'> = TEST_KEYS,
-  register = { areSealsNew: true, areOldAccepted: false, isRetired: (_id: string) => false },
-): Seals {
-  return new Seals(keys, register);
+export function makeSeals(keys: Pick<SecretKeys, 'seals'> = TEST_KEYS, register: Partial<SealRegister> = {}): Seals {
+  const usual = { areSealsNew: true, areOldAccepted: false, isRetired: () => false, isRetiring: () => false };
+  return new Seals(keys, { ...usual, ...register });
 }

@@ -51,7 +51,7 @@ export class LogReplica {
     register = { areSealsNew: true },
     memory = new LogMemory(),
   ) {
-    this.audit = new AuditService(dataSource, clock, this.metrics, { ...TEST_KEYS, ...secrets });
+    this.audit = new AuditService(dataSource, clock, this.metrics, { ...TEST_KEYS, ...secrets }, makeSeals(secrets));
     this.storage = new LogRepository(dataSource);
     this.trusted = new TrustedLog(keys, this.storage, memory);
     this.pending = new PendingEventsRepository(dataSource);

@@ -1,0 +1,124 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { makeCredentialRow } from '../test/support/credential-rows.js';
+import { makeSealKeys, makeSeals } from '../test/support/secret-keys.js';
+import { openTestDataSource, type TestDataSource } from '../test/support/test-data-source.js';
+import { AuditEventEntity } from '../src/audit/audit-event.entity.js';
+import { CredentialEntity } from '../src/credentials/credential.entity.js';
+import { describeRow } from '../src/credentials/credential-bindings.js';
+import { addKey, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
+import { formatKeys, listKeys } from './keys/key-table.js';
+import { retire } from './keys/retire.js';
+
+describe('the file of keys', () => {
+  let directory: string;
+  let file: string;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'passkey-keys-'));
+    file = join(directory, 'binding.keys');
+  });
+  beforeEach(() => {
+    writeFileSync(file, `${Buffer.alloc(32, 1).toString('base64')}\n`);
+    chmodSync(file, 0o440);
+  });
+  afterAll(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  it('gets a new key at the end, where it seals nothing yet, and keeps its mode', () => {
+    const [old] = listKeyIds(file);
+    const added = addKey(file);
+    expect(listKeyIds(file)).toEqual([old, added]);
+    expect(statSync(file).mode & 0o777).toBe(0o440);
+    expect(addKey(file)).not.toBe(added);
+  });
+
+  it('has the key first that is to seal, and loses one', () => {
+    const [old, added] = [listKeyIds(file)[0]!, addKey(file)];
+    moveKeyFirst(file, added);
+    expect(listKeyIds(file)).toEqual([added, old]);
+    removeKey(file, old);
+    expect(listKeyIds(file)).toEqual([added]);
+  });
+
+  it('has at most eight keys', () => {
+    for (let count = 1; count < 8; count += 1) addKey(file);
+    const before = readFileSync(file, 'utf8');
+    expect(() => addKey(file)).toThrow('The file has 8 keys: retire and remove one.');
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
+  it('is left alone when it does not have the key', () => {
+    expect(() => {
+      moveKeyFirst(file, '00000000');
+    }).toThrow('has no key 00000000');
+    expect(() => {
+      removeKey(file, '00000000');
+    }).toThrow('has no key 00000000');
+  });
+});
+
+describe('the keys in the database', () => {
+  const keys = makeSealKeys(1, 2);
+  const [OLD, NEW] = keys.seals.map(({ id }) => id) as [string, string];
+  let database: TestDataSource;
+  beforeAll(async () => {
+    database = await openTestDataSource();
+  });
+  beforeEach(async () => {
+    await database.sql('TRUNCATE seal_key, credential, audit_event, audit_pending');
+    for (const id of [OLD, NEW]) await database.sql(`INSERT INTO seal_key VALUES ($1, '\\x00', now(), now())`, [id]);
+  });
+  afterAll(() => database.close());
+
+  const insertSealedBy = async (fill: number): Promise<void> => {
+    const row = makeCredentialRow();
+    const bindingMac = makeSeals(makeSealKeys(fill)).seal(describeRow(row));
+    await database.dataSource.manager.insert(CredentialEntity, Object.assign(row, { bindingMac }));
+  };
+  const readRetired = async (): Promise<string[]> =>
+    (await listKeys(database.dataSource)).filter(({ retiredAt }) => retiredAt).map(({ id }) => id!);
+  const retireOld = (wait: () => Promise<unknown> = () => Promise.resolve()): Promise<void> =>
+    retire(database.dataSource, OLD, wait);
+
+  it('are shown with their place in the file and the rows that they sealed', async () => {
+    await insertSealedBy(1);
+    await insertSealedBy(2);
+    await insertSealedBy(2);
+    await database.dataSource.manager.insert(CredentialEntity, makeCredentialRow({ bindingMac: Buffer.alloc(32) }));
+    const lines = formatKeys([NEW], await listKeys(database.dataSource))
+      .split('\n')
+      .map((line) => line.split(/ {2,}/));
+    expect(lines).toEqual([
+      ['key', 'place', 'credential', 'user_handle', 'relying_party', 'approval'],
+      [NEW, 'seals', '2', '0', '0', '0'],
+      [OLD, 'missing in the file', '1', '0', '0', '0'],
+      ['none', 'the version before', '1', '0', '0', '0'],
+    ]);
+  });
+
+  it('lose one that no row needs, once no replica seals with it any more, and the log has that', async () => {
+    let retiring: string[] = [];
+    await retireOld(async () => {
+      retiring = await readRetired();
+    });
+    expect(retiring).toEqual([OLD]);
+    expect(await readRetired()).toEqual([OLD]);
+    const events = await database.dataSource.getRepository(AuditEventEntity).find();
+    expect(events.map(({ type, event }) => [type, event.includes(OLD)])).toEqual([['seal-key.retire', true]]);
+  });
+
+  it('keep one that a row needs', async () => {
+    await insertSealedBy(1);
+    await expect(retireOld()).rejects.toThrow(`The key ${OLD} cannot be retired: it has sealed rows (1 × credential).`);
+    expect(await readRetired()).toEqual([]);
+  });
+
+  it('keep one with which a replica seals a row at the last moment', async () => {
+    await expect(retireOld(() => insertSealedBy(1))).rejects.toThrow('cannot be retired');
+    expect(await readRetired()).toEqual([]);
+    expect(await database.sql('SELECT FROM audit_event')).toEqual([]);
+  });
+});

@@ -1,0 +1,104 @@
+/**
+ * Shows and replaces the keys that seal rows. `--help` describes the arguments. keys/key-file.ts changes the file of the
+ * keys, keys/key-table.ts reads from the database how many rows each key has sealed, and keys/retire.ts retires one.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
+import { createCommandOptions } from '../src/database/data-source.js';
+import { EXIT, type Program, ProgressLine, readArguments, reportUsage, UsageError } from './command-line.js';
+import { addKey, KeyFileError, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
+import { formatKeys, listKeys } from './keys/key-table.js';
+import { retire, STOP_MS } from './keys/retire.js';
+
+const ACTIONS = ['status', 'add', 'rotate', 'retire', 'remove'] as const;
+
+const PROGRAM = {
+  command: 'npm run keys --',
+  imageCommand: 'node dist/commands/keys.js',
+  usage: ['status', 'add', 'rotate ID', 'retire ID', 'remove ID'],
+  about:
+    'Shows and replaces the keys that seal rows, those of PASSKEY_BINDING_KEY_FILE. To replace a key: "add", and restart every replica; "rotate", and restart every replica; wait until "status" shows no row under the old key; "retire" it, then "remove" its line. The runbook has the whole procedure.',
+  operands: {
+    status: 'Shows each key, its place in the file, and the rows that it has sealed. Reads every row.',
+    add: 'Adds a new random key at the end of the file. A service with the file accepts its seals, and makes none.',
+    'rotate ID': 'Moves the key to the first line, so that it seals.',
+    'retire ID':
+      'Makes the seals of a key count no longer. It is refused while a row needs the key. Takes two minutes.',
+    'remove ID': 'Removes the line of a retired key from the file.',
+  },
+  maxOperands: 2,
+  options: {},
+  environment: {
+    DATABASE_URL: 'The database, with the role that owns its schema: for status, retire and remove.',
+    PASSKEY_DATABASE_PASSWORD_FILE: 'The file of the password, for a URL without one.',
+    PASSKEY_BINDING_KEY_FILE: 'The file of the keys, one a line.',
+  },
+  examples: ['status', 'add', 'retire 3fa29b1c'],
+  exitCodes: {
+    [EXIT.done]: 'Done.',
+    [EXIT.failed]: 'A row still needs the key, or the key cannot be used so. Nothing was changed.',
+    [EXIT.couldNotRun]: 'The arguments or the environment are wrong, or the file or the database could not be read.',
+  },
+} as const satisfies Program;
+
+const progress = new ProgressLine();
+const { operands } = readArguments(PROGRAM);
+try {
+  await run(operands);
+} catch (error) {
+  progress.clear();
+  if (error instanceof UsageError) reportUsage(PROGRAM, error.message);
+  else console.error((error as Error).message);
+  process.exitCode = error instanceof KeyFileError ? EXIT.failed : EXIT.couldNotRun;
+}
+
+async function run([action, id, surplus]: readonly string[]): Promise<void> {
+  const file = process.env['PASSKEY_BINDING_KEY_FILE'];
+  if (!ACTIONS.some((known) => known === action) || surplus !== undefined) {
+    throw new UsageError(`Give one of ${ACTIONS.join(', ')}.`);
+  }
+  const isAboutOne = action === 'rotate' || action === 'retire' || action === 'remove';
+  if (isAboutOne && !/^[0-9a-f]{8}$/.test(id ?? '')) {
+    throw new UsageError(`Give the id of the key, 8 hexadecimal digits, after ${action}.`);
+  }
+  if (!isAboutOne && id !== undefined) throw new UsageError(`'${id}' is one argument too many.`);
+  if (!file) throw new UsageError('PASSKEY_BINDING_KEY_FILE is not set: name the file of the keys.');
+  if (action === 'add') {
+    console.log(`Added the key ${addKey(file)}. Restart every replica with the file; then "rotate" lets the key seal.`);
+  } else if (action === 'rotate') {
+    moveKeyFirst(file, id!);
+    console.log(`The key ${id!} is the first. Restart every replica with the file; then rows are sealed again.`);
+  } else await runWithDatabase((dataSource) => runAction(dataSource, file, action!, id ?? ''));
+}
+
+async function runWithDatabase(work: (dataSource: DataSource) => Promise<void>): Promise<void> {
+  const url = process.env['DATABASE_URL'];
+  if (!url) throw new UsageError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
+  const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
+  const dataSource = await new DataSource(createCommandOptions(url, passwordFile)).initialize();
+  try {
+    await work(dataSource);
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+async function runAction(dataSource: DataSource, file: string, action: string, id: string): Promise<void> {
+  const ids = listKeyIds(file);
+  if (action === 'status') {
+    console.log(formatKeys(ids, await listKeys(dataSource)));
+    return;
+  }
+  if (action === 'remove') {
+    const key = (await listKeys(dataSource)).find((each) => each.id === id);
+    if (!key?.retiredAt || key.retiredAt > new Date()) throw new KeyFileError(`The key ${id} is not retired.`);
+    removeKey(file, id);
+    console.log(`Removed the key ${id}. Restart every replica with the file when it suits you.`);
+    return;
+  }
+  if (ids[0] === id) throw new KeyFileError(`The key ${id} seals: "rotate" another key first.`);
+  progress.showMilestone('Waiting a minute, until no replica seals with the key.');
+  await retire(dataSource, id, () => sleep(STOP_MS));
+  progress.clear();
+  console.log(`The key ${id} is retired. "remove" takes its line out of the file.`);
+}

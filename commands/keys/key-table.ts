@@ -1,0 +1,103 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { createAuditRow, INSERT_EVENT_OF_OWNER } from '../../src/audit/audit-event.repository.js';
+
+type Counts = Readonly<Record<string, number>>;
+
+export interface KeyState {
+  /** null: the rows whose seal names no key, of the version before. */
+  readonly id: string | null;
+  readonly firstAt: Date | null;
+  readonly retiredAt: Date | null;
+  /** The number of rows that the key has sealed, by table. */
+  readonly rows: Counts;
+}
+
+/** The columns with seals. */
+const SEALS: Readonly<Record<string, string>> = {
+  credential: 'binding_mac',
+  user_handle: 'seal',
+  relying_party: 'seal',
+  approval: 'mac',
+};
+const TABLES = Object.keys(SEALS);
+const SEAL_BYTES = 20;
+
+/** SQL: the id of the key of a seal; NULL: it names none. */
+const keyIdSql = (column: string): string =>
+  `CASE WHEN octet_length(${column}) = ${String(SEAL_BYTES)} THEN encode(substring(${column} FOR 4), 'hex') END`;
+
+/** Counts the rows that a key has sealed, by table. Reads every row. */
+export async function countRows(through: DataSource, id: string): Promise<Counts> {
+  const counts: Record<string, number> = {};
+  for (const [table, column] of Object.entries(SEALS)) {
+    const [row] = await through.query<{ rows: number }[]>(
+      `SELECT count(*)::float8 AS rows FROM ${table} WHERE ${keyIdSql(column)} = $1`,
+      [id],
+    );
+    counts[table] = row!.rows;
+  }
+  return counts;
+}
+
+/** Lists the keys that the database names, in the order in which they were added, and rows that name no key of these. */
+export async function listKeys(through: DataSource): Promise<KeyState[]> {
+  const keys = await through.query<{ id: string; first_at: Date | null; retired_at: Date | null }[]>(
+    'SELECT id, first_at, retired_at FROM seal_key ORDER BY added_at, id',
+  );
+  const rows = new Map<string | null, Record<string, number>>();
+  for (const [table, column] of Object.entries(SEALS)) {
+    const counted = await through.query<{ id: string | null; rows: number }[]>(
+      `SELECT ${keyIdSql(column)} AS id, count(*)::float8 AS rows FROM ${table} GROUP BY 1`,
+    );
+    for (const { id, rows: count } of counted) rows.set(id, { ...rows.get(id), [table]: count });
+  }
+  const known = new Set(keys.map(({ id }) => id));
+  const unknown = [...rows.keys()].filter((id) => id === null || !known.has(id));
+  return [
+    ...keys.map((key) => ({
+      ...{ id: key.id, firstAt: key.first_at, retiredAt: key.retired_at },
+      rows: rows.get(key.id) ?? {},
+    })),
+    ...unknown.map((id) => ({ id, firstAt: null, retiredAt: null, rows: rows.get(id) ?? {} })),
+  ];
+}
+
+/** Makes the seals of a key stop to count at a time. Replicas stop to seal with it when they look. */
+export async function retireSoon(through: DataSource, id: string, at: Date): Promise<void> {
+  await through.query('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [id, at]);
+}
+
+export async function cancelRetirement(through: DataSource, id: string): Promise<void> {
+  await through.query('UPDATE seal_key SET retired_at = NULL WHERE id = $1', [id]);
+}
+
+/** Makes the seals of a key stop to count now, and records that. */
+export async function endRetirement(through: DataSource, id: string, now: Date): Promise<void> {
+  await through.transaction(async (manager: EntityManager) => {
+    await manager.query('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [id, now]);
+    const entry = { type: 'seal-key.retire', outcome: 'success', facts: { seal_key: id } } as const;
+    await INSERT_EVENT_OF_OWNER.run(manager, createAuditRow(entry, null, now).values);
+  });
+}
+
+/** @param inFile the ids of the keys in the file, in its order */
+export function formatKeys(inFile: readonly string[], keys: readonly KeyState[]): string {
+  const ids = [...new Set([...inFile, ...keys.map(({ id }) => id)])];
+  const lines = ids.map((id) => {
+    const key = keys.find((each) => each.id === id);
+    const counts = TABLES.map((table) => String(key?.rows[table] ?? 0));
+    return [id ?? 'none', describePlace(id, inFile, key), ...counts];
+  });
+  const header = ['key', 'place', ...TABLES];
+  const widths = header.map((_, column) => Math.max(...[header, ...lines].map((line) => line[column]!.length)));
+  return [header, ...lines]
+    .map((line) => line.map((cell, at) => (at < 2 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('  '))
+    .join('\n');
+}
+
+function describePlace(id: string | null, inFile: readonly string[], key: KeyState | undefined): string {
+  if (id === null) return 'the version before';
+  if (key?.retiredAt) return inFile.includes(id) ? 'retired, still in the file' : 'retired';
+  if (!inFile.includes(id)) return 'missing in the file';
+  return inFile[0] === id ? 'seals' : 'accepted';
+}
