@@ -6,7 +6,7 @@ import { type Config, ConfigError } from './config.js';
 
 /**
  * A key of the seals of rows, from a line of PASSKEY_BINDING_KEY_FILE. Several keys are in use while one replaces another
- * (docs/adr/0030-keys-are-sets.md).
+ * (docs/adr/0031-keys-are-sets.md).
  */
 export interface SealKey {
   /** A hash of the key, 8 hexadecimal digits. Each seal names its key by it. */

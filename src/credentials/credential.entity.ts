@@ -98,7 +98,7 @@ export class CredentialEntity {
    * The number of changes that the log has an event of, the registration included; a use is none. 0: not changed since
    * credentials have versions.
    */
-  @Column('integer')
+  @Column('integer', { default: 0 })
   version: number;
 
   /** The seal of the members that only this service changes (credential-bindings.ts). */

@@ -60,6 +60,8 @@ describe('the entities and the migrations', () => {
       'key_check_value',
       'reconciliation',
       'schema_migration',
+      'seal_key',
+      'seal_phase',
       'spent_challenge',
       'spent_challenge_horizon',
     ];

@@ -1,5 +1,5 @@
 /**
- * Replacing the keys that seal (docs/adr/0030-keys-are-sets.md): PASSKEY_BINDING_KEY_FILE holds a set, whose first key seals.
+ * Replacing the keys that seal (docs/adr/0031-keys-are-sets.md): PASSKEY_BINDING_KEY_FILE holds a set, whose first key seals.
  *
  *  - key-registration.ts tells the database and the log which keys there are, and which of them seals.
  *

@@ -24,7 +24,7 @@ const LOCK = { mode: 'for_no_key_update', onLocked: 'skip_locked' } as const;
 
 /**
  * Verifies the seal of every row that the walk comes to, and seals a row again whose seal another key has made, or the
- * version before (docs/adr/0030-keys-are-sets.md). A row that fails is reported, and keeps its wrong seal.
+ * version before (docs/adr/0031-keys-are-sets.md). A row that fails is reported, and keeps its wrong seal.
  */
 @Injectable()
 export class SealRefresh {

@@ -21,7 +21,7 @@ const MAC_BYTES = 16;
 export const SEAL_BYTES = KEY_ID_BYTES + MAC_BYTES;
 
 /**
- * Seals rows, so that only those who have the key can make or change one (docs/adr/0030-keys-are-sets.md):
+ * Seals rows, so that only those who have the key can make or change one (docs/adr/0031-keys-are-sets.md):
  *
  *     key id (4 bytes) · HMAC-SHA-256 of the row (its first 16 bytes)
  *

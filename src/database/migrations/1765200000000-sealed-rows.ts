@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Prepares for seals that name their key (docs/adr/0030-keys-are-sets.md). A credential gets a version, which the log's
+ * Prepares for seals that name their key (docs/adr/0031-keys-are-sets.md). A credential gets a version, which the log's
  * events name: 0 for one of before. `seal_phase` says when the new seals begin: a day from now if the database has rows,
  * because replicas of the previous version may run that long, and accept no new seals.
  */

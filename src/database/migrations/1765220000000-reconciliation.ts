@@ -26,6 +26,7 @@ export class Reconciliation1765220000000 implements MigrationInterface {
         after text,
         began_at timestamptz(3),
         found jsonb NOT NULL DEFAULT '{}',
+        old_seals integer NOT NULL DEFAULT 0,
         due_at timestamptz(3) NOT NULL DEFAULT now(),
         completed_at timestamptz(3),
         findings jsonb NOT NULL DEFAULT '{}'
