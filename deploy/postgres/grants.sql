@@ -37,7 +37,7 @@ GRANT INSERT (event_id, leaf_hash, mac) ON audit_pending TO passkey_manager;
 GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
 -- The replica that locks the row of this table walks through all rows; it says how far the walk is.
 GRANT SELECT ON reconciliation TO passkey_manager;
-GRANT UPDATE (phase, after, began_at, found, due_at, completed_at, findings) ON reconciliation TO passkey_manager;
+GRANT UPDATE (phase, after, began_at, found, old_seals, due_at, completed_at, findings) ON reconciliation TO passkey_manager;
 -- Only the migrator archives months.
 GRANT SELECT ON audit_archive TO passkey_manager;
 -- They create the partitions of the next months, and move events from the default partition to their months. Only the table's
