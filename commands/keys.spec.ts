@@ -5,9 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { makeCredentialRow } from '../test/support/credential-rows.js';
 import { makeSealKeys, makeSeals } from '../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../test/support/test-data-source.js';
+import { DataSource } from 'typeorm';
 import { AuditEventEntity } from '../src/audit/audit-event.entity.js';
 import { CredentialEntity } from '../src/credentials/credential.entity.js';
 import { describeRow } from '../src/credentials/credential-bindings.js';
+import { createCommandOptions } from '../src/database/data-source.js';
 import { addKey, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
 import { formatKeys, listKeys } from './keys/key-table.js';
 import { retire } from './keys/retire.js';
@@ -64,14 +66,19 @@ describe('the keys in the database', () => {
   const keys = makeSealKeys(1, 2);
   const [OLD, NEW] = keys.seals.map(({ id }) => id) as [string, string];
   let database: TestDataSource;
+  let owner: DataSource;
   beforeAll(async () => {
     database = await openTestDataSource();
+    owner = await new DataSource(createCommandOptions(database.ownerUrl)).initialize();
   });
   beforeEach(async () => {
     await database.sql('TRUNCATE seal_key, credential, audit_event, audit_pending');
     for (const id of [OLD, NEW]) await database.sql(`INSERT INTO seal_key VALUES ($1, '\\x00', now(), now())`, [id]);
   });
-  afterAll(() => database.close());
+  afterAll(async () => {
+    await owner.destroy();
+    await database.close();
+  });
 
   const insertSealedBy = async (fill: number): Promise<void> => {
     const row = makeCredentialRow();
@@ -79,16 +86,15 @@ describe('the keys in the database', () => {
     await database.dataSource.manager.insert(CredentialEntity, Object.assign(row, { bindingMac }));
   };
   const readRetired = async (): Promise<string[]> =>
-    (await listKeys(database.dataSource)).filter(({ retiredAt }) => retiredAt).map(({ id }) => id!);
-  const retireOld = (wait: () => Promise<unknown> = () => Promise.resolve()): Promise<void> =>
-    retire(database.dataSource, OLD, wait);
+    (await listKeys(owner)).filter(({ retiredAt }) => retiredAt).map(({ id }) => id!);
+  const retireOld = (wait: () => Promise<unknown> = () => Promise.resolve()): Promise<void> => retire(owner, OLD, wait);
 
   it('are shown with their place in the file and the rows that they sealed', async () => {
     await insertSealedBy(1);
     await insertSealedBy(2);
     await insertSealedBy(2);
     await database.dataSource.manager.insert(CredentialEntity, makeCredentialRow({ bindingMac: Buffer.alloc(32) }));
-    const lines = formatKeys([NEW], await listKeys(database.dataSource))
+    const lines = formatKeys([NEW], await listKeys(owner))
       .split('\n')
       .map((line) => line.split(/ {2,}/));
     expect(lines).toEqual([

@@ -162,6 +162,7 @@ describe('a user whose row SQL changes', () => {
   ])('cannot sign in, is shown no passkey, gets no new one, and is reported: %s', async (change) => {
     const { userId } = credential;
     const values = change.includes('$2') ? [userId, other.userId] : [userId];
+    const before = await log.events({ type: 'user.tampered' });
     const issued = requireStatus(await login.requestAuthentication({ userId }), 201);
     const response = authenticator.get(issued.publicKey, login.origin);
     await service.sql(`UPDATE user_handle SET ${change} WHERE user_id = $1`, values);
@@ -174,8 +175,7 @@ describe('a user whose row SQL changes', () => {
     expect(await login.requestRegistration(userId)).toMatchObject(makeProblem(503, 'unavailable'));
     const signals = `/v1/users/${userId}/signals?rpId=login.example.com`;
     expect(await service.client.call('auth-service', 'GET', signals)).toMatchObject(makeProblem(503, 'unavailable'));
-    const reports = await log.events({ type: 'user.tampered', rpId: 'login.example.com' });
-    expect(reports.length).toBeGreaterThan(0);
+    expect((await log.events({ type: 'user.tampered' })).length).toBeGreaterThan(before.length);
   });
 
   it('has no other user’s events when two pseudonyms are swapped', async () => {
@@ -196,7 +196,7 @@ describe('a user whose row SQL changes', () => {
   it('is erased all the same, because whoever asks for an erasure gets it', async () => {
     await service.sql(`UPDATE user_handle SET handle = '\\x07' WHERE user_id = $1`, [credential.userId]);
     const path = `/v1/users/${credential.userId}?rpId=login.example.com`;
-    requireStatus(await service.client.call('auth-service', 'DELETE', path), 204);
+    requireStatus(await service.client.call('operator', 'DELETE', path), 204);
     expect(await service.sql('SELECT FROM user_handle WHERE user_id = $1', [credential.userId])).toEqual([]);
   });
 });

@@ -7,7 +7,9 @@ import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { KeyRegistration } from './key-registration.js';
 
-const clock = { now: () => new Date('2026-06-30T12:00:00.000Z') };
+let ticks = Date.UTC(2026, 5, 30);
+/** Moves on at each look, so that events have an order. */
+const clock = { now: () => new Date((ticks += 1)) };
 
 let database: TestDataSource;
 beforeAll(async () => {
