@@ -65,9 +65,14 @@ export const FLOORS: readonly Floor[] = [
       },
       {
         path: 'src/database',
-        holds: 'The data source, pools, named and batched statements, and migrations.',
+        holds: 'The data source, pools, named and batched statements.',
         page: 'src/database/database.module.ts',
-        neighbours: ['src/http'],
+        neighbours: ['src/http', 'src/database/migrations'],
+      },
+      {
+        path: 'src/database/migrations',
+        holds: 'The schema, step by step.',
+        page: 'src/database/migrations/README.md',
       },
       {
         path: 'src/anchors',

@@ -21,6 +21,7 @@ import { EventMacs1765210000000 } from './migrations/1765210000000-event-macs.js
 import { Reconciliation1765220000000 } from './migrations/1765220000000-reconciliation.js';
 import { ClosedRows1765230000000 } from './migrations/1765230000000-closed-rows.js';
 import { PublishablePendingEvents1765240000000 } from './migrations/1765240000000-publishable-pending-events.js';
+import { StatusOfARelyingParty1765250000000 } from './migrations/1765250000000-status-of-a-relying-party.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -43,6 +44,7 @@ const MIGRATIONS = [
   Reconciliation1765220000000,
   ClosedRows1765230000000,
   PublishablePendingEvents1765240000000,
+  StatusOfARelyingParty1765250000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -92,7 +92,7 @@ beforeAll(async () => {
     INSERT INTO credential SELECT CASE i % 4000 WHEN 0 THEN 'rare' ELSE 'rp' END,
       (lpad(to_hex(i / ${String(PER_TIME)} << 20), 12, '0') || left(md5(i::text), 20))::uuid, 'u' || i,
       decode(md5(i::text), 'hex'), '', -7, CASE i % 4 WHEN 2 THEN '${MODEL}' ELSE gen_random_uuid() END, 'n',
-      CASE i % 4000 WHEN 1 THEN 'revoked' ELSE 'active' END,
+      CASE WHEN i % 4000 = 1 THEN 'revoked' WHEN i % 10 = 3 THEN 'suspended' ELSE 'active' END,
       NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
       FROM generate_series(1, ${String(ROWS)}) i;
     INSERT INTO relying_party SELECT rp_id, 'n', '{}', TRUE, '{}', 1, now(), now() FROM unnest('{rp,rare,seldom}'::text[]) AS rp_id;
@@ -121,7 +121,8 @@ beforeAll(async () => {
     new LogRepository(dataSource),
     TEST_KEYS,
     clock,
-    new UserSeals(makeSeals(), refusals),
+    // The users have no seal, like those of the version before.
+    new UserSeals(makeSeals(TEST_KEYS, { areOldAccepted: true }), refusals),
   );
   credentials = new CredentialsService(
     dataSource.getRepository(CredentialEntity),
@@ -239,7 +240,8 @@ describe('a page of credentials reads a bounded number of rows', () => {
     ['of a user, at a relying party', { rpId: 'rp', userId: 'u7' }],
     ['revoked', { status: 'revoked' as const }],
     ['revoked, of a relying party', { rpId: 'rp', status: 'revoked' as const }],
-    ['suspended, where none is', { status: 'suspended' as const }],
+    ['suspended, of a relying party where a tenth is', { rpId: 'rp', status: 'suspended' as const }],
+    ['suspended, of a relying party where none is', { rpId: 'rare', status: 'suspended' as const }],
   ])('%s', async (_, query) => {
     await credentials.list(createContext(), { ...query, limit: PAGE });
     expect(statements.length).toBeGreaterThan(0);

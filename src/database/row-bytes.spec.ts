@@ -18,10 +18,11 @@ const BUDGET = {
   credential_aaguid_time: 65,
   credential_lookup: 93,
   credential_pkey: 33,
+  credential_rp_status: 1,
   credential_rp_time: 33,
   credential_status: 1,
   credential_user_hash: 44,
-  user_handle: 142,
+  user_handle: 168,
   user_handle_audit_uid: 41,
   user_handle_hash: 44,
   user_handle_pkey: 103,
@@ -103,7 +104,7 @@ describe('a user with one passkey', () => {
     expect(Object.keys(bytes)).toEqual(Object.keys(BUDGET));
     const over = Object.entries(BUDGET).filter(([name, most]) => bytes[name]! > most);
     expect(over.map(([name, most]) => ({ name, most, bytes: bytes[name] }))).toEqual([]);
-    expect(add(bytes)).toBeLessThanOrEqual(1_095);
+    expect(add(bytes)).toBeLessThanOrEqual(1_105);
   });
 
   it('takes about 1,000 bytes where user ids are short, and no more after a sign-in', async () => {
