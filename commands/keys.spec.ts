@@ -98,10 +98,10 @@ describe('the keys in the database', () => {
       .split('\n')
       .map((line) => line.split(/ {2,}/));
     expect(lines).toEqual([
-      ['key', 'place', 'credential', 'user_handle', 'relying_party', 'approval'],
-      [NEW, 'seals', '2', '0', '0', '0'],
-      [OLD, 'missing in the file', '1', '0', '0', '0'],
-      ['none', 'the version before', '1', '0', '0', '0'],
+      ['key', 'place', 'credential', 'user_handle', 'relying_party', 'approval', 'audit_pending'],
+      [NEW, 'seals', '2', '0', '0', '0', '0'],
+      [OLD, 'missing in the file', '1', '0', '0', '0', '0'],
+      ['none', 'the version before', '1', '0', '0', '0', '0'],
     ]);
   });
 
@@ -120,6 +120,14 @@ describe('the keys in the database', () => {
     await insertSealedBy(1);
     await expect(retireOld()).rejects.toThrow(`The key ${OLD} cannot be retired: it has sealed rows (1 × credential).`);
     expect(await readRetired()).toEqual([]);
+  });
+
+  it('keep one by which an event waits for its place in the log', async () => {
+    const mac = makeSeals(keys).seal({ kind: 'event', parts: [] });
+    await database.sql('INSERT INTO audit_pending (event_id, leaf_hash, mac) VALUES (gen_random_uuid(), $1, $2)', [
+      ...[Buffer.alloc(32), mac],
+    ]);
+    await expect(retireOld()).rejects.toThrow('(1 × audit_pending)');
   });
 
   it('keep one with which a replica seals a row at the last moment', async () => {

@@ -1,8 +1,9 @@
 /**
  * `npm run crashes` kills the service or its database (kill -9) a thousand times under load, and compares the rest with the
  * acknowledged changes. No change may lack its event, and no event its change. Every passkey must have the state that its
- * events give, and the whole log must fit every checkpoint that the service ever answered. The program starts its own
- * PostgreSQL with durable commits, and needs no network.
+ * events give, and the whole log must fit every checkpoint that the service ever answered. With `--rotate` the binding key is
+ * replaced meanwhile, and at the end every row must have the seal of the last key. The program starts its own PostgreSQL with
+ * durable commits, and needs no network.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,31 +17,35 @@ import { ServiceProcess } from '../../test/support/service-process.js';
 import { Ledger } from './ledger.js';
 import { live, watchCheckpoints } from './load.js';
 import { sequenced, verifyLog } from './log-check.js';
+import { KeyRotation } from './key-rotation.js';
 import { reconcile } from './reconcile.js';
 
 /** The directory of the database: in memory, if the system has a file system there. */
 const DIRECTORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const PROGRAM = {
   command: 'npm run crashes --',
-  usage: ['[--rounds N] [--callers N] [--every N] [--directory DIRECTORY]'],
+  usage: ['[--rounds N] [--callers N] [--every N] [--rotate] [--directory DIRECTORY]'],
   about: 'Kills the service or its database under load, and compares the rest with the acknowledged changes.',
   options: {
     rounds: { value: 'N', text: 'The number of crashes; 1000 without it.' },
     callers: { value: 'N', text: 'The number of callers; 8 without it.' },
     every: { value: 'N', text: 'Compares after so many crashes; 50 without it.' },
+    rotate: { text: 'Replaces the binding key meanwhile, a step at each start after a crash.' },
     directory: { value: 'DIRECTORY', text: `The directory of the database; ${DIRECTORY} without it.` },
   },
-  examples: ['--rounds 20 --every 10'],
+  examples: ['--rounds 20 --every 10', '--rounds 100 --rotate'],
   exitCodes: {
     [EXIT.done]: 'Every change has its event, and every event its change.',
     [EXIT.failed]: 'A change or an event is missing, or the service did not come back.',
     [EXIT.couldNotRun]: 'The arguments are wrong.',
   },
 } as const satisfies Program;
-const { rounds = '1000', callers = '8', every = '50', directory = DIRECTORY } = readArguments(PROGRAM).values;
+const { rounds = '1000', callers = '8', every = '50', rotate, directory = DIRECTORY } = readArguments(PROGRAM).values;
 const [ROUNDS, CALLERS, EVERY] = [Number(rounds), Number(callers), Number(every)];
 /** The time of load before the kill, after a new service has begun to answer. */
 const [SHORTEST_MS, LONGEST_MS] = [50, 400];
+/** With --rotate, a service lives so long before every twentieth crash, and seals rows again, which it begins after a minute. */
+const [LONG_LIFE_MS, LONG_LIFE_EVERY] = [75_000, 20];
 const WARM_MS = 2_000;
 const PATIENCE_MS = 30_000;
 
@@ -59,13 +64,18 @@ let proved = 0;
 async function main(): Promise<boolean> {
   const embedded = await startEmbeddedPostgres({ directory: join(dataDir, 'database') });
   const database = new pg.Pool({ connectionString: embedded.migratorUrl, max: 2 }).on('error', () => undefined);
-  const start = (): Promise<ServiceProcess> => ServiceProcess.start(dataDir, embedded.migratorUrl);
-  let service = await start();
+  let service = await ServiceProcess.start(dataDir, embedded.migratorUrl);
+  const rotation = rotate ? await KeyRotation.open(dataDir, embedded.migratorUrl) : undefined;
+  const start = async (): Promise<ServiceProcess> => {
+    await rotation?.advance();
+    return ServiceProcess.start(dataDir, embedded.migratorUrl);
+  };
   const began = performance.now();
   try {
     for (let round = 1; round <= ROUNDS && faults.length === 0; round += 1) {
       const kill = KILLS[round % KILLS.length]!;
-      service = await crashAndComeBack(service, kill, database, start).catch((error: unknown) => {
+      const lifeMs = rotation && round % LONG_LIFE_EVERY === 0 ? LONG_LIFE_MS : 0;
+      service = await crashAndComeBack(service, kill, database, start, lifeMs).catch((error: unknown) => {
         throw new Error(`after crash ${String(round)}, of ${kill}; the service: ${service.lastWords}`, {
           cause: error,
         });
@@ -77,11 +87,18 @@ async function main(): Promise<boolean> {
       if (checked) progress.showMilestone(text);
       else progress.show(text);
     }
+    await rotation?.finish();
+    if (rotation) await check(service, database);
   } finally {
+    await rotation?.close();
     await service.stop();
     await database.end();
     await embedded.stop();
     rmSync(dataDir, { recursive: true, force: true });
+  }
+  if (rotation) {
+    const { first, retired } = rotation.counts;
+    console.log(`Binding keys         ${String(first)} became the first, ${String(retired)} were retired`);
   }
   return report((performance.now() - began) / 1_000);
 }
@@ -91,8 +108,9 @@ async function crashAndComeBack(
   kill: Kill,
   database: pg.Pool,
   start: () => Promise<ServiceProcess>,
+  lifeMs: number,
 ): Promise<ServiceProcess> {
-  await crash(service, kill);
+  await crash(service, kill, lifeMs);
   await answering(database);
   if (kill !== 'database') return start();
   await recovered(service);
@@ -100,13 +118,13 @@ async function crashAndComeBack(
 }
 
 /** Kills under load. The callers go on until after the crash. */
-async function crash(service: ServiceProcess, kill: Kill): Promise<void> {
+async function crash(service: ServiceProcess, kill: Kill, lifeMs: number): Promise<void> {
   const load = new AbortController();
   const callers = Array.from({ length: CALLERS }, () => live(service, ledger, load.signal));
   const watching = watchCheckpoints(service, seen, load.signal);
   const warm = ledger.acknowledged + CALLERS;
   for (let waited = 0; ledger.acknowledged < warm && waited < WARM_MS; waited += 10) await sleep(10);
-  await sleep(SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
+  await sleep(lifeMs + SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
   if (kill !== 'service') process.kill(postmaster(), 'SIGKILL');
   if (kill !== 'database') await service.kill();
   load.abort();
