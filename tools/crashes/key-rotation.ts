@@ -1,18 +1,9 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import type * as DataSources from '../../src/database/data-source.js';
-import type * as KeyFile from '../../commands/keys/key-file.js';
-import type * as KeyTable from '../../commands/keys/key-table.js';
-import type * as Retire from '../../commands/keys/retire.js';
+import { loadBuiltKeys } from '../built-keys.js';
 
-/** The command as it was built: its source has decorators, which Node cannot strip. */
-const built = async <Module>(path: string): Promise<Module> => (await import(`../../dist/${path}`)) as Module;
-const { createCommandOptions } = await built<typeof DataSources>('src/database/data-source.js');
-const { addKey, KeyFileError, listKeyIds, moveKeyFirst, removeKey } =
-  await built<typeof KeyFile>('commands/keys/key-file.js');
-const { listKeys } = await built<typeof KeyTable>('commands/keys/key-table.js');
-const { retire } = await built<typeof Retire>('commands/keys/retire.js');
+const { addKey, KeyFileError, listKeyIds, listKeys, moveKeyFirst, removeKey, retire } = await loadBuiltKeys();
 
 const PATIENCE_MS = 300_000;
 
@@ -33,7 +24,7 @@ export class KeyRotation {
   }
 
   static async open(dataDir: string, ownerUrl: string): Promise<KeyRotation> {
-    const dataSource = new DataSource(createCommandOptions(ownerUrl));
+    const dataSource = new DataSource({ type: 'postgres', url: ownerUrl });
     return new KeyRotation(join(dataDir, 'binding.key'), await dataSource.initialize());
   }
 
