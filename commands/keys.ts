@@ -7,7 +7,7 @@ import { DataSource } from 'typeorm';
 import { createCommandOptions } from '../src/database/data-source.js';
 import { EXIT, type Program, ProgressLine, readArguments, reportUsage, UsageError } from './command-line.js';
 import { addKey, KeyFileError, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
-import { formatKeys, listKeys } from './keys/key-table.js';
+import { formatKeys, listKeys, listRegistered } from './keys/key-table.js';
 import { retire, STOP_MS } from './keys/retire.js';
 
 const ACTIONS = ['status', 'add', 'rotate', 'retire', 'remove'] as const;
@@ -90,7 +90,7 @@ async function runAction(dataSource: DataSource, file: string, action: string, i
     return;
   }
   if (action === 'remove') {
-    const key = (await listKeys(dataSource)).find((each) => each.id === id);
+    const key = (await listRegistered(dataSource)).find((each) => each.id === id);
     if (!key?.retiredAt || key.retiredAt > new Date()) throw new KeyFileError(`The key ${id} is not retired.`);
     removeKey(file, id);
     console.log(`Removed the key ${id}. Restart every replica with the file when it suits you.`);

@@ -4,7 +4,7 @@ import type { Config } from '../../src/config/config.js';
 import { describeUser } from '../../src/audit/sealed-user.js';
 import { readSecretKeys, type SealKey } from '../../src/config/secret-keys.js';
 import { describeRow } from '../../src/credentials/credential-bindings.js';
-import { computeSeal } from '../../src/seals/seals.js';
+import { computeSeal } from '../../src/seals/seal.js';
 import { type Member, compileMember, type Population } from './population.js';
 
 const CHUNK = 5_000;

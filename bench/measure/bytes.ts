@@ -31,7 +31,13 @@ const ORIGIN = 'passkey-manager/default';
 const ENTITIES = [...Object.values(logEntities), AuditEventEntity, CredentialEntity];
 
 const KEYS = { seals: [deriveSealKey(Buffer.alloc(32, 1))] } as const;
-const REGISTER = { areSealsNew: true, areOldAccepted: false, isRetired: () => false, isRetiring: () => false };
+const REGISTER = {
+  areSealsNew: true,
+  areOldAccepted: false,
+  isRetired: () => false,
+  isRetiring: () => false,
+  missingKey: undefined,
+};
 
 /** Shows the bytes that an authentication leaves in each table and index, and that it writes to the WAL. */
 export async function showBytes(database: Database, directory: string): Promise<void> {

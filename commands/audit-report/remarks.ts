@@ -37,6 +37,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
   const countMade = (type: string): number => countType(review.changes.newest, type) - countFailed(type);
 
   add('act', countType(signs, 'credential.tampered'), 'Passkey records that fail their integrity check', 'signs');
+  add('act', countType(signs, 'user.tampered'), 'Users whose record fails its integrity check', 'signs');
   add('act', countType(signs, 'relying-party.tampered'), 'Relying parties that fail their integrity check', 'signs');
   add('act', countType(signs, 'approval.tampered'), 'Requests for approval that fail their integrity check', 'signs');
   add('act', countType(signs, 'reconciliation.finding'), 'Rows that contradict the log', 'signs');

@@ -48,6 +48,7 @@ const SIGNS: ReadonlySet<string> = new Set([
   'audit.failure',
   'audit.recovery',
   'credential.tampered',
+  'user.tampered',
   'relying-party.tampered',
   'approval.tampered',
   'reconciliation.finding',

@@ -41,11 +41,16 @@ export async function countRows(through: DataSource, id: string): Promise<Counts
   return counts;
 }
 
-/** Lists the keys that the database names, in the order in which they were added, and rows that name no key of these. */
-export async function listKeys(through: DataSource): Promise<KeyState[]> {
-  const keys = await through.query<{ id: string; first_at: Date | null; retired_at: Date | null }[]>(
-    'SELECT id, first_at, retired_at FROM seal_key ORDER BY added_at, id',
+/** Lists the keys that the database names, in the order in which they were added. */
+export function listRegistered(through: DataSource): Promise<Omit<KeyState, 'rows'>[]> {
+  return through.query(
+    'SELECT id, first_at AS "firstAt", retired_at AS "retiredAt" FROM seal_key ORDER BY added_at, id',
   );
+}
+
+/** Lists the keys with their rows, and the rows that name no key of these. Reads every row. */
+export async function listKeys(through: DataSource): Promise<KeyState[]> {
+  const keys = await listRegistered(through);
   const rows = new Map<string | null, Record<string, number>>();
   for (const [table, column] of Object.entries(SEALS)) {
     const counted = await through.query<{ id: string | null; rows: number }[]>(
@@ -56,17 +61,17 @@ export async function listKeys(through: DataSource): Promise<KeyState[]> {
   const known = new Set(keys.map(({ id }) => id));
   const unknown = [...rows.keys()].filter((id) => id === null || !known.has(id));
   return [
-    ...keys.map((key) => ({
-      ...{ id: key.id, firstAt: key.first_at, retiredAt: key.retired_at },
-      rows: rows.get(key.id) ?? {},
-    })),
+    ...keys.map((key) => ({ ...key, rows: rows.get(key.id) ?? {} })),
     ...unknown.map((id) => ({ id, firstAt: null, retiredAt: null, rows: rows.get(id) ?? {} })),
   ];
 }
 
-/** Makes the seals of a key stop to count at a time. Replicas stop to seal with it when they look. */
-export async function retireSoon(through: DataSource, id: string, at: Date): Promise<void> {
-  await through.query('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [id, at]);
+/** If the command ends before its work, replicas do not seal with the key, and still accept what it sealed. */
+const NOT_YET = new Date('9999-01-01T00:00:00Z');
+
+/** Lets replicas stop to seal with a key, when they look. */
+export async function announceRetirement(through: DataSource, id: string): Promise<void> {
+  await through.query('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [id, NOT_YET]);
 }
 
 export async function cancelRetirement(through: DataSource, id: string): Promise<void> {
@@ -99,6 +104,7 @@ export function formatKeys(inFile: readonly string[], keys: readonly KeyState[])
 
 function describePlace(id: string | null, inFile: readonly string[], key: KeyState | undefined): string {
   if (id === null) return 'the version before';
+  if (key?.retiredAt && key.retiredAt > new Date()) return 'accepted, to be retired';
   if (key?.retiredAt) return inFile.includes(id) ? 'retired, still in the file' : 'retired';
   if (!inFile.includes(id)) return 'missing in the file';
   return inFile[0] === id ? 'seals' : 'accepted';

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { KeyFileError } from './key-file.js';
-import { cancelRetirement, countRows, endRetirement, retireSoon } from './key-table.js';
+import { announceRetirement, cancelRetirement, countRows, endRetirement, listRegistered } from './key-table.js';
 
 /** Replicas look every ten seconds which keys are retired. After this long none seals with the key any more. */
 export const STOP_MS = 60_000;
@@ -12,8 +12,11 @@ export const STOP_MS = 60_000;
  * @throws KeyFileError if a row needs the key; then nothing has changed
  */
 export async function retire(dataSource: DataSource, id: string, wait: () => Promise<unknown>): Promise<void> {
+  const key = (await listRegistered(dataSource)).find((each) => each.id === id);
+  if (!key) throw new KeyFileError(`No service has registered the key ${id}: compare it with "status".`);
+  if (key.retiredAt && key.retiredAt <= new Date()) throw new KeyFileError(`The key ${id} is retired already.`);
   await demandUnneeded(dataSource, id);
-  await retireSoon(dataSource, id, new Date(Date.now() + 2 * STOP_MS));
+  await announceRetirement(dataSource, id);
   try {
     await wait();
     await demandUnneeded(dataSource, id);

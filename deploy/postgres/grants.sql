@@ -12,7 +12,7 @@ GRANT UPDATE (name, origins, enabled, policy, version, created_at, updated_at, s
 -- A check value stays, so nobody who acts as the service can make it trust rows without a seal again.
 GRANT SELECT, INSERT ON key_check_value TO passkey_manager;
 -- The service adds keys, and says when one became the first. Only the migrator retires a key.
-GRANT SELECT, INSERT, UPDATE (first_at) ON seal_key TO passkey_manager;
+GRANT SELECT, INSERT (id, check_value, added_at), UPDATE (first_at) ON seal_key TO passkey_manager;
 -- The service ends the old seals, and cannot go back to them.
 GRANT SELECT, INSERT ON seal_phase TO passkey_manager;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manager;

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { type SealedRow, Seals } from '../seals/seals.js';
+import type { SealedRow } from '../seals/seal.js';
+import { Seals } from '../seals/seals.js';
 import type { ApprovalEntity } from './approval.entity.js';
 
 /** A user of a relying party with the pseudonym that stands for the user in the audit log. */

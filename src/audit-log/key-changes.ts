@@ -6,8 +6,10 @@ import type { VerifierKey } from '../tlog/keys.js';
 import type { AuditCheckpointEntity } from './log.entities.js';
 import { LOG_KEYS, type LogKeys, selectKeys } from './log-keys.js';
 
+/** Only an event with a place counts: somebody else may have inserted others. */
 const FIND_NEWEST = `SELECT event FROM audit_event
-  WHERE ${typeEqualsSql('type', `'audit.rekey'`)} ORDER BY id DESC LIMIT 1`;
+  WHERE ${typeEqualsSql('type', `'audit.rekey'`)} AND EXISTS (SELECT FROM audit_leaf WHERE event_id = id)
+  ORDER BY id DESC LIMIT 1`;
 
 /**
  * Records a change of the audit key: that a process signs with other keys than those of the newest checkpoint. The log

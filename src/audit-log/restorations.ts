@@ -7,7 +7,8 @@ import type { AuditCheckpointEntity } from './log.entities.js';
 import { formatKnown, type KnownCheckpoint, LogMemory } from './log-memory.js';
 import { LogRepository } from './log.repository.js';
 
-const FIND_ALL = `SELECT event FROM audit_event WHERE ${typeEqualsSql('type', `'audit.restore'`)}`;
+/** Only events with a place count: somebody else may have inserted others. */
+const FIND_ALL = `SELECT event FROM audit_event JOIN audit_leaf ON event_id = id WHERE ${typeEqualsSql('type', `'audit.restore'`)}`;
 
 /**
  * Records that the log continues an older state of itself: it gave up the leaves of a checkpoint that the operator names

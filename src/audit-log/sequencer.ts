@@ -72,7 +72,7 @@ export class Sequencer {
     private readonly restorations: Restorations,
     private readonly unsealed: UnsealedEvents,
     private readonly seals: Seals,
-    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew'>,
+    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew' | 'missingKey'>,
   ) {}
 
   /**
@@ -83,6 +83,8 @@ export class Sequencer {
    * @throws LogFault if the stored log must not be continued
    */
   async sequence(wait = false): Promise<Batch | undefined> {
+    // Without a key that another replica seals with, honest events would look forged.
+    if (this.register.missingKey !== undefined) return undefined;
     const { intervalMs } = this;
     this.intervalMs = INTERVAL_MS;
     const batch = await this.writer.transaction('READ COMMITTED', async (manager) => {

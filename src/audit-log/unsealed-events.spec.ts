@@ -6,7 +6,7 @@ import { type LogReplica, StoredLog } from '../../test/support/stored-log.js';
 import { type AuditRow, createAuditRow, INSERT_EVENT, INSERT_EVENT_OF_OWNER } from '../audit/audit-event.repository.js';
 import { describeEvent } from '../audit/event-macs.js';
 import type { Queryable } from '../database/named-statement.js';
-import { computeSeal } from '../seals/seals.js';
+import { computeSeal } from '../seals/seal.js';
 import { hashLeaf } from '../tlog/merkle.js';
 import { BATCH } from './pending-events.repository.js';
 

@@ -1,4 +1,4 @@
-import type { SealedRow } from '../seals/seals.js';
+import type { SealedRow } from '../seals/seal.js';
 
 /**
  * What the MAC of an event covers: its id, and its text by the leaf hash. Only who has the key can make it, so the

@@ -1,4 +1,5 @@
-import type { SealedRow, Seals } from '../seals/seals.js';
+import type { SealedRow } from '../seals/seal.js';
+import type { Seals } from '../seals/seals.js';
 
 /** A user of a relying party: the handle by which authenticators know the user, and the pseudonym of the audit log. */
 export interface SealedUser {

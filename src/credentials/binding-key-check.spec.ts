@@ -15,19 +15,21 @@ Logger.overrideLogger(false);
 let database: TestDataSource;
 let bindings: CredentialBindings;
 let check: BindingKeyCheck;
+let register: { missingKey: string | undefined };
 
 beforeAll(async () => {
   database = await openTestDataSource();
 });
 beforeEach(async () => {
   await database.sql('TRUNCATE credential');
+  register = { missingKey: undefined };
   bindings = new CredentialBindings(makeSeals(), new FakeAudit().refusals);
-  check = new BindingKeyCheck(database.dataSource.getRepository(CredentialEntity), bindings);
+  check = new BindingKeyCheck(database.dataSource.getRepository(CredentialEntity), bindings, register);
 });
 afterAll(() => database.close());
 
 /** Registers credentials that are newer than all before. */
-async function register(count: number, by = bindings): Promise<void> {
+async function registerRows(count: number, by = bindings): Promise<void> {
   const sealed = Array.from({ length: count }, () => by.seal(makeCredentialRow({})));
   await database.dataSource.getRepository(CredentialEntity).insert(sealed);
 }
@@ -49,28 +51,28 @@ describe('the binding key', () => {
     await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 0, failed: 0 });
     expect(isKeyMatching()).toBe(true);
-    await register(3);
+    await registerRows(3);
     bindings.failures += 1;
     await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 3, failed: 0 });
   });
 
   it('does not match rows that another key sealed', async () => {
-    await register(3, createOtherBindings());
+    await registerRows(3, createOtherBindings());
     await check.takeSampleIfDue();
     expect([check.sample, isKeyMatching()]).toEqual([{ rows: 3, failed: 3 }, false]);
   });
 
   it('that is wrong does not become right by the rows that it seals', async () => {
-    await register(64, createOtherBindings());
-    await register(100);
+    await registerRows(64, createOtherBindings());
+    await registerRows(100);
     await check.takeSampleIfDue();
     expect(check.sample).toEqual({ rows: 64, failed: 64 });
   });
 
   it('that is right stays right beside rows that a wrong one sealed', async () => {
-    await register(64);
-    await register(100, createOtherBindings());
+    await registerRows(64);
+    await registerRows(100, createOtherBindings());
     await check.takeSampleIfDue();
     expect(isKeyMatching()).toBe(true);
   });
@@ -79,14 +81,24 @@ describe('the binding key', () => {
     [5, true],
     [6, false],
   ])('of ten rows, %i of which were changed by SQL, matches: %s', async (changed, expected) => {
-    await register(10);
+    await registerRows(10);
     await alterRows(changed);
     await check.takeSampleIfDue();
     expect(isKeyMatching()).toBe(expected);
   });
 
+  it('does not match while another replica seals with a key that is missing here', async () => {
+    await registerRows(3);
+    await check.takeSampleIfDue();
+    register.missingKey = '3fa29b1c';
+    expect(check.sample).toEqual({ rows: 3, failed: 0, missingKey: '3fa29b1c' });
+    expect(isKeyMatching()).toBe(false);
+    register.missingKey = undefined;
+    expect(isKeyMatching()).toBe(true);
+  });
+
   it('is tried again after a row failed in use and while it does not match, but not at each turn', async () => {
-    await register(3);
+    await registerRows(3);
     await check.takeSampleIfDue();
     await alterRows(3);
     await check.takeSampleIfDue();

@@ -1,6 +1,13 @@
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
+import { SealRegister } from '../seals/seal-register.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 
@@ -8,6 +15,8 @@ import { CredentialEntity } from './credential.entity.js';
 export interface BindingKeySample {
   readonly rows: number;
   readonly failed: number;
+  /** A key that has sealed rows and that this process lacks. */
+  readonly missingKey?: string | undefined;
 }
 
 const SAMPLE_ROWS = 64;
@@ -30,11 +39,13 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
   constructor(
     @InjectRepository(CredentialEntity) private readonly credentials: Repository<CredentialEntity>,
     private readonly bindings: CredentialBindings,
+    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'missingKey'>,
   ) {}
 
   /** The newest sample; undefined: none could be taken yet. */
   get sample(): BindingKeySample | undefined {
-    return this.latest;
+    const { missingKey } = this.register;
+    return this.latest && missingKey !== undefined ? { ...this.latest, missingKey } : this.latest;
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -71,7 +82,7 @@ export class BindingKeyCheck implements OnApplicationBootstrap, BeforeApplicatio
   }
 }
 
-/** True if at least half of the rows in the sample match. */
-export function hasMatchingKey({ rows, failed }: BindingKeySample): boolean {
-  return 2 * failed <= rows;
+/** True if no key is missing, and at least half of the rows in the sample match. */
+export function hasMatchingKey({ rows, failed, missingKey }: BindingKeySample): boolean {
+  return missingKey === undefined && 2 * failed <= rows;
 }

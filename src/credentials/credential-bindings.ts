@@ -2,7 +2,8 @@ import { createHmac } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import type { RequestContext } from '../http/request-context.js';
-import { type SealedRow, Seals } from '../seals/seals.js';
+import type { SealedRow } from '../seals/seal.js';
+import { Seals } from '../seals/seals.js';
 import { refuseUnless } from '../webauthn/refusal.js';
 import type { CredentialEntity } from './credential.entity.js';
 

@@ -21,7 +21,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   audit_checkpoint: { service: 'SELECT INSERT', auditor: 'SELECT', migrator: ALL },
   audit_pending: { service: 'SELECT DELETE', auditor: '', migrator: ALL },
   audit_turn: { service: 'SELECT UPDATE', auditor: '', migrator: ALL },
-  seal_key: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
+  seal_key: { service: 'SELECT', auditor: '', migrator: ALL },
   seal_phase: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   reconciliation: { service: 'SELECT', auditor: '', migrator: ALL },
   audit_archive: { service: 'SELECT', auditor: 'SELECT', migrator: ALL },

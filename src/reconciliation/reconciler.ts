@@ -93,7 +93,7 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
     if (this.clock.now().getTime() < this.beginsAt) return;
     try {
       this.latest = await readProgress(this.dataSource);
-      if (this.isDue(this.latest)) await this.walk();
+      if (this.isDue(this.latest) && !this.seals.lacksKey) await this.walk();
       this.failure = undefined;
     } catch (error) {
       if (this.failure === undefined) this.logger.warn({ message: 'rows could not be held against the log', error });

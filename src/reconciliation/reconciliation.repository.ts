@@ -46,6 +46,9 @@ const STORE = nameStatement(
   `UPDATE reconciliation SET phase = $1, after = $2, began_at = $3, found = $4, due_at = $5, completed_at = $6, findings = $7, old_seals = $8`,
 );
 
+/** SQL may have set a count at the end of its range. */
+const MOST_OLD = 1_000_000_000;
+
 export async function readProgress(through: Queryable): Promise<Progress> {
   return toProgress((await READ.run(through, []))[0]!);
 }
@@ -68,7 +71,7 @@ function toProgress(row: ProgressRow): Progress {
     place: isPlace(place) ? place : BEGINNING,
     beganAt: toTime(row.began_at),
     found: row.found ?? {},
-    oldSeals: row.old_seals,
+    oldSeals: Math.min(Math.max(row.old_seals, 0), MOST_OLD),
     dueAt: toTime(row.due_at) ?? new Date(0),
     completedAt: toTime(row.completed_at),
     findings: row.findings ?? {},
@@ -76,5 +79,5 @@ function toProgress(row: ProgressRow): Progress {
 }
 
 function toTime(time: Date | number | null): Date | null {
-  return time instanceof Date ? time : null;
+  return time instanceof Date && Number.isFinite(time.getTime()) ? time : null;
 }

@@ -12,7 +12,8 @@ import { CredentialEntity } from '../credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
 import { RelyingPartySeals } from '../relying-parties/relying-party-seals.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
-import { readKeyId, type Seals } from '../seals/seals.js';
+import { readKeyId } from '../seals/seal.js';
+import type { Seals } from '../seals/seals.js';
 import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { SealRefresh } from './seal-refresh.js';
@@ -126,7 +127,8 @@ describe('the walk', () => {
 });
 
 describe('the end of the old seals', () => {
-  const end = async (oldSeals: number, beganAt = NOW): Promise<boolean> => {
+  const LATER = new Date(NOW.getTime() + 600_000);
+  const end = async (oldSeals: number, beganAt = LATER): Promise<boolean> => {
     const refresh = await makeRefresh();
     await database.dataSource.transaction((manager) => refresh.endWalk(manager, { beganAt, oldSeals }));
     return (await database.sql(`SELECT FROM seal_phase WHERE phase = 'only-new'`)).length === 1;
@@ -141,7 +143,8 @@ describe('the end of the old seals', () => {
 
   it('does not come by a walk that began while replicas still made some', async () => {
     await begin(NOW);
-    expect(await end(0, new Date(NOW.getTime() - 1))).toBe(false);
+    expect(await end(0, NOW)).toBe(false);
+    expect(await end(0, new Date(LATER.getTime() - 1))).toBe(false);
   });
 
   it('waits until the old requests for approval are deleted', async () => {

@@ -7,7 +7,7 @@ import { CredentialEntity } from '../credentials/credential.entity.js';
 import { RelyingPartySeals } from '../relying-parties/relying-party-seals.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { findRelyingParties, lockRelyingParty } from '../relying-parties/relying-party.repository.js';
-import { SEAL_BYTES } from '../seals/seals.js';
+import { SEAL_BYTES } from '../seals/seal.js';
 import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { WalkedRows } from './walk-page.js';
@@ -20,6 +20,8 @@ export interface EndedWalk {
 }
 
 /** Nobody waits for the walk, and the walk for nobody: a row that is locked has its turn in the next walk. */
+/** A replica whose clock is behind, or a statement under way, makes old seals a little longer. */
+const CLOCK_SKEW_MS = 600_000;
 const LOCK = { mode: 'for_no_key_update', onLocked: 'skip_locked' } as const;
 
 /**
@@ -36,6 +38,11 @@ export class SealRefresh {
     private readonly metrics: Metrics,
   ) {}
 
+  /** True if the process lacks a key, and would take good rows for changed ones. */
+  get lacksKey(): boolean {
+    return this.register.missingKey !== undefined;
+  }
+
   /**
    * @param manager of the walk's transaction
    * @returns the number of genuine rows with an old seal, which have a new one now or are locked
@@ -49,7 +56,8 @@ export class SealRefresh {
   /** Ends the old seals of the version before, if a whole walk has found none. */
   async endWalk(manager: EntityManager, { beganAt, oldSeals }: EndedWalk): Promise<void> {
     const { newSince, areOldAccepted } = this.register;
-    if (!areOldAccepted || oldSeals > 0 || newSince === undefined || beganAt < newSince) return;
+    if (!areOldAccepted || oldSeals > 0) return;
+    if (newSince && beganAt.getTime() < newSince.getTime() + CLOCK_SKEW_MS) return;
     const [row] = await manager.query<{ old: boolean }[]>(
       'SELECT EXISTS (SELECT FROM approval WHERE octet_length(mac) <> $1) AS old',
       [SEAL_BYTES],
@@ -62,11 +70,13 @@ export class SealRefresh {
     const old = (await this.credentials.keepGenuine(null, rows)).filter((row) => this.credentials.isOld(row));
     if (old.length === 0) return 0;
     const where = { id: In(old.map(({ id }) => id)) };
-    for (const row of await manager.find(CredentialEntity, { where, order: { rpId: 'ASC', id: 'ASC' }, lock: LOCK })) {
-      if (!this.credentials.isGenuine(row)) continue;
-      const { id, bindingMac } = this.credentials.seal(row);
-      await manager.update(CredentialEntity, { id }, { bindingMac });
-    }
+    const order = { rpId: 'ASC', id: 'ASC' } as const;
+    const locked = await manager.find(CredentialEntity, { where, order, lock: LOCK });
+    const sealed = locked.filter((row) => this.credentials.isGenuine(row)).map((row) => this.credentials.seal(row));
+    await manager.query(
+      `UPDATE credential c SET binding_mac = seal FROM unnest($1::uuid[], $2::bytea[]) AS sealed (id, seal) WHERE c.id = sealed.id`,
+      [sealed.map(({ id }) => id), sealed.map(({ bindingMac }) => bindingMac)],
+    );
     return old.length;
   }
 
@@ -77,12 +87,12 @@ export class SealRefresh {
     if (old.length === 0) return 0;
     const where = { auditUid: In(old.map(({ auditUid }) => auditUid)) };
     const order = { rpId: 'ASC', userId: 'ASC' } as const;
-    for (const row of await manager.find(UserHandleEntity, { where, order, lock: LOCK })) {
-      const { rpId, userId } = row;
-      if (this.users.isGenuine(row)) {
-        await manager.update(UserHandleEntity, { rpId, userId }, { seal: this.users.seal(row) });
-      }
-    }
+    const locked = await manager.find(UserHandleEntity, { where, order, lock: LOCK });
+    const sealed = locked.filter((row) => this.users.isGenuine(row));
+    await manager.query(
+      `UPDATE user_handle u SET seal = sealed.seal FROM unnest($1::uuid[], $2::bytea[]) AS sealed (uid, seal) WHERE u.audit_uid = uid`,
+      [sealed.map(({ auditUid }) => auditUid), sealed.map((row) => this.users.seal(row))],
+    );
     return old.length;
   }
 

@@ -3,7 +3,8 @@ import { Injectable, Logger } from '@nestjs/common';
 import canonicalize from 'canonicalize';
 import { Refusals } from '../audit/refusals.js';
 import type { SealKey } from '../config/secret-keys.js';
-import { type SealedRow, Seals } from '../seals/seals.js';
+import type { SealedRow } from '../seals/seal.js';
+import { Seals } from '../seals/seals.js';
 import type { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** A relying party as it is stored: `policy` lacks the members that were added to policies since. */

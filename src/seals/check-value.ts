@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { SealKey } from '../config/secret-keys.js';
-import { computeSeal } from './seals.js';
+import { computeSeal } from './seal.js';
 
 /** Computes what the database keeps of a key, so that a start with another key is noticed. */
 export function computeCheckValue(key: SealKey): Buffer {

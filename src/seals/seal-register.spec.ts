@@ -22,7 +22,7 @@ afterAll(() => database.close());
 const read = (keys = KEYS): Promise<SealRegister> => SealRegister.read(database.dataSource, clock, keys);
 const store = async (keys: typeof KEYS, retiredAt: Date | null = null): Promise<void> => {
   for (const key of keys.seals) {
-    await database.sql('INSERT INTO seal_key (id, check_value, added_at, retired_at) VALUES ($1, $2, $3, $4)', [
+    await database.sql('INSERT INTO seal_key VALUES ($1, $2, $3, $3, $4)', [
       ...[key.id, computeCheckValue(key), NOW, retiredAt],
     ]);
   }
@@ -46,7 +46,13 @@ describe('a start', () => {
   it('ends when a key has the id of the one in the database and is another', async () => {
     await store(KEYS);
     await database.sql(`UPDATE seal_key SET check_value = '\\x00' WHERE id = $1`, [KEYS.seals[0].id]);
-    await expect(read()).rejects.toThrow(`lacks the key ${KEYS.seals[0].id}`);
+    await expect(read()).rejects.toThrow(`the key ${KEYS.seals[0].id} of PASSKEY_BINDING_KEY_FILE does not fit`);
+  });
+
+  it('does not need a key that was added and has sealed nothing', async () => {
+    await store(KEYS);
+    await database.sql('UPDATE seal_key SET first_at = NULL WHERE id = $1', [KEYS.seals[1]!.id]);
+    await read(makeSealKeys(2));
   });
 
   it('does not need a key that is retired', async () => {
@@ -63,7 +69,41 @@ describe('a start', () => {
   });
 });
 
+describe('a key with which another replica seals', () => {
+  it('is missing until this process has it, or until it is retired', async () => {
+    await store(makeSealKeys(1));
+    const register = await read(makeSealKeys(1));
+    await store(makeSealKeys(2));
+    expect(register.missingKey).toBeUndefined();
+    await register.refresh();
+    expect(register.missingKey).toBe(KEYS.seals[0].id);
+    await database.sql('UPDATE seal_key SET retired_at = $1 WHERE id = $2', [NOW, KEYS.seals[0].id]);
+    await register.refresh();
+    expect(register.missingKey).toBeUndefined();
+  });
+});
+
 describe('the seals of the version before', () => {
+  it.each(['infinity', '-infinity', '2000-01-01', '290000-01-01'])(
+    'end whatever time SQL gives their end: %s',
+    async (time) => {
+      await database.sql(`INSERT INTO seal_phase VALUES ('new', $1), ('only-new', $2::timestamptz)`, [NOW, time]);
+      expect((await read()).areOldAccepted).toBe(false);
+    },
+  );
+
+  it.each(['infinity', '290000-01-01'])(
+    'are not made when SQL gives the new ones a time that is none: %s',
+    async (time) => {
+      await database.sql(`INSERT INTO seal_phase VALUES ('new', $1::timestamptz)`, [time]);
+      expect((await read()).areSealsNew).toBe(true);
+    },
+  );
+
+  it('are not made when nobody says when the new ones begin', async () => {
+    expect((await read()).areSealsNew).toBe(true);
+  });
+
   it('are made until the new ones begin, and accepted until the service ends them', async () => {
     await database.sql(`INSERT INTO seal_phase VALUES ('new', $1)`, [new Date(NOW.getTime() + 1_000)]);
     const register = await read();

@@ -8,8 +8,15 @@ import { computeCheckValue, computeFormerCheckValue } from './check-value.js';
 type Phase = 'new' | 'only-new';
 
 interface Registered {
-  readonly keys: readonly { readonly id: string; readonly check_value: Buffer; readonly retired_at: Date | null }[];
-  readonly phases: Partial<Record<Phase, Date>>;
+  readonly keys: readonly {
+    readonly id: string;
+    readonly check_value: Buffer;
+    readonly first: boolean;
+    readonly retired_at: Date | null;
+  }[];
+  readonly newSince: Date | undefined;
+  /** Whatever time the row has: the service's role can add one with any time before the service does. */
+  readonly hasEndedOld: boolean;
 }
 
 /** A change in the database counts in every process after this time. */
@@ -32,6 +39,7 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
   private constructor(
     private readonly dataSource: Pick<DataSource, 'query'>,
     private readonly clock: Clock,
+    private readonly keys: Pick<SecretKeys, 'seals'>,
     private registered: Registered,
   ) {}
 
@@ -44,17 +52,26 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     const registered = await readRegistered(dataSource);
     demandKeys(registered, keys, clock.now());
     if (registered.keys.length === 0) await demandFormerKey(dataSource, keys);
-    return new SealRegister(dataSource, clock, registered);
+    return new SealRegister(dataSource, clock, keys, registered);
   }
 
   /** True if rows get new seals, and events need a MAC. */
   get areSealsNew(): boolean {
-    return this.hasBegun('new');
+    const since = this.newSince;
+    return since === undefined || since <= this.clock.now();
   }
 
   /** True if a row with an old seal, or a user without any, counts as genuine. */
   get areOldAccepted(): boolean {
-    return !this.hasBegun('only-new');
+    return !this.registered.hasEndedOld;
+  }
+
+  /**
+   * A key that has sealed rows of the database and that this process lacks, because it has another file than a replica that
+   * seals; undefined: none. Then the process takes good rows and events for forged ones.
+   */
+  get missingKey(): string | undefined {
+    return findMissing(this.registered, this.keys, this.clock.now());
   }
 
   /** True if no seal of the key counts any more. */
@@ -83,9 +100,9 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     await this.running;
   }
 
-  /** When the new seals begin, or began; undefined: never. */
+  /** When the new seals begin, or began; undefined: nobody says, so they have begun. */
   get newSince(): Date | undefined {
-    return this.registered.phases.new;
+    return this.registered.newSince;
   }
 
   /** Ends the old seals, for all replicas. It counts at the next look. */
@@ -98,33 +115,43 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
 
   async refresh(): Promise<void> {
     this.registered = await readRegistered(this.dataSource);
+    const { missingKey } = this;
+    if (missingKey !== undefined) this.logger.error({ message: 'a key that has sealed rows is missing', missingKey });
   }
 
   private findRetirement(keyId: string): Date | null {
     return this.registered.keys.find(({ id }) => id === keyId)?.retired_at ?? null;
   }
-
-  private hasBegun(phase: Phase): boolean {
-    const since = this.registered.phases[phase];
-    return since !== undefined && since <= this.clock.now();
-  }
 }
 
 async function readRegistered(through: Pick<DataSource, 'query'>): Promise<Registered> {
-  const keys = await through.query<Registered['keys']>('SELECT id, check_value, retired_at FROM seal_key');
-  const phases = await through.query<{ phase: Phase; since: Date }[]>('SELECT phase, since FROM seal_phase');
-  return { keys, phases: Object.fromEntries(phases.map(({ phase, since }) => [phase, since])) };
+  const keys = await through.query<Registered['keys']>(
+    'SELECT id, check_value, first_at IS NOT NULL AS first, retired_at FROM seal_key',
+  );
+  const phases = await through.query<{ phase: Phase; since: unknown }[]>('SELECT phase, since FROM seal_phase');
+  const since = phases.find(({ phase }) => phase === 'new')?.since;
+  // SQL may have set `infinity`, which `pg` reads as a number.
+  const newSince = since instanceof Date && Number.isFinite(since.getTime()) ? since : undefined;
+  return { keys, newSince, hasEndedOld: phases.some(({ phase }) => phase === 'only-new') };
 }
 
-function demandKeys({ keys }: Registered, { seals }: Pick<SecretKeys, 'seals'>, now: Date): void {
-  for (const { id, check_value, retired_at: retiredAt } of keys) {
-    const retired = retiredAt !== null && retiredAt <= now;
+function demandKeys(registered: Registered, keys: Pick<SecretKeys, 'seals'>, now: Date): void {
+  const missing = findMissing(registered, keys, now);
+  if (missing === undefined) return;
+  throw new ConfigError([
+    keys.seals.some(({ id }) => id === missing)
+      ? `the key ${missing} of PASSKEY_BINDING_KEY_FILE does not fit its check value in the database (seal_key)`
+      : `PASSKEY_BINDING_KEY_FILE lacks the key ${missing}, which has sealed rows of this database: add its line, or retire the key`,
+  ]);
+}
+
+/** Finds a key that has sealed, that is not retired, and that the set lacks. A key that is only added seals nothing yet. */
+function findMissing({ keys }: Registered, { seals }: Pick<SecretKeys, 'seals'>, now: Date): string | undefined {
+  return keys.find(({ id, check_value, first, retired_at: retiredAt }) => {
+    if (!first || (retiredAt !== null && retiredAt <= now)) return false;
     const key = seals.find((each) => each.id === id);
-    if (retired || (key && computeCheckValue(key).equals(check_value))) continue;
-    throw new ConfigError([
-      `PASSKEY_BINDING_KEY_FILE lacks the key ${id}, which has sealed rows of this database: add its line, or retire the key`,
-    ]);
-  }
+    return !key || !computeCheckValue(key).equals(check_value);
+  })?.id;
 }
 
 /** The version before stored a check value that names no key. */

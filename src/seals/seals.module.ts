@@ -2,7 +2,7 @@
  * Seals of rows: a MAC over everything in a row that decides, so that the service notices what something else changed
  * (docs/adr/0005-credential-rows-carry-a-mac.md, 0026-sealed-relying-parties.md and 0031-keys-are-sets.md).
  *
- *  - seals.ts makes and verifies a seal. The features say what it covers.
+ *  - seal.ts computes a seal, and seals.ts makes and verifies one. The features say what it covers.
  *  - seal-register.ts reads which keys are retired, and if the seals of the version before still count. At the start it
  *    compares the keys with their check values (check-value.ts).
  */

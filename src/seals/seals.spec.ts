@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { makeSealKeys, makeSeals } from '../../test/support/secret-keys.js';
-import { readKeyId, SEAL_BYTES, type SealedRow } from './seals.js';
+import { readKeyId, SEAL_BYTES, type SealedRow } from './seal.js';
 
 const ROW = {
   kind: 'user',

@@ -1,24 +1,8 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { SECRET_KEYS, type SealKey, type SecretKeys } from '../config/secret-keys.js';
+import { computeSeal, readKeyId, SEAL_BYTES, type SealedRow } from './seal.js';
 import { SealRegister } from './seal-register.js';
-
-/** What a seal says of a row. */
-export interface SealedRow {
-  /** The kind of the row. A seal holds for one kind only. */
-  readonly kind: 'credential' | 'user' | 'relying-party' | 'approval' | 'approval-user' | 'check' | 'event';
-  /** Everything that the seal covers, in a fixed order: strings, numbers, booleans, null, bytes, times, or lists of these. */
-  readonly parts: readonly unknown[];
-  /** Computes the seal of the version before; undefined if that version sealed no such rows. */
-  readonly former?: (keys: SealKey['former']) => Buffer;
-  /** True if the version before stored such rows without a seal. */
-  readonly wasUnsealed?: boolean;
-}
-
-const KEY_ID_BYTES = 4;
-const MAC_BYTES = 16;
-/** The length of a seal. One of the version before has 32 bytes. */
-export const SEAL_BYTES = KEY_ID_BYTES + MAC_BYTES;
 
 /**
  * Seals rows, so that only those who have the key can make or change one (docs/adr/0031-keys-are-sets.md):
@@ -76,21 +60,4 @@ export class Seals {
     const id = readKeyId(seal);
     return this.register.isRetired(id) ? undefined : this.keys.find((key) => key.id === id);
   }
-}
-
-/** Returns the id of the key that made a seal, 8 hexadecimal digits. */
-export function readKeyId(seal: Buffer): string {
-  return seal.toString('hex', 0, KEY_ID_BYTES);
-}
-
-/** Computes the seal of a row under a key. */
-export function computeSeal({ id, secret }: SealKey, { kind, parts }: SealedRow): Buffer {
-  const text = JSON.stringify([kind, ...parts.map(toText)]);
-  const mac = createHmac('sha256', secret).update(text).digest();
-  return Buffer.concat([Buffer.from(id, 'hex'), mac.subarray(0, MAC_BYTES)]);
-}
-
-/** JSON has no bytes. A time without a value, such as `infinity`, becomes null, which no column of a time in a seal is. */
-function toText(part: unknown): unknown {
-  return Buffer.isBuffer(part) ? part.toString('base64') : part;
 }

@@ -8,7 +8,7 @@ import { makeUuidv7 } from '../../src/config/random.js';
 import { ACCEPT_AUTHENTICATION, type AcceptAuthenticationInput } from '../../src/credentials/answer.repository.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import type { Queryable } from '../../src/database/named-statement.js';
-import { computeSeal } from '../../src/seals/seals.js';
+import { computeSeal } from '../../src/seals/seal.js';
 import { makeAuthorizedContext } from './callers.js';
 import { makeCredentialRow } from './credential-rows.js';
 

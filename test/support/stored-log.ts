@@ -62,7 +62,7 @@ export class LogReplica {
     const restorations = new Restorations(memory, this.storage, this.audit);
     this.sequencer = new Sequencer(
       ...([dataSource, clock, keys, trusted, pending, failures, keyChanges, restorations] as const),
-      ...([this.unsealed, makeSeals(secrets), register] as const),
+      ...([this.unsealed, makeSeals(secrets), Object.assign(register, { missingKey: undefined })] as const),
     );
     this.partitions = new LogPartitions(dataSource, clock, failures);
     this.check = new LogCheck(dataSource, clock, failures, this.unsealed);

@@ -5,8 +5,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * PostgreSQL went through the relying party's list: where one credential in a thousand was revoked, a page took 50,000
  * rows. Active credentials are not in the index.
  *
- * If many are not active, make the index before the migration with CREATE INDEX CONCURRENTLY, by the name below, which
- * locks nobody out. The migration uses an index that exists.
+ * If the table is large already, make the index before the migration with CREATE INDEX CONCURRENTLY, by the name below,
+ * which locks nobody out. The migration uses an index that exists.
  */
 export class StatusOfARelyingParty1765250000000 implements MigrationInterface {
   name = 'StatusOfARelyingParty1765250000000';
