@@ -53,7 +53,7 @@ const PROGRAM = {
   },
 } as const satisfies Program;
 
-/** What was held against each other. */
+/** The outcome of a run. */
 interface Summary {
   /** Rows and events that were read from the database. */
   readonly walked: number;

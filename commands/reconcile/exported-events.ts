@@ -9,7 +9,7 @@ import type { VerifierKey } from '../../src/tlog/keys.js';
 import { ExportError, LineSplitter } from '../../src/tlog/lines.js';
 import { LeafRanges } from './leaf-ranges.js';
 
-/** A row that the exported events tell of. */
+/** A row that exported events made or changed. */
 export interface ToldRow {
   readonly table: MissingRow['table'];
   readonly subject: string;
@@ -38,7 +38,7 @@ interface ExportLine {
 }
 
 /**
- * What exports of the log tell of the rows: the last word about each credential and relying party, and the erasures. It
+ * Keeps what exports of the log say: the last event about each credential and relying party, and the erasures of users. It
  * takes about 600 bytes for each credential that was ever registered, however many events the exports have.
  */
 export class ExportedEvents implements EventsElsewhere {

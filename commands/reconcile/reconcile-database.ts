@@ -32,7 +32,7 @@ function walk(dataSource: DataSource, place: Place, exported: ExportedEvents): R
   return dataSource.transaction((manager) => walkPage(manager, place, exported));
 }
 
-/** Finds the rows that only the export tells of. The walk has passed all others. */
+/** Finds the rows that only an export has. The walk has passed all others. */
 async function* findMissing(dataSource: DataSource, exported: ExportedEvents): AsyncGenerator<Finding> {
   for (const table of ['credential', 'relying_party'] as const) {
     let some: ToldRow[] = [];

@@ -2,8 +2,7 @@
  * `npm run continuity` takes the service to another database in each way that docs/runbook.md describes, under load: a dump, a
  * recovery to a point in time, logical replication, and the promotion of a standby. Afterwards it compares what is there with
  * what was acknowledged, with the log and with the checkpoints that were anchored before, and `npm run reconcile` must name what is
- * back and what is missing. It starts its own PostgreSQL clusters,
- * needs the programs of a whole PostgreSQL, and no network.
+ * back and what is missing. It starts its own PostgreSQL clusters, needs the programs of a whole PostgreSQL, and no network.
  */
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -5,6 +5,8 @@ import { loadBuiltKeys } from '../built-keys.js';
 
 const { addKey, KeyFileError, listKeyIds, listKeys, moveKeyFirst, removeKey, retire } = await loadBuiltKeys();
 
+/** The file of the binding keys holds no more. */
+const MAX_KEYS = 8;
 const PATIENCE_MS = 300_000;
 
 /**
@@ -34,12 +36,13 @@ export class KeyRotation {
       moveKeyFirst(this.file, this.added);
       this.counts.first += 1;
       this.added = undefined;
-    } else if (listKeyIds(this.file).length < 8 && !(await this.retireOne())) this.added = addKey(this.file);
-    else await this.retireOne();
+    } else if (!(await this.retireOne()) && listKeyIds(this.file).length < MAX_KEYS) this.added = addKey(this.file);
   }
 
   /** Waits until the running service has sealed every row with the first key, and retires all others. */
   async finish(): Promise<void> {
+    // A key that was added last and never sealed goes, too.
+    this.added = undefined;
     const deadline = performance.now() + PATIENCE_MS;
     while (listKeyIds(this.file).length > 1) {
       if (await this.retireOne()) continue;
