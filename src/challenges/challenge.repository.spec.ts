@@ -167,10 +167,10 @@ describe('READ_FOR_REGISTRATION', () => {
       const userId = randomUUID();
       const sql = `INSERT INTO user_handle (rp_id, user_id, handle, created_at) VALUES ('a.example', $1, '\\x07', now())`;
       const run = (through: Queryable) => READ_FOR_REGISTRATION.run(through, [makeRegistrationInput(userId)]);
-      const results = await race.runBehind({ sql, values: [userId], end }, Array<typeof run>(50).fill(run));
+      const results = await race.runBehind({ sql, values: [userId], end }, Array<typeof run>(25).fill(run));
       await race.close();
       const { handle } = await users().findOneByOrFail({ userId });
-      expect(results.flat().map((result) => result?.handle)).toEqual(Array(50).fill(handle));
+      expect(results.flat().map((result) => result?.handle)).toEqual(Array(25).fill(handle));
       expect(handle.equals(Buffer.of(7))).toBe(end === 'COMMIT');
     },
   );

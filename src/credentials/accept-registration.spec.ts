@@ -219,12 +219,12 @@ describe('a registration is not stored, and its challenge is not spent,', () => 
   });
 });
 
-describe('of fifty registrations at once,', () => {
+describe('of twenty-five registrations at once,', () => {
   const LOCK_USER = 'SELECT FROM user_handle WHERE user_id = $1 FOR UPDATE';
 
   it('a user gets no more passkeys than the policy allows', async () => {
     const user = await insertUser();
-    const inputs = repeat(50, () => makeInput(user, { most: 7 }));
+    const inputs = repeat(25, () => makeInput(user, { most: 7 }));
     const results = await race.runBehind(
       { sql: LOCK_USER, values: [user.userId] },
       inputs.map((input) => accept(input)),
@@ -238,7 +238,7 @@ describe('of fifty registrations at once,', () => {
 
   it('each counts what was stored while it waited for the user', async () => {
     const user = await insertUser();
-    const inputs = repeat(50, () => makeInput(user, { most: 4 }));
+    const inputs = repeat(25, () => makeInput(user, { most: 4 }));
     const insert = `WITH locked AS MATERIALIZED (SELECT user_id FROM user_handle WHERE user_id = $1 FOR UPDATE)
       INSERT INTO credential SELECT 'a.example', gen_random_uuid(), user_id, decode(md5(i::text), 'hex'), '', -7,
         gen_random_uuid(), 'n', 'active', NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
@@ -254,7 +254,7 @@ describe('of fifty registrations at once,', () => {
   it('one of them is stored if they have one challenge', async () => {
     const user = await insertUser();
     const challengeId = makeChallengeId();
-    const inputs = repeat(50, () => makeInput(user, { challengeId }));
+    const inputs = repeat(25, () => makeInput(user, { challengeId }));
     const results = await race.runBehind(
       { sql: 'INSERT INTO spent_challenge (id) VALUES ($1)', values: [challengeId] },
       inputs.map((input) => accept(input)),
@@ -263,9 +263,9 @@ describe('of fifty registrations at once,', () => {
     expect(await count(...inputs)).toEqual({ spent: 1, stored: 1, recorded: 1 });
   });
 
-  it('one of them is stored if they are of fifty users and have one credential id', async () => {
+  it('one of them is stored if they are of twenty-five users and have one credential id', async () => {
     const row = { credentialId: randomBytes(32) };
-    const inputs = (await Promise.all(repeat(50, () => insertUser()))).map((user) => makeInput(user, { row }));
+    const inputs = (await Promise.all(repeat(25, () => insertUser()))).map((user) => makeInput(user, { row }));
     const results = await race.runBehind(
       { sql: STORE, values: [row.credentialId] },
       inputs.map((input) => async (through) => {
@@ -274,7 +274,7 @@ describe('of fifty registrations at once,', () => {
       }),
     );
     expect(results.filter((result) => result?.stored)).toHaveLength(1);
-    expect(results.filter((result) => result?.taken)).toHaveLength(49);
+    expect(results.filter((result) => result?.taken)).toHaveLength(24);
     expect(await count(...inputs)).toEqual({ spent: 1, stored: 1, recorded: 1 });
   });
 
@@ -283,12 +283,12 @@ describe('of fifty registrations at once,', () => {
     ['the user gets another handle', `UPDATE user_handle SET handle = '\\x00' WHERE user_id = $1`],
   ])('none is stored and no challenge spent if %s while they wait', async (_, sql) => {
     const user = await insertUser();
-    const inputs = repeat(50, () => makeInput(user));
+    const inputs = repeat(25, () => makeInput(user));
     const results = await race.runBehind(
       { sql, values: [user.userId], end: 'COMMIT' },
       inputs.map((input) => accept(input)),
     );
-    expect(results.flat()).toEqual(Array(50).fill(undefined));
+    expect(results.flat()).toEqual(Array(25).fill(undefined));
     expect(await count(...inputs)).toEqual(NOTHING);
   });
 });

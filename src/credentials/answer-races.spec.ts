@@ -74,14 +74,14 @@ function shuffle<Item>(items: readonly Item[]): Item[] {
 const SPEND = 'INSERT INTO spent_challenge (id) VALUES ($1)';
 const SPENT_BY_ANOTHER = { signCount: null };
 
-describe('of fifty answers to one challenge', () => {
+describe('of twenty-five answers to one challenge', () => {
   it.each<[string, number]>([
     ['by one passkey', 1],
-    ['by fifty passkeys', 50],
+    ['by twenty-five passkeys', 25],
   ])('exactly one is accepted and recorded: %s', async (_, count) => {
     const rows = await insertCredentials(count);
     const challengeId = makeChallengeId();
-    const inputs = Array.from({ length: 50 }, (_each, n) => makeAcceptInput(rows[n % count]!, 0, { challengeId }));
+    const inputs = Array.from({ length: 25 }, (_each, n) => makeAcceptInput(rows[n % count]!, 0, { challengeId }));
     const results = (
       await race.runBehind(
         { sql: SPEND, values: [challengeId] },
@@ -89,12 +89,12 @@ describe('of fifty answers to one challenge', () => {
       )
     ).flat();
     expect(results.filter((result) => result?.signCount === 0)).toHaveLength(1);
-    expect(results.filter((result) => result?.signCount === null)).toHaveLength(49);
+    expect(results.filter((result) => result?.signCount === null)).toHaveLength(24);
     expect([await countEvents(inputs), await countUsed(rows)]).toEqual([1, 1]);
   });
 
   it('none is accepted if another outcome commits first', async () => {
-    const rows = await insertCredentials(50);
+    const rows = await insertCredentials(25);
     const challengeId = makeChallengeId();
     const inputs = rows.map((row) => makeAcceptInput(row, 0, { challengeId }));
     const spent = { sql: SPEND, values: [challengeId], end: 'COMMIT' } as const;
@@ -102,13 +102,13 @@ describe('of fifty answers to one challenge', () => {
       spent,
       inputs.map((input) => accept(input)),
     );
-    expect(results.flat()).toEqual(Array(50).fill(SPENT_BY_ANOTHER));
+    expect(results.flat()).toEqual(Array(25).fill(SPENT_BY_ANOTHER));
     expect([await countEvents(inputs), await countUsed(rows)]).toEqual([0, 0]);
   });
 
   it('one has an outcome, whether it is accepted or refused', async () => {
     for (let round = 0; round < 3; round += 1) {
-      const rows = await insertCredentials(25);
+      const rows = await insertCredentials(12);
       const challengeId = makeChallengeId();
       const accepts = rows.map((row) => makeAcceptInput(row, 0, { challengeId }));
       const refusals = rows.map(() => makeRefuseInput({ challengeId }));
@@ -123,17 +123,17 @@ describe('of fifty answers to one challenge', () => {
   it('by one passkey that counts, one is accepted, and the others find the count used', async () => {
     const row = await insertCredential({ signCount: 7 });
     const challengeId = makeChallengeId();
-    const inputs = Array.from({ length: 50 }, () => makeAcceptInput(row, 8, { challengeId }));
+    const inputs = Array.from({ length: 25 }, () => makeAcceptInput(row, 8, { challengeId }));
     const results = (await race.run(inputs.map((input) => accept(input)))).flat();
     expect(results.filter((result) => result !== undefined)).toEqual([{ signCount: 8 }]);
     expect(await countEvents(inputs)).toBe(1);
   });
 });
 
-describe('while fifty answers by one passkey wait for it', () => {
+describe('while twenty-five answers by one passkey wait for it', () => {
   const waitFor = async (change: string, stored: Partial<CredentialEntity>, received: number) => {
     const row = await insertCredential(stored);
-    const inputs = Array.from({ length: 50 }, () => makeAcceptInput(row, received));
+    const inputs = Array.from({ length: 25 }, () => makeAcceptInput(row, received));
     const results = await race.runBehind(
       { sql: `${change} WHERE id = $1`, values: [row.id], end: 'COMMIT' },
       inputs.map((input) => accept(input)),
@@ -149,7 +149,7 @@ describe('while fifty answers by one passkey wait for it', () => {
     ['its user is erased', 'DELETE FROM credential'],
   ])('%s: none is accepted, and their challenges are not spent', async (_, change) => {
     const { inputs, results } = await waitFor(change, { signCount: 7 }, 8);
-    expect(results).toEqual(Array(50).fill(undefined));
+    expect(results).toEqual(Array(25).fill(undefined));
     expect([await countEvents(inputs), await countSpent(inputs)]).toEqual([0, 0]);
   });
 
@@ -160,7 +160,7 @@ describe('while fifty answers by one passkey wait for it', () => {
   ])('%s: one is accepted, and only its challenge is spent', async (_, change) => {
     const end = change.startsWith('SELECT') ? ' FOR UPDATE' : '';
     const row = await insertCredential({ signCount: 6 });
-    const inputs = Array.from({ length: 50 }, () => makeAcceptInput(row, 8));
+    const inputs = Array.from({ length: 25 }, () => makeAcceptInput(row, 8));
     const results = await race.runBehind(
       { sql: `${change} WHERE id = $1${end}`, values: [row.id], end: 'COMMIT' },
       inputs.map((input) => accept(input)),
@@ -173,21 +173,21 @@ describe('while fifty answers by one passkey wait for it', () => {
 
   it('it is renamed: all are accepted if it does not count, and keep the new name', async () => {
     const { row, inputs, results } = await waitFor(`UPDATE credential SET name = 'renamed'`, {}, 0);
-    expect(results).toEqual(Array(50).fill({ signCount: 0 }));
-    expect([await countEvents(inputs), await countSpent(inputs)]).toEqual([50, 50]);
+    expect(results).toEqual(Array(25).fill({ signCount: 0 }));
+    expect([await countEvents(inputs), await countSpent(inputs)]).toEqual([25, 25]);
     expect((await credentials().findOneByOrFail({ id: row.id })).name).toBe('renamed');
   });
 
   it('each accepted one has a larger count than the one before, and only accepted ones spend their challenge', async () => {
     const row = await insertCredential({ signCount: 1 });
-    const inputs = shuffle(Array.from({ length: 50 }, (_, n) => makeAcceptInput(row, n + 2)));
+    const inputs = shuffle(Array.from({ length: 25 }, (_, n) => makeAcceptInput(row, n + 2)));
     const results = await race.runBehind(
       { sql: 'SELECT FROM credential WHERE id = $1 FOR UPDATE', values: [row.id] },
       inputs.map((input) => accept(input)),
     );
     const accepted = inputs.filter((input, n) => results[n]![0]?.signCount === input.signCount);
     const none = results.flat().filter((result) => result === undefined);
-    expect(accepted.length + none.length).toBe(50);
+    expect(accepted.length + none.length).toBe(25);
     expect([await countEvents(accepted), await countSpent(accepted)]).toEqual([accepted.length, accepted.length]);
     expect([await countEvents(inputs), await countSpent(inputs)]).toEqual([accepted.length, accepted.length]);
     expect((await credentials().findOneByOrFail({ id: row.id })).signCount).toBe(51);

@@ -24,7 +24,7 @@ export class StatementRace {
     this.pool = new pg.Pool({
       connectionString: database.url,
       application_name: APPLICATION,
-      max: 50,
+      max: 25,
       options:
         '-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan -c lock_timeout=0 -c statement_timeout=0',
     }).on('error', () => undefined);
