@@ -13,7 +13,7 @@ import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { type AuditRow, createAuditRow } from '../../src/audit/audit-event.repository.js';
 import { ACCEPT_AUTHENTICATION } from '../../src/credentials/answer.repository.js';
-import { LOAD } from '../../src/credentials/loaded-answer.repository.js';
+import { LOAD, readCredential } from '../../src/credentials/loaded-answer.repository.js';
 import { READ_FOR_AUTHENTICATION } from '../../src/challenges/challenge.repository.js';
 import { adaptPool } from '../../src/database/named-statement.js';
 import { createTlsContext, createTlsOptions } from '../../src/identity/tls-options.js';
@@ -74,15 +74,17 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
   const user = nextUser();
   const challenge = { rpId: RP_ID, userId: user.id };
   const [loaded] = await LOAD.run(through, [{ challenge, credentialId: user.credentialId }]);
+  const credential = loaded && readCredential(loaded);
+  if (!credential) throw new Error('the user has no passkey');
   const verified = verify('sha256', data, publicKey, signature);
   const [accepted] = await ACCEPT_AUTHENTICATION.run(through, [
     {
       challengeId,
-      credential: { rpId: RP_ID, id: loaded?.c_id ?? '', bindingMac: MAC },
+      credential,
       signCount: 0,
       backedUp: true,
       backupEligible: true,
-      version: 1,
+      version: credential.version,
       bindingMac: MAC,
       now: new Date(),
       flag: false,

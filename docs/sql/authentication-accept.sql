@@ -17,6 +17,8 @@ WITH
           rp_id text,
           id uuid,
           mac bytea,
+          read_version integer,
+          read_count bigint,
           received bigint,
           backed_up boolean,
           eligible boolean,
@@ -45,7 +47,7 @@ WITH
     FROM
       verified,
       LATERAL (
-        SELECT rp_id AS found_rp_id, status, binding_mac, sign_count
+        SELECT rp_id AS found_rp_id, status, version, binding_mac, sign_count
         FROM credential
         WHERE id = verified.id
         FOR NO KEY UPDATE
@@ -55,6 +57,8 @@ WITH
       rp_id = found_rp_id
       AND c.status = 'active'
       AND c.binding_mac = mac
+      AND c.version = read_version
+      AND c.sign_count = read_count
       AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
   ),
   spent AS (
@@ -82,6 +86,8 @@ WITH
       AND c.rp_id || '' = v.rp_id
       AND c.status = 'active'
       AND c.binding_mac = mac
+      AND c.version = read_version
+      AND c.sign_count = read_count
       AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)
     RETURNING ordinality, c.sign_count
   ),

@@ -130,15 +130,15 @@ describe('ACCEPT_AUTHENTICATION', () => {
     stored?: Partial<CredentialEntity>;
     received?: number;
     flag?: boolean;
-    mac?: Buffer;
+    read?: Partial<CredentialEntity>;
     rpId?: string;
   }
 
-  async function acceptSignCount({ stored: row = {}, received = 0, flag = false, mac, rpId = 'a.example' }: Accept) {
+  async function acceptSignCount({ stored: row = {}, received = 0, flag = false, read = {} }: Accept) {
     const credential = await insertCredential(row);
     const later = new Date(NOW.getTime() + 1_000);
     const { id, bindingMac } = credential;
-    const input = makeAcceptInput({ rpId, id, bindingMac: mac ?? bindingMac }, received, {
+    const input = makeAcceptInput(makeCredentialRow({ ...row, id, bindingMac, ...read }), received, {
       bindingMac,
       backedUp: true,
       now: later,
@@ -180,8 +180,10 @@ describe('ACCEPT_AUTHENTICATION', () => {
   it.each<[string, Accept]>([
     ['is suspended by now', { stored: { status: 'suspended' } }],
     ['is revoked by now', { stored: { status: 'revoked' } }],
-    ['has another seal by now', { mac: randomBytes(32) }],
-    ['is another relying party’s', { rpId: 'b.example' }],
+    ['has another seal by now', { read: { bindingMac: randomBytes(32) } }],
+    ['has another version by now', { read: { version: 2 } }],
+    ['has another sign count by now', { read: { signCount: 1 } }],
+    ['is another relying party’s', { read: { rpId: 'b.example' } }],
   ])('leaves a credential that %s and the challenge alone, even when counts are only flagged', async (_, attempt) => {
     for (const flag of [false, true]) {
       const { credential, result, after, outcomes } = await acceptSignCount({ ...attempt, received: 1, flag });

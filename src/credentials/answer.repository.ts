@@ -31,7 +31,8 @@ function spendSql(source: string): string {
 
 export interface AcceptAuthenticationInput {
   readonly challengeId: string;
-  readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'bindingMac'>;
+  /** As it was read. */
+  readonly credential: Pick<CredentialEntity, 'rpId' | 'id' | 'version' | 'signCount' | 'bindingMac'>;
   readonly signCount: number;
   readonly backedUp: boolean;
   readonly backupEligible: boolean;
@@ -49,8 +50,11 @@ interface AcceptedAuthentication {
   readonly sign_count: number | null;
 }
 
-/** SQL: the credential is as LOAD read it, and the sign count grows. */
-const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)`;
+/**
+ * SQL: the credential is as LOAD read it, and the sign count grows. A seal of the version before says nothing of the name, the
+ * version and the sign count, so it alone would not notice another change.
+ */
+const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND c.version = read_version AND c.sign_count = read_count AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)`;
 
 /**
  * No result: the credential has changed since LOAD read it, or its sign count did not grow. Then the challenge is not
@@ -62,11 +66,11 @@ const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND (c.sign_count
 export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
-         LATERAL (SELECT rp_id AS found_rp_id, status, binding_mac, sign_count FROM credential WHERE id = verified.id FOR NO KEY UPDATE OFFSET 0) AS c
+         LATERAL (SELECT rp_id AS found_rp_id, status, version, binding_mac, sign_count FROM credential WHERE id = verified.id FOR NO KEY UPDATE OFFSET 0) AS c
        WHERE rp_id = found_rp_id AND ${UNCHANGED}),
      spent AS (${spendSql('locked')}),
      accepted AS (
@@ -77,11 +81,13 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
        RETURNING ordinality, c.sign_count),
      ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event')}
    SELECT ordinality::integer AS n, sign_count FROM locked LEFT JOIN accepted USING (ordinality)`,
-  record: ({ credential: { rpId, id, bindingMac: mac }, signCount, backedUp, now, flag, event, ...row }) => ({
+  record: ({ credential, signCount, backedUp, now, flag, event, ...row }) => ({
     challenge_id: row.challengeId,
-    rp_id: rpId,
-    id,
-    mac: toByteaText(mac),
+    rp_id: credential.rpId,
+    id: credential.id,
+    mac: toByteaText(credential.bindingMac),
+    read_version: credential.version,
+    read_count: credential.signCount,
     received: signCount,
     backed_up: backedUp,
     now,

@@ -123,7 +123,10 @@ describe('a plan that was made while the tables were empty', () => {
     captureRun(READ_FOR_AUTHENTICATION, { ...u5, standIn: 'stand-in', now: NOW }),
     captureRun(READ_FOR_REGISTRATION, { ...u5, newUser: makeNewUser(), now: NOW }),
     captureRun(LOAD, { challenge: u5, credentialId }),
-    captureRun(ACCEPT_AUTHENTICATION, makeAcceptInput({ rpId: 'a.example', id, bindingMac: Buffer.alloc(0) }, 1)),
+    captureRun(
+      ACCEPT_AUTHENTICATION,
+      makeAcceptInput(makeCredentialRow({ id, version: 0, bindingMac: Buffer.alloc(0) }), 1),
+    ),
     captureRun(ACCEPT_REGISTRATION, makeRegistrationInput(makeCredentialRow(u5), Buffer.alloc(0))),
     captureRun(REFUSE, makeRefuseInput({ event: failed })),
   ];

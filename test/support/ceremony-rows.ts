@@ -57,7 +57,7 @@ export const makeAcceptInput = (
   signCount,
   backupEligible: true,
   backedUp: false,
-  version: 1,
+  version: credential.version,
   now: NOW,
   flag: false,
   bindingMac: credential.bindingMac,
