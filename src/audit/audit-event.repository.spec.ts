@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { AUTH_SERVICE, makeAuthorizedContext } from '../../test/support/callers.js';
 import type { AuditEntry } from './audit-entry.js';
-import { AUDIT_ROW_WIDTH, createAuditRow, insertEventSql } from './audit-event.repository.js';
+import { AUDIT_ROW_WIDTH, createAuditRow, insertEventSql, withMac } from './audit-event.repository.js';
 
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 const ENTRY: AuditEntry = {
@@ -61,12 +61,13 @@ describe('a row of the audit log', () => {
     expect(values[2]).toEqual(hashed);
   });
 
-  it('has a MAC over its id and its leaf hash, if it is made with one', () => {
+  it('has a MAC over its id and its leaf hash, if it gets one', () => {
     const given: unknown[] = [];
     const mac = Buffer.alloc(20, 1);
-    const { id, values } = createAuditRow(ENTRY, null, TIME, undefined, (...over) => (given.push(...over), mac));
+    const row = createAuditRow(ENTRY, null, TIME);
+    const { id, values } = withMac(row, (...over) => (given.push(...over), mac));
+    expect([row.values[3], values]).toEqual([null, row.values.with(3, mac)]);
     expect(given).toEqual([id, values[2]]);
-    expect(values[3]).toBe(mac);
   });
 
   it('has the same id in its event', () => {

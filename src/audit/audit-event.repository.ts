@@ -41,7 +41,7 @@ export function auditParameterSql(firstParameter: number, name: AuditParameter):
   return `$${String(firstParameter + index)}::${AUDIT_PARAMETERS[index]![1]}`;
 }
 
-const EVENT = 1;
+const [EVENT, LEAF_HASH, MAC] = [1, 2, 3];
 const AUDIT_MEMBERS = AUDIT_PARAMETERS.map(([name]) => `audit_${name}`);
 
 /**
@@ -135,26 +135,26 @@ function insertSql(value: (name: AuditParameter) => string, source: string): str
 }
 
 /**
+ * Makes a row without a MAC, which an event of the owner of the tables has not.
+ *
  * @param uid the user's pseudonym or stand-in, which represents the user in the event
- * @param computeMac undefined for an event of the owner of the tables, which has no MAC
  */
-export function createAuditRow(
-  entry: AuditEntry,
-  context: RequestContext | null,
-  time: Date,
-  uid?: string,
-  computeMac?: (id: string, leafHash: Buffer) => Buffer,
-): AuditRow {
+export function createAuditRow(entry: AuditEntry, context: RequestContext | null, time: Date, uid?: string): AuditRow {
   const id = makeUuidv7(time);
   const event = toCanonical(toOcsf({ ...redactUserId(entry), userId: uid }, { id, time, context }));
   const leafHash = hashLeaf(event);
   const { rpId, credential } = entry;
   const values = [
-    ...[id, event, leafHash, computeMac?.(id, leafHash) ?? null],
+    ...[id, event, leafHash, null],
     ...[entry.type, entry.outcome, context?.caller?.spiffeId ?? null, rpId ?? null, uid ?? null],
     ...[credential?.id ?? null, credential?.credentialId ?? null],
   ];
   return { id, entry, values };
+}
+
+/** @param computeMac computes it from the event's id and leaf hash */
+export function withMac(row: AuditRow, computeMac: (id: string, leafHash: Buffer) => Buffer): AuditRow {
+  return { ...row, values: row.values.with(MAC, computeMac(row.id, row.values[LEAF_HASH] as Buffer)) };
 }
 
 /**

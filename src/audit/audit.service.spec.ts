@@ -3,18 +3,20 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { validate as isUuid } from 'uuid';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
+import { makeSealKeys, makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { until } from '../../test/support/until.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import type { Queryable } from '../database/named-statement.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { DEFAULT_POLICY } from '../relying-parties/relying-party-policy.js';
+import { readKeyId } from '../seals/seal.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { AuditEventEntity } from './audit-event.entity.js';
 import { hashLeaf } from '../tlog/merkle.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { INSERT_EVENT } from './audit-event.repository.js';
 import { AuditService } from './audit.service.js';
+import { describeEvent } from './event-macs.js';
 import { deriveStandIn, findUserIds } from './pseudonyms.js';
 import { UserSeals } from './user-seals.js';
 import { recordMigrations } from '../audit-log/begin-log.js';
@@ -217,6 +219,33 @@ describe('an event that is recorded later', () => {
     );
     expect(details.sort()).toEqual(['first', 'second']);
     await service.beforeApplicationShutdown();
+  });
+
+  it('has the MAC of a key that counts when it is written, if the first one is retired while it waits', async () => {
+    const keys = makeSealKeys(1, 2);
+    const retired = new Set<string>();
+    const isRetired = (id: string): boolean => retired.has(id);
+    const seals = makeSeals(keys, { isRetired, isRetiring: isRetired });
+    let isAway = true;
+    const through = {
+      query: (...statement: Parameters<typeof database.dataSource.query>) =>
+        isAway ? Promise.reject(new Error('Connection terminated')) : database.dataSource.query(...statement),
+    };
+    const service = new AuditService(through as never, { now: () => NOW }, metrics, TEST_KEYS, seals);
+    service.recordEventually(READ);
+    retired.add(keys.seals[0].id);
+    isAway = false;
+    await until(async () => (await findEvents()).length === 1);
+    await service.beforeApplicationShutdown();
+    const [event] = await findEvents();
+    const pending = await database.sql<{ leaf_hash: Buffer; mac: Buffer }>(
+      'SELECT leaf_hash, mac FROM audit_pending WHERE event_id = $1',
+      [event?.id],
+    );
+    expect(pending.map(({ mac }) => readKeyId(mac))).toEqual([keys.seals[1]!.id]);
+    expect(pending.map(({ mac, leaf_hash }) => seals.isGenuine(describeEvent(event!.id, leaf_hash), mac))).toEqual([
+      true,
+    ]);
   });
 });
 

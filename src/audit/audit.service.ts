@@ -8,7 +8,7 @@ import type { RequestContext } from '../http/request-context.js';
 import { Seals } from '../seals/seals.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditEntry } from './audit-entry.js';
-import { type AuditRow, createAuditRow, INSERT_EVENT } from './audit-event.repository.js';
+import { type AuditRow, createAuditRow, INSERT_EVENT, withMac } from './audit-event.repository.js';
 import { describeEvent } from './event-macs.js';
 import { deriveStandIn, findPseudonym } from './pseudonyms.js';
 
@@ -50,7 +50,7 @@ export class AuditService implements BeforeApplicationShutdown {
   ): AuditRow {
     const { rpId, userId } = entry;
     const named = userId === undefined ? undefined : (uid ?? deriveStandIn({ rpId, userId }, time, this.keys));
-    return createAuditRow(entry, context, time, named, (id, leafHash) => this.seals.seal(describeEvent(id, leafHash)));
+    return this.seal(createAuditRow(entry, context, time, named));
   }
 
   /**
@@ -97,7 +97,8 @@ export class AuditService implements BeforeApplicationShutdown {
   private async writeWaiting(): Promise<void> {
     try {
       for (let row = this.waiting[0]; row; row = this.waiting[0]) {
-        await INSERT_EVENT.run(this.dataSource, row.values).catch(ignoreDuplicate);
+        // The key that sealed it when it happened may be retired by now.
+        await INSERT_EVENT.run(this.dataSource, this.seal(row).values).catch(ignoreDuplicate);
         this.waiting.shift();
         this.countEvent(row);
       }
@@ -113,6 +114,10 @@ export class AuditService implements BeforeApplicationShutdown {
     } finally {
       this.writing = undefined;
     }
+  }
+
+  private seal(row: AuditRow): AuditRow {
+    return withMac(row, (id, leafHash) => this.seals.seal(describeEvent(id, leafHash)));
   }
 
   /** Counts an event in the metrics. Call it after a statement has written a row of `row`. */

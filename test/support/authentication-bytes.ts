@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type pg from 'pg';
 import type { DataSource } from 'typeorm';
-import { createAuditRow } from '../../src/audit/audit-event.repository.js';
+import { createAuditRow, withMac } from '../../src/audit/audit-event.repository.js';
 import { describeEvent } from '../../src/audit/event-macs.js';
 import type { SecretKeys } from '../../src/config/secret-keys.js';
 import { makeUuidv7 } from '../../src/config/random.js';
@@ -111,7 +111,7 @@ function accept(
     } as const,
   };
   const { rpId, id, userId, credentialId, bindingMac, backupEligible } = credential;
-  const event = createAuditRow(
+  const unsealed = createAuditRow(
     {
       type: 'credential.verify',
       outcome: 'success',
@@ -130,8 +130,8 @@ function accept(
     context,
     now,
     toUuid(digest(`pseudonym of ${userId}`)),
-    (uid, leafHash) => computeSeal(seals[0], describeEvent(uid, leafHash)),
   );
+  const event = withMac(unsealed, (uid, leafHash) => computeSeal(seals[0], describeEvent(uid, leafHash)));
   const unchanged = {
     signCount: 0,
     backedUp: true,
