@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import { UUID } from '../http/validators.js';
 import type { SecretKeys } from '../config/secret-keys.js';
 import type { Seals } from '../seals/seals.js';
@@ -30,8 +30,7 @@ export function deriveStandIn(
 
 function deriveStandInBy(key: Buffer, { rpId = '', userId }: Subject, time: Date): string {
   const subject = JSON.stringify([rpId, time.toISOString().slice(0, 'yyyy-mm'.length), userId]);
-  const digest = createHmac('sha256', key).update(subject).digest();
-  return `~${digest.subarray(0, STAND_IN_BYTES).toString('base64url')}`;
+  return `~${computeHmac(key, subject).toString('base64url', 0, STAND_IN_BYTES)}`;
 }
 
 const USER_COLUMNS = 'h.rp_id AS "rpId", h.user_id AS "userId", handle, audit_uid AS "auditUid", h.seal';

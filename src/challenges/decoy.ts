@@ -1,4 +1,5 @@
-import { createHmac, hash, hkdfSync } from 'node:crypto';
+import { hash, hkdfSync } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import type { PublicKeyCredentialDescriptorJSON } from '../webauthn/options.js';
 
 /** A descriptor without its id. */
@@ -43,7 +44,7 @@ export function makeDecoyDescriptors(
   shapes: readonly ListShape[],
 ): PublicKeyCredentialDescriptorJSON[] {
   const name = ['decoy', user.rpId, user.userId];
-  const seed = createHmac('sha256', key).update(JSON.stringify(name)).digest().readUInt32BE();
+  const seed = computeHmac(key, JSON.stringify(name)).readUInt32BE();
   return drawShape(seed, shapes.length > 0 ? shapes : USUAL).list.map(({ bytes, transports }, index) => {
     // The id depends on the length and the transports, because a real credential never changes these under the same id.
     // HKDF in Node.js takes at most 1,024 bytes of info, and a user id alone can be that long, so the info is a hash.

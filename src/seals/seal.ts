@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import type { SealKey } from '../config/secret-keys.js';
 
 /** What a seal says of a row. */
@@ -25,12 +25,21 @@ export function readKeyId(seal: Buffer): string {
 
 /** Computes the seal of a row under a key. */
 export function computeSeal({ id, secret }: SealKey, { kind, parts }: SealedRow): Buffer {
-  const text = JSON.stringify([kind, ...parts.map(toText)]);
-  const mac = createHmac('sha256', secret).update(text).digest();
-  return Buffer.concat([Buffer.from(id, 'hex'), mac.subarray(0, MAC_BYTES)]);
+  const texts: unknown[] = [kind];
+  for (const part of parts) texts.push(toText(part));
+  const seal = Buffer.allocUnsafe(SEAL_BYTES);
+  seal.write(id, 'hex');
+  computeHmac(secret, JSON.stringify(texts)).copy(seal, KEY_ID_BYTES, 0, MAC_BYTES);
+  return seal;
 }
 
-/** JSON has no bytes. A time without a value, such as `infinity`, becomes null, which no column of a time in a seal is. */
+/**
+ * Returns what JSON has a form for. It has none for bytes, and `JSON.stringify` takes several times as long for a list with a
+ * Date. A time without a value, such as `infinity`, becomes null, which no column of a time in a seal is.
+ */
 function toText(part: unknown): unknown {
-  return Buffer.isBuffer(part) ? part.toString('base64') : part;
+  if (typeof part !== 'object') return part;
+  if (Buffer.isBuffer(part)) return part.toString('base64');
+  if (part instanceof Date) return Number.isNaN(part.getTime()) ? null : part.toISOString();
+  return part;
 }
