@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { Config } from '../../src/config/config.js';
+import { parseAccessPolicy } from '../../src/access/access-policy.js';
+import type { Config, TlsFiles } from '../../src/config/config.js';
+import { fillInTrustDomain } from '../../src/config/tls-files.js';
 import { readTrustMaterial } from '../../src/identity/trust-material.js';
 import { ALGORITHMS } from '../../src/webauthn/cose.js';
 import { FIDO_METADATA_ROOTS, WELL_KNOWN_ROOTS } from '../../src/webauthn/well-known-roots.js';
@@ -33,6 +35,8 @@ export interface Inventory {
   readonly service: readonly Use[];
   readonly keys: readonly HeldKey[];
   readonly certificates: readonly Signed[];
+  /** How callers' certificates are revoked. */
+  readonly revocation: string;
   readonly revocationLists: readonly Signed[];
   /** The parts that could not be read, and so are missing above. */
   readonly faults: readonly string[];
@@ -40,7 +44,7 @@ export interface Inventory {
 
 export async function takeInventory(config: Config, now: Date): Promise<Inventory> {
   const faults: string[] = [];
-  const { tls } = config;
+  const tls = locateTlsFiles(config, faults);
   return {
     time: now.toISOString(),
     software: { node: process.versions.node, openssl: process.versions.openssl },
@@ -63,10 +67,27 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => describeBindingKeys(config)),
       ...attempt(faults, 'PASSKEY_CHALLENGE_KEYS_FILE', () => describeChallengeKeys(config)),
     ],
-    certificates: listCertificates(config, now, faults),
+    certificates: listCertificates({ ...config, tls }, now, faults),
+    revocation: describeRevocation(tls),
     revocationLists: await listRevocationLists(tls.crlFile, now, faults),
     faults,
   };
+}
+
+/** Completes the paths of the listener's files, as a start does. */
+function locateTlsFiles({ tls, accessPolicyFile }: Config, faults: string[]): TlsFiles {
+  try {
+    return fillInTrustDomain(tls, () => parseAccessPolicy(readFileSync(accessPolicyFile, 'utf8')).trustDomain);
+  } catch (error) {
+    faults.push(`PASSKEY_ACCESS_POLICY_FILE: ${(error as Error).message}`);
+    return tls;
+  }
+}
+
+function describeRevocation({ shortLivedHours }: TlsFiles): string {
+  return shortLivedHours === undefined
+    ? 'each authority has a list'
+    : `certificates live at most ${String(shortLivedHours)} hours, authorities may have a list`;
 }
 
 function listCertificates({ tls, attestationRootsFile }: Config, now: Date, faults: string[]): Signed[] {
@@ -87,7 +108,8 @@ function listCertificates({ tls, attestationRootsFile }: Config, now: Date, faul
   ];
 }
 
-async function listRevocationLists(file: string, now: Date, faults: string[]): Promise<Signed[]> {
+async function listRevocationLists(file: string | undefined, now: Date, faults: string[]): Promise<Signed[]> {
+  if (file === undefined) return [];
   try {
     return await describeRevocationLists(readPem(file), 'callers', file, now);
   } catch (error) {

@@ -65,7 +65,7 @@ export function formatInventory(inventory: Inventory): string {
   return sections.filter((text) => text !== '').join('\n\n');
 }
 
-function listOffers({ listener }: Inventory): { what: string; name: string; postQuantum: string }[] {
+function listOffers({ listener, revocation }: Inventory): { what: string; name: string; postQuantum: string }[] {
   if (!listener) return [];
   const named = (what: string, names: readonly string[]) => names.map((name) => ({ what, name, postQuantum: '' }));
   return [
@@ -74,6 +74,7 @@ function listOffers({ listener }: Inventory): { what: string; name: string; post
     ...listener.keyExchange.map((group) => ({ what: 'key exchange', ...group })),
     ...listener.signatures.map((signature) => ({ what: 'signature', ...signature })),
     ...named('ALPN', listener.alpn),
+    ...named('revocation', [revocation]),
   ];
 }
 

@@ -8,6 +8,7 @@ import { beginLog } from '../audit-log/begin-log.js';
 import { type Clock, systemClock } from '../config/clock.js';
 import { type Config, ConfigError } from '../config/config.js';
 import { describeDevelopmentFiles } from '../config/development.js';
+import { fillInTrustDomain } from '../config/tls-files.js';
 import { WatchedFiles } from '../config/watched-files.js';
 import { openDatabase } from './open-database.js';
 import { describeTrust } from '../identity/listener-trust.js';
@@ -128,14 +129,14 @@ function describeWorker({ worker }: Config): Record<string, unknown> {
 
 /** Reads the trust material and the access policy. @throws ConfigError, AccessPolicyError */
 export async function openSettings(config: Config, clock: Clock): Promise<WatchedSettings> {
-  const { tls, accessPolicyFile } = config;
   try {
+    const policy = await openPolicyFile(config.accessPolicyFile);
+    const tls = fillInTrustDomain(config.tls, () => policy.value.trustDomain);
     const trust = await WatchedFiles.open<TrustMaterial>(listTrustFiles(tls), async (held) => {
       const material = await readTrustMaterial(tls, clock.now(), held);
       if (held) refuseDevelopmentFiles(config, material, policy.value.trustDomain);
       return material;
     });
-    const policy = await openPolicyFile(accessPolicyFile);
     refuseDevelopmentFiles(config, trust.value, policy.value.trustDomain);
     return { trust, policy };
   } catch (error) {

@@ -68,7 +68,9 @@ export class Refusals implements OnApplicationBootstrap {
   async refuse(context: RequestContext, problem: Problem, isNamed: boolean, rpId?: string): Promise<never> {
     const { slug: reason, members } = problem;
     const detail = members.detail ?? members.invalid?.[0]?.detail;
-    const entry: AuditEntry = { type: 'access.denied', outcome: 'failure', reason, detail, rpId };
+    const { certificate } = context;
+    const facts = certificate && { certificate };
+    const entry: AuditEntry = { type: 'access.denied', outcome: 'failure', reason, detail, rpId, facts };
     const key = context.caller?.spiffeId ?? context.source.ip;
     const records = isNamed ? this.named : this.strangers;
     const retryAfter = await records.refuse(key, { context, entry, time: this.clock.now() });

@@ -1,11 +1,13 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { readTlsFiles } from './tls-files.js';
 
 /*
  * This folder holds what the service is told from outside: settings, secret keys, files and the time.
  *
- *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together.
+ *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together. tls-files.ts reads the
+ *    settings of the listener's files.
  *  - secret-keys.ts derives the keys of the service from one file.
  *  - read-bounded.ts reads a file of limited size, watched-files.ts keeps the value of a few files current, and plain-yaml.ts
  *    parses YAML without surprises.
@@ -81,11 +83,19 @@ export interface Listener {
 
 export interface TlsFiles {
   readonly certFile: string;
+  /** The same file as `certFile` if it holds the key, too. */
   readonly keyFile: string;
   /** The passphrase of the key; undefined if the key is not encrypted. */
   readonly keyPassphraseFile?: string | undefined;
+  /** `fillInTrustDomain` completes the path. */
   readonly caFile: string;
-  readonly crlFile: string;
+  /** Undefined only if callers' certificates are short-lived. */
+  readonly crlFile?: string | undefined;
+  /**
+   * The most hours that a caller's certificate may live, from notBefore to notAfter, so that it needs no revocation
+   * list; undefined: every authority needs a list.
+   */
+  readonly shortLivedHours?: number | undefined;
 }
 
 export const CONFIG = Symbol('Config');
@@ -125,13 +135,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     ),
     https: settings.readListener('PASSKEY_HTTPS', 8443),
     management: settings.readListener('PASSKEY_MANAGEMENT', 8081),
-    tls: Object.freeze({
-      certFile: readGeneratedPath('PASSKEY_TLS_CERT_FILE', 'pki/server.crt'),
-      keyFile: readGeneratedPath('PASSKEY_TLS_KEY_FILE', 'pki/server.key'),
-      keyPassphraseFile: settings.readOptionalFilePath('PASSKEY_TLS_KEY_PASSPHRASE_FILE'),
-      caFile: readGeneratedPath('PASSKEY_TLS_CA_FILE', 'pki/ca.crt'),
-      crlFile: readGeneratedPath('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl'),
-    }),
+    tls: readTlsFiles(settings, readGeneratedPath),
     accessPolicyFile: readGeneratedPath('PASSKEY_ACCESS_POLICY_FILE', 'access-policy.yaml'),
     relyingPartiesFile: settings.readOptionalFilePath('PASSKEY_RELYING_PARTIES_FILE'),
     attestationRootsFile: settings.readOptionalFilePath('PASSKEY_ATTESTATION_ROOTS_FILE'),
@@ -152,10 +156,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return Object.freeze(config);
 }
 
-class Settings {
+export class Settings {
   readonly mistakes: string[] = [];
 
-  constructor(private readonly env: NodeJS.ProcessEnv) {}
+  constructor(readonly env: NodeJS.ProcessEnv) {}
 
   readOneOf(name: string, allowed: readonly string[], fallback: string): string {
     const value = this.env[name] || fallback;
@@ -213,6 +217,19 @@ class Settings {
       if (statSync(path).isDirectory()) this.mistakes.push(`${name} names "${path}", which is a directory`);
     } catch {
       this.mistakes.push(`${name} names "${path}", which cannot be read`);
+    }
+    return path;
+  }
+
+  /** Reads a setting that names a folder. @returns the path of the file with the given name in it */
+  readFileInFolder(setting: string, name: string): string | undefined {
+    const folder = this.env[setting];
+    if (!folder) return undefined;
+    const path = join(resolve(folder), name);
+    try {
+      accessSync(path, constants.R_OK);
+    } catch {
+      this.mistakes.push(`${setting} names "${resolve(folder)}", whose ${name} cannot be read`);
     }
     return path;
   }

@@ -25,6 +25,16 @@ export interface Caller extends Svid {
   readonly twinFingerprint?: string | undefined;
 }
 
+/** What finds a certificate, and so its owner: at its authority, in an inventory, on the machine that holds it. */
+export interface CertificateName {
+  /** Lower-case hexadecimal SHA-256 of the DER. */
+  readonly fingerprint: string;
+  /** Lower-case hexadecimal. */
+  readonly serial: string;
+  /** At most 200 characters. */
+  readonly subject: string;
+}
+
 /** The decision of the access policy on a request, and which policy decided. */
 export interface AccessDecision {
   readonly outcome: 'allowed' | 'denied';
@@ -46,6 +56,8 @@ export interface RequestContext {
   readonly operation: string;
   readonly source: { readonly ip: string; readonly port: number };
   caller?: Caller;
+  /** The certificate of a connection that is refused. CallerGuard sets it. */
+  certificate?: CertificateName;
   /** The decision of the access policy. PermissionGuard sets it. */
   decision?: AccessDecision;
   /** The epoch of the trust store in which the connection was last found trusted. CallerGuard sets it. */

@@ -6,7 +6,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 /** Writes one log line and one measurement for each answer. */
 export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: Metrics): void {
   fastify.addHook('onResponse', (request, reply, done) => {
-    const { caller, decision, epoch, requestId, source } = getContext(request);
+    const { caller, certificate, decision, epoch, requestId, source } = getContext(request);
     const { method } = request;
     const route = request.routeOptions.url ?? 'none';
     const status = reply.statusCode;
@@ -19,6 +19,7 @@ export function logRequests(fastify: FastifyInstance, logger: Logger, metrics: M
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       caller: caller?.spiffeId,
       certificateFingerprint: caller?.fingerprint,
+      refusedCertificate: certificate,
       trustEpoch: epoch,
       permission: decision?.permission,
       decision: decision?.outcome,

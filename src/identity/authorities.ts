@@ -11,14 +11,16 @@ const CERTIFICATE = '(?:TRUSTED |X509 )?CERTIFICATE';
  * Reads the certificate authorities in a file. It refuses an authority whose callers OpenSSL would all refuse, because
  * it leads to no root or may not sign revocation lists.
  *
+ * @param areListsRequired false if an authority needs no revocation list
  * @throws TrustMaterialError
  */
-export function parseAuthorities(pem: Buffer): X509Certificate[] {
+export function parseAuthorities(pem: Buffer, areListsRequired = true): X509Certificate[] {
   const authorities = parseAuthorityCertificates(pem);
   if (authorities.length === 0) throw toCaFileError('holds no certificate (PEM)');
   for (const authority of authorities) {
     if (!authority.ca) throw toCaFileError(`${describeSubject(authority)} is not a certificate authority`);
-    if (!canSignLists(authority)) throw toCaFileError(`${describeSubject(authority)} may not sign revocation lists`);
+    if (areListsRequired && !canSignLists(authority))
+      throw toCaFileError(`${describeSubject(authority)} may not sign revocation lists`);
     if (!hasPathToRoot(authority, authorities))
       throw toCaFileError(`${describeSubject(authority)} leads to no root in the file`);
   }
@@ -43,7 +45,7 @@ function parseAuthorityCertificates(pem: Buffer): X509Certificate[] {
 }
 
 /** Checks for cRLSign if the certificate has a key usage (RFC 5280 §6.3.3 (f)). */
-function canSignLists({ raw }: X509Certificate): boolean {
+export function canSignLists({ raw }: X509Certificate): boolean {
   const keyUsage = new x509.X509Certificate(new Uint8Array(raw)).getExtension(x509.KeyUsagesExtension);
   return !keyUsage || (keyUsage.usages & x509.KeyUsageFlags.cRLSign) !== 0;
 }

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { AUTH_SERVICE } from '../../test/support/callers.js';
+import { issueAuthority, issueCaller } from '../../test/support/trust-files.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { CallerGuard } from './caller.guard.js';
 import type { Connection, Connections } from './connections.js';
@@ -10,13 +11,13 @@ import { getContext } from '../http/request-context.js';
 
 let audit: FakeAudit;
 let standing: Standing;
-let connection: Pick<Connection, 'epoch' | 'excess'>;
+let connection: Pick<Connection, 'epoch' | 'excess'> & { chain: Connection['chain'] };
 let answered: Record<string, string>;
 let request: { id: string; method: string; url: string; routeOptions: { url?: string }; headers: object; raw: object };
 beforeEach(() => {
   audit = new FakeAudit();
   standing = { caller: AUTH_SERVICE, last: false };
-  connection = { epoch: 4, excess: false };
+  connection = { epoch: 4, excess: false, chain: [] };
   answered = {};
   const raw = { socket: { remoteAddress: '192.0.2.7', remotePort: 50_000 } };
   request = { id: 'id-1', method: 'GET', url: '/v1/x?y', routeOptions: { url: '/v1/:x' }, headers: {}, raw };
@@ -102,6 +103,21 @@ describe('a caller', () => {
     expect(await context().stillTrusted?.()).toBe(false);
   });
 
+  it('is found by the certificate that its refusal names', async () => {
+    const root = await issueAuthority();
+    const { certificate } = await issueCaller(root, { subject: `CN=auth-service, O=${'Bank'.repeat(16)}` });
+    connection.chain = [certificate, root.certificate];
+    standing = { refusal: 'key usage lacks digitalSignature' };
+    await expect(enter()).rejects.toMatchObject(unidentified('key usage lacks digitalSignature'));
+    const named = {
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      serial: certificate.serialNumber.toLowerCase(),
+      subject: `CN=auth-service, O=${'Bank'.repeat(16)}`,
+    };
+    expect(context().certificate).toEqual(named);
+    expect(audit.entries).toMatchObject([{ facts: { certificate: named } }]);
+  });
+
   it('is not answered before its refusal is recorded', async () => {
     standing = { refusal: 'there is no certificate' };
     audit.fails = () => true;
@@ -109,7 +125,7 @@ describe('a caller', () => {
   });
 
   it('with too many connections is refused, and the new connection ends', async () => {
-    connection = { epoch: 4, excess: true };
+    connection = { epoch: 4, excess: true, chain: [] };
     const members = { retryAfter: 1, detail: 'too many connections' };
     await expect(enter()).rejects.toMatchObject({ slug: 'rate-limited', members });
     expect(answered).toEqual({ connection: 'close' });

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -5,7 +6,7 @@ import { Refusals } from '../audit/refusals.js';
 import { createMalformedProblem, Problem } from '../http/problem.js';
 import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
-import { getContext, type RequestContext } from '../http/request-context.js';
+import { type CertificateName, getContext, type RequestContext } from '../http/request-context.js';
 
 /*
  * This folder identifies callers by mutual TLS. Certificates and files go in; a `Caller` in the request context comes out, or a
@@ -56,6 +57,8 @@ export class CallerGuard implements CanActivate {
     context.stillTrusted = async () => !('refusal' in (await this.verification.verify(connection)));
     if ('refusal' in standing || standing.last || connection.excess) void reply.header('connection', 'close');
     if ('refusal' in standing) {
+      const certificate = nameCertificate(connection.chain[0]);
+      if (certificate) context.certificate = certificate;
       return this.refuse(context, new Problem('caller-unidentified', { detail: standing.refusal }));
     }
     if (connection.excess) throw new Problem('rate-limited', { retryAfter: 1, detail: 'too many connections' });
@@ -70,4 +73,14 @@ export class CallerGuard implements CanActivate {
   private refuse(context: RequestContext, problem: Problem): Promise<never> {
     return this.refusals.refuse(context, problem, false);
   }
+}
+
+function nameCertificate(certificate: X509Certificate | undefined): CertificateName | undefined {
+  return (
+    certificate && {
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      serial: certificate.serialNumber.toLowerCase(),
+      subject: ((certificate.subject as string | undefined) ?? '').replaceAll('\n', ', ').slice(0, 200),
+    }
+  );
 }

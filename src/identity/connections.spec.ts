@@ -62,7 +62,7 @@ describe('a connection', () => {
   it('has no caller when the certificate is not an X.509-SVID of the trust domain, is broken, or is missing', async () => {
     const { certificate } = await issue({}, files.root);
     expect(connections.getOrCreate(createSocket(certificate.raw)).caller).toEqual(
-      new SvidError('extended key usage lacks clientAuth'),
+      new SvidError('extended key usage is absent, so it lacks clientAuth: SPIFFE allows that, this service does not'),
     );
     expect(connections.getOrCreate(createAnonymousSocket())).toMatchObject({
       caller: new SvidError('there is no certificate'),

@@ -100,8 +100,9 @@ export class Connections {
   }
 
   private identify(socket: TLSSocket): Pick<Connection, 'chain' | 'caller'> {
+    let chain: X509Certificate[] = [];
     try {
-      const chain = readPeerChain(socket);
+      chain = readPeerChain(socket);
       const [certificate, issuer] = chain;
       if (!certificate) return { chain, caller: new SvidError('there is no certificate') };
       const caller = parseSvid(certificate.raw, this.trustDomain);
@@ -111,7 +112,7 @@ export class Connections {
       };
     } catch (error) {
       return {
-        chain: [],
+        chain,
         caller: error instanceof SvidError ? error : new SvidError('the certificate cannot be parsed'),
       };
     }

@@ -43,6 +43,11 @@ export class ListenerTrust implements OnModuleDestroy {
 
   /** Gives the server new trust material at each reload. */
   attachTo(server: Server): void {
+    const { shortLivedHours } = this.material;
+    if (shortLivedHours !== undefined) {
+      const message = 'authorities need no revocation lists, because callers’ certificates must be short-lived';
+      this.logger.warn({ message, maxHours: shortLivedHours });
+    }
     this.files.watch({
       onReloaded: (material, previous) => {
         replaceContext(server, material);
@@ -68,12 +73,20 @@ export class ListenerTrust implements OnModuleDestroy {
 
   private updateMetrics(): void {
     const { certificate, authorities, revocationLists } = this.material;
-    const earliest = (ends: (Date | undefined)[]): number =>
-      Math.min(...ends.map((end) => end?.getTime() ?? 0)) / 1_000;
+    const setEarliest = (file: string, ends: (Date | undefined)[]): void => {
+      if (ends.length === 0) this.metrics.certificateExpiry.remove({ file });
+      else this.metrics.certificateExpiry.set({ file }, Math.min(...ends.map((end) => end?.getTime() ?? 0)) / 1_000);
+    };
     this.metrics.trustStoreEpoch.set(this.epoch);
-    this.metrics.certificateExpiry.set({ file: 'certificate' }, earliest([certificate.validToDate]));
-    this.metrics.certificateExpiry.set({ file: 'ca' }, earliest(authorities.map(({ validToDate }) => validToDate)));
-    this.metrics.certificateExpiry.set({ file: 'crl' }, earliest(revocationLists.map(({ nextUpdate }) => nextUpdate)));
+    setEarliest('certificate', [certificate.validToDate]);
+    setEarliest(
+      'ca',
+      authorities.map(({ validToDate }) => validToDate),
+    );
+    setEarliest(
+      'crl',
+      revocationLists.map(({ nextUpdate }) => nextUpdate),
+    );
   }
 }
 
@@ -92,6 +105,7 @@ export function describeTrust({
   certificate,
   authorities,
   revocationLists,
+  shortLivedHours,
 }: TrustMaterial): Record<string, unknown> {
   return {
     digest,
@@ -103,6 +117,7 @@ export function describeTrust({
       next_update: nextUpdate?.toISOString(),
       revoked: size,
     })),
+    short_lived_hours: shortLivedHours,
   };
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../../test/support/revocation-lists.js';
 import { issueAuthority, issueCaller } from '../../test/support/trust-files.js';
 import type { Lists } from './select-lists.js';
-import { readPeerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
+import { type PeerTrust, readPeerChain, verifyPeer, verifyRevocation } from './peer-chain.js';
 import { parseRevocationLists } from '../x509/revocation-list.js';
 
 const NOW = new Date();
@@ -249,5 +249,56 @@ describe('the certificates of a peer', () => {
     expect(readPeerChain(socketOf(Array.from({ length: 12 }, (_, index) => [leaf, between][index % 2]!)))).toHaveLength(
       10,
     );
+  });
+});
+
+describe('with short-lived certificates', () => {
+  const DAY = 24;
+  const bounded = async (lists: [Issued, ListProfile?][] = [], authorities = [root]): Promise<PeerTrust> => ({
+    ...(await material(authorities, lists)),
+    shortLivedHours: DAY,
+  });
+  const issueFor = (lifeMs: number, by = root): Promise<Issued> =>
+    issueCaller(by, { notBefore: hours(-1), notAfter: new Date(hours(-1).getTime() + lifeMs) });
+  const dayMs = DAY * 3_600_000;
+
+  it('a caller needs no revocation list, however long its authorities live', async () => {
+    const caller = await issueFor(dayMs, between);
+    expect(await verdict([caller, between, root], await bounded())).toBe('trusted');
+    const outcome = await verifyRevocation(certificates([caller, between, root]), await bounded(), NOW);
+    expect(outcome).toEqual({ until: caller.certificate.validToDate });
+  });
+
+  it.each([
+    ['a second more', dayMs + WHOLE_SECOND, '24.01'],
+    ['a year', 365 * dayMs, '8760'],
+  ])('a caller is refused whose certificate lives %s, also if a list is there', async (_, lifeMs, told) => {
+    const caller = await issueFor(lifeMs);
+    for (const trusted of [await bounded(), await bounded([[root]])]) {
+      const flaw = expect.stringMatching(
+        `^the certificate lives ${told} hours .* at most 24 hours .*PASSKEY_TLS_SHORT_LIVED`,
+      );
+      expect(await verdict([caller, root], trusted)).toEqual(flaw);
+      expect(await verifyRevocation(certificates([caller, root]), trusted, NOW)).toEqual({ flaw });
+    }
+  });
+
+  it('a list that is there still counts: the caller’s, and its authority’s', async () => {
+    const caller = await issueFor(dayMs, between);
+    const [byBetween, byRoot] = [{ serials: [readSerial(caller)] }, { serials: [readSerial(between)] }];
+    for (const list of [[between, byBetween] as const, [root, byRoot] as const]) {
+      const trusted = await bounded([[...list]]);
+      const verdicts = [
+        await verdict([caller, between, root], trusted),
+        await verifyRevocation(certificates([caller, between, root]), trusted, NOW),
+      ];
+      expect(verdicts).toEqual(['the certificate was revoked', { flaw: 'the certificate was revoked' }]);
+    }
+  });
+
+  it('a list that has ended refuses its authority’s callers', async () => {
+    const caller = await issueFor(dayMs);
+    const trusted = await bounded([[root, { thisUpdate: hours(-2), nextUpdate: hours(-1) }]]);
+    expect(await verdict([caller, root], trusted)).toBe('the revocation list has ended');
   });
 });

@@ -3,6 +3,7 @@ import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { validatePath } from '../x509/certificate-path.js';
 import { isRoot } from './authorities.js';
 import { type Lists, findList, findListsSignedBy } from './select-lists.js';
+import type { TrustMaterial } from './trust-material.js';
 
 /**
  * Extensions that constrain an intermediate. OpenSSL applied them to the leaf in the handshake, and they do not change.
@@ -22,6 +23,9 @@ export function readPeerChain(socket: TLSSocket): X509Certificate[] {
   return chain;
 }
 
+/** What judges a peer. */
+export type PeerTrust = Lists & Pick<TrustMaterial, 'shortLivedHours'>;
+
 export type PeerVerdict =
   | { readonly flaw: string }
   /** The time at which the first certificate or revocation list of the path ends. */
@@ -31,7 +35,11 @@ export type PeerVerdict =
  * Verifies a live connection as a new handshake would: it needs a path to a current root, without a revoked
  * certificate.
  */
-export async function verifyPeer(chain: readonly X509Certificate[], material: Lists, now: Date): Promise<PeerVerdict> {
+export async function verifyPeer(
+  chain: readonly X509Certificate[],
+  material: PeerTrust,
+  now: Date,
+): Promise<PeerVerdict> {
   const current = chain.map((certificate) => preferTrustedEdition(certificate, material.authorities));
   const verdict = validatePath(current, material.authorities.filter(isRoot), now, {
     alsoUnderstood: CHECKED_IN_HANDSHAKE,
@@ -41,31 +49,52 @@ export async function verifyPeer(chain: readonly X509Certificate[], material: Li
 }
 
 /**
- * Does the part of the verification that remains after a handshake with the same material: it finds the time until
- * which the result holds.
+ * Does the part of the verification that remains after a handshake with the same material. It finds the time until
+ * which the result holds. With short-lived certificates, it alone checks their life and the lists that there are.
  */
 export async function verifyRevocation(
   chain: readonly X509Certificate[],
-  material: Lists,
+  material: PeerTrust,
   now: Date,
 ): Promise<PeerVerdict> {
   const path = chain.map((certificate) => preferTrustedEdition(certificate, material.authorities));
   if (path.length < 2) return { flaw: 'the certificate’s authority is not known' };
+  const { shortLivedHours } = material;
+  if (shortLivedHours !== undefined && isLongLived(chain[0]!, shortLivedHours)) {
+    return { flaw: describeLongLife(chain[0]!, shortLivedHours) };
+  }
   const ends = path.map(({ validToDate }) => validToDate.getTime());
   for (const [index, authority] of path.slice(1).entries()) {
     const list = await findList(authority, material);
-    if (!list) return { flaw: 'the certificate’s authority has no revocation list' };
-    if (!list.nextUpdate || now > list.nextUpdate) return { flaw: 'the revocation list has ended' };
-    if (now < list.thisUpdate) return { flaw: 'the revocation list has not begun' };
+    if (!list && shortLivedHours === undefined) {
+      return { flaw: 'the certificate’s authority has no revocation list' };
+    }
+    if (list && (!list.nextUpdate || now > list.nextUpdate)) return { flaw: 'the revocation list has ended' };
+    if (list && now < list.thisUpdate) return { flaw: 'the revocation list has not begun' };
     const { serialNumber } = path[index]!;
     // A newer list may name another edition of the authority's certificate. It still revokes the certificates that it
     // lists.
     if ((await findListsSignedBy(authority, material)).some((signed) => signed.revokes(serialNumber))) {
       return { flaw: 'the certificate was revoked' };
     }
-    ends.push(list.nextUpdate.getTime());
+    if (list?.nextUpdate) ends.push(list.nextUpdate.getTime());
   }
   return { until: new Date(Math.min(...ends)) };
+}
+
+const HOUR_MS = 3_600_000;
+
+const getLifeMs = ({ validFromDate, validToDate }: X509Certificate): number =>
+  validToDate.getTime() - validFromDate.getTime();
+
+function isLongLived(certificate: X509Certificate, hours: number): boolean {
+  return getLifeMs(certificate) > hours * HOUR_MS;
+}
+
+function describeLongLife(certificate: X509Certificate, hours: number): string {
+  const life = Math.ceil((getLifeMs(certificate) / HOUR_MS) * 100) / 100;
+  const bound = `only certificates that live at most ${String(hours)} hours are accepted (PASSKEY_TLS_SHORT_LIVED)`;
+  return `the certificate lives ${String(life)} hours from notBefore to notAfter; ${bound}`;
 }
 
 /**

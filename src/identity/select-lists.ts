@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { describeSubject } from './authorities.js';
+import { canSignLists, describeSubject } from './authorities.js';
 import { describeName, isKeyOf, readDistinguishedNames } from '../x509/authority-key.js';
 import type { RevocationList } from '../x509/revocation-list.js';
 import { TrustMaterialError } from './trust-material-error.js';
@@ -7,6 +7,12 @@ import { TrustMaterialError } from './trust-material-error.js';
 export interface Lists {
   readonly authorities: readonly X509Certificate[];
   readonly revocationLists: readonly RevocationList[];
+}
+
+/** The authorities and the revocation lists in a CA and a CRL file. */
+export interface ReadLists extends Lists {
+  /** False if an authority needs no list. A list that is there must be usable all the same. By default true. */
+  readonly areListsRequired?: boolean;
 }
 
 /** The authorities and revocation lists that the service uses, out of a CA and a CRL file. */
@@ -20,13 +26,13 @@ export interface SelectedLists extends Lists {
  * each authority that the file lacks, such as an intermediate, whose signatures we cannot verify here.
  *
  * OpenSSL refuses every certificate of an authority if it finds no current list for it, or takes a list for it that
- * another key signed. So each authority must have its own list. If the list of one authority ends in operation, a new
- * list of another authority is still accepted.
+ * another key signed. So each authority must have its own list, unless lists are not required. If the list of one
+ * authority ends in operation, a new list of another authority is still accepted.
  *
  * @param held the material in use
  * @throws TrustMaterialError
  */
-export async function selectLists(material: Lists, now: Date, held?: SelectedLists): Promise<SelectedLists> {
+export async function selectLists(material: ReadLists, now: Date, held?: SelectedLists): Promise<SelectedLists> {
   const authorities = await removeUnlistedEditions(material, now);
   const living = authorities.filter((authority) => hasNotEnded(authority, now));
   if (living.length === 0) throw TrustMaterialError.forSetting('CA_FILE', 'every authority has ended');
@@ -115,12 +121,15 @@ async function keepUnfollowed(
 
 async function requireCurrentList(
   authority: X509Certificate,
-  material: Lists,
+  material: ReadLists,
   now: Date,
   held: SelectedLists | undefined,
 ): Promise<RevocationList | undefined> {
   const list = await findList(authority, material);
   const before = held && (await findNewestSignedBy(authority, held.newest));
+  const isListed = before ?? (await findNewestSignedBy(authority, material.revocationLists));
+  if (!isListed && material.areListsRequired === false) return undefined;
+  if (!canSignLists(authority)) throw toCrlFileError(`${describeSubject(authority)} may not sign revocation lists`);
   const flaw = list ? findListFlaw(list, now) : await explainMissing(authority, material);
   const wasFlawed = before !== undefined && findListFlaw(before, now) !== undefined && isHeldAuthority(authority, held);
   if (flaw !== undefined && !wasFlawed) throw toCrlFileError(`the list of ${describeSubject(authority)} ${flaw}`);

@@ -18,14 +18,15 @@ let directory: string;
 
 const pki = (name: string): string => join(directory, 'pki', name);
 const read = (name: string): string => readFileSync(pki(name), 'utf8');
-const files = (changed: Partial<TlsFiles> = {}): TlsFiles => ({
+type Files = Required<Pick<TlsFiles, 'certFile' | 'keyFile' | 'caFile'>> & { crlFile: string };
+const files = (changed: Partial<Files> = {}): Files => ({
   certFile: pki('server.crt'),
   keyFile: pki('server.key'),
   caFile: pki('ca.crt'),
   crlFile: pki('ca.crl'),
   ...changed,
 });
-const options = (changed: Partial<TlsFiles> = {}): ReturnType<typeof createTlsOptions> => {
+const options = (changed: Partial<Files> = {}): ReturnType<typeof createTlsOptions> => {
   const { certFile, keyFile, caFile, crlFile } = files(changed);
   const [cert, key, ca, crl] = [certFile, keyFile, caFile, crlFile].map((file) => readFileSync(file)) as [
     Buffer,
@@ -55,7 +56,7 @@ interface Connected {
  */
 async function handshake(
   client: ConnectionOptions,
-  changed: Partial<TlsFiles> = {},
+  changed: Partial<Files> = {},
   again: (first: Connected) => ConnectionOptions[] = () => [],
 ): Promise<Connected> {
   let refusal = 'closed without an answer';

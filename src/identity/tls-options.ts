@@ -6,7 +6,8 @@ export interface TlsFileContents {
   readonly cert: Buffer;
   readonly key: Buffer;
   readonly ca: Buffer;
-  readonly crl: Buffer;
+  /** Undefined only if callers' certificates are short-lived: then OpenSSL checks no revocation. */
+  readonly crl: Buffer | undefined;
   /** The passphrase of an encrypted key. */
   readonly passphrase?: string | undefined;
 }
@@ -31,7 +32,8 @@ const SIGNATURES = [
 
 /**
  * Builds the TLS context: TLS 1.3 only, no session resumption (a resumed session would outlive its certificate), and
- * revocation checks. Every caller builds the whole context, because a context without `crl` checks no revocation.
+ * revocation checks. Every caller builds the whole context, and says so if it has no `crl`, because such a context
+ * checks no revocation.
  */
 export function createTlsContext(contents: TlsFileContents): TlsContext {
   return {

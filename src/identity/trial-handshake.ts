@@ -8,6 +8,8 @@ import { TrustMaterialError } from './trust-material-error.js';
 
 /** The material to try. */
 export interface Trial {
+  /** False if OpenSSL gets no lists. By default true. */
+  readonly areListsRequired?: boolean;
   readonly authorities: readonly ListedAuthority[];
   /** The lists of authorities that the file lacks. */
   readonly otherLists: readonly RevocationList[];
@@ -22,15 +24,14 @@ export interface Trial {
  * @throws TrustMaterialError
  */
 export async function tryHandshakes(
-  { authorities, otherLists, mustServe }: Trial,
+  { areListsRequired = true, authorities, otherLists, mustServe }: Trial,
   own: Omit<TlsFileContents, 'ca' | 'crl'>,
 ): Promise<void> {
   const copies = await copyTrust(authorities, otherLists).catch((error: unknown) => {
     throw TrustMaterialError.forAnySetting(error);
   });
-  const server = createTrialServer(
-    createTlsContext({ ...own, ca: Buffer.from(copies.ca), crl: Buffer.from(copies.crl) }),
-  );
+  const crl = areListsRequired ? Buffer.from(copies.crl) : undefined;
+  const server = createTrialServer(createTlsContext({ ...own, ca: Buffer.from(copies.ca), crl }));
   for (const listed of mustServe) {
     const refusal = await shakeHands(server, await copies.certify(listed));
     if (refusal === undefined) continue;

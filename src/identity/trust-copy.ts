@@ -30,7 +30,7 @@ export interface ListedAuthority {
 export interface TrustCopy {
   readonly ca: string;
   readonly crl: string;
-  /** Issues a certificate for a caller, signed by the copy of an authority that has a list. */
+  /** Issues a certificate for a caller, signed by the copy of an authority. */
   certify(listed: ListedAuthority): Promise<{ readonly cert: string; readonly key: string }>;
 }
 
@@ -58,7 +58,7 @@ export async function copyTrust(
     crl: [...lists, ...otherLists.map(({ der }) => der)].map((der) => toPem('X509 CRL', der)).join(''),
     certify: async ({ authority, list }) => {
       const { publicKey, privateKey } = await generateKeyPair('ec', { namedCurve: 'P-256' });
-      const [, algorithm] = splitSigned(list!.der);
+      const algorithm = list ? splitSigned(list.der)[1] : chooseAlgorithm(keyOf(authority));
       const certificate = buildCallerCertificate(authority, publicKey, algorithm);
       return {
         cert: toPem('CERTIFICATE', signContent(certificate, algorithm, keyOf(authority))),
@@ -179,6 +179,9 @@ const HASHES = new Map<string, string | null>([
   ['2a864886f70d01010d', 'sha512'],
   ['2b6570', null],
   ['2b6571', null],
+  ['608648016503040311', null], // ML-DSA-44, -65 and -87 (RFC 9881 §2)
+  ['608648016503040312', null],
+  ['608648016503040313', null],
 ]);
 
 /** @returns undefined if the algorithm cannot sign a copy */
@@ -187,13 +190,23 @@ function findHash(algorithm: Buffer): string | null | undefined {
   return HASHES.get(algorithm.toString('hex', content, end));
 }
 
+/** An algorithm of each kind of key (AlgorithmIdentifier, DER in hexadecimal). */
+const ALGORITHMS: Readonly<Record<string, string>> = {
+  rsa: '300d06092a864886f70d01010b0500',
+  ec: '300a06082a8648ce3d040302',
+  ed25519: '300506032b6570',
+  ed448: '300506032b6571',
+  'ml-dsa-44': '300b0609608648016503040311',
+  'ml-dsa-65': '300b0609608648016503040312',
+  'ml-dsa-87': '300b0609608648016503040313',
+};
+
 /**
- * Returns an algorithm of the issuer's key for a certificate whose own algorithm cannot sign a copy, for example
- * RSASSA-PSS.
+ * Returns an algorithm of the issuer's key, where no list shows one, or for a certificate whose own algorithm cannot
+ * sign a copy, for example RSASSA-PSS.
  */
 function chooseAlgorithm({ publicKey: { asymmetricKeyType } }: KeyPair): Buffer {
-  return Buffer.from(
-    asymmetricKeyType === 'rsa' ? '300d06092a864886f70d01010b0500' : '300a06082a8648ce3d040302',
-    'hex',
-  );
+  const algorithm = ALGORITHMS[asymmetricKeyType ?? ''];
+  if (algorithm === undefined) throw new Error(`a key of the kind ${asymmetricKeyType ?? 'unknown'} cannot be tried`);
+  return Buffer.from(algorithm, 'hex');
 }

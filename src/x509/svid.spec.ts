@@ -113,11 +113,11 @@ describe('an X.509-SVID', () => {
 
 describe('a certificate is not an X.509-SVID (SPIFFE X509-SVID §3 to §5)', () => {
   it.each<[string, Partial<Profile>, string]>([
-    ['without names', { names: null }, 'has 0 URI names'],
-    ['with a DNS name alone', { names: [{ type: 'dns', value: 'bank.example' }] }, 'has 0 URI names'],
-    ['with a DNS name that reads like one', { names: [{ type: 'dns', value: ID }] }, 'has 0 URI names'],
-    ['with an e-mail address that reads like one', { names: [{ type: 'email', value: ID }] }, 'has 0 URI names'],
-    ['with a DNS name that hides one', { names: [{ type: 'dns', value: `x, URI:${ID}` }] }, 'has 0 URI names'],
+    ['without names', { names: null }, 'has no URI name'],
+    ['with a DNS name alone', { names: [{ type: 'dns', value: 'bank.example' }] }, 'has no URI name'],
+    ['with a DNS name that reads like one', { names: [{ type: 'dns', value: ID }] }, 'has no URI name'],
+    ['with an e-mail address that reads like one', { names: [{ type: 'email', value: ID }] }, 'has no URI name'],
+    ['with a DNS name that hides one', { names: [{ type: 'dns', value: `x, URI:${ID}` }] }, 'has no URI name'],
     ['with two', { names: [...url(ID), ...url('spiffe://bank.example/other')] }, 'has 2 URI names'],
     ['with the same twice', { names: [...url(ID), ...url(ID)] }, 'has 2 URI names'],
     ['with another URI beside it', { names: [...url(ID), ...url('https://bank.example')] }, 'has 2 URI names'],

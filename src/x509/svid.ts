@@ -60,7 +60,12 @@ function requireLeaf(certificate: x509.X509Certificate): void {
     throw new SvidError('key usage has keyCertSign or cRLSign');
   }
   const extended = certificate.getExtension(x509.ExtendedKeyUsageExtension);
-  if (!extended?.usages.includes(x509.ExtendedKeyUsage.clientAuth)) {
+  if (!extended) {
+    throw new SvidError(
+      'extended key usage is absent, so it lacks clientAuth: SPIFFE allows that, this service does not',
+    );
+  }
+  if (!extended.usages.includes(x509.ExtendedKeyUsage.clientAuth)) {
     throw new SvidError('extended key usage lacks clientAuth');
   }
 }
@@ -69,7 +74,10 @@ function readSpiffeId(certificate: x509.X509Certificate, trustDomain: string): s
   const extensions = certificate.getExtensions(x509.SubjectAlternativeNameExtension);
   const names = extensions.flatMap((extension) => extension.names.items);
   const uris = names.filter((name) => name.type === 'url');
-  if (uris.length !== 1) throw new SvidError(`the certificate has ${String(uris.length)} URI names; an SVID has one`);
+  if (uris.length === 0) {
+    throw new SvidError('the certificate has no URI name, so no SPIFFE ID (Linkerd’s certificates have none either)');
+  }
+  if (uris.length > 1) throw new SvidError(`the certificate has ${String(uris.length)} URI names; an SVID has one`);
   const id = uris[0]!.value;
   if (Buffer.byteLength(id) > MAX_ID_BYTES) throw new SvidError('the SPIFFE ID is longer than 2048 bytes');
   const prefix = `spiffe://${trustDomain}/`;

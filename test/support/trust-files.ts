@@ -44,12 +44,12 @@ export const exportKey = ({ privateKey }: Issued): string => privateKey.export({
 /** The files of a listener, in a directory of their own: an authority, its revocation list, a server's certificate and key. */
 export class TrustFiles {
   readonly directory = mkdtempSync(join(tmpdir(), 'passkey-manager-trust-'));
-  readonly files: TlsFiles = {
+  readonly files = {
     certFile: this.path('server.crt'),
     keyFile: this.path('server.key'),
     caFile: this.path('ca.crt'),
     crlFile: this.path('ca.crl'),
-  };
+  } satisfies TlsFiles;
 
   private constructor(
     readonly root: Issued,

@@ -228,6 +228,18 @@ describe('the readiness check crl', () => {
     expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'up', until: hours(40).toISOString(), ageing: true } });
   });
 
+  it('says how long certificates may live where authorities need no list, and counts the lists that are there', async () => {
+    await trusting([root], []);
+    trust.material = { ...trust.material, shortLivedHours: 24 };
+    expect(readiness.checkCrl()).toEqual({ crl: { status: 'up', shortLivedHours: 24 } });
+    await trusting([root], [[root, { nextUpdate: hours(8) }]]);
+    trust.material = { ...trust.material, shortLivedHours: 24 };
+    const until = hours(8).toISOString();
+    expect(readiness.checkCrl()).toEqual({ crl: { status: 'up', until, ageing: false, shortLivedHours: 24 } });
+    now = hours(9);
+    expect(readiness.checkCrl()).toMatchObject({ crl: { status: 'down' } });
+  });
+
   it('is down when no list says when it ends', async () => {
     await trusting([root], [[root, { nextUpdate: null }]]);
     expect(readiness.checkCrl()).toEqual({ crl: { status: 'down', message: 'it does not say when it ends' } });

@@ -108,15 +108,21 @@ export class Readiness {
     return this.checkPeriod('certificate', begin, new Date(end), { epoch, refused });
   }
 
-  /** Down when a list has ended: OpenSSL then refuses every certificate of the list's authority. */
+  /**
+   * Down when a list has ended: every certificate of the list's authority is refused then. Without lists the detail says
+   * how long a certificate may live instead.
+   */
   checkCrl(): HealthIndicatorResult {
-    const { revocationLists, authorities } = this.identity().trust.material;
+    const { revocationLists, authorities, shortLivedHours } = this.identity().trust.material;
     const now = this.clock.now();
     const inUse = revocationLists.filter((list) => isListInUse(list, authorities, now));
+    if (shortLivedHours !== undefined && inUse.length === 0) {
+      return this.indicators.check('crl').up({ shortLivedHours });
+    }
     const [first] = inUse.sort((a, b) => getEnd(a) - getEnd(b));
     const half = first ? (first.thisUpdate.getTime() + getEnd(first)) / 2 : 0;
     const begin = Math.max(...inUse.map(({ thisUpdate }) => thisUpdate.getTime()));
-    return this.checkPeriod('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half });
+    return this.checkPeriod('crl', begin, first?.nextUpdate, { ageing: now.getTime() > half, shortLivedHours });
   }
 
   /** Down when the listener takes no further connection. */
