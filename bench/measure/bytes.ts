@@ -18,6 +18,7 @@ import { deriveSealKey } from '../../src/config/secret-keys.js';
 import { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import { createCeremonyPool, createDataSourceOptions } from '../../src/database/data-source.js';
 import { adaptPool } from '../../src/database/named-statement.js';
+import { EventMacs } from '../../src/audit/event-macs.js';
 import { Seals } from '../../src/seals/seals.js';
 import { readLogSigners } from '../../src/tlog/keys.js';
 import { measureAuthentications, sumBytes } from '../../test/support/authentication-bytes.js';
@@ -75,10 +76,10 @@ function makeSequencer(dataSource: DataSource, directory: string): Sequencer {
   const failures = new LogFailures(clock, undefined as never, undefined as never);
   const keyChanges = new KeyChanges(keys, undefined as never);
   const unsealed = new UnsealedEvents(clock, failures);
-  const seals = new Seals(KEYS, REGISTER);
+  const macs = new EventMacs(new Seals(KEYS, REGISTER), REGISTER);
   const restorations = new Restorations(memory, storage, undefined as never);
   return new Sequencer(
     ...([dataSource, clock, keys, trusted, new PendingEventsRepository(dataSource), failures] as const),
-    ...([keyChanges, restorations, unsealed, seals, REGISTER] as const),
+    ...([keyChanges, restorations, unsealed, macs, REGISTER] as const),
   );
 }

@@ -1,9 +1,13 @@
 import type { DataSource } from 'typeorm';
 import { MISSING_AMONG, PAGE_ROWS } from '../../src/reconciliation/held-pages.repository.js';
 import { type Finding, judgeMissing } from '../../src/reconciliation/judge-rows.js';
+import { PendingChanges } from '../../src/reconciliation/pending-changes.js';
 import { RowHistory } from '../../src/reconciliation/row-history.js';
 import { BEGINNING, type Place, walkPage } from '../../src/reconciliation/walk-page.js';
 import type { ExportedEvents, ToldRow } from './exported-events.js';
+
+/** The program has no key, so it believes pending events. The service does not, and its walk verifies each. */
+const isGenuine = (): boolean => true;
 
 /**
  * Holds the whole database against its log and the exported events. It changes nothing. Each
@@ -29,7 +33,7 @@ export async function* reconcileDatabase(
 }
 
 function walk(dataSource: DataSource, place: Place, exported: ExportedEvents): ReturnType<typeof walkPage> {
-  return dataSource.transaction((manager) => walkPage(manager, place, exported));
+  return dataSource.transaction((manager) => walkPage(manager, place, { isGenuine, elsewhere: exported }));
 }
 
 /** Finds the rows that only an export has. The walk has passed all others. */
@@ -59,9 +63,12 @@ async function* findMissingAmong(
     told.map(({ rpId }) => rpId),
     events.map(({ user }) => user),
   ];
-  for (const { row, changes } of await MISSING_AMONG[table].run(dataSource, values)) {
+  const [page] = await MISSING_AMONG[table].run(dataSource, values);
+  const pending = new PendingChanges(page!, isGenuine);
+  for (const { row, changes } of page!.held) {
     const history = new RowHistory();
     for (const change of changes) history.add(change);
+    pending.addTo(history, row.subject, null);
     exported.complete(row.subject, null, history);
     const finding = judgeMissing(row, history);
     if (finding) yield finding;

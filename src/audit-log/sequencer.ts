@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { describeEvent } from '../audit/event-macs.js';
+import { EventMacs } from '../audit/event-macs.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SealRegister } from '../seals/seal-register.js';
-import { Seals } from '../seals/seals.js';
 import type { AuditCheckpointEntity } from './log.entities.js';
 import { CompactRange } from '../tlog/merkle.js';
 import { signCheckpoint } from '../tlog/checkpoint.js';
@@ -71,8 +70,8 @@ export class Sequencer {
     private readonly keyChanges: KeyChanges,
     private readonly restorations: Restorations,
     private readonly unsealed: UnsealedEvents,
-    private readonly seals: Seals,
-    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'areSealsNew' | 'missingKey'>,
+    private readonly macs: EventMacs,
+    @Inject(SealRegister) private readonly register: Pick<SealRegister, 'missingKey'>,
   ) {}
 
   /**
@@ -115,17 +114,10 @@ export class Sequencer {
     last: AuditCheckpointEntity | undefined,
     rows: readonly TakenRow[],
   ): Promise<Batch> {
-    const { events, unsealed } = selectEvents(rows, (row) => this.isGenuine(row));
+    const { events, unsealed } = selectEvents(rows, (row) => this.macs.isGenuine(row) || (!row.mac && isOfOwner(row)));
     const checkpoint = events.length > 0 ? await this.append(manager, last, events) : undefined;
     const altered = events.filter(({ intact }) => !intact).map(({ id }) => id);
     return { checkpoint, altered, unsealed, more: rows.length === BATCH };
-  }
-
-  /** True if the service wrote the event. Replicas of the version before write no MAC, as long as they may run. */
-  private isGenuine(row: TakenRow): boolean {
-    const { id, leaf_hash, mac } = row;
-    if (mac) return this.seals.isGenuine(describeEvent(id, leaf_hash), mac);
-    return !this.register.areSealsNew || isOfOwner(row);
   }
 
   private async append(

@@ -14,10 +14,14 @@
  */
 import { Global, Module } from '@nestjs/common';
 import { AuditService } from './audit.service.js';
+import { EventMacs } from './event-macs.js';
 import { Refusals } from './refusals.js';
 import { UserSeals } from './user-seals.js';
 
 /** Every feature records its events through this module. `audit-log` orders, signs and reads them. */
 @Global()
-@Module({ providers: [AuditService, Refusals, UserSeals], exports: [AuditService, Refusals, UserSeals] })
+@Module({
+  providers: [AuditService, EventMacs, Refusals, UserSeals],
+  exports: [AuditService, EventMacs, Refusals, UserSeals],
+})
 export class AuditModule {}

@@ -14,6 +14,8 @@ import { SETTINGS } from './walk-page.js';
 const CREDENTIALS = 4_000;
 const SIGN_INS = 20;
 const RENAMES = 5_000;
+/** Sign-ins that are pending. */
+const PENDING = 300;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 /** A credential that somebody has renamed very often. */
 const BUSY = '00000000-0001-7000-8000-000000000000';
@@ -49,6 +51,11 @@ beforeAll(async () => {
         FROM generate_series(1, ${String(RENAMES)}) AS n;
     INSERT INTO audit_leaf (leaf_index, event_id, leaf_hash)
       SELECT row_number() OVER (ORDER BY id) - 1, id, sha256('') FROM audit_event;
+    INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, credential_uid, credential_id)
+      SELECT ${event(`(2000000 + n)`)}, '{}', sha256(''), 'credential.verify', 'success', 'rp', ${user('n')}, ${id('n')}, 'c'
+        FROM generate_series(1, ${String(PENDING)}) AS n;
+    INSERT INTO audit_pending (event_id, leaf_hash)
+      SELECT id, leaf_hash FROM audit_event e WHERE NOT EXISTS (SELECT FROM audit_leaf WHERE event_id = e.id);
     ANALYZE`);
   session = new pg.Client({ connectionString: database.url });
   await session.connect();
@@ -93,6 +100,12 @@ async function countRowsRead(text: string, values: unknown[]): Promise<number> {
   return read;
 }
 
+/**
+ * Each pending event is read once. The newest renames of the busy credential count, and each partition may give a row that is not
+ * taken.
+ */
+const SLACK = PENDING + 200;
+
 describe('a page reads a bounded number of rows', () => {
   // The row, its handle, its event and the leaf of that.
   it.each([
@@ -100,13 +113,12 @@ describe('a page reads a bounded number of rows', () => {
     ['of users', HANDLE_PAGE, FIRST_ID, PAGE_ROWS],
     ['of relying parties', RELYING_PARTY_PAGE, '', 50],
   ])('%s', async (_, { text }, first, most) => {
-    // The newest renames of the busy credential count, and each partition may give a row that is not taken.
-    expect(await countRowsRead(text, [first, PAGE_ROWS])).toBeLessThanOrEqual(most + 200);
+    expect(await countRowsRead(text, [first, PAGE_ROWS])).toBeLessThanOrEqual(most + SLACK);
   });
 
   it.each(LOG_PAGES)('of the events %s', async (type, { text }) => {
     const events = type === 'credential.register' || type === 'credential.rename' ? PAGE_ROWS : 0;
-    expect(await countRowsRead(text, [FIRST_ID, PAGE_ROWS])).toBeLessThanOrEqual(2 * events + 200);
+    expect(await countRowsRead(text, [FIRST_ID, PAGE_ROWS])).toBeLessThanOrEqual(2 * events + SLACK);
   });
 
   it('of given rows', async () => {
@@ -115,7 +127,7 @@ describe('a page reads a bounded number of rows', () => {
       (_, n) => `00000000-0001-7000-8000-${n.toString(16).padStart(12, '0')}`,
     );
     const values = [given, given, given.map(() => 'rp'), given.map(() => null)];
-    expect(await countRowsRead(MISSING_AMONG.credential.text, values)).toBeLessThanOrEqual(PAGE_ROWS + 200);
+    expect(await countRowsRead(MISSING_AMONG.credential.text, values)).toBeLessThanOrEqual(PAGE_ROWS + SLACK);
   });
 });
 

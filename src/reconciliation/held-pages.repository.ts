@@ -1,4 +1,4 @@
-import { equalsSql, typeEqualsSql } from '../audit/audit-event.repository.js';
+import { equalsSql, leafHashSql, typeEqualsSql } from '../audit/audit-event.repository.js';
 import { type NamedStatement, nameStatement } from '../database/named-statement.js';
 import type { CredentialRow, HandleRow, MissingRow, RelyingPartyRow } from './judge-rows.js';
 import { ERASURE_TYPE, FINDING_TYPE, type LoggedChange } from './row-history.js';
@@ -7,6 +7,8 @@ import { ERASURE_TYPE, FINDING_TYPE, type LoggedChange } from './row-history.js'
 export const PAGE_ROWS = 500;
 /** The newest events of a row that count. Whoever may rename a passkey can make any number. */
 const NEWEST = 32;
+/** The most pending events that a page reads. There are more only if the log stands still, or somebody makes them. */
+export const MOST_PENDING = 10_000;
 
 /** The types of events that make or change a credential. */
 export const CREDENTIAL_CHANGES = [
@@ -38,16 +40,22 @@ const CHANGE = `json_build_object('id', id, 'type', type, 'user', user_id,
     'version', CASE WHEN type LIKE 'relying-party.%' THEN ${NUMBER('version')} ELSE ${NUMBER('credential_version')} END,
     'found', CASE WHEN type = '${FINDING_TYPE}' THEN substring(event FROM '"found":"([^"\\\\]*)"') END)`;
 
-/**
- * SQL: the events that tell of a subject, each with its place in the log. An event without a place that is not pending does
- * not count: the sequencer has refused it, because it has no MAC of the service.
- */
+/** SQL: the events that tell of a subject and have a place in the log. Nobody without a key of the service makes one. */
 function toldSql(subject: string): string {
   return `SELECT * FROM audit_event
-        LEFT JOIN LATERAL (SELECT leaf_index FROM audit_leaf WHERE event_id = audit_event.id OFFSET 0) AS place ON TRUE
-      WHERE ${TELLS} AND ${equalsSql(SUBJECT, subject)}
-        AND (leaf_index IS NOT NULL OR id IN (SELECT event_id FROM audit_pending))`;
+        CROSS JOIN LATERAL (SELECT leaf_index FROM audit_leaf WHERE event_id = audit_event.id OFFSET 0) AS place
+      WHERE ${TELLS} AND ${equalsSql(SUBJECT, subject)}`;
 }
+
+/**
+ * SQL: the pending events that tell of a row, with what their MACs cover. It begins at `audit_pending`, which has the events
+ * of about a second: the index of a subject does not say which of its events are pending.
+ */
+const PENDING = `SELECT ${SUBJECT} AS subject, ${CHANGE} AS change, encode(hash, 'hex') AS hash, encode(mac, 'hex') AS mac
+     FROM (SELECT event_id, leaf_hash AS hash, mac FROM audit_pending LIMIT ${String(MOST_PENDING)}) AS waiting
+       CROSS JOIN LATERAL (SELECT * FROM audit_event WHERE id = event_id OFFSET 0) AS told
+       LEFT JOIN LATERAL (SELECT leaf_index FROM audit_leaf WHERE event_id = id OFFSET 0) AS place ON TRUE
+    WHERE ${TELLS} AND leaf_index IS NULL AND hash = ${leafHashSql('event')}`;
 
 /** SQL: the newest events about a subject, as a JSON array. */
 function changesSql(subject: string): string {
@@ -65,24 +73,50 @@ export interface HeldRow<Row> {
   readonly changes: readonly LoggedChange[];
 }
 
+/** A pending event that tells of a row. */
+export interface PendingChange {
+  /** The id of a credential, the pseudonym of a user or the RP ID. */
+  readonly subject: string;
+  readonly change: LoggedChange;
+  /** The leaf hash that was written with the event, which is that of its text, in hexadecimal digits. */
+  readonly hash: string;
+  readonly mac: string | null;
+}
+
+/** The pending events of the same moment as the rows. */
+export interface PendingPart {
+  /** The number of events that are pending, those that tell of no row included, up to one more than a page reads. */
+  readonly waiting: number;
+  readonly pending: readonly PendingChange[];
+}
+
+/** Rows, each with the events that tell of it and have their places. */
+export interface HeldRows<Row> extends PendingPart {
+  readonly held: readonly HeldRow<Row>[];
+}
+
 /** A part of a table or of the log. */
-export interface HeldPage<Row> {
+export interface HeldPage<Row> extends HeldRows<Row> {
   /** Where the next page begins; null if this is the last one. */
   readonly next: string | null;
   /** Number of rows or events that were read. */
   readonly walked: number;
   /** The end of the newest archived month, the smallest id after it; null if no month is archived. */
   readonly archived_until: string | null;
-  readonly held: readonly HeldRow<Row>[];
 }
 
-/** SQL: the page with the rows of `held` in one row, so that rows and events are of one snapshot. */
+/** SQL: the members of HeldRows. All are of one row, so that rows and events are of one snapshot. */
+const HELD = `(SELECT coalesce(json_agg(held), '[]') FROM held) AS held,
+          (SELECT count(*)::integer FROM (SELECT FROM audit_pending LIMIT ${String(MOST_PENDING + 1)}) AS few) AS waiting,
+          (SELECT coalesce(json_agg(pending), '[]') FROM (${PENDING}) AS pending) AS pending`;
+
+/** SQL: the page with the rows of `held`. */
 function pageSql(page: string, cursor: string, held: string): string {
   return `WITH page AS MATERIALIZED (${page}), held AS MATERIALIZED (${held})
    SELECT (SELECT ${cursor}::text FROM page ORDER BY ${cursor} OFFSET $2::integer - 1) AS next,
           (SELECT count(*)::integer FROM page) AS walked,
           (SELECT upper_id FROM audit_archive ORDER BY upper_id DESC LIMIT 1) AS archived_until,
-          (SELECT coalesce(json_agg(held), '[]') FROM held) AS held`;
+          ${HELD}`;
 }
 
 /** $1: the page begins after this id; $2: number of rows */
@@ -173,14 +207,17 @@ export const LOG_PAGES: readonly (readonly [type: string, page: LogPage])[] = [
  *
  * $1: subjects; $2: for each the event that tells of it, $3: the RP ID, $4: the user's pseudonym
  */
-function missingAmong(table: LoggedTable): NamedStatement<HeldRow<MissingRow>> {
+function missingAmong(table: LoggedTable): NamedStatement<HeldRows<MissingRow>> {
   const uid = table === 'credential' ? 'subject::uuid' : 'NULL::uuid';
   const given = `(SELECT subject, ${uid} AS uid, id, rp_id, user_id, NULL::text AS credential_id
       FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS t (subject, id, rp_id, user_id)) AS given`;
-  return nameStatement(`reconcile-missing-${table}`, missingSql(table, given));
+  return nameStatement(
+    `reconcile-missing-${table}`,
+    `WITH held AS MATERIALIZED (${missingSql(table, given)}) SELECT ${HELD}`,
+  );
 }
 
-export const MISSING_AMONG: Readonly<Record<LoggedTable, NamedStatement<HeldRow<MissingRow>>>> = {
+export const MISSING_AMONG: Readonly<Record<LoggedTable, NamedStatement<HeldRows<MissingRow>>>> = {
   credential: missingAmong('credential'),
   relying_party: missingAmong('relying_party'),
 };

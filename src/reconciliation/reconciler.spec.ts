@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { makeSealKeys, makeSeals } from '../../test/support/secret-keys.js';
 import { StoredLog } from '../../test/support/stored-log.js';
+import { INSERT_EVENT } from '../audit/audit-event.repository.js';
+import { describeEvent, EventMacs } from '../audit/event-macs.js';
+import { computeSeal } from '../seals/seal.js';
+import { hashLeaf } from '../tlog/merkle.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { EndedWalk, SealRefresh } from './seal-refresh.js';
 import { Reconciler } from './reconciler.js';
@@ -12,6 +17,8 @@ Logger.overrideLogger(false);
 
 /** Two pages and a half. */
 const CREDENTIALS = 1_250;
+
+const MACS = new EventMacs(makeSeals(), { areSealsNew: true });
 
 /** Notes the rows that it gets. */
 class FakeRefresh implements Pick<SealRefresh, 'refresh' | 'endWalk'> {
@@ -61,7 +68,7 @@ beforeEach(async () => {
 function startReplica(worker?: { number: number; of: number }): { reconciler: Reconciler; metrics: Metrics } {
   const { dataSource } = log.database;
   const metrics = new Metrics();
-  const reconciler = new Reconciler(dataSource, log.clock, log.replica.audit, metrics, refresh as never, {
+  const reconciler = new Reconciler(dataSource, log.clock, log.replica.audit, metrics, refresh as never, MACS, {
     ...(worker && { worker: { ...worker, replaces: undefined } }),
   });
   log.clock.advance(60);
@@ -84,6 +91,7 @@ async function walk(...replicas: { reconciler: Reconciler }[]): Promise<number> 
   for (let turns = 1; ; turns += 1) {
     log.clock.advance(10);
     await Promise.all(replicas.map(({ reconciler }) => reconciler.tick()));
+    for (const { reconciler } of replicas) expect(reconciler.getState().failure).toBeUndefined();
     const [row] = await log.sql<{ ended: boolean }>('SELECT completed_at IS NOT NULL AS ended FROM reconciliation');
     if (row!.ended) return turns;
   }
@@ -187,14 +195,26 @@ describe('a page that fails', () => {
   });
 });
 
-describe('an event that the sequencer has refused, because somebody else inserted it', () => {
-  const insert = (type: string, members: { uid?: string; user?: string; event?: string }): Promise<unknown> =>
-    log.sql(
+describe.each<[string, Buffer | null | undefined]>([
+  ['that the sequencer has refused', undefined],
+  ['that is pending with a wrong MAC', computeSeal(makeSealKeys(9).seals[0], describeEvent('', Buffer.alloc(0)))],
+  ['that is pending without a MAC', null],
+])('an event of somebody else %s', (_, mac) => {
+  const insert = async (type: string, members: { uid?: string; user?: string; event?: string }): Promise<void> => {
+    const event = members.event ?? '{"unmapped":{"credential_version":1}}';
+    const inserted = await log.sql<{ id: string }>(
       `INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, credential_uid, credential_id)
-       SELECT ('ffffffff-ffff-7fff-8fff-' || lpad(to_hex(n), 12, '0'))::uuid, $1, '\\x', $2,
-         CASE $2 WHEN 'reconciliation.finding' THEN 'failure' ELSE 'success' END, 'rp', $3, $4, 'c' FROM generate_series(1, 40) AS n`,
-      [members.event ?? '{"unmapped":{"credential_version":1}}', type, members.user ?? null, members.uid ?? null],
+       SELECT ('ffffffff-ffff-7fff-8fff-' || lpad(to_hex(n), 12, '0'))::uuid, $1, $5, $2,
+         CASE $2 WHEN 'reconciliation.finding' THEN 'failure' ELSE 'success' END, 'rp', $3, $4, 'c' FROM generate_series(1, 40) AS n
+       RETURNING id`,
+      [event, type, members.user ?? null, members.uid ?? null, hashLeaf(event)],
     );
+    if (mac === undefined) return;
+    await log.sql(
+      'INSERT INTO audit_pending (event_id, leaf_hash, mac) SELECT id, $2, $3 FROM unnest($1::uuid[]) AS id',
+      [inserted.map(({ id }) => id), hashLeaf(event), mac],
+    );
+  };
   const ID = `md5('cu1')::uuid`;
 
   beforeEach(async () => {
@@ -235,6 +255,67 @@ describe('an event that the sequencer has refused, because somebody else inserte
   it('makes up no row, and does not stop the walk if it names none', async () => {
     await insert('credential.register', { user: 'no uuid' });
     expect(await find()).toEqual({ 'row-outdated': 1 });
+  });
+});
+
+describe('a pending event of the service', () => {
+  const ID = `md5('cu1')::uuid`;
+  const rename = async (): Promise<string> => {
+    const [row] = await log.sql<{ id: string; uid: string }>(`SELECT ${ID} AS id, md5('u1')::uuid AS uid`);
+    const { audit } = log.replica;
+    const entry = { type: 'credential.rename', outcome: 'success', rpId: 'rp', userId: 'u1' } as const;
+    const credential = { id: row!.id, credentialId: 'c' };
+    const { id, values } = audit.createRow(null, { ...entry, credential, facts: { credential_version: 2 } }, row!.uid);
+    await INSERT_EVENT.run(log.database.dataSource, values);
+    return id;
+  };
+  const find = async (): Promise<unknown> => {
+    const replica = startReplica();
+    await walk(replica);
+    return replica.reconciler.getState().findings;
+  };
+
+  it('tells of its row', async () => {
+    await rename();
+    expect(await find()).toEqual({ 'row-outdated': 1 });
+    await log.sql(
+      `UPDATE credential SET version = 2 WHERE id = ${ID}; UPDATE reconciliation SET due_at = '2020-01-01', completed_at = NULL`,
+    );
+    expect(await find()).toEqual({});
+  });
+
+  it('tells nothing if somebody has changed its text', async () => {
+    const id = await rename();
+    await log.sql(`UPDATE audit_event SET event = replace(event, '_version":2', '_version":7') WHERE id = $1`, [id]);
+    expect(await find()).toEqual({});
+  });
+
+  it('is not newer than it was if somebody makes it pending again', async () => {
+    const make = async (version: number): Promise<void> => {
+      const entry = { type: 'relying-party.update', outcome: 'success', rpId: 'rp' } as const;
+      await log.replica.audit.record(null, { ...entry, facts: { version } });
+    };
+    await log.sql('DELETE FROM credential; DELETE FROM audit_event; DELETE FROM audit_leaf');
+    await log.sql(`INSERT INTO relying_party (rp_id, name, origins, enabled, policy, version, created_at, updated_at)
+      VALUES ('rp', 'n', '{}', TRUE, '{}', 1, now(), now())`);
+    await make(1);
+    await log.sql('CREATE TABLE kept AS TABLE audit_pending');
+    await make(2);
+    await log.replica.settle();
+    await log.sql('INSERT INTO audit_pending SELECT * FROM kept; DROP TABLE kept');
+    expect(await find()).toEqual({ 'row-outdated': 1 });
+  });
+
+  it('is not read with more than ten thousand others, and the walk waits', async () => {
+    await log.sql(
+      `INSERT INTO audit_pending (event_id, leaf_hash) SELECT gen_random_uuid(), sha256('') FROM generate_series(1, 10001)`,
+    );
+    const replica = startReplica();
+    await replica.reconciler.tick();
+    expect(replica.reconciler.getState().failure).toContain('more than 10000 events are pending');
+    await log.sql('TRUNCATE audit_pending');
+    await walk(replica);
+    expect(replica.reconciler.getState()).toMatchObject({ failure: undefined, findings: {} });
   });
 });
 

@@ -3,6 +3,7 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
+import { EventMacs } from '../audit/event-macs.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -58,6 +59,7 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
     private readonly seals: SealRefresh,
+    private readonly macs: EventMacs,
     @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
   ) {
     this.isActive = worker === undefined || worker.number === 1;
@@ -113,7 +115,7 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
       const progress = await takeWalk(manager);
       if (!progress || !this.isDue(progress)) return;
       const began = performance.now();
-      const page = await walkPage(manager, progress.place);
+      const page = await walkPage(manager, progress.place, { isGenuine: (event) => this.macs.isGenuine(event) });
       for (const finding of page.unreported) await this.report(manager, finding);
       const old = page.rows ? await this.seals.refresh(manager, page.rows) : 0;
       const walked = { ...progress, oldSeals: progress.oldSeals + old };

@@ -7,7 +7,7 @@
  *
  * 1. reconciliation.repository.ts has the turn of the replicas and how far the walk is.
  * 2. walk-page.ts reads a page: rows of a table with the events about them, or events whose rows are missing
- *    (held-pages.repository.ts).
+ *    (held-pages.repository.ts). pending-changes.ts adds the pending events that the service wrote.
  * 3. row-history.ts adds up what the events say about a row, and judge-rows.ts compares it with the row.
  * 4. seal-refresh.ts verifies the seals of each page of rows, and seals rows again whose seal is old.
  *

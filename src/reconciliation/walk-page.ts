@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { parseIdTime } from '../audit/audit-event.repository.js';
+import type { SealedEvent } from '../audit/event-macs.js';
 import type { NamedStatement } from '../database/named-statement.js';
 import {
   CREDENTIAL_PAGE,
@@ -18,6 +19,7 @@ import {
   judgeMissing,
   judgeRelyingParty,
 } from './judge-rows.js';
+import { PendingChanges } from './pending-changes.js';
 import { RowHistory } from './row-history.js';
 
 /** Where a walk is: a table, or a type of events that tell of rows. `after` is null at the beginning of a phase. */
@@ -52,6 +54,12 @@ export interface EventsElsewhere {
   readonly completeSince: number;
 }
 
+interface OtherEvents {
+  /** True if the service wrote a pending event. */
+  readonly isGenuine: (event: SealedEvent) => boolean;
+  readonly elsewhere?: EventsElsewhere;
+}
+
 /** A row with what all events say about it, and what follows. */
 interface Judgement {
   readonly history: RowHistory;
@@ -61,7 +69,7 @@ interface Judgement {
 interface Phase {
   readonly name: string;
   /** Reads the page after a key. */
-  read(manager: EntityManager, after: string | null, elsewhere: EventsElsewhere | undefined): Promise<JudgedPage>;
+  read(manager: EntityManager, after: string | null, events: OtherEvents): Promise<JudgedPage>;
 }
 
 interface JudgedPage extends Pick<WalkedPage, 'walked' | 'rows'> {
@@ -80,15 +88,17 @@ function definePhase<Row>(
 ): Phase {
   return {
     name,
-    async read(manager, after, elsewhere) {
+    async read(manager, after, { isGenuine, elsewhere }) {
       const first = table === 'relying_party' ? '' : FIRST_ID;
       const [page] = await statement.run(manager, [after ?? first, PAGE_ROWS]);
       const { next, walked, archived_until: archived, held } = page!;
+      const pending = new PendingChanges(page!, isGenuine);
       const completeSince = elsewhere?.completeSince ?? (archived === null ? -Infinity : parseIdTime(archived));
       const judgements = held.map(({ row, changes }) => {
         const history = new RowHistory();
         for (const change of changes) history.add(change);
         const { subject, uid } = subjectOf(row);
+        pending.addTo(history, subject, uid);
         elsewhere?.complete(subject, uid, history);
         return { history, finding: judge(row, history, completeSince) };
       });
@@ -134,15 +144,16 @@ export function isPlace({ phase }: Place): boolean {
  * events are of one moment: a change and its event commit together.
  *
  * @param manager of a transaction
+ * @throws Error if more events are pending than a page reads
  */
 export async function walkPage(
   manager: EntityManager,
   { phase, after }: Place,
-  elsewhere?: EventsElsewhere,
+  events: OtherEvents,
 ): Promise<WalkedPage> {
   await manager.query(SETTINGS);
   const index = PHASES.findIndex(({ name }) => name === phase);
-  const { next, walked, rows, judgements } = await PHASES[index]!.read(manager, after, elsewhere);
+  const { next, walked, rows, judgements } = await PHASES[index]!.read(manager, after, events);
   const findings: Finding[] = [];
   const unreported: Finding[] = [];
   for (const { history, finding } of judgements) {

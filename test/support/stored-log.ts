@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AuditService } from '../../src/audit/audit.service.js';
+import { EventMacs } from '../../src/audit/event-macs.js';
 import { Anchors } from '../../src/anchors/anchors.js';
 import { LogCheck } from '../../src/audit-log/log-check.js';
 import { LogFailures } from '../../src/audit-log/log-failures.js';
@@ -62,7 +63,7 @@ export class LogReplica {
     const restorations = new Restorations(memory, this.storage, this.audit);
     this.sequencer = new Sequencer(
       ...([dataSource, clock, keys, trusted, pending, failures, keyChanges, restorations] as const),
-      ...([this.unsealed, makeSeals(secrets), Object.assign(register, { missingKey: undefined })] as const),
+      ...([this.unsealed, new EventMacs(makeSeals(secrets), register), { missingKey: undefined }] as const),
     );
     this.partitions = new LogPartitions(dataSource, clock, failures);
     this.check = new LogCheck(dataSource, clock, failures, this.unsealed);

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { DataSource } from 'typeorm';
+import { EventMacs, type SealedEvent } from '../../../src/audit/event-macs.js';
 import { Refusals } from '../../../src/audit/refusals.js';
 import { SpentChallengePeriods } from '../../../src/challenges/spent-challenge-periods.js';
 import { findPendingMigrations } from '../../../src/database/data-source.js';
@@ -80,15 +81,17 @@ const listRelyingParties = recordedBy((seeded) => seeded.read('operator', '/v1/r
 const listApprovals = recordedBy((seeded) => seeded.read('second', '/v1/approvals?limit=200'));
 
 /** Holds all rows against the log, as the background walk does. */
-const walkRows: Find = (seeded) =>
-  seeded.of(DataSource).transaction(async (manager) => {
+const walkRows: Find = (seeded) => {
+  const isGenuine = (event: SealedEvent): boolean => seeded.of(EventMacs).isGenuine(event);
+  return seeded.of(DataSource).transaction(async (manager) => {
     for (let place: Place | undefined = BEGINNING; place;) {
-      const { findings, next }: WalkedPage = await walkPage(manager, place);
+      const { findings, next }: WalkedPage = await walkPage(manager, place, { isGenuine });
       if (findings[0]) return describeFinding(findings[0]);
       place = next;
     }
     return undefined;
   });
+};
 
 /** Walks a page of rows in its turn. */
 const takeWalk: Find = async (seeded) => {
