@@ -253,6 +253,27 @@ describe('a row that somebody put back', () => {
   });
 });
 
+describe('an older sign count that somebody put back', () => {
+  it('is not found, and a copy of the authenticator signs in until its count does not grow', async () => {
+    const authenticator = new Authenticator();
+    await login.registered(newUser(), authenticator, { interference: { signCount: 9 } });
+    const signIn = async (signCount: number): Promise<number> =>
+      (await login.authenticate(authenticator, { interference: { signCount } })).status;
+    expect(await signIn(11)).toBe(200);
+    await keep('old', ['credential']);
+    expect([await signIn(20), await signIn(15)]).toEqual([200, 422]);
+    await putBack('old', ['credential']);
+    expect(await find()).toEqual([]);
+    expect([await signIn(15), await signIn(21), await signIn(16)]).toEqual([200, 200, 422]);
+  });
+
+  it('is found when it is not the whole row: it does not fit the seal', async () => {
+    const { id } = await login.registered(newUser(), new Authenticator(), { interference: { signCount: 9 } });
+    await tamper(`UPDATE credential SET sign_count = 0 WHERE id = '${id}'`);
+    expect((await service.client.call('auth-service', 'GET', `/v1/credentials/${id}`)).status).toBe(404);
+  });
+});
+
 describe('a row that the log does not know', () => {
   it('is found', async () => {
     const [{ id }, made] = [await register(), '01955120-7c4b-7000-8000-000000000001'];

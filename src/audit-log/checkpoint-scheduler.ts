@@ -41,6 +41,8 @@ export interface LogState {
   readonly failures: readonly LogFailure[];
   /** undefined if no anchor is configured. */
   readonly anchors: readonly AnchorState[] | undefined;
+  /** Why this process does not know what was anchored before its start; undefined if it does, or there is no anchor. */
+  readonly forgotten: string | undefined;
 }
 
 /**
@@ -106,6 +108,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
       cause,
       failures: this.failures.listCurrent(),
       anchors: this.anchors.getState(),
+      forgotten: this.log.memory.forgotten,
     };
   }
 

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -193,18 +193,53 @@ describe('the end of an anchor file', () => {
   ])('says nothing when %s', async (_, content) => {
     await writeFile(path, content);
     expect(remember().anchored).toBeUndefined();
+    const damaged = content === '' ? undefined : 'the anchor file ends with no checkpoint that our keys have signed';
+    expect(remember().forgotten).toBe(damaged);
   });
 
   it('says nothing when other keys have signed it, or it is of another log', async () => {
     await anchor(5);
     const { origin } = LOG_TEST_KEYS;
     const others = makeLogKeys(origin, readLogSigners(makeKeyFile(), origin));
-    expect(LogMemory.read({ auditAnchorFile: path }, others).anchored).toBeUndefined();
+    expect(LogMemory.read({ auditAnchorFile: path }, others)).toMatchObject({
+      anchored: undefined,
+      forgotten: expect.stringContaining('no checkpoint that our keys have signed'),
+    });
     const renamed = { ...LOG_TEST_KEYS, origin: 'passkey-manager/other' };
     expect(LogMemory.read({ auditAnchorFile: path }, renamed).anchored).toBeUndefined();
   });
 
   it('is not read from something that is no file', () => {
-    expect(LogMemory.read({ auditAnchorFile: directory }, LOG_TEST_KEYS).anchored).toBeUndefined();
+    const { anchored, forgotten } = LogMemory.read({ auditAnchorFile: directory }, LOG_TEST_KEYS);
+    expect([anchored, forgotten]).toEqual([undefined, 'the anchor file cannot be read: it is not a regular file']);
+  });
+
+  it('cannot be read through links that lead nowhere, and the reason is kept', async () => {
+    await symlink(path, path);
+    expect(remember().forgotten).toMatch(/^the anchor file cannot be read: ELOOP/);
+  });
+});
+
+describe('what was anchored before a start is', () => {
+  const auditAnchorUrl = 'https://anchors.example/';
+
+  it('forgotten with an anchor URL alone, and readiness says so', () => {
+    const memory = LogMemory.read({ auditAnchorUrl }, LOG_TEST_KEYS);
+    expect(memory.forgotten).toBe('only PASSKEY_AUDIT_ANCHOR_FILE is read at a start, and it is not set');
+    expect(log.newReplicaWith(memory).keeper.getState().forgotten).toBe(memory.forgotten);
+  });
+
+  it.each<[string, object]>([
+    ['there is a file besides the URL', { auditAnchorUrl }],
+    ['the file is given up as lost', { auditLostCheckpoints: 'the last' }],
+  ])('not forgotten if %s', async (_, config) => {
+    await anchor(5);
+    const lost = 'auditLostCheckpoints' in config ? [remember().anchored!] : [];
+    const read = LogMemory.read({ ...config, auditAnchorFile: path, auditLostCheckpoints: lost }, LOG_TEST_KEYS);
+    expect([read.forgotten, read.anchored === undefined]).toEqual([undefined, lost.length > 0]);
+  });
+
+  it('nothing without an anchor', () => {
+    expect(LogMemory.read({}, LOG_TEST_KEYS).forgotten).toBeUndefined();
   });
 });

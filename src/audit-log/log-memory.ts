@@ -10,6 +10,9 @@ export interface KnownCheckpoint {
   readonly root: Buffer;
 }
 
+/** A receiver takes notes, and nothing says how to ask it for one. */
+const ONLY_URL = 'only PASSKEY_AUDIT_ANCHOR_FILE is read at a start, and it is not set';
+
 /** Notes take 4 to 10 kB each, so the end of the file holds the last ones. */
 const TAIL_BYTES = 2 ** 17;
 /** Origin, size and root of a checkpoint, further lines, a blank line, signatures. */
@@ -24,17 +27,30 @@ export class LogMemory {
   /**
    * @param anchored the last checkpoint of the anchor file, unless it is one of `lost`
    * @param lost the checkpoints that the operator gives up: the last of each replica's anchor file
+   * @param forgotten why the process knows nothing of what was anchored before its start; undefined if it does, or nothing is
+   *   anchored
    */
   constructor(
     readonly anchored?: KnownCheckpoint,
     readonly lost: readonly KnownCheckpoint[] = [],
+    readonly forgotten?: string,
   ) {}
 
-  static read(config: Pick<Config, 'auditAnchorFile' | 'auditLostCheckpoints'>, keys: LogKeys): LogMemory {
-    const { auditAnchorFile: path, auditLostCheckpoints: lost = [] } = config;
-    const anchored = path === undefined ? undefined : readLastCheckpoint(path, keys);
-    const isLost = lost.some((one) => anchored && isSame(anchored, one));
-    return new LogMemory(isLost ? undefined : anchored, lost);
+  static read(
+    config: Pick<Config, 'auditAnchorFile' | 'auditAnchorUrl' | 'auditLostCheckpoints'>,
+    keys: LogKeys,
+  ): LogMemory {
+    const { auditAnchorFile: path, auditAnchorUrl: url, auditLostCheckpoints: lost = [] } = config;
+    if (path === undefined) return new LogMemory(undefined, lost, url === undefined ? undefined : ONLY_URL);
+    try {
+      const anchored = readLastCheckpoint(path, keys);
+      const isLost = lost.some((one) => anchored && isSame(anchored, one));
+      return new LogMemory(isLost ? undefined : anchored, lost);
+    } catch (error) {
+      const forgotten = `the anchor file ${(error as Error).message}`;
+      new Logger(LogMemory.name).warn({ message: 'the anchored checkpoints are not known', file: path, forgotten });
+      return new LogMemory(undefined, lost, forgotten);
+    }
   }
 }
 
@@ -47,19 +63,19 @@ function isSame(one: KnownCheckpoint, other: KnownCheckpoint): boolean {
   return one.size === other.size && one.root.equals(other.root);
 }
 
-/** Reads the last checkpoint that our keys have signed. A torn note at the end does not hide the one before it. */
+/**
+ * Reads the last checkpoint that our keys have signed. A torn note at the end does not hide the one before it.
+ *
+ * @returns undefined for a new file
+ * @throws Error that says what is wrong with the file
+ */
 function readLastCheckpoint(path: string, keys: LogKeys): KnownCheckpoint | undefined {
-  const logger = new Logger(LogMemory.name);
-  try {
-    const tail = readTail(path);
-    const notes = [...tail.matchAll(NOTE)].map(([note]) => open(note, keys));
-    const last = notes.findLast((checkpoint) => checkpoint !== undefined);
-    if (tail !== '' && !last) logger.warn({ message: 'the anchor file ends with no checkpoint of ours', file: path });
-    return last;
-  } catch (error) {
-    logger.warn({ message: 'the anchor file cannot be read', file: path, reason: (error as Error).message });
-    return undefined;
-  }
+  const tail = readTail(path);
+  if (tail === '') return undefined;
+  const notes = [...tail.matchAll(NOTE)].map(([note]) => open(note, keys));
+  const last = notes.findLast((checkpoint) => checkpoint !== undefined);
+  if (!last) throw new Error('ends with no checkpoint that our keys have signed');
+  return last;
 }
 
 function open(note: string, keys: LogKeys): KnownCheckpoint | undefined {
@@ -71,9 +87,19 @@ function open(note: string, keys: LogKeys): KnownCheckpoint | undefined {
   }
 }
 
-/** Returns '' for a file that does not exist yet, and for one that is no regular file, such as a pipe. */
+/** Returns '' for a file that does not exist yet. A pipe has nothing to read. @throws Error */
 function readTail(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return '';
+  try {
+    return readEnd(path);
+  } catch (error) {
+    throw new Error(`cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function readEnd(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats) return '';
+  if (!stats.isFile()) throw new Error('it is not a regular file');
   const file = openSync(path, 'r');
   try {
     const { size } = fstatSync(file);

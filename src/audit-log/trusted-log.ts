@@ -50,7 +50,7 @@ export class TrustedLog {
   constructor(
     @Inject(LOG_KEYS) private readonly keys: LogKeys,
     private readonly storage: LogRepository,
-    memory: LogMemory,
+    readonly memory: LogMemory,
   ) {
     this.newest = memory.anchored;
   }

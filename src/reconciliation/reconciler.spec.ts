@@ -168,6 +168,41 @@ describe('a walk', () => {
   });
 });
 
+describe('the time of the last whole walk', () => {
+  const read = async ({ metrics }: { metrics: Metrics }): Promise<Date | undefined> => {
+    const [time] = (await metrics.reconciliationCompleted.get()).values;
+    return time?.value ? new Date(time.value * 1_000) : undefined;
+  };
+  const tick = async (replica: { reconciler: Reconciler }): Promise<void> => {
+    log.clock.advance(10);
+    await replica.reconciler.tick();
+  };
+
+  it('is that at which the first walk began until it has ended, also after a restart', async () => {
+    const first = startReplica();
+    await tick(first);
+    const [{ began } = {}] = await log.sql<{ began: Date }>('SELECT began_at AS began FROM reconciliation');
+    await tick(first);
+    const second = startReplica();
+    await tick(second);
+    expect([await read(first), await read(second)]).toEqual([began, began]);
+    await walk(second);
+    const [{ ended } = {}] = await log.sql<{ ended: Date }>('SELECT completed_at AS ended FROM reconciliation');
+    expect(await read(second)).toEqual(ended);
+  });
+
+  it('is that at which the process would have begun if no page can be walked', async () => {
+    const replica = startReplica();
+    const { reconciler } = replica;
+    const due = new Date((reconciler as unknown as { beginsAt: number }).beginsAt);
+    await log.sql('ALTER TABLE user_handle RENAME COLUMN user_id TO user_id_');
+    await tick(replica);
+    await log.sql('ALTER TABLE user_handle RENAME COLUMN user_id_ TO user_id');
+    expect(reconciler.getState()).toMatchObject({ completedAt: undefined, failure: expect.any(String) });
+    expect(await read(replica)).toEqual(due);
+  });
+});
+
 describe('a page that fails', () => {
   it('is told and walked again, and nothing of it counts', async () => {
     const replica = startReplica();

@@ -164,8 +164,11 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
   private showMetrics(): void {
     const counts = this.countFindings();
     for (const finding of FINDINGS) this.metrics.reconciliationFindings.set({ finding }, counts[finding] ?? 0);
-    const completedAt = this.latest?.completedAt;
-    if (completedAt) this.metrics.reconciliationCompleted.set(completedAt.getTime() / 1_000);
+    if (!this.latest) return;
+    const { completedAt, beganAt } = this.latest;
+    // A first walk that never ends, or never begins, is late some day, too.
+    const since = (completedAt ?? beganAt)?.getTime() ?? this.beginsAt;
+    this.metrics.reconciliationCompleted.set(since / 1_000);
   }
 }
 

@@ -184,10 +184,9 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /** Absent before the first walk has ended. */
   readonly reconciliationCompleted = new Gauge({
     name: 'passkey_reconciliation_completed_timestamp_seconds',
-    help: 'Unix time at which the last whole walk through all rows ended',
+    help: 'Unix time at which the last whole walk through all rows ended; before the first has ended, when it should have begun',
     aggregator: 'max',
     registers: [this.registry],
   });
