@@ -36,6 +36,8 @@ WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 COPY package.json LICENSE ./
+# For `node dist/commands/migrate.js --grants`.
+COPY deploy/postgres/*.sql ./deploy/postgres/
 # Nothing outside a container reaches its loopback, so the mutual TLS listener binds every address. The management listener
 # stays on loopback: set PASSKEY_MANAGEMENT_HOST to let Prometheus and probes reach it.
 ENV NODE_ENV=production \

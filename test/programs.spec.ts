@@ -8,7 +8,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['audit:report', ['key', 'checkpoints', 'from', 'to', 'html']],
   ['audit:verify', ['key', 'proof', 'since', 'consistency', 'checkpoints', 'retained-since']],
   ['inventory', ['json']],
-  ['migration:run', []],
+  ['migration:run', ['grants', 'sequencer']],
   ['reconcile', ['export', 'key', 'json']],
   ['dist/dev/prepare.js', []],
   ['check:rooms', ['write']],

@@ -1,16 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import type pg from 'pg';
-import { DatabaseSession } from './database-session.js';
+import { DatabaseSession, type SessionSettings } from './database-session.js';
 
-/** Scripts that operators run with psql. The container image does not carry them, because it makes no roles. */
+/** Scripts that operators run with psql. The migration can run those of the privileges itself. */
 export type RoleScript = 'roles.sql' | 'grants.sql' | 'sequencer.sql';
 
 /** @param edit changes the text of the script, for roles with other names */
 export async function runRoleScript(
   script: RoleScript,
-  url: string | pg.ClientConfig,
+  url: string | SessionSettings,
   edit: (sql: string) => string = (sql) => sql,
 ): Promise<void> {
   const root = pathToFileURL(findPackageJSON(import.meta.url)!);
