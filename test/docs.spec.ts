@@ -7,6 +7,7 @@ const CITING = ['docs/threat-model.md', 'docs/compliance.md'];
 const PAGES = [
   ...CITING,
   'README.md',
+  'docs/deployment.md',
   'docs/runbook.md',
   'docs/problems.md',
   'docs/glossary.md',
@@ -16,6 +17,7 @@ const PAGES = [
   'SECURITY.md',
   'bench/README.md',
   'clients/typescript/README.md',
+  'deploy/helm/passkey-manager/README.md',
   'findings/README.md',
   ...listPages('docs/adr'),
   ...listPages('docs/walks'),
