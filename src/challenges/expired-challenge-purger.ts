@@ -11,7 +11,11 @@ import { ChallengeRepository } from './challenge.repository.js';
 const INTERVAL_MS = 10_000;
 const BATCH = 1_000;
 
-/** Deletes expired challenges in small batches. Every replica does this, and none waits for another. */
+/**
+ * Deletes the expired challenges that replicas of the version before have stored in the table `challenge`, in small batches. Every
+ * replica does this, and none waits for another. It goes with the table, in the next version
+ * (docs/adr/0023-sealed-challenges.md).
+ */
 @Injectable()
 export class ExpiredChallengePurger implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(ExpiredChallengePurger.name);

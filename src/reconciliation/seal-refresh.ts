@@ -19,9 +19,9 @@ export interface EndedWalk {
   readonly oldSeals: number;
 }
 
-/** Nobody waits for the walk, and the walk for nobody: a row that is locked has its turn in the next walk. */
 /** A replica whose clock is behind, or a statement under way, makes old seals a little longer. */
 const CLOCK_SKEW_MS = 600_000;
+/** Nobody waits for the walk, and the walk for nobody: a row that is locked has its turn in the next walk. */
 const LOCK = { mode: 'for_no_key_update', onLocked: 'skip_locked' } as const;
 
 /**
