@@ -8,6 +8,7 @@ interface Composition {
       string,
       {
         readonly volumes?: readonly string[];
+        readonly secrets?: readonly string[];
         readonly command?: unknown;
         readonly build?: { readonly target?: string };
       }
@@ -18,6 +19,16 @@ interface Composition {
 const { services } = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as Composition;
 
 describe('docker-compose.yml', () => {
+  it('gives each container only the passwords that it needs, as files', () => {
+    const given = Object.entries(services).map(([name, { secrets = [] }]) => [name, secrets]);
+    expect(Object.fromEntries(given)).toMatchObject({
+      migrate: ['migrator-password'],
+      'passkey-manager': ['service-password'],
+      pki: [],
+    });
+    expect(readFileSync('docker-compose.yml', 'utf8')).not.toMatch(/:\/\/\w+:[^@\s]+@|PASSWORD: /);
+  });
+
   it('shows the keys of the CA and of callers only to the job that makes them', () => {
     const seeing = Object.entries(services).filter(([, { volumes }]) =>
       volumes?.some((it) => it.startsWith('prepared:')),
