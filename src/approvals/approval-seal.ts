@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { Refusals } from '../audit/refusals.js';
+import type { RequestContext } from '../http/request-context.js';
 import type { SealedRow } from '../seals/seal.js';
 import { Seals } from '../seals/seals.js';
 import type { ApprovalEntity } from './approval.entity.js';
@@ -18,7 +20,10 @@ interface BoundUser {
  */
 @Injectable()
 export class ApprovalSeal {
-  constructor(private readonly seals: Seals) {}
+  constructor(
+    private readonly seals: Seals,
+    private readonly refusals: Refusals,
+  ) {}
 
   seal<T extends Omit<ApprovalEntity, 'mac'>>(approval: T): T & { mac: Buffer } {
     return Object.assign(approval, { mac: this.seals.seal(describeRow(approval)) });
@@ -28,12 +33,34 @@ export class ApprovalSeal {
     return this.seals.isGenuine(describeRow(approval), approval.mac);
   }
 
-  bindUser(user: BoundUser): string {
-    return this.seals.seal(describeUser(user)).toString('base64url');
+  /** True if the row should be sealed again. */
+  isOld({ mac }: Pick<ApprovalEntity, 'mac'>): boolean {
+    return this.seals.isOld(mac);
   }
 
-  isBound(user: BoundUser, binding: string): boolean {
-    return this.seals.isGenuine(describeUser(user), Buffer.from(binding, 'base64url'));
+  /** True if the row is as the service wrote it. If it is not, the audit log records that before this returns. */
+  async verifyRow(context: RequestContext | null, approval: ApprovalEntity): Promise<boolean> {
+    if (this.isGenuine(approval)) return true;
+    const { id, rpId } = approval;
+    await this.refusals.refuseRow(context, { type: 'approval.tampered', rpId, approvalId: id });
+    return false;
+  }
+
+  /** Keeps the rows that pass the integrity check. Each of the others is reported. */
+  async keepGenuine(context: RequestContext | null, approvals: ApprovalEntity[]): Promise<ApprovalEntity[]> {
+    const genuine: ApprovalEntity[] = [];
+    for (const approval of approvals) if (await this.verifyRow(context, approval)) genuine.push(approval);
+    return genuine;
+  }
+
+  /**
+   * Binds a user to the pseudonym, as long as replicas of the version before run, which ask for it. The seal of the user says
+   * the same.
+   *
+   * @returns undefined: no such replica runs any more
+   */
+  bindUser(user: BoundUser): string | undefined {
+    return this.seals.areNew ? undefined : this.seals.seal(describeUser(user)).toString('base64url');
   }
 }
 

@@ -39,11 +39,9 @@ export class ApprovalSubjects {
       this.users,
     );
     return new Map(
-      erasures.flatMap(({ id, rpId }, index) => {
-        const { user: auditUid, binding } = actions[index]!;
-        const userId = users.get(auditUid);
-        const isBound = userId !== undefined && this.seal.isBound({ rpId, userId, auditUid }, binding);
-        return isBound ? [[id, userId] as const] : [];
+      erasures.flatMap(({ id }, index) => {
+        const userId = users.get(actions[index]!.user);
+        return userId === undefined ? [] : [[id, userId] as const];
       }),
     );
   }

@@ -56,8 +56,8 @@ export class ApprovalEntity {
 export interface ErasureAction {
   /** The user's pseudonym, `user_handle.audit_uid`. A user who is erased and registers again has another one. */
   readonly user: string;
-  /** Binds the pseudonym to the user's id, so that SQL cannot make it stand for another user. */
-  readonly binding: string;
+  /** Only while replicas of the version before run: see ApprovalSeal.bindUser. */
+  readonly binding?: string | undefined;
 }
 
 /** A member of a relying party's settings that a request changes. */

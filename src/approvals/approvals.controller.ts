@@ -4,6 +4,7 @@ import { IdParam } from '../http/id.param.js';
 import { decodeCursor, type Page, toPage } from '../http/page.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
 import { ApprovalAnswers } from './approval-answers.js';
+import { ApprovalSeal } from './approval-seal.js';
 import { ApprovalsService } from './approvals.service.js';
 import type { ApprovalResponse } from './dto/approval.response.js';
 import { DecideApprovalDto } from './dto/decide-approval.dto.js';
@@ -14,6 +15,7 @@ export class ApprovalsController {
   constructor(
     private readonly approvals: ApprovalsService,
     private readonly answers: ApprovalAnswers,
+    private readonly seal: ApprovalSeal,
   ) {}
 
   @Get()
@@ -29,7 +31,7 @@ export class ApprovalsController {
       ({ id }) => id,
       (row) => row,
     );
-    return { data: await this.answers.describe(await this.approvals.keepGenuine(context, data)), nextCursor };
+    return { data: await this.answers.describe(await this.seal.keepGenuine(context, data)), nextCursor };
   }
 
   /** The caller that made the request reads it, too, and only AccessService knows who else may. */

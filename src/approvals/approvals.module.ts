@@ -23,6 +23,6 @@ import { ExpiredApprovals } from './expired-approvals.js';
   imports: [TypeOrmModule.forFeature([ApprovalEntity])],
   controllers: [ApprovalsController],
   providers: [ApprovalAnswers, ApprovalRepository, ApprovalSeal, ApprovalSubjects, ApprovalsService, ExpiredApprovals],
-  exports: [ApprovalAnswers, ApprovalSubjects, ApprovalsService],
+  exports: [ApprovalAnswers, ApprovalSeal, ApprovalSubjects, ApprovalsService],
 })
 export class ApprovalsModule {}

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { RequestContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import type { AuditEntry } from './audit-entry.js';
+import type { AuditEntry, AuditEventType } from './audit-entry.js';
 import { AuditService } from './audit.service.js';
 import { type RefusedEvent, RefusalRecorder } from './refusal-recorder.js';
 
@@ -20,6 +20,13 @@ const STRANGERS = { records: 60, answers: 600, keys: 16, writing: 8 };
 const HANDSHAKES = { records: 20, answers: Infinity, keys: 16, writing: 8 };
 /** Bounds for rows that fail their integrity check. Each read of such a row refuses it again. */
 const TAMPERED_ROWS = { records: 10, answers: Infinity, keys: 1_000, writing: 8 };
+
+const CHANGED_ELSEWHERE = 'the row was changed by something other than this service';
+
+/** A row that is not as the service wrote it, by what identifies it. */
+export interface TamperedRow extends Pick<AuditEntry, 'rpId' | 'userId' | 'credential' | 'approvalId'> {
+  readonly type: Extract<AuditEventType, `${string}.tampered`>;
+}
 
 /**
  * Records refusals before they are answered, up to a number per minute, and counts the others. Anyone can be refused as
@@ -83,9 +90,18 @@ export class Refusals implements OnApplicationBootstrap {
     await this.handshakes.refuse(context.source.ip, { context, entry, time: this.clock.now() });
   }
 
-  /** @param id id of the row */
-  async refuseRow(context: RequestContext | null, id: string, entry: AuditEntry): Promise<void> {
-    await this.tamperedRows.refuse(id, { context, entry, time: this.clock.now() });
+  /**
+   * Reports a row that fails its integrity check, before this returns. For a row that fails again and again, the log counts
+   * the failures.
+   */
+  async refuseRow(context: RequestContext | null, row: TamperedRow): Promise<void> {
+    const { type, rpId, userId, credential, approvalId } = row;
+    const id = credential?.id ?? approvalId;
+    // The operational log names no user.
+    this.logger.error({ message: 'a row fails its integrity check', type, requestId: context?.requestId, rpId, id });
+    const entry: AuditEntry = { ...row, outcome: 'failure', detail: CHANGED_ELSEWHERE };
+    const key = JSON.stringify([type, rpId, userId, id]);
+    await this.tamperedRows.refuse(key, { context, entry, time: this.clock.now() });
   }
 
   /** Records the refusals that are only counted so far. */

@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { RequestContext } from '../http/request-context.js';
 import { Seals } from '../seals/seals.js';
 import { Refusals } from './refusals.js';
@@ -10,8 +10,6 @@ import { describeUser, isUserGenuine, type SealedUser } from './sealed-user.js';
  */
 @Injectable()
 export class UserSeals {
-  private readonly logger = new Logger(UserSeals.name);
-
   constructor(
     private readonly seals: Seals,
     private readonly refusals: Refusals,
@@ -35,17 +33,14 @@ export class UserSeals {
     context: RequestContext | null,
     user: User | null,
   ): Promise<User | undefined> {
-    if (!user) return undefined;
-    if (this.isGenuine(user)) return user;
+    return user && (await this.verifyRow(context, user)) ? user : undefined;
+  }
+
+  /** True if the row is as the service wrote it. If it is not, the audit log records that before this returns. */
+  async verifyRow(context: RequestContext | null, user: SealedUser): Promise<boolean> {
+    if (this.isGenuine(user)) return true;
     const { rpId, userId } = user;
-    this.logger.error({ message: 'the record of a user fails its integrity check', rpId });
-    await this.refusals.refuseRow(context, JSON.stringify([rpId, userId]), {
-      type: 'user.tampered',
-      outcome: 'failure',
-      detail: 'the row was changed by something other than this service',
-      rpId,
-      userId,
-    });
-    return undefined;
+    await this.refusals.refuseRow(context, { type: 'user.tampered', rpId, userId });
+    return false;
   }
 }

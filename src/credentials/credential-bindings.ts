@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import type { RequestContext } from '../http/request-context.js';
 import type { SealedRow } from '../seals/seal.js';
@@ -10,7 +10,6 @@ import type { CredentialEntity } from './credential.entity.js';
 /** Seals credential rows, and finds rows that something other than this service changed. */
 @Injectable()
 export class CredentialBindings {
-  private readonly logger = new Logger(CredentialBindings.name);
   /** The number of failed integrity checks since the start. */
   failures = 0;
 
@@ -33,27 +32,15 @@ export class CredentialBindings {
   }
 
   /**
-   * True if the row is as the service wrote it. If it is not, the audit log records that before this returns. For a row
-   * that fails again and again, the log counts the failures (docs/adr/0017-refusals-are-counted.md).
+   * True if the row is as the service wrote it. If it is not, the audit log records or counts that before this returns
+   * (docs/adr/0017-refusals-are-counted.md).
    */
   async verifyRow(context: RequestContext | null, credential: CredentialEntity): Promise<boolean> {
     if (this.isGenuine(credential)) return true;
     this.failures += 1;
     const { rpId, id, userId, credentialId } = credential;
-    this.logger.error({
-      message: 'a credential record fails its integrity check',
-      requestId: context?.requestId,
-      rpId,
-      id,
-    });
-    await this.refusals.refuseRow(context, id, {
-      type: 'credential.tampered',
-      outcome: 'failure',
-      detail: 'the row was changed by something other than this service',
-      rpId,
-      userId,
-      credential: { id, credentialId: credentialId.toString('base64url') },
-    });
+    const credentialIds = { id, credentialId: credentialId.toString('base64url') };
+    await this.refusals.refuseRow(context, { type: 'credential.tampered', rpId, userId, credential: credentialIds });
     return false;
   }
 

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import canonicalize from 'canonicalize';
 import { Refusals } from '../audit/refusals.js';
 import type { SealKey } from '../config/secret-keys.js';
@@ -19,8 +19,6 @@ export interface StoredRelyingParty {
  */
 @Injectable()
 export class RelyingPartySeals {
-  private readonly logger = new Logger(RelyingPartySeals.name);
-
   constructor(
     private readonly seals: Seals,
     private readonly refusals: Refusals,
@@ -44,19 +42,9 @@ export class RelyingPartySeals {
     const genuine: RelyingPartyEntity[] = [];
     for (const each of stored) {
       if (this.isGenuine(each)) genuine.push(each.party);
-      else await this.report(each.party.rpId);
+      else await this.refusals.refuseRow(null, { type: 'relying-party.tampered', rpId: each.party.rpId });
     }
     return genuine;
-  }
-
-  private async report(rpId: string): Promise<void> {
-    this.logger.error({ message: 'the record of a relying party fails its integrity check', rpId });
-    await this.refusals.refuseRow(null, rpId, {
-      type: 'relying-party.tampered',
-      outcome: 'failure',
-      detail: 'the row was changed by something other than this service',
-      rpId,
-    });
   }
 }
 

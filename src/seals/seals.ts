@@ -23,6 +23,11 @@ export class Seals {
     this.keys = seals;
   }
 
+  /** False while replicas of the version before may run, which understand old seals only. */
+  get areNew(): boolean {
+    return this.register.areSealsNew;
+  }
+
   /** Seals a row with the first key. */
   seal(row: SealedRow): Buffer {
     const key = this.first;
@@ -52,7 +57,7 @@ export class Seals {
   }
 
   /** The key that seals: the first that is not about to be retired. */
-  private get first(): SealKey {
+  get first(): SealKey {
     return this.keys.find(({ id }) => !this.register.isRetiring(id)) ?? this.keys[0];
   }
 
