@@ -84,6 +84,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/seals',
         holds: 'Seals of rows, by which the service notices what something else changed.',
         page: 'src/seals/seals.module.ts',
+        neighbours: ['src/telemetry'],
       },
       {
         path: 'src/audit',
@@ -154,7 +155,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/reconciliation',
         holds: 'Holds the rows of all tables against the recorded events, and seals them again.',
         page: 'src/reconciliation/reconciliation.module.ts',
-        neighbours: ['src/challenges', 'src/credentials', 'src/relying-parties'],
+        neighbours: ['src/approvals', 'src/challenges', 'src/credentials', 'src/relying-parties'],
       },
       {
         path: 'src/openapi',

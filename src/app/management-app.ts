@@ -17,6 +17,7 @@ import { ManagementModule } from './management/management.module.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
 import { Reconciler } from '../reconciliation/reconciler.js';
+import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
@@ -29,6 +30,7 @@ export function createServiceManagement(
   const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
   const log = app.get(CheckpointScheduler);
   const bindingKey = app.get(BindingKeyCheck);
+  const seals = app.get(SealRegister);
   const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
   const identity = {
@@ -44,6 +46,7 @@ export function createServiceManagement(
     authenticatorFiles: { metadata: () => metadata.describeState(), attestationRoots: () => roots.describeState() },
     identity: () => identity,
     bindingKey: () => bindingKey.sample,
+    seals: () => seals,
     spentChallenges: () => periods.end,
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),

@@ -59,6 +59,8 @@ export const AUDIT_EVENTS = {
   'seal-key.add': [6, 6003, 1, 'Create'],
   'seal-key.rotate': [6, 6003, 3, 'Update'],
   'seal-key.retire': [6, 6003, 4, 'Delete'],
+  'seal-key.force-retire': [6, 6003, 4, 'Delete'],
+  'seal-key.end-old-seals': [6, 6003, 4, 'Delete'],
   'audit.failure': [2, 2004, 1, 'Create'],
   'audit.recovery': [2, 2004, 3, 'Close'],
   'audit.read': [6, 6003, 2, 'Read'],

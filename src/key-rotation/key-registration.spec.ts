@@ -4,6 +4,7 @@ import { openTestDataSource, type TestDataSource } from '../../test/support/test
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditService } from '../audit/audit.service.js';
 import { SealRegister } from '../seals/seal-register.js';
+import { Seals } from '../seals/seals.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { KeyRegistration } from './key-registration.js';
 
@@ -21,9 +22,16 @@ afterAll(() => database.close());
 /** Starts a replica whose file has these keys, in this order. */
 async function start(...fills: [number, ...number[]]): Promise<void> {
   const keys = makeSealKeys(...fills);
-  const register = await SealRegister.read(database.dataSource, clock, keys);
+  const register = await SealRegister.read(database.dataSource, clock, keys, new Metrics());
   const audit = new AuditService(database.dataSource, clock, new Metrics(), TEST_KEYS, makeSeals());
-  await new KeyRegistration(database.dataSource, keys, clock, register, audit).onApplicationBootstrap();
+  await new KeyRegistration(
+    database.dataSource,
+    keys,
+    clock,
+    register,
+    new Seals(keys, register),
+    audit,
+  ).onApplicationBootstrap();
 }
 async function listEvents(): Promise<[string, unknown][]> {
   const events = await database.dataSource.getRepository(AuditEventEntity).find({ order: { id: 'ASC' } });
@@ -51,18 +59,57 @@ describe('the first start', () => {
 });
 
 describe('a rotation', () => {
-  it('records the new key once, and once that it seals, whatever the order of the replicas', async () => {
+  it('records the new key once, and once that it seals, however many replicas start with the file', async () => {
     await start(1);
     await start(1, 2);
     await start(1, 2);
     await start(2, 1);
-    await start(1, 2);
-    await start(2, 1);
+    await Promise.all([start(2, 1), start(2, 1)]);
     expect(await listEvents()).toEqual([
       ['seal-key.add', { seal_key: ONE }],
       ['seal-key.add', { seal_key: TWO }],
-      ['seal-key.rotate', { seal_key: TWO, former_seal_keys: [ONE] }],
+      ['seal-key.rotate', { seal_key: TWO, former_seal_key: ONE }],
     ]);
+  });
+
+  it('back to a key that was in use before is one, too, and so is a start with the former file', async () => {
+    await start(1, 2);
+    for (const [first, second] of [
+      [2, 1],
+      [1, 2],
+      [1, 2],
+      [2, 1],
+    ] as const)
+      await start(first, second);
+    expect((await listEvents()).slice(2)).toEqual([
+      ['seal-key.rotate', { seal_key: TWO, former_seal_key: ONE }],
+      ['seal-key.rotate', { seal_key: ONE, former_seal_key: TWO }],
+      ['seal-key.rotate', { seal_key: TWO, former_seal_key: ONE }],
+    ]);
+  });
+
+  it.each(['infinity', '2100-01-01', '-infinity'])(
+    'is recorded once whatever time SQL or another clock gave the former key: %s',
+    async (time) => {
+      await start(1);
+      await database.sql('UPDATE seal_key SET first_at = $1::timestamptz', [time]);
+      for (let replica = 0; replica < 2; replica += 1) await start(2, 1);
+      for (let replica = 0; replica < 2; replica += 1) await start(1, 2);
+      expect(
+        (await listEvents()).slice(2).map(([type, facts]) => [type, (facts as { seal_key: string }).seal_key]),
+      ).toEqual([
+        ['seal-key.rotate', TWO],
+        ['seal-key.rotate', ONE],
+      ]);
+    },
+  );
+
+  it('is none when a key that is retired stands first in the file: the next one seals', async () => {
+    await start(1);
+    await start(2, 1);
+    await database.sql('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [ONE, clock.now()]);
+    await start(1, 2);
+    expect(await listEvents()).toHaveLength(3);
   });
 
   it('does not let a replica start without a key that may have sealed rows', async () => {

@@ -161,6 +161,16 @@ export const RELYING_PARTY_PAGE = nameStatement<HeldPage<RelyingPartyRow>>(
   ),
 );
 
+/** $1: the page begins after this id; $2: number of rows. The log is not asked: a request for approval ends soon. */
+export const APPROVAL_PAGE = nameStatement<HeldPage<{ readonly id: string }>>(
+  'reconcile-approvals',
+  pageSql(
+    'SELECT id FROM approval WHERE id > $1::uuid ORDER BY id LIMIT $2::integer',
+    'id',
+    `SELECT json_build_object('id', page.id) AS row, ARRAY[]::json[] AS changes FROM page`,
+  ),
+);
+
 type LoggedTable = MissingRow['table'];
 
 /** SQL: the subject has its row; `uid` is the id of a credential. `OFFSET 0` keeps PostgreSQL from reading the whole table to compare it with the page. */

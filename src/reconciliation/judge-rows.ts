@@ -2,6 +2,7 @@ import { parseIdTime } from '../audit/audit-event.repository.js';
 import { UUID } from '../http/validators.js';
 import type { LoggedChange, RowHistory } from './row-history.js';
 
+/** The tables whose rows the log tells of. */
 export type HeldTable = 'credential' | 'user_handle' | 'relying_party';
 
 /**

@@ -114,8 +114,8 @@ describe('a walk', () => {
     const replicas = [startReplica(), startReplica(), startReplica()];
     const turns = await walk(...replicas);
     expect(await countWalked(...replicas)).toEqual(ALL);
-    // Three pages of each table, three of registrations, and one of everything that there is none of.
-    expect(turns).toBe(3 + 3 + 1 + 3 + 7);
+    // Three pages of each table with rows, three of registrations, and one of everything that there is none of.
+    expect(turns).toBe(3 + 3 + 1 + 1 + 3 + 7);
   });
 
   it('goes on where the process before was when it ended', async () => {

@@ -14,10 +14,11 @@
  * commands/reconcile.ts does the whole walk at once, also with events that have left the database.
  */
 import { Module } from '@nestjs/common';
+import { ApprovalsModule } from '../approvals/approvals.module.js';
 import { CredentialsModule } from '../credentials/credentials.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { Reconciler } from './reconciler.js';
 import { SealRefresh } from './seal-refresh.js';
 
-@Module({ imports: [CredentialsModule, RelyingPartiesModule], providers: [Reconciler, SealRefresh] })
+@Module({ imports: [ApprovalsModule, CredentialsModule, RelyingPartiesModule], providers: [Reconciler, SealRefresh] })
 export class ReconciliationModule {}

@@ -3,8 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Logger } from '@nestjs/common';
 import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
-import { makeSealKeys, makeSeals } from '../../test/support/secret-keys.js';
+import { makeSealKeys, makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { ApprovalSeal } from '../approvals/approval-seal.js';
+import { type ApprovalStatus, ApprovalEntity } from '../approvals/approval.entity.js';
+import { AuditService } from '../audit/audit.service.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
@@ -33,18 +36,22 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   audit = new FakeAudit();
-  await database.sql('TRUNCATE credential, user_handle, relying_party, seal_phase, approval');
+  await database.sql(
+    'TRUNCATE credential, user_handle, relying_party, seal_phase, approval, audit_event, audit_pending',
+  );
 });
 afterAll(() => database.close());
 
 async function makeRefresh(seals: Seals = makeSeals(BOTH)): Promise<SealRefresh> {
   const { refusals } = audit;
-  const register = await SealRegister.read(database.dataSource, { now: () => NOW }, BOTH);
+  const register = await SealRegister.read(database.dataSource, { now: () => NOW }, BOTH, new Metrics());
   return new SealRefresh(
     new CredentialBindings(seals, refusals),
     new UserSeals(seals, refusals),
     new RelyingPartySeals(seals, refusals),
+    new ApprovalSeal(seals, refusals),
     register,
+    new AuditService(database.dataSource, { now: () => NOW }, new Metrics(), TEST_KEYS, makeSeals()),
     new Metrics(),
   );
 }
@@ -62,18 +69,33 @@ async function storeOld(): Promise<WalkedRows[]> {
   await manager.insert(CredentialEntity, credential);
   await manager.insert(UserHandleEntity, { ...user, seal: new UserSeals(seals, refusals).seal(user) });
   await manager.insert(RelyingPartyEntity, party);
+  const approvals = (['pending', 'refused'] as const).map((status) =>
+    new ApprovalSeal(seals, refusals).seal(makeApproval(status)),
+  );
+  await manager.insert(ApprovalEntity, approvals);
   return [
     { table: 'credential', keys: [credential.id] },
     { table: 'user_handle', keys: [user.auditUid] },
     { table: 'relying_party', keys: [RP_ID] },
+    { table: 'approval', keys: approvals.map(({ id }) => id) },
   ];
+}
+
+/** A request, and one that somebody has decided. */
+function makeApproval(status: ApprovalStatus): Omit<ApprovalEntity, 'mac'> {
+  const decided = status === 'pending' ? null : 'spiffe://bank.example/second';
+  return {
+    ...{ id: randomUUID(), permission: 'passkeys:erase', rpId: RP_ID, action: '{"user":"x"}', status },
+    ...{ requestedBy: 'spiffe://bank.example/one', requestedAt: NOW, expiresAt: NOW },
+    ...{ decidedBy: decided, decidedAt: decided && NOW, reason: decided },
+  };
 }
 
 const walk = (refresh: SealRefresh, rows: WalkedRows): Promise<number> =>
   database.dataSource.transaction((manager) => refresh.refresh(manager, rows));
 async function readKeyIds(): Promise<string[]> {
   const rows = await database.sql<{ seal: Buffer }>(
-    'SELECT binding_mac AS seal FROM credential UNION ALL SELECT seal FROM user_handle UNION ALL SELECT seal FROM relying_party',
+    'SELECT binding_mac AS seal FROM credential UNION ALL SELECT seal FROM user_handle UNION ALL SELECT seal FROM relying_party UNION ALL SELECT mac FROM approval',
   );
   return rows.map(({ seal }) => readKeyId(seal));
 }
@@ -82,28 +104,37 @@ describe('the walk', () => {
   it('seals every row again that another key than the first has sealed, once', async () => {
     const pages = await storeOld();
     const refresh = await makeRefresh();
-    for (const page of pages) expect(await walk(refresh, page)).toBe(1);
-    expect(await readKeyIds()).toEqual([NEW_ID, NEW_ID, NEW_ID]);
+    for (const page of pages) expect(await walk(refresh, page)).toBe(page.keys.length);
+    expect(await readKeyIds()).toEqual([NEW_ID, NEW_ID, NEW_ID, NEW_ID, NEW_ID]);
     for (const page of pages) expect(await walk(refresh, page)).toBe(0);
     const seals = makeSeals(makeSealKeys(2));
     const [credential] = await database.dataSource.getRepository(CredentialEntity).find();
     expect(new CredentialBindings(seals, audit.refusals).isGenuine(credential!)).toBe(true);
     const [user] = await database.dataSource.getRepository(UserHandleEntity).find();
     expect(new UserSeals(seals, audit.refusals).isGenuine(user!)).toBe(true);
+    const approvals = await database.dataSource.getRepository(ApprovalEntity).find();
+    expect(approvals.map((row) => [row.status, new ApprovalSeal(seals, audit.refusals).isGenuine(row)]).sort()).toEqual(
+      [
+        ['pending', true],
+        ['refused', true],
+      ],
+    );
     expect(audit.entries).toEqual([]);
   });
 
   it('leaves the wrong seal to a row that something else changed, and reports it', async () => {
     const pages = await storeOld();
     await database.sql(`UPDATE credential SET name = 'x'; UPDATE user_handle SET handle = '\\x07';
-      UPDATE relying_party SET name = 'x'`);
+      UPDATE relying_party SET name = 'x'; UPDATE approval SET status = 'approved'`);
     const refresh = await makeRefresh();
     for (const page of pages) expect(await walk(refresh, page)).toBe(0);
-    expect(await readKeyIds()).toEqual([OLD_ID, OLD_ID, OLD_ID]);
+    expect(await readKeyIds()).toEqual([OLD_ID, OLD_ID, OLD_ID, OLD_ID, OLD_ID]);
     expect(audit.entries.map(({ type }) => type)).toEqual([
       'credential.tampered',
       'user.tampered',
       'relying-party.tampered',
+      'approval.tampered',
+      'approval.tampered',
     ]);
   });
 
@@ -147,12 +178,40 @@ describe('the end of the old seals', () => {
     expect(await end(0, new Date(LATER.getTime() - 1))).toBe(false);
   });
 
-  it('waits until the old requests for approval are deleted', async () => {
+  it('is in the log once, however many replicas find it at once', async () => {
+    await begin(NOW);
+    await Promise.all([end(0), end(0), end(0)]);
+    await end(0);
+    const events = await database.sql<{ type: string }>('SELECT type FROM audit_event');
+    expect(events).toEqual([{ type: 'seal-key.end-old-seals' }]);
+  });
+
+  it('is none in a database that never had any', async () => {
+    await database.sql(`INSERT INTO seal_phase VALUES ('new', $1), ('only-new', $1)`, [NOW]);
+    await end(0);
+    expect(await database.sql('SELECT FROM audit_event')).toEqual([]);
+  });
+
+  it('does not wait for a request for approval that SQL made up', async () => {
     await begin(NOW);
     await database.sql(`INSERT INTO approval (id, permission, rp_id, action, requested_by, requested_at, expires_at, status, mac)
       VALUES (gen_random_uuid(), 'passkeys:erase', 'a.example', '{}', 'x', now(), now(), 'expired', sha256(''))`);
-    expect(await end(0)).toBe(false);
-    await database.sql('TRUNCATE approval');
-    expect(await end(0)).toBe(true);
+    const keys = (await database.sql<{ id: string }>('SELECT id FROM approval')).map(({ id }) => id);
+    const refresh = await makeRefresh(makeSeals(BOTH, { areOldAccepted: true }));
+    const oldSeals = await walk(refresh, { table: 'approval', keys });
+    expect(await end(oldSeals)).toBe(true);
+  });
+
+  it('waits for a request for approval with an old seal, which the walk seals again', async () => {
+    await begin(NOW);
+    const former = makeSeals(OLD, { areSealsNew: false, areOldAccepted: true });
+    const approval = new ApprovalSeal(former, audit.refusals).seal(makeApproval('refused'));
+    expect(approval.mac).toHaveLength(32);
+    await database.dataSource.manager.insert(ApprovalEntity, approval);
+    const page: WalkedRows = { table: 'approval', keys: [approval.id] };
+    const refresh = await makeRefresh(makeSeals(BOTH, { areOldAccepted: true }));
+    expect(await end(await walk(refresh, page))).toBe(false);
+    expect(await readKeyIds()).toEqual([NEW_ID]);
+    expect(await end(await walk(refresh, page))).toBe(true);
   });
 });

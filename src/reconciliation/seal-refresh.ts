@@ -1,5 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, In } from 'typeorm';
+import { type EntityManager, type EntityTarget, type FindOptionsWhere, In, type ObjectLiteral } from 'typeorm';
+import { ApprovalSeal } from '../approvals/approval-seal.js';
+import { ApprovalEntity } from '../approvals/approval.entity.js';
+import { AuditService } from '../audit/audit.service.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
@@ -7,7 +10,6 @@ import { CredentialEntity } from '../credentials/credential.entity.js';
 import { RelyingPartySeals } from '../relying-parties/relying-party-seals.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { findRelyingParties, lockRelyingParty } from '../relying-parties/relying-party.repository.js';
-import { SEAL_BYTES } from '../seals/seal.js';
 import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { WalkedRows } from './walk-page.js';
@@ -17,6 +19,19 @@ export interface EndedWalk {
   readonly beganAt: Date;
   /** The number of rows whose seal was old when the walk came to them. */
   readonly oldSeals: number;
+}
+
+/** What a feature says of the seals of its rows. */
+interface RowSeals<Row> {
+  verifyRow(context: null, row: Row): Promise<boolean>;
+  isGenuine(row: Row): boolean;
+  isOld(row: Row): boolean;
+}
+
+/** The rows of a page to seal again, which the transaction has locked, and how many have an old seal. */
+interface OldRows<Row> {
+  readonly count: number;
+  readonly locked: Row[];
 }
 
 /** A replica whose clock is behind, or a statement under way, makes old seals a little longer. */
@@ -34,7 +49,9 @@ export class SealRefresh {
     private readonly credentials: CredentialBindings,
     private readonly users: UserSeals,
     private readonly parties: RelyingPartySeals,
+    private readonly approvals: ApprovalSeal,
     private readonly register: SealRegister,
+    private readonly audit: AuditService,
     private readonly metrics: Metrics,
   ) {}
 
@@ -53,47 +70,41 @@ export class SealRefresh {
     return refreshed;
   }
 
-  /** Ends the old seals of the version before, if a whole walk has found none. */
+  /** Ends the old seals of the version before, if a whole walk has found none. The log has it once for all replicas. */
   async endWalk(manager: EntityManager, { beganAt, oldSeals }: EndedWalk): Promise<void> {
     const { newSince, areOldAccepted } = this.register;
     if (!areOldAccepted || oldSeals > 0) return;
     if (newSince && beganAt.getTime() < newSince.getTime() + CLOCK_SKEW_MS) return;
-    const [row] = await manager.query<{ old: boolean }[]>(
-      'SELECT EXISTS (SELECT FROM approval WHERE octet_length(mac) <> $1) AS old',
-      [SEAL_BYTES],
-    );
-    if (!row!.old) await this.register.endOld(manager);
+    if (!(await this.register.endOld(manager))) return;
+    await this.audit.record(null, { type: 'seal-key.end-old-seals', outcome: 'success' }, manager);
   }
 
   private async credential(manager: EntityManager, ids: readonly string[]): Promise<number> {
-    const rows = await manager.findBy(CredentialEntity, { id: In([...ids]) });
-    const old = (await this.credentials.keepGenuine(null, rows)).filter((row) => this.credentials.isOld(row));
-    if (old.length === 0) return 0;
-    const where = { id: In(old.map(({ id }) => id)) };
-    const order = { rpId: 'ASC', id: 'ASC' } as const;
-    const locked = await manager.find(CredentialEntity, { where, order, lock: LOCK });
-    const sealed = locked.filter((row) => this.credentials.isGenuine(row)).map((row) => this.credentials.seal(row));
+    const { count, locked } = await lockOld(manager, CredentialEntity, 'id', ids, this.credentials);
+    const seals = locked.map((row) => this.credentials.seal(row).bindingMac);
     await manager.query(
       `UPDATE credential c SET binding_mac = seal FROM unnest($1::uuid[], $2::bytea[]) AS sealed (id, seal) WHERE c.id = sealed.id`,
-      [sealed.map(({ id }) => id), sealed.map(({ bindingMac }) => bindingMac)],
+      [locked.map(({ id }) => id), seals],
     );
-    return old.length;
+    return count;
   }
 
   private async user_handle(manager: EntityManager, uids: readonly string[]): Promise<number> {
-    const rows = await manager.findBy(UserHandleEntity, { auditUid: In([...uids]) });
-    const genuine = await Promise.all(rows.map((row) => this.users.keepGenuine(null, row)));
-    const old = genuine.filter((row) => row !== undefined && this.users.isOld(row)) as UserHandleEntity[];
-    if (old.length === 0) return 0;
-    const where = { auditUid: In(old.map(({ auditUid }) => auditUid)) };
-    const order = { rpId: 'ASC', userId: 'ASC' } as const;
-    const locked = await manager.find(UserHandleEntity, { where, order, lock: LOCK });
-    const sealed = locked.filter((row) => this.users.isGenuine(row));
+    const { count, locked } = await lockOld(manager, UserHandleEntity, 'auditUid', uids, this.users);
     await manager.query(
       `UPDATE user_handle u SET seal = sealed.seal FROM unnest($1::uuid[], $2::bytea[]) AS sealed (uid, seal) WHERE u.audit_uid = uid`,
-      [sealed.map(({ auditUid }) => auditUid), sealed.map((row) => this.users.seal(row))],
+      [locked.map(({ auditUid }) => auditUid), locked.map((row) => this.users.seal(row))],
     );
-    return old.length;
+    return count;
+  }
+
+  private async approval(manager: EntityManager, ids: readonly string[]): Promise<number> {
+    const { count, locked } = await lockOld(manager, ApprovalEntity, 'id', ids, this.approvals);
+    await manager.query(
+      `UPDATE approval a SET mac = seal FROM unnest($1::uuid[], $2::bytea[]) AS sealed (id, seal) WHERE a.id = sealed.id`,
+      [locked.map(({ id }) => id), locked.map((row) => this.approvals.seal(row).mac)],
+    );
+    return count;
   }
 
   private async relying_party(manager: EntityManager, rpIds: readonly string[]): Promise<number> {
@@ -110,4 +121,22 @@ export class SealRefresh {
     }
     return refreshed;
   }
+}
+
+/** Finds the genuine rows with an old seal, and locks those that nobody else has locked, as they are then. */
+async function lockOld<Row extends ObjectLiteral, Key extends keyof Row>(
+  manager: EntityManager,
+  entity: EntityTarget<Row>,
+  key: Key,
+  keys: readonly Row[Key][],
+  seals: RowSeals<NoInfer<Row>>,
+): Promise<OldRows<Row>> {
+  const where = (among: readonly Row[Key][]): FindOptionsWhere<Row> =>
+    ({ [key]: In([...among]) }) as unknown as FindOptionsWhere<Row>;
+  const rows = await manager.find(entity, { where: where(keys) });
+  const old: Row[] = [];
+  for (const row of rows) if ((await seals.verifyRow(null, row)) && seals.isOld(row)) old.push(row);
+  if (old.length === 0) return { count: 0, locked: [] };
+  const locked = await manager.find(entity, { where: where(old.map((row) => row[key])), lock: LOCK });
+  return { count: old.length, locked: locked.filter((row) => seals.isGenuine(row)) };
 }

@@ -3,6 +3,7 @@ import { parseIdTime } from '../audit/audit-event.repository.js';
 import type { SealedEvent } from '../audit/event-macs.js';
 import type { NamedStatement } from '../database/named-statement.js';
 import {
+  APPROVAL_PAGE,
   CREDENTIAL_PAGE,
   HANDLE_PAGE,
   type HeldPage,
@@ -28,9 +29,9 @@ export interface Place {
   readonly after: string | null;
 }
 
-/** A page of rows: their keys are ids of credentials, pseudonyms of users or RP IDs. */
+/** A page of rows: their keys are ids of credentials or requests for approval, pseudonyms of users or RP IDs. */
 export interface WalkedRows {
-  readonly table: HeldTable;
+  readonly table: HeldTable | 'approval';
   readonly keys: readonly string[];
 }
 
@@ -84,7 +85,7 @@ function definePhase<Row>(
   statement: NamedStatement<HeldPage<Row>>,
   subjectOf: (row: Row) => { readonly subject: string; readonly uid: string | null },
   judge: (row: Row, history: RowHistory, completeSince: number) => Finding | undefined,
-  table?: HeldTable,
+  table?: WalkedRows['table'],
 ): Phase {
   return {
     name,
@@ -117,6 +118,13 @@ const PHASES: readonly Phase[] = [
     ({ rpId }) => ({ subject: rpId, uid: null }),
     judgeRelyingParty,
     'relying_party',
+  ),
+  definePhase(
+    'approval',
+    APPROVAL_PAGE,
+    ({ id }) => ({ subject: id, uid: null }),
+    () => undefined,
+    'approval',
   ),
   ...LOG_PAGES.map(([type, statement]) =>
     definePhase(

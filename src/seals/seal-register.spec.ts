@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { makeSealKeys } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { computeCheckValue, computeFormerCheckValue } from './check-value.js';
 import { SealRegister } from './seal-register.js';
 
@@ -10,6 +11,8 @@ const KEYS = makeSealKeys(2, 1);
 let database: TestDataSource;
 let now: Date;
 const clock = { now: () => now };
+const metrics = new Metrics();
+const readMetric = async (): Promise<number> => (await metrics.oldSealsAccepted.get()).values[0]!.value;
 beforeAll(async () => {
   database = await openTestDataSource();
 });
@@ -19,7 +22,7 @@ beforeEach(async () => {
 });
 afterAll(() => database.close());
 
-const read = (keys = KEYS): Promise<SealRegister> => SealRegister.read(database.dataSource, clock, keys);
+const read = (keys = KEYS): Promise<SealRegister> => SealRegister.read(database.dataSource, clock, keys, metrics);
 const store = async (keys: typeof KEYS, retiredAt: Date | null = null): Promise<void> => {
   for (const key of keys.seals) {
     await database.sql('INSERT INTO seal_key VALUES ($1, $2, $3, $3, $4)', [
@@ -110,16 +113,19 @@ describe('the seals of the version before', () => {
     expect([register.areSealsNew, register.areOldAccepted]).toEqual([false, true]);
     now = new Date(NOW.getTime() + 1_000);
     expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, true]);
-    await register.endOld();
+    expect(await readMetric()).toBe(1);
+    expect(await register.endOld(database.dataSource)).toBe(true);
+    expect(await readMetric()).toBe(1);
     await register.refresh();
     expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, false]);
+    expect(await readMetric()).toBe(0);
   });
 
   it('end in every process, and do not come back', async () => {
     await database.sql(`INSERT INTO seal_phase VALUES ('new', $1)`, [NOW]);
     const [one, two] = [await read(), await read()];
-    await one.endOld();
-    await two.endOld();
+    const ended = await Promise.all([one, two].map((register) => register.endOld(database.dataSource)));
+    expect(ended.sort()).toEqual([false, true]);
     await two.refresh();
     expect(two.areOldAccepted).toBe(false);
     expect(await database.sql('SELECT phase FROM seal_phase ORDER BY phase')).toEqual([
@@ -131,7 +137,7 @@ describe('the seals of the version before', () => {
   it('never existed in a new database', async () => {
     const fresh = await openTestDataSource();
     try {
-      const register = await SealRegister.read(fresh.dataSource, { now: () => new Date() }, KEYS);
+      const register = await SealRegister.read(fresh.dataSource, { now: () => new Date() }, KEYS, metrics);
       expect([register.areSealsNew, register.areOldAccepted]).toEqual([true, false]);
     } finally {
       await fresh.close();

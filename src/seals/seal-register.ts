@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Clock } from '../config/clock.js';
 import { ConfigError } from '../config/config.js';
 import type { SecretKeys } from '../config/secret-keys.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { computeCheckValue, computeFormerCheckValue } from './check-value.js';
 
 type Phase = 'new' | 'only-new';
@@ -29,7 +30,7 @@ const INTERVAL_MS = 10_000;
  *
  *  1. `new`: the service makes new seals. The migration sets the time, a day ahead if the database has rows.
  *  2. `only-new`: it accepts no old seal any more. The service sets the time once every row has a new seal
- *     (src/key-rotation). It can insert the row and not remove it, so nobody who acts as the service goes back.
+ *     (src/reconciliation). It can insert the row and not remove it, so nobody who acts as the service goes back.
  */
 export class SealRegister implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(SealRegister.name);
@@ -40,19 +41,23 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly dataSource: Pick<DataSource, 'query'>,
     private readonly clock: Clock,
     private readonly keys: Pick<SecretKeys, 'seals'>,
+    private readonly metrics: Pick<Metrics, 'oldSealsAccepted'>,
     private registered: Registered,
-  ) {}
+  ) {
+    this.showMetric();
+  }
 
   /** @throws ConfigError if the set of keys lacks one that has sealed rows of the database */
   static async read(
     dataSource: Pick<DataSource, 'query'>,
     clock: Clock,
     keys: Pick<SecretKeys, 'seals'>,
+    metrics: Pick<Metrics, 'oldSealsAccepted'>,
   ): Promise<SealRegister> {
     const registered = await readRegistered(dataSource);
     demandKeys(registered, keys, clock.now());
     if (registered.keys.length === 0) await demandFormerKey(dataSource, keys);
-    return new SealRegister(dataSource, clock, keys, registered);
+    return new SealRegister(dataSource, clock, keys, metrics, registered);
   }
 
   /** True if rows get new seals, and events need a MAC. */
@@ -105,18 +110,28 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     return this.registered.newSince;
   }
 
-  /** Ends the old seals, for all replicas. It counts at the next look. */
-  async endOld(through: Pick<DataSource, 'query'> = this.dataSource): Promise<void> {
-    await through.query(
-      `INSERT INTO seal_phase (phase, since) VALUES ('only-new', $1) ON CONFLICT (phase) DO NOTHING`,
+  /**
+   * Ends the old seals, for all replicas. It counts at the next look.
+   *
+   * @returns false: another replica has ended them
+   */
+  async endOld(through: Pick<DataSource, 'query'>): Promise<boolean> {
+    const ended = await through.query<object[]>(
+      `INSERT INTO seal_phase (phase, since) VALUES ('only-new', $1) ON CONFLICT (phase) DO NOTHING RETURNING phase`,
       [this.clock.now()],
     );
+    return ended.length > 0;
   }
 
   async refresh(): Promise<void> {
     this.registered = await readRegistered(this.dataSource);
+    this.showMetric();
     const { missingKey } = this;
     if (missingKey !== undefined) this.logger.error({ message: 'a key that has sealed rows is missing', missingKey });
+  }
+
+  private showMetric(): void {
+    this.metrics.oldSealsAccepted.set(this.areOldAccepted ? 1 : 0);
   }
 
   private findRetirement(keyId: string): Date | null {

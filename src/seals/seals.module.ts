@@ -11,6 +11,7 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { SealRegister } from './seal-register.js';
 import { Seals } from './seals.js';
 
@@ -19,9 +20,9 @@ import { Seals } from './seals.js';
   providers: [
     {
       provide: SealRegister,
-      inject: [getDataSourceToken(), CLOCK, SECRET_KEYS],
-      useFactory: (dataSource: DataSource, clock: Clock, keys: SecretKeys) =>
-        SealRegister.read(dataSource, clock, keys),
+      inject: [getDataSourceToken(), CLOCK, SECRET_KEYS, Metrics],
+      useFactory: (dataSource: DataSource, clock: Clock, keys: SecretKeys, metrics: Metrics) =>
+        SealRegister.read(dataSource, clock, keys, metrics),
     },
     Seals,
   ],

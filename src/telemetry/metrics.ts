@@ -176,6 +176,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly oldSealsAccepted = new Gauge({
+    name: 'passkey_old_seals_accepted',
+    help: '1 while rows with a seal of the version before still count, 0 when they do not',
+    aggregator: 'max',
+    registers: [this.registry],
+  });
+
   readonly reconciliationFindings = new Gauge({
     name: 'passkey_reconciliation_findings',
     help: 'Rows that contradict the audit log in this way, by the last whole walk or the present one',

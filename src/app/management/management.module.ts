@@ -20,6 +20,8 @@ import {
   Readiness,
   RECONCILIATION,
   type ReconciliationReading,
+  SEALS,
+  type SealsReading,
   SPENT_CHALLENGES,
   type SpentChallengesReading,
 } from './readiness.js';
@@ -39,6 +41,7 @@ export class ManagementModule {
     identity: IdentityReading;
     auditLog: AuditLogReading;
     bindingKey: BindingKeyReading;
+    seals: SealsReading;
     spentChallenges: SpentChallengesReading;
     reconciliation: ReconciliationReading;
     clock: Clock;
@@ -55,6 +58,7 @@ export class ManagementModule {
       { provide: IDENTITY, useValue: service.identity },
       { provide: AUDIT_LOG, useValue: service.auditLog },
       { provide: BINDING_KEY, useValue: service.bindingKey },
+      { provide: SEALS, useValue: service.seals },
       { provide: SPENT_CHALLENGES, useValue: service.spentChallenges },
       { provide: RECONCILIATION, useValue: service.reconciliation },
       { provide: CLOCK, useValue: service.clock },

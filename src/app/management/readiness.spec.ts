@@ -77,12 +77,14 @@ beforeEach(async () => {
 
 let reconciliation: ReconciliationState | undefined;
 let roots: RootsState | undefined;
+let seals: { areOldAccepted: boolean; newSince: Date | undefined };
 const readiness = new Readiness(
   { now: () => now },
   () => ({ trust: trust.service, access: policies.service, bounds: bounds.service }),
   (() => log) as AuditLogReading,
   { metadata: () => undefined, attestationRoots: () => roots },
   () => sample,
+  () => seals,
   () => spendableUntil,
   () => reconciliation,
   probe.service,
@@ -285,6 +287,18 @@ describe('the readiness check listener', () => {
 describe('the readiness check metadata', () => {
   it('is absent from a service that has none', () => {
     expect(readiness.checkMetadata()).toMatchObject({ metadata: { status: 'up' } });
+  });
+});
+
+describe('the readiness check seals', () => {
+  it('is up while seals of the version before still count, and says so', () => {
+    seals = { areOldAccepted: true, newSince: START };
+    const newSince = START.toISOString();
+    expect(readiness.checkSeals()).toEqual({ seals: { status: 'up', oldAccepted: true, newSince } });
+    seals = { areOldAccepted: true, newSince: undefined };
+    expect(readiness.checkSeals()).toEqual({ seals: { status: 'up', oldAccepted: true } });
+    seals = { areOldAccepted: false, newSince: START };
+    expect(readiness.checkSeals()).toEqual({ seals: { status: 'up', oldAccepted: false } });
   });
 });
 

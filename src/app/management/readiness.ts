@@ -10,6 +10,7 @@ import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import type { ListenerTrust } from '../../identity/listener-trust.js';
 import { isListInUse } from '../../identity/select-lists.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
+import type { SealRegister } from '../../seals/seal-register.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -37,6 +38,10 @@ export const AUDIT_LOG = Symbol('AuditLogReading');
 export type BindingKeyReading = () => BindingKeySample | undefined;
 export const BINDING_KEY = Symbol('BindingKeyReading');
 
+/** Whether seals of the version before still count. */
+export type SealsReading = () => Pick<SealRegister, 'areOldAccepted' | 'newSince'>;
+export const SEALS = Symbol('SealsReading');
+
 /** Challenges can be spent up to this time; undefined before the first look. */
 export type SpentChallengesReading = () => Date | undefined;
 export const SPENT_CHALLENGES = Symbol('SpentChallengesReading');
@@ -54,6 +59,7 @@ export class Readiness {
     @Inject(AUDIT_LOG) private readonly readLog: AuditLogReading,
     @Inject(AUTHENTICATOR_FILES) private readonly files: AuthenticatorFiles,
     @Inject(BINDING_KEY) private readonly readBindingKey: BindingKeyReading,
+    @Inject(SEALS) private readonly readSeals: SealsReading,
     @Inject(SPENT_CHALLENGES) private readonly readSpentChallenges: SpentChallengesReading,
     @Inject(RECONCILIATION) private readonly readReconciliation: ReconciliationReading,
     private readonly probe: DatabaseProbe,
@@ -70,6 +76,7 @@ export class Readiness {
       () => this.checkMetadata(),
       () => this.checkLog(),
       () => this.checkBindingKey(),
+      () => this.checkSeals(),
       () => this.checkSpentChallenges(),
       () => this.checkAttestationRoots(),
       () => this.checkReconciliation(),
@@ -166,6 +173,14 @@ export class Readiness {
     return hasMatchingKey(sample)
       ? check.up()
       : check.down({ message: 'it does not fit the credential rows', ...sample });
+  }
+
+  /** Reports if seals of the version before still count, and is never down: they did before the upgrade, too. */
+  checkSeals(): HealthIndicatorResult {
+    const { areOldAccepted: oldAccepted, newSince } = this.readSeals();
+    return this.indicators
+      .check('seals')
+      .up({ oldAccepted, ...(oldAccepted && { newSince: newSince?.toISOString() }) });
   }
 
   /** Down when the present time has no partition of spent challenges: every answer would fail. */

@@ -1,14 +1,16 @@
 import { Readable } from 'node:stream';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { EventMacs, type SealedEvent } from '../../../src/audit/event-macs.js';
 import { Refusals } from '../../../src/audit/refusals.js';
 import { SpentChallengePeriods } from '../../../src/challenges/spent-challenge-periods.js';
 import { findPendingMigrations } from '../../../src/database/data-source.js';
 import { describeFinding } from '../../../src/reconciliation/judge-rows.js';
 import { Reconciler } from '../../../src/reconciliation/reconciler.js';
+import { SealRefresh } from '../../../src/reconciliation/seal-refresh.js';
 import { BEGINNING, type Place, type WalkedPage, walkPage } from '../../../src/reconciliation/walk-page.js';
 import { RelyingPartyAdoption } from '../../../src/relying-parties/relying-party-adoption.js';
 import { SealRegister } from '../../../src/seals/seal-register.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
 import { verifyExport } from '../../../src/tlog/export-verifier.js';
 import type { SeededService } from './seeded-service.js';
 
@@ -81,17 +83,29 @@ const listRelyingParties = recordedBy((seeded) => seeded.read('operator', '/v1/r
 const listApprovals = recordedBy((seeded) => seeded.read('second', '/v1/approvals?limit=200'));
 
 /** Holds all rows against the log, as the background walk does. */
-const walkRows: Find = (seeded) => {
+const walkRows: Find = (seeded) => walk(seeded, () => Promise.resolve());
+
+/** Verifies the seals of all rows, and seals again those that need it, as the background walk does. */
+const walkSeals = recordedBy((seeded) =>
+  walk(seeded, (manager, { rows }) => (rows ? seeded.of(SealRefresh).refresh(manager, rows) : Promise.resolve())),
+);
+
+/** @returns the first finding */
+function walk(
+  seeded: SeededService,
+  visit: (manager: EntityManager, page: WalkedPage) => Promise<unknown>,
+): Promise<string | undefined> {
   const isGenuine = (event: SealedEvent): boolean => seeded.of(EventMacs).isGenuine(event);
   return seeded.of(DataSource).transaction(async (manager) => {
     for (let place: Place | undefined = BEGINNING; place;) {
-      const { findings, next }: WalkedPage = await walkPage(manager, place, { isGenuine });
-      if (findings[0]) return describeFinding(findings[0]);
-      place = next;
+      const page: WalkedPage = await walkPage(manager, place, { isGenuine });
+      if (page.findings[0]) return describeFinding(page.findings[0]);
+      await visit(manager, page);
+      place = page.next;
     }
     return undefined;
   });
-};
+}
 
 /** Walks a page of rows in its turn. */
 const takeWalk: Find = async (seeded) => {
@@ -103,7 +117,7 @@ const takeWalk: Find = async (seeded) => {
 /** Compares the keys with the database as a start does. */
 const startAgain: Find = (seeded) =>
   failureOf(async () => {
-    await SealRegister.read(seeded.of(DataSource), seeded.service.clock, seeded.secrets);
+    await SealRegister.read(seeded.of(DataSource), seeded.service.clock, seeded.secrets, seeded.of(Metrics));
     await seeded.of(RelyingPartyAdoption).onModuleInit();
   });
 
@@ -182,7 +196,7 @@ export const DETECTORS: Readonly<Record<string, Detector>> = {
   relying_party: { find: any(listRelyingParties, walkRows) },
   user_handle: { find: any(readSignals, walkRows, useEachPasskey) },
   credential: { find: any(listCredentials, walkRows, readSignals, useEachPasskey) },
-  approval: { find: listApprovals },
+  approval: { find: any(listApprovals, walkSeals) },
   challenge: NONE,
   spent_challenge: NONE,
   spent_challenge_horizon: { find: makePeriods },
