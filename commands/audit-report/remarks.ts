@@ -62,6 +62,11 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'schema.migrate',
     'audit.rekey',
     'audit.restore',
+    'seal-key.add',
+    'seal-key.rotate',
+    'seal-key.retire',
+    'seal-key.force-retire',
+    'seal-key.end-old-seals',
   ])
     add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
   add('note', proved?.anchored?.newer ?? 0, 'Anchored checkpoints that are newer, not covered by this export');

@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,041' },
+      { name: 'Events', value: '1,046' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
       { name: 'Passkeys revoked', value: '1' },
@@ -83,6 +83,11 @@ describe('a report', () => {
       ['2026-01-07 16:00:01', 'approval.request', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 17:00:01', 'approval.approve', 'success', 'spiffe://bank.example/second'],
       ['2026-01-07 19:00:01', 'relying-party.seal', 'success', 'Passkey Manager'],
+      ['2026-01-07 21:00:01', 'seal-key.add', 'success', 'Passkey Manager'],
+      ['2026-01-07 21:12:01', 'seal-key.rotate', 'success', 'Passkey Manager'],
+      ['2026-01-07 21:24:01', 'seal-key.end-old-seals', 'success', 'Passkey Manager'],
+      ['2026-01-07 21:36:01', 'seal-key.force-retire', 'success', 'Passkey Manager'],
+      ['2026-01-07 21:48:01', 'seal-key.retire', 'success', 'Passkey Manager'],
     ]);
     expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual([
       'credential.tampered',
@@ -123,13 +128,18 @@ describe('a report', () => {
       'note Confirm that each approval.approve was intended: 1',
       'note Confirm that each audit.rekey was intended: 1',
       'note Confirm that each audit.restore was intended: 1',
+      'note Confirm that each seal-key.add was intended: 1',
+      'note Confirm that each seal-key.rotate was intended: 1',
+      'note Confirm that each seal-key.retire was intended: 1',
+      'note Confirm that each seal-key.force-retire was intended: 1',
+      'note Confirm that each seal-key.end-old-seals was intended: 1',
     ]);
   });
 
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 889 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 894 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('152');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

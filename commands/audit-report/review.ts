@@ -41,6 +41,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.seal',
   ],
   ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase'],
+  ...['seal-key.add', 'seal-key.rotate', 'seal-key.retire', 'seal-key.force-retire', 'seal-key.end-old-seals'],
   ...['schema.migrate', 'audit.archive', 'audit.rekey', 'audit.restore', 'service.start', 'service.stop'],
 ]);
 const SIGNS: ReadonlySet<string> = new Set([

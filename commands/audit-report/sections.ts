@@ -35,7 +35,7 @@ export function listSections(review: Review, modelName: (aaguid: string) => stri
       'changes',
       'Changes',
       review.changes,
-      'Policy, trust material, metadata, relying parties and the service itself.',
+      'Policy, trust material, metadata, relying parties, keys of seals and the service itself.',
     ),
     buildEventList('signs', 'Risk signals and failures', review.signs),
     buildReaders(review),

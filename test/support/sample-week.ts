@@ -109,6 +109,13 @@ function administration(add: Add): void {
   } as const;
   add(67, sealed, null);
   add(68, { ...sealed, type: 'relying-party.tampered', outcome: 'failure', detail: 'the row was changed' });
+  const [seal_key, former_seal_key] = ['3fa29b1c', '0badc0de'];
+  add(69, { type: 'seal-key.add', outcome: 'success', facts: { seal_key } }, null);
+  add(69.2, { type: 'seal-key.rotate', outcome: 'success', facts: { seal_key, former_seal_key } }, null);
+  add(69.4, { type: 'seal-key.end-old-seals', outcome: 'success' }, null);
+  const stolen = { seal_key: former_seal_key, rows: 3 };
+  add(69.6, { type: 'seal-key.force-retire', outcome: 'success', approvalId: credential.id, facts: stolen }, null);
+  add(69.8, { type: 'seal-key.retire', outcome: 'success', facts: { seal_key: 'cafe0001' } }, null);
   add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));
