@@ -12,7 +12,7 @@ import { describeRow } from '../src/credentials/credential-bindings.js';
 import { createCommandOptions } from '../src/database/data-source.js';
 import { addKey, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
 import { formatKeys, listKeys } from './keys/key-table.js';
-import { retire } from './keys/retire.js';
+import { forceRetire, retire } from './keys/retire.js';
 
 describe('the file of keys', () => {
   let directory: string;
@@ -134,5 +134,46 @@ describe('the keys in the database', () => {
     await expect(retireOld(() => insertSealedBy(1))).rejects.toThrow('cannot be retired');
     expect(await readRetired()).toEqual([]);
     expect(await database.sql('SELECT FROM audit_event')).toEqual([]);
+  });
+
+  describe('lose one by force', () => {
+    const force = async (wait: () => Promise<unknown> = () => Promise.resolve()): Promise<[string[], number]> => {
+      const names: string[] = [];
+      const rows = await forceRetire(owner, OLD, wait, { approvalId: undefined, show: (name) => names.push(name) });
+      return [names, rows];
+    };
+    const listFacts = async (): Promise<[string, unknown][]> =>
+      (await database.dataSource.getRepository(AuditEventEntity).find()).map(({ type, event }) => [
+        type,
+        (JSON.parse(event) as { unmapped: unknown }).unmapped,
+      ]);
+
+    it('although rows name it, with each row named and their number in the log', async () => {
+      await insertSealedBy(1);
+      await insertSealedBy(2);
+      await database.sql('INSERT INTO audit_pending (event_id, leaf_hash, mac) VALUES (gen_random_uuid(), $1, $2)', [
+        ...[Buffer.alloc(32), makeSeals(keys).seal({ kind: 'event', parts: [] })],
+      ]);
+      const [names, rows] = await force();
+      expect(names).toEqual([
+        expect.stringMatching(/^credential \S+ [0-9a-f-]{36}$/),
+        expect.stringMatching(/^audit_pending [0-9a-f-]{36}$/),
+      ]);
+      expect(rows).toBe(2);
+      expect(await readRetired()).toEqual([OLD]);
+      expect(await listFacts()).toEqual([['seal-key.force-retire', { seal_key: OLD, rows: 2 }]]);
+    });
+
+    it('and name a row that comes at the last moment', async () => {
+      const [names, rows] = await force(() => insertSealedBy(1));
+      expect([names.length, rows]).toEqual([1, 1]);
+      expect(await listFacts()).toEqual([['seal-key.force-retire', { seal_key: OLD, rows: 1 }]]);
+    });
+
+    it('not at all when the wait is cut short', async () => {
+      await expect(force(() => Promise.reject(new Error('cut short')))).rejects.toThrow('cut short');
+      expect(await readRetired()).toEqual([]);
+      expect(await listFacts()).toEqual([]);
+    });
   });
 });

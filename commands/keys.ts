@@ -1,21 +1,24 @@
 /**
  * Shows and replaces the keys that seal rows. `--help` describes the arguments. keys/key-file.ts changes the file of the
- * keys, keys/key-table.ts reads from the database how many rows each key has sealed, and keys/retire.ts retires one.
+ * keys, keys/key-table.ts reads from the database which rows each key has sealed, keys/retire.ts retires one, and
+ * keys/force-approval.ts asks a second identity before that is done although rows need the key.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
+import { ApprovalEntity } from '../src/approvals/approval.entity.js';
 import { createCommandOptions } from '../src/database/data-source.js';
 import { EXIT, type Program, ProgressLine, readArguments, reportUsage, UsageError } from './command-line.js';
+import { demandApproval, readForceRules } from './keys/force-approval.js';
 import { addKey, KeyFileError, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
 import { formatKeys, listKeys, listRegistered } from './keys/key-table.js';
-import { retire, STOP_MS } from './keys/retire.js';
+import { demandRetirable, forceRetire, retire, STOP_MS } from './keys/retire.js';
 
 const ACTIONS = ['status', 'add', 'rotate', 'retire', 'remove'] as const;
 
 const PROGRAM = {
   command: 'npm run keys --',
   imageCommand: 'node dist/commands/keys.js',
-  usage: ['status', 'add', 'rotate ID', 'retire ID', 'remove ID'],
+  usage: ['status', 'add', 'rotate ID', 'retire ID [--force]', 'remove ID'],
   about:
     'Shows and replaces the keys that seal rows, those of PASSKEY_BINDING_KEY_FILE. To replace a key: "add", and restart every replica; "rotate", and restart every replica; wait until "status" shows no row under the old key; "retire" it, then "remove" its line. The runbook has the whole procedure.',
   operands: {
@@ -27,22 +30,28 @@ const PROGRAM = {
     'remove ID': 'Removes the line of a retired key from the file.',
   },
   maxOperands: 2,
-  options: {},
+  options: {
+    force: {
+      text: 'With retire: retires the key although rows need it, and names each of them. The service refuses these rows from then on. For a stolen key whose thief keeps rows under it.',
+    },
+  },
   environment: {
     DATABASE_URL: 'The database, with the role that owns its schema: for status, retire and remove.',
     PASSKEY_DATABASE_PASSWORD_FILE: 'The file of the password, for a URL without one.',
     PASSKEY_BINDING_KEY_FILE: 'The file of the keys, one a line.',
+    PASSKEY_ACCESS_POLICY_FILE: 'The access policy, which may ask for an approval: for retire with --force.',
   },
-  examples: ['status', 'add', 'retire 3fa29b1c'],
+  examples: ['status', 'add', 'retire 3fa29b1c', 'retire 3fa29b1c --force'],
   exitCodes: {
     [EXIT.done]: 'Done.',
-    [EXIT.failed]: 'A row still needs the key, or the key cannot be used so. Nothing was changed.',
+    [EXIT.failed]:
+      'A row still needs the key, a second identity must approve it first, or the key cannot be used so. Nothing was changed.',
     [EXIT.couldNotRun]: 'The arguments or the environment are wrong, or the file or the database could not be read.',
   },
 } as const satisfies Program;
 
 const progress = new ProgressLine();
-const { operands } = readArguments(PROGRAM);
+const { operands, values } = readArguments(PROGRAM);
 try {
   await run(operands);
 } catch (error) {
@@ -61,6 +70,7 @@ async function run([action, id, surplus]: readonly string[]): Promise<void> {
   if (isAboutOne && !/^[0-9a-f]{8}$/.test(id ?? '')) {
     throw new UsageError(`Give the id of the key, 8 hexadecimal digits, after ${action}.`);
   }
+  if (values.force && action !== 'retire') throw new UsageError('--force is for retire only.');
   if (!isAboutOne && id !== undefined) throw new UsageError(`'${id}' is one argument too many.`);
   if (!file) throw new UsageError('PASSKEY_BINDING_KEY_FILE is not set: name the file of the keys.');
   if (action === 'add') {
@@ -75,7 +85,10 @@ async function runWithDatabase(work: (dataSource: DataSource) => Promise<void>):
   const url = process.env['DATABASE_URL'];
   if (!url) throw new UsageError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
   const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
-  const dataSource = await new DataSource(createCommandOptions(url, passwordFile)).initialize();
+  const dataSource = await new DataSource({
+    ...createCommandOptions(url, passwordFile),
+    entities: [ApprovalEntity],
+  }).initialize();
   try {
     await work(dataSource);
   } finally {
@@ -97,8 +110,27 @@ async function runAction(dataSource: DataSource, file: string, action: string, i
     return;
   }
   if (ids[0] === id) throw new KeyFileError(`The key ${id} seals: "rotate" another key first.`);
-  progress.showMilestone('Waiting a minute, until no replica seals with the key.');
-  await retire(dataSource, id, () => sleep(STOP_MS));
+  if (values.force) return retireByForce(dataSource, file, id);
+  await retire(dataSource, id, waitForReplicas);
   progress.clear();
   console.log(`The key ${id} is retired. "remove" takes its line out of the file.`);
+}
+
+async function retireByForce(dataSource: DataSource, file: string, id: string): Promise<void> {
+  const policyFile = process.env['PASSKEY_ACCESS_POLICY_FILE'];
+  if (!policyFile) throw new UsageError('PASSKEY_ACCESS_POLICY_FILE is not set: it says if this needs an approval.');
+  const rules = readForceRules(policyFile);
+  await demandRetirable(dataSource, id);
+  const approvalId = rules ? await demandApproval(dataSource, id, file, rules) : undefined;
+  const show = (name: string): void => {
+    console.log(name);
+  };
+  const rows = await forceRetire(dataSource, id, waitForReplicas, { approvalId, show });
+  progress.clear();
+  console.log(`The key ${id} is retired. The service refuses the rows above: ${String(rows)}.`);
+}
+
+async function waitForReplicas(): Promise<void> {
+  progress.showMilestone('Waiting a minute, until no replica seals with the key.');
+  await sleep(STOP_MS);
 }

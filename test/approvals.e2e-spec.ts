@@ -1,9 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type RunningService, startService } from '../src/app/start-service.js';
 import { ExpiredApprovals } from '../src/approvals/expired-approvals.js';
-import { readConfig } from '../src/config/config.js';
 import {
   type Approval,
   ApprovalCalls,
@@ -20,7 +18,7 @@ import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type AuditEvent, makeProblem, type Page } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { type Answer, Client } from './support/client.js';
+import type { Answer } from './support/client.js';
 import { toSpiffeId, TestService } from './support/service.js';
 import { until } from './support/until.js';
 
@@ -54,25 +52,6 @@ beforeEach(async () => {
   login = service.ceremonies(RP_ID);
   expect([200, 201]).toContain((await put({})).status);
 });
-
-/** Starts a replica on the same database and files. */
-async function startReplica(): Promise<{ running: RunningService; client: Client; stop: () => Promise<void> }> {
-  const config = readConfig({
-    NODE_ENV: 'test',
-    PASSKEY_ALLOW_DEVELOPMENT: 'true',
-    DATABASE_URL: service.database.url,
-    PASSKEY_DATA_DIR: dirname(service.pki.directory),
-    PASSKEY_HTTPS_PORT: '0',
-    PASSKEY_MANAGEMENT_PORT: '0',
-  });
-  const running = await startService(config, service.clock);
-  const client = new Client(running.httpsUrl, service.pki.ca, service.certificateOf, service.contract);
-  const stop = async (): Promise<void> => {
-    client.close();
-    await running.stop();
-  };
-  return { running, client, stop };
-}
 
 describe('the erasure of a user', () => {
   it('is answered 202 with the request for approval, and deletes nothing', async () => {
@@ -236,7 +215,7 @@ describe('a request for approval', () => {
   });
 
   it('is decided once when two identities decide at the same moment, at two replicas', async () => {
-    const replica = await startReplica();
+    const replica = await service.startReplica();
     try {
       for (let round = 0; round < 5; round += 1) {
         const { userId, approval } = await calls.requestErasure();
@@ -266,11 +245,11 @@ describe('a request for approval', () => {
   it('outlives a restart of the service', async () => {
     const userId = calls.nameUser();
     await login.registered(userId, new Authenticator());
-    const before = await startReplica();
+    const before = await service.startReplica();
     const path = `/v1/users/${userId}?rpId=${RP_ID}`;
     const { id } = requireStatus(await before.client.call<Approval>('operator', 'DELETE', path), 202);
     await before.stop();
-    const after = await startReplica();
+    const after = await service.startReplica();
     const answer = await after.client.call('second', 'POST', `/v1/approvals/${id}/approve`, { reason: 'x' });
     await after.stop();
     expect(answer).toMatchObject({ status: 200, body: { status: 'approved' } });

@@ -128,6 +128,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/key-rotation',
         holds: 'Which keys seal: tells the database and the log.',
         page: 'src/key-rotation/key-rotation.module.ts',
+        neighbours: ['src/approvals'],
       },
       {
         path: 'src/authenticators',

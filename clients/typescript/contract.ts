@@ -449,7 +449,7 @@ export interface paths {
         };
         /**
          * Prove that an event is in the log
-         * @description Returns an inclusion proof (RFC 6962 §2.1.1) for a signed checkpoint. The leaf is the hash of the record in the export; its `user.uid` is the `user.uid_alt` of the event in this API. Verify the proof with `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The reply is `unavailable` until the event is sequenced, for about a second.
+         * @description Returns an inclusion proof (RFC 6962 §2.1.1) for a signed checkpoint. The leaf is the hash of the record in the export; its `user.uid` is the `user.uid_alt` of the event in this API. Verify the proof with `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The reply is `unavailable` until the event is sequenced, for about a second. It is `event-unknown` for an event that never will be, because nothing shows that the service wrote it.
          */
         get: operations["proveAuditEvent"];
         put?: never;
@@ -1208,13 +1208,15 @@ export interface components {
         Approval: {
             id: components["schemas"]["Id"];
             /**
-             * @description What the request is about: `passkeys:erase` erases a user, `relying-parties:write` changes a relying party.
+             * @description What the request is about: `passkeys:erase` erases a user, `relying-parties:write` changes a relying party, `seal-keys:force-retire` retires a key of the seals although rows need it. An operator asks for the last one, and retires the key when it is approved.
              * @enum {string}
              */
-            permission: "passkeys:erase" | "relying-parties:write";
-            rpId: components["schemas"]["RpId"];
+            permission: "passkeys:erase" | "relying-parties:write" | "seal-keys:force-retire";
+            /** @description `null`: the request is about no relying party. Only identities whose grant names no relying parties see it. */
+            rpId: components["schemas"]["RpId"] | null;
             status: components["schemas"]["ApprovalStatus"];
-            requestedBy: components["schemas"]["SpiffeId"];
+            /** @description The caller, or `npm run keys` for an operator who ran that program. */
+            requestedBy: components["schemas"]["SpiffeId"] | "npm run keys";
             requestedAt: components["schemas"]["Time"];
             expiresAt: components["schemas"]["Time"];
             /** @description The identity that approved or refused. */
@@ -1225,6 +1227,12 @@ export interface components {
             reason: string | null;
             /** @description The user whom the request erases; `null` when the user is erased. */
             userId?: components["schemas"]["UserId"] | null;
+            /** @description The key that the request retires. */
+            sealKey?: {
+                id: string;
+                /** @description How many rows would count no longer, at the time of the request. */
+                rows: number;
+            };
             /** @description What the request changes of the relying party. */
             change?: {
                 /** @description The change is for this version of the relying party only. */
@@ -1273,7 +1281,7 @@ export interface components {
                 };
                 /** @description The type of the event in this service. */
                 event_code?: string;
-                /** @description The index of the event's leaf in the log. */
+                /** @description The index of the event's leaf in the log. An event lacks it for about a second. One that lacks it for longer has no proof: nothing shows that the service wrote it. */
                 sequence?: number;
                 /** @description The id of the request. */
                 correlation_uid?: string;

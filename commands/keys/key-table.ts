@@ -1,5 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import { createAuditRow, INSERT_EVENT_OF_OWNER } from '../../src/audit/audit-event.repository.js';
+import type { Queryable } from '../../src/database/named-statement.js';
 
 type Counts = Readonly<Record<string, number>>;
 
@@ -12,16 +14,22 @@ export interface KeyState {
   readonly rows: Counts;
 }
 
-/** The columns with seals. */
-const SEALS: Readonly<Record<string, string>> = {
-  credential: 'binding_mac',
-  user_handle: 'seal',
-  relying_party: 'seal',
-  approval: 'mac',
+interface SealedTable {
+  /** The column of the seal. */
+  readonly seal: string;
+  /** The columns that tell an operator which row it is. */
+  readonly key: string;
+}
+
+const SEALED: Readonly<Record<string, SealedTable>> = {
+  credential: { seal: 'binding_mac', key: 'rp_id, id' },
+  user_handle: { seal: 'seal', key: 'rp_id, audit_uid' },
+  relying_party: { seal: 'seal', key: 'rp_id' },
+  approval: { seal: 'mac', key: 'rp_id, id' },
   // An event whose key is retired before its turn would get no place in the log.
-  audit_pending: 'mac',
+  audit_pending: { seal: 'mac', key: 'event_id' },
 };
-const TABLES = Object.keys(SEALS);
+const TABLES = Object.keys(SEALED);
 const SEAL_BYTES = 20;
 
 /** SQL: the id of the key of a seal; NULL: it names none. */
@@ -31,14 +39,27 @@ const keyIdSql = (column: string): string =>
 /** Counts the rows that a key has sealed, by table. Reads every row. */
 export async function countRows(through: DataSource, id: string): Promise<Counts> {
   const counts: Record<string, number> = {};
-  for (const [table, column] of Object.entries(SEALS)) {
+  for (const [table, { seal }] of Object.entries(SEALED)) {
     const [row] = await through.query<{ rows: number }[]>(
-      `SELECT count(*)::float8 AS rows FROM ${table} WHERE ${keyIdSql(column)} = $1`,
+      `SELECT count(*)::float8 AS rows FROM ${table} WHERE ${keyIdSql(seal)} = $1`,
       [id],
     );
     counts[table] = row!.rows;
   }
   return counts;
+}
+
+/** Names the rows that a key has sealed, or that only say so. Reads every row. */
+export async function nameRows(through: Queryable, id: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const [table, { seal, key }] of Object.entries(SEALED)) {
+    const rows = await through.query<{ name: string }[]>(
+      `SELECT concat_ws(' ', '${table}', ${key}) AS name FROM ${table} WHERE ${keyIdSql(seal)} = $1 ORDER BY 1`,
+      [id],
+    );
+    for (const { name } of rows) names.push(name);
+  }
+  return names;
 }
 
 /** Lists the keys that the database names, in the order in which they were added. */
@@ -52,9 +73,9 @@ export function listRegistered(through: DataSource): Promise<Omit<KeyState, 'row
 export async function listKeys(through: DataSource): Promise<KeyState[]> {
   const keys = await listRegistered(through);
   const rows = new Map<string | null, Record<string, number>>();
-  for (const [table, column] of Object.entries(SEALS)) {
+  for (const [table, { seal }] of Object.entries(SEALED)) {
     const counted = await through.query<{ id: string | null; rows: number }[]>(
-      `SELECT ${keyIdSql(column)} AS id, count(*)::float8 AS rows FROM ${table} GROUP BY 1`,
+      `SELECT ${keyIdSql(seal)} AS id, count(*)::float8 AS rows FROM ${table} GROUP BY 1`,
     );
     for (const { id, rows: count } of counted) rows.set(id, { ...rows.get(id), [table]: count });
   }
@@ -78,13 +99,16 @@ export async function cancelRetirement(through: DataSource, id: string): Promise
   await through.query('UPDATE seal_key SET retired_at = NULL WHERE id = $1', [id]);
 }
 
-/** Makes the seals of a key stop to count now, and records that. */
-export async function endRetirement(through: DataSource, id: string, now: Date): Promise<void> {
-  await through.transaction(async (manager: EntityManager) => {
-    await manager.query('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [id, now]);
-    const entry = { type: 'seal-key.retire', outcome: 'success', facts: { seal_key: id } } as const;
-    await INSERT_EVENT_OF_OWNER.run(manager, createAuditRow(entry, null, now).values);
-  });
+/** Makes the seals of a key stop to count now, and records that in the same transaction. */
+export async function endRetirement(
+  manager: EntityManager,
+  id: string,
+  now: Date,
+  event: Pick<AuditEntry, 'type' | 'approvalId' | 'facts'>,
+): Promise<void> {
+  await manager.query('UPDATE seal_key SET retired_at = $2 WHERE id = $1', [id, now]);
+  const entry = { ...event, outcome: 'success', facts: { seal_key: id, ...event.facts } } as const;
+  await INSERT_EVENT_OF_OWNER.run(manager, createAuditRow(entry, null, now).values);
 }
 
 /** @param inFile the ids of the keys in the file, in its order */

@@ -331,7 +331,7 @@ describe('the approvals of a policy', () => {
     [
       'a permission cannot need an approval',
       'approvals: {permissions: [passkeys:register]}',
-      /^approvals\.permissions "passkeys:register" cannot need an approval; .* passkeys:erase, relying-parties:write$/,
+      /^approvals\.permissions "passkeys:register" cannot need an approval; .* passkeys:erase, relying-parties:write, seal-keys:force-retire$/,
     ],
     ['a permission is a wildcard', 'approvals: {permissions: ["passkeys:*"]}', /^approvals\.permissions/],
     ['they stand for less than a minute', `approvals: {${NEED}, ttlSeconds: 59}`, /^approvals\.ttlSeconds must be/],

@@ -82,7 +82,7 @@ export class AccessService {
   }
 
   /** @throws Problem approval-denied if the caller made the request itself */
-  async authorizeDecision(context: AuthorizedContext, requestedBy: string, rpId: string): Promise<void> {
+  async authorizeDecision(context: AuthorizedContext, requestedBy: string, rpId: string | undefined): Promise<void> {
     if (context.caller.spiffeId !== requestedBy) return;
     if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
     await this.refuse(context, 'approval-denied', 'the caller made this request, so another identity decides it', rpId);

@@ -16,8 +16,11 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** The permissions whose use the access policy can make subject to the approval of a second identity. */
-export const APPROVABLE = ['passkeys:erase', 'relying-parties:write'] as const satisfies readonly Permission[];
+/**
+ * What the access policy can make subject to the approval of a second identity: the use of permissions, and what an operator
+ * does by `npm run keys`, for which the policy grants nothing.
+ */
+export const APPROVABLE = ['passkeys:erase', 'relying-parties:write', 'seal-keys:force-retire'] as const;
 
 export type ApprovablePermission = (typeof APPROVABLE)[number];
 

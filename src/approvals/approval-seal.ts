@@ -26,11 +26,11 @@ export class ApprovalSeal {
   ) {}
 
   seal<T extends Omit<ApprovalEntity, 'mac'>>(approval: T): T & { mac: Buffer } {
-    return Object.assign(approval, { mac: this.seals.seal(describeRow(approval)) });
+    return Object.assign(approval, { mac: this.seals.seal(describeApproval(approval)) });
   }
 
   isGenuine(approval: ApprovalEntity): boolean {
-    return this.seals.isGenuine(describeRow(approval), approval.mac);
+    return this.seals.isGenuine(describeApproval(approval), approval.mac);
   }
 
   /** True if the row should be sealed again. */
@@ -42,7 +42,8 @@ export class ApprovalSeal {
   async verifyRow(context: RequestContext | null, approval: ApprovalEntity): Promise<boolean> {
     if (this.isGenuine(approval)) return true;
     const { id, rpId } = approval;
-    await this.refusals.refuseRow(context, { type: 'approval.tampered', rpId, approvalId: id });
+    const row = { rpId: rpId ?? undefined, approvalId: id };
+    await this.refusals.refuseRow(context, { type: 'approval.tampered', ...row });
     return false;
   }
 
@@ -69,7 +70,8 @@ function describeUser({ rpId, userId, auditUid }: BoundUser): SealedRow {
   return { kind: 'approval-user', parts, former: ({ approval }) => computeFormer(approval, ['user', ...parts]) };
 }
 
-function describeRow(approval: Omit<ApprovalEntity, 'mac'>): SealedRow {
+/** Describes every column. */
+export function describeApproval(approval: Omit<ApprovalEntity, 'mac'>): SealedRow {
   const { id, permission, rpId, action, requestedBy, status, decidedBy, reason } = approval;
   const times = [approval.requestedAt, approval.expiresAt, approval.decidedAt].map(toMilliseconds);
   const parts = [id, permission, rpId, action, requestedBy, status, decidedBy, reason, ...times];

@@ -13,18 +13,19 @@ export class ApprovalEntity {
   @PrimaryColumn('uuid')
   id: string;
 
-  /** The permission by which the caller made the request. It says which action an approval runs. */
+  /** The permission by which the caller made the request, or what the operator wants. It says which action an approval runs. */
   @Column('text')
   permission: ApprovablePermission;
 
-  @Column('text', { name: 'rp_id' })
-  rpId: string;
+  /** null: the request is about no relying party. Only those who decide for all of them see it. */
+  @Column('text', { name: 'rp_id', nullable: true })
+  rpId: string | null;
 
   /** What an approval does, as JSON. The feature that has the action writes and reads it. */
   @Column('text')
   action: string;
 
-  /** The SPIFFE ID of the caller. */
+  /** The SPIFFE ID of the caller, or `npm run keys`. */
   @Column('text', { name: 'requested_by' })
   requestedBy: string;
 
@@ -58,6 +59,13 @@ export interface ErasureAction {
   readonly user: string;
   /** Only while replicas of the version before run: see ApprovalSeal.bindUser. */
   readonly binding?: string | undefined;
+}
+
+/** The action of a request to retire a key although rows need it. */
+export interface ForceRetireAction {
+  readonly sealKey: string;
+  /** The number of rows that would count no longer, at the time of the request. */
+  readonly rows: number;
 }
 
 /** A member of a relying party's settings that a request changes. */

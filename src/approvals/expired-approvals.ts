@@ -57,7 +57,8 @@ export class ExpiredApprovals implements OnApplicationBootstrap, BeforeApplicati
       const decidedAt = this.clock.now();
       const overdue = await this.approvals.lockOverdue(manager, decidedAt);
       for (const approval of overdue) {
-        const { id, rpId, permission, requestedBy } = approval;
+        const { id, permission, requestedBy } = approval;
+        const rpId = approval.rpId ?? undefined;
         const isGenuine = this.seal.isGenuine(approval);
         Object.assign(approval, { status: 'expired', decidedAt });
         const { status, mac } = isGenuine ? this.seal.seal(approval) : approval;

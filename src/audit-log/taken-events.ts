@@ -35,7 +35,7 @@ function rank({ mac, intact }: TakenRow): number {
  * What the owner of the tables records: npm run migration:run, audit:archive and keys have no key. The owner can do these
  * things, and hide that it did, so its word for them is worth as much as with a MAC.
  */
-const TYPES: readonly string[] = ['schema.migrate', 'audit.archive', 'seal-key.retire'];
+const TYPES: readonly string[] = ['schema.migrate', 'audit.archive', 'seal-key.retire', 'seal-key.force-retire'];
 
 /** True if the owner of the tables recorded this event, and it is of a type that the owner records. */
 export function isOfOwner({ id, intact, of_owner: owner }: TakenRow): boolean {

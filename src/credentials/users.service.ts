@@ -89,7 +89,7 @@ export class UsersService implements OnModuleInit {
     context: AuthorizedContext,
     approval: ApprovalEntity,
   ): Promise<void> {
-    const { rpId } = approval;
+    const rpId = approval.rpId!;
     const userId = await this.subjects.findUserId(manager, approval);
     const user = userId === null ? null : await this.users.lock(manager, rpId, userId);
     // A user who was erased and registered again while this transaction waited has another pseudonym.

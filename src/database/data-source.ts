@@ -22,6 +22,7 @@ import { Reconciliation1765220000000 } from './migrations/1765220000000-reconcil
 import { ClosedRows1765230000000 } from './migrations/1765230000000-closed-rows.js';
 import { PublishablePendingEvents1765240000000 } from './migrations/1765240000000-publishable-pending-events.js';
 import { StatusOfARelyingParty1765250000000 } from './migrations/1765250000000-status-of-a-relying-party.js';
+import { ApprovalsOfOperators1765270000000 } from './migrations/1765270000000-approvals-of-operators.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -45,6 +46,7 @@ const MIGRATIONS = [
   ClosedRows1765230000000,
   PublishablePendingEvents1765240000000,
   StatusOfARelyingParty1765250000000,
+  ApprovalsOfOperators1765270000000,
 ];
 const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -110,7 +110,7 @@ export class RelyingPartiesService implements OnModuleInit {
     context: AuthorizedContext,
     approval: ApprovalEntity,
   ): Promise<void> {
-    const { rpId } = approval;
+    const rpId = approval.rpId!;
     const { version, settings } = JSON.parse(approval.action) as ChangeAction;
     await lockRelyingParty(manager, rpId);
     const [stored] = await findRelyingParties(manager, { rpId });

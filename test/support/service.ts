@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type RunningService, startService } from '../../src/app/start-service.js';
-import { readConfig } from '../../src/config/config.js';
+import { type Config, readConfig } from '../../src/config/config.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { Ceremonies, requireStatus } from './ceremonies.js';
 import { Client, type ClientCertificate } from './client.js';
@@ -32,6 +32,13 @@ export interface TestServiceOptions {
   databaseUrl?: (url: string) => Promise<string>;
 }
 
+/** Another process of the service on the same database and files. */
+export interface Replica {
+  readonly running: RunningService;
+  readonly client: Client;
+  stop(): Promise<void>;
+}
+
 /** The application under test: it runs in this process, with its own sockets, database and clock. */
 export class TestService {
   private pool: pg.Pool | undefined;
@@ -44,7 +51,7 @@ export class TestService {
     readonly database: TestDatabase,
     readonly contract: Contract,
     readonly certificateOf: (identity: string) => ClientCertificate,
-    private readonly dataDir: string,
+    readonly dataDir: string,
   ) {}
 
   static async start(options: TestServiceOptions = {}): Promise<TestService> {
@@ -58,21 +65,25 @@ export class TestService {
     await options.prepare?.(pki);
     if (options.accessPolicy) await writeFile(join(dataDir, 'access-policy.yaml'), options.accessPolicy);
     const clock = new FakeClock();
-    const config = readConfig({
-      NODE_ENV: 'test',
-      PASSKEY_ALLOW_DEVELOPMENT: 'true',
-      DATABASE_URL: (await options.databaseUrl?.(database.url)) ?? database.url,
-      PASSKEY_DATA_DIR: dataDir,
-      PASSKEY_HTTPS_PORT: '0',
-      PASSKEY_MANAGEMENT_PORT: '0',
-      ...options.env,
-    });
+    const url = (await options.databaseUrl?.(database.url)) ?? database.url;
+    const config = readTestConfig(url, dataDir, options.env);
     const running = await startService(config, clock, options.metadataRoots);
     const certificateOf = (identity: string): ClientCertificate =>
       certificates.get(identity) ?? pki.certificateOf(identity);
     const contract = Contract.load();
     const client = new Client(running.httpsUrl, pki.ca, certificateOf, contract);
     return new TestService(running, client, clock, pki, database, contract, certificateOf, dataDir);
+  }
+
+  /** Starts a replica with the files as they are now. */
+  async startReplica(): Promise<Replica> {
+    const running = await startService(readTestConfig(this.database.url, this.dataDir), this.clock);
+    const client = new Client(running.httpsUrl, this.pki.ca, this.certificateOf, this.contract);
+    const stop = async (): Promise<void> => {
+      client.close();
+      await running.stop();
+    };
+    return { running, client, stop };
   }
 
   /** Creates or replaces a relying party, and returns the ceremonies of its users. */
@@ -124,4 +135,16 @@ export class TestService {
     await this.database.drop();
     await rm(this.dataDir, { recursive: true, force: true });
   }
+}
+
+function readTestConfig(url: string, dataDir: string, env?: NodeJS.ProcessEnv): Config {
+  return readConfig({
+    NODE_ENV: 'test',
+    PASSKEY_ALLOW_DEVELOPMENT: 'true',
+    DATABASE_URL: url,
+    PASSKEY_DATA_DIR: dataDir,
+    PASSKEY_HTTPS_PORT: '0',
+    PASSKEY_MANAGEMENT_PORT: '0',
+    ...env,
+  });
 }
