@@ -122,12 +122,13 @@ async function retireByForce(dataSource: DataSource, file: string, id: string): 
   const rules = readForceRules(policyFile);
   await demandRetirable(dataSource, id);
   const approvalId = rules ? await demandApproval(dataSource, id, file, rules) : undefined;
+  console.log('The service will refuse these rows, unless they are sealed again within a minute:');
   const show = (name: string): void => {
     console.log(name);
   };
   const rows = await forceRetire(dataSource, id, waitForReplicas, { approvalId, show });
   progress.clear();
-  console.log(`The key ${id} is retired. The service refuses the rows above: ${String(rows)}.`);
+  console.log(`The key ${id} is retired, and ${String(rows)} rows that name it are refused.`);
 }
 
 async function waitForReplicas(): Promise<void> {
