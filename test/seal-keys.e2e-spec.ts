@@ -194,7 +194,7 @@ describe('the forced retirement of a stolen key', () => {
     const [event] = await log.events({ type: 'seal-key.force-retire' });
     expect(event?.unmapped).toMatchObject({ seal_key: oldKey, rows, approval_id: approvalId });
     expect(await log.events({ type: 'seal-key.retire' })).toEqual([]);
-    const path = `/v1/audit/events/${event!.metadata.uid!}/proof`;
+    const path = `/v1/audit/events/${event!.metadata.uid}/proof`;
     await until(async () => (await rotated.client.call('auditor', 'GET', path)).status === 200);
   });
 
