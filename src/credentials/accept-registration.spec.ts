@@ -232,7 +232,7 @@ describe('of twenty-five registrations at once,', () => {
     const stored = results.flat().filter((result) => result?.stored);
     expect(stored.map((result) => result?.held).toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6]);
     const others = results.flat().filter((result) => !result?.stored);
-    expect(others.map((result) => result?.held)).toEqual(Array(43).fill(7));
+    expect(others.map((result) => result?.held)).toEqual(Array(18).fill(7));
     expect(await count(...inputs)).toEqual({ spent: 7, stored: 7, recorded: 7 });
   });
 
