@@ -2,11 +2,17 @@ import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts
 import type { Account, Accounts } from './accounts.ts';
 import { type Exchange, type Routes, readText } from './http.ts';
 import { Refusal } from './refusal.ts';
+import type { PasskeyNames } from './passkey-names.ts';
 import type { Sessions, SignIn } from './sessions.ts';
 import { rpId } from './settings.ts';
 
 /** Routes for the passkeys of the signed-in user. */
-export function createPasskeyRoutes(passkeys: PasskeyManager, accounts: Accounts, sessions: Sessions): Routes {
+export function createPasskeyRoutes(
+  passkeys: PasskeyManager,
+  accounts: Accounts,
+  sessions: Sessions,
+  names: PasskeyNames,
+): Routes {
   function requireSignIn({ session: { signIn } }: Exchange): SignIn & { account: Account } {
     const account = signIn && accounts.findById(signIn.accountId);
     if (!account) throw new Refusal(401, 'signed-out');
@@ -54,13 +60,16 @@ export function createPasskeyRoutes(passkeys: PasskeyManager, accounts: Accounts
         );
         throw new Refusal(409, 'passkey-of-another');
       }
+      names.note(credential.id, credential.name);
       return selectShownMembers(credential);
     },
 
-    'POST /api/passkeys/:id/name': async (exchange) =>
-      selectShownMembers(
-        await passkeys.renameCredential(await requireOwnPasskey(exchange), readText(exchange.body, 'name', 1, 64)),
-      ),
+    'POST /api/passkeys/:id/name': async (exchange) => {
+      const name = readText(exchange.body, 'name', 1, 64);
+      const renamed = await passkeys.renameCredential(await requireOwnPasskey(exchange), name);
+      names.note(renamed.id, renamed.name);
+      return selectShownMembers(renamed);
+    },
 
     'POST /api/passkeys/:id/suspend': async (exchange) =>
       selectShownMembers(

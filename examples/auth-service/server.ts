@@ -3,6 +3,7 @@ import { Accounts } from './accounts.ts';
 import { createAuditRoutes } from './audit-view.ts';
 import { readJson, type Routes, sendJson } from './http.ts';
 import { sendFile } from './page-files.ts';
+import { PasskeyNames } from './passkey-names.ts';
 import { createPasskeyRoutes } from './passkeys.ts';
 import { PasswordAttempts } from './password-attempts.ts';
 import { Refusal, toRefusal } from './refusal.ts';
@@ -17,10 +18,11 @@ const auditor = connectAs('auditor');
 const accounts = new Accounts(accountsFile);
 const sessions = new Sessions();
 const attempts = new PasswordAttempts();
+const names = new PasskeyNames();
 const routes: Routes = {
   ...createSignInRoutes(passkeys, accounts, sessions, attempts),
-  ...createPasskeyRoutes(passkeys, accounts, sessions),
-  ...createAuditRoutes(auditor, passkeys, accounts),
+  ...createPasskeyRoutes(passkeys, accounts, sessions, names),
+  ...createAuditRoutes(auditor, passkeys, accounts, names),
 };
 
 async function answerRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -93,10 +93,10 @@ await test('The life of a passkey, in a browser', async (life) => {
     await story.first().waitFor();
     const told = (await story.getByRole('paragraph').and(page.locator(':not(.facts)')).allTextContents()).reverse();
     assert.deepEqual(told, [
-      '“Travel laptop” was created',
-      '“Travel laptop” signed you in',
-      '“Travel laptop” signed you in',
-      '“Travel laptop” was renamed',
+      '“Chrome on Linux” was created',
+      '“Chrome on Linux” signed you in',
+      '“Chrome on Linux” signed you in',
+      '“Chrome on Linux” was renamed to “Travel laptop”',
       '“Travel laptop” was suspended',
       '“Travel laptop” was reinstated',
       '“Travel laptop” was revoked',

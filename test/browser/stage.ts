@@ -141,6 +141,14 @@ export class Device {
     return Device.plugIn(this.#session, transport);
   }
 
+  /** Decides whether the user confirms at the device, at once, or not at all. */
+  async confirm(enabled: boolean): Promise<void> {
+    await this.#session.send('WebAuthn.setAutomaticPresenceSimulation', {
+      authenticatorId: this.#authenticatorId,
+      enabled,
+    });
+  }
+
   async passkeys(): Promise<StoredPasskey[]> {
     const { credentials } = await stored(this.#session, this.#authenticatorId);
     return credentials;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { PasskeyManager } from '../../clients/typescript/client.ts';
 import { type Account, Accounts } from '../../examples/auth-service/accounts.ts';
+import { PasskeyNames } from '../../examples/auth-service/passkey-names.ts';
 import { createPasskeyRoutes } from '../../examples/auth-service/passkeys.ts';
 import { PasswordAttempts } from '../../examples/auth-service/password-attempts.ts';
 import { Refusal } from '../../examples/auth-service/refusal.ts';
@@ -136,7 +137,7 @@ await describe('a registration', async () => {
     const session: Session = sessions.getSession(request);
     sessions.addChallenge(session, response, 'c-1');
     const body = { challengeId: 'c-1', name: 'Laptop', response: {} };
-    const route = createPasskeyRoutes(service, accounts, sessions)['POST /api/passkeys']!;
+    const route = createPasskeyRoutes(service, accounts, sessions, new PasskeyNames())['POST /api/passkeys']!;
     const outcome = await Promise.resolve(route({ request, response, session, id: '', body })).catch(
       (error: unknown) => error,
     );

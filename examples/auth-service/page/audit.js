@@ -4,7 +4,7 @@ import { describeReason } from './messages.js';
 const DONE = {
   'credential.register': (it) => `${it} was created`,
   'credential.verify': (it) => `${it} signed you in`,
-  'credential.rename': (it) => `${it} was renamed`,
+  'credential.rename': (it, newName) => `${it} was renamed${newName ? ` to “${newName}”` : ''}`,
   'credential.suspend': (it) => `${it} was suspended`,
   'credential.reinstate': (it) => `${it} was reinstated`,
   'credential.revoke': (it) => `${it} was revoked`,
@@ -20,10 +20,10 @@ export function showAudit(events) {
   $('audit').replaceChildren(...events.map(entry));
 }
 
-function entry({ type, time, succeeded, reason, caller, passkey, proof }) {
+function entry({ type, time, succeeded, reason, caller, passkey, newName, proof }) {
   const it = passkey ? `“${passkey}”` : 'A passkey';
   const words = (succeeded ? DONE : REFUSED)[type] ?? (() => `${type}${succeeded ? '' : ' failed'}`);
-  const text = succeeded ? words(it) : `${words(it)}: ${describeReason(reason)}`;
+  const text = succeeded ? words(it, newName) : `${words(it)}: ${describeReason(reason)}`;
   const by = caller ? ` · by ${caller.split('/').at(-1)}` : '';
   const signedInBy = proof ? ` · signed in by ${proof}` : '';
   return h(

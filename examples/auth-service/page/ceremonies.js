@@ -1,10 +1,20 @@
 import * as webauthn from '/vendor/simplewebauthn/index.js';
 import { call } from './api.js';
 
-export async function createPasskey() {
-  requireSupport();
+/** True if the browser can keep and use passkeys at all. */
+export const canUsePasskeys = webauthn.browserSupportsWebAuthn;
+
+/** Ends the wait for the device. The ceremony then fails as if the user had cancelled at the device. */
+export function cancelCeremony() {
+  webauthn.WebAuthnAbortService.cancelCeremony();
+}
+
+/** @param waiting a callback for the moment when the device is asked and `cancelCeremony` can end the wait */
+export async function createPasskey(waiting) {
   const { challengeId, publicKey } = await call('POST', '/api/passkeys/challenge');
-  const response = await webauthn.startRegistration({ optionsJSON: publicKey });
+  const asked = webauthn.startRegistration({ optionsJSON: publicKey });
+  waiting();
+  const response = await asked;
   try {
     return await call('POST', '/api/passkeys', { challengeId, response, name: suggestName() });
   } finally {
@@ -12,48 +22,44 @@ export async function createPasskey() {
   }
 }
 
-export async function signInWithPasskey() {
-  requireSupport();
+/** @param waiting as for `createPasskey` */
+export async function signInWithPasskey(waiting) {
   const { challengeId, publicKey } = await call('POST', '/api/sign-in/passkey/challenge');
-  return answer(challengeId, await webauthn.startAuthentication({ optionsJSON: publicKey }));
+  const asked = webauthn.startAuthentication({ optionsJSON: publicKey });
+  waiting();
+  return answer(challengeId, await asked);
 }
 
 const RENEW_BEFORE_EXPIRY_MS = 30_000;
 
 /**
  * Lets the e-mail field offer passkeys until the user chooses one. It gets a new challenge whenever the last one is
- * about to expire.
+ * about to expire. Nobody has asked for the offer, so if it cannot be made the page says nothing.
  *
- * @returns the user who signed in; undefined if the browser does not support autofill or another ceremony took over
+ * @returns the user who signed in; undefined if there is no offer any more
+ * @throws Refused if the user chose a passkey that is refused
  */
 export async function signInByAutofill() {
   if (!(await webauthn.browserSupportsWebAuthnAutofill())) return undefined;
   for (;;) {
-    const { challengeId, publicKey, expiresAt } = await call('POST', '/api/sign-in/passkey/challenge');
+    const challenge = await call('POST', '/api/sign-in/passkey/challenge').catch((error) => console.debug(error));
+    if (!challenge) return undefined;
+    const { challengeId, publicKey, expiresAt } = challenge;
     let expired = false;
     const timer = window.setTimeout(
       () => {
         expired = true;
-        webauthn.WebAuthnAbortService.cancelCeremony();
+        cancelCeremony();
       },
       Math.max(Date.parse(expiresAt) - Date.now() - RENEW_BEFORE_EXPIRY_MS, 1_000),
     );
-    try {
-      return await answer(
-        challengeId,
-        await webauthn.startAuthentication({ optionsJSON: publicKey, useBrowserAutofill: true }),
-      );
-    } catch (error) {
-      if (error.code !== 'ERROR_CEREMONY_ABORTED') throw error;
-      if (!expired) return undefined;
-    } finally {
-      window.clearTimeout(timer);
-    }
+    const chosen = await webauthn
+      .startAuthentication({ optionsJSON: publicKey, useBrowserAutofill: true })
+      .catch((error) => console.debug(error))
+      .finally(() => window.clearTimeout(timer));
+    if (chosen) return answer(challengeId, chosen);
+    if (!expired) return undefined;
   }
-}
-
-export function cancelAutofill() {
-  webauthn.WebAuthnAbortService.cancelCeremony();
 }
 
 async function answer(challengeId, response) {
@@ -85,10 +91,6 @@ async function signalUnknown({ rpId, credentialId }) {
   await webauthn
     .sendSignal({ signalName: 'unknownCredential', rpID: rpId, credentialID: credentialId })
     .catch((error) => console.warn(error));
-}
-
-function requireSupport() {
-  if (!webauthn.browserSupportsWebAuthn()) throw Object.assign(new Error('no WebAuthn'), { code: 'browser-unable' });
 }
 
 const BROWSERS = ['Edge', 'Opera', 'Firefox', 'Chrome', 'Chromium', 'Safari'];

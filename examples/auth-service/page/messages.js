@@ -97,10 +97,6 @@ const TEXTS = {
     'This device cannot keep a passkey',
     'It has no screen lock. Set up a PIN, a face or a fingerprint, or use a phone or a security key.',
   ],
-  'browser-unable': [
-    'This browser does not support passkeys',
-    'Use a current version of Chrome, Edge, Firefox or Safari.',
-  ],
 };
 
 /** Titles and advice for the reasons without their own text. */
@@ -115,6 +111,7 @@ const DEVICE = {
   ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED: 'device-has-passkey',
   ERROR_AUTHENTICATOR_MISSING_USER_VERIFICATION_SUPPORT: 'device-unable',
   ERROR_AUTHENTICATOR_MISSING_DISCOVERABLE_CREDENTIAL_SUPPORT: 'device-unable',
+  ERROR_CEREMONY_ABORTED: 'device-cancelled',
   NotAllowedError: 'device-cancelled',
 };
 
@@ -131,6 +128,19 @@ function textOf(error) {
 
 export function clearMessage() {
   $('message').replaceChildren();
+}
+
+/** Says that the device is asked, with a button that ends the wait. The next message, or none, takes its place. */
+export function showWaiting(cancel) {
+  const button = h('button', { type: 'button', className: 'quiet' }, 'Cancel');
+  button.addEventListener('click', () => cancel());
+  const words = h(
+    'div',
+    {},
+    h('p', {}, h('strong', {}, 'Waiting for your device')),
+    h('p', {}, 'Confirm with your face, your finger, its PIN or a touch.'),
+  );
+  $('message').replaceChildren(h('div', { className: 'banner waiting' }, icon('key'), words, button));
 }
 
 export function showSuccess(title, text) {

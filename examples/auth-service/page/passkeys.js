@@ -1,7 +1,7 @@
 import { call } from './api.js';
-import { createPasskey, signalAccepted } from './ceremonies.js';
+import { cancelCeremony, canUsePasskeys, createPasskey, signalAccepted } from './ceremonies.js';
 import { $, busy, h, icon, when } from './dom.js';
-import { clearMessage, showError, showSuccess } from './messages.js';
+import { clearMessage, showError, showSuccess, showWaiting } from './messages.js';
 
 /** The COSE algorithm identifier of ML-DSA-44. */
 const ML_DSA_44 = -48;
@@ -20,9 +20,11 @@ export function setUpPasskeys(changed) {
       if (document.activeElement === document.body) $('passkeys-title').focus(); // the button may no longer exist
     });
 
+  $('create-passkey').disabled = !canUsePasskeys();
+  $('create-unable').hidden = canUsePasskeys();
   $('create-passkey').addEventListener('click', ({ currentTarget }) =>
     attempt(currentTarget, async () => {
-      const { name } = await createPasskey();
+      const { name } = await createPasskey(() => showWaiting(cancelCeremony));
       showSuccess(
         'Your passkey is ready',
         `It is called “${name}”. Sign out and try it. You do not have to type anything.`,
@@ -119,9 +121,13 @@ function editName(passkey, title, rename) {
     item.classList.remove('editing');
     item.querySelector('.row-actions button').focus();
   };
+  input.addEventListener('input', () => input.setCustomValidity(''));
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void rename(passkey, save, input.value.trim());
+    const name = input.value.trim();
+    if (name !== '') return void rename(passkey, save, name);
+    input.setCustomValidity('A name needs at least one character that is not a space.');
+    input.reportValidity();
   });
   form.addEventListener('keydown', ({ key }) => key === 'Escape' && end());
   cancel.addEventListener('click', end);

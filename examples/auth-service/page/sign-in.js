@@ -1,19 +1,18 @@
 import { call } from './api.js';
-import { cancelAutofill, signInByAutofill, signInWithPasskey } from './ceremonies.js';
+import { cancelCeremony, canUsePasskeys, signInByAutofill, signInWithPasskey } from './ceremonies.js';
 import { $, busy } from './dom.js';
-import { clearMessage, showError } from './messages.js';
+import { clearMessage, showError, showWaiting } from './messages.js';
 
 /** @param signedIn a callback that receives the user who signed in */
 export function setUpSignIn(signedIn) {
   const offerAutofill = async () => {
     try {
       const who = await signInByAutofill();
-      if (who) signedIn(who);
+      if (who) return signedIn(who);
     } catch (error) {
-      if ($('welcome').hidden) return; // the user has signed in another way
-      showError(error);
-      $('sign-in-email').addEventListener('focus', offerAutofill, { once: true });
+      if (!$('welcome').hidden) showError(error);
     }
+    if (!$('welcome').hidden) $('sign-in-email').addEventListener('focus', offerAutofill, { once: true });
   };
   const attempt = (button, action) =>
     busy(button, async () => {
@@ -26,7 +25,11 @@ export function setUpSignIn(signedIn) {
       }
     });
 
-  $('sign-in-passkey').addEventListener('click', ({ currentTarget }) => attempt(currentTarget, signInWithPasskey));
+  $('sign-in-passkey').disabled = !canUsePasskeys();
+  $('sign-in-unable').hidden = canUsePasskeys();
+  $('sign-in-passkey').addEventListener('click', ({ currentTarget }) =>
+    attempt(currentTarget, () => signInWithPasskey(() => showWaiting(cancelCeremony))),
+  );
   for (const [name, path] of [
     ['sign-in-form', '/api/sign-in/password'],
     ['sign-up-form', '/api/sign-up'],
@@ -36,7 +39,7 @@ export function setUpSignIn(signedIn) {
       const values = Object.fromEntries(new window.FormData(event.currentTarget));
       void attempt(event.currentTarget.querySelector('[type=submit]'), async () => {
         const who = await call('POST', path, values);
-        cancelAutofill();
+        cancelCeremony();
         return who;
       });
     });
