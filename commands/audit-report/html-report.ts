@@ -78,7 +78,10 @@ function renderTable({ id, columns, rows }: Section): Markup {
   const getCellClass = (index: number): string => (columns[index]?.numeric ? 'number' : 'text');
   const head = columns.map(({ title }, index) => markup`<th scope="col" class="${getCellClass(index)}">${title}</th>`);
   const body = rows.map((row) => {
-    const cells = row.map((cell, index) => markup`<td class="${getCellClass(index)}">${cell}</td>`);
+    const cells = row.map(
+      (cell, index) =>
+        markup`<td class="${getCellClass(index)}" data-title="${columns[index]?.title ?? ''}"><span>${cell}</span></td>`,
+    );
     return markup`<tr>${cells}</tr>\n`;
   });
   return markup`<div class="scroll" tabindex="0" role="group" aria-labelledby="${id}-title"><table>
@@ -138,6 +141,13 @@ th, td { padding: .35rem .9rem .35rem 0; text-align: left; vertical-align: top; 
 th { color: var(--quiet); font-weight: 600; white-space: nowrap; } tbody tr:last-child td { border-bottom: 0; }
 td { min-width: 4rem; } td:first-child { min-width: 9.5rem; } td:last-child { overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+/* On a phone, each row is a list of its cells, with the titles of their columns. */
+@media screen and (max-width: 42rem) {
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  tbody tr:last-child { border-bottom: 0; } td, td:first-child { display: flex; gap: 1rem; min-width: 0; padding: .1rem 0; border: 0; }
+  td::before { content: attr(data-title); flex: 0 0 7.5rem; color: var(--quiet); } td span { min-width: 0; overflow-wrap: anywhere; }
+  .number { text-align: left; white-space: normal; }
+}
 footer { font-size: .85rem; margin-top: 1.5rem; overflow-wrap: anywhere; }
 @media print {
   :root { --ground: #fff; --sheet: #fff; --ink: #000; --quiet: #444; --line: #bbb; --s0: #2563b8; --s1: #c2410c;
