@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../src/config/clock.js';
@@ -105,6 +105,20 @@ async function serveAndLose(failures: string[]): Promise<void> {
 }
 
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
+
+it('a reload writes one line, with the file that changed and the digests of its content', async () => {
+  await start('pipe', 1);
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const policy = join(dataDir, 'access-policy.yaml');
+  const before = (await readiness()).details['access_policy']!['digest'];
+  await appendFile(policy, 'deny:\n  - { serial: "17" }\n');
+  await until(() => Promise.resolve(output.includes('reloaded')));
+  const lines = output.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as object] : []));
+  expect(lines.filter((line) => 'files' in line)).toMatchObject([
+    { level: 30, msg: 'access policy reloaded', files: [policy], facts: { previous_digest: before } },
+  ]);
+});
 
 onLinux.each([
   ['one process', 1],

@@ -1,4 +1,4 @@
-import { type OnModuleDestroy, Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { type OnModuleDestroy, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
 import { ReloadReporter } from '../audit/reload-reporter.js';
 import { CONFIG, type Config } from '../config/config.js';
@@ -40,7 +40,6 @@ async function readPolicyFile(path: string): Promise<string> {
 
 @Injectable()
 export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(PolicyStore.name);
   private readonly reloads: ReloadReporter;
 
   constructor(
@@ -63,16 +62,11 @@ export class PolicyStore implements OnApplicationBootstrap, OnModuleDestroy {
 
   onApplicationBootstrap(): void {
     this.files.watch({
-      onReloaded: (policy, previous) => {
-        this.reloads.reportSuccess({ digest: policy.digest, ...describeChange(previous, policy) });
-        this.logger.log({ message: 'access policy reloaded', digest: policy.digest });
+      onReloaded: (policy, previous, files) => {
+        this.reloads.reportSuccess(files, { digest: policy.digest, ...describeChange(previous, policy) });
       },
       onRefused: (detail) => {
         this.reloads.reportFailure(detail, { digest: this.policy.digest });
-        this.logger.error({
-          message: 'access policy reload refused; the previous one stays in use',
-          reason: detail,
-        });
       },
     });
   }

@@ -95,7 +95,7 @@ async function serve(
   stops: Stop[],
 ): Promise<RunningService> {
   const { worker } = config;
-  const logger = createLogger(config.production);
+  const logger = createLogger(config);
   const pino = worker ? logger.child({ worker: worker.number }) : logger;
   const app = await createApp(AppModule.forRoot(config, clock, metadataRoots, watched), watched, pino);
   stops.push(() => app.close());

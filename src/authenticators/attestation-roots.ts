@@ -2,7 +2,6 @@ import { createHash, X509Certificate } from 'node:crypto';
 import {
   Inject,
   Injectable,
-  Logger,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
   type OnModuleInit,
@@ -41,7 +40,6 @@ export interface RootsState {
  */
 @Injectable()
 export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
-  private readonly logger = new Logger(AttestationRoots.name);
   private readonly reloads: ReloadReporter;
   private files: WatchedFiles<LoadedRoots> | undefined;
 
@@ -96,18 +94,13 @@ export class AttestationRoots implements OnModuleInit, OnApplicationBootstrap, O
   }
 
   private readonly reports: FileListener<LoadedRoots> = {
-    onReloaded: ({ digest, subjects }, previous) => {
+    onReloaded: ({ digest, subjects }, previous, files) => {
       const added = subjects.filter((subject) => !previous.subjects.includes(subject));
       const removed = previous.subjects.filter((subject) => !subjects.includes(subject));
-      this.reloads.reportSuccess({ digest, previous_digest: previous.digest, added, removed });
-      this.logger.log({ message: 'attestation roots reloaded', digest, roots: subjects.length });
+      this.reloads.reportSuccess(files, { digest, previous_digest: previous.digest, added, removed });
     },
     onRefused: (detail) => {
       this.reloads.reportFailure(detail);
-      this.logger.error({
-        message: 'attestation roots reload refused; the previous ones stay in use',
-        reason: detail,
-      });
     },
   };
 }

@@ -107,19 +107,20 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
   }
 
   private readonly reports: FileListener<Loaded> = {
-    onReloaded: (loaded, previous) => {
+    onReloaded: (loaded, previous, files) => {
       this.updateMetrics(loaded);
-      const { no, nextUpdate, models, digest, skipped } = loaded;
-      this.logger.log({ message: 'FIDO metadata reloaded', serial: no, nextUpdate, models: models.size });
+      const { no, digest, skipped } = loaded;
       this.logSkipped(loaded);
-      this.reloads.reportSuccess({ serial: no, previous_serial: previous.no, digest, skipped: skipped.length });
+      this.reloads.reportSuccess(files, {
+        serial: no,
+        previous_serial: previous.no,
+        next_update: loaded.nextUpdate.toISOString().slice(0, 10),
+        models: loaded.models.size,
+        digest,
+        skipped: skipped.length,
+      });
     },
     onRefused: (reason) => {
-      this.logger.error({
-        message: 'FIDO metadata reload refused; the previous one stays in use',
-        file: this.path,
-        reason,
-      });
       this.reloads.reportFailure(reason);
     },
   };

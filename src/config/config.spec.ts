@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ConfigError, readConfig } from './config.js';
+import { pino } from 'pino';
+import { ConfigError, LOG_LEVELS, readConfig } from './config.js';
 
 let directory: string;
 let file: string;
@@ -75,6 +76,7 @@ describe('development', () => {
       allowDevelopment: false,
       dataDir: data,
       databaseUrl: undefined,
+      logLevel: 'warn',
       https: { host: '127.0.0.1', port: 8443 },
       management: { host: '127.0.0.1', port: 8081 },
       tls: {
@@ -111,7 +113,8 @@ describe('development', () => {
 
   it('accepts every setting that production accepts', () => {
     const env = { ...production(), DATABASE_URL: 'postgresql://service@127.0.0.1/passkeys' };
-    expect(readConfig({ ...env, NODE_ENV: 'test' })).toEqual({ ...readConfig(env), production: false });
+    const differences = { production: false, logLevel: 'warn' };
+    expect(readConfig({ ...env, NODE_ENV: 'test' })).toEqual({ ...readConfig(env), ...differences });
   });
 });
 
@@ -152,6 +155,22 @@ describe('production', () => {
       expect(findMistakes({ NODE_ENV: value })).toEqual([expect.stringContaining(`NODE_ENV is "${value}"`)]);
     },
   );
+});
+
+describe('the log level', () => {
+  it('shows requests and reloads in production, and only what needs attention in development', () => {
+    expect([readConfig({}).logLevel, readConfig(production()).logLevel]).toEqual(['warn', 'info']);
+  });
+
+  it.each(LOG_LEVELS)('may be %s, as pino names it', (level) => {
+    expect(readConfig({ PASSKEY_LOG_LEVEL: level }).logLevel).toBe(level);
+    expect(pino.levels.values).toHaveProperty(level);
+  });
+
+  it.each(['silent', 'INFO', 'information', '30'])('is never %s, which is a mistake', (level) => {
+    const mistake = expect.stringContaining(`PASSKEY_LOG_LEVEL is "${level}"; it must be one of fatal, error`);
+    expect(findMistakes({ PASSKEY_LOG_LEVEL: level })).toEqual([mistake]);
+  });
 });
 
 describe('a port', () => {

@@ -44,6 +44,8 @@ export interface Config {
   readonly auditDatabaseUrl?: string | undefined;
   /** The file of the password of that login, for a URL without one. */
   readonly auditDatabasePasswordFile?: string | undefined;
+  /** The least important lines of the service's own log that are written. */
+  readonly logLevel: LogLevel;
   readonly https: Listener;
   readonly management: Listener;
   readonly tls: TlsFiles;
@@ -74,6 +76,10 @@ export interface Config {
   /** The primary sets this; undefined in the only process. */
   readonly worker?: WorkerNumber | undefined;
 }
+
+/** As pino names them, the most important first. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Listener {
   readonly host: string;
@@ -133,6 +139,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       'PASSKEY_AUDIT_DATABASE_PASSWORD_FILE',
       'PASSKEY_AUDIT_DATABASE_URL',
     ),
+    logLevel: settings.readOneOf('PASSKEY_LOG_LEVEL', LOG_LEVELS, production ? 'info' : 'warn'),
     https: settings.readListener('PASSKEY_HTTPS', 8443),
     management: settings.readListener('PASSKEY_MANAGEMENT', 8081),
     tls: readTlsFiles(settings, readGeneratedPath),
@@ -161,8 +168,8 @@ export class Settings {
 
   constructor(readonly env: NodeJS.ProcessEnv) {}
 
-  readOneOf(name: string, allowed: readonly string[], fallback: string): string {
-    const value = this.env[name] || fallback;
+  readOneOf<Value extends string>(name: string, allowed: readonly Value[], fallback: Value): Value {
+    const value = (this.env[name] || fallback) as Value;
     if (!allowed.includes(value)) this.mistakes.push(`${name} is "${value}"; it must be one of ${allowed.join(', ')}`);
     return value;
   }

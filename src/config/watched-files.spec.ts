@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { FilePair } from '../../test/support/file-pair.js';
@@ -51,6 +51,30 @@ describe('a change', () => {
     await change();
     await pair.look(files);
     expect([files.value, pair.reported]).toEqual(['2', ['1 → 2']]);
+  });
+
+  it('is reported with the files that are not those in use, also after some of them were refused', async () => {
+    const files = await pair.open();
+    await pair.write('b', '1');
+    await pair.look(files);
+    await pair.write('a', '2');
+    await pair.look(files, 2);
+    expect(files.refused).toBe('2 is not 1');
+    await pair.write('b', '2');
+    await pair.look(files);
+    await pair.writeBoth('3');
+    await pair.look(files);
+    expect(pair.changed).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ]);
+  });
+
+  it('of one file of several is reported with its path alone', async () => {
+    const files = await pair.open((held) => (held === undefined ? pair.read(held) : readFile(pair.path('b'), 'utf8')));
+    await pair.write('b', '2');
+    await pair.look(files);
+    expect(pair.changed).toEqual([['b']]);
   });
 
   it('of a symbolic link to their directory is loaded', async () => {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 
 /**
  * The time between two looks at the files. A look is one stat(2) for each file. It notices a write in place, a rename
@@ -13,8 +14,12 @@ const MAX_RESTS = 10;
 const LOOKS_PER_RETRY = 10;
 
 export interface FileListener<Value> {
-  /** Receives a new value. If it throws, the value is refused and the previous one stays. */
-  onReloaded(value: Value, previous: Value): void;
+  /**
+   * Receives a new value. If it throws, the value is refused and the previous one stays.
+   *
+   * @param changed the paths of the files that are not those of the previous value
+   */
+  onReloaded(value: Value, previous: Value, changed: readonly string[]): void;
   onRefused(reason: string): void;
 }
 
@@ -31,13 +36,18 @@ export class WatchedFiles<Value> {
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
 
+  /** What the files looked like when the value in use was read. */
+  private inUse: readonly string[];
+
   private constructor(
     private readonly paths: readonly string[],
     private readonly read: (held: Value | undefined) => Promise<Value>,
-    private seen: string,
+    private seen: readonly string[],
     private held: Value,
     private readonly rest: () => Promise<void>,
-  ) {}
+  ) {
+    this.inUse = seen;
+  }
 
   /**
    * @param read returns `held` itself if the files describe the same value as before
@@ -71,14 +81,14 @@ export class WatchedFiles<Value> {
   /** Reads the files if they have changed since the last look. Never throws. */
   async checkFiles(reports: FileListener<Value>): Promise<void> {
     const seen = await this.waitUntilAtRest();
-    const changed = seen !== this.seen;
+    const changed = !isDeepStrictEqual(seen, this.seen);
     if (!changed && !this.isRetryDue()) {
       this.doubted = false;
       return;
     }
-    const reason = await this.readFiles(reports);
+    const reason = await this.readFiles(reports, seen);
     if (reason === undefined) {
-      [this.seen, this.refused, this.doubted] = [seen, undefined, false];
+      [this.seen, this.inUse, this.refused, this.doubted] = [seen, seen, undefined, false];
       return;
     }
     if (changed && !this.doubted) {
@@ -99,11 +109,12 @@ export class WatchedFiles<Value> {
   }
 
   /** @returns the reason why the files are refused; undefined if they are in use now */
-  private async readFiles(reports: FileListener<Value>): Promise<string | undefined> {
+  private async readFiles(reports: FileListener<Value>, seen: readonly string[]): Promise<string | undefined> {
     const previous = this.held;
     try {
       this.held = await this.read(previous);
-      if (this.held !== previous) reports.onReloaded(this.held, previous);
+      const changed = this.paths.filter((_, index) => seen[index] !== this.inUse[index]);
+      if (this.held !== previous) reports.onReloaded(this.held, previous, changed);
       return undefined;
     } catch (error) {
       this.held = previous;
@@ -111,20 +122,20 @@ export class WatchedFiles<Value> {
     }
   }
 
-  private async waitUntilAtRest(): Promise<string> {
+  private async waitUntilAtRest(): Promise<readonly string[]> {
     let seen = await fingerprintFiles(this.paths);
-    for (let rests = 0; seen !== this.seen && rests < MAX_RESTS; rests += 1) {
+    for (let rests = 0; !isDeepStrictEqual(seen, this.seen) && rests < MAX_RESTS; rests += 1) {
       await this.rest();
       const later = await fingerprintFiles(this.paths);
-      if (later === seen) break;
+      if (isDeepStrictEqual(later, seen)) break;
       seen = later;
     }
     return seen;
   }
 }
 
-async function fingerprintFiles(paths: readonly string[]): Promise<string> {
-  const fingerprints = await Promise.all(
+function fingerprintFiles(paths: readonly string[]): Promise<readonly string[]> {
+  return Promise.all(
     paths.map(async (path) => {
       try {
         const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
@@ -134,5 +145,4 @@ async function fingerprintFiles(paths: readonly string[]): Promise<string> {
       }
     }),
   );
-  return fingerprints.join(' ');
 }

@@ -49,19 +49,14 @@ export class ListenerTrust implements OnModuleDestroy {
       this.logger.warn({ message, maxHours: shortLivedHours });
     }
     this.files.watch({
-      onReloaded: (material, previous) => {
+      onReloaded: (material, previous, files) => {
         replaceContext(server, material);
         this.epoch += 1;
         this.updateMetrics();
-        this.logger.log({ message: 'trust store reloaded', trustEpoch: this.epoch, digest: material.digest });
         const facts = { epoch: this.epoch, previous_digest: previous.digest, ...describeTrust(material) };
-        this.reloads.reportSuccess(facts);
+        this.reloads.reportSuccess(files, facts);
       },
       onRefused: (reason) => {
-        this.logger.error({
-          message: 'trust store reload refused; the previous one stays in use',
-          reason,
-        });
         this.reloads.reportFailure(reason, { epoch: this.epoch });
       },
     });

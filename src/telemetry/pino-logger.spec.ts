@@ -71,7 +71,8 @@ describe('Nest’s logger in terms of pino’s', () => {
 });
 
 describe('the service’s logger', () => {
-  it('reports requests in production, and only failures in development', () => {
-    expect(createLogger(true).level).toBe('info');
+  it('writes the lines of the level that the settings give', () => {
+    expect(createLogger({ production: true, logLevel: 'info' }).level).toBe('info');
+    expect(createLogger({ production: false, logLevel: 'debug' }).level).toBe('debug');
   });
 });

@@ -1,6 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import type { Config } from '../config/config.js';
 import { type LogOutput, standardOutput } from './log-output.js';
 
 /** The format for a person at a terminal in development. Production writes JSON. */
@@ -8,10 +9,8 @@ const PRETTY = { translateTime: 'HH:MM:ss', ignore: 'pid,hostname', singleLine: 
 
 const WARN = 40;
 
-export function createLogger(production: boolean): Logger {
-  return production
-    ? createBufferedLogger(standardOutput, { level: 'info' })
-    : createBufferedLogger(standardOutput, { level: 'warn' }, prettyFactory(PRETTY));
+export function createLogger({ production, logLevel: level }: Pick<Config, 'production' | 'logLevel'>): Logger {
+  return createBufferedLogger(standardOutput, { level }, production ? undefined : prettyFactory(PRETTY));
 }
 
 /**

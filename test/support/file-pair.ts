@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type FileListener, WatchedFiles } from '../../src/config/watched-files.js';
 
 /** Two watched files that belong together: they are valid when their contents are equal. Both begin with `1`. */
@@ -11,8 +11,13 @@ export class FilePair {
   fault: string | undefined;
   /** The reports so far. */
   readonly reported: string[] = [];
+  /** The names of the changed files in each report of a reload. */
+  readonly changed: string[][] = [];
   readonly reports: FileListener<string> = {
-    onReloaded: (value, previous) => void this.reported.push(`${previous} → ${value}`),
+    onReloaded: (value, previous, changed) => {
+      this.reported.push(`${previous} → ${value}`);
+      this.changed.push(changed.map((path) => basename(path)));
+    },
     onRefused: (reason) => void this.reported.push(`refused: ${reason}`),
   };
   private readonly opened: WatchedFiles<string>[] = [];

@@ -34,7 +34,7 @@ export async function startWorkers(config: Config): Promise<RunningWorkers> {
   const { url, stop: stopDatabase } = await openDatabase(config, (dataSource, names) =>
     beginLog(dataSource, names, systemClock.now()),
   );
-  const pino = createLogger(config.production);
+  const pino = createLogger(config);
   const metrics = new WorkersMetrics();
   const pool = new WorkerPool({ ...config, databaseUrl: url }, pino, (worker) => {
     metrics.recordDeath(worker);
