@@ -16,6 +16,7 @@ const PAGES = [
   'CHANGELOG.md',
   'SECURITY.md',
   'bench/README.md',
+  'deploy/monitoring/README.md',
   'clients/typescript/README.md',
   'deploy/helm/passkey-manager/README.md',
   'findings/README.md',
@@ -99,11 +100,14 @@ describe('README.md', () => {
 
 describe('docs/runbook.md', () => {
   const runbook = read('docs/runbook.md');
-  const rules = [...runbook.matchAll(/- alert: (\w+).*?runbook: (\S+)#(\S+) \}/gs)];
+  const alerts = read('deploy/monitoring/alerts.yml');
+  const rules = [...alerts.matchAll(/- alert: (\w+).*?runbook_url: (\S+)#(\S+)$/gms)];
   const [index = ''] = /^## What to do when …$.*?(?=^### )/ms.exec(runbook) ?? [];
 
   it('is linked for each alert from the rule and from the index', () => {
-    expect(rules).toHaveLength(runbook.match(/- alert: /g)?.length ?? 0);
+    expect(rules).toHaveLength(alerts.match(/- alert: /g)?.length ?? 0);
+    const indexed = [...index.matchAll(/^\| `(Passkey\w+)`/gm)].map(([, alert = '']) => alert);
+    expect(indexed.toSorted()).toEqual(rules.map(([, alert = '']) => alert).toSorted());
     const wrong = rules.filter(
       ([, alert = '', page = '', anchor = '']) =>
         !anchorsOf(page).includes(anchor) || !new RegExp(`^\\| \`${alert}\` .*\\(#${anchor}\\)`, 'm').test(index),

@@ -30,7 +30,18 @@ it('readiness says which worker hangs without waiting for it, and the primary is
   const { pid } = (await readiness()).worker;
   process.kill(pid, 'SIGSTOP');
   try {
-    expect(await readiness()).toEqual({ status: 503, worker: { status: 'down', pid, message: 'it does not answer' } });
+    expect(await readiness()).toEqual({
+      status: 503,
+      worker: {
+        status: 'down',
+        pid,
+        message: 'it does not answer',
+        runbook: 'docs/runbook.md#a-worker-dies-or-hangs',
+      },
+    });
+    const metrics = await (await fetch(`${service.managementUrl}/metrics`)).text();
+    expect(metrics).toContain('passkey_workers_serving 1\n');
+    expect(metrics).toContain('passkey_workers_expected 2\n');
     expect((await fetch(`${service.managementUrl}/health/live`)).status).toBe(200);
   } finally {
     process.kill(pid, 'SIGCONT');

@@ -29,7 +29,7 @@ const probe = async (name = 'ready'): Promise<{ status: number; details: Details
   return { status: response.status, details };
 };
 
-const LATE = 'the database does not answer within a second';
+const LATE = 'the database does not answer within 0.75 seconds';
 
 /**
  * Waits because readiness repeats its result for a second before it checks again, and because the database of a slow
@@ -95,7 +95,25 @@ describe('the service is not ready', () => {
   it('when the database hangs, and says so without waiting for it; it stays alive', async () => {
     wire.hold();
     await until(async () => (await probe()).details['database']?.['message'] === LATE);
+    const metrics = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
+    expect(metrics).toContain('passkey_health_indicator_up{indicator="database"} 0');
+    expect(metrics).toContain('passkey_health_indicator_up{indicator="certificate"} 1');
     expect((await probe('live')).status).toBe(200);
+    wire.cut();
+  });
+
+  it('when the database accepts connections and never answers, also to an orchestrator that waits a second', async () => {
+    wire.hold();
+    await endProbe();
+    const answer = await until(() =>
+      fetch(`${service.running.managementUrl}/health/ready`, { signal: AbortSignal.timeout(1_000) }).then(
+        (response) => response.status === 503 && response.json(),
+        () => undefined,
+      ),
+    );
+    expect(answer).toMatchObject({
+      details: { database: { status: 'down', runbook: 'docs/runbook.md#the-database-is-away' } },
+    });
     wire.cut();
   });
 
@@ -104,6 +122,7 @@ describe('the service is not ready', () => {
     expect((await becomes(503))['database']).toEqual({
       status: 'down',
       message: expect.stringContaining('no connection can be made'),
+      runbook: 'docs/runbook.md#the-database-is-away',
     });
   });
 

@@ -67,7 +67,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/database',
         holds: 'The data source, pools, named and batched statements.',
         page: 'src/database/database.module.ts',
-        neighbours: ['src/http', 'src/database/migrations'],
+        neighbours: ['src/telemetry', 'src/http', 'src/database/migrations'],
       },
       {
         path: 'src/database/migrations',

@@ -13,6 +13,7 @@ import type { Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from '../config/config.js';
 import { keepNewestConnections, setRequestTimeouts } from '../http/connection-limits.js';
 import { BindingKeyCheck } from '../credentials/binding-key-check.js';
+import { HealthController } from './management/health.controller.js';
 import { ManagementModule } from './management/management.module.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
@@ -22,7 +23,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
 /** Creates the application for operators, which reports on the application for callers. */
-export function createServiceManagement(
+export async function createServiceManagement(
   app: NestFastifyApplication,
   clock: Clock,
   pino: Logger,
@@ -51,7 +52,13 @@ export function createServiceManagement(
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),
   };
-  return createManagementApp(ManagementModule.forService(service), pino);
+  const management = await createManagementApp(ManagementModule.forService(service), pino);
+  const health = management.get(HealthController);
+  service.metrics.checkIndicators = async () => {
+    const { details } = await health.describeReadiness();
+    return Object.fromEntries(Object.entries(details).map(([key, { status }]) => [key, status === 'up']));
+  };
+  return management;
 }
 
 /** Far more than the number of simultaneous probes. */

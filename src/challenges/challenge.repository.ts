@@ -156,12 +156,12 @@ export class ChallengeRepository {
   readonly readForRegistration;
 
   constructor(
-    @Inject(CeremonyPool) pool: Pick<CeremonyPool, 'through'>,
+    @Inject(CeremonyPool) pool: Pick<CeremonyPool, 'through' | 'metrics'>,
     @InjectDataSource() private readonly dataSource: Pick<DataSource, 'query'>,
   ) {
-    this.readForAuthentication = new StatementBatcher(READ_FOR_AUTHENTICATION, pool.through, () => []);
+    this.readForAuthentication = new StatementBatcher(READ_FOR_AUTHENTICATION, pool, () => []);
     // A statement makes the handle of a user at most once.
-    this.readForRegistration = new StatementBatcher(READ_FOR_REGISTRATION, pool.through, ({ rpId, userId }) => [
+    this.readForRegistration = new StatementBatcher(READ_FOR_REGISTRATION, pool, ({ rpId, userId }) => [
       JSON.stringify([rpId, userId]),
     ]);
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { ChallengeRepository } from './challenge.repository.js';
 import { ExpiredChallengePurger } from './expired-challenge-purger.js';
 
@@ -11,7 +12,7 @@ let challenges: ChallengeRepository;
 let expired: ExpiredChallengePurger;
 beforeAll(async () => {
   database = await openTestDataSource();
-  challenges = new ChallengeRepository({ through: database.dataSource }, database.dataSource);
+  challenges = new ChallengeRepository({ through: database.dataSource, metrics: new Metrics() }, database.dataSource);
 });
 beforeEach(async () => {
   now = NOW;

@@ -16,6 +16,7 @@ import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import type { Queryable } from '../database/named-statement.js';
 import type { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
 import type { CeremonyPool } from '../database/ceremony-pool.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { ACCEPT_REGISTRATION, type AcceptRegistrationInput, AnswerRepository, REFUSE } from './answer.repository.js';
 import { CredentialEntity } from './credential.entity.js';
 
@@ -269,7 +270,10 @@ describe('of twenty-five registrations at once,', () => {
     const results = await race.runBehind(
       { sql: STORE, values: [row.credentialId] },
       inputs.map((input) => async (through) => {
-        const answers = new AnswerRepository({ through } as CeremonyPool, {} as SpentChallengePeriods);
+        const answers = new AnswerRepository(
+          { through, metrics: new Metrics() } as CeremonyPool,
+          {} as SpentChallengePeriods,
+        );
         return answers.acceptRegistration(input);
       }),
     );

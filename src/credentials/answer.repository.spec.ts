@@ -16,6 +16,7 @@ import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import type { Queryable } from '../database/named-statement.js';
+import { Metrics } from '../telemetry/metrics.js';
 import {
   ACCEPT_AUTHENTICATION,
   ACCEPT_REGISTRATION,
@@ -294,7 +295,10 @@ describe('a challenge of a period without a partition', () => {
 
   it('has one as soon as the service has made the period, which it does when an answer needs it', async () => {
     const periods = new FakePeriods(addDays(20));
-    const answers = new AnswerRepository({ through: database.dataSource } as never, periods as never);
+    const answers = new AnswerRepository(
+      { through: database.dataSource, metrics: new Metrics() } as never,
+      periods as never,
+    );
     const { accept, register, refuse } = await makeInputs(addDays(20));
     expect(await answers.acceptAuthentication(accept)).toBe(0);
     const spent = expect.objectContaining({ slug: 'challenge-spent' });
@@ -306,7 +310,10 @@ describe('a challenge of a period without a partition', () => {
 
   it('counts as spent if its period is over and was not made', async () => {
     const periods = new FakePeriods(NOW);
-    const answers = new AnswerRepository({ through: database.dataSource } as never, periods as never);
+    const answers = new AnswerRepository(
+      { through: database.dataSource, metrics: new Metrics() } as never,
+      periods as never,
+    );
     const { accept, register, refuse } = await makeInputs(addDays(-30));
     const spent = expect.objectContaining({ slug: 'challenge-spent' });
     await expect(answers.acceptAuthentication(accept)).rejects.toEqual(spent);

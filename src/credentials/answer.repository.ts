@@ -226,17 +226,17 @@ export class AnswerRepository {
     pool: CeremonyPool,
     private readonly periods: SpentChallengePeriods,
   ) {
-    this.loads = new StatementBatcher(LOAD, pool.through, () => []);
-    this.authentications = new StatementBatcher(ACCEPT_AUTHENTICATION, pool.through, ({ challengeId, credential }) => [
+    this.loads = new StatementBatcher(LOAD, pool, () => []);
+    this.authentications = new StatementBatcher(ACCEPT_AUTHENTICATION, pool, ({ challengeId, credential }) => [
       challengeId,
       credential.id,
     ]);
-    this.registrations = new StatementBatcher(ACCEPT_REGISTRATION, pool.through, ({ challengeId, credential }) => [
+    this.registrations = new StatementBatcher(ACCEPT_REGISTRATION, pool, ({ challengeId, credential }) => [
       challengeId,
       JSON.stringify([credential.rpId, credential.userId]),
       credential.credentialId.toString('base64'),
     ]);
-    this.refusals = new StatementBatcher(REFUSE, pool.through, ({ challengeId }) => [challengeId]);
+    this.refusals = new StatementBatcher(REFUSE, pool, ({ challengeId }) => [challengeId]);
   }
 
   /** @returns undefined: the relying party does not exist or is disabled */

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { CONFIG, type Config } from '../config/config.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { createCeremonyPool } from './data-source.js';
 import { type Queryable, adaptPool } from './named-statement.js';
 
@@ -13,9 +14,11 @@ export class CeremonyPool implements OnApplicationShutdown {
   constructor(
     @Inject(CONFIG)
     { databaseUrl, workers, databasePasswordFile }: Pick<Config, 'databaseUrl' | 'workers' | 'databasePasswordFile'>,
+    readonly metrics: Metrics,
   ) {
     this.pool = createCeremonyPool(databaseUrl ?? '', workers, databasePasswordFile);
     this.through = adaptPool(this.pool);
+    metrics.databasePools.set('ceremonies', this.pool);
   }
 
   /** Nest calls it when no request runs any more. */

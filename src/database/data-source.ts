@@ -81,9 +81,9 @@ const APPLICATION = 'passkey-manager';
 
 /** Readiness answers within a second, so each of its steps gives up earlier. */
 const PROBE_SESSION = {
-  connectionTimeoutMillis: 900,
-  statement_timeout: 800,
-  query_timeout: 900,
+  connectionTimeoutMillis: 700,
+  statement_timeout: 600,
+  query_timeout: 700,
   lock_timeout: 500,
   idle_in_transaction_session_timeout: 1_000,
 };

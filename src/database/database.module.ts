@@ -9,8 +9,12 @@
  *  - role-scripts.ts runs the scripts of deploy/postgres, for the tests and the embedded database.
  */
 import { Global, Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { InjectDataSource, TypeOrmModule } from '@nestjs/typeorm';
+import type pg from 'pg';
+import type { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { CONFIG, type Config } from '../config/config.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { createDataSourceOptions } from './data-source.js';
 import { CeremonyPool } from './ceremony-pool.js';
 
@@ -33,4 +37,8 @@ import { CeremonyPool } from './ceremony-pool.js';
   providers: [CeremonyPool],
   exports: [CeremonyPool],
 })
-export class DatabaseModule {}
+export class DatabaseModule {
+  constructor(@InjectDataSource() dataSource: DataSource, metrics: Metrics) {
+    metrics.databasePools.set('other', (dataSource.driver as PostgresDriver).master as pg.Pool);
+  }
+}

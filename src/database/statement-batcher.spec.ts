@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   makeAcceptInput,
   makeChallengeId,
@@ -18,6 +18,7 @@ import type { SpentChallengePeriods } from '../challenges/spent-challenge-period
 import { ACCEPT_AUTHENTICATION, AnswerRepository, REFUSE } from '../credentials/answer.repository.js';
 import { LOAD, readCredential } from '../credentials/loaded-answer.repository.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { CeremonyPool } from './ceremony-pool.js';
 import type { RowsStatement } from './rows-statement.js';
 import { StatementBatcher } from './statement-batcher.js';
@@ -51,10 +52,33 @@ class FakeStatement implements RowsStatement<string, string> {
 const createSqlError = (code: string): Error => Object.assign(new Error('failed'), { code });
 
 describe('concurrent runs of a statement', () => {
+  let metrics: Metrics;
+  beforeEach(() => {
+    metrics = new Metrics();
+  });
   const startBatcher = (keysOf: (row: string) => readonly string[] = () => [], patience = 3_600_000) => {
     const statement = new FakeStatement();
-    return { statement, combined: new StatementBatcher(statement, {} as never, keysOf, patience) };
+    return {
+      statement,
+      combined: new StatementBatcher(statement, { through: {} as never, metrics }, keysOf, patience),
+    };
   };
+
+  it('are counted with the rows of each statement and how long it took, also if it fails', async () => {
+    const { statement, combined } = startBatcher();
+    const answers = [combined.run('a'), combined.run('b'), combined.run('c')];
+    await waitForTurn();
+    statement.runs[0]!.answer();
+    await Promise.all(answers);
+    const failed = combined.run('d');
+    await waitForTurn();
+    statement.runs[1]!.fail(createSqlError('23514'));
+    await expect(failed).rejects.toThrow('failed');
+    const read = async (metric: Metrics['batchRows'], name: string): Promise<number | undefined> =>
+      (await metric.get()).values.find(({ metricName }) => metricName?.endsWith(name))?.value;
+    expect([await read(metrics.batchRows, '_sum'), await read(metrics.batchRows, '_count')]).toEqual([4, 2]);
+    expect(await read(metrics.batchDuration, '_count')).toBe(2);
+  });
 
   it('are sent together when they begin in one turn of the event loop', async () => {
     const { statement, combined } = startBatcher();
@@ -207,7 +231,7 @@ let database: TestDataSource;
 let pool: CeremonyPool;
 beforeAll(async () => {
   database = await openHotPathDatabase();
-  pool = new CeremonyPool({ databaseUrl: database.url, workers: 1, databasePasswordFile: undefined });
+  pool = new CeremonyPool({ databaseUrl: database.url, workers: 1, databasePasswordFile: undefined }, new Metrics());
 });
 afterAll(async () => {
   await pool.onApplicationShutdown();

@@ -1,7 +1,7 @@
 import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Problem } from '../http/problem.js';
 import { InFlightLimit } from './in-flight-limit.js';
-import type { Queryable } from './named-statement.js';
+import type { CeremonyPool } from './ceremony-pool.js';
 import type { RowsStatement } from './rows-statement.js';
 
 interface WaitingRow<Row, Result> {
@@ -37,6 +37,8 @@ export class StatementBatcher<Row, Result> {
   /** The number of statements in flight that take long. */
   private slow = 0;
   private due = false;
+  private readonly rowsInBatch;
+  private readonly duration;
 
   /**
    * @param keysOf none: the row may go with any other
@@ -44,11 +46,14 @@ export class StatementBatcher<Row, Result> {
    */
   constructor(
     private readonly statement: RowsStatement<Row, Result>,
-    private readonly through: Queryable,
+    private readonly pool: Pick<CeremonyPool, 'through' | 'metrics'>,
     private readonly keysOf: (row: Row) => readonly string[],
     private readonly patience = PATIENCE_MS,
     private readonly limit = new InFlightLimit(MOST_IN_FLIGHT),
-  ) {}
+  ) {
+    this.rowsInBatch = pool.metrics.batchRows.labels({ statement: statement.name });
+    this.duration = pool.metrics.batchDuration.labels({ statement: statement.name });
+  }
 
   /**
    * @returns undefined if the row has no result
@@ -111,15 +116,19 @@ export class StatementBatcher<Row, Result> {
   }
 
   private async deliver(rows: readonly WaitingRow<Row, Result>[]): Promise<void> {
+    this.rowsInBatch.observe(rows.length);
+    const observeDuration = this.duration.startTimer();
     try {
       const results = await this.statement.run(
-        this.through,
+        this.pool.through,
         rows.map(({ row }) => row),
       );
+      observeDuration();
       rows.forEach(({ resolve }, index) => {
         resolve(results[index]);
       });
     } catch (error) {
+      observeDuration();
       if (rows.length > 1 && hasChangedNothing(error)) await Promise.all(rows.map((row) => this.deliver([row])));
       else for (const { reject } of rows) reject(error);
     }

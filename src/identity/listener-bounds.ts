@@ -6,6 +6,7 @@ import { Metrics } from '../telemetry/metrics.js';
 const MAX_CONNECTIONS = 4_000;
 /** The share of them that unfinished TLS handshakes may take. */
 const MAX_HANDSHAKES = 500;
+const MAX_ESTABLISHED = MAX_CONNECTIONS - MAX_HANDSHAKES;
 const MAX_HANDSHAKES_PER_ADDRESS = 64;
 /**
  * Milliseconds that each handshake has before the bound of its address applies. A fleet behind one address may begin
@@ -41,6 +42,8 @@ export class ListenerBounds {
   private readonly established = new Set<Socket>();
 
   constructor(private readonly metrics: Metrics) {
+    metrics.tlsConnectionsLimit.set({ state: 'handshake' }, MAX_HANDSHAKES);
+    metrics.tlsConnectionsLimit.set({ state: 'established' }, MAX_ESTABLISHED);
     this.updateMetrics();
   }
 
@@ -69,7 +72,7 @@ export class ListenerBounds {
 
   /** True while no further caller can connect. */
   get isFull(): boolean {
-    return this.established.size >= MAX_CONNECTIONS - MAX_HANDSHAKES;
+    return this.established.size >= MAX_ESTABLISHED;
   }
 
   private beginHandshake(socket: Socket): void {

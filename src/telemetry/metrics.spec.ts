@@ -17,8 +17,9 @@ describe('the names of the metrics', () => {
 });
 
 describe('passkey_build_info', () => {
-  it('has the version of package.json', () => {
+  it('has the version of package.json and that of Node.js', () => {
     const { values } = all.find(({ name }) => name === 'passkey_build_info')!;
-    expect(values).toEqual([{ labels: { version: expect.stringMatching(/^\d+\.\d+\.\d+/) }, value: 1 }]);
+    const version = expect.stringMatching(/^\d+\.\d+\.\d+/);
+    expect(values).toEqual([{ labels: { version, node: process.versions.node }, value: 1 }]);
   });
 });

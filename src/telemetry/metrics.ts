@@ -6,6 +6,17 @@ import { registerLostLinesMetric } from './log-output.js';
 
 const VERSION = readVersion();
 
+/** From a fast answer to one that has waited for the limits of the database. Seconds. */
+const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What is shown of a pool of connections; `pg.Pool` has it. */
+export interface PoolReading {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+  readonly options: { readonly max: number };
+}
+
 /**
  * The Prometheus metrics. All labels have a bounded number of values: routes, statuses and the contract's closed lists.
  * With several workers, `aggregator` says how their values are combined; the default is the sum.
@@ -18,7 +29,7 @@ export class Metrics {
     name: 'passkey_http_request_duration_seconds',
     help: 'Duration of requests by method, route and status code',
     labelNames: ['method', 'route', 'status_code'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    buckets: DURATIONS,
     registers: [this.registry],
   });
 
@@ -47,11 +58,85 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly tlsConnectionsLimit = new Gauge({
+    name: 'passkey_tls_connections_limit',
+    help: 'Connections of each state that the listener accepts',
+    labelNames: ['state'],
+    registers: [this.registry],
+  });
+
   readonly tlsConnectionsRefused = new Counter({
     name: 'passkey_tls_connections_refused_total',
     help: 'Connections that were closed because too many were open (listener-full) or in their handshake',
     labelNames: ['reason'],
     registers: [this.registry],
+  });
+
+  /** The pools of connections to the database, by name. */
+  readonly databasePools = new Map<string, PoolReading>();
+
+  readonly databaseConnections = new Gauge({
+    name: 'passkey_database_connections',
+    help: 'Connections to the database by pool; busy ones run a statement or a transaction',
+    labelNames: ['pool', 'state'],
+    registers: [this.registry],
+    collect: () => {
+      for (const [pool, { totalCount, idleCount }] of this.databasePools) {
+        this.databaseConnections.set({ pool, state: 'busy' }, totalCount - idleCount);
+        this.databaseConnections.set({ pool, state: 'idle' }, idleCount);
+      }
+    },
+  });
+
+  readonly databaseConnectionsLimit = new Gauge({
+    name: 'passkey_database_connections_limit',
+    help: 'Connections to the database that a pool may have',
+    labelNames: ['pool'],
+    registers: [this.registry],
+    collect: () => {
+      for (const [pool, { options }] of this.databasePools) this.databaseConnectionsLimit.set({ pool }, options.max);
+    },
+  });
+
+  readonly databaseWaiting = new Gauge({
+    name: 'passkey_database_waiting',
+    help: 'Statements and transactions that wait for a connection to the database, by pool',
+    labelNames: ['pool'],
+    registers: [this.registry],
+    collect: () => {
+      for (const [pool, { waitingCount }] of this.databasePools) this.databaseWaiting.set({ pool }, waitingCount);
+    },
+  });
+
+  readonly batchRows = new Histogram({
+    name: 'passkey_database_batch_rows',
+    help: 'Rows of concurrent requests that went in one statement, by statement',
+    labelNames: ['statement'],
+    buckets: [1, 2, 4, 8, 16, 32, 64],
+    registers: [this.registry],
+  });
+
+  readonly batchDuration = new Histogram({
+    name: 'passkey_database_batch_duration_seconds',
+    help: 'Duration of statements that requests share, from the wait for a connection to the result, by statement',
+    labelNames: ['statement'],
+    buckets: DURATIONS,
+    registers: [this.registry],
+  });
+
+  /** Checks readiness: which indicators are up. Never throws. */
+  checkIndicators: () => Promise<Readonly<Record<string, boolean>>> = () => Promise.resolve({});
+
+  readonly indicatorUp = new Gauge({
+    name: 'passkey_health_indicator_up',
+    help: '1 if the indicator of readiness is up, 0 if it is down',
+    labelNames: ['indicator'],
+    aggregator: 'min',
+    registers: [this.registry],
+    collect: async () => {
+      for (const [indicator, isUp] of Object.entries(await this.checkIndicators()))
+        this.indicatorUp.set({ indicator }, isUp ? 1 : 0);
+    },
   });
 
   readonly events = new Counter({
@@ -224,14 +309,14 @@ export class Metrics {
 
   readonly buildInfo = new Gauge({
     name: 'passkey_build_info',
-    help: 'Always 1, with the version of the service',
-    labelNames: ['version'],
+    help: 'Always 1, with the versions of the service and of Node.js',
+    labelNames: ['version', 'node'],
     aggregator: 'max',
     registers: [this.registry],
   });
 
   constructor() {
-    this.buildInfo.set({ version: VERSION }, 1);
+    this.buildInfo.set({ version: VERSION, node: process.versions.node }, 1);
     registerProcessMetrics(this.registry);
   }
 }

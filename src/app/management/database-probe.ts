@@ -9,8 +9,11 @@ import { shareOutcome } from './share-outcome.js';
 /** The pool of the probe, which has one connection. */
 export const PROBE_POOL = Symbol('PROBE_POOL');
 
-/** Milliseconds after which the probe answers without the database. */
-const PATIENCE_MS = 1_000;
+/**
+ * Milliseconds after which the probe answers without the database. Orchestrators wait a second for the whole answer, and
+ * read no reason in one that comes later.
+ */
+const PATIENCE_MS = 750;
 /** Milliseconds for which a finding is reused. */
 const SHARED_MS = 1_000;
 
@@ -46,7 +49,9 @@ export class DatabaseProbe implements OnApplicationShutdown {
 
   private async probeInTime(): Promise<DatabaseFindings> {
     const abort = new AbortController();
-    const late = sleep(PATIENCE_MS, failAll('the database does not answer within a second'), { signal: abort.signal });
+    const late = sleep(PATIENCE_MS, failAll('the database does not answer within 0.75 seconds'), {
+      signal: abort.signal,
+    });
     try {
       return await Promise.race([this.probe(), late]);
     } finally {

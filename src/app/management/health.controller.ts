@@ -27,6 +27,17 @@ export class HealthController {
     return this.health.check([]);
   }
 
+  /** Gives the answer of `ready` whether or not it is down. Never throws. */
+  async describeReadiness(): Promise<HealthCheckResult> {
+    return this.checkReadiness().catch(
+      (error: unknown) =>
+        (error as { getResponse?(): HealthCheckResult }).getResponse?.() ?? {
+          status: 'error',
+          details: { error: { status: 'down', message: String(error) } },
+        },
+    );
+  }
+
   /** Reports whether the service can do its work. Probes that come at the same time share one answer. */
   @Get('ready')
   @HealthCheck()

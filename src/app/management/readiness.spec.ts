@@ -198,13 +198,13 @@ describe('the readiness check crl', () => {
   });
 
   it.each([
-    [5, 'up', false],
-    [5.01, 'up', true],
-    [9.99, 'up', true],
-    [10, 'down', true],
-  ])('after %p hours of ten is %s, ageing: %p', (hour, status, ageing) => {
+    [5, { status: 'up', ageing: false }],
+    [5.01, { status: 'up', ageing: true }],
+    [9.99, { status: 'up', ageing: true }],
+    [10, { status: 'down', ageing: true, message: 'it has ended' }],
+  ])('after %p hours of ten is %p', (hour, detail) => {
     now = hours(hour);
-    expect(readiness.checkCrl()).toEqual({ crl: { status, until: hours(10).toISOString(), ageing } });
+    expect(readiness.checkCrl()).toEqual({ crl: { until: hours(10).toISOString(), ...detail } });
   });
 
   it('is down before a list begins, because the clock went back and OpenSSL refuses every caller', async () => {

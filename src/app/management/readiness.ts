@@ -14,6 +14,7 @@ import type { SealRegister } from '../../seals/seal-register.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
+import { addRunbookPages } from './runbook-pages.js';
 
 /** The state of the files about authenticators; undefined if none is configured. */
 export interface AuthenticatorFiles {
@@ -66,8 +67,9 @@ export class Readiness {
     private readonly indicators: HealthIndicatorService,
   ) {}
 
+  /** Each names the page of the runbook for what is wrong with it. */
   listIndicators(): HealthIndicatorFunction[] {
-    return [
+    const checks: (() => HealthIndicatorResult | Promise<HealthIndicatorResult>)[] = [
       () => this.checkDatabase(),
       () => this.checkCertificate(),
       () => this.checkCrl(),
@@ -81,6 +83,7 @@ export class Readiness {
       () => this.checkAttestationRoots(),
       () => this.checkReconciliation(),
     ];
+    return checks.map((check) => async () => addRunbookPages(await check()));
   }
 
   /** Probes the database: `database`, `migrations` and `audit`. */
@@ -217,7 +220,7 @@ export class Readiness {
         message: 'it has not begun: the clock went back',
       });
     }
-    return end > this.clock.now() ? check.up(told) : check.down(told);
+    return end > this.clock.now() ? check.up(told) : check.down({ ...told, message: 'it has ended' });
   }
 }
 

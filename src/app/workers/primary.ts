@@ -35,7 +35,7 @@ export async function startWorkers(config: Config): Promise<RunningWorkers> {
     beginLog(dataSource, names, systemClock.now()),
   );
   const pino = createLogger(config);
-  const metrics = new WorkersMetrics();
+  const metrics = new WorkersMetrics(config.workers);
   const pool = new WorkerPool({ ...config, databaseUrl: url }, pino, (worker) => {
     metrics.recordDeath(worker);
   });

@@ -54,19 +54,11 @@ function stopWithPrimary(stop: () => void): void {
 }
 
 async function answerQuestion({ app, management }: Serving, { id, about }: Question): Promise<void> {
-  const asked =
-    about === 'metrics' ? app.get(Metrics).registry.getMetricsAsJSON() : management.get(HealthController).ready();
-  sendReport({ kind: 'answer', id, answer: await asked.catch(extractResult) });
-}
-
-/** Takes the health result out of the error that terminus throws when an indicator is down. */
-function extractResult(error: unknown): unknown {
-  return (
-    (error as { getResponse?(): unknown }).getResponse?.() ?? {
-      status: 'error',
-      details: { error: { message: String(error) } },
-    }
-  );
+  const answer =
+    about === 'metrics'
+      ? await app.get(Metrics).registry.getMetricsAsJSON()
+      : await management.get(HealthController).describeReadiness();
+  sendReport({ kind: 'answer', id, answer });
 }
 
 /** Lets the primary report the failed start, so that it is reported once. */

@@ -17,7 +17,7 @@ let workers: [FakeWorker, FakeWorker];
 let metrics: WorkersMetrics;
 beforeEach(() => {
   workers = [new FakeWorker(), new FakeWorker()];
-  metrics = new WorkersMetrics();
+  metrics = new WorkersMetrics(2);
   for (const [index, { metrics: own }] of workers.entries()) {
     own.handshakesRefused.inc(index + 1);
     own.requests.observe({ method: 'GET', route: '/', status_code: 200 }, 0.003);
@@ -62,10 +62,12 @@ describe('the metrics of several workers', () => {
     expect(await read('passkey_workers_serving', 'passkey_worker_exits_total')).toEqual([2, 2]);
   });
 
-  it('include a worker that does not answer, with its last answer', async () => {
+  it('include a worker that does not answer, with its last answer, and say that it does not serve', async () => {
     await read();
     workers[1].hangs = true;
     workers[0].metrics.handshakesRefused.inc();
-    expect(await read('passkey_tls_handshakes_refused_total')).toEqual([4]);
+    expect(
+      await read('passkey_tls_handshakes_refused_total', 'passkey_workers_serving', 'passkey_workers_expected'),
+    ).toEqual([4, 1, 2]);
   });
 });

@@ -35,11 +35,17 @@ export class WorkersMetrics {
 
   private readonly serving = new Gauge({
     name: 'passkey_workers_serving',
-    help: 'Workers that serve',
+    help: 'Workers that serve and answer',
     registers: [this.own],
   });
 
-  constructor() {
+  /** @param expected the number of workers in the settings */
+  constructor(expected: number) {
+    new Gauge({
+      name: 'passkey_workers_expected',
+      help: 'Workers that the settings ask for',
+      registers: [this.own],
+    }).set(expected);
     registerProcessMetrics(this.own);
   }
 
@@ -53,13 +59,15 @@ export class WorkersMetrics {
   /** Gives the metrics in Prometheus' text format. A worker that does not answer counts with its latest answer. */
   async renderMetrics(workers: readonly CountingWorker[]): Promise<string> {
     const living = workers.filter(({ state }) => state === 'serving');
-    this.serving.set(living.length);
-    await Promise.all(
+    const answers = await Promise.all(
       living.map(async (worker) => {
         const answer = (await worker.ask('metrics', PATIENCE_MS)) as Snapshot | undefined;
-        if (answer && worker.state === 'serving') this.latest.set(worker, answer);
+        if (!answer || worker.state !== 'serving') return false;
+        this.latest.set(worker, answer);
+        return true;
       }),
     );
+    this.serving.set(answers.filter(Boolean).length);
     const own = (await this.own.getMetricsAsJSON()).filter(isProcessMetric);
     return AggregatorRegistry.aggregate([own, await this.departed, ...this.latest.values()]).metrics();
   }
