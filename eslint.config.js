@@ -9,13 +9,26 @@ const LIBRARY = {
 const EXCEPTIONS = { group: ['@nestjs/common'], importNamePattern: 'Exception$', message: 'Throw a Problem.' };
 
 export default tseslint.config(
-  { ignores: ['dist', 'reports', '.stryker-tmp', 'coverage', '.data', 'clients/typescript/contract.ts', 'tools/openapi'] },
+  {
+    ignores: [
+      '**/dist',
+      'reports',
+      '.stryker-tmp',
+      'coverage',
+      '.data',
+      'clients/typescript/src/contract.ts',
+      'tools/openapi',
+    ],
+  },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
-      parserOptions: { project: ['tsconfig.json', 'tsconfig.strip.json'], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['tsconfig.json', 'tsconfig.strip.json', 'test/client/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       '@typescript-eslint/no-extraneous-class': 'off',

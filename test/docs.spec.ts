@@ -18,6 +18,7 @@ const PAGES = [
   'bench/README.md',
   'deploy/monitoring/README.md',
   'clients/typescript/README.md',
+  'clients/typescript/CHANGELOG.md',
   'deploy/helm/passkey-manager/README.md',
   'findings/README.md',
   ...listPages('docs/adr'),

@@ -80,7 +80,7 @@ describe('GET /v1/users/{userId}/signals', () => {
 
 describe('the erasure of a user', () => {
   it('leaves a signal by which the browser of a caller that asked before removes every passkey of the user', async () => {
-    const client = join(import.meta.dirname, '../clients/typescript/client.ts');
+    const client = join(import.meta.dirname, '../clients/typescript/src/client.ts');
     const { makeErasureSignals: signalsAfterErasure } = (await import(client)) as {
       makeErasureSignals: (before: Signals) => Signals;
     };

@@ -1,4 +1,4 @@
-import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
+import type { PasskeyManager, Schemas } from '@passkey-manager/client';
 import type { Accounts } from './accounts.ts';
 import type { Routes } from './http.ts';
 import type { PasskeyNames } from './passkey-names.ts';

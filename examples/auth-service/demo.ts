@@ -50,7 +50,7 @@ async function allowOrigin(url: string): Promise<void> {
     if (relyingParty.origins.includes(origin)) return;
     await operator.putRelyingParty(rpId, { ...relyingParty, origins: [...relyingParty.origins, origin] });
   } finally {
-    await operator.close();
+    operator.close();
   }
 }
 

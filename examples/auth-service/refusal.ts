@@ -1,4 +1,4 @@
-import { PasskeyProblem } from '../../clients/typescript/client.ts';
+import { PasskeyProblem, PasskeyTransportError } from '@passkey-manager/client';
 
 /** A refused request, as the page receives it. The page decides by `code`. */
 export class Refusal extends Error {
@@ -24,9 +24,8 @@ export function toRefusal(error: unknown): Refusal {
     console.error(`Passkey Manager refused the request: ${error.message} (${requestId ?? 'no request id'})`);
     return new Refusal(502, 'passkeys-refused', { requestId });
   }
-  if (error instanceof DOMException && error.name === 'TimeoutError') return new Refusal(503, 'passkeys-unreachable');
-  if (error instanceof TypeError && error.message === 'fetch failed') {
-    console.error(`Passkey Manager cannot be reached: ${String(error.cause)}`);
+  if (error instanceof PasskeyTransportError) {
+    console.error(`Passkey Manager cannot be reached: ${error.message}`);
     return new Refusal(503, 'passkeys-unreachable');
   }
   console.error(error);

@@ -63,8 +63,10 @@ server.listen(port, '127.0.0.1', () => {
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => {
-    server.close(() => void Promise.all([passkeys.close(), auditor.close()]));
+    server.close(() => {
+      passkeys.close();
+      auditor.close();
+    });
     server.closeIdleConnections();
   });
 }
-process.on('SIGHUP', () => void Promise.all([passkeys.reload(), auditor.reload()]));

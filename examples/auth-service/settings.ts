@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { PasskeyManager } from '../../clients/typescript/client.ts';
+import { PasskeyManager } from '@passkey-manager/client';
 
 export const dataDir = resolve(process.env['PASSKEY_DATA_DIR'] ?? '.data');
 

@@ -1,4 +1,4 @@
-import type { PasskeyManager, Schemas } from '../../clients/typescript/client.ts';
+import type { PasskeyManager, Schemas } from '@passkey-manager/client';
 import type { Account, Accounts } from './accounts.ts';
 import { type Exchange, type Routes, readText } from './http.ts';
 import type { PasswordAttempts } from './password-attempts.ts';

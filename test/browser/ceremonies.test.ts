@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, get, refusal, Site } from './site.ts';
 import type { Page } from 'playwright-core';
-import { PasskeyProblem, type Schemas } from '../../clients/typescript/client.ts';
+import { PasskeyProblem, type Schemas } from '@passkey-manager/client';
 
 const ALGORITHMS: [name: string, cose: Schemas['Algorithms'][number]][] = [
   ['ML-DSA-44', -48],

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { X509CertificateGenerator } from '@peculiar/x509';
 import pg from 'pg';
 import { chromium, type Browser, type CDPSession, type Frame, type Page } from 'playwright-core';
-import { PasskeyManager, type PasskeyProblem, type Schemas } from '../../clients/typescript/client.ts';
+import { PasskeyManager, type PasskeyProblem, type Schemas } from '@passkey-manager/client';
 import { launchPasskeyManager, type PasskeyManagerProcess } from '../../examples/auth-service/launch.ts';
 import { CHROMIUM_ARGUMENTS, CHROMIUM_PATH, type StoredPasskey } from './stage.ts';
 
@@ -66,7 +66,10 @@ export class Site {
         const file = (end: string) => join(dataDir, 'pki', `${name}.${end}`);
         const files = { certFile: file('crt'), keyFile: file('key'), caFile: join(dataDir, 'pki', 'ca.crt') };
         const client = new PasskeyManager({ url: service.url, ...files });
-        ends.push(() => client.close());
+        ends.push(() => {
+          client.close();
+          return Promise.resolve();
+        });
         return client;
       };
       return new Site({ ends, dataDir, service, pages, page, session, clientOf });

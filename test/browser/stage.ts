@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type CDPSession, type Page } from 'playwright-core';
-import { PasskeyManager } from '../../clients/typescript/client.ts';
+import { PasskeyManager } from '@passkey-manager/client';
 import {
   launchAuthService,
   launchPasskeyManager,
@@ -185,7 +185,7 @@ async function allowOrigin(origin: string, url: string, dataDir: string): Promis
   try {
     await operator.putRelyingParty('localhost', { name: 'Browser test', origins: [origin] });
   } finally {
-    await operator.close();
+    operator.close();
   }
 }
 

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { PasskeyManager } from '../../clients/typescript/client.ts';
+import type { PasskeyManager } from '@passkey-manager/client';
 import { type Account, Accounts } from '../../examples/auth-service/accounts.ts';
 import { PasskeyNames } from '../../examples/auth-service/passkey-names.ts';
 import { createPasskeyRoutes } from '../../examples/auth-service/passkeys.ts';

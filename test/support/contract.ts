@@ -12,6 +12,12 @@ interface Reference {
   $ref?: string;
 }
 
+interface Parameter extends Reference {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+}
+
 interface MediaTypes {
   content?: Record<string, { schema?: unknown }>;
 }
@@ -72,6 +78,24 @@ export class Contract {
       const faults = this.ajv.errorsText(validate.errors, { dataVar: 'body' });
       throw new Error(`${name}: ${faults}\n${JSON.stringify(answer.body, null, 2)}`);
     }
+  }
+
+  /** Lists what the contract does not allow in a request of this operation. */
+  faultsOfRequest({ path, method, document }: Operation, query: URLSearchParams, body: unknown): string[] {
+    const listed = [this.document.paths[path], document].flatMap(
+      (holder) => (holder?.['parameters'] ?? []) as Parameter[],
+    );
+    const known = listed
+      .map((it) => this.resolve(it as unknown as Reference) as unknown as Parameter)
+      .filter((it) => it.in === 'query');
+    const unknown = [...query.keys()].filter((name) => !known.some((it) => it.name === name));
+    const missing = known.filter((it) => it.required === true && !query.has(it.name)).map(({ name }) => name);
+    const faults = [...unknown.map((name) => `unknown: ${name}`), ...missing.map((name) => `missing: ${name}`)];
+    const { requestBody } = document as { requestBody?: Reference };
+    if (!requestBody) return body === undefined ? faults : [...faults, 'a body'];
+    const place = requestBody.$ref ?? pointer('paths', path, method.toLowerCase(), 'requestBody');
+    const validate = this.ajv.compile({ $ref: `openapi${place}/content/application~1json/schema` });
+    return validate(body) ? faults : [...faults, this.ajv.errorsText(validate.errors, { dataVar: 'body' })];
   }
 
   /** Lists every `example` that the `schema` beside it refuses. */

@@ -62,7 +62,11 @@ export interface paths {
          */
         get: operations["listCredentials"];
         put?: never;
-        /** Verify the answer to a registration challenge and register the passkey */
+        /**
+         * Verify the answer to a registration challenge and register the passkey
+         * @description A 201 means that the passkey is registered, for the user of the challenge. Every other outcome is a problem. The
+         *     user can sign in with the passkey at once.
+         */
         post: operations["registerCredential"];
         delete?: never;
         options?: never;
@@ -101,14 +105,20 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Get a credential */
+        /**
+         * Get a credential
+         * @description Returns the credential in any status. The `id` in the path is not the WebAuthn credential id.
+         */
         get: operations["getCredential"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Rename a credential */
+        /**
+         * Rename a credential
+         * @description Changes the name that the user knows the passkey by, and nothing else. A revoked one keeps its name.
+         */
         patch: operations["renameCredential"];
         trace?: never;
     };
@@ -147,7 +157,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Reinstate a suspended credential */
+        /**
+         * Reinstate a suspended credential
+         * @description The user can sign in with the passkey again. Only a suspended credential can be reinstated.
+         */
         post: operations["reinstateCredential"];
         delete?: never;
         options?: never;
@@ -245,7 +258,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List relying parties */
+        /**
+         * List relying parties
+         * @description Returns each with its current settings, in one answer.
+         */
         get: operations["listRelyingParties"];
         put?: never;
         post?: never;
@@ -264,7 +280,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Get a relying party */
+        /**
+         * Get a relying party
+         * @description Returns the current settings. A caller may change them and send them back by `PUT`.
+         */
         get: operations["getRelyingParty"];
         /**
          * Create or replace a relying party
@@ -296,7 +315,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Get the document to serve at /.well-known/webauthn */
+        /**
+         * Get the document to serve at /.well-known/webauthn
+         * @description Returns the related origins of WebAuthn Level 3 §5.11. Serve them on the host that is the RP ID, and browsers let the pages of these origins use its passkeys. The RP ID's own origins need no listing, so the document lacks them.
+         */
         get: operations["getRelatedOrigins"];
         put?: never;
         post?: never;
@@ -427,7 +449,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Get an audit event */
+        /**
+         * Get an audit event
+         * @description Returns the event as the list does. The service records the read.
+         */
         get: operations["getAuditEvent"];
         put?: never;
         post?: never;
@@ -487,7 +512,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the keys that verify checkpoints */
+        /**
+         * Get the keys that verify checkpoints
+         * @description Returns the keys that sign checkpoints now. Former keys are not among them, so keep those that you have: they verify what was signed before.
+         */
         get: operations["getAuditKeys"];
         put?: never;
         post?: never;
@@ -544,7 +572,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get this document */
+        /**
+         * Get this document
+         * @description Returns the contract of the running version. Every identity in the access policy can read it.
+         */
         get: operations["getOpenApiDocument"];
         put?: never;
         post?: never;
@@ -2337,7 +2368,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "origins": [
-                     *         "https://login.example.com",
+                     *         "https://www.example.de",
                      *         "https://example.co.uk"
                      *       ]
                      *     }

@@ -1,0 +1,207 @@
+import type { Readable } from 'node:stream';
+import type { components, operations } from './contract.ts';
+import { type Call, Transport, type TransportOptions } from './transport.ts';
+import type {
+  AuthenticationChallenge,
+  AuthenticationRequest,
+  RegistrationChallenge,
+  RegistrationRequest,
+} from './webauthn.ts';
+
+export { PasskeyProblem, type ProblemSlug } from './problem.ts';
+export { PasskeyTransportError, type TransportFault } from './transport-error.ts';
+export type * from './webauthn.ts';
+export type PasskeyManagerOptions = TransportOptions;
+export type Schemas = components['schemas'];
+type Query<Name extends keyof operations> = NonNullable<operations[Name]['parameters']['query']>;
+
+export interface CallOptions {
+  /** Ends the call, which then throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Has one method for each operation of the contract. Each throws a PasskeyProblem for a reply that is not a success, and
+ * a PasskeyTransportError when there is no reply.
+ */
+export class PasskeyManager {
+  readonly #transport: Transport;
+
+  /** @throws Error when `url` is wrong, or a file cannot be used */
+  constructor(options: PasskeyManagerOptions) {
+    this.#transport = new Transport(options);
+  }
+
+  issueRegistrationChallenge(
+    body: Schemas['RegistrationChallengeRequest'],
+    options?: CallOptions,
+  ): Promise<RegistrationChallenge> {
+    return this.#call({ method: 'POST', path: '/v1/challenges/registration', body }, options);
+  }
+
+  registerCredential(body: RegistrationRequest, options?: CallOptions): Promise<Schemas['Credential']> {
+    return this.#call({ method: 'POST', path: '/v1/credentials', body, repetition: 'when-unchanged' }, options);
+  }
+
+  issueAuthenticationChallenge(
+    body: Schemas['AuthenticationChallengeRequest'],
+    options?: CallOptions,
+  ): Promise<AuthenticationChallenge> {
+    return this.#call({ method: 'POST', path: '/v1/challenges/authentication', body }, options);
+  }
+
+  verifyAuthentication(body: AuthenticationRequest, options?: CallOptions): Promise<Schemas['Verification']> {
+    return this.#call({ method: 'POST', path: '/v1/credentials/verify', body, repetition: 'when-unchanged' }, options);
+  }
+
+  listCredentials(query: Query<'listCredentials'> = {}, options?: CallOptions): Promise<Schemas['CredentialPage']> {
+    return this.#call({ method: 'GET', path: '/v1/credentials', query }, options);
+  }
+
+  getCredential(id: string, options?: CallOptions): Promise<Schemas['Credential']> {
+    return this.#call({ method: 'GET', path: path`/v1/credentials/${id}` }, options);
+  }
+
+  renameCredential(id: string, name: string, options?: CallOptions): Promise<Schemas['Credential']> {
+    return this.#call({ method: 'PATCH', path: path`/v1/credentials/${id}`, body: { name } }, options);
+  }
+
+  suspendCredential(id: string, reason: string, options?: CallOptions): Promise<Schemas['Credential']> {
+    return this.#change(path`/v1/credentials/${id}/suspend`, { reason }, options);
+  }
+
+  reinstateCredential(id: string, reason: string, options?: CallOptions): Promise<Schemas['Credential']> {
+    return this.#change(path`/v1/credentials/${id}/reinstate`, { reason }, options);
+  }
+
+  revokeCredential(id: string, reason: string, options?: CallOptions): Promise<Schemas['Credential']> {
+    return this.#change(path`/v1/credentials/${id}/revoke`, { reason }, options);
+  }
+
+  getUserSignals(userId: string, rpId: string, options?: CallOptions): Promise<Schemas['UserSignals']> {
+    return this.#call({ method: 'GET', path: path`/v1/users/${userId}/signals`, query: { rpId } }, options);
+  }
+
+  /**
+   * Get the signals for makeErasureSignals() before you call this. An approval in the reply means that nothing is erased
+   * until somebody else approves it.
+   */
+  eraseUser(userId: string, rpId: string, options?: CallOptions): Promise<Schemas['Approval'] | undefined> {
+    return this.#call({ method: 'DELETE', path: path`/v1/users/${userId}`, query: { rpId } }, options);
+  }
+
+  /** An approval in the reply means that nothing is stored until somebody else approves it. */
+  putRelyingParty(
+    rpId: string,
+    body: Schemas['RelyingPartySettings'],
+    options?: CallOptions,
+  ): Promise<Schemas['RelyingParty'] | Schemas['Approval']> {
+    return this.#call({ method: 'PUT', path: path`/v1/relying-parties/${rpId}`, body }, options);
+  }
+
+  /** Returns what `putRelyingParty` would store, and the passkeys that could no longer sign in. It stores nothing. */
+  dryRunRelyingParty(
+    rpId: string,
+    body: Schemas['RelyingPartySettings'],
+    options?: CallOptions,
+  ): Promise<Schemas['RelyingPartyDryRun']> {
+    const query = { dryRun: true };
+    return this.#call({ method: 'PUT', path: path`/v1/relying-parties/${rpId}`, query, body }, options);
+  }
+
+  listRelyingParties(options?: CallOptions): Promise<Schemas['RelyingPartyList']> {
+    return this.#call({ method: 'GET', path: '/v1/relying-parties' }, options);
+  }
+
+  getRelyingParty(rpId: string, options?: CallOptions): Promise<Schemas['RelyingParty']> {
+    return this.#call({ method: 'GET', path: path`/v1/relying-parties/${rpId}` }, options);
+  }
+
+  getRelatedOrigins(rpId: string, options?: CallOptions): Promise<Schemas['RelatedOrigins']> {
+    return this.#call({ method: 'GET', path: path`/v1/relying-parties/${rpId}/related-origins` }, options);
+  }
+
+  listApprovals(query: Query<'listApprovals'> = {}, options?: CallOptions): Promise<Schemas['ApprovalPage']> {
+    return this.#call({ method: 'GET', path: '/v1/approvals', query }, options);
+  }
+
+  getApproval(id: string, options?: CallOptions): Promise<Schemas['Approval']> {
+    return this.#call({ method: 'GET', path: path`/v1/approvals/${id}` }, options);
+  }
+
+  approveRequest(id: string, reason: string, options?: CallOptions): Promise<Schemas['Approval']> {
+    return this.#change(path`/v1/approvals/${id}/approve`, { reason }, options);
+  }
+
+  refuseRequest(id: string, reason: string, options?: CallOptions): Promise<Schemas['Approval']> {
+    return this.#change(path`/v1/approvals/${id}/refuse`, { reason }, options);
+  }
+
+  listAuditEvents(query: Query<'listAuditEvents'> = {}, options?: CallOptions): Promise<Schemas['AuditEventPage']> {
+    return this.#call({ method: 'GET', path: '/v1/audit/events', query }, options);
+  }
+
+  getAuditEvent(id: string, options?: CallOptions): Promise<Schemas['AuditEvent']> {
+    return this.#call({ method: 'GET', path: path`/v1/audit/events/${id}` }, options);
+  }
+
+  proveAuditEvent(id: string, options?: CallOptions): Promise<Schemas['InclusionProof']> {
+    return this.#call({ method: 'GET', path: path`/v1/audit/events/${id}/proof` }, options);
+  }
+
+  proveAuditConsistency(
+    query: Query<'proveAuditConsistency'>,
+    options?: CallOptions,
+  ): Promise<Schemas['ConsistencyProof']> {
+    return this.#call({ method: 'GET', path: '/v1/audit/consistency', query }, options);
+  }
+
+  /** Returns a signed note. */
+  getAuditCheckpoint(options?: CallOptions): Promise<string> {
+    return this.#call({ method: 'GET', path: '/v1/audit/checkpoint', format: 'text' }, options);
+  }
+
+  /** Returns verifier keys, one a line. */
+  getAuditKeys(options?: CallOptions): Promise<string> {
+    return this.#call({ method: 'GET', path: '/v1/audit/key', format: 'text' }, options);
+  }
+
+  /** Returns NDJSON. It is whole only if its last line is a proof; `npm run audit:verify` of the service verifies it. */
+  exportAuditLog(query: Query<'exportAuditLog'> = {}, options?: CallOptions): Promise<Readable> {
+    return this.#call({ method: 'GET', path: '/v1/audit/export', query, format: 'stream' }, options);
+  }
+
+  getOpenApiDocument(options?: CallOptions): Promise<Schemas['OpenApiDocument']> {
+    return this.#call({ method: 'GET', path: '/openapi.json' }, options);
+  }
+
+  /** Closes the idle connections. Running requests finish. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  #change<Reply>(path: string, body: object, options?: CallOptions): Promise<Reply> {
+    return this.#call({ method: 'POST', path, body, repetition: 'when-not-begun' }, options);
+  }
+
+  async #call<Reply>(call: Call, options?: CallOptions): Promise<Reply> {
+    return (await this.#transport.call({ ...call, signal: options?.signal })) as Reply;
+  }
+}
+
+/**
+ * Makes the signal that removes every passkey of an erased user from the browser. Pass it to
+ * `PublicKeyCredential.signalAllAcceptedCredentials()` after eraseUser() has succeeded.
+ *
+ * @param signals the result of getUserSignals() before the erasure, which deletes the user handle that the browser
+ * knows
+ */
+export function makeErasureSignals({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
+  return { allAcceptedCredentials: { ...allAcceptedCredentials, allAcceptedCredentialIds: [] } };
+}
+
+function path(parts: TemplateStringsArray, ...values: string[]): string {
+  // The URL class removes these two segments, even percent-encoded ones, and the request would go to another path.
+  if (values.includes('.') || values.includes('..')) throw new TypeError('a path cannot contain the ids "." and ".."');
+  return String.raw({ raw: parts }, ...values.map(encodeURIComponent));
+}

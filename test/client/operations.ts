@@ -1,0 +1,111 @@
+import type { PasskeyManager } from '@passkey-manager/client';
+
+const ID = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
+const RESPONSE = { id: 'AA', rawId: 'AA', type: 'public-key', clientExtensionResults: {} };
+const REGISTRATION = { ...RESPONSE, response: { clientDataJSON: 'AA', attestationObject: 'AA' } };
+const AUTHENTICATION = { ...RESPONSE, response: { clientDataJSON: 'AA', authenticatorData: 'AA', signature: 'AA' } };
+const PARTY = { name: 'Example', origins: ['https://login.example.com'] };
+
+export interface Operation {
+  /** Calls the operation of the contract, with a value in each place. */
+  readonly call: (client: PasskeyManager, options?: { signal: AbortSignal }) => Promise<unknown>;
+  /** The failures after which the client sends the request again. */
+  readonly repeatedAfter: readonly Failure[];
+}
+
+/**
+ * `busy`: the service says that the caller sends too much. `unavailable`: the service says that it changed nothing.
+ * `no-answer`: the connection ended after the request.
+ */
+export type Failure = 'busy' | 'unavailable' | 'no-answer';
+
+const ALWAYS: readonly Failure[] = ['busy', 'unavailable', 'no-answer'];
+const ANSWER: readonly Failure[] = ['busy', 'unavailable'];
+const CHANGE: readonly Failure[] = ['busy'];
+
+/** Every operation of the contract, by its `operationId`. */
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  issueRegistrationChallenge: {
+    call: (client, options) =>
+      client.issueRegistrationChallenge(
+        { rpId: 'login.example.com', user: { id: 'u-1', name: 'ada', displayName: 'Ada' } },
+        options,
+      ),
+    repeatedAfter: ALWAYS,
+  },
+  registerCredential: {
+    call: (client, options) => client.registerCredential({ challengeId: 'AA', response: REGISTRATION }, options),
+    repeatedAfter: ANSWER,
+  },
+  issueAuthenticationChallenge: {
+    call: (client, options) => client.issueAuthenticationChallenge({ rpId: 'login.example.com' }, options),
+    repeatedAfter: ALWAYS,
+  },
+  verifyAuthentication: {
+    call: (client, options) => client.verifyAuthentication({ challengeId: 'AA', response: AUTHENTICATION }, options),
+    repeatedAfter: ANSWER,
+  },
+  listCredentials: {
+    call: (client, options) => client.listCredentials({ rpId: 'login.example.com', limit: 7 }, options),
+    repeatedAfter: ALWAYS,
+  },
+  getCredential: { call: (client, options) => client.getCredential(ID, options), repeatedAfter: ALWAYS },
+  renameCredential: {
+    call: (client, options) => client.renameCredential(ID, 'Blue key', options),
+    repeatedAfter: ALWAYS,
+  },
+  suspendCredential: {
+    call: (client, options) => client.suspendCredential(ID, 'lost', options),
+    repeatedAfter: CHANGE,
+  },
+  reinstateCredential: {
+    call: (client, options) => client.reinstateCredential(ID, 'found', options),
+    repeatedAfter: CHANGE,
+  },
+  revokeCredential: {
+    call: (client, options) => client.revokeCredential(ID, 'stolen', options),
+    repeatedAfter: CHANGE,
+  },
+  getUserSignals: {
+    call: (client, options) => client.getUserSignals('u/1 ?', 'login.example.com', options),
+    repeatedAfter: ALWAYS,
+  },
+  eraseUser: {
+    call: (client, options) => client.eraseUser('u/1 ?', 'login.example.com', options),
+    repeatedAfter: ALWAYS,
+  },
+  putRelyingParty: {
+    call: (client, options) => client.putRelyingParty('login.example.com', PARTY, options),
+    repeatedAfter: ALWAYS,
+  },
+  listRelyingParties: { call: (client, options) => client.listRelyingParties(options), repeatedAfter: ALWAYS },
+  getRelyingParty: {
+    call: (client, options) => client.getRelyingParty('login.example.com', options),
+    repeatedAfter: ALWAYS,
+  },
+  getRelatedOrigins: {
+    call: (client, options) => client.getRelatedOrigins('login.example.com', options),
+    repeatedAfter: ALWAYS,
+  },
+  listApprovals: {
+    call: (client, options) => client.listApprovals({ status: 'pending' }, options),
+    repeatedAfter: ALWAYS,
+  },
+  getApproval: { call: (client, options) => client.getApproval(ID, options), repeatedAfter: ALWAYS },
+  approveRequest: { call: (client, options) => client.approveRequest(ID, 'change 7', options), repeatedAfter: CHANGE },
+  refuseRequest: { call: (client, options) => client.refuseRequest(ID, 'change 7', options), repeatedAfter: CHANGE },
+  listAuditEvents: {
+    call: (client, options) => client.listAuditEvents({ outcome: 'failure' }, options),
+    repeatedAfter: ALWAYS,
+  },
+  getAuditEvent: { call: (client, options) => client.getAuditEvent(ID, options), repeatedAfter: ALWAYS },
+  proveAuditEvent: { call: (client, options) => client.proveAuditEvent(ID, options), repeatedAfter: ALWAYS },
+  getAuditCheckpoint: { call: (client, options) => client.getAuditCheckpoint(options), repeatedAfter: ALWAYS },
+  getAuditKeys: { call: (client, options) => client.getAuditKeys(options), repeatedAfter: ALWAYS },
+  proveAuditConsistency: {
+    call: (client, options) => client.proveAuditConsistency({ from: '1', to: '2' }, options),
+    repeatedAfter: ALWAYS,
+  },
+  exportAuditLog: { call: (client, options) => client.exportAuditLog({ from: '0' }, options), repeatedAfter: ALWAYS },
+  getOpenApiDocument: { call: (client, options) => client.getOpenApiDocument(options), repeatedAfter: ALWAYS },
+};
