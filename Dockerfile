@@ -13,7 +13,9 @@ COPY nest-cli.json tsconfig.json tsconfig.build.json ormconfig.ts ./
 COPY commands ./commands
 COPY dev ./dev
 COPY src ./src
-RUN npm run build && mv dist/dev /build/dev-built
+COPY tools/build.ts ./tools/
+# dist is a link to the build.
+RUN npm run build && mv "$(realpath dist)" /build/built && mv built/dev /build/dev-built
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /build
@@ -34,7 +36,7 @@ LABEL org.opencontainers.image.title="Passkey Manager" \
 RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/passkey-manager
 WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
-COPY --from=build /build/dist ./dist
+COPY --from=build /build/built ./dist
 COPY package.json LICENSE ./
 # For `node dist/commands/migrate.js --grants`.
 COPY deploy/postgres/*.sql ./deploy/postgres/

@@ -12,6 +12,7 @@ export default tseslint.config(
   {
     ignores: [
       '**/dist',
+      'builds',
       'reports',
       '.stryker-tmp',
       'coverage',

@@ -38,10 +38,18 @@ export class ServiceProcess {
     this.ended = once(child, 'exit').then(([code]) => code as number | null);
   }
 
-  /** @param databaseUrl if it is empty, the service uses the embedded database in `dataDir` */
-  static async start(dataDir: string, databaseUrl = '', env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
+  /**
+   * @param databaseUrl if it is empty, the service uses the embedded database in `dataDir`
+   * @param project whose `dist` is started
+   */
+  static async start(
+    dataDir: string,
+    databaseUrl = '',
+    env: NodeJS.ProcessEnv = {},
+    project = root,
+  ): Promise<ServiceProcess> {
     const child = spawn(process.execPath, ['dist/src/main.js'], {
-      cwd: root,
+      cwd: project,
       env: {
         PATH: process.env['PATH'],
         PASSKEY_DATA_DIR: dataDir,

@@ -1,4 +1,6 @@
 import cluster from 'node:cluster';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config, WorkerEnd } from '../../config/config.js';
 import { WorkerError, WorkerProcess } from './worker-process.js';
@@ -8,6 +10,9 @@ const STEADY_MS = 10_000;
 /** The pause before the second replacement in a row, which doubles with each further one: milliseconds. */
 const BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
+
+/** In the folder that this process began in: a build since then has given `dist` to another folder. */
+const PROGRAM = fileURLToPath(new URL(`../../main${extname(import.meta.url)}`, import.meta.url));
 
 /** A number that must always have a worker. */
 interface Place {
@@ -37,7 +42,7 @@ export class WorkerPool {
   ) {
     cluster.schedulingPolicy = cluster.SCHED_RR;
     // Metrics have values that JSON cannot express.
-    cluster.setupPrimary({ serialization: 'advanced' });
+    cluster.setupPrimary({ exec: PROGRAM, serialization: 'advanced' });
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => undefined);
     [this.failure, this.fail] = [promise, reject];
