@@ -28,9 +28,11 @@ services:
  * Creates the files that a development start needs and does not find in `dataDir`: a certificate authority with its
  * CRL, a server certificate, four client identities, the access policy and the keys. It keeps existing files, but
  * renews certificates and the CRL in their last 30 days.
+ *
+ * @param onStep hears of a step that takes a while
  */
-export async function prepareDevelopment(dataDir: string): Promise<void> {
-  await preparePki(join(dataDir, 'pki'));
+export async function prepareDevelopment(dataDir: string, onStep: (step: string) => void = () => {}): Promise<void> {
+  await preparePki(join(dataDir, 'pki'), onStep);
   writeIfAbsent(join(dataDir, 'access-policy.yaml'), () => ACCESS_POLICY, 0o644);
   writeIfAbsent(
     join(dataDir, 'binding.key'),
@@ -60,10 +62,11 @@ export function copyServiceFiles(from: string, to: string): void {
  * Removes a certificate before it replaces the key, and writes the new certificate last. So if a start is killed
  * half-way, the certificate is missing and the next start makes the pair again.
  */
-async function preparePki(directory: string): Promise<void> {
+async function preparePki(directory: string, onStep: (step: string) => void): Promise<void> {
   const path = (name: string): string => join(directory, name);
   const renew =
     !existsSync(path('ca.crt')) || !existsSync(path('ca.key')) || isExpiringSoon(readFileSync(path('ca.crt')));
+  if (renew) onStep(`Making certificates and keys in ${directory}`);
   const ca = renew
     ? await DevelopmentCa.create()
     : await DevelopmentCa.load(readFileSync(path('ca.crt'), 'utf8'), readFileSync(path('ca.key'), 'utf8'));

@@ -3,10 +3,12 @@ import { join, relative } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { AccessPolicyError } from './access/access-policy.js';
 import { prepareDevelopment } from './app/development-files.js';
-import { startService, STOP_SIGNALS } from './app/start-service.js';
+import { startService } from './app/start-service.js';
+import { onStop } from './app/stop-causes.js';
 import { type Config, ConfigError, readConfig } from './config/config.js';
 import { DEVELOPMENT_RELYING_PARTY, DEVELOPMENT_TRUST_DOMAIN } from './config/development.js';
 import { surviveStreamErrors } from './telemetry/log-output.js';
+import { createLogger } from './telemetry/pino-logger.js';
 import { startWorkers } from './app/workers/primary.js';
 import { runWorker } from './app/workers/worker.js';
 import { WorkerError } from './app/workers/worker-process.js';
@@ -56,16 +58,17 @@ async function main(): Promise<void> {
   if (!config.production) await prepareDevelopment(config.dataDir);
   const starting: Promise<Running> = config.workers === 1 ? startService(config) : startWorkers(config);
   let stopping: Promise<void> | undefined;
-  for (const signal of STOP_SIGNALS) {
-    process.on(signal, () => {
-      stopping ??= starting.then((service) => service.stop()).then(() => process.exit(0), fail);
-    });
-  }
+  onStop(() => {
+    stopping ??= starting.then((service) => service.stop()).then(() => process.exit(0), fail);
+  });
   const service = await starting;
   service.failure?.catch((error: unknown) => {
     stopping ??= service.stop().then(() => fail(error), fail);
   });
-  if (!stopping) announce(service, config);
+  if (stopping) return;
+  announce(service, config);
+  const logger = createLogger(config);
+  for (const sentence of config.unknownSettings) logger.warn(sentence);
 }
 
 function fail(error: unknown): never {

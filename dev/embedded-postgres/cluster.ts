@@ -28,8 +28,12 @@ export interface Cluster {
   readonly password: string;
 }
 
-/** Opens the cluster in `directory`, or makes it. */
-export async function openCluster(directory: string, durable: boolean): Promise<Cluster> {
+/** Opens the cluster in `directory`, or makes it. @param onStep hears when it makes one */
+export async function openCluster(
+  directory: string,
+  durable: boolean,
+  onStep?: (step: string) => void,
+): Promise<Cluster> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await removeUnfinished(directory);
   const home = join(directory, 'postgres');
@@ -38,6 +42,7 @@ export async function openCluster(directory: string, durable: boolean): Promise<
   const binaries = await findBinaries(account, shelf);
   if (!(await stat(home).catch(() => undefined))) {
     requireNamedUser();
+    onStep?.(`Making a database in ${home}`);
     await initialise(directory, { home, account, binaries, durable, password: randomBytes(32).toString('base64url') });
   }
   try {

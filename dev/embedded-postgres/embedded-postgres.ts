@@ -11,8 +11,8 @@
  *  5. The service uses one role and the migrations another, as in production (database-roles.ts).
  *
  * If the server dies while its service lives, the service starts it again on the same port (server-guard.ts). If the
- * process ends without stop(), it tells the server to end, too. After `kill -9` the server runs until the next start
- * takes it over.
+ * process ends without stop(), it tells the server to end, too; after `kill -9` a shell that waits for that does. A server
+ * that is left behind after all runs until the next start takes it over.
  */
 import { resolve } from 'node:path';
 import { openCluster } from './cluster.js';
@@ -40,11 +40,13 @@ export interface EmbeddedPostgresOptions {
   readonly durable?: boolean;
   /** Name of the database. It is created if it is absent. */
   readonly database?: string;
+  /** Hears of a step that takes a while. */
+  readonly onStep?: (step: string) => void;
 }
 
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { directory, durable = true, database = 'passkey_manager' } = options;
-  const cluster = await openCluster(resolve(directory), durable);
+  const { directory, durable = true, database = 'passkey_manager', onStep } = options;
+  const cluster = await openCluster(resolve(directory), durable, onStep);
   const server = await takeServer(cluster);
   try {
     const urls = await prepareDatabase(cluster, server, database);

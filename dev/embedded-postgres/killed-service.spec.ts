@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { until } from '../../test/support/until.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
@@ -67,11 +68,48 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+/** Kills the shell that would end the server after the service: the child that has the server's pid file as an argument. */
+async function killWatchman({ pid }: ChildProcess): Promise<void> {
+  const { stdout } = await promisify(execFile)('pgrep', ['-P', String(pid), '-f', getPostmasterPath()]);
+  process.kill(Number(stdout), 'SIGKILL');
+}
+
+const isServerGone = (): Promise<boolean> =>
+  stat(getPostmasterPath()).then(
+    () => false,
+    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
+  );
+
 describe('after kill -9 of the service', () => {
-  it('the next start takes over the server that was left behind, and ends it', async () => {
+  it('its server ends, and the next start has everything that was acknowledged', async () => {
     const service = launch();
     const client = await openSession(await readLine(service));
     await client.query('CREATE TABLE acknowledged AS SELECT 1');
+    await killService(service);
+    await until(isServerGone);
+    expect(await startAgain()).toEqual({ acknowledged: 1, ended: true });
+  });
+
+  it('a server that was restarted meanwhile ends, too', async () => {
+    const service = launch();
+    const client = await openSession(await readLine(service));
+    await client.query('CREATE TABLE acknowledged AS SELECT 1');
+    const first = await readFile(getPostmasterPath(), 'utf8');
+    process.kill(Number.parseInt(first), 'SIGKILL');
+    await until(async () => {
+      const now = await readFile(getPostmasterPath(), 'utf8').catch(() => first);
+      return now !== first && now.includes('ready');
+    });
+    await killService(service);
+    await until(isServerGone);
+    expect(await startAgain()).toEqual({ acknowledged: 1, ended: true });
+  });
+
+  it('the next start takes over a server that was left behind all the same, and ends it', async () => {
+    const service = launch();
+    const client = await openSession(await readLine(service));
+    await client.query('CREATE TABLE acknowledged AS SELECT 1');
+    await killWatchman(service);
     await killService(service);
     expect((await client.query('SELECT 1')).rowCount).toBe(1);
     expect(await startAgain()).toEqual({ acknowledged: 1, ended: true });
@@ -81,6 +119,7 @@ describe('after kill -9 of the service', () => {
     const service = launch();
     const client = await openSession(await readLine(service));
     await client.query('CREATE TABLE acknowledged AS SELECT 1');
+    await killWatchman(service);
     await killService(service);
     const lockFile = await readFile(getPostmasterPath(), 'utf8');
     process.kill(Number.parseInt(lockFile), 'SIGKILL');
@@ -129,11 +168,6 @@ describe('a process that ends without stop()', () => {
       stdio: 'inherit',
     });
     expect(await once(child, 'exit')).toEqual([0, null]);
-    await until(() =>
-      stat(getPostmasterPath()).then(
-        () => false,
-        (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT',
-      ),
-    );
+    await until(isServerGone);
   });
 });

@@ -1,6 +1,15 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { type Cluster } from './cluster.js';
 import { type OwnedServer, takeServer } from './ownership.js';
 import { stopPostmaster } from './postmaster.js';
+
+/**
+ * Tells the server to end when its input ends without a line, as it does when this process is killed. It reads the pid then,
+ * because the server may have been restarted.
+ */
+const WATCHMAN = 'read -r stopped || { read -r pid < "$0" && kill -INT "$pid"; }';
 
 /** Restarts a server that dies, from its start to its stop. It holds nothing that keeps the process alive. */
 export class ServerGuard {
@@ -9,10 +18,13 @@ export class ServerGuard {
   #server: OwnedServer | undefined;
   #recovery: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
+  /** undefined on Windows, where a server outlives a killed service until the next start. */
+  readonly #watchman: ChildProcess | undefined;
 
   constructor(cluster: Cluster, server: OwnedServer) {
     this.#cluster = cluster;
     process.once('exit', this.#endWithProcess);
+    this.#watchman = process.platform === 'win32' ? undefined : startWatchman(cluster);
     this.#watch(server);
   }
 
@@ -23,6 +35,7 @@ export class ServerGuard {
   async #end(): Promise<void> {
     process.off('exit', this.#endWithProcess);
     await this.#recovery;
+    this.#watchman?.stdin?.end('stopped\n');
     if (!this.#server) return;
     await stopPostmaster(this.#cluster, this.#server.pid);
     await this.#server.lock.end();
@@ -61,4 +74,18 @@ export class ServerGuard {
       // The server had ended already.
     }
   };
+}
+
+function startWatchman({ home }: Cluster): ChildProcess {
+  const watchman = spawn('/bin/sh', ['-c', WATCHMAN, join(home, 'data', 'postmaster.pid')], {
+    detached: true,
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // Without it, a server outlives a killed service until the next start.
+  watchman.on('error', () => undefined);
+  watchman.stdin.on('error', () => undefined);
+  watchman.unref();
+  (watchman.stdin as Socket).unref();
+  return watchman;
 }

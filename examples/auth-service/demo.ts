@@ -3,6 +3,36 @@ import { join } from 'node:path';
 import { type LaunchedProgram, launchAuthService, launchPasskeyManager } from './launch.ts';
 import { connectAs, dataDir, origin, port, rpId } from './settings.ts';
 
+const USAGE = 'usage: npm run demo';
+const HELP = `${USAGE}
+
+Runs the example auth-service with Passkey Manager on this machine, and prints the page to open. Both end with it.
+
+Options:
+  --help, -h  Prints this text.
+
+Environment:
+  AUTH_SERVICE_PORT  The port of the page; 3000 without it.
+  PASSKEY_…          The settings of Passkey Manager, such as PASSKEY_DATA_DIR and PASSKEY_HTTPS_PORT; README.md lists them.
+
+Exit codes:
+  0  It was stopped.
+  1  A service could not start, or has ended.
+  2  The arguments are wrong.
+
+Example:
+  npm run demo`;
+
+const [unknown] = process.argv.slice(2);
+if (unknown === '--help' || unknown === '-h') {
+  console.log(HELP);
+  process.exit(0);
+}
+if (unknown !== undefined) {
+  console.error(`${unknown.startsWith('-') ? 'Unknown option' : 'Unknown argument'} '${unknown}'.\n${USAGE}`);
+  process.exit(2);
+}
+
 const started: LaunchedProgram[] = [];
 let ending = false;
 
@@ -103,11 +133,18 @@ async function stopAll(exitCode: number): Promise<void> {
   process.exitCode = exitCode;
 }
 
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(name, () => {
-    if (!ending) console.log('\nStopping …');
-    void stopAll(0);
-  });
+function stopOnRequest(): void {
+  if (!ending) console.log('\nStopping …');
+  void stopAll(0);
+}
+
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stopOnRequest);
+// npm passes SIGINT and SIGTERM on, but not SIGHUP, and a killed npm passes on nothing.
+const parent = process.ppid;
+if (process.env['npm_lifecycle_event'] !== undefined) {
+  setInterval(() => {
+    if (process.ppid !== parent) stopOnRequest();
+  }, 500).unref();
 }
 
 await runDemo().catch(async (error: unknown) => {

@@ -41,9 +41,10 @@ function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: str
   const child = spawn(process.execPath, [fileURLToPath(script)], {
     env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // The channel carries nothing. The child ends when it closes, even if this process is killed.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [child.stdout!, child.stderr!]) {
     stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-100_000)));
     if (logFile !== undefined) {
       mkdirSync(dirname(logFile), { recursive: true });

@@ -61,12 +61,14 @@ server.listen(port, '127.0.0.1', () => {
   console.log(`auth-service listens on ${origin}`);
 });
 
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => {
+/** `disconnect`: the demo, which has started this program, is gone. */
+for (const cause of ['SIGINT', 'SIGTERM', 'disconnect'] as const) {
+  process.once(cause, () => {
     server.close(() => {
       passkeys.close();
       auditor.close();
     });
     server.closeIdleConnections();
+    process.channel?.unref();
   });
 }

@@ -13,14 +13,34 @@ async function load<Module>(importing: () => Promise<Module>): Promise<Module> {
   }
 }
 
-/** Generates the files that a development start needs and that the data directory lacks. */
-export async function prepareDevelopment(dataDir: string): Promise<void> {
-  const development = await load(() => import('../../dev/prepare-development.js'));
-  await development.prepareDevelopment(dataDir);
+/** Says on standard error what a start does that takes a while. The first line of standard output names the ports. */
+export function reportStep(step: string): void {
+  process.stderr.write(`${step} …\n`);
 }
 
-/** @throws EmbeddedPostgresError when PostgreSQL cannot run on this machine */
+/** @throws ConfigError when the directory cannot be written */
+async function write<Result>(dataDir: string, writing: () => Promise<Result>): Promise<Result> {
+  try {
+    return await writing();
+  } catch (error) {
+    const { code = '', path, syscall } = error as NodeJS.ErrnoException;
+    if (syscall === undefined || !path?.startsWith(dataDir)) throw error;
+    throw new ConfigError([`PASSKEY_DATA_DIR names "${dataDir}", which cannot be written (${code})`]);
+  }
+}
+
+/**
+ * Generates the files that a development start needs and that the data directory lacks.
+ *
+ * @throws ConfigError when the directory cannot be written
+ */
+export async function prepareDevelopment(dataDir: string): Promise<void> {
+  const development = await load(() => import('../../dev/prepare-development.js'));
+  await write(dataDir, () => development.prepareDevelopment(dataDir, reportStep));
+}
+
+/** @throws EmbeddedPostgresError when PostgreSQL cannot run on this machine, ConfigError when the directory cannot be written */
 export async function startEmbeddedPostgres(directory: string): Promise<EmbeddedPostgres> {
   const embedded = await load(() => import('../../dev/embedded-postgres/embedded-postgres.js'));
-  return embedded.startEmbeddedPostgres({ directory });
+  return write(directory, () => embedded.startEmbeddedPostgres({ directory, onStep: reportStep }));
 }

@@ -2,7 +2,7 @@ import { DataSource } from 'typeorm';
 import { type Config, ConfigError } from '../config/config.js';
 import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { createDataSourceOptions, migrate } from '../database/data-source.js';
-import { startEmbeddedPostgres } from './development-files.js';
+import { reportStep, startEmbeddedPostgres } from './development-files.js';
 import { runRoleScript } from '../database/role-scripts.js';
 
 export interface OpenDatabase {
@@ -28,7 +28,7 @@ export async function openDatabase(
   const stop = async (): Promise<void> => embedded?.stop();
   try {
     if (config.production) await demandSchema(url, config.databasePasswordFile, begin);
-    else await migrate(embedded?.migratorUrl ?? url, begin, config.databasePasswordFile);
+    else await migrate(embedded?.migratorUrl ?? url, begin, config.databasePasswordFile, reportStep);
     if (embedded) await runRoleScript('grants.sql', embedded.migratorUrl);
     return { url, stop };
   } catch (error) {

@@ -24,13 +24,9 @@ import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
  *    order. development-files.ts loads what only a development start has.
  *  - service-app.ts creates the application for callers, and request-pipeline.ts lists everything that a request passes.
  *  - management-app.ts creates the application for operators; management/ has its health checks and metrics.
+ *  - stop-causes.ts lists what stops the service from outside.
  *  - workers/ runs several processes on one port: primary.ts in the first one, worker.ts in each of the others.
  */
-
-/**
- * Signals that stop the service in order. SIGHUP comes from a closed terminal, and by default ends the process at once.
- */
-export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface RunningService extends Serving {
   readonly managementUrl: string;

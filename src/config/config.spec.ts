@@ -94,6 +94,7 @@ describe('development', () => {
       bindingKeyFile: join(data, 'binding.key'),
       workers: 1,
       callerShare: 25,
+      unknownSettings: [],
     });
   });
 

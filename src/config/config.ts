@@ -2,12 +2,15 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { readTlsFiles } from './tls-files.js';
+import { describeUnknownSettings, isServiceLink } from './unknown-settings.js';
 
 /*
  * This folder holds what the service is told from outside: settings, secret keys, files and the time.
  *
  *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together. tls-files.ts reads the
  *    settings of the listener's files.
+ *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together.
+ *  - unknown-settings.ts names variables that are misspelled.
  *  - secret-keys.ts derives the keys of the service from one file.
  *  - read-bounded.ts reads a file of limited size, watched-files.ts keeps the value of a few files current, and plain-yaml.ts
  *    parses YAML without surprises.
@@ -73,6 +76,8 @@ export interface Config {
   readonly workers: number;
   /** The percentage of a process's running requests that one caller may have. */
   readonly callerShare: number;
+  /** A sentence for each variable that looks like a setting and is none. */
+  readonly unknownSettings: readonly string[];
   /** The primary sets this; undefined in the only process. */
   readonly worker?: WorkerNumber | undefined;
 }
@@ -122,10 +127,19 @@ export class ConfigError extends Error {
  * @throws ConfigError that names every setting that is missing or wrong
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
-  const settings = new Settings(env);
+  const names = new Set<string>();
+  const get = (given: NodeJS.ProcessEnv, name: string): string | undefined => {
+    names.add(name);
+    return given[name];
+  };
+  return readSettings(new Settings(new Proxy(env, { get })), () => describeUnknownSettings(env, [...names]));
+}
+
+/** @param describeUnknown is called when every setting has been read */
+function readSettings(settings: Settings, describeUnknown: () => readonly string[]): Config {
   const production =
     settings.readOneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
-  const dataDir = resolve(env['PASSKEY_DATA_DIR'] || '.data');
+  const dataDir = settings.readDirectory('PASSKEY_DATA_DIR', '.data');
   const readGeneratedPath = (name: string, path: string): string =>
     settings.readFilePath(name, production ? undefined : join(dataDir, path));
   const config: Config = {
@@ -157,9 +171,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.readWorkers('PASSKEY_WORKERS'),
     callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),
+    unknownSettings: Object.freeze(describeUnknown()),
   };
   if (!production && !config.allowDevelopment) settings.requireLoopback(config);
-  if (settings.mistakes.length > 0) throw new ConfigError(settings.mistakes);
+  if (settings.mistakes.length > 0) throw new ConfigError([...settings.mistakes, ...config.unknownSettings]);
   return Object.freeze(config);
 }
 
@@ -172,6 +187,10 @@ export class Settings {
     const value = (this.env[name] || fallback) as Value;
     if (!allowed.includes(value)) this.mistakes.push(`${name} is "${value}"; it must be one of ${allowed.join(', ')}`);
     return value;
+  }
+
+  readDirectory(name: string, fallback: string): string {
+    return resolve(this.env[name] || fallback);
   }
 
   readName(name: string, fallback: string): string {
@@ -203,8 +222,13 @@ export class Settings {
     const name = `${prefix}_PORT`;
     const text = this.env[name] || String(defaultPort);
     const port = Number(text);
-    if (!/^\d{1,5}$/.test(text) || port > 65_535)
-      this.mistakes.push(`${name} is "${text}"; it must be a port, 0 to 65535`);
+    if (!/^\d{1,5}$/.test(text) || port > 65_535) {
+      const service = prefix.toLowerCase().replaceAll('_', '-');
+      const why = isServiceLink(name, text)
+        ? `: Kubernetes sets it for a Service named ${service}, unless the pod has enableServiceLinks: false`
+        : '';
+      this.mistakes.push(`${name} is "${text}"; it must be a port, 0 to 65535${why}`);
+    }
     return Object.freeze({ host: this.env[`${prefix}_HOST`] || '127.0.0.1', port });
   }
 

@@ -163,12 +163,14 @@ export async function migrate(
   url: string,
   record?: (dataSource: DataSource, names: string[]) => Promise<void>,
   passwordFile?: string,
+  onStep?: (step: string) => void,
 ): Promise<string[]> {
   const dataSource = await new DataSource(createCommandOptions(url, passwordFile)).initialize();
   try {
     // Replicas that start together take turns, and the later ones find everything done.
     const turn = dataSource.createQueryRunner();
     await turn.query(`SELECT pg_advisory_lock(hashtextextended('passkey-manager migrations', 0))`);
+    if (onStep && (await dataSource.showMigrations())) onStep('Migrating the database');
     const names = (await dataSource.runMigrations()).map(({ name }) => name);
     await record?.(dataSource, names);
     return names;

@@ -10,14 +10,15 @@ import pg from 'pg';
 import { startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 
 const { migratorUrl: url, stop } = await startEmbeddedPostgres({ directory: process.argv[2] ?? '' });
-const requests = new pg.Client({ connectionString: url });
-// Keeps the process running.
-await requests.connect();
+// The server may be killed, and comes back.
+const requests = new pg.Pool({ connectionString: url, max: 1 }).on('error', () => undefined);
+const running = setInterval(() => undefined, 60_000);
 
 async function drain(): Promise<void> {
   await sleep(300);
   await requests.query('SELECT 1');
   await requests.end();
+  clearInterval(running);
   console.log('drained');
   await stop();
 }

@@ -1,7 +1,8 @@
 import cluster from 'node:cluster';
 import { inspect } from 'node:util';
 import { AccessPolicyError } from '../../access/access-policy.js';
-import { type Serving, startWorker, STOP_SIGNALS } from '../start-service.js';
+import { type Serving, startWorker } from '../start-service.js';
+import { STOP_SIGNALS } from '../stop-causes.js';
 import { type Config, ConfigError } from '../../config/config.js';
 import { HealthController } from '../management/health.controller.js';
 import { Metrics } from '../../telemetry/metrics.js';
