@@ -2,8 +2,6 @@
  * `npm run bench` measures ceremonies per second, latencies and CPU of this service, of others and of the floor under all of
  * them, in turn, in one run and on one PostgreSQL. README.md in this directory describes the method.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HERE } from './contenders/checkout.js';
 import { ProgressLine } from '../commands/command-line.js';
@@ -21,13 +19,16 @@ import { conditions, described } from './report/conditions.js';
 import { findings, told } from './report/findings.js';
 import { keepResults } from './report/results.js';
 import { soak } from './soak/soak.js';
+import { Workspace } from '../tools/workspace.js';
 import { computeRatios, ratioTable } from './report/ratios.js';
 import { table, warnings } from './report/table.js';
 
 /** Seconds of unmeasured load, in which code becomes machine code. */
 const WARM_UP = 3;
 
-const directory = mkdtempSync(join(tmpdir(), 'passkey-bench-'));
+const options = readOptions(process.argv.slice(2));
+const workspace = new Workspace('bench', undefined, stopAll);
+const { directory } = workspace;
 const stops: (() => Promise<void> | void)[] = [];
 
 let stopping: Promise<void> | undefined;
@@ -36,7 +37,7 @@ let stopping: Promise<void> | undefined;
 function stopAll(): Promise<void> {
   const all = async (): Promise<void> => {
     for (const stop of stops.splice(0).reverse()) await stop();
-    rmSync(directory, { recursive: true, force: true });
+    await workspace.end();
   };
   return (stopping ??= all());
 }
@@ -80,7 +81,6 @@ async function compare(options: Options, database: Database, contestants: Contes
 }
 
 async function main(): Promise<boolean> {
-  const options = readOptions(process.argv.slice(2));
   if (options.workers) pinNothing();
   progress('installing the other contenders');
   installPeers(options.contenders);
@@ -100,9 +100,6 @@ async function main(): Promise<boolean> {
   return true;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void stopAll().finally(() => process.exit(130)));
-}
 try {
   process.exitCode = (await main()) ? 0 : 1;
 } finally {

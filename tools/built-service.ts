@@ -45,14 +45,13 @@ export async function startService(env: Record<string, string>): Promise<Service
   };
 }
 
-/** Reads the addresses of both listeners from the first line of output. */
+/** Reads the addresses of both listeners from the first line that has them. */
 async function addresses(child: ChildProcess): Promise<[string, string]> {
   const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
   let said = '';
   const listen = (chunk: Buffer): void => {
-    if (said.includes('\n')) return;
-    said += chunk.toString();
-    const [https, http] = said.split('\n', 1)[0]?.match(/https?:\/\/[\d.]+:\d+/g) ?? [];
+    said = (said + chunk.toString()).slice(-10_000);
+    const [, https, http] = /(https:\/\/[\d.]+:\d+).*(http:\/\/[\d.]+:\d+).*\n/.exec(said) ?? [];
     if (https && http) resolve([https, http]);
   };
   child.stdout?.on('data', listen);

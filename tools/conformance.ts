@@ -7,11 +7,12 @@
  * dictionary, a `describe` names a field and quotes its clause, and a test begins with `accepts`, `refuses` or
  * `is stricter than the clause for`.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type Program, readArguments } from '../commands/command-line.js';
+import { Workspace } from './workspace.js';
 
 const PROGRAM = {
   command: 'npm run conformance --',
@@ -57,9 +58,9 @@ interface Test {
   readonly status: string;
 }
 
-function run(): Test[] {
-  const directory = mkdtempSync(join(tmpdir(), 'conformance-'));
-  const output = join(directory, 'results.json');
+async function run(): Promise<Test[]> {
+  const workspace = new Workspace('conformance');
+  const output = join(workspace.directory, 'results.json');
   const flags = [
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
@@ -68,13 +69,12 @@ function run(): Test[] {
     '1',
   ];
   try {
-    spawnSync(process.execPath, [...flags, SPECS, '--json', `--outputFile=${output}`], {
-      stdio: 'pipe',
-    });
+    const jest = [...flags, SPECS, '--json', `--outputFile=${output}`];
+    await once(spawn(process.execPath, jest, { stdio: 'ignore' }), 'exit');
     const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as { testResults: { assertionResults: Test[] }[] };
     return testResults.flatMap(({ assertionResults }) => assertionResults);
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    await workspace.end();
   }
 }
 
@@ -157,7 +157,7 @@ function describeFields(name: string, tests: Test[]): string[] {
   return [`### ${name}`, '', ...head, ...fields.map(({ row }) => row), '', ...fields.flatMap(({ item }) => item), ''];
 }
 
-const tests = run();
+const tests = await run();
 const page = [
   '# WebAuthn Level 3, step by step',
   '',

@@ -2,9 +2,8 @@
  * `npm run large-log [-- EVENTS]` fills the audit log with events (1,000,000), lets the service sequence them, and exports
  * the log over the service's listener. It watches the service's memory, and verifies the export as it arrives.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -14,6 +13,7 @@ import { prepareDevelopment } from '../dev/prepare-development.js';
 import { startEmbeddedPostgres } from '../dev/embedded-postgres/embedded-postgres.js';
 import { EXIT, type Program, ProgressLine, readArguments } from '../commands/command-line.js';
 import { startService } from './built-service.js';
+import { Workspace } from './workspace.js';
 
 const PROGRAM: Program = {
   command: 'npm run large-log --',
@@ -31,7 +31,8 @@ const PROGRAM: Program = {
 const EVENTS = Number(readArguments(PROGRAM).operands[0] ?? 1_000_000);
 const CHUNK = 50_000;
 
-const directory = mkdtempSync(join(tmpdir(), 'passkey-manager-large-log-'));
+const workspace = new Workspace('large-log');
+const { directory } = workspace;
 await prepareDevelopment(directory);
 const database = await startEmbeddedPostgres({ directory });
 const service = await startService({ PASSKEY_DATA_DIR: directory, DATABASE_URL: database.migratorUrl });
@@ -119,5 +120,5 @@ try {
   await session.end();
   await service.stop();
   await database.stop();
-  rmSync(directory, { recursive: true, force: true });
+  await workspace.end();
 }

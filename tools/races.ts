@@ -4,8 +4,6 @@
  * have an outcome; all others are told that it is spent. At the end the audit log must have one outcome for each challenge, and
  * the table of passkeys one row for each registration. The program starts its own PostgreSQL and needs no network.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type {
   PublicKeyCredentialCreationOptionsJSON,
@@ -18,6 +16,7 @@ import { Authenticator } from '../test/support/authenticator/authenticator.js';
 import { LiveConnection } from '../test/support/live-connection.js';
 import { Pki } from '../test/support/pki.js';
 import { type Service, startService } from './built-service.js';
+import { Workspace } from './workspace.js';
 
 const PROGRAM = {
   command: 'npm run races --',
@@ -50,7 +49,8 @@ interface Challenge<Options> {
   readonly publicKey: Options;
 }
 
-const dataDir = mkdtempSync(join(tmpdir(), 'passkey-races-'));
+const workspace = new Workspace('races');
+const dataDir = workspace.directory;
 const progress = new ProgressLine();
 const outcomes = { accepted: 0, refused: 0, registered: 0 };
 const faults: string[] = [];
@@ -79,7 +79,7 @@ async function main(): Promise<boolean> {
     await Promise.all(replicas.map((replica) => replica.stop()));
     await database.end();
     await embedded.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    await workspace.end();
   }
   progress.clear();
   const seconds = ((performance.now() - began) / 1_000).toFixed(0);

@@ -4,13 +4,14 @@
  * what was acknowledged, with the log and with the checkpoints that were anchored before, and `npm run reconcile` must name what is
  * back and what is missing. It starts its own PostgreSQL clusters, needs the programs of a whole PostgreSQL, and no network.
  */
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EXIT, type Program, ProgressLine, readArguments, reportUsage } from '../../commands/command-line.js';
 import { Programs } from './postgres.js';
 import { type Procedure, PROCEDURES } from './procedures.js';
 import { type Outcome, Trial } from './trial.js';
+import { Workspace } from '../workspace.js';
 
 const BINARIES = '/usr/lib/postgresql/15/bin';
 const PROGRAM = {
@@ -33,14 +34,11 @@ const PROGRAM = {
 const { procedure: only, binaries = BINARIES } = readArguments(PROGRAM).values;
 const chosen = PROCEDURES.filter(({ name }) => only === undefined || name === only);
 const progress = new ProgressLine();
-let running: Trial | undefined;
-// The servers outlive this process, unless it ends them.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => void running?.stop().finally(() => process.exit(EXIT.failed)));
 
 async function main(): Promise<boolean> {
   const programs = await Programs.find(binaries);
-  const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'passkey-continuity-'));
+  const workspace = new Workspace('continuity', existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+  const { directory } = workspace;
   // The account of the servers passes through it to its own directories.
   chmodSync(directory, 0o711);
   let holds = true;
@@ -53,13 +51,12 @@ async function main(): Promise<boolean> {
       holds = print(procedure, outcome, (performance.now() - began) / 1_000) && holds;
     }
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    await workspace.end();
   }
   return holds;
 }
 
 async function carryOut(procedure: Procedure, trial: Trial): Promise<Outcome | Error> {
-  running = trial;
   try {
     return await procedure.run(trial);
   } catch (error) {

@@ -5,7 +5,7 @@
  * replaced meanwhile, and at the end every row must have the seal of the last key. The program starts its own PostgreSQL with
  * durable commits, and needs no network.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,7 @@ import { live, watchCheckpoints } from './load.js';
 import { sequenced, verifyLog } from './log-check.js';
 import { KeyRotation } from './key-rotation.js';
 import { reconcile } from './reconcile.js';
+import { Workspace } from '../workspace.js';
 
 /** The directory of the database: in memory, if the system has a file system there. */
 const DIRECTORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -52,7 +53,8 @@ const PATIENCE_MS = 30_000;
 const KILLS = ['service', 'database', 'service', 'both'] as const;
 type Kill = (typeof KILLS)[number];
 
-const dataDir = mkdtempSync(join(directory, 'passkey-crashes-'));
+const workspace = new Workspace('crashes', directory);
+const dataDir = workspace.directory;
 const progress = new ProgressLine();
 const ledger = new Ledger();
 const seen: string[] = [];
@@ -94,7 +96,7 @@ async function main(): Promise<boolean> {
     await service.stop();
     await database.end();
     await embedded.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    await workspace.end();
   }
   if (rotation) {
     const { first, retired } = rotation.counts;

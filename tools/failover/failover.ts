@@ -4,7 +4,7 @@
  * soon after it takes writes; three seconds is the aim. At the end no acknowledged change may be missing, and the log must fit every
  * checkpoint that the service answered. It needs Patroni, etcd, HAProxy and PostgreSQL as Debian has them, and no network.
  */
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,7 @@ import { sequenced, verifyLog } from '../crashes/log-check.js';
 import { reconcile } from '../crashes/reconcile.js';
 import { Cluster, type Node } from './cluster.js';
 import { prepare } from './prepare.js';
+import { Workspace } from '../workspace.js';
 
 const BINARIES = '/usr/lib/postgresql/15/bin';
 const PROGRAM = {
@@ -60,13 +61,10 @@ const progress = new ProgressLine();
 const ledger = new Ledger();
 const seen: string[] = [];
 const failovers: Failover[] = [];
-let running: { stop(): Promise<void> } | undefined;
-// The servers outlive this process, unless it ends them.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => void running?.stop().finally(() => process.exit(EXIT.failed)));
 
 async function main(): Promise<boolean> {
-  const home = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'passkey-failover-'));
+  const workspace = new Workspace('failover', existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+  const { directory: home } = workspace;
   // The account of the servers passes through it to its own directories.
   chmodSync(home, 0o711);
   let service: ServiceProcess | undefined;
@@ -74,9 +72,8 @@ async function main(): Promise<boolean> {
   const stop = async (): Promise<void> => {
     await service?.stop();
     await cluster?.stop();
-    rmSync(home, { recursive: true, force: true });
+    await workspace.end();
   };
-  running = { stop };
   try {
     progress.show('the cluster starts');
     cluster = await Cluster.start(home, binaries);

@@ -4,8 +4,7 @@
  * ceremony, and repeats none. No request may fail, and no row may. The program starts its own PostgreSQL, and needs no network.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
@@ -17,6 +16,7 @@ import { LiveConnection } from '../../test/support/live-connection.js';
 import { Pki } from '../../test/support/pki.js';
 import { makeKeyFile } from '../../test/support/sample-log.js';
 import { type Service, startService } from '../built-service.js';
+import { Workspace } from '../workspace.js';
 import { loadBuiltKeys } from '../built-keys.js';
 import { callAllTheTime, enrol, Tally } from './callers.js';
 
@@ -45,7 +45,8 @@ const LOOK_MS = 12_000;
 const PATIENCE_MS = 300_000;
 
 const { addKey, KeyFileError, listKeyIds, moveKeyFirst, removeKey, retire } = await loadBuiltKeys();
-const dataDir = mkdtempSync(join(tmpdir(), 'passkey-key-rotations-'));
+const workspace = new Workspace('key-rotations');
+const dataDir = workspace.directory;
 const path = (name: string): string => join(dataDir, name);
 const pki = new Pki(path('pki'));
 const tally = new Tally();
@@ -117,7 +118,7 @@ async function main(): Promise<boolean> {
     for (const replica of replicas) await replica.stop();
     await owner.destroy();
     await embedded.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    await workspace.end();
   }
 }
 

@@ -3,8 +3,7 @@
  * hundred times under load. No permitted caller may lose a request, and no caller repeats one. The service must refuse a revoked
  * or denied caller on its open connection within 5 seconds, for good. The program needs no network.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, type Program, ProgressLine, readArguments } from '../../commands/command-line.js';
@@ -16,6 +15,7 @@ import { callAllTheTime, enrol, Tally, Victim } from './callers.js';
 import { Mount } from './mount.js';
 import { firstPolicy, kindOf, Rotations, spiffeId } from './rotation.js';
 import { startService, type Service } from '../built-service.js';
+import { Workspace } from '../workspace.js';
 
 const PROGRAM = {
   command: 'npm run rotations --',
@@ -43,7 +43,8 @@ const DEADLINE_MS = 5_000;
 const hasVictim = (number: number): boolean => kindOf(number) !== 'certificate' && Math.floor(number / 3) % 2 === 0;
 const victimOf = (number: number): string => spiffeId(`victim-${String(number)}`);
 
-const dataDir = mkdtempSync(join(tmpdir(), 'passkey-rotations-'));
+const workspace = new Workspace('rotations');
+const dataDir = workspace.directory;
 const pki = new Pki(join(dataDir, 'pki'));
 const tally = new Tally();
 const victims: Victim[] = [];
@@ -76,7 +77,7 @@ async function main(): Promise<boolean> {
     return await rotateUnderLoad(service, new Rotations(mount, authority, identities));
   } finally {
     await service.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    await workspace.end();
   }
 }
 

@@ -6,10 +6,6 @@
  *
  * `--short` attacks for a shorter time, about two minutes in all. `--attack NAME` runs one attack alone.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, type Program, readArguments } from '../../commands/command-line.js';
@@ -17,10 +13,10 @@ import { Pki } from '../../test/support/pki.js';
 import { ServiceProcess } from '../../test/support/service-process.js';
 import { type Attack, ATTACKS } from './attacks.js';
 import { AttackerProcess } from './attacker-process.js';
-import type { CleanerMessage } from './cleaner.js';
 import { faultsOf, isTooSlow, type Outcome, printTable } from './outcome.js';
 import { settle, readResources } from './resources.js';
 import { CLOSED, CONNECTED } from './sockets.js';
+import { Workspace } from '../workspace.js';
 import { p99, type SignIns, WelcomeCallers } from './sign-ins.js';
 
 const PROGRAM = {
@@ -56,12 +52,11 @@ async function main(): Promise<boolean> {
   const chosen = ATTACKS.filter(({ name }) => values.attack.length === 0 || values.attack.includes(name));
   if (chosen.length === 0) throw new Error(`the attacks are: ${ATTACKS.map(({ name }) => name).join(', ')}`);
   if (process.platform !== 'linux') throw new Error('the siege reads /proc: it needs Linux');
-  const dataDir = mkdtempSync(join(tmpdir(), 'passkey-siege-'));
-  const cleaner = fork(join(import.meta.dirname, 'cleaner.ts'), [dataDir]);
+  const workspace = new Workspace('siege');
+  const dataDir = workspace.directory;
   let service: ServiceProcess | undefined;
   try {
     service = await ServiceProcess.start(dataDir);
-    cleaner.send({ service: service.pid } satisfies CleanerMessage);
     const outcomes = await new Siege(service, new Pki(join(dataDir, 'pki'))).runAll(chosen);
     printTable(outcomes);
     return outcomes.every((outcome) => faultsOf(outcome).length === 0);
@@ -69,9 +64,7 @@ async function main(): Promise<boolean> {
     throw new Error(`the service's last words:\n${service?.lastWords ?? ''}`, { cause: error });
   } finally {
     await service?.stop();
-    const cleaned = once(cleaner, 'exit');
-    cleaner.disconnect();
-    await cleaned;
+    await workspace.end();
   }
 }
 
