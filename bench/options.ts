@@ -23,10 +23,15 @@ const USAGE = `usage: npm run bench -- [options]
   --soak               measure the service over a long time, instead of a comparison
   --minutes N          length of --soak
   --every N            seconds between the samples of --soak
-  --help               print this text
+  --help, -h           print this text
 
-Exit codes: 0 the figures are valid, 1 they are not, 2 the arguments are wrong.
-Example: npm run bench -- --quick`;
+Exit codes:
+  0  the figures are valid
+  1  they are not
+  2  the arguments are wrong
+
+Example:
+  npm run bench -- --quick`;
 
 const SIZES = ['10000', '1000000', '10000000'];
 
@@ -59,14 +64,14 @@ export interface Options {
 
 /** Reads the options. Ends the process on a mistake, or after printing the help. */
 export function readOptions(args: readonly string[]): Options {
-  if (args.includes('--help')) {
+  if (args.includes('--help') || args.includes('-h')) {
     console.log(`Measures ceremonies per second, latencies and CPU of this service and of others.\n\n${USAGE}`);
     process.exit(0);
   }
   try {
     return parse(args);
   } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    console.error(`${(error as Error).message.replace(/\. To specify.*$/s, '.')}\n\n${USAGE}`);
     process.exit(2);
   }
 }

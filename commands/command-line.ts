@@ -3,7 +3,7 @@
  * (`readArguments`), the text of `--help`, and the usage that follows a wrong argument. `ProgressLine` shows progress on a
  * terminal. docs/runbook.md lists the exit codes of every program.
  *
- * `--help` prints to standard output and ends with 0. A wrong argument prints a sentence and the usage to standard error
+ * `--help` or `-h` prints to standard output and ends with 0. A wrong argument prints a sentence and the usage to standard error
  * and ends with 2.
  */
 import { createReadStream, statSync } from 'node:fs';
@@ -45,6 +45,8 @@ export interface Program<Given extends Options = Options> {
   /** The most operands that a call may have. */
   readonly maxOperands?: number;
   readonly options: Given;
+  /** The members of an object in the input. */
+  readonly members?: Readonly<Record<string, string>>;
   /** The environment variables that the program reads. */
   readonly environment?: Readonly<Record<string, string>>;
   /** The arguments of examples. */
@@ -115,7 +117,7 @@ function parseOrRefuse(
 export function readArguments<Given extends Options>(program: Program<Given>): Arguments<Given> {
   const args = process.argv.slice(2);
   const end = args.indexOf('--');
-  if ((end === -1 ? args : args.slice(0, end)).includes('--help')) {
+  if ((end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')) {
     process.stdout.write(formatHelp(program));
     process.exit(EXIT.done);
   }
@@ -148,13 +150,24 @@ export function formatUsage({ command, usage }: Program): string {
 
 /** Formats the text of `--help`. */
 export function formatHelp(program: Program): string {
-  const { command, imageCommand, about, operands = {}, options, environment = {}, examples, exitCodes } = program;
+  const {
+    command,
+    imageCommand,
+    about,
+    operands = {},
+    options,
+    members = {},
+    environment = {},
+    examples,
+    exitCodes,
+  } = program;
   const optionRows = Object.entries(options).map(
     ([name, { value, text }]) => [`--${name}${value === undefined ? '' : ` ${value}`}`, text] as const,
   );
   const sections: [title: string, rows: readonly (readonly [string, string])[]][] = [
     ['Arguments', Object.entries(operands)],
-    ['Options', [...optionRows, ['--help', 'Prints this text.']]],
+    ['Options', [...optionRows, ['--help, -h', 'Prints this text.']]],
+    ['Members', Object.entries(members)],
     ['Environment', Object.entries(environment)],
     ['Exit codes', Object.entries(exitCodes)],
   ];

@@ -27,6 +27,7 @@ const PROGRAM = {
 const { values } = readArguments(PROGRAM);
 try {
   const config = readConfig(process.env);
+  for (const sentence of config.unknownSettings) console.error(sentence);
   if (!config.production) await prepareDevelopment(config.dataDir);
   const inventory = await takeInventory(config, new Date());
   console.log(values.json ? JSON.stringify(inventory, null, 2) : formatInventory(inventory));

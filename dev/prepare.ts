@@ -11,7 +11,7 @@ Arguments:
   SERVICE_DIRECTORY  Gets a copy of the files that the service reads, and no key of the CA or of a caller.
 
 Options:
-  --help  Prints this text.
+  --help, -h  Prints this text.
 
 Exit codes:
   0  The files are there.
@@ -22,7 +22,7 @@ Example:
 
 function readDirectories(): string[] {
   try {
-    const options = { help: { type: 'boolean' } } as const;
+    const options = { help: { type: 'boolean', short: 'h' } } as const;
     const { values, positionals } = parseArgs({ allowPositionals: true, options });
     if (values.help) {
       console.log(HELP);

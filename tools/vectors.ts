@@ -2,7 +2,8 @@
  * `npm run vectors -- FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…` verifies recorded ceremonies by the
  * service's own pure functions. It compares each outcome with the expectation in FILE, a JSON list of `VectorCase`. It allows
  * every algorithm and format, and a cross-origin ceremony where the case is one. Certificates must be valid at `--time`.
- * `--except` names a case with a known other outcome. Any further difference gives exit code 1.
+ * `--except` names a case with a known other outcome. Any further difference gives exit code 1. `tools/vectors.sample.json` is
+ * such a file; `--help` describes its members.
  */
 import { readFileSync } from 'node:fs';
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
@@ -15,6 +16,7 @@ import { verifyRegistration } from '../src/webauthn/verify-registration.js';
 import { WELL_KNOWN_ROOTS } from '../src/webauthn/well-known-roots.js';
 import { findPemBlocks } from '../src/x509/pem.js';
 
+/** A recorded ceremony; `--help` says what each member means. */
 interface VectorCase {
   readonly name: string;
   readonly kind: 'registration' | 'authentication';
@@ -48,7 +50,23 @@ const PROGRAM = {
   usage: ['FILE [--root PEM_FILE]… [--time RFC3339] [--except NAME]…'],
   about:
     'Verifies recorded ceremonies with the pure functions of the service, and compares each outcome with the expectation in FILE.',
-  operands: { FILE: 'A JSON list of recorded ceremonies.' },
+  operands: {
+    FILE: 'A JSON list of recorded ceremonies, each an object with the members below. tools/vectors.sample.json is one.',
+  },
+  members: {
+    name: 'Names the case.',
+    kind: '"registration" or "authentication".',
+    'rpId, origin': 'The relying party and its one origin.',
+    challenge_b64url: 'The challenge that was issued.',
+    expectedUserVerification: '"required", or another word; optional.',
+    'crossOrigin, topOrigin': 'True allows a cross-origin ceremony, below this origin; optional.',
+    response: 'What the browser answered: RegistrationResponseJSON or AuthenticationResponseJSON.',
+    expect: '"ok", or any other word for a refusal.',
+    'tier, requires': 'With "policy" either outcome is right; what the case needs, as a list of sentences. Optional.',
+    registration: 'For an authentication: the name of the case that made the passkey, in the same file; optional.',
+    credentialPublicKey_b64url: 'For an authentication: the COSE key of the passkey.',
+    flags: 'For a registration: an object; "be" tells if the passkey may be backed up. Optional.',
+  },
   options: {
     root: {
       value: 'PEM_FILE',
@@ -58,7 +76,7 @@ const PROGRAM = {
     time: { value: 'RFC3339', text: 'The time at which certificates must be valid; now without it.' },
     except: { value: 'NAME', text: 'A case with a known other outcome; repeat it for more cases.', multiple: true },
   },
-  examples: ['vectors.json --root roots.pem --time 2026-01-01T00:00:00Z'],
+  examples: ['tools/vectors.sample.json', 'vectors.json --root roots.pem --time 2026-01-01T00:00:00Z'],
   exitCodes: {
     [EXIT.done]: 'Every outcome is as expected.',
     [EXIT.failed]: 'An outcome differs.',

@@ -184,6 +184,26 @@ describe('an inventory', () => {
     expect(formatInventory(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 
+  it('fits a terminal of 80 columns, but for values without a space', async () => {
+    const lines = formatInventory(await take({ DATABASE_URL })).split('\n');
+    expect(lines.length).toBeGreaterThan(100);
+    const long = lines.filter((line) => line.length > 80);
+    expect(long.filter((line) => line.trim().includes(' '))).toEqual([]);
+    expect(long.filter((line) => !line.trim().startsWith(directory))).toEqual([]);
+  });
+
+  it('says of a certificate that has ended, such as an old built-in root, that it has', async () => {
+    const inventory = await takeInventory(
+      readConfig({ PASSKEY_DATA_DIR: directory }),
+      new Date('2055-06-01T12:00:00Z'),
+    );
+    const ended = inventory.certificates.filter(({ daysLeft }) => daysLeft < 0);
+    expect(ended.map(({ where }) => where)).toContain('built in');
+    const text = formatInventory(inventory);
+    for (const { daysLeft } of ended) expect(text).toContain(`none, ended ${String(-daysLeft)} days ago`);
+    expect(formatInventory(await take())).toMatch(/days left +\d+\n/);
+  });
+
   it('names source files that exist', async () => {
     const { webauthn } = await take();
     for (const { where } of webauthn) expect([where, existsSync(where)]).toEqual([where, true]);

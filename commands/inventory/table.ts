@@ -10,7 +10,7 @@ const SIGNED: Columns<Signed> = {
   serial: ({ serial }) => serial,
   from: ({ notBefore }) => notBefore.slice(0, 10),
   until: ({ notAfter }) => notAfter.slice(0, 10),
-  'days left': ({ daysLeft }) => String(daysLeft),
+  'days left': ({ daysLeft }) => (daysLeft < 0 ? `none, ended ${String(-daysLeft)} days ago` : String(daysLeft)),
   holds: ({ holds }) => holds,
   'signed by': ({ signature }) => signature,
   'post-quantum': ({ postQuantum }) => postQuantum,
@@ -19,7 +19,10 @@ const SIGNED: Columns<Signed> = {
 
 const PQ = { 'post-quantum': ({ postQuantum }: { postQuantum: string }) => postQuantum };
 
-/** Formats the inventory for a person: a section for each kind, a line for each entry. */
+/** The width of a terminal. Only a value that has no space, such as a path, makes a longer line. */
+const WIDTH = 80;
+
+/** Formats the inventory for a person: a section for each kind, and a line for each entry or, where that is too long, a block. */
 export function formatInventory(inventory: Inventory): string {
   const { software, database, webauthn, service, keys, certificates, revocationLists, faults } = inventory;
   const sections = [
@@ -82,13 +85,41 @@ function listOffers({ listener, revocation }: Inventory): { what: string; name: 
 function formatSection<Entry>(title: string, entries: readonly Entry[], columns: Columns<Entry>): string {
   if (entries.length === 0) return '';
   const head = Object.keys(columns);
-  const rows = [head, ...entries.map((entry) => Object.values(columns).map((cellOf) => cellOf(entry)))];
-  const widths = head.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-  const lines = rows.map((row) =>
+  const rows = entries.map((entry) => Object.values(columns).map((cellOf) => cellOf(entry)));
+  const lines = formatTable([head, ...rows]);
+  const fits = lines.every((line) => line.length <= WIDTH);
+  return [title, '='.repeat(title.length), ...(fits ? lines : formatBlocks(head, rows))].join('\n');
+}
+
+function formatTable(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
+  return rows.map((row) =>
     row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .map((cell, at) => cell.padEnd(widths[at]!))
       .join('  ')
       .trimEnd(),
   );
-  return [title, '='.repeat(title.length), ...lines].join('\n');
+}
+
+/** Formats each entry as its first cell, and below it a line for each of the others that is not empty. */
+function formatBlocks(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const shown = head.slice(1).filter((_, at) => rows.some((row) => row[at + 1] !== ''));
+  const width = Math.max(...shown.map((name) => name.length));
+  return rows.flatMap((row) => [
+    row[0]!,
+    ...head.flatMap((name, at) => (at === 0 || row[at] === '' ? [] : wrapCell(name.padEnd(width), row[at]!))),
+  ]);
+}
+
+/** Breaks a value between words, and below its name if it has no space and is too long. */
+function wrapCell(name: string, value: string): string[] {
+  const [indent, room] = [' '.repeat(name.length + 4), WIDTH - name.length - 4];
+  const lines: string[] = [''];
+  for (const word of value.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line !== '' && line.length + 1 + word.length > room) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  if (lines.some((line) => line.length > room)) return [`  ${name.trimEnd()}`, ...lines.map((line) => `    ${line}`)];
+  return lines.map((line, at) => (at === 0 ? `  ${name}  ${line}` : `${indent}${line}`));
 }
