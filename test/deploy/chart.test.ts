@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { Helm, HELM_VERSIONS, type Manifest, parseManifests } from './helm.ts';
@@ -10,6 +10,7 @@ import { LEAST, VALUE_SETS, WRONG_VALUES } from './value-sets.ts';
 /* eslint-disable @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call,
    @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return -- each kind of manifest has another specification */
 
+const FILES = 'deploy/helm/passkey-manager/files';
 const read = (path: string): string => readFileSync(path, 'utf8');
 
 interface Pod {
@@ -232,6 +233,27 @@ await describe('The chart', async () => {
     const names = metrics.flatMap((metric: { pods?: { metric: { name: string } } }) => metric.pods?.metric.name ?? []);
     assert.deepEqual(names, ['passkey_http_requests_in_flight']);
     assert.ok(read('src/telemetry/metrics.ts').includes(`'${String(names[0])}'`));
+  });
+
+  await it('carries the alerts and the dashboards of deploy/monitoring, and links alerts to the runbook', async () => {
+    // Helm reads no file outside its chart.
+    if (process.env['UPDATE_MANIFESTS']) {
+      cpSync('deploy/monitoring/alerts.yml', `${FILES}/alerts.yml`);
+      cpSync('deploy/monitoring/grafana', `${FILES}/dashboards`, { recursive: true });
+    }
+    const manifests = await helm.template(VALUE_SETS['everything']!);
+    const base = 'https://git.bank.example/passkey-manager/docs/';
+    const alerts = read('deploy/monitoring/alerts.yml').replaceAll('runbook_url: docs/', `runbook_url: ${base}`);
+    assert.deepEqual(find(manifests, 'PrometheusRule').spec, parse(alerts));
+    const { data } = find(manifests, 'ConfigMap', 'passkey-manager-dashboards') as unknown as { data: object };
+    assert.deepEqual(Object.keys(data), ['auditor.json', 'operator.json']);
+    for (const [name, text] of Object.entries(data)) assert.equal(text, read(`deploy/monitoring/grafana/${name}`));
+  });
+
+  await it('gives the job of Prometheus the name that alerts ask for', async () => {
+    const { jobLabel, selector } = find(await helm.template(VALUE_SETS['everything']!), 'ServiceMonitor').spec;
+    assert.equal(selector.matchLabels[jobLabel], 'passkey-manager');
+    assert.match(read('deploy/monitoring/alerts.yml'), /job="passkey-manager"/);
   });
 
   await it('describes every value in its README, and no other', () => {

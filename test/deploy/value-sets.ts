@@ -40,7 +40,13 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
     extraVolumes: [{ name: 'metadata', configMap: { name: 'fido-metadata' } }],
     extraVolumeMounts: [{ name: 'metadata', mountPath: '/etc/passkey-manager/metadata', readOnly: true }],
     autoscaling: { enabled: true },
-    monitoring: { serviceMonitor: true, labels: { release: 'prometheus' } },
+    monitoring: {
+      serviceMonitor: true,
+      prometheusRule: true,
+      runbookBase: 'https://git.bank.example/passkey-manager/',
+      dashboards: true,
+      labels: { release: 'prometheus' },
+    },
     networkPolicy: {
       database: [{ ipBlock: { cidr: '192.0.2.0/24' } }],
       extraEgress: [{ to: [{ ipBlock: { cidr: '198.51.100.7/32' } }], ports: [{ protocol: 'TCP', port: 443 }] }],
