@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-const ENVIRONMENT = { DATABASE_URL: 'postgresql://migrator@db/passkeys' };
+const ENVIRONMENT = { DATABASE_URL: 'postgresql://migrator@localhost/passkeys' };
 const readArguments = (...args: string[]): unknown =>
   readArchiveCommand(parseArguments(PROGRAM, args).values, ENVIRONMENT, NOW);
 const readCommand = (before: string, ...args: string[]): unknown =>

@@ -3,9 +3,13 @@ import { resolve } from 'node:path';
 import { NoteError } from '../src/tlog/signed-note.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { type Arguments, drawBar, EXIT, type Program, ProgressLine, UsageError } from './command-line.js';
+import { describeLogin, readLogin } from './database-login.js';
+import { describeProgramFailure } from '../src/database/connection-failure.js';
+import { DatabaseUnreachableError } from '../src/http/database-unavailable.js';
 import { ArchiveError } from './audit-archive/closed-partitions.js';
 import type { ArchivedMonth, ArchiveRequest } from './audit-archive/log-archiver.js';
 
+const OWNER = 'the role that owns its schema';
 const DEFAULT_DIRECTORY = 'audit-archive';
 
 export const PROGRAM = {
@@ -23,10 +27,7 @@ export const PROGRAM = {
     to: { value: 'DIRECTORY', text: `The directory of the files; ${DEFAULT_DIRECTORY} without this option.` },
     'dry-run': { text: 'Says what would be archived, and changes nothing.' },
   },
-  environment: {
-    DATABASE_URL: 'The database, with the role that owns its schema.',
-    PASSKEY_DATABASE_PASSWORD_FILE: 'The file of the password, for a URL without one.',
-  },
+  environment: describeLogin(OWNER),
   examples: ['--before 2026-01-01 --key audit.pub --to /archive'],
   exitCodes: {
     [EXIT.done]: 'Every month before the day is archived.',
@@ -47,13 +48,13 @@ export interface ArchiveCommand extends Pick<ArchiveRequest, 'before' | 'directo
 /** @throws UsageError, or ArchiveError if the keys are wrong */
 export function readArchiveCommand(
   { before, key, to = DEFAULT_DIRECTORY, 'dry-run': dryRun }: Arguments<typeof PROGRAM.options>['values'],
-  { DATABASE_URL: url, PASSKEY_DATABASE_PASSWORD_FILE: passwordFile }: NodeJS.ProcessEnv,
+  env: NodeJS.ProcessEnv,
   now: Date,
 ): ArchiveCommand {
-  if (!url) throw new UsageError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
+  const login = readLogin(env, OWNER);
   if (before === undefined || key === undefined) throw new UsageError('Give --before and --key.');
   const request = { before: readBefore(before, now), directory: resolve(to), keys: readKeys(key) };
-  return { ...request, url, passwordFile: passwordFile || undefined, dryRun };
+  return { ...request, ...login, dryRun };
 }
 
 function readBefore(text: string, now: Date): Date {
@@ -109,6 +110,7 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
  */
 export function describeFailure(error: unknown): string {
   if (error instanceof ArchiveError) return error.message;
+  if (error instanceof DatabaseUnreachableError) return describeProgramFailure(error);
   const { code = '', path, syscall = '', message, stack } = error as NodeJS.ErrnoException;
   const told = FILE_ERRORS[code];
   if (told !== undefined) return `${path ?? 'The archive'}: ${syscall} failed, ${told}.`;

@@ -6,14 +6,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import { ApprovalEntity } from '../src/approvals/approval.entity.js';
+import { describeProgramFailure } from '../src/database/connection-failure.js';
 import { createCommandOptions } from '../src/database/data-source.js';
 import { EXIT, type Program, ProgressLine, readArguments, reportUsage, UsageError } from './command-line.js';
+import { describeLogin, readLogin } from './database-login.js';
 import { demandApproval, readForceRules } from './keys/force-approval.js';
 import { addKey, KeyFileError, listKeyIds, moveKeyFirst, removeKey } from './keys/key-file.js';
 import { formatKeys, listKeys, listRegistered } from './keys/key-table.js';
 import { demandRetirable, forceRetire, retire, STOP_MS } from './keys/retire.js';
 
 const ACTIONS = ['status', 'add', 'rotate', 'retire', 'remove'] as const;
+
+const OWNER = 'the role that owns its schema';
 
 const PROGRAM = {
   command: 'npm run keys --',
@@ -36,8 +40,7 @@ const PROGRAM = {
     },
   },
   environment: {
-    DATABASE_URL: 'The database, with the role that owns its schema: for status, retire and remove.',
-    PASSKEY_DATABASE_PASSWORD_FILE: 'The file of the password, for a URL without one.',
+    ...describeLogin(`${OWNER}: for status, retire and remove`),
     PASSKEY_BINDING_KEY_FILE: 'The file of the keys, one a line.',
     PASSKEY_ACCESS_POLICY_FILE: 'The access policy, which may ask for an approval: for retire with --force.',
   },
@@ -57,7 +60,7 @@ try {
 } catch (error) {
   progress.clear();
   if (error instanceof UsageError) reportUsage(PROGRAM, error.message);
-  else console.error((error as Error).message);
+  else console.error(describeProgramFailure(error));
   process.exitCode = error instanceof KeyFileError ? EXIT.failed : EXIT.couldNotRun;
 }
 
@@ -82,9 +85,7 @@ async function run([action, id, surplus]: readonly string[]): Promise<void> {
 }
 
 async function runWithDatabase(work: (dataSource: DataSource) => Promise<void>): Promise<void> {
-  const url = process.env['DATABASE_URL'];
-  if (!url) throw new UsageError('DATABASE_URL is not set: name the database, with the role that owns its schema.');
-  const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
+  const { url, passwordFile } = readLogin(process.env, OWNER);
   const dataSource = await new DataSource({
     ...createCommandOptions(url, passwordFile),
     entities: [ApprovalEntity],

@@ -1,8 +1,13 @@
 /** Migrates the database of DATABASE_URL to the schema of this version, and records that in its audit log. */
 import { beginLog } from '../src/audit-log/begin-log.js';
-import { migrate } from '../src/database/data-source.js';
+import { migrate } from '../src/database/schema.js';
+import { ConfigError } from '../src/config/config.js';
+import { describeProgramFailure } from '../src/database/connection-failure.js';
+import { EXIT, exitOnUsageError, type Program, readArguments } from './command-line.js';
 import { type RoleScript, runRoleScript } from '../src/database/role-scripts.js';
-import { EXIT, type Program, readArguments, reportUsage } from './command-line.js';
+import { describeLogin, readLogin } from './database-login.js';
+
+const OWNER = 'the role that owns its schema';
 
 const PROGRAM = {
   command: 'npm run migration:run',
@@ -18,10 +23,7 @@ const PROGRAM = {
       text: 'After that gives the log its own writer, by deploy/postgres/sequencer.sql. It implies --grants.',
     },
   },
-  environment: {
-    DATABASE_URL: 'The database, with the role that owns its schema.',
-    PASSKEY_DATABASE_PASSWORD_FILE: 'The file of the password, for a URL without one.',
-  },
+  environment: describeLogin(OWNER),
   examples: ['', '--grants'],
   exitCodes: {
     [EXIT.done]: 'The schema is that of this version, and the privileges are granted.',
@@ -32,17 +34,12 @@ const PROGRAM = {
 
 const { grants, sequencer } = readArguments(PROGRAM).values;
 const scripts: RoleScript[] = sequencer ? ['grants.sql', 'sequencer.sql'] : grants ? ['grants.sql'] : [];
-const url = process.env['DATABASE_URL'];
-if (!url) {
-  reportUsage(PROGRAM, 'DATABASE_URL is not set: name the database to migrate, with the role that owns its schema.');
-  process.exit(EXIT.couldNotRun);
-}
-const passwordFile = process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined;
+const { url, passwordFile } = exitOnUsageError(PROGRAM, () => readLogin(process.env, OWNER));
 try {
   const names = await migrate(
     url,
-    async (dataSource, executed) => {
-      await beginLog(dataSource, executed, new Date());
+    async (through, executed) => {
+      await beginLog(through, executed, new Date());
       for (const script of scripts) await runRoleScript(script, { connectionString: url, passwordFile });
     },
     passwordFile,
@@ -50,6 +47,6 @@ try {
   console.log(names.length > 0 ? `Migrated: ${names.join(', ')}` : 'Nothing to migrate.');
   for (const script of scripts) console.log(`Ran ${script}.`);
 } catch (error) {
-  console.error(error);
+  console.error(error instanceof ConfigError ? error.mistakes.join('\n') : describeProgramFailure(error));
   process.exitCode = EXIT.couldNotRun;
 }

@@ -8,6 +8,7 @@
 import { DataSource } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import { AuditArchiveEntity, AuditCheckpointEntity } from '../src/audit-log/log.entities.js';
+import { describeProgramFailure } from '../src/database/connection-failure.js';
 import { createCommandOptions } from '../src/database/data-source.js';
 import type { Finding } from '../src/reconciliation/judge-rows.js';
 import type { ProvedExport } from '../src/tlog/export-verifier.js';
@@ -22,9 +23,12 @@ import {
   reportUsage,
   UsageError,
 } from './command-line.js';
+import { describeLogin, readLogin } from './database-login.js';
 import { KEY_TEXT, type KeyFiles, readKeyFiles } from './key-files.js';
 import { ExportedEvents } from './reconcile/exported-events.js';
 import { reconcileDatabase } from './reconcile/reconcile-database.js';
+
+const READER = 'a role that may read all tables: the service’s or the migrator’s';
 
 const PROGRAM = {
   command: 'npm run reconcile --',
@@ -41,10 +45,7 @@ const PROGRAM = {
     key: { value: 'FILE', text: KEY_TEXT, multiple: true },
     json: { text: 'Prints each finding as a line of JSON, and then the summary.' },
   },
-  environment: {
-    DATABASE_URL: 'The database, with a role that may read all tables: the service’s or the migrator’s.',
-    PASSKEY_DATABASE_PASSWORD_FILE: 'The file of the password, for a URL without one.',
-  },
+  environment: describeLogin(READER),
   examples: ['', '--export export.ndjson --key audit.pub'],
   exitCodes: {
     [EXIT.done]: 'No row contradicts the log.',
@@ -65,10 +66,9 @@ interface Summary {
 const progress = new ProgressLine(200);
 
 async function reconcile({ values }: Arguments<typeof PROGRAM.options>): Promise<Summary> {
-  const url = process.env['DATABASE_URL'];
-  if (!url) throw new UsageError('DATABASE_URL is not set: name the database, with a role that may read all tables.');
+  const { url, passwordFile } = readLogin(process.env, READER);
   if (values.export.length > 0 !== values.key.length > 0) throw new UsageError('Give --export and --key together.');
-  const dataSource = await openToRead(url, process.env['PASSKEY_DATABASE_PASSWORD_FILE'] || undefined);
+  const dataSource = await openToRead(url, passwordFile);
   try {
     const archives = await dataSource.getRepository(AuditArchiveEntity).find();
     const exported = new ExportedEvents();
@@ -91,10 +91,10 @@ async function reconcile({ values }: Arguments<typeof PROGRAM.options>): Promise
   }
 }
 
-/** Opens sessions that cannot change anything. */
+/** Opens sessions that cannot change anything, so a standby will do. */
 async function openToRead(url: string, passwordFile: string | undefined): Promise<DataSource> {
   const options = createCommandOptions(url, passwordFile) as PostgresDataSourceOptions;
-  const extra = { ...(options.extra as object), options: '-c default_transaction_read_only=on' };
+  const extra = { ...(options.extra as object), writes: false, options: '-c default_transaction_read_only=on' };
   return new DataSource({ ...options, extra, entities: [AuditArchiveEntity, AuditCheckpointEntity] }).initialize();
 }
 
@@ -155,6 +155,6 @@ try {
 } catch (error) {
   progress.clear();
   if (error instanceof UsageError) reportUsage(PROGRAM, error.message);
-  else console.error((error as Error).message);
+  else console.error(describeProgramFailure(error));
   process.exitCode = EXIT.couldNotRun;
 }

@@ -86,6 +86,25 @@ describe('readiness asks the database', () => {
   });
 });
 
+it('readiness compares the clocks of service and database, and stays up when they are apart', async () => {
+  expect((await becomes(200))['clock']).not.toHaveProperty('message');
+  expect(Math.abs(await service.readMetric('passkey_database_clock_offset_seconds'))).toBeLessThan(2);
+  service.clock.advance(100);
+  try {
+    const details = await until(async () => {
+      const answer = await probe();
+      return answer.details['clock']?.['message'] !== undefined && answer;
+    });
+    expect(details).toMatchObject({
+      status: 200,
+      details: { clock: { status: 'up', message: 'the clocks of service and database are apart' } },
+    });
+    expect(await service.readMetric('passkey_database_clock_offset_seconds')).toBeGreaterThan(97);
+  } finally {
+    service.clock.advance(-100);
+  }
+});
+
 describe('the service is not ready', () => {
   afterEach(async () => {
     wire.restore();

@@ -1,4 +1,5 @@
-import { DatabaseSession } from '../../src/database/database-session.js';
+import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { DatabasePool } from '../../src/database/database-pool.js';
 
 /** How the service reaches its database. */
 export interface DatabaseConnection {
@@ -13,7 +14,6 @@ export interface DatabaseConnection {
   readonly agreed: string;
 }
 
-const TLS_SETTINGS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslnegotiation', 'channel_binding'];
 const PATIENCE_MS = 3_000;
 
 /** Describes how the service reaches its database. @param url undefined: the embedded database of development */
@@ -21,35 +21,34 @@ export async function describeDatabase(url: string | undefined, passwordFile?: s
   if (url === undefined) {
     return { server: 'embedded, on loopback', role: '', settings: 'no TLS: development only', agreed: '' };
   }
-  const { hostname, port, pathname, username, searchParams } = new URL(url);
-  const settings = TLS_SETTINGS.filter((name) => searchParams.has(name)).map(
-    (name) => `${name}=${searchParams.get(name) ?? ''}`,
-  );
+  const { servers, user = '', database = user, tls } = parseDatabaseUrl(url);
+  const files = { sslrootcert: tls.rootCertificate, sslcert: tls.certificate, sslkey: tls.key };
+  const named = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [`${name}=${path}`]));
   return {
-    server: `${hostname}:${port || '5432'}${pathname}`,
-    role: username,
-    settings: settings.join(' ') || 'none: TLS is not requested',
+    server: `${servers.map(({ host, port }) => `${host}:${String(port)}`).join()}/${database}`,
+    role: user,
+    settings: tls.mode === 'disable' ? 'none: TLS is not requested' : [`sslmode=${tls.mode}`, ...named].join(' '),
     agreed: await readAgreedTls(url, passwordFile),
   };
 }
 
 async function readAgreedTls(url: string, passwordFile: string | undefined): Promise<string> {
-  const client = new DatabaseSession({
+  const pool = new DatabasePool({
     connectionString: url,
     passwordFile,
+    max: 1,
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
     application_name: 'passkey-manager inventory',
   });
   try {
-    await client.connect();
-    const { rows } = await client.query<{ ssl: boolean; version: string; cipher: string }>(
+    const { rows } = await pool.query<{ ssl: boolean; version: string; cipher: string }>(
       'SELECT ssl, version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()',
     );
     return rows[0]?.ssl ? `${rows[0].version}, ${rows[0].cipher}` : 'no TLS';
   } catch (error) {
     return `no connection: ${(error as NodeJS.ErrnoException).code ?? 'refused'}`;
   } finally {
-    await client.end().catch(() => undefined);
+    await pool.end();
   }
 }

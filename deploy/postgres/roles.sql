@@ -53,10 +53,16 @@ ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator REVOKE EXECUTE ON FUNCTIONS F
 ALTER DEFAULT PRIVILEGES FOR ROLE passkey_migrator IN SCHEMA public
   REVOKE ALL ON TABLES FROM PUBLIC, passkey_manager, passkey_auditor, passkey_sequencer;
 
--- The service's pools ask for the same timeouts.
+-- The service's pools ask for the same settings. A pooler in between drops what they ask for, and keeps these. Without a sequential
+-- scan a statement that was prepared while its table was empty uses the index of the table.
 ALTER ROLE passkey_manager SET statement_timeout = '5s';
 ALTER ROLE passkey_manager SET lock_timeout = '2s';
 ALTER ROLE passkey_manager SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE passkey_manager SET enable_seqscan = off;
+ALTER ROLE passkey_manager SET jit = off;
+ALTER ROLE passkey_manager SET plan_cache_mode = force_generic_plan;
+ALTER ROLE passkey_sequencer SET enable_seqscan = off;
+ALTER ROLE passkey_sequencer SET jit = off;
 ALTER ROLE passkey_sequencer SET statement_timeout = '5s';
 ALTER ROLE passkey_sequencer SET lock_timeout = '2s';
 ALTER ROLE passkey_sequencer SET idle_in_transaction_session_timeout = '10s';

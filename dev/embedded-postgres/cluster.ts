@@ -40,7 +40,8 @@ export async function openCluster(
   const account = await chooseServerAccount(home);
   const shelf = account.uid === undefined ? directory : ROOTS_SHELF;
   const binaries = await findBinaries(account, shelf);
-  if (!(await stat(home).catch(() => undefined))) {
+  if (await stat(home).catch(() => undefined)) await demandSameMajor(home, account, binaries);
+  else {
     requireNamedUser();
     onStep?.(`Making a database in ${home}`);
     await initialise(directory, { home, account, binaries, durable, password: randomBytes(32).toString('base64url') });
@@ -54,6 +55,17 @@ export async function openCluster(
       { cause },
     );
   }
+}
+
+/** A server reads only what its own major version wrote. */
+async function demandSameMajor(home: string, account: ServerAccount, { pgCtl }: PostgresBinaries): Promise<void> {
+  const written = (await readFile(join(home, 'data', 'PG_VERSION'), 'utf8').catch(() => '')).trim();
+  const { output } = await runProgram(account, pgCtl, ['--version'], { cwd: '/' });
+  const embedded = /\d+/.exec(output)?.[0] ?? '';
+  if (written === '' || written === embedded) return;
+  throw new EmbeddedPostgresError(
+    `${home} has a database of PostgreSQL ${written}, and the embedded PostgreSQL is ${embedded}, which cannot read it: run the version of Passkey Manager that made it, or copy it with pg_dump of PostgreSQL ${written}, or move the directory away to begin with an empty one. ${WAY_OUT}`,
+  );
 }
 
 /**

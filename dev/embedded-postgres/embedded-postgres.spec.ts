@@ -159,4 +159,21 @@ describe('the embedded database', () => {
     await expect(start()).rejects.toThrow(/did not start[^]*server\.log ends:[^]*no_such_setting/);
     await writeFile(settings, before);
   });
+
+  it('of an older version of PostgreSQL is not touched, and the message names both versions and the way out', async () => {
+    await (await start()).stop();
+    const file = join(directory, 'postgres/data/PG_VERSION');
+    const written = await readFile(file, 'utf8');
+    await writeFile(file, '16\n');
+    try {
+      await expect(start()).rejects.toThrow(
+        new RegExp(
+          `has a database of PostgreSQL 16, and the embedded PostgreSQL is ${written.trim()}, .*pg_dump.*DATABASE_URL`,
+        ),
+      );
+    } finally {
+      await writeFile(file, written);
+    }
+    await expect(start()).resolves.toMatchObject({ url: expect.any(String) });
+  });
 });

@@ -26,8 +26,6 @@ async function runAsOwner(sql: string): Promise<void> {
   await session.query(sql).finally(() => session.end());
 }
 
-const NOT_ALLOWED = 'DATABASE_URL names a database that cannot be used: permission denied for schema public';
-
 describe('the service’s role', () => {
   it.each([false, true])('opens a migrated database (production: %s)', async (production) => {
     await expect(openAndStop(production, database.url)).resolves.toBeUndefined();
@@ -35,14 +33,34 @@ describe('the service’s role', () => {
 
   it('does not migrate', async () => {
     await runAsOwner('DELETE FROM schema_migration');
-    await expect(openAndStop(false, database.url)).rejects.toThrow(new ConfigError([NOT_ALLOWED]));
+    await expect(openAndStop(false, database.url)).rejects.toThrow(
+      /The role \S+ may not change the schema of the database: connect as \S+$/,
+    );
     await expect(openAndStop(true, database.url)).rejects.toThrow(/lacks migrations of this version/);
     // One call for each of the two that opened; neither ran a migration.
     expect(told).toEqual([[], []]);
   });
 
-  it('can do nothing in a database that has no schema yet', async () => {
+  it('says which script gives it its privileges', async () => {
+    const role = new URL(database.url).username;
+    await runAsOwner(`REVOKE SELECT ON schema_migration FROM ${role}`);
+    await expect(openAndStop(true, database.url)).rejects.toThrow(
+      new ConfigError([
+        `The role ${role} may not read the tables of this service: run deploy/postgres/grants.sql as the migrator`,
+      ]),
+    );
+    await runAsOwner(`REVOKE USAGE ON SCHEMA public FROM ${role}; GRANT SELECT ON schema_migration TO ${role}`);
+    await expect(openAndStop(true, database.url)).rejects.toThrow(/may not read the tables of this service/);
+    await runAsOwner(`GRANT USAGE ON SCHEMA public TO ${role}`);
+  });
+
+  it('can do nothing in a database that has no schema yet, and says what to run', async () => {
     await runAsOwner('DROP TABLE schema_migration');
-    await expect(openAndStop(false, database.url)).rejects.toThrow(NOT_ALLOWED);
+    await expect(openAndStop(false, database.url)).rejects.toThrow(
+      /may not change the schema .* passkey_migrator after deploy\/postgres\/roles.sql/,
+    );
+    await expect(openAndStop(true, database.url)).rejects.toThrow(
+      /no tables of this service: run `npm run migration:run` as its migrator, and then grants.sql/,
+    );
   });
 });

@@ -1,16 +1,18 @@
-import { DataSource } from 'typeorm';
 import { type Config, ConfigError } from '../config/config.js';
-import { isDatabaseUnavailable } from '../http/database-unavailable.js';
-import { createDataSourceOptions, migrate } from '../database/data-source.js';
-import { reportStep, startEmbeddedPostgres } from './development-files.js';
+import { describeConnectionFailure } from '../database/connection-failure.js';
+import { createCeremonyPool } from '../database/data-source.js';
+import { adaptPool, type Queryable } from '../database/named-statement.js';
 import { runRoleScript } from '../database/role-scripts.js';
+import { demandSchema, migrate } from '../database/schema.js';
+import { checkSessions } from '../database/session-check.js';
+import { reportStep, startEmbeddedPostgres } from './development-files.js';
 
 export interface OpenDatabase {
   readonly url: string;
   readonly stop: () => Promise<void>;
 }
 
-type RecordStart = (dataSource: DataSource, migrations: string[]) => Promise<void>;
+type RecordStart = (through: Queryable, migrations: string[]) => Promise<void>;
 
 /**
  * Opens the database in the configuration, or the embedded one. In development it migrates the database. In production
@@ -18,6 +20,7 @@ type RecordStart = (dataSource: DataSource, migrations: string[]) => Promise<voi
  * schema with more migrations belongs to a later version, and fits.)
  *
  * @param begin called with the migrations that ran, before anything else is recorded
+ * @throws ConfigError if the database cannot be used
  */
 export async function openDatabase(
   config: Pick<Config, 'databaseUrl' | 'databasePasswordFile' | 'dataDir' | 'production'>,
@@ -27,37 +30,37 @@ export async function openDatabase(
   const url = embedded?.url ?? config.databaseUrl!;
   const stop = async (): Promise<void> => embedded?.stop();
   try {
-    if (config.production) await demandSchema(url, config.databasePasswordFile, begin);
-    else await migrate(embedded?.migratorUrl ?? url, begin, config.databasePasswordFile, reportStep);
+    if (!config.production) await migrate(embedded?.migratorUrl ?? url, begin, config.databasePasswordFile, reportStep);
     if (embedded) await runRoleScript('grants.sql', embedded.migratorUrl);
+    await checkDatabase(url, config, begin);
     return { url, stop };
   } catch (error) {
     await stop();
-    throw toConfigError(error) ?? error;
+    throw toConfigError(error);
   }
 }
 
-/**
- * Turns a failed first connection into a ConfigError, because the operator has to correct the address of the database
- * or the access to it.
- */
-function toConfigError(error: unknown): ConfigError | undefined {
-  const { code = '', message } = error as Error & { code?: string };
-  return isDatabaseUnavailable(error)
-    ? new ConfigError([`DATABASE_URL names a database that cannot be used: ${message || code}`])
-    : undefined;
+/** Turns a failure of the database into a ConfigError, because an operator has to correct its address or the access to it. */
+export function toConfigError(error: unknown): unknown {
+  const told = describeConnectionFailure(error);
+  return told === undefined ? error : new ConfigError([`DATABASE_URL names a database that cannot be used: ${told}`]);
 }
 
-async function demandSchema(url: string, passwordFile: string | undefined, begin: RecordStart): Promise<void> {
-  const dataSource = await new DataSource(createDataSourceOptions(url, 1, passwordFile)).initialize();
+async function checkDatabase(
+  url: string,
+  { production, databasePasswordFile }: Pick<Config, 'production' | 'databasePasswordFile'>,
+  begin: RecordStart,
+): Promise<void> {
+  const pool = createCeremonyPool(url, 1, databasePasswordFile);
   try {
-    if (await dataSource.showMigrations()) {
-      throw new ConfigError([
-        'The database lacks migrations of this version: run `npm run migration:run` as its migrator',
-      ]);
-    }
-    await begin(dataSource, []);
+    await checkSessions(pool, 'DATABASE_URL');
+    if (!production) return;
+    const session = await pool.connect();
+    await demandSchema(session).finally(() => {
+      session.release();
+    });
+    await begin(adaptPool(pool), []);
   } finally {
-    await dataSource.destroy();
+    await pool.end();
   }
 }

@@ -10,7 +10,7 @@ import { type Config, ConfigError } from '../config/config.js';
 import { describeDevelopmentFiles } from '../config/development.js';
 import { fillInTrustDomain } from '../config/tls-files.js';
 import { WatchedFiles } from '../config/watched-files.js';
-import { openDatabase } from './open-database.js';
+import { openDatabase, toConfigError } from './open-database.js';
 import { describeTrust } from '../identity/listener-trust.js';
 import { readTrustMaterial, listTrustFiles, type TrustMaterial } from '../identity/trust-material.js';
 import { TrustMaterialError } from '../identity/trust-material-error.js';
@@ -53,13 +53,13 @@ export async function startService(
   metadataRoots: readonly string[] = FIDO_METADATA_ROOTS,
 ): Promise<RunningService> {
   const watched = await openSettings(config, clock);
-  const database = await openDatabase(config, (dataSource, names) => beginLog(dataSource, names, clock.now()));
+  const database = await openDatabase(config, (through, names) => beginLog(through, names, clock.now()));
   const stops = [database.stop];
   try {
     return await serve({ ...config, databaseUrl: database.url }, clock, metadataRoots, watched, stops);
   } catch (error) {
     await stopAll(stops);
-    throw error;
+    throw toConfigError(error);
   }
 }
 
@@ -71,7 +71,7 @@ export async function startWorker(config: Config): Promise<Serving> {
     return await serve(config, systemClock, FIDO_METADATA_ROOTS, watched, stops);
   } catch (error) {
     await stopAll(stops);
-    throw error;
+    throw toConfigError(error);
   }
 }
 

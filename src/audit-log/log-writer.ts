@@ -1,6 +1,7 @@
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { type Config, ConfigError } from '../config/config.js';
+import { describeConnectionFailure } from '../database/connection-failure.js';
 import { createDataSourceOptions } from '../database/data-source.js';
 
 type Settings = Pick<Config, 'auditDatabaseUrl' | 'auditDatabasePasswordFile' | 'workers'>;
@@ -24,8 +25,8 @@ export class LogWriter implements OnApplicationShutdown {
       await warnOfRights(shared);
       return new LogWriter(own, true);
     } catch (error) {
-      const { message } = error as Error;
-      throw new ConfigError([`PASSKEY_AUDIT_DATABASE_URL names a database that cannot be used: ${message}`]);
+      const told = describeConnectionFailure(error) ?? (error as Error).message;
+      throw new ConfigError([`PASSKEY_AUDIT_DATABASE_URL names a database that cannot be used: ${told}`]);
     }
   }
 

@@ -40,6 +40,7 @@ describe('development listens only on this machine', () => {
     ['DATABASE_URL', { DATABASE_URL: database('@db.internal/passkeys') }],
     ['DATABASE_URL', { DATABASE_URL: database('@localhost/passkeys?host=db.internal') }],
     ['DATABASE_URL', { DATABASE_URL: 'postgresql:///passkeys', PGHOST: 'db.internal' }],
+    ['DATABASE_URL', { DATABASE_URL: database('@localhost,db.internal/passkeys') }],
   ])('and refuses %s unless that is allowed: %j', (name, env) => {
     for (const NODE_ENV of ['development', 'test']) {
       expect(findMistakes({ ...env, NODE_ENV })).toEqual([

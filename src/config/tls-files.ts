@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { Settings, TlsFiles } from './config.js';
+import type { TlsFiles } from './config.js';
+import type { Settings } from './settings.js';
 
 /** The names of SPIFFE's filesystem delivery (https://github.com/spiffe/spiffe/pull/376, not yet adopted). */
 const CREDENTIAL_BUNDLE = 'credential-bundle.private-key.x509.pem';

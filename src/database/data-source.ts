@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { DataSource, type DataSourceOptions } from 'typeorm';
-import { DatabasePool } from './database-session.js';
+import type { DataSourceOptions } from 'typeorm';
+import { DatabasePool } from './database-pool.js';
 import { Initial1764000000000 } from './migrations/1764000000000-initial.js';
 import { UserLimits1764100000000 } from './migrations/1764100000000-user-limits.js';
 import { TransparencyLog1764200000000 } from './migrations/1764200000000-transparency-log.js';
@@ -48,14 +48,17 @@ const MIGRATIONS = [
   StatusOfARelyingParty1765250000000,
   ApprovalsOfOperators1765270000000,
 ];
-const MIGRATIONS_TABLE = 'schema_migration';
+export const MIGRATIONS_TABLE = 'schema_migration';
 
 /**
  * Statements are prepared while tables are empty, as each month's partition is at first. Without this setting such a
  * statement keeps the plan that reads the whole table until the table is analyzed, a minute or a million rows later.
  * Every statement of the service has an index. None of them is worth JIT compilation.
  */
-const PLANNING = '-c enable_seqscan=off -c jit=off';
+const PLANNING = { enable_seqscan: 'off', jit: 'off' };
+const HOT_PLANNING = { ...PLANNING, plan_cache_mode: 'force_generic_plan' };
+/** A role has the setting of the hot statements (deploy/postgres/roles.sql), which other statements do without. */
+const REST_PLANNING = { ...PLANNING, plan_cache_mode: 'auto' };
 
 /** With more workers each gets fewer connections, because the embedded server accepts a hundred. */
 const MANY_WORKERS = 8;
@@ -90,12 +93,22 @@ const PROBE_SESSION = {
 /** After this many seconds the probe opens a new connection, to see that the service still may connect. */
 const PROBE_LIFETIME = 10;
 
+/**
+ * What every session needs. A pooler drops the parameters with which a session starts, so the service's role has them as its
+ * settings.
+ */
+export const SESSION_PARAMETERS = {
+  ...PLANNING,
+  statement_timeout: String(SESSION.statement_timeout),
+  lock_timeout: String(SESSION.lock_timeout),
+  idle_in_transaction_session_timeout: String(SESSION.idle_in_transaction_session_timeout),
+};
+
 /** @param url PostgreSQL 15 or later */
 export function createDataSourceOptions(url: string, workers = 1, passwordFile?: string): DataSourceOptions {
   return {
     type: 'postgres',
     driver: { ...pg, Pool: DatabasePool },
-    url,
     migrations: MIGRATIONS,
     migrationsTableName: MIGRATIONS_TABLE,
     migrationsTransactionMode: 'all',
@@ -104,7 +117,7 @@ export function createDataSourceOptions(url: string, workers = 1, passwordFile?:
     applicationName: APPLICATION,
     poolSize: countConnections(workers).rest,
     parseInt8: true,
-    extra: { options: PLANNING, passwordFile, ...SESSION },
+    extra: { connectionString: url, options: formatOptions(REST_PLANNING), passwordFile, writes: true, ...SESSION },
   };
 }
 
@@ -118,9 +131,10 @@ export function createCeremonyPool(url: string, workers = 1, passwordFile?: stri
   return new DatabasePool({
     connectionString: url,
     passwordFile,
+    writes: true,
     application_name: APPLICATION,
     max: countConnections(workers).hot,
-    options: `${PLANNING} -c plan_cache_mode=force_generic_plan`,
+    options: formatOptions(HOT_PLANNING),
     ...SESSION,
   });
 }
@@ -130,12 +144,19 @@ export function createProbePool(url: string, passwordFile?: string): pg.Pool {
   return new DatabasePool({
     connectionString: url,
     passwordFile,
+    writes: true,
     application_name: `${APPLICATION} readiness`,
     max: 1,
     maxLifetimeSeconds: PROBE_LIFETIME,
-    options: PLANNING,
+    options: formatOptions(PLANNING),
     ...PROBE_SESSION,
   });
+}
+
+function formatOptions(parameters: Readonly<Record<string, string>>): string {
+  return Object.entries(parameters)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
 }
 
 /** @returns the names of this version's migrations that the database lacks */
@@ -149,32 +170,14 @@ export async function findPendingMigrations(through: Pick<pg.ClientBase, 'query'
 export function createCommandOptions(url: string, passwordFile?: string): DataSourceOptions {
   return {
     ...createDataSourceOptions(url),
-    extra: { passwordFile, connectionTimeoutMillis: 10_000, statement_timeout: 0, lock_timeout: 10_000 },
+    extra: {
+      connectionString: url,
+      passwordFile,
+      writes: true,
+      direct: true,
+      connectionTimeoutMillis: 10_000,
+      statement_timeout: 0,
+      lock_timeout: 10_000,
+    },
   };
-}
-
-/**
- * Migrates a database to the schema of this version.
- *
- * @param record called with the names of the migrations that ran, before the connection closes
- * @returns the names of the migrations that ran
- */
-export async function migrate(
-  url: string,
-  record?: (dataSource: DataSource, names: string[]) => Promise<void>,
-  passwordFile?: string,
-  onStep?: (step: string) => void,
-): Promise<string[]> {
-  const dataSource = await new DataSource(createCommandOptions(url, passwordFile)).initialize();
-  try {
-    // Replicas that start together take turns, and the later ones find everything done.
-    const turn = dataSource.createQueryRunner();
-    await turn.query(`SELECT pg_advisory_lock(hashtextextended('passkey-manager migrations', 0))`);
-    if (onStep && (await dataSource.showMigrations())) onStep('Migrating the database');
-    const names = (await dataSource.runMigrations()).map(({ name }) => name);
-    await record?.(dataSource, names);
-    return names;
-  } finally {
-    await dataSource.destroy();
-  }
 }

@@ -9,7 +9,8 @@ import type pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { issueAuthority, exportKey, issueServer as certified } from '../../test/support/trust-files.js';
 import { isDatabaseUnavailable, DatabaseUnreachableError } from '../http/database-unavailable.js';
-import { DatabasePool, DatabaseSession } from './database-session.js';
+import { DatabasePool } from './database-pool.js';
+import { DatabaseSession } from './database-session.js';
 
 let directory: string;
 let database: TestDatabase;

@@ -1,18 +1,31 @@
 import pg from 'pg';
 import { readBounded } from '../config/read-bounded.js';
 import { DatabaseUnreachableError } from '../http/database-unavailable.js';
-import { Problem } from '../http/problem.js';
+import { createClientConfig } from './client-config.js';
+import { DatabaseServers, type Place } from './database-servers.js';
 
 export interface SessionSettings extends pg.ClientConfig {
   /** The password file is read for each new connection, so the password may change while the service runs. */
   readonly passwordFile?: string | undefined;
+  /** True if a server that takes no writes is of no use. */
+  readonly writes?: boolean;
+  /** True if a pooler is of no use, because the session has a state that must end with it. */
+  readonly direct?: boolean;
+  /** The servers of the URL, which the sessions of a pool share. */
+  readonly servers?: DatabaseServers;
 }
 
 type ConnectCallback = (error: Error | null, session?: pg.Client) => void;
 
 /** SQLSTATE read_only_sql_transaction: the server is a standby, or was demoted during the session. */
-const READ_ONLY = '25006';
+export const READ_ONLY = '25006';
+/** SQLSTATE invalid_sql_statement_name: a prepared statement is gone. */
+const STATEMENT_LOST = '26000';
+/** PostgreSQL reports these at the start of a session and when they change. `on` means that it takes no writes. */
+const READ_ONLY_PARAMETERS = ['in_hot_standby', 'default_transaction_read_only'];
 const MAX_PASSWORD_BYTES = 4_096;
+/** Milliseconds for a connection to one of several servers, at least. */
+const SHORTEST_CONNECT_MS = 1_000;
 
 /**
  * The PostgreSQL client that the whole service uses. A plain `pg.Client` ends the process if its connection is lost
@@ -20,20 +33,33 @@ const MAX_PASSWORD_BYTES = 4_096;
  * URL cannot be read.
  */
 export class DatabaseSession extends pg.Client {
-  /** True after a statement failed in a way that makes the next one fail, too. A pool does not keep such a session. */
-  spoiled = false;
+  /** True after a statement failed in a way that makes the next one fail, too. */
+  private spoiled = false;
+  private readonly settings: SessionSettings;
   private readonly unusable: Error | undefined;
+  private readonly servers: DatabaseServers;
+  private readonly place: Place;
+  private readonly readOnlyBy = new Set<string>();
 
   constructor(settings: SessionSettings) {
-    const unusable = findMistake(settings);
-    super(unusable ? {} : settings);
-    this.unusable = unusable;
+    const servers = settings.servers ?? new DatabaseServers(1);
+    const { place } = servers;
+    const { config, unusable } = prepareConfig(settings, servers, place);
+    super(config);
+    this.settings = settings;
+    [this.unusable, this.servers, this.place] = [unusable, servers, place];
     const { passwordFile } = settings;
     // pg accepts a function here. Its types allow one only in the settings, where the empty password of the URL would
     // win.
     if (passwordFile !== undefined) Object.assign(this, { password: () => readPassword(passwordFile) });
     this.on('error', () => undefined);
     this.noticeFailures();
+    this.noticeReadOnly();
+  }
+
+  /** False when a pool must not lend the session again. */
+  get isUsable(): boolean {
+    return !this.spoiled && !this.servers.isLeft(this.place);
   }
 
   override connect(): Promise<this>;
@@ -52,86 +78,121 @@ export class DatabaseSession extends pg.Client {
       setImmediate(() => {
         connected(new DatabaseUnreachableError(unusable));
       });
-    } else {
-      super.connect((error: Error | null) => {
-        // pg leaves the connection open if the password cannot be read. It would occupy a slot of the server until the
-        // server gives up.
-        if (error) this.connection.stream.destroy();
-        connected(error && new DatabaseUnreachableError(error), this);
+      return;
+    }
+    super.connect((error: Error | null) => {
+      // pg leaves the connection open if the password cannot be read. It would occupy a slot of the server until the
+      // server gives up.
+      if (error) this.connection.stream.destroy();
+      void (error ? Promise.resolve(error) : this.findFault()).then((fault) => {
+        connected(fault && this.fail(fault), this);
       });
+    });
+  }
+
+  /** Finds the reason why a new session is of no use. */
+  private async findFault(): Promise<Error | null> {
+    let fault: Error | undefined;
+    if (this.settings.writes && this.readOnlyBy.size > 0) fault = createReadOnlyError();
+    else if (this.settings.direct) fault = await this.findPooler();
+    if (fault) void this.end();
+    return fault ?? null;
+  }
+
+  private async findPooler(): Promise<Error | undefined> {
+    try {
+      const { rows } = await this.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      if (rows[0]?.pid === this.serverPid) return undefined;
+      return new Error('a pooler is in between, and would keep the locks of this program: name the server itself');
+    } catch (error) {
+      return error as Error;
     }
   }
 
-  /**
-   * Marks the session as spoiled when a query fails. A pool sees the failures of its own `pool.query`, but not those in
-   * the sessions it lends.
-   */
+  /** The process that the server named at the start; a pooler names another. */
+  get serverPid(): number | null {
+    return (this as unknown as { processID: number | null }).processID;
+  }
+
+  private fail(fault: Error & { readonly code?: string }): DatabaseUnreachableError {
+    if (fault.code === READ_ONLY) this.servers.leave(this.place);
+    // Another server has the same roles.
+    else if (!fault.code?.startsWith('28')) this.servers.pass(this.place);
+    if (this.servers.count === 1) return new DatabaseUnreachableError(fault);
+    return new DatabaseUnreachableError(fault, `${this.host}:${String(this.port)}`);
+  }
+
+  /** Marks the session as spoiled if a failure makes the next statement fail, too. */
+  noticeFailure(error: unknown): void {
+    if (!error) return;
+    this.spoiled ||= isSpoiling(error);
+    if (isReadOnly(error)) this.leave();
+  }
+
+  /** A pool sees the failures of its own `pool.query`, but not those in the sessions it lends. */
   private noticeFailures(): void {
     const query = this.query.bind(this) as (...values: unknown[]) => unknown;
     const queryAndNotice = (...values: unknown[]): unknown => {
       const result = query(...values);
       if (result instanceof Promise) {
         result.catch((error: unknown) => {
-          this.spoiled ||= isSpoiling(error);
+          this.noticeFailure(error);
         });
       }
       return result;
     };
     Object.assign(this, { query: queryAndNotice });
   }
-}
 
-/**
- * Twice the number of requests that run at a time (src/http/admission.ts). So many wait only if something is
- * wrong.
- */
-const MOST_WAITING = 512;
-
-type LendCallback = (
-  error: Error | undefined,
-  session: pg.PoolClient | undefined,
-  done: (release?: unknown) => void,
-) => void;
-
-/** A pool that does not keep spoiled sessions. */
-export class DatabasePool extends pg.Pool {
-  constructor(settings: SessionSettings & pg.PoolConfig) {
-    super({ ...settings, Client: DatabaseSession as never });
-    this.on('release', (_error, session) => {
-      if ((session as unknown as DatabaseSession).spoiled) void (session as unknown as pg.Client).end();
+  private noticeReadOnly(): void {
+    this.connection.on('parameterStatus', ({ parameterName: name, parameterValue: value }: ParameterStatus) => {
+      if (!READ_ONLY_PARAMETERS.includes(name)) return;
+      if (value === 'on') this.readOnlyBy.add(name);
+      else this.readOnlyBy.delete(name);
+      if (value === 'on' && this.serverPid !== null) this.leave();
     });
-    // If an idle session is lost, the pool makes another one for the next statement.
-    this.on('error', () => undefined);
   }
 
-  /** @throws Problem unavailable if too many requests wait for a session */
-  override connect(): Promise<pg.PoolClient>;
-  override connect(lent: LendCallback): void;
-  override connect(lent?: LendCallback): Promise<pg.PoolClient> | void {
-    const isFull = this.waitingCount >= MOST_WAITING;
-    const createFullProblem = (): Problem =>
-      new Problem('unavailable', { retryAfter: 1, detail: 'too many requests wait for the database' });
-    if (!lent) return isFull ? Promise.reject(createFullProblem()) : super.connect();
-    if (isFull) setImmediate(lent, createFullProblem(), undefined, () => undefined);
-    else super.connect(lent);
+  private leave(): void {
+    if (this.settings.writes) this.servers.leave(this.place);
   }
 }
 
+interface ParameterStatus {
+  readonly parameterName: string;
+  readonly parameterValue: string;
+}
+
+function createReadOnlyError(): Error {
+  return Object.assign(new Error('the server is read-only: a standby, or demoted'), { code: READ_ONLY });
+}
+
 /**
- * True if the error spoils the session: the server did not answer, or a standby answered. An error that the server
- * reports leaves the session as it was.
+ * True if the error spoils the session: the server did not answer, or a standby answered, or the server does not know what was
+ * prepared. Another error that the server reports leaves the session as it was.
  */
 function isSpoiling(error: unknown): boolean {
-  return !(error instanceof pg.DatabaseError) || error.code === READ_ONLY;
+  return !(error instanceof pg.DatabaseError) || isReadOnly(error) || error.code === STATEMENT_LOST;
 }
 
-/** Finds a mistake in the settings: a file that the URL names cannot be read. */
-function findMistake(settings: SessionSettings): Error | undefined {
+function isReadOnly(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === READ_ONLY;
+}
+
+/** Finds a mistake in the settings: a URL that cannot be read, or a file that it names. */
+function prepareConfig(
+  settings: SessionSettings,
+  { count }: DatabaseServers,
+  { server }: Place,
+): { config: pg.ClientConfig; unusable?: Error } {
+  // pg-pool hides the password from a copy of all members.
+  const { connectionString, connectionTimeoutMillis: patience = 0, password, ...config } = settings;
   try {
-    new pg.Client(settings);
-    return undefined;
+    const client = connectionString === undefined ? {} : createClientConfig(connectionString, server);
+    const connectionTimeoutMillis = patience && Math.min(patience, Math.max(SHORTEST_CONNECT_MS, patience / count));
+    return { config: { ...config, password, ...client, connectionTimeoutMillis } };
   } catch (error) {
-    return error as Error;
+    return { config: {}, unusable: error as Error };
   }
 }
 

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { DatabaseSession, type SessionSettings } from './database-session.js';
+import { DatabasePool } from './database-pool.js';
+import type { SessionSettings } from './database-session.js';
 
 /** Scripts that operators run with psql. The migration can run those of the privileges itself. */
 export type RoleScript = 'roles.sql' | 'grants.sql' | 'sequencer.sql';
@@ -14,11 +15,11 @@ export async function runRoleScript(
 ): Promise<void> {
   const root = pathToFileURL(findPackageJSON(import.meta.url)!);
   const sql = edit(await readFile(new URL(`deploy/postgres/${script}`, root), 'utf8'));
-  const session = new DatabaseSession(typeof url === 'string' ? { connectionString: url } : url);
-  await session.connect();
+  const settings = typeof url === 'string' ? { connectionString: url } : url;
+  const pool = new DatabasePool({ ...settings, writes: true, max: 1 });
   try {
-    await session.query(sql);
+    await pool.query(sql);
   } finally {
-    await session.end();
+    await pool.end();
   }
 }

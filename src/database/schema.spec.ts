@@ -3,7 +3,8 @@ import pg from 'pg';
 import { AbstractLogger, DataSource } from 'typeorm';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { ENTITIES, openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
-import { createDataSourceOptions, migrate } from './data-source.js';
+import { createDataSourceOptions } from './data-source.js';
+import { migrate } from './schema.js';
 
 /** Hides the output of TypeORM, which prints a failed migration. One migration here fails on purpose. */
 class SilentLogger extends AbstractLogger {

@@ -1,9 +1,9 @@
 /**
  * SQLSTATEs that mean "not now" and leave nothing changed: connection, resources, operator intervention, serialization,
- * read-only, lock, a transaction that the server ended because it took too long, and a role that may not write (to the
- * audit log, for example), which an operator must correct.
+ * read-only, lock, a transaction that the server ended because it took too long, a prepared statement that is gone, and a
+ * role that may not write (to the audit log, for example), which an operator must correct.
  */
-const TRANSIENT = /^(08|53|57|58|40|25006|25P03|25P04|55P03|42501)/;
+const TRANSIENT = /^(08|53|57|58|40|25006|25P03|25P04|26000|55P03|42501)/;
 
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
@@ -32,11 +32,25 @@ export class DatabaseUnreachableError extends Error {
   /** The code of the cause: an SQLSTATE, or the code of a socket error. */
   readonly code: string | undefined;
 
-  constructor(cause: Error & { readonly code?: string }) {
-    super(cause.message, { cause });
+  /** @param server names the server if the URL has several */
+  constructor(cause: Error & { readonly code?: string | undefined }, server?: string) {
+    super(`${server === undefined ? '' : `${server}: `}${readMessage(cause)}`, { cause });
     this.name = 'DatabaseUnreachableError';
     this.code = cause.code;
   }
+
+  /** Makes one error of those of several servers. */
+  static join(errors: readonly DatabaseUnreachableError[]): DatabaseUnreachableError {
+    const [first] = errors;
+    if (errors.length === 1 && first) return first;
+    const message = errors.map((error) => error.message).join('; ');
+    return new DatabaseUnreachableError(Object.assign(new Error(message, { cause: first }), { code: first?.code }));
+  }
+}
+
+/** The error of a name with several addresses has no message of its own. */
+function readMessage(error: Error & { readonly errors?: readonly Error[] }): string {
+  return error.message || (error.errors ?? []).map(readMessage).join('; ');
 }
 
 /** Reports whether an error means that the database cannot be reached or cannot accept the write now. */

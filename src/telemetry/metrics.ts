@@ -283,6 +283,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Absent before the first readiness probe. All workers have the same clock. */
+  readonly databaseClockOffset = new Gauge({
+    name: 'passkey_database_clock_offset_seconds',
+    help: 'Seconds by which the clock of the service is ahead of the clock of the database, at the last readiness probe',
+    aggregator: 'first',
+    registers: [this.registry],
+  });
+
   readonly spentChallengePeriodsEnd = new Gauge({
     name: 'passkey_spent_challenge_periods_end_timestamp_seconds',
     help: 'Unix time up to which the table of spent challenges has partitions, so that challenges can be spent',

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { migrate } from '../../src/database/data-source.js';
+import { migrate } from '../../src/database/schema.js';
 import { isAlive, SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
 import { startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 import { runRoleScript } from '../../src/database/role-scripts.js';

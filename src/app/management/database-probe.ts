@@ -3,6 +3,8 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { AuditService } from '../../audit/audit.service.js';
 import { INSERT_EVENT } from '../../audit/audit-event.repository.js';
+import { CLOCK, type Clock } from '../../config/clock.js';
+import { Metrics } from '../../telemetry/metrics.js';
 import { findPendingMigrations } from '../../database/data-source.js';
 import { shareOutcome } from './share-outcome.js';
 
@@ -19,12 +21,15 @@ const SHARED_MS = 1_000;
 
 /** SQLSTATE read_only_sql_transaction */
 const READ_ONLY = '25006';
+const TAKES_NO_WRITES = 'the server is read-only: a standby, or demoted';
 
 /** The fault of each part; undefined if it has none. */
 export interface DatabaseFindings {
   readonly database: string | undefined;
   readonly migrations: string | undefined;
   readonly audit: string | undefined;
+  /** Seconds by which the service's clock is ahead of the database's; undefined if it was not read. */
+  readonly clockOffset: number | undefined;
 }
 
 /**
@@ -41,6 +46,8 @@ export class DatabaseProbe implements OnApplicationShutdown {
   constructor(
     @Inject(PROBE_POOL) private readonly pool: Pick<pg.Pool, 'connect' | 'end'>,
     private readonly audit: AuditService,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly metrics: Metrics,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
@@ -65,13 +72,36 @@ export class DatabaseProbe implements OnApplicationShutdown {
     try {
       session = await this.pool.connect();
     } catch (error) {
-      return failAll(`no connection can be made: ${describeError(error)}`);
+      const isReadOnly = (error as { code?: string }).code === READ_ONLY;
+      return failAll(isReadOnly ? TAKES_NO_WRITES : `no connection can be made: ${describeError(error)}`);
     }
+    const clockOffset = await this.compareClocks(session);
     const migrations = await describePending(session);
     const audit = await this.tryRecord(session);
     session.release(migrations !== undefined || audit !== undefined);
-    const readOnly = audit?.code === READ_ONLY ? 'the server is read-only: a standby, or demoted' : undefined;
-    return { database: readOnly, migrations, audit: audit && `no record can be written: ${describeError(audit)}` };
+    const readOnly = audit?.code === READ_ONLY ? TAKES_NO_WRITES : undefined;
+    return {
+      database: readOnly,
+      migrations,
+      audit: audit && `no record can be written: ${describeError(audit)}`,
+      clockOffset,
+    };
+  }
+
+  /** Takes the middle of the round trip as the service's time, so it errs by half of it at most. */
+  private async compareClocks(session: pg.PoolClient): Promise<number | undefined> {
+    try {
+      const before = this.clock.now().getTime();
+      const { rows } = await session.query<{ ms: number }>(
+        'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS ms',
+      );
+      const offset = ((before + this.clock.now().getTime()) / 2 - rows[0]!.ms) / 1_000;
+      this.metrics.databaseClockOffset.set(offset);
+      return offset;
+    } catch {
+      // The steps that follow fail, too, and say why.
+      return undefined;
+    }
   }
 
   private async tryRecord(session: pg.PoolClient): Promise<(Error & { code?: string }) | undefined> {
@@ -97,7 +127,7 @@ async function describePending(session: pg.PoolClient): Promise<string | undefin
 }
 
 function failAll(reason: string): DatabaseFindings {
-  return { database: reason, migrations: reason, audit: reason };
+  return { database: reason, migrations: reason, audit: reason, clockOffset: undefined };
 }
 
 /** Adds the SQLSTATE if the server gave one. */

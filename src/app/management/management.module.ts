@@ -54,6 +54,7 @@ export class ManagementModule {
         useFactory: () => createProbePool(service.config.databaseUrl ?? '', service.config.databasePasswordFile),
       },
       { provide: AuditService, useValue: service.audit },
+      { provide: Metrics, useValue: service.metrics },
       { provide: AUTHENTICATOR_FILES, useValue: service.authenticatorFiles },
       { provide: IDENTITY, useValue: service.identity },
       { provide: AUDIT_LOG, useValue: service.auditLog },

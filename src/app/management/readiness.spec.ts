@@ -20,7 +20,7 @@ const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_
 
 /** Finds what a test says. */
 class FakeDatabaseProbe implements Pick<DatabaseProbe, 'run'> {
-  findings: DatabaseFindings = { database: undefined, migrations: undefined, audit: undefined };
+  findings: DatabaseFindings = { database: undefined, migrations: undefined, audit: undefined, clockOffset: 0.01 };
 
   get service(): DatabaseProbe {
     return this as Pick<DatabaseProbe, 'run'> as DatabaseProbe;
@@ -69,7 +69,7 @@ beforeEach(async () => {
   now = START;
   log = { standsStillSince: undefined, lagSeconds: 0 };
   sample = { rows: 0, failed: 0 };
-  probe.findings = { database: undefined, migrations: undefined, audit: undefined };
+  probe.findings = { database: undefined, migrations: undefined, audit: undefined, clockOffset: 0.01 };
   policies = new FakePolicyStore(POLICY);
   bounds = new FakeListenerBounds(7, false);
   await trusting([root], [[root]]);
@@ -109,11 +109,27 @@ describe('the readiness of the database', () => {
       database: { status: 'up' },
       migrations: { status: 'up' },
       audit: { status: 'up', standsStillSince: undefined, lagSeconds: 0 },
+      clock: { status: 'up', offsetSeconds: 0.01, message: undefined },
+    });
+  });
+
+  it.each([
+    [2, undefined],
+    [2.001, 'the clocks of service and database are apart'],
+    [-2.001, 'the clocks of service and database are apart'],
+  ])('stays up when the clocks are %d s apart, and says: %s', async (clockOffset, message) => {
+    probe.findings = { ...probe.findings, clockOffset };
+    expect(await readiness.checkDatabase()).toMatchObject({
+      clock: { status: 'up', offsetSeconds: clockOffset, message },
     });
   });
 
   it('is down with each fault, listed separately', async () => {
-    probe.findings = { database: undefined, migrations: 'migrations are pending', audit: 'no record can be written' };
+    probe.findings = {
+      ...probe.findings,
+      migrations: 'migrations are pending',
+      audit: 'no record can be written',
+    };
     expect(await readiness.checkDatabase()).toMatchObject({
       database: { status: 'up' },
       migrations: { status: 'down', message: 'migrations are pending' },

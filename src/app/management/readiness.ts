@@ -51,6 +51,12 @@ export const SPENT_CHALLENGES = Symbol('SpentChallengesReading');
 export type ReconciliationReading = () => ReconciliationState | undefined;
 export const RECONCILIATION = Symbol('ReconciliationReading');
 
+/**
+ * Seconds. The comparison errs by less than half a second, and clocks that NTP keeps are apart by milliseconds. From minutes on,
+ * replicas refuse each other's challenges, and events have times that no investigation can use (PCI DSS 10.6).
+ */
+const MAX_CLOCK_OFFSET = 2;
+
 /** Checks every condition that the service needs in order to be useful. */
 @Injectable()
 export class Readiness {
@@ -86,14 +92,26 @@ export class Readiness {
     return checks.map((check) => async () => addRunbookPages(await check()));
   }
 
-  /** Probes the database: `database`, `migrations` and `audit`. */
+  /** Probes the database: `database`, `migrations`, `audit` and `clock`. */
   async checkDatabase(): Promise<HealthIndicatorResult> {
-    const { database, migrations, audit } = await this.probe.run();
+    const { database, migrations, audit, clockOffset } = await this.probe.run();
     return {
       ...this.reportFinding('database', database),
       ...this.reportFinding('migrations', migrations),
       ...this.checkAudit(audit),
+      ...this.checkClock(clockOffset),
     };
+  }
+
+  /**
+   * Says when the clocks of the service and the database are apart, and is never down: which of them is wrong cannot be known
+   * here, and all replicas would be down at once.
+   */
+  private checkClock(offset: number | undefined): HealthIndicatorResult {
+    const check = this.indicators.check('clock');
+    if (offset === undefined) return check.up('not compared');
+    const message = Math.abs(offset) > MAX_CLOCK_OFFSET ? 'the clocks of service and database are apart' : undefined;
+    return check.up({ offsetSeconds: Math.round(offset * 1_000) / 1_000, message });
   }
 
   /** Down when the log takes no record, or when records have been pending for too long. */

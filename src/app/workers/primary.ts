@@ -31,8 +31,8 @@ export interface RunningWorkers {
  */
 export async function startWorkers(config: Config): Promise<RunningWorkers> {
   await openSettings(config, systemClock);
-  const { url, stop: stopDatabase } = await openDatabase(config, (dataSource, names) =>
-    beginLog(dataSource, names, systemClock.now()),
+  const { url, stop: stopDatabase } = await openDatabase(config, (through, names) =>
+    beginLog(through, names, systemClock.now()),
   );
   const pino = createLogger(config);
   const metrics = new WorkersMetrics(config.workers);
