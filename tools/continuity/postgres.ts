@@ -181,8 +181,12 @@ export class Server {
 
   /** Runs a statement in a session of its own. */
   async sql<Row extends object>(text: string, database = DATABASE, role: Role = SUPERUSER): Promise<Row[]> {
-    const url = Object.assign(new URL(this.url(role)), { pathname: `/${database}` });
-    const session = new pg.Client({ connectionString: url.href });
+    return this.sqlAt(Object.assign(new URL(this.url(role)), { pathname: `/${database}` }).href, text);
+  }
+
+  /** Runs a statement in a session of another URL, such as that of a pooler. */
+  async sqlAt<Row extends object>(url: string, text: string): Promise<Row[]> {
+    const session = new pg.Client({ connectionString: url });
     session.on('error', () => undefined);
     await session.connect();
     try {
@@ -216,7 +220,7 @@ export class Server {
   }
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
