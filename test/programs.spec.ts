@@ -34,7 +34,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Readonly<Record<string, string>> };
 
 /** Scripts that run a program of another project, or tests. */
-const OTHERS = /^(?:start|test|lint|format|typecheck|check$|mutation|client:|migration:(?:revert|show)|pre)/;
+const OTHERS = /^(?:start|test|lint|format|typecheck|check$|mutation|client:|openapi:|migration:(?:revert|show)|pre)/;
 
 it('lists every program that an npm script runs', () => {
   const own = Object.keys(scripts).filter((name) => !OTHERS.test(name));

@@ -28,8 +28,7 @@ export const SERVICE_ALGORITHMS: readonly { what: string; algorithm: string; whe
     where: 'src/challenges/challenge-seal.ts',
   },
   { what: 'user handles', algorithm: 'random (OpenSSL), 32 bytes', where: 'src/config/random.ts' },
-  { what: 'MAC of a credential row', algorithm: 'HMAC-SHA-256', where: 'src/credentials/credential-bindings.ts' },
-  { what: 'MAC of a request for approval', algorithm: 'HMAC-SHA-256', where: 'src/approvals/approval-seal.ts' },
+  { what: 'seals of rows, MACs of events', algorithm: 'HMAC-SHA-256', where: 'src/seals/seal.ts' },
   { what: 'decoys for users without passkeys', algorithm: 'HMAC-SHA-256', where: 'src/challenges/decoy.ts' },
   { what: 'ids of decoys', algorithm: 'HKDF-SHA-256', where: 'src/challenges/decoy.ts' },
   {

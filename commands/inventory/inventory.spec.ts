@@ -214,7 +214,7 @@ describe('an inventory', () => {
     const calls: [algorithm: RegExp, code: RegExp][] = [
       [/^random/, /\brandomFillSync\(/],
       [/^AES-256-GCM/, /\bcreateCipheriv\('aes-256-gcm'/],
-      [/^HMAC-SHA-256/, /\bcreateHmac\('sha256'/],
+      [/^HMAC-SHA-256/, /\bcomputeHmac\(/],
       [/^HKDF-SHA-256/, /\bhkdfSync\('sha256'/],
       [/^SHA-256/, /\b(?:createHash|hash)\('sha256'/],
       [/^(?:Ed25519|ML-DSA-44)/, /\bsign\(null,/],

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import { Injectable } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import type { RequestContext } from '../http/request-context.js';
@@ -79,7 +79,7 @@ export function describeApproval(approval: Omit<ApprovalEntity, 'mac'>): SealedR
 }
 
 function computeFormer(key: Buffer, parts: readonly (string | number | null)[]): Buffer {
-  return createHmac('sha256', key).update(JSON.stringify(parts)).digest();
+  return computeHmac(key, JSON.stringify(parts));
 }
 
 /** SQL may have set `infinity`, which `pg` reads as a number. No seal has such a time. */

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import { Injectable } from '@nestjs/common';
 import { Refusals } from '../audit/refusals.js';
 import type { RequestContext } from '../http/request-context.js';
@@ -88,5 +88,5 @@ function computeFormerSeal(key: Buffer, row: Omit<CredentialEntity, 'bindingMac'
   const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status } = row;
   const bytes = [credentialId, publicKey].map((each) => each.toString('base64'));
   const sealed = [rpId, id, userId, ...bytes, aaguid, backupEligible, status];
-  return createHmac('sha256', key).update(JSON.stringify(sealed)).digest();
+  return computeHmac(key, JSON.stringify(sealed));
 }

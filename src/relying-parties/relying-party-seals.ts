@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import { Injectable } from '@nestjs/common';
 import canonicalize from 'canonicalize';
 import { Refusals } from '../audit/refusals.js';
@@ -52,8 +52,7 @@ export class RelyingPartySeals {
 function describeRow({ party, policy }: StoredRelyingParty): SealedRow {
   const { rpId, name, origins, enabled, version, createdAt, updatedAt } = party;
   const parts = [rpId, name, origins, enabled, toCanonicalPolicy(policy), version, createdAt, updatedAt];
-  const former = (keys: SealKey['former']): Buffer =>
-    createHmac('sha256', keys.relyingParty).update(JSON.stringify(parts)).digest();
+  const former = (keys: SealKey['former']): Buffer => computeHmac(keys.relyingParty, JSON.stringify(parts));
   return { kind: 'relying-party', parts, former };
 }
 

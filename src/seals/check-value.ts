@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { computeHmac } from '../config/hmac.js';
 import type { SealKey } from '../config/secret-keys.js';
 import { computeSeal } from './seal.js';
 
@@ -9,5 +9,5 @@ export function computeCheckValue(key: SealKey): Buffer {
 
 /** Computes the check value of the version before. */
 export function computeFormerCheckValue({ former }: SealKey): Buffer {
-  return createHmac('sha256', former.relyingParty).update('check').digest();
+  return computeHmac(former.relyingParty, 'check');
 }
