@@ -75,9 +75,14 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     this.isActive = worker === undefined || worker.number === 1;
   }
 
-  onApplicationBootstrap(): void {
+  /** Compares the log with the anchored one before the first answer to a caller. */
+  async onApplicationBootstrap(): Promise<void> {
     if (!this.isActive) return;
     this.partitions.start();
+    await this.log.readLatest().catch(async (error: unknown) => {
+      // Any other failure may be over at the first turn, which reports it if it is not.
+      if (error instanceof LogFault) await this.noteFailure(error);
+    });
     this.scheduleTick();
   }
 
@@ -131,11 +136,15 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
       await this.updateState();
       return 'none';
     } catch (error) {
-      const failure = toTurnFailure(error);
-      await this.standstill.noteTurn(undefined, error as Error);
-      this.failures.reportFailure(failure, { error, heldBy: this.standstill.cause?.heldBy });
-      return failure;
+      return this.noteFailure(error);
     }
+  }
+
+  private async noteFailure(error: unknown): Promise<TurnFailure> {
+    const failure = toTurnFailure(error);
+    await this.standstill.noteTurn(undefined, error as Error);
+    this.failures.reportFailure(failure, { error, heldBy: this.standstill.cause?.heldBy });
+    return failure;
   }
 
   private async updateState(): Promise<void> {

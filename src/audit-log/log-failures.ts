@@ -15,6 +15,11 @@ export type LogFailure =
   | 'anchor'
   | 'self-verification';
 
+/** True if the stored log is not the one that was signed, so that it is not continued. */
+export function isLogFault(failure: string): failure is LogFaultKind {
+  return failure === 'log-altered' || failure === 'log-truncated';
+}
+
 /** `error` is what was thrown; the audit log has it as a text. */
 type Facts = Readonly<Record<string, unknown>> & { readonly error?: unknown };
 

@@ -93,6 +93,29 @@ describe('a process that starts with an anchor file', () => {
     expect((await log.replica.storage.findLatestCheckpoint())?.size).toBe(5 + since);
   });
 
+  it('says that the log is shorter before its first turn, and so before it answers a caller', async () => {
+    await anchor(5);
+    await anchor(7);
+    await restore(5);
+    const { keeper } = startReplica();
+    await keeper.onApplicationBootstrap();
+    const { failures, cause } = keeper.getState();
+    await keeper.onModuleDestroy();
+    expect(failures).toEqual(['log-truncated']);
+    expect(cause?.error).toContain(
+      'the log had 12 leaves and now has 5: the anchor file ends with the checkpoint "12 ',
+    );
+  });
+
+  it('says nothing before its first turn of a log that has what was anchored', async () => {
+    await anchor(5);
+    const { keeper } = startReplica();
+    await keeper.onApplicationBootstrap();
+    const { failures, cause } = keeper.getState();
+    await keeper.onModuleDestroy();
+    expect({ failures, cause }).toEqual({ failures: [], cause: undefined });
+  });
+
   it('does not continue an empty log', async () => {
     await anchor(5);
     await restore(0);

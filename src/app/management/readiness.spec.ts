@@ -7,6 +7,7 @@ import { FakePolicyStore } from '../../../test/support/fake-policy-store.js';
 import { type ListProfile, makeRevocationList } from '../../../test/support/revocation-lists.js';
 import { issueAuthority, issueServer } from '../../../test/support/trust-files.js';
 import type { AccessPolicy } from '../../access/access-policy.js';
+import type { LogState } from '../../audit-log/checkpoint-scheduler.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { BindingKeySample } from '../../credentials/binding-key-check.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
@@ -50,7 +51,7 @@ const POLICY: AccessPolicy = {
 };
 
 let now: Date;
-let log: { standsStillSince: string | undefined; lagSeconds: number } | undefined;
+let log: Pick<LogState, 'standsStillSince' | 'lagSeconds' | 'failures'> | undefined;
 let sample: BindingKeySample | undefined;
 let spendableUntil: Date | undefined;
 let root: Issued;
@@ -67,7 +68,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   now = START;
-  log = { standsStillSince: undefined, lagSeconds: 0 };
+  log = { standsStillSince: undefined, lagSeconds: 0, failures: [] };
   sample = { rows: 0, failed: 0 };
   probe.findings = { database: undefined, migrations: undefined, audit: undefined, clockOffset: 0.01 };
   policies = new FakePolicyStore(POLICY);
@@ -108,7 +109,7 @@ describe('the readiness of the database', () => {
     expect(await readiness.checkDatabase()).toEqual({
       database: { status: 'up' },
       migrations: { status: 'up' },
-      audit: { status: 'up', standsStillSince: undefined, lagSeconds: 0 },
+      audit: { status: 'up', standsStillSince: undefined, lagSeconds: 0, failures: [] },
       clock: { status: 'up', offsetSeconds: 0.01, message: undefined },
     });
   });
@@ -138,10 +139,25 @@ describe('the readiness of the database', () => {
   });
 
   it('is down when the transparency log stands still, though it accepts records', async () => {
-    log = { standsStillSince: '2026-06-30T12:00:00.000Z', lagSeconds: 31 };
+    log = { standsStillSince: '2026-06-30T12:00:00.000Z', lagSeconds: 31, failures: [] };
     expect(await readiness.checkDatabase()).toMatchObject({
       audit: { status: 'down', message: 'the audit log stands still', lagSeconds: 31 },
     });
+  });
+
+  it.each(['log-truncated', 'log-altered'] as const)(
+    'is down at once when the log is not continued: %s',
+    async (failure) => {
+      log = { standsStillSince: undefined, lagSeconds: 0, failures: [failure] };
+      expect(await readiness.checkDatabase()).toMatchObject({
+        audit: { status: 'down', message: 'the audit log is not continued', failures: [failure] },
+      });
+    },
+  );
+
+  it('is up while the log has a failure that the next turn may end', async () => {
+    log = { standsStillSince: undefined, lagSeconds: 3, failures: ['sequencer-failed', 'anchor'] };
+    expect(await readiness.checkDatabase()).toMatchObject({ audit: { status: 'up' } });
   });
 
   it('says nothing about the log when another process runs it', async () => {

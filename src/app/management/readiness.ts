@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type HealthIndicatorFunction, HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { PolicyStore } from '../../access/policy-store.js';
 import type { LogState } from '../../audit-log/checkpoint-scheduler.js';
+import { isLogFault } from '../../audit-log/log-failures.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { MetadataState } from '../../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../../config/clock.js';
@@ -114,11 +115,15 @@ export class Readiness {
     return check.up({ offsetSeconds: Math.round(offset * 1_000) / 1_000, message });
   }
 
-  /** Down when the log takes no record, or when records have been pending for too long. */
+  /**
+   * Down when the log takes no record, when records have been pending for too long, and when the log is not the one that was
+   * signed: then the rows beside it may be those of an older state, too.
+   */
   private checkAudit(wrong: string | undefined): HealthIndicatorResult {
     const log = this.readLog();
     const check = this.indicators.check('audit');
     if (wrong !== undefined) return check.down({ message: wrong, ...log });
+    if (log?.failures.some(isLogFault)) return check.down({ message: 'the audit log is not continued', ...log });
     return log?.standsStillSince ? check.down({ message: 'the audit log stands still', ...log }) : check.up({ ...log });
   }
 

@@ -23,6 +23,8 @@ describe('an indicator', () => {
     ['migrations', DOWN, 'a-new-version'],
     ['audit', { ...DOWN, failures: ['unreachable'] }, 'no-record-can-be-written'],
     ['audit', { ...DOWN, failures: [], standsStillSince: '2026-06-30T12:00:00.000Z' }, 'the-log-stands-still'],
+    ['audit', { ...DOWN, failures: ['log-truncated'] }, 'a-log-that-is-not-continued'],
+    ['audit', { ...DOWN, failures: ['log-altered'], standsStillSince: 'now' }, 'a-log-that-is-not-continued'],
     ['certificate', { ...DOWN, refused: 'a mistake' }, 'a-certificate-is-about-to-expire'],
     ['crl', { ...DOWN, ageing: true }, 'the-crl-is-about-to-expire'],
     ['listener', DOWN, 'callers-cannot-connect'],

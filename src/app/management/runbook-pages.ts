@@ -1,4 +1,5 @@
 import type { HealthIndicatorResult } from '@nestjs/terminus';
+import { isLogFault } from '../../audit-log/log-failures.js';
 
 type Detail = Readonly<Record<string, unknown>> & { readonly status: string };
 
@@ -39,7 +40,10 @@ export function addRunbookPages(result: HealthIndicatorResult): HealthIndicatorR
 
 function findPage(indicator: string, detail: Detail): string | undefined {
   const fault = Object.keys(FAULTS).find((member) => isPresent(detail[member]));
-  if (detail.status !== 'up') return fault === 'standsStillSince' ? FAULTS[fault] : PAGES[indicator];
+  if (detail.status !== 'up') {
+    if (Array.isArray(detail['failures']) && detail['failures'].some(isLogFault)) return 'a-log-that-is-not-continued';
+    return fault === 'standsStillSince' ? FAULTS[fault] : PAGES[indicator];
+  }
   return fault && FAULTS[fault];
 }
 
