@@ -11,6 +11,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['inventory', ['json']],
   ['migration:run', ['grants', 'sequencer']],
   ['reconcile', ['export', 'key', 'json']],
+  ['revocations', ['export', 'key', 'url', 'cert', 'cert-key', 'ca', 'dry-run']],
   ['keys', []],
   ['dist/dev/prepare.js', []],
   ['bench', ['quick', 'scenario', 'against', 'soak', 'growth']],

@@ -3,22 +3,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
 import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { Reconciler } from '../src/reconciliation/reconciler.js';
 import { AuditLog } from './support/audit-log.js';
+import { BACKED_UP, keepTables, restoreTables } from './support/backup.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { AuditEvent, Credential } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { createTestDatabase, type TestDatabase } from './support/database.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
 
 const RP = 'login.example.com';
 const TABLES = ['credential', 'user_handle', 'relying_party'] as const;
-/** Everything that the service stores, for the backup of a day. */
-const BACKED_UP = [...TABLES, 'audit_event', 'audit_pending', 'audit_leaf', 'audit_node', 'audit_checkpoint'] as const;
 
 let service: TestService;
 let log: AuditLog;
@@ -42,11 +39,7 @@ afterEach(async () => {
   isChanged = false;
 });
 
-/** Copies tables, as a backup of this moment. */
-async function keep(name: string, tables: readonly string[]): Promise<void> {
-  for (const table of tables)
-    await service.sql(`DROP TABLE IF EXISTS ${name}_${table}; CREATE TABLE ${name}_${table} AS TABLE ${table}`);
-}
+const keep = (name: string, tables: readonly string[]): Promise<void> => keepTables(service, name, tables);
 
 async function copyRows(from: string, to: string, tables: readonly string[]): Promise<void> {
   const copies = tables.map((table) => {
@@ -67,23 +60,6 @@ async function tamper(sql: string): Promise<void> {
 async function putBack(name: string, tables: readonly string[]): Promise<void> {
   await tamper('SELECT');
   await copyRows(`${name}_%s`, '%s', tables);
-}
-
-/** Makes a database of the kept tables, as one restores a backup. */
-async function restore(name: string): Promise<TestDatabase> {
-  const database = await createTestDatabase();
-  const owner = new pg.Client({ connectionString: database.ownerUrl });
-  await owner.connect();
-  for (const table of BACKED_UP) {
-    const [rows] = await service.sql<{ all: unknown }>(
-      `SELECT coalesce(json_agg(t), '[]') AS all FROM ${name}_${table} AS t`,
-    );
-    await owner.query(`INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1)`, [
-      JSON.stringify(rows!.all),
-    ]);
-  }
-  await owner.end();
-  return database;
 }
 
 const newUser = (): string => `user-${String((users += 1))}`;
@@ -332,7 +308,7 @@ describe('a backup of yesterday', () => {
     await settle();
     const today = await exportLog('today');
     expect(await find(today)).toEqual([]);
-    const restored = await restore('yesterday');
+    const restored = await restoreTables(service, 'yesterday');
     expect(await find([], restored.url)).toEqual([]);
     const found = await find(today, restored.url);
     await restored.drop();

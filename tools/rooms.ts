@@ -191,7 +191,7 @@ export const FLOORS: readonly Floor[] = [
       },
       {
         path: 'commands/reconcile',
-        holds: 'Holds the database against its log and exports of it.',
+        holds: 'Holds the database against its log and exports of it, and repeats what a restored one lost.',
         page: 'commands/reconcile.ts',
       },
       { path: 'commands/inventory', holds: 'The cryptographic inventory.', page: 'commands/inventory.ts' },

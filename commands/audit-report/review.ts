@@ -1,4 +1,4 @@
-import { ExportError, LineSplitter } from '../../src/tlog/lines.js';
+import { ExportError, passLines } from '../../src/tlog/lines.js';
 import type { VerifierKey } from '../../src/tlog/keys.js';
 import { type ProvedExport, verifyExport, type VerifyOptions } from '../../src/tlog/export-verifier.js';
 import { type LoggedEvent, readLoggedEvent } from './logged-event.js';
@@ -179,27 +179,13 @@ export async function reviewExport(
   keys?: readonly VerifierKey[],
   options: VerifyOptions = {},
 ): Promise<ProvedExport | undefined> {
-  const reviewed = reviewChunks(chunks, review);
+  const reviewed = passLines(chunks, (text, number) => {
+    const event = parseLoggedEvent(text, number);
+    if (event !== undefined) review.add(readLoggedEvent(event));
+  });
   if (keys) return verifyExport(reviewed, keys, options);
   for await (const chunk of reviewed) options.onProgress?.(chunk.length, review.events);
   return undefined;
-}
-
-async function* reviewChunks(chunks: AsyncIterable<Uint8Array>, review: Review): AsyncGenerator<Uint8Array> {
-  const splitter = new LineSplitter();
-  let number = 0;
-  const take = (lines: Iterable<string>): void => {
-    for (const text of lines) {
-      number += 1;
-      const event = parseLoggedEvent(text, number);
-      if (event !== undefined) review.add(readLoggedEvent(event));
-    }
-  };
-  for await (const chunk of chunks) {
-    take(splitter.push(chunk));
-    yield chunk;
-  }
-  take(splitter.end());
 }
 
 /** @returns undefined when the line is not an event. @throws ExportError when it is not JSON */

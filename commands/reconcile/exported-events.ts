@@ -6,7 +6,7 @@ import { ERASURE_TYPE, type LoggedChange, RowHistory } from '../../src/reconcili
 import type { EventsElsewhere } from '../../src/reconciliation/walk-page.js';
 import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.js';
 import type { VerifierKey } from '../../src/tlog/keys.js';
-import { ExportError, LineSplitter } from '../../src/tlog/lines.js';
+import { ExportError, passLines } from '../../src/tlog/lines.js';
 import { LeafRanges } from './leaf-ranges.js';
 
 /** A row that exported events made or changed. */
@@ -15,6 +15,22 @@ export interface ToldRow {
   readonly subject: string;
   readonly rpId: string;
   readonly history: RowHistory;
+}
+
+/** A passkey that may not sign in any more. */
+export interface EndedPasskey {
+  readonly id: string;
+  readonly rpId: string;
+  readonly status: 'revoked' | 'suspended';
+  /** The event that says so. */
+  readonly event: LoggedChange;
+}
+
+export interface ErasedUser {
+  /** The user's pseudonym in the log. */
+  readonly uid: string;
+  readonly event: LoggedChange;
+  readonly passkeys: readonly ToldRow[];
 }
 
 const TELLING: ReadonlySet<string> = new Set([...CREDENTIAL_CHANGES, ...RELYING_PARTY_CHANGES, ERASURE_TYPE]);
@@ -32,6 +48,7 @@ interface ExportLine {
       readonly credential?: { readonly uid?: string; readonly user_uid?: string };
       readonly credential_version?: number;
       readonly rp_id?: string;
+      readonly status_reason?: string;
       readonly version?: number;
     };
   };
@@ -65,7 +82,10 @@ export class ExportedEvents implements EventsElsewhere {
     const onProgress = (_bytes: number, lines: number): void => {
       onLines(lines);
     };
-    return verifyExport(this.readChunks(chunks), keys, { former, onProgress });
+    const read = passLines(chunks, (text, number) => {
+      this.readLine(text, number);
+    });
+    return verifyExport(read, keys, { former, onProgress });
   }
 
   /** Call it when all exports are read. @param archives the months that have left the database */
@@ -97,20 +117,20 @@ export class ExportedEvents implements EventsElsewhere {
     }
   }
 
-  private async *readChunks(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const splitter = new LineSplitter();
-    let number = 0;
-    const take = (lines: Iterable<string>): void => {
-      for (const text of lines) {
-        number += 1;
-        this.readLine(text, number);
-      }
-    };
-    for await (const chunk of chunks) {
-      take(splitter.push(chunk));
-      yield chunk;
+  /** The passkeys that are revoked or suspended by the last event about their status. */
+  *listEnded(): Generator<EndedPasskey> {
+    for (const { subject: id, rpId, history } of this.told.values()) {
+      const { status, revocation, transition } = history;
+      const event = revocation ?? transition;
+      if (event && (status === 'revoked' || status === 'suspended')) yield { id, rpId, status, event };
     }
-    take(splitter.end());
+  }
+
+  /** The users who were erased, each with the passkeys that the exports tell of. */
+  listErased(): ErasedUser[] {
+    const users = new Map([...this.erasures].map(([uid, event]) => [uid, { uid, event, passkeys: [] as ToldRow[] }]));
+    for (const row of this.told.values()) users.get(row.history.newest?.user ?? '')?.passkeys.push(row);
+    return [...users.values()];
   }
 
   private readLine(text: string, number: number): void {
@@ -135,7 +155,7 @@ export class ExportedEvents implements EventsElsewhere {
 
   private addEvent(leaf: number, { metadata, status, entity, unmapped }: NonNullable<ExportLine['event']>): void {
     this.events.add(leaf);
-    const { credential, credential_version, rp_id: rpId = '', version } = unmapped;
+    const { credential, credential_version, rp_id: rpId = '', status_reason: reason, version } = unmapped;
     if (status !== 'Success' || !(TELLING.has(metadata.event_code) || credential_version !== undefined)) return;
     const type = this.share(metadata.event_code);
     const user = (type === ERASURE_TYPE ? entity?.uid : credential?.user_uid) ?? null;
@@ -146,6 +166,7 @@ export class ExportedEvents implements EventsElsewhere {
       leaf,
       user,
       version: (ofCredential ? credential_version : version) ?? null,
+      ...(reason !== undefined && { reason: this.share(reason) }),
     };
     if (type === ERASURE_TYPE) {
       if (user !== null) this.erasures.set(user, change);

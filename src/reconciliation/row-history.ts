@@ -9,6 +9,8 @@ export interface LoggedChange {
   readonly version: number | null;
   /** The pseudonym of the user; null if the event has none. */
   readonly user: string | null;
+  /** In an exported event about a status: why it was changed. */
+  readonly reason?: string;
   /** In an event about a finding: what was found (`Finding`). */
   readonly found?: string | null | undefined;
 }

@@ -65,3 +65,25 @@ export class LineSplitter {
     return line.toString('utf8');
   }
 }
+
+/**
+ * Passes chunks on, and hands each line over on the way, so that one reading of a file has two readers.
+ *
+ * @param take called with a line and its number, from 1
+ * @throws ExportError
+ */
+export async function* passLines(
+  chunks: AsyncIterable<Uint8Array>,
+  take: (text: string, number: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const splitter = new LineSplitter();
+  let number = 0;
+  const takeAll = (lines: Iterable<string>): void => {
+    for (const text of lines) take(text, (number += 1));
+  };
+  for await (const chunk of chunks) {
+    takeAll(splitter.push(chunk));
+    yield chunk;
+  }
+  takeAll(splitter.end());
+}

@@ -75,9 +75,9 @@ export class TestService {
     return new TestService(running, client, clock, pki, database, contract, certificateOf, dataDir);
   }
 
-  /** Starts a replica with the files as they are now. */
-  async startReplica(): Promise<Replica> {
-    const running = await startService(readTestConfig(this.database.url, this.dataDir), this.clock);
+  /** Starts a replica with the files as they are now. @param url of another database, such as a restored one */
+  async startReplica(url = this.database.url): Promise<Replica> {
+    const running = await startService(readTestConfig(url, this.dataDir), this.clock);
     const client = new Client(running.httpsUrl, this.pki.ca, this.certificateOf, this.contract);
     const stop = async (): Promise<void> => {
       client.close();
