@@ -21,6 +21,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['crashes', ['rounds', 'callers', 'every', 'directory']],
   ['continuity', ['procedure', 'binaries']],
   ['demo', []],
+  ['drill', ['binaries']],
   ['failover', []],
   ['fuzz', []],
   ['large-log', []],

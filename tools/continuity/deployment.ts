@@ -19,6 +19,15 @@ const CALLERS = 4;
 const PATIENCE_MS = 60_000;
 const MAX_OUTPUT = 2 ** 26;
 
+const POLICY_MEANWHILE = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: spiffe://passkey-manager.local/operator
+    permissions: [passkeys:read, passkeys:manage, passkeys:erase, relying-parties:read, relying-parties:write]
+  - id: spiffe://passkey-manager.local/auditor
+    permissions: [audit:read, audit:export]
+`;
+
 /** What readiness says about the log. */
 export interface LogReadiness {
   readonly size: number;
@@ -50,6 +59,13 @@ export class Deployment {
     const service = await ServiceProcess.start(this.dataDir, databaseUrl, anchored);
     this.services.push(service);
     return service;
+  }
+
+  /** Starts the service with the access policy of the runbook that lets in operators and auditors alone. */
+  startWithoutCallers(databaseUrl: string, env: NodeJS.ProcessEnv): Promise<ServiceProcess> {
+    const path = join(this.dataDir, 'policy-meanwhile.yaml');
+    writeFileSync(path, POLICY_MEANWHILE);
+    return this.start(databaseUrl, { ...env, PASSKEY_ACCESS_POLICY_FILE: path });
   }
 
   async stop(): Promise<void> {
@@ -108,18 +124,32 @@ export class Deployment {
     return lines.slice(0, -1).map((line) => JSON.parse(line) as Finding);
   }
 
+  /** Runs `revocations` as the operator. @param path the export that tells what to repeat */
+  revocations({ url }: ServiceProcess, path: string, ...more: readonly string[]): Promise<Ended> {
+    const pki = join(this.dataDir, 'pki');
+    const [cert, key, ca] = ['operator.crt', 'operator.key', 'ca.crt'].map((name) => join(pki, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const caller = ['--url', url, '--cert', cert, '--cert-key', key, '--ca', ca];
+    return runCommand('revocations.js', ['--export', path, ...this.keyArguments, ...caller, ...more]);
+  }
+
   private get keyArguments(): string[] {
     return ['--key', join(this.dataDir, 'audit.pub')];
   }
 }
 
+/** How a program ended. */
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
 /** Runs a program of the image. */
-function runCommand(
-  name: string,
-  args: readonly string[],
-  databaseUrl = '',
-): Promise<{ readonly code: number; readonly output: string }> {
-  const { promise, resolve } = Promise.withResolvers<{ code: number; output: string }>();
+function runCommand(name: string, args: readonly string[], databaseUrl = ''): Promise<Ended> {
+  const { promise, resolve } = Promise.withResolvers<Ended>();
   const env = { PATH: process.env['PATH'], DATABASE_URL: databaseUrl };
   const command = [join('dist/commands', name), ...args];
   execFile(process.execPath, command, { cwd: ROOT, env, maxBuffer: MAX_OUTPUT }, (error, stdout, stderr) => {
@@ -166,6 +196,8 @@ export async function untilLogFails(service: ServiceProcess): Promise<[failure: 
     found = await readLog(service);
     return found.failures.some((failure) => failure.startsWith('log-'));
   });
+  const { status } = await fetch(`${service.managementUrl}/health/ready`);
+  if (status !== 503) throw new Error(`the log is not continued, and readiness is ${String(status)}`);
   return [found!.failures.join(), found!.cause?.error ?? ''];
 }
 

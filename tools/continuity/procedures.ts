@@ -14,8 +14,11 @@ export interface Procedure {
   readonly run: (trial: Trial) => Promise<Outcome>;
 }
 
+/** The one that `npm run drill` rehearses. */
+export const RESTORE: Procedure = { name: 'dump and restore', expected: OLDER, run: dumpAndRestore };
+
 export const PROCEDURES: readonly Procedure[] = [
-  { name: 'dump and restore', expected: OLDER, run: dumpAndRestore },
+  RESTORE,
   { name: 'point in time', expected: OLDER, run: restoreToTime },
   { name: 'logical replication', expected: WHOLE, run: replicateLogically },
   { name: 'asynchronous standby', expected: OLDER, run: promoteAsynchronous },
@@ -28,15 +31,29 @@ async function dumpAndRestore(trial: Trial): Promise<Outcome> {
   const service = await trial.deployment.start(old.url('passkey_manager'));
   const dump = join(trial.programs.own(trial.home('dumps')), 'dump');
   await trial.loadBefore(old, service);
-  await trial.loadAfter(old, service, () => old.dumpTool('pg_dump', '--format=custom', `--file=${dump}`));
-  await service.kill();
-  await old.stop();
+  await trial.loadAfter(old, service, () =>
+    trial.step('pg_dump while callers change passkeys', () =>
+      old.dumpTool('pg_dump', '--format=custom', `--file=${dump}`),
+    ),
+  );
+  await trial.step(
+    'Lose the service and its database',
+    async () => {
+      await service.kill();
+      await old.stop();
+    },
+    () => `${String(trial.after.acknowledged)} changes were acknowledged since the dump began`,
+  );
 
-  const restored = await trial.keep(Server.create(trial.programs, trial.home('new')));
-  await restored.prepare();
-  await restored.dumpTool('pg_restore', '--exit-on-error', dump);
-  await restored.grant();
-  await restored.sql('ANALYZE');
+  const restored = await trial.step('Make an empty server', () =>
+    trial.keep(Server.create(trial.programs, trial.home('new'))),
+  );
+  await trial.step('Make the database and run roles.sql', () => restored.prepare());
+  await trial.step('pg_restore', () => restored.dumpTool('pg_restore', '--exit-on-error', dump));
+  await trial.step('Run grants.sql and ANALYZE', async () => {
+    await restored.grant();
+    await restored.sql('ANALYZE');
+  });
   return trial.examineOlder(restored);
 }
 

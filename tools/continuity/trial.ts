@@ -49,13 +49,21 @@ export const OLDER: Outcome = {
   log: 'log-truncated, continues after audit.restore',
   verify: '3, then 1; 0 without the lost part',
   replay: 'accepted; refused after a new challenge key',
-  revoked: 'active again',
+  revoked: 'active again; revoked after npm run revocations',
   reconcile: 'names what is back and what is missing',
 };
 
 /** The number of acknowledged changes in each stretch of load. */
 const STRETCH = 25;
 const QUOTED_CHECKPOINT = /"(\d+ [A-Za-z0-9+/=]+)"/;
+
+/** A step that a procedure has taken. */
+export interface Step {
+  readonly title: string;
+  readonly seconds: number;
+  /** What came of it. */
+  readonly told: string;
+}
 
 /** One run of one procedure, with servers, keys and callers of its own. */
 export class Trial {
@@ -69,10 +77,12 @@ export class Trial {
   private readonly servers: Server[] = [];
   /** An export of everything that the old database had. */
   private lastExport: string | undefined;
+  private readonly onStep: (step: Step) => void;
 
   /** @param directory one that the account of the server can reach */
-  constructor(programs: Programs, directory: string) {
+  constructor(programs: Programs, directory: string, onStep: (step: Step) => void = () => undefined) {
     this.programs = programs;
+    this.onStep = onStep;
     this.directory = directory;
     mkdirSync(directory, { mode: 0o711 });
     this.deployment = new Deployment(join(directory, 'service'));
@@ -83,6 +93,18 @@ export class Trial {
     const kept = await server;
     this.servers.push(kept);
     return kept;
+  }
+
+  /** Takes a step of the procedure, and tells what came of it. */
+  async step<Result>(
+    title: string,
+    work: () => Promise<Result>,
+    tell: (result: Result) => string = () => 'done',
+  ): Promise<Result> {
+    const began = performance.now();
+    const result = await work();
+    this.onStep({ title, seconds: (performance.now() - began) / 1_000, told: tell(result) });
+    return result;
   }
 
   home(name: string): string {
@@ -158,41 +180,96 @@ export class Trial {
   /** Examines a database that lacks the changes after the cut, and goes on with it as the runbook says. */
   async examineOlder(server: Server): Promise<Outcome> {
     const { deployment, witness } = this;
-    const notes = await deployment.readAnchors();
-    // Without a decision of the operator.
-    const refusing = await deployment.start(server.url('passkey_manager'));
-    const [failure, error] = await untilLogFails(refusing);
-    const replay = await witness.replay(refusing);
+    const [notes, url] = [await deployment.readAnchors(), server.url('passkey_manager')];
+    const refusing = await this.step('Start with the anchor file', () => deployment.start(url));
+    const [failure, error] = await this.step(
+      'Read why the log is not continued',
+      () => untilLogFails(refusing),
+      ([, why]) => `not ready: ${why}`,
+    );
+    const replay = await this.step(
+      'Send an answer that was accepted before once more',
+      () => witness.replay(refusing),
+      (outcome) => `${outcome}, as the old challenge key is in place`,
+    );
     const refused = await deployment.verify(refusing, notes);
     await refusing.stop();
     // The operator gives the lost part up, and puts a new challenge key in place.
     const newKey = { PASSKEY_CHALLENGE_KEYS_FILE: this.home('challenge.keys') };
     writeFileSync(newKey.PASSKEY_CHALLENGE_KEYS_FILE, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
     const lost = QUOTED_CHECKPOINT.exec(error)?.[1] ?? '';
-    const given = { ...newKey, PASSKEY_AUDIT_LOST_CHECKPOINTS: lost };
-    const deciding = await deployment.start(server.url('passkey_manager'), given);
-    await untilLogContinues(deciding);
+    const deciding = await this.step(
+      'Start with a new challenge key and PASSKEY_AUDIT_LOST_CHECKPOINTS',
+      async () => {
+        const service = await deployment.start(url, { ...newKey, PASSKEY_AUDIT_LOST_CHECKPOINTS: lost });
+        await untilLogContinues(service);
+        return service;
+      },
+      () => `the log is continued, without the checkpoint ${lost}`,
+    );
     const restored = await readRestored(deciding, lost);
-    const afterNewKey = await witness.replay(deciding);
+    const afterNewKey = await this.step('Send such an answer again', () => witness.replay(deciding), String);
     const { revoked, registered } = await witness.look(deciding);
-    const findings = await deployment.reconcile(server.url('passkey_manager'), this.lastExport);
+    const findings = await this.step(
+      'npm run reconcile against the newest export',
+      () => deployment.reconcile(url, this.lastExport),
+      countFindings,
+    );
     await deciding.stop();
+    await this.repeatRevocations(url, newKey);
     // The decision is in the log, and the setting can go.
-    const service = await deployment.start(server.url('passkey_manager'), newKey);
-    await witness.signIn(service);
+    const service = await deployment.start(url, newKey);
+    await this.step('Let callers in: sign in and register', () => witness.signIn(service));
     await untilLogContinues(service);
-    const faults = await this.compare(server, [this.before]);
+    const { revoked: afterRepeat } = await witness.look(service);
+    const faults = await this.step(
+      'Compare every row with its events, and what was acknowledged before the cut with both',
+      () => this.compare(server, [this.before]),
+      ([fault]) => fault ?? `all ${String(this.before.acknowledged)} changes of before are there`,
+    );
     const kept = notes.filter((note) => parseCheckpoint(parseNote(note).text).size <= (restored ?? 0));
-    const [whole, withoutLost] = [await deployment.verify(service, notes), await deployment.verify(service, kept)];
+    const whole = await deployment.verify(service, notes);
+    const withoutLost = await this.step(
+      `Verify a new export against the anchored checkpoints of up to ${String(restored)} leaves`,
+      () => deployment.verify(service, kept),
+      (code) => `audit:verify ends with ${String(code)} for ${String(kept.length)} checkpoints`,
+    );
     return {
       before: faults[0] ?? 'kept',
       after: registered === 'gone' && (await this.compare(server, [this.after])).length > 0 ? 'lost' : 'kept',
       log: `${failure}, ${restored === undefined ? 'continues' : 'continues after audit.restore'}`,
       verify: `${String(refused)}, then ${String(whole)}; ${String(withoutLost)} without the lost part`,
       replay: `${replay}; ${afterNewKey} after a new challenge key`,
-      revoked: revoked === 'active' ? 'active again' : revoked,
+      revoked: `${revoked === 'active' ? 'active again' : revoked}; ${afterRepeat} after npm run revocations`,
       reconcile: witness.isNamedIn(findings) ? OLDER.reconcile : describeFindings(findings),
     };
+  }
+
+  /** Repeats what the database lost while callers are kept out. A second run must have nothing to do. */
+  private async repeatRevocations(databaseUrl: string, env: NodeJS.ProcessEnv): Promise<void> {
+    const { deployment, witness } = this;
+    const service = await this.step(
+      'Start with an access policy that keeps auth-service out',
+      () => deployment.startWithoutCallers(databaseUrl, env),
+      () => 'auth-service is denied',
+    );
+    if (await witness.isLetIn(service)) throw new Error('auth-service is not kept out');
+    const exported = this.lastExport!;
+    const tellLast = ({ output }: { output: string }): string => output.trim().split('\n').at(-1) ?? '';
+    await this.step(
+      'npm run revocations --dry-run',
+      () => deployment.revocations(service, exported, '--dry-run'),
+      tellLast,
+    );
+    const { code } = await this.step('npm run revocations', () => deployment.revocations(service, exported), tellLast);
+    const again = await this.step(
+      'npm run revocations again',
+      () => deployment.revocations(service, exported),
+      tellLast,
+    );
+    if (code !== 0 || again.code !== 0 || again.output.includes('changed'))
+      throw new Error(`revocations ended with ${String(code)} and ${String(again.code)}: ${again.output}`);
+    await service.stop();
   }
 
   /** Compares every row with its events, and the acknowledged changes with both. @returns the contradictions */
@@ -215,6 +292,12 @@ async function readRestored({ client }: ServiceProcess, lost: string): Promise<n
   const facts = data.map(({ unmapped }) => unmapped as Record<string, string | null>);
   const told = facts.find(({ lost_checkpoint }) => lost_checkpoint === lost);
   return told && Number.parseInt(told['continued_checkpoint'] ?? '0', 10);
+}
+
+/** Counts findings by their kind. */
+function countFindings(findings: readonly Finding[]): string {
+  const kinds = Object.entries(Object.groupBy(findings, ({ kind }) => kind));
+  return kinds.map(([kind, found]) => `${String(found.length)} ${kind}`).join(', ') || 'no finding';
 }
 
 function describeFindings(findings: readonly Finding[]): string {

@@ -61,6 +61,11 @@ export class Witness {
     return 'refused';
   }
 
+  /** True if the access policy lets auth-service act. */
+  async isLetIn({ ceremonies }: ServiceProcess): Promise<boolean> {
+    return (await ceremonies.requestAuthentication()).status !== 403;
+  }
+
   async look({ ceremonies, client }: ServiceProcess): Promise<Found> {
     const path = `/v1/credentials/${this.revoked!.id}`;
     const { status: revoked } = requireStatus(await client.call<Credential>('auth-service', 'GET', path), 200);
