@@ -154,12 +154,12 @@ function formatSummary(counts: Partial<Record<Outcome['kind'], number>>, complet
     [counts.repeated, 'changed'],
     [counts.due, 'to be changed'],
     [counts.failed, 'not changed'],
-    [counts.newer, 'left as reinstated since'],
-    [counts.kept, 'so already'],
+    [counts.newer, 'reinstated since'],
+    [counts.kept, 'already as the exports say'],
     [counts.gone, 'not in the database'],
-    [counts.erase, 'users to be erased again'],
-    [counts['erasure-failed'], 'erased users not found out'],
-    [counts['unknown-user'], 'erased users without a known passkey'],
+    [counts.erase, 'to be erased again'],
+    [counts['erasure-failed'], 'erased, and not known if back'],
+    [counts['unknown-user'], 'erased without a known passkey'],
   ] as const;
   const told = parts
     .filter(([count]) => count !== undefined)

@@ -172,7 +172,7 @@ describe('revocations after a restore', () => {
       expect.stringMatching(
         /^erase again: user "user-erased" of login\.example\.com is back \(pseudonym [-0-9a-f]{36}, event /,
       ),
-      '2 to be changed, 1 so already, 1 not in the database, 1 users to be erased again.',
+      '2 to be changed, 1 already as the exports say, 1 not in the database, 1 to be erased again.',
     ]);
     expect(await readStatuses()).toEqual(OLD);
   });
@@ -196,7 +196,7 @@ describe('revocations after a restore', () => {
     const { code, lines, error } = await run('operator');
     expect([code, error]).toEqual([1, '']);
     expect(lines[0]).toMatch(/ verifies: leaves \[0, \d+\), events from .* to /);
-    expect(lines.at(-1)).toBe('2 changed, 1 so already, 1 not in the database, 1 users to be erased again.');
+    expect(lines.at(-1)).toBe('2 changed, 1 already as the exports say, 1 not in the database, 1 to be erased again.');
     expect(await readStatuses()).toEqual({ ...OLD, stolen: 'revoked', parked: 'suspended' });
     const log = new AuditLog(replica.client);
     const events = await log.events({ credentialId: passkeys.stolen.id, type: 'credential.revoke' });
@@ -211,13 +211,13 @@ describe('revocations after a restore', () => {
   it('are repeated once: a second run changes nothing', async () => {
     const { code, lines } = await run('operator');
     expect(code).toBe(1);
-    expect(lines.at(-1)).toBe('3 so already, 1 not in the database, 1 users to be erased again.');
+    expect(lines.at(-1)).toBe('3 already as the exports say, 1 not in the database, 1 to be erased again.');
   });
 
   it('leave nothing to do once the user is erased, and the rows are as the export says', async () => {
     requireStatus(await replica.client.call('operator', 'DELETE', `/v1/users/user-erased?rpId=${RP}`), 204);
     const { code, lines } = await run('operator');
-    expect([code, lines.at(-1)]).toEqual([0, '3 so already, 1 not in the database.']);
+    expect([code, lines.at(-1)]).toEqual([0, '3 already as the exports say, 1 not in the database.']);
     const found = await execute('reconcile.js', ['--json', ...exported], {
       ...process.env,
       DATABASE_URL: restored.url,
