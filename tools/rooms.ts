@@ -56,7 +56,7 @@ export const FLOORS: readonly Floor[] = [
   {
     name: 'First floor: infrastructure that knows no feature',
     rooms: [
-      { path: 'src/telemetry', holds: 'Metrics and logs.', page: 'src/telemetry/telemetry.module.ts' },
+      { path: 'src/telemetry', holds: 'Metrics, logs and spans.', page: 'src/telemetry/telemetry.module.ts' },
       {
         path: 'src/http',
         holds: 'Everything between socket and controller: strict JSON, validation, admission, problems, paging.',

@@ -29,6 +29,7 @@ import { Admission, computeAdmissionBounds } from '../http/admission.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { delayExcessAnswers } from '../http/excess-answers.js';
 import { logRequests } from '../http/request-log.js';
+import { traceRequests } from '../http/request-spans.js';
 
 /*
  * Everything that stands between the socket and a controller of the service. Whatever a caller sends passes, in this order:
@@ -95,8 +96,10 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   recordRefusedHandshakes(server, app.get(Refusals), app.get(Metrics));
   cutStalledConnections(server, app.get<Clock>(CLOCK));
 
-  // onRequest: the head has arrived, the body has not. CallerGuard is first, so a stranger learns nothing but 401.
+  // onRequest: the head has arrived, the body has not. CallerGuard is first, so a stranger learns nothing but 401
+  // and leaves no trace.
   app.get(CallerGuard).attachTo(fastify);
+  traceRequests(fastify);
   requireHost(fastify);
   refuseAmbiguousHeads(fastify);
   refuseForeignTargets(fastify, (name) => isNamed(name, trust.value.certificate));

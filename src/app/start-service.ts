@@ -15,6 +15,7 @@ import { describeTrust } from '../identity/listener-trust.js';
 import { readTrustMaterial, listTrustFiles, type TrustMaterial } from '../identity/trust-material.js';
 import { TrustMaterialError } from '../identity/trust-material-error.js';
 import { createLogger } from '../telemetry/pino-logger.js';
+import { startTracing } from '../telemetry/tracing.js';
 import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
 
 /*
@@ -93,6 +94,7 @@ async function serve(
   const { worker } = config;
   const logger = createLogger(config);
   const pino = worker ? logger.child({ worker: worker.number }) : logger;
+  if (config.traces) stops.push(await startTracing({ settings: config.traces, logger: pino, worker: worker?.number }));
   const app = await createApp(AppModule.forRoot(config, clock, metadataRoots, watched), watched, pino);
   stops.push(() => app.close());
   const audit = app.get(AuditService);

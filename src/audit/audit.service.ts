@@ -7,6 +7,7 @@ import type { Queryable } from '../database/named-statement.js';
 import type { RequestContext } from '../http/request-context.js';
 import { Seals } from '../seals/seals.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { addSpanEvent, inSpan } from '../telemetry/spans.js';
 import type { AuditEntry } from './audit-entry.js';
 import { type AuditRow, createAuditRow, INSERT_EVENT, withMac } from './audit-event.repository.js';
 import { describeEvent } from './event-macs.js';
@@ -70,10 +71,12 @@ export class AuditService implements BeforeApplicationShutdown {
     through: Queryable = this.dataSource,
     time?: Date,
   ): Promise<string> {
-    const row = this.createRow(context, entry, await this.findPseudonym(entry, through), time);
-    await INSERT_EVENT.run(through, row.values);
-    this.countEvent(row);
-    return row.id;
+    return inSpan('record an event', { 'passkey.event': entry.type }, async () => {
+      const row = this.createRow(context, entry, await this.findPseudonym(entry, through), time);
+      await INSERT_EVENT.run(through, row.values);
+      this.countEvent(row);
+      return row.id;
+    });
   }
 
   /**
@@ -120,9 +123,10 @@ export class AuditService implements BeforeApplicationShutdown {
     return withMac(row, (id, leafHash) => this.seals.seal(describeEvent(id, leafHash)));
   }
 
-  /** Counts an event in the metrics. Call it after a statement has written a row of `row`. */
+  /** Counts an event in the metrics, and notes it in the trace. Call it after a statement has written a row of `row`. */
   countEvent({ entry: { type, outcome, reason = '' } }: AuditRow): void {
     this.metrics.events.inc({ type, outcome, reason });
+    addSpanEvent('event recorded', { 'passkey.event': type, 'passkey.event.outcome': outcome });
   }
 }
 

@@ -3,6 +3,7 @@ import { type DatabaseSettings, describeDeparture, readDatabaseSettings } from '
 import { isLoopback } from './loopback.js';
 import { Settings } from './settings.js';
 import { readTlsFiles } from './tls-files.js';
+import { readTraceSettings, type TraceSettings } from './trace-settings.js';
 import { describeUnknownSettings } from './unknown-settings.js';
 
 /*
@@ -10,7 +11,7 @@ import { describeUnknownSettings } from './unknown-settings.js';
  *
  *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together. settings.ts has the readers.
  *  - database-settings.ts reads how the database is reached, database-url.ts what a URL of libpq says, and tls-files.ts the settings
- *    of the listener's files.
+ *    of the listener's files, and trace-settings.ts the variables of OpenTelemetry.
  *  - unknown-settings.ts names variables that are misspelled.
  *  - secret-keys.ts derives the keys of the service from one file.
  *  - read-bounded.ts reads a file of limited size, watched-files.ts keeps the value of a few files current, and plain-yaml.ts
@@ -69,6 +70,8 @@ export interface Config extends DatabaseSettings {
   readonly workers: number;
   /** The percentage of a process's running requests that one caller may have. */
   readonly callerShare: number;
+  /** How requests are traced; undefined: they are not. */
+  readonly traces?: TraceSettings | undefined;
   /** A sentence for each variable that looks like a setting and is none. */
   readonly unknownSettings: readonly string[];
   /** The primary sets this; undefined in the only process. */
@@ -156,6 +159,7 @@ function readSettings(settings: Settings, describeUnknown: () => readonly string
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.readWorkers('PASSKEY_WORKERS'),
     callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),
+    traces: readTraceSettings(settings),
     unknownSettings: Object.freeze(describeUnknown()),
   };
   if (!production && !allowDevelopment) requireLoopback(config, settings.mistakes);

@@ -6,6 +6,7 @@ import { AuthenticatorsService } from '../authenticators/authenticators.service.
 import { IdParam } from '../http/id.param.js';
 import type { Page } from '../http/page.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
+import { inSpan } from '../telemetry/spans.js';
 import type { CredentialEntity } from './credential.entity.js';
 import { CredentialsService } from './credentials.service.js';
 import { RegisterCredentialDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
@@ -32,7 +33,7 @@ export class CredentialsController {
     @Body() answer: RegisterCredentialDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CredentialResponse> {
-    const credential = await this.registration.register(context, answer);
+    const credential = await inSpan('verify a registration', {}, () => this.registration.register(context, answer));
     void reply.header('location', `/v1/credentials/${credential.id}`);
     return this.toResponse(credential);
   }
@@ -41,7 +42,7 @@ export class CredentialsController {
   @HttpCode(HttpStatus.OK)
   @Requires('passkeys:authenticate')
   verify(@Context() context: AuthorizedContext, @Body() answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
-    return this.verification.verify(context, answer);
+    return inSpan('verify an authentication', {}, () => this.verification.verify(context, answer));
   }
 
   @Get()

@@ -1,5 +1,7 @@
+import type { Span } from '@opentelemetry/api';
 import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Problem } from '../http/problem.js';
+import { endSpan, startCallSpan } from '../telemetry/spans.js';
 import { InFlightLimit } from './in-flight-limit.js';
 import type { CeremonyPool } from './ceremony-pool.js';
 import type { RowsStatement } from './rows-statement.js';
@@ -7,6 +9,8 @@ import type { RowsStatement } from './rows-statement.js';
 interface WaitingRow<Row, Result> {
   readonly row: Row;
   readonly keys: readonly string[];
+  /** Begins when the row begins to wait, if the request is traced. */
+  readonly span: Span | undefined;
   readonly resolve: (result: Result | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -66,7 +70,8 @@ export class StatementBatcher<Row, Result> {
       );
     }
     return new Promise((resolve, reject) => {
-      this.waiting.push({ row, keys: this.keysOf(row), resolve, reject });
+      const span = startCallSpan(this.statement.name, { 'db.system.name': 'postgresql' });
+      this.waiting.push({ row, keys: this.keysOf(row), span, resolve, reject });
       this.scheduleSend();
     });
   }
@@ -118,19 +123,25 @@ export class StatementBatcher<Row, Result> {
   private async deliver(rows: readonly WaitingRow<Row, Result>[]): Promise<void> {
     this.rowsInBatch.observe(rows.length);
     const observeDuration = this.duration.startTimer();
+    for (const { span } of rows) span?.addEvent('sent').setAttribute('db.operation.batch.size', rows.length);
     try {
       const results = await this.statement.run(
         this.pool.through,
         rows.map(({ row }) => row),
       );
       observeDuration();
-      rows.forEach(({ resolve }, index) => {
+      rows.forEach(({ span, resolve }, index) => {
+        endSpan(span);
         resolve(results[index]);
       });
     } catch (error) {
       observeDuration();
       if (rows.length > 1 && hasChangedNothing(error)) await Promise.all(rows.map((row) => this.deliver([row])));
-      else for (const { reject } of rows) reject(error);
+      else
+        for (const { span, reject } of rows) {
+          endSpan(span, error);
+          reject(error);
+        }
     }
   }
 }

@@ -1,6 +1,8 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isDatabaseUnavailable } from './database-unavailable.js';
+import { describeSpan } from '../telemetry/spans.js';
+import { getContext } from './request-context.js';
 import { createMalformedProblem, Problem, type ProblemSlug } from './problem.js';
 
 const BY_STATUS: Readonly<Record<number, ProblemSlug>> = {
@@ -23,7 +25,12 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = toProblem(error);
     // A Problem was thrown on purpose. The cause of any other failure goes only to the log.
     if (!problem || (problem.slug === 'unavailable' && problem !== error)) {
-      this.logger.error({ message: 'request failed', requestId: request.id, error });
+      this.logger.error({
+        message: 'request failed',
+        requestId: request.id,
+        ...describeSpan(getContext(request).span),
+        error,
+      });
     }
     if (problem?.members.retryAfter !== undefined)
       void reply.header('retry-after', Math.ceil(problem.members.retryAfter));

@@ -1,4 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Span } from '@opentelemetry/api';
 import type { FastifyRequest } from 'fastify';
 import type { Svid } from '../x509/svid.js';
 
@@ -14,7 +15,7 @@ import type { Svid } from '../x509/svid.js';
  *  - Load: admission.ts decides which requests run, admission.guard.ts asks it, excess-answers.ts slows down callers that send
  *    too much.
  *  - Answers: problem.ts is the closed table of failures, problem.filter.ts renders them, database-unavailable.ts knows which
- *    errors pass, request-log.ts logs each answer.
+ *    errors pass, request-log.ts logs each answer, and request-spans.ts traces each request.
  *
  * This file holds what all of them know about a request.
  */
@@ -60,6 +61,8 @@ export interface RequestContext {
   certificate?: CertificateName;
   /** The decision of the access policy. PermissionGuard sets it. */
   decision?: AccessDecision;
+  /** The span of the request, if requests are traced. `traceRequests` sets it. */
+  span?: Span | undefined;
   /** The epoch of the trust store in which the connection was last found trusted. CallerGuard sets it. */
   epoch?: number;
   /** Verifies the connection again during a long answer. CallerGuard sets it. */
