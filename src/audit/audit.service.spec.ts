@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { validate as isUuid } from 'uuid';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
@@ -20,6 +21,8 @@ import { describeEvent } from './event-macs.js';
 import { deriveStandIn, findUserIds } from './pseudonyms.js';
 import { UserSeals } from './user-seals.js';
 import { recordMigrations } from '../audit-log/begin-log.js';
+
+Logger.overrideLogger(false);
 
 const NOW = new Date('2026-06-30T12:34:56.789Z');
 const READ = { type: 'audit.read', outcome: 'success' } as const;

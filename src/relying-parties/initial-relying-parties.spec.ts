@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
@@ -14,6 +15,8 @@ import { InitialRelyingParties } from './initial-relying-parties.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 import { RelyingPartySeals } from './relying-party-seals.js';
+
+Logger.overrideLogger(false);
 
 let database: TestDataSource;
 let directory: string;

@@ -1,6 +1,7 @@
 import { FakeApprovals } from '../../test/support/fake-approvals.js';
 import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
@@ -12,6 +13,8 @@ import { RelyingPartiesService } from './relying-parties.service.js';
 import { DEFAULT_POLICY } from './relying-party-policy.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
 import { RelyingPartySeals } from './relying-party-seals.js';
+
+Logger.overrideLogger(false);
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const RP_ID = 'login.example.com';

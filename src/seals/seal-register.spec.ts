@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { makeSealKeys } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { computeCheckValue, computeFormerCheckValue } from './check-value.js';
 import { SealRegister } from './seal-register.js';
+
+Logger.overrideLogger(false);
 
 const NOW = new Date('2026-06-30T12:00:00.000Z');
 const KEYS = makeSealKeys(2, 1);

@@ -145,6 +145,8 @@ function readTestConfig(url: string, dataDir: string, env?: NodeJS.ProcessEnv): 
     PASSKEY_DATA_DIR: dataDir,
     PASSKEY_HTTPS_PORT: '0',
     PASSKEY_MANAGEMENT_PORT: '0',
+    // Tests provoke what the service warns of, and read it in its answers, metrics and audit log.
+    PASSKEY_LOG_LEVEL: process.env['PASSKEY_LOG_LEVEL'] ?? 'fatal',
     ...env,
   });
 }
