@@ -10,7 +10,7 @@ import { describeLogin, readLogin } from './database-login.js';
 const OWNER = 'the role that owns its schema';
 
 const PROGRAM = {
-  command: 'npm run migration:run',
+  command: 'npm run migration:run --',
   imageCommand: 'node dist/commands/migrate.js',
   usage: ['[--grants] [--sequencer]'],
   about:

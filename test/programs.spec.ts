@@ -70,6 +70,12 @@ describe.each(PROGRAMS)('%s', (program, options) => {
     expect(short).toMatchObject({ code: 0, stdout });
   });
 
+  it('puts -- before the options of an npm script, because npm keeps those before it to itself', async () => {
+    const { stdout } = await run(program, '--help');
+    const calls = stdout.split('\n').filter((line) => /npm (?:run \S+|start|test)[^-]* \[?-/.test(line));
+    for (const call of calls) expect(call).toMatch(/npm (?:run \S+|start|test) (?:\[?-- )/);
+  });
+
   it('answers an unknown option with a sentence and the usage on standard error, and ends with 2', async () => {
     const { code, stdout, stderr } = await run(program, '--unknown-option');
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -111,7 +111,7 @@ describe('production', () => {
     return error instanceof ConfigError ? error.mistakes : [];
   };
   const generated = (name: string): string =>
-    `PASSKEY_${name}_FILE names a file that development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`;
+    `PASSKEY_${name}_FILE names a file that development generated: make your own (docs/deployment.md); only a trial may set PASSKEY_ALLOW_DEVELOPMENT=true`;
 
   it('refuses the CA, the policy and the keys that development generated, all in one message', async () => {
     const names = ['TLS_CERT', 'TLS_CA', 'ACCESS_POLICY', 'AUDIT_KEY', 'BINDING_KEY'];

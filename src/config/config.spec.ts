@@ -144,6 +144,15 @@ describe('production', () => {
     expect(findMistakes(env)).toEqual([expect.stringContaining(name)]);
   });
 
+  it('says that short-lived certificates need no revocation list', () => {
+    expect(findMistakes({ ...production(), PASSKEY_TLS_CRL_FILE: undefined })).toEqual([
+      'PASSKEY_TLS_CRL_FILE is not set; NODE_ENV=production uses no generated default: name a revocation list, or set PASSKEY_TLS_SHORT_LIVED if no caller’s certificate lives longer than 72 hours',
+    ]);
+    expect(findMistakes({ ...production(), PASSKEY_TLS_CRL_FILE: undefined, PASSKEY_TLS_SHORT_LIVED: '72h' })).toEqual(
+      [],
+    );
+  });
+
   it.each(OPTIONAL_FILES)('does not need %s', (name) => {
     expect(findMistakes({ ...production(), [name]: undefined })).toEqual([]);
     const other = join(directory, 'other');

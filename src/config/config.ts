@@ -134,8 +134,8 @@ function readSettings(settings: Settings, describeUnknown: () => readonly string
     settings.readOneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
   const allowDevelopment = settings.readFlag('PASSKEY_ALLOW_DEVELOPMENT');
   const dataDir = settings.readDirectory('PASSKEY_DATA_DIR', '.data');
-  const readGeneratedPath = (name: string, path: string): string =>
-    settings.readFilePath(name, production ? undefined : join(dataDir, path));
+  const readGeneratedPath = (name: string, path: string, instead?: string): string =>
+    settings.readFilePath(name, production ? undefined : join(dataDir, path), instead);
   const config: Config = {
     production,
     allowDevelopment,

@@ -34,7 +34,10 @@ export function describeDevelopmentFiles(
   };
   return Object.entries(found)
     .filter(([, isDevelopment]) => isDevelopment)
-    .map(([name]) => `${name} names a file that development generated: PASSKEY_ALLOW_DEVELOPMENT=true allows that`);
+    .map(
+      ([name]) =>
+        `${name} names a file that development generated: make your own (docs/deployment.md); only a trial may set PASSKEY_ALLOW_DEVELOPMENT=true`,
+    );
 }
 
 /** Reports whether a certificate comes from a development CA, or is the certificate of one. */

@@ -69,10 +69,14 @@ export class Settings {
     return Object.freeze({ host: this.env[`${prefix}_HOST`] || '127.0.0.1', port });
   }
 
-  /** @param fallback the path of the file that development generates; undefined if the setting is required */
-  readFilePath(name: string, fallback: string | undefined): string {
+  /**
+   * @param fallback the path of the file that development generates; undefined if the setting is required
+   * @param instead says what may be set instead
+   */
+  readFilePath(name: string, fallback: string | undefined, instead = ''): string {
     const path = this.readOptionalFilePath(name) ?? fallback;
-    if (path === undefined) this.mistakes.push(`${name} is not set; NODE_ENV=production uses no generated default`);
+    if (path === undefined)
+      this.mistakes.push(`${name} is not set; NODE_ENV=production uses no generated default${instead}`);
     return path ?? '';
   }
 

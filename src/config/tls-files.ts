@@ -17,13 +17,15 @@ export function fillInTrustDomain(files: TlsFiles, getTrustDomain: () => string)
 /** Beyond this a certificate is not short-lived: whoever steals its key may use it until it ends. */
 const MAX_SHORT_LIVED_HOURS = 72;
 
+const WITHOUT_LIST = `: name a revocation list, or set PASSKEY_TLS_SHORT_LIVED if no caller’s certificate lives longer than ${String(MAX_SHORT_LIVED_HOURS)} hours`;
+
 /**
  * Reads which files the listener uses. Each comes from its own setting, else from the folder that SPIFFE_CREDENTIAL_FOLDER
  * names, else from what development generates.
  */
 export function readTlsFiles(
   settings: Settings,
-  readGeneratedPath: (name: string, path: string) => string,
+  readGeneratedPath: (name: string, path: string, instead?: string) => string,
 ): Readonly<TlsFiles> {
   const shortLivedHours = readShortLivedHours(settings);
   const bundle = settings.readFileInFolder('SPIFFE_CREDENTIAL_FOLDER', CREDENTIAL_BUNDLE);
@@ -39,7 +41,7 @@ export function readTlsFiles(
     caFile: readPath('PASSKEY_TLS_CA_FILE', bundle && locateTrustBundle(bundle), 'pki/ca.crt'),
     crlFile:
       shortLivedHours === undefined
-        ? readGeneratedPath('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl')
+        ? readGeneratedPath('PASSKEY_TLS_CRL_FILE', 'pki/ca.crl', WITHOUT_LIST)
         : settings.readOptionalFilePath('PASSKEY_TLS_CRL_FILE'),
     shortLivedHours,
   });

@@ -257,7 +257,7 @@ export class Trial {
     const exported = this.lastExport!;
     const tellLast = ({ output }: { output: string }): string => output.trim().split('\n').at(-1) ?? '';
     await this.step(
-      'npm run revocations --dry-run',
+      'npm run revocations -- --dry-run',
       () => deployment.revocations(service, exported, '--dry-run'),
       tellLast,
     );
