@@ -61,23 +61,30 @@ export class AuditReader {
       facts: { filter: this.redactFilter(query) },
     });
     const show = await this.createRenderer(rows);
-    return toPage(rows, limit, (row) => row.id, show);
+    const page = toPage(rows, limit, (row) => row.id, show);
+    return { ...page, data: page.data.filter((event) => event !== undefined) };
   }
 
   /** @throws Problem event-unknown */
   async get(context: AuthorizedContext, id: string): Promise<OcsfEvent> {
     const row = await this.selectVisible(context).andWhere('e.id = :id', { id }).getOne();
+    const event = row && (await this.createRenderer([row]))(row);
     await this.audit.record(context, {
       type: 'audit.read',
-      outcome: row ? 'success' : 'failure',
+      outcome: event ? 'success' : 'failure',
       facts: { event: id },
     });
-    if (!row) throw new Problem('event-unknown');
-    return (await this.createRenderer([row]))(row);
+    if (!event) throw new Problem('event-unknown');
+    return event;
   }
 
-  /** Renders events as they were recorded, with their leaf indexes, and with the user ids that callers know. */
-  private async createRenderer(rows: readonly AuditEventEntity[]): Promise<(row: AuditEventEntity) => OcsfEvent> {
+  /**
+   * Renders events as they were recorded, with their leaf indexes, and with the user ids that callers know. A row whose text
+   * is no event of this id gives undefined: somebody inserted it who is not the service.
+   */
+  private async createRenderer(
+    rows: readonly AuditEventEntity[],
+  ): Promise<(row: AuditEventEntity) => OcsfEvent | undefined> {
     const [leaves, users] = await Promise.all([
       this.storage.findLeafIndexes(rows.map(({ id }) => id)),
       findUserIds(
@@ -182,14 +189,33 @@ function credentialSql(id: string): string {
  * Replaces the user's pseudonym in the members `uid` and `user_uid` by the user id. The pseudonym, which the record and
  * its proof hold, goes into `user.uid_alt`.
  */
-function renderEvent({ event, userId: uid }: AuditEventEntity, leaf: number | undefined, userId?: string): OcsfEvent {
+function renderEvent(
+  { id, event, userId: uid }: AuditEventEntity,
+  leaf: number | undefined,
+  userId?: string,
+): OcsfEvent | undefined {
   const withUserId = (name: string, value: unknown): unknown =>
     value === uid && (name === 'uid' || name === 'user_uid') ? userId : value;
-  const parsed = JSON.parse(event, userId === undefined ? undefined : withUserId) as OcsfEvent;
-  const { metadata, user, ...members } = parsed as OcsfEvent & { metadata: object; user?: object };
+  const parsed = parseEvent(event, userId === undefined ? undefined : withUserId);
+  if (parsed?.metadata?.uid !== id) return undefined;
+  const { metadata, user, ...members } = parsed;
   return {
     ...members,
     metadata: leaf === undefined ? metadata : { ...metadata, sequence: leaf },
     ...(user && { user: userId === undefined ? user : { ...user, uid_alt: uid } }),
   };
+}
+
+interface Parsed extends OcsfEvent {
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly user?: object;
+}
+
+/** @returns null or undefined if the text is no JSON object */
+function parseEvent(text: string, revive?: (name: string, value: unknown) => unknown): Parsed | null | undefined {
+  try {
+    return JSON.parse(text, revive) as Parsed | null;
+  } catch {
+    return undefined;
+  }
 }
