@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DEVELOPMENT_TRUST_DOMAIN, MARK, MARKED_BYTES } from '../src/config/development.js';
+import { makeDirectory } from '../src/config/make-directory.js';
 import { DevelopmentCa, isExpiringSoon } from './development-ca.js';
 
 /*
@@ -97,7 +98,7 @@ function writeIfAbsent(path: string, make: () => string, mode = 0o600): void {
 
 /** Writes a file whole or not at all, so that a start that is killed leaves nothing half-written. */
 function writeAtomically(path: string, content: string, mode = 0o600): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeDirectory(dirname(path));
   writeFileSync(`${path}.new`, content, { mode });
   renameSync(`${path}.new`, path);
 }

@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeDirectory } from '../../src/config/make-directory.js';
 import { formatVerifierKey, type VerifierKey } from '../../src/tlog/keys.js';
 import { type ProvedExport, verifyExport } from '../../src/tlog/export-verifier.js';
 import type { LeafRange } from '../../src/audit-log/log.repository.js';
@@ -37,7 +38,7 @@ export async function writeFileAtomically(
   content: AsyncIterable<Buffer> | string,
   check?: (path: string) => Promise<void>,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(path), 0o700);
   const partial = `${path}.partial`;
   const file = await open(partial, 'w', 0o600);
   try {

@@ -24,7 +24,7 @@ async function write<Result>(dataDir: string, writing: () => Promise<Result>): P
     return await writing();
   } catch (error) {
     const { code = '', path, syscall } = error as NodeJS.ErrnoException;
-    if (syscall === undefined || !path?.startsWith(dataDir)) throw error;
+    if (syscall === undefined || !path || !(path.startsWith(dataDir) || dataDir.startsWith(path))) throw error;
     throw new ConfigError([`PASSKEY_DATA_DIR names "${dataDir}", which cannot be written (${code})`]);
   }
 }
