@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { join, relative } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { AccessPolicyError } from './access/access-policy.js';
+import { refuseArguments } from './app/arguments.js';
 import { prepareDevelopment } from './app/development-files.js';
 import { startService } from './app/start-service.js';
 import { onStop } from './app/stop-causes.js';
@@ -89,4 +90,7 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 
 surviveStreamErrors();
 if (cluster.isWorker) runWorker();
-else main().catch(fail);
+else {
+  refuseArguments();
+  main().catch(fail);
+}

@@ -1,7 +1,11 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { createTestDatabase } from './support/database.js';
 
 /** Every program, by its script in package.json or its built file, with the options that it takes. */
 const PROGRAMS: readonly (readonly [program: string, options: readonly string[]])[] = [
@@ -14,6 +18,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['revocations', ['export', 'key', 'url', 'cert', 'cert-key', 'ca', 'dry-run']],
   ['keys', []],
   ['dist/dev/prepare.js', []],
+  ['start', []],
   ['bench', ['quick', 'scenario', 'against', 'soak', 'growth']],
   ['build', ['if-missing']],
   ['check:rooms', ['write']],
@@ -139,18 +144,57 @@ function isTooOld(node: string): boolean {
 }
 
 describe('a data directory that cannot be written', () => {
-  it.each([
+  // Nobody can make a directory below a file, or one in /proc, where the recursion of Node.js never ends.
+  const directories: (readonly [directory: string, code: string])[] = [
+    [resolve('package.json', 'data'), 'ENOTDIR'],
+    ...(existsSync('/proc/self')
+      ? (['/proc/none', '/proc/none/below'] as const).map((path) => [path, 'ENOENT'] as const)
+      : []),
+  ];
+  const PROGRAMS_OF_DATA = [
     ['dist/src/main.js', 1],
     ['dist/commands/inventory.js', 2],
-  ])('%s names its setting in a sentence', (file, status) => {
-    // Nobody can make a directory below a file.
-    const directory = resolve('package.json', 'data');
+  ] as const;
+
+  it.each(
+    PROGRAMS_OF_DATA.flatMap(([file, status]) =>
+      directories.map(([directory, code]) => ({ file, status, directory, code })),
+    ),
+  )('$file names its setting in a sentence ($directory)', ({ file, status, directory, code }) => {
     const env = { PATH: process.env['PATH'], PASSKEY_DATA_DIR: directory };
-    const outcome = spawnSync(process.execPath, [file], { encoding: 'utf8', env });
+    const outcome = spawnSync(process.execPath, [file], { encoding: 'utf8', env, timeout: 60_000 });
     expect({ ...outcome, stderr: outcome.stderr.split('\n') }).toMatchObject({
       status,
       stdout: '',
-      stderr: expect.arrayContaining([`  - PASSKEY_DATA_DIR names "${directory}", which cannot be written (ENOTDIR)`]),
+      stderr: expect.arrayContaining([`  - PASSKEY_DATA_DIR names "${directory}", which cannot be written (${code})`]),
     });
+  });
+});
+
+describe('a port that another program uses', () => {
+  it.each(['PASSKEY_HTTPS', 'PASSKEY_MANAGEMENT'])('is named in one sentence with %s_PORT', async (prefix) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const port = String((other.address() as AddressInfo).port);
+    const database = await createTestDatabase();
+    const directory = mkdtempSync(join(tmpdir(), 'passkeys-port-'));
+    try {
+      const env = {
+        PATH: process.env['PATH'],
+        PASSKEY_DATA_DIR: directory,
+        DATABASE_URL: database.url,
+        PASSKEY_HTTPS_PORT: '0',
+        PASSKEY_MANAGEMENT_PORT: '0',
+        [`${prefix}_PORT`]: port,
+      };
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/src/main.js'], { encoding: 'utf8', env });
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      const sentence = `Port ${port} is in use: end the other program, or set ${prefix}_PORT`;
+      expect(stderr).toMatch(new RegExp(`^Making .*\nThe settings do not allow a start:\n  - ${sentence}\n$`));
+    } finally {
+      rmSync(directory, { recursive: true });
+      await database.drop();
+      other.close();
+    }
   });
 });

@@ -87,12 +87,26 @@ export async function createManagementApp(module: DynamicModule, pino: Logger): 
  * @throws ConfigError when the address is not available
  */
 export async function listen(app: NestFastifyApplication, { host, port }: Listener, scheme: string): Promise<string> {
-  await app.listen(port, host).catch((error: unknown) => {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const setting = scheme === 'https' ? 'PASSKEY_HTTPS' : 'PASSKEY_MANAGEMENT';
-    throw code === undefined ? error : new ConfigError([`${setting}_HOST, _PORT: ${message}`]);
+  const setting = scheme === 'https' ? 'PASSKEY_HTTPS' : 'PASSKEY_MANAGEMENT';
+  await app.init();
+  // Not app.listen(), which logs a failure before it throws it.
+  const server = app.getHttpAdapter().getInstance();
+  await server.listen({ host, port }).catch((error: unknown) => {
+    throw describeListenFailure(error as NodeJS.ErrnoException, setting, { host, port });
   });
   const address = app.getHttpServer().address() as AddressInfo;
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return `${scheme}://${shown}:${String(address.port)}`;
+}
+
+function describeListenFailure(error: NodeJS.ErrnoException, setting: string, { host, port }: Listener): Error {
+  const { code, message } = error;
+  if (code === undefined) return error;
+  const known: Readonly<Record<string, string>> = {
+    EADDRINUSE: `Port ${String(port)} is in use: end the other program, or set ${setting}_PORT`,
+    EACCES: `Port ${String(port)} needs a privilege: set ${setting}_PORT to a port from 1024`,
+    EADDRNOTAVAIL: `${setting}_HOST is "${host}", which is no address of this machine`,
+    ENOTFOUND: `${setting}_HOST is "${host}", which has no address`,
+  };
+  return new ConfigError([known[code] ?? `${setting}_HOST, _PORT: ${message}`]);
 }

@@ -34,7 +34,7 @@ describe('the service’s role', () => {
   it('does not migrate', async () => {
     await runAsOwner('DELETE FROM schema_migration');
     await expect(openAndStop(false, database.url)).rejects.toThrow(
-      /The role \S+ may not change the schema of the database: connect as \S+$/,
+      /The role \S+ may not change the schema of the database: run the migrations as \S+: npm run migration:run -- --grants$/,
     );
     await expect(openAndStop(true, database.url)).rejects.toThrow(/lacks migrations of this version/);
     // One call for each of the two that opened; neither ran a migration.
@@ -46,7 +46,7 @@ describe('the service’s role', () => {
     await runAsOwner(`REVOKE SELECT ON schema_migration FROM ${role}`);
     await expect(openAndStop(true, database.url)).rejects.toThrow(
       new ConfigError([
-        `The role ${role} may not read the tables of this service: run deploy/postgres/grants.sql as the migrator`,
+        `The role ${role} may not read the tables of this service: run the grants as its migrator: npm run migration:run -- --grants`,
       ]),
     );
     await runAsOwner(`REVOKE USAGE ON SCHEMA public FROM ${role}; GRANT SELECT ON schema_migration TO ${role}`);
@@ -60,7 +60,7 @@ describe('the service’s role', () => {
       /may not change the schema .* passkey_migrator after deploy\/postgres\/roles.sql/,
     );
     await expect(openAndStop(true, database.url)).rejects.toThrow(
-      /no tables of this service: run `npm run migration:run` as its migrator, and then grants.sql/,
+      /no tables of this service: run the migrations as its migrator: npm run migration:run -- --grants/,
     );
   });
 });

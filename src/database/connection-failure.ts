@@ -23,7 +23,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   ERR_OSSL_UNSUPPORTED: NOT_PEM,
   '3D000': 'it has no such database',
   '25006': 'it takes no writes: it is a standby, or default_transaction_read_only is on',
-  '42501': 'the role lacks a privilege: run deploy/postgres/grants.sql as the migrator after the migrations',
+  '42501': 'the role lacks a privilege: run the grants as the migrator: npm run migration:run -- --grants',
   '55P03': 'another session holds a lock: try again',
 };
 

@@ -4,8 +4,9 @@ import { ConfigError } from '../config/config.js';
 import { createCommandOptions, findPendingMigrations, MIGRATIONS_TABLE } from './data-source.js';
 import { demandVersion } from './session-check.js';
 
-const RUN = 'run `npm run migration:run` as its migrator';
-const GRANT = 'run deploy/postgres/grants.sql as the migrator';
+const COMMAND = 'npm run migration:run -- --grants';
+const RUN = `run the migrations as its migrator: ${COMMAND}`;
+const GRANT = `run the grants as its migrator: ${COMMAND}`;
 
 interface SchemaFacts {
   readonly version: number;
@@ -54,8 +55,7 @@ export async function migrate(
  */
 export async function demandSchema(session: pg.ClientBase): Promise<void> {
   const { role, owner, mayRead } = await readSchemaFacts(session);
-  if (owner === null)
-    throw new ConfigError([`The database has no tables of this service: ${RUN}, and then grants.sql`]);
+  if (owner === null) throw new ConfigError([`The database has no tables of this service: ${RUN}`]);
   if (!mayRead) throw new ConfigError([`The role ${role} may not read the tables of this service: ${GRANT}`]);
   if ((await findPendingMigrations(session)).length > 0) {
     throw new ConfigError([`The database lacks migrations of this version: ${RUN}`]);
@@ -70,7 +70,9 @@ async function demandMigrator(session: pg.ClientBase): Promise<void> {
   if (mayRead && (await findPendingMigrations(session)).length === 0) return;
   const migrator =
     owner ?? 'a role that may make tables there, which is passkey_migrator after deploy/postgres/roles.sql';
-  throw new ConfigError([`The role ${role} may not change the schema of the database: connect as ${migrator}`]);
+  throw new ConfigError([
+    `The role ${role} may not change the schema of the database: run the migrations as ${migrator}: ${COMMAND}`,
+  ]);
 }
 
 /** The catalog answers without privileges on the schema and its tables. */

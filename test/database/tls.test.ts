@@ -173,7 +173,7 @@ await describe('A server with a certificate', async () => {
       [
         'on a database without tables',
         () => makeUrl().replace(/\/passkey_manager$/, '/empty'),
-        /no tables of this service: run `npm run migration:run`/,
+        /no tables of this service: run the migrations as its migrator: npm run migration:run -- --grants/,
         () => server.sql('CREATE DATABASE empty', 'postgres'),
       ],
       [
@@ -193,7 +193,7 @@ await describe('A server with a certificate', async () => {
       [
         'without privileges',
         () => makeUrl(),
-        /may not read the tables of this service: run deploy\/postgres\/grants\.sql/,
+        /may not read the tables of this service: run the grants as its migrator: npm run migration:run -- --grants/,
         asOwner('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM passkey_manager'),
         () => runRoleScript('grants.sql', makeUrl('', `passkey_migrator:${PASSWORD}`)),
       ],
@@ -221,7 +221,7 @@ await describe('A server with a certificate', async () => {
       const ended = await runProgram('commands/migrate.js', { PATH: env['PATH'], DATABASE_URL: makeUrl() });
       assert.deepEqual(ended, {
         code: 2,
-        said: 'The role passkey_manager may not change the schema of the database: connect as passkey_migrator\n',
+        said: 'The role passkey_manager may not change the schema of the database: run the migrations as passkey_migrator: npm run migration:run -- --grants\n',
       });
     });
   });
