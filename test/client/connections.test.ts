@@ -1,6 +1,9 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { rename, symlink, unlink, writeFile } from 'node:fs/promises';
+import { getEventListeners } from 'node:events';
+import type { ClientRequest } from 'node:http';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -65,6 +68,66 @@ await describe('the client', async () => {
       client.close();
       await client.listCredentials();
       assert.deepEqual(connections(), [1, 2]);
+    });
+  });
+
+  await describe('leaves nothing of a call on its connection', async () => {
+    const warnings: string[] = [];
+    const note = ({ message }: Error): number => warnings.push(message);
+    /** The listeners on the client's socket when an answer has come, as `secureConnect: 1`. */
+    const counts: string[] = [];
+    const count = (message: unknown): void => {
+      const { socket } = (message as { request: ClientRequest }).request;
+      const names = socket?.eventNames().map((name) => `${String(name)}: ${String(socket.listenerCount(name))}`);
+      counts.push(names?.toSorted().join(', ') ?? 'no socket');
+    };
+    beforeEach(() => {
+      counts.length = warnings.length = 0;
+      process.on('warning', note);
+      subscribe('http.client.response.finish', count);
+    });
+    afterEach(() => {
+      process.off('warning', note);
+      unsubscribe('http.client.response.finish', count);
+    });
+    const assertNothingIsLeft = async (signal: AbortSignal): Promise<void> => {
+      await new Promise(setImmediate);
+      assert.deepEqual(new Set(connections()), new Set([1]));
+      assert.deepEqual(warnings, []);
+      assert.deepEqual(getEventListeners(signal, 'abort'), []);
+      assert.match(counts[0]!, /close: \d/);
+      assert.equal(counts.at(-1), counts[1]);
+    };
+
+    await it('after hundreds that follow each other', async () => {
+      const { signal } = new AbortController();
+      for (let n = 0; n < 300; n += 1) await client.listCredentials({}, { signal });
+      await assertNothingIsLeft(signal);
+      assert.equal(service.received.length, 300);
+    });
+
+    await it('after hundreds that wait for each other', async () => {
+      const { signal } = new AbortController();
+      const single = files.client(service.url, { connections: 1 });
+      await Promise.all(Array.from({ length: 300 }, () => single.listCredentials({}, { signal })));
+      await assertNothingIsLeft(signal);
+      single.close();
+      assert.equal(service.received.length, 300);
+    });
+
+    await it('after exports, problems and repetitions', async () => {
+      const { signal } = new AbortController();
+      const busy = problem(503, 'unavailable', {}, { 'retry-after': '0' });
+      for (let n = 0; n < 20; n += 1) {
+        await text(await client.exportAuditLog({}, { signal }));
+        service.answers.push(problem(404, 'not-found'));
+        await assert.rejects(client.getCredential(ID, { signal }), PasskeyProblem);
+        service.answers.push(busy);
+        await client.listCredentials({}, { signal });
+      }
+      await client.listCredentials({}, { signal });
+      await assertNothingIsLeft(signal);
+      assert.equal(service.received.length, 81);
     });
   });
 
@@ -238,6 +301,22 @@ await describe('the client', async () => {
         attempts: 1,
       });
       assert.equal(service.received.length, 2);
+    });
+
+    await it('never after a connection was cut for which the answer to a challenge had waited', async () => {
+      const single = files.client(service.url, { connections: 1 });
+      service.answers.push((response) => response.end('{}'), cut);
+      const [, verified] = await Promise.allSettled([
+        single.listCredentials(),
+        single.verifyAuthentication({ challengeId: 'AA', response: {} as never }),
+      ]);
+      single.close();
+      const { code, mayHaveArrived, attempts } = (verified as PromiseRejectedResult).reason as PasskeyTransportError;
+      assert.deepEqual(
+        { code, mayHaveArrived, attempts },
+        { code: 'connection-lost', mayHaveArrived: true, attempts: 1 },
+      );
+      assert.deepEqual(connections(), [1, 1]);
     });
 
     await it('not after the signal, even while it waits', async () => {

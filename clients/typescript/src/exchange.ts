@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Agent, request as openRequest } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import type { Connections } from './connections.ts';
 import { type Attempt, diagnose, PasskeyTransportError } from './transport-error.ts';
 
@@ -52,9 +53,10 @@ export class Exchange {
     const request = this.#request;
     return new Promise<Answer>((resolve, reject) => {
       request
-        .once('socket', (socket) => {
-          this.#reused = this.#connected = request.reusedSocket;
-          socket.once('secureConnect', () => (this.#connected = true));
+        .once('socket', (socket: TLSSocket) => {
+          // `reusedSocket` is false for a request that has waited for its connection.
+          this.#reused = this.#connected = socket.authorized;
+          if (!this.#connected) socket.once('secureConnect', () => (this.#connected = true));
         })
         .once('response', (response) => {
           this.#receive(response).then(resolve, reject);
