@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import { PasskeyManager } from '@passkey-manager/client';
+import { PasskeyManager, type PasskeyProblem } from '@passkey-manager/client';
 import { Authenticator } from '../support/authenticator/authenticator.js';
 import type { ClientCertificate } from '../support/client.js';
 import { issueByStranger, Pki } from '../support/pki.js';
@@ -112,6 +112,28 @@ await describe('with the real service, the client', async () => {
     await assert.rejects(open('auth-service').issueAuthenticationChallenge({ rpId, purpose: 'not allowed' }), {
       slug: 'request-malformed',
       message: /^400 request-malformed: .*\/purpose: /,
+    });
+  });
+
+  await it('tells in the message of a refusal why, and the rest in its members', async () => {
+    const passkeys = open('auth-service');
+    const { challengeId, publicKey } = await passkeys.issueRegistrationChallenge({
+      rpId,
+      user: { id: 'u-2', name: 'bob', displayName: 'Bob' },
+      identityProof: { method: 'password', verifiedAt: new Date().toISOString() },
+    });
+    const response = new Authenticator().create(publicKey, 'https://elsewhere.example');
+    await assert.rejects(passkeys.registerCredential({ challengeId, response }), (error: PasskeyProblem) => {
+      const { message, slug, reason, detail = '', advice = '' } = error;
+      assert.deepEqual([slug, reason], ['registration-rejected', 'origin-mismatch']);
+      assert.equal(message, `422 registration-rejected: origin-mismatch: ${detail}`);
+      assert.match(detail, /https:\/\/elsewhere\.example/);
+      assert.notEqual(advice, '');
+      return true;
+    });
+    const title = 'The request does not match the contract';
+    await assert.rejects(passkeys.getCredential('no-uuid'), {
+      message: new RegExp(`^400 request-malformed: ${title}`),
     });
   });
 

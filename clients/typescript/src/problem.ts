@@ -62,7 +62,9 @@ export function parseProblem(
 
 function describe(status: number, slug: string, { reason, detail, title, invalid }: Partial<Body>): string {
   const members = invalid?.map((member) => `${member.pointer || 'the request'}: ${member.detail}`).join('; ');
-  return [`${String(status)} ${slug}`, reason ?? detail ?? title, members].filter(Boolean).join(': ');
+  return [`${String(status)} ${slug}`, reason, detail ?? (reason ? undefined : title), members]
+    .filter(Boolean)
+    .join(': ');
 }
 
 /** Reads a `Retry-After` in seconds. A date, which only a proxy sends, counts as absent. */
