@@ -63,12 +63,37 @@ await describe('the package, in a project of its own', async () => {
     assert.ok(!('dependencies' in manifest));
   });
 
+  await it('is no change of the repository', () => {
+    assert.match(readFileSync('.gitignore', 'utf8'), /^\*\.tgz$/m);
+  });
+
   await it('type-checks strictly without lib.dom', async () => {
     await tsc('-p', 'tsconfig.json');
   });
 
   await it('type-checks strictly with lib.dom, whose types it fits without a cast', async () => {
     await tsc('-p', 'tsconfig.dom.json');
+  });
+
+  await it('type-checks the examples of its README strictly', async () => {
+    const readme = readFileSync(bin('@passkey-manager/client/README.md'), 'utf8');
+    const [first = '', ...others] = [...readme.matchAll(/^( *)```ts\n(.*?)^\1```$/gms)].map(([, , code = '']) => code);
+    const [imports = '', construction = '', signIn = ''] = first.split(/^(?=const )/m);
+    assert.equal(others.length, 2);
+    const examples = [signIn, ...others].map((code, n) => `export async function example${String(n)}() {\n${code}}\n`);
+    const surroundings = `
+      import { makeErasureSignals, type PublicKeyCredentialJSON } from '@passkey-manager/client';
+      declare const response: PublicKeyCredentialJSON, userId: string, rpId: string;
+      declare const user: { id: string; name: string; email: string }, session: { identifiedAt: Date };
+      declare const log: { warn(entry: unknown): void };
+      declare function startSession(userId: string, credentialId: string): void;
+      declare function showPasskey(credentialId: string, name: string): void;
+      declare function tryAgain(): void;
+      declare function tellTheBrowser(signal: object): void;\n`;
+    writeFileSync(join(directory, 'readme.ts'), [imports, surroundings, construction, ...examples].join('\n'));
+    const config = { extends: './tsconfig.json', compilerOptions: { noEmit: true }, files: ['readme.ts'] };
+    writeFileSync(join(directory, 'tsconfig.readme.json'), JSON.stringify(config));
+    await tsc('-p', 'tsconfig.readme.json');
   });
 
   for (const [major, version] of Object.entries(NODE)) {
