@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+} from 'node:fs';
 import { mkdtemp, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +20,7 @@ import { until } from './support/until.js';
 const PATIENCE_MS = 600_000;
 /** Everything that a build reads, and the scripts that a development start runs. */
 const PROJECT = [
-  ...['src', 'commands', 'dev', 'deploy', 'tools/build.ts', 'ormconfig.ts'],
+  ...['src', 'commands', 'dev', 'deploy', 'tools/build.ts', 'tools/build-client.ts', 'clients', 'ormconfig.ts'],
   ...['nest-cli.json', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
 ];
 
@@ -23,9 +32,15 @@ interface Outcome {
 let project: string;
 let dataDir: string;
 
-function build(...args: string[]): Promise<Outcome> {
+const build = (...args: string[]): Promise<Outcome> => run(['tools/build.ts', ...args]);
+
+/** Permissions do not stop root, so root becomes nobody. */
+const runAsReader = (program: string): Promise<Outcome> =>
+  run([program], process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {});
+
+function run(args: string[], user: { uid?: number; gid?: number } = {}): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ['tools/build.ts', ...args], { cwd: project }, (error, _, stderr) => {
+    execFile(process.execPath, args, { cwd: project, ...user }, (error, _, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stderr });
     });
   });
@@ -103,6 +118,19 @@ describe('a build', () => {
     },
     PATIENCE_MS,
   );
+
+  it.each([
+    ['tools/build.ts', /^Building … \nThe build cannot write: EACCES\b.* '.*'\.\n$/],
+    ['tools/build-client.ts', /^The build of the client cannot write: EACCES\b.* '.*'\.\n$/],
+  ])('by %s says in a sentence that it may not write the checkout', async (program, sentence) => {
+    const folders = ['', 'builds', 'clients/typescript'].map((path) => join(project, path));
+    for (const folder of folders) chmodSync(folder, 0o555);
+    try {
+      expect(await runAsReader(program)).toEqual({ code: 1, stderr: expect.stringMatching(sentence) });
+    } finally {
+      for (const folder of folders) chmodSync(folder, 0o755);
+    }
+  });
 
   it('does not happen for a program that runs what is built; it says that dist is older', async () => {
     const before = await current();

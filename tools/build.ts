@@ -37,7 +37,7 @@ Options:
 
 Exit codes:
   0  dist is there.
-  1  The source does not compile; dist is as it was.
+  1  The source does not compile, or the build cannot write; dist is as it was.
   2  The arguments are wrong.
 
 Examples:
@@ -187,6 +187,22 @@ function listCommandLines(): string | undefined {
   }
 }
 
+function build(name: string): void {
+  const began = performance.now();
+  process.stderr.write('Building … ');
+  try {
+    if (!existsSync(join(BUILDS, name)) && !compile(name)) process.exit(1);
+    useBuild(name);
+    removeOldBuilds();
+  } catch (error) {
+    // Such as in a checkout of another user, or on a full disk.
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    console.error(`\nThe build cannot write: ${(error as Error).message}.`);
+    process.exit(1);
+  }
+  process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0)} s\n`);
+}
+
 const { ifMissing } = readOptions();
 process.chdir(dirname(import.meta.dirname));
 const isThere = existsSync(LINK);
@@ -197,12 +213,7 @@ if (!(isThere && !existsSync('src'))) {
     if (isThere && ifMissing) {
       console.error('dist is older than the source, and runs as it is. To build it again: npm run build');
     } else {
-      const began = performance.now();
-      process.stderr.write('Building … ');
-      if (!existsSync(join(BUILDS, name)) && !compile(name)) process.exit(1);
-      useBuild(name);
-      removeOldBuilds();
-      process.stderr.write(`${((performance.now() - began) / 1_000).toFixed(0)} s\n`);
+      build(name);
     }
   }
 }
