@@ -9,10 +9,11 @@ import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { FakeAudit, countRefusals } from '../../test/support/fake-audit.js';
+import { type CertificateProfile, issueByStranger, KeyUsageFlags, Pki } from '../../test/support/pki.js';
 import { DevelopmentCa } from '../../dev/development-ca.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { recordRefusedHandshakes } from './refused-handshakes.js';
+import { REFUSALS, recordRefusedHandshakes } from './refused-handshakes.js';
 import { createTlsContext, createTlsOptions } from './tls-options.js';
 
 let directory: string;
@@ -64,10 +65,26 @@ describe('a refused handshake', () => {
   const byTls = (options: ConnectionOptions) => (port: number) =>
     connect({ host: '127.0.0.1', port, ca: read('ca.crt'), servername: 'localhost', ...options }).resume();
 
+  const issue = (profile: Partial<CertificateProfile>) => new Pki(join(directory, 'pki')).issue(profile);
+  async function issueElsewhere({ isWhole = false } = {}): Promise<ConnectionOptions> {
+    const authority = await DevelopmentCa.create();
+    const { certificatePem, keyPem } = await authority.issueService('spiffe://passkey-manager.local/auth-service');
+    return { cert: isWhole ? certificatePem + authority.certificatePem : certificatePem, key: keyPem };
+  }
+
+  async function issueWithoutList(): Promise<ConnectionOptions> {
+    const intermediate = await issue({ ca: true, keyUsage: KeyUsageFlags.keyCertSign });
+    const authority = mkdtempSync(join(directory, 'intermediate-'));
+    writeFileSync(join(authority, 'ca.crt'), intermediate.cert);
+    writeFileSync(join(authority, 'ca.key'), intermediate.key);
+    const { cert, key } = await new Pki(authority).issue();
+    return { cert: `${cert}\n${intermediate.cert}`, key };
+  }
+
   it('of a revoked caller is recorded with the reason, which only its connection knows', async () => {
     await refused(byTls({ cert: read('stranger.crt'), key: read('stranger.key') }));
     expect(audit.entries).toEqual([
-      { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', detail: expect.any(String) },
+      { type: 'handshake.refused', outcome: 'failure', reason: 'CERT_REVOKED', detail: REFUSALS['CERT_REVOKED'] },
     ]);
     expect(audit.contexts).toEqual([
       { requestId: '', operation: 'TLS handshake', source: { ip: '127.0.0.1', port: expect.any(Number) } },
@@ -76,12 +93,21 @@ describe('a refused handshake', () => {
     expect(await counted()).toBe(1);
   });
 
-  it('of a caller of another authority is recorded with that reason', async () => {
-    const { certificatePem: cert, keyPem: key } = await (
-      await DevelopmentCa.create()
-    ).issueService('spiffe://passkey-manager.local/auth-service');
-    await refused(byTls({ cert, key }));
-    expect(audit.entries).toMatchObject([{ reason: expect.stringMatching(/^(UNABLE_TO|CERT_SIGNATURE|SELF_SIGNED)/) }]);
+  it.each<[string, () => Promise<ConnectionOptions> | ConnectionOptions, string]>([
+    ['of an intermediate without a list', () => issueWithoutList(), 'UNABLE_TO_GET_CRL'],
+    ['that has expired', () => issue({ notAfter: new Date(Date.now() - 3_600_000) }), 'CERT_HAS_EXPIRED'],
+    ['that is not valid yet', () => issue({ notBefore: new Date(Date.now() + 3_600_000) }), 'CERT_NOT_YET_VALID'],
+    ['for a server', () => ({ cert: read('server.crt'), key: read('server.key') }), 'INVALID_PURPOSE'],
+    ['of an unknown authority', () => issueElsewhere(), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    [
+      'that comes with another authority of the same name',
+      () => issueElsewhere({ isWhole: true }),
+      'CRL_SIGNATURE_FAILURE',
+    ],
+    ['that an authority of the same name signed', () => issueByStranger(), 'CERT_SIGNATURE_FAILURE'],
+  ])('of a client whose certificate is one %s is recorded in words', async (_, certificate, code) => {
+    await refused(byTls(await certificate()));
+    expect(audit.entries).toMatchObject([{ reason: code, detail: REFUSALS[code] }]);
   });
 
   it.each<[string, () => ConnectionOptions]>([
@@ -99,6 +125,19 @@ describe('a refused handshake', () => {
       return socket;
     });
     expect(audit.entries).toMatchObject([{ type: 'handshake.refused', reason: expect.stringMatching(/^ERR_SSL_/) }]);
+  });
+});
+
+describe('the codes of OpenSSL’s verdicts', () => {
+  it('are all in the runbook, with what to do', () => {
+    const runbook = readFileSync('docs/runbook.md', 'utf8');
+    const [page = ''] = /^### Handshakes are refused$.*?(?=^### )/ms.exec(runbook) ?? [];
+    const named = [...page.matchAll(/^ *\| .*? \|/gm)].flatMap(([cell]) => [...cell.matchAll(/`([A-Z_]+)`/g)]);
+    expect(named.map(([, code]) => code).sort()).toEqual(Object.keys(REFUSALS).sort());
+  });
+
+  it('have words that an event can hold', () => {
+    for (const words of Object.values(REFUSALS)) expect(words.length).toBeLessThanOrEqual(200);
   });
 });
 
