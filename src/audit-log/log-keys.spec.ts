@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { type Config, ConfigError, readConfig } from '../config/config.js';
 import { readLogKeys } from './log-keys.js';
 
@@ -13,7 +14,9 @@ const createPem = (algorithm: 'ed25519' | 'ml-dsa-44', passphrase?: string): str
 };
 
 let directory: string;
+const told: unknown[] = [];
 beforeAll(() => {
+  Logger.overrideLogger({ log: () => undefined, error: () => undefined, warn: (line) => told.push(line) });
   directory = mkdtempSync(join(tmpdir(), 'passkey-manager-'));
 });
 afterAll(() => {
@@ -36,6 +39,27 @@ describe('the log’s key file', () => {
     const { signers, verifierKeys } = readLogKeys(createConfig(keys));
     expect(signers.map(({ key }) => key.algorithm)).toEqual(algorithms);
     expect(verifierKeys.split('\n')).toHaveLength(algorithms.length + 1);
+  });
+
+  describe('without ML-DSA-44', () => {
+    const warnings = (keys: string): unknown[] => {
+      told.length = 0;
+      readLogKeys(createConfig(keys));
+      return told;
+    };
+
+    it('is used with a warning', () => {
+      expect(warnings(createPem('ed25519'))).toEqual([
+        { message: expect.stringContaining('PASSKEY_AUDIT_KEY_FILE holds no ML-DSA-44 key') },
+      ]);
+    });
+
+    it.each<[string, string]>([
+      ['both', createPem('ed25519') + createPem('ml-dsa-44')],
+      ['ML-DSA-44 alone', createPem('ml-dsa-44')],
+    ])('is not the case with %s', (_, keys) => {
+      expect(warnings(keys)).toEqual([]);
+    });
   });
 
   it('gives keys that are named after the deployment', () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { Logger } from '@nestjs/common';
 import { type Config, ConfigError } from '../config/config.js';
 import { openTokenKey } from '../pkcs11/token.js';
 import { formatVerifierKey, type LogSigner, readLogSigners, readPublicKeys, type VerifierKey } from '../tlog/keys.js';
@@ -21,7 +22,12 @@ export interface LogKeys {
 
 export const LOG_KEYS = Symbol('LogKeys');
 
-/** @throws ConfigError that names the setting whose file holds no usable key */
+/**
+ * Warns of a key file without an ML-DSA-44 key: Ed25519 alone is valid, but it is also what is left when
+ * OpenSSL before 3.5 makes the keys.
+ *
+ * @throws ConfigError that names the setting whose file holds no usable key
+ */
 export function readLogKeys(config: Config): LogKeys {
   const { auditKeyFile, auditKeyPassphraseFile, deploymentName } = config;
   const origin = `passkey-manager/${deploymentName}`;
@@ -32,6 +38,11 @@ export function readLogKeys(config: Config): LogKeys {
         : readFileSync(auditKeyPassphraseFile, 'utf8').replace(/\r?\n$/, '');
     const pem = readFileSync(auditKeyFile, 'utf8');
     const signers = readLogSigners(pem, origin, passphrase, openTokenKey);
+    if (!signers.some(({ key }) => key.algorithm === 'ml-dsa-44')) {
+      const message =
+        'PASSKEY_AUDIT_KEY_FILE holds no ML-DSA-44 key: the audit log is signed by Ed25519 alone, which a quantum computer could forge';
+      new Logger('LogKeys').warn({ message });
+    }
     return makeLogKeys(origin, signers, readPublicKeys(pem, origin));
   } catch (error) {
     throw new ConfigError([`PASSKEY_AUDIT_KEY_FILE: ${error instanceof Error ? error.message : String(error)}`]);
