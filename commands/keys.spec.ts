@@ -73,7 +73,10 @@ describe('the keys in the database', () => {
   });
   beforeEach(async () => {
     await database.sql('TRUNCATE seal_key, credential, audit_event, audit_pending');
-    for (const id of [OLD, NEW]) await database.sql(`INSERT INTO seal_key VALUES ($1, '\\x00', now(), now())`, [id]);
+    await database.sql(
+      `INSERT INTO seal_key VALUES ($1, '\\x00', now(), now() - interval '1 day'), ($2, '\\x00', now(), now())`,
+      [OLD, NEW],
+    );
   });
   afterAll(async () => {
     await owner.destroy();
@@ -114,6 +117,25 @@ describe('the keys in the database', () => {
     expect(await readRetired()).toEqual([OLD]);
     const events = await database.dataSource.getRepository(AuditEventEntity).find();
     expect(events.map(({ type, event }) => [type, event.includes(OLD)])).toEqual([['seal-key.retire', true]]);
+  });
+
+  it('keep the one that a service began to seal with last, although it needs no row', async () => {
+    const refused = `The key ${OLD} cannot be retired: no service seals with another key yet. Restart the replicas with the new file first.`;
+    const options = { approvalId: undefined, show: () => undefined };
+    for (const state of [
+      ['UPDATE seal_key SET first_at = NULL WHERE id <> $1', OLD],
+      ['UPDATE seal_key SET first_at = now() WHERE id = $1', OLD],
+      // A service with the other key first is about to lose that one, too.
+      [`UPDATE seal_key SET first_at = now(), retired_at = '9999-01-01' WHERE id <> $1`, OLD],
+      ['DELETE FROM seal_key WHERE id <> $1', OLD],
+    ] as const) {
+      await database.sql(state[0], [state[1]]);
+      const before = await database.sql('SELECT * FROM seal_key ORDER BY id');
+      await expect(retireOld(() => Promise.reject(new Error('waits')))).rejects.toThrow(refused);
+      const force = forceRetire(owner, OLD, () => Promise.reject(new Error('waits')), options);
+      await expect(force).rejects.toThrow(refused);
+      expect(await database.sql('SELECT * FROM seal_key ORDER BY id')).toEqual(before);
+    }
   });
 
   it('keep one that a row needs', async () => {

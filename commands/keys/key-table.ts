@@ -69,6 +69,14 @@ export function listRegistered(through: DataSource): Promise<Omit<KeyState, 'row
   );
 }
 
+/** Finds the key with which a service has last begun to seal. undefined: none has. */
+export async function findKeyInUse(through: DataSource): Promise<string | undefined> {
+  const [key] = await through.query<{ id: string }[]>(
+    'SELECT id FROM seal_key WHERE first_at IS NOT NULL ORDER BY first_at DESC LIMIT 1',
+  );
+  return key?.id;
+}
+
 /** Lists the keys with their rows, and the rows that name no key of these. Reads every row. */
 export async function listKeys(through: DataSource): Promise<KeyState[]> {
   const keys = await listRegistered(through);

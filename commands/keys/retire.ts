@@ -5,6 +5,7 @@ import {
   cancelRetirement,
   countRows,
   endRetirement,
+  findKeyInUse,
   listRegistered,
   nameRows,
 } from './key-table.js';
@@ -73,11 +74,21 @@ async function stopSeals<Result>(dataSource: DataSource, id: string, end: () => 
   }
 }
 
-/** @throws KeyFileError if the database does not name the key, or it is retired */
+/**
+ * A replica that does not have the next key could seal nothing any more, so the service must run with that key first.
+ *
+ * @throws KeyFileError if the database does not name the key, or it is retired, or it is the one in use
+ */
 export async function demandRetirable(dataSource: DataSource, id: string): Promise<void> {
-  const key = (await listRegistered(dataSource)).find((each) => each.id === id);
+  const keys = await listRegistered(dataSource);
+  const key = keys.find((each) => each.id === id);
   if (!key) throw new KeyFileError(`No service has registered the key ${id}: compare it with "status".`);
   if (key.retiredAt && key.retiredAt <= new Date()) throw new KeyFileError(`The key ${id} is retired already.`);
+  const inUse = await findKeyInUse(dataSource);
+  if (inUse !== undefined && inUse !== id && keys.every((each) => each.id !== inUse || !each.retiredAt)) return;
+  throw new KeyFileError(
+    `The key ${id} cannot be retired: no service seals with another key yet. Restart the replicas with the new file first.`,
+  );
 }
 
 async function demandUnneeded(dataSource: DataSource, id: string): Promise<void> {
