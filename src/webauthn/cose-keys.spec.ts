@@ -115,6 +115,7 @@ describe('the credential public key', () => {
     ['the key’s member -1 is not a byte string', () => but(RSA, { [-1]: undefined })],
     ['the numbers of the key are not a valid key for ES256', () => but(P256, { [-2]: turned(P256.get(-2)) })],
     ['the RSA exponent is even or smaller than 65,537', () => but(RSA, { [-2]: hex('03') })],
+    ['the RSA modulus is even', () => but(RSA, { [-1]: Buffer.alloc(256, 0xfe) })],
     ['the RSA key has 1024 bits, not 2,048 to 8,192', () => but(RSA, { [-1]: modulusOf(1_024) })],
     ['the Ed25519 point has a small order', () => but(ED25519, { [-2]: hex(SMALL_ORDER[0]!) })],
     ['the Ed25519 point is off the curve', () => but(ED25519, { [-2]: Buffer.concat([hex('02'), Buffer.alloc(31)]) })],

@@ -176,7 +176,9 @@ function toJwk(key: CoseKey, { keyType, name: alg }: Algorithm): webcrypto.JsonW
       const odd = ((exponent.at(-1) ?? 0) & 1) === 1;
       const large = exponent.length >= 3 && exponent.length <= 8 && exponent[0] !== 0;
       refuseUnless(odd && large, 'public-key-invalid', 'the RSA exponent is even or smaller than 65,537');
-      return { kty: 'RSA', n: encodeBase64url(readMember(key, -1)), e: encodeBase64url(exponent) };
+      const modulus = readMember(key, -1);
+      refuseUnless(((modulus.at(-1) ?? 0) & 1) === 1, 'public-key-invalid', 'the RSA modulus is even');
+      return { kty: 'RSA', n: encodeBase64url(modulus), e: encodeBase64url(exponent) };
     }
     default:
       return { kty: 'AKP', alg, pub: encodeBase64url(readMember(key, -1, ML_DSA_BYTES[alg])) } as webcrypto.JsonWebKey;
