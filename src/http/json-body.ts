@@ -12,7 +12,7 @@ const MAX_DEPTH = 16;
  */
 export function acceptJsonBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
-  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  const parseJson = fastify.getDefaultJsonParser('ignore', 'ignore');
   fastify.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
@@ -95,10 +95,11 @@ function findStringEnd(text: string, start: number): number {
   return text.length;
 }
 
+const INHERITED = 'is not a member of the contract, and has a name that every JavaScript object inherits';
+
 function findFlaw(value: unknown, written: number): Problem | null {
   const path = findInheritedMember(value);
-  if (path !== undefined)
-    return createMalformedProblem('is not a member of the contract', path.reduce(appendPointer, ''));
+  if (path !== undefined) return createMalformedProblem(INHERITED, path.reduce(appendPointer, ''));
   return countParsedMembers(value) < written ? createMalformedProblem('the body names a member twice') : null;
 }
 
@@ -116,8 +117,8 @@ function countParsedMembers(value: unknown): number {
 }
 
 /**
- * Finds the path to a member with an inherited name, such as `constructor`. class-transformer drops it before
- * validation.
+ * Finds the path to a member with an inherited name, such as `constructor`, in the answers of browsers, too.
+ * class-transformer drops it before validation.
  */
 function findInheritedMember(value: unknown): string[] | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
