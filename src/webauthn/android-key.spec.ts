@@ -290,6 +290,37 @@ describe('WebAuthn L3 §8.4 Android Key attestation', () => {
         ],
       ],
     ])('refuses %s', (_, claims) => refuses({ claims }));
+
+    it.each<[string, (whole: Buffer) => Buffer]>([
+      ['it is empty', () => Buffer.alloc(0)],
+      ['it is cut short, or not DER', (whole) => whole.subarray(0, 1)],
+      ['it is cut short, or not DER', (whole) => whole.subarray(0, 20)],
+      ['it is cut short, or not DER', (whole) => whole.subarray(0, -1)],
+      ['bytes are left over', (whole) => Buffer.concat([whole, Buffer.alloc(1)])],
+    ])('refuses one that cannot be read, and says why: %s', async (cause, change) => {
+      const value = change(Buffer.from(encodeKeyDescription(honest).value));
+      const claims = [new x509.Extension(id_ce_keyDescription, false, value)];
+      const detail = `the key description cannot be read: ${cause}`;
+      await expect(ceremony({ claims })).rejects.toMatchObject({ detail });
+    });
+
+    it('refuses a second description, whatever its challenge', async () => {
+      const challenge = randomBytes(32);
+      const clientDataJson = JSON.stringify({
+        type: 'webauthn.create',
+        challenge: challenge.toString('base64url'),
+        origin: ORIGIN,
+      });
+      const hash = createHash('sha256').update(clientDataJson).digest();
+      for (const second of [OTHER_HASH, hash]) {
+        const key = generateKey('ES256');
+        const extensions = [hash, second].map((each) => encodeKeyDescription({ challenge: each }));
+        const interference = { key, clientDataJson, attestation: await device.attest(key, hash, extensions) };
+        await expect(
+          runRegistration({ interference, expected: { challenge, roots: () => [device.root.pem] } }),
+        ).rejects.toMatchObject({ detail: 'x5c[0] has an extension twice' });
+      }
+    });
   });
 
   it.each<[string, () => Ceremony]>([

@@ -66,9 +66,7 @@ export function demandAttestationLeaf(fields: CertificateFields, aaguid: string)
 
 /** If the certificate names a model, the authenticator data must name the same one. */
 function demandAaguid(extensions: readonly Extension[], aaguid: string): void {
-  const named = extensions.filter(({ extnID }) => extnID === ID_FIDO_GEN_CE_AAGUID);
-  refuseUnless(named.length < 2, 'attestation-invalid', 'the attestation certificate names its model twice');
-  const [extension] = named;
+  const extension = findExtension(extensions, ID_FIDO_GEN_CE_AAGUID);
   if (!extension) return;
   refuseUnless(
     !extension.critical,

@@ -180,3 +180,24 @@ describe('the key of a certificate', () => {
     }).toThrow('attestation-invalid');
   });
 });
+
+describe('the extensions of a certificate of x5c', () => {
+  const oid = Buffer.from([0x06, 2, 0x2a, 3]);
+  const content = Buffer.concat([oid, Buffer.from([OCTET_STRING, 0])]);
+  const whole = der(SEQUENCE, content);
+  const indefinite = Buffer.concat([Buffer.from([SEQUENCE, 0x80]), content, Buffer.alloc(2)]);
+  const withExtensions = (...each: Buffer[]) => [
+    der(SEQUENCE, der(SEQUENCE, der(0xa3, der(SEQUENCE, Buffer.concat(each))))),
+  ];
+
+  it('occur once each', () => {
+    expect(readBoundedChain(withExtensions(whole))).toHaveLength(1);
+    const twice = expect.objectContaining({ detail: 'x5c[0] has an extension twice' });
+    expect(() => readBoundedChain(withExtensions(whole, whole))).toThrow(twice);
+  });
+
+  it('are in DER, because one of an indefinite length could hide those behind it', () => {
+    const unread = expect.objectContaining({ detail: 'x5c[0] is not a certificate in DER' });
+    expect(() => readBoundedChain(withExtensions(indefinite, whole))).toThrow(unread);
+  });
+});

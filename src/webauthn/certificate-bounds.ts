@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { DER, makeContextTag, readBerElement, readChildren } from '../x509/der.js';
+import { DER, expectTag, makeContextTag, readBerElement, readChildren, readElement } from '../x509/der.js';
 import { Refusal, refuseUnless } from './refusal.js';
 
 /**
@@ -71,22 +71,35 @@ export function demandBoundedKey({ asymmetricKeyType: type, asymmetricKeyDetails
 function measureCertificate(der: Buffer, name: string): number {
   const counter = { elements: 0 };
   try {
-    const [tbs] = readChildren(der, readBerElement(der, 0, der.length), readBerElement);
-    const extensions = tbs && readChildren(der, tbs, readBerElement).find(({ tag }) => tag === EXTENSIONS);
-    const count = extensions
-      ? readChildren(der, readBerElement(der, extensions.content, extensions.end), readBerElement).length
-      : 0;
+    const oids = listExtensions(der);
     refuseUnless(
-      count <= MAX_EXTENSIONS,
+      oids.length <= MAX_EXTENSIONS,
       'attestation-invalid',
-      `${name} has ${String(count)} extensions, more than ${String(MAX_EXTENSIONS)}`,
+      `${name} has ${String(oids.length)} extensions, more than ${String(MAX_EXTENSIONS)}`,
     );
+    refuseUnless(new Set(oids).size === oids.length, 'attestation-invalid', `${name} has an extension twice`);
     countElements(der, 0, der.length, counter);
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal('attestation-invalid', `${name} is not a certificate in DER`);
   }
   return counter.elements;
+}
+
+/**
+ * The object identifiers of the extensions, in hexadecimal. A certificate has none of them twice (RFC 5280 §4.2), because
+ * readers disagree on which one counts. An element of indefinite length could hide the others, so it is refused here.
+ *
+ * @throws Error
+ */
+function listExtensions(der: Buffer): string[] {
+  const [tbs] = readChildren(der, readElement(der, 0, der.length));
+  const extensions = readChildren(der, expectTag(tbs, DER.sequence)).find(({ tag }) => tag === EXTENSIONS);
+  if (!extensions) return [];
+  return readChildren(der, readElement(der, extensions.content, extensions.end)).map((extension) => {
+    const oid = expectTag(readChildren(der, extension)[0], DER.objectIdentifier);
+    return der.toString('hex', oid.content, oid.end);
+  });
 }
 
 /** @throws Refusal when a certificate has too many; RangeError when the bytes are not BER */

@@ -28,7 +28,9 @@ const TAGS = { purpose: 1, allApplications: 600, origin: 702 } as const;
  * @throws Error when such a field cannot be read
  */
 export function readKeyDescription(der: Buffer): KeyDescription {
+  if (der.length === 0) throw new Error('it is empty');
   const { offset, result } = fromBER(der);
+  if (offset < 0) throw new Error('it is cut short, or not DER');
   if (offset !== der.length) throw new Error('bytes are left over');
   const fields = getChildren(result, Sequence);
   const [, attestationLevel, , keymasterLevel, challenge, , software, hardware] = fields;

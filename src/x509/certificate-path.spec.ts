@@ -81,6 +81,7 @@ describe('RFC 5280 §6.1: a certification path', () => {
     };
     const nextTo = (profile: Profile): Promise<Issued[]> => issue(profile, root).then((issued) => [issued]);
     const unknownExtension = new x509.Extension('1.3.6.1.4.1.99999.1', true, new Uint8Array([5, 0]));
+    const harmless = (value: number) => new x509.Extension('1.3.6.1.4.1.99999.2', false, new Uint8Array([2, 1, value]));
     const nameConstraints = new x509.Extension('2.5.29.30', true, new Uint8Array([0x30, 0]));
 
     it.each<[string, string | RegExp, () => Promise<Issued[]>]>([
@@ -142,6 +143,16 @@ describe('RFC 5280 §6.1: a certification path', () => {
         () => through({ extensions: [unknownExtension] }),
       ],
       ['with a leaf that has one', /1\.3\.6\.1\.4\.1\.99999\.1/, () => nextTo({ extensions: [unknownExtension] })],
+      [
+        'with a leaf that has an extension twice (§4.2)',
+        '"CN=Leaf" has the extension 1.3.6.1.4.1.99999.2 twice',
+        () => nextTo({ extensions: [harmless(1), harmless(2)] }),
+      ],
+      [
+        'through an authority that has an extension twice (§4.2)',
+        '"CN=Between" has the extension 1.3.6.1.4.1.99999.2 twice',
+        () => through({ extensions: [harmless(1), harmless(1)] }),
+      ],
       [
         'under name constraints, which are not processed',
         /2\.5\.29\.30/,

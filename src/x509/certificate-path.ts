@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { BasicConstraints, id_ce_basicConstraints } from '@peculiar/asn1-x509';
-import { parseCertificate } from './parsed-certificate.js';
+import { findRepeatedExtension, parseCertificate } from './parsed-certificate.js';
 
 /**
  * The validation of a certification path (RFC 5280 §6.1) for attestation certificates. The chain is in order, leaf
@@ -145,6 +145,8 @@ function findExtensionFlaw(
   alsoUnderstood: readonly string[] = [],
 ): string | undefined {
   const parsed = parseCertificate(certificate);
+  const repeated = findRepeatedExtension(parsed);
+  if (repeated !== undefined) return `${describeCertificate(certificate)} has the extension ${repeated} twice`;
   const unknown = parsed.extensions.find(
     ({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID) && !alsoUnderstood.includes(extnID),
   );

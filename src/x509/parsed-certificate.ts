@@ -20,6 +20,12 @@ export function parseCertificate(certificate: X509Certificate): CertificateField
   return parsed;
 }
 
+/** The object identifier of an extension that the certificate has twice, which RFC 5280 §4.2 forbids. */
+export function findRepeatedExtension({ extensions }: CertificateFields): string | undefined {
+  const oids = extensions.map(({ extnID }) => extnID);
+  return oids.find((oid, index) => oids.indexOf(oid) < index);
+}
+
 function parseFields({ raw }: X509Certificate): CertificateFields {
   const { version, subject, extensions } = AsnConvert.parse(raw, Certificate).tbsCertificate;
   return { version: version + 1, subject, extensions: [...(extensions ?? [])] };
