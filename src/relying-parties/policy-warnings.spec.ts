@@ -35,6 +35,7 @@ describe('the settings of a relying party', () => {
     ['U2F keys alone, from which nothing more is demanded', U2F, OWN],
     ['TPMs alone, which need not be trusted', { attestation: { conveyance: 'direct', formats: ['tpm'] } }, OWN],
     ['an app', {}, [`android:apk-key-hash:${'A'.repeat(43)}`]],
+    ['top origins that may frame', { crossOrigin: { allow: true, topOrigins: ['https://top.example'] } }, OWN],
     ['20 passkeys', { maxCredentialsPerUser: 20 }, OWN],
   ])('give no warning for %s', (_, policy, origins) => {
     expect(findPolicyWarnings(policy, origins)).toEqual([]);
@@ -102,6 +103,12 @@ describe('the settings of a relying party', () => {
     [
       'top origins that have no effect',
       { crossOrigin: { topOrigins: ['https://top.example'] } },
+      ['/policy/crossOrigin/topOrigins'],
+    ],
+    ['any top origin', { crossOrigin: { allow: true } }, ['/policy/crossOrigin/topOrigins']],
+    [
+      'an empty list of top origins',
+      { crossOrigin: { allow: true, topOrigins: [] } },
       ['/policy/crossOrigin/topOrigins'],
     ],
   ])('warn of %s', (_, policy, pointers) => {

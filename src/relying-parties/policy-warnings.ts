@@ -149,5 +149,9 @@ function warnOfOptions({ algorithms, maxCredentialsPerUser, crossOrigin }: Relyi
     const detail = 'the list has no effect while policy.crossOrigin.allow is false';
     warnings.push({ pointer: '/policy/crossOrigin/topOrigins', detail });
   }
+  if (crossOrigin.allow && crossOrigin.topOrigins.length === 0) {
+    const detail = 'an empty list lets every site frame the ceremony; list the top origins that may';
+    warnings.push({ pointer: '/policy/crossOrigin/topOrigins', detail });
+  }
   return warnings;
 }

@@ -1051,7 +1051,10 @@ export interface components {
         UnknownAuthenticatorRule: "allow" | "deny";
         /** @description COSE algorithm identifiers, with the preferred one first. The service sends them to the authenticator and enforces them on its answer. */
         Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37 | -49 | -50)[];
-        /** @enum {string} */
+        /**
+         * @description `device-bound` accepts only a passkey that cannot be backed up, with a trusted attestation. An attestation is not trusted if a TPM or Android does not say that the key was made in hardware and stays there.
+         * @enum {string}
+         */
         BackupRule: "any" | "device-bound" | "synced";
         /** @description The maximum number of passkeys of a user. Browsers accept at most 64 descriptors in one ceremony. */
         MaxCredentialsPerUser: number;
@@ -1065,7 +1068,7 @@ export interface components {
         BackupEligibilityChangeRule: "reject" | "accept-growth";
         /** @description True to trust TPM attestations that use SHA-1. Every Windows Hello attestation uses it, and is `untrusted` while this is false. */
         AllowSha1Tpm: boolean;
-        /** @description The top-level origins that may embed a cross-origin ceremony. */
+        /** @description The top-level origins that may embed a cross-origin ceremony. With an empty list every origin may. */
         TopOrigins: components["schemas"]["Origin"][];
         MaxAgeSeconds: number;
         /**
@@ -1454,7 +1457,7 @@ export interface components {
                 "application/json": components["schemas"]["Credential"];
             };
         };
-        /** @description `request-malformed`: the body is not JSON, or the request has an unknown member or parameter, a duplicate member or a value of the wrong type. `invalid` names the place. */
+        /** @description `request-malformed`: the body is not JSON, or the request has an unknown member or parameter, a duplicate member or a value of the wrong type. `invalid` names the place. A member with a name that every JavaScript object inherits, such as `__proto__` or `constructor`, is refused everywhere, also in the answer of a browser. */
         RequestMalformed: {
             headers: {
                 [name: string]: unknown;
