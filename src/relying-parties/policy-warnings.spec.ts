@@ -115,6 +115,24 @@ describe('the settings of a relying party', () => {
     expect(findPolicyWarnings(policy).map(({ pointer }) => pointer)).toEqual(pointers);
   });
 
+  const findRpIdWarnings = (rpId: string) =>
+    findWarnings({ rpId, origins: [`https://${rpId}`], policy: completePolicy({}) });
+
+  it.each(['com', 'co.uk', 'github.io', 'vercel.app', 'ck', 'xn--p1ai', 'intranet'])(
+    'warn of the RP ID %s, because browsers refuse a public suffix',
+    (rpId) => {
+      const detail = expect.stringContaining(`browsers refuse ${rpId}, a public suffix`);
+      expect(findRpIdWarnings(rpId)).toEqual([{ pointer: '/rpId', detail }]);
+    },
+  );
+
+  it.each(['localhost', 'example.com', 'bank.co.uk', 'ada.github.io', 'www.ck', 'auth.bank.internal'])(
+    'give no warning for the RP ID %s',
+    (rpId) => {
+      expect(findRpIdWarnings(rpId)).toEqual([]);
+    },
+  );
+
   it('name the related origins that browsers ignore', () => {
     const [warning] = findPolicyWarnings({}, makeRelatedOrigins(7));
     expect(warning).toMatchObject({ pointer: '/origins', detail: expect.stringContaining('name6, name7') });

@@ -1,4 +1,4 @@
-import { MAX_RELATED_NAMES, listRelatedNames, listUnusableOrigins } from './related-origins.js';
+import { isPublicSuffix, MAX_RELATED_NAMES, listRelatedNames, listUnusableOrigins } from './related-origins.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
 
 /** An effect of a setting that its author may not want. The setting applies nevertheless. */
@@ -23,12 +23,21 @@ const COMMON_ALGORITHMS = [-7, -257];
 /** Lists what browsers and authenticators will not do under these settings, and what to change. */
 export function findWarnings({ rpId, origins, policy }: Settings): PolicyWarning[] {
   return [
+    ...warnOfRpId(rpId),
     ...warnOfOrigins(rpId, origins),
     ...warnOfAttestation(policy),
     ...warnOfFormats(policy),
     ...warnOfAuthenticators(policy),
     ...warnOfOptions(policy),
   ];
+}
+
+function warnOfRpId(rpId: string): PolicyWarning[] {
+  if (!isPublicSuffix(rpId)) return [];
+  const detail =
+    `no passkey can be registered or used: browsers refuse ${rpId}, a public suffix below which anyone may have a ` +
+    'domain; use another relying party, named like a domain of yours';
+  return [{ pointer: '/rpId', detail }];
 }
 
 function warnOfOrigins(rpId: string, origins: readonly string[]): PolicyWarning[] {

@@ -1,4 +1,4 @@
-import { getDomainWithoutSuffix } from 'tldts';
+import { getDomainWithoutSuffix, parse } from 'tldts';
 
 /** The number of names that a browser follows: WebAuthn L3 §5.11.1 demands five, and Chromium follows no more. */
 export const MAX_RELATED_NAMES = 5;
@@ -27,6 +27,14 @@ export function listUnusableOrigins(rpId: string, origins: readonly string[]): s
 export function listRelatedNames(rpId: string, origins: readonly string[]): string[] {
   const names = listRelatedOrigins(rpId, origins).map((origin) => findDomainName(new URL(origin).hostname));
   return [...new Set(names.filter((name) => name !== undefined))];
+}
+
+/**
+ * Tells if the RP ID is a public suffix, such as `com` or `github.io`, on which no page may have passkeys (WebAuthn L3
+ * §5.1.3 step 8). A name of one label that is on no list counts, too; browsers make an exception for localhost.
+ */
+export function isPublicSuffix(rpId: string): boolean {
+  return rpId !== 'localhost' && parse(rpId, { allowPrivateDomains: true }).publicSuffix === rpId;
 }
 
 /** @returns undefined if the host is a public suffix, an address or a name outside the public domains */
