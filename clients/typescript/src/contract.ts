@@ -1051,10 +1051,7 @@ export interface components {
         UnknownAuthenticatorRule: "allow" | "deny";
         /** @description COSE algorithm identifiers, with the preferred one first. The service sends them to the authenticator and enforces them on its answer. */
         Algorithms: (-48 | -8 | -7 | -257 | -35 | -36 | -37 | -49 | -50)[];
-        /**
-         * @description `device-bound` accepts only a passkey that cannot be backed up, with a trusted attestation. An attestation is not trusted if a TPM or Android does not say that the key was made in hardware and stays there.
-         * @enum {string}
-         */
+        /** @enum {string} */
         BackupRule: "any" | "device-bound" | "synced";
         /** @description The maximum number of passkeys of a user. Browsers accept at most 64 descriptors in one ceremony. */
         MaxCredentialsPerUser: number;
