@@ -21,6 +21,8 @@ import { CallerGuard } from '../identity/caller.guard.js';
 import { Connections } from '../identity/connections.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
+import { SealRegister } from '../seals/seal-register.js';
+import { SealKeyGuard } from './seal-key.guard.js';
 import { createTlsOptions } from '../identity/tls-options.js';
 import { recordRefusedHandshakes } from '../identity/refused-handshakes.js';
 import type { ProblemFilter } from '../http/problem.filter.js';
@@ -38,7 +40,7 @@ import { traceRequests } from '../http/request-spans.js';
  *  2. listeners of the server, which follow each connection;
  *  3. hooks onRequest, on the head of the request; the first one identifies the caller;
  *  4. the parser of the body, and then the hook preHandler, which begins no work for a closed connection;
- *  5. guards: the caller again, its permission, the query, admission;
+ *  5. guards: the caller again, the keys of the service, the caller's permission, the query, admission;
  *  6. the pipe, which validates members;
  *  7. the controller; the filter turns every failure into a problem;
  *  8. hooks onSend and onResponse, on the answer.
@@ -108,12 +110,14 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   // The body must be strict JSON.
   acceptJsonBodies(fastify);
 
-  // Guards. CallerGuard verifies the connection again, because the body may have taken long to arrive. PermissionGuard
+  // Guards. CallerGuard verifies the connection again, because the body may have taken long to arrive. SealKeyGuard lets
+  // nothing through that could be sealed with a key that ends. PermissionGuard
   // checks the permission, and QueryGuard refuses parameters that the route does not take. Admission is last, so only a
   // request that may run takes a place, which it keeps until it is answered.
   const { callerShare, workers } = app.get<Config>(CONFIG);
   const admission = new AdmissionGuard(new Admission(app.get(Metrics), computeAdmissionBounds(callerShare, workers)));
-  app.useGlobalGuards(app.get(CallerGuard), app.get(PermissionGuard), new QueryGuard(), admission);
+  const sealKeys = new SealKeyGuard(app.get(SealRegister));
+  app.useGlobalGuards(app.get(CallerGuard), sealKeys, app.get(PermissionGuard), new QueryGuard(), admission);
 
   // The pipe validates the body, the query and the path. The filter turns every failure into a problem.
   app.useGlobalPipes(createValidationPipe());

@@ -79,6 +79,11 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     return findMissing(this.registered, this.keys, this.clock.now());
   }
 
+  /** True if each key of this process is retired, or soon will be. Whatever it seals is refused later. */
+  get cannotSeal(): boolean {
+    return this.keys.seals.every(({ id }) => this.isRetiring(id));
+  }
+
   /** True if no seal of the key counts any more. */
   isRetired(keyId: string): boolean {
     const retiredAt = this.findRetirement(keyId);
@@ -128,6 +133,8 @@ export class SealRegister implements OnApplicationBootstrap, BeforeApplicationSh
     this.showMetric();
     const { missingKey } = this;
     if (missingKey !== undefined) this.logger.error({ message: 'a key that has sealed rows is missing', missingKey });
+    if (this.cannotSeal)
+      this.logger.error({ message: 'every key of PASSKEY_BINDING_KEY_FILE ends: no request is served' });
   }
 
   private showMetric(): void {
