@@ -101,14 +101,16 @@ beforeAll(async () => {
     INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid)
       VALUES ('rp', 'robot', '', now(), '${UID}'), ('rare', 'robot', '', now(), '${OTHER_UID}');
     INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id, actor, credential_uid, credential_id)
-      SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + i), 12, '0') || left(md5(i::text), 20))::uuid, '{"metadata":{}}', '',
+      SELECT made.id, json_build_object('metadata', json_build_object('uid', made.id)), '',
         CASE WHEN i % 2 = 0 THEN 'challenge.issue' WHEN i < 100 THEN 'credential.rename' ELSE 'credential.verify' END,
         CASE WHEN i % 10 = 1 THEN 'failure' ELSE 'success' END,
         CASE WHEN i <= 20 THEN 'rare' WHEN i <= 40 THEN 'seldom' ELSE 'rp' END,
         CASE WHEN i % 50 = 0 THEN '${UID}' WHEN i % 50 = 1 THEN '${OTHER_UID}' ELSE 'u' || i END,
         CASE WHEN i < 100 THEN 'seldom' ELSE 'often' END, CASE WHEN i % 100 = 1 THEN '${UID}'::uuid END,
         CASE WHEN i % 100 = 1 THEN 'known' WHEN i < 100 THEN 'unknown' END
-      FROM generate_series(1, ${String(ROWS)}) i;
+      FROM generate_series(1, ${String(ROWS)}) i, LATERAL (
+        SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + i), 12, '0') || left(md5(i::text), 20))::uuid AS id
+      ) made;
     ANALYZE`);
   const { dataSource } = database;
   dataSource.setOptions({ logging: ['query'] });
