@@ -200,7 +200,7 @@ await describe('A server with a certificate', async () => {
       [
         'without a privilege on one table',
         () => makeUrl(),
-        /the role lacks a privilege: run deploy\/postgres\/grants\.sql/,
+        /the role lacks a privilege: run the grants as the migrator: npm run migration:run -- --grants/,
         asOwner('REVOKE ALL ON seal_key FROM passkey_manager'),
         () => runRoleScript('grants.sql', makeUrl('', `passkey_migrator:${PASSWORD}`)),
       ],
