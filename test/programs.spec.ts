@@ -144,29 +144,20 @@ function isTooOld(node: string): boolean {
 }
 
 describe('a data directory that cannot be written', () => {
-  // Nobody can make a directory below a file, or one in /proc, where the recursion of Node.js never ends.
-  const directories: (readonly [directory: string, code: string])[] = [
-    [resolve('package.json', 'data'), 'ENOTDIR'],
-    ...(existsSync('/proc/self')
-      ? (['/proc/none', '/proc/none/below'] as const).map((path) => [path, 'ENOENT'] as const)
-      : []),
-  ];
+  // Nobody can make a directory below a file.
+  const directory = resolve('package.json', 'data');
   const PROGRAMS_OF_DATA = [
     ['dist/src/main.js', 1],
     ['dist/commands/inventory.js', 2],
   ] as const;
 
-  it.each(
-    PROGRAMS_OF_DATA.flatMap(([file, status]) =>
-      directories.map(([directory, code]) => ({ file, status, directory, code })),
-    ),
-  )('$file names its setting in a sentence ($directory)', ({ file, status, directory, code }) => {
+  it.each(PROGRAMS_OF_DATA)('%s names its setting in a sentence, and ends with %i', (file, status) => {
     const env = { PATH: process.env['PATH'], PASSKEY_DATA_DIR: directory };
     const outcome = spawnSync(process.execPath, [file], { encoding: 'utf8', env, timeout: 60_000 });
     expect({ ...outcome, stderr: outcome.stderr.split('\n') }).toMatchObject({
       status,
       stdout: '',
-      stderr: expect.arrayContaining([`  - PASSKEY_DATA_DIR names "${directory}", which cannot be written (${code})`]),
+      stderr: expect.arrayContaining([`  - PASSKEY_DATA_DIR names "${directory}", which cannot be written (ENOTDIR)`]),
     });
   });
 });

@@ -2,7 +2,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Makes a directory and those above it. The recursion of Node.js never ends where a file system such as /proc takes no directory.
+ * Makes a directory and those above it. The recursion of Node.js may never end on a file system that takes no directory.
  *
  * @param mode of the new directories
  */
