@@ -20,11 +20,11 @@ export function readForceRules(policyFile: string): ApprovalRules | null {
 }
 
 /**
- * Finds the approval of a second identity for the forced retirement of a key. A request that the key itself sealed is none:
- * whoever has stolen it could make one.
+ * Finds the approval of a second identity for the forced retirement of a key. Makes the request if there is none. A request
+ * that the key itself sealed does not count, because a thief of the key can make one.
  *
  * @returns the id of the request
- * @throws KeyFileError if nobody has approved it yet; if there is no request, there is one now
+ * @throws KeyFileError if nobody has approved the request yet
  */
 export async function demandApproval(
   dataSource: DataSource,

@@ -126,7 +126,7 @@ export class ExportedEvents implements EventsElsewhere {
     }
   }
 
-  /** The users who were erased, each with the passkeys that the exports tell of. */
+  /** The erased users, each with the passkeys that the exports name. */
   listErased(): ErasedUser[] {
     const users = new Map([...this.erasures].map(([uid, event]) => [uid, { uid, event, passkeys: [] as ToldRow[] }]));
     for (const row of this.told.values()) users.get(row.history.newest?.user ?? '')?.passkeys.push(row);

@@ -111,9 +111,9 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   acceptJsonBodies(fastify);
 
   // Guards. CallerGuard verifies the connection again, because the body may have taken long to arrive. SealKeyGuard lets
-  // nothing through that could be sealed with a key that ends. PermissionGuard
-  // checks the permission, and QueryGuard refuses parameters that the route does not take. Admission is last, so only a
-  // request that may run takes a place, which it keeps until it is answered.
+  // nothing through that could be sealed with a key that ends. PermissionGuard checks the permission, and QueryGuard refuses
+  // parameters that the route does not take. Admission is last, so only a request that may run takes a place, which it keeps
+  // until it is answered.
   const { callerShare, workers } = app.get<Config>(CONFIG);
   const admission = new AdmissionGuard(new Admission(app.get(Metrics), computeAdmissionBounds(callerShare, workers)));
   const sealKeys = new SealKeyGuard(app.get(SealRegister));

@@ -5,10 +5,7 @@ import type { SealRegister } from '../seals/seal-register.js';
 /** The seconds after which a caller may ask again: another replica takes the request, if this one is not ready. */
 const RETRY_AFTER = 5;
 
-/**
- * Refuses every request while each key of this process is retired, or soon will be: whatever it wrote would be refused later.
- * The keys of a file that no replica was restarted with do not count.
- */
+/** Refuses every request while each key of this process is retired, or soon will be: what it writes would be refused later. */
 @Injectable()
 export class SealKeyGuard implements CanActivate {
   constructor(private readonly register: Pick<SealRegister, 'cannotSeal'>) {}

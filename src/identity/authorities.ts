@@ -32,9 +32,12 @@ export function isRoot(authority: X509Certificate): boolean {
 }
 
 /** Formats a certificate's subject on one line. */
-export function describeSubject({ subject }: X509Certificate): string {
-  return `"${(subject as string | undefined)?.replaceAll('\n', ', ') ?? ''}"`;
+export function formatSubject({ subject }: X509Certificate): string {
+  return (subject as string | undefined)?.replaceAll('\n', ', ') ?? '';
 }
+
+/** Formats a certificate's subject on one line, in quotation marks. */
+export const describeSubject = (certificate: X509Certificate): string => `"${formatSubject(certificate)}"`;
 
 function parseAuthorityCertificates(pem: Buffer): X509Certificate[] {
   try {

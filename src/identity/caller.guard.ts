@@ -4,8 +4,10 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Refusals } from '../audit/refusals.js';
 import { createMalformedProblem, Problem } from '../http/problem.js';
+import { formatSubject } from './authorities.js';
 import { Connections } from './connections.js';
 import { ContinuousVerification } from './continuous-verification.js';
+import { formatFingerprint } from './listener-trust.js';
 import { type CertificateName, getContext, type RequestContext } from '../http/request-context.js';
 
 /*
@@ -78,9 +80,9 @@ export class CallerGuard implements CanActivate {
 function nameCertificate(certificate: X509Certificate | undefined): CertificateName | undefined {
   return (
     certificate && {
-      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      fingerprint: formatFingerprint(certificate),
       serial: certificate.serialNumber.toLowerCase(),
-      subject: ((certificate.subject as string | undefined) ?? '').replaceAll('\n', ', ').slice(0, 200),
+      subject: formatSubject(certificate).slice(0, 200),
     }
   );
 }

@@ -116,6 +116,7 @@ export function describeTrust({
   };
 }
 
-function formatFingerprint({ fingerprint256 }: { fingerprint256: string }): string {
+/** Formats a SHA-256 fingerprint of node:crypto as lower-case hexadecimal. */
+export function formatFingerprint({ fingerprint256 }: { fingerprint256: string }): string {
   return fingerprint256.replaceAll(':', '').toLowerCase();
 }

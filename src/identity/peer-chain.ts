@@ -60,9 +60,8 @@ export async function verifyRevocation(
   const path = chain.map((certificate) => preferTrustedEdition(certificate, material.authorities));
   if (path.length < 2) return { flaw: 'the certificate’s authority is not known' };
   const { shortLivedHours } = material;
-  if (shortLivedHours !== undefined && isLongLived(chain[0]!, shortLivedHours)) {
-    return { flaw: describeLongLife(chain[0]!, shortLivedHours) };
-  }
+  const flaw = shortLivedHours === undefined ? undefined : findLongLife(chain[0]!, shortLivedHours);
+  if (flaw !== undefined) return { flaw };
   const ends = path.map(({ validToDate }) => validToDate.getTime());
   for (const [index, authority] of path.slice(1).entries()) {
     const list = await findList(authority, material);
@@ -84,17 +83,12 @@ export async function verifyRevocation(
 
 const HOUR_MS = 3_600_000;
 
-const getLifeMs = ({ validFromDate, validToDate }: X509Certificate): number =>
-  validToDate.getTime() - validFromDate.getTime();
-
-function isLongLived(certificate: X509Certificate, hours: number): boolean {
-  return getLifeMs(certificate) > hours * HOUR_MS;
-}
-
-function describeLongLife(certificate: X509Certificate, hours: number): string {
-  const life = Math.ceil((getLifeMs(certificate) / HOUR_MS) * 100) / 100;
-  const bound = `only certificates that live at most ${String(hours)} hours are accepted (PASSKEY_TLS_SHORT_LIVED)`;
-  return `the certificate lives ${String(life)} hours from notBefore to notAfter; ${bound}`;
+/** @returns undefined if the certificate lives no longer than so many hours */
+function findLongLife({ validFromDate, validToDate }: X509Certificate, most: number): string | undefined {
+  const hours = (validToDate.getTime() - validFromDate.getTime()) / HOUR_MS;
+  if (hours <= most) return undefined;
+  const bound = `only certificates that live at most ${String(most)} hours are accepted (PASSKEY_TLS_SHORT_LIVED)`;
+  return `the certificate lives ${String(Math.ceil(hours * 100) / 100)} hours from notBefore to notAfter; ${bound}`;
 }
 
 /**

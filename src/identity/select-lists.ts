@@ -127,9 +127,11 @@ async function requireCurrentList(
 ): Promise<RevocationList | undefined> {
   const list = await findList(authority, material);
   const before = held && (await findNewestSignedBy(authority, held.newest));
-  const isListed = before ?? (await findNewestSignedBy(authority, material.revocationLists));
-  if (!isListed && material.areListsRequired === false) return undefined;
-  if (!canSignLists(authority)) throw toCrlFileError(`${describeSubject(authority)} may not sign revocation lists`);
+  if (material.areListsRequired === false) {
+    const listed = list ?? before ?? (await findNewestSignedBy(authority, material.revocationLists));
+    if (!listed) return undefined;
+    if (!canSignLists(authority)) throw toCrlFileError(`${describeSubject(authority)} may not sign revocation lists`);
+  }
   const flaw = list ? findListFlaw(list, now) : await explainMissing(authority, material);
   const wasFlawed = before !== undefined && findListFlaw(before, now) !== undefined && isHeldAuthority(authority, held);
   if (flaw !== undefined && !wasFlawed) throw toCrlFileError(`the list of ${describeSubject(authority)} ${flaw}`);

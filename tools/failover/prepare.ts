@@ -18,6 +18,5 @@ export async function prepare(cluster: Cluster): Promise<void> {
   }
   await runRoleScript('roles.sql', cluster.url('postgres'));
   const env = { PATH: process.env['PATH'], DATABASE_URL: cluster.url('passkey_migrator') };
-  await promisify(execFile)(process.execPath, ['dist/commands/migrate.js'], { cwd: ROOT, env });
-  await runRoleScript('grants.sql', cluster.url('passkey_migrator'));
+  await promisify(execFile)(process.execPath, ['dist/commands/migrate.js', '--grants'], { cwd: ROOT, env });
 }

@@ -22,7 +22,7 @@ export interface CallOptions {
 
 /**
  * Has one method for each operation of the contract. Each throws a PasskeyProblem for a reply that is not a success, and
- * a PasskeyTransportError when there is no reply.
+ * a PasskeyTransportError if no reply comes.
  */
 export class PasskeyManager {
   readonly #transport: Transport;

@@ -18,7 +18,7 @@ export interface ConnectionOptions {
 /** Shorter than what the service allows (65 seconds), so that it never closes a connection that a request is about to use. */
 const IDLE_MS = 60_000;
 
-/** What a connection is made with. */
+/** The settings of a connection. */
 interface Material {
   readonly stamp: string;
   readonly agent: Agent;

@@ -47,7 +47,7 @@ export class Exchange {
     }, timeoutMs);
   }
 
-  /** @throws PasskeyTransportError when there is no answer; the reason of `signal` when that ends the request */
+  /** @throws PasskeyTransportError if no answer comes; the reason of `signal` if the signal ends the request */
   send(): Promise<Answer> {
     const { body } = this.#outgoing;
     const request = this.#request;

@@ -21,7 +21,7 @@ const ADVICE = {
 
 export type TransportFault = keyof typeof ADVICE;
 
-/** What is known of a request that got no answer. */
+/** Describes a request that got no answer. */
 export interface Attempt {
   readonly origin: string;
   /** Counts the tries of the request, from 1. */
