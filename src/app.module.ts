@@ -8,6 +8,7 @@ import { AuditLogModule } from './audit-log/audit-log.module.js';
 import { AuthenticatorsModule } from './authenticators/authenticators.module.js';
 import { METADATA_ROOTS } from './authenticators/metadata-file.js';
 import { ChallengesModule } from './challenges/challenges.module.js';
+import { ConfirmationsModule } from './confirmations/confirmations.module.js';
 import { CLOCK, type Clock } from './config/clock.js';
 import { CONFIG, type Config } from './config/config.js';
 import { readSecretKeys, SECRET_KEYS } from './config/secret-keys.js';
@@ -48,6 +49,7 @@ export interface WatchedSettings {
     RelyingPartiesModule,
     ChallengesModule,
     CredentialsModule,
+    ConfirmationsModule,
     EnrolledModelsModule,
     KeyRotationModule,
     ReconciliationModule,

@@ -148,6 +148,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/approvals', 'src/relying-parties', 'src/authenticators', 'src/challenges'],
       },
       {
+        path: 'src/confirmations',
+        holds: 'Has users confirm transactions with a passkey.',
+        page: 'src/confirmations/confirmations.module.ts',
+        neighbours: ['src/challenges', 'src/credentials'],
+      },
+      {
         path: 'src/audit-log',
         holds: 'Orders, signs, anchors, reads, proves and exports the recorded events.',
         page: 'src/audit-log/audit-log.module.ts',

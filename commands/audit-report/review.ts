@@ -55,7 +55,7 @@ const SIGNS: ReadonlySet<string> = new Set([
   'reconciliation.finding',
 ]);
 const CEREMONIES: ReadonlySet<string> = new Set([
-  ...['credential.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],
+  ...['credential.verify', 'confirmation.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],
 ]);
 const startSightings = (): Sightings => ({ count: 0, first: Infinity, last: -Infinity });
 

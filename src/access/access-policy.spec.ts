@@ -81,6 +81,7 @@ describe('an access policy', () => {
       expect(granted).toEqual({
         'spiffe://passkey-manager.local/auth-service': [
           'passkeys:authenticate',
+          'passkeys:confirm',
           'passkeys:manage',
           'passkeys:read',
           'passkeys:register',

@@ -4,6 +4,7 @@ import { Reflector } from '@nestjs/core';
 export const PERMISSIONS = [
   'passkeys:register',
   'passkeys:authenticate',
+  'passkeys:confirm',
   'passkeys:read',
   'passkeys:manage',
   'passkeys:erase',

@@ -30,6 +30,7 @@ function makeChallenge(changed: Partial<Challenge> = {}): Challenge {
     issuedAt,
     expiresAt: new Date(issuedAt.getTime() + TTL_SECONDS * 1_000),
     registration: undefined,
+    confirmation: undefined,
     ...changed,
   };
 }
@@ -72,9 +73,18 @@ describe('a sealed challenge', () => {
         },
       },
     ],
+    ['for a confirmation', { userId: 'u-1', confirmation: { digest: randomBytes(32) } }],
   ])('%s is the same when it is opened', (_case, changed) => {
     const challenge = makeChallenge(changed);
     expect(seal.open(context, seal.seal(challenge, spiffeId))).toEqual(challenge);
+  });
+
+  it('says by its version if a replica of the version before, which knows no confirmations, may open it', () => {
+    const readVersion = (changed: Partial<Challenge>): number =>
+      Buffer.from(seal.seal(makeChallenge(changed), spiffeId), 'base64url').readUInt8();
+    expect(readVersion({})).toBe(1);
+    expect(readVersion({ registration: REGISTRATION })).toBe(1);
+    expect(readVersion({ userId: 'u-1', confirmation: { digest: randomBytes(32) } })).toBe(2);
   });
 
   it('is base64url that fits in the contract, also with the longest values of a request', () => {

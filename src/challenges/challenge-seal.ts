@@ -6,7 +6,7 @@ import { takeRandomBytes } from '../config/random.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { type Challenge, CHALLENGE_BYTES, USER_HANDLE_BYTES } from './challenge.js';
+import { type Ceremony, type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from './challenge.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
 /** The members of the encrypted JSON. Short, because a client carries them. */
@@ -21,15 +21,29 @@ interface Sealed {
   readonly c?: boolean | undefined;
   readonly a?: string | undefined;
   readonly f?: IdentityProofDto | undefined;
+  /** The digest of the transaction, in base64url. */
+  readonly d?: string | undefined;
 }
 
-const VERSION = 1;
+/**
+ * The ceremonies of each version of a token. A replica of the version before knows only version 1, and would take a challenge
+ * of another ceremony for one to sign in with.
+ */
+const KINDS: Readonly<Record<number, readonly Ceremony[]>> = {
+  1: ['authentication', 'registration'],
+  2: ['confirmation'],
+};
+/** The version of a ceremony's token, and its kind in there. */
+const KIND_OF = new Map<Ceremony, readonly [version: number, kind: number]>(
+  Object.entries(KINDS).flatMap(([version, kinds]) =>
+    kinds.map((ceremony, kind) => [ceremony, [Number(version), kind]] as const),
+  ),
+);
 const KEY_ID_BYTES = 4;
 const HEADER_BYTES = 1 + KEY_ID_BYTES + 4;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const UUID_BYTES = 16;
-const [AUTHENTICATION, REGISTRATION] = [0, 1];
 const HOUR_MS = 3_600_000;
 /** The keys of present hours, and of as many hours that somebody makes up. */
 const MAX_HOUR_KEYS = 64;
@@ -65,13 +79,14 @@ export class ChallengeSeal {
   seal(challenge: Challenge, spiffeId: string): string {
     const [key] = this.keys;
     const header = Buffer.alloc(HEADER_BYTES);
-    header.writeUInt8(VERSION);
+    const [version, kind] = KIND_OF.get(getCeremony(challenge))!;
+    header.writeUInt8(version);
     header.write(key.id, 1, 'hex');
     header.writeUInt32BE(Math.floor(challenge.issuedAt.getTime() / HOUR_MS), 1 + KEY_ID_BYTES);
     const nonce = takeRandomBytes(NONCE_BYTES);
     const cipher = createCipheriv('aes-256-gcm', this.getHourKey(key, header), nonce);
     cipher.setAAD(getAuthenticatedData(header, spiffeId));
-    const sealed = [header, nonce, cipher.update(encode(challenge)), cipher.final(), cipher.getAuthTag()];
+    const sealed = [header, nonce, cipher.update(encode(challenge, kind)), cipher.final(), cipher.getAuthTag()];
     return Buffer.concat(sealed).toString('base64url');
   }
 
@@ -91,7 +106,9 @@ export class ChallengeSeal {
   }
 
   private decrypt(token: Buffer, spiffeId: string): Challenge | undefined {
-    if (token.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || token[0] !== VERSION) return undefined;
+    if (token.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES) return undefined;
+    const kinds = KINDS[token[0]!];
+    if (!kinds) return undefined;
     const header = token.subarray(0, HEADER_BYTES);
     const id = header.toString('hex', 1, 1 + KEY_ID_BYTES);
     const key = this.keys.find((known) => known.id === id);
@@ -103,7 +120,7 @@ export class ChallengeSeal {
     decipher.setAAD(getAuthenticatedData(header, spiffeId));
     decipher.setAuthTag(token.subarray(-TAG_BYTES));
     try {
-      return decode(Buffer.concat([decipher.update(token.subarray(body, -TAG_BYTES)), decipher.final()]));
+      return decode(Buffer.concat([decipher.update(token.subarray(body, -TAG_BYTES)), decipher.final()]), kinds);
     } catch {
       return undefined;
     }
@@ -130,8 +147,8 @@ function getAuthenticatedData(header: Buffer, spiffeId: string): Buffer {
   return Buffer.concat([header, Buffer.from(spiffeId)]);
 }
 
-/** Ceremony (1 byte) · id (16) · challenge (32) · user handle (32, in a registration) · JSON of the rest. */
-function encode({ id, challenge, registration, ...rest }: Challenge): Buffer {
+/** Kind of the ceremony (1 byte) · id (16) · challenge (32) · user handle (32, in a registration) · JSON of the rest. */
+function encode({ id, challenge, registration, confirmation, ...rest }: Challenge, kind: number): Buffer {
   const sealed: Sealed = {
     r: rest.rpId,
     u: rest.userId,
@@ -142,15 +159,17 @@ function encode({ id, challenge, registration, ...rest }: Challenge): Buffer {
     c: registration?.conditional,
     a: registration?.attachment,
     f: registration?.identityProof,
+    d: confirmation?.digest.toString('base64url'),
   };
-  const kind = Buffer.of(registration ? REGISTRATION : AUTHENTICATION);
   const handle = registration?.handle ?? Buffer.alloc(0);
-  return Buffer.concat([kind, parseUuid(id), challenge, handle, Buffer.from(JSON.stringify(sealed))]);
+  return Buffer.concat([Buffer.of(kind), parseUuid(id), challenge, handle, Buffer.from(JSON.stringify(sealed))]);
 }
 
-function decode(opened: Buffer): Challenge {
+function decode(opened: Buffer, kinds: readonly Ceremony[]): Challenge | undefined {
+  const ceremony = kinds[opened[0]!];
+  if (!ceremony) return undefined;
   const handleAt = 1 + UUID_BYTES + CHALLENGE_BYTES;
-  const jsonAt = opened[0] === REGISTRATION ? handleAt + USER_HANDLE_BYTES : handleAt;
+  const jsonAt = ceremony === 'registration' ? handleAt + USER_HANDLE_BYTES : handleAt;
   const sealed = JSON.parse(opened.toString('utf8', jsonAt)) as Sealed;
   return {
     id: formatUuid(opened, 1),
@@ -161,7 +180,7 @@ function decode(opened: Buffer): Challenge {
     issuedAt: new Date(sealed.i),
     expiresAt: new Date(sealed.e),
     registration:
-      opened[0] === REGISTRATION
+      ceremony === 'registration'
         ? {
             handle: opened.subarray(handleAt, jsonAt),
             uid: sealed.s,
@@ -170,5 +189,6 @@ function decode(opened: Buffer): Challenge {
             identityProof: sealed.f,
           }
         : undefined,
+    confirmation: ceremony === 'confirmation' ? { digest: Buffer.from(sealed.d!, 'base64url') } : undefined,
   };
 }

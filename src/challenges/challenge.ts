@@ -4,7 +4,11 @@ import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 export const CHALLENGE_BYTES = 32;
 export const USER_HANDLE_BYTES = 32;
 
-export type Ceremony = 'registration' | 'authentication';
+/** A ceremony. All but a registration end with an assertion (WebAuthn L3 §7.2). */
+export type Ceremony = 'registration' | AssertionCeremony;
+
+/** A sign-in, the confirmation of a transaction, or a payment. A challenge for one of them is good for no other. */
+export type AssertionCeremony = 'authentication' | 'confirmation';
 
 /** An issued challenge: everything that its answer is held to. */
 export interface Challenge {
@@ -18,8 +22,15 @@ export interface Challenge {
   readonly challenge: Buffer;
   readonly issuedAt: Date;
   readonly expiresAt: Date;
-  /** What only a registration has; undefined for an authentication. */
-  readonly registration: RegistrationTerms | undefined;
+  /** What only a registration has. */
+  readonly registration?: RegistrationTerms | undefined;
+  /** What only a confirmation has. */
+  readonly confirmation?: ConfirmationTerms | undefined;
+}
+
+export interface ConfirmationTerms {
+  /** SHA-256 of the transaction's canonical form (RFC 8785). */
+  readonly digest: Buffer;
 }
 
 export interface RegistrationTerms {
@@ -35,8 +46,12 @@ export interface RegistrationTerms {
   readonly identityProof: IdentityProofDto | undefined;
 }
 
-export function getCeremony({ registration }: Pick<Challenge, 'registration'>): Ceremony {
-  return registration ? 'registration' : 'authentication';
+export function getCeremony({
+  registration,
+  confirmation,
+}: Pick<Challenge, 'registration' | 'confirmation'>): Ceremony {
+  if (registration) return 'registration';
+  return confirmation ? 'confirmation' : 'authentication';
 }
 
 /**
@@ -48,11 +63,13 @@ export function describeChallenge({
   issuedAt,
   purpose,
   registration,
+  confirmation,
 }: Challenge): Readonly<Record<string, unknown>> {
   return {
     challenge_id: id,
     challenge_issued_at: issuedAt.toISOString(),
     purpose,
     identity_proof: registration?.identityProof,
+    transaction_digest: confirmation?.digest.toString('base64url'),
   };
 }

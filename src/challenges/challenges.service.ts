@@ -16,7 +16,7 @@ import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { deriveStandIn } from '../audit/pseudonyms.js';
 import { ChallengeCounts } from './challenge-counts.js';
 import { ChallengeRepository, type Descriptor } from './challenge.repository.js';
-import { type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from './challenge.js';
+import { type Ceremony, type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from './challenge.js';
 import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
@@ -29,6 +29,21 @@ import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } f
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
 import { UserLimiter } from './user-limiter.js';
+
+type ChallengeTerms = Pick<Challenge, 'rpId' | 'userId' | 'purpose' | 'registration' | 'confirmation'>;
+export type UserTerms = ChallengeTerms & { readonly userId: string };
+
+interface Issued {
+  readonly challengeId: string;
+  readonly expiresAt: Date;
+  readonly challenge: Buffer;
+}
+
+/** An issued challenge with what its options need. */
+export interface IssuedForUser extends Issued {
+  readonly policy: RelyingPartyPolicy;
+  readonly allow: PublicKeyCredentialDescriptorJSON[];
+}
 
 /** Issues challenges. Nothing is stored for one: the caller gets it sealed, and sends it back with the answer. */
 @Injectable()
@@ -99,17 +114,23 @@ export class ChallengesService {
     const { policy, allow } =
       userId === undefined
         ? { policy: (await this.copies.getEnabled(rpId)).policy, allow: [] }
-        : await this.readForUser(context, rpId, userId, now);
-    const { challenge, ...issued } = this.issue(context, {
-      rpId,
-      userId,
-      purpose,
-      now,
-      policy,
-      registration: undefined,
-    });
+        : await this.readForUser(context, rpId, userId, 'authentication', now);
+    const { challenge, ...issued } = this.issue(context, { rpId, userId, purpose, now, policy });
     const publicKey = await makeRequestOptions({ rpId, challenge, policy, allow, hints });
     return { ...issued, publicKey };
+  }
+
+  /**
+   * Issues a challenge for a ceremony of a user whom the caller has identified, other than a sign-in. Whoever is no user
+   * gets decoys, as at a sign-in.
+   *
+   * @throws Problem relying-party-unknown, relying-party-denied, rate-limited
+   */
+  async issueForUser(context: AuthorizedContext, terms: UserTerms): Promise<IssuedForUser> {
+    const { rpId, userId } = terms;
+    const now = this.clock.now();
+    const { policy, allow } = await this.readForUser(context, rpId, userId, getCeremony(terms), now);
+    return { ...this.issue(context, { ...terms, now, policy }), policy, allow };
   }
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
@@ -117,6 +138,7 @@ export class ChallengesService {
     context: AuthorizedContext,
     rpId: string,
     userId: string,
+    ceremony: Ceremony,
     now: Date,
   ): Promise<{ policy: RelyingPartyPolicy; allow: PublicKeyCredentialDescriptorJSON[] }> {
     const standIn = deriveStandIn({ rpId, userId }, now, this.keys);
@@ -129,7 +151,7 @@ export class ChallengesService {
     // A user whose row was changed is treated like a stranger, whose answers are all refused.
     const refusalInTheWay = isUser && !user ? null : read.refusal_in_the_way;
     const uid = user ? user.auditUid : standIn;
-    const asked = { rpId, userId, uid, ceremony: 'authentication', policy, now } as const;
+    const asked = { rpId, userId, uid, ceremony, policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
     const known = isUser && !user ? [] : (read.descriptors ?? []).map(toDescriptor);
     const decoys = await this.makeDecoys(rpId, userId);
@@ -205,11 +227,11 @@ export class ChallengesService {
       now,
       policy,
       ...terms
-    }: Pick<Challenge, 'rpId' | 'userId' | 'purpose' | 'registration'> & {
+    }: ChallengeTerms & {
       readonly now: Date;
       readonly policy: Pick<RelyingPartyPolicy, 'challengeTtlSeconds'>;
     },
-  ): { readonly challengeId: string; readonly expiresAt: Date; readonly challenge: Buffer } {
+  ): Issued {
     const challenge = takeRandomBytes(CHALLENGE_BYTES);
     const expiresAt = new Date(now.getTime() + policy.challengeTtlSeconds * 1_000);
     const id = makeUuidv7(now);

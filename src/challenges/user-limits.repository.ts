@@ -16,7 +16,8 @@ import { nameStatement, type Queryable } from '../database/named-statement.js';
  * 2. An authentication that names a user begins unless the user's last `refusalsPerHalfHour` answers were refused, all
  *    within an hour, and the last of them less than half an hour ago. So a user with that many refusals within half an
  *    hour is blocked for half an hour after the last attempt (PCI DSS 4.0.1 8.3.4), or until the user signs in: a
- *    success ends the sequence (NIST SP 800-63B counts consecutive failures). This limit counts in the audit log, which
+ *    success ends the sequence (NIST SP 800-63B counts consecutive failures). A confirmation does not begin then, either,
+ *    but its own refusals do not count: who confirms is signed in already. This limit counts in the audit log, which
  *    is written anyway and is the same for every replica.
  *
  * Anyone who knows a user id can exhaust both limits of an authentication, and must not lock the user out that way. So

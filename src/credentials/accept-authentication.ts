@@ -6,13 +6,17 @@ import { AuditService } from '../audit/audit.service.js';
 import type { SealedUser } from '../audit/sealed-user.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
-import { type Challenge, describeChallenge } from '../challenges/challenge.js';
+import { type AssertionCeremony, type Challenge, describeChallenge } from '../challenges/challenge.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { refuseUnless, step } from '../webauthn/refusal.js';
-import type { VerifiedAuthentication } from '../webauthn/verify-authentication.js';
+import type {
+  AuthenticationExpectation,
+  AuthenticationResponseJSON,
+  VerifiedAuthentication,
+} from '../webauthn/verify-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import { demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
@@ -24,6 +28,19 @@ export type AuthenticationCeremony = Challenge & {
   /** The owner of the credential; undefined: the row is missing, or was changed by something other than this service. */
   readonly user: SealedUser | undefined;
 } & Pick<RelyingPartyEntity, 'origins' | 'policy'>;
+
+/** What the ceremonies that end with an assertion do not have in common. */
+export interface AssertionRules<Verified extends VerifiedAuthentication = VerifiedAuthentication> {
+  readonly ceremony: AssertionCeremony;
+  /** The event of its outcome. */
+  readonly type: 'credential.verify' | 'confirmation.verify';
+  /** Demands of the challenge what only this ceremony has. @throws Refusal */
+  demand(challenge: Challenge): void;
+  /** @throws Refusal */
+  verify(response: AuthenticationResponseJSON, expected: AuthenticationExpectation, challenge: Challenge): Verified;
+}
+
+type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'>;
 
 /** Each attempt that fails means that another use or change of the passkey has succeeded. */
 const MAX_ATTEMPTS = 10;
@@ -53,12 +70,13 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     verified: VerifiedAuthentication,
+    rules: AssertionOutcome,
   ): Promise<VerifiedResponse> {
     // The passkey may have become backup eligible, so its new state counts.
     demandBackup(ceremony.policy.backup, verified.backupEligible);
     let current = credential;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const accepted = await this.tryAccept(context, ceremony, current, verified);
+      const accepted = await this.tryAccept(context, ceremony, current, verified, rules);
       if (accepted) return accepted;
       current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified));
     }
@@ -71,6 +89,7 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
+    { type, ceremony: answered }: AssertionOutcome,
   ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
     const { purpose, policy, user } = ceremony;
@@ -85,7 +104,7 @@ export class AcceptAuthentication {
     const event = this.audit.createRow(
       context,
       {
-        type: 'credential.verify',
+        type,
         outcome: 'success',
         rpId,
         userId,
@@ -116,7 +135,7 @@ export class AcceptAuthentication {
     });
     if (accepted === undefined) return undefined;
     this.audit.countEvent(event);
-    this.counts.countAnswered(rpId, context.caller.spiffeId, 'authentication');
+    this.counts.countAnswered(rpId, context.caller.spiffeId, answered);
     if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
     const current = Object.assign(credential, {
       signCount: accepted,

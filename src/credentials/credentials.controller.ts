@@ -13,6 +13,7 @@ import { RegisterCredentialDto, VerifyAuthenticationDto } from './dto/ceremony-a
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 import { ListCredentialsQuery } from './dto/list-credentials.query.js';
 import { ChangeStatusDto, RenameCredentialDto } from './dto/manage-credential.dto.js';
+import { makeSignInRules } from './sign-in-rules.js';
 import { RegisterCredential } from './register-credential.js';
 import { VerifyCredential } from './verify-credential.js';
 
@@ -42,7 +43,8 @@ export class CredentialsController {
   @HttpCode(HttpStatus.OK)
   @Requires('passkeys:authenticate')
   verify(@Context() context: AuthorizedContext, @Body() answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
-    return inSpan('verify an authentication', {}, () => this.verification.verify(context, answer));
+    const rules = makeSignInRules(answer.purpose);
+    return inSpan('verify an authentication', {}, () => this.verification.verify(context, answer, rules));
   }
 
   @Get()

@@ -58,6 +58,6 @@ import { VerifyCredential } from './verify-credential.js';
     UsersService,
     VerifyCredential,
   ],
-  exports: [CredentialBindings],
+  exports: [CredentialBindings, VerifyCredential],
 })
 export class CredentialsModule {}

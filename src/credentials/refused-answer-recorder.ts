@@ -3,6 +3,7 @@ import { AuditService } from '../audit/audit.service.js';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { type Challenge, describeChallenge, getCeremony } from '../challenges/challenge.js';
+import type { AssertionRules } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import type { CredentialEntity } from './credential.entity.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -11,7 +12,7 @@ import { Refusal } from '../webauthn/refusal.js';
 
 /** A refused answer, with everything that is known about it. */
 interface RefusedAnswer {
-  readonly type: 'credential.register' | 'credential.verify';
+  readonly type: 'credential.register' | AssertionRules['type'];
   readonly credentialId: string;
   /** undefined: the answer came without a challenge that the caller may answer now. */
   readonly challenge: Challenge | undefined;

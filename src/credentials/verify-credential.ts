@@ -1,12 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type AuthenticationResponseJSON, verifyAuthentication } from '../webauthn/verify-authentication.js';
+import type {
+  AuthenticationExpectation,
+  AuthenticationResponseJSON,
+  VerifiedAuthentication,
+} from '../webauthn/verify-authentication.js';
 import { RiskSignals } from '../access/risk-signals.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ChallengeSeal } from '../challenges/challenge-seal.js';
-import type { Challenge } from '../challenges/challenge.js';
-import { AcceptAuthentication, type AuthenticationCeremony, demandActive } from './accept-authentication.js';
+import { type Ceremony, type Challenge, getCeremony } from '../challenges/challenge.js';
+import {
+  AcceptAuthentication,
+  type AssertionRules,
+  type AuthenticationCeremony,
+  demandActive,
+} from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import { readCredential, readUser } from './loaded-answer.repository.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
@@ -18,12 +27,18 @@ import { CredentialBindings } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
-import type { AuthenticationResponseDto, VerifyAuthenticationDto } from './dto/ceremony-answer.dto.js';
+import type { AuthenticationResponseDto } from './dto/ceremony-answer.dto.js';
 import type { VerifiedResponse } from './dto/credential.response.js';
 
+/** The answer to a challenge for an assertion, as the caller sends it. */
+interface AssertionAnswer {
+  readonly challengeId: string;
+  readonly response: AuthenticationResponseDto;
+}
+
 /**
- * Ends an authentication: opens the challenge, verifies the answer (WebAuthn L3 §7.2), and has the new state of the
- * credential stored.
+ * Ends a ceremony with an assertion: opens the challenge, verifies the answer (WebAuthn L3 §7.2), and has the new state of
+ * the credential stored.
  */
 @Injectable()
 export class VerifyCredential {
@@ -42,14 +57,18 @@ export class VerifyCredential {
   ) {}
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
-  async verify(context: AuthorizedContext, answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
+  async verify<Verified extends VerifiedAuthentication>(
+    context: AuthorizedContext,
+    answer: AssertionAnswer,
+    rules: AssertionRules<Verified>,
+  ): Promise<VerifiedResponse> {
     const { response } = answer;
     let challenge: Challenge | undefined;
     let named: CredentialEntity | undefined;
     let uid: string | null | undefined;
     try {
       challenge = this.seal.open(context, answer.challengeId);
-      demandAuthenticationCeremony(challenge, answer.purpose);
+      demandCeremony(challenge, rules);
       const credentialId = Buffer.from(response.id, 'base64url');
       const loaded = await this.answers.load({ challenge, credentialId });
       if (!loaded) throw new Problem('relying-party-denied');
@@ -61,7 +80,7 @@ export class VerifyCredential {
       const ceremony = { ...challenge, origins, policy, user };
       const credential = await this.demandUsableCredential(context, ceremony, named, response);
       const { rpId, publicKey, backupEligible } = credential;
-      const verified = verifyAuthentication(response as AuthenticationResponseJSON, {
+      const expected: AuthenticationExpectation = {
         rpId,
         origins: ceremony.origins,
         crossOrigin: ceremony.policy.crossOrigin,
@@ -69,12 +88,13 @@ export class VerifyCredential {
         requireUserVerification: ceremony.policy.userVerification === 'required',
         allowBackupGrowth: ceremony.policy.backupEligibilityChange === 'accept-growth',
         credential: { credentialId: credential.credentialId, publicKey, backupEligible },
-      });
-      return await this.acceptance.accept(context, ceremony, credential, verified);
+      };
+      const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
+      return await this.acceptance.accept(context, ceremony, credential, verified, rules);
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
       const refused = {
-        type: 'credential.verify',
+        type: rules.type,
         credentialId: response.id,
         challenge,
         credential: named,
@@ -112,7 +132,7 @@ export class VerifyCredential {
   private async toRejection(
     context: AuthorizedContext,
     { reason, detail }: Refusal,
-    { response }: VerifyAuthenticationDto,
+    { response }: AssertionAnswer,
     challenge: Challenge | undefined,
   ): Promise<Problem> {
     const members = { reason, detail, advice: ADVICE[reason] };
@@ -124,19 +144,22 @@ export class VerifyCredential {
   }
 }
 
-/** @throws Refusal ceremony-mismatch, purpose-mismatch */
-function demandAuthenticationCeremony(challenge: Challenge, purpose: string | undefined): void {
+/** @throws Refusal ceremony-mismatch, and what the rules of the ceremony demand */
+function demandCeremony(challenge: Challenge, rules: Pick<AssertionRules, 'ceremony' | 'demand'>): void {
+  const issued = getCeremony(challenge);
   refuseUnless(
-    challenge.registration === undefined,
+    issued === rules.ceremony,
     'ceremony-mismatch',
-    'the challenge was issued for a registration, and this is an authentication',
+    `the challenge was issued for ${NAMES[issued]}, and this is ${NAMES[rules.ceremony]}`,
   );
-  refuseUnless(
-    challenge.purpose === purpose,
-    'purpose-mismatch',
-    `the purpose is ${purpose ?? 'absent'}; the purpose of the challenge is ${challenge.purpose ?? 'absent'}`,
-  );
+  rules.demand(challenge);
 }
+
+const NAMES: Readonly<Record<Ceremony, string>> = {
+  registration: 'a registration',
+  authentication: 'an authentication',
+  confirmation: 'a confirmation',
+};
 
 /**
  * Checks that the credential belongs to the user of the challenge. If the challenge is for any user, the answer must

@@ -23,6 +23,9 @@ const STATUS_AFTER: Readonly<Record<string, string>> = {
   'credential.revoke': 'revoked',
 };
 
+/** The events of uses, few of which change the row. */
+const ASSERTIONS: ReadonlySet<string> = new Set(['credential.verify', 'confirmation.verify']);
+
 export const FINDING_TYPE = 'reconciliation.finding';
 export const ERASURE_TYPE = 'user.erase';
 
@@ -36,7 +39,7 @@ export const ERASURE_TYPE = 'user.erase';
 export class RowHistory {
   /** The newest event that made or changed the row; undefined if there is none. */
   newest: LoggedChange | undefined;
-  /** The newest one that a walk comes to (LOG_PAGES). A sign-in that changed the row is none of them. */
+  /** The newest one that a walk comes to (LOG_PAGES). A use that changed the row is none of them. */
   listed: LoggedChange | undefined;
   /** The event with the highest version of a credential. */
   highest: LoggedChange | undefined;
@@ -55,7 +58,7 @@ export class RowHistory {
     else if (type === ERASURE_TYPE) this.erasure = change;
     else {
       this.newest = pickNewer(this.newest, change);
-      if (type !== 'credential.verify') this.listed = pickNewer(this.listed, change);
+      if (!ASSERTIONS.has(type)) this.listed = pickNewer(this.listed, change);
       if (type === 'credential.revoke') this.revocation = change;
       if (type in STATUS_AFTER) this.transition = pickNewer(this.transition, change);
       if (version !== null && version > (this.highest?.version ?? -1)) this.highest = change;

@@ -33,6 +33,7 @@ export const REASONS = [
   'sign-count-regressed',
   'purpose-mismatch',
   'ceremony-mismatch',
+  'transaction-mismatch',
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
@@ -81,6 +82,8 @@ export const ADVICE: Readonly<Record<Reason, string>> = {
     'The passkey may have been copied. Let the user sign in another way, and look at the runbook.',
   'purpose-mismatch': 'Send the purpose with which the challenge was issued.',
   'ceremony-mismatch': 'Send the answer to the route of the ceremony for which the challenge was issued.',
+  'transaction-mismatch':
+    'Send the transaction that the challenge was issued for. If you do, somebody has changed it: confirm nothing.',
 };
 
 export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';

@@ -45,6 +45,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     call: (client, options) => client.verifyAuthentication({ challengeId: 'AA', response: AUTHENTICATION }, options),
     repeatedAfter: ANSWER,
   },
+  issueConfirmationChallenge: {
+    call: (client, options) =>
+      client.issueConfirmationChallenge(
+        { rpId: 'login.example.com', userId: 'u-1', transaction: { to: 'x' } },
+        options,
+      ),
+    repeatedAfter: ALWAYS,
+  },
+  confirmTransaction: {
+    call: (client, options) =>
+      client.confirmTransaction({ challengeId: 'AA', response: AUTHENTICATION, transaction: { to: 'x' } }, options),
+    repeatedAfter: ANSWER,
+  },
   listCredentials: {
     call: (client, options) => client.listCredentials({ rpId: 'login.example.com', limit: 7 }, options),
     repeatedAfter: ALWAYS,

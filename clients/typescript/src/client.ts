@@ -4,6 +4,8 @@ import { type Call, Transport, type TransportOptions } from './transport.ts';
 import type {
   AuthenticationChallenge,
   AuthenticationRequest,
+  ConfirmationChallenge,
+  ConfirmationRequest,
   RegistrationChallenge,
   RegistrationRequest,
 } from './webauthn.ts';
@@ -52,6 +54,17 @@ export class PasskeyManager {
 
   verifyAuthentication(body: AuthenticationRequest, options?: CallOptions): Promise<Schemas['Verification']> {
     return this.#call({ method: 'POST', path: '/v1/credentials/verify', body, repetition: 'when-unchanged' }, options);
+  }
+
+  issueConfirmationChallenge(
+    body: Schemas['ConfirmationChallengeRequest'],
+    options?: CallOptions,
+  ): Promise<ConfirmationChallenge> {
+    return this.#call({ method: 'POST', path: '/v1/challenges/confirmation', body }, options);
+  }
+
+  confirmTransaction(body: ConfirmationRequest, options?: CallOptions): Promise<Schemas['Confirmation']> {
+    return this.#call({ method: 'POST', path: '/v1/confirmations', body, repetition: 'when-unchanged' }, options);
   }
 
   listCredentials(query: Query<'listCredentials'> = {}, options?: CallOptions): Promise<Schemas['CredentialPage']> {

@@ -49,6 +49,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/challenges/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue a challenge to confirm a transaction
+         * @description Returns the options for `navigator.credentials.get()`, with which a user whom the caller has identified confirms a
+         *     transaction. The challenge holds the digest of the transaction, which is all that the service keeps of it. User
+         *     verification is always required. For an unknown user, or a user without passkeys, `allowCredentials` holds decoys,
+         *     as at a sign-in.
+         */
+        post: operations["issueConfirmationChallenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/confirmations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify the confirmation of a transaction
+         * @description A 200 means that the user has just agreed to exactly this transaction, with this passkey. Every other outcome is a
+         *     problem. The transaction must be the one of the challenge: a difference in meaning is `transaction-mismatch`; white
+         *     space and the order of members make none (RFC 8785).
+         */
+        post: operations["confirmTransaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/credentials": {
         parameters: {
             query?: never;
@@ -710,6 +755,29 @@ export interface components {
             expiresAt: components["schemas"]["Time"];
             publicKey: components["schemas"]["PublicKeyCredentialRequestOptionsJSON"];
         };
+        /** @description What the user was shown, in the caller's terms: any object of at most 16 KiB in its canonical form (RFC 8785), at most 14 levels deep. Integers beyond 2^53 are refused, because they lose digits: write them, and amounts, as text. */
+        Transaction: {
+            [key: string]: unknown;
+        };
+        /** @description SHA-256 of the transaction in its canonical form (RFC 8785), base64url. */
+        Digest: string;
+        ConfirmationChallengeRequest: {
+            rpId: components["schemas"]["RpId"];
+            userId: components["schemas"]["UserId"];
+            purpose?: components["schemas"]["Purpose"];
+            transaction: components["schemas"]["Transaction"];
+        };
+        ConfirmationChallenge: {
+            challengeId: components["schemas"]["ChallengeId"];
+            expiresAt: components["schemas"]["Time"];
+            publicKey: components["schemas"]["PublicKeyCredentialRequestOptionsJSON"];
+            digest: components["schemas"]["Digest"];
+        };
+        ConfirmationRequest: {
+            challengeId: components["schemas"]["ChallengeId"];
+            response: components["schemas"]["AuthenticationResponseJSON"];
+            transaction: components["schemas"]["Transaction"];
+        };
         RegistrationRequest: {
             challengeId: components["schemas"]["ChallengeId"];
             response: components["schemas"]["RegistrationResponseJSON"];
@@ -925,12 +993,28 @@ export interface components {
             /** @description True if the authenticator verified the user in this authentication. */
             userVerified: boolean;
             credential: components["schemas"]["Credential"];
-            /** @description Findings that the relying party's policy accepts but flags. */
-            risks: ("sign-count-regressed" | "backup-eligibility-changed")[];
+            risks: components["schemas"]["Risks"];
             verifiedAt: components["schemas"]["Time"];
             /** @description The id of the audit event that records this authentication. */
             auditId: components["schemas"]["Id"];
         };
+        Confirmation: {
+            /** @constant */
+            verified: true;
+            rpId: components["schemas"]["RpId"];
+            userId: components["schemas"]["UserId"];
+            purpose: string | null;
+            digest: components["schemas"]["Digest"];
+            /** @constant */
+            userVerified: true;
+            credential: components["schemas"]["Credential"];
+            risks: components["schemas"]["Risks"];
+            verifiedAt: components["schemas"]["Time"];
+            /** @description The id of the audit event that records this confirmation. */
+            auditId: components["schemas"]["Id"];
+        };
+        /** @description Findings that the relying party's policy accepts but flags. */
+        Risks: ("sign-count-regressed" | "backup-eligibility-changed")[];
         UserSignals: {
             allAcceptedCredentials: {
                 rpId: components["schemas"]["RpId"];
@@ -1360,7 +1444,7 @@ export interface components {
          * @description The reason why a registration or an authentication was refused.
          * @enum {string}
          */
-        CeremonyReason: "malformed" | "type-mismatch" | "challenge-mismatch" | "origin-mismatch" | "cross-origin-denied" | "rp-id-mismatch" | "user-presence-missing" | "user-verification-missing" | "backup-flags-invalid" | "backup-eligibility-changed" | "backup-state-denied" | "algorithm-denied" | "public-key-invalid" | "credential-id-invalid" | "attestation-format-denied" | "attestation-invalid" | "attestation-untrusted" | "authenticator-denied" | "authenticator-compromised" | "signature-invalid" | "credential-unknown" | "credential-suspended" | "credential-revoked" | "credential-not-allowed" | "user-handle-mismatch" | "sign-count-regressed" | "purpose-mismatch" | "ceremony-mismatch";
+        CeremonyReason: "malformed" | "type-mismatch" | "challenge-mismatch" | "origin-mismatch" | "cross-origin-denied" | "rp-id-mismatch" | "user-presence-missing" | "user-verification-missing" | "backup-flags-invalid" | "backup-eligibility-changed" | "backup-state-denied" | "algorithm-denied" | "public-key-invalid" | "credential-id-invalid" | "attestation-format-denied" | "attestation-invalid" | "attestation-untrusted" | "authenticator-denied" | "authenticator-compromised" | "signature-invalid" | "credential-unknown" | "credential-suspended" | "credential-revoked" | "credential-not-allowed" | "user-handle-mismatch" | "sign-count-regressed" | "purpose-mismatch" | "ceremony-mismatch" | "transaction-mismatch";
         /**
          * @description The rule of the relying party's policy that forbids the request.
          * @enum {string}
@@ -1510,6 +1594,24 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `authentication-rejected`, with a `reason`. The challenge is spent. See `POST /v1/credentials/verify` for `signal`. */
+        AuthenticationRejected: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:passkey-manager:problem:authentication-rejected",
+                 *       "title": "The authentication was refused",
+                 *       "status": 422,
+                 *       "reason": "transaction-mismatch",
+                 *       "instance": "01955120-11aa-7b1f-8a52-0c4b6f1d2e3f"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -1808,6 +1910,108 @@ export interface operations {
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
             429: components["responses"]["UserLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    issueConfirmationChallenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rpId": "login.example.com",
+                 *       "userId": "u-123",
+                 *       "purpose": "transfer",
+                 *       "transaction": {
+                 *         "kind": "transfer",
+                 *         "to": "DE02120300000000202051",
+                 *         "amount": "250.00",
+                 *         "currency": "EUR"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConfirmationChallengeRequest"];
+            };
+        };
+        responses: {
+            /** @description The service has issued the challenge. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "challengeId": "AoK5yPQABypDkTnUzmLN8uEFPmT2c6sQ0vRb1dXyWg3hJtZa9iFlMeBnCoIpK",
+                     *       "expiresAt": "2026-03-01T09:35:00.000Z",
+                     *       "publicKey": {
+                     *         "challenge": "bV0hD1m5xUu6Qe2rP9sTn3wKc8yZ7gAjLf4oXiM0qRs",
+                     *         "rpId": "login.example.com",
+                     *         "timeout": 300000,
+                     *         "allowCredentials": [
+                     *           {
+                     *             "type": "public-key",
+                     *             "id": "9YJ5cM1lqVb2rX7oQn3eKg",
+                     *             "transports": [
+                     *               "internal"
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "userVerification": "required"
+                     *       },
+                     *       "digest": "q1c6l2Kq0Yw7vTt8mF3uJd5sXe9hGz4bNn0pRaVxUoI"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConfirmationChallenge"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["RelyingPartyUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["UserLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    confirmTransaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmationRequest"];
+            };
+        };
+        responses: {
+            /** @description The user has confirmed the transaction. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Confirmation"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            409: components["responses"]["ChallengeSpent"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["AuthenticationRejected"];
+            429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
         };

@@ -32,6 +32,9 @@ export type RegistrationChallenge = Omit<Schemas['RegistrationChallenge'], 'publ
 export type AuthenticationChallenge = Omit<Schemas['AuthenticationChallenge'], 'publicKey'> & {
   publicKey: RequestOptionsJSON;
 };
+export type ConfirmationChallenge = Omit<Schemas['ConfirmationChallenge'], 'publicKey'> & {
+  publicKey: RequestOptionsJSON;
+};
 
 /** lib.dom types `type` as text. */
 type AnyType<Response> = Omit<Response, 'type'> & { type: string };
@@ -47,5 +50,8 @@ export type RegistrationRequest = Omit<Schemas['RegistrationRequest'], 'response
   response: PublicKeyCredentialJSON;
 };
 export type AuthenticationRequest = Omit<Schemas['AuthenticationRequest'], 'response'> & {
+  response: PublicKeyCredentialJSON;
+};
+export type ConfirmationRequest = Omit<Schemas['ConfirmationRequest'], 'response'> & {
   response: PublicKeyCredentialJSON;
 };

@@ -119,14 +119,17 @@ export class RegisterCredentialDto {
   name?: string;
 }
 
-export class VerifyAuthenticationDto {
+/** The answer to a challenge that asked for an assertion. */
+export abstract class AssertionAnswerDto {
   @HasForm(CHALLENGE_ID, CHALLENGE_ID_WORDS)
   challengeId: string;
 
   @IsDefined()
   @Nested(() => AuthenticationResponseDto)
   response: AuthenticationResponseDto;
+}
 
+export class VerifyAuthenticationDto extends AssertionAnswerDto {
   @Optional()
   @HasForm(PURPOSE, PURPOSE_WORDS)
   purpose?: string;

@@ -1,0 +1,24 @@
+import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
+import { AssertionAnswerDto } from '../../credentials/dto/ceremony-answer.dto.js';
+import { HasForm, IsRpId, IsText, Optional } from '../../http/validators.js';
+import { IsTransaction, type Transaction } from '../transaction.js';
+
+export class IssueConfirmationChallengeDto {
+  @IsRpId()
+  rpId: string;
+
+  @IsText(1, 256)
+  userId: string;
+
+  @Optional()
+  @HasForm(PURPOSE, PURPOSE_WORDS)
+  purpose?: string;
+
+  @IsTransaction()
+  transaction: Transaction;
+}
+
+export class ConfirmTransactionDto extends AssertionAnswerDto {
+  @IsTransaction()
+  transaction: Transaction;
+}
