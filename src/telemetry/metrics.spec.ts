@@ -23,3 +23,17 @@ describe('passkey_build_info', () => {
     expect(values).toEqual([{ labels: { version, node: process.versions.node }, value: 1 }]);
   });
 });
+
+describe('a time', () => {
+  it('is absent until it is set, because 0 would be 1970', () => {
+    const times = all.filter(({ name }) => /_(timestamp|offset)_seconds$/.test(name) && !name.startsWith('process_'));
+    expect(times.length).toBeGreaterThan(4);
+    expect(times.filter(({ values }) => values.length > 0)).toEqual([]);
+  });
+
+  it('is shown once it is set', async () => {
+    const metrics = new Metrics();
+    metrics.metadataNextUpdate.set(1_772_323_200);
+    expect(await metrics.registry.metrics()).toMatch(/^passkey_metadata_next_update_timestamp_seconds 1772323200$/m);
+  });
+});

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { Injectable } from '@nestjs/common';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { registerLostLinesMetric } from './log-output.js';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { registerProcessMetrics } from './process-metrics.js';
 
 const VERSION = readVersion();
 
@@ -324,19 +324,19 @@ export class Metrics {
   });
 
   constructor() {
+    // A gauge without labels would show 0 before it is set: for a time, that is 1970.
+    for (const gauge of [
+      this.latestCheckpoint,
+      this.reconciliationCompleted,
+      this.databaseClockOffset,
+      this.spentChallengePeriodsEnd,
+      this.metadataNextUpdate,
+    ]) {
+      gauge.remove();
+    }
     this.buildInfo.set({ version: VERSION, node: process.versions.node }, 1);
     registerProcessMetrics(this.registry);
   }
-}
-
-/** prom-client's gauges that end in `_total`, a name for counters. `nodejs_active_handles` and the like stay. */
-const MISNAMED_GAUGES = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
-
-/** Adds the metrics of the process and of Node.js, and the metric of lost log lines. */
-export function registerProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry });
-  for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name);
-  registerLostLinesMetric(registry);
 }
 
 function readVersion(): string {

@@ -6,7 +6,7 @@ import {
   type MetricValue,
   Registry,
 } from 'prom-client';
-import { registerProcessMetrics } from '../../telemetry/metrics.js';
+import { registerProcessMetrics } from '../../telemetry/process-metrics.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** The part of a worker that is used here. */
